@@ -1,0 +1,1 @@
+"""The sound card, kept in small processes of its own."""

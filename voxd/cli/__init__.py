@@ -1,0 +1,1 @@
+"""voxctl, the command line."""

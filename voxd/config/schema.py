@@ -1,0 +1,274 @@
+"""The one schema: every key, its type, default, range and meaning."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Pin = Annotated[int, Meta(ge=0, le=53, description="GPIO line, BCM numbering")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+LIVE = Meta(extra_json_schema={"x-live": True})
+"""Marks a key that SIGHUP applies without a restart."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table of the file: unknown keys are errors."""
+
+
+class Audio(Section, frozen=True):
+    """The sound card."""
+
+    input: Annotated[
+        str,
+        Meta(
+            description='Microphone: "default", a name from `voxctl devices`, "virtual" (none needed), '
+            '"auto" (the default card, else virtual)'
+        ),
+    ] = "auto"
+    output: Annotated[str, Meta(description="Loudspeaker: the same names as for input")] = "auto"
+    channels: Annotated[int, Meta(ge=1, le=8, description="Channels to open")] = 1
+    channel: Annotated[int, Meta(ge=0, le=7, description="The channel that is listened to")] = 0
+    block_ms: Annotated[int, Meta(ge=10, le=100, description="Length of a capture block")] = 40
+    ring_s: Annotated[float, Meta(ge=4, le=60, description="How much sound is remembered")] = 10.0
+    stall_timeout_s: Annotated[
+        float, Meta(ge=0.3, le=10, description="No block for this long: the microphone is lost")
+    ] = 1.0
+    silence_timeout_s: Annotated[
+        float,
+        Meta(ge=0, le=60, description="Nothing but zeros for this long: lost; 0 turns the check off"),
+    ] = 1.5
+    volume_percent: Annotated[int, Meta(ge=0, le=100, description="Output volume at first start"), LIVE] = 70
+    virtual_input: Annotated[
+        str, Meta(description='WAV file the virtual microphone hears; "" for a spoken demonstration')
+    ] = ""
+
+
+class WakeWord(Section, frozen=True):
+    """One wake word."""
+
+    name: Annotated[
+        Name, Meta(description="hey_jarvis, alexa, hey_mycroft, okay_nabu, hey_rhasspy, or your own")
+    ]
+    model: Annotated[
+        str, Meta(description='Model file (.tflite or .onnx); "" for the built-in of that name')
+    ] = ""
+    first_threshold: Annotated[Unit, Meta(description="Lenient threshold of the first stage"), LIVE] = 0.3
+    threshold: Annotated[Unit, Meta(description="Threshold of the second stage"), LIVE] = 0.3
+    refractory_s: Annotated[
+        float, Meta(ge=0, le=30, description="Deaf to the same word for this long after it"), LIVE
+    ] = 1.5
+    agent: Annotated[Name, Meta(description="Who answers this word"), LIVE] = "default"
+    enabled: Annotated[bool, LIVE] = True
+
+
+class Wake(Section, frozen=True):
+    """Wake words."""
+
+    words: tuple[WakeWord, ...] = (WakeWord(name="hey_jarvis"),)
+    keep_clips_s: Annotated[
+        float,
+        Meta(ge=0, le=86_400, description="How long candidates are kept in memory for `voxctl wake why`"),
+    ] = 3600.0
+
+
+class Endpoint(Section, frozen=True):
+    """When the user has finished speaking."""
+
+    mode: Annotated[Literal["relaxed", "default", "aggressive"], LIVE] = "default"
+    silence_s: Annotated[
+        float | None,
+        Meta(description="Silence that ends an utterance; overrides mode (1.25, 0.7, 0.25)"),
+        LIVE,
+    ] = None
+    start_s: Annotated[Positive, Meta(description="Speech needed before it counts as speech"), LIVE] = 0.3
+    no_speech_s: Annotated[Positive, Meta(description="Give up when nobody speaks"), LIVE] = 5.0
+    max_s: Annotated[float, Meta(ge=1, le=60, description="Longest utterance"), LIVE] = 15.0
+    speech_threshold: Annotated[Unit, Meta(description="VAD probability that counts as speech"), LIVE] = 0.5
+
+
+class Whisper(Section, frozen=True):
+    """Whisper, by pywhispercpp."""
+
+    model: Annotated[
+        str, Meta(description='A name from `voxctl models list`, such as "tiny.en", or a ggml file')
+    ] = "tiny.en"
+    threads: Annotated[int, Meta(ge=1, le=16)] = 2
+    language: str = "en"
+
+
+class Stt(Section, frozen=True):
+    """Speech to text on the device."""
+
+    engine: Annotated[
+        Literal["auto", "whisper", "pocketsphinx"],
+        Meta(description="auto: Whisper when its model is there, else pocketsphinx"),
+    ] = "auto"
+    whisper: Whisper = Whisper()
+    timeout_s: Annotated[Positive, Meta(description="Deadline of one transcription")] = 20.0
+    idle_unload_s: Annotated[Positive, Meta(description="Free the memory after this idle time")] = 300.0
+
+
+class Piper(Section, frozen=True):
+    """Piper, in its own process (GPL-3)."""
+
+    voice: Annotated[
+        str, Meta(description="A name from `voxctl models list`, or an .onnx file with its .onnx.json")
+    ] = "en_US-lessac-medium"
+    length_scale: Annotated[float, Meta(ge=0.3, le=3)] = 1.0
+
+
+class Tts(Section, frozen=True):
+    """Text to speech on the device."""
+
+    engine: Annotated[
+        Literal["auto", "piper", "flite", "espeak"],
+        Meta(description="auto: Piper when its voice is there, else flite for English, else espeak-ng"),
+    ] = "auto"
+    language: str = "en"
+    piper: Piper = Piper()
+    flite_voice: Literal["slt", "rms", "awb", "kal16"] = "slt"
+    timeout_s: Annotated[Positive, Meta(description="Deadline of one sentence")] = 10.0
+    idle_unload_s: Annotated[Positive, Meta(description="Free the memory after this idle time")] = 300.0
+
+
+class Agent(Section, frozen=True):
+    """A persona with its provider and voice."""
+
+    provider: Annotated[str, Meta(description="local answers on the device")] = "local"
+    persona: str = ""
+    voice: Annotated[str, Meta(description='"" for the voice of [tts]')] = ""
+
+
+class ShellAction(Section, frozen=True, tag="shell", tag_field="type"):
+    """Run a program; the first line of its output is spoken."""
+
+    command: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="Program and arguments; {slot} is replaced, never by a shell"),
+    ]
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
+class HttpAction(Section, frozen=True, tag="http", tag_field="type"):
+    """Call a web address; the answer's text is spoken when it is short plain text."""
+
+    url: str
+    method: Literal["GET", "POST", "PUT"] = "POST"
+    body: Annotated[str, Meta(description="JSON; {slot} is replaced")] = ""
+    headers: dict[str, str] = {}
+    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
+class ReplyAction(Section, frozen=True, tag="reply", tag_field="type"):
+    """Say a fixed sentence; {slot} is replaced."""
+
+    text: str
+
+
+class Command(Section, frozen=True):
+    """A voice command of your own."""
+
+    name: Name
+    sentences: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description='hassil templates: "(turn|switch) on [the] {room} light"'),
+    ]
+    action: ShellAction | HttpAction | ReplyAction
+    slots: Annotated[dict[str, tuple[str, ...]], Meta(description="The values each {slot} may take")] = {}
+    reply: Annotated[str, Meta(description="Said when the action worked and had nothing to say")] = "Done."
+
+
+class Skills(Section, frozen=True):
+    """What the device can do by itself."""
+
+    commands: tuple[Command, ...] = ()
+    near_miss: Annotated[
+        Unit, Meta(description="How alike a misheard sentence must be to a known one"), LIVE
+    ] = 0.8
+    ring_s: Annotated[float, Meta(ge=5, le=3600, description="A timer rings this long at most"), LIVE] = 120.0
+    clock_24h: Annotated[bool, LIVE] = False
+
+
+class Turn(Section, frozen=True):
+    """The conversation."""
+
+    earcons: Annotated[bool, Meta(description="Short sounds at wake, end and error"), LIVE] = True
+    follow_up: Annotated[bool, Meta(description="Listen again when the reply asks something"), LIVE] = True
+    follow_up_s: Annotated[Positive, Meta(description="How long a follow-up waits for speech"), LIVE] = 5.0
+    reply_timeout_s: Annotated[Positive, Meta(description="No reply for this long: an apology"), LIVE] = 30.0
+
+
+class Leds(Section, frozen=True):
+    """Lights that show the state."""
+
+    kind: Literal["none", "led", "rgbled"] = "none"
+    pins: Annotated[tuple[Pin, ...], Meta(description="One line for led; red, green, blue for rgbled")] = ()
+    brightness: Annotated[Unit, LIVE] = 0.6
+    active_high: bool = True
+
+
+class Button(Section, frozen=True):
+    """The push button."""
+
+    pin: Pin | None = None
+    pull_up: bool = True
+    bounce_ms: Annotated[int, Meta(ge=0, le=200)] = 20
+    hold_ms: Annotated[int, Meta(ge=200, le=2000, description="Held this long: talk while held")] = 400
+    double_ms: Annotated[int, Meta(ge=100, le=1000, description="Second press within: repeat")] = 300
+    long_ms: Annotated[int, Meta(ge=1000, le=10_000, description="Held this long and nothing said: mute")] = (
+        3000
+    )
+    mute_switch_pin: Annotated[Pin | None, Meta(description="A switch that mutes while closed")] = None
+
+
+class Control(Section, frozen=True):
+    """The control socket."""
+
+    socket: Annotated[str, Meta(description='"" for the runtime directory')] = ""
+    read_socket: Annotated[str, Meta(description='Read-only socket; "" for the runtime directory')] = ""
+    max_clients: Annotated[int, Meta(ge=1, le=1024)] = 32
+    max_line_bytes: Annotated[int, Meta(ge=1024, le=16_777_216)] = 65_536
+
+
+class History(Section, frozen=True):
+    """What was said, kept on the device."""
+
+    enabled: Annotated[bool, LIVE] = True
+    max_age_days: Annotated[float, Meta(gt=0, le=3650), LIVE] = 7.0
+    max_size_mb: Annotated[float, Meta(gt=0, le=10_000), LIVE] = 20.0
+
+
+class Log(Section, frozen=True):
+    """The log."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], LIVE] = "info"
+
+
+class Paths(Section, frozen=True):
+    """Directories; "" means the ones systemd or the desktop give."""
+
+    state: str = ""
+    runtime: str = ""
+    models: Annotated[str, Meta(description='"" for models/ in the state directory')] = ""
+
+
+class Config(Section, frozen=True):
+    """Everything in voxd.toml."""
+
+    version: Literal[1] = 1
+    audio: Audio = Audio()
+    wake: Wake = Wake()
+    endpoint: Endpoint = Endpoint()
+    stt: Stt = Stt()
+    tts: Tts = Tts()
+    agents: dict[Name, Agent] = msgspec.field(default_factory=lambda: {"default": Agent()})
+    skills: Skills = Skills()
+    turn: Turn = Turn()
+    leds: Leds = Leds()
+    button: Button = Button()
+    control: Control = Control()
+    history: History = History()
+    log: Log = Log()
+    paths: Paths = Paths()

@@ -1,0 +1,268 @@
+"""What a person or a program may ask of the running device; every surface translates to this."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from voxd.config.schema import Config
+from voxd.events import Bus
+
+
+class AudioStatus(msgspec.Struct, frozen=True):
+    """The microphone and the loudspeaker."""
+
+    input: str
+    output: str
+    ok: bool
+    problem: str
+    overruns: int
+    level_dbfs: float | None
+
+
+class EngineStatus(msgspec.Struct, frozen=True):
+    """Which local engine answers, and why it is not the configured one."""
+
+    kind: str
+    configured: str
+    active: str
+    loaded: bool
+    problem: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The state of the device in one value; ``summary`` is the sentence systemd shows."""
+
+    version: str
+    state: str
+    summary: str
+    uptime_s: float
+    muted: bool
+    volume_percent: int
+    agent: str
+    wake_words: tuple[str, ...]
+    audio: AudioStatus
+    engines: tuple[EngineStatus, ...]
+    leds: str
+    button: str
+    timers: int
+    turns: int
+    problems: tuple[str, ...]
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The result of a question: what was understood, what is answered, how long each stage took (ms)."""
+
+    turn: str
+    transcript: str
+    reply: str
+    outcome: str
+    stages_ms: dict[str, float]
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One bar of the latency ledger, in milliseconds since the turn began."""
+
+    name: str
+    start_ms: float
+    end_ms: float
+
+
+class LastTurn(msgspec.Struct, frozen=True):
+    """The ledger of one turn."""
+
+    turn: str
+    source: str
+    outcome: str
+    started_at: float
+    stages: tuple[Stage, ...]
+
+
+class HistoryEntry(msgspec.Struct, frozen=True):
+    """One remembered turn."""
+
+    id: int
+    turn: str
+    time: float
+    source: str
+    agent: str
+    transcript: str
+    reply: str
+    outcome: str
+    stages_ms: dict[str, float]
+
+
+class TimerEntry(msgspec.Struct, frozen=True):
+    """One timer, alarm or reminder: ``due_in_s`` seconds from now, negative while it rings."""
+
+    id: int
+    kind: str
+    name: str
+    due_at: float
+    due_in_s: float
+    ringing: bool
+
+
+class WakeEntry(msgspec.Struct, frozen=True):
+    """One wake word as it runs."""
+
+    name: str
+    enabled: bool
+    agent: str
+    first_stage: str
+    second_stage: str
+    first_threshold: float
+    threshold: float
+    detections: int
+    rejections: int
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A moment at which a wake word was suspected: scores of both stages, and the verdict."""
+
+    id: int
+    time: float
+    word: str
+    first_score: float
+    score: float
+    accepted: bool
+    reason: str
+    clip_s: float
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A sound device under its stable name."""
+
+    name: str
+    direction: str
+    channels: int
+    default_rate_hz: float
+    is_default: bool
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """What a reload applied and what still needs a restart (dotted keys)."""
+
+    applied: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+
+
+class DeviceApi(Protocol):
+    """The running device. Methods raise `voxd.errors.VoxdError`."""
+
+    bus: Bus
+
+    def status(self) -> Status:
+        """Return the state of the device."""
+        ...
+
+    def listen(self) -> None:
+        """Start listening as if the button had been pressed. Raises `Muted`, `DeviceError`."""
+        ...
+
+    def stop(self) -> None:
+        """Stop listening, speaking and ringing."""
+        ...
+
+    async def say(self, text: str) -> None:
+        """Speak ``text``; returns when it was heard. Raises `Busy`."""
+        ...
+
+    async def ask(self, text: str, *, speak: bool) -> Answered:
+        """Answer a typed question. Raises `Busy`."""
+        ...
+
+    async def ask_audio(self, wav: bytes, *, speak: bool) -> Answered:
+        """Answer a spoken question given as a WAV file. Raises `Busy`, `InvalidRequest`."""
+        ...
+
+    def repeat(self) -> None:
+        """Say the last reply again."""
+        ...
+
+    def set_muted(self, muted: bool) -> None:
+        """Close or open the microphone."""
+        ...
+
+    def volume(self) -> int:
+        """Return the output volume in percent."""
+        ...
+
+    def set_volume(self, percent: int) -> int:
+        """Set the output volume; returns it. Raises `InvalidRequest`."""
+        ...
+
+    async def last(self) -> LastTurn:
+        """Return the ledger of the last turn. Raises `NotFound`."""
+        ...
+
+    async def history(self, limit: int) -> list[HistoryEntry]:
+        """Return the newest turns, newest first."""
+        ...
+
+    async def forget(self) -> int:
+        """Delete the whole history; returns how many turns were deleted."""
+        ...
+
+    def timers(self) -> list[TimerEntry]:
+        """Return timers, alarms and reminders, the next one first."""
+        ...
+
+    async def cancel_timer(self, id: int) -> None:
+        """Cancel or silence one. Raises `NotFound`."""
+        ...
+
+    def wake_words(self) -> list[WakeEntry]:
+        """Return the wake words as they run."""
+        ...
+
+    def set_wake_word(
+        self, name: str, *, enabled: bool | None, threshold: float | None, first_threshold: float | None
+    ) -> WakeEntry:
+        """Change a word until the next restart. Raises `NotFound`, `InvalidRequest`."""
+        ...
+
+    def wake_candidates(self, limit: int) -> list[Candidate]:
+        """Return what was suspected lately, newest first."""
+        ...
+
+    def wake_clip(self, id: int) -> bytes:
+        """Return the sound of a candidate as a WAV file. Raises `NotFound`."""
+        ...
+
+    async def devices(self) -> list[Device]:
+        """Return the sound devices of the machine."""
+        ...
+
+    def config(self) -> Config:
+        """Return the configuration in force."""
+        ...
+
+    async def reload(self) -> Reloaded:
+        """Read the configuration again. Raises `ConfigError` and keeps the old one."""
+        ...
+
+    def metrics(self) -> str:
+        """Return the metrics in the Prometheus text format."""
+        ...
+
+
+JSON_RPC_CODES: dict[str, int] = {
+    "busy": -32000,
+    "muted": -32001,
+    "provider_unavailable": -32002,
+    "not_permitted": -32003,
+    "not_found": -32004,
+    "timeout": -32005,
+    "config_invalid": -32006,
+    "device_unavailable": -32007,
+    "engine_failed": -32008,
+    "model_unavailable": -32009,
+    "store_failed": -32010,
+    "invalid_request": -32602,
+}
+"""JSON-RPC error numbers of our own codes; anything else is -32603, an internal error."""
+
+
+def to_wire(value: Any) -> Any:
+    """Return ``value`` (a Struct, or a list of them) as plain JSON types."""
+    return msgspec.to_builtins(value)

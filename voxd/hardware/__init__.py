@@ -1,0 +1,1 @@
+"""LEDs, button and mute switch."""

@@ -1,0 +1,1 @@
+"""The ears: wake words, voice activity, end of speech."""

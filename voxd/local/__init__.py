@@ -1,0 +1,1 @@
+"""Engines that answer without a network, in worker processes."""

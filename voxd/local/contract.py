@@ -1,0 +1,58 @@
+"""What a local engine must be able to do, so that one can stand in for another."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from voxd.frames import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A transcript: ``text`` is empty when nothing was said; ``confidence`` is 0 to 1 where known."""
+
+    text: str
+    engine: str
+    confidence: float | None = None
+
+
+class Transcriber(Protocol):
+    """Speech to text."""
+
+    name: str
+
+    def prepare(self) -> None:
+        """Start loading in the background; never raises."""
+        ...
+
+    async def transcribe(self, clip: Clip) -> Heard:
+        """Return what was said in ``clip`` (16 kHz).
+
+        Raises `EngineError`, `ModelError` or `DeadlineExceeded`; a fault is never an empty transcript.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the process and free the model; idempotent."""
+        ...
+
+
+class Synthesizer(Protocol):
+    """Text to speech."""
+
+    name: str
+
+    def prepare(self) -> None:
+        """Start loading in the background; never raises."""
+        ...
+
+    def synthesize(self, text: str) -> AsyncIterator[Clip]:
+        """Yield the sound of ``text`` as it becomes ready, all clips at one rate.
+
+        Raises `EngineError`, `ModelError` or `DeadlineExceeded`. Text without a word yields nothing.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the process and free the voice; idempotent."""
+        ...
