@@ -81,6 +81,11 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitingSpeech:
+    """The user paused after the wake word: an earcon now disturbs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoSpeech:
     """Nobody spoke in time."""
 
@@ -162,6 +167,7 @@ Input = (
     | ListenReleased
     | SpeechStarted
     | SpeechEnded
+    | AwaitingSpeech
     | NoSpeech
     | TextAsked
     | SayAsked

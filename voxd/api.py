@@ -1,6 +1,6 @@
 """What a person or a program may ask of the running device; every surface translates to this."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -244,25 +244,3 @@ class DeviceApi(Protocol):
     def metrics(self) -> str:
         """Return the metrics in the Prometheus text format."""
         ...
-
-
-JSON_RPC_CODES: dict[str, int] = {
-    "busy": -32000,
-    "muted": -32001,
-    "provider_unavailable": -32002,
-    "not_permitted": -32003,
-    "not_found": -32004,
-    "timeout": -32005,
-    "config_invalid": -32006,
-    "device_unavailable": -32007,
-    "engine_failed": -32008,
-    "model_unavailable": -32009,
-    "store_failed": -32010,
-    "invalid_request": -32602,
-}
-"""JSON-RPC error numbers of our own codes; anything else is -32603, an internal error."""
-
-
-def to_wire(value: Any) -> Any:
-    """Return ``value`` (a Struct, or a list of them) as plain JSON types."""
-    return msgspec.to_builtins(value)
