@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from voxd.config.secrets import Secret
+
 Positive = Annotated[float, Meta(gt=0)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Pin = Annotated[int, Meta(ge=0, le=53, description="GPIO line, BCM numbering")]
@@ -157,7 +159,10 @@ class HttpAction(Section, frozen=True, tag="http", tag_field="type"):
     url: str
     method: Literal["GET", "POST", "PUT"] = "POST"
     body: Annotated[str, Meta(description="JSON; {slot} is replaced")] = ""
-    headers: dict[str, str] = {}
+    headers: Annotated[
+        dict[str, Secret],
+        Meta(description='Values, or { credential = "name" }, { file = "path" }, { env = "NAME" }'),
+    ] = {}
     timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
 
 

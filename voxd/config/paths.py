@@ -1,0 +1,113 @@
+"""Where things lie: systemd's directories in a unit, XDG's for a user, the configuration's when it says so."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from voxd.config.schema import Config
+
+SYSTEM_CONFIG_FILE = Path("/etc/voxd/voxd.toml")
+SYSTEM_STATE_DIR = Path("/var/lib/voxd")
+SYSTEM_RUNTIME_DIR = Path("/run/voxd")
+SOCKET_NAME = "voxd.sock"
+
+
+def default_config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file that is read when none is named; it need not exist.
+
+    ``VOXD_CONFIG``, else systemd's configuration directory, else the user's own file if there is one,
+    else `SYSTEM_CONFIG_FILE`.
+    """
+    if named := environ.get("VOXD_CONFIG"):
+        return Path(named).expanduser()
+    if given := _given_by_systemd(environ, "CONFIGURATION_DIRECTORY"):
+        return given / "voxd.toml"
+    own = user_config_file(environ)
+    return own if own.exists() else SYSTEM_CONFIG_FILE
+
+
+def user_config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the place of a user's own file (XDG base directories)."""
+    return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "voxd.toml"
+
+
+def state_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory of what must survive a restart.
+
+    Outside a unit it is the service's own when this user may write there (``sudo voxctl models pull``),
+    else the user's.
+    """
+    if config.paths.state:
+        return Path(config.paths.state).expanduser()
+    if given := _given_by_systemd(environ, "STATE_DIRECTORY"):
+        return given
+    if os.access(SYSTEM_STATE_DIR, os.W_OK | os.X_OK):
+        return SYSTEM_STATE_DIR
+    return _xdg(environ, "XDG_STATE_HOME", ".local/state")
+
+
+def runtime_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory of sockets. Without a runtime directory of the session it is inside the state's."""
+    if config.paths.runtime:
+        return Path(config.paths.runtime).expanduser()
+    if given := _given_by_systemd(environ, "RUNTIME_DIRECTORY"):
+        return given
+    if session := environ.get("XDG_RUNTIME_DIR"):
+        return Path(session) / "voxd"
+    return SYSTEM_RUNTIME_DIR if os.geteuid() == 0 else state_dir(config, environ) / "run"
+
+
+def models_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory of downloaded models."""
+    if config.paths.models:
+        return Path(config.paths.models).expanduser()
+    return state_dir(config, environ) / "models"
+
+
+def socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the daemon binds its control socket."""
+    if named := environ.get("VOXD_SOCKET") or config.control.socket:
+        return Path(named).expanduser()
+    return runtime_dir(config, environ) / SOCKET_NAME
+
+
+def read_socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the daemon binds its read-only socket: beside the other one unless configured."""
+    if config.control.read_socket:
+        return Path(config.control.read_socket).expanduser()
+    return read_sibling(socket_path(config, environ))
+
+
+def client_socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the control socket a client should try: a daemon of this user's, else the system service's."""
+    own = socket_path(config, environ)
+    service = SYSTEM_RUNTIME_DIR / SOCKET_NAME
+    return service if not own.exists() and _reachable(service) else own
+
+
+def read_sibling(socket: Path) -> Path:
+    """Return the read-only socket that belongs to ``socket``: voxd.sock has voxd-read.sock beside it."""
+    return socket.with_name(f"{socket.stem}-read{socket.suffix}")
+
+
+def _given_by_systemd(environ: Mapping[str, str], name: str) -> Path | None:
+    # systemd.exec(5): several directories are joined by colons; ours is the first.
+    first = environ.get(name, "").split(":")[0]
+    return Path(first) if first else None
+
+
+def _xdg(environ: Mapping[str, str], name: str, below_home: str) -> Path:
+    base = environ.get(name)
+    home = environ.get("HOME")
+    # XDG base directories: a relative path is invalid and ignored.
+    if base and Path(base).is_absolute():
+        return Path(base) / "voxd"
+    return (Path(home) if home else Path.home()) / below_home / "voxd"
+
+
+def _reachable(socket: Path) -> bool:
+    try:
+        return socket.exists()
+    except PermissionError:
+        # /run/voxd is closed to strangers: connecting will say so, in clearer words.
+        return True

@@ -1,0 +1,141 @@
+"""Secrets: a type that never shows its value, and the places a value may come from."""
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from voxd.errors import ConfigError
+
+MASK = "********"
+SOURCES = ("credential", "file", "env")
+"""What a secret may name instead of being written down: ``{ credential = "name" }`` and so on."""
+
+_MAX_SECRET_BYTES = 64 * 1024
+
+
+class Secret:
+    """A value that may be used but not shown: every way of printing it gives `MASK`.
+
+    ``origin`` says where it came from ("credential openai_key", "literal") and may be shown. A secret whose
+    source is missing exists too, so that the rest of the device works: only `reveal` fails.
+    """
+
+    __slots__ = ("_value", "origin", "problem", "reference")
+
+    def __init__(
+        self,
+        value: str | None,
+        *,
+        origin: str = "literal",
+        problem: str = "",
+        reference: dict[str, str] | None = None,
+    ) -> None:
+        self._value = value
+        self.origin = origin
+        self.problem = problem
+        self.reference = reference
+
+    def reveal(self) -> str:
+        """Return the value. Raises `ConfigError` when its source could not be read."""
+        if self._value is None:
+            raise ConfigError(f"secret from {self.origin} is missing: {self.problem}")
+        return self._value
+
+    def masked(self) -> str | dict[str, str]:
+        """Return what may be shown: the reference as it was written, `MASK` for a literal."""
+        return dict(self.reference) if self.reference else MASK
+
+    def __repr__(self) -> str:
+        return MASK
+
+    __str__ = __repr__
+
+    def __format__(self, _: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return (self._value, self.origin) == (other._value, other.origin)
+
+    def __hash__(self) -> int:
+        return hash((self._value, self.origin))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not written anywhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading a source gave: the value, or why there is none; ``warning`` when it lies too open."""
+
+    value: str | None
+    problem: str = ""
+    warning: str = ""
+
+
+def resolve(written: str | Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Secret:
+    """Return the secret for what the configuration says: a literal or a table naming one of `SOURCES`.
+
+    Raises `ConfigError` for a table of another form; a source that cannot be read gives a secret that
+    fails when it is revealed.
+    """
+    if isinstance(written, str):
+        return Secret(written)
+    if len(written) != 1 or (kind := next(iter(written))) not in SOURCES:
+        raise ConfigError("a secret needs exactly one of credential, file, env")
+    name = written[kind]
+    reading = read_source(kind, name, environ)
+    return Secret(reading.value, origin=f"{kind} {name}", problem=reading.problem, reference={kind: name})
+
+
+def read_source(kind: str, name: str, environ: Mapping[str, str]) -> Reading:
+    """Read one source: a systemd credential, a file or an environment variable. A final newline is cut."""
+    if kind == "env":
+        value = environ.get(name)
+        return Reading(value, "" if value is not None else f"set {name} in the environment")
+    if kind == "file":
+        return _read_file(Path(name).expanduser())
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        return Reading(None, "systemd gave no credentials: CREDENTIALS_DIRECTORY is not set")
+    if "/" in name or name in {"", ".", ".."}:
+        return Reading(None, "a credential has a plain name, not a path")
+    # systemd.exec(5): a directory given to LoadCredential=voxd: yields voxd_NAME; single ones may be voxd.NAME.
+    for candidate in (name, f"voxd_{name}", f"voxd.{name}"):
+        path = Path(directory) / candidate
+        if path.is_file():
+            return _read_file(path)
+    return Reading(None, f"put it in /etc/voxd/credentials/{name}")
+
+
+def to_builtins(value: Any) -> Any:
+    """Return a configuration (or any part) as plain values with every secret masked."""
+    return msgspec.to_builtins(value, enc_hook=_mask)
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.masked()
+    raise NotImplementedError(f"no plain form of {type(value).__name__}")
+
+
+def _read_file(path: Path) -> Reading:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            raw = file.read(_MAX_SECRET_BYTES + 1)
+        if len(raw) > _MAX_SECRET_BYTES:
+            return Reading(None, f"{path} is longer than {_MAX_SECRET_BYTES} bytes")
+        text = raw.decode()
+    except OSError as error:
+        return Reading(None, f"{path}: {error.strerror}")
+    except UnicodeDecodeError:
+        return Reading(None, f"{path} is not text")
+    warning = f"everybody can read {path}: run `chmod 600 {path}`" if mode & stat.S_IROTH else ""
+    return Reading(text.rstrip("\r\n"), warning=warning)
