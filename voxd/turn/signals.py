@@ -1,7 +1,9 @@
-"""What the turn machine is told, and what it orders: plain values, counted in samples."""
+"""What the turn machine is told: plain values, counted in samples."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from voxd.frames import Clip
 
 
 class State(StrEnum):
@@ -31,14 +33,10 @@ class Earcon(StrEnum):
     """Short sounds."""
 
     WAKE = "wake"
-    HEARD = "heard"
     ERROR = "error"
     MUTED = "muted"
     UNMUTED = "unmuted"
     RING = "ring"
-
-
-# --- inputs ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +89,10 @@ class NoSpeech:
 
 
 @dataclass(frozen=True, slots=True)
-class TextAsked:
-    """A typed question (``speak`` the answer aloud or only return it)."""
+class Asked:
+    """A typed or recorded question (``speak`` the answer aloud or only return it)."""
 
-    text: str
+    question: str | Clip
     speak: bool
 
 
@@ -108,6 +106,8 @@ class SayAsked:
 @dataclass(frozen=True, slots=True)
 class RepeatAsked:
     """Say the last reply again."""
+
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +161,11 @@ class RingStarted:
     """A timer is due."""
 
 
+@dataclass(frozen=True, slots=True)
+class RingEnded:
+    """The timer was cancelled, or has rung for long enough."""
+
+
 Input = (
     Woken
     | ListenAsked
@@ -169,7 +174,7 @@ Input = (
     | SpeechEnded
     | AwaitingSpeech
     | NoSpeech
-    | TextAsked
+    | Asked
     | SayAsked
     | RepeatAsked
     | ReplyStarted
@@ -180,122 +185,5 @@ Input = (
     | AudioLost
     | AudioRestored
     | RingStarted
-)
-
-
-# --- actions --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BeginTurn:
-    """Open a turn in the ledger and tell the provider that it will be needed."""
-
-    source: Source
-    agent: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """Hand the sound from ``from_sample`` on to the provider and watch for the end of speech."""
-
-    from_sample: int | None
-    hold: bool = False
-    follow_up: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EndCapture:
-    """The utterance ends at ``sample`` (None: now)."""
-
-    sample: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DropCapture:
-    """Forget the utterance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Answer a typed question."""
-
-    text: str
-    speak: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Speak ``text`` as it is."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """Speak the last reply again."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelReply:
-    """Stop thinking and speaking at once; ``by`` says who asked."""
-
-    by: Source
-
-
-@dataclass(frozen=True, slots=True)
-class EndTurn:
-    """Close the turn: ``outcome`` is answered, no_speech, cancelled or an error code."""
-
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chime:
-    """Play a short sound."""
-
-    earcon: Earcon
-
-
-@dataclass(frozen=True, slots=True)
-class Apologise:
-    """Say aloud that, and why, it did not work."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class SetMicrophone:
-    """Close or open the capture stream."""
-
-    open: bool
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class StopRing:
-    """Silence a ringing timer."""
-
-    by: Source
-
-
-@dataclass(frozen=True, slots=True)
-class StartRing:
-    """Sound the ring until it is stopped."""
-
-
-Action = (
-    BeginTurn
-    | Capture
-    | EndCapture
-    | DropCapture
-    | Answer
-    | Say
-    | Repeat
-    | CancelReply
-    | EndTurn
-    | Chime
-    | Apologise
-    | SetMicrophone
-    | StopRing
-    | StartRing
+    | RingEnded
 )

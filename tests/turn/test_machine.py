@@ -1,0 +1,293 @@
+"""The turn machine as tables: what the device does, state by state."""
+
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxd.turn.actions import (
+    Action,
+    Answer,
+    Apologise,
+    BeginTurn,
+    CancelReply,
+    Capture,
+    Chime,
+    DropCapture,
+    EndCapture,
+    EndTurn,
+    PauseRing,
+    Repeat,
+    Say,
+    SetMicrophone,
+    StartRing,
+    StopRing,
+)
+from voxd.turn.machine import RESTING, TABLE, TurnMachine
+from voxd.turn.signals import (
+    Asked,
+    AudioLost,
+    AudioRestored,
+    AwaitingSpeech,
+    Earcon,
+    Input,
+    ListenAsked,
+    ListenReleased,
+    MuteAsked,
+    NoSpeech,
+    RepeatAsked,
+    ReplyFailed,
+    ReplyFinished,
+    ReplyStarted,
+    RingEnded,
+    RingStarted,
+    SayAsked,
+    Source,
+    SpeechEnded,
+    SpeechStarted,
+    State,
+    StopAsked,
+    Woken,
+)
+
+WOKEN = Woken("hey_jarvis", "default", 0.9, 16_000)
+BUTTON = ListenAsked(Source.BUTTON, 5_000)
+HOLD = ListenAsked(Source.BUTTON, 5_000, hold=True)
+ENDED = SpeechEnded(32_000, "silence")
+MUTE = MuteAsked(True, Source.SOCKET)
+UNMUTE = MuteAsked(False, Source.SOCKET)
+
+PATHS: dict[State, list[Input]] = {
+    State.IDLE: [],
+    State.LISTENING: [WOKEN],
+    State.THINKING: [WOKEN, ENDED],
+    State.SPEAKING: [WOKEN, ENDED, ReplyStarted()],
+    State.FOLLOW_UP: [WOKEN, ENDED, ReplyStarted(), ReplyFinished(expects_answer=True)],
+    State.MUTED: [MUTE],
+    State.ERROR: [AudioLost("stalled")],
+}
+
+
+def machine_in(state: State) -> TurnMachine:
+    machine = TurnMachine()
+    for given_input in PATHS[state]:
+        machine.feed(given_input)
+    assert machine.state is state
+    return machine
+
+
+WAKE = [BeginTurn(Source.WAKE_WORD, "default"), Capture(16_000)]
+
+TRANSITIONS: list[tuple[State, Input, list[Action], State]] = [
+    (State.IDLE, WOKEN, WAKE, State.LISTENING),
+    (State.IDLE, BUTTON, [BeginTurn(Source.BUTTON, None), Capture(5_000)], State.LISTENING),
+    (State.IDLE, HOLD, [BeginTurn(Source.BUTTON, None), Capture(5_000, hold=True)], State.LISTENING),
+    (State.IDLE, SpeechStarted(1), [], State.IDLE),
+    (State.IDLE, StopAsked(Source.SOCKET), [], State.IDLE),
+    (State.IDLE, Asked("hi", True), [BeginTurn(Source.SOCKET, None), Answer("hi", True)], State.THINKING),
+    (State.IDLE, SayAsked("hi"), [BeginTurn(Source.SOCKET, None), Say("hi")], State.THINKING),
+    (
+        State.IDLE,
+        RepeatAsked(Source.BUTTON),
+        [BeginTurn(Source.BUTTON, None), Repeat()],
+        State.THINKING,
+    ),
+    (State.IDLE, MUTE, [SetMicrophone(False, Source.SOCKET), Chime(Earcon.MUTED)], State.MUTED),
+    (State.IDLE, UNMUTE, [], State.IDLE),
+    (State.IDLE, AudioLost("stalled"), [], State.ERROR),
+    (State.IDLE, RingStarted(), [StartRing()], State.IDLE),
+    (State.LISTENING, WOKEN, [DropCapture(), Capture(16_000)], State.LISTENING),
+    (State.LISTENING, BUTTON, [], State.LISTENING),
+    (State.LISTENING, AwaitingSpeech(), [Chime(Earcon.WAKE)], State.LISTENING),
+    (State.LISTENING, SpeechStarted(1), [], State.LISTENING),
+    (State.LISTENING, ListenReleased(), [EndCapture(None)], State.LISTENING),
+    (State.LISTENING, ENDED, [EndCapture(32_000)], State.THINKING),
+    (State.LISTENING, NoSpeech(), [DropCapture(), EndTurn("no_speech")], State.IDLE),
+    (State.LISTENING, Asked("hi", True), [], State.LISTENING),
+    (State.LISTENING, StopAsked(Source.BUTTON), [DropCapture(), EndTurn("cancelled")], State.IDLE),
+    (
+        State.LISTENING,
+        MUTE,
+        [
+            DropCapture(),
+            EndTurn("cancelled"),
+            SetMicrophone(False, Source.SOCKET),
+            Chime(Earcon.MUTED),
+        ],
+        State.MUTED,
+    ),
+    (
+        State.LISTENING,
+        AudioLost("stalled"),
+        [DropCapture(), Apologise("device_unavailable")],
+        State.THINKING,
+    ),
+    (State.LISTENING, ReplyFailed("timeout"), [DropCapture(), Apologise("timeout")], State.THINKING),
+    (State.THINKING, ReplyStarted(), [], State.SPEAKING),
+    (State.THINKING, ReplyFinished(), [EndTurn("answered")], State.IDLE),
+    (State.THINKING, ReplyFailed("timeout"), [Apologise("timeout")], State.THINKING),
+    (State.THINKING, MUTE, [SetMicrophone(False, Source.SOCKET)], State.THINKING),
+    (
+        State.SPEAKING,
+        WOKEN,
+        [CancelReply(Source.WAKE_WORD), EndTurn("interrupted"), *WAKE],
+        State.LISTENING,
+    ),
+    (
+        State.SPEAKING,
+        StopAsked(Source.BUTTON),
+        [CancelReply(Source.BUTTON), EndTurn("cancelled")],
+        State.IDLE,
+    ),
+    (State.SPEAKING, StopAsked(Source.VOICE), [], State.SPEAKING),
+    (State.SPEAKING, ReplyFinished(), [EndTurn("answered")], State.IDLE),
+    (
+        State.SPEAKING,
+        ReplyFinished(expects_answer=True),
+        [EndTurn("answered"), Capture(None, follow_up=True)],
+        State.FOLLOW_UP,
+    ),
+    (State.SPEAKING, RingStarted(), [], State.SPEAKING),
+    (State.SPEAKING, AudioLost("stalled"), [], State.SPEAKING),
+    (State.FOLLOW_UP, SpeechStarted(1), [BeginTurn(Source.FOLLOW_UP, None)], State.LISTENING),
+    (State.FOLLOW_UP, NoSpeech(), [DropCapture()], State.IDLE),
+    (State.FOLLOW_UP, WOKEN, [DropCapture(), *WAKE], State.LISTENING),
+    (State.FOLLOW_UP, AwaitingSpeech(), [], State.FOLLOW_UP),
+    (State.FOLLOW_UP, AudioLost("stalled"), [DropCapture()], State.ERROR),
+    (State.MUTED, WOKEN, [], State.MUTED),
+    (State.MUTED, BUTTON, [Chime(Earcon.MUTED)], State.MUTED),
+    (State.MUTED, UNMUTE, [SetMicrophone(True, Source.SOCKET), Chime(Earcon.UNMUTED)], State.IDLE),
+    (State.MUTED, SayAsked("hi"), [BeginTurn(Source.SOCKET, None), Say("hi")], State.THINKING),
+    (
+        State.ERROR,
+        BUTTON,
+        [BeginTurn(Source.BUTTON, None), Apologise("device_unavailable")],
+        State.THINKING,
+    ),
+    (State.ERROR, AudioRestored(), [], State.IDLE),
+]
+
+
+@pytest.mark.parametrize(("state", "given_input", "actions", "after"), TRANSITIONS)
+def test_a_transition(state: State, given_input: Input, actions: list[Action], after: State) -> None:
+    machine = machine_in(state)
+    assert machine.feed(given_input) == actions
+    assert machine.state is after
+
+
+def test_every_input_has_its_row() -> None:
+    assert set(TABLE) == set(get_args(Input))
+
+
+def test_a_muted_device_that_was_asked_to_speak_is_muted_again_afterwards() -> None:
+    machine = machine_in(State.MUTED)
+    machine.feed(SayAsked("hi"))
+    machine.feed(ReplyStarted())
+    machine.feed(ReplyFinished(expects_answer=True))
+    assert machine.state is State.MUTED
+
+
+def test_a_closed_switch_wins_over_unmute() -> None:
+    machine = TurnMachine()
+    machine.feed(MuteAsked(True, Source.SWITCH))
+    assert machine.feed(UNMUTE) == []
+    assert machine.state is State.MUTED
+    assert SetMicrophone(True, Source.SWITCH) in machine.feed(MuteAsked(False, Source.SWITCH))
+    assert machine.state is State.IDLE
+
+
+def test_a_failed_apology_ends_in_a_tone() -> None:
+    machine = machine_in(State.THINKING)
+    machine.feed(ReplyFailed("timeout"))
+    assert machine.feed(ReplyFailed("engine_failed")) == [Chime(Earcon.ERROR), EndTurn("engine_failed")]
+    assert machine.state is State.IDLE
+
+
+def test_an_apology_that_was_heard_leaves_the_reason_as_outcome() -> None:
+    machine = machine_in(State.THINKING)
+    machine.feed(ReplyFailed("timeout"))
+    machine.feed(ReplyStarted())
+    assert machine.feed(ReplyFinished()) == [EndTurn("timeout")]
+
+
+def test_a_ring_waits_for_the_turn_and_goes_on_after_it() -> None:
+    machine = machine_in(State.SPEAKING)
+    machine.feed(RingStarted())
+    assert machine.feed(ReplyFinished()) == [EndTurn("answered"), StartRing()]
+    assert machine.feed(WOKEN)[0] == PauseRing()
+    machine.feed(ENDED)
+    assert machine.feed(StopAsked(Source.VOICE)) == [PauseRing(), StopRing(Source.VOICE)]
+    assert machine.feed(ReplyFinished()) == [EndTurn("answered")]
+
+
+def test_a_button_silences_a_ring() -> None:
+    machine = TurnMachine()
+    machine.feed(RingStarted())
+    assert machine.feed(StopAsked(Source.BUTTON)) == [PauseRing(), StopRing(Source.BUTTON)]
+    assert machine.feed(RingEnded()) == []
+
+
+def test_a_held_button_hears_no_tone() -> None:
+    machine = TurnMachine()
+    machine.feed(HOLD)
+    assert machine.feed(AwaitingSpeech()) == []
+
+
+INPUTS = st.sampled_from(
+    [
+        WOKEN,
+        BUTTON,
+        HOLD,
+        ListenReleased(),
+        SpeechStarted(1),
+        ENDED,
+        AwaitingSpeech(),
+        NoSpeech(),
+        Asked("hi", True),
+        SayAsked("hi"),
+        RepeatAsked(Source.BUTTON),
+        ReplyStarted(),
+        ReplyFinished(),
+        ReplyFinished(expects_answer=True),
+        ReplyFailed("timeout"),
+        StopAsked(Source.BUTTON),
+        StopAsked(Source.VOICE),
+        MUTE,
+        UNMUTE,
+        MuteAsked(True, Source.SWITCH),
+        MuteAsked(False, Source.SWITCH),
+        AudioLost("stalled"),
+        AudioRestored(),
+        RingStarted(),
+        RingEnded(),
+    ]
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(INPUTS, max_size=40))
+def test_turns_never_overlap_and_a_muted_device_never_captures(inputs: list[Input]) -> None:
+    machine = TurnMachine()
+    open_turn = capturing = False
+    for given_input in inputs:
+        for action in machine.feed(given_input):
+            match action:
+                case BeginTurn():
+                    assert not open_turn
+                    open_turn = True
+                case EndTurn():
+                    assert open_turn
+                    open_turn = False
+                case Capture():
+                    assert not machine.muted
+                    assert not machine.deaf
+                    capturing = True
+                case DropCapture() | EndCapture():
+                    capturing = False
+                case SetMicrophone(open=False):
+                    assert not capturing
+        if machine.state in RESTING:
+            assert not open_turn
+    machine.feed(StopAsked(Source.BUTTON))
+    assert machine.state in RESTING

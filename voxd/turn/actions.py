@@ -1,0 +1,127 @@
+"""What the turn machine orders: plain values that the runner carries out."""
+
+from dataclasses import dataclass
+
+from voxd.frames import Clip
+from voxd.turn.signals import Earcon, Source
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTurn:
+    """Open a turn in the ledger and tell the provider that it will be needed."""
+
+    source: Source
+    agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Hand the sound from ``from_sample`` on to the provider and watch for the end of speech."""
+
+    from_sample: int | None
+    hold: bool = False
+    follow_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndCapture:
+    """The utterance ends at ``sample`` (None: now)."""
+
+    sample: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DropCapture:
+    """Forget the utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer a typed or recorded question."""
+
+    question: str | Clip
+    speak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Speak ``text`` as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Speak the last reply again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReply:
+    """Stop thinking and speaking at once; ``by`` says who asked."""
+
+    by: Source
+
+
+@dataclass(frozen=True, slots=True)
+class EndTurn:
+    """Close the turn: ``outcome`` is answered, no_speech, cancelled or an error code."""
+
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chime:
+    """Play a short sound."""
+
+    earcon: Earcon
+
+
+@dataclass(frozen=True, slots=True)
+class Apologise:
+    """Say aloud that, and why, it did not work."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetMicrophone:
+    """Close or open the capture stream."""
+
+    open: bool
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class StopRing:
+    """The ringing timer has been noticed: it is over."""
+
+    by: Source
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRing:
+    """Silence the ring while the user is attended to."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRing:
+    """Sound the ring until it is stopped."""
+
+
+Action = (
+    BeginTurn
+    | Capture
+    | EndCapture
+    | DropCapture
+    | Answer
+    | Say
+    | Repeat
+    | CancelReply
+    | EndTurn
+    | Chime
+    | Apologise
+    | SetMicrophone
+    | StopRing
+    | PauseRing
+    | StartRing
+)

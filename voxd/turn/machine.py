@@ -1,0 +1,303 @@
+"""The behaviour of the product in one file: one enum of states, one table, no clock and no device.
+
+The table is total: every input has an answer in every state, and most answers are silence. Where the
+device rests depends on two facts that outlive a turn, whether it is muted and whether it can hear.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from voxd.turn import actions as do
+from voxd.turn.actions import Action
+from voxd.turn.signals import (
+    Asked,
+    AudioLost,
+    AudioRestored,
+    AwaitingSpeech,
+    Earcon,
+    Input,
+    ListenAsked,
+    ListenReleased,
+    MuteAsked,
+    NoSpeech,
+    RepeatAsked,
+    ReplyFailed,
+    ReplyFinished,
+    ReplyStarted,
+    RingEnded,
+    RingStarted,
+    SayAsked,
+    Source,
+    SpeechEnded,
+    SpeechStarted,
+    State,
+    StopAsked,
+    Woken,
+)
+
+I = TypeVar("I")  # noqa: E741 - the input a rule is for
+Rule = Callable[["TurnMachine", I], list[Action]]
+
+RESTING = frozenset({State.IDLE, State.MUTED, State.ERROR})
+CAPTURING = frozenset({State.LISTENING, State.FOLLOW_UP})
+REPLYING = frozenset({State.THINKING, State.SPEAKING})
+
+
+class TurnMachine:
+    """Takes what happened, returns what to do."""
+
+    def __init__(self, *, follow_up: bool = True, earcons: bool = True) -> None:
+        self.state = State.IDLE
+        self.follow_up = follow_up
+        self.earcons = earcons
+        self.muted = False
+        self.switch_closed = False
+        self.deaf = False
+        self.ringing = False
+        self._holding = False
+        self._failed = ""
+
+    def feed(self, given: Input) -> list[Action]:
+        """Return the actions that ``given`` asks for in the present state, and move on."""
+        rule = TABLE[type(given)].get(self.state)
+        return rule(self, given) if rule else []
+
+    # --- listening --------------------------------------------------------------------------------
+
+    def _woken(self, given: Woken) -> list[Action]:
+        if self.muted or self.deaf:
+            return []  # heard before the microphone went
+        return [
+            *self._clear_the_floor(Source.WAKE_WORD),
+            *self._listen(Source.WAKE_WORD, given.agent, given.end_sample),
+        ]
+
+    def _woken_again(self, given: Woken) -> list[Action]:
+        # Whoever calls twice begins anew: what was said before the second call was not meant.
+        return [do.DropCapture(), do.Capture(given.end_sample)]
+
+    def _listen_asked(self, given: ListenAsked) -> list[Action]:
+        if self.muted or self.deaf:
+            return self._chime(Earcon.MUTED if self.muted else Earcon.ERROR)
+        return [
+            *self._clear_the_floor(given.source),
+            *self._listen(given.source, None, given.at_sample, hold=given.hold),
+        ]
+
+    def _listen_while_muted(self, given: ListenAsked) -> list[Action]:
+        return self._chime(Earcon.MUTED)
+
+    def _listen_while_deaf(self, given: ListenAsked) -> list[Action]:
+        return [*self._hush(), do.BeginTurn(given.source, None), *self._fail("device_unavailable")]
+
+    def _listen(
+        self, source: Source, agent: str | None, sample: int | None, *, hold: bool = False
+    ) -> list[Action]:
+        self.state = State.LISTENING
+        self._holding = hold
+        return [do.BeginTurn(source, agent), do.Capture(sample, hold=hold)]
+
+    def _released(self, given: ListenReleased) -> list[Action]:
+        return [do.EndCapture(None)]
+
+    def _awaiting(self, given: AwaitingSpeech) -> list[Action]:
+        return [] if self._holding else self._chime(Earcon.WAKE)
+
+    def _follow_up_speech(self, given: SpeechStarted) -> list[Action]:
+        self.state = State.LISTENING
+        self._holding = False
+        return [do.BeginTurn(Source.FOLLOW_UP, None)]
+
+    def _speech_ended(self, given: SpeechEnded) -> list[Action]:
+        self.state = State.THINKING
+        return [do.EndCapture(given.sample)]
+
+    def _no_speech(self, given: NoSpeech) -> list[Action]:
+        return [*self._drop("no_speech"), *self._rest()]
+
+    # --- questions that are not spoken here -------------------------------------------------------
+
+    def _asked(self, given: Asked) -> list[Action]:
+        return [*self._take_over(), do.Answer(given.question, given.speak)]
+
+    def _say_asked(self, given: SayAsked) -> list[Action]:
+        return [*self._take_over(), do.Say(given.text)]
+
+    def _repeat_asked(self, given: RepeatAsked) -> list[Action]:
+        return [*self._clear_the_floor(given.source), *self._take_over(given.source), do.Repeat()]
+
+    def _take_over(self, source: Source = Source.SOCKET) -> list[Action]:
+        dropped: list[Action] = [do.DropCapture()] if self.state is State.FOLLOW_UP else []
+        self.state = State.THINKING
+        return [*self._hush(), *dropped, do.BeginTurn(source, None)]
+
+    # --- the reply --------------------------------------------------------------------------------
+
+    def _reply_started(self, given: ReplyStarted) -> list[Action]:
+        self.state = State.SPEAKING
+        return []
+
+    def _reply_finished(self, given: ReplyFinished) -> list[Action]:
+        outcome, self._failed = self._failed or "answered", ""
+        done: list[Action] = [do.EndTurn(outcome)]
+        if given.expects_answer and self.follow_up and not self.muted and not self.deaf:
+            self.state = State.FOLLOW_UP
+            return [*done, do.Capture(None, follow_up=True)]
+        return [*done, *self._rest()]
+
+    def _reply_failed(self, given: ReplyFailed) -> list[Action]:
+        if self._failed:
+            # The apology failed too: a tone needs no engine.
+            self._failed = ""
+            return [*self._chime(Earcon.ERROR), do.EndTurn(given.code), *self._rest()]
+        return self._fail(given.code)
+
+    def _failed_while_listening(self, given: ReplyFailed) -> list[Action]:
+        return [do.DropCapture(), *self._fail(given.code)]
+
+    def _fail(self, code: str) -> list[Action]:
+        self._failed = code
+        self.state = State.THINKING
+        return [do.Apologise(code)]
+
+    # --- stopping ---------------------------------------------------------------------------------
+
+    def _stop_resting(self, given: StopAsked) -> list[Action]:
+        return self._stop_ring(given.source)
+
+    def _stop_capturing(self, given: StopAsked) -> list[Action]:
+        return [*self._stop_ring(given.source), *self._drop("cancelled"), *self._rest()]
+
+    def _stop_replying(self, given: StopAsked) -> list[Action]:
+        ring = self._stop_ring(given.source)
+        if given.source is Source.VOICE:
+            return ring  # the turn that says "stop" is itself the reply: it ends by itself
+        self._failed = ""
+        return [*ring, do.CancelReply(given.source), do.EndTurn("cancelled"), *self._rest()]
+
+    # --- the microphone ---------------------------------------------------------------------------
+
+    def _mute_asked(self, given: MuteAsked) -> list[Action]:
+        if given.source is Source.SWITCH:
+            self.switch_closed = given.muted
+        wanted = given.muted or self.switch_closed
+        if wanted == self.muted:
+            return []
+        self.muted = wanted
+        earcon = Earcon.MUTED if wanted else Earcon.UNMUTED
+        actions: list[Action] = [do.SetMicrophone(not wanted, given.source)]
+        if wanted and self.state in CAPTURING:
+            actions = [*self._drop("cancelled"), *actions]
+        if self.state in REPLYING:
+            return actions  # shown by the LEDs at once; the reply is not cut
+        return [*actions, *self._chime(earcon), *self._rest()]
+
+    def _audio_lost(self, given: AudioLost) -> list[Action]:
+        self.deaf = True
+        return []
+
+    def _audio_lost_resting(self, given: AudioLost) -> list[Action]:
+        self.deaf = True
+        return self._rest()
+
+    def _audio_lost_listening(self, given: AudioLost) -> list[Action]:
+        self.deaf = True
+        return [do.DropCapture(), *self._fail("device_unavailable")]
+
+    def _audio_lost_follow_up(self, given: AudioLost) -> list[Action]:
+        self.deaf = True
+        return [do.DropCapture(), *self._rest()]
+
+    def _audio_restored(self, given: AudioRestored) -> list[Action]:
+        self.deaf = False
+        return self._rest() if self.state in RESTING else []
+
+    # --- ringing ----------------------------------------------------------------------------------
+
+    def _ring_started(self, given: RingStarted) -> list[Action]:
+        self.ringing = True
+        return [do.StartRing()] if self.state in RESTING else []
+
+    def _ring_ended(self, given: RingEnded) -> list[Action]:
+        if not self.ringing:
+            return []
+        self.ringing = False
+        return [do.PauseRing()]
+
+    def _stop_ring(self, by: Source) -> list[Action]:
+        if not self.ringing:
+            return []
+        self.ringing = False
+        return [do.PauseRing(), do.StopRing(by)]
+
+    def _hush(self) -> list[Action]:
+        """Pause the ring; `_rest` lets it sound again unless somebody stopped it meanwhile."""
+        return [do.PauseRing()] if self.ringing and self.state in RESTING else []
+
+    # --- shared -----------------------------------------------------------------------------------
+
+    def _clear_the_floor(self, by: Source) -> list[Action]:
+        """End whatever runs, so that a new turn can begin."""
+        actions = self._hush()
+        if self.state is State.FOLLOW_UP:
+            actions.append(do.DropCapture())
+        elif self.state in REPLYING:
+            self._failed = ""
+            actions += [do.CancelReply(by), do.EndTurn("interrupted")]
+        return actions
+
+    def _drop(self, outcome: str) -> list[Action]:
+        """Forget the utterance; a follow-up has no turn until somebody speaks."""
+        return (
+            [do.DropCapture()] if self.state is State.FOLLOW_UP else [do.DropCapture(), do.EndTurn(outcome)]
+        )
+
+    def _rest(self) -> list[Action]:
+        was_resting = self.state in RESTING
+        self.state = State.MUTED if self.muted else State.ERROR if self.deaf else State.IDLE
+        self._holding = False
+        return [do.StartRing()] if self.ringing and not was_resting else []
+
+    def _chime(self, earcon: Earcon) -> list[Action]:
+        return [do.Chime(earcon)] if self.earcons else []
+
+
+def _in(states: frozenset[State], rule: Rule[I]) -> dict[State, Rule[I]]:
+    return dict.fromkeys(states, rule)
+
+
+_M = TurnMachine
+_IDLE = frozenset({State.IDLE})
+_LISTENING = frozenset({State.LISTENING})
+_FOLLOW_UP = frozenset({State.FOLLOW_UP})
+_ALL = frozenset(State)
+
+TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
+    Woken: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._woken) | _in(_LISTENING, _M._woken_again),
+    ListenAsked: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._listen_asked)
+    | _in(frozenset({State.MUTED}), _M._listen_while_muted)
+    | _in(frozenset({State.ERROR}), _M._listen_while_deaf),
+    ListenReleased: _in(_LISTENING, _M._released),
+    SpeechStarted: _in(_FOLLOW_UP, _M._follow_up_speech),
+    SpeechEnded: _in(_LISTENING, _M._speech_ended),
+    AwaitingSpeech: _in(_LISTENING, _M._awaiting),
+    NoSpeech: _in(CAPTURING, _M._no_speech),
+    Asked: _in(RESTING | _FOLLOW_UP, _M._asked),
+    SayAsked: _in(RESTING | _FOLLOW_UP, _M._say_asked),
+    RepeatAsked: _in(RESTING | _FOLLOW_UP | REPLYING, _M._repeat_asked),
+    ReplyStarted: _in(frozenset({State.THINKING}), _M._reply_started),
+    ReplyFinished: _in(REPLYING, _M._reply_finished),
+    ReplyFailed: _in(REPLYING, _M._reply_failed) | _in(_LISTENING, _M._failed_while_listening),
+    StopAsked: _in(RESTING, _M._stop_resting)
+    | _in(CAPTURING, _M._stop_capturing)
+    | _in(REPLYING, _M._stop_replying),
+    MuteAsked: _in(_ALL, _M._mute_asked),
+    AudioLost: _in(REPLYING, _M._audio_lost)
+    | _in(RESTING, _M._audio_lost_resting)
+    | _in(_LISTENING, _M._audio_lost_listening)
+    | _in(_FOLLOW_UP, _M._audio_lost_follow_up),
+    AudioRestored: _in(_ALL, _M._audio_restored),
+    RingStarted: _in(_ALL, _M._ring_started),
+    RingEnded: _in(_ALL, _M._ring_ended),
+}
+"""Which rule answers an input in a state; where none stands, the input means nothing there."""
