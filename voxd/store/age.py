@@ -1,0 +1,45 @@
+"""How old things are where the wall clock may be wrong: by lived time, not by a difference of dates."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_OFF_S = 31 * 86_400.0
+"""A longer gap between two starts is taken for a wrong clock and ages nothing."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Return the kernel's name for this boot, "" where there is none; monotonic time belongs to one."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A moment on three clocks; ``lived_s`` is the age of the database itself."""
+
+    lived_s: float
+    monotonic_s: float
+    wall_s: float
+    boot: str
+
+
+def lived(before: Stamp | None, monotonic_s: float, wall_s: float, boot: str) -> Stamp:
+    """Return the stamp of now, given the last one.
+
+    Within one boot only monotonic time counts, so no jump of the wall clock, however small, makes
+    anything older. Between boots the wall clock is all there is: the gap counts when it is between 0 and
+    `MAX_OFF_S`, and is nothing otherwise. A clock that starts in 1970 or is set after the start therefore
+    keeps things for longer than asked, never for shorter.
+    """
+    if before is None:
+        return Stamp(0.0, monotonic_s, wall_s, boot)
+    if boot and boot == before.boot:
+        gap_s = monotonic_s - before.monotonic_s
+    else:
+        gap_s = wall_s - before.wall_s
+        gap_s = gap_s if gap_s <= MAX_OFF_S else 0.0
+    return Stamp(before.lived_s + max(0.0, gap_s), monotonic_s, wall_s, boot)

@@ -1,0 +1,123 @@
+"""What was said, kept for as long and as much as the configuration allows, and forgotten on request."""
+
+import logging
+import sqlite3
+
+import msgspec
+
+from voxd.api import HistoryEntry
+from voxd.clock import Clock
+from voxd.config import schema
+from voxd.store.age import Stamp, boot_id, lived
+from voxd.store.db import Database
+
+_log = logging.getLogger(__name__)
+
+_COLUMNS = "id, turn, time, source, agent, transcript, reply, outcome, stages_ms"
+_DAY_S = 86_400.0
+
+
+class History:
+    """The remembered turns; age is counted by `voxd.store.age.lived`, so no clock jump deletes anything."""
+
+    def __init__(
+        self, db: Database, config: schema.History, clock: Clock, *, boot: str | None = None
+    ) -> None:
+        self._db = db
+        self._config = config
+        self._clock = clock
+        self._boot = boot_id() if boot is None else boot
+
+    def configure(self, config: schema.History) -> None:
+        """Apply a reloaded configuration from the next turn on."""
+        self._config = config
+
+    async def add(self, entry: HistoryEntry) -> int:
+        """Remember ``entry`` (its ``id`` is ignored); returns the id given, 0 when history is off.
+
+        When this returns, the turn survives a power cut. Raises `StoreError`.
+        """
+        if not self._config.enabled:
+            return 0
+        return await self._db.run(lambda connection: self._add(connection, entry))
+
+    async def newest(self, limit: int) -> list[HistoryEntry]:
+        """Return up to ``limit`` turns, newest first. Raises `StoreError`."""
+
+        def read(connection: sqlite3.Connection) -> list[HistoryEntry]:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM turns ORDER BY id DESC LIMIT ?", (max(0, limit),)
+            )
+            return [_entry(row) for row in rows]
+
+        return await self._db.run(read)
+
+    async def prune(self) -> int:
+        """Delete what is too old or too much; returns how many turns went. Raises `StoreError`."""
+        return await self._db.run(lambda connection: self._prune(connection, self._age(connection)))
+
+    async def forget(self) -> int:
+        """Delete every turn and overwrite what it left in the file; returns how many. Raises `StoreError`."""
+        count = await self._db.run(lambda connection: connection.execute("DELETE FROM turns").rowcount)
+        await self._db.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+        return count
+
+    def _add(self, connection: sqlite3.Connection, entry: HistoryEntry) -> int:
+        stamp = self._age(connection)
+        cursor = connection.execute(
+            "INSERT INTO turns (turn, time, source, agent, transcript, reply, outcome, stages_ms, lived_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry.turn,
+                entry.time,
+                entry.source,
+                entry.agent,
+                entry.transcript,
+                entry.reply,
+                entry.outcome,
+                msgspec.json.encode(entry.stages_ms),
+                stamp.lived_s,
+            ),
+        )
+        self._prune(connection, stamp)
+        return int(cursor.lastrowid or 0)
+
+    def _age(self, connection: sqlite3.Connection) -> Stamp:
+        row = connection.execute("SELECT lived_s, monotonic_s, wall_s, boot FROM age").fetchone()
+        before = Stamp(*row) if row else None
+        now = lived(before, self._clock.monotonic(), self._clock.wall(), self._boot)
+        connection.execute(
+            "INSERT OR REPLACE INTO age (one, lived_s, monotonic_s, wall_s, boot) VALUES (1, ?, ?, ?, ?)",
+            (now.lived_s, now.monotonic_s, now.wall_s, now.boot),
+        )
+        return now
+
+    def _prune(self, connection: sqlite3.Connection, now: Stamp) -> int:
+        oldest_s = now.lived_s - self._config.max_age_days * _DAY_S
+        deleted = connection.execute("DELETE FROM turns WHERE lived_s < ?", (oldest_s,)).rowcount
+        while _used_bytes(connection) > self._config.max_size_mb * 1_000_000:
+            # A tenth at a time: measuring costs more than deleting a little too much.
+            gone = connection.execute(
+                "DELETE FROM turns WHERE id IN"
+                " (SELECT id FROM turns ORDER BY id LIMIT (SELECT count(*) / 10 + 1 FROM turns))"
+            ).rowcount
+            if gone == 0:
+                break
+            deleted += gone
+        if deleted:
+            _log.info("%s turns left the history by age or size", deleted)
+        return deleted
+
+
+def _used_bytes(connection: sqlite3.Connection) -> int:
+    pages, free, size = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
+def _entry(row: tuple[object, ...]) -> HistoryEntry:
+    fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    fields["stages_ms"] = msgspec.json.decode(bytes(fields["stages_ms"]))  # type: ignore[call-overload]
+    return msgspec.convert(fields, HistoryEntry)

@@ -1,0 +1,40 @@
+"""The steps that bring the database from any older layout to the one this version knows."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE turns (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            turn TEXT NOT NULL,
+            time REAL NOT NULL,
+            source TEXT NOT NULL,
+            agent TEXT NOT NULL,
+            transcript TEXT NOT NULL,
+            reply TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            stages_ms BLOB NOT NULL,
+            lived_s REAL NOT NULL
+        )
+        """,
+        "CREATE INDEX turns_by_age ON turns (lived_s)",
+        """
+        CREATE TABLE age (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            lived_s REAL NOT NULL,
+            monotonic_s REAL NOT NULL,
+            wall_s REAL NOT NULL,
+            boot TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE timers (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            record BLOB NOT NULL
+        )
+        """,
+    ),
+)
+"""One tuple of statements per version; `PRAGMA user_version` counts how many were applied.
+
+Steps are only ever appended: a released step never changes, because devices in the field have run it.
+"""
