@@ -1,4 +1,4 @@
-"""Where things lie: systemd's directories in a unit, XDG's for a user, the configuration's when it says so."""
+"""Where things lie: the directories systemd, XDG or the configuration itself give."""
 
 import os
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def state_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def runtime_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of sockets. Without a runtime directory of the session it is inside the state's."""
+    """Return the directory of sockets; inside the state directory when the session has none."""
     if config.paths.runtime:
         return Path(config.paths.runtime).expanduser()
     if given := _given_by_systemd(environ, "RUNTIME_DIRECTORY"):

@@ -80,7 +80,7 @@ class Endpoint(Section, frozen=True):
 
     mode: Annotated[Literal["relaxed", "default", "aggressive"], LIVE] = "default"
     silence_s: Annotated[
-        float | None,
+        Positive | None,
         Meta(description="Silence that ends an utterance; overrides mode (1.25, 0.7, 0.25)"),
         LIVE,
     ] = None

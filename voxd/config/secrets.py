@@ -106,7 +106,7 @@ def read_source(kind: str, name: str, environ: Mapping[str, str]) -> Reading:
         return Reading(None, "systemd gave no credentials: CREDENTIALS_DIRECTORY is not set")
     if "/" in name or name in {"", ".", ".."}:
         return Reading(None, "a credential has a plain name, not a path")
-    # systemd.exec(5): a directory given to LoadCredential=voxd: yields voxd_NAME; single ones may be voxd.NAME.
+    # systemd.exec(5): LoadCredential=voxd:DIRECTORY yields voxd_NAME; single ones are called voxd.NAME.
     for candidate in (name, f"voxd_{name}", f"voxd.{name}"):
         path = Path(directory) / candidate
         if path.is_file():

@@ -1,0 +1,210 @@
+"""Checks settings against the schema key by key, so that every mistake is told and none hides another."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from msgspec import inspect as mi
+from rapidfuzz import fuzz, process
+
+from voxd.config import kinds
+from voxd.config.layers import Layer, from_toml, merge
+from voxd.config.lines import KeyPath
+from voxd.config.problems import Finding, Place, Problem, Severity, dotted
+from voxd.config.rules import check_rules
+from voxd.config.secrets import SOURCES
+
+ALIKE_PERCENT = 65
+"""How alike an unknown word must be to a known one to be offered (rapidfuzz ratio)."""
+
+
+def check(texts: Mapping[str, str], *, exists: Callable[[str], bool] = lambda _: True) -> list[Problem]:
+    """Return every problem of TOML texts (by file name, later ones win), in order of their place."""
+    layers, problems = [], []
+    for file, text in texts.items():
+        layer, broken = from_toml(file, text)
+        layers.append(layer)
+        problems += broken
+    return in_order(problems + check_settings(merge(layers), exists=exists))
+
+
+def check_settings(settings: Layer, *, exists: Callable[[str], bool] = lambda _: True) -> list[Problem]:
+    """Return every problem of merged settings; ``exists`` says whether a file that is named is there."""
+    findings = list(_check(kinds.root(), settings.data, ()))
+    spoiled = {finding.path for finding in findings}
+    findings += check_rules(settings.data, spoiled, exists)
+    return [_placed(finding, settings) for finding in findings]
+
+
+def in_order(problems: list[Problem]) -> list[Problem]:
+    """Return ``problems`` sorted by line within each file, files in order of first mention."""
+    files = {problem.file: 0 for problem in problems}
+    ranks = {file: rank for rank, file in enumerate(files)}
+    return sorted(problems, key=lambda problem: (ranks[problem.file], problem.line))
+
+
+def _placed(finding: Finding, settings: Layer) -> Problem:
+    place = settings.place(finding.path) or Place("configuration")
+    return Problem(
+        place.file, place.line, dotted(finding.path), finding.severity, finding.message, finding.hint
+    )
+
+
+def _check(kind: mi.Type, value: Any, path: KeyPath) -> Iterator[Finding]:
+    kind = kinds.bare(kind)
+    if tables := kinds.variants(kind):
+        yield from _check_variant(tables, value, path)
+        return
+    match kind:
+        case mi.StructType():
+            yield from _check_table(kind, value, path)
+        case mi.DictType():
+            yield from _check_dict(kind, value, path)
+        case mi.VarTupleType():
+            yield from _check_list(kind, value, path)
+        case mi.CustomType():
+            yield from _check_secret(kind, value, path)
+        case _ if not kinds.fits(kind, value):
+            yield _unfit(kind, value, path)
+
+
+def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Finding]:
+    if not isinstance(value, dict):
+        yield _error(path, f"expected a table, got {_shown(value)}", f"[{dotted(path)}]")
+        return
+    fields = {field.encode_name: field for field in kind.fields}
+    for key, item in value.items():
+        if key in fields:
+            yield from _check(fields[key].type, item, (*path, key))
+        elif key != kind.tag_field:
+            yield _unknown(key, list(fields), path)
+    for key, field in fields.items():
+        if field.required and key not in value:
+            hint = f"{key} = {_example(kinds.bare(field.type))}"
+            yield _error(path, f"{key} is missing", hint)
+
+
+def _check_variant(tables: dict[str, mi.StructType], value: Any, path: KeyPath) -> Iterator[Finding]:
+    tag_field = next(iter(tables.values())).tag_field or "type"
+    wanted = ", ".join(f'"{tag}"' for tag in tables)
+    if not isinstance(value, dict):
+        yield _error(path, f"expected a table, got {_shown(value)}", f"[{dotted(path)}]")
+    elif tag_field not in value:
+        yield _error(path, f"{tag_field} is missing", f"{tag_field} = one of {wanted}")
+    elif (tag := value[tag_field]) not in tables:
+        hint = _did_you_mean(tag, list(tables))
+        yield _error((*path, tag_field), f"expected one of {wanted}, got {_shown(tag)}", hint)
+    else:
+        yield from _check_table(tables[tag], value, path)
+
+
+def _check_dict(kind: mi.DictType, value: Any, path: KeyPath) -> Iterator[Finding]:
+    if not isinstance(value, dict):
+        yield _error(path, f"expected a table, got {_shown(value)}", f"[{dotted(path)}]")
+        return
+    for key, item in value.items():
+        if not kinds.fits(kinds.bare(kind.key_type), key):
+            yield _error((*path, key), f"a name has {kinds.NAME_RULE}", "rename it")
+        yield from _check(kind.value_type, item, (*path, key))
+
+
+def _check_list(kind: mi.VarTupleType, value: Any, path: KeyPath) -> Iterator[Finding]:
+    if not isinstance(value, list):
+        of_tables = isinstance(kinds.bare(kind.item_type), mi.StructType)
+        hint = f"[[{dotted(path)}]]" if of_tables else f"{path[-1]} = [{kinds.toml_value(value)}]"
+        yield _error(path, f"expected a list, got {_shown(value)}", hint)
+        return
+    if len(value) < (kind.min_length or 0):
+        yield _error(path, f"expected at least {kind.min_length} element, got none")
+    for index, item in enumerate(value):
+        yield from _check(kind.item_type, item, (*path, index))
+
+
+def _check_secret(kind: mi.CustomType, value: Any, path: KeyPath) -> Iterator[Finding]:
+    if isinstance(value, str):
+        return
+    known = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in SOURCES
+    if not known or not all(isinstance(name, str) and name for name in value.values()):
+        # What was written may be the secret itself, misplaced: it is not repeated.
+        yield _error(path, f"expected {kinds.in_words(kind)}", f'{path[-1]} = {{ credential = "name" }}')
+
+
+def _unfit(kind: mi.Type, value: Any, path: KeyPath) -> Finding:
+    return _error(path, f"expected {kinds.in_words(kind)}, got {_shown(value)}", _better(kind, value, path))
+
+
+def _better(kind: mi.Type, value: Any, path: KeyPath) -> str:
+    """Return a hint that can be copied: what the value was probably meant to be."""
+    assign = f"{path[-1]} = " if isinstance(path[-1], str) else ""
+    if isinstance(kind, mi.LiteralType):
+        return _did_you_mean(value, [str(allowed) for allowed in kind.values])
+    if isinstance(kind, mi.BoolType):
+        meant = str(value).lower() in {"true", "yes", "on", "1"}
+        return assign + kinds.toml_value(meant)
+    if isinstance(kind, mi.IntType | mi.FloatType):
+        number = _as_number(value)
+        if number is not None and kinds.fits(kind, number):
+            return f"{assign}{number}"
+        bound = kinds.nearest(kind, number) if number is not None else None
+        return assign + (_example(kind) if bound is None else str(bound))
+    if isinstance(kind, mi.StrType) and not isinstance(value, dict | list | str):
+        return f'{assign}"{kinds.toml_value(value)}"'
+    return ""
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def _example(kind: mi.Type) -> str:
+    match kind:
+        case mi.IntType() | mi.FloatType():
+            return str(kind.ge if kind.ge is not None else 1)
+        case mi.StrType() if kind.pattern:
+            return '"a_name"'
+        case mi.StrType():
+            return '"..."'
+        case mi.VarTupleType():
+            return '["..."]'
+    return "{ ... }"
+
+
+def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
+    where = (*path, key)
+    hint = _did_you_mean(key, known)
+    if not hint and (home := _home_of(key)):
+        hint = f"{key} belongs to [{home}]"
+    what = "section" if not path else "key"
+    return _error(where, f"unknown {what}", hint or f"known here: {', '.join(known)}")
+
+
+def _home_of(key: str) -> str:
+    for section in kinds.root().fields:
+        kind = kinds.bare(section.type)
+        if isinstance(kind, mi.StructType) and any(field.encode_name == key for field in kind.fields):
+            return section.encode_name
+    return ""
+
+
+def _did_you_mean(written: Any, known: list[str]) -> str:
+    found = process.extractOne(str(written), known, scorer=fuzz.ratio, score_cutoff=ALIKE_PERCENT)
+    return f'did you mean "{found[0]}"?' if found else ""
+
+
+def _error(path: KeyPath, message: str, hint: str = "") -> Finding:
+    return Finding(path, Severity.ERROR, message, hint)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+    text = kinds.toml_value(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

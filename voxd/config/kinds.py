@@ -1,0 +1,153 @@
+"""The types of the schema as the checker, the sample and the reload see them, and in people's words."""
+
+import functools
+import json
+import math
+import re
+from typing import Any
+
+from msgspec import NODEFAULT
+from msgspec import inspect as mi
+
+from voxd.config.lines import KeyPath
+from voxd.config.schema import Config
+
+NAME_RULE = "lower-case letters, digits, _ and -, at most 32"
+
+
+@functools.cache
+def root() -> mi.StructType:
+    """Return the schema as a tree of msgspec types."""
+    kind = mi.type_info(Config)
+    assert isinstance(kind, mi.StructType)
+    return kind
+
+
+def bare(kind: mi.Type) -> mi.Type:
+    """Return ``kind`` without its description, and without None: TOML cannot write that."""
+    while isinstance(kind, mi.Metadata):
+        kind = kind.type
+    if isinstance(kind, mi.UnionType):
+        members = [member for member in kind.types if not isinstance(member, mi.NoneType)]
+        if len(members) == 1:
+            return bare(members[0])
+    return kind
+
+
+def notes(kind: mi.Type) -> dict[str, Any]:
+    """Return what the schema says about a key besides its type: description, x-live."""
+    return (kind.extra_json_schema or {}) if isinstance(kind, mi.Metadata) else {}
+
+
+def default_of(field: mi.Field) -> Any:
+    """Return the default of ``field``, or `msgspec.NODEFAULT` when it must be given."""
+    return field.default if field.default_factory is NODEFAULT else field.default_factory()
+
+
+def variants(kind: mi.Type) -> dict[str, mi.StructType]:
+    """Return the tables a tagged union may be, by the value of their tag; {} for any other type."""
+    members = kind.types if isinstance(kind, mi.UnionType) else ()
+    return {str(member.tag): member for member in members if isinstance(member, mi.StructType)}
+
+
+def kind_at(path: KeyPath) -> mi.Type | None:
+    """Return the type of the key at ``path``, or None where the schema knows no such key."""
+    kind: mi.Type = root()
+    for part in path:
+        found = _inside(bare(kind), part)
+        if found is None:
+            return None
+        kind = found
+    return bare(kind)
+
+
+def _inside(kind: mi.Type, part: str | int) -> mi.Type | None:
+    match kind:
+        case mi.StructType():
+            return next((field.type for field in kind.fields if field.encode_name == part), None)
+        case mi.DictType():
+            return kind.value_type
+        case mi.VarTupleType():
+            return kind.item_type if isinstance(part, int) else None
+    return None
+
+
+def fits(kind: mi.Type, value: Any) -> bool:
+    """Return whether ``value`` is a plain value (no table, no list) of type ``kind``."""
+    match kind:
+        case mi.BoolType():
+            return isinstance(value, bool)
+        case mi.IntType():
+            return isinstance(value, int) and not isinstance(value, bool) and _in_range(kind, value)
+        case mi.FloatType():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            return number and math.isfinite(value) and _in_range(kind, value)
+        case mi.StrType():
+            return isinstance(value, str) and re.search(kind.pattern or "", value) is not None
+        case mi.LiteralType():
+            return any(value == allowed and type(value) is type(allowed) for allowed in kind.values)
+    raise TypeError(f"the checker does not know {type(kind).__name__}")
+
+
+def _in_range(kind: mi.IntType | mi.FloatType, value: float) -> bool:
+    return (
+        (kind.ge is None or value >= kind.ge)
+        and (kind.gt is None or value > kind.gt)
+        and (kind.le is None or value <= kind.le)
+        and (kind.lt is None or value < kind.lt)
+    )
+
+
+def nearest(kind: mi.IntType | mi.FloatType, value: float) -> float | None:
+    """Return the bound ``value`` lies beyond, None when the type has no inclusive one there."""
+    if kind.le is not None and value > kind.le:
+        return kind.le
+    return kind.ge if kind.ge is not None and value < kind.ge else None
+
+
+def in_words(kind: mi.Type) -> str:
+    """Return what is expected: "an integer from 1 to 8"."""
+    match kind:
+        case mi.BoolType():
+            return "true or false"
+        case mi.IntType():
+            return "an integer" + _range_in_words(kind)
+        case mi.FloatType():
+            return "a number" + _range_in_words(kind)
+        case mi.StrType():
+            return f"a name ({NAME_RULE})" if kind.pattern else "text in quotes"
+        case mi.LiteralType():
+            return "one of " + ", ".join(toml_value(value) for value in kind.values)
+        case mi.VarTupleType():
+            return "a list"
+        case mi.CustomType():
+            return 'text or one of { credential = "name" }, { file = "path" }, { env = "NAME" }'
+    return "a table"
+
+
+def _range_in_words(kind: mi.IntType | mi.FloatType) -> str:
+    if kind.ge is not None and kind.le is not None:
+        return f" from {kind.ge} to {kind.le}"
+    words = ((" above", kind.gt), (" of at least", kind.ge), (" below", kind.lt), (" up to", kind.le))
+    return ",".join(f"{word} {bound}" for word, bound in words if bound is not None)
+
+
+def toml_value(value: Any) -> str:
+    """Return a value as TOML writes it on one line."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            # JSON's escapes are a subset of TOML's basic strings, but for DEL, which TOML forbids raw.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case list() | tuple():
+            return "[" + ", ".join(toml_value(item) for item in value) + "]"
+        case dict():
+            pairs = (f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items())
+            return "{ " + ", ".join(pairs) + " }" if value else "{}"
+    return str(value)
+
+
+def toml_key(key: str) -> str:
+    """Return a key, quoted where TOML needs it."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)

@@ -1,0 +1,171 @@
+"""Layers of settings (files, environment, command line), each key with its place, and their merging."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomli
+from msgspec import inspect as mi
+
+from voxd.config.kinds import kind_at
+from voxd.config.lines import KeyPath, key_lines
+from voxd.config.problems import Place, Problem, Severity
+
+ENVIRONMENT_PREFIX = "VOXD__"
+ENVIRONMENT = Place("environment")
+COMMAND_LINE = Place("--set")
+
+_MAX_SYNTAX_ERRORS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Settings as TOML gives them, and where each key was written."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    places: dict[KeyPath, Place] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> Place | None:
+        """Return where ``path``, or the nearest table around it, was written."""
+        for length in range(len(path), 0, -1):
+            if place := self.places.get(path[:length]):
+                return place
+        return None
+
+
+def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
+    """Read a TOML text; what can be read of a text with syntax errors is in the layer all the same."""
+    data, readable, errors = _tolerant_loads(text)
+    places = {path: Place(file, line) for path, line in key_lines(readable).items()}
+    problems = [
+        Problem(
+            file,
+            error.lineno,
+            "",
+            Severity.ERROR,
+            f"syntax error at column {error.colno}: {error.msg}",
+            _syntax_hint(text, error.lineno),
+        )
+        for error in errors
+    ]
+    return Layer(data, places), problems
+
+
+def _tolerant_loads(text: str) -> tuple[dict[str, Any], str, list[tomli.TOMLDecodeError]]:
+    """Parse ``text``, taking out the line of each syntax error so that the rest is not hidden.
+
+    Where that does not lead to a readable text (an unclosed string) only the first error means anything.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    errors: list[tomli.TOMLDecodeError] = []
+    while len(errors) <= _MAX_SYNTAX_ERRORS:
+        readable = "\n".join(lines)
+        try:
+            return tomli.loads(readable), readable, errors
+        except tomli.TOMLDecodeError as error:
+            errors.append(error)
+            _take_out(lines, error.lineno - 1)
+    return {}, "", errors[:1]
+
+
+def _take_out(lines: list[str], broken: int) -> None:
+    is_header = lines[broken].lstrip().startswith("[")
+    lines[broken] = ""
+    following = broken + 1
+    # Keys of a broken table would be taken for keys of the one above it.
+    while is_header and following < len(lines) and not lines[following].lstrip().startswith("["):
+        lines[following] = ""
+        following += 1
+
+
+def _syntax_hint(text: str, line: int) -> str:
+    lines = text.splitlines()
+    written = lines[line - 1].strip() if line <= len(lines) else ""
+    match = re.fullmatch(r"([A-Za-z0-9_.-]+)\s*=\s*([A-Za-z_/][\w./ -]*)", written)
+    if match and match[2].lower() in {"true", "yes", "on", "false", "no", "off"}:
+        return f"{match[1]} = {'true' if match[2].lower() in {'true', 'yes', 'on'} else 'false'}"
+    if match:
+        return f'put text in quotes: {match[1]} = "{match[2]}"'
+    if re.fullmatch(r"[A-Za-z0-9_-]+\s*:.*", written):
+        return "write key = value"
+    return ""
+
+
+def from_environment(environ: Mapping[str, str]) -> Layer:
+    """Read ``VOXD__SECTION__KEY=value`` variables; a value is TOML, or else text."""
+    layer = Layer()
+    for name in sorted(environ):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            path = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+            _put(layer, path, environ[name], ENVIRONMENT)
+    return layer
+
+
+def from_overrides(overrides: Iterable[str]) -> tuple[Layer, list[Problem]]:
+    """Read ``section.key=value`` arguments; a value is TOML, or else text."""
+    layer = Layer()
+    problems = []
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        path = tuple(key.strip().split("."))
+        if equals and all(path):
+            _put(layer, path, value.strip(), COMMAND_LINE)
+        else:
+            message = f'expected section.key=value, got "{key}"'
+            problems.append(Problem("--set", 0, "", Severity.ERROR, message, "--set audio.channels=2"))
+    return layer, problems
+
+
+def _put(layer: Layer, path: tuple[str, ...], raw: str, place: Place) -> None:
+    table = layer.data
+    for length, key in enumerate(path[:-1], start=1):
+        inner = table.get(key)
+        if not isinstance(inner, dict):
+            inner = table[key] = {}
+        layer.places.setdefault(path[:length], place)
+        table = inner
+    table[path[-1]] = _typed(raw, path)
+    layer.places[path] = place
+
+
+def _typed(raw: str, path: KeyPath) -> Any:
+    if isinstance(kind_at(path), mi.StrType) and raw[:1] not in {'"', "'"}:
+        # paths.state=2026 means a directory of that name, not a number.
+        return raw
+    try:
+        parsed = tomli.loads(f"value = {raw}")
+    except tomli.TOMLDecodeError:
+        return raw
+    return parsed["value"] if len(parsed) == 1 else raw
+
+
+def merge(layers: Iterable[Layer]) -> Layer:
+    """Lay each layer over those before it: tables are merged key by key, lists are replaced."""
+    # An agent of one's own stands beside the default one, it does not replace it.
+    merged = Layer({"agents": {"default": {}}})
+    places: dict[KeyPath, Place] = {}
+    for layer in layers:
+        replaced: list[KeyPath] = []
+        _overlay(merged.data, layer.data, (), replaced)
+        for old in [path for path in places if any(path[: len(new)] == new for new in replaced)]:
+            del places[old]
+        places.update(layer.places)
+    merged.places.update(places)
+    return merged
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any], path: KeyPath, replaced: list[KeyPath]) -> None:
+    for key, value in above.items():
+        here = (*path, key)
+        existing = below.get(key)
+        if isinstance(existing, dict) and isinstance(value, dict):
+            _overlay(existing, value, here, replaced)
+        else:
+            replaced.append(here)
+            below[key] = _copied(value)
+
+
+def _copied(value: Any) -> Any:
+    # A later layer is merged into these tables: the layer they came from must not change.
+    return {key: _copied(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,175 @@
+"""On which line each key of a TOML text stands: tomli gives values without positions.
+
+The scanner walks the text once and trusts that tomli has accepted it, so it only has to know where keys and
+values end, not whether they are right.
+"""
+
+import re
+from collections.abc import Mapping
+
+import tomli
+
+KeyPath = tuple[str | int, ...]
+"""A key from the root down: names of tables, numbers of array elements."""
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_SPACE = re.compile(r"[ \t]*")
+_BARE_KEY = re.compile(r"[^\s.=\]\"']+")
+_BARE_VALUE = re.compile(r"[^,\]}#\n]*")
+_BASIC = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_LITERAL = re.compile(r"'[^'\n]*'")
+# TOML 1.0 "String": one or two quotes may stand right before the closing delimiter.
+_MULTI_BASIC = re.compile(r'"""(?:[^\\]|\\.)*?"""(?!")"{0,2}', re.DOTALL)
+_MULTI_LITERAL = re.compile(r"'''.*?'''(?!')'{0,2}", re.DOTALL)
+
+
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """Return the line (from 1) of every table, key and array element of ``text``, valid TOML."""
+    scanner = _Scanner(text)
+    scanner.document()
+    return scanner.lines
+
+
+def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
+    """Return the line of ``path``, or of the nearest table around it, or None."""
+    for length in range(len(path), 0, -1):
+        if (line := lines.get(path[:length])) is not None:
+            return line
+    return None
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.lines: dict[KeyPath, int] = {}
+        self._text = text
+        self._at = 0
+        self._line = 1
+        self._counted = 0
+        self._elements: dict[KeyPath, int] = {}
+
+    def document(self) -> None:
+        table: KeyPath = ()
+        self._skip(_BLANK)
+        while self._at < len(self._text):
+            if self._looking_at("[["):
+                table = self._header(2)
+            elif self._looking_at("["):
+                table = self._header(1)
+            else:
+                self._pair(table)
+            self._skip(_BLANK)
+
+    def _header(self, brackets: int) -> KeyPath:
+        line = self._current_line()
+        self._at += brackets
+        keys = self._key()
+        self._at += brackets
+        path: KeyPath = ()
+        for key in keys[:-1]:
+            path = self._last_element((*path, key))
+            self.lines.setdefault(path, line)
+        path = (*path, keys[-1])
+        if brackets == 1:
+            path = self._last_element(path)
+        else:
+            self._elements[path] = self._elements.get(path, -1) + 1
+            self.lines.setdefault(path, line)
+            path = (*path, self._elements[path])
+        self.lines[path] = line
+        return path
+
+    def _last_element(self, path: KeyPath) -> KeyPath:
+        # A header below an array of tables belongs to its newest element.
+        return (*path, self._elements[path]) if path in self._elements else path
+
+    def _pair(self, table: KeyPath) -> None:
+        line = self._current_line()
+        path = table
+        for key in self._key():
+            path = (*path, key)
+            self.lines.setdefault(path, line)
+        self._at += 1
+        self._skip(_SPACE)
+        self._value(path)
+
+    def _key(self) -> list[str]:
+        keys = []
+        while True:
+            self._skip(_SPACE)
+            start = self._at
+            self._at = self._match(self._key_pattern()).end()
+            keys.append(_unquoted(self._text[start : self._at]))
+            self._skip(_SPACE)
+            if not self._looking_at("."):
+                return keys
+            self._at += 1
+
+    def _key_pattern(self) -> re.Pattern[str]:
+        if self._looking_at('"'):
+            return _BASIC
+        return _LITERAL if self._looking_at("'") else _BARE_KEY
+
+    def _value(self, path: KeyPath) -> None:
+        if self._looking_at("["):
+            self._array(path)
+        elif self._looking_at("{"):
+            self._inline_table(path)
+        else:
+            self._at = self._match(self._value_pattern()).end()
+
+    def _value_pattern(self) -> re.Pattern[str]:
+        if self._looking_at('"""'):
+            return _MULTI_BASIC
+        if self._looking_at("'''"):
+            return _MULTI_LITERAL
+        if self._looking_at('"'):
+            return _BASIC
+        return _LITERAL if self._looking_at("'") else _BARE_VALUE
+
+    def _array(self, path: KeyPath) -> None:
+        self._at += 1
+        index = 0
+        while not self._closing("]"):
+            self.lines[(*path, index)] = self._current_line()
+            self._value((*path, index))
+            index += 1
+            self._comma()
+
+    def _inline_table(self, path: KeyPath) -> None:
+        self._at += 1
+        while not self._closing("}"):
+            self._pair(path)
+            self._comma()
+
+    def _closing(self, bracket: str) -> bool:
+        self._skip(_BLANK)
+        if self._looking_at(bracket):
+            self._at += 1
+            return True
+        return False
+
+    def _comma(self) -> None:
+        self._skip(_BLANK)
+        if self._looking_at(","):
+            self._at += 1
+
+    def _looking_at(self, token: str) -> bool:
+        return self._text.startswith(token, self._at)
+
+    def _skip(self, pattern: re.Pattern[str]) -> None:
+        self._at = self._match(pattern).end()
+
+    def _match(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            raise ValueError(f"line {self._current_line()} is not TOML")
+        return match
+
+    def _current_line(self) -> int:
+        self._line += self._text.count("\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
+
+
+def _unquoted(key: str) -> str:
+    return next(iter(tomli.loads(f"{key} = 0"))) if key[0] in "\"'" else key

@@ -1,0 +1,152 @@
+"""Reads the configuration: defaults, voxd.toml, conf.d, environment, command line, in this order."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from voxd.config.checking import check_settings, in_order
+from voxd.config.layers import Layer, from_environment, from_overrides, from_toml, merge
+from voxd.config.lines import KeyPath
+from voxd.config.paths import default_config_file
+from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
+from voxd.config.schema import Config
+from voxd.config.secrets import Secret, read_source, resolve, to_builtins
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used, where each key came from, and what is doubtful about it.
+
+    ``origins`` maps every dotted key to "file:line", "environment", "--set" or "default".
+    """
+
+    config: Config
+    origins: dict[str, str]
+    warnings: tuple[Problem, ...]
+    files: tuple[Path, ...]
+
+
+def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[str] = ()) -> Loaded:
+    """Read the configuration; ``path`` None means the default place, where there need not be a file.
+
+    Raises `InvalidConfig` (a `ConfigError`) with all problems.
+    """
+    files, settings, problems = examine(path, environ=environ, overrides=overrides)
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        raise InvalidConfig(problems)
+    config = msgspec.convert(settings.data, Config, dec_hook=_secrets_from(environ))
+    return Loaded(config, _origins(config, settings), tuple(problems), files)
+
+
+def examine(
+    path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[str] = ()
+) -> tuple[tuple[Path, ...], Layer, list[Problem]]:
+    """Return the files that were read, the merged settings and every problem of theirs; never raises."""
+    files, problems = _files(path, environ)
+    layers: list[Layer] = []
+    for file in files:
+        text, unreadable = _text_of(file)
+        layer, broken = from_toml(str(file), text)
+        layers.append(layer)
+        problems += unreadable + broken
+    layers.append(from_environment(environ))
+    command_line, malformed = from_overrides(overrides)
+    settings = merge([*layers, command_line])
+    problems += malformed
+    problems += check_settings(settings, exists=lambda name: Path(name).expanduser().exists())
+    problems += _secret_problems(settings, environ)
+    return files, settings, in_order(problems)
+
+
+def _files(path: Path | None, environ: Mapping[str, str]) -> tuple[tuple[Path, ...], list[Problem]]:
+    main = default_config_file(environ) if path is None else path
+    try:
+        there = main.exists()
+        beside = sorted(file for file in (main.parent / "conf.d").glob("*.toml") if file.is_file())
+    except OSError as error:
+        return (), [_unreadable(main, error)]
+    named = path is not None or "VOXD_CONFIG" in environ
+    if not there and named:
+        hint = "name a file that exists, or run `voxctl config init`"
+        return (), [Problem(str(main), 0, "", Severity.ERROR, "there is no such file", hint)]
+    return ((main,) if there else ()) + tuple(beside), []
+
+
+def _text_of(file: Path) -> tuple[str, list[Problem]]:
+    try:
+        # Editors on other systems put a byte order mark first; it means nothing.
+        return file.read_text("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        line = file.read_bytes().count(b"\n", 0, error.start) + 1
+        message = f"not UTF-8 text at byte {error.start}"
+        return "", [Problem(str(file), line, "", Severity.ERROR, message, "save the file as UTF-8")]
+    except OSError as error:
+        return "", [_unreadable(file, error)]
+
+
+def _unreadable(file: Path, error: OSError) -> Problem:
+    hint = "run it as a member of the group voxd" if isinstance(error, PermissionError) else "name a file"
+    return Problem(str(file), 0, "", Severity.ERROR, error.strerror or "unreadable", hint)
+
+
+def _secret_problems(settings: Layer, environ: Mapping[str, str]) -> Iterator[Problem]:
+    for path, kind, name in _references(settings.data, ()):
+        reading = read_source(kind, name, environ)
+        message = reading.warning or (f"the secret is missing: {reading.problem}" if reading.problem else "")
+        if message and (place := settings.place(path)):
+            yield Problem(place.file, place.line, dotted(path), Severity.WARNING, message)
+
+
+def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield the header values that name a secret's source."""
+    items: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    for key, item in items:
+        if path[-1:] == ("headers",) and isinstance(item, dict):
+            yield from ((((*path, key)), kind, name) for kind, name in item.items() if isinstance(name, str))
+        else:
+            yield from _references(item, (*path, key))
+
+
+def _secrets_from(environ: Mapping[str, str]) -> Any:
+    def hook(kind: type, value: Any) -> Any:
+        if kind is Secret:
+            return resolve(value, environ)
+        raise NotImplementedError(f"no way to read {kind.__name__}")
+
+    return hook
+
+
+def _origins(config: Config, settings: Layer) -> dict[str, str]:
+    return {
+        dotted(path): str(settings.place(path)) if _was_written(settings.data, path) else DEFAULT
+        for path in _leaves(to_builtins(config), ())
+    }
+
+
+def _leaves(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path
+
+
+def _was_written(data: Any, path: KeyPath) -> bool:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
