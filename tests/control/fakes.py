@@ -1,0 +1,160 @@
+"""A device that remembers what it was asked, for the tests of every surface in front of it."""
+
+import asyncio
+import struct
+from typing import Any
+
+import msgspec
+
+from tests.fakes import FakeClock
+from voxd.api import (
+    Answered,
+    AudioStatus,
+    Candidate,
+    Device,
+    EngineStatus,
+    HistoryEntry,
+    LastTurn,
+    Reloaded,
+    Stage,
+    Status,
+    TimerEntry,
+    WakeEntry,
+)
+from voxd.config.schema import Config
+from voxd.errors import Muted, NotFound, VoxdError
+from voxd.events import Bus
+
+STATUS = Status(
+    version="0.1.0",
+    state="idle",
+    summary="listening for hey_jarvis",
+    uptime_s=75.0,
+    muted=False,
+    volume_percent=70,
+    agent="default",
+    wake_words=("hey_jarvis",),
+    audio=AudioStatus("virtual", "virtual", True, "", 0, -42.5),
+    engines=(EngineStatus("stt", "whisper", "pocketsphinx", True, "tiny.en is missing"),),
+    leds="none",
+    button="none",
+    timers=1,
+    turns=3,
+    problems=("stt: tiny.en is missing",),
+)
+WAV = b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
+WAV += b"data" + bytes(4)
+SECRET_WORDS = "the cat is called tom"
+
+
+class FakeDevice:
+    """A `DeviceApi`: answers at once, except that `say` waits while ``busy`` is set."""
+
+    def __init__(self) -> None:
+        self.bus = Bus(FakeClock())
+        self.calls: list[tuple[Any, ...]] = []
+        self.free = asyncio.Event()
+        self.free.set()
+        self.saying = asyncio.Event()
+        self.said = asyncio.Event()
+        self.fail: Exception | None = None
+        self.volume_percent = 70
+
+    def status(self) -> Status:
+        if self.fail:
+            raise self.fail
+        return msgspec.structs.replace(STATUS, volume_percent=self.volume_percent)
+
+    def listen(self) -> None:
+        raise Muted("the microphone is muted")
+
+    def stop(self) -> None:
+        self.calls.append(("stop",))
+
+    async def say(self, text: str) -> None:
+        self.calls.append(("say", text))
+        self.saying.set()
+        await self.free.wait()
+        self.said.set()
+
+    async def ask(self, text: str, *, speak: bool) -> Answered:
+        self.calls.append(("ask", text, speak))
+        return Answered("t1", text, f"You said {text}", "answered", {"reply": 12.5})
+
+    async def ask_audio(self, wav: bytes, *, speak: bool) -> Answered:
+        self.calls.append(("ask_audio", len(wav), speak))
+        return Answered("t2", "what time is it", "Noon.", "answered", {"stt": 300.0})
+
+    def repeat(self) -> None:
+        self.calls.append(("repeat",))
+
+    def set_muted(self, muted: bool) -> None:
+        self.calls.append(("set_muted", muted))
+        self.bus.emit("mute.changed", muted=muted, source="socket")
+
+    def volume(self) -> int:
+        return self.volume_percent
+
+    def set_volume(self, percent: int) -> int:
+        self.volume_percent = percent
+        return percent
+
+    async def last(self) -> LastTurn:
+        stages = (Stage("listen", 0.0, 900.0), Stage("stt", 900.0, 1200.0), Stage("reply", 1200.0, 1250.0))
+        return LastTurn("t1", "wake_word", "answered", 1_800_000_000.0, stages)
+
+    async def history(self, limit: int) -> list[HistoryEntry]:
+        entry = HistoryEntry(
+            1, "t1", 1_800_000_000.0, "socket", "default", SECRET_WORDS, "Noted.", "answered", {"reply": 12.5}
+        )
+        return [entry][:limit]
+
+    async def forget(self) -> int:
+        self.calls.append(("forget",))
+        return 1
+
+    def timers(self) -> list[TimerEntry]:
+        return [TimerEntry(7, "reminder", SECRET_WORDS, 1_800_000_090.0, 90.0, False)]
+
+    async def cancel_timer(self, id: int) -> None:
+        if id != 7:
+            raise NotFound(f"no timer {id}", hint="run `voxctl timers`")
+        self.calls.append(("cancel_timer", id))
+
+    def wake_words(self) -> list[WakeEntry]:
+        return [WakeEntry("hey_jarvis", True, "default", "micro", "oww", 0.3, 0.3, 4, 1)]
+
+    def set_wake_word(
+        self, name: str, *, enabled: bool | None, threshold: float | None, first_threshold: float | None
+    ) -> WakeEntry:
+        self.calls.append(("set_wake_word", name, enabled, threshold, first_threshold))
+        return self.wake_words()[0]
+
+    def wake_candidates(self, limit: int) -> list[Candidate]:
+        one = Candidate(3, 1_800_000_000.0, "hey_jarvis", 0.8, 0.1, False, "second stage said no", 2.0)
+        return [one][:limit]
+
+    def wake_clip(self, id: int) -> bytes:
+        if id != 3:
+            raise NotFound(f"no candidate {id}")
+        return WAV
+
+    async def devices(self) -> list[Device]:
+        return [Device("virtual", "input", 1, 16_000.0, True)]
+
+    def config(self) -> Config:
+        return Config()
+
+    async def reload(self) -> Reloaded:
+        self.calls.append(("reload",))
+        return Reloaded(("log.level",), ("audio.input",))
+
+    def metrics(self) -> str:
+        return "# TYPE voxd_turns_total counter\nvoxd_turns_total 3.0\n"
+
+
+def failing(error: VoxdError | Exception) -> FakeDevice:
+    """A device whose status raises ``error``."""
+    device = FakeDevice()
+    device.fail = error
+    return device

@@ -1,0 +1,127 @@
+"""The asynchronous client: many calls at once and events over one connection."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Self
+
+import msgspec
+
+from voxd.control.call import connect_error
+from voxd.control.codes import ProtocolError, error_from_wire
+from voxd.errors import DaemonUnreachable, DeadlineExceeded, VoxdError
+
+MAX_MESSAGE_BYTES = 16_777_216
+QUEUE_EVENTS = 1024
+
+
+class ControlClient:
+    """A connection to the daemon. ``call`` raises what the daemon answered as the right `VoxdError`.
+
+    Events that nobody takes from `subscribe` wait in a queue of `QUEUE_EVENTS`; then this client stops
+    reading, and the daemon counts what it drops.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = 10.0) -> None:
+        self._path = os.fspath(path)
+        self._timeout_s = timeout_s
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(QUEUE_EVENTS)
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._end: VoxdError | None = None
+
+    async def connect(self) -> None:
+        """Connect. Raises `DaemonUnreachable` or `NotPermitted`."""
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(self._path, limit=MAX_MESSAGE_BYTES)
+        except OSError as error:
+            raise connect_error(self._path, error) from error
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def close(self) -> None:
+        """Close the connection; calls under way end with `DaemonUnreachable`. Idempotent."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+            self._reading = None
+        if self._writer is not None:
+            self._writer.close()
+            await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+            self._writer = None
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def call(self, method: str, **params: Any) -> Any:
+        """Return the result of ``method``. Raises `VoxdError`, also for a deadline or a broken protocol."""
+        if self._writer is None or self._end is not None:
+            raise self._end or DaemonUnreachable("not connected")
+        id = next(self._ids)
+        future = self._waiting[id] = asyncio.get_running_loop().create_future()
+        request = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                self._writer.write(msgspec.json.encode(request) + b"\n")
+                await self._writer.drain()
+                return await future
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no answer to {method} within {self._timeout_s:g} s") from error
+        except ConnectionError as error:
+            raise DaemonUnreachable("the daemon closed the connection") from error
+        finally:
+            del self._waiting[id]
+
+    async def subscribe(
+        self, types: Iterable[str] = ("*",), *, since: int | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the state first (``{"state": …, "lost": n}``), then each event as a dict.
+
+        After a loss comes ``{"dropped": n}``. One subscription per client. Raises `DaemonUnreachable` when
+        the daemon goes away.
+        """
+        yield await self.call("events.subscribe", types=list(types), since=since)
+        while (event := await self._events.get()) is not None:
+            yield event
+        raise self._end or DaemonUnreachable("the daemon closed the connection")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        end: VoxdError = DaemonUnreachable("the daemon closed the connection")
+        try:
+            while line := await reader.readline():
+                await self._take(msgspec.json.decode(line))
+        except VoxdError as error:
+            end = error
+        except (ValueError, AttributeError, msgspec.MsgspecError):
+            end = ProtocolError("the daemon answered with something else than JSON-RPC")
+        except ConnectionError:
+            pass
+        finally:
+            self._end = end
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(end)
+            if self._events.full():
+                self._events.get_nowait()
+            self._events.put_nowait(None)
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        if message.get("method") in ("event", "lagged"):
+            await self._events.put(message["params"])
+            return
+        id = message.get("id")
+        if id is None and "error" in message:
+            raise error_from_wire(message["error"])
+        future = self._waiting.get(id) if isinstance(id, int) else None
+        if future is None or future.done():
+            return
+        if "error" in message:
+            future.set_exception(error_from_wire(message["error"]))
+        else:
+            future.set_result(message.get("result"))

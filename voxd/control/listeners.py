@@ -1,0 +1,149 @@
+"""The two sockets: taken over from systemd or bound here, with the permissions that keep strangers out."""
+
+import fcntl
+import grp
+import logging
+import os
+import socket
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxd.control.methods import Access
+from voxd.errors import Busy, NotPermitted
+
+_log = logging.getLogger(__name__)
+
+MODES: Mapping[Access, int] = {"control": 0o660, "read": 0o666}
+GROUP = "voxd"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who connected, as the kernel saw it at connect time (SO_PEERCRED, unix(7))."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer_of(connected: socket.socket) -> Peer:
+    """Return who is at the other end of a connected Unix socket."""
+    layout = struct.Struct("3i")
+    return Peer(*layout.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)))
+
+
+class Listener:
+    """A Unix socket to accept from, and what its clients may do."""
+
+    def __init__(self, sock: socket.socket, access: Access, path: Path | None = None) -> None:
+        self.socket = sock
+        self.access = access
+        self._path = path
+        self._identity = _identity(path) if path else None
+
+    def close(self) -> None:
+        """Close the socket and remove its file if it is still the one bound here; idempotent."""
+        self.socket.close()
+        if self._path and self._identity and _identity(self._path) == self._identity:
+            self._path.unlink(missing_ok=True)
+        self._path = None
+
+
+def inherited(sockets: Mapping[str, socket.socket]) -> list[Listener]:
+    """Return the listeners systemd opened: ``FileDescriptorName=`` is ``control`` or ``read``.
+
+    Their files belong to systemd and stay. A socket of another name is left alone and logged.
+    """
+    listeners = []
+    for name, sock in sockets.items():
+        if name == "control":
+            listeners.append(Listener(sock, "control"))
+        elif name == "read":
+            listeners.append(Listener(sock, "read"))
+        else:
+            _log.warning("ignoring the inherited socket %s", name)
+    return listeners
+
+
+def bind(path: Path, access: Access, *, group: str = GROUP) -> Listener:
+    """Bind ``path``, replacing a file that a dead daemon left behind.
+
+    The file gets the mode of ``access`` and, where this process may, the group ``group``. Raises `Busy` (code
+    ``already_running``) when a daemon answers there, and `NotPermitted` when the path cannot be used.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent):
+            _remove_stale(path)
+            # On Linux the file is born with the mode of the socket: at no time may a stranger connect.
+            os.fchmod(sock.fileno(), 0o600)
+            sock.bind(str(path))
+        _give_to_group(path, group)
+        path.chmod(MODES[access])
+    except OSError as error:
+        sock.close()
+        raise NotPermitted(
+            f"cannot bind {path}: {error.strerror or error}", hint="set control.socket to a path of your own"
+        ) from error
+    except BaseException:
+        sock.close()
+        raise
+    return Listener(sock, access, path)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    # Two daemons that start together would each take the other's new file for a dead one's.
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise NotPermitted(f"{path} exists and is no socket", hint=f"remove {path} or set control.socket")
+    if _answers(path):
+        raise Busy("another voxd is running", hint="run `systemctl stop voxd`", code="already_running")
+    path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except BlockingIOError:
+            # Its queue of connections is full: busy, so alive.
+            return True
+        return True
+
+
+def _give_to_group(path: Path, group: str) -> None:
+    try:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    except KeyError:
+        _log.debug("no group %s: %s keeps the group of this process", group, path)
+    except PermissionError:
+        _log.debug("not permitted to give %s to group %s", path, group)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

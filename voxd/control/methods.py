@@ -1,0 +1,255 @@
+"""The one table of what can be asked over the socket: name, access, parameters, and the call it becomes."""
+
+import base64
+import os
+import platform
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from voxd import __version__
+from voxd.api import DeviceApi
+from voxd.config.schema import Config, HttpAction
+from voxd.control.feed import Subscribe, open_feed
+from voxd.control.veil import veiled_history, veiled_timers
+from voxd.errors import InvalidRequest
+
+PROTOCOL_VERSION = 1
+"""Raised when a method changes its meaning; new methods, parameters and result fields do not count."""
+
+Access = Literal["read", "control"]
+Text = Annotated[str, Meta(min_length=1, max_length=8192)]
+Count = Annotated[int, Meta(ge=1, le=1000)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """No parameters."""
+
+
+class Say(msgspec.Struct, frozen=True):
+    """What to speak."""
+
+    text: Text
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A typed question; ``speak`` the answer aloud as well."""
+
+    text: Text
+    speak: bool = False
+
+
+class AskAudio(msgspec.Struct, frozen=True):
+    """A spoken question: a WAV file in base64."""
+
+    wav_base64: bytes
+    speak: bool = False
+
+
+class Mute(msgspec.Struct, frozen=True):
+    """Close or open the microphone."""
+
+    muted: bool
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """The output volume."""
+
+    percent: Annotated[int, Meta(ge=0, le=100)]
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """How many entries at most, the newest first."""
+
+    limit: Count = 20
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """One timer or candidate."""
+
+    id: Annotated[int, Meta(ge=0)]
+
+
+class WakeWord(msgspec.Struct, frozen=True):
+    """What to change of a wake word; what is null stays."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=32)]
+    enabled: bool | None = None
+    threshold: Fraction | None = None
+    first_threshold: Fraction | None = None
+
+
+Handler = Callable[[DeviceApi, Any], Any | Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method. ``access`` read: also on the read-only socket, its result passed through ``veil``."""
+
+    name: str
+    access: Access
+    params: type[msgspec.Struct]
+    handler: Handler
+    summary: str
+    veil: Callable[[Any], Any] | None = None
+
+
+def _info(api: DeviceApi, _: Nothing) -> dict[str, Any]:
+    return {
+        "name": "voxd",
+        "version": __version__,
+        "protocol": PROTOCOL_VERSION,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "pid": os.getpid(),
+    }
+
+
+def _set_wake_word(api: DeviceApi, p: WakeWord) -> Any:
+    return api.set_wake_word(
+        p.name, enabled=p.enabled, threshold=p.threshold, first_threshold=p.first_threshold
+    )
+
+
+def _stop(api: DeviceApi, _: Nothing) -> None:
+    api.stop()
+
+
+async def _forget(api: DeviceApi, _: Nothing) -> dict[str, int]:
+    return {"deleted": await api.forget()}
+
+
+def _clip(api: DeviceApi, p: Numbered) -> dict[str, str]:
+    return {"wav_base64": base64.b64encode(api.wake_clip(p.id)).decode("ascii")}
+
+
+def _config(api: DeviceApi, _: Nothing) -> Any:
+    return masked(api.config())
+
+
+def masked(config: Config) -> Any:
+    """Return ``config`` as plain values, with everything that may hold a secret as ``********``."""
+
+    def hook(value: Any) -> Any:
+        # A secret's repr is ********: the one thing it can be turned into here.
+        return repr(value)
+
+    plain = msgspec.to_builtins(config, enc_hook=hook)
+    for command, shown in zip(config.skills.commands, plain["skills"]["commands"], strict=True):
+        if isinstance(command.action, HttpAction):
+            shown["action"]["headers"] = dict.fromkeys(command.action.headers, "********")
+    return plain
+
+
+def _discover(api: DeviceApi, _: Nothing) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": method.name,
+            "access": method.access,
+            "summary": method.summary,
+            "params": msgspec.json.schema(method.params),
+        }
+        for method in METHODS.values()
+    ]
+
+
+_TABLE = (
+    Method("system.info", "read", Nothing, _info, "Version of daemon, protocol and Python."),
+    Method("system.status", "read", Nothing, lambda api, _: api.status(), "The state of the device."),
+    Method(
+        "turn.listen", "control", Nothing, lambda api, _: api.listen(), "Listen as if the button was pressed."
+    ),
+    Method("turn.stop", "control", Nothing, _stop, "Stop listening, speaking and ringing."),
+    Method(
+        "turn.ask", "control", Ask, lambda api, p: api.ask(p.text, speak=p.speak), "Answer a typed question."
+    ),
+    Method(
+        "turn.ask_audio",
+        "control",
+        AskAudio,
+        lambda api, p: api.ask_audio(p.wav_base64, speak=p.speak),
+        "Answer a spoken question.",
+    ),
+    Method("turn.repeat", "control", Nothing, lambda api, _: api.repeat(), "Say the last reply again."),
+    Method("turn.last", "read", Nothing, lambda api, _: api.last(), "The latency ledger of the last turn."),
+    Method("say", "control", Say, lambda api, p: api.say(p.text), "Speak a text; answers when it was heard."),
+    Method(
+        "mute.set", "control", Mute, lambda api, p: api.set_muted(p.muted), "Close or open the microphone."
+    ),
+    Method("volume.get", "read", Nothing, lambda api, _: {"percent": api.volume()}, "The output volume."),
+    Method(
+        "volume.set",
+        "control",
+        Volume,
+        lambda api, p: {"percent": api.set_volume(p.percent)},
+        "Set the output volume.",
+    ),
+    Method(
+        "history.list",
+        "read",
+        Limit,
+        lambda api, p: api.history(p.limit),
+        "The newest turns.",
+        veiled_history,
+    ),
+    Method("history.forget", "control", Nothing, _forget, "Delete the whole history."),
+    Method("timers.list", "read", Nothing, lambda api, _: api.timers(), "Timers and alarms.", veiled_timers),
+    Method(
+        "timers.cancel", "control", Numbered, lambda api, p: api.cancel_timer(p.id), "Cancel or silence one."
+    ),
+    Method("wake.list", "read", Nothing, lambda api, _: api.wake_words(), "The wake words as they run."),
+    Method("wake.set", "control", WakeWord, _set_wake_word, "Change a wake word until the next restart."),
+    Method(
+        "wake.candidates",
+        "read",
+        Limit,
+        lambda api, p: api.wake_candidates(p.limit),
+        "Moments at which a wake word was suspected.",
+    ),
+    Method("wake.clip", "control", Numbered, _clip, "The sound of a candidate: a WAV file in base64."),
+    # Control, because looking for sound cards costs a process: strangers shall not order that.
+    Method(
+        "devices.list", "control", Nothing, lambda api, _: api.devices(), "The sound devices of the machine."
+    ),
+    Method("config.show", "control", Nothing, _config, "The configuration in force, secrets masked."),
+    Method("config.reload", "control", Nothing, lambda api, _: api.reload(), "Read the configuration again."),
+    Method(
+        "metrics.get",
+        "read",
+        Nothing,
+        lambda api, _: {"text": api.metrics()},
+        "Metrics in Prometheus' format.",
+    ),
+    Method(
+        "events.subscribe", "read", Subscribe, open_feed, "The state now, then every event as it happens."
+    ),
+    Method("rpc.discover", "read", Nothing, _discover, "This table, with JSON Schemas of the parameters."),
+)
+
+METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in _TABLE})
+
+
+def read_params(method: Method, params: Any) -> msgspec.Struct:
+    """Return ``params`` as the method's struct. Unknown fields are ignored.
+
+    Raises `InvalidRequest` naming the field that is missing or of the wrong type.
+    """
+    if not isinstance(params, dict):
+        raise InvalidRequest("params: expected an object: parameters go by name")
+    try:
+        return msgspec.convert(params, method.params)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(
+            _naming_the_field(str(error)), hint="call `rpc.discover` for the schema"
+        ) from error
+
+
+def _naming_the_field(message: str) -> str:
+    what, _, where = message.partition(" - at `$")
+    what = what.replace("`", "")
+    return f"{where.strip('.`')}: {what[0].lower()}{what[1:]}" if where else what
