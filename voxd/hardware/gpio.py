@@ -1,0 +1,30 @@
+"""The one door to gpiozero: imported only when something is wired, warnings caught, errors made ours."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from voxd.errors import DeviceError
+
+DeviceT = TypeVar("DeviceT")
+
+
+def open_device(make: Callable[[Any], DeviceT]) -> DeviceT:
+    """Return ``make(gpiozero)``.
+
+    gpiozero warns once per pin library that it cannot load before it gives up; the warnings become
+    part of the error's message instead of lines on stderr. Raises `DeviceError`.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            import gpiozero
+
+            return make(gpiozero)
+        except Exception as error:  # lgpio, RPi.GPIO and pigpio each raise a base class of their own
+            tried = [str(warning.message).removeprefix("Falling back from ") for warning in caught]
+            reason = "; ".join([str(error) or type(error).__name__, *tried])
+            raise DeviceError(
+                f"no GPIO: {reason}",
+                hint="install python3-lgpio and join group gpio, or remove the pins from [leds] and [button]",
+            ) from error

@@ -1,0 +1,228 @@
+"""LEDs over gpiozero: draws the pattern of the current cue, and sleeps while it is steady."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any, Protocol
+
+from voxd.clock import Clock
+from voxd.config import schema
+from voxd.errors import DeviceError
+from voxd.events import Emit, Event
+from voxd.hardware.gpio import open_device
+from voxd.hardware.patterns import Cue, Rgb, choose, next_change_s, rgb_at
+from voxd.turn.signals import State
+
+_log = logging.getLogger(__name__)
+
+_PINS = {"led": 1, "rgbled": 3}
+
+
+class Leds(Protocol):
+    """Lights of any kind."""
+
+    status: str
+    """One phrase for `voxctl status`."""
+
+    def show(self, cue: Cue) -> None:
+        """Show ``cue`` from now on; never raises."""
+        ...
+
+    def dim(self, brightness: float) -> None:
+        """Set the brightness, 0 to 1; never raises."""
+        ...
+
+    async def close(self) -> None:
+        """Switch off and free the pins; idempotent."""
+        ...
+
+
+class Lamp(Protocol):
+    """Something that can take a colour. ``set`` raises whatever the pin library raises."""
+
+    def set(self, rgb: Rgb) -> None:
+        """Show ``rgb``."""
+        ...
+
+    def close(self) -> None:
+        """Switch off and free the pins."""
+        ...
+
+
+class NoLeds:
+    """No lights: none configured, or none that work."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+    def show(self, cue: Cue) -> None:
+        """Do nothing."""
+
+    def dim(self, brightness: float) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+class PatternLeds:
+    """Draws patterns on a lamp; a task runs only while the pattern moves.
+
+    A failed write is logged and announced once, as event ``error``, and tried again with the next
+    drawing: the lights are never a reason to stop answering.
+    """
+
+    def __init__(self, lamp: Lamp, *, name: str, brightness: float, clock: Clock, emit: Emit) -> None:
+        self._lamp = lamp
+        self._name = name
+        self._brightness = brightness
+        self._clock = clock
+        self._emit = emit
+        self._cue = Cue.IDLE
+        self._since_s = clock.monotonic()
+        self._task: asyncio.Task[None] | None = None
+        self._failed = False
+        self.status = name
+
+    def show(self, cue: Cue) -> None:
+        """Show ``cue`` from now on; the rhythm starts over only when the cue is another one."""
+        if cue is not self._cue:
+            self._cue = cue
+            self._since_s = self._clock.monotonic()
+        self._restart()
+
+    def dim(self, brightness: float) -> None:
+        """Set the brightness, 0 to 1."""
+        self._brightness = brightness
+        self._restart()
+
+    async def close(self) -> None:
+        """Switch off and free the pins; idempotent."""
+        await self._stop()
+        try:
+            self._lamp.close()
+        except Exception as error:  # a pin library's own base class; nothing is left to save
+            _log.debug("%s did not close: %s", self._name, error)
+
+    async def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def _restart(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        wait_s = self._draw()
+        if wait_s is not None:
+            self._task = asyncio.get_running_loop().create_task(self._animate(wait_s), name="voxd-leds")
+
+    async def _animate(self, wait_s: float | None) -> None:
+        while wait_s is not None:
+            await self._clock.sleep(wait_s)
+            wait_s = self._draw()
+
+    def _draw(self) -> float | None:
+        seconds = self._clock.monotonic() - self._since_s
+        red, green, blue = rgb_at(self._cue, seconds)
+        dim = self._brightness
+        try:
+            self._lamp.set((red * dim, green * dim, blue * dim))
+        except Exception as error:  # a pin library's own base class
+            self._fail(error)
+        else:
+            self._failed, self.status = False, self._name
+        return next_change_s(self._cue, seconds)
+
+    def _fail(self, error: Exception) -> None:
+        if self._failed:
+            return
+        self._failed = True
+        self.status = f"{self._name}: {error}"
+        _log.warning("the LED cannot be written: %s", error)
+        self._emit(
+            "error", code=DeviceError.code, message=f"LED: {error}", hint="check the wiring of [leds] pins"
+        )
+
+
+class SingleLamp:
+    """One LED on a GPIO line, by pulse width: it shows how bright the colour would be."""
+
+    def __init__(self, led: Any) -> None:
+        self._led = led
+
+    def set(self, rgb: Rgb) -> None:
+        """Show the strongest part of ``rgb``."""
+        self._led.value = max(rgb)
+
+    def close(self) -> None:
+        """Switch off and free the line."""
+        self._led.close()
+
+
+class ColourLamp:
+    """A red, a green and a blue LED on three GPIO lines, by pulse width."""
+
+    def __init__(self, led: Any) -> None:
+        self._led = led
+
+    def set(self, rgb: Rgb) -> None:
+        """Show ``rgb``."""
+        self._led.color = rgb
+
+    def close(self) -> None:
+        """Switch off and free the lines."""
+        self._led.close()
+
+
+class StateLights:
+    """The event handler between the bus and the lights."""
+
+    def __init__(self, leds: Leds) -> None:
+        self._leds = leds
+        self._state = State.IDLE
+        self._ringing: set[int] = set()
+        self._audio_lost = False
+
+    def __call__(self, event: Event) -> None:
+        """Follow ``event``; those that change no light are passed over."""
+        match event.type:
+            case "state.changed":
+                self._state = State(event.data["to"])
+            case "timer.ringing":
+                self._ringing.add(event.data["id"])
+            case "timer.stopped" | "timer.cancelled":
+                self._ringing.discard(event.data["id"])
+            case "audio.lost":
+                self._audio_lost = True
+            case "audio.restored":
+                self._audio_lost = False
+            case _:
+                return
+        self._leds.show(choose(self._state, ringing=bool(self._ringing), audio_lost=self._audio_lost))
+
+
+def open_leds(config: schema.Leds, *, clock: Clock, emit: Emit) -> Leds:
+    """Return the configured lights, or `NoLeds` with the reason in one line of the log."""
+    if config.kind == "none":
+        return NoLeds("none")
+    try:
+        lamp = _open_lamp(config)
+    except DeviceError as error:
+        _log.warning("no LED: %s (%s)", error, error.hint)
+        return NoLeds(f"{config.kind}: {error}")
+    return PatternLeds(lamp, name=config.kind, brightness=config.brightness, clock=clock, emit=emit)
+
+
+def _open_lamp(config: schema.Leds) -> Lamp:
+    needed = _PINS[config.kind]
+    if len(config.pins) != needed:
+        raise DeviceError(
+            f"{config.kind} needs {needed} pin(s), not {len(config.pins)}", hint="set pins in [leds]"
+        )
+    high = config.active_high
+    if config.kind == "led":
+        return open_device(lambda gpiozero: SingleLamp(gpiozero.PWMLED(*config.pins, active_high=high)))
+    return open_device(lambda gpiozero: ColourLamp(gpiozero.RGBLED(*config.pins, active_high=high)))

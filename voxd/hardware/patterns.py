@@ -1,0 +1,111 @@
+"""Light patterns: what each state looks like over time, by rhythm on one LED and by colour on three."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from voxd.turn.signals import State
+
+Rgb = tuple[float, float, float]
+"""Red, green, blue, each 0 to 1."""
+
+FRAME_S = 0.04
+"""How often a fading pattern is drawn: 25 times a second looks smooth and costs little."""
+
+DARK: Rgb = (0.0, 0.0, 0.0)
+
+
+class Cue(StrEnum):
+    """Everything the lights can say: the states of the turn machine, and two conditions beside them."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+    FOLLOW_UP = "follow_up"
+    MUTED = "muted"
+    ERROR = "error"
+    RINGING = "ringing"
+    AUDIO_LOST = "audio_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A piece of a rhythm: the level goes from ``start`` to ``end`` (0 to 1) in ``duration_s``."""
+
+    duration_s: float
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A colour and a rhythm that repeats; a rhythm of one flat step is steady."""
+
+    colour: Rgb
+    rhythm: tuple[Step, ...]
+
+
+def _flat(duration_s: float, level: float) -> Step:
+    return Step(duration_s, level, level)
+
+
+PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
+    {
+        Cue.IDLE: Pattern(DARK, (_flat(1.0, 0.0),)),
+        Cue.LISTENING: Pattern((0.0, 0.3, 1.0), (_flat(1.0, 1.0),)),
+        Cue.FOLLOW_UP: Pattern((0.0, 1.0, 0.8), (_flat(0.85, 1.0), _flat(0.15, 0.0))),
+        Cue.THINKING: Pattern((0.6, 0.0, 1.0), (Step(0.4, 0.1, 1.0), Step(0.4, 1.0, 0.1))),
+        Cue.SPEAKING: Pattern((0.0, 1.0, 0.2), (Step(1.2, 0.2, 1.0), Step(1.2, 1.0, 0.2))),
+        Cue.MUTED: Pattern((1.0, 0.0, 0.0), (_flat(2.0, 1.0), _flat(2.0, 0.15))),
+        Cue.ERROR: Pattern((1.0, 0.45, 0.0), (_flat(0.1, 1.0), _flat(0.1, 0.0))),
+        Cue.RINGING: Pattern((1.0, 0.8, 0.1), (_flat(0.5, 1.0), _flat(0.5, 0.0))),
+        Cue.AUDIO_LOST: Pattern(
+            (1.0, 0.0, 0.5), (_flat(0.1, 1.0), _flat(0.15, 0.0), _flat(0.1, 1.0), _flat(1.65, 0.0))
+        ),
+    }
+)
+"""The whole language of the lights. Muted is never fully dark, so that it cannot be taken for idle."""
+
+
+def choose(state: State, *, ringing: bool = False, audio_lost: bool = False) -> Cue:
+    """Return what to show when several things are true at once.
+
+    A ringing timer wants a hand at once; a microphone that is gone matters only where it would be
+    idle, since a turn under way says more about what the device does now.
+    """
+    if ringing:
+        return Cue.RINGING
+    if audio_lost and state is State.IDLE:
+        return Cue.AUDIO_LOST
+    return Cue(state.value)
+
+
+def rgb_at(cue: Cue, seconds: float) -> Rgb:
+    """Return the colour of ``cue``, ``seconds`` after it was first shown; one LED shows its ``max``."""
+    pattern = PATTERNS[cue]
+    step, into_s = _step_at(pattern, seconds)
+    level = step.start + (step.end - step.start) * into_s / step.duration_s
+    red, green, blue = pattern.colour
+    return red * level, green * level, blue * level
+
+
+def next_change_s(cue: Cue, seconds: float) -> float | None:
+    """Return how long after ``seconds`` the light must be drawn again; None: never, it is steady."""
+    pattern = PATTERNS[cue]
+    if len(pattern.rhythm) == 1 and pattern.rhythm[0].start == pattern.rhythm[0].end:
+        return None
+    step, into_s = _step_at(pattern, seconds)
+    # A rounded clock may stand an instant before the edge for ever: always move on.
+    left_s = max(step.duration_s - into_s, 0.001)
+    return left_s if step.start == step.end else min(FRAME_S, left_s)
+
+
+def _step_at(pattern: Pattern, seconds: float) -> tuple[Step, float]:
+    into_s = seconds % sum(step.duration_s for step in pattern.rhythm)
+    for step in pattern.rhythm[:-1]:
+        if into_s < step.duration_s:
+            return step, into_s
+        into_s -= step.duration_s
+    return pattern.rhythm[-1], min(into_s, pattern.rhythm[-1].duration_s)
