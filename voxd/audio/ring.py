@@ -1,0 +1,108 @@
+"""The ring every listener reads: the last seconds of sound, addressed by absolute sample index."""
+
+import select
+from typing import Self
+
+from voxd.audio import ringwriter as layout
+from voxd.audio.ringwriter import BYTES_PER_SAMPLE, RingWriter
+from voxd.errors import VoxdError
+from voxd.frames import SAMPLE_RATE_HZ, Frame
+
+
+class RingOverrun(VoxdError):
+    """The samples asked for are already overwritten: the reader was too slow."""
+
+    code = "ring_overrun"
+    hint = "raise audio.ring_s, or find out what kept the reader"
+
+
+class Ring(RingWriter):
+    """Shared memory that the capture process appends to and the daemon reads.
+
+    Sample indices count from the first block ever appended and go on across new capture processes.
+    One reader blocks in `wait`; any number may `read`.
+    """
+
+    @classmethod
+    def create(cls, channels: int, seconds: float) -> Self:
+        """Make a ring of ``seconds`` at 16 kHz with ``channels`` interleaved channels."""
+        capacity = max(1, round(seconds * SAMPLE_RATE_HZ))
+        return cls.allocate(
+            capacity * channels * BYTES_PER_SAMPLE, {layout.CHANNELS: channels, layout.CAPACITY: capacity}
+        )
+
+    @classmethod
+    def attach(cls, fd: int, wake_fd: int) -> Self:
+        """Map a ring that another process made; both descriptors become this object's own."""
+        return cls(fd, wake_fd)
+
+    @property
+    def channels(self) -> int:
+        """Interleaved channels."""
+        return self.header[layout.CHANNELS]
+
+    @property
+    def capacity(self) -> int:
+        """Samples per channel that are remembered."""
+        return self.header[layout.CAPACITY]
+
+    @property
+    def head(self) -> int:
+        """The index of the next sample to come."""
+        return self.header[layout.HEAD]
+
+    @property
+    def tail(self) -> int:
+        """The index of the oldest sample that can still be read."""
+        return max(0, self.header[layout.RESERVED] - self.capacity)
+
+    @property
+    def heartbeat_s(self) -> float:
+        """CLOCK_MONOTONIC of the last block, 0 before the first."""
+        return self.header[layout.HEARTBEAT_NS] / 1e9
+
+    @property
+    def zero_run(self) -> int:
+        """Samples since the last block with any sound in it, however faint."""
+        return self.header[layout.ZERO_RUN]
+
+    @property
+    def overruns(self) -> int:
+        """How often the device lost samples."""
+        return self.header[layout.OVERRUNS]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the virtual microphone has played its file."""
+        return bool(self.header[layout.FLAGS] & layout.FLAG_ENDED)
+
+    def read(self, start: int, count: int, channel: int = 0) -> Frame:
+        """Return ``count`` samples of one channel from index ``start`` on, fewer at the head.
+
+        Raises `RingOverrun` when ``start`` is overwritten, or becomes so while it is copied.
+        """
+        end = min(start + count, self.head)
+        if end <= start:
+            return Frame(start, b"")
+        self._check(start)
+        wide, capacity = self.channels, self.capacity
+        at, until = start % capacity, (end - 1) % capacity + 1
+        if at < until:
+            interleaved = bytes(self.body[at * self._frame_bytes : until * self._frame_bytes])
+        else:
+            interleaved = bytes(self.body[at * self._frame_bytes :])
+            interleaved += self.body[: until * self._frame_bytes]
+        self._check(start)
+        if wide == 1:
+            return Frame(start, interleaved)
+        return Frame(start, memoryview(interleaved).cast("h")[channel::wide].tobytes())
+
+    def wait(self, timeout_s: float) -> bool:
+        """Block until the next block arrives; False after ``timeout_s``. For one thread only."""
+        poll = select.poll()
+        poll.register(self.wake_fd, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000)) and self.clear_wake()
+
+    def _check(self, start: int) -> None:
+        if start < self.tail:
+            raise RingOverrun(f"sample {start} is gone, the oldest is {self.tail}")

@@ -1,0 +1,61 @@
+"""The writing half of the ring: what the capture process needs, and nothing more."""
+
+import time
+
+from voxd.audio.shared import SharedMemory
+
+BYTES_PER_SAMPLE = 2
+
+HEAD = 0
+"""Samples per channel written since the ring was made; never goes back."""
+RESERVED = 1
+"""`HEAD` plus the block being written: what lies a capacity before it may be torn."""
+HEARTBEAT_NS = 2
+"""CLOCK_MONOTONIC of the last block."""
+OVERRUNS = 3
+"""How often the device said that it had lost samples."""
+ZERO_RUN = 4
+"""Samples since the last block that held anything but zeros."""
+FLAGS = 5
+CHANNELS = 6
+CAPACITY = 7
+"""Samples per channel the ring remembers."""
+
+FLAG_ENDED = 1
+"""The virtual microphone has played its file."""
+
+
+class RingWriter(SharedMemory):
+    """Appends interleaved 16-bit blocks; one process at a time may write."""
+
+    def __init__(self, fd: int, wake_fd: int) -> None:
+        super().__init__(fd, wake_fd)
+        self._frame_bytes = BYTES_PER_SAMPLE * max(1, self.header[CHANNELS])
+        self._size_bytes = self.header[CAPACITY] * self._frame_bytes
+        self._zeros = b""
+
+    def append(self, pcm: bytes) -> None:
+        """Write one block of at most the ring's capacity, stamp the heartbeat and wake the reader."""
+        header, size = self.header, self._size_bytes
+        samples = len(pcm) // self._frame_bytes
+        head = header[HEAD]
+        header[RESERVED] = head + samples
+        at = head * self._frame_bytes % size
+        first = min(len(pcm), size - at)
+        self.body[at : at + first] = pcm[:first]
+        if first < len(pcm):
+            self.body[: len(pcm) - first] = pcm[first:]
+        header[ZERO_RUN] = header[ZERO_RUN] + samples if self._is_zero(pcm) else 0
+        header[HEARTBEAT_NS] = time.monotonic_ns()
+        header[HEAD] = head + samples
+        self.wake()
+
+    def begin(self) -> None:
+        """Start a new stream at the present head: the zeros and flags of the last one are forgotten."""
+        self.header[ZERO_RUN] = 0
+        self.header[FLAGS] = 0
+
+    def _is_zero(self, pcm: bytes) -> bool:
+        if len(pcm) != len(self._zeros):
+            self._zeros = bytes(len(pcm))
+        return pcm == self._zeros
