@@ -1,0 +1,35 @@
+"""Lists the sound devices by a short-lived process, so that the daemon never loads PortAudio."""
+
+from voxd.api import Device
+from voxd.audio.child import Child
+from voxd.audio.names import Found
+
+_TIMEOUT_S = 5.0
+_LIMIT_DEVICES = 256
+
+
+async def list_devices() -> list[Device]:
+    """Return the capture and playback devices of the machine, the default ones first.
+
+    A device that does both appears twice. Raises `DeviceError` when PortAudio cannot be asked.
+    """
+    child = await Child.spawn("voxd.audio.portaudio", {})
+    try:
+        report = await child.report(_TIMEOUT_S)
+    finally:
+        await child.kill()
+    return devices_of([Found(**fields) for fields in report["devices"][:_LIMIT_DEVICES]])
+
+
+def devices_of(found: list[Found]) -> list[Device]:
+    """Return ``found`` as the API shows it."""
+    devices = [
+        Device(item.name, direction, channels, item.rate_hz, is_default)
+        for item in found
+        for direction, channels, is_default in (
+            ("input", item.inputs, item.default_input),
+            ("output", item.outputs, item.default_output),
+        )
+        if channels
+    ]
+    return sorted(devices, key=lambda device: (device.direction, not device.is_default))

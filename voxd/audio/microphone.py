@@ -1,0 +1,248 @@
+"""Keeps one microphone delivering: starts the capture process, notices every way it can die, replaces it."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from voxd.audio.child import Child
+from voxd.audio.liveness import HINTS, Lost, Vitals, judge
+from voxd.audio.names import card_number
+from voxd.audio.resample import to_rate
+from voxd.audio.ring import Ring
+from voxd.audio.wav import read_wav
+from voxd.clock import Clock
+from voxd.config.schema import Audio
+from voxd.errors import DeviceError, VoxdError
+from voxd.events import Emit
+from voxd.frames import SAMPLE_RATE_HZ, Clip
+
+_log = logging.getLogger(__name__)
+
+VIRTUAL = "virtual"
+_CHECK_S = 0.2
+_OPEN_TIMEOUT_S = 3.0
+"""Opening takes 60 ms; a sound server that hangs never answers."""
+_BACKOFF_S = (0.5, 1.0, 1.5, 2.0)
+_LEAD_S = 1.5
+"""Noise before the virtual microphone's recording, so that wake engines are warm."""
+
+
+class Microphone:
+    """The supervisor in the daemon; the sound itself goes from the capture process into the ring.
+
+    A device that fails is tried again for ever, always the same one: once a real device has been
+    opened, no other and no virtual one takes its place. `on_lost` and `on_restored` are called on the
+    event loop, after the event was emitted.
+    """
+
+    def __init__(
+        self,
+        config: Audio,
+        ring: Ring,
+        clock: Clock,
+        emit: Emit,
+        *,
+        demonstration: Callable[[], Awaitable[Clip]] | None = None,
+        asound: Path = Path("/proc/asound"),
+    ) -> None:
+        """``demonstration`` gives the virtual microphone its sound when audio.virtual_input is empty."""
+        self._config = config
+        self._ring = ring
+        self._clock = clock
+        self._emit = emit
+        self._demonstration = demonstration
+        self._asound = asound
+        self._pinned = VIRTUAL if config.input == VIRTUAL else ""
+        self._child: Child | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._switch = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self._lost_at: float | None = None
+        self._overruns = ring.overruns
+        self.problem = ""
+        self.on_lost: Callable[[str], None] = lambda reason: None
+        self.on_restored: Callable[[], None] = lambda: None
+
+    @property
+    def device(self) -> str:
+        """The stable name of the device, or what the configuration asks for while none was ever opened."""
+        return self._pinned or self._config.input
+
+    @property
+    def ok(self) -> bool:
+        """Whether sound arrives, or would if the stream were open."""
+        return self._lost_at is None
+
+    @property
+    def virtual(self) -> bool:
+        """Whether a recording stands in for a microphone."""
+        return self._pinned == VIRTUAL
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stream is meant to be open; False while muted."""
+        return self._task is not None
+
+    @property
+    def pid(self) -> int | None:
+        """The capture process, None while there is none."""
+        return self._child.pid if self._child is not None and self._child.alive else None
+
+    async def start(self) -> None:
+        """Open the stream; returns with the first block or the first failure, and raises for neither."""
+        await self.open_stream()
+
+    async def open_stream(self) -> None:
+        """Start capturing (unmute); idempotent."""
+        async with self._switch:
+            if self._task is None:
+                self._settled.clear()
+                self._task = asyncio.create_task(self._supervise(), name="microphone")
+        await self._settled.wait()
+
+    async def close_stream(self) -> None:
+        """End the capture process (mute): when this returns, nothing holds the device; idempotent."""
+        async with self._switch:
+            task, self._task = self._task, None
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            self._settled.set()
+
+    async def close(self) -> None:
+        """Stop for good; idempotent."""
+        await self.close_stream()
+
+    async def _supervise(self) -> None:
+        attempt = 0
+        while True:
+            was_ok_at = self._ring.head
+            try:
+                reason, problem = await self._session()
+            except DeviceError as error:
+                reason, problem = Lost.MISSING, f"{error}; {error.hint}" if error.hint else str(error)
+                if self._config.input == "auto" and not self._pinned and error.code == "no_device":
+                    _log.warning(
+                        "%s: the virtual microphone stands in, set audio.input to change that", error
+                    )
+                    self._pinned = VIRTUAL
+                    continue
+            except VoxdError as error:
+                reason, problem = Lost.MISSING, f"{error}; {error.hint}"
+            except Exception as error:
+                _log.exception("the microphone's supervision failed")
+                reason, problem = Lost.EXITED, str(error)
+            if self._ring.head > was_ok_at and self.ok:
+                attempt = 0
+            self._declare_lost(reason, problem)
+            await self._clock.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+            attempt += 1
+
+    async def _session(self) -> tuple[Lost, str]:
+        """Run one capture process until it is lost; never leaves one behind."""
+        with contextlib.ExitStack() as stack:
+            child = self._child = await (self._spawn_virtual(stack) if self.virtual else self._spawn())
+        try:
+            opened = await child.report(_OPEN_TIMEOUT_S)
+            self._pinned = self._pinned or opened["device"]
+            reason = await self._watch(child, opened["raw_name"])
+            return reason, HINTS[reason]
+        finally:
+            await asyncio.shield(child.kill())
+
+    async def _watch(self, child: Child, raw_name: str) -> Lost:
+        opened_at, first = self._clock.monotonic(), self._ring.head
+        card = self._card(raw_name)
+        while True:
+            now_s = self._clock.monotonic()
+            lost = judge(
+                Vitals(
+                    now_s=now_s,
+                    heartbeat_s=max(opened_at, self._ring.heartbeat_s),
+                    zero_run=self._ring.zero_run,
+                    alive=child.alive,
+                    card_before=card,
+                    card_now=self._card(raw_name),
+                ),
+                stall_timeout_s=self._config.stall_timeout_s,
+                silence_timeout_s=self._config.silence_timeout_s,
+            )
+            if lost is not None:
+                return lost
+            fresh = self._ring.head > first
+            if fresh and (self._ring.zero_run == 0 or self._config.silence_timeout_s == 0):
+                self._declare_ok()
+            elif fresh and self.ok:
+                self._settled.set()
+            self._report_overruns()
+            await self._clock.sleep(_CHECK_S if self._settled.is_set() and self.ok else _CHECK_S / 10)
+
+    async def _spawn(self) -> Child:
+        arguments = {**self._arguments(), "device": self._pinned or self._config.input}
+        return await Child.spawn("voxd.audio.capture", arguments, (self._ring.fd, self._ring.wake_fd))
+
+    async def _spawn_virtual(self, stack: contextlib.ExitStack) -> Child:
+        clip = await self._virtual_clip()
+        fd = os.memfd_create("voxd-clip")
+        stack.callback(os.close, fd)
+        os.write(fd, clip.pcm)
+        arguments = {**self._arguments(), "clip_fd": fd, "lead_s": _LEAD_S}
+        return await Child.spawn("voxd.audio.wavinput", arguments, (self._ring.fd, self._ring.wake_fd, fd))
+
+    async def _virtual_clip(self) -> Clip:
+        if self._config.virtual_input:
+            path = Path(self._config.virtual_input)
+            clip = await asyncio.to_thread(read_wav, path)
+        elif self._demonstration is not None:
+            clip = await self._demonstration()
+        else:
+            clip = Clip(b"", SAMPLE_RATE_HZ)
+        return to_rate(clip, SAMPLE_RATE_HZ)
+
+    def _arguments(self) -> dict[str, object]:
+        return {
+            "ring_fd": self._ring.fd,
+            "wake_fd": self._ring.wake_fd,
+            "channels": self._config.channels,
+            "block_ms": self._config.block_ms,
+        }
+
+    def _card(self, raw_name: str) -> str:
+        """Name the hardware behind an ALSA hw device; "" when gone, or when a sound server hides it."""
+        number = card_number(raw_name)
+        if number is None:
+            return ""
+        try:
+            return (self._asound / f"card{number}" / "id").read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
+
+    def _declare_ok(self) -> None:
+        self.problem = ""
+        lost_at, self._lost_at = self._lost_at, None
+        self._settled.set()
+        if lost_at is None:
+            return
+        after_s = round(self._clock.monotonic() - lost_at, 3)
+        _log.warning("the microphone %s is back after %.1f s", self.device, after_s)
+        self._emit("audio.restored", device=self.device, after_s=after_s)
+        self.on_restored()
+
+    def _declare_lost(self, reason: Lost, problem: str) -> None:
+        self.problem = problem
+        if self._lost_at is None:
+            self._lost_at = self._clock.monotonic()
+            # Once, not at every attempt: the log of a device without a microphone must not fill up.
+            _log.error("no sound from the microphone %s (%s): %s", self.device, reason, problem)
+            self._emit("audio.lost", device=self.device, reason=str(reason), hint=problem)
+            self.on_lost(str(reason))
+        self._settled.set()
+
+    def _report_overruns(self) -> None:
+        total = self._ring.overruns
+        if total > self._overruns:
+            self._emit("audio.overrun", count=total - self._overruns)
+            self._overruns = total

@@ -1,0 +1,118 @@
+"""The one module that touches PyAudio; only the small audio programs import it, never the daemon.
+
+As a program it lists the devices: PortAudio sees a new card only in a new process.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pyaudio
+
+from voxd.audio import program
+from voxd.audio.names import DEFAULT, Found, resolve, stable_names
+from voxd.errors import DeviceError
+
+Direction = Literal["input", "output"]
+Callback = Callable[[bytes | None, int, object, int], tuple[bytes | None, int]]
+
+CONTINUE = pyaudio.paContinue
+INPUT_OVERFLOW = pyaudio.paInputOverflow
+_INVALID_RATE = -9997
+_UNAVAILABLE = -9985
+
+
+class PortAudio:
+    """PortAudio as it is at this moment; one per process."""
+
+    def __init__(self) -> None:
+        self._pyaudio = pyaudio.PyAudio()
+        self.found = self._enumerate()
+
+    def find(self, name: str, direction: Direction) -> Found:
+        """Return the device ``name`` means for ``direction``, "default" and "auto" being the default one.
+
+        Raises `DeviceError`, with the code ``no_device`` when there is no default.
+        """
+        usable = [found for found in self.found if (found.inputs if direction == "input" else found.outputs)]
+        if name in (DEFAULT, "auto"):
+            for found in usable:
+                if found.default_input if direction == "input" else found.default_output:
+                    return found
+            raise DeviceError(f"this machine has no {direction} device", code="no_device")
+        chosen = resolve(name, [found.name for found in usable])
+        return next(found for found in usable if found.name == chosen)
+
+    def open(
+        self,
+        found: Found,
+        direction: Direction,
+        *,
+        rate_hz: int,
+        channels: int,
+        block: int,
+        callback: Callback,
+    ) -> Any:
+        """Open and start a 16-bit callback stream. Raises `DeviceError`; code ``rate`` for a wrong rate."""
+        sides = (
+            {"input": True, "input_device_index": found.number}
+            if direction == "input"
+            else {"output": True, "output_device_index": found.number}
+        )
+        try:
+            return self._pyaudio.open(
+                format=pyaudio.paInt16,
+                channels=channels,
+                rate=rate_hz,
+                frames_per_buffer=block,
+                stream_callback=callback,
+                **sides,
+            )
+        except (OSError, ValueError) as error:
+            code = {_INVALID_RATE: "rate", _UNAVAILABLE: "device_busy"}.get(error.args[0], "")
+            hint = "find out who uses it with `fuser -v /dev/snd/*`" if code == "device_busy" else ""
+            raise DeviceError(f"cannot open {found.name!r}: {error}", hint=hint, code=code) from error
+
+    def _enumerate(self) -> list[Found]:
+        count = self._pyaudio.get_device_count()
+        infos = [self._pyaudio.get_device_info_by_index(index) for index in range(count)]
+        names = stable_names([str(info["name"]) for info in infos], _card_ids())
+        default_input = _default(self._pyaudio.get_default_input_device_info)
+        default_output = _default(self._pyaudio.get_default_output_device_info)
+        return [
+            Found(
+                number=index,
+                name=name,
+                inputs=int(info["maxInputChannels"]),
+                outputs=int(info["maxOutputChannels"]),
+                rate_hz=float(info["defaultSampleRate"]),
+                default_input=index == default_input,
+                default_output=index == default_output,
+                raw_name=str(info["name"]),
+            )
+            for index, (name, info) in enumerate(zip(names, infos, strict=True))
+        ]
+
+
+def _default(ask: Callable[[], Any]) -> int | None:
+    try:
+        return int(ask()["index"])
+    except OSError:
+        return None
+
+
+def _card_ids() -> dict[int, str]:
+    ids = {}
+    for path in Path("/proc/asound").glob("card[0-9]*/id"):
+        ids[int(path.parent.name.removeprefix("card"))] = path.read_text(encoding="ascii").strip()
+    return ids
+
+
+def main() -> None:
+    """List the devices as one report."""
+    program.begin()
+    program.report(devices=[found._asdict() for found in PortAudio().found])
+
+
+if __name__ == "__main__":
+    main()

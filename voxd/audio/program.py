@@ -1,0 +1,42 @@
+"""What the small audio programs share: arguments, reports to the daemon, and dying with it."""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from typing import Any, NoReturn
+
+from voxd.errors import VoxdError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def begin() -> dict[str, Any]:
+    """Return the arguments (one JSON object in ``argv[1]``) and tie this process to its parent.
+
+    prctl(2) PR_SET_PDEATHSIG: the kernel kills us when the daemon dies, even while PortAudio hangs.
+    """
+    arguments: dict[str, Any] = json.loads(sys.argv[1])
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != arguments["parent"]:
+        os._exit(1)
+    return arguments
+
+
+def report(**fields: Any) -> None:
+    """Tell the daemon something: one line of JSON on standard output."""
+    os.write(1, json.dumps(fields).encode() + b"\n")
+
+
+def fail(error: VoxdError) -> NoReturn:
+    """Report ``error`` and end at once, without asking PortAudio to close anything."""
+    report(code=error.code, message=str(error), hint=error.hint)
+    os._exit(1)
+
+
+def wait_for_the_end(_stream: object) -> NoReturn:
+    """Keep the stream and block until the daemon closes our standard input, then end at once."""
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
