@@ -29,10 +29,15 @@ def check(texts: Mapping[str, str], *, exists: Callable[[str], bool] = lambda _:
 
 def check_settings(settings: Layer, *, exists: Callable[[str], bool] = lambda _: True) -> list[Problem]:
     """Return every problem of merged settings; ``exists`` says whether a file that is named is there."""
-    findings = list(_check(kinds.root(), settings.data, ()))
+    findings = list(check_schema(settings.data))
     spoiled = {finding.path for finding in findings}
     findings += check_rules(settings.data, spoiled, exists)
     return [_placed(finding, settings) for finding in findings]
+
+
+def check_schema(data: dict[str, Any]) -> Iterator[Finding]:
+    """Yield whatever the schema refuses in ``data``; nothing when it can be converted to a `Config`."""
+    return _check(kinds.root(), data, ())
 
 
 def in_order(problems: list[Problem]) -> list[Problem]:
@@ -176,19 +181,20 @@ def _example(kind: mi.Type) -> str:
 
 def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
     where = (*path, key)
-    hint = _did_you_mean(key, known)
-    if not hint and (home := _home_of(key)):
-        hint = f"{key} belongs to [{home}]"
+    home = _home_of(key) if path else ""
+    hint = f"{key} belongs to [{home}]" if home else _did_you_mean(key, known)
     what = "section" if not path else "key"
     return _error(where, f"unknown {what}", hint or f"known here: {', '.join(known)}")
 
 
 def _home_of(key: str) -> str:
-    for section in kinds.root().fields:
-        kind = kinds.bare(section.type)
-        if isinstance(kind, mi.StructType) and any(field.encode_name == key for field in kind.fields):
-            return section.encode_name
-    return ""
+    homes = [
+        section.encode_name
+        for section in kinds.root().fields
+        if isinstance(kind := kinds.bare(section.type), mi.StructType)
+        and any(field.encode_name == key for field in kind.fields)
+    ]
+    return homes[0] if len(homes) == 1 else ""
 
 
 def _did_you_mean(written: Any, known: list[str]) -> str:

@@ -70,7 +70,7 @@ def _files(path: Path | None, environ: Mapping[str, str]) -> tuple[tuple[Path, .
         beside = sorted(file for file in (main.parent / "conf.d").glob("*.toml") if file.is_file())
     except OSError as error:
         return (), [_unreadable(main, error)]
-    named = path is not None or "VOXD_CONFIG" in environ
+    named = path is not None or bool(environ.get("VOXD_CONFIG"))
     if not there and named:
         hint = "name a file that exists, or run `voxctl config init`"
         return (), [Problem(str(main), 0, "", Severity.ERROR, "there is no such file", hint)]

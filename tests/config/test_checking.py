@@ -1,0 +1,235 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxd.config import kinds
+from voxd.config.checking import check, check_schema
+from voxd.config.problems import Problem, Severity, summary
+from voxd.config.schema import Config
+from voxd.config.secrets import resolve
+
+
+def problems_of(text: str, *, missing: tuple[str, ...] = ()) -> list[Problem]:
+    return check({"voxd.toml": text}, exists=lambda name: name not in missing)
+
+
+def lines_of(text: str) -> list[str]:
+    return [str(problem) for problem in problems_of(text)]
+
+
+def test_an_empty_file_is_fine() -> None:
+    assert problems_of("") == []
+
+
+FIVE_MISTAKES = """\
+version = 1
+
+[audio]
+channels = "two"
+chanel = 0
+ring_s = 100
+
+[sst]
+engine = "whisper"
+
+[stt]
+engine = "wisper"
+"""
+
+
+def test_five_mistakes_are_five_lines_each_with_place_and_hint() -> None:
+    assert lines_of(FIVE_MISTAKES) == [
+        'voxd.toml:4: error: audio.channels: expected an integer from 1 to 8, got "two" (hint: channels = 1)',
+        'voxd.toml:5: error: audio.chanel: unknown key (hint: did you mean "channel"?)',
+        "voxd.toml:6: error: audio.ring_s: expected a number from 4 to 60, got 100 (hint: ring_s = 60)",
+        'voxd.toml:8: error: sst: unknown section (hint: did you mean "stt"?)',
+        'voxd.toml:12: error: stt.engine: expected one of "auto", "pocketsphinx", "whisper", got "wisper" '
+        '(hint: did you mean "whisper"?)',
+    ]
+    assert summary(problems_of(FIVE_MISTAKES)) == "5 errors"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("audio = 3", "1: error: audio: expected a table, got 3 (hint: [audio])"),
+        (
+            '[audio]\nchannels = "2"',
+            '2: error: audio.channels: expected an integer from 1 to 8, got "2" (hint: channels = 2)',
+        ),
+        (
+            "[audio]\nchannels = true",
+            "2: error: audio.channels: expected an integer from 1 to 8, got true (hint: channels = 1)",
+        ),
+        (
+            "[audio]\nring_s = nan",
+            "2: error: audio.ring_s: expected a number from 4 to 60, got nan (hint: ring_s = 4)",
+        ),
+        (
+            "[endpoint]\nstart_s = 0",
+            "2: error: endpoint.start_s: expected a number above 0, got 0 (hint: start_s = 1)",
+        ),
+        (
+            "[turn]\nearcons = 'yes'",
+            '2: error: turn.earcons: expected true or false, got "yes" (hint: earcons = true)',
+        ),
+        (
+            "[stt.whisper]\nlanguage = 7",
+            '2: error: stt.whisper.language: expected text in quotes, got 7 (hint: language = "7")',
+        ),
+        (
+            "[audio]\nthreshold = 1\nmax_s = 3",
+            "2: error: audio.threshold: unknown key "
+            "(hint: known here: input, output, channels, channel, block_ms, ring_s, stall_timeout_s, "
+            "silence_timeout_s, volume_percent, virtual_input)",
+        ),
+        (
+            "[audio]\nsilence_s = 1",
+            "2: error: audio.silence_s: unknown key (hint: silence_s belongs to [endpoint])",
+        ),
+        (
+            '[wake]\nwords = "alexa"',
+            '2: error: wake.words: expected a list, got "alexa" (hint: [[wake.words]])',
+        ),
+        (
+            "[[wake.words]]\nthreshold = 0.5",
+            '1: error: wake.words[0]: name is missing (hint: name = "a_name")',
+        ),
+        (
+            '[agents."Big Name"]',
+            "1: error: agents.Big Name: a name has lower-case letters, digits, _ and -, at "
+            "most 32 (hint: rename it)",
+        ),
+        (
+            'skills.commands = [{ name = "a", sentences = [], action = { type = "reply", text = "x" } }]',
+            "1: error: skills.commands[0].sentences: expected at least 1 element, got none",
+        ),
+        (
+            'skills.commands = [{ name = "a", sentences = ["b"], action = { text = "x" } }]',
+            "1: error: skills.commands[0].action: type is missing "
+            '(hint: type = one of "shell", "http", "reply")',
+        ),
+        (
+            'skills.commands = [{ name = "a", sentences = ["b"], action = { type = "shel" } }]',
+            '1: error: skills.commands[0].action.type: expected one of "shell", "http", "reply", got "shel" '
+            '(hint: did you mean "shell"?)',
+        ),
+    ],
+)
+def test_every_kind_of_mistake_has_its_sentence(text: str, expected: str) -> None:
+    assert lines_of(text)[0] == f"voxd.toml:{expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message", "hint"),
+    [
+        ("[stt]\nengine = whisper\n", 2, "column 10", 'put text in quotes: engine = "whisper"'),
+        ("[turn]\nearcons = Yes\n", 2, "column 11", "earcons = true"),
+        ("[turn]\nearcons: true\n", 2, "column 8", "write key = value"),
+        ('[audio]\ninput = "default\n', 2, "column 17", ""),
+        ("[audio]\nring_s = 5\nring_s = 6\n", 3, "Cannot overwrite", ""),
+    ],
+)
+def test_a_syntax_error_names_line_and_column(text: str, line: int, message: str, hint: str) -> None:
+    problem = problems_of(text)[0]
+    assert (problem.line, problem.hint) == (line, hint)
+    assert message in problem.message
+
+
+def test_a_syntax_error_hides_nothing_else() -> None:
+    text = "[audio]\nchannels = 99\n[stt\nengine = 1\n[turn]\nearcons = maybe so\nfollow = 1\n"
+    assert [problem.line for problem in problems_of(text)] == [2, 3, 6, 7]
+
+
+def test_what_never_becomes_readable_is_told_once() -> None:
+    problems = problems_of('version = 1\n[audio]\ninput = """never closed\nchannels = 99\n')
+    assert [(problem.severity, "syntax" in problem.message) for problem in problems] == [
+        (Severity.ERROR, True)
+    ]
+
+
+def test_a_later_file_wins_and_its_mistakes_name_it() -> None:
+    problems = check({"a.toml": "[audio]\nchannels = 99\n", "b.toml": "[audio]\n\nchannels = 98\n"})
+    assert [(problem.file, problem.line) for problem in problems] == [("b.toml", 3)]
+
+
+def test_a_misplaced_secret_is_not_repeated() -> None:
+    text = """
+[[skills.commands]]
+name = "lamp"
+sentences = ["lamp"]
+action = { type = "http", url = "http://h/", headers = { Authorization = { value = "hunter2" } } }
+"""
+    (problem,) = problems_of(text)
+    assert problem.line == 5
+    assert "hunter2" not in str(problem)
+
+
+def mutations(kind: Any) -> st.SearchStrategy[Any]:
+    """Values of the shape of ``kind``, here and there wrong."""
+    junk = st.sampled_from(
+        [None, True, 0, 1, -1, 7, 99_999, 0.5, "", "led", "Bad Name", [], {}, ["x"]]
+    ).filter(lambda value: value is not None)
+    kind = kinds.bare(kind)
+    if tables := kinds.variants(kind):
+        parts = [
+            mutations(table).map(
+                lambda value, tag=tag: value | {"type": tag} if isinstance(value, dict) else value
+            )
+            for tag, table in tables.items()
+        ]
+        return st.one_of(*parts, junk)
+    match kind:
+        case msgspec.inspect.StructType():
+            required = {field.name: mutations(field.type) for field in kind.fields if field.required}
+            optional = {field.name: mutations(field.type) for field in kind.fields if not field.required}
+            return st.fixed_dictionaries(required, optional=optional) | st.just({"unknown": 1})
+        case msgspec.inspect.VarTupleType():
+            return st.lists(mutations(kind.item_type), min_size=kind.min_length or 0, max_size=2)
+        case msgspec.inspect.DictType():
+            return st.dictionaries(
+                st.sampled_from(["a", "default", "Bad"]), mutations(kind.value_type), max_size=2
+            )
+        case msgspec.inspect.LiteralType():
+            return st.sampled_from(kind.values) | junk
+        case msgspec.inspect.BoolType():
+            return st.booleans()
+        case msgspec.inspect.IntType():
+            return st.integers(kind.ge or 0, kind.le or 60) | junk
+        case msgspec.inspect.FloatType():
+            return st.floats(kind.ge or 0, 10) | st.integers(1, 2) | junk
+        case msgspec.inspect.CustomType():
+            return st.sampled_from(["text", {"env": "A"}, {"file": "a", "env": "b"}, {}, {"file": ""}, 3])
+    return st.sampled_from(["", "text", "a_name"]) | junk
+
+
+def converts(data: dict[str, Any]) -> bool:
+    def hook(kind: type, value: Any) -> Any:
+        if isinstance(value, str):
+            return resolve(value, {})
+        if not (isinstance(value, dict) and all(value.values())):
+            raise ValueError("not a secret")
+        return resolve(value, {"A": "x"})
+
+    try:
+        msgspec.convert(data, Config, dec_hook=hook)
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("section", [field.name for field in kinds.root().fields])
+def test_the_checker_refuses_exactly_what_the_schema_refuses(section: str) -> None:
+    (field,) = [field for field in kinds.root().fields if field.name == section]
+
+    @settings(max_examples=40, deadline=None)
+    @given(mutations(field.type))
+    def agree(value: Any) -> None:
+        data = {section: value}
+        assert (list(check_schema(data)) == []) == converts(data), json.dumps(data)
+
+    agree()

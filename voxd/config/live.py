@@ -1,0 +1,45 @@
+"""What a changed configuration changes in a running daemon, and what waits for a restart."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import inspect as mi
+
+from voxd.config import kinds
+from voxd.config.lines import KeyPath
+from voxd.config.problems import dotted
+from voxd.config.schema import Config
+
+
+def diff(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the dotted keys that differ: those marked x-live in the schema, then those that need a restart.
+
+    Elements of a list are compared one by one while the list keeps its length, else the list is one key.
+    """
+    applied_live: list[str] = []
+    needs_restart: list[str] = []
+    for path, live in _differences(kinds.root(), old, new, (), live=False):
+        (applied_live if live else needs_restart).append(dotted(path))
+    return tuple(applied_live), tuple(needs_restart)
+
+
+def _differences(
+    kind: mi.Type, old: Any, new: Any, path: KeyPath, *, live: bool
+) -> Iterator[tuple[KeyPath, bool]]:
+    if old == new:
+        return
+    kind = kinds.bare(kind)
+    if isinstance(kind, mi.StructType):
+        for field in kind.fields:
+            inner = (*path, field.encode_name)
+            marked = live or bool(kinds.notes(field.type).get("x-live"))
+            before, after = getattr(old, field.name), getattr(new, field.name)
+            yield from _differences(field.type, before, after, inner, live=marked)
+    elif isinstance(kind, mi.VarTupleType) and len(old) == len(new):
+        for index, (before, after) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(kind.item_type, before, after, (*path, index), live=live)
+    elif isinstance(kind, mi.DictType) and old.keys() == new.keys():
+        for key in old:
+            yield from _differences(kind.value_type, old[key], new[key], (*path, key), live=live)
+    else:
+        yield path, live
