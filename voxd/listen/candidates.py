@@ -1,0 +1,81 @@
+"""What was suspected lately, accepted or not, with its sound: `voxctl wake why`."""
+
+import itertools
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from voxd.api import Candidate
+from voxd.errors import NotFound
+from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
+from voxd.listen.gate import Verdict
+
+CLIP_SAMPLES = samples_from_s(2.5)
+"""A wake word of a slow speaker and what both stages needed to judge it."""
+
+MAX_COUNT = 200
+MAX_BYTES = 8_000_000
+"""100 clips: a tenth of the memory the whole daemon may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    candidate: Candidate
+    pcm: bytes
+    kept_at_s: float
+
+
+class Candidates:
+    """The newest candidates, bounded by age, count and bytes; the oldest goes first and is counted.
+
+    The ears thread adds, the event loop reads. Nothing is written to disk.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self.keep_s = keep_s
+        self.dropped = 0
+        self._kept: deque[_Kept] = deque()
+        self._bytes = 0
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def add(self, verdict: Verdict, pcm: bytes, *, monotonic_s: float, wall_s: float) -> None:
+        """Keep what ``verdict`` ended, with its sound."""
+        candidate = Candidate(
+            id=next(self._ids),
+            time=wall_s,
+            word=verdict.candidate.word,
+            first_score=verdict.candidate.first_score,
+            score=verdict.candidate.score,
+            accepted=verdict.accepted,
+            reason=verdict.reason,
+            clip_s=Clip(pcm, SAMPLE_RATE_HZ).duration_s,
+        )
+        with self._lock:
+            self._kept.append(_Kept(candidate, pcm, monotonic_s))
+            self._bytes += len(pcm)
+            self._expire(monotonic_s)
+            while len(self._kept) > MAX_COUNT or self._bytes > MAX_BYTES:
+                self._drop()
+                self.dropped += 1
+
+    def newest(self, limit: int, monotonic_s: float) -> list[Candidate]:
+        """Return at most ``limit`` candidates, newest first."""
+        with self._lock:
+            self._expire(monotonic_s)
+            return [kept.candidate for kept in itertools.islice(reversed(self._kept), limit)]
+
+    def clip(self, id: int) -> Clip:
+        """Return the sound of one candidate. Raises `NotFound`."""
+        with self._lock:
+            for kept in self._kept:
+                if kept.candidate.id == id:
+                    return Clip(kept.pcm, SAMPLE_RATE_HZ)
+        raise NotFound(f"there is no wake candidate {id}", hint="run `voxctl wake why`")
+
+    def _expire(self, now_s: float) -> None:
+        while self._kept and now_s - self._kept[0].kept_at_s > self.keep_s:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._bytes -= len(self._kept.popleft().pcm)

@@ -1,0 +1,81 @@
+"""One capture: the ring from a sample on, through the VAD and the endpointer, into an utterance."""
+
+from voxd.audio.ring import Ring
+from voxd.config.schema import Endpoint
+from voxd.errors import VoxdError
+from voxd.frames import samples_from_s
+from voxd.listen.endpoint import Endpointer, Signal
+from voxd.listen.utterance import Utterance
+from voxd.listen.vad import CHUNK_SAMPLES, Vad
+from voxd.turn.signals import NoSpeech, SpeechEnded, SpeechStarted
+
+_WARM_UP_SAMPLES = samples_from_s(0.32)
+"""Sound before the start that the VAD hears first: its network needs a few chunks to find its feet."""
+
+
+class Capture:
+    """Lives on the ears thread from `Utterance` made to utterance finished."""
+
+    def __init__(
+        self,
+        ring: Ring,
+        channel: int,
+        vad: Vad,
+        utterance: Utterance,
+        settings: Endpoint,
+        *,
+        hold: bool,
+        no_speech_s: float | None,
+    ) -> None:
+        self._ring = ring
+        self._channel = channel
+        self._vad = vad
+        self._utterance = utterance
+        self._start = utterance.from_sample
+        self._endpointer = Endpointer(self._start, settings, hold=hold, no_speech_s=no_speech_s)
+        self._at = max(ring.tail, self._start - _WARM_UP_SAMPLES // CHUNK_SAMPLES * CHUNK_SAMPLES)
+        self.done = False
+        vad.reset()
+        if hold:
+            utterance.open(self._start)
+
+    def advance(self) -> list[Signal]:
+        """Hear what is new in the ring. Raises `RingOverrun` when some of it is gone."""
+        signals: list[Signal] = []
+        while not self.done and self._ring.head - self._at >= CHUNK_SAMPLES:
+            frame = self._ring.read(self._at, CHUNK_SAMPLES, self._channel)
+            self._at = frame.end
+            probability = self._vad.probability(frame.pcm)
+            if frame.end > self._start:
+                heard = min(CHUNK_SAMPLES, frame.end - self._start)
+                self._utterance.advance(frame.end)
+                signals += self._obey(self._endpointer.feed(heard, probability))
+        return signals
+
+    def release(self, sample: int | None) -> list[Signal]:
+        """End at ``sample``, or now, because the user said so."""
+        return self._obey(self._endpointer.release(self._ring.head if sample is None else sample))
+
+    def drop(self) -> None:
+        """Forget the utterance: its stream ends where it is."""
+        self.done = True
+        self._utterance.finish(self._start)
+
+    def fail(self, error: VoxdError) -> None:
+        """Give the utterance up: its consumer gets ``error``."""
+        self.done = True
+        self._utterance.fail(error)
+
+    def _obey(self, signals: list[Signal]) -> list[Signal]:
+        for signal in signals:
+            match signal:
+                case SpeechStarted(sample):
+                    self._utterance.open(sample)
+                case SpeechEnded(sample, reason):
+                    self.done = True
+                    # After silence the consumer gets that silence too: it was given out already, and
+                    # recognisers like a quiet end.
+                    self._utterance.finish(sample if reason == "released" else self._at)
+                case NoSpeech():
+                    self.drop()
+        return signals

@@ -1,0 +1,73 @@
+"""The two-stage path itself: the ears and `voxctl wake eval` run exactly this."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voxd.frames import Frame
+from voxd.listen.gate import Candidate, Gate, Verdict
+from voxd.listen.stage import Score, Stage
+
+History = Callable[[int, int], Frame]
+"""Returns ``count`` samples from sample ``start`` on, zeros before the beginning of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The engines of a set of words. ``confirm`` is made when it is first needed: it costs 12 MB."""
+
+    first: Stage | None
+    confirm: Callable[[], Stage]
+    alone: tuple[Stage, ...]
+
+
+class Detector:
+    """Scores frames with the first stage, confirms with the second over the last seconds of sound.
+
+    Words without a first stage run on the second alone, all the time; the same gate judges both, and
+    there the score that opens a candidate is the one that confirms it.
+    """
+
+    def __init__(self, stages: Stages, gate: Gate, history: History) -> None:
+        self._stages = stages
+        self._gate = gate
+        self._history = history
+        self._confirm: Stage | None = None
+        self._confirming = False
+        self.confirmations = 0
+
+    def feed(self, frame: Frame) -> tuple[list[Candidate], list[Verdict]]:
+        """Hear ``frame``, which follows the last one; return what became suspect and what was judged."""
+        first, alone = self._stages.first, self._stages.alone
+        opened = self._gate.suspect(first.feed(frame)) if first else []
+        scores = [score for stage in alone for score in stage.feed(frame)]
+        opened += self._gate.suspect(scores)
+        if first and not self._gate.open_words.isdisjoint(first.words):
+            scores += self._confirm_scores(frame)
+        else:
+            self._confirming = False
+        return opened, self._gate.judge(scores, frame.end)
+
+    def _confirm_scores(self, frame: Frame) -> list[Score]:
+        if self._confirm is None:
+            self._confirm = self._stages.confirm()
+        if self._confirming:
+            return self._confirm.feed(frame)
+        self._confirming = True
+        self.confirmations += 1
+        self._confirm.reset()
+        context = self._confirm.context_samples
+        return self._confirm.feed(self._history(frame.end - context, context))
+
+    def reset(self) -> None:
+        """Forget everything heard: the next frame may start anywhere."""
+        self._gate.reset()
+        self._confirming = False
+        for stage in (self._stages.first, *self._stages.alone):
+            if stage:
+                stage.reset()
+
+    def close(self) -> None:
+        """Free the models."""
+        for stage in (self._stages.first, *self._stages.alone, self._confirm):
+            if stage:
+                stage.close()

@@ -1,0 +1,112 @@
+"""The endpointer: from voice probabilities to the start and the end of an utterance, in samples."""
+
+from voxd.config.schema import Endpoint
+from voxd.frames import samples_from_s
+from voxd.turn.signals import AwaitingSpeech, NoSpeech, SpeechEnded, SpeechStarted
+
+Signal = AwaitingSpeech | NoSpeech | SpeechStarted | SpeechEnded
+
+SILENCE_S = {"relaxed": 1.25, "default": 0.7, "aggressive": 0.25}
+"""The names and numbers of Home Assistant's assist pipeline (reference/style.md section 6)."""
+
+RESET_SAMPLES = samples_from_s(0.5)
+"""A pause this long before speech counts as started makes what went before a noise."""
+
+AWAIT_SAMPLES = samples_from_s(0.35)
+"""Nothing said for this long after the start: the user waits for a sign. Natural gaps between a wake
+word and its command are shorter."""
+
+HYSTERESIS = 0.15
+"""Speech goes on while the probability is above the threshold less this, as in Silero's own iterator."""
+
+
+class Endpointer:
+    """Fed with the sound from ``start`` on, chunk by chunk; emits each signal once, in order.
+
+    With ``hold`` only `release` or the maximum length ends the utterance.
+    """
+
+    def __init__(
+        self, start: int, settings: Endpoint, *, hold: bool = False, no_speech_s: float | None = None
+    ) -> None:
+        silence_s = settings.silence_s if settings.silence_s is not None else SILENCE_S[settings.mode]
+        self._silence = samples_from_s(silence_s)
+        self._voice_needed = samples_from_s(settings.start_s)
+        self._no_speech = samples_from_s(settings.no_speech_s if no_speech_s is None else no_speech_s)
+        self._max = samples_from_s(settings.max_s)
+        self._threshold = settings.speech_threshold
+        self._hold = hold
+        self._start = start
+        self._at = start
+        self._onset = start
+        self._voiced = 0
+        self._quiet = 0
+        self._last_voice = start
+        self._awaited = hold
+        self.started = False
+        self.ended = False
+
+    def feed(self, samples: int, probability: float) -> list[Signal]:
+        """Take the next ``samples`` and the probability that they hold a voice."""
+        if self.ended:
+            return []
+        began = self._at
+        self._at += samples
+        if probability >= self._threshold - (HYSTERESIS if self.started else 0.0):
+            return self._voice(began, samples)
+        return self._silent(samples)
+
+    def release(self, sample: int) -> list[Signal]:
+        """End the utterance at ``sample`` because the user said so."""
+        if self.ended:
+            return []
+        if not self._voiced:
+            return self._end(NoSpeech())
+        signals: list[Signal] = [] if self.started else [self._begin()]
+        return signals + self._end(SpeechEnded(max(sample, self._onset), "released"))
+
+    def _voice(self, began: int, samples: int) -> list[Signal]:
+        if not self._voiced:
+            self._onset = began
+        self._voiced += samples
+        self._quiet = 0
+        self._last_voice = self._at
+        signals: list[Signal] = []
+        if not self.started and self._voiced >= self._voice_needed:
+            signals.append(self._begin())
+        return signals + self._limits()
+
+    def _silent(self, samples: int) -> list[Signal]:
+        self._quiet += samples
+        if self.started:
+            if self._quiet >= self._silence and not self._hold:
+                return self._end(SpeechEnded(self._last_voice, "silence"))
+            return self._limits()
+        if self._quiet >= RESET_SAMPLES and not self._hold:
+            self._voiced = 0
+        elapsed = self._at - self._start
+        signals: list[Signal] = []
+        if not self._awaited and elapsed >= AWAIT_SAMPLES and self._quiet >= AWAIT_SAMPLES // 2:
+            self._awaited = True
+            signals.append(AwaitingSpeech())
+        return signals + self._limits()
+
+    def _limits(self) -> list[Signal]:
+        if self.started:
+            if self._at - self._onset >= self._max:
+                return self._end(SpeechEnded(self._at, "max_length"))
+        elif self._hold:
+            if self._at - self._start >= self._max:
+                return self._end(NoSpeech())
+        elif self._at - self._start >= self._no_speech + (self._voiced and self._voice_needed):
+            # Whoever begins to speak at the last moment may finish his first syllable.
+            return self._end(NoSpeech())
+        return []
+
+    def _begin(self) -> Signal:
+        self.started = True
+        return SpeechStarted(self._onset)
+
+    def _end(self, signal: Signal) -> list[Signal]:
+        self.ended = True
+        return [signal]

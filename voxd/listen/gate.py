@@ -1,0 +1,143 @@
+"""The wake gate: from scores of two stages to verdicts, counted in samples and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from voxd.frames import samples_from_s
+from voxd.listen.stage import Score
+
+CONFIRM_SAMPLES = samples_from_s(0.8)
+"""How long the second stage may take to agree: its scores peak up to 0.15 s after the end of a word
+(reference/perf.md 1c), the first stage may open half a word early."""
+
+OTHERS_DEAF_SAMPLES = samples_from_s(0.5)
+"""After one word was accepted, the same sound must not pass for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one word needs: thresholds from 0 to 1, and how long it is deaf after it was accepted."""
+
+    first_threshold: float
+    threshold: float
+    refractory_samples: int
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A word is suspected since ``opened``; the best scores of both stages until now."""
+
+    word: str
+    opened: int
+    first_score: float
+    score: float = 0.0
+    score_sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The end of a candidate at ``sample``: ``reason`` is "" when it was accepted."""
+
+    candidate: Candidate
+    sample: int
+    reason: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the word was confirmed."""
+        return not self.reason
+
+
+@dataclass(slots=True)
+class _Word:
+    rule: Rule
+    candidate: Candidate | None = None
+    armed: bool = True
+    deaf_until: int = 0
+
+
+@dataclass(slots=True)
+class Gate:
+    """One candidate at most per word; the first to reach its threshold wins, the best if several do.
+
+    A word whose candidate has ended is armed again when its first score falls below its first threshold,
+    so that one sound is one candidate.
+    """
+
+    _words: dict[str, _Word] = field(default_factory=dict)
+
+    def configure(self, rules: Mapping[str, Rule]) -> None:
+        """Put ``rules`` in force; words keep their candidates and refractory times."""
+        known = self._words
+        self._words = {}
+        for name, rule in rules.items():
+            word = known.get(name) or _Word(rule)
+            word.rule = rule
+            if not rule.enabled:
+                word.candidate = None
+            self._words[name] = word
+
+    def rules(self) -> dict[str, Rule]:
+        """Return the rules in force."""
+        return {name: word.rule for name, word in self._words.items()}
+
+    def reset(self) -> None:
+        """Forget every candidate and refractory time."""
+        self._words = {name: _Word(word.rule) for name, word in self._words.items()}
+
+    @property
+    def open_words(self) -> frozenset[str]:
+        """The words that wait for the second stage."""
+        return frozenset(name for name, word in self._words.items() if word.candidate)
+
+    def suspect(self, scores: Iterable[Score]) -> list[Candidate]:
+        """Take scores of the first stage; return the candidates they opened."""
+        opened = []
+        for score in scores:
+            word = self._words.get(score.word)
+            if word is None or not word.rule.enabled:
+                continue
+            if score.score < word.rule.first_threshold:
+                word.armed = True
+            elif word.candidate:
+                best = max(word.candidate.first_score, score.score)
+                word.candidate = replace(word.candidate, first_score=best)
+            elif word.armed and score.sample >= word.deaf_until:
+                word.candidate = Candidate(score.word, score.sample, score.score)
+                opened.append(word.candidate)
+        return opened
+
+    def judge(self, scores: Iterable[Score], now: int) -> list[Verdict]:
+        """Take scores of the second stage up to sample ``now``; return the candidates that ended."""
+        for score in scores:
+            word = self._words.get(score.word)
+            if word and word.candidate and score.score >= word.candidate.score:
+                word.candidate = replace(word.candidate, score=score.score, score_sample=score.sample)
+        verdicts = []
+        open_words = [word for word in self._words.values() if word.candidate]
+        reached = [word for word in open_words if _score(word) >= word.rule.threshold]
+        winner = max(reached, key=_score, default=None)
+        for word in open_words:
+            if word is winner:
+                verdicts.append(self._end(word, now))
+            elif winner:
+                verdicts.append(self._end(word, now, "another word scored higher"))
+            elif word.candidate and now - word.candidate.opened >= CONFIRM_SAMPLES:
+                verdicts.append(self._end(word, now, "second stage below threshold"))
+        if winner:
+            for word in self._words.values():
+                word.deaf_until = max(word.deaf_until, now + OTHERS_DEAF_SAMPLES)
+            winner.deaf_until = now + winner.rule.refractory_samples
+        return verdicts
+
+    def _end(self, word: _Word, now: int, reason: str = "") -> Verdict:
+        assert word.candidate is not None
+        verdict = Verdict(word.candidate, now, reason)
+        word.candidate = None
+        word.armed = False
+        return verdict
+
+
+def _score(word: _Word) -> float:
+    return word.candidate.score if word.candidate else 0.0

@@ -1,0 +1,128 @@
+"""The first stage: microWakeWord, cheap enough to hear everything all day."""
+
+import statistics
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pymicro_wakeword
+from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
+
+from voxd.errors import ModelError
+from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_s
+from voxd.listen.stage import Score
+from voxd.listen.tflite import library_path
+
+_MODELS = Path(pymicro_wakeword.__file__).parent / "models"
+_STEP_SAMPLES = 160
+"""The front end makes one slice of features of every 10 ms."""
+
+
+class _Window(msgspec.Struct):
+    sliding_window_size: int
+
+
+class _Description(msgspec.Struct):
+    wake_word: str
+    model: str
+    micro: _Window
+
+
+def builtin_words() -> tuple[str, ...]:
+    """Return the names of the words in the wheel."""
+    return tuple(sorted(path.stem for path in _MODELS.glob("*.json")))
+
+
+class MicroStage:
+    """Any number of microWakeWord models over one front end; a step is 30 ms.
+
+    The score is the mean of the last probabilities, as many as the model's description says (five, so
+    150 ms): what microWakeWord compares to its cutoff, without the cutoff.
+    """
+
+    context_samples = samples_from_s(1.5)
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        """Load the built-in ``words``. Raises `ModelError` for a name that is not built in."""
+        self.words = words
+        self._features = MicroWakeWordFeatures()
+        self._models = [_Model(word) for word in words]
+        self._at: int | None = None
+        self._pending = b""
+
+    def feed(self, frame: Frame) -> list[Score]:
+        """See `voxd.listen.stage.Stage.feed`."""
+        if self._at is None:
+            self._at = frame.start
+        pcm = self._pending + frame.pcm
+        step_bytes = _STEP_SAMPLES * BYTES_PER_SAMPLE
+        whole = len(pcm) - len(pcm) % step_bytes
+        self._pending = pcm[whole:]
+        scores: list[Score] = []
+        for offset in range(0, whole, step_bytes):
+            self._at += _STEP_SAMPLES
+            for features in self._features.process_streaming(pcm[offset : offset + step_bytes]):
+                scores += self._score(features, self._at)
+        return scores
+
+    def _score(self, features: Any, sample: int) -> list[Score]:
+        heard = ((model.word, model.feed(features)) for model in self._models)
+        return [Score(word, score, sample) for word, score in heard if score is not None]
+
+    def reset(self) -> None:
+        """See `voxd.listen.stage.Stage.reset`."""
+        self._features.reset()
+        self._pending = b""
+        self._at = None
+        for model in self._models:
+            model.reset()
+
+    def close(self) -> None:
+        """See `voxd.listen.stage.Stage.close`."""
+        for model in self._models:
+            model.close()
+        self._models = []
+
+
+class _Model:
+    """One word: its network, which is asked for bare probabilities, and the window they are averaged in."""
+
+    def __init__(self, word: str) -> None:
+        path = _MODELS / f"{word}.json"
+        if not path.is_file():
+            raise ModelError(
+                f"{word} has no first-stage model", hint=f"use one of {', '.join(builtin_words())}"
+            )
+        description = msgspec.json.decode(path.read_bytes(), type=_Description)
+        self.word = word
+        self._slices = 0
+        self._window: deque[float] = deque(maxlen=description.micro.sliding_window_size)
+        self._network = MicroWakeWord(
+            word,
+            wake_word=description.wake_word,
+            tflite_model=_MODELS / description.model,
+            probability_cutoff=1.0,
+            sliding_window_size=1,
+            trained_languages=[],
+            libtensorflowlite_c_path=library_path(),
+        )
+
+    def feed(self, features: Any) -> float | None:
+        """Return the mean probability when ``features`` complete a step and the window is full."""
+        probability = self._network.process_streaming_prob(features) or 0.0
+        self._slices += 1
+        if self._slices % self._network.stride:
+            return None
+        self._window.append(probability)
+        if len(self._window) < (self._window.maxlen or 0):
+            return None
+        return statistics.fmean(self._window)
+
+    def reset(self) -> None:
+        self._network.reset()
+        self._window.clear()
+        self._slices = 0
+
+    def close(self) -> None:
+        self._network.close()

@@ -1,0 +1,101 @@
+"""Wake words in ONNX files, through the `openwakeword` package: the one module that imports it, late."""
+
+import importlib.util
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxd.errors import ModelError
+from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_ms
+from voxd.listen.openww import CONTEXT_SAMPLES
+from voxd.listen.stage import Score
+
+_HOP_SAMPLES = samples_from_ms(80)
+_MELSPECTROGRAM = "melspectrogram.onnx"
+_EMBEDDING = "embedding_model.onnx"
+
+
+class OnnxStage:
+    """Any number of ``.onnx`` openWakeWord models over one front end; a step is one hop of 80 ms.
+
+    openWakeWord can also load "custom verifiers", which are pickles and may run any code: never here.
+    The package costs 94 MB (SciPy, scikit-learn), so it is imported when the first such word is made.
+    """
+
+    context_samples = CONTEXT_SAMPLES
+
+    def __init__(self, words: Mapping[str, str], models_dir: Path) -> None:
+        """Load ``words`` (name and file); the front end lies in ``models_dir``. Raises `ModelError`."""
+        self.words = tuple(words)
+        self._labels = {Path(path).stem: word for word, path in words.items()}
+        if len(self._labels) < len(words):
+            raise ModelError("two wake words use files of the same name", hint="rename one of the files")
+        self._model: Any = _load(list(words.values()), models_dir)
+        self._at: int | None = None
+        self._pending = b""
+
+    def feed(self, frame: Frame) -> list[Score]:
+        """See `voxd.listen.stage.Stage.feed`."""
+        if self._at is None:
+            self._at = frame.start
+        pcm = self._pending + frame.pcm
+        hop_bytes = _HOP_SAMPLES * BYTES_PER_SAMPLE
+        whole = len(pcm) - len(pcm) % hop_bytes
+        self._pending = pcm[whole:]
+        scores: list[Score] = []
+        for offset in range(0, whole, hop_bytes):
+            self._at += _HOP_SAMPLES
+            heard = self._model.predict(np.frombuffer(pcm, np.int16, _HOP_SAMPLES, offset))
+            scores += [Score(word, float(heard[label]), self._at) for label, word in self._labels.items()]
+        return scores
+
+    def reset(self) -> None:
+        """See `voxd.listen.stage.Stage.reset`."""
+        self._model.reset()
+        self._at = None
+        self._pending = b""
+
+    def close(self) -> None:
+        """See `voxd.listen.stage.Stage.close`."""
+        self._model = None
+
+
+def available() -> bool:
+    """Return whether the `openwakeword` package is installed."""
+    return importlib.util.find_spec("openwakeword") is not None
+
+
+def _load(files: list[str], models_dir: Path) -> Any:
+    if not available():
+        raise ModelError(
+            "wake words in .onnx files need the openwakeword package",
+            hint="run `pip install voxd[openwakeword]` and `pip install --no-deps openwakeword`",
+        )
+    for name in (_MELSPECTROGRAM, _EMBEDDING):
+        if not (models_dir / name).is_file():
+            raise ModelError(
+                f"{name} is not in {models_dir}", hint=f"run `voxctl models pull {Path(name).stem}`"
+            )
+    for file in files:
+        if not Path(file).is_file():
+            raise ModelError(
+                f"wake word model {file} does not exist", hint="set `model` of that word to an existing file"
+            )
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    from openwakeword.model import Model
+
+    try:
+        return Model(
+            wakeword_models=list(files),
+            inference_framework="onnx",
+            melspec_model_path=str(models_dir / _MELSPECTROGRAM),
+            embedding_model_path=str(models_dir / _EMBEDDING),
+        )
+    except Exception as error:
+        # onnxruntime raises a dozen unrelated classes for a broken file.
+        raise ModelError(
+            f"cannot load {', '.join(files)}: {error}", hint="replace the file; run `voxctl models verify`"
+        ) from error

@@ -1,0 +1,122 @@
+"""The second stage: openWakeWord's own models on the TFLite C library."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pyopen_wakeword
+from pyopen_wakeword import OpenWakeWord, OpenWakeWordFeatures
+from pyopen_wakeword.openwakeword import (
+    BATCH_SIZE,
+    EMB_SHAPE,
+    MEL_SAMPLES,
+    SAMPLES_PER_CHUNK,
+    WW_FEATURES,
+)
+
+from voxd.errors import ModelError
+from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_s
+from voxd.listen.stage import Score
+from voxd.listen.tflite import Delegate, check_model, input_shape, library_path
+
+_MODELS = Path(pyopen_wakeword.__file__).parent / "models"
+_FRONT_END: Final = ("melspectrogram", "embedding_model")
+CONTEXT_SAMPLES: Final = samples_from_s(2.24)
+"""28 hops of 80 ms: 76 mel slices for the first embedding, 16 embeddings for the first score, and then
+three more scores, so that a word that ended up to 0.24 s ago is heard at its end."""
+
+
+def builtin_words() -> tuple[str, ...]:
+    """Return the names of the words in the wheel."""
+    return tuple(sorted(path.stem for path in _MODELS.glob("*.tflite") if path.stem not in _FRONT_END))
+
+
+class OpenStage:
+    """Any number of openWakeWord models over one front end; a step is one hop of 80 ms.
+
+    Confirming a suspicion means `reset` and then one long frame. The binding would first fill its front
+    end with 8 s of silence, 100 hops; nothing here depends on that, so it starts empty.
+    """
+
+    context_samples = CONTEXT_SAMPLES
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        """Load ``words``: a name and its ``.tflite`` file, or "" for the built-in model of that name.
+
+        Raises `ModelError` when a file is missing or is no openWakeWord model.
+        """
+        self.words = tuple(words)
+        self._at: int | None = None
+        self._pending = b""
+        self._delegates: list[Delegate] = []
+        self._features = OpenWakeWordFeatures.from_builtin(libtensorflowlite_c_path=library_path())
+        self._models: dict[str, OpenWakeWord] = {}
+        try:
+            self._delegates.append(Delegate(self._features, "mel", (BATCH_SIZE, MEL_SAMPLES)))
+            self._delegates.append(Delegate(self._features, "emb", EMB_SHAPE))
+            for word, path in words.items():
+                self._models[word] = _load(word, path)
+        except ModelError:
+            self.close()
+            raise
+        self._start_empty()
+
+    def feed(self, frame: Frame) -> list[Score]:
+        """See `voxd.listen.stage.Stage.feed`."""
+        if self._at is None:
+            self._at = frame.start
+        pcm = self._pending + frame.pcm
+        hop_bytes = SAMPLES_PER_CHUNK * BYTES_PER_SAMPLE
+        whole = len(pcm) - len(pcm) % hop_bytes
+        self._pending = pcm[whole:]
+        scores: list[Score] = []
+        for offset in range(0, whole, hop_bytes):
+            self._at += SAMPLES_PER_CHUNK
+            for embedding in self._features.process_streaming(pcm[offset : offset + hop_bytes]):
+                scores += [
+                    Score(word, float(score), self._at)
+                    for word, model in self._models.items()
+                    for score in model.process_streaming(embedding)
+                ]
+        return scores
+
+    def reset(self) -> None:
+        """See `voxd.listen.stage.Stage.reset`."""
+        self._start_empty()
+        for model in self._models.values():
+            model.reset()
+
+    def close(self) -> None:
+        """See `voxd.listen.stage.Stage.close`."""
+        self._features.close()
+        for model in self._models.values():
+            model.close()
+        for delegate in self._delegates:
+            delegate.close()
+        self._delegates = []
+        self._models = {}
+
+    def _start_empty(self) -> None:
+        self._features.reset()
+        self._features.new_audio_samples = 0
+        self._at = None
+        self._pending = b""
+
+
+def _load(word: str, path: str) -> OpenWakeWord:
+    file = Path(path) if path else _MODELS / f"{word}.tflite"
+    if not path and word not in builtin_words():
+        raise ModelError(
+            f"{word} is not a built-in wake word",
+            hint=f"set `model` of that word to a file, or use one of {', '.join(builtin_words())}",
+        )
+    check_model(file)
+    model = OpenWakeWord.from_model(file, libtensorflowlite_c_path=library_path())
+    shape = input_shape(model)
+    if len(shape) != 3 or shape[0] != 1 or shape[2] != WW_FEATURES:
+        model.close()
+        raise ModelError(
+            f"wake word model {file} is not an openWakeWord model: its input is {shape}",
+            hint=f"train it with openWakeWord: its input must be (1, N, {WW_FEATURES})",
+        )
+    return model
