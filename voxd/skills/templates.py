@@ -1,0 +1,141 @@
+"""The sentence templates as data: the built-in ones of a language and the owner's own commands."""
+
+import re
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import msgspec
+import tomli
+from hassil import (
+    Alternative,
+    Expression,
+    Intents,
+    ListReference,
+    Permutation,
+    RuleReference,
+    Sequence,
+    TextChunk,
+    TextSlotList,
+)
+from hassil.parser import ParseError
+
+from voxd.config.schema import Command
+from voxd.errors import ConfigError
+from voxd.skills.slots import MAX_SPANS, READ_SLOTS, placeholder
+from voxd.skills.spoken import number_words, words
+
+COMMAND_PREFIX = "command."
+"""What the intent of an owner's command begins with; its name follows."""
+
+_SLOT = re.compile(r"\{([a-z0-9_]+)(?::([a-z0-9_]+))?\}", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+")
+
+
+class Templates(msgspec.Struct, frozen=True):
+    """What a language file holds, see `en.toml`."""
+
+    rules: dict[str, str]
+    lists: dict[str, dict[str, Any]]
+    intents: dict[str, dict[str, Any]]
+    answers: dict[str, dict[str, Any]]
+
+
+def load() -> Templates:
+    """Return the templates inside the package."""
+    text = resources.files("voxd.skills").joinpath("en.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomli.loads(text), Templates)
+
+
+def compiled(templates: Templates, intents: dict[str, dict[str, Any]]) -> Intents:
+    """Return ``intents`` for hassil, with the rules and lists of ``templates``."""
+    lists = {name: {**entry} for name, entry in templates.lists.items()}
+    for slot in READ_SLOTS:
+        lists[slot] = {"values": [placeholder(slot, index) for index in range(MAX_SPANS)]}
+    return Intents.from_dict(
+        {
+            "language": "en",
+            "intents": {name: {"data": [data]} for name, data in intents.items()},
+            "lists": lists,
+            "expansion_rules": templates.rules,
+        }
+    )
+
+
+def command_data(command: Command) -> dict[str, Any]:
+    """Return ``command`` as the intent data hassil reads; a {slot} without values takes any words.
+
+    Raises `ConfigError` when a template cannot be parsed.
+    """
+    lists: dict[str, dict[str, Any]] = {}
+    for slot, values in command.slots.items():
+        lists[slot] = {"values": [{"in": " ".join(words(value)), "out": value} for value in values]}
+    sentences = [_lowered(sentence) for sentence in command.sentences]
+    for sentence in sentences:
+        for name, _ in _SLOT.findall(sentence):
+            if name not in lists and name not in READ_SLOTS:
+                lists[name] = {"wildcard": True}
+    data = {"sentences": sentences, "lists": lists}
+    try:
+        intents = Intents.from_dict({"language": "en", "intents": {"it": {"data": [data]}}})
+        for parsed in intents.intents["it"].data[0].sentences:
+            next(expand(parsed.expression, intents), None)
+    except (ParseError, KeyError, ValueError, AssertionError) as error:
+        raise ConfigError(
+            f"skills.commands: the sentences of {command.name!r} cannot be read: {error}",
+            hint=f"correct the sentences of the command {command.name!r}",
+        ) from error
+    return data
+
+
+def _lowered(template: str) -> str:
+    """Return ``template`` with its text as a transcript has it: lower case, numbers in words."""
+    text = template.lower().replace("%", " percent")
+    return _NUMBER.sub(lambda match: number_words(min(int(match[0]), 999_999)), text)
+
+
+def slot_lists(intents: Intents, data: Any = None) -> dict[str, Any]:
+    """Return the lists a template of ``data`` sees."""
+    return {**intents.slot_lists, **(data.slot_lists if data is not None else {})}
+
+
+def expand(expression: Expression, intents: Intents, lists: dict[str, Any] | None = None) -> Iterator[str]:
+    """Yield every sentence ``expression`` allows, with {duration} and the like left as they are.
+
+    A list of words is spelled out; a value that is read, or a wildcard, stays as "{list}".
+    """
+    for text in _expand(expression, intents, lists or intents.slot_lists):
+        yield " ".join(text.split())
+
+
+def _expand(expression: Expression, intents: Intents, lists: dict[str, Any]) -> Iterator[str]:
+    if isinstance(expression, TextChunk):
+        yield expression.text
+    elif isinstance(expression, Permutation):
+        for item, rest in expression.iterate_permutations():
+            for head in _expand(item, intents, lists):
+                for tail in _expand(rest, intents, lists) if rest.items else [""]:
+                    yield f"{head} {tail}"
+    elif isinstance(expression, Alternative):
+        for item in expression.items:
+            yield from _expand(item, intents, lists)
+    elif isinstance(expression, Sequence):
+        yield from _expand_items(expression.items, intents, lists)
+    elif isinstance(expression, RuleReference):
+        yield from _expand(intents.expansion_rules[expression.rule_name].expression, intents, lists)
+    elif isinstance(expression, ListReference):
+        values = lists.get(expression.list_name)
+        if isinstance(values, TextSlotList) and expression.list_name not in READ_SLOTS:
+            for value in values.values:
+                yield from _expand(value.text_in, intents, lists)
+        else:
+            yield f"{{{expression.list_name}}}"
+
+
+def _expand_items(items: list[Expression], intents: Intents, lists: dict[str, Any]) -> Iterator[str]:
+    if not items:
+        yield ""
+        return
+    for head in _expand(items[0], intents, lists):
+        for tail in _expand_items(items[1:], intents, lists):
+            yield head + tail
