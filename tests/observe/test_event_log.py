@@ -1,0 +1,63 @@
+import logging
+
+import pytest
+
+from tests.fakes import FakeClock
+from voxd.events import EVENT_TYPES, Bus
+from voxd.observe.event_log import LINES, log_event
+from voxd.observe.log import entry_of
+
+CANARY = "zebra-crossing-canary"
+
+
+@pytest.fixture
+def bus(caplog: pytest.LogCaptureFixture) -> Bus:
+    caplog.set_level(logging.DEBUG, "voxd.observe.event_log")
+    bus = Bus(FakeClock())
+    bus.handle(log_event)
+    return bus
+
+
+def test_every_event_has_its_line_or_is_said_to_have_none() -> None:
+    assert set(LINES) == set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("type", sorted(EVENT_TYPES))
+def test_an_event_with_too_little_data_is_logged_all_the_same(
+    bus: Bus, caplog: pytest.LogCaptureFixture, type: str
+) -> None:
+    bus.emit(type)
+    assert len(caplog.records) == (LINES[type] is not None)
+    assert not any(record.levelno >= logging.ERROR for record in caplog.records)
+
+
+@pytest.mark.parametrize("type", sorted(EVENT_TYPES))
+def test_nobodys_words_get_into_the_log(bus: Bus, caplog: pytest.LogCaptureFixture, type: str) -> None:
+    bus.emit(type, turn="t1", text=CANARY, transcript=CANARY, reply=CANARY, name=CANARY, question=CANARY)
+    assert CANARY not in "".join(str(entry_of(record)) for record in caplog.records)
+
+
+def test_a_line_carries_its_fields(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    bus.emit("turn.ended", turn="t7", outcome="answered", latency_ms=912.34567)
+    entry = entry_of(caplog.records[0])
+    assert entry["MESSAGE"] == "turn ends: answered, 912.3 ms"
+    assert entry["VOXD_EVENT"] == "turn.ended"
+    assert entry["VOXD_TURN"] == "t7"
+    assert entry["VOXD_MS"] == "912.34567"
+
+
+def test_the_state_an_error_code_and_its_hint_are_fields(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    bus.emit("state.changed", **{"from": "idle", "to": "listening"})
+    bus.emit("error", code="timeout", message="too slow", hint="wait")
+    states, error = (entry_of(record) for record in caplog.records)
+    assert states["VOXD_STATE"] == "listening"
+    assert (error["VOXD_CODE"], error["VOXD_HINT"]) == ("timeout", "wait")
+
+
+def test_lists_and_missing_figures_are_readable(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    bus.emit("daemon.reloaded", applied=("log.level", "turn.earcons"), needs_restart=())
+    bus.emit("turn.ended", outcome="no_speech", latency_ms=None)
+    assert caplog.messages == [
+        "reloaded: applied log.level, turn.earcons, restart needed for nothing",
+        "turn ends: no_speech, - ms",
+    ]

@@ -1,0 +1,114 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import FakeClock
+from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
+
+SPOKEN = {
+    Stage.END_OF_SPEECH: 2.0,
+    Stage.ENDPOINT: 2.7,
+    Stage.TRANSCRIPT: 3.0,
+    Stage.FIRST_TOKEN: 3.01,
+    Stage.FIRST_AUDIO: 3.2,
+    Stage.FIRST_SAMPLE: 3.25,
+    Stage.ENDED: 5.0,
+}
+TYPED = {Stage.TRANSCRIPT: 0.0, Stage.FIRST_TOKEN: 0.01}
+
+
+@pytest.mark.parametrize(
+    ("stamps", "lengths_ms"),
+    [
+        pytest.param(
+            SPOKEN,
+            {
+                "speech": 2000,
+                "endpoint": 700,
+                "transcribe": 300,
+                "think": 10,
+                "synthesise": 190,
+                "play": 50,
+                "speak": 1750,
+                RESPONSE: 1250,
+            },
+            id="spoken",
+        ),
+        pytest.param(TYPED, {"transcribe": 0, "think": 10, "speak": 9990}, id="typed"),
+        pytest.param({}, {"speak": 10_000}, id="nobody spoke"),
+        pytest.param(
+            {Stage.END_OF_SPEECH: 2.0, Stage.ENDPOINT: 1.96, Stage.ENDED: 3.0},
+            {"speech": 2000, "endpoint": 0, "speak": 1000},
+            id="clocks that cross",
+        ),
+    ],
+)
+def test_stamps_become_bars(stamps: dict[Stage, float], lengths_ms: dict[str, float]) -> None:
+    clock = FakeClock()
+    ledger = Ledger(clock)
+    ledger.begin("t1", "wake_word")
+    for stage, after_s in stamps.items():
+        ledger.stamp(stage, 1000 + after_s)
+    clock.now += 10
+    latency_ms = ledger.end("answered")
+    (turn,) = ledger.finished
+    assert stages_ms(turn) == pytest.approx(lengths_ms)
+    assert latency_ms == pytest.approx(lengths_ms.get(RESPONSE))
+    assert (turn.turn, turn.source, turn.outcome) == ("t1", "wake_word", "answered")
+
+
+def test_a_turn_can_begin_where_the_wake_word_ended() -> None:
+    clock = FakeClock()
+    ledger = Ledger(clock)
+    ledger.begin("t1", "wake_word", clock.now - 0.25)
+    ledger.stamp(Stage.END_OF_SPEECH)
+    turn = ledger.last()
+    assert turn is not None
+    assert stages_ms(turn) == {"speech": 250}
+    assert turn.started_at == pytest.approx(clock.wall_now - 0.25)
+
+
+def test_only_the_first_token_counts() -> None:
+    ledger = Ledger(FakeClock())
+    ledger.begin("t1", "socket")
+    ledger.stamp(Stage.FIRST_TOKEN, 1001.0)
+    ledger.stamp(Stage.FIRST_TOKEN, 1009.0)
+    turn = ledger.last()
+    assert turn is not None
+    assert stages_ms(turn) == {"think": 1000}
+
+
+def test_stamps_without_a_turn_are_ignored() -> None:
+    ledger = Ledger(FakeClock())
+    ledger.stamp(Stage.FIRST_TOKEN)
+    assert ledger.end("answered") is None
+    assert ledger.last() is None
+
+
+def test_a_turn_that_is_replaced_is_closed() -> None:
+    ledger = Ledger(FakeClock())
+    ledger.begin("t1", "button")
+    ledger.begin("t2", "button")
+    assert [(turn.turn, turn.outcome) for turn in ledger.finished] == [("t1", "replaced")]
+
+
+def test_only_the_newest_turns_are_kept_newest_first() -> None:
+    ledger = Ledger(FakeClock(), keep=2)
+    for name in ("t1", "t2", "t3"):
+        ledger.begin(name, "socket")
+        ledger.end("answered")
+    assert [turn.turn for turn in ledger.finished] == ["t3", "t2"]
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.sampled_from(Stage), st.floats(900, 1100)))
+def test_bars_never_overlap_or_run_backwards(stamps_s: dict[Stage, float]) -> None:
+    ledger = Ledger(FakeClock())
+    ledger.begin("t1", "socket")
+    for stage, at_s in stamps_s.items():
+        ledger.stamp(stage, at_s)
+    turn = ledger.last()
+    assert turn is not None
+    bars = [bar for bar in turn.stages if bar.name != RESPONSE]
+    assert all(bar.start_ms <= bar.end_ms for bar in turn.stages)
+    assert [bar.start_ms for bar in bars] == [0.0, *(bar.end_ms for bar in bars[:-1])][: len(bars)]

@@ -1,0 +1,147 @@
+import asyncio
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import FakeClock, settle
+from voxd.observe.watchdog import Health, Stamp, Watchdog, judge
+
+NOW_S = 100.0
+
+
+@pytest.mark.parametrize(
+    ("stamps", "late"),
+    [
+        pytest.param({"audio": Stamp(99.9), "ears": Stamp(99.8), "loop": Stamp(100.0)}, set(), id="all move"),
+        pytest.param({"audio": Stamp(90.0), "ears": Stamp(99.8)}, {"audio"}, id="audio stands"),
+        pytest.param({"audio": Stamp(99.9), "ears": Stamp(90.0)}, {"ears"}, id="ears stand"),
+        pytest.param({"audio": Stamp(0.0, excused=True), "loop": Stamp(99.0)}, set(), id="muted"),
+        pytest.param(
+            {"audio": Stamp(0.0, excused=True), "supervisor": Stamp(90.0)}, {"supervisor"}, id="muted, dead"
+        ),
+        pytest.param({"audio": Stamp(95.0)}, set(), id="just in time"),
+    ],
+)
+def test_who_is_late(stamps: dict[str, Stamp], late: set[str]) -> None:
+    health = judge(Health(), NOW_S, stamps)
+    assert set(health.late_since_s) == late
+    assert health.well == (not late)
+    assert health.stuck == ()
+
+
+def test_late_for_long_is_stuck() -> None:
+    health = judge(Health(), NOW_S, {"ears": Stamp(90.0)})
+    assert judge(health, NOW_S + 9.9, {"ears": Stamp(90.0)}).stuck == ()
+    assert judge(health, NOW_S + 10.0, {"ears": Stamp(90.0)}).stuck == ("ears",)
+
+
+def test_an_old_stamp_alone_is_not_stuck() -> None:
+    assert judge(Health(), NOW_S, {"audio": Stamp(-5000.0)}).stuck == ()
+
+
+def test_progress_forgives() -> None:
+    health = judge(Health(), NOW_S, {"ears": Stamp(90.0)})
+    health = judge(health, NOW_S + 5, {"ears": Stamp(NOW_S + 5)})
+    health = judge(health, NOW_S + 12, {"ears": Stamp(NOW_S + 5)})
+    assert health == Health({"ears": NOW_S + 12})
+
+
+@settings(max_examples=50)
+@given(
+    st.dictionaries(st.sampled_from(["audio", "ears", "loop"]), st.floats(0, 100)),
+    st.dictionaries(st.sampled_from(["audio", "ears", "loop"]), st.floats(0, 100)),
+)
+def test_it_feeds_exactly_when_nobody_is_late(stamps_s: dict[str, float], since_s: dict[str, float]) -> None:
+    health = judge(Health(since_s), NOW_S, {name: Stamp(at_s) for name, at_s in stamps_s.items()})
+    assert health.well == all(at_s >= NOW_S - 5 for at_s in stamps_s.values())
+    assert set(health.stuck) <= set(health.late_since_s)
+
+
+class Manager:
+    """Counts what systemd hears, and gives up on a daemon it does not hear for 30 s."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.fed_at_s: list[float] = []
+        self.triggered_at_s: float | None = None
+
+    def alive(self) -> None:
+        self.fed_at_s.append(self._clock.now)
+
+    def beyond_help(self) -> None:
+        self.triggered_at_s = self._clock.now
+
+
+class Device:
+    """Audio, ears and loop that move by themselves until told to stand."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.standing: dict[str, float] = {}
+        self.muted = False
+
+    def read(self, name: str) -> Stamp:
+        excused = self.muted and name in ("audio", "ears")
+        return Stamp(self.standing.get(name, self._clock.now), excused=excused)
+
+    def stand(self, *names: str) -> None:
+        self.standing |= dict.fromkeys(names, self._clock.now)
+
+
+@contextlib.asynccontextmanager
+async def watching():  # type: ignore[no-untyped-def]
+    clock = FakeClock()
+    manager, device = Manager(clock), Device(clock)
+    stamps = {name: lambda name=name: device.read(name) for name in ("audio", "ears", "supervisor", "loop")}
+    watchdog = Watchdog(stamps, dog=manager, interval_s=30, clock=clock)
+    task = asyncio.create_task(watchdog.run())
+    await settle()
+    yield clock, manager, device
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_a_healthy_device_feeds_every_half_interval() -> None:
+    async with watching() as (clock, manager, _):
+        await clock.advance(60)
+        assert [at_s - 1000 for at_s in manager.fed_at_s] == [0, 15, 30, 45, 60]
+
+
+@pytest.mark.parametrize("name", ["audio", "ears", "supervisor", "loop"])
+async def test_whatever_stands_ends_in_a_restart_before_the_watchdog_runs_out(name: str) -> None:
+    async with watching() as (clock, manager, device):
+        await clock.advance(20)
+        device.stand(name)
+        await clock.advance(60)
+        assert manager.triggered_at_s is not None
+        assert manager.triggered_at_s - manager.fed_at_s[-1] < 30
+
+
+async def test_a_muted_device_is_well_and_may_be_unmuted_hours_later() -> None:
+    async with watching() as (clock, manager, device):
+        device.muted = True
+        device.stand("audio", "ears")
+        await clock.advance(7200)
+        device.muted = False
+        await clock.advance(2)
+        device.standing.clear()
+        await clock.advance(60)
+        assert manager.triggered_at_s is None
+        gaps_s = [b - a for a, b in zip(manager.fed_at_s, manager.fed_at_s[1:], strict=False)]
+        assert max(gaps_s) < 30
+
+
+async def test_a_short_stall_delays_feeding_and_is_forgiven(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with watching() as (clock, manager, device):
+        await clock.advance(1)
+        device.stand("ears")
+        await clock.advance(19)
+        device.standing.clear()
+        await clock.advance(2)
+        assert manager.triggered_at_s is None
+        assert manager.fed_at_s[-1] >= 1020
+    assert ["not fed" in caplog.messages[0], "moves again" in caplog.messages[1]] == [True, True]

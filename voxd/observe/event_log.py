@@ -1,0 +1,96 @@
+"""One line of the log per event that matters, built from a whitelist: nobody's words can get in."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from voxd.events import Event
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How an event is logged: at which level, and which of its data in which words."""
+
+    level: int
+    text: str
+
+
+_DEBUG, _INFO, _WARNING = logging.DEBUG, logging.INFO, logging.WARNING
+
+LINES: Mapping[str, Line | None] = MappingProxyType(
+    {
+        "daemon.ready": Line(_INFO, "ready: voxd {version}, audio {audio}"),
+        "daemon.reloaded": Line(_INFO, "reloaded: applied {applied}, restart needed for {needs_restart}"),
+        "daemon.stopping": Line(_INFO, "stopping"),
+        "state.changed": Line(_DEBUG, "state {from} -> {to}"),
+        "wake.candidate": Line(_DEBUG, "wake word {word} suspected, score {score}"),
+        "wake.detected": Line(_INFO, "wake word {word}, score {score}"),
+        "wake.rejected": Line(_INFO, "wake word {word} rejected: {reason}, score {score}"),
+        "speech.started": Line(_DEBUG, "speech begins"),
+        "speech.ended": Line(_DEBUG, "speech ends: {reason}, {duration_ms} ms"),
+        "turn.started": Line(_INFO, "turn begins: {source}"),
+        "turn.transcript": Line(_INFO, "transcript by {engine}"),
+        "turn.reply": Line(_DEBUG, "reply"),
+        "turn.interrupted": Line(_INFO, "reply interrupted by {by} after {played_ms} ms"),
+        "turn.ended": Line(_INFO, "turn ends: {outcome}, {latency_ms} ms"),
+        "playback.started": None,
+        "playback.finished": None,
+        "audio.lost": Line(_WARNING, "microphone lost: {device}: {reason}"),
+        "audio.restored": Line(_INFO, "microphone back: {device}, after {after_s} s"),
+        "audio.overrun": Line(_WARNING, "samples lost at the device: {count}"),
+        "output.lost": Line(_WARNING, "loudspeaker lost: {device}: {reason}"),
+        "output.restored": Line(_INFO, "loudspeaker back: {device}"),
+        "engine.failed": Line(_WARNING, "engine {engine} failed: {code}: {reason}"),
+        "engine.changed": Line(_WARNING, "{kind} is done by {engine} now: {reason}"),
+        "engine.restored": Line(_INFO, "{kind} is done by {engine} again"),
+        "mute.changed": Line(_INFO, "muted: {muted}, by {source}"),
+        "volume.changed": Line(_INFO, "volume {percent} %"),
+        "button.pressed": Line(_INFO, "button: {gesture}"),
+        "timer.set": Line(_INFO, "{kind} {id} set, due in {due_s} s"),
+        "timer.cancelled": Line(_INFO, "timer {id} cancelled"),
+        "timer.ringing": Line(_INFO, "{kind} {id} rings"),
+        "timer.stopped": Line(_INFO, "timer {id} stopped by {by}"),
+        "error": Line(_WARNING, "{code}: {message}"),
+    }
+)
+"""Every event type; None: not worth a line. A reminder's name is what its owner said: it is not here."""
+
+
+def log_event(event: Event) -> None:
+    """Log ``event`` if it matters; a handler of the bus."""
+    line = LINES[event.type]
+    if line is None or not _log.isEnabledFor(line.level):
+        return
+    fields = {
+        "event": event.type,
+        "turn": event.turn,
+        "state": event.data.get("to") if event.type == "state.changed" else None,
+        "code": event.data.get("code"),
+        "hint": event.data.get("hint"),
+        "ms": event.data.get("latency_ms"),
+    }
+    _log.log(line.level, "%s", line.text.format_map(_Shown(event.data)), extra={"voxd": fields})
+
+
+class _Shown(dict[str, str]):
+    """The data of an event as text; what is missing is a question mark, not a failure."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__({key: _text(value) for key, value in data.items()})
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value) or "nothing"
+    return str(value)

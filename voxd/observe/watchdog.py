@@ -1,0 +1,123 @@
+"""The watchdog: systemd is fed only while everything that must move does move."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from voxd.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+STALE_S = 5.0
+"""No progress for this long is late. A lost microphone is noticed within 2 s and then excused."""
+
+STUCK_S = 10.0
+"""Late for this long cannot be restored from inside."""
+
+RECHECK_S = 1.0
+"""How soon to look again while something is late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When something last made progress (monotonic seconds), or that it need not just now.
+
+    Excused are the audio of a muted or a lost and announced microphone, and the ears that wait for
+    it; the loop and the supervisor of the capture process never are.
+    """
+
+    at_s: float
+    excused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The verdict: who is late, and since when that has been known (monotonic seconds)."""
+
+    late_since_s: Mapping[str, float] = field(default_factory=dict)
+    stuck: tuple[str, ...] = ()
+
+    @property
+    def well(self) -> bool:
+        """Whether the watchdog may be fed."""
+        return not self.late_since_s
+
+
+def judge(
+    before: Health,
+    now_s: float,
+    stamps: Mapping[str, Stamp],
+    *,
+    stale_s: float = STALE_S,
+    stuck_s: float = STUCK_S,
+) -> Health:
+    """Return the health at ``now_s``.
+
+    Lateness counts towards ``stuck_s`` from the first look that saw it, not from the stamp: after
+    the whole machine slept, or when a microphone is unmuted, every stamp is old and nobody is ill.
+    """
+    late_since_s = {
+        name: before.late_since_s.get(name, now_s)
+        for name, stamp in stamps.items()
+        if not stamp.excused and now_s - stamp.at_s > stale_s
+    }
+    stuck = tuple(name for name, since_s in late_since_s.items() if now_s - since_s >= stuck_s)
+    return Health(late_since_s, stuck)
+
+
+class Dog(Protocol):
+    """The two words the watchdog says to systemd."""
+
+    def alive(self) -> None:
+        """Feed it."""
+        ...
+
+    def beyond_help(self) -> None:
+        """Give up."""
+        ...
+
+
+class Watchdog:
+    """Looks at the stamps every half ``interval_s`` and feeds systemd, or after a while gives up."""
+
+    def __init__(
+        self,
+        stamps: Mapping[str, Callable[[], Stamp]],
+        *,
+        dog: Dog,
+        interval_s: float,
+        clock: Clock,
+    ) -> None:
+        self._stamps = stamps
+        self._dog = dog
+        self._interval_s = interval_s
+        self._clock = clock
+        self.health = Health()
+
+    async def run(self) -> None:
+        """Watch until cancelled, or until nothing more can be done."""
+        while not self.health.stuck:
+            self._look()
+            half_s = self._interval_s / 2
+            await self._clock.sleep(half_s if self.health.well else min(RECHECK_S, half_s))
+
+    def _look(self) -> None:
+        before = self.health
+        stamps = {name: read() for name, read in self._stamps.items()}
+        self.health = judge(before, self._clock.monotonic(), stamps)
+        if self.health.stuck:
+            _log.critical("no progress: %s; asking systemd for a restart", _names(self.health.stuck))
+            self._dog.beyond_help()
+            return
+        if self.health.well:
+            self._dog.alive()
+        if self.health.late_since_s.keys() != before.late_since_s.keys():
+            if self.health.well:
+                _log.info("everything moves again")
+            else:
+                _log.warning("no progress: %s; the watchdog is not fed", _names(self.health.late_since_s))
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
