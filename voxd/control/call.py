@@ -13,6 +13,9 @@ from typing import Any, Self
 from voxd.control.codes import ProtocolError, error_from_wire
 from voxd.errors import DaemonUnreachable, DeadlineExceeded, NotPermitted
 
+_NO_SIGNAL = socket.MSG_NOSIGNAL
+"""`voxctl` dies of SIGPIPE as other commands do, but only for its output, not for this socket."""
+
 JOIN_HINT = "join the group voxd (`sudo adduser $USER voxd`) and log in again"
 
 
@@ -52,7 +55,7 @@ class Caller:
             self._socket.settimeout(self._timeout_s)
             # Turned away or cut off, the daemon's reason lies in our buffer even when it no longer reads.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._socket.sendall(json.dumps(request, separators=(",", ":")).encode() + b"\n")
+                self._socket.sendall(json.dumps(request, separators=(",", ":")).encode() + b"\n", _NO_SIGNAL)
             return self._answer(id, due)
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer to {method} within {self._timeout_s:g} s") from error

@@ -27,27 +27,32 @@ class Subscribe(msgspec.Struct, frozen=True):
 class Feed:
     """An open subscription: ``state`` first, then ``missed``, then the subscription itself.
 
-    ``lost`` counts events after ``since`` that the bus no longer remembers. Whoever holds it closes it.
+    ``last_id`` is the newest event that ``state`` includes (0: none yet), to be given as ``since`` after a
+    reconnect. ``lost`` counts events after ``since`` that the bus no longer remembers. Whoever holds the feed
+    closes its subscription.
     """
 
     state: Status
+    last_id: int
     missed: tuple[Event, ...]
     lost: int
     subscription: Subscription
 
     def opening(self) -> dict[str, Any]:
         """Return the answer to the subscriber."""
-        return {"state": self.state, "lost": self.lost}
+        return {"state": self.state, "last_id": self.last_id, "lost": self.lost}
 
 
 def open_feed(api: DeviceApi, params: Subscribe) -> Feed:
     """Subscribe. Nothing falls between the state, the missed events and the first new one."""
     state = api.status()
-    missed, lost = missed_since(tuple(api.bus.history), params.since)
+    history = tuple(api.bus.history)
+    last_id = history[-1].id if history else 0
+    missed, lost = missed_since(history, params.since)
     matching = tuple(
         event for event in missed if any(fnmatch.fnmatchcase(event.type, glob) for glob in params.types)
     )
-    return Feed(state, matching, lost, api.bus.subscribe(params.types, limit=QUEUE_EVENTS))
+    return Feed(state, last_id, matching, lost, api.bus.subscribe(params.types, limit=QUEUE_EVENTS))
 
 
 def missed_since(history: tuple[Event, ...], since: int | None) -> tuple[tuple[Event, ...], int]:

@@ -14,6 +14,7 @@ from msgspec import Meta
 from voxd import __version__
 from voxd.api import DeviceApi
 from voxd.config.schema import Config, HttpAction
+from voxd.config.secrets import to_builtins
 from voxd.control.feed import Subscribe, open_feed
 from voxd.control.veil import veiled_history, veiled_timers
 from voxd.errors import InvalidRequest
@@ -135,11 +136,7 @@ def _config(api: DeviceApi, _: Nothing) -> Any:
 def masked(config: Config) -> Any:
     """Return ``config`` as plain values, with everything that may hold a secret as ``********``."""
 
-    def hook(value: Any) -> Any:
-        # A secret's repr is ********: the one thing it can be turned into here.
-        return repr(value)
-
-    plain = msgspec.to_builtins(config, enc_hook=hook)
+    plain = to_builtins(config)
     for command, shown in zip(config.skills.commands, plain["skills"]["commands"], strict=True):
         if isinstance(command.action, HttpAction):
             shown["action"]["headers"] = dict.fromkeys(command.action.headers, "********")

@@ -1,0 +1,62 @@
+"""How a command reaches the daemon: which socket, and the read-only one for who may not use the other."""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from voxd.control.call import Caller
+from voxd.errors import NotPermitted, VoxdError
+
+ANSWER_TIMEOUT_S = 5.0
+
+
+def socket_path(args: Namespace) -> Path:
+    """Return the control socket: told on the command line or in VOXD_SOCKET, else one that is there."""
+    if told := args.socket or os.environ.get("VOXD_SOCKET"):
+        return Path(told)
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    directories = [Path(session, "voxd")] if session else []
+    for directory in (*directories, Path("/run/voxd")):
+        path = directory / "voxd.sock"
+        if not args.config and _exists(path):
+            return path
+    return _configured(args.config)
+
+
+def connect(args: Namespace, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Caller:
+    """Return a connection to the daemon; whoever may not control it still gets to read.
+
+    Raises `DaemonUnreachable` and `NotPermitted`.
+    """
+    path = socket_path(args)
+    try:
+        return Caller(path, timeout_s=timeout_s)
+    except NotPermitted as refused:
+        try:
+            return Caller(path.with_name(f"{path.stem}-read{path.suffix}"), timeout_s=timeout_s)
+        except VoxdError:
+            raise refused from None
+
+
+def request(args: Namespace, method: str, *, timeout_s: float = ANSWER_TIMEOUT_S, **params: Any) -> Any:
+    """Return the daemon's answer to one request. Raises `VoxdError`."""
+    with connect(args, timeout_s=timeout_s) as caller:
+        return caller.call(method, **params)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        # Closed to strangers: connecting says so in clearer words than "not found".
+        return True
+
+
+def _configured(file: str | None) -> Path:
+    # Here, not above: reading the configuration takes as long as everything else a command does.
+    from voxd.config.loading import load
+    from voxd.config.paths import client_socket_path
+
+    loaded = load(Path(file) if file else None, environ=os.environ)
+    return client_socket_path(loaded.config)

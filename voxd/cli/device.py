@@ -1,0 +1,149 @@
+"""The state of the device: status, volume, microphone, sound devices, metrics, version."""
+
+import argparse
+from argparse import Namespace
+from typing import Any
+
+from voxd import __version__
+from voxd.cli.connect import connect, request
+from voxd.cli.exits import OK
+from voxd.cli.output import duration, print_fields, print_json, print_table
+from voxd.errors import DaemonUnreachable, NotPermitted
+
+
+def register(subparsers: Any) -> None:
+    """Add the commands."""
+    status = subparsers.add_parser("status", help="show the state of the device")
+    status.set_defaults(run=show_status)
+    mute = subparsers.add_parser("mute", help="close the microphone")
+    mute.set_defaults(run=set_muted, muted=True)
+    unmute = subparsers.add_parser("unmute", help="open the microphone")
+    unmute.set_defaults(run=set_muted, muted=False)
+    volume = subparsers.add_parser("volume", help="show or set the output volume")
+    volume.add_argument(
+        "percent", nargs="?", type=_change, metavar="N|+N|-N", help="0 to 100, or a change (default: show)"
+    )
+    volume.set_defaults(run=set_volume)
+    devices = subparsers.add_parser("devices", help="list microphones and loudspeakers")
+    devices.set_defaults(run=list_devices)
+    metrics = subparsers.add_parser("metrics", help="print the metrics in Prometheus' format")
+    metrics.set_defaults(run=print_metrics)
+    version = subparsers.add_parser("version", help="show the versions of voxctl and the daemon")
+    version.set_defaults(run=show_version)
+
+
+def show_status(args: Namespace) -> int:
+    """``voxctl status``."""
+    status = request(args, "system.status")
+    if args.json:
+        print_json(status)
+        return OK
+    audio = status["audio"]
+    level = "" if audio["level_dbfs"] is None else f" ({audio['level_dbfs']:.0f} dBFS)"
+    fields = {
+        "state": status["state"],
+        "up": duration(status["uptime_s"]),
+        "microphone": "muted" if status["muted"] else f"{audio['input']}{level}",
+        "loudspeaker": f"{audio['output']}, {status['volume_percent']} %",
+        "wake words": ", ".join(status["wake_words"]) or "none",
+        "agent": status["agent"],
+    }
+    for engine in status["engines"]:
+        instead = f" instead of {engine['configured']}" if engine["problem"] else ""
+        fields[engine["kind"]] = f"{engine['active']}{instead}"
+    fields |= {
+        "leds": status["leds"],
+        "button": status["button"],
+        "timers": str(status["timers"]),
+        "turns": str(status["turns"]),
+    }
+    for number, problem in enumerate(status["problems"], 1):
+        fields[f"problem {number}"] = problem
+    print_fields(f"voxd {status['version']}: {status['summary']}", fields, args)
+    return OK
+
+
+def set_muted(args: Namespace) -> int:
+    """``voxctl mute`` and ``voxctl unmute``."""
+    request(args, "mute.set", muted=args.muted)
+    if args.json:
+        print_json({"muted": args.muted})
+    else:
+        print("muted" if args.muted else "listening")
+    return OK
+
+
+def _change(word: str) -> tuple[bool, int]:
+    number = int(word) if word.lstrip("+-").isdecimal() else None
+    relative = word[:1] in ("+", "-")
+    if number is None or not (-100 if relative else 0) <= number <= 100:
+        raise argparse.ArgumentTypeError(f"expected 0 to 100, or a change such as +10, not {word!r}")
+    return relative, number
+
+
+def set_volume(args: Namespace) -> int:
+    """``voxctl volume``."""
+    with connect(args) as caller:
+        percent = caller.call("volume.get")["percent"]
+        if args.percent is not None:
+            relative, number = args.percent
+            wanted = min(100, max(0, percent + number)) if relative else number
+            percent = caller.call("volume.set", percent=wanted)["percent"]
+    if args.json:
+        print_json({"percent": percent})
+    else:
+        print(f"{percent} %")
+    return OK
+
+
+def list_devices(args: Namespace) -> int:
+    """``voxctl devices``; looks for itself when the daemon cannot be asked."""
+    try:
+        devices = request(args, "devices.list")
+    except (DaemonUnreachable, NotPermitted):
+        devices = _found_here()
+    if args.json:
+        print_json(devices)
+        return OK
+    rows = [
+        (device["name"], device["direction"], device["channels"], f"{device['default_rate_hz']:g}",
+         device["is_default"])
+        for device in devices
+    ]  # fmt: skip
+    print_table(("name", "direction", "channels", "rate (Hz)", "default"), rows, args)
+    return OK
+
+
+def _found_here() -> Any:
+    # Here, not above: neither the loop nor the sound library is needed while a daemon answers.
+    import asyncio
+
+    import msgspec
+
+    from voxd.audio.devices import list_devices as look
+
+    return msgspec.to_builtins(asyncio.run(look()))
+
+
+def print_metrics(args: Namespace) -> int:
+    """``voxctl metrics``."""
+    answer = request(args, "metrics.get")
+    if args.json:
+        print_json(answer)
+    else:
+        print(answer["text"], end="")
+    return OK
+
+
+def show_version(args: Namespace) -> int:
+    """``voxctl version``; without a daemon its own alone."""
+    try:
+        daemon = request(args, "system.info")["version"]
+    except DaemonUnreachable:
+        daemon = None
+    if args.json:
+        print_json({"voxctl": __version__, "voxd": daemon})
+    else:
+        print(f"voxctl {__version__}")
+        print(f"voxd   {daemon or 'not running'}")
+    return OK

@@ -1,0 +1,90 @@
+"""`voxctl watch`: the state, then everything that happens, over restarts of the daemon."""
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from voxd.cli.connect import ANSWER_TIMEOUT_S, connect
+from voxd.cli.output import clean, decorated, print_json
+from voxd.errors import Busy, DaemonUnreachable, DeadlineExceeded
+
+RETRY_S = 0.5
+_COLOURS = {"wake": "\x1b[36m", "turn": "\x1b[32m", "error": "\x1b[31m", "audio": "\x1b[33m"}
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    watch = subparsers.add_parser("watch", help="show what happens as it happens")
+    watch.add_argument(
+        "types",
+        nargs="*",
+        default=["*"],
+        metavar="TYPE",
+        help="types of events, such as turn.* (default: all)",
+    )
+    watch.set_defaults(run=watch_events)
+
+
+def watch_events(args: Namespace) -> int:
+    """``voxctl watch``; ends on Ctrl-C. Raises `DaemonUnreachable` only when no daemon is there at first."""
+    show = print_json if args.json else _printer(decorated(args))
+    for message in _messages(args):
+        show(message)
+    return 0
+
+
+def _messages(args: Namespace) -> Iterator[dict[str, Any]]:
+    since: int | None = None
+    connected_once = False
+    while True:
+        try:
+            with connect(args, timeout_s=ANSWER_TIMEOUT_S) as caller:
+                opening = caller.call("events.subscribe", types=args.types, since=since)
+                connected_once = True
+                yield opening
+                # From now on nothing is to be missed, so a reconnect asks for what came after.
+                since = opening["last_id"] if since is None else since
+                for _, message in caller.notifications():
+                    since = message.get("id", since)
+                    yield message
+        except (DaemonUnreachable, DeadlineExceeded, Busy) as error:
+            if not connected_once:
+                raise
+            print(f"voxctl: {error}; waiting for it", file=sys.stderr)
+            time.sleep(RETRY_S)
+
+
+def _printer(colours: bool) -> Any:
+    def show(message: dict[str, Any]) -> None:
+        colour, end = "", ""
+        if colours and "type" in message:
+            colour = _COLOURS.get(message["type"].partition(".")[0], "")
+            end = "\x1b[0m" if colour else ""
+        print(f"{colour}{line(message)}{end}", flush=True)
+
+    return show
+
+
+def line(message: dict[str, Any]) -> str:
+    """Return one message of a subscription as a line of text."""
+    if "state" in message:
+        state = message["state"]
+        lost = f" ({message['lost']} events lost)" if message["lost"] else ""
+        return clean(f"{time.strftime('%H:%M:%S')} state {state['state']}: {state['summary']}{lost}")
+    if "dropped" in message:
+        return f"{time.strftime('%H:%M:%S')} too slow: {message['dropped']} events dropped"
+    at = time.strftime("%H:%M:%S", time.localtime(message["time"]))
+    data = " ".join(f"{key}={_value(value)}" for key, value in message["data"].items())
+    return clean(f"{at} {message['type']:<18} {data}").rstrip()
+
+
+def _value(value: Any) -> str:
+    match value:
+        case float():
+            return f"{value:.2f}"
+        case str() if " " in value or not value:
+            return f'"{value}"'
+        case _:
+            return str(value)
