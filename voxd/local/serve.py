@@ -1,0 +1,147 @@
+"""The process of one engine: reads requests from standard input, answers on what was standard output."""
+
+import ctypes
+import importlib
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+from voxd.errors import EngineError, VoxdError
+from voxd.local.wire import MAX_HEADER_BYTES, Message, decode_header, encode
+
+ENGINES = ("whisper", "sphinx", "piper")
+_PR_SET_PDEATHSIG = 1
+_NICE = 5
+_OOM_SCORE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A piece of what an engine answers."""
+
+    op: str
+    payload: bytes = b""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """A model in this process; every method may block."""
+
+    def load(self, settings: dict[str, Any], payload: bytes) -> None:
+        """Make ready. Raises `VoxdError`."""
+        ...
+
+    def work(
+        self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
+    ) -> Iterator[Answer]:
+        """Answer one request, soon after ``cancelled()`` with nothing more. Raises `VoxdError`."""
+        ...
+
+
+class Server:
+    """Serves one engine over two byte streams; a thread reads, so that a cancellation is seen at once."""
+
+    def __init__(self, engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
+        self._engine = engine
+        self._source = source
+        self._sink = sink
+        # The client sends one request at a time: a full queue means it is not our client.
+        self._requests: queue.Queue[tuple[Message, bytes]] = queue.Queue(maxsize=4)
+        self._cancelled_id = 0
+
+    def run(self) -> None:
+        """Serve until standard input ends, which ends the process, whatever it is doing."""
+        threading.Thread(target=self._read, daemon=True).start()
+        while True:
+            message, payload = self._requests.get()
+            self._answer(message, payload)
+
+    def _read(self) -> None:
+        while line := self._source.readline(MAX_HEADER_BYTES + 1):
+            message = decode_header(line)
+            payload = self._source.read(message.payload_bytes)
+            if message.op == "cancel":
+                self._cancelled_id = max(self._cancelled_id, message.id)
+            else:
+                self._requests.put_nowait((message, payload))
+        os._exit(0)
+
+    def _answer(self, message: Message, payload: bytes) -> None:
+        def cancelled() -> bool:
+            return self._cancelled_id >= message.id > 0
+
+        try:
+            if message.op == "load":
+                self._engine.load(message.data, payload)
+            else:
+                for answer in self._engine.work(message.op, message.data, payload, cancelled):
+                    self._send(answer.op, message.id, answer.payload, answer.data)
+            self._send("done", message.id)
+        except VoxdError as error:
+            self._send(
+                "error",
+                message.id,
+                data={"code": error.code, "message": str(error)[:500], "hint": error.hint[:200]},
+            )
+        except MemoryError:
+            self._send("error", message.id, data={"code": EngineError.code, "message": "out of memory"})
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"[:500]
+            self._send("error", message.id, data={"code": EngineError.code, "message": text})
+
+    def _send(self, op: str, id: int, payload: bytes = b"", data: dict[str, Any] | None = None) -> None:
+        self._sink.write(encode(op, id, payload, data))
+        self._sink.flush()
+
+
+def serve(engine_of: Callable[[], Engine]) -> None:
+    """Become the engine's process: tie it to its parent, put it behind the audio, serve until the end."""
+    _die_with_parent()
+    os.nice(_NICE)
+    _offer_to_oom_killer()
+    source = os.fdopen(os.dup(0), "rb")
+    sink = os.fdopen(os.dup(1), "wb")
+    # Libraries print to descriptors 0 and 1; what they print must not become part of the protocol.
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Server(engine_of(), source, sink).run()
+
+
+def _die_with_parent() -> None:
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _offer_to_oom_killer() -> None:
+    """Ask the kernel to kill this process before the daemon when memory runs out."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write(str(_OOM_SCORE))
+    except OSError:
+        return
+
+
+def main(name: str) -> None:
+    """Serve the engine ``name``, imported only here so that the daemon never holds its library."""
+    if name not in ENGINES:
+        raise SystemExit(f"no engine {name!r}; use one of {', '.join(ENGINES)}")
+
+    def engine_of() -> Engine:
+        engine: Engine = importlib.import_module(f"voxd.local.{name}").Engine()
+        return engine
+
+    serve(engine_of)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

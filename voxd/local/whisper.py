@@ -1,0 +1,136 @@
+"""Whisper in the engine's process, by pywhispercpp, guarded against words nobody said."""
+
+import math
+import re
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pywhispercpp.model import Model
+
+from voxd.errors import EngineError, ModelError
+from voxd.frames import SAMPLE_RATE_HZ
+from voxd.local.serve import Answer
+
+MIN_SPEECH_DBFS = -60.0
+"""No 100 ms of the clip is louder than this: nobody spoke. Speech at 3 m is at least 20 dB above it."""
+
+MIN_PROBABILITY = 0.3
+"""Mean token probability under which a transcript is thought up; whisper's own -1.0 log limit is 0.37."""
+
+NO_SPEECH_PROBABILITY = 0.6
+"""Whisper's own no-speech threshold."""
+
+MIN_AUDIO_CTX = 256
+"""Positions of 20 ms: shorter contexts than 5 s make published models repeat themselves."""
+
+FULL_AUDIO_CTX = 1500
+_MARGIN_CTX = 64
+_GGML_MAGIC = 0x67676D6C
+_TAG = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|[♪♫]+")
+
+
+class Engine:
+    """One loaded model; no context is carried from clip to clip."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+
+    def load(self, settings: dict[str, Any], payload: bytes) -> None:
+        """Load ``settings``: model (path), threads, language. Raises `ModelError`."""
+        path = Path(settings["model"])
+        check_ggml(path)
+        self._model = Model(
+            str(path),
+            n_threads=settings["threads"],
+            language=settings["language"],
+            no_context=True,
+            single_segment=True,
+            no_timestamps=True,
+            suppress_blank=True,
+            suppress_nst=True,
+            no_speech_thold=NO_SPEECH_PROBABILITY,
+            # A second decoding at a higher temperature invents words, and takes as long again.
+            temperature_inc=0.0,
+            print_progress=False,
+            print_realtime=False,
+            print_timestamps=False,
+        )
+
+    def work(
+        self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
+    ) -> Iterator[Answer]:
+        """Transcribe ``payload``, int16 mono at 16 kHz."""
+        if self._model is None or op != "transcribe":
+            raise EngineError(f"whisper cannot {op}")
+        samples = np.frombuffer(payload, dtype="<i2").astype(np.float32) / 32768.0
+        text, probability = "", None
+        if loudest_dbfs(samples) > MIN_SPEECH_DBFS:
+            segments = self._model.transcribe(
+                samples,
+                audio_ctx=audio_ctx_for(samples.size),
+                extract_probability=True,
+                abort_callback=cancelled,
+            )
+            probability = _mean([segment.probability for segment in segments])
+            if probability is None or probability >= MIN_PROBABILITY:
+                text = strip_tags(" ".join(segment.text for segment in segments))
+        if not cancelled():
+            yield Answer("heard", text.encode(), {"confidence": probability if text else None})
+
+
+def loudest_dbfs(samples: "np.ndarray[Any, np.dtype[np.float32]]") -> float:
+    """Return the level in dBFS of the loudest 100 ms of ``samples`` (-1 to 1); -120 for none."""
+    block = SAMPLE_RATE_HZ // 10
+    whole = samples[: samples.size // block * block]
+    if whole.size == 0:
+        return -120.0
+    power = float(np.max(np.mean(np.square(whole.reshape(-1, block)), axis=1)))
+    return 10 * math.log10(max(power, 1e-12))
+
+
+def audio_ctx_for(samples: int) -> int:
+    """Return how many of the encoder's 1500 positions (20 ms each) a clip of ``samples`` needs.
+
+    Encoding all 30 s costs the same for every clip; whisper.cpp's `-ac` shortens it
+    (whisper.cpp examples/command). Rounded up to 64, which keeps its matrices aligned.
+    """
+    positions = math.ceil(samples * 50 / SAMPLE_RATE_HZ) + _MARGIN_CTX
+    return min(FULL_AUDIO_CTX, max(MIN_AUDIO_CTX, math.ceil(positions / 64) * 64))
+
+
+def strip_tags(text: str) -> str:
+    """Return ``text`` without what Whisper writes for other than speech, such as "[BLANK_AUDIO]"."""
+    text = " ".join(_TAG.sub(" ", text).split())
+    return text if any(letter.isalnum() for letter in text) else ""
+
+
+def check_ggml(path: Path) -> None:
+    """Raise `ModelError` unless ``path`` is a ggml file with weights.
+
+    whisper.cpp takes a file that ends after the vocabulary, and hears nothing with it for ever. The
+    token embedding alone (vocabulary x text width) needs more than 0.4 bytes per weight in the smallest
+    quantisation.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(12 * 4)
+            size = path.stat().st_size
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    if len(header) < 48 or struct.unpack_from("<I", header)[0] != _GGML_MAGIC:
+        raise ModelError(f"{path} is not a Whisper model in ggml format", hint=_hint(path))
+    vocabulary, text_state = struct.unpack_from("<i", header, 4)[0], struct.unpack_from("<i", header, 28)[0]
+    if size < 0.4 * vocabulary * text_state:
+        raise ModelError(f"{path} has no weights: {size} bytes", hint=_hint(path))
+
+
+def _hint(path: Path) -> str:
+    return f"delete {path} and run `voxctl models pull`"
+
+
+def _mean(values: list[float]) -> float | None:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,314 @@
+"""The daemon's side of an engine's process: starts it, asks it, and outlives whatever happens to it."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from voxd.clock import Clock
+from voxd.errors import DeadlineExceeded, EngineError, ModelError, VoxdError
+from voxd.local.stderr import Stderr
+from voxd.local.wire import MAX_HEADER_BYTES, Message, decode_header, encode
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+CANCEL_GRACE_S = 1.0
+"""A cancelled request that has not ended by then is ended with its process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What an engine is started with."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    payload: bytes = b""
+
+
+class Worker:
+    """One engine in one process, started on demand and asked one request at a time.
+
+    ``load`` is called before each start; it may raise `ModelError` when a file is missing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        load: Callable[[], Load],
+        clock: Clock,
+        *,
+        timeout_s: float,
+        idle_unload_s: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.starts = 0
+        self._argv = argv
+        self._load = load
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._idle_unload_s = idle_unload_s
+        self._environment = dict(environment or {})
+        self._lock = asyncio.Lock()
+        self._process: Process | None = None
+        self._stderr: Stderr | None = None
+        self._loaded = False
+        self._ids = 0
+        self._used_at = 0.0
+        self._idle: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory and its process alive."""
+        return self._loaded and self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process that holds the model, if there is one."""
+        return self._process.pid if self._process is not None else None
+
+    def prepare(self) -> None:
+        """Start the process in the background unless something is under way; never raises."""
+        if not self.loaded and not self._lock.locked() and not self._closed:
+            self._spawn(self._prepare())
+
+    async def request(
+        self, op: str, payload: bytes = b"", data: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[tuple[Message, bytes]]:
+        """Yield the answers to one request.
+
+        Raises `ModelError`, `EngineError`, or `DeadlineExceeded` once starting, asking and waiting took
+        ``timeout_s`` together (the caller's own time between answers does not count). Closing the
+        iterator cancels the work.
+        """
+        await self._lock.acquire()
+        finished = failed = False
+        budget = _Budget(self._timeout_s)
+        try:
+            await self._within(budget, self._ensure_started())
+            self._ids += 1
+            await self._within(budget, self._send(op, self._ids, payload, dict(data or {})))
+            while True:
+                message, body = await self._within(budget, self._receive(self._ids))
+                if message.op == "done":
+                    finished = True
+                    return
+                if message.op == "error":
+                    finished = True
+                    raise _error_of(self.name, message)
+                yield message, body
+        except VoxdError:
+            failed = not finished
+            raise
+        finally:
+            self._used_at = self._clock.monotonic()
+            if finished:
+                self._lock.release()
+            elif failed:
+                try:
+                    await self._stop()
+                finally:
+                    self._lock.release()
+            else:
+                self._spawn(self._cancel(self._ids))
+
+    async def close(self) -> None:
+        """End the process; idempotent."""
+        self._closed = True
+        tasks = [*self._tasks, *([self._idle] if self._idle else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._stop()
+
+    # --- starting and stopping --------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        async with self._lock:
+            try:
+                await self._within(_Budget(self._timeout_s), self._ensure_started())
+            except VoxdError as error:
+                # The request that follows meets the same fault and reports it.
+                _log.debug("%s could not be prepared: %s", self.name, error)
+                await self._stop()
+            self._used_at = self._clock.monotonic()
+
+    async def _ensure_started(self) -> None:
+        if self.loaded:
+            return
+        if self._closed:
+            raise EngineError(f"{self.name} is closed")
+        await self._stop()
+        load = self._load()
+        started = self._clock.monotonic()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                limit=MAX_HEADER_BYTES * 16,
+                env={**os.environ, **self._environment},
+            )
+        except OSError as error:
+            raise EngineError(f"{self.name} cannot be started: {error}") from error
+        self.starts += 1
+        assert self._process.stderr is not None
+        self._stderr = Stderr(self.name, self._process.stderr)
+        await self._send("load", 0, load.payload, dict(load.settings))
+        message, _ = await self._receive(0)
+        if message.op == "error":
+            await self._stop()
+            raise _error_of(self.name, message)
+        self._loaded = True
+        if self._idle is None or self._idle.done():
+            self._idle = asyncio.create_task(self._unload_when_idle())
+        _log.debug("%s is ready after %.2f s", self.name, self._clock.monotonic() - started)
+
+    async def _unload_when_idle(self) -> None:
+        self._used_at = self._clock.monotonic()
+        while self._process is not None:
+            left = self._used_at + self._idle_unload_s - self._clock.monotonic()
+            if left > 0:
+                await self._clock.sleep(left)
+            elif self._lock.locked():
+                await self._clock.sleep(self._idle_unload_s)
+            else:
+                async with self._lock:
+                    await self._stop()
+
+    async def _stop(self) -> None:
+        """Kill the process and wait until it is gone with its pipes."""
+        process, self._process = self._process, None
+        self._loaded = False
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+        if self._stderr is not None:
+            await self._stderr.close()
+        # asyncio keeps the pipes until the loop has seen their end; a restart must not leak them.
+        process._transport.close()  # type: ignore[attr-defined]
+
+    async def _cancel(self, id: int) -> None:
+        """Tell the process to give up, and end it when it does not; holds the lock of the request."""
+        try:
+            if self.loaded:
+                async with asyncio.timeout(CANCEL_GRACE_S):
+                    await self._send("cancel", id, b"", {})
+                    while (await self._receive(id))[0].op not in ("done", "error"):
+                        pass
+            else:
+                await self._stop()
+        except (EngineError, TimeoutError):
+            await self._stop()
+        finally:
+            self._lock.release()
+
+    # --- talking ----------------------------------------------------------------------------------
+
+    async def _within(self, budget: "_Budget", work: Awaitable[_T]) -> _T:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(budget.left_s):
+                return await work
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{self.name} did not answer within {self._timeout_s:g} s and was killed"
+            ) from None
+        finally:
+            budget.left_s -= time.monotonic() - started
+
+    async def _send(self, op: str, id: int, payload: bytes, data: dict[str, Any]) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        try:
+            process.stdin.write(encode(op, id, payload, data))
+            await process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise await self._death() from None
+
+    async def _receive(self, id: int) -> tuple[Message, bytes]:
+        """Return the next message of request ``id``; what is left of an earlier one is thrown away."""
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        while True:
+            try:
+                line = await process.stdout.readuntil(b"\n")
+                message = decode_header(line)
+                body = await process.stdout.readexactly(message.payload_bytes)
+            except asyncio.IncompleteReadError as error:
+                if error.partial:
+                    _log.debug("%s ended in the middle of a message", self.name)
+                raise await self._death() from None
+            except asyncio.LimitOverrunError:
+                raise EngineError(f"{self.name} sent garbage: no end of line") from None
+            if message.id == id:
+                return message, body
+
+    async def _death(self) -> EngineError:
+        """Wait for the end of a process whose pipe broke, and say why it ended."""
+        process = self._process
+        assert process is not None
+        with contextlib.suppress(ProcessLookupError):
+            # Its pipe is closed: it serves no more, even if it should still run.
+            if process.returncode is None:
+                async with _grace(process):
+                    await process.wait()
+        last = await self._stderr.last_line() if self._stderr is not None else ""
+        code = process.returncode if process.returncode is not None else 0
+        return EngineError(f"{self.name} {exit_reason(code)}" + (f": {last}" if last else ""))
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What is left of a request's time."""
+
+    left_s: float
+
+
+@contextlib.asynccontextmanager
+async def _grace(process: Process) -> AsyncIterator[None]:
+    """Give ``process`` a moment to end by itself, so that its exit status tells why; then kill it."""
+    try:
+        async with asyncio.timeout(CANCEL_GRACE_S):
+            yield
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def exit_reason(code: int) -> str:
+    """Return what the exit status ``code`` (negative: a signal) says about a process."""
+    if code == -signal.SIGKILL:
+        return "was killed (SIGKILL: the kernel sends it when memory runs out)"
+    if code < 0:
+        return f"crashed ({signal.Signals(-code).name})"
+    return f"ended by itself (exit status {code})"
+
+
+def _error_of(name: str, message: Message) -> EngineError | ModelError:
+    text = f"{name}: {message.data.get('message', 'no reason given')}"
+    hint = str(message.data.get("hint", ""))
+    if message.data.get("code") == ModelError.code:
+        return ModelError(text, hint=hint)
+    return EngineError(text, hint=hint)
