@@ -137,6 +137,8 @@ def toml_value(value: Any) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case str() if '"' in value and "'" not in value and value.isprintable():
+            return f"'{value}'"
         case str():
             # JSON's escapes are a subset of TOML's basic strings, but for DEL, which TOML forbids raw.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

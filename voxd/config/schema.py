@@ -62,7 +62,7 @@ class WakeWord(Section, frozen=True):
         float, Meta(ge=0, le=30, description="Deaf to the same word for this long after it"), LIVE
     ] = 1.5
     agent: Annotated[Name, Meta(description="Who answers this word"), LIVE] = "default"
-    enabled: Annotated[bool, LIVE] = True
+    enabled: Annotated[bool, Meta(description="Whether it is listened for"), LIVE] = True
 
 
 class Wake(Section, frozen=True):
@@ -78,7 +78,11 @@ class Wake(Section, frozen=True):
 class Endpoint(Section, frozen=True):
     """When the user has finished speaking."""
 
-    mode: Annotated[Literal["relaxed", "default", "aggressive"], LIVE] = "default"
+    mode: Annotated[
+        Literal["relaxed", "default", "aggressive"],
+        Meta(description="How soon a pause ends an utterance"),
+        LIVE,
+    ] = "default"
     silence_s: Annotated[
         Positive | None,
         Meta(description="Silence that ends an utterance; overrides mode (1.25, 0.7, 0.25)"),
@@ -96,8 +100,8 @@ class Whisper(Section, frozen=True):
     model: Annotated[
         str, Meta(description='A name from `voxctl models list`, such as "tiny.en", or a ggml file')
     ] = "tiny.en"
-    threads: Annotated[int, Meta(ge=1, le=16)] = 2
-    language: str = "en"
+    threads: Annotated[int, Meta(ge=1, le=16, description="CPU cores it may use")] = 2
+    language: Annotated[str, Meta(description="ISO 639-1 code of the language that is spoken")] = "en"
 
 
 class Stt(Section, frozen=True):
@@ -118,7 +122,7 @@ class Piper(Section, frozen=True):
     voice: Annotated[
         str, Meta(description="A name from `voxctl models list`, or an .onnx file with its .onnx.json")
     ] = "en_US-lessac-medium"
-    length_scale: Annotated[float, Meta(ge=0.3, le=3)] = 1.0
+    length_scale: Annotated[float, Meta(ge=0.3, le=3, description="Above 1 is slower, below faster")] = 1.0
 
 
 class Tts(Section, frozen=True):
@@ -128,9 +132,11 @@ class Tts(Section, frozen=True):
         Literal["auto", "piper", "flite", "espeak"],
         Meta(description="auto: Piper when its voice is there, else flite for English, else espeak-ng"),
     ] = "auto"
-    language: str = "en"
+    language: Annotated[str, Meta(description="ISO 639-1 code of the language of replies")] = "en"
     piper: Piper = Piper()
-    flite_voice: Literal["slt", "rms", "awb", "kal16"] = "slt"
+    flite_voice: Annotated[Literal["slt", "rms", "awb", "kal16"], Meta(description="The voice of flite")] = (
+        "slt"
+    )
     timeout_s: Annotated[Positive, Meta(description="Deadline of one sentence")] = 10.0
     idle_unload_s: Annotated[Positive, Meta(description="Free the memory after this idle time")] = 300.0
 
@@ -139,7 +145,7 @@ class Agent(Section, frozen=True):
     """A persona with its provider and voice."""
 
     provider: Annotated[str, Meta(description="local answers on the device")] = "local"
-    persona: str = ""
+    persona: Annotated[str, Meta(description="Who it is, told to a language model")] = ""
     voice: Annotated[str, Meta(description='"" for the voice of [tts]')] = ""
 
 
@@ -150,32 +156,32 @@ class ShellAction(Section, frozen=True, tag="shell", tag_field="type"):
         tuple[str, ...],
         Meta(min_length=1, description="Program and arguments; {slot} is replaced, never by a shell"),
     ]
-    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    timeout_s: Annotated[float, Meta(gt=0, le=60, description="Given up after this long")] = 5.0
 
 
 class HttpAction(Section, frozen=True, tag="http", tag_field="type"):
     """Call a web address; the answer's text is spoken when it is short plain text."""
 
-    url: str
-    method: Literal["GET", "POST", "PUT"] = "POST"
+    url: Annotated[str, Meta(description="http:// or https:// address; {slot} is replaced")]
+    method: Annotated[Literal["GET", "POST", "PUT"], Meta(description="How it is called")] = "POST"
     body: Annotated[str, Meta(description="JSON; {slot} is replaced")] = ""
     headers: Annotated[
         dict[str, Secret],
         Meta(description='Values, or { credential = "name" }, { file = "path" }, { env = "NAME" }'),
     ] = {}
-    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    timeout_s: Annotated[float, Meta(gt=0, le=60, description="Given up after this long")] = 5.0
 
 
 class ReplyAction(Section, frozen=True, tag="reply", tag_field="type"):
     """Say a fixed sentence; {slot} is replaced."""
 
-    text: str
+    text: Annotated[str, Meta(description="What is said")]
 
 
 class Command(Section, frozen=True):
     """A voice command of your own."""
 
-    name: Name
+    name: Annotated[Name, Meta(description="What `voxctl watch` and the log call it")]
     sentences: Annotated[
         tuple[str, ...],
         Meta(min_length=1, description='hassil templates: "(turn|switch) on [the] {room} light"'),
@@ -193,7 +199,7 @@ class Skills(Section, frozen=True):
         Unit, Meta(description="How alike a misheard sentence must be to a known one"), LIVE
     ] = 0.8
     ring_s: Annotated[float, Meta(ge=5, le=3600, description="A timer rings this long at most"), LIVE] = 120.0
-    clock_24h: Annotated[bool, LIVE] = False
+    clock_24h: Annotated[bool, Meta(description="Say 18:30, not half past six"), LIVE] = False
 
 
 class Turn(Section, frozen=True):
@@ -208,18 +214,21 @@ class Turn(Section, frozen=True):
 class Leds(Section, frozen=True):
     """Lights that show the state."""
 
-    kind: Literal["none", "led", "rgbled"] = "none"
+    kind: Annotated[
+        Literal["none", "led", "rgbled"],
+        Meta(description="What is wired: nothing, one LED, one with three colours"),
+    ] = "none"
     pins: Annotated[tuple[Pin, ...], Meta(description="One line for led; red, green, blue for rgbled")] = ()
-    brightness: Annotated[Unit, LIVE] = 0.6
-    active_high: bool = True
+    brightness: Annotated[Unit, Meta(description="1 is full brightness"), LIVE] = 0.6
+    active_high: Annotated[bool, Meta(description="A high line lights the LED")] = True
 
 
 class Button(Section, frozen=True):
     """The push button."""
 
-    pin: Pin | None = None
-    pull_up: bool = True
-    bounce_ms: Annotated[int, Meta(ge=0, le=200)] = 20
+    pin: Annotated[Pin | None, Meta(description="GPIO line of the button, BCM numbering")] = None
+    pull_up: Annotated[bool, Meta(description="The button connects the line to ground")] = True
+    bounce_ms: Annotated[int, Meta(ge=0, le=200, description="Shorter changes are contact bounce")] = 20
     hold_ms: Annotated[int, Meta(ge=200, le=2000, description="Held this long: talk while held")] = 400
     double_ms: Annotated[int, Meta(ge=100, le=1000, description="Second press within: repeat")] = 300
     long_ms: Annotated[int, Meta(ge=1000, le=10_000, description="Held this long and nothing said: mute")] = (
@@ -233,29 +242,33 @@ class Control(Section, frozen=True):
 
     socket: Annotated[str, Meta(description='"" for the runtime directory')] = ""
     read_socket: Annotated[str, Meta(description='Read-only socket; "" for the runtime directory')] = ""
-    max_clients: Annotated[int, Meta(ge=1, le=1024)] = 32
-    max_line_bytes: Annotated[int, Meta(ge=1024, le=16_777_216)] = 65_536
+    max_clients: Annotated[int, Meta(ge=1, le=1024, description="Connections at the same time")] = 32
+    max_line_bytes: Annotated[int, Meta(ge=1024, le=16_777_216, description="Longest request")] = 65_536
 
 
 class History(Section, frozen=True):
     """What was said, kept on the device."""
 
-    enabled: Annotated[bool, LIVE] = True
-    max_age_days: Annotated[float, Meta(gt=0, le=3650), LIVE] = 7.0
-    max_size_mb: Annotated[float, Meta(gt=0, le=10_000), LIVE] = 20.0
+    enabled: Annotated[bool, Meta(description="Whether turns are remembered"), LIVE] = True
+    max_age_days: Annotated[float, Meta(gt=0, le=3650, description="Older turns are deleted"), LIVE] = 7.0
+    max_size_mb: Annotated[
+        float, Meta(gt=0, le=10_000, description="The oldest turns are deleted beyond this size"), LIVE
+    ] = 20.0
 
 
 class Log(Section, frozen=True):
     """The log."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], LIVE] = "info"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged"), LIVE
+    ] = "info"
 
 
 class Paths(Section, frozen=True):
     """Directories; "" means the ones systemd or the desktop give."""
 
-    state: str = ""
-    runtime: str = ""
+    state: Annotated[str, Meta(description="Database, models: what survives a restart")] = ""
+    runtime: Annotated[str, Meta(description="Sockets")] = ""
     models: Annotated[str, Meta(description='"" for models/ in the state directory')] = ""
 
 

@@ -1,0 +1,155 @@
+"""Writes what the schema says for people (the sample file) and for editors (JSON Schema)."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from msgspec import inspect as mi
+
+from voxd.config import kinds
+from voxd.config.lines import KeyPath
+from voxd.config.problems import dotted
+from voxd.config.secrets import SOURCES, Secret
+
+_HEAD = """\
+The configuration of voxd. Every key is here, behind a "#", with its default or an example: take the "#" away
+to change it. "Live" keys are taken over by `systemctl reload voxd`, the others by a restart. Files in conf.d/
+beside this one are read after it; `voxctl config check` tells every mistake."""
+
+_EXAMPLES: Mapping[str, Any] = MappingProxyType(
+    {
+        "endpoint.silence_s": 0.7,
+        "button.pin": 17,
+        "button.mute_switch_pin": 27,
+        "skills.commands.name": "lamp",
+        "skills.commands.sentences": ("(turn|switch) on [the] {room} light",),
+        "skills.commands.slots": {"room": ("kitchen", "hall")},
+        "skills.commands.action.command": ("lamp", "on", "{room}"),
+        "skills.commands.action.url": "http://lamp.local/{room}",
+        "skills.commands.action.body": '{"on": true}',
+        "skills.commands.action.headers": {"Authorization": {"credential": "lamp_token"}},
+        "skills.commands.action.text": "The {room} has no lamp.",
+    }
+)
+"""What is shown for keys that have no default, or one that explains nothing."""
+
+_WIDTH = 110
+
+
+def sample() -> str:
+    """Return voxd.toml with every key commented out: read as it is, it means the defaults."""
+    return "\n".join([*_prose(_HEAD), "", "version = 1", *_sections()]) + "\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of voxd.toml."""
+    schema = msgspec.json.schema(kinds.root().cls, schema_hook=_schema_of_custom)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "voxd.toml", **schema}
+
+
+def _schema_of_custom(kind: type) -> dict[str, Any]:
+    if kind is not Secret:
+        raise NotImplementedError(f"no schema of {kind.__name__}")
+    reference = {
+        "type": "object",
+        "properties": {source: {"type": "string", "minLength": 1} for source in SOURCES},
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": False,
+    }
+    return {"anyOf": [{"type": "string"}, reference]}
+
+
+def _sections() -> Iterator[str]:
+    for field in kinds.root().fields:
+        if field.encode_name != "version":
+            yield from _field(field, (field.encode_name,), commented=False)
+
+
+def _field(field: mi.Field, path: KeyPath, *, commented: bool) -> Iterator[str]:
+    """Yield a key and what belongs to it; ``commented`` when the table it stands in is."""
+    kind = kinds.bare(field.type)
+    default = kinds.default_of(field)
+    match kind:
+        case mi.StructType():
+            yield from _table(kind, path, commented=commented)
+        case mi.DictType(value_type=mi.StructType() as value):
+            for name in default:
+                yield from _table(value, (*path, name), commented=commented)
+        case mi.VarTupleType(item_type=mi.StructType() as element):
+            yield from _element(element, path, default[0] if default else None)
+        case _:
+            yield from _key(field, path, default)
+
+
+def _table(kind: mi.StructType, path: KeyPath, *, commented: bool) -> Iterator[str]:
+    yield ""
+    yield from _prose(kind.cls.__doc__ or "")
+    yield f"{'#' * commented}[{dotted(path)}]"
+    yield from _fields(kind, path, commented=commented)
+
+
+def _fields(kind: mi.StructType, path: KeyPath, *, commented: bool) -> Iterator[str]:
+    # TOML: a key after the header of an inner table would belong to that one.
+    for field in sorted(kind.fields, key=_opens_table):
+        yield from _field(field, (*path, field.encode_name), commented=commented)
+
+
+def _opens_table(field: mi.Field) -> bool:
+    match kinds.bare(field.type):
+        case mi.StructType() | mi.DictType(value_type=mi.StructType()):
+            return True
+        case mi.VarTupleType(item_type=mi.StructType()):
+            return True
+        case mi.UnionType():
+            return True
+    return False
+
+
+def _element(kind: mi.StructType, path: KeyPath, default: Any) -> Iterator[str]:
+    """Yield an element of a list of tables, one for each form its inner union may have."""
+    unions = {field.encode_name: kinds.variants(kinds.bare(field.type)) for field in kind.fields}
+    name, tables = next(((name, tables) for name, tables in unions.items() if tables), ("", {}))
+    for number, tag in enumerate(tables or ("",)):
+        yield ""
+        yield from _prose(kind.cls.__doc__ or "")
+        yield f"#[[{dotted(path)}]]"
+        for field in kind.fields:
+            inner = (*path, field.encode_name)
+            if field.encode_name == name:
+                continue
+            # Two elements of one name would be a mistake if somebody takes away every "#".
+            suffix = f"_{number + 1}" if number and field.encode_name == "name" else ""
+            known = getattr(default, field.name) if default else kinds.default_of(field)
+            yield from _key(field, inner, known, suffix=suffix)
+        if tag:
+            yield from _tagged(tables[tag], (*path, name), tag)
+
+
+def _tagged(kind: mi.StructType, path: KeyPath, tag: str) -> Iterator[str]:
+    yield from _prose(kind.cls.__doc__ or "")
+    yield f"#[{dotted(path)}]"
+    yield f"#{kind.tag_field} = {kinds.toml_value(tag)}"
+    yield from _fields(kind, path, commented=True)
+
+
+def _key(field: mi.Field, path: KeyPath, default: Any, *, suffix: str = "") -> Iterator[str]:
+    notes = kinds.notes(field.type)
+    expected = kinds.in_words(kinds.bare(field.type))
+    words = [f"{notes['description']}."] if "description" in notes else []
+    words.append(f"{expected[0].upper()}{expected[1:]}{'; live' if notes.get('x-live') else ''}.")
+    value = _EXAMPLES.get(dotted(path), default)
+    if default is None:
+        words.append("Unset by default; an example:")
+    elif value != default and not isinstance(default, str | tuple):
+        words.append("An example:")
+    yield from _prose(" ".join(words))
+    if suffix:
+        value = f"{value}{suffix}"
+    yield f"#{field.encode_name} = {kinds.toml_value(value)}"
+
+
+def _prose(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2, break_long_words=False)]
