@@ -1,0 +1,109 @@
+import argparse
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from voxd.cli.completion import script
+from voxd.cli.tree import CommandParser
+
+BASH = shutil.which("bash")
+needs_bash = pytest.mark.skipif(BASH is None, reason="no bash on this machine")
+
+
+@pytest.fixture
+def parser() -> argparse.ArgumentParser:
+    """A tree with everything the scripts must know: nested commands, choices, flags, files, odd help."""
+    parser = CommandParser(prog="voxctl")
+    commands = parser.add_subparsers()
+    config = commands.add_parser("config", help="check, show: it's [all] here")
+    actions = config.add_subparsers()
+    check = actions.add_parser("check", help="tell every mistake")
+    check.add_argument("file", nargs="?", metavar="FILE")
+    check.add_argument("--set", metavar="K=V", help="one value")
+    actions.add_parser("show", help="print it").add_argument("--origin", action="store_true")
+    commands.add_parser("completion", help="print").add_argument("shell", choices=("bash", "zsh", "fish"))
+    commands.add_parser("status", help="show the state")
+    return parser
+
+
+def complete(text: str, words: list[str], directory: Path) -> list[str]:
+    """Return what a bash that has read ``text`` offers for the last of ``words``."""
+    assert BASH
+    harness = (
+        text + "\n" + 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _voxctl; printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    result = subprocess.run(
+        [BASH, "--norc", "-c", harness, "bash", *words],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert result.stderr == ""
+    return [line for line in result.stdout.split("\n") if line]
+
+
+@needs_bash
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("voxctl st", ["status"]),
+        ("voxctl con", ["config"]),
+        ("voxctl config ", ["check", "show"]),
+        ("voxctl --json config s", ["show"]),
+        ("voxctl --socket config config s", ["show"]),
+        ("voxctl config show --or", ["--origin"]),
+        ("voxctl config check vo", ["voxd file.toml"]),
+        ("voxctl --config vo", ["voxd file.toml"]),
+        ("voxctl config check --set x", []),
+        ("voxctl completion ", ["bash", "zsh", "fish"]),
+        ("voxctl nonsense st", ["status"]),
+    ],
+)
+def test_bash_offers_what_may_stand_there(
+    parser: argparse.ArgumentParser, tmp_path: Path, line: str, offered: list[str]
+) -> None:
+    (tmp_path / "voxd file.toml").touch()
+    found = complete(script(parser, "bash"), line.split(" "), tmp_path)
+    assert [word for word in found if offered == [] or not word.startswith("-") or word in offered] == offered
+
+
+@needs_bash
+def test_bash_reads_the_script_of_the_whole_tree_without_complaint(parser: argparse.ArgumentParser) -> None:
+    assert BASH
+    result = subprocess.run(
+        [BASH, "-n"], input=script(parser, "bash"), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_shell_itself_accepts_the_script(parser: argparse.ArgumentParser, shell: str) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"no {shell} on this machine")
+    result = subprocess.run(
+        [program, "-n"], input=script(parser, shell), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_zsh_knows_commands_options_and_files(parser: argparse.ArgumentParser) -> None:
+    text = script(parser, "zsh")
+    assert "#compdef voxctl" in text.splitlines()[0]
+    assert "config) _voxctl_config ;;" in text
+    assert "_voxctl_config_check() {" in text
+    assert "'--config[the configuration file]:file:_files'" in text
+    assert "'1:value:(bash zsh fish)'" in text
+
+
+def test_fish_knows_commands_options_and_files(parser: argparse.ArgumentParser) -> None:
+    lines = script(parser, "fish").splitlines()
+    assert "complete -c voxctl -n __fish_use_subcommand -a status -d 'show the state'" in lines
+    in_config = "'__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show'"
+    assert f"complete -c voxctl -n {in_config} -a show -d 'print it'" in lines
+    in_check = "'__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check'"
+    assert f"complete -c voxctl -n {in_check} -F" in lines

@@ -1,0 +1,122 @@
+"""`voxctl config`: checks, shows, writes and describes the configuration, with no daemon needed."""
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from voxd.cli.exits import CONFIG, OK
+from voxd.cli.output import clean, decorated, print_json
+from voxd.config.loading import examine, load
+from voxd.config.paths import SYSTEM_CONFIG_FILE, user_config_file
+from voxd.config.printing import to_toml
+from voxd.config.problems import Problem, Severity, summary
+from voxd.config.sample import json_schema, sample
+from voxd.config.secrets import to_builtins
+from voxd.errors import InvalidRequest
+
+_COLOURS = {Severity.ERROR: "\x1b[31m", Severity.WARNING: "\x1b[33m"}
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    config = subparsers.add_parser("config", help="check, show or write the configuration")
+    actions = config.add_subparsers(title="actions", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="tell every mistake, with its line and what to do")
+    check.add_argument("file", nargs="?", metavar="FILE", help="the file (default: the one voxd reads)")
+    check.set_defaults(run=check_config)
+    show = actions.add_parser("show", help="print the configuration in force, secrets masked")
+    show.add_argument("--origin", action="store_true", help="tell where each value comes from")
+    show.set_defaults(run=show_config)
+    for command in (check, show):
+        command.add_argument(
+            "--set",
+            dest="overrides",
+            action="append",
+            default=[],
+            metavar="SECTION.KEY=VALUE",
+            help="lay one value over all files; may be repeated",
+        )
+    init = actions.add_parser("init", help="write a file with every key, commented out")
+    init.add_argument("file", nargs="?", metavar="PATH", help='where to, "-" for standard output')
+    init.add_argument("--force", action="store_true", help="replace a file that is there")
+    init.set_defaults(run=init_config)
+    schema = actions.add_parser("schema", help="print the JSON Schema of the file")
+    schema.set_defaults(run=print_schema)
+
+
+def check_config(args: Namespace) -> int:
+    """``voxctl config check``: 0, or 78 when there are errors."""
+    files, _, problems = examine(
+        _path(args.file or args.config), environ=os.environ, overrides=args.overrides
+    )
+    failed = any(problem.severity is Severity.ERROR for problem in problems)
+    if args.json:
+        print_json([msgspec.to_builtins(problem) for problem in problems])
+        return CONFIG if failed else OK
+    for problem in problems:
+        print(_line(problem, args))
+    read = ", ".join(map(str, files)) or "no file: the defaults hold"
+    print(summary(problems) if problems else f"no problems ({clean(read)})")
+    return CONFIG if failed else OK
+
+
+def _line(problem: Problem, args: Namespace) -> str:
+    line = clean(str(problem))
+    if not decorated(args):
+        return line
+    severity = f"{problem.severity}:"
+    return line.replace(severity, f"{_COLOURS[problem.severity]}{severity}\x1b[0m", 1)
+
+
+def show_config(args: Namespace) -> int:
+    """``voxctl config show``. Raises `ConfigError`."""
+    loaded = load(_path(args.config), environ=os.environ, overrides=args.overrides)
+    if args.json and args.origin:
+        print_json({"config": to_builtins(loaded.config), "origins": loaded.origins})
+    elif args.json:
+        print_json(to_builtins(loaded.config))
+    else:
+        sys.stdout.write(to_toml(loaded.config, loaded.origins if args.origin else None))
+    return OK
+
+
+def init_config(args: Namespace) -> int:
+    """``voxctl config init``. Raises `InvalidRequest` when the file is there or cannot be written."""
+    if args.file == "-":
+        sys.stdout.write(sample())
+        return OK
+    file = _path(args.file or args.config) or _place_to_write()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w" if args.force else "x", encoding="utf-8") as stream:
+            stream.write(sample())
+    except FileExistsError:
+        raise InvalidRequest(f"{file} is there already", hint="add --force to replace it") from None
+    except OSError as error:
+        hint = f"name another file: voxctl config init {user_config_file(os.environ)}"
+        raise InvalidRequest(f"{file} cannot be written: {error.strerror}", hint=hint) from error
+    if args.json:
+        print_json({"file": str(file)})
+    else:
+        print(f"wrote {clean(str(file))}")
+    return OK
+
+
+def print_schema(args: Namespace) -> int:
+    """``voxctl config schema``."""
+    print_json(json_schema())
+    return OK
+
+
+def _path(named: str | None) -> Path | None:
+    return Path(named).expanduser() if named else None
+
+
+def _place_to_write() -> Path:
+    if named := os.environ.get("VOXD_CONFIG"):
+        return Path(named).expanduser()
+    return SYSTEM_CONFIG_FILE if os.geteuid() == 0 else user_config_file(os.environ)
