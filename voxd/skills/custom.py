@@ -1,0 +1,170 @@
+"""Runs the owner's own commands: a program, a web address or a sentence, with a limit on time and output."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from voxd.config.schema import Command, HttpAction, ReplyAction, ShellAction
+from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
+from voxd.skills.spoken import ClockTime
+
+_log = logging.getLogger(__name__)
+
+MAX_OUTPUT_BYTES = 65_536
+"""What a program or a server says beyond this is not read."""
+
+MAX_SPOKEN = 300
+"""Longer answers (characters) are not spoken."""
+
+_SLOT = re.compile(r"\{([a-z0-9_]+)\}")
+_KEPT_ENVIRONMENT = ("PATH", "LANG", "TZ", "HOME")
+
+
+def plain(value: Any) -> str:
+    """Return a slot's value as a program gets it: seconds, HH:MM, digits or words."""
+    if isinstance(value, ClockTime):
+        hour = (
+            value.hour % 12 + 12
+            if value.half == "pm"
+            else value.hour % 12
+            if value.half == "am"
+            else value.hour
+        )
+        return f"{hour:02}:{value.minute:02}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def filled(template: str, slots: Mapping[str, Any], encode: Callable[[str], str] = str) -> str:
+    """Return ``template`` with each {slot} replaced once by its encoded value, "" where nothing was said."""
+    return _SLOT.sub(lambda match: encode(plain(slots.get(match[1], ""))), template)
+
+
+def json_filled(template: str, slots: Mapping[str, Any]) -> bytes:
+    """Return a JSON body with its slots escaped. Raises `InvalidRequest` when the result is not JSON."""
+    body = filled(template, slots, lambda value: json.dumps(value)[1:-1])
+    try:
+        json.loads(body)
+    except ValueError as error:
+        raise InvalidRequest(
+            "the body of the command is not JSON", hint="put quotes around {slot} in its body"
+        ) from error
+    return body.encode()
+
+
+async def run(command: Command, slots: Mapping[str, Any]) -> str:
+    """Do what ``command`` says; returns what to say, which is the reason when it did not work."""
+    action = command.action
+    name = re.sub(r"[-_]+", " ", command.name)
+    try:
+        match action:
+            case ReplyAction():
+                return filled(action.text, slots)
+            case ShellAction():
+                said = await _within(action.timeout_s, run_program(action, slots))
+            case HttpAction():
+                said = await _within(action.timeout_s, call_address(action, slots))
+    except DeadlineExceeded:
+        _log.warning("the command %s took longer than its time limit", command.name)
+        return f"Sorry, the command {name} took too long."
+    except VoxdError as error:
+        _log.warning("the command %s failed: %s; %s", command.name, error, error.hint)
+        return f"Sorry, the command {name} failed: {error}."
+    return said or filled(command.reply, slots)
+
+
+async def _within(timeout_s: float, work: Any) -> str:
+    try:
+        async with asyncio.timeout(timeout_s):
+            said: str = await work
+            return said
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"no answer in {timeout_s:g} s") from error
+
+
+async def run_program(action: ShellAction, slots: Mapping[str, Any]) -> str:
+    """Run the program and return the first line it prints, "" if there is none or it is too long.
+
+    Every slot stays inside its own argument and no shell sees it. The program gets four environment
+    variables, no input and a process group of its own, which is killed when this is cancelled. Raises
+    `EngineError` when it cannot be started or fails.
+    """
+    argv = [filled(argument, slots) for argument in action.command]
+    environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its arguments are not valid"
+        raise EngineError(f"the program could not be started, {reason.lower()}") from error
+    try:
+        output = await _read_capped(process)
+        status = await process.wait()
+    finally:
+        _kill_group(process.pid)
+        await process.wait()
+    if status != 0:
+        raise EngineError(f"the program ended with error {status}")
+    first = output.decode("utf-8", "replace").strip().partition("\n")[0].strip()
+    return first if len(first) <= MAX_SPOKEN else ""
+
+
+async def _read_capped(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None
+    kept = b""
+    while chunk := await process.stdout.read(8192):
+        kept += chunk[: MAX_OUTPUT_BYTES - len(kept)]
+    return kept
+
+
+def _kill_group(pid: int) -> None:
+    # The group is killed after a good end too: a program may leave children behind.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+async def call_address(action: HttpAction, slots: Mapping[str, Any]) -> str:
+    """Call the web address and return its answer if that is short plain text, "" otherwise.
+
+    Redirects are not followed, proxies and credentials of the environment are not used. Raises
+    `ConfigError` for a missing secret, `InvalidRequest`, `EngineError` and `DeadlineExceeded`.
+    """
+    import httpx  # costs 18 MB, so a device without such commands never loads it
+
+    headers = {name: value.reveal() for name, value in action.headers.items()}
+    content = json_filled(action.body, slots) if action.body else None
+    if content is not None and "content-type" not in {name.lower() for name in headers}:
+        headers["Content-Type"] = "application/json"
+    url = filled(action.url, slots, lambda value: quote(value, safe=""))
+    try:
+        async with (
+            httpx.AsyncClient(timeout=action.timeout_s, follow_redirects=False, trust_env=False) as client,
+            client.stream(action.method, url, headers=headers, content=content) as response,
+        ):
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk[: MAX_OUTPUT_BYTES - len(body)]
+                if len(body) >= MAX_OUTPUT_BYTES:
+                    break
+    except httpx.TimeoutException as error:
+        raise DeadlineExceeded("the server did not answer in time") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise EngineError("the server could not be reached") from error
+    if not response.is_success:
+        raise EngineError(f"the server answered with status {response.status_code}")
+    if not response.headers.get("content-type", "").startswith("text/plain"):
+        return ""
+    text = body.decode("utf-8", "replace").strip()
+    return text if len(text) <= MAX_SPOKEN else ""

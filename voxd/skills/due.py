@@ -1,0 +1,132 @@
+"""When alarms and countdowns are due: pure rules over local time, wall time and monotonic time."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import Enum
+
+from voxd.skills.spoken import ClockTime
+
+LATE_S = 3600.0
+"""What was due longer ago than this is not rung any more but reported as missed."""
+
+NEW_CLOCK_S = 86_400.0
+"""A step of the wall clock of at least this much means that it had not been set before."""
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class Verdict(Enum):
+    """What to do with something that is due at a certain time."""
+
+    WAIT = "wait"
+    RING = "ring"
+    MISSED = "missed"
+
+
+def verdict(due_s: float, now_s: float) -> Verdict:
+    """Return what to do at ``now_s`` with what is due at ``due_s``, both on the same clock."""
+    if now_s < due_s:
+        return Verdict.WAIT
+    return Verdict.RING if now_s - due_s <= LATE_S else Verdict.MISSED
+
+
+def wall_of(day: date, at: time, tz: tzinfo) -> float:
+    """Return the wall time (seconds since 1970) of local ``at`` on ``day``.
+
+    A time that a change to summer time leaves out is taken as if the clocks had not changed (02:30 rings at
+    03:30); one that happens twice is its first.
+    """
+    return datetime.combine(day, at, tz).replace(fold=0).astimezone(UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A local date and time, and the wall time (seconds since 1970) they stand for now."""
+
+    day: date
+    at: time
+    wall_s: float
+
+
+def aim(said: ClockTime, day: str, now_s: float, tz: tzinfo, *, morning: bool, clock_24h: bool) -> Aim:
+    """Return the moment somebody means who says ``said`` and ``day`` at wall time ``now_s``.
+
+    ``day`` is "", a number of days from today, or a weekday, each with am or pm behind it ("1 am" is
+    tomorrow morning). ``morning`` is True when an open "seven" means the morning (wake me); otherwise it is
+    the next seven o'clock of either half of the day.
+    """
+    name, _, half = day.partition(" ")
+    now = datetime.fromtimestamp(now_s, tz)
+    first = now.date() + timedelta(days=_days_ahead(name, now.date()))
+    hours = _hours(said, half, named_day=name not in ("", "0"), morning=morning, clock_24h=clock_24h)
+    # Today's times that have passed are tomorrow's; a named weekday that has passed is next week's.
+    for later_days in (0, 1) if name in ("", "0") else (0, 7):
+        for hour in hours:
+            on, at = first + timedelta(days=later_days), time(hour, said.minute)
+            wall_s = wall_of(on, at, tz)
+            if wall_s > now_s:
+                return Aim(on, at, wall_s)
+    raise AssertionError("every time of day comes again within a week")
+
+
+def _days_ahead(name: str, today: date) -> int:
+    if name in _WEEKDAYS:
+        return (_WEEKDAYS.index(name) - today.weekday()) % 7
+    return int(name or 0)
+
+
+def _hours(said: ClockTime, half: str, *, named_day: bool, morning: bool, clock_24h: bool) -> tuple[int, ...]:
+    """Return the hours (0 to 23) ``said`` may mean, in the order of the day."""
+    half = said.half or half
+    if said.hour > 12 or said.hour == 0 or half == "24":
+        return (said.hour,)
+    am, pm = said.hour % 12, said.hour % 12 + 12
+    if half:
+        return (am,) if half == "am" else (pm,)
+    if clock_24h:
+        return (said.hour,)
+    if morning:
+        return (am,)
+    if named_day:
+        # Nobody plans a call for three in the night: on another day one to six are in the afternoon.
+        return (pm,) if said.hour == 12 or said.hour <= 6 else (am,)
+    return (am, pm)
+
+
+def moved(aimed: Aim, saved_wall_s: float, old_now_s: float, new_now_s: float, tz: tzinfo) -> Aim:
+    """Return where an alarm set under the old wall clock belongs now that it was set to ``new_now_s``.
+
+    A local date and time stay what they are. Only when the clock was off by a day or more while the alarm
+    was being made (``saved_wall_s``, seconds since 1970) is its date meaningless: then it keeps its time of
+    day and its distance in days.
+    """
+    step_s = new_now_s - old_now_s
+    was_good = saved_wall_s <= new_now_s <= aimed.wall_s + LATE_S
+    if abs(step_s) < NEW_CLOCK_S or was_good:
+        return Aim(aimed.day, aimed.at, wall_of(aimed.day, aimed.at, tz))
+    days = (aimed.day - datetime.fromtimestamp(old_now_s, tz).date()).days
+    on = datetime.fromtimestamp(new_now_s, tz).date() + timedelta(days=min(max(days, 0), 7))
+    wall_s = wall_of(on, aimed.at, tz)
+    if wall_s <= new_now_s:
+        on += timedelta(days=1)
+        wall_s = wall_of(on, aimed.at, tz)
+    return Aim(on, aimed.at, wall_s)
+
+
+def remaining_s(
+    *,
+    due_monotonic_s: float,
+    due_wall_s: float,
+    saved_wall_s: float,
+    same_boot: bool,
+    monotonic_s: float,
+    wall_s: float,
+) -> float:
+    """Return how long a kept countdown still has to go after a restart; negative when it is over.
+
+    Within one boot the monotonic clock ran on. After a reboot the wall clock says how long the device was
+    off, unless it shows a time before the countdown was kept: then it is not set yet, and no time counts.
+    """
+    if same_boot:
+        return due_monotonic_s - monotonic_s
+    return due_wall_s - max(wall_s, saved_wall_s)
