@@ -66,9 +66,7 @@ class TimerTalk:
         running = self._matching({"kind": "timer", **slots})
         if not running:
             return Said("No such timer is running." if slots.get("name") else "No timer is running.")
-        return Said(
-            replies.sentence(replies.joined([self._left(entry, len(running) > 1) for entry in running[:4]]))
-        )
+        return Said(replies.sentence(_told([self._left(entry) for entry in running])))
 
     async def list_all(self, slots: Slots) -> Said:
         """Say what is set of a kind, and what was missed."""
