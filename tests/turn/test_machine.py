@@ -105,6 +105,12 @@ TRANSITIONS: list[tuple[State, Input, list[Action], State]] = [
     (State.LISTENING, ENDED, [EndCapture(32_000)], State.THINKING),
     (State.LISTENING, NoSpeech(), [DropCapture(), EndTurn("no_speech")], State.IDLE),
     (State.LISTENING, Asked("hi", True), [], State.LISTENING),
+    (
+        State.LISTENING,
+        RepeatAsked(Source.BUTTON),
+        [DropCapture(), EndTurn("cancelled"), BeginTurn(Source.BUTTON, None), Repeat()],
+        State.THINKING,
+    ),
     (State.LISTENING, StopAsked(Source.BUTTON), [DropCapture(), EndTurn("cancelled")], State.IDLE),
     (
         State.LISTENING,

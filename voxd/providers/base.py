@@ -1,6 +1,6 @@
 """The contract of everything that answers: sound or text in, transcript, text and sound out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,7 +68,7 @@ class Provider(Protocol):
         """Begin, in the background, whatever makes the next turn faster; called at the wake word."""
         ...
 
-    def converse(self, request: Request) -> AsyncIterator[Reply]:
+    def converse(self, request: Request) -> AsyncGenerator[Reply]:
         """Answer ``request``; the last item is `ReplyEnd`."""
         ...
 

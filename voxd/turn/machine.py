@@ -124,12 +124,12 @@ class TurnMachine:
         return [*self._take_over(), do.Say(given.text)]
 
     def _repeat_asked(self, given: RepeatAsked) -> list[Action]:
-        return [*self._clear_the_floor(given.source), *self._take_over(given.source), do.Repeat()]
+        return [*self._take_over(given.source), do.Repeat()]
 
     def _take_over(self, source: Source = Source.SOCKET) -> list[Action]:
-        dropped: list[Action] = [do.DropCapture()] if self.state is State.FOLLOW_UP else []
+        actions = self._clear_the_floor(source)
         self.state = State.THINKING
-        return [*self._hush(), *dropped, do.BeginTurn(source, None)]
+        return [*actions, do.BeginTurn(source, None)]
 
     # --- the reply --------------------------------------------------------------------------------
 
@@ -239,8 +239,8 @@ class TurnMachine:
     def _clear_the_floor(self, by: Source) -> list[Action]:
         """End whatever runs, so that a new turn can begin."""
         actions = self._hush()
-        if self.state is State.FOLLOW_UP:
-            actions.append(do.DropCapture())
+        if self.state in CAPTURING:
+            actions += self._drop("cancelled")
         elif self.state in REPLYING:
             self._failed = ""
             actions += [do.CancelReply(by), do.EndTurn("interrupted")]
@@ -284,7 +284,7 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     NoSpeech: _in(CAPTURING, _M._no_speech),
     Asked: _in(RESTING | _FOLLOW_UP, _M._asked),
     SayAsked: _in(RESTING | _FOLLOW_UP, _M._say_asked),
-    RepeatAsked: _in(RESTING | _FOLLOW_UP | REPLYING, _M._repeat_asked),
+    RepeatAsked: _in(_ALL, _M._repeat_asked),
     ReplyStarted: _in(frozenset({State.THINKING}), _M._reply_started),
     ReplyFinished: _in(REPLYING, _M._reply_finished),
     ReplyFailed: _in(REPLYING, _M._reply_failed) | _in(_LISTENING, _M._failed_while_listening),

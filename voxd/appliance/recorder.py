@@ -1,0 +1,55 @@
+"""Keeps what a finished turn leaves behind: a row of the history and its place in the histograms."""
+
+import asyncio
+import logging
+
+from voxd.api import HistoryEntry
+from voxd.clock import Clock
+from voxd.errors import StoreError
+from voxd.observe.metrics import Metrics
+from voxd.store.history import History
+from voxd.turn.runner import Turn
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Takes finished turns; writing goes on beside the next turn, in order."""
+
+    def __init__(self, history: History, metrics: Metrics, clock: Clock) -> None:
+        self._history = history
+        self._metrics = metrics
+        self._clock = clock
+        self._writing: set[asyncio.Task[None]] = set()
+        self.turns = 0
+
+    def __call__(self, turn: Turn) -> None:
+        """Record ``turn``; one in which nothing was said is only counted."""
+        self.turns += 1
+        self._metrics.stages(turn.stages_ms)
+        if not (turn.result.transcript or turn.result.reply):
+            return
+        entry = HistoryEntry(
+            id=0,
+            turn=turn.id,
+            time=self._clock.wall(),
+            source=turn.source.value,
+            agent=turn.agent,
+            transcript=turn.result.transcript,
+            reply=turn.result.reply,
+            outcome=turn.outcome,
+            stages_ms=turn.stages_ms,
+        )
+        task = asyncio.create_task(self._write(entry))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def close(self) -> None:
+        """Wait for what is being written."""
+        await asyncio.gather(*self._writing)
+
+    async def _write(self, entry: HistoryEntry) -> None:
+        try:
+            await self._history.add(entry)
+        except StoreError as error:
+            _log.warning("turn %s is not remembered: %s", entry.turn, error)

@@ -1,0 +1,79 @@
+"""The turn as it happens, on the terminal of a daemon in the foreground: words are shown, never logged."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from voxd.events import Event
+from voxd.observe.ledger import RESPONSE
+
+
+class Screen:
+    """An event handler that prints what a person in front of the terminal wants to see."""
+
+    def __init__(self, write: Callable[[str], None], *, colours: bool) -> None:
+        self._write = write
+        self._colours = colours
+
+    def __call__(self, event: Event) -> None:
+        """Print ``event`` if it belongs on the screen."""
+        lines = _LINES.get(event.type)
+        if lines is None:
+            return
+        for colour, text in lines(event.data):
+            shown = f"\x1b[{colour}m{text}\x1b[0m" if self._colours and colour else text
+            self._write(f"{time.strftime('%H:%M:%S', time.localtime(event.time))}  {shown}")
+
+
+Lines = list[tuple[str, str]]
+_DIM, _CYAN, _GREEN, _YELLOW, _RED = "2", "36", "32", "33", "31"
+
+
+def _clean(text: object) -> str:
+    return "".join(char if char.isprintable() else " " for char in str(text))
+
+
+def _wake(data: dict[str, Any]) -> Lines:
+    word = data["word"].replace("_", " ")
+    return [
+        (_CYAN, f'wake word  "{word}"  score {data["score"]:.2f} (first stage {data["first_score"]:.2f})')
+    ]
+
+
+def _ended(data: dict[str, Any]) -> Lines:
+    stages = {name: ms for name, ms in data["stages_ms"].items() if name != RESPONSE}
+    times = "  ".join(f"{name} {ms:.0f}" for name, ms in stages.items())
+    lines = [(_DIM, f"turn       {data['outcome']}  ms: {times}")]
+    if data["latency_ms"] is not None:
+        lines.append((_DIM, f"response   {data['latency_ms']:.0f} ms from end of speech to first sound"))
+    return lines
+
+
+def _started(data: dict[str, Any]) -> Lines:
+    return [(_DIM, f"reply in   {data['wav']}")] if data.get("wav") else []
+
+
+def _trouble(data: dict[str, Any]) -> Lines:
+    text = data.get("message") or data.get("reason") or ""
+    hint = f" ({data['hint']})" if data.get("hint") else ""
+    return [(_RED, f"problem    {_clean(text)}{_clean(hint)}")]
+
+
+_LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
+    "daemon.ready": lambda data: [("", f"ready      {_clean(data['audio'])}")],
+    "state.changed": lambda data: [(_DIM, f"state      {data['from']} -> {data['to']}")],
+    "wake.detected": _wake,
+    "wake.rejected": lambda data: [(_DIM, f"not a wake word: {data['word']} ({data['reason']})")],
+    "turn.transcript": lambda data: [(_GREEN, f'heard      "{_clean(data["text"])}"  ({data["engine"]})')],
+    "turn.reply": lambda data: [(_YELLOW, f'answer     "{_clean(data["text"])}"')],
+    "playback.started": _started,
+    "turn.ended": _ended,
+    "audio.lost": _trouble,
+    "audio.restored": lambda data: [("", f"microphone {_clean(data['device'])} is back")],
+    "output.lost": _trouble,
+    "engine.failed": _trouble,
+    "engine.changed": lambda data: [("", f"{data['kind']} is done by {data['engine']} now")],
+    "timer.ringing": lambda data: [(_YELLOW, f"ringing    {data['kind']}")],
+    "mute.changed": lambda data: [("", "muted" if data["muted"] else "unmuted")],
+    "error": _trouble,
+}

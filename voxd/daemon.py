@@ -1,0 +1,289 @@
+"""The composition root: builds every part of the device top to bottom and takes them down in reverse."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from voxd import __version__
+from voxd.appliance.device import Appliance, Rooms
+from voxd.appliance.press import meaning
+from voxd.appliance.recorder import Recorder
+from voxd.appliance.reloading import Reloader
+from voxd.appliance.summary import spoken_name
+from voxd.appliance.voice import VoiceControl
+from voxd.audio.microphone import Microphone
+from voxd.audio.ring import Ring
+from voxd.audio.speaker import Speaker
+from voxd.clock import SystemClock
+from voxd.config.schema import Config
+from voxd.control.connection import Limits
+from voxd.control.listeners import Listener
+from voxd.control.server import ControlServer
+from voxd.errors import StoreError
+from voxd.events import Bus, Event
+from voxd.frames import Clip, samples_from_s
+from voxd.hardware.button import Buttons
+from voxd.hardware.gestures import Gesture
+from voxd.hardware.leds import StateLights, open_leds
+from voxd.listen.ears import Ears
+from voxd.local.demonstration import demonstration
+from voxd.local.engines import build_synthesizer, build_transcriber
+from voxd.observe.event_log import log_event
+from voxd.observe.ledger import Ledger
+from voxd.observe.metrics import Metrics
+from voxd.observe.watchdog import Stamp
+from voxd.providers.local import LocalProvider
+from voxd.skills.book import Skills
+from voxd.skills.timers import Timers
+from voxd.store.db import Database
+from voxd.store.history import History
+from voxd.store.settings import SettingsFile
+from voxd.store.timers import TimerStore
+from voxd.turn.machine import TurnMachine
+from voxd.turn.ringer import Ringer
+from voxd.turn.runner import Surroundings, TurnRunner
+from voxd.turn.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
+
+_log = logging.getLogger(__name__)
+
+
+class Daemon:
+    """One device. `start` opens it to the world, `stop` takes down what was started, in reverse."""
+
+    def __init__(
+        self, config: Config, read_config: Callable[[], Config], *, state_dir: Path, models_dir: Path
+    ) -> None:
+        self.config = config
+        self.clock = SystemClock()
+        self.bus = Bus(self.clock)
+        self._loop = asyncio.get_running_loop()
+        self._stack = AsyncExitStack()
+        self._build_memory(state_dir)
+        self._build_voice(state_dir, models_dir)
+        self._build_hearing(models_dir)
+        self._build_turns()
+        self._build_panel()
+        self.appliance = self._build_appliance(read_config)
+
+    async def start(self, listeners: Sequence[Listener]) -> None:
+        """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
+        enter = self._stack.push_async_callback
+        await self.database.open()
+        enter(self.database.close)
+        enter(self.recorder.close)
+        enter(self.synthesizer.close)
+        enter(self.transcriber.close)
+        enter(self.speaker.close)
+        enter(self.leds.close)
+        await self.timers.start()
+        enter(self.timers.close)
+        enter(self.runner.close)
+        self.ears.start()
+        self._stack.callback(self.ears.stop)
+        enter(self.microphone.close)
+        if self.settings.values.muted:
+            self.post(MuteAsked(True, Source.SOCKET))
+        self.buttons.open()
+        enter(self.buttons.close)
+        if not self.runner.machine.muted:
+            await self.microphone.start()
+        limits = Limits(self.config.control.max_line_bytes, self.config.control.max_clients)
+        await self._stack.enter_async_context(ControlServer(self.appliance, listeners, limits))
+        self.metrics.watch_queue("ears", lambda: self.ears.counters.lost_samples)
+        self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
+        self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
+
+    async def stop(self) -> None:
+        """Take everything down; idempotent."""
+        self.bus.emit("daemon.stopping")
+        await self._stack.aclose()
+
+    def post(self, given: Input) -> None:
+        """Tell the turn machine what happened; on the loop."""
+        self.runner.feed(given)
+
+    def stamps(self) -> dict[str, Callable[[], Stamp]]:
+        """Return the signs of life that the watchdog wants to see."""
+        return {
+            "audio": lambda: Stamp(
+                self.ring.heartbeat_s, excused=not (self.microphone.is_open and self.microphone.ok)
+            ),
+            "ears": lambda: Stamp(self.ears.progress_ns / 1e9),
+            "loop": lambda: Stamp(self.clock.monotonic()),
+        }
+
+    # --- the parts, top to bottom -----------------------------------------------------------------
+
+    def _build_memory(self, state_dir: Path) -> None:
+        self.settings = SettingsFile(state_dir / "settings.json")
+        self.database = Database(state_dir / "voxd.db")
+        self.history = History(self.database, self.config.history, self.clock)
+        self.metrics = Metrics()
+        self.ledger = Ledger(self.clock)
+        self.recorder = Recorder(self.history, self.metrics, self.clock)
+        for handler in (self.metrics.handle, log_event, self._follow):
+            self.bus.handle(handler)
+
+    def _build_voice(self, state_dir: Path, models_dir: Path) -> None:
+        emit, config = self.bus.emit, self.config
+        self.speaker = Speaker(config.audio, self.clock, emit, wav_dir=state_dir / "replies")
+        if self.settings.values.volume_percent is not None:
+            self.speaker.volume_percent = self.settings.values.volume_percent
+        self.timers = Timers(
+            TimerStore(self.database),
+            self.clock,
+            emit,
+            lambda _: self.post(RingStarted()),
+            ring_s=config.skills.ring_s,
+        )
+        voice = VoiceControl(
+            self.post,
+            volume=lambda: self.speaker.volume_percent,
+            set_volume=lambda percent: self.appliance.set_volume(percent),
+            last_reply=lambda: self.runner.last_reply,
+            describe=lambda: self.appliance.spoken_summary(),
+        )
+        self.skills = Skills(config.skills, timers=self.timers, device=voice, clock=self.clock)
+        self.synthesizer = build_synthesizer(config.tts, models_dir=models_dir, emit=emit, clock=self.clock)
+        self.transcriber = build_transcriber(
+            config.stt, models_dir=models_dir, grammar=self.skills.jsgf(), emit=emit, clock=self.clock
+        )
+
+    def _build_hearing(self, models_dir: Path) -> None:
+        audio = self.config.audio
+        self.ring = Ring.create(audio.channels, audio.ring_s)
+        self._stack.callback(self.ring.close)
+        self.microphone = Microphone(
+            audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
+        )
+        self.microphone.on_lost = lambda reason: self.post(AudioLost(reason))
+        self.microphone.on_restored = self._hear_again
+        self.ears = Ears(
+            self.ring,
+            channel=audio.channel,
+            wake=self.config.wake,
+            endpoint=self.config.endpoint,
+            post=lambda given: self._on_loop(self.post, given),
+            note=lambda type, data: self._on_loop(self._note, type, data),
+            models_dir=models_dir,
+            clock=self.clock,
+        )
+
+    def _build_turns(self) -> None:
+        turn = self.config.turn
+        local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
+        self.runner = TurnRunner(
+            TurnMachine(follow_up=turn.follow_up, earcons=turn.earcons),
+            Surroundings(
+                ears=self.ears,
+                speaker=self.speaker,
+                ringer=Ringer(self.speaker, self.clock),
+                ledger=self.ledger,
+                provider_for=lambda agent: local,
+                set_microphone=self._set_microphone,
+                stop_ring=self._stop_ring,
+                turn_ended=self.recorder,
+                emit=self.bus.emit,
+            ),
+            turn,
+        )
+
+    def _build_panel(self) -> None:
+        self.leds = open_leds(self.config.leds, clock=self.clock, emit=self.bus.emit)
+        self.bus.handle(StateLights(self.leds))
+        self.buttons = Buttons(
+            self.config.button,
+            post=self._pressed,
+            on_switch=lambda closed: self.post(MuteAsked(closed, Source.SWITCH)),
+            clock=self.clock,
+            loop=self._loop,
+        )
+
+    def _build_appliance(self, read_config: Callable[[], Config]) -> Appliance:
+        reloader = Reloader(
+            self.config,
+            read_config,
+            ears=self.ears,
+            runner=self.runner,
+            skills=self.skills,
+            history=self.history,
+            leds=self.leds,
+        )
+        return Appliance(
+            Rooms(
+                reloader=reloader,
+                recorder=self.recorder,
+                clock=self.clock,
+                bus=self.bus,
+                ring=self.ring,
+                microphone=self.microphone,
+                speaker=self.speaker,
+                ears=self.ears,
+                runner=self.runner,
+                transcriber=self.transcriber,
+                synthesizer=self.synthesizer,
+                timers=self.timers,
+                database=self.database,
+                history=self.history,
+                settings=self.settings,
+                ledger=self.ledger,
+                metrics=self.metrics,
+                leds=self.leds,
+                buttons=self.buttons,
+            )
+        )
+
+    # --- what connects them -----------------------------------------------------------------------
+
+    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            return  # the loop is closed: the ears end a moment later
+
+    def _note(self, type: str, data: dict[str, Any]) -> None:
+        self.bus.emit(type, **data)
+
+    def _follow(self, event: Event) -> None:
+        """Let one room's event be another room's input."""
+        match event.type:
+            case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
+                self.post(RingEnded())
+            case "mute.changed" if event.data["source"] != Source.SWITCH.value:
+                try:
+                    self.settings.change(muted=event.data["muted"])
+                except StoreError as error:
+                    _log.warning("mute will not survive a restart: %s", error)
+
+    def _pressed(self, gesture: Gesture) -> None:
+        self.bus.emit("button.pressed", gesture=gesture.kind.value)
+        machine = self.runner.machine
+        ago_s = max(0.0, self.clock.monotonic() - gesture.at_s)
+        at_sample = max(self.ring.tail, self.ring.head - samples_from_s(ago_s))
+        self.post(
+            meaning(
+                gesture.kind,
+                state=machine.state,
+                ringing=machine.ringing,
+                muted=machine.muted,
+                at_sample=at_sample,
+            )
+        )
+
+    def _stop_ring(self, by: Source) -> None:
+        self.timers.stop_ringing(by.value)
+
+    def _hear_again(self) -> None:
+        self.ears.reset()
+        self.post(AudioRestored())
+
+    async def _set_microphone(self, open_: bool) -> None:
+        await (self.microphone.open_stream() if open_ else self.microphone.close_stream())
+        self.ears.reset()
+
+    async def _demonstration(self) -> Clip:
+        words = [word.name for word in self.config.wake.words if word.enabled]
+        return await demonstration(self.synthesizer, spoken_name(words[0]) if words else "hello")

@@ -1,0 +1,190 @@
+"""The command line of the daemon: configuration in, signals and systemd obeyed, a sysexits.h code out."""
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from voxd import __version__
+from voxd.audio.wav import read_wav
+from voxd.cli.screen import Screen
+from voxd.config.loading import Loaded, load
+from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
+from voxd.config.schema import Config
+from voxd.control.listeners import Listener, bind, inherited
+from voxd.daemon import Daemon
+from voxd.errors import ConfigError, VoxdError
+from voxd.events import Event
+from voxd.observe.log import start_logging
+from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
+from voxd.observe.watchdog import Watchdog
+from voxd.turn.signals import State
+
+OK = 0
+NO_WAKE_WORD = 1
+EXIT_CODES = {
+    "config_invalid": 78,
+    "not_permitted": 77,
+    "already_running": 69,
+    "invalid_request": 65,
+    "no_input": 66,
+}
+"""sysexits.h; any other error is 70, an internal one."""
+
+ONCE_GRACE_S = 2.0
+"""How long after the end of a recording a wake word may still be confirmed."""
+
+SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.")
+"""Events after which systemd's STATUS line may read differently."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog="voxd", description="The voice appliance daemon.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="voxd.toml to read")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the file"
+    )
+    parser.add_argument("--show", action="store_true", help="show each turn on the terminal")
+    parser.add_argument(
+        "--once",
+        type=Path,
+        metavar="FILE.wav",
+        help="hear this recording, answer, exit 0; exit 1 if no wake word was in it",
+    )
+    parser.add_argument("--version", action="version", version=f"voxd {__version__}")
+    return parser
+
+
+class Service:
+    """One run of the daemon: signals, systemd and the end."""
+
+    def __init__(self, args: argparse.Namespace, loaded: Loaded) -> None:
+        self._args = args
+        self._config = loaded.config
+        self._notifier = Notifier()
+        self._reloading: asyncio.Task[None] | None = None
+        self._exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> int:
+        """Serve; return the exit code. Raises `VoxdError` when it cannot start."""
+        listeners = [] if self._args.once else _listeners(self._config)
+        self._daemon = daemon = Daemon(
+            self._config, self._read, state_dir=state_dir(self._config), models_dir=models_dir(self._config)
+        )
+        if self._args.show:
+            daemon.bus.handle(Screen(_print, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        daemon.bus.handle(self._follow)
+        self._handle_signals()
+        watching: asyncio.Task[None] | None = None
+        try:
+            await daemon.start(listeners)
+            self._notifier.ready(daemon.appliance.summary())
+            # What exists now lives as long as the process: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+            watching = asyncio.create_task(self._watch())
+            return await self._exit_code
+        finally:
+            self._notifier.stopping()
+            if watching:
+                watching.cancel()
+            await daemon.stop()
+
+    def _read(self) -> Config:
+        return load(self._args.config, environ=os.environ, overrides=_overrides(self._args)).config
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, OK)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def _end(self, code: int) -> None:
+        if not self._exit_code.done():
+            self._exit_code.set_result(code)
+
+    def _hang_up(self) -> None:
+        self._reloading = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        self._notifier.reloading(self._daemon.clock.monotonic())
+        try:
+            await self._daemon.appliance.reload()
+        except ConfigError as error:
+            self._daemon.bus.emit("error", code=error.code, message=str(error), hint=error.hint)
+        self._notifier.ready(self._daemon.appliance.summary())
+
+    def _follow(self, event: Event) -> None:
+        if event.type.startswith(SHOWN_IN_STATUS):
+            self._notifier.status(self._daemon.appliance.summary())
+        if self._args.once and event.type == "turn.ended":
+            self._end(OK if event.data["outcome"] == "answered" else EXIT_CODES["invalid_request"])
+
+    async def _watch(self) -> None:
+        """Feed the watchdog; with `--once`, notice that the recording went by unanswered."""
+        daemon = self._daemon
+        async with asyncio.TaskGroup() as group:
+            if interval_s := watchdog_interval_s():
+                dog = Watchdog(daemon.stamps(), dog=self._notifier, interval_s=interval_s, clock=daemon.clock)
+                group.create_task(dog.run())
+            while self._args.once:
+                await daemon.clock.sleep(0.2)
+                if daemon.ring.ended and daemon.runner.machine.state is State.IDLE:
+                    await daemon.clock.sleep(ONCE_GRACE_S)
+                    if daemon.runner.machine.state is State.IDLE:
+                        _print("no wake word was heard")
+                        self._end(NO_WAKE_WORD)
+
+
+def _listeners(config: Config) -> list[Listener]:
+    given = inherited(listen_sockets())
+    if given:
+        return given
+    return [bind(socket_path(config), "control"), bind(read_socket_path(config), "read")]
+
+
+def _overrides(args: argparse.Namespace) -> Sequence[str]:
+    if not args.once:
+        return tuple(args.set)
+    virtual = ('audio.input="virtual"', 'audio.output="virtual"')
+    return (*args.set, *virtual, f'audio.virtual_input="{args.once}"')
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the screen of a foreground daemon
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the configuration and serve; returns the exit code."""
+    if args.once:
+        if not args.once.is_file():
+            raise VoxdError(f"{args.once} does not exist", hint="name a WAV file", code="no_input")
+        read_wav(args.once)
+    loaded = load(args.config, environ=os.environ, overrides=_overrides(args))
+    handler = start_logging(loaded.config.log.level)
+    try:
+        return asyncio.run(_serve(args, loaded))
+    finally:
+        handler.close()
+
+
+async def _serve(args: argparse.Namespace, loaded: Loaded) -> int:
+    return await Service(args, loaded).run()
+
+
+def main() -> int:
+    """Entry point of ``voxd``."""
+    # Before anything can import onnxruntime: from 1.29 on it reports to its vendor unless told not to.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    try:
+        return run(parser().parse_args())
+    except VoxdError as error:
+        print(f"voxd: {error}", file=sys.stderr)  # noqa: T201
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)  # noqa: T201
+        return EXIT_CODES.get(error.code, 70)

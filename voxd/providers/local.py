@@ -1,0 +1,51 @@
+"""Answers without a network: local speech to text, the device's own skills, local text to speech."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.local.contract import Synthesizer, Transcriber
+from voxd.providers.base import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.skills.book import Skills
+
+
+class LocalProvider:
+    """The pipeline that is always there."""
+
+    name = "local"
+
+    def __init__(self, transcriber: Transcriber, skills: Skills, synthesizer: Synthesizer) -> None:
+        self._transcriber = transcriber
+        self._skills = skills
+        self._synthesizer = synthesizer
+
+    def prepare(self) -> None:
+        """Load both engines while the user still speaks."""
+        self._transcriber.prepare()
+        self._synthesizer.prepare()
+
+    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+        """Answer ``request``; an utterance without words gets the same honest answer as an unknown one."""
+        text = request.text or ""
+        if request.audio is not None:
+            pcm = b"".join([frame.pcm async for frame in request.audio])
+            heard = await self._transcriber.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
+            text = heard.text
+            yield Transcript(text, True, heard.engine)
+        else:
+            yield Transcript(text, True, "text")
+        reply = await self._skills.answer(text)
+        if reply.text:
+            yield ReplyText(reply.text)
+            if request.speak:
+                async for clip in self._synthesizer.synthesize(reply.text):
+                    yield ReplyAudio(clip)
+        yield ReplyEnd(reply.expects_answer)
+
+    def speak(self, text: str) -> AsyncIterator[Clip]:
+        """Speak ``text`` sentence by sentence."""
+        return self._synthesizer.synthesize(text)
+
+    async def close(self) -> None:
+        """End the engines' processes."""
+        await self._transcriber.close()
+        await self._synthesizer.close()

@@ -1,0 +1,311 @@
+"""Carries out what the turn machine orders, and tells it what came of it."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxd.audio.earcons import render
+from voxd.audio.sound import Playback
+from voxd.audio.speaker import Speaker
+from voxd.config.schema import Turn as TurnConfig
+from voxd.errors import DeviceError, VoxdError
+from voxd.events import Emit
+from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, samples_from_s
+from voxd.listen.ears import Ears
+from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
+from voxd.providers.base import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
+from voxd.turn import actions as do
+from voxd.turn.apologies import apology
+from voxd.turn.conversation import Conversation, Outcome
+from voxd.turn.machine import TurnMachine
+from voxd.turn.ringer import Ringer, once
+from voxd.turn.signals import (
+    Earcon,
+    Input,
+    ListenAsked,
+    ReplyFailed,
+    ReplyFinished,
+    ReplyStarted,
+    Source,
+    SpeechEnded,
+    SpeechStarted,
+    Woken,
+)
+
+_log = logging.getLogger(__name__)
+
+FRAME_SAMPLES = samples_from_s(0.08)
+"""Recorded questions are handed over in the same pieces as live ones."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """One utterance and its reply, while it runs and when it is over."""
+
+    id: str
+    source: Source
+    agent: str
+    result: Outcome = field(default_factory=Outcome)
+    outcome: str = ""
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the runner acts on; built by the composition root."""
+
+    ears: Ears
+    speaker: Speaker
+    ringer: Ringer
+    ledger: Ledger
+    provider_for: Callable[[str], Provider]
+    set_microphone: Callable[[bool], Coroutine[Any, Any, None]]
+    stop_ring: Callable[[Source], None]
+    turn_ended: Callable[[Turn], None]
+    emit: Emit
+
+
+class TurnRunner:
+    """The hands of the turn machine."""
+
+    def __init__(self, machine: TurnMachine, house: Surroundings, config: TurnConfig) -> None:
+        self.machine = machine
+        self.config = config
+        self.turn: Turn | None = None
+        self.last_reply = ""
+        self._house = house
+        self.agent = "default"
+        self._began_s: float | None = None
+        self._ids = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._utterance: AsyncIterator[Frame] | None = None
+        self._conversation: Conversation | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._chime: Playback | None = None
+
+    def feed(self, given: Input) -> None:
+        """Tell the machine what happened and do what it says. Call it on the event loop only."""
+        before = self.machine.state
+        self._note(given)
+        for action in self.machine.feed(given):
+            self._perform(action)
+        if self.machine.state is not before:
+            self._house.emit(
+                "state.changed",
+                turn=self.turn.id if self.turn else None,
+                **{"from": before.value, "to": self.machine.state.value},
+            )
+
+    def configure(self, config: TurnConfig) -> None:
+        """Apply a reloaded configuration from the next turn on."""
+        self.config = config
+        self.machine.follow_up = config.follow_up
+        self.machine.earcons = config.earcons
+
+    async def close(self) -> None:
+        """End whatever runs."""
+        self._cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._house.ringer.stop()
+
+    def _note(self, given: Input) -> None:
+        match given:
+            case Woken(end_sample=sample):
+                self._began_s = self._house.ears.time_of(sample)
+            case ListenAsked(at_sample=sample):
+                self._began_s = self._house.ears.time_of(sample)
+            case SpeechStarted() if self._chime:
+                # Whoever begins to speak is not talked over, not even by a tone.
+                self._spawn(self._stop_chime(self._chime))
+            case SpeechEnded(sample):
+                self._house.ledger.stamp(Stage.END_OF_SPEECH, self._house.ears.time_of(sample))
+                self._house.ledger.stamp(Stage.ENDPOINT)
+                if self._conversation:
+                    self._conversation.expect_reply(self.config.reply_timeout_s)
+
+    def _perform(self, action: do.Action) -> None:
+        house = self._house
+        match action:
+            case do.BeginTurn(source, agent):
+                self._begin(source, agent)
+            case do.Capture(from_sample, hold, follow_up):
+                wait_s = self.config.follow_up_s if follow_up else None
+                self._utterance = house.ears.capture(from_sample, hold=hold, follow_up_s=wait_s)
+                if self.turn:
+                    self._listen()
+            case do.EndCapture(sample):
+                house.ears.end_capture(sample)
+            case do.DropCapture():
+                house.ears.drop_capture()
+                self._cancel()
+            case do.Answer(question, speak):
+                self._answer(question, speak)
+            case do.Say(text):
+                self._speak(text)
+            case do.Repeat():
+                self._speak(self.last_reply or "I have not said anything yet.")
+            case do.Apologise(code):
+                self._speak(apology(code))
+            case do.CancelReply(by):
+                self._cancel(by)
+            case do.EndTurn(outcome):
+                self._end(outcome)
+            case do.Chime(earcon):
+                self._spawn(self._play_chime(earcon))
+            case do.SetMicrophone(open_, source):
+                self._spawn(house.set_microphone(open_))
+                house.emit("mute.changed", muted=not open_, source=source.value)
+            case do.StartRing():
+                house.ringer.start()
+            case do.PauseRing():
+                self._spawn(house.ringer.stop())
+            case do.StopRing(by):
+                house.stop_ring(by)
+
+    # --- turns ------------------------------------------------------------------------------------
+
+    def _begin(self, source: Source, agent: str | None) -> None:
+        self.agent = agent or (self.agent if source is Source.FOLLOW_UP else "default")
+        self.turn = Turn(f"t{next(self._ids)}", source, self.agent)
+        self._house.ledger.begin(self.turn.id, source.value, self._began_s)
+        self._began_s = None
+        self._house.emit("turn.started", turn=self.turn.id, source=source.value, agent=self.agent)
+        self._house.provider_for(self.agent).prepare()
+        self._house.speaker.prepare()
+        if source is Source.FOLLOW_UP:
+            self._listen()
+
+    def _end(self, outcome: str) -> None:
+        turn, self.turn = self.turn, None
+        if turn is None:
+            return
+        turn.outcome = outcome
+        if turn.result.reply:
+            self.last_reply = turn.result.reply
+        self._house.ledger.end(outcome)
+        if last := self._house.ledger.last():
+            turn.stages_ms = stages_ms(last)
+        self._house.emit(
+            "turn.ended",
+            turn=turn.id,
+            outcome=outcome,
+            latency_ms=turn.stages_ms.get(RESPONSE),
+            stages_ms=turn.stages_ms,
+        )
+        turn.done.set()
+        self._house.turn_ended(turn)
+
+    def _listen(self) -> None:
+        if self.turn and self._utterance:
+            utterance, self._utterance = self._utterance, None
+            self._converse(Request(self.turn.id, self.turn.agent, audio=utterance))
+
+    def _answer(self, question: str | Clip, speak: bool) -> None:
+        if self.turn is None:
+            return
+        if isinstance(question, str):
+            request = Request(self.turn.id, self.turn.agent, text=question, speak=speak)
+        else:
+            request = Request(self.turn.id, self.turn.agent, audio=_frames(question), speak=speak)
+        self._house.ledger.stamp(Stage.END_OF_SPEECH)
+        self._converse(request).expect_reply(self.config.reply_timeout_s)
+
+    def _converse(self, request: Request) -> Conversation:
+        return self._drive(self._house.provider_for(request.agent).converse(request))
+
+    def _speak(self, text: str) -> None:
+        replies = _spoken(text, self._house.provider_for(self.agent))
+        self._drive(replies).expect_reply(self.config.reply_timeout_s)
+
+    def _drive(self, replies: AsyncGenerator[Reply]) -> Conversation:
+        self._cancel()
+        turn = self.turn
+        conversation = Conversation(
+            turn.id if turn else "",
+            turn.result if turn else Outcome(),
+            speaker=self._house.speaker,
+            emit=self._house.emit,
+            stamp=self._house.ledger.stamp,
+            on_started=lambda: self.feed(ReplyStarted()),
+        )
+        self._conversation = conversation
+        self._task = self._spawn(self._run(conversation, replies))
+        return conversation
+
+    async def _run(self, conversation: Conversation, replies: AsyncGenerator[Reply]) -> None:
+        try:
+            await conversation.run(replies)
+        except VoxdError as error:
+            self._house.emit("error", code=error.code, message=str(error), hint=error.hint)
+            self._finish(conversation, ReplyFailed(error.code))
+        except Exception as error:
+            _log.exception("a reply failed")
+            self._house.emit("error", code=VoxdError.code, message=str(error), hint="")
+            self._finish(conversation, ReplyFailed(VoxdError.code))
+        else:
+            self._finish(conversation, ReplyFinished(conversation.outcome.expects_answer))
+
+    def _finish(self, conversation: Conversation, result: Input) -> None:
+        if self._conversation is conversation:
+            self._conversation = self._task = None
+            self.feed(result)
+
+    def _cancel(self, by: Source | None = None) -> None:
+        conversation, task = self._conversation, self._task
+        self._conversation = self._task = None
+        if conversation and task:
+            self._spawn(self._silence(conversation, task, by, self.turn.id if self.turn else None))
+
+    async def _silence(
+        self, conversation: Conversation, task: asyncio.Task[None], by: Source | None, turn: str | None
+    ) -> None:
+        played_ms = await conversation.stop()
+        task.cancel()
+        if by:
+            self._house.emit("turn.interrupted", turn=turn, by=by.value, played_ms=round(played_ms))
+
+    # --- short sounds -----------------------------------------------------------------------------
+
+    async def _play_chime(self, earcon: Earcon) -> None:
+        playback = self._house.speaker.play(once(render(earcon, SAMPLE_RATE_HZ)), kind="earcon")
+        self._chime = playback
+        try:
+            await playback.finished()
+        except DeviceError:
+            return  # the speaker has announced its loss; the LEDs show the state
+        finally:
+            if self._chime is playback:
+                self._chime = None
+
+    async def _stop_chime(self, chime: Playback) -> None:
+        await chime.stop()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.error("a task of the turn runner failed", exc_info=error)
+
+
+async def _spoken(text: str, provider: Provider) -> AsyncGenerator[Reply]:
+    yield ReplyText(text)
+    async for clip in provider.speak(text):
+        yield ReplyAudio(clip)
+    yield ReplyEnd()
+
+
+async def _frames(clip: Clip) -> AsyncIterator[Frame]:
+    step = FRAME_SAMPLES * 2
+    for start in range(0, len(clip.pcm), step):
+        yield Frame(start // 2, clip.pcm[start : start + step])
