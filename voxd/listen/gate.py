@@ -32,7 +32,8 @@ class Candidate:
     opened: int
     first_score: float
     score: float = 0.0
-    score_sample: int = 0
+    reached: int | None = None
+    """The first sample at which the second stage was at its threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ class Gate:
         """Take scores of the second stage up to sample ``now``; return the candidates that ended."""
         for score in scores:
             word = self._words.get(score.word)
-            if word and word.candidate and score.score >= word.candidate.score:
-                word.candidate = replace(word.candidate, score=score.score, score_sample=score.sample)
+            if word and word.candidate:
+                word.candidate = _with_second(word.candidate, score, word.rule.threshold)
         verdicts = []
         open_words = [word for word in self._words.values() if word.candidate]
         reached = [word for word in open_words if _score(word) >= word.rule.threshold]
@@ -137,6 +138,13 @@ class Gate:
         word.candidate = None
         word.armed = False
         return verdict
+
+
+def _with_second(candidate: Candidate, score: Score, threshold: float) -> Candidate:
+    reached = candidate.reached
+    if reached is None and score.score >= threshold:
+        reached = score.sample
+    return replace(candidate, score=max(candidate.score, score.score), reached=reached)
 
 
 def _score(word: _Word) -> float:

@@ -18,15 +18,13 @@ _MODELS = Path(pymicro_wakeword.__file__).parent / "models"
 _STEP_SAMPLES = 160
 """The front end makes one slice of features of every 10 ms."""
 
-
-class _Window(msgspec.Struct):
-    sliding_window_size: int
+_WINDOW = 2
+"""Probabilities averaged into a score, 30 ms each."""
 
 
 class _Description(msgspec.Struct):
     wake_word: str
     model: str
-    micro: _Window
 
 
 def builtin_words() -> tuple[str, ...]:
@@ -37,8 +35,10 @@ def builtin_words() -> tuple[str, ...]:
 class MicroStage:
     """Any number of microWakeWord models over one front end; a step is 30 ms.
 
-    The score is the mean of the last probabilities, as many as the model's description says (five, so
-    150 ms): what microWakeWord compares to its cutoff, without the cutoff.
+    The score is the mean of the last two probabilities. microWakeWord itself averages five, which a
+    cutoff of 0.9 needs; with a second stage behind it that only costs time: over the recordings of
+    ../shared/audio two instead of five open 6 instead of 4 vain candidates in 17 minutes and bring
+    the 95th percentile from the end of a spoken "hey jarvis" to the verdict from 300 to 199 ms.
     """
 
     context_samples = samples_from_s(1.5)
@@ -97,7 +97,7 @@ class _Model:
         description = msgspec.json.decode(path.read_bytes(), type=_Description)
         self.word = word
         self._slices = 0
-        self._window: deque[float] = deque(maxlen=description.micro.sliding_window_size)
+        self._window: deque[float] = deque(maxlen=_WINDOW)
         self._network = MicroWakeWord(
             word,
             wake_word=description.wake_word,
@@ -115,7 +115,7 @@ class _Model:
         if self._slices % self._network.stride:
             return None
         self._window.append(probability)
-        if len(self._window) < (self._window.maxlen or 0):
+        if len(self._window) < _WINDOW:
             return None
         return statistics.fmean(self._window)
 

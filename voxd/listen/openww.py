@@ -21,9 +21,9 @@ from voxd.listen.tflite import Delegate, check_model, input_shape, library_path
 
 _MODELS = Path(pyopen_wakeword.__file__).parent / "models"
 _FRONT_END: Final = ("melspectrogram", "embedding_model")
-CONTEXT_SAMPLES: Final = samples_from_s(2.24)
-"""28 hops of 80 ms: 76 mel slices for the first embedding, 16 embeddings for the first score, and then
-three more scores, so that a word that ended up to 0.24 s ago is heard at its end."""
+CONTEXT_SAMPLES: Final = samples_from_s(2.4)
+"""30 hops of 80 ms: 76 mel slices for the first embedding, 16 embeddings for the first score, and then
+more scores, so that a word that ended up to 0.3 s ago is heard at its end."""
 
 
 def builtin_words() -> tuple[str, ...]:

@@ -1,0 +1,231 @@
+"""What `voxctl wake eval DIR` runs: the wake words over recordings, without a daemon."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from voxd.config.schema import WakeWord
+from voxd.errors import NotFound
+from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms, samples_from_s
+from voxd.listen.detector import Detector, Stages
+from voxd.listen.gate import Gate, Rule
+from voxd.listen.recordings import RULE, Recording, Unreadable, find, load
+from voxd.listen.stage import Stage
+from voxd.listen.words import build, rule
+
+_BLOCK_SAMPLES = samples_from_ms(40)
+"""The daemon's default `audio.block_ms`: verdicts fall at the same places."""
+
+_SILENCE = bytes(samples_from_s(1.0) * BYTES_PER_SAMPLE)
+"""Stands before and after every recording, as quiet does in a room."""
+
+ALONE_THRESHOLD = 0.5
+"""openWakeWord's own default, for the comparison."""
+
+
+class EngineResult(msgspec.Struct, frozen=True):
+    """How one way of hearing a word did. ``cpu_s`` was spent on ``heard_s`` of sound and silence."""
+
+    engine: str
+    recalled: int
+    false_accepts: int
+    cpu_s: float
+    heard_s: float
+    missed: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+    @property
+    def cpu_percent(self) -> float:
+        """CPU per second of audio, in percent of one core, without pauses between blocks."""
+        return 100 * self.cpu_s / self.heard_s if self.heard_s else 0.0
+
+
+class WordResult(msgspec.Struct, frozen=True):
+    """One word: the recordings it was judged by, and every engine."""
+
+    word: str
+    positives: int
+    negatives: int
+    negative_minutes: float
+    """Recorded sound only."""
+    negative_minutes_heard: float
+    """With the second of silence before and after each."""
+    engines: tuple[EngineResult, ...]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The whole evaluation; ``rule`` says how recordings were sorted."""
+
+    directory: str
+    rule: str
+    recordings: int
+    unreadable: tuple[tuple[str, str], ...]
+    words: tuple[WordResult, ...]
+
+
+Progress = Callable[[int, int], None]
+"""Called with the recordings done and the number of all."""
+
+
+def evaluate(
+    directory: Path,
+    words: tuple[WakeWord, ...],
+    *,
+    models_dir: Path,
+    positives: Mapping[str, tuple[str, ...]] | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """Run every word and engine over the recordings under ``directory``.
+
+    Raises `NotFound` when there are none, `ModelError` when a word cannot be loaded.
+    """
+    names = tuple(word.name for word in words)
+    recordings = list(find(directory, names, positives or {}))
+    if not recordings:
+        raise NotFound(f"no recordings under {directory}", hint="name a folder with .wav or .flac files")
+    tallies = [_Tally(word, models_dir) for word in words]
+    unreadable = []
+    try:
+        for done, recording in enumerate(recordings, start=1):
+            try:
+                pcm = load(recording.path)
+            except Unreadable as error:
+                unreadable.append((str(recording.path.relative_to(directory)), str(error.__cause__)))
+                continue
+            for tally in tallies:
+                tally.hear(recording, str(recording.path.relative_to(directory)), pcm)
+            progress(done, len(recordings))
+    finally:
+        for tally in tallies:
+            tally.close()
+    return Report(
+        directory=str(directory),
+        rule=RULE,
+        recordings=len(recordings),
+        unreadable=tuple(unreadable),
+        words=tuple(tally.result() for tally in tallies),
+    )
+
+
+class _Run:
+    """One way of hearing a word, over all recordings."""
+
+    def __init__(self, engine: str, stages: Stages, how: Rule, word: str) -> None:
+        self._engine = engine
+        self._gate = Gate()
+        self._gate.configure({word: how})
+        self._pcm = b""
+        self._detector = Detector(stages, self._gate, self._history)
+        self._recalled = self._false_accepts = self._heard_samples = 0
+        self._cpu_s = 0.0
+        self._missed: list[str] = []
+        self._wrong: list[str] = []
+
+    def hear(self, name: str, pcm: bytes, *, positive: bool) -> None:
+        """Run over one recording, from a fresh start."""
+        self._pcm = pcm
+        self._detector.reset()
+        samples = len(pcm) // BYTES_PER_SAMPLE
+        accepted = 0
+        began_s = time.process_time()
+        for start in range(0, samples, _BLOCK_SAMPLES):
+            frame = self._history(start, min(_BLOCK_SAMPLES, samples - start))
+            accepted += sum(verdict.accepted for verdict in self._detector.feed(frame)[1])
+        self._cpu_s += time.process_time() - began_s
+        self._heard_samples += samples
+        if positive:
+            self._recalled += bool(accepted)
+            self._missed += [] if accepted else [name]
+        else:
+            self._false_accepts += accepted
+            self._wrong += [name] if accepted else []
+
+    def _history(self, start: int, count: int) -> Frame:
+        missing = min(count, max(0, -start))
+        begin, end = (start + missing) * BYTES_PER_SAMPLE, (start + count) * BYTES_PER_SAMPLE
+        return Frame(start, bytes(missing * BYTES_PER_SAMPLE) + self._pcm[begin:end])
+
+    def result(self) -> EngineResult:
+        """Return the sums."""
+        return EngineResult(
+            engine=self._engine,
+            recalled=self._recalled,
+            false_accepts=self._false_accepts,
+            cpu_s=self._cpu_s,
+            heard_s=self._heard_samples / SAMPLE_RATE_HZ,
+            missed=tuple(self._missed),
+            wrong=tuple(self._wrong),
+        )
+
+    def close(self) -> None:
+        """Free the models."""
+        self._detector.close()
+
+
+class _Tally:
+    """One word, judged by every engine it can run on."""
+
+    def __init__(self, word: WakeWord, models_dir: Path) -> None:
+        self._word = word.name
+        self._positives = self._negatives = self._negative_samples = 0
+        self._runs = [_Run(*how, word.name) for how in _ways(word, models_dir)]
+
+    def hear(self, recording: Recording, name: str, pcm: bytes) -> None:
+        """Run every engine over one recording that is a positive or a negative of the word."""
+        if self._word in recording.positive:
+            self._positives += 1
+        elif self._word in recording.negative:
+            self._negatives += 1
+            self._negative_samples += len(pcm) // BYTES_PER_SAMPLE
+        else:
+            return
+        for run in self._runs:
+            run.hear(name, _SILENCE + pcm + _SILENCE, positive=self._word in recording.positive)
+
+    def result(self) -> WordResult:
+        """Return the sums of all engines."""
+        recorded_s = self._negative_samples / SAMPLE_RATE_HZ
+        padded_s = recorded_s + self._negatives * 2 * len(_SILENCE) / BYTES_PER_SAMPLE / SAMPLE_RATE_HZ
+        return WordResult(
+            word=self._word,
+            positives=self._positives,
+            negatives=self._negatives,
+            negative_minutes=recorded_s / 60,
+            negative_minutes_heard=padded_s / 60,
+            engines=tuple(run.result() for run in self._runs),
+        )
+
+    def close(self) -> None:
+        """Free the models."""
+        for run in self._runs:
+            run.close()
+
+
+def _ways(word: WakeWord, models_dir: Path) -> list[tuple[str, Stages, Rule]]:
+    """Return each way to hear ``word``: every engine alone, then as the ears do it. Raises `ModelError`."""
+
+    def stages() -> Stages:
+        built, problems = build((msgspec.structs.replace(word, enabled=True),), models_dir)
+        if problems:
+            raise problems[0].error
+        return built
+
+    ours, one = stages(), stages()
+    real = msgspec.structs.replace(word, enabled=True)
+    single = msgspec.structs.replace(real, first_threshold=ALONE_THRESHOLD, threshold=ALONE_THRESHOLD)
+    ways = [
+        (f"second stage alone at {ALONE_THRESHOLD:g}", _only(one.alone or (one.confirm(),)), rule(single))
+    ]
+    if one.first:
+        bare = msgspec.structs.replace(real, threshold=word.first_threshold)
+        ways.insert(0, (f"first stage alone at {word.first_threshold:g}", _only((one.first,)), rule(bare)))
+        label = f"two stages at {word.first_threshold:g}/{word.threshold:g}"
+    else:
+        label = f"second stage alone at {word.threshold:g}"
+    return [*ways, (label, ours, rule(real))]
+
+
+def _only(stages: tuple[Stage, ...]) -> Stages:
+    return Stages(first=None, confirm=lambda: stages[0], alone=stages)

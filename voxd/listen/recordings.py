@@ -1,0 +1,98 @@
+"""Which recordings of a folder hold which wake word: what `voxctl wake eval` is judged by."""
+
+import fnmatch
+import re
+import wave
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from voxd.errors import InvalidRequest
+from voxd.frames import SAMPLE_RATE_HZ
+
+SUFFIXES = (".wav", ".flac")
+
+RULE = (
+    "A recording is a positive of a word when the name of its file, or of the folder it lies in, begins "
+    "or ends with the word (case, '-', '_' and spaces aside; a number, '_test' or '__voice' may follow, "
+    "and 'pv_' stand before). It is a negative of a word when its path does not hold the word at all. "
+    "What holds it elsewhere is left out. --positive WORD=GLOB decides instead."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One file, the words it is a positive of and the words it is a negative of."""
+
+    path: Path
+    positive: frozenset[str]
+    negative: frozenset[str]
+
+
+class Unreadable(InvalidRequest):
+    """A recording that no decoder can read."""
+
+
+def find(
+    folder: Path, words: tuple[str, ...], positives: Mapping[str, tuple[str, ...]]
+) -> Iterator[Recording]:
+    """Yield every recording under ``folder``, sorted; ``positives`` maps a word to globs that decide."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            continue
+        inside = path.relative_to(folder)
+        # The folder given may itself be named after the word.
+        named = Path(folder.name) / inside
+        positive = {word for word in words if _is_positive(named, inside, word, positives.get(word, ()))}
+        negative = {
+            word
+            for word in words
+            if word not in positive and (word in positives or _plain(word) not in _plain(str(named)))
+        }
+        yield Recording(path, frozenset(positive), frozenset(negative))
+
+
+def load(path: Path) -> bytes:
+    """Return ``path`` as 16 kHz mono 16-bit samples, its first channel. Raises `Unreadable`."""
+    try:
+        samples, rate_hz = _decode(path)
+    except (OSError, RuntimeError, EOFError, wave.Error, ValueError) as error:
+        # soundfile's errors are RuntimeErrors.
+        raise Unreadable(f"cannot read {path}: {error}", hint="convert it to 16-bit WAV") from error
+    if rate_hz != SAMPLE_RATE_HZ:
+        floats = soxr.resample(samples.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
+        samples = np.clip(np.rint(floats), -32768, 32767).astype(np.int16)
+    return samples.tobytes()
+
+
+def _decode(path: Path) -> tuple[np.ndarray[tuple[int], np.dtype[np.int16]], int]:
+    try:
+        import soundfile
+    except ModuleNotFoundError:
+        if path.suffix.lower() != ".wav":
+            message = "FLAC needs the package soundfile: run `pip install voxd[flac]`"
+            raise ValueError(message) from None
+        with wave.open(str(path)) as wav:
+            if wav.getsampwidth() != 2:
+                message = "only 16-bit WAV can be read without soundfile"
+                raise ValueError(message) from None
+            interleaved = np.frombuffer(wav.readframes(wav.getnframes()), np.int16)
+            return interleaved[:: wav.getnchannels()].copy(), wav.getframerate()
+    samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+    return samples[:, 0].copy(), int(rate_hz)
+
+
+def _is_positive(named: Path, inside: Path, word: str, globs: tuple[str, ...]) -> bool:
+    if globs:
+        return any(fnmatch.fnmatchcase(str(inside), glob) for glob in globs)
+    plain = re.escape(_plain(word))
+    folder = re.compile(rf"(pv_)?{plain}(_\d+)?")
+    file = re.compile(rf"(pv_)?{plain}(_\d+|_test.*|__.*)?|.*_{plain}")
+    return bool(file.fullmatch(_plain(named.stem)) or folder.fullmatch(_plain(named.parent.name)))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[- ]", "_", name.lower())
