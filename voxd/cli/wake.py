@@ -44,8 +44,16 @@ def register(subparsers: Any) -> None:
     change.set_defaults(run=change_word)
 
     evaluation = actions.add_parser("eval", help="measure wake words on a folder of recordings")
+    evaluation.add_argument("directory", metavar="DIR", help="recordings, named after the word spoken")
     evaluation.add_argument(
-        "directory", metavar="DIR", help="recordings in folders named after the word spoken"
+        "--word", action="append", metavar="NAME", help="a word to evaluate (default: the configured ones)"
+    )
+    evaluation.add_argument(
+        "--positive",
+        action="append",
+        default=[],
+        metavar="WORD=GLOB",
+        help="which files hold a word, when their names do not say so",
     )
     evaluation.set_defaults(run=evaluate_words)
 
@@ -112,4 +120,7 @@ def show_candidates(args: Namespace) -> int:
 
 def evaluate_words(args: Namespace) -> int:
     """``voxctl wake eval``."""
-    raise NotImplementedError
+    # Here, not above: it loads the wake engines, which the other actions do not need.
+    from voxd.cli import evaluation
+
+    return evaluation.evaluate_words(args)

@@ -95,7 +95,8 @@ class ControlClient:
         end: VoxdError = DaemonUnreachable("the daemon closed the connection")
         try:
             while line := await reader.readline():
-                await self._take(msgspec.json.decode(line))
+                if line.endswith(b"\n"):
+                    await self._take(msgspec.json.decode(line))
         except VoxdError as error:
             end = error
         except (ValueError, AttributeError, msgspec.MsgspecError):

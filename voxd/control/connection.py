@@ -19,7 +19,7 @@ from voxd.control.jsonrpc import Batch, Refusal, Request
 from voxd.control.listeners import Peer
 from voxd.control.methods import METHODS, Access, Method, read_params
 from voxd.control.veil import veiled_event
-from voxd.errors import Busy, NotPermitted, VoxdError
+from voxd.errors import Busy, InvalidRequest, NotPermitted, VoxdError
 from voxd.events import Event
 
 _log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ class Connection:
         self._feeds: set[asyncio.Task[None]] = set()
         self._leaving = False
         self._line_due_s = 0.0
+        self._too_long: VoxdError = InvalidRequest(f"line longer than {limits.max_line_bytes} bytes")
 
     async def run(self) -> None:
         """Serve until the client leaves, then let requests under way finish."""
@@ -114,7 +115,7 @@ class Connection:
                     # One turn of the loop per line: a flood here delays nobody there.
                     await asyncio.sleep(0)
             except LineTooLong:
-                await self._refuse(f"line longer than {self._limits.max_line_bytes} bytes")
+                await self._send(jsonrpc.error(None, self._too_long))
                 return
 
     async def _read(self) -> bytes:
@@ -131,8 +132,12 @@ class Connection:
             return b""
 
     def _may_upload(self, length: int) -> bool:
-        allowed = self._access == "control" and length <= self._limits.upload_bytes
-        return allowed and self._upload.take(self)
+        if self._access != "control" or length > self._limits.upload_bytes:
+            return False
+        if not self._upload.take(self):
+            self._too_long = Busy("another client is sending sound", hint="try again")
+            return False
+        return True
 
     async def _take(self, line: bytes) -> None:
         message = jsonrpc.parse(line)
@@ -142,7 +147,7 @@ class Connection:
         request = message if isinstance(message, Request) else None
         id = request.id if request else None
         if len(line) > self._limits.max_line_bytes and not (request and request.method == UPLOAD_METHOD):
-            await self._refuse(f"line longer than {self._limits.max_line_bytes} bytes", id)
+            await self._send(jsonrpc.error(id, self._too_long))
         elif id is not None and id in self._pending:
             await self._refuse("a request with this id is under way", id)
         elif len(self._pending) >= self._limits.max_pending:
