@@ -12,6 +12,8 @@ from voxd.frames import BYTES_PER_SAMPLE, Clip
 _HINT = "send an uncompressed WAV file: 8, 16, 24 or 32 bit PCM"
 _EXTENSIBLE = 0xFFFE
 _PCM = 1
+_UNKNOWN_LENGTH = 0x7FFF_0000
+"""What programs that write to a pipe put for a length they do not know yet: until the end."""
 _SUBFORMAT_OFFSET = 24
 
 
@@ -29,9 +31,13 @@ def read_wav(source: bytes | Path) -> Clip:
         raise InvalidRequest(
             f"cannot read {source!s}: {error.strerror}", hint="name a WAV file that the daemon may read"
         ) from error
-    except (wave.Error, EOFError) as error:
+    # A chunk longer than the file makes `wave` raise a bare RuntimeError.
+    except (wave.Error, EOFError, RuntimeError) as error:
         raise InvalidRequest(f"not a WAV file: {error or 'it ends too early'}", hint=_HINT) from error
-    if len(raw) != frames * channels * width:
+    frame_bytes = channels * width
+    if frames * frame_bytes >= _UNKNOWN_LENGTH:
+        raw = raw[: len(raw) - len(raw) % frame_bytes]
+    elif len(raw) != frames * frame_bytes:
         raise InvalidRequest("the WAV file ends before its sound does", hint="send the whole file")
     if not 1_000 <= rate_hz <= 384_000 or width not in (1, 2, 3, 4):
         raise InvalidRequest(f"cannot use {rate_hz} Hz of {8 * width} bit", hint=_HINT)
