@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -9,11 +10,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.audio.witness import Witness, children_of
 from tests.rig.soundcard import SoundCard
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
@@ -21,33 +22,6 @@ from voxd.audio.wav import write_wav
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio
 from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
-
-
-class Witness:
-    """An `Emit` whose events can be awaited; remembers when each came."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, Any], float]] = []
-        self._changed = asyncio.Condition()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        self.events.append((type, data, time.monotonic()))
-        self._tasks.add(asyncio.create_task(self._notify()))
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    def of(self, type: str) -> list[tuple[dict[str, Any], float]]:
-        return [(data, at) for name, data, at in self.events if name == type]
-
-    async def wait(
-        self, type: str, *, count: int = 1, timeout_s: float = 8.0
-    ) -> tuple[dict[str, Any], float]:
-        async with asyncio.timeout(timeout_s), self._changed:
-            await self._changed.wait_for(lambda: len(self.of(type)) >= count)
-        return self.of(type)[count - 1]
 
 
 @pytest.fixture
@@ -81,19 +55,6 @@ def align(heard: bytes, said: bytes) -> np.ndarray:
     product = np.fft.rfft(x, size) * np.conj(np.fft.rfft(y, size))
     lag = int(np.fft.irfft(product, size)[: len(x)].argmax())
     return np.frombuffer(heard, np.int16)[lag : lag + len(y)]
-
-
-def children_of(module: str) -> list[str]:
-    """Return the ids of our own running processes that execute ``module``."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            parent = (status.parent / "stat").read_text().rsplit(")", 1)[1].split()[1]
-            if module.encode() in status.read_bytes() and int(parent) == os.getpid():
-                found.append(status.parent.name)
-        except OSError:
-            continue
-    return found
 
 
 VMIC = Audio(input="vmic", silence_timeout_s=1.5, stall_timeout_s=1.0)
@@ -307,8 +268,6 @@ asyncio.run(main())
         capture = os.pidfd_open(int(daemon.stdout.readline()))
         daemon.kill()
     try:
-        import select
-
         assert select.select([capture], [], [], 5.0)[0], "the capture process outlived the daemon"
     finally:
         os.close(capture)

@@ -1,0 +1,143 @@
+"""One opened loudspeaker: the playback process and the queue before it, as the daemon sees them."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from voxd.audio import outring
+from voxd.audio.child import Child
+from voxd.audio.outring import BYTES_PER_SAMPLE, OutRing
+from voxd.errors import DeviceError
+
+_OPEN_TIMEOUT_S = 3.0
+_HANG_S = 1.0
+"""A callback comes every 10 ms; none for this long means that the device is gone."""
+_CUT_TIMEOUT_S = 0.5
+_QUEUE_SAMPLES = 96_000
+_AHEAD_S = 0.75
+"""How far sound is written ahead of the device: more than any hiccup of the event loop."""
+
+
+class Output:
+    """Owns one playback process; when anything is wrong with it, kill it and open another."""
+
+    def __init__(self, ring: OutRing, child: Child) -> None:
+        self._ring = ring
+        self._child = child
+        self._changed = asyncio.Event()
+        self._opened_s = time.monotonic()
+        self._stamps_seen = 0
+        self._closed = False
+        self.device = ""
+        self.rate_hz = 0
+        self.latency_s = 0.0
+        self.stamps: deque[tuple[int, float]] = deque(maxlen=outring.STAMP_SLOTS)
+        """The newest blocks: index after the block, CLOCK_MONOTONIC s when the device took it."""
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called on the loop whenever the device took something."""
+        asyncio.get_running_loop().add_reader(ring.wake_fd, self._on_wake)
+
+    @classmethod
+    async def open(cls, device: str, *, virtual: bool, gain: int) -> "Output":
+        """Start the process and open ``device``. Raises `DeviceError`, code ``no_device`` without any."""
+        ring = OutRing.create(_QUEUE_SAMPLES)
+        ring.header[outring.GAIN] = gain
+        try:
+            child = await Child.spawn(
+                "voxd.audio.virtualout" if virtual else "voxd.audio.playback",
+                {"ring_fd": ring.fd, "wake_fd": ring.wake_fd, "device": device},
+                (ring.fd, ring.wake_fd),
+            )
+        except BaseException:
+            ring.close()
+            raise
+        output = cls(ring, child)
+        try:
+            opened = await child.report(_OPEN_TIMEOUT_S)
+        except BaseException:
+            await output.close()
+            raise
+        output.device, output.rate_hz = opened["device"], opened["rate_hz"]
+        output.latency_s = min(0.5, opened["latency_s"])
+        return output
+
+    @property
+    def pid(self) -> int:
+        """The playback process."""
+        return self._child.pid
+
+    @property
+    def written(self) -> int:
+        """Samples written so far."""
+        return self._ring.header[outring.WRITTEN]
+
+    @property
+    def consumed(self) -> int:
+        """Samples the device took so far."""
+        return self._ring.header[outring.CONSUMED]
+
+    def set_gain(self, gain: int) -> None:
+        """Change the volume of everything not yet handed to the device."""
+        self._ring.header[outring.GAIN] = gain
+
+    def write(self, pcm: memoryview) -> int:
+        """Queue as much of ``pcm`` as may be ahead of the device; returns the bytes taken."""
+        limit = min(_QUEUE_SAMPLES, round(self.rate_hz * _AHEAD_S))
+        room = limit - (self.written - self.consumed)
+        taken = min(len(pcm), max(0, room) * BYTES_PER_SAMPLE)
+        if taken:
+            self._ring.write(pcm[:taken])
+        return taken
+
+    def check(self) -> None:
+        """Raise `DeviceError` when the process died or its device stopped asking for sound."""
+        if not self._child.alive:
+            raise DeviceError(f"playback on {self.device!r} ended", code="output_exited")
+        heard_s = max(self._opened_s, self._ring.header[outring.HEARTBEAT_NS] / 1e9)
+        if time.monotonic() - heard_s > _HANG_S:
+            raise DeviceError(f"{self.device!r} stopped taking sound", code="output_stalled")
+
+    async def progress(self) -> None:
+        """Wait until the device took something, at most a quarter of a second. Raises as `check` does."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(0.25):
+                await self._changed.wait()
+        except TimeoutError:
+            self.check()
+
+    async def cut(self) -> int:
+        """Throw the queue away; returns the index at which the device stopped. Raises as `check` does."""
+        ring = self._ring
+        end = self.written
+        if self.consumed >= end:
+            return end
+        ring.header[outring.FLUSH] = end
+        try:
+            async with asyncio.timeout(_CUT_TIMEOUT_S):
+                while self.consumed < end:
+                    await self.progress()
+        except TimeoutError:
+            raise DeviceError(f"{self.device!r} does not stop", code="output_stalled") from None
+        return ring.header[outring.CUT]
+
+    async def close(self) -> None:
+        """Kill the process and free the memory; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        asyncio.get_running_loop().remove_reader(self._ring.wake_fd)
+        try:
+            await asyncio.shield(self._child.kill())
+        finally:
+            self._ring.close()
+
+    def _on_wake(self) -> None:
+        self._ring.clear_wake()
+        total = self._ring.header[outring.STAMPS]
+        for number in range(max(self._stamps_seen, total - outring.STAMP_SLOTS), total):
+            self.stamps.append(self._ring.stamp(number))
+        self._stamps_seen = total
+        self.on_progress()
+        self._changed.set()

@@ -1,0 +1,25 @@
+"""The virtual loudspeaker's process: empties the queue at the pace a real device would."""
+
+import time
+
+from voxd.audio import program
+from voxd.audio.outring import OutRing
+
+RATE_HZ = 48_000
+_BLOCK_S = 0.01
+
+
+def main() -> None:
+    """Consume the queue in real time on absolute deadlines; the parent's death ends us."""
+    arguments = program.begin()
+    ring = OutRing(arguments["ring_fd"], arguments["wake_fd"])
+    program.report(device="virtual", rate_hz=RATE_HZ, latency_s=_BLOCK_S)
+    due = time.monotonic()
+    while True:
+        ring.pull(round(RATE_HZ * _BLOCK_S))
+        due += _BLOCK_S
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+if __name__ == "__main__":
+    main()
