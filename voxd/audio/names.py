@@ -37,7 +37,7 @@ def stable_names(raw_names: Sequence[str], card_ids: Mapping[int, str]) -> list[
     Two equal names are told apart by the card's id from /proc/asound (``card_ids``), which names the
     hardware, then by the number of the device on the card.
     """
-    bare = [_HARDWARE.sub("", name).strip().rstrip(":").rstrip(" -") for name in raw_names]
+    bare = [_HARDWARE.sub("", name).strip().rstrip(" :-") for name in raw_names]
     with_card = []
     for name, raw in zip(bare, raw_names, strict=True):
         number = card_number(raw)
