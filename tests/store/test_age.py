@@ -1,0 +1,56 @@
+"""Nothing grows old because a clock was wrong."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxd.store.age import MAX_OFF_S, Stamp, boot_id, lived
+
+YEAR_S = 365.25 * 86_400
+BEFORE = Stamp(lived_s=500.0, monotonic_s=1000.0, wall_s=1_800_000_000.0, boot="a")
+
+
+@pytest.mark.parametrize(
+    ("monotonic_s", "wall_step_s", "boot", "grown_s"),
+    [
+        (1060.0, 60.0, "a", 60.0),
+        (1060.0, 56 * YEAR_S, "a", 60.0),
+        (1060.0, -50 * YEAR_S, "a", 60.0),
+        (1060.0, 8 * 86_400.0, "a", 60.0),
+        (5.0, 3600.0, "b", 3600.0),
+        (5.0, -3600.0, "b", 0.0),
+        (5.0, 56 * YEAR_S, "b", 0.0),
+        (5.0, -50 * YEAR_S, "b", 0.0),
+        (5.0, MAX_OFF_S, "b", MAX_OFF_S),
+        (5.0, MAX_OFF_S + 1, "b", 0.0),
+    ],
+)
+def test_age_is_monotonic_within_a_boot_and_plausible_wall_time_between_boots(
+    monotonic_s: float, wall_step_s: float, boot: str, grown_s: float
+) -> None:
+    now = lived(BEFORE, monotonic_s, BEFORE.wall_s + wall_step_s, boot)
+    assert now.lived_s == pytest.approx(500.0 + grown_s)
+
+
+def test_a_new_database_is_newborn() -> None:
+    assert lived(None, 7.0, 8.0, "x") == Stamp(0.0, 7.0, 8.0, "x")
+
+
+def test_without_a_boot_id_the_wall_clock_counts_and_is_checked() -> None:
+    nameless = Stamp(0.0, 1000.0, 100.0, "")
+    assert lived(nameless, 5.0, 160.0, "").lived_s == 60.0
+
+
+@settings(max_examples=50)
+@given(steps=st.lists(st.floats(-3e9, 3e9), max_size=8))
+def test_no_sequence_of_clock_steps_in_one_boot_ages_anything(steps: list[float]) -> None:
+    stamp, monotonic_s, wall_s = BEFORE, BEFORE.monotonic_s, BEFORE.wall_s
+    for step_s in steps:
+        monotonic_s += 1.0
+        wall_s += step_s
+        stamp = lived(stamp, monotonic_s, wall_s, "a")
+    assert stamp.lived_s == pytest.approx(BEFORE.lived_s + len(steps))
+
+
+def test_the_kernel_names_its_boot_the_same_way_twice() -> None:
+    assert boot_id() == boot_id()
