@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.errors import VoxdError
@@ -50,6 +52,7 @@ class Skills:
         self._device = device
         self._clock = clock
         self._tz = tz or local_zone()
+        self._timers = timers
         self._talk = TimerTalk(timers, clock, self._tz, clock_24h=config.clock_24h)
         self._commands = {command.name: command for command in config.commands}
         self._question: tuple[Question, float] | None = None
@@ -59,6 +62,14 @@ class Skills:
         self._handlers = self._table()
         # Only an owner's template can be wrong, so only then the grammar is needed at the start.
         self._grammar: Grammar | None = self._built() if config.commands else None
+
+    def configure(self, config: schema.Skills) -> None:
+        """Apply the live keys of a reloaded configuration: near_miss, ring_s, clock_24h."""
+        self._config = msgspec.structs.replace(config, commands=self._config.commands)
+        self._talk.clock_24h = config.clock_24h
+        self._timers.ring_s = config.ring_s
+        if self._grammar is not None:
+            self._grammar.near_miss = config.near_miss
 
     async def prepare(self) -> None:
         """Load the grammar, in a thread, if it is not there yet; `answer` does it when needed."""

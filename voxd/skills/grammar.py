@@ -40,7 +40,7 @@ class Grammar:
         self.own = templates.compiled(self.templates, own)
         self.builtin = templates.compiled(self.templates, self.templates.intents)
         self.answers = templates.compiled(self.templates, self.templates.answers)
-        self._near_miss = near_miss
+        self.near_miss = near_miss
         self._near: NearMisses | None = None
 
     def recognize(self, text: str) -> Match | None:
@@ -71,7 +71,7 @@ class Grammar:
         if self._near is None:
             self._near = NearMisses((self.own, self.builtin))
         for way in _ways_to_say(said):
-            near = self._near.find(way, self._near_miss)
+            near = self._near.find(way, self.near_miss)
             if near is not None:
                 return self._exact(near, (self.own, self.builtin))
         return None
