@@ -1,0 +1,348 @@
+"""Every command as people run it: a process, its output and its exit code."""
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import PATIENCE_S, Device, Ran, Voxctl, environment
+from tests.control.fakes import SECRET_WORDS, WAV
+from voxd.control.listeners import bind
+from voxd.control.server import ControlServer
+from voxd.errors import ConfigError, DeadlineExceeded, EngineError, VoxdError
+
+SHOWN = [
+    (["status"], "listening for hey_jarvis"),
+    (["stop"], ""),
+    (["say", "good", "morning"], ""),
+    (["ask", "what", "time"], "You said what time"),
+    (["mute"], "muted"),
+    (["unmute"], "listening"),
+    (["volume"], "70 %"),
+    (["volume", "30"], "30 %"),
+    (["volume", "+5"], "75 %"),
+    (["volume", "-10"], "60 %"),
+    (["volume", "+80"], "100 %"),
+    (["last"], "stt"),
+    (["history"], SECRET_WORDS),
+    (["history", "--forget"], "1 turns deleted"),
+    (["timers"], "1 min 30 s"),
+    (["timers", "cancel", "7"], "cancelled 7"),
+    (["wake"], "hey_jarvis"),
+    (["wake", "list"], "hey_jarvis"),
+    (["wake", "why"], "second stage said no"),
+    (["wake", "set", "hey_jarvis", "--threshold", "0.5"], "hey_jarvis"),
+    (["devices"], "virtual"),
+    (["metrics"], "voxd_turns_total 3.0"),
+    (["version"], "voxctl 0.1.0"),
+]
+
+
+@pytest.mark.parametrize(("command", "shown"), SHOWN, ids=lambda value: " ".join(value)[:24])
+async def test_a_command_says_what_it_did(
+    device: Device, voxctl: Voxctl, command: list[str], shown: str
+) -> None:
+    ran = await voxctl(*command)
+    assert (ran.code, ran.err) == (0, "")
+    assert shown in ran.out
+    assert "\x1b" not in ran.out
+
+
+@pytest.mark.parametrize("command", [command for command, _ in SHOWN], ids=" ".join)
+async def test_every_command_speaks_json(device: Device, voxctl: Voxctl, command: list[str]) -> None:
+    ran = await voxctl(*command, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert len(ran.out.splitlines()) == 1
+    assert isinstance(ran.json, dict | list)
+
+
+async def test_text_comes_from_standard_input(device: Device, voxctl: Voxctl) -> None:
+    assert (await voxctl("say", "-", stdin="grüß dich\n".encode())).code == 0
+    assert (await voxctl("ask", "-", stdin=b"what time is it\n")).out == "You said what time is it\n"
+    assert device.fake.calls == [("say", "grüß dich"), ("ask", "what time is it", False)]
+
+
+async def test_nothing_to_say_is_refused_before_the_daemon_is_asked(device: Device, voxctl: Voxctl) -> None:
+    ran = await voxctl("say", "-", stdin=b" \n")
+    assert (ran.code, device.fake.calls) == (1, [])
+    assert "nothing to say" in ran.err
+
+
+async def test_a_spoken_question_is_sent_as_its_sound(device: Device, voxctl: Voxctl, tmp_path: Path) -> None:
+    file = tmp_path / "question.wav"
+    file.write_bytes(WAV + bytes(500_000))
+    ran = await voxctl("ask", "--audio", str(file), "--speak")
+    assert (ran.code, ran.out) == (0, "> what time is it\nNoon.\n")
+    assert (await voxctl("ask", "--audio", "-", stdin=WAV)).code == 0
+    assert device.fake.calls == [
+        ("ask_audio", len(WAV) + 500_000, True),
+        ("ask_audio", len(WAV), False),
+    ]
+    missing = await voxctl("ask", "--audio", str(tmp_path / "none.wav"))
+    assert (missing.code, missing.out) == (66, "")
+
+
+async def test_sound_that_is_too_long_is_refused_with_a_reason(
+    device: Device, voxctl: Voxctl, tmp_path: Path
+) -> None:
+    file = tmp_path / "lecture.wav"
+    file.write_bytes(bytes(8_000_000))
+    ran = await voxctl("ask", "--audio", str(file))
+    assert ran.code == 1
+    assert "longer than" in ran.err
+
+
+async def test_a_candidates_sound_can_be_saved(device: Device, voxctl: Voxctl, tmp_path: Path) -> None:
+    file = tmp_path / "clip.wav"
+    assert (await voxctl("wake", "why", "--save", "3", str(file))).out == f"{file}\n"
+    assert file.read_bytes() == WAV
+    assert (await voxctl("wake", "why", "--save", "4", str(file))).code == 1
+    assert (await voxctl("wake", "why", "--save", "x", str(file))).code == 1
+
+
+async def test_a_candidates_sound_is_played_by_what_the_machine_has(
+    device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    heard = tmp_path / "heard.wav"
+    for name, script in (("paplay", "exit 1"), ("aplay", f'/bin/cp "$2" {heard}')):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+
+    async def play(path: Path) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "voxd.cli.main", "--socket", str(device.socket), "wake", "why", "--play", "3"),
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(PATH=str(path)),
+        )
+        _, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        return process.returncode, err.decode()
+
+    assert await play(programs) == (0, "")
+    assert heard.read_bytes() == WAV
+    code, err = await play(tmp_path)
+    assert code == 69
+    assert "voxctl wake why --save 3 clip.wav" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EngineError("it broke", hint="mend it"), 1),
+        (DeadlineExceeded("too slow"), 75),
+        (ConfigError("line 3"), 78),
+        (VoxdError("unknown"), 1),
+        (ZeroDivisionError("a bug"), 1),
+    ],
+)
+async def test_what_the_daemon_refuses_is_an_exit_code(
+    device: Device, voxctl: Voxctl, error: Exception, code: int
+) -> None:
+    device.fake.fail = error
+    ran = await voxctl("status")
+    assert (ran.code, ran.out) == (code, "")
+    assert ran.err.startswith("voxctl: ")
+    assert "a bug" not in ran.err
+
+
+async def test_an_error_is_json_where_json_is_spoken(device: Device, voxctl: Voxctl) -> None:
+    ran = await voxctl("--json", "listen")
+    assert (ran.code, ran.out) == (1, "")
+    assert '"code": "muted"' in ran.err
+    assert '"hint": "run `voxctl unmute`' in ran.err
+
+
+async def test_without_a_daemon_it_says_how_to_look(voxctl: Voxctl) -> None:
+    ran = await voxctl("status")
+    assert ran.code == 69
+    assert "systemctl status voxd" in ran.err
+    version = await voxctl("version")
+    assert (version.code, version.out) == (0, "voxctl 0.1.0\nvoxd   not running\n")
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["dance"], ["say"], ["ask"], ["volume", "loud"], ["volume", "101"], ["status", "--frob"]]
+)
+async def test_wrong_arguments_are_64(voxctl: Voxctl, command: list[str]) -> None:
+    ran = await voxctl(*command)
+    assert (ran.code, ran.out) == (64, "")
+    assert "usage: voxctl" in ran.err
+
+
+async def test_a_daemon_of_another_protocol_is_76(voxctl: Voxctl, tmp_path: Path) -> None:
+    async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_unix_server(web, tmp_path / "voxd.sock"):
+        assert (await voxctl("status")).code == 76
+
+
+STRANGER = """
+import os, sys
+import voxd.cli.device, voxd.cli.ledger, voxd.cli.turns
+from voxd.cli.main import main
+from voxd.cli.tree import parse
+parse(["status"])
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(main(sys.argv[1:]))
+"""
+"""Imports first: nobody may not be allowed to read the directory the interpreter lies in."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_a_stranger_may_look_but_not_touch(device: Device, tmp_path: Path) -> None:
+    for directory in (tmp_path, *list(tmp_path.parents)[:3]):
+        directory.chmod(directory.stat().st_mode | 0o011)
+
+    async def stranger(*args: str) -> Ran:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", STRANGER, "--socket", str(device.socket), *args),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment(),
+        )
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        return Ran(process.returncode or 0, out.decode(), err.decode())
+
+    looked = await stranger("status")
+    assert (looked.code, looked.err) == (0, "")
+    history = await stranger("history")
+    assert (history.code, SECRET_WORDS in history.out) == (0, False)
+    touched = await stranger("say", "boo")
+    assert touched.code == 77
+    assert "group voxd" in touched.err
+    (tmp_path / "voxd-read.sock").chmod(0o600)
+    assert (await stranger("status")).code == 77
+    assert device.fake.calls == []
+
+
+async def started(device: Device, *args: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "voxd.cli.main", "--socket", str(device.socket), *args),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(),
+    )
+
+
+async def test_ctrl_c_is_130(device: Device) -> None:
+    device.fake.free.clear()
+    process = await started(device, "say", "a long story")
+    await asyncio.wait_for(device.fake.saying.wait(), PATIENCE_S)
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert (process.returncode, err) == (130, b"\n")
+
+
+async def test_watch_shows_the_state_and_survives_a_restart(device: Device) -> None:
+    process = await started(device, "watch", "--json", "volume.*")
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        assert b'"state": "idle"' in await process.stdout.readline()
+        device.fake.bus.emit("error", code="not asked for")
+        device.fake.bus.emit("volume.changed", percent=1)
+        assert b'"percent": 1' in await process.stdout.readline()
+        await device.server.close()
+        device.fake.bus.emit("volume.changed", percent=2)
+        async with ControlServer(device.fake, [bind(device.socket, "control")]):
+            assert b'"state": "idle"' in await process.stdout.readline()
+            assert b'"percent": 2' in await process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, err = await process.communicate()
+    assert process.returncode == 130
+    assert b"waiting" in err
+
+
+async def test_watch_without_a_daemon_is_69(voxctl: Voxctl) -> None:
+    assert (await voxctl("watch")).code == 69
+
+
+async def test_a_closed_pipe_ends_it_silently(device: Device) -> None:
+    process = await started(device, "watch")
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        await process.stdout.readline()
+        process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+        while process.returncode is None:
+            device.fake.bus.emit("volume.changed", percent=1)
+            await asyncio.sleep(0)
+        _, err = await process.communicate()
+    assert (process.returncode, err) == (-signal.SIGPIPE, b"")
+
+
+@pytest.mark.parametrize(
+    ("command", "colours"),
+    [(["history"], True), (["history", "--no-color"], False), (["status"], True), (["last"], True)],
+)
+async def test_a_terminal_gets_colours_unless_it_wants_none(
+    device: Device, command: list[str], colours: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "voxd.cli.main", "--socket", str(device.socket), *command),
+        stdout=theirs,
+        env=environment(TERM="xterm-256color", COLUMNS="120", NO_COLOR=""),
+    )
+    await asyncio.wait_for(process.wait(), PATIENCE_S)
+    os.close(theirs)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert ("\x1b[" in shown) is colours
+
+
+async def test_the_blocking_client_finds_the_socket_of_this_session(device: Device, tmp_path: Path) -> None:
+    session = tmp_path / "session" / "voxd"
+    session.mkdir(parents=True)
+    (session / "voxd.sock").symlink_to(device.socket)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "voxd.cli.main", "volume"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment(XDG_RUNTIME_DIR=str(session.parent)),
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert out == b"70 %\n"
+
+
+async def test_the_configured_socket_is_used_when_a_configuration_is_named(
+    device: Device, tmp_path: Path
+) -> None:
+    file = tmp_path / "voxd.toml"
+    file.write_text(f'version = 1\n[control]\nsocket = "{device.socket}"\n')
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "voxd.cli.main", "--config", str(file), "volume"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment(),
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert out == b"70 %\n"
+
+
+async def test_the_start_imports_nothing_heavy(device: Device) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-X", "importtime", "-m", "voxd.cli.main", "--socket", str(device.socket), "status"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(),
+    )
+    _, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    imported = {line.rpartition("|")[2].strip() for line in err.decode().splitlines()}
+    assert "voxd.cli.connect" in imported
+    assert imported.isdisjoint({"asyncio", "msgspec", "rich", "numpy", "voxd.api", "voxd.cli.turns"})
