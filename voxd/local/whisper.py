@@ -12,10 +12,8 @@ from pywhispercpp.model import Model
 
 from voxd.errors import EngineError, ModelError
 from voxd.frames import SAMPLE_RATE_HZ
+from voxd.local.loudness import MIN_SPEECH_DBFS, loudest_dbfs
 from voxd.local.serve import Answer
-
-MIN_SPEECH_DBFS = -60.0
-"""No 100 ms of the clip is louder than this: nobody spoke. Speech at 3 m is at least 20 dB above it."""
 
 MIN_PROBABILITY = 0.3
 """Mean token probability under which a transcript is thought up; whisper's own -1.0 log limit is 0.37."""
@@ -79,16 +77,6 @@ class Engine:
                 text = strip_tags(" ".join(segment.text for segment in segments))
         if not cancelled():
             yield Answer("heard", text.encode(), {"confidence": probability if text else None})
-
-
-def loudest_dbfs(samples: "np.ndarray[Any, np.dtype[np.float32]]") -> float:
-    """Return the level in dBFS of the loudest 100 ms of ``samples`` (-1 to 1); -120 for none."""
-    block = SAMPLE_RATE_HZ // 10
-    whole = samples[: samples.size // block * block]
-    if whole.size == 0:
-        return -120.0
-    power = float(np.max(np.mean(np.square(whole.reshape(-1, block)), axis=1)))
-    return 10 * math.log10(max(power, 1e-12))
 
 
 def audio_ctx_for(samples: int) -> int:

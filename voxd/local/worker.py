@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -83,7 +83,7 @@ class Worker:
 
     async def request(
         self, op: str, payload: bytes = b"", data: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[tuple[Message, bytes]]:
+    ) -> AsyncGenerator[tuple[Message, bytes], None]:
         """Yield the answers to one request.
 
         Raises `ModelError`, `EngineError`, or `DeadlineExceeded` once starting, asking and waiting took

@@ -1,0 +1,77 @@
+"""The contracts of local engines, kept by a worker process."""
+
+from collections.abc import AsyncIterator
+
+from voxd.errors import EngineError, InvalidRequest
+from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.local.contract import Heard
+from voxd.local.worker import Worker
+
+
+class WorkerTranscriber:
+    """A `Transcriber` in a process."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.name = worker.name
+        self._worker = worker
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._worker.loaded
+
+    def prepare(self) -> None:
+        """Start loading in the background."""
+        self._worker.prepare()
+
+    async def transcribe(self, clip: Clip) -> Heard:
+        """Return what was said in ``clip`` (16 kHz)."""
+        if clip.rate_hz != SAMPLE_RATE_HZ:
+            raise InvalidRequest(f"a clip at {clip.rate_hz} Hz; {SAMPLE_RATE_HZ} Hz is needed")
+        heard: Heard | None = None
+        async for message, payload in self._worker.request("transcribe", clip.pcm):
+            text = payload.decode(errors="replace")
+            heard = Heard(text, self.name, message.data.get("confidence"))
+        if heard is None:
+            raise EngineError(f"{self.name} gave no answer")
+        return heard
+
+    async def close(self) -> None:
+        """End the process."""
+        await self._worker.close()
+
+
+class WorkerSynthesizer:
+    """A `Synthesizer` in a process; one request is one piece of text."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.name = worker.name
+        self._worker = worker
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the voice is in memory."""
+        return self._worker.loaded
+
+    def prepare(self) -> None:
+        """Start loading in the background."""
+        self._worker.prepare()
+
+    async def synthesize(self, text: str) -> AsyncIterator[Clip]:
+        """Yield the sound of ``text``; nothing when it has no word."""
+        if not any(letter.isalnum() for letter in text):
+            return
+        answers = self._worker.request("synthesize", text.encode())
+        spoke = False
+        try:
+            async for message, payload in answers:
+                spoke = True
+                yield Clip(payload, int(message.data["rate_hz"]))
+        finally:
+            await answers.aclose()
+        if not spoke:
+            raise EngineError(f"{self.name} gave no sound")
+
+    async def close(self) -> None:
+        """End the process."""
+        await self._worker.close()

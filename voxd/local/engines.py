@@ -1,0 +1,136 @@
+"""Builds the chains of local engines the configuration asks for."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from voxd.clock import Clock
+from voxd.config.schema import Stt, Tts
+from voxd.errors import ModelError
+from voxd.events import Emit
+from voxd.local.adapters import WorkerSynthesizer, WorkerTranscriber
+from voxd.local.chain import SpeakingEngine, SynthesizerChain, TranscriberChain, TranscribingEngine
+from voxd.local.models import piper_voice, whisper_file
+from voxd.local.programs import ProgramSynthesizer, espeak, flite
+from voxd.local.worker import Load, Worker
+
+CHILD_ENVIRONMENT = {
+    # onnxruntime 1.29 and later report to their vendor unless this is set (measured, see SECURITY).
+    "ORT_DISABLE_TELEMETRY": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def build_transcriber(
+    stt: Stt, *, models_dir: Path, grammar: str, emit: Emit, clock: Clock
+) -> TranscriberChain:
+    """Return the engines of ``stt``, the configured one first.
+
+    ``grammar`` is JSGF with one public rule, for the embedded engine. Under "auto" Whisper is asked
+    first only if its model is there when the chain is built.
+    """
+    whisper = whisper_transcriber(stt, models_dir, clock)
+    sphinx = sphinx_transcriber(stt, grammar, clock)
+    engines: list[TranscribingEngine] = [whisper, sphinx]
+    if stt.engine == "pocketsphinx" or (stt.engine == "auto" and not _exists_whisper(stt, models_dir)):
+        engines = [sphinx]
+    return TranscriberChain(engines, emit, clock)
+
+
+def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -> SynthesizerChain:
+    """Return the engines of ``tts``, the configured one first, espeak-ng last.
+
+    Under "auto" Piper is asked first only if its voice is there when the chain is built; flite speaks
+    English only.
+    """
+    english = tts.language.split("-")[0].split("_")[0] == "en"
+    names = ["piper", "flite", "espeak"] if english else ["piper", "espeak"]
+    if tts.engine == "auto":
+        if not _exists_piper(tts, models_dir):
+            names.remove("piper")
+    else:
+        rest = [name for name in names if name not in (tts.engine, "piper")]
+        names = [tts.engine, *rest]
+    return SynthesizerChain([_speaking(name, tts, models_dir, clock) for name in names], emit, clock)
+
+
+def whisper_transcriber(stt: Stt, models_dir: Path, clock: Clock) -> WorkerTranscriber:
+    """Return Whisper; its file is looked for at each start, so that it may arrive later."""
+
+    def load() -> Load:
+        return Load(
+            {
+                "model": str(whisper_file(stt.whisper.model, models_dir)),
+                "threads": stt.whisper.threads,
+                "language": stt.whisper.language,
+            }
+        )
+
+    return WorkerTranscriber(
+        _worker("whisper", "whisper", load, clock, timeout_s=stt.timeout_s, idle_unload_s=stt.idle_unload_s)
+    )
+
+
+def sphinx_transcriber(stt: Stt, grammar: str, clock: Clock) -> WorkerTranscriber:
+    """Return pocketsphinx with its own English model and ``grammar``."""
+    payload = grammar.encode()
+    return WorkerTranscriber(
+        _worker(
+            "pocketsphinx",
+            "sphinx",
+            lambda: Load({}, payload),
+            clock,
+            timeout_s=stt.timeout_s,
+            idle_unload_s=stt.idle_unload_s,
+        )
+    )
+
+
+def piper_synthesizer(tts: Tts, models_dir: Path, clock: Clock) -> WorkerSynthesizer:
+    """Return Piper; its voice is looked for at each start, so that it may arrive later."""
+
+    def load() -> Load:
+        voice = piper_voice(tts.piper.voice, models_dir)
+        return Load({"voice": str(voice), "length_scale": tts.piper.length_scale})
+
+    return WorkerSynthesizer(
+        _worker("piper", "piper", load, clock, timeout_s=tts.timeout_s, idle_unload_s=tts.idle_unload_s)
+    )
+
+
+def _speaking(name: str, tts: Tts, models_dir: Path, clock: Clock) -> SpeakingEngine:
+    if name == "piper":
+        return piper_synthesizer(tts, models_dir, clock)
+    program = flite(tts.flite_voice) if name == "flite" else espeak(tts.language)
+    return ProgramSynthesizer(program, timeout_s=tts.timeout_s)
+
+
+def _worker(
+    name: str, module: str, load: Callable[[], Load], clock: Clock, *, timeout_s: float, idle_unload_s: float
+) -> Worker:
+    return Worker(
+        name,
+        (sys.executable, "-P", "-m", "voxd.local.serve", module),
+        load,
+        clock,
+        timeout_s=timeout_s,
+        idle_unload_s=idle_unload_s,
+        environment=CHILD_ENVIRONMENT,
+    )
+
+
+def _exists_whisper(stt: Stt, models_dir: Path) -> bool:
+    try:
+        whisper_file(stt.whisper.model, models_dir)
+    except ModelError:
+        return False
+    return True
+
+
+def _exists_piper(tts: Tts, models_dir: Path) -> bool:
+    try:
+        piper_voice(tts.piper.voice, models_dir)
+    except ModelError:
+        return False
+    return True

@@ -1,0 +1,126 @@
+"""Speech programs run once per sentence: flite and espeak-ng, the voices every machine has."""
+
+import asyncio
+import contextlib
+import io
+import logging
+import os
+import signal
+import wave
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+from voxd.errors import DeadlineExceeded, EngineError, ModelError
+from voxd.frames import Clip
+from voxd.local.worker import exit_reason
+
+_log = logging.getLogger(__name__)
+
+_MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+_WAV_HEADER_BYTES = 44
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How one program is called: ``argv`` gets the descriptors of the text and of the sound.
+
+    Text goes through a file in memory: not on the command line, where every user of the machine could
+    read it and a leading dash would be an option.
+    """
+
+    name: str
+    package: str
+    argv: Callable[[str, str], tuple[str, ...]]
+
+
+def flite(voice: str) -> Program:
+    """Return the call of flite with one of its built-in voices."""
+    # flite reads neither its text from a pipe nor writes its header to one correctly: files it is.
+    return Program("flite", "flite", lambda text, sound: ("flite", "-voice", voice, "-f", text, "-o", sound))
+
+
+def espeak(language: str) -> Program:
+    """Return the call of espeak-ng in ``language``."""
+    voice = "en-us" if language == "en" else language
+    return Program(
+        "espeak",
+        "espeak-ng",
+        lambda text, sound: ("espeak-ng", "-v", voice, "-b", "1", "-f", text, "-w", sound),
+    )
+
+
+class ProgramSynthesizer:
+    """A `Synthesizer` that runs a program for each piece of text."""
+
+    def __init__(self, program: Program, *, timeout_s: float) -> None:
+        self.name = program.name
+        self._program = program
+        self._timeout_s = timeout_s
+
+    @property
+    def loaded(self) -> bool:
+        """Always True: there is nothing to load."""
+        return True
+
+    def prepare(self) -> None:
+        """Do nothing: the program starts in a few milliseconds."""
+
+    async def synthesize(self, text: str) -> AsyncIterator[Clip]:
+        """Yield one clip for ``text``; nothing when it has no word."""
+        if any(letter.isalnum() for letter in text):
+            yield await self._run(text)
+
+    async def close(self) -> None:
+        """Do nothing: each process ends with its request."""
+
+    async def _run(self, text: str) -> Clip:
+        with _memory_file(text.encode()) as said, _memory_file(b"") as sound:
+            argv = self._program.argv(f"/dev/fd/{said}", f"/dev/fd/{sound}")
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *argv, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, pass_fds=(said, sound)
+                )
+            except FileNotFoundError:
+                raise ModelError(
+                    f"{argv[0]} is not installed", hint=f"run `sudo apt install {self._program.package}`"
+                ) from None
+            except OSError as error:
+                raise EngineError(f"{argv[0]} cannot be started: {error}") from error
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    _, stderr = await process.communicate()
+            except TimeoutError:
+                raise DeadlineExceeded(f"{self.name} did not speak within {self._timeout_s:g} s") from None
+            finally:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        process.send_signal(signal.SIGKILL)
+                    await process.wait()
+                    process._transport.close()  # type: ignore[attr-defined]
+            if process.returncode:
+                last = stderr.decode(errors="replace").strip().splitlines()[-1:]
+                raise EngineError(": ".join([f"{self.name} {exit_reason(process.returncode)}", *last]))
+            return _clip_of(self.name, os.pread(sound, _MAX_OUTPUT_BYTES, 0))
+
+
+@contextlib.contextmanager
+def _memory_file(content: bytes) -> Iterator[int]:
+    descriptor = os.memfd_create("voxd-speech")
+    try:
+        os.pwrite(descriptor, content, 0)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _clip_of(name: str, wav: bytes) -> Clip:
+    if len(wav) <= _WAV_HEADER_BYTES:
+        raise EngineError(f"{name} gave no sound")
+    try:
+        with wave.open(io.BytesIO(wav)) as file:
+            if file.getnchannels() != 1 or file.getsampwidth() != 2:
+                raise EngineError(f"{name} gave sound of another format")
+            return Clip(file.readframes(file.getnframes()), file.getframerate())
+    except (wave.Error, EOFError) as error:
+        raise EngineError(f"{name} gave no WAV file: {error}") from error

@@ -1,0 +1,133 @@
+"""Pocketsphinx in its process: exact within the commands it is given, an open transcript otherwise."""
+
+import logging
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from pocketsphinx import Decoder, get_model_path
+
+from voxd.errors import EngineError, ModelError
+from voxd.local.acceptance import HeardWord, accepts
+from voxd.local.loudness import MIN_SPEECH_DBFS, loudest_dbfs
+from voxd.local.serve import Answer
+
+_log = logging.getLogger(__name__)
+
+_GRAMMAR = "commands"
+_OPEN = "open"
+_LEAST_LOG = -700.0
+_VARIANT = re.compile(r"\(\d+\)$")
+_RULE_NAME = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"\{[^}]*\}|/[0-9.]+/|\"[^\"]*\"")
+_WORD = re.compile(r"[^\s|()\[\]*+;=<>]+")
+
+
+class Engine:
+    """One decoder with two searches: the grammar and the English language model in the wheel."""
+
+    def __init__(self) -> None:
+        self._decoder: Any = None
+        self._fsg: Any = None
+
+    def load(self, settings: dict[str, Any], payload: bytes) -> None:
+        """Load the model in the wheel and ``payload``, a JSGF grammar ("" for none)."""
+        try:
+            self._decoder = Decoder(lm=None, loglevel="FATAL", samprate=16000)
+            self._decoder.add_lm_file(_OPEN, get_model_path("en-us/en-us.lm.bin"))
+        except RuntimeError as error:
+            raise ModelError(
+                f"pocketsphinx's own model cannot be loaded: {error}", hint="reinstall pocketsphinx"
+            ) from error
+        grammar = payload.decode()
+        if not grammar.strip():
+            return
+        grammar, unknown = speakable(grammar, lambda word: self._decoder.lookup_word(word) is not None)
+        for word in unknown:
+            _log.debug("not in the dictionary, its alternative is dropped: %s", word)
+        try:
+            self._decoder.add_jsgf_string(_GRAMMAR, grammar)
+            self._fsg = self._decoder.get_fsg(_GRAMMAR)
+        except RuntimeError as error:
+            # Open recognition still answers; with rapidfuzz behind it most commands are found.
+            _log.warning("the grammar of commands cannot be used: %s", error)
+
+    def work(
+        self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
+    ) -> Iterator[Answer]:
+        """Transcribe ``payload``, int16 mono at 16 kHz."""
+        if self._decoder is None or op != "transcribe":
+            raise EngineError(f"pocketsphinx cannot {op}")
+        text = ""
+        samples = np.frombuffer(payload, dtype="<i2")
+        if loudest_dbfs(samples.astype(np.float32) / 32768.0) > MIN_SPEECH_DBFS:
+            text = self._hear(samples, cancelled)
+        if not cancelled():
+            yield Answer("heard", text.encode())
+
+    def _hear(self, samples: "np.ndarray[Any, np.dtype[np.int16]]", cancelled: Callable[[], bool]) -> str:
+        free = self._decode(_OPEN, samples, cancelled)
+        if self._fsg is None or cancelled():
+            return text_of(free)
+        command = self._decode(_GRAMMAR, samples, cancelled)
+        # A hypothesis that stopped inside a sentence is no command.
+        if self._fsg.accept(text_of(command)) and accepts(command, free):
+            return text_of(command)
+        return text_of(free)
+
+    def _decode(
+        self, search: str, samples: "np.ndarray[Any, np.dtype[np.int16]]", cancelled: Callable[[], bool]
+    ) -> list[HeardWord]:
+        decoder = self._decoder
+        decoder.activate_search(search)
+        decoder.start_utt()
+        # In one piece: the feature normalisation then sees the whole utterance.
+        decoder.process_raw(samples.tobytes(), full_utt=True)
+        decoder.end_utt()
+        if cancelled() or decoder.hyp() is None:
+            return []
+        return [
+            HeardWord(
+                _VARIANT.sub("", segment.word),
+                segment.start_frame,
+                segment.end_frame,
+                math.log(segment.ascore) if segment.ascore > 0 else _LEAST_LOG,
+            )
+            for segment in decoder.seg()
+        ]
+
+
+def text_of(words: list[HeardWord]) -> str:
+    """Return the words without fillers."""
+    return " ".join(word.text for word in words if not word.is_filler)
+
+
+def speakable(grammar: str, known: Callable[[str], bool]) -> tuple[str, list[str]]:
+    """Return ``grammar`` with `<VOID>` for each word that is not ``known``, and those words.
+
+    JSGF 1.0, section 4.5: a sequence with <VOID> cannot be spoken, its alternatives still can.
+    """
+    unknown: list[str] = []
+
+    def replaced(match: re.Match[str]) -> str:
+        word = match.group()
+        if known(word):
+            return word
+        unknown.append(word)
+        return "<VOID>"
+
+    lines = []
+    for line in grammar.splitlines():
+        head, equals, body = line.partition("=")
+        if not equals:
+            head, body = "", line
+        if line.startswith("#") or line.lstrip().startswith(("grammar ", "import ", "//")):
+            lines.append(line)
+            continue
+        parts = _RULE_NAME.split(_TAG.sub(" ", body))
+        names = _RULE_NAME.findall(body)
+        words = [_WORD.sub(replaced, part) for part in parts]
+        lines.append(head + equals + "".join(a + b for a, b in zip(words, [*names, ""], strict=True)))
+    return "\n".join(lines), unknown
