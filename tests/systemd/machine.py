@@ -1,4 +1,4 @@
-"""A real systemd in namespaces of its own, with our units installed: what a Raspberry Pi would boot."""
+"""A real systemd in namespaces of its own, ready for scripts/install: what a Raspberry Pi would boot."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GROUPS = Path("/sys/fs/cgroup/unified")
 PYTHON = "/usr/bin/python3"
 SITE = "/opt/voxd/site"
+SOURCE = "/opt/voxd/src"
 
 
 class Machine:
@@ -24,28 +25,16 @@ class Machine:
         self._name = f"voxd-test-{os.getpid()}"
         self._boot: subprocess.Popen[bytes] | None = None
         opt = directory / "opt"
-        (opt / "bin").mkdir(parents=True)
-        (opt / "site").mkdir()
-        (opt / "src" / "voxd").mkdir(parents=True)
-        (opt / "src" / "tests").mkdir()
+        for name in ("bin", "site", "src"):
+            (opt / name).mkdir(parents=True)
         program = opt / "bin" / "voxd"
-        program.write_text(f'#!/bin/sh\nexport PYTHONPATH=/opt/voxd/src:{SITE}\nexec {PYTHON} {entry} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexport PYTHONPATH={SOURCE}:{SITE}\nexec {PYTHON} {entry} "$@"\n')
         program.chmod(0o755)
-        self._binds = " ".join(
-            f"{source}:{target}"
-            for source, target in (
-                (opt, "/opt/voxd"),
-                (site.getsitepackages()[0], SITE),
-                (ROOT / "voxd", "/opt/voxd/src/voxd"),
-                (ROOT / "tests", "/opt/voxd/src/tests"),
-                (ROOT / "systemd", "/run/units"),
-                (ROOT / "config", "/run/config"),
-            )
-        )
+        self._binds = f"{opt}:/opt/voxd {site.getsitepackages()[0]}:{SITE} {ROOT}:{SOURCE}"
         self._log = directory / "boot.log"
 
     def start(self) -> None:
-        """Boot and install the units, or skip the test with the reason."""
+        """Boot, or skip the test with the reason."""
         for tool in ("unshare", "nsenter", "ip", "systemd-sysusers"):
             if shutil.which(tool) is None:
                 pytest.skip(f"no {tool}")
@@ -61,14 +50,10 @@ class Machine:
             pytest.skip("systemd does not come up here")
         if self._boot.poll() is not None:
             pytest.skip(f"systemd cannot be booted here: {self._log.read_text().strip()[-200:]}")
-        self.run(
-            "sh",
-            "-ec",
-            "cp /run/units/*.service /run/units/*.socket /run/systemd/system/; "
-            "systemd-sysusers /run/units/voxd.sysusers; mkdir -p /etc/voxd/credentials; "
-            "cp /run/config/voxd.toml /etc/voxd/; "
-            "systemd-tmpfiles --create /run/units/voxd.tmpfiles; systemctl daemon-reload",
-        )
+
+    def install(self) -> str:
+        """Run scripts/install inside, without what needs a network; return what it said."""
+        return self.run(f"{SOURCE}/scripts/install", "--no-packages", "--no-environment")
 
     def stop(self) -> None:
         """Power off."""

@@ -43,8 +43,12 @@ def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unit]:
     machine = Machine(tmp_path_factory.mktemp("machine"), PROBE)
     try:
         machine.start()
-        machine.run("sh", "-c", "printf sk-probe > /etc/voxd/credentials/probe_key")
-        machine.run("systemctl", "start", "voxd.service")
+        machine.run(
+            "sh",
+            "-c",
+            "umask 77; mkdir -p /etc/voxd/credentials; printf sk-probe > /etc/voxd/credentials/probe_key",
+        )
+        machine.install()
         yield Unit(machine)
     finally:
         machine.stop()
@@ -110,3 +114,28 @@ def test_an_empty_credentials_directory_does_not_prevent_the_start(unit: Unit) -
     unit.machine.run("rm", "/etc/voxd/credentials/probe_key")
     unit.machine.run("systemctl", "restart", "voxd.service")
     assert unit.ask()["works"]["read_a_credential"][0] is False
+
+
+def test_installing_again_leaves_the_running_daemon_alone(unit: Unit) -> None:
+    before = unit.ask()["pid"]
+    assert "everything is up to date" in unit.machine.install()
+    assert unit.ask()["pid"] == before
+
+
+def test_a_changed_unit_is_installed_and_the_daemon_started_anew(unit: Unit) -> None:
+    before = unit.ask()["pid"]
+    unit.machine.run("sh", "-c", "echo '# older' >> /etc/systemd/system/voxd.socket")
+    assert "starting voxd" in unit.machine.install()
+    assert unit.ask()["pid"] != before
+
+
+def test_uninstalling_leaves_nothing_but_configuration_and_state(unit: Unit) -> None:
+    unit.machine.run("/opt/voxd/src/scripts/install", "--uninstall")
+    assert unit.show("LoadState") == "not-found"
+    assert (
+        unit.machine.run(
+            "sh", "-c", "ls /run/voxd /etc/systemd/system/voxd* /usr/local/bin/vox*", check=False
+        )
+        == ""
+    )
+    assert "voxd.toml" in unit.machine.run("ls", "/etc/voxd")
