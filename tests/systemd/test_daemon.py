@@ -1,0 +1,87 @@
+import importlib
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.systemd.machine import Machine
+
+ENTRY = "-c 'from voxd.daemon import main; main()'"
+CALL = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as sock:
+    sock.settimeout(20)
+    sock.connect(sys.argv[1])
+    sock.sendall((json.dumps({"jsonrpc": "2.0", "id": 1, "method": sys.argv[2]}) + "\\n").encode())
+    print(sock.makefile().readline())
+"""
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(importlib.import_module("voxd.daemon"), "main"), reason="the daemon is not finished yet"
+)
+
+
+class Appliance:
+    """The real daemon in our unit, without a sound card."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def call(self, method: str, socket: str = "voxd.sock") -> dict[str, object]:
+        return json.loads(self.machine.run("/usr/bin/python3", "-c", CALL, f"/run/voxd/{socket}", method))
+
+    def show(self, key: str) -> str:
+        return self.machine.run("systemctl", "show", "voxd.service", "--value", "-p", key).strip()
+
+
+@pytest.fixture(scope="module")
+def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    machine = Machine(tmp_path_factory.mktemp("machine"), ENTRY)
+    try:
+        machine.start()
+        machine.install()
+        yield Appliance(machine)
+    finally:
+        machine.stop()
+
+
+def test_the_real_daemon_becomes_ready_in_the_sandbox_and_says_what_it_does(appliance: Appliance) -> None:
+    assert appliance.show("ActiveState") == "active", appliance.machine.journal()
+    assert appliance.show("NRestarts") == "0"
+    assert appliance.show("StatusText")
+
+
+def test_the_real_daemon_serves_the_sockets_systemd_made(appliance: Appliance) -> None:
+    assert "result" in appliance.call("system.status")
+    assert "result" in appliance.call("system.status", "voxd-read.sock")
+    assert "error" in appliance.call("turn.stop", "voxd-read.sock")
+
+
+def test_the_real_daemon_reloads(appliance: Appliance) -> None:
+    before = appliance.show("MainPID")
+    appliance.machine.run("systemctl", "reload", "voxd.service")
+    assert appliance.machine.wait_for(lambda: "result" in appliance.call("system.status"), 10)
+    assert appliance.show("MainPID") == before
+
+
+def test_a_killed_daemon_is_replaced_behind_the_same_sockets(appliance: Appliance) -> None:
+    before = appliance.show("MainPID")
+    appliance.machine.run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "voxd.service")
+    assert "result" in appliance.call("system.status")  # waits in the socket's backlog
+    assert appliance.show("MainPID") not in ("0", before)
+
+
+def test_a_broken_configuration_stops_for_good_instead_of_looping(appliance: Appliance) -> None:
+    machine = appliance.machine
+    machine.run("sh", "-c", "echo 'nonsense = 1' > /etc/voxd/conf.d/broken.toml")
+    machine.run("systemctl", "restart", "voxd.service", check=False)
+    assert machine.wait_for(lambda: appliance.show("ActiveState") == "failed", 20)
+    assert appliance.show("ExecMainStatus") == "78"
+    machine.run("rm", "/etc/voxd/conf.d/broken.toml")
+    machine.run("sh", "-c", "systemctl reset-failed voxd.service; systemctl start voxd.socket voxd.service")
+    assert appliance.show("ActiveState") == "active"
+
+
+def test_the_real_daemon_stops_in_time(appliance: Appliance) -> None:
+    appliance.machine.run("systemctl", "stop", "voxd.service", "voxd.socket", "voxd-read.socket")
+    assert appliance.show("Result") == "success"
