@@ -27,7 +27,7 @@ COMMAND = '[[skills.commands]]\nname = "lamp"\n'
         ("[endpoint]\nmax_s = 2\nsilence_s = 3.0", "3: error: endpoint.silence_s"),
         ('[stt.whisper]\nlanguage = "de"', "2: warning: stt.whisper.language"),
         ('[stt.whisper]\nmodel = "./gone.bin"', "2: warning: stt.whisper.model"),
-        ('[tts.piper]\nvoice = "gone.onnx"', "2: warning: tts.piper.voice"),
+        ('[tts.piper]\nvoice = "/gone.onnx"', "2: warning: tts.piper.voice"),
         ('[tts]\nengine = "flite"\nlanguage = "fr"', "2: warning: tts.engine"),
         ('[audio]\nvirtual_input = "gone.wav"', "2: warning: audio.virtual_input"),
         ('[control]\nsocket = "/a"\nread_socket = "/a"', "3: error: control.read_socket"),

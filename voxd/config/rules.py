@@ -228,8 +228,8 @@ def _headers(settings: Settings) -> Iterator[Finding]:
 def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Finding]:
     named: list[tuple[KeyPath, Any, str]] = [
         (("audio", "virtual_input"), settings.get("audio", "virtual_input"), ""),
-        (("stt", "whisper", "model"), _file_of(settings.get("stt", "whisper", "model"), ".bin"), "stt"),
-        (("tts", "piper", "voice"), _file_of(settings.get("tts", "piper", "voice"), ".onnx"), "tts"),
+        (("stt", "whisper", "model"), _file_of(settings.get("stt", "whisper", "model")), "stt"),
+        (("tts", "piper", "voice"), _file_of(settings.get("tts", "piper", "voice")), "tts"),
     ]
     named += [((*path, "model"), word.get("model"), "") for path, word in settings.elements("wake", "words")]
     for path, file, kind in named:
@@ -238,9 +238,9 @@ def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Findin
             yield _warning(path, f"{file} is not there: {instead}", "correct the path, or put the file there")
 
 
-def _file_of(model: Any, suffix: str) -> str:
-    """Return ``model`` when it is a path; names from `voxctl models list` are neither long nor suffixed."""
-    return model if isinstance(model, str) and ("/" in model or model.endswith(suffix)) else ""
+def _file_of(model: Any) -> str:
+    """Return ``model`` when it is a path; a plain name is looked for in the directory of models."""
+    return model if isinstance(model, str) and "/" in model else ""
 
 
 def _alike(written: str, known: tuple[str, ...]) -> str:

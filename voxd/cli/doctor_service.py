@@ -1,0 +1,124 @@
+"""What `voxctl doctor` asks the installed service: configuration, secrets, socket, unit, groups."""
+
+import getpass
+import grp
+import importlib.util
+import pwd
+import shutil
+from collections.abc import Iterator
+
+from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
+from voxd.cli.doctor_machine import run
+from voxd.config.loading import examine
+from voxd.config.paths import client_socket_path
+from voxd.config.problems import Severity, summary
+from voxd.config.schema import Config, HttpAction
+from voxd.config.secrets import Secret
+from voxd.control.call import Caller
+from voxd.errors import DaemonUnreachable
+
+_UNIT = "voxd.service"
+_USER = "voxd"
+
+
+def config_valid(patient: Patient) -> Finding:
+    """Whether the configuration has mistakes."""
+    files, _, problems = examine(patient.config_file, environ=patient.environ)
+    read = ", ".join(map(str, files)) or "no file, so the defaults"
+    if not problems:
+        return ok(read)
+    first = min(problems, key=lambda problem: problem.severity is Severity.WARNING)
+    finding = fail if first.severity is Severity.ERROR else warn
+    return finding(f"{summary(problems)}, the first: {first}", "run `voxctl config check`")
+
+
+def credentials_readable(patient: Patient) -> Finding:
+    """Whether every secret the configuration names can be read."""
+    secrets = list(_secrets(patient.config))
+    if not secrets:
+        return skip("the configuration names no secret")
+    broken = [secret for secret in secrets if secret.problem]
+    if not broken:
+        return ok(f"{len(secrets)} can be read")
+    detail = "; ".join(f"{secret.origin}: {secret.problem}" for secret in broken)
+    if all(secret.origin.startswith("credential ") for secret in broken) and not _in_unit(patient):
+        return warn(detail, "systemd gives credentials to the service only: look at `voxctl status`")
+    return fail(detail, "put the secret where the configuration says")
+
+
+def _secrets(config: Config) -> Iterator[Secret]:
+    for command in config.skills.commands:
+        if isinstance(command.action, HttpAction):
+            yield from command.action.headers.values()
+
+
+def _in_unit(patient: Patient) -> bool:
+    return "CREDENTIALS_DIRECTORY" in patient.environ
+
+
+def socket_reachable(patient: Patient) -> Finding:
+    """Whether a daemon answers."""
+    path = patient.socket or client_socket_path(patient.config, patient.environ)
+    try:
+        with Caller(path, timeout_s=5.0) as caller:
+            status = caller.call("system.status")
+    except DaemonUnreachable as error:
+        return warn(str(error), "run `systemctl start voxd`, or `./scripts/run`")
+    return ok(f"voxd {status['version']} at {path}: {status['summary']}")
+
+
+def unit_state(patient: Patient) -> Finding:
+    """Whether the service runs."""
+    if not (patient.root / "run/systemd/system").exists():
+        return skip("systemd does not run this machine")
+    if not shutil.which("systemctl"):
+        return skip("there is no systemctl")
+    properties = dict(
+        line.partition("=")[::2]
+        for line in run(
+            ["systemctl", "show", _UNIT, "-p", "LoadState,ActiveState,SubState,NRestarts"]
+        ).split()
+    )
+    if properties.get("LoadState") != "loaded":
+        return skip(f"{_UNIT} is not installed")
+    state = f"{properties.get('ActiveState')} ({properties.get('SubState')})"
+    restarts = int(properties.get("NRestarts") or 0)
+    if properties.get("ActiveState") != "active":
+        return fail(state, f"run `systemctl status {_UNIT}` and `journalctl -u {_UNIT}`")
+    if restarts:
+        return warn(f"{state}, restarted {restarts} times", f"run `journalctl -u {_UNIT} -p err`")
+    return ok(state)
+
+
+def unit_groups(patient: Patient) -> Finding:
+    """Whether the service may use sound and GPIO, and this user the socket."""
+    try:
+        pwd.getpwnam(_USER)
+    except KeyError:
+        return skip(f"there is no user {_USER}: the service is not installed")
+    lacking = [name for name in ("audio", "gpio", "spi") if _lacks(name)]
+    if lacking:
+        hint = f"run `sudo usermod -aG {','.join(lacking)} {_USER}` and restart the service"
+        return warn(f"{_USER} is not in {', '.join(lacking)}", hint)
+    me = getpass.getuser()
+    if me not in {"root", _USER} and me not in grp.getgrnam(_USER).gr_mem:
+        return warn(f"{me} is not in {_USER}", f"run `sudo usermod -aG {_USER} {me}` and log in again")
+    return ok(f"{_USER} may use sound and GPIO")
+
+
+def _lacks(group: str) -> bool:
+    try:
+        return _USER not in grp.getgrnam(group).gr_mem
+    except KeyError:
+        # A machine without GPIO has no such group, and needs none.
+        return False
+
+
+def ort_telemetry(patient: Patient) -> Finding:
+    """Whether onnxruntime, where it is installed, may report to its vendor."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return skip("onnxruntime is not installed")
+    if (value := patient.environ.get("ORT_DISABLE_TELEMETRY", "1")) != "1":
+        detail = f"ORT_DISABLE_TELEMETRY is {value!r} here; voxd sets it to 1 in its own processes"
+        return warn(detail, "export ORT_DISABLE_TELEMETRY=1 for other programs that use onnxruntime")
+    return ok("turned off in every process of voxd")
