@@ -23,7 +23,7 @@ from voxd.listen.detector import Detector
 from voxd.listen.gate import Gate, Verdict
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import Vad
-from voxd.listen.wake_end import wake_end
+from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.words import Engines, Problem, build, engines, rule
 from voxd.turn.signals import Input, Woken
 
@@ -262,7 +262,7 @@ class Ears:
             self.counters.detections += 1
             self._detections[candidate.word] = self._detections.get(candidate.word, 0) + 1
             agent = next((word.agent for word in self._words if word.name == candidate.word), "default")
-            end = wake_end(verdict)
+            end = wake_end(verdict, self._history(verdict.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
             self._note("wake.detected", {**scores, "agent": agent, "end_sample": end})
             self._post(Woken(candidate.word, agent, candidate.score, end))
         else:
