@@ -60,8 +60,8 @@ class Grammar:
         return None
 
     def _exact(self, said: list[str], grammars: tuple[Intents, ...]) -> Match | None:
-        for marked in readings(said):
-            for intents in grammars:
+        for intents in grammars:
+            for marked in readings(said):
                 match = _best(marked, intents)
                 if match is not None:
                     return match

@@ -14,7 +14,10 @@ MAX_PER_TEMPLATE = 200
 
 _CANDIDATES = 8
 _MIN_LENGTH = 9
-_WORD_FLOOR = 0.5
+_SHORT_WORD = 4
+_SHORT_FLOOR = 50.0
+_LONG_FLOOR = 60.0
+_SPLIT_FLOOR = 80.0
 _MARGIN = 0.02
 _FILLERS = frozenset(
     (
@@ -118,6 +121,14 @@ def _same_meaning(heard: list[str], known: list[str]) -> bool:
             if column and known[column - 1] in _FILLERS and reachable[row][column - 1]:
                 reachable[row][column] = True
             if row and column and reachable[row - 1][column - 1]:
-                alike = fuzz.ratio(heard[row - 1], known[column - 1]) >= _WORD_FLOOR * 100
-                reachable[row][column] |= alike
+                reachable[row][column] |= _alike(heard[row - 1], known[column - 1])
+            if row > 1 and column and reachable[row - 2][column - 1]:
+                together = heard[row - 2] + heard[row - 1]
+                reachable[row][column] |= fuzz.ratio(together, known[column - 1]) >= _SPLIT_FLOOR
     return reachable[-1][-1]
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether a recogniser may take one word for the other: "said" for set, but not "dinner" for timer."""
+    floor = _SHORT_FLOOR if max(len(one), len(other)) <= _SHORT_WORD else _LONG_FLOOR
+    return fuzz.ratio(one, other) >= floor

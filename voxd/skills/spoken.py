@@ -116,21 +116,25 @@ def _digit_words(token: str) -> list[str]:
 
 def read_number(said: Sequence[str], start: int) -> tuple[int, int] | None:
     """Return the number that begins at word ``start`` and the index after it, or None."""
-    below = _read_below_hundred(said, start)
-    if below is None:
-        if said[start : start + 2] in (["a", "hundred"], ["a", "thousand"]):
-            below = (1, start + 1)
-        else:
-            return None
-    value, end = below
-    for word, factor in (("hundred", 100), ("thousand", 1000)):
-        if value < 100 and end < len(said) and said[end] == word:
-            value, end = value * factor, end + 1
-            rest_at = end + 1 if said[end : end + 1] == ["and"] else end
-            rest = read_number(said, rest_at) if factor == 1000 else _read_below_hundred(said, rest_at)
-            if rest is not None and rest[0] < factor:
-                value, end = value + rest[0], rest[1]
-    return value, end
+    head = _read_below_thousand(said, start)
+    if head is None and said[start : start + 2] == ["a", "thousand"]:
+        head = (1, start + 1)
+    if head is None or said[head[1] : head[1] + 1] != ["thousand"]:
+        return head
+    value, end = head[0] * 1000, head[1] + 1
+    rest = _read_below_thousand(said, end + (said[end : end + 1] == ["and"]))
+    return (value + rest[0], rest[1]) if rest is not None and rest[0] else (value, end)
+
+
+def _read_below_thousand(said: Sequence[str], start: int) -> tuple[int, int] | None:
+    head = _read_below_hundred(said, start)
+    if head is None and said[start : start + 2] == ["a", "hundred"]:
+        head = (1, start + 1)
+    if head is None or not 1 <= head[0] <= 9 or said[head[1] : head[1] + 1] != ["hundred"]:
+        return head
+    value, end = head[0] * 100, head[1] + 1
+    rest = _read_below_hundred(said, end + (said[end : end + 1] == ["and"]))
+    return (value + rest[0], rest[1]) if rest is not None and rest[0] else (value, end)
 
 
 def _read_below_hundred(said: Sequence[str], start: int) -> tuple[int, int] | None:
