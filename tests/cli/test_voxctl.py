@@ -1,6 +1,7 @@
 """Every command as people run it: a process, its output and its exit code."""
 
 import asyncio
+import logging
 import os
 import pty
 import signal
@@ -236,6 +237,17 @@ async def started(device: Device, *args: str) -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.PIPE,
         env=environment(),
     )
+
+
+async def test_the_log_says_which_process_gave_an_order(
+    device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "voxd.control")
+    process = await started(device, "say", SECRET_WORDS)
+    await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert process.pid != os.getpid()
+    assert f"control say: ok (pid {process.pid}, uid {os.getuid()}, gid {os.getgid()})" in caplog.messages
+    assert SECRET_WORDS not in caplog.text
 
 
 async def test_ctrl_c_is_130(device: Device) -> None:

@@ -27,7 +27,7 @@ async def test_the_state_comes_first_and_then_what_happens(served: Served) -> No
         await other.call("mute.set", muted=True)
         event = await anext(events)
         assert (event["id"], event["type"], event["data"]["muted"]) == (2, "mute.changed", True)
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
 
 
 async def test_only_the_types_asked_for_are_sent(served: Served) -> None:

@@ -10,13 +10,11 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self
 
-from voxd.control.codes import ProtocolError, error_from_wire
+from voxd.control.codes import JOIN_HINT, ProtocolError, error_from_wire
 from voxd.errors import DaemonUnreachable, DeadlineExceeded, NotPermitted
 
 _NO_SIGNAL = socket.MSG_NOSIGNAL
 """`voxctl` dies of SIGPIPE as other commands do, but only for its output, not for this socket."""
-
-JOIN_HINT = "join the group voxd (`sudo adduser $USER voxd`) and log in again"
 
 
 class Caller:

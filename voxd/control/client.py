@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Self
 
 import msgspec
@@ -80,7 +80,7 @@ class ControlClient:
 
     async def subscribe(
         self, types: Iterable[str] = ("*",), *, since: int | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the state first (``{"state": …, "lost": n}``), then each event as a dict.
 
         After a loss comes ``{"dropped": n}``. One subscription per client. Raises `DaemonUnreachable` when

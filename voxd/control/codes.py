@@ -37,6 +37,10 @@ _CLASSES: Mapping[int, type[VoxdError]] = MappingProxyType(
 )
 
 
+JOIN_HINT = "join the group voxd (`sudo adduser $USER voxd`) and log in again"
+"""What to do about a socket that is not for everybody."""
+
+
 class ProtocolError(VoxdError):
     """The other side speaks another protocol, or another version of ours."""
 

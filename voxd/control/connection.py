@@ -12,7 +12,7 @@ from typing import Any
 
 from voxd.api import DeviceApi
 from voxd.control import jsonrpc
-from voxd.control.codes import INVALID_REQUEST
+from voxd.control.codes import INVALID_REQUEST, JOIN_HINT
 from voxd.control.feed import Feed
 from voxd.control.framing import Lines, LineTooLong
 from voxd.control.jsonrpc import Batch, Refusal, Request
@@ -203,10 +203,7 @@ class Connection:
 
     async def _invoke(self, method: Method, request: Request, feeds: list[Feed]) -> Any:
         if method.access == "control" and self._access == "read":
-            raise NotPermitted(
-                f"{method.name} is not for the read-only socket",
-                hint="join the group voxd (`sudo adduser $USER voxd`) and log in again",
-            )
+            raise NotPermitted(f"{method.name} is not for the read-only socket", hint=JOIN_HINT)
         result = method.handler(self._api, read_params(method, request.params))
         if inspect.isawaitable(result):
             result = await result

@@ -1,6 +1,7 @@
 """The one table of what can be asked over the socket: name, access, parameters, and the call it becomes."""
 
 import base64
+import functools
 import os
 import platform
 from collections.abc import Awaitable, Callable, Mapping
@@ -143,8 +144,10 @@ def masked(config: Config) -> Any:
     return plain
 
 
-def _discover(api: DeviceApi, _: Nothing) -> list[dict[str, Any]]:
-    return [
+@functools.cache
+def described() -> msgspec.Raw:
+    """Return the table as JSON. Kept, because making it costs milliseconds and strangers may ask for it."""
+    methods = [
         {
             "name": method.name,
             "access": method.access,
@@ -153,6 +156,7 @@ def _discover(api: DeviceApi, _: Nothing) -> list[dict[str, Any]]:
         }
         for method in METHODS.values()
     ]
+    return msgspec.Raw(msgspec.json.encode(methods))
 
 
 _TABLE = (
@@ -225,7 +229,13 @@ _TABLE = (
     Method(
         "events.subscribe", "read", Subscribe, open_feed, "The state now, then every event as it happens."
     ),
-    Method("rpc.discover", "read", Nothing, _discover, "This table, with JSON Schemas of the parameters."),
+    Method(
+        "rpc.discover",
+        "read",
+        Nothing,
+        lambda api, _: described(),
+        "This table, with JSON Schemas of the parameters.",
+    ),
 )
 
 METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in _TABLE})

@@ -16,6 +16,10 @@ from voxd.errors import Busy
 _log = logging.getLogger(__name__)
 
 BACKLOG = 1024
+"""How many may wait to be accepted."""
+
+ACCEPTED_PER_TURN = 2
+"""asyncio accepts as many per turn of the loop as its ``backlog``: 1024 at once stop it for a second."""
 
 
 class ControlServer:
@@ -50,7 +54,8 @@ class ControlServer:
                 await self._serve(reader, writer, access)
 
             # start_server, not start_unix_server: the latter unlinks the file, which may be systemd's.
-            server = await asyncio.start_server(connected, sock=listener.socket, backlog=BACKLOG)
+            server = await asyncio.start_server(connected, sock=listener.socket, backlog=ACCEPTED_PER_TURN)
+            listener.socket.listen(BACKLOG)
             self._servers.append(server)
 
     async def close(self) -> None:
