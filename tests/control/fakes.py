@@ -59,6 +59,7 @@ class FakeDevice:
         self.said = asyncio.Event()
         self.fail: Exception | None = None
         self.volume_percent = 70
+        self.configuration = Config()
 
     def status(self) -> Status:
         if self.fail:
@@ -143,7 +144,7 @@ class FakeDevice:
         return [Device("virtual", "input", 1, 16_000.0, True)]
 
     def config(self) -> Config:
-        return Config()
+        return self.configuration
 
     async def reload(self) -> Reloaded:
         self.calls.append(("reload",))

@@ -1,6 +1,7 @@
 """The server against clients of every kind, over real sockets."""
 
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -19,7 +20,7 @@ from tests.control.fakes import SECRET_WORDS, FakeDevice, failing
 from voxd.control.client import ControlClient
 from voxd.control.connection import Limits
 from voxd.control.listeners import bind, inherited
-from voxd.control.server import ControlServer
+from voxd.control.server import ACCEPTED_PER_TURN, ControlServer
 from voxd.errors import Busy, DaemonUnreachable
 
 PATIENCE_S = 10.0
@@ -285,6 +286,25 @@ async def test_inherited_sockets_serve_who_connected_before_the_start(tmp_path: 
         async with ControlServer(FakeDevice(), inherited({"control": activated})):
             assert (await answer(reader))["result"] == {"percent": 70}
     assert path.exists()
+
+
+async def test_a_crowd_is_let_in_a_few_at_a_time(tmp_path: Path) -> None:
+    activated = socket.socket(socket.AF_UNIX)
+    activated.bind(str(tmp_path / "voxd.sock"))
+    activated.listen(200)
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+    for connection in crowd:
+        connection.connect(str(tmp_path / "voxd.sock"))
+    listeners = inherited({"control": activated})
+    async with ControlServer(FakeDevice(), listeners, Limits(max_clients=200)) as server:
+        seen = [0]
+        async with asyncio.timeout(PATIENCE_S):
+            while server.clients < 100:
+                await asyncio.sleep(0)
+                seen.append(server.clients)
+        assert max(after - before for before, after in itertools.pairwise(seen)) <= ACCEPTED_PER_TURN
+        for connection in crowd:
+            connection.close()
 
 
 async def test_closing_ends_clients_and_what_they_wait_for(served: Served) -> None:

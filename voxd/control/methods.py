@@ -14,7 +14,6 @@ from msgspec import Meta
 
 from voxd import __version__
 from voxd.api import DeviceApi
-from voxd.config.schema import Config, HttpAction
 from voxd.config.secrets import to_builtins
 from voxd.control.feed import Subscribe, open_feed
 from voxd.control.veil import veiled_history, veiled_timers
@@ -130,20 +129,6 @@ def _clip(api: DeviceApi, p: Numbered) -> dict[str, str]:
     return {"wav_base64": base64.b64encode(api.wake_clip(p.id)).decode("ascii")}
 
 
-def _config(api: DeviceApi, _: Nothing) -> Any:
-    return masked(api.config())
-
-
-def masked(config: Config) -> Any:
-    """Return ``config`` as plain values, with everything that may hold a secret as ``********``."""
-
-    plain = to_builtins(config)
-    for command, shown in zip(config.skills.commands, plain["skills"]["commands"], strict=True):
-        if isinstance(command.action, HttpAction):
-            shown["action"]["headers"] = dict.fromkeys(command.action.headers, "********")
-    return plain
-
-
 @functools.cache
 def described() -> msgspec.Raw:
     """Return the table as JSON. Kept, because making it costs milliseconds and strangers may ask for it."""
@@ -217,7 +202,13 @@ _TABLE = (
     Method(
         "devices.list", "control", Nothing, lambda api, _: api.devices(), "The sound devices of the machine."
     ),
-    Method("config.show", "control", Nothing, _config, "The configuration in force, secrets masked."),
+    Method(
+        "config.show",
+        "control",
+        Nothing,
+        lambda api, _: to_builtins(api.config()),
+        "The configuration in force, secrets masked.",
+    ),
     Method("config.reload", "control", Nothing, lambda api, _: api.reload(), "Read the configuration again."),
     Method(
         "metrics.get",
