@@ -6,7 +6,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.config.lines import KeyPath, key_lines, line_of
+from voxd.config.lines import KeyPath, key_lines
 
 DOCUMENT = '''\
 # a comment with a = 1 in it
@@ -81,12 +81,6 @@ def test_every_key_tomli_reads_has_a_line_and_no_other_has() -> None:
 
 def test_carriage_returns_do_not_move_the_lines() -> None:
     assert key_lines(DOCUMENT.replace("\n", "\r\n")) == key_lines(DOCUMENT)
-
-
-def test_a_key_that_is_missing_has_the_line_of_its_table() -> None:
-    lines = key_lines(DOCUMENT)
-    assert line_of(lines, ("wake", "words", 1, "threshold")) == 18
-    assert line_of(lines, ("nowhere", "at_all")) is None
 
 
 keys = st.text(st.sampled_from('abz_-19 ."\\#=[]é'), min_size=1, max_size=5)

@@ -1,6 +1,8 @@
 import pytest
 
 from voxd.config.checking import check
+from voxd.config.rules import BUILTIN_WORDS
+from voxd.listen import openww
 
 COMMAND = '[[skills.commands]]\nname = "lamp"\n'
 
@@ -65,6 +67,10 @@ def test_a_broken_rule_is_told_once_and_at_its_place(text: str, expected: str) -
     assert problems[0].startswith(f"f:{expected}: ")
     assert "hint: " in problems[0]
     assert "hunter2" not in problems[0]
+
+
+def test_the_built_in_words_are_those_of_the_engine() -> None:
+    assert set(BUILTIN_WORDS) == set(openww.builtin_words())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import inspect as mi
-from rapidfuzz import fuzz, process
 
 from voxd.config import kinds
 from voxd.config.layers import Layer, from_toml, merge
@@ -12,9 +11,7 @@ from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding, Place, Problem, Severity, dotted
 from voxd.config.rules import check_rules
 from voxd.config.secrets import SOURCES
-
-ALIKE_PERCENT = 65
-"""How alike an unknown word must be to a known one to be offered (rapidfuzz ratio)."""
+from voxd.config.suggest import did_you_mean
 
 
 def check(texts: Mapping[str, str], *, exists: Callable[[str], bool] = lambda _: True) -> list[Problem]:
@@ -96,7 +93,7 @@ def _check_variant(tables: dict[str, mi.StructType], value: Any, path: KeyPath) 
     elif tag_field not in value:
         yield _error(path, f"{tag_field} is missing", f"{tag_field} = one of {wanted}")
     elif (tag := value[tag_field]) not in tables:
-        hint = _did_you_mean(tag, list(tables))
+        hint = did_you_mean(tag, list(tables))
         yield _error((*path, tag_field), f"expected one of {wanted}, got {_shown(tag)}", hint)
     else:
         yield from _check_table(tables[tag], value, path)
@@ -141,7 +138,7 @@ def _better(kind: mi.Type, value: Any, path: KeyPath) -> str:
     """Return a hint that can be copied: what the value was probably meant to be."""
     assign = f"{path[-1]} = " if isinstance(path[-1], str) else ""
     if isinstance(kind, mi.LiteralType):
-        return _did_you_mean(value, [str(allowed) for allowed in kind.values])
+        return did_you_mean(value, [str(allowed) for allowed in kind.values])
     if isinstance(kind, mi.BoolType):
         meant = str(value).lower() in {"true", "yes", "on", "1"}
         return assign + kinds.toml_value(meant)
@@ -182,7 +179,7 @@ def _example(kind: mi.Type) -> str:
 def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
     where = (*path, key)
     home = _home_of(key) if path else ""
-    hint = f"{key} belongs to [{home}]" if home else _did_you_mean(key, known)
+    hint = f"{key} belongs to [{home}]" if home else did_you_mean(key, known)
     what = "section" if not path else "key"
     return _error(where, f"unknown {what}", hint or f"known here: {', '.join(known)}")
 
@@ -195,11 +192,6 @@ def _home_of(key: str) -> str:
         and any(field.encode_name == key for field in kind.fields)
     ]
     return homes[0] if len(homes) == 1 else ""
-
-
-def _did_you_mean(written: Any, known: list[str]) -> str:
-    found = process.extractOne(str(written), known, scorer=fuzz.ratio, score_cutoff=ALIKE_PERCENT)
-    return f'did you mean "{found[0]}"?' if found else ""
 
 
 def _error(path: KeyPath, message: str, hint: str = "") -> Finding:

@@ -5,7 +5,6 @@ values end, not whether they are right.
 """
 
 import re
-from collections.abc import Mapping
 
 import tomli
 
@@ -28,14 +27,6 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     scanner = _Scanner(text)
     scanner.document()
     return scanner.lines
-
-
-def line_of(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
-    """Return the line of ``path``, or of the nearest table around it, or None."""
-    for length in range(len(path), 0, -1):
-        if (line := lines.get(path[:length])) is not None:
-            return line
-    return None
 
 
 class _Scanner:

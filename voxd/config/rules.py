@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from rapidfuzz import fuzz, process
 
 from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding, Severity
 from voxd.config.schema import Config
+from voxd.config.suggest import did_you_mean
 
 BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy")
 """Wake words that need no model file."""
@@ -90,13 +90,13 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
         if name is not None:
             seen.add(name)
         if model == "" and name is not None and name not in BUILTIN_WORDS:
-            hint = _alike(name, BUILTIN_WORDS) or 'name its file: model = "/path/word.tflite"'
+            hint = did_you_mean(name, BUILTIN_WORDS) or 'name its file: model = "/path/word.tflite"'
             yield _error((*path, "name"), f'"{name}" is not built in and has no model', hint)
         if model and not model.endswith((".tflite", ".onnx")):
             yield _error((*path, "model"), "a wake word model is a .tflite or .onnx file", "name such a file")
         agent = word.get("agent", "default")
         if agent is not None and agent not in agents:
-            hint = _alike(agent, tuple(agents)) or f"add [agents.{agent}]"
+            hint = did_you_mean(agent, tuple(agents)) or f"add [agents.{agent}]"
             where = (*path, "agent") if "agent" in word else path
             yield _error(where, f'there is no agent "{agent}"', hint)
     if settings.get("wake", "words") is not None and not any(word.get("enabled", True) for _, word in words):
@@ -188,13 +188,13 @@ def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
         for slot in _SLOT.findall(sentence) if isinstance(sentence, str) else ():
             if slot not in defined and slot not in spoken:
                 message = f"the slot {{{slot}}} has no values"
-                hint = _alike(slot, tuple(defined)) or f'slots = {{ {slot} = ["..."] }}'
+                hint = did_you_mean(slot, tuple(defined)) or f'slots = {{ {slot} = ["..."] }}'
                 yield _error((*path, "sentences", index), message, hint)
             spoken.add(slot)
     for where, text in _texts(command.get("action"), (*path, "action")):
         for slot in _SLOT.findall(text):
             if slot not in spoken:
-                hint = _alike(slot, tuple(spoken)) or "use it in a sentence"
+                hint = did_you_mean(slot, tuple(spoken)) or "use it in a sentence"
                 yield _error(where, f"no sentence has the slot {{{slot}}}", hint)
     for slot in defined:
         if slot not in spoken:
@@ -241,11 +241,6 @@ def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Findin
 def _file_of(model: Any) -> str:
     """Return ``model`` when it is a path; a plain name is looked for in the directory of models."""
     return model if isinstance(model, str) and "/" in model else ""
-
-
-def _alike(written: str, known: tuple[str, ...]) -> str:
-    found = process.extractOne(written, known, scorer=fuzz.ratio, score_cutoff=65)
-    return f'did you mean "{found[0]}"?' if found else ""
 
 
 def _error(path: KeyPath, message: str, hint: str) -> Finding:
