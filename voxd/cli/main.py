@@ -16,10 +16,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises `SystemExit` for wrong arguments (64) and help (0), as argparse does.
     """
-    # A closed pipe ends us as it ends `cat`: silently, with 141 in the shell.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    args = parse(sys.argv[1:] if argv is None else argv)
-    return run(args.run, args)
+    try:
+        args = parse(sys.argv[1:] if argv is None else argv)
+        code = run(args.run, args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # A closed pipe ends us as it ends `cat`: silently, with 141 in the shell.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGPIPE)
+        raise
+    return code
 
 
 def run(command: Callable[[Namespace], int], args: Namespace) -> int:

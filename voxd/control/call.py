@@ -13,9 +13,6 @@ from typing import Any, Self
 from voxd.control.codes import JOIN_HINT, ProtocolError, error_from_wire
 from voxd.errors import DaemonUnreachable, DeadlineExceeded, NotPermitted
 
-_NO_SIGNAL = socket.MSG_NOSIGNAL
-"""`voxctl` dies of SIGPIPE as other commands do, but only for its output, not for this socket."""
-
 
 class Caller:
     """One connection, one request at a time. A context manager."""
@@ -53,7 +50,7 @@ class Caller:
             self._socket.settimeout(self._timeout_s)
             # Turned away or cut off, the daemon's reason lies in our buffer even when it no longer reads.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self._socket.sendall(json.dumps(request, separators=(",", ":")).encode() + b"\n", _NO_SIGNAL)
+                self._socket.sendall(json.dumps(request, separators=(",", ":")).encode() + b"\n")
             return self._answer(id, due)
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer to {method} within {self._timeout_s:g} s") from error
