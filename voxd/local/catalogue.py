@@ -1,0 +1,106 @@
+"""The models `voxctl models` knows: where each is, how large, what its bytes must hash to, whose licence."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from voxd.errors import ModelError, NotFound
+
+CATALOGUE_VARIABLE = "VOXD_MODEL_CATALOGUE"
+"""Names a file that replaces the built-in catalogue: a private mirror, or a test."""
+
+_HASH_BLOCK_BYTES = 1024 * 1024
+
+
+class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of a model; ``file`` is its name in the models directory."""
+
+    file: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=120)]
+    url: Annotated[str, Meta(pattern=r"^https?://")]
+    bytes: Annotated[int, Meta(gt=0)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class CatalogueModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model under the name the configuration uses."""
+
+    name: str
+    kind: str
+    licence: str
+    files: Annotated[tuple[ModelFile, ...], Meta(min_length=1)]
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every known model."""
+
+    models: tuple[CatalogueModel, ...]
+
+    def find(self, name: str) -> CatalogueModel:
+        """Return the model ``name``. Raises `NotFound`."""
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise NotFound(f"no model is called {name}", hint="run `voxctl models list`")
+
+
+def load_catalogue(environ: Mapping[str, str] = os.environ) -> Catalogue:
+    """Return the catalogue of the package, or the one `CATALOGUE_VARIABLE` names. Raises `ModelError`."""
+    named = environ.get(CATALOGUE_VARIABLE)
+    try:
+        if named:
+            content = Path(named).read_bytes()
+        else:
+            content = resources.files("voxd.local").joinpath("catalogue.json").read_bytes()
+        return msgspec.json.decode(content, type=Catalogue)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ModelError(
+            f"the catalogue {named or 'of the package'} cannot be used: {error}",
+            hint=f"correct or unset {CATALOGUE_VARIABLE}",
+        ) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex. Raises `OSError`."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def problem_of(model: CatalogueModel, models_dir: Path) -> str:
+    """Return what is wrong with the installed files of ``model``: "", "not installed" or a sentence.
+
+    Reads every byte: seconds for a large model.
+    """
+    present = [file for file in model.files if (models_dir / file.file).is_file()]
+    if not present:
+        return "not installed"
+    for file in model.files:
+        path = models_dir / file.file
+        if file not in present:
+            return f"{file.file} is missing"
+        if path.stat().st_size != file.bytes:
+            return f"{file.file} has {path.stat().st_size} bytes, not {file.bytes}"
+        if sha256_of(path) != file.sha256:
+            return f"{file.file} does not match its SHA-256"
+    return ""
+
+
+def is_installed(model: CatalogueModel, models_dir: Path) -> bool:
+    """Whether all files are there with the right size; their bytes were verified when they came."""
+    return all(
+        (models_dir / file.file).is_file() and (models_dir / file.file).stat().st_size == file.bytes
+        for file in model.files
+    )
