@@ -49,6 +49,16 @@ def test_a_live_daemon_is_left_alone(tmp_path: Path) -> None:
         assert path.exists()
 
 
+def test_a_daemon_that_is_still_starting_is_alive_and_its_clients_wait(tmp_path: Path) -> None:
+    path = tmp_path / "voxd.sock"
+    starting = bind(path, "control")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    with pytest.raises(Busy, match="another voxd is running"):
+        bind(path, "control")
+    starting.close()
+
+
 def test_a_file_that_is_no_socket_is_never_removed(tmp_path: Path) -> None:
     path = tmp_path / "voxd.sock"
     path.write_text("precious")

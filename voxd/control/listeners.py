@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 MODES: Mapping[Access, int] = {"control": 0o660, "read": 0o666}
 GROUP = "voxd"
+BACKLOG = 1024
+"""How many may wait to be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ def bind(path: Path, access: Access, *, group: str = GROUP) -> Listener:
             # On Linux the file is born with the mode of the socket: at no time may a stranger connect.
             os.fchmod(sock.fileno(), 0o600)
             sock.bind(str(path))
+            # At once, not when the server starts: until then clients wait instead of being refused, and
+            # another daemon that starts meanwhile sees that this one is alive.
+            sock.listen(BACKLOG)
         _give_to_group(path, group)
         path.chmod(MODES[access])
     except OSError as error:

@@ -9,14 +9,11 @@ from typing import Self
 from voxd.api import DeviceApi
 from voxd.control import jsonrpc
 from voxd.control.connection import Connection, Limits, Upload, close_writer
-from voxd.control.listeners import Listener, peer_of
+from voxd.control.listeners import BACKLOG, Listener, peer_of
 from voxd.control.methods import Access
 from voxd.errors import Busy
 
 _log = logging.getLogger(__name__)
-
-BACKLOG = 1024
-"""How many may wait to be accepted."""
 
 ACCEPTED_PER_TURN = 2
 """asyncio accepts as many per turn of the loop as its ``backlog``: 1024 at once stop it for a second."""
