@@ -12,6 +12,7 @@ leave() {
   for group in "${controllers[@]}"; do
     find "$groups/$group/$name" -depth -type d -exec rmdir {} + 2>/dev/null || true
   done
+  rmdir "/run/$name" 2>/dev/null || true
 }
 trap leave EXIT
 
@@ -24,7 +25,7 @@ trap leave EXIT
     bash -euc '
       name=$1 binds=$2; shift 2
       ip link set lo up
-      mkdir -p /run/voxd-boot; mount -t tmpfs tmpfs /run/voxd-boot; cd /run/voxd-boot; mkdir up work root; root=$PWD/root
+      mkdir "/run/$name"; mount -t tmpfs tmpfs "/run/$name"; cd "/run/$name"; mkdir up work root; root=$PWD/root
       mount -t overlay overlay -o lowerdir=/,upperdir=$PWD/up,workdir=$PWD/work "$root"
       mount -t proc proc "$root/proc"; mount -t sysfs -o ro sysfs "$root/sys"
       mount -t tmpfs -o mode=755 tmpfs "$root/run"; mount -t tmpfs tmpfs "$root/tmp"; mount -t tmpfs -o mode=755 tmpfs "$root/dev"

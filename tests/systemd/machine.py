@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import SHARED
+
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = Path("/sys/fs/cgroup/unified")
 PYTHON = "/usr/bin/python3"
@@ -31,6 +33,8 @@ class Machine:
         program.write_text(f'#!/bin/sh\nexport PYTHONPATH={SOURCE}:{SITE}\nexec {PYTHON} {entry} "$@"\n')
         program.chmod(0o755)
         self._binds = f"{opt}:/opt/voxd {site.getsitepackages()[0]}:{SITE} {ROOT}:{SOURCE}"
+        if SHARED.is_dir():
+            self._binds += f" {SHARED}:/opt/voxd/shared"
         self._log = directory / "boot.log"
 
     def start(self) -> None:

@@ -19,6 +19,7 @@ from voxd.observe.log import start_logging
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
 
 STATE = Path(os.environ["STATE_DIRECTORY"])
+SHARED = Path("/opt/voxd/shared")
 
 
 def hear_with_the_wake_engines() -> str:
@@ -85,6 +86,21 @@ def speak_with_flite() -> str:
         ["flite", "-t", "hello", "-o", str(STATE / "hello.wav")], check=True, timeout=20, capture_output=True
     )
     return f"{(STATE / 'hello.wav').stat().st_size > 1000}"
+
+
+def speak_with_piper() -> str:
+    from piper import PiperVoice
+
+    voice = PiperVoice.load(SHARED / "models/piper_table_voice/voice.onnx")
+    return str(sum(len(chunk.audio_int16_bytes) for chunk in voice.synthesize("hello")))
+
+
+def transcribe_with_whisper() -> str:
+    import numpy
+    from pywhispercpp.model import Model
+
+    model = Model(str(SHARED / "models/whisper_closed_set/ggml-closed-set.en.bin"), n_threads=2)
+    return str(model.transcribe(numpy.zeros(16_000, dtype=numpy.float32)))
 
 
 def read_a_credential() -> str:
@@ -155,6 +171,9 @@ MUST_WORK: dict[str, Callable[[], str]] = {
 }
 if shutil.which("flite"):
     MUST_WORK[speak_with_flite.__name__] = speak_with_flite
+if SHARED.is_dir():
+    MUST_WORK[speak_with_piper.__name__] = speak_with_piper
+    MUST_WORK[transcribe_with_whisper.__name__] = transcribe_with_whisper
 
 MUST_FAIL: dict[str, Callable[[], str]] = {
     "map memory to write and execute": map_memory_to_write_and_execute,

@@ -18,7 +18,6 @@ from prometheus_client.registry import Collector
 
 from voxd import __version__
 from voxd.events import Event
-from voxd.turn.signals import State
 
 STAGE_BUCKETS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 8)
 SCORE_BUCKETS = tuple(tenth / 10 for tenth in range(1, 11))
@@ -69,7 +68,7 @@ class Metrics:
         self._registry.register(_Dropped(self._dropped))
         self._audio_up.set(1)
         self._output_up.set(1)
-        self._show_state(State.IDLE)
+        self._state.labels("idle").set(1)
         self._table = self._feeds()
 
     def handle(self, event: Event) -> None:
@@ -94,7 +93,7 @@ class Metrics:
     def _feeds(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
         """The table: which event moves which number."""
         return {
-            "state.changed": lambda data: self._show_state(State(data["to"])),
+            "state.changed": lambda data: self._show_state(data["from"], data["to"]),
             "turn.ended": lambda data: self._turns.labels(data["outcome"]).inc(),
             "turn.interrupted": lambda data: self._interrupted.labels(data["by"]).inc(),
             "wake.detected": lambda data: self._wake_seen(data, accepted=True),
@@ -121,9 +120,9 @@ class Metrics:
         if not works:
             self._audio_lost.inc()
 
-    def _show_state(self, now: State) -> None:
-        for state in State:
-            self._state.labels(state.value).set(state is now)
+    def _show_state(self, before: str, now: str) -> None:
+        self._state.labels(before).set(0)
+        self._state.labels(now).set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
