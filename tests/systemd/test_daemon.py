@@ -1,12 +1,15 @@
-import importlib
 import json
+import tomllib
 from collections.abc import Iterator
 
 import pytest
 
-from tests.systemd.machine import Machine
+from tests.systemd.machine import ROOT, Machine
 
-ENTRY = "-c 'from voxd.daemon import main; main()'"
+MODULE, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["voxd"].split(
+    ":"
+)
+ENTRY = f"-c 'import sys; from {MODULE} import {FUNCTION}; sys.exit({FUNCTION}())'"
 CALL = """
 import json, socket, sys
 with socket.socket(socket.AF_UNIX) as sock:
@@ -15,10 +18,6 @@ with socket.socket(socket.AF_UNIX) as sock:
     sock.sendall((json.dumps({"jsonrpc": "2.0", "id": 1, "method": sys.argv[2]}) + "\\n").encode())
     print(sock.makefile().readline())
 """
-
-pytestmark = pytest.mark.skipif(
-    not hasattr(importlib.import_module("voxd.daemon"), "main"), reason="the daemon is not finished yet"
-)
 
 
 class Appliance:
