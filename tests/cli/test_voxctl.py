@@ -87,6 +87,22 @@ async def test_a_spoken_question_is_sent_as_its_sound(device: Device, voxctl: Vo
     assert (missing.code, missing.out) == (66, "")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "code", "out"),
+    [
+        ("answered", 0, "You said hi\n"),
+        ("interrupted", 0, "You said hi\n"),
+        ("cancelled", 1, "(cancelled)\n"),
+    ],
+)
+async def test_no_answer_is_a_failure(
+    device: Device, voxctl: Voxctl, outcome: str, code: int, out: str
+) -> None:
+    device.fake.outcome = outcome
+    ran = await voxctl("ask", "hi")
+    assert (ran.code, ran.out) == (code, out)
+
+
 async def test_sound_that_is_too_long_is_refused_with_a_reason(
     device: Device, voxctl: Voxctl, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ class FakeDevice:
         self.fail: Exception | None = None
         self.volume_percent = 70
         self.configuration = Config()
+        self.outcome = "answered"
 
     def status(self) -> Status:
         if self.fail:
@@ -80,7 +81,8 @@ class FakeDevice:
 
     async def ask(self, text: str, *, speak: bool) -> Answered:
         self.calls.append(("ask", text, speak))
-        return Answered("t1", text, f"You said {text}", "answered", {"reply": 12.5})
+        reply = "" if self.outcome == "cancelled" else f"You said {text}"
+        return Answered("t1", text, reply, self.outcome, {"reply": 12.5})
 
     async def ask_audio(self, wav: bytes, *, speak: bool) -> Answered:
         self.calls.append(("ask_audio", len(wav), speak))

@@ -1,6 +1,7 @@
 """The state of the device: status, volume, microphone, sound devices, metrics, version."""
 
 import argparse
+import sys
 from argparse import Namespace
 from typing import Any
 
@@ -104,6 +105,9 @@ def list_devices(args: Namespace) -> int:
         devices = _found_here()
     if args.json:
         print_json(devices)
+        return OK
+    if not devices:
+        print('no sound card here; audio.input = "virtual" needs none', file=sys.stderr)
         return OK
     rows = [
         (device["name"], device["direction"], device["channels"], f"{device['default_rate_hz']:g}",

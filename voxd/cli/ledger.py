@@ -28,7 +28,7 @@ def show_last(args: Namespace) -> int:
         return OK
     stages = turn["stages"]
     total = max((stage["end_ms"] for stage in stages), default=0.0)
-    print(f"{clock(turn['started_at'])}  {turn['source']}  {turn['outcome']}  {total:.0f} ms")
+    print(f"{clock(turn['started_at'])}  {turn['source']}  {turn['outcome'] or 'under way'}  {total:.0f} ms")
     width = max((len(stage["name"]) for stage in stages), default=0)
     colour, end = ("\x1b[36m", "\x1b[0m") if decorated(args) else ("", "")
     for stage in stages:

@@ -14,6 +14,9 @@ from voxd.errors import InvalidRequest
 SPOKEN_TIMEOUT_S = 120.0
 """Saying a long text takes as long as saying it takes."""
 
+_HEARD = ("answered", "interrupted")
+"""Outcomes with an answer: cut short while it was spoken, it was still given."""
+
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
@@ -78,4 +81,4 @@ def question(args: Namespace) -> int:
         if args.audio and answer["transcript"]:
             print(f"> {clean(answer['transcript'])}")
         print(clean(answer["reply"]) or f"({answer['outcome']})")
-    return OK if answer["outcome"] == "answered" else FAILED
+    return OK if answer["outcome"] in _HEARD else FAILED
