@@ -23,6 +23,7 @@ class Child:
         self._process = process
         self._module = module
         self._tail: deque[str] = deque(maxlen=4)
+        self._end: asyncio.Task[None] | None = None
         self._drain = asyncio.create_task(self._drain_stderr(), name=f"{module} stderr")
 
     @classmethod
@@ -74,7 +75,15 @@ class Child:
         return fields
 
     async def kill(self) -> None:
-        """End it at once (a hanging PortAudio obeys nothing softer) and wait until it is gone; idempotent."""
+        """End it at once (a hanging PortAudio obeys nothing softer) and wait until it is gone.
+
+        Idempotent: who calls it again after a cancelled call waits for the same end.
+        """
+        if self._end is None:
+            self._end = asyncio.create_task(self._kill(), name=f"{self._module} end")
+        await asyncio.shield(self._end)
+
+    async def _kill(self) -> None:
         if self.alive:
             try:
                 self._process.kill()

@@ -110,6 +110,9 @@ class Microphone:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+            if self._child is not None:
+                # The task may have been cancelled while it waited for this very end.
+                await self._child.kill()
             self._settled.set()
 
     async def close(self) -> None:
@@ -151,7 +154,7 @@ class Microphone:
             reason = await self._watch(child, opened["raw_name"])
             return reason, HINTS[reason]
         finally:
-            await asyncio.shield(child.kill())
+            await child.kill()
 
     async def _watch(self, child: Child, raw_name: str) -> Lost:
         opened_at, first = self._clock.monotonic(), self._ring.head

@@ -124,14 +124,11 @@ class Output:
 
     async def close(self) -> None:
         """Kill the process and free the memory; idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        asyncio.get_running_loop().remove_reader(self._ring.wake_fd)
-        try:
-            await asyncio.shield(self._child.kill())
-        finally:
+        if not self._closed:
+            self._closed = True
+            asyncio.get_running_loop().remove_reader(self._ring.wake_fd)
             self._ring.close()
+        await self._child.kill()
 
     def _on_wake(self) -> None:
         self._ring.clear_wake()

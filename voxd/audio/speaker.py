@@ -44,6 +44,8 @@ class Speaker:
         self._percent = config.volume_percent
         self._pinned = VIRTUAL if config.output == VIRTUAL else ""
         self._output: Output | None = None
+        self._old: Output | None = None
+        """The one being closed: who is cancelled meanwhile leaves it to `close`."""
         self._queue: asyncio.Queue[Playback | asyncio.Event] = asyncio.Queue()
         self._current: Playback | None = None
         self._worker: asyncio.Task[None] | None = None
@@ -240,7 +242,10 @@ class Speaker:
     async def _drop_output(self) -> None:
         output, self._output = self._output, None
         if output is not None:
-            await output.close()
+            self._old = output
+        if self._old is not None:
+            await self._old.close()
+            self._old = None
 
     def _heard(self, playback: Playback, output: Output) -> Heard | None:
         if not self.virtual or self._wav_dir is None or playback.kind != "reply":
