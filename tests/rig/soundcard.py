@@ -252,10 +252,13 @@ def _faint(byte: int) -> bytes:
 
 def _pour(player: "subprocess.Popen[bytes]", pcm: bytes, times: int = 1) -> None:
     assert player.stdin is not None
+    # The player may be killed at any moment: its pipe is then broken, or closed by us.
     with contextlib.suppress(BrokenPipeError, ValueError):
-        for _ in range(times):
-            player.stdin.write(pcm)
-        player.stdin.close()
+        try:
+            for _ in range(times):
+                player.stdin.write(pcm)
+        finally:
+            player.stdin.close()
 
 
 def sound_card(directory: Path) -> Iterator[SoundCard]:
