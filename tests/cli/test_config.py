@@ -38,6 +38,16 @@ def test_check_tells_five_mistakes_and_exits_with_78(file: Path, capsys: pytest.
     assert lines[-1] == "5 errors"
 
 
+def test_check_reads_the_sentences_of_commands_as_the_skills_do(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(HEADERS.replace('["lamp"]', '["turn (on lamp"]').replace("Authorization", "Accept"))
+    assert main(["config", "check", str(file)]) == 78
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{file}:4: error: skills.commands[0].sentences: ")
+    assert last == "1 error"
+
+
 def test_check_as_json_is_a_list(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(BROKEN)
     assert main(["--json", "config", "check", str(file)]) == 78

@@ -1,8 +1,9 @@
 import pytest
 
 from voxd.config.checking import check
-from voxd.config.rules import BUILTIN_WORDS
+from voxd.config.rules import BUILTIN_WORDS, READ_SLOTS
 from voxd.listen import openww
+from voxd.skills import slots
 
 COMMAND = '[[skills.commands]]\nname = "lamp"\n'
 
@@ -36,7 +37,17 @@ COMMAND = '[[skills.commands]]\nname = "lamp"\n'
         (f'[control]\nsocket = "/{"a" * 107}"', "2: error: control.socket"),
         (
             COMMAND + 'sentences = ["lamp in {room}"]\naction = { type = "reply", text = "x" }',
+            "3: warning: skills.commands[0].sentences[0]",
+        ),
+        (
+            COMMAND + 'sentences = ["lamp in {rooms} or {room}"]\nslots.room = ["a"]\n'
+            'action = { type = "reply", text = "x" }',
             "3: error: skills.commands[0].sentences[0]",
+        ),
+        (
+            COMMAND
+            + 'sentences = ["lamp for {duration:span}"]\naction = { type = "reply", text = "{duration}" }',
+            "4: error: skills.commands[0].action.text",
         ),
         (
             COMMAND + 'sentences = ["lamp"]\naction = { type = "shell", command = ["a", "{room}"] }',
@@ -73,6 +84,10 @@ def test_the_built_in_words_are_those_of_the_engine() -> None:
     assert set(BUILTIN_WORDS) == set(openww.builtin_words())
 
 
+def test_the_slots_that_need_no_values_are_those_the_skills_read() -> None:
+    assert READ_SLOTS == slots.READ_SLOTS
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -80,7 +95,9 @@ def test_the_built_in_words_are_those_of_the_engine() -> None:
         'name = "hey_jarvis"\nagent = "default"',
         '[leds]\nkind = "rgbled"\npins = [1, 2, 3]\n[button]\npin = 4\nmute_switch_pin = 5',
         COMMAND + 'sentences = ["lamp in {room:place}"]\nslots = { room = ["hall"] }\n'
-        'action = { type = "http", url = "http://h/{room}", body = \'{"a": {"b": "{room}"}}\' }',
+        'action = { type = "http", url = "http://h/{place}", body = \'{"a": {"b": "{place}"}}\' }',
+        COMMAND + 'sentences = ["lamp at {clock} for {duration:span} to {number}"]\n'
+        'action = { type = "shell", command = ["sh", "-c", "${HOME}/lamp {clock} {span} {number}"] }',
         '[[wake.words]]\nname = "own"\nmodel = "own.tflite"',
         '[stt.whisper]\nmodel = "base"\nlanguage = "de"',
     ],

@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import msgspec
 
 from voxd.cli.exits import CONFIG, OK
 from voxd.cli.output import clean, decorated, print_json
+from voxd.config.layers import Layer
 from voxd.config.loading import examine, load
 from voxd.config.paths import SYSTEM_CONFIG_FILE, user_config_file
 from voxd.config.printing import to_toml
-from voxd.config.problems import Problem, Severity, summary
+from voxd.config.problems import Place, Problem, Severity, dotted, summary
 from voxd.config.sample import json_schema, sample
+from voxd.config.schema import Config
 from voxd.config.secrets import to_builtins
-from voxd.errors import InvalidRequest
+from voxd.errors import ConfigError, InvalidRequest
 
 _COLOURS = {Severity.ERROR: "\x1b[31m", Severity.WARNING: "\x1b[33m"}
 
@@ -50,9 +53,11 @@ def register(subparsers: Any) -> None:
 
 def check_config(args: Namespace) -> int:
     """``voxctl config check``: 0, or 78 when there are errors."""
-    files, _, problems = examine(
-        _path(args.file or args.config), environ=os.environ, overrides=args.overrides
-    )
+    file = _path(args.file or args.config)
+    files, settings, problems = examine(file, environ=os.environ, overrides=args.overrides)
+    if not any(problem.severity is Severity.ERROR for problem in problems):
+        config = load(file, environ=os.environ, overrides=args.overrides).config
+        problems += _unreadable_sentences(config, settings)
     failed = any(problem.severity is Severity.ERROR for problem in problems)
     if args.json:
         print_json([msgspec.to_builtins(problem) for problem in problems])
@@ -62,6 +67,23 @@ def check_config(args: Namespace) -> int:
     read = ", ".join(map(str, files)) or "no file: the defaults hold"
     print(summary(problems) if problems else f"no problems ({clean(read)})")
     return CONFIG if failed else OK
+
+
+def _unreadable_sentences(config: Config, settings: Layer) -> Iterator[Problem]:
+    """Yield a problem for each command whose sentences the grammar cannot read."""
+    if not config.skills.commands:
+        return
+    # Here, not above: the grammar takes as long to import as everything else.
+    from voxd.skills.templates import command_data
+
+    for index, command in enumerate(config.skills.commands):
+        path = ("skills", "commands", index, "sentences")
+        try:
+            command_data(command)
+        except ConfigError as error:
+            place = settings.place(path) or Place("configuration")
+            key, hint = dotted(path), "hassil templates have pairs of ( ), [ ], { }"
+            yield Problem(place.file, place.line, key, Severity.ERROR, str(error), hint)
 
 
 def _line(problem: Problem, args: Namespace) -> str:

@@ -18,12 +18,17 @@ from voxd.config.suggest import did_you_mean
 BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy")
 """Wake words that need no model file."""
 
+READ_SLOTS = ("duration", "clock", "number")
+"""Slots of custom commands that need no values: the skills read them out of what was said."""
+
 LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}
 
 # unix(7): sun_path holds 108 bytes with the terminating zero.
 _MAX_SOCKET_BYTES = 107
 _SECRET_HEADER = re.compile(r"auth|token|secret|password|cookie|api-?key", re.IGNORECASE)
-_SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[A-Za-z0-9_]+)?\}")
+# hassil: {values}, or {values:name} where the action is to know it by another name.
+_SLOT = re.compile(r"\{([A-Za-z0-9_]+)(?::([A-Za-z0-9_]+))?\}")
+_FILLED = re.compile(r"\{([a-z0-9_]+)\}")
 
 
 class Settings:
@@ -183,22 +188,29 @@ def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
     sentences, defined = command.get("sentences"), command.get("slots", {})
     if not isinstance(sentences, list) or not isinstance(defined, dict):
         return
+    lists: set[str] = set()
     spoken: set[str] = set()
     for index, sentence in enumerate(sentences):
-        for slot in _SLOT.findall(sentence) if isinstance(sentence, str) else ():
-            if slot not in defined and slot not in spoken:
-                message = f"the slot {{{slot}}} has no values"
-                hint = did_you_mean(slot, tuple(defined)) or f'slots = {{ {slot} = ["..."] }}'
-                yield _error((*path, "sentences", index), message, hint)
-            spoken.add(slot)
+        for values, name in _SLOT.findall(sentence.lower()) if isinstance(sentence, str) else ():
+            if values not in defined and values not in lists and values not in READ_SLOTS:
+                yield _slot_without_values((*path, "sentences", index), values, tuple(defined))
+            lists.add(values)
+            spoken.add(name or values)
     for where, text in _texts(command.get("action"), (*path, "action")):
-        for slot in _SLOT.findall(text):
+        for slot in _FILLED.findall(text):
             if slot not in spoken:
-                hint = did_you_mean(slot, tuple(spoken)) or "use it in a sentence"
+                hint = did_you_mean(slot, spoken) or "use it in a sentence"
                 yield _error(where, f"no sentence has the slot {{{slot}}}", hint)
     for slot in defined:
-        if slot not in spoken:
+        if slot not in lists:
             yield _warning((*path, "slots", slot), "no sentence uses this slot", f"write {{{slot}}} in one")
+
+
+def _slot_without_values(path: KeyPath, slot: str, defined: tuple[str, ...]) -> Finding:
+    if hint := did_you_mean(slot, defined):
+        return _error(path, f"the slot {{{slot}}} has no values", hint)
+    message = f"the slot {{{slot}}} has no values: it takes any words, which only Whisper can hear"
+    return _warning(path, message, f'slots = {{ {slot} = ["..."] }}')
 
 
 def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
