@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from voxd.cli.completion import script
+from voxd.cli.main import main
 from voxd.cli.tree import CommandParser
 
 BASH = shutil.which("bash")
@@ -78,6 +79,16 @@ def test_bash_reads_the_script_of_the_whole_tree_without_complaint(parser: argpa
         [BASH, "-n"], input=script(parser, "bash"), capture_output=True, text=True, timeout=20, check=False
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@needs_bash
+def test_the_command_prints_a_script_that_completes_the_real_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", "bash"]) == 0
+    text = capsys.readouterr().out
+    assert complete(text, ["voxctl", "doc"], tmp_path) == ["doctor"]
+    assert {"check", "show", "init", "schema"} <= set(complete(text, ["voxctl", "config", ""], tmp_path))
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -153,6 +153,49 @@ def test_secrets_are_looked_at_and_not_shown() -> None:
 
 
 @pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Put a program that prints something before all others."""
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+
+    def install(name: str, prints: str) -> None:
+        place(tmp_path, f"bin/{name}", f"#!/bin/sh\ncat <<'END'\n{prints}\nEND\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("properties", "status", "words"),
+    [
+        ("LoadState=loaded\nActiveState=active\nSubState=running\nNRestarts=0", "ok", "active (running)"),
+        ("LoadState=loaded\nActiveState=active\nSubState=running\nNRestarts=3", "warn", "restarted 3 times"),
+        ("LoadState=loaded\nActiveState=failed\nSubState=failed\nNRestarts=8", "fail", "failed (failed)"),
+        ("LoadState=not-found\nActiveState=inactive\nSubState=dead\nNRestarts=0", "skip", "not installed"),
+        ("", "skip", "not installed"),
+    ],
+)
+def test_the_state_of_the_service(
+    tmp_path: Path, program: Any, properties: str, status: str, words: str
+) -> None:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    program("systemctl", properties)
+    finding = doctor_service.unit_state(patient(tmp_path))
+    assert (finding.status, words in finding.detail) == (status, True)
+
+
+@pytest.mark.parametrize(("answer", "status"), [("yes", "ok"), ("no", "warn")])
+def test_a_clock_systemd_knows_about(tmp_path: Path, program: Any, answer: str, status: str) -> None:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    program("timedatectl", answer)
+    assert doctor_machine.clock_synchronized(patient(tmp_path)).status == status
+
+
+def test_vcgencmd_is_asked_where_the_kernel_does_not_tell(tmp_path: Path, program: Any) -> None:
+    program("vcgencmd", "throttled=0x50000")
+    assert doctor_machine.cpu_throttled(patient(tmp_path)).status is Status.WARN
+
+
+@pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Path]:
     """A socket that answers one request with a status, as the daemon does."""
     path = tmp_path / "voxd.sock"
