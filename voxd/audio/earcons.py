@@ -6,7 +6,6 @@ from types import MappingProxyType
 import numpy as np
 
 from voxd.frames import Clip
-from voxd.turn.signals import Earcon
 
 _PEAK = 10 ** (-12 / 20)
 """-12 dBFS at the peak of a note: about -18 dBFS RMS with its attack and decay."""
@@ -15,19 +14,19 @@ _RELEASE_S = 0.02
 
 _CHORD = ((880.0, 0.15), (1108.7, 0.15), (1318.5, 0.25))
 
-_NOTES: Mapping[Earcon, tuple[tuple[float, float], ...]] = MappingProxyType(
+_NOTES: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
     {
-        Earcon.WAKE: ((659.3, 0.06), (880.0, 0.09)),
-        Earcon.ERROR: ((311.1, 0.09), (233.1, 0.11)),
-        Earcon.MUTED: ((587.3, 0.07), (392.0, 0.10)),
-        Earcon.UNMUTED: ((392.0, 0.07), (587.3, 0.10)),
-        Earcon.RING: (*_CHORD, (0.0, 0.25), *_CHORD, (0.0, 0.65)),
+        "wake": ((659.3, 0.06), (880.0, 0.09)),
+        "error": ((311.1, 0.09), (233.1, 0.11)),
+        "muted": ((587.3, 0.07), (392.0, 0.10)),
+        "unmuted": ((392.0, 0.07), (587.3, 0.10)),
+        "ring": (*_CHORD, (0.0, 0.25), *_CHORD, (0.0, 0.65)),
     }
 )
-"""Each earcon as notes of (Hz, seconds); 0 Hz is a rest. Rising means open, falling means closed."""
+"""Each `voxd.turn.signals.Earcon` as notes of (Hz, s); 0 Hz is a rest. Rising is open, falling closed."""
 
 
-def render(earcon: Earcon, rate_hz: int) -> Clip:
+def render(earcon: str, rate_hz: int) -> Clip:
     """Return ``earcon`` at ``rate_hz``: 0.1 to 0.2 s, the ring 2 s so that it can be repeated."""
     notes = [_note(pitch_hz, length_s, rate_hz) for pitch_hz, length_s in _NOTES[earcon]]
     return Clip((np.concatenate(notes) * 32_767).astype("<i2").tobytes(), rate_hz)
