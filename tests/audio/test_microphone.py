@@ -231,6 +231,25 @@ class TestEverySource:
             await microphone.open_stream()
             await until_head(ring, head + 1)
 
+    async def test_muting_again_and_again_leaks_no_descriptor(self, source: Audio, ring: Ring) -> None:
+        async with running(source, ring) as (microphone, _):
+            await microphone.close_stream()
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(3):
+                await microphone.open_stream()
+                await microphone.close_stream()
+            assert len(os.listdir("/proc/self/fd")) == before
+
+    async def test_muting_in_the_middle_of_opening_leaves_no_process(self, source: Audio, ring: Ring) -> None:
+        async with running(source, ring) as (microphone, _):
+            await microphone.close_stream()
+            opening = asyncio.create_task(microphone.open_stream())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await microphone.close_stream()
+            await opening
+            assert children_of("voxd.audio.") == []
+
     async def test_closing_twice_leaves_no_process(self, source: Audio, ring: Ring) -> None:
         async with running(source, ring) as (microphone, _):
             await microphone.close()
