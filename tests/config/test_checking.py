@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -9,8 +10,13 @@ from hypothesis import strategies as st
 from voxd.config import kinds
 from voxd.config.checking import check, check_schema
 from voxd.config.problems import Problem, Severity, summary
+from voxd.config.sample import sample
 from voxd.config.schema import Config
 from voxd.config.secrets import resolve
+
+
+def uncommented_sample() -> str:
+    return re.sub(r"^#(?=[a-z\[])", "", sample(), flags=re.MULTILINE)
 
 
 def problems_of(text: str, *, missing: tuple[str, ...] = ()) -> list[Problem]:
@@ -101,7 +107,7 @@ def test_five_mistakes_are_five_lines_each_with_place_and_hint() -> None:
         ),
         (
             '[agents."Big Name"]',
-            "1: error: agents.Big Name: a name has lower-case letters, digits, _ and -, at "
+            '1: error: agents."Big Name": a name has lower-case letters, digits, _ and -, at '
             "most 32 (hint: rename it)",
         ),
         (
@@ -157,6 +163,10 @@ def test_a_later_file_wins_and_its_mistakes_name_it() -> None:
     assert [(problem.file, problem.line) for problem in problems] == [("b.toml", 3)]
 
 
+def test_a_key_with_a_line_break_in_it_is_told_on_one_line() -> None:
+    assert lines_of('["a\\nb"]')[0].startswith('voxd.toml:1: error: "a\\nb": unknown section')
+
+
 def test_a_misplaced_secret_is_not_repeated() -> None:
     text = """
 [[skills.commands]]
@@ -167,6 +177,34 @@ action = { type = "http", url = "http://h/", headers = { Authorization = { value
     (problem,) = problems_of(text)
     assert problem.line == 5
     assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    "text", ["a=" + "[" * 5000, "a=" + "{a=" * 300 + "1" + "}" * 300, "a." * 900 + "a=1", "a." * 60 + "a=1"]
+)
+def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
+    assert [problem.message for problem in problems_of(text)] == ["nested too deeply"]
+
+
+LINES = [line for line in uncommented_sample().splitlines() if line[:2] not in {"", "# "}]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len("\n".join(LINES))), st.sampled_from([*"[]{}=\"'#.,\n\\\0é1a", '"""', ""])
+        ),
+        max_size=8,
+    )
+)
+def test_no_text_makes_the_checker_fail(edits: list[tuple[int, str]]) -> None:
+    text = "\n".join(LINES)
+    for at, insert in edits:
+        text = text[:at] + insert + text[at + 1 :]
+    for problem in problems_of(text):
+        assert 0 <= problem.line <= text.count("\n") + 1
+        assert "\n" not in str(problem)
 
 
 def mutations(kind: Any) -> st.SearchStrategy[Any]:

@@ -17,6 +17,8 @@ ENVIRONMENT = Place("environment")
 COMMAND_LINE = Place("--set")
 
 _MAX_SYNTAX_ERRORS = 10
+_MAX_DEPTH = 50
+"""The schema needs 8 levels; what goes through nested tables calls itself once for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,15 @@ class Layer:
 
 def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
     """Read a TOML text; what can be read of a text with syntax errors is in the layer all the same."""
-    data, readable, errors = _tolerant_loads(text)
-    places = {path: Place(file, line) for path, line in key_lines(readable).items()}
+    try:
+        data, readable, errors = _tolerant_loads(text)
+        lines = key_lines(readable)
+    except RecursionError:
+        return Layer(), [_too_deep(file, 0)]
+    for path, line in lines.items():
+        if len(path) > _MAX_DEPTH:
+            return Layer(), [_too_deep(file, line)]
+    places = {path: Place(file, line) for path, line in lines.items()}
     problems = [
         Problem(
             file,
@@ -50,6 +59,10 @@ def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
         for error in errors
     ]
     return Layer(data, places), problems
+
+
+def _too_deep(file: str, line: int) -> Problem:
+    return Problem(file, line, "", Severity.ERROR, "nested too deeply", "no table of voxd.toml is that deep")
 
 
 def _tolerant_loads(text: str) -> tuple[dict[str, Any], str, list[tomli.TOMLDecodeError]]:

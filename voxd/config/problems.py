@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voxd.config.kinds import toml_key
 from voxd.config.lines import KeyPath
 from voxd.errors import ConfigError
 
@@ -63,13 +64,13 @@ class InvalidConfig(ConfigError):
 
 
 def dotted(path: KeyPath) -> str:
-    """Return ``path`` as people write it: ``wake.words[0].threshold``."""
+    """Return ``path`` as people write it, on one line: ``wake.words[0].threshold``."""
     text = ""
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
-            text += f".{part}" if text else part
+            text += f".{toml_key(part)}" if text else toml_key(part)
     return text
 
 
