@@ -13,6 +13,7 @@ _MIN_CLAUSE_CHARS = 12
 _ABBREVIATIONS = frozenset(
     ("mr mrs ms dr prof st sr jr vs etc e.g i.e a.m p.m approx inc ltd co mt ave dept fig").split(" ")  # noqa: SIM905
 )
+_INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _FENCE = re.compile(r"^\s*(```|~~~).*$", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 _LINE_START = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+)", re.MULTILINE)
@@ -71,7 +72,7 @@ def _is_abbreviation(before: str) -> bool:
     if not words:
         return False
     word = words[-1].lstrip("(\"'“")
-    if word.lower() in _ABBREVIATIONS:
+    if word.lower() in _ABBREVIATIONS or _INITIALS.fullmatch(word):
         return True
     return (len(word) == 1 and word.isupper() and word != "I") or (len(words) == 1 and word.isdigit())
 

@@ -50,7 +50,7 @@ class Engine:
         try:
             self._decoder.add_jsgf_string(_GRAMMAR, grammar)
             self._fsg = self._decoder.get_fsg(_GRAMMAR)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             # Open recognition still answers; with rapidfuzz behind it most commands are found.
             _log.warning("the grammar of commands cannot be used: %s", error)
 

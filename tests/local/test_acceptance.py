@@ -1,0 +1,57 @@
+"""When the grammar's command is believed."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxd.local.acceptance import HeardWord, accepts
+
+
+def word(text: str, start: int, end: int, score: float = 0.0) -> HeardWord:
+    return HeardWord(text, start, end, score)
+
+
+FREE = [
+    word("<s>", 0, 9),
+    word("what", 10, 49, -50.0),
+    word("time", 50, 99, -50.0),
+    word("is", 100, 109, -10.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "free", "believed"),
+    [
+        ([word("what", 10, 109, -110.0)], FREE, True),
+        ([word("what", 10, 109, -205.0)], FREE, True),
+        ([word("what", 10, 109, -215.0)], FREE, False),
+        ([word("stop", 10, 40, -30.0), word("<sil>", 41, 109, -10.0)], FREE, False),
+        ([word("<sil>", 0, 109)], FREE, False),
+        ([], FREE, False),
+        ([word("stop", 10, 49, -150.0)], [word("shut", 10, 29, -20.0), word("the", 30, 49, -20.0)], True),
+        ([word("stop", 10, 49, -170.0)], [word("shut", 10, 29, -20.0), word("the", 30, 49, -20.0)], False),
+        ([word("stop", 10, 49)], [], True),
+    ],
+    ids=[
+        "better",
+        "a little worse",
+        "much worse",
+        "a part",
+        "silence",
+        "nothing",
+        "short",
+        "short and bad",
+        "alone",
+    ],
+)
+def test_a_command_must_explain_the_sound_about_as_well(
+    command: list[HeardWord], free: list[HeardWord], believed: bool
+) -> None:
+    assert accepts(command, free) is believed
+
+
+@settings(max_examples=50)
+@given(st.floats(-500, 500), st.floats(0, 500))
+def test_a_better_score_never_turns_yes_into_no(score: float, gain: float) -> None:
+    if accepts([word("what", 10, 109, score)], FREE):
+        assert accepts([word("what", 10, 109, score + gain)], FREE)
