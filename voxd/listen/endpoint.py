@@ -16,8 +16,13 @@ AWAIT_SAMPLES = samples_from_s(0.35)
 """Nothing said for this long after the start: the user waits for a sign. Natural gaps between a wake
 word and its command are shorter."""
 
+SHORT_SAMPLES = samples_from_s(0.2)
+"""Less voice than `Endpoint.start_s` asks for is still an answer when silence follows it: "no" is 0.25 s.
+What is shorter is the last of the wake word, or a click."""
+
 HYSTERESIS = 0.15
-"""Speech goes on while the probability is above the threshold less this, as in Silero's own iterator."""
+"""A voice goes on while the probability is above the threshold less this; after a pause it must reach
+the threshold again, as in Silero's own iterator."""
 
 
 class Endpointer:
@@ -52,7 +57,8 @@ class Endpointer:
             return []
         began = self._at
         self._at += samples
-        if probability >= self._threshold - (HYSTERESIS if self.started else 0.0):
+        goes_on = self._voiced > 0 and self._quiet == 0
+        if probability >= self._threshold - (HYSTERESIS if goes_on else 0.0):
             return self._voice(began, samples)
         return self._silent(samples)
 
@@ -83,13 +89,18 @@ class Endpointer:
                 return self._end(SpeechEnded(self._last_voice, "silence"))
             return self._limits()
         if self._quiet >= RESET_SAMPLES and not self._hold:
+            if self._voiced >= SHORT_SAMPLES:
+                return [self._begin()]
             self._voiced = 0
-        elapsed = self._at - self._start
         signals: list[Signal] = []
-        if not self._awaited and elapsed >= AWAIT_SAMPLES and self._quiet >= AWAIT_SAMPLES // 2:
+        if self._is_waiting():
             self._awaited = True
             signals.append(AwaitingSpeech())
         return signals + self._limits()
+
+    def _is_waiting(self) -> bool:
+        long_enough = self._at - self._start >= AWAIT_SAMPLES and self._quiet >= AWAIT_SAMPLES // 2
+        return long_enough and not self._awaited and self._voiced < SHORT_SAMPLES
 
     def _limits(self) -> list[Signal]:
         if self.started:
