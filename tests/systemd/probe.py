@@ -107,6 +107,10 @@ def read_a_credential() -> str:
     return (Path(os.environ["CREDENTIALS_DIRECTORY"]) / "voxd_probe_key").read_text()
 
 
+def step_back_behind_the_audio() -> str:
+    return str(os.nice(1))
+
+
 def open_an_internet_socket() -> str:
     socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
     return "opened"
@@ -150,6 +154,10 @@ def take_real_time() -> str:
     return "taken"
 
 
+def gain_priority() -> str:
+    return str(os.nice(-10))
+
+
 def enter_a_namespace() -> str:
     if ctypes.CDLL(None, use_errno=True).unshare(0x10000000):
         raise OSError(ctypes.get_errno(), "unshare")
@@ -166,6 +174,7 @@ MUST_WORK: dict[str, Callable[[], str]] = {
         share_a_ring_with_a_child,
         keep_a_database,
         read_a_credential,
+        step_back_behind_the_audio,
         open_an_internet_socket,
     )
 }
@@ -187,6 +196,7 @@ MUST_FAIL: dict[str, Callable[[], str]] = {
     "read the credentials of others": read_from("/etc/voxd/credentials/probe_key"),
     "listen to the kernel": listen_to_the_kernel,
     "take real time": take_real_time,
+    "gain priority": gain_priority,
     "enter a namespace": enter_a_namespace,
 }
 

@@ -29,6 +29,9 @@ class Appliance:
     def call(self, method: str, socket: str = "voxd.sock") -> dict[str, object]:
         return json.loads(self.machine.run("/usr/bin/python3", "-c", CALL, f"/run/voxd/{socket}", method))
 
+    def turns_ended(self) -> list[str]:
+        return self.machine.run("journalctl", "-o", "cat", "VOXD_EVENT=turn.ended", check=False).splitlines()
+
     def show(self, key: str) -> str:
         return self.machine.run("systemctl", "show", "voxd.service", "--value", "-p", key).strip()
 
@@ -54,6 +57,14 @@ def test_the_real_daemon_serves_the_sockets_systemd_made(appliance: Appliance) -
     assert "result" in appliance.call("system.status")
     assert "result" in appliance.call("system.status", "voxd-read.sock")
     assert "error" in appliance.call("turn.stop", "voxd-read.sock")
+
+
+def test_the_real_daemon_answers_in_the_sandbox(appliance: Appliance) -> None:
+    """Without a sound card the virtual microphone speaks a wake word and a question."""
+    machine = appliance.machine
+    machine.wait_for(lambda: appliance.turns_ended(), 60)
+    (turn, *_) = appliance.turns_ended()
+    assert "answered" in turn, machine.journal()
 
 
 def test_the_real_daemon_reloads(appliance: Appliance) -> None:
