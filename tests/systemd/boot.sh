@@ -44,7 +44,7 @@ trap leave EXIT
       for bind in $binds; do mkdir -p "$root${bind##*:}"; mount --bind "${bind%%:*}" "$root${bind##*:}"; done
       # As systemd itself does outside a container: credentials are mounted in a child namespace and must reach ours.
       mount --make-rshared "$root"; hostname "$name"; cd "$root"
-      exec env -i container=voxd PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --log-target=journal systemd.unit=basic.target
+      exec env -i container=voxd NOTIFY_SOCKET=/run/manager/notify PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --log-target=journal systemd.unit=basic.target
     ' _ "$name" "$binds" "${controllers[@]}"
 ) &
 wait $!

@@ -1,12 +1,13 @@
 """A real systemd in namespaces of its own, ready for scripts/install: what a Raspberry Pi would boot."""
 
 import os
+import select
 import shutil
 import site
+import socket
+import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from tests.shared import SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = Path("/sys/fs/cgroup/unified")
+BOOT_TIMEOUT_S = 30
 PYTHON = "/usr/bin/python3"
 SITE = "/opt/voxd/site"
 SOURCE = "/opt/voxd/src"
@@ -35,6 +36,10 @@ class Machine:
         self._binds = f"{opt}:/opt/voxd {site.getsitepackages()[0]}:{SITE} {ROOT}:{SOURCE}"
         if SHARED.is_dir():
             self._binds += f" {SHARED}:/opt/voxd/shared"
+        self._manager = directory / "manager"
+        self._manager.mkdir()
+        self._binds += f" {self._manager}:/run/manager"
+        self._pid = ""
         self._log = directory / "boot.log"
 
     def start(self) -> None:
@@ -47,13 +52,27 @@ class Machine:
         )
         if version.stdout.decode().strip() != str(sys.version_info[:2]):
             pytest.skip(f"{PYTHON} is another Python than {sys.executable}")
-        with self._log.open("wb") as log:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, self._log.open("wb") as log:
+            manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            manager.bind(str(self._manager / "notify"))
             command = [Path(__file__).with_name("boot.sh"), self._name, self._binds]
             self._boot = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        if not self.wait_for(lambda: self._boot is None or self._boot.poll() is not None or self._up(), 30):
-            pytest.skip("systemd does not come up here")
-        if self._boot.poll() is not None:
+            self._pid = self._await_ready(manager)
+        if not self._pid:
             pytest.skip(f"systemd cannot be booted here: {self._log.read_text().strip()[-200:]}")
+
+    def _await_ready(self, manager: socket.socket) -> str:
+        """Return the id of the booted systemd, which says READY=1 like any service; "" if it failed."""
+        assert self._boot is not None
+        ended = os.pidfd_open(self._boot.pid)
+        try:
+            while manager in select.select([manager, ended], [], [], BOOT_TIMEOUT_S)[0]:
+                said, ancillary, *_ = manager.recvmsg(4096, socket.CMSG_SPACE(12))
+                if b"READY=1" in said:
+                    return str(struct.unpack("3i", ancillary[0][2])[0])
+            return ""
+        finally:
+            os.close(ended)
 
     def install(self) -> str:
         """Run scripts/install inside, without what needs a network; return what it said."""
@@ -63,7 +82,8 @@ class Machine:
         """Power off."""
         if self._boot is None or self._boot.poll() is not None:
             return
-        self.run("systemctl", "poweroff", check=False)
+        if self._pid:
+            self.run("systemctl", "poweroff", check=False)
         try:
             self._boot.wait(20)
         except subprocess.TimeoutExpired:
@@ -72,15 +92,7 @@ class Machine:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run ``command`` inside; return its output."""
-        pid = self._init()
-        assert pid, "not booted"
-        done = subprocess.run(
-            ["nsenter", "--target", pid, "--all", "--root", "--wd=/", "--", *command],
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        done = subprocess.run(self._inside(*command), capture_output=True, text=True, timeout=90, check=False)
         assert not check or done.returncode == 0, done.stdout + done.stderr + self.journal()
         return done.stdout
 
@@ -88,33 +100,16 @@ class Machine:
         """Return the end of the journal."""
         return self.run("journalctl", "--no-pager", "-n", "40", check=False)
 
-    def wait_for(self, condition: Callable[[], object], timeout_s: float) -> bool:
-        """Poll another process's state, which nobody announces."""
-        deadline_s = time.monotonic() + timeout_s
-        while time.monotonic() < deadline_s:
-            if condition():
-                return True
-            select_nothing(0.1)
-        return False
+    def await_journal(self, match: str) -> str:
+        """Wait for the first entry of the journal that matches ``match``, FIELD=value; return its message."""
+        follow = self._inside("timeout", "60", "journalctl", "-f", "-n", "all", "-o", "cat", match)
+        with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            message = process.stdout.readline().strip()
+            process.kill()
+        assert message, self.journal()
+        return message
 
-    def _up(self) -> bool:
-        return bool(self._init()) and "running" in self.run("systemctl", "is-system-running", check=False)
-
-    def _init(self) -> str:
-        for path in (GROUPS / self._name).rglob("cgroup.procs"):
-            for pid in path.read_text().split():
-                try:
-                    status = Path(f"/proc/{pid}/status").read_text()
-                    comm = Path(f"/proc/{pid}/comm").read_text().strip()
-                except OSError:
-                    continue
-                if comm == "systemd" and status.split("NSpid:")[1].split("\n")[0].split()[-1] == "1":
-                    return pid
-        return ""
-
-
-def select_nothing(seconds: float) -> None:
-    """Give the other process a moment."""
-    import select
-
-    select.select([], [], [], seconds)
+    def _inside(self, *command: str) -> list[str]:
+        assert self._pid, "not booted"
+        return ["nsenter", "--target", self._pid, "--all", "--root", "--wd=/", "--", *command]

@@ -222,11 +222,17 @@ def serve(sock: socket.socket, notifier: Notifier, report: dict[str, object]) ->
             client.sendall(json.dumps(report | {"pid": os.getpid(), "uid": pid_uid_gid[1]}).encode())
 
 
+def reload(notifier: Notifier) -> None:
+    notifier.reloading(0)
+    notifier.ready("reloaded")
+    logging.getLogger("probe").info("hung up", extra={"voxd": {"event": "daemon.reloaded"}})
+
+
 def main() -> None:
     handler = start_logging("info")
     notifier = Notifier()
     sockets = listen_sockets()
-    signal.signal(signal.SIGHUP, lambda *_: (notifier.reloading(0), notifier.ready("reloaded")))
+    signal.signal(signal.SIGHUP, lambda *_: reload(notifier))
     report: dict[str, object] = {
         "sockets": sorted(sockets),
         "watchdog_s": watchdog_interval_s(),
