@@ -16,6 +16,7 @@ from voxd.skills import custom, replies
 from voxd.skills.contract import SkillDevice, SkillReply
 from voxd.skills.dialogue import Question, Said
 from voxd.skills.dictionary import pronounceable
+from voxd.skills.jsgf import to_jsgf
 from voxd.skills.localtime import local_zone
 from voxd.skills.smalltalk import FIXED, JOKES
 from voxd.skills.spoken import number_words, words
@@ -78,12 +79,8 @@ class Skills:
                 self._grammar = await asyncio.to_thread(self._built)
 
     def jsgf(self) -> str:
-        """Return the sentences that are understood as a JSGF grammar for pocketsphinx."""
-        from voxd.skills.jsgf import to_jsgf
-
-        if self._grammar is None:
-            self._grammar = self._built()
-        return to_jsgf(self._grammar, pronounceable())
+        """Return the usual sentences, and the owner's, as a JSGF grammar for pocketsphinx."""
+        return to_jsgf(self._config.commands, pronounceable() if self._config.commands else bool)
 
     async def answer(self, text: str) -> SkillReply:
         """Answer the sentence ``text``; one that is not understood has no intent and an honest reply."""

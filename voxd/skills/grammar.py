@@ -14,10 +14,11 @@ from voxd.skills.slots import Marked, readings
 from voxd.skills.spoken import words
 
 _POLITE_START = re.compile(
-    r"^(?:(?:please|hey|okay|ok|so|um|uh|well|and|can you|could you|would you|will you|can i have"
-    r"|i want you to|i'd like you to|i need|i want|i would like|i'd like|let's|just) )+(?=\w)"
+    r"^(?:please|hey|okay|ok|so|um|uh|well|and|can you|could you|would you|will you|can i have"
+    r"|i want you to|i'd like you to|i need|i want|i would like|i'd like|let's|just) (?=\w)"
 )
-_POLITE_END = re.compile(r"(?: (?:please|for me|thanks|thank you|now|right now|again please))+$")
+_MAX_POLITE = 3
+_POLITE_END = re.compile(r" (?:please|for me|thanks|thank you|now|right now)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,17 @@ class Grammar:
 
 
 def _ways_to_say(said: list[str]) -> Iterator[list[str]]:
-    """Yield the sentence as it is, then without the words that are only polite."""
-    yield said
-    text = _POLITE_END.sub("", _POLITE_START.sub("", " ".join(said)))
-    if text and text.split() != said:
+    """Yield the sentence as it is, then with ever more polite words gone, at its end and at its start."""
+    ends = _stripped(" ".join(said), _POLITE_END)
+    for text in dict.fromkeys(way for end in ends for way in _stripped(end, _POLITE_START)):
         yield text.split()
+
+
+def _stripped(text: str, polite: re.Pattern[str]) -> list[str]:
+    ways = [text]
+    while len(ways) <= _MAX_POLITE and (shorter := polite.sub("", ways[-1])) != ways[-1]:
+        ways.append(shorter)
+    return ways
 
 
 def _best(marked: Marked, intents: Intents) -> Match | None:

@@ -88,6 +88,14 @@ def command_data(command: Command) -> dict[str, Any]:
     return data
 
 
+def spelled_out(command: Command) -> Iterator[str]:
+    """Yield the sentences of ``command``, read values and free text left as {slots}. Raises `ConfigError`."""
+    intents = compiled(load(), {command.name: command_data(command)})
+    for data in intents.intents[command.name].data:
+        for sentence in data.sentences:
+            yield from expand(sentence.expression, intents, slot_lists(intents, data))
+
+
 def _lowered(template: str) -> str:
     """Return ``template`` with its text as a transcript has it: lower case, numbers in words."""
     text = template.lower().replace("%", " percent")
