@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 _LOGGED_LINES = 40
 """PortAudio can write thousands of lines a second when a card disappears (its issue 1037)."""
 
+_KILL_TIMEOUT_S = 2.0
+
 
 class Child:
     """One running audio program. It dies with us, and at once when told to."""
@@ -91,8 +93,13 @@ class Child:
                 _log.debug("%s was gone already", self._module)
         if self._process.stdin is not None:
             self._process.stdin.close()
-        await self._process.wait()
-        await self._drain
+        try:
+            async with asyncio.timeout(_KILL_TIMEOUT_S):
+                await self._process.wait()
+                await self._drain
+        except TimeoutError:
+            # Stuck in a driver: it dies when the kernel lets go, and until then it touches nothing.
+            _log.error("%s (process %d) cannot be killed", self._module, self.pid)
 
     async def _drain_stderr(self) -> None:
         stderr = self._process.stderr

@@ -1,7 +1,7 @@
 """The virtual microphone's process: plays a recording into the ring in real time, no card needed.
 
 Before and after it comes a noise of a few units, as from a real microphone in a quiet room: exact zeros
-would mean a fault.
+would mean a fault. Every new process, as after a mute, plays the recording again from its beginning.
 """
 
 import mmap
