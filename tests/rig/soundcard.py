@@ -18,6 +18,8 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 MIC_RATE_HZ = 16_000
 SPEAKER_RATE_HZ = 48_000
 NEEDED = ("pulseaudio", "pacat", "parec")
@@ -169,8 +171,10 @@ class SoundCard:
             )
         deadline = time.monotonic() + _DEADLINE_S
         while "name: <mic>" not in self._sources():
-            assert server.poll() is None, (self._directory / "pulse.log").read_text()
-            assert time.monotonic() < deadline, "pulseaudio did not start"
+            if server.poll() is not None or time.monotonic() > deadline:
+                server.kill()
+                server.wait()
+                raise RuntimeError("no sound server: " + (self._directory / "pulse.log").read_text())
             threading.Event().wait(0.02)
         return server
 
@@ -261,10 +265,17 @@ def _pour(player: "subprocess.Popen[bytes]", pcm: bytes, times: int = 1) -> None
             player.stdin.close()
 
 
-def sound_card(directory: Path) -> Iterator[SoundCard]:
-    """Start a card and end it; the body of a fixture."""
-    card = SoundCard(directory)
+@pytest.fixture
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundCard]:
+    """A sound card in the environment that the audio programs inherit; import it into a conftest."""
+    if reason := missing():
+        pytest.skip(reason)
+    directory = tmp_path / "card"
+    directory.mkdir()
+    started = SoundCard(directory)
     try:
-        yield card
+        for name, value in started.env.items():
+            monkeypatch.setenv(name, value)
+        yield started
     finally:
-        card.close()
+        started.close()
