@@ -265,6 +265,15 @@ def _pour(player: "subprocess.Popen[bytes]", pcm: bytes, times: int = 1) -> None
             player.stdin.close()
 
 
+def sound_card(directory: Path) -> Iterator[SoundCard]:
+    """Start a card and end it; the body of a fixture."""
+    started = SoundCard(directory)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
 @pytest.fixture
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundCard]:
     """A sound card in the environment that the audio programs inherit; import it into a conftest."""
@@ -272,10 +281,7 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoundCard]
         pytest.skip(reason)
     directory = tmp_path / "card"
     directory.mkdir()
-    started = SoundCard(directory)
-    try:
+    for started in sound_card(directory):
         for name, value in started.env.items():
             monkeypatch.setenv(name, value)
         yield started
-    finally:
-        started.close()
