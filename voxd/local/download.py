@@ -19,7 +19,6 @@ _log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Called with the file's name, its bytes so far and its bytes in all."""
 
-_CHUNK_BYTES = 256 * 1024
 _SPARE_BYTES = 64 * 1024 * 1024
 _MAX_REDIRECTS = 5
 _RETRY_WAIT_S = (1.0, 4.0, 15.0)
@@ -130,7 +129,8 @@ async def _write(
 ) -> None:
     try:
         with part.open("ab" if have else "wb") as out:
-            async for chunk in response.aiter_raw(_CHUNK_BYTES):
+            # No chunk size: httpx would hold back what does not fill one, and a resume would miss it.
+            async for chunk in response.aiter_raw():
                 have += len(chunk)
                 if have > file.bytes:
                     out.truncate(0)

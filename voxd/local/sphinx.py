@@ -102,7 +102,7 @@ class Engine:
 def dithered(samples: "np.ndarray[Any, np.dtype[np.int16]]") -> "np.ndarray[Any, np.dtype[np.int16]]":
     """Return ``samples`` with a noise of 3 steps, always the same: exact zeros have no logarithm."""
     noise = np.random.default_rng(1).integers(-3, 4, samples.size)
-    return np.clip(samples + noise, -32768, 32767).astype("<i2")
+    return np.asarray(np.clip(samples + noise, -32768, 32767), dtype=np.int16)
 
 
 def text_of(words: list[HeardWord]) -> str:
