@@ -168,6 +168,16 @@ async def test_a_step_before_a_reboot_does_not_move_a_countdown(house: House) ->
     assert house.timers.list()[0].due_in_s == pytest.approx(140.0)
 
 
+async def test_after_a_reboot_the_monotonic_clock_of_the_new_boot_counts(house: House) -> None:
+    await house.timers.set("timer", duration_s=300.0)
+    await house.reboot(house.clock.wall() + 60.0)
+    await house.stop()
+    house.clock.step_wall(56 * YEAR_S)
+    await house.clock.advance(40.0)
+    await house.start()
+    assert house.timers.list()[0].due_in_s == pytest.approx(200.0)
+
+
 async def test_after_a_reboot_in_1970_a_countdown_waits_for_the_clock_to_be_set(house: House) -> None:
     await house.timers.set("timer", duration_s=3600.0)
     true_time = house.clock.wall() + 1000.0

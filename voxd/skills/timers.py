@@ -15,7 +15,8 @@ from voxd.api import TimerEntry
 from voxd.clock import Clock
 from voxd.errors import Busy, NotFound, StoreError
 from voxd.events import Emit
-from voxd.skills.due import Aim, Verdict, moved, remaining_s, verdict, wall_of
+from voxd.skills.due import Aim, Verdict, verdict
+from voxd.skills.keeping import after_step, restored
 from voxd.skills.localtime import local_zone
 from voxd.store.age import boot_id
 from voxd.store.timers import TimerRecord, TimerStore
@@ -84,8 +85,13 @@ class Timers:
     async def start(self) -> None:
         """Take up what was kept and begin to watch the time. Raises `StoreError`."""
         self._last = (self._clock.monotonic(), self._clock.wall())
-        for record in await self._store.all():
-            self._live[record.id] = self._restored(record)
+        kept = await self._store.all()
+        for record in kept:
+            self._live[record.id] = _Live(*restored(record, *self._last, self._boot, self.tz))
+        # From here on the monotonic clock of this boot counts, whatever the wall clock does while we are away.
+        settled = [live.record for live in self._live.values() if not live.clock_unset]
+        if changed := [record for record in settled if record not in kept]:
+            await self._store.update(changed)
         self._loop = asyncio.create_task(self._run(), name="timers")
 
     async def close(self) -> None:
@@ -163,21 +169,6 @@ class Timers:
         missed = [*self._missed]
         self._missed.clear()
         return missed
-
-    def _restored(self, record: TimerRecord) -> _Live:
-        monotonic_s, wall_s = self._last
-        clock_unset = record.boot != self._boot and wall_s < record.saved_wall_s
-        if record.day is not None and record.at is not None:
-            return _Live(_replace(record, due_wall_s=wall_of(record.day, record.at, self.tz)), clock_unset)
-        left_s = remaining_s(
-            due_monotonic_s=record.due_monotonic_s,
-            due_wall_s=record.due_wall_s,
-            saved_wall_s=record.saved_wall_s,
-            same_boot=bool(self._boot) and record.boot == self._boot,
-            monotonic_s=monotonic_s,
-            wall_s=wall_s,
-        )
-        return _Live(_replace(record, due_monotonic_s=monotonic_s + left_s, boot=self._boot), clock_unset)
 
     async def _run(self) -> None:
         while True:
@@ -257,32 +248,10 @@ class Timers:
     def _wall_stepped(self, step_s: float) -> None:
         _log.info("the wall clock moved by %.1f s; alarms follow it, countdowns do not", step_s)
         for live in self._live.values():
-            live.record = self._after_step(live, step_s)
-        self._in_background(self._store.update([live.record for live in self._live.values()]))
-
-    def _after_step(self, live: _Live, step_s: float) -> TimerRecord:
-        monotonic_s, wall_s = self._last
-        record = live.record
-        set_now = live.clock_unset and wall_s >= record.saved_wall_s
-        if record.day is not None and record.at is not None:
-            if live.clock_unset:
-                live.clock_unset = not set_now
-                return record
-            aimed = moved(
-                Aim(record.day, record.at, record.due_wall_s),
-                record.saved_wall_s,
-                wall_s - step_s,
-                wall_s,
-                self.tz,
+            live.record, live.clock_unset = after_step(
+                live.record, live.clock_unset, step_s, *self._last, self.tz
             )
-            return _replace(record, day=aimed.day, at=aimed.at, due_wall_s=aimed.wall_s, saved_wall_s=wall_s)
-        if live.clock_unset:
-            if not set_now:
-                return record
-            live.clock_unset = False
-            record = _replace(record, due_monotonic_s=monotonic_s + record.due_wall_s - wall_s)
-        due_wall_s = wall_s + record.due_monotonic_s - monotonic_s
-        return _replace(record, due_wall_s=due_wall_s, saved_wall_s=wall_s)
+        self._in_background(self._store.update([live.record for live in self._live.values()]))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_logged(work))
