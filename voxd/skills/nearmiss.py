@@ -12,6 +12,9 @@ from voxd.skills.spoken import PERIODS, TENS, UNIT_SECONDS, UNITS
 MAX_PER_TEMPLATE = 200
 """No template contributes more sentences than this: memory and time are bounded."""
 
+_REFUSALS = "no_"
+"""Intents the device cannot serve: taking "make a cake" for a call would only confuse."""
+
 _CANDIDATES = 8
 _MIN_LENGTH = 9
 _SHORT_WORD = 4
@@ -55,6 +58,8 @@ class NearMisses:
         self._intents: dict[str, str] = {}
         for intents in grammars:
             for name, intent in intents.intents.items():
+                if name.startswith(_REFUSALS):
+                    continue
                 for data in intent.data:
                     lists = templates.slot_lists(intents, data)
                     for sentence in data.sentences:

@@ -88,7 +88,7 @@ class Timers:
         kept = await self._store.all()
         for record in kept:
             self._live[record.id] = _Live(*restored(record, *self._last, self._boot, self.tz))
-        # From here on the monotonic clock of this boot counts, whatever the wall clock does while we are away.
+        # From here on this boot's monotonic clock counts, whatever the wall clock does while we are away.
         settled = [live.record for live in self._live.values() if not live.clock_unset]
         if changed := [record for record in settled if record not in kept]:
             await self._store.update(changed)
