@@ -72,7 +72,9 @@ class TestEveryStage:
             for start in range(0, len(samples), 700)
             for score in stage.feed(Frame(500 + start, samples[start : start + 700].tobytes()))
         ]
-        assert pieces == at_once
+        assert [(s.word, s.sample) for s in pieces] == [(s.word, s.sample) for s in at_once]
+        # The openwakeword package fills its buffers with random numbers at first.
+        assert [s.score for s in pieces] == pytest.approx([s.score for s in at_once], abs=1e-3)
 
     def test_counts_samples_from_the_first_frame_after_a_reset(self, stage: Stage) -> None:
         samples = sound()

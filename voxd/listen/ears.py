@@ -51,6 +51,8 @@ class Counters:
     detections: int = 0
     rejections: int = 0
     errors: int = 0
+    dropped_orders: int = 0
+    """Orders of the loop that a hung thread never took."""
 
 
 class Ears:
@@ -173,7 +175,8 @@ class Ears:
 
     def reset(self) -> None:
         """The microphone was replaced: forget what was heard and go on with what comes now."""
-        self._order(self._start_over)
+        now = self._ring.head
+        self._order(lambda: self._start_over(now))
 
     def words(self) -> list[WakeEntry]:
         """Return the wake words as they run."""
@@ -212,6 +215,8 @@ class Ears:
         if self._thread is None:
             command()
             return
+        if len(self._commands) == _MAX_COMMANDS:
+            self.counters.dropped_orders += 1
         self._commands.append(command)
         self._ring.wake()
 
@@ -229,9 +234,9 @@ class Ears:
                 pause_s = min(2 * pause_s, _ERROR_PAUSE_MAX_S)
 
     def _step(self) -> None:
+        self.progress_ns = time.monotonic_ns()
         while self._commands:
             self._commands.popleft()()
-        self.progress_ns = time.monotonic_ns()
         behind = self._ring.head - self._cursor
         if behind <= 0:
             self._ring.wait(_IDLE_WAIT_S)
@@ -258,6 +263,8 @@ class Ears:
     def _conclude(self, verdict: Verdict) -> None:
         candidate = verdict.candidate
         scores = {"word": candidate.word, "score": candidate.score, "first_score": candidate.first_score}
+        clip = self._history(verdict.sample - CLIP_SAMPLES, CLIP_SAMPLES)
+        self.candidates.add(verdict, clip.pcm, monotonic_s=self._clock.monotonic(), wall_s=self._clock.wall())
         if verdict.accepted:
             self.counters.detections += 1
             self._detections[candidate.word] = self._detections.get(candidate.word, 0) + 1
@@ -269,8 +276,6 @@ class Ears:
             self.counters.rejections += 1
             self._rejections[candidate.word] = self._rejections.get(candidate.word, 0) + 1
             self._note("wake.rejected", {**scores, "reason": verdict.reason})
-        clip = self._history(verdict.sample - CLIP_SAMPLES, CLIP_SAMPLES)
-        self.candidates.add(verdict, clip.pcm, monotonic_s=self._clock.monotonic(), wall_s=self._clock.wall())
 
     def _history(self, start: int, count: int) -> Frame:
         missing = min(count, max(0, self._ring.tail - start))
@@ -311,10 +316,10 @@ class Ears:
             self._capture.drop()
             self._capture = None
 
-    def _start_over(self) -> None:
+    def _start_over(self, sample: int) -> None:
         self._drop_capture()
         self._detector.reset()
-        self._cursor = self._ring.head
+        self._cursor = sample
 
     def _reload(self) -> None:
         self._detector.close()
@@ -340,7 +345,7 @@ class Ears:
         if self._capture:
             capture, self._capture = self._capture, None
             capture.fail(DeviceError(f"the ears failed: {error}", hint=hint))
-        self._start_over()
+        self._start_over(self._ring.head)
 
 
 def _loaded(word: WakeWord) -> tuple[str, str, bool]:

@@ -85,9 +85,9 @@ def _load(files: list[str], models_dir: Path) -> Any:
                 f"wake word model {file} does not exist", hint="set `model` of that word to an existing file"
             )
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    from openwakeword.model import Model
-
     try:
+        from openwakeword.model import Model
+
         return Model(
             wakeword_models=list(files),
             inference_framework="onnx",
@@ -95,7 +95,7 @@ def _load(files: list[str], models_dir: Path) -> Any:
             embedding_model_path=str(models_dir / _EMBEDDING),
         )
     except Exception as error:
-        # onnxruntime raises a dozen unrelated classes for a broken file.
+        # onnxruntime raises a dozen unrelated classes for a broken file, the import whatever SciPy does.
         raise ModelError(
             f"cannot load {', '.join(files)}: {error}", hint="replace the file; run `voxctl models verify`"
         ) from error

@@ -1,0 +1,279 @@
+"""The ears from the ring to inputs, with the real models, on spoken words."""
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.listen.speech import Spoken, needs_flite, quiet, say, spoken
+from voxd.audio.ring import Ring
+from voxd.config.schema import Endpoint, Wake, WakeWord
+from voxd.errors import DeviceError, InvalidRequest, NotFound
+from voxd.frames import samples_from_ms, samples_from_s
+from voxd.listen.ears import Ears
+from voxd.turn.signals import AwaitingSpeech, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
+
+BLOCK = 640
+TIMEOUT_S = 20
+
+pytestmark = needs_flite
+
+
+class Rig:
+    """Ears on a ring that the test fills, with what they say in queues."""
+
+    def __init__(self, wake: Wake | None = None, channels: int = 1) -> None:
+        self.ring = Ring.create(channels, 12.0)
+        self.channels = channels
+        self.inputs: asyncio.Queue[Input] = asyncio.Queue()
+        self.events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+        self._loop = asyncio.get_running_loop()
+        self.ears = Ears(
+            self.ring,
+            channel=channels - 1,
+            wake=wake or Wake(),
+            endpoint=Endpoint(),
+            post=lambda given: self._loop.call_soon_threadsafe(self.inputs.put_nowait, given) and None,
+            note=lambda type, data: self.events.put((type, data)),
+        )
+
+    def play(self, samples: np.ndarray) -> None:
+        """Append ``samples`` block by block, on the last channel; the others hold noise."""
+        for start in range(0, len(samples), BLOCK):
+            block = samples[start : start + BLOCK]
+            wide = np.random.default_rng(start).normal(0, 300, (len(block), self.channels)).astype(np.int16)
+            wide[:, -1] = block
+            self.ring.append(wide.tobytes())
+
+    async def next(self) -> Input:
+        return await asyncio.wait_for(self.inputs.get(), TIMEOUT_S)
+
+    def event(self) -> tuple[str, dict[str, Any]]:
+        return self.events.get(timeout=TIMEOUT_S)
+
+    async def woken(self, clip: Spoken) -> Woken:
+        self.play(clip.samples)
+        woken = await self.next()
+        assert isinstance(woken, Woken)
+        return woken
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    made = Rig()
+    made.ears.start()
+    yield made
+    made.ears.stop()
+    made.ring.close()
+
+
+@pytest.fixture
+def clip() -> Spoken:
+    return spoken("hey jarvis", "What time is it?", 0.0)
+
+
+async def test_a_command_right_after_the_wake_word_is_captured_whole(rig: Rig, clip: Spoken) -> None:
+    woken = await rig.woken(clip)
+    assert woken.word == "hey_jarvis"
+    assert abs(woken.end_sample - clip.word_end) <= samples_from_ms(30)
+    utterance = rig.ears.capture(woken.end_sample)
+    assert isinstance(await rig.next(), SpeechStarted)
+    ended = await rig.next()
+    assert isinstance(ended, SpeechEnded)
+    assert ended.reason == "silence"
+    assert abs(ended.sample - clip.command_end) < samples_from_ms(250)
+    sound = await utterance.clip()
+    assert (utterance.start_sample, utterance.from_sample) == (woken.end_sample, woken.end_sample)
+    assert utterance.end_sample is not None
+    expected = clip.samples[woken.end_sample : utterance.end_sample]
+    assert sound.pcm == expected.tobytes()
+
+
+async def test_a_pause_after_the_wake_word_is_announced_and_left_out(rig: Rig) -> None:
+    clip = spoken("hey jarvis", "What time is it?", 1.5)
+    woken = await rig.woken(clip)
+    utterance = rig.ears.capture(woken.end_sample)
+    assert await rig.next() == AwaitingSpeech()
+    started = await rig.next()
+    assert isinstance(started, SpeechStarted)
+    assert abs(started.sample - clip.command_start) < samples_from_ms(150)
+    assert isinstance(await rig.next(), SpeechEnded)
+    await utterance.clip()
+    assert utterance.start_sample == started.sample - samples_from_s(0.5)
+
+
+async def test_nobody_speaking_ends_the_capture(rig: Rig) -> None:
+    utterance = rig.ears.capture(None, follow_up_s=1.0)
+    rig.play(quiet(2.0))
+    assert await rig.next() == AwaitingSpeech()
+    assert await rig.next() == NoSpeech()
+    assert (await utterance.clip()).pcm == b""
+
+
+async def test_a_held_capture_ends_when_it_is_told(rig: Rig) -> None:
+    utterance = rig.ears.capture(None, hold=True)
+    question = say("What time is it?")
+    rig.play(np.concatenate([question, quiet(3.0)]))
+    assert isinstance(await rig.next(), SpeechStarted)
+    rig.ears.end_capture(None)
+    assert await rig.next() == SpeechEnded(rig.ring.head, "released")
+    assert len((await utterance.clip()).pcm) == 2 * rig.ring.head
+
+
+async def test_a_dropped_capture_posts_nothing_more(rig: Rig, clip: Spoken) -> None:
+    woken = await rig.woken(clip)
+    utterance = rig.ears.capture(None)
+    rig.ears.drop_capture()
+    assert (await utterance.clip()).pcm == b""
+    rig.play(clip.samples)
+    again = await rig.next()
+    assert isinstance(again, Woken)
+    assert again.end_sample > woken.end_sample
+
+
+async def test_the_wake_word_is_heard_while_something_is_captured(rig: Rig, clip: Spoken) -> None:
+    rig.ears.capture(None, hold=True)
+    rig.play(clip.samples)
+    heard = [await rig.next(), await rig.next()]
+    assert {type(one) for one in heard} == {Woken, SpeechStarted}
+
+
+async def test_the_events_of_a_wake_word_and_its_clip(rig: Rig, clip: Spoken) -> None:
+    await rig.woken(clip)
+    assert rig.event()[0] == "wake.candidate"
+    type_, data = rig.event()
+    assert type_ == "wake.detected"
+    assert set(data) == {"word", "score", "first_score", "agent", "end_sample"}
+    (candidate,) = rig.ears.candidates.newest(5, 0.0)
+    assert candidate.accepted
+    assert candidate.clip_s == 2.5
+    (entry,) = rig.ears.words()
+    assert (entry.detections, entry.first_stage) == (1, "microwakeword")
+
+
+async def test_a_rejected_candidate_is_reported_with_its_reason(rig: Rig, clip: Spoken) -> None:
+    rig.ears.set_word("hey_jarvis", threshold=1.0)
+    rig.play(np.concatenate([clip.samples, quiet(1.0)]))
+    assert rig.event()[0] == "wake.candidate"
+    type_, data = rig.event()
+    assert (type_, data["reason"]) == ("wake.rejected", "second stage below threshold")
+    assert rig.ears.words()[0].rejections == 1
+
+
+async def test_a_word_is_switched_off_and_on_again_live(rig: Rig, clip: Spoken) -> None:
+    rig.ears.set_word("hey_jarvis", enabled=False)
+    rig.play(clip.samples)
+    rig.ears.capture(None, follow_up_s=0.5)
+    rig.play(quiet(1.0))
+    assert isinstance(await rig.next(), AwaitingSpeech | NoSpeech), "it woke"
+    rig.ears.set_word("hey_jarvis", enabled=True)
+    rig.play(clip.samples)
+    while not isinstance(await rig.next(), Woken):
+        pass
+
+
+async def test_words_that_do_not_exist_and_thresholds_that_are_none_are_refused(rig: Rig) -> None:
+    with pytest.raises(NotFound):
+        rig.ears.set_word("alexa", enabled=True)
+    with pytest.raises(InvalidRequest):
+        rig.ears.set_word("hey_jarvis", threshold=1.5)
+
+
+async def test_a_reload_brings_a_new_word(rig: Rig) -> None:
+    rig.ears.configure(Wake(words=(WakeWord(name="alexa", agent="house"),)), Endpoint())
+    woken = await rig.woken(spoken("alexa", "What time is it?", 0.3))
+    assert (woken.word, woken.agent) == ("alexa", "house")
+
+
+async def test_a_word_without_a_first_stage_is_heard() -> None:
+    wake = Wake(words=(WakeWord(name="hey_rhasspy"), WakeWord(name="hey_jarvis")))
+    rig = Rig(wake)
+    rig.ears.start()
+    woken = await rig.woken(spoken("hey raspy", "What time is it?", 0.5))
+    assert woken.word == "hey_rhasspy"
+    rig.ears.stop()
+    rig.ring.close()
+
+
+async def test_the_configured_channel_is_heard(clip: Spoken) -> None:
+    rig = Rig(channels=2)
+    rig.ears.start()
+    assert (await rig.woken(clip)).word == "hey_jarvis"
+    rig.ears.stop()
+    rig.ring.close()
+
+
+async def test_after_a_failure_the_ears_go_on_and_say_so(
+    rig: Rig, clip: Spoken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utterance = rig.ears.capture(None)
+
+    def broken(*_: object) -> None:
+        message = "no such luck"
+        raise RuntimeError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.ears._detector, "feed", broken)
+        rig.play(quiet(0.1))
+        type_, data = rig.event()
+        assert (type_, data["code"]) == ("error", "internal")
+        with pytest.raises(DeviceError):
+            await utterance.clip()
+    # Everything the ears skip while they recover is before this point.
+    rig.ears.reset()
+    assert (await rig.woken(clip)).word == "hey_jarvis"
+    assert rig.ears.counters.errors >= 1
+
+
+async def test_sound_lost_before_it_was_heard_is_an_error_that_is_counted(clip: Spoken) -> None:
+    rig = Rig()
+    rig.ears.start()
+    rig.ears.stop()
+    rig.ears.start()
+    rig.ears._cursor = -1
+    rig.play(np.concatenate([quiet(13.0)]))
+    type_, data = rig.event()
+    assert (type_, data["code"]) == ("error", "ring_overrun")
+    rig.ears.stop()
+    rig.ring.close()
+
+
+async def test_after_a_new_microphone_stale_sound_is_not_heard(rig: Rig, clip: Spoken) -> None:
+    rig.ears.stop()
+    rig.play(clip.samples)
+    rig.ears = Ears(
+        rig.ring,
+        channel=0,
+        wake=Wake(),
+        endpoint=Endpoint(),
+        post=lambda given: rig._loop.call_soon_threadsafe(rig.inputs.put_nowait, given) and None,
+        note=lambda type, data: rig.events.put((type, data)),
+    )
+    rig.ears.reset()
+    rig.ears.start()
+    rig.ears.capture(None, follow_up_s=0.5)
+    rig.play(quiet(1.0))
+    assert [await rig.next(), await rig.next()] == [AwaitingSpeech(), NoSpeech()]
+
+
+async def test_a_sample_has_a_time(rig: Rig) -> None:
+    rig.play(quiet(1.0))
+    head = rig.ring.head
+    assert rig.ears.time_of(head) - rig.ears.time_of(head - 16_000) == pytest.approx(1.0)
+    assert rig.ears.time_of(head) == rig.ring.heartbeat_s
+
+
+async def test_the_thread_shows_that_it_makes_progress(rig: Rig) -> None:
+    before = rig.ears.progress_ns
+    rig.ears.capture(None, follow_up_s=0.2)
+    rig.play(quiet(1.0))
+    await rig.next()
+    assert rig.ears.progress_ns > before
+
+
+async def test_stopping_twice_does_no_harm(rig: Rig) -> None:
+    rig.ears.stop()
+    rig.ears.stop()
