@@ -227,3 +227,12 @@ async def test_pocketsphinx_answers_when_the_whisper_model_is_broken(tmp_path: P
     assert (words_of(heard.text), heard.engine) == ("what time is it", "pocketsphinx")
     assert emit.types() == ["engine.failed", "engine.changed"]
     assert "voxctl models" in chain.status().problem
+
+
+async def test_a_missing_model_is_told_before_the_first_request(tmp_path: Path) -> None:
+    emit, clock = RecordingEmit(), SystemClock()
+    stt = build_transcriber(Stt(engine="whisper"), models_dir=tmp_path, grammar="", emit=emit, clock=clock)
+    tts = build_synthesizer(Tts(engine="piper"), models_dir=tmp_path, emit=emit, clock=clock)
+    assert (stt.status().active, tts.status().active) == ("pocketsphinx", "flite")
+    assert "voxctl models pull tiny.en" in stt.status().problem
+    assert emit.types() == ["engine.failed", "engine.changed"] * 2

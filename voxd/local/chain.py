@@ -74,6 +74,13 @@ class _Chain:
             self._kind, order.names[0], order.active, self._all[order.active].loaded, order.problem
         )
 
+    def give_up_configured(self, error: VoxdError) -> None:
+        """Note before the first request that the configured engine cannot answer, so that status says so."""
+        names = self._order.names
+        self._failed(names[0], error)
+        if len(names) > 1:
+            self._answered(names[1])
+
     async def close(self) -> None:
         """Free every engine; idempotent."""
         for engine in self._all.values():

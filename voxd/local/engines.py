@@ -30,12 +30,15 @@ def build_transcriber(
     ``grammar`` is JSGF with one public rule, for the embedded engine. Under "auto" Whisper is asked
     first only if its model is there when the chain is built.
     """
-    whisper = whisper_transcriber(stt, models_dir, clock)
     sphinx = sphinx_transcriber(stt, grammar, clock)
-    engines: list[TranscribingEngine] = [whisper, sphinx]
-    if stt.engine == "pocketsphinx" or (stt.engine == "auto" and not _exists_whisper(stt, models_dir)):
-        engines = [sphinx]
-    return TranscriberChain(engines, emit, clock)
+    missing = _missing(lambda: whisper_file(stt.whisper.model, models_dir))
+    if stt.engine == "pocketsphinx" or (stt.engine == "auto" and missing):
+        return TranscriberChain([sphinx], emit, clock)
+    engines: list[TranscribingEngine] = [whisper_transcriber(stt, models_dir, clock), sphinx]
+    chain = TranscriberChain(engines, emit, clock)
+    if missing:
+        chain.give_up_configured(missing)
+    return chain
 
 
 def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -> SynthesizerChain:
@@ -46,13 +49,17 @@ def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -
     """
     english = tts.language.split("-")[0].split("_")[0] == "en"
     names = ["piper", "flite", "espeak"] if english else ["piper", "espeak"]
+    missing = _missing(lambda: piper_voice(tts.piper.voice, models_dir))
     if tts.engine == "auto":
-        if not _exists_piper(tts, models_dir):
+        if missing:
             names.remove("piper")
     else:
         rest = [name for name in names if name not in (tts.engine, "piper")]
         names = [tts.engine, *rest]
-    return SynthesizerChain([_speaking(name, tts, models_dir, clock) for name in names], emit, clock)
+    chain = SynthesizerChain([_speaking(name, tts, models_dir, clock) for name in names], emit, clock)
+    if missing and names[0] == "piper":
+        chain.give_up_configured(missing)
+    return chain
 
 
 def whisper_transcriber(stt: Stt, models_dir: Path, clock: Clock) -> WorkerTranscriber:
@@ -120,17 +127,10 @@ def _worker(
     )
 
 
-def _exists_whisper(stt: Stt, models_dir: Path) -> bool:
+def _missing(find: Callable[[], Path]) -> ModelError | None:
+    """Return why a model file cannot be found, None when it is there."""
     try:
-        whisper_file(stt.whisper.model, models_dir)
-    except ModelError:
-        return False
-    return True
-
-
-def _exists_piper(tts: Tts, models_dir: Path) -> bool:
-    try:
-        piper_voice(tts.piper.voice, models_dir)
-    except ModelError:
-        return False
-    return True
+        find()
+    except ModelError as error:
+        return error
+    return None
