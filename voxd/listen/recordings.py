@@ -19,7 +19,7 @@ RULE = (
     "A recording is a positive of a word when the name of its file, or of the folder it lies in, begins "
     "or ends with the word (case, '-', '_' and spaces aside; a number, '_test' or '__voice' may follow, "
     "and 'pv_' stand before). It is a negative of a word when its path does not hold the word at all. "
-    "What holds it elsewhere is left out. --positive WORD=GLOB decides instead."
+    "What holds it elsewhere is left out. --positive WORD=GLOB names the positives instead."
 )
 
 
@@ -47,11 +47,7 @@ def find(
         # The folder given may itself be named after the word.
         named = Path(folder.name) / inside
         positive = {word for word in words if _is_positive(named, inside, word, positives.get(word, ()))}
-        negative = {
-            word
-            for word in words
-            if word not in positive and (word in positives or _plain(word) not in _plain(str(named)))
-        }
+        negative = {word for word in words if word not in positive and _plain(word) not in _plain(str(named))}
         yield Recording(path, frozenset(positive), frozenset(negative))
 
 
