@@ -36,6 +36,7 @@ from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
 from voxd.observe.watchdog import Stamp
 from voxd.providers.local import LocalProvider
+from voxd.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
 from voxd.skills.book import Skills
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
@@ -45,7 +46,6 @@ from voxd.store.timers import TimerStore
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.runner import Surroundings, TurnRunner
-from voxd.turn.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +74,7 @@ class Daemon:
         await self.database.open()
         enter(self.database.close)
         enter(self.recorder.close)
-        enter(self.synthesizer.close)
-        enter(self.transcriber.close)
+        enter(self.local.close)
         enter(self.speaker.close)
         enter(self.leds.close)
         await self.timers.start()
@@ -90,7 +89,8 @@ class Daemon:
         enter(self.buttons.close)
         if not self.runner.machine.muted:
             await self.microphone.start()
-        limits = Limits(self.config.control.max_line_bytes, self.config.control.max_clients)
+        control = self.config.control
+        limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
         await self._stack.enter_async_context(ControlServer(self.appliance, listeners, limits))
         self.metrics.watch_queue("ears", lambda: self.ears.counters.lost_samples)
         self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
@@ -174,7 +174,7 @@ class Daemon:
 
     def _build_turns(self) -> None:
         turn = self.config.turn
-        local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
+        self.local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
         self.runner = TurnRunner(
             TurnMachine(follow_up=turn.follow_up, earcons=turn.earcons),
             Surroundings(
@@ -182,7 +182,7 @@ class Daemon:
                 speaker=self.speaker,
                 ringer=Ringer(self.speaker, self.clock),
                 ledger=self.ledger,
-                provider_for=lambda agent: local,
+                provider_for=lambda agent: self.local,
                 set_microphone=self._set_microphone,
                 stop_ring=self._stop_ring,
                 turn_ended=self.recorder,
@@ -250,6 +250,8 @@ class Daemon:
     def _follow(self, event: Event) -> None:
         """Let one room's event be another room's input."""
         match event.type:
+            case "speech.started":
+                self.buttons.speech_heard()
             case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
                 self.post(RingEnded())
             case "mute.changed" if event.data["source"] != Source.SWITCH.value:

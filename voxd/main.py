@@ -22,7 +22,7 @@ from voxd.events import Event
 from voxd.observe.log import start_logging
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
 from voxd.observe.watchdog import Watchdog
-from voxd.turn.signals import State
+from voxd.signals import State
 
 OK = 0
 NO_WAKE_WORD = 1
@@ -166,7 +166,9 @@ def run(args: argparse.Namespace) -> int:
             raise VoxdError(f"{args.once} does not exist", hint="name a WAV file", code="no_input")
         read_wav(args.once)
     loaded = load(args.config, environ=os.environ, overrides=_overrides(args))
-    handler = start_logging(loaded.config.log.level)
+    # The screen tells the turns; beside it the log is for trouble only.
+    level = "warning" if args.show and loaded.config.log.level == "info" else loaded.config.log.level
+    handler = start_logging(level)
     try:
         return asyncio.run(_serve(args, loaded))
     finally:

@@ -4,7 +4,7 @@ import pytest
 
 from voxd.appliance.press import meaning
 from voxd.hardware.gestures import GestureKind
-from voxd.turn.signals import (
+from voxd.signals import (
     Input,
     ListenAsked,
     ListenReleased,

@@ -3,7 +3,7 @@
 import pytest
 
 from voxd.appliance.summary import summary
-from voxd.turn.signals import State
+from voxd.signals import State
 
 CASES = [
     (State.IDLE, ["hey_jarvis"], [], 'Listening for "hey jarvis" on mic'),

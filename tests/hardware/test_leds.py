@@ -9,7 +9,7 @@ from voxd.config import schema
 from voxd.events import Bus
 from voxd.hardware.leds import Leds, NoLeds, PatternLeds, StateLights, open_leds
 from voxd.hardware.patterns import Cue, Rgb, rgb_at
-from voxd.turn.signals import State
+from voxd.signals import State
 
 RGB = schema.Leds(kind="rgbled", pins=(5, 6, 13), brightness=1.0)
 ONE = schema.Leds(kind="led", pins=(18,), brightness=0.5)

@@ -14,7 +14,7 @@ from voxd.config.schema import Endpoint, Wake, WakeWord
 from voxd.errors import DeviceError, InvalidRequest, NotFound
 from voxd.frames import samples_from_ms, samples_from_s
 from voxd.listen.ears import Ears
-from voxd.turn.signals import AwaitingSpeech, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
+from voxd.signals import AwaitingSpeech, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
 
 BLOCK = 640
 TIMEOUT_S = 20

@@ -1,16 +1,19 @@
 """The end of the wake word, on speech where it is known, and what a recogniser makes of what follows."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pocketsphinx import Decoder
 
 from tests.listen.speech import VOICES, Spoken, needs_flite, spoken
 from tests.shared import MODELS, needs_shared
 from voxd.config.schema import WakeWord
-from voxd.frames import Frame, ms_from_samples
+from voxd.frames import Frame, ms_from_samples, samples_from_ms
 from voxd.listen.detector import Detector
 from voxd.listen.gate import Candidate, Gate, Verdict
+from voxd.listen.utterance import LEAD_IN_SAMPLES
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.words import build, rule
 
@@ -45,6 +48,16 @@ class Listener:
 
     def close(self) -> None:
         self._detector.close()
+
+
+def captured(command: str) -> Iterator[np.ndarray]:
+    """Yield, for every gap, what a turn would hand to the recogniser."""
+    listener = Listener("hey_jarvis")
+    for gap_s in GAPS_S:
+        clip = spoken("hey jarvis", command, gap_s)
+        start = max(listener.wake_end(clip), clip.command_start - LEAD_IN_SAMPLES)
+        yield clip.samples[start : clip.command_end + samples_from_ms(700)]
+    listener.close()
 
 
 @needs_flite
@@ -94,12 +107,30 @@ def test_whisper_hears_the_same_command_for_every_gap_and_no_wake_word(command: 
         print_realtime=False,
         n_threads=1,
     )
-    listener = Listener("hey_jarvis")
     heard = []
-    for gap_s in GAPS_S:
-        clip = spoken("hey jarvis", command, gap_s)
-        start = max(listener.wake_end(clip), clip.command_start - 8_000)
-        sound = clip.samples[start : clip.command_end + 11_200].astype(np.float32) / 32768
-        heard.append("".join(part.text for part in model.transcribe(sound, audio_ctx=512)).strip())
-    listener.close()
+    for samples in captured(command):
+        parts = model.transcribe(samples.astype(np.float32) / 32768, audio_ctx=512)
+        heard.append("".join(part.text for part in parts).strip())
     assert heard == [command] * len(GAPS_S)
+
+
+@needs_flite
+def test_pocketsphinx_hears_the_same_commands_for_every_gap_and_no_wake_word(tmp_path: Path) -> None:
+    commands = ("what time is it", "turn on the kitchen light", "set a timer for five minutes")
+    grammar = tmp_path / "commands.gram"
+    grammar.write_text(
+        "#JSGF V1.0;\ngrammar commands;\n"
+        f"public <command> = [hey jarvis | jarvis] ({' | '.join(commands)});\n"
+    )
+    decoder = Decoder(loglevel="FATAL", lm=None)
+    decoder.add_jsgf_file("commands", str(grammar))
+    decoder.activate_search("commands")
+    for command in commands:
+        heard = []
+        for samples in captured(command):
+            decoder.start_utt()
+            decoder.process_raw(samples.tobytes(), full_utt=True)
+            decoder.end_utt()
+            hypothesis = decoder.hyp()
+            heard.append(hypothesis.hypstr if hypothesis else "")
+        assert heard == [command] * len(GAPS_S)

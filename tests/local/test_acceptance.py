@@ -29,7 +29,7 @@ FREE = [
         ([word("<sil>", 0, 109)], FREE, False),
         ([], FREE, False),
         ([word("stop", 10, 49, -150.0)], [word("shut", 10, 29, -20.0), word("the", 30, 49, -20.0)], True),
-        ([word("stop", 10, 49, -170.0)], [word("shut", 10, 29, -20.0), word("the", 30, 49, -20.0)], False),
+        ([word("stop", 10, 49, -230.0)], [word("shut", 10, 29, -20.0), word("the", 30, 49, -20.0)], False),
         ([word("stop", 10, 49)], [], True),
     ],
     ids=[

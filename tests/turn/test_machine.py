@@ -6,26 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.turn.actions import (
-    Action,
-    Answer,
-    Apologise,
-    BeginTurn,
-    CancelReply,
-    Capture,
-    Chime,
-    DropCapture,
-    EndCapture,
-    EndTurn,
-    PauseRing,
-    Repeat,
-    Say,
-    SetMicrophone,
-    StartRing,
-    StopRing,
-)
-from voxd.turn.machine import RESTING, TABLE, TurnMachine
-from voxd.turn.signals import (
+from voxd.signals import (
     Asked,
     AudioLost,
     AudioRestored,
@@ -50,6 +31,25 @@ from voxd.turn.signals import (
     StopAsked,
     Woken,
 )
+from voxd.turn.actions import (
+    Action,
+    Answer,
+    Apologise,
+    BeginTurn,
+    CancelReply,
+    Capture,
+    Chime,
+    DropCapture,
+    EndCapture,
+    EndTurn,
+    PauseRing,
+    Repeat,
+    Say,
+    SetMicrophone,
+    StartRing,
+    StopRing,
+)
+from voxd.turn.machine import RESTING, TABLE, TurnMachine
 
 WOKEN = Woken("hey_jarvis", "default", 0.9, 16_000)
 BUTTON = ListenAsked(Source.BUTTON, 5_000)

@@ -21,16 +21,10 @@ from voxd.frames import SAMPLE_RATE_HZ, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.leds import Leds
 from voxd.listen.ears import Ears
-from voxd.local.engines import SynthesizerChain, TranscriberChain
+from voxd.local.chain import SynthesizerChain, TranscriberChain
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
-from voxd.skills.timers import Timers
-from voxd.store.db import Database
-from voxd.store.history import History
-from voxd.store.settings import SettingsFile
-from voxd.turn.machine import RESTING
-from voxd.turn.runner import TurnRunner
-from voxd.turn.signals import (
+from voxd.signals import (
     Asked,
     Input,
     ListenAsked,
@@ -41,6 +35,12 @@ from voxd.turn.signals import (
     State,
     StopAsked,
 )
+from voxd.skills.timers import Timers
+from voxd.store.db import Database
+from voxd.store.history import History
+from voxd.store.settings import SettingsFile
+from voxd.turn.machine import RESTING
+from voxd.turn.runner import TurnRunner
 
 MAX_QUESTION_S = 60.0
 """Longest recorded question; local engines need memory in proportion to it."""

@@ -1,8 +1,7 @@
 """What a finger on the button means to the turn machine, which depends on what the device is doing."""
 
 from voxd.hardware.gestures import GestureKind
-from voxd.turn.machine import REPLYING
-from voxd.turn.signals import (
+from voxd.signals import (
     Input,
     ListenAsked,
     ListenReleased,
@@ -12,6 +11,7 @@ from voxd.turn.signals import (
     State,
     StopAsked,
 )
+from voxd.turn.machine import REPLYING
 
 
 def meaning(kind: GestureKind, *, state: State, ringing: bool, muted: bool, at_sample: int) -> Input:

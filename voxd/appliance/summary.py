@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from voxd.turn.signals import State
+from voxd.signals import State
 
 _DOING = {
     State.LISTENING: "Listening to you",

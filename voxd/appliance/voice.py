@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from voxd.turn.signals import Input, MuteAsked, Source, StopAsked
+from voxd.signals import Input, MuteAsked, Source, StopAsked
 
 
 class VoiceControl:

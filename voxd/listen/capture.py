@@ -7,7 +7,7 @@ from voxd.frames import samples_from_s
 from voxd.listen.endpoint import Endpointer, Signal
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
-from voxd.turn.signals import NoSpeech, SpeechEnded, SpeechStarted
+from voxd.signals import NoSpeech, SpeechEnded, SpeechStarted
 
 _WARM_UP_SAMPLES = samples_from_s(0.32)
 """Sound before the start that the VAD hears first: its network needs a few chunks to find its feet."""

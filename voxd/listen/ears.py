@@ -25,7 +25,7 @@ from voxd.listen.utterance import Utterance
 from voxd.listen.vad import Vad
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.words import Engines, Problem, build, engines, rule
-from voxd.turn.signals import Input, Woken
+from voxd.signals import Input, Woken
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the virtual microphone hears when no recording is given: a wake word and a question, spoken by the device's own voice."""
+"""What the virtual microphone hears when it is given no recording: a wake word and a question."""
 
 from voxd.errors import VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, Clip

@@ -4,6 +4,7 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 _GRAMMAR = "commands"
 _OPEN = "open"
 _LEAST_LOG = -700.0
+_DROPPED = "<dropped>"
 _VARIANT = re.compile(r"\(\d+\)$")
 _RULE_NAME = re.compile(r"<[^>]*>")
 _TAG = re.compile(r"\{[^}]*\}|/[0-9.]+/|\"[^\"]*\"")
@@ -71,11 +73,8 @@ class Engine:
         free = self._decode(_OPEN, samples, cancelled)
         if self._fsg is None or cancelled():
             return text_of(free)
-        command = self._decode(_GRAMMAR, samples, cancelled)
-        # A hypothesis that stopped inside a sentence is no command.
-        if self._fsg.accept(text_of(command)) and accepts(command, free):
-            return text_of(command)
-        return text_of(free)
+        command = completed(self._decode(_GRAMMAR, samples, cancelled), self._fsg.accept)
+        return text_of(command if command and accepts(command, free) else free)
 
     def _decode(
         self, search: str, samples: "np.ndarray[Any, np.dtype[np.int16]]", cancelled: Callable[[], bool]
@@ -97,6 +96,18 @@ class Engine:
             )
             for segment in decoder.seg()
         ]
+
+
+def completed(words: list[HeardWord], is_sentence: Callable[[str], bool]) -> list[HeardWord]:
+    """Return ``words`` up to the last at which a sentence of the grammar is complete; [] if at none.
+
+    The best path may end inside a sentence: "stop the" where "stop" and a breath were heard. What comes
+    after becomes filler: its score counts, but it explains nothing, so that "stop the music" is no "stop".
+    """
+    for end in range(len(words), 0, -1):
+        if not words[end - 1].is_filler and is_sentence(text_of(words[:end])):
+            return words[:end] + [replace(word, text=_DROPPED) for word in words[end:]]
+    return []
 
 
 def dithered(samples: "np.ndarray[Any, np.dtype[np.int16]]") -> "np.ndarray[Any, np.dtype[np.int16]]":

@@ -1,5 +1,6 @@
 """Answers without a network: local speech to text, the device's own skills, local text to speech."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from voxd.frames import SAMPLE_RATE_HZ, Clip
@@ -17,11 +18,14 @@ class LocalProvider:
         self._transcriber = transcriber
         self._skills = skills
         self._synthesizer = synthesizer
+        self._preparing: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
-        """Load both engines while the user still speaks."""
+        """Load both engines and the grammar while the user still speaks."""
         self._transcriber.prepare()
         self._synthesizer.prepare()
+        if self._preparing is None:
+            self._preparing = asyncio.create_task(self._skills.prepare())
 
     async def converse(self, request: Request) -> AsyncGenerator[Reply]:
         """Answer ``request``; an utterance without words gets the same honest answer as an unknown one."""
@@ -47,5 +51,8 @@ class LocalProvider:
 
     async def close(self) -> None:
         """End the engines' processes."""
+        if self._preparing:
+            self._preparing.cancel()
+            await asyncio.gather(self._preparing, return_exceptions=True)
         await self._transcriber.close()
         await self._synthesizer.close()

@@ -7,9 +7,7 @@ device rests depends on two facts that outlive a turn, whether it is muted and w
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from voxd.turn import actions as do
-from voxd.turn.actions import Action
-from voxd.turn.signals import (
+from voxd.signals import (
     Asked,
     AudioLost,
     AudioRestored,
@@ -34,6 +32,8 @@ from voxd.turn.signals import (
     StopAsked,
     Woken,
 )
+from voxd.turn import actions as do
+from voxd.turn.actions import Action
 
 I = TypeVar("I")  # noqa: E741 - the input a rule is for
 Rule = Callable[["TurnMachine", I], list[Action]]

@@ -10,7 +10,7 @@ from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.errors import VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.turn.signals import Earcon
+from voxd.signals import Earcon
 
 PAUSE_S = 1.5
 """Silence between two rings: long enough for a wake word."""

@@ -13,16 +13,11 @@ from voxd.audio.speaker import Speaker
 from voxd.config.schema import Turn as TurnConfig
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Emit
-from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, samples_from_s
+from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples, samples_from_s
 from voxd.listen.ears import Ears
 from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
 from voxd.providers.base import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
-from voxd.turn import actions as do
-from voxd.turn.apologies import apology
-from voxd.turn.conversation import Conversation, Outcome
-from voxd.turn.machine import TurnMachine
-from voxd.turn.ringer import Ringer, once
-from voxd.turn.signals import (
+from voxd.signals import (
     Earcon,
     Input,
     ListenAsked,
@@ -34,6 +29,11 @@ from voxd.turn.signals import (
     SpeechStarted,
     Woken,
 )
+from voxd.turn import actions as do
+from voxd.turn.apologies import apology
+from voxd.turn.conversation import Conversation, Outcome
+from voxd.turn.machine import TurnMachine
+from voxd.turn.ringer import Ringer, once
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class TurnRunner:
         self._house = house
         self.agent = "default"
         self._began_s: float | None = None
+        self._speech_start = 0
         self._ids = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._utterance: AsyncIterator[Frame] | None = None
@@ -96,7 +97,7 @@ class TurnRunner:
         if self.machine.state is not before:
             self._house.emit(
                 "state.changed",
-                turn=self.turn.id if self.turn else None,
+                turn=self._turn_id,
                 **{"from": before.value, "to": self.machine.state.value},
             )
 
@@ -114,16 +115,27 @@ class TurnRunner:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._house.ringer.stop()
 
+    @property
+    def _turn_id(self) -> str | None:
+        return self.turn.id if self.turn else None
+
     def _note(self, given: Input) -> None:
         match given:
             case Woken(end_sample=sample):
                 self._began_s = self._house.ears.time_of(sample)
             case ListenAsked(at_sample=sample):
                 self._began_s = self._house.ears.time_of(sample)
-            case SpeechStarted() if self._chime:
-                # Whoever begins to speak is not talked over, not even by a tone.
-                self._spawn(self._stop_chime(self._chime))
-            case SpeechEnded(sample):
+            case SpeechStarted(sample):
+                self._speech_start = sample
+                self._house.emit("speech.started", turn=self._turn_id, sample=sample)
+                if self._chime:
+                    # Whoever begins to speak is not talked over, not even by a tone.
+                    self._spawn(self._stop_chime(self._chime))
+            case SpeechEnded(sample, reason):
+                duration_ms = round(ms_from_samples(sample - self._speech_start))
+                self._house.emit(
+                    "speech.ended", turn=self._turn_id, sample=sample, reason=reason, duration_ms=duration_ms
+                )
                 self._house.ledger.stamp(Stage.END_OF_SPEECH, self._house.ears.time_of(sample))
                 self._house.ledger.stamp(Stage.ENDPOINT)
                 if self._conversation:
@@ -260,7 +272,7 @@ class TurnRunner:
         conversation, task = self._conversation, self._task
         self._conversation = self._task = None
         if conversation and task:
-            self._spawn(self._silence(conversation, task, by, self.turn.id if self.turn else None))
+            self._spawn(self._silence(conversation, task, by, self._turn_id))
 
     async def _silence(
         self, conversation: Conversation, task: asyncio.Task[None], by: Source | None, turn: str | None
