@@ -112,6 +112,7 @@ class Daemon:
                 self.ring.heartbeat_s, excused=not (self.microphone.is_open and self.microphone.ok)
             ),
             "ears": lambda: Stamp(self.ears.progress_ns / 1e9),
+            "microphone": lambda: Stamp(self.microphone.progress_s, excused=not self.microphone.is_open),
             "loop": lambda: Stamp(self.clock.monotonic()),
         }
 

@@ -63,6 +63,8 @@ class Microphone:
         self._lost_at: float | None = None
         self._overruns = ring.overruns
         self.problem = ""
+        self.progress_s = clock.monotonic()
+        """When the supervision last moved (CLOCK_MONOTONIC); it stands still while the stream is closed."""
         self.on_lost: Callable[[str], None] = lambda reason: None
         self.on_restored: Callable[[], None] = lambda: None
 
@@ -122,6 +124,7 @@ class Microphone:
     async def _supervise(self) -> None:
         attempt = 0
         while True:
+            self.progress_s = self._clock.monotonic()
             was_ok_at = self._ring.head
             try:
                 reason, problem = await self._session()
@@ -160,7 +163,7 @@ class Microphone:
         opened_at, first = self._clock.monotonic(), self._ring.head
         card = self._card(raw_name)
         while True:
-            now_s = self._clock.monotonic()
+            now_s = self.progress_s = self._clock.monotonic()
             lost = judge(
                 Vitals(
                     now_s=now_s,

@@ -82,4 +82,6 @@ class Pump:
             return
         first = next((at_s for end, at_s in self._output.stamps if end > self._base), None)
         if first is not None and self._playback.start(first):
-            self._emit("playback.started", turn=self._playback.turn, kind=self._playback.kind)
+            playback = self._playback
+            wav = str(playback.wav_path or "")
+            self._emit("playback.started", turn=playback.turn, kind=playback.kind, wav=wav)

@@ -26,6 +26,10 @@ NEEDED_SAMPLES = samples_from_ms(1000)
 _DEPTH_DB = 30.0
 """Quieter than this below the word is silence; how quiet does not matter."""
 
+MARGIN_SAMPLES = samples_from_ms(50)
+"""Taken off the guess: a recogniser forgives the last of the wake word (Whisper and pocketsphinx up to
+100 ms of it) sooner than a missing first sound, and in one breath the dip may be a stop of the command."""
+
 _PER_DB = 0.2
 """Cost of one dB: a full dip outweighs 3.5 spreads of distance."""
 
@@ -74,7 +78,7 @@ def wake_end(verdict: Verdict, sound: Frame) -> int:
     away = places - expected
     spread = np.where(away < 0, samples_from_ms(lag.before_ms), samples_from_ms(lag.after_ms))
     cost = _PER_DB * quiet + 0.5 * (away / spread) ** 2
-    return int(places[np.argmin(cost)])
+    return int(places[np.argmin(cost)]) - MARGIN_SAMPLES
 
 
 def _loudness_db(power: _Floats, centres: _Indices) -> _Floats:
