@@ -274,6 +274,8 @@ async def test_the_thread_shows_that_it_makes_progress(rig: Rig) -> None:
     assert rig.ears.progress_ns > before
 
 
-async def test_stopping_twice_does_no_harm(rig: Rig) -> None:
+async def test_ears_may_be_stopped_twice_and_started_again(rig: Rig, clip: Spoken) -> None:
     rig.ears.stop()
     rig.ears.stop()
+    rig.ears.start()
+    assert (await rig.woken(clip)).word == "hey_jarvis"

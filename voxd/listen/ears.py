@@ -105,7 +105,9 @@ class Ears:
     def start(self) -> None:
         """Begin to hear, from the present on."""
         if self._thread is None:
-            self._stopping.clear()
+            if self._stopping.is_set():
+                self._detector = self._load()
+                self._stopping.clear()
             self._cursor = self._ring.head
             self._thread = threading.Thread(target=self._run, name="voxd-ears", daemon=True)
             self._thread.start()
