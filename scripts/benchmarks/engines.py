@@ -42,7 +42,7 @@ def measure(options: Options) -> list[Row]:
     percents: dict[str, list[float]] = {engine: [] for engine in commands}
     for _ in range(1 if options.quick else 5):
         for engine, command in commands.items():
-            percents[engine].append(_cpu_percent(command))
+            percents[engine].append(cpu_percent(command))
     return rows + compared(percents, whose)
 
 
@@ -68,7 +68,8 @@ def compared(percents: dict[str, list[float]], whose: str) -> list[Row]:
     return rows + ratios
 
 
-def _cpu_percent(command: list[str]) -> float:
+def cpu_percent(command: list[str]) -> float:
+    """Return the CPU per second of audio that ``command`` reports. Raises `Skip` when it fails."""
     done = subprocess.run(
         command,
         cwd=ROOT,

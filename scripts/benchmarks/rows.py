@@ -48,26 +48,18 @@ def spread(
     values: Sequence[float],
     percents: Sequence[int],
     *,
-    budget: float | None,
+    budget: float | None = None,
     seed: str = "",
 ) -> list[Row]:
-    """Return one row of milliseconds per percentile; the budget and the claim stand at the last."""
+    """Return one row of milliseconds per percentile; budget, claim and note stand at the last."""
     if not values:
         return [Row(bench=bench, what=what, skipped="nothing was measured")]
-    rows = []
-    for percent in percents:
-        last = percent == percents[-1]
-        rows.append(
-            Row(
-                bench=bench,
-                what=f"{what}, p{percent}",
-                unit="ms",
-                value=percentile(values, percent),
-                budget=budget if last else None,
-                seed=seed if last else "",
-                note=f"{len(values)} times, {min(values):.1f} to {max(values):.1f}" if last else "",
-            )
-        )
+    rows = [
+        Row(bench=bench, what=f"{what}, p{percent}", unit="ms", value=percentile(values, percent))
+        for percent in percents
+    ]
+    note = f"{len(values)} times, {min(values):.1f} to {max(values):.1f}; the first {values[0]:.1f}"
+    rows[-1] = msgspec.structs.replace(rows[-1], budget=budget, seed=seed, note=note)
     return rows
 
 
