@@ -31,6 +31,8 @@ class LocalProvider:
         """Answer ``request``; an utterance without words gets the same honest answer as an unknown one."""
         text = request.text or ""
         if request.audio is not None:
+            # While the user still speaks: his sound waits in the ring.
+            await self._skills.prepare()
             pcm = b"".join([frame.pcm async for frame in request.audio])
             heard = await self._transcriber.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
             text = heard.text
