@@ -19,8 +19,8 @@ _OFFSETS = range(0, 640, 80)
 
 
 def measure(options: Options) -> list[Row]:
-    """Capture for a minute, as while a held button records, and time every frame."""
-    each_s = 2.0 if options.quick else 8.0
+    """Capture for most of a minute, as while a held button records, and time every frame."""
+    each_s = 2.0 if options.quick else 5.0
     wav = sounds.write(options.directory(BENCH) / "room.wav", sounds.noise(each_s * len(_OFFSETS) + 5))
     waits_ms = asyncio.run(_captured(wav, each_s))
     return spread(

@@ -23,7 +23,7 @@ _AFTER_SAMPLES = samples_from_s(1.2)
 
 def measure(options: Options) -> list[Row]:
     """Play many wake words in one stream, in real time, to the real ears."""
-    recorded = sounds.recorded_words("alexa", 6 if options.quick else 50)
+    recorded = sounds.recorded_words("alexa", 6 if options.quick else 30)
     rows = (
         _rows(options, "alexa", recorded, "recorded")
         if recorded
@@ -33,7 +33,7 @@ def measure(options: Options) -> list[Row]:
         said = [sounds.flite_word("hey jarvis", voice) for voice in FLITE_VOICES]
     except Skip as reason:
         return [*rows, Row(bench=BENCH, what='flite "hey jarvis"', skipped=str(reason))]
-    return [*rows, *_rows(options, "hey_jarvis", said * (1 if options.quick else 5), "flite")]
+    return [*rows, *_rows(options, "hey_jarvis", said * (1 if options.quick else 4), "flite")]
 
 
 def _rows(options: Options, word: str, said: list[sounds.Word], source: str) -> list[Row]:
