@@ -1,7 +1,8 @@
 """Answers without a network: local speech to text, the device's own skills, local text to speech."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
@@ -43,11 +44,12 @@ class LocalProvider:
         if reply.text:
             yield ReplyText(reply.text)
             if request.speak:
-                async for clip in self._synthesizer.synthesize(reply.text):
-                    yield ReplyAudio(clip)
+                async with aclosing(self.speak(reply.text)) as clips:
+                    async for clip in clips:
+                        yield ReplyAudio(clip)
         yield ReplyEnd(reply.expects_answer)
 
-    def speak(self, text: str) -> AsyncIterator[Clip]:
+    def speak(self, text: str) -> AsyncGenerator[Clip]:
         """Speak ``text`` sentence by sentence."""
         return self._synthesizer.synthesize(text)
 
