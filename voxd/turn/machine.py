@@ -152,6 +152,10 @@ class TurnMachine:
             return [*self._chime(Earcon.ERROR), do.EndTurn(given.code), *self._rest()]
         return self._fail(given.code)
 
+    def _finished_while_listening(self, given: ReplyFinished) -> list[Action]:
+        # The provider needs no more of what is said, or gets no more of it.
+        return [do.DropCapture(), *self._reply_finished(given)]
+
     def _failed_while_listening(self, given: ReplyFailed) -> list[Action]:
         return [do.DropCapture(), *self._fail(given.code)]
 
@@ -286,7 +290,7 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     SayAsked: _in(RESTING | _FOLLOW_UP, _M._say_asked),
     RepeatAsked: _in(_ALL, _M._repeat_asked),
     ReplyStarted: _in(frozenset({State.THINKING}), _M._reply_started),
-    ReplyFinished: _in(REPLYING, _M._reply_finished),
+    ReplyFinished: _in(REPLYING, _M._reply_finished) | _in(_LISTENING, _M._finished_while_listening),
     ReplyFailed: _in(REPLYING, _M._reply_failed) | _in(_LISTENING, _M._failed_while_listening),
     StopAsked: _in(RESTING, _M._stop_resting)
     | _in(CAPTURING, _M._stop_capturing)
