@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,17 @@ class Daemon:
     """One device. `start` opens it to the world, `stop` takes down what was started, in reverse."""
 
     def __init__(
-        self, config: Config, read_config: Callable[[], Config], *, state_dir: Path, models_dir: Path
+        self,
+        config: Config,
+        read_config: Callable[[], Config],
+        *,
+        state_dir: Path,
+        models_dir: Path,
+        heed_mute: bool = True,
     ) -> None:
+        """``heed_mute`` False: begin unmuted whatever was set before. Raises `VoxdError`."""
         self.config = config
+        self._heed_mute = heed_mute
         self.clock = SystemClock()
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
@@ -74,6 +82,7 @@ class Daemon:
         await self.database.open()
         enter(self.database.close)
         enter(self.recorder.close)
+        self.recorder.start()
         enter(self.local.close)
         enter(self.speaker.close)
         enter(self.leds.close)
@@ -83,7 +92,7 @@ class Daemon:
         self.ears.start()
         self._stack.callback(self.ears.stop)
         enter(self.microphone.close)
-        if self.settings.values.muted:
+        if self.settings.values.muted and self._heed_mute:
             self.post(MuteAsked(True, Source.SOCKET))
         self.buttons.open()
         enter(self.buttons.close)
@@ -283,9 +292,12 @@ class Daemon:
         self.ears.reset()
         self.post(AudioRestored())
 
-    async def _set_microphone(self, open_: bool) -> None:
-        await (self.microphone.open_stream() if open_ else self.microphone.close_stream())
+    def _set_microphone(self, open_: bool) -> Coroutine[Any, Any, None]:
+        if not open_:
+            return self.microphone.close_stream()
+        # At once, not when it is open: by then somebody may have begun to speak.
         self.ears.reset()
+        return self.microphone.open_stream()
 
     async def _demonstration(self) -> Clip:
         words = [word.name for word in self.config.wake.words if word.enabled]

@@ -17,7 +17,7 @@ from voxd.config.paths import models_dir, read_socket_path, socket_path, state_d
 from voxd.config.schema import Config
 from voxd.control.listeners import Listener, bind, inherited
 from voxd.daemon import Daemon
-from voxd.errors import ConfigError, VoxdError
+from voxd.errors import VoxdError
 from voxd.events import Event
 from voxd.observe.log import start_logging
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
@@ -74,7 +74,11 @@ class Service:
         """Serve; return the exit code. Raises `VoxdError` when it cannot start."""
         listeners = [] if self._args.once else _listeners(self._config)
         self._daemon = daemon = Daemon(
-            self._config, self._read, state_dir=state_dir(self._config), models_dir=models_dir(self._config)
+            self._config,
+            self._read,
+            state_dir=state_dir(self._config),
+            models_dir=models_dir(self._config),
+            heed_mute=not self._args.once,
         )
         if self._args.show:
             daemon.bus.handle(Screen(_print, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
@@ -115,9 +119,11 @@ class Service:
         self._notifier.reloading(self._daemon.clock.monotonic())
         try:
             await self._daemon.appliance.reload()
-        except ConfigError as error:
+        except VoxdError as error:
             self._daemon.bus.emit("error", code=error.code, message=str(error), hint=error.hint)
-        self._notifier.ready(self._daemon.appliance.summary())
+        finally:
+            # Until it hears this, systemd takes the reload to be under way.
+            self._notifier.ready(self._daemon.appliance.summary())
 
     def _follow(self, event: Event) -> None:
         if event.type.startswith(SHOWN_IN_STATUS):
