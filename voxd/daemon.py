@@ -169,8 +169,6 @@ class Daemon:
         self.microphone = Microphone(
             audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
         )
-        self.microphone.on_lost = lambda reason: self.post(AudioLost(reason))
-        self.microphone.on_restored = self._hear_again
         self.ears = Ears(
             self.ring,
             channel=audio.channel,
@@ -260,6 +258,11 @@ class Daemon:
     def _follow(self, event: Event) -> None:
         """Let one room's event be another room's input."""
         match event.type:
+            case "audio.lost":
+                self.post(AudioLost(event.data["reason"]))
+            case "audio.restored":
+                self.ears.reset()
+                self.post(AudioRestored())
             case "speech.started":
                 self.buttons.speech_heard()
             case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
@@ -287,10 +290,6 @@ class Daemon:
 
     def _stop_ring(self, by: Source) -> None:
         self.timers.stop_ringing(by.value)
-
-    def _hear_again(self) -> None:
-        self.ears.reset()
-        self.post(AudioRestored())
 
     def _set_microphone(self, open_: bool) -> Coroutine[Any, Any, None]:
         if not open_:

@@ -131,13 +131,14 @@ class Bus:
         """
         event = Event(next(self._ids), type, self._clock.wall(), turn, data)
         self.history.append(event)
+        # The queues first: what a handler emits in turn comes after its cause.
+        for subscription in tuple(self._subscriptions):
+            subscription.offer(event)
         for handler in self._handlers:
             try:
                 handler(event)
             except Exception:
                 _log.exception("a handler of event %s failed", type)
-        for subscription in tuple(self._subscriptions):
-            subscription.offer(event)
 
     def handle(self, handler: Callable[[Event], None]) -> None:
         """Call ``handler`` with every event, on the loop, at once; it must not block."""

@@ -78,10 +78,6 @@ async def test_a_pulled_microphone_is_lost_within_2_s_and_back_within_5_s(
     card: SoundCard, ring: Ring
 ) -> None:
     async with running(VMIC, ring) as (microphone, witness):
-        reasons: list[str] = []
-        restored = asyncio.Event()
-        microphone.on_lost = reasons.append
-        microphone.on_restored = restored.set
         before = ring.head
         pulled_at = time.monotonic()
         await asyncio.to_thread(card.unload_mic)
@@ -96,8 +92,6 @@ async def test_a_pulled_microphone_is_lost_within_2_s_and_back_within_5_s(
         assert back_at - plugged_at < 5.0
         assert back["device"] == "vmic"
         assert microphone.ok
-        assert restored.is_set()
-        assert reasons == [lost["reason"]]
         assert ring.head > before
         assert len(witness.of("audio.lost")) == 1
 
