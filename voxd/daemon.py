@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,10 @@ from voxd.local.engines import build_synthesizer, build_transcriber
 from voxd.observe.event_log import log_event
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
-from voxd.observe.watchdog import Stamp
 from voxd.providers.local import LocalProvider
 from voxd.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
 from voxd.skills.book import Skills
+from voxd.skills.replies import ring_sentence
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
 from voxd.store.history import History
@@ -114,17 +114,6 @@ class Daemon:
         """Tell the turn machine what happened; on the loop."""
         self.runner.feed(given)
 
-    def stamps(self) -> dict[str, Callable[[], Stamp]]:
-        """Return the signs of life that the watchdog wants to see."""
-        return {
-            "audio": lambda: Stamp(
-                self.ring.heartbeat_s, excused=not (self.microphone.is_open and self.microphone.ok)
-            ),
-            "ears": lambda: Stamp(self.ears.progress_ns / 1e9),
-            "microphone": lambda: Stamp(self.microphone.progress_s, excused=not self.microphone.is_open),
-            "loop": lambda: Stamp(self.clock.monotonic()),
-        }
-
     # --- the parts, top to bottom -----------------------------------------------------------------
 
     def _build_memory(self, state_dir: Path) -> None:
@@ -188,7 +177,7 @@ class Daemon:
             Surroundings(
                 ears=self.ears,
                 speaker=self.speaker,
-                ringer=Ringer(self.speaker, self.clock),
+                ringer=Ringer(self.speaker, self.clock, self._ring_words),
                 ledger=self.ledger,
                 provider_for=lambda agent: self.local,
                 set_microphone=self._set_microphone,
@@ -297,6 +286,9 @@ class Daemon:
         # At once, not when it is open: by then somebody may have begun to speak.
         self.ears.reset()
         return self.microphone.open_stream()
+
+    def _ring_words(self) -> AsyncGenerator[Clip]:
+        return self.synthesizer.synthesize(" ".join(map(ring_sentence, self.timers.ringing())))
 
     async def _demonstration(self) -> Clip:
         words = [word.name for word in self.config.wake.words if word.enabled]

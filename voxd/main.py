@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxd import __version__
+from voxd.appliance.pulse import signs_of_life
 from voxd.audio.wav import read_wav
 from voxd.cli.screen import Screen
 from voxd.config.loading import Loaded, load
@@ -136,7 +137,8 @@ class Service:
         daemon = self._daemon
         async with asyncio.TaskGroup() as group:
             if interval_s := watchdog_interval_s():
-                dog = Watchdog(daemon.stamps(), dog=self._notifier, interval_s=interval_s, clock=daemon.clock)
+                signs = signs_of_life(daemon.clock, daemon.ring, daemon.microphone, daemon.ears)
+                dog = Watchdog(signs, dog=self._notifier, interval_s=interval_s, clock=daemon.clock)
                 group.create_task(dog.run())
             while self._args.once:
                 await daemon.clock.sleep(0.2)

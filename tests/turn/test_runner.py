@@ -34,7 +34,7 @@ from voxd.signals import (
     Woken,
 )
 from voxd.turn.machine import TurnMachine
-from voxd.turn.ringer import PAUSE_S, Ringer
+from voxd.turn.ringer import PAUSE_S, WORDS_EVERY, Ringer
 from voxd.turn.runner import Surroundings, Turn, TurnRunner
 from voxd.turn.streams import once
 
@@ -81,8 +81,8 @@ class PaperSpeaker:
                     playback.start(1000.0)
                     playback.played_ms += clip.duration_s * 1000
                 await self.held.wait()
-        except DeviceError as lost:
-            error = lost
+        except VoxdError as caught:
+            error = caught
         except asyncio.CancelledError:
             pass
         finally:
@@ -238,7 +238,7 @@ async def house() -> AsyncIterator[House]:
     surroundings = Surroundings(
         ears=cast(Ears, ears),
         speaker=cast(Speaker, speaker),
-        ringer=Ringer(cast(Speaker, speaker), clock),
+        ringer=Ringer(cast(Speaker, speaker), clock, lambda: provider.speak("Your timer is done.")),
         ledger=ledger,
         provider_for=lambda agent: cast(Provider, provider),
         set_microphone=set_microphone,
@@ -570,6 +570,23 @@ async def test_a_ring_the_loudspeaker_cannot_take_is_tried_again(house: House) -
     house.speaker.full = False
     await house.clock.advance(2 * PAUSE_S)
     assert ("ring", 1) in house.speaker.played
+
+
+async def test_a_ring_says_now_and_then_what_it_is_for(house: House) -> None:
+    house.runner.feed(RingStarted())
+    await settle()
+    for _ in range(WORDS_EVERY):
+        await house.clock.advance(PAUSE_S)
+    assert house.speaker.played == [("ring", 2), *[("ring", 1)] * (WORDS_EVERY - 1), ("ring", 2)]
+    assert set(house.provider.spoken) == {"Your timer is done."}
+
+
+async def test_a_ring_whose_words_fail_still_rings(house: House) -> None:
+    house.provider.speech_error = EngineError("no voice")
+    house.runner.feed(RingStarted())
+    await settle()
+    await house.clock.advance(PAUSE_S)
+    assert house.speaker.played == [("ring", 1), ("ring", 1)]
 
 
 async def test_stopping_a_ring_says_who_did(house: House) -> None:

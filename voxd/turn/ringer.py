@@ -2,26 +2,33 @@
 
 import asyncio
 import contextlib
+import itertools
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from voxd.audio.earcons import render
 from voxd.audio.sound import Playback
 from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.errors import VoxdError
-from voxd.frames import SAMPLE_RATE_HZ
+from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.signals import Earcon
-from voxd.turn.streams import once
 
 PAUSE_S = 1.5
 """Silence between two rings: long enough for a wake word."""
 
 
-class Ringer:
-    """Rings until it is told to stop."""
+WORDS_EVERY = 5
+"""The first ring of so many says what it is for."""
 
-    def __init__(self, speaker: Speaker, clock: Clock) -> None:
+
+class Ringer:
+    """Rings until it is told to stop, and now and then says what for: ``words`` gives the sound of that."""
+
+    def __init__(self, speaker: Speaker, clock: Clock, words: Callable[[], AsyncGenerator[Clip]]) -> None:
         self._speaker = speaker
         self._clock = clock
+        self._words = words
         self._clip = render(Earcon.RING, SAMPLE_RATE_HZ)
         self._task: asyncio.Task[None] | None = None
         self._playback: Playback | None = None
@@ -49,12 +56,20 @@ class Ringer:
         await asyncio.gather(*self._silencing)
 
     async def _ring(self) -> None:
-        while True:
+        for number in itertools.count():
             # The speaker reports its own loss; the next ring tries again.
             with contextlib.suppress(VoxdError):
-                self._playback = self._speaker.play(once(self._clip), kind="ring")
+                sound = self._sound(aloud=number % WORDS_EVERY == 0)
+                self._playback = self._speaker.play(sound, kind="ring")
                 await self._playback.finished()
             await self._clock.sleep(PAUSE_S)
+
+    async def _sound(self, *, aloud: bool) -> AsyncGenerator[Clip]:
+        yield self._clip
+        if aloud:
+            async with aclosing(self._words()) as words:
+                async for clip in words:
+                    yield clip
 
 
 async def _silence(playback: Playback) -> None:
