@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -73,7 +74,13 @@ class Service:
 
     async def run(self) -> int:
         """Serve; return the exit code. Raises `VoxdError` when it cannot start."""
-        listeners = [] if self._args.once else _listeners(self._config)
+        with contextlib.ExitStack() as stack:
+            listeners = [] if self._args.once else _listeners(self._config)
+            for listener in listeners:
+                stack.callback(listener.close)
+            return await self._serve(listeners)
+
+    async def _serve(self, listeners: Sequence[Listener]) -> int:
         self._daemon = daemon = Daemon(
             self._config,
             self._read,
@@ -93,6 +100,7 @@ class Service:
             gc.collect()
             gc.freeze()
             watching = asyncio.create_task(self._watch())
+            watching.add_done_callback(self._watched)
             return await self._exit_code
         finally:
             self._notifier.stopping()
@@ -131,6 +139,10 @@ class Service:
             self._notifier.status(self._daemon.appliance.summary())
         if self._args.once and event.type == "turn.ended":
             self._end(OK if event.data["outcome"] == "answered" else EXIT_CODES["invalid_request"])
+
+    def _watched(self, watching: asyncio.Task[None]) -> None:
+        if not watching.cancelled() and (error := watching.exception()) and not self._exit_code.done():
+            self._exit_code.set_exception(error)
 
     async def _watch(self) -> None:
         """Feed the watchdog; with `--once`, notice that the recording went by unanswered."""
