@@ -183,6 +183,14 @@ async def test_the_virtual_microphone_plays_its_file_amid_faint_noise(tmp_path: 
     assert witness.events == []
 
 
+async def test_a_recording_without_a_sample_ends_as_well(tmp_path: Path, ring: Ring) -> None:
+    write_wav(tmp_path / "said.wav", Clip(b"", SAMPLE_RATE_HZ))
+    config = Audio(input="virtual", virtual_input=str(tmp_path / "said.wav"))
+    async with running(config, ring):
+        await until_head(ring, samples_from_s(1.5))
+        assert ring.ended
+
+
 async def test_a_broken_recording_is_a_problem_with_a_hint(tmp_path: Path, ring: Ring) -> None:
     (tmp_path / "said.wav").write_bytes(b"RIFF")
     config = Audio(input="virtual", virtual_input=str(tmp_path / "said.wav"))
