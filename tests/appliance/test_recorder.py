@@ -12,8 +12,7 @@ from voxd.observe.metrics import Metrics
 from voxd.signals import Source
 from voxd.store.db import Database
 from voxd.store.history import History
-from voxd.turn.conversation import Outcome
-from voxd.turn.runner import Turn
+from voxd.turn.conversation import Outcome, Turn
 
 DAY_S = 86_400.0
 

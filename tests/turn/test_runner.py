@@ -33,9 +33,10 @@ from voxd.signals import (
     StopAsked,
     Woken,
 )
+from voxd.turn.conversation import Turn
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import PAUSE_S, WORDS_EVERY, Ringer
-from voxd.turn.runner import Surroundings, Turn, TurnRunner
+from voxd.turn.runner import Surroundings, TurnRunner
 from voxd.turn.streams import once
 
 CLIP = Clip(bytes(3200), SAMPLE_RATE_HZ)

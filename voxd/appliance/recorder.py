@@ -8,7 +8,7 @@ from voxd.clock import Clock
 from voxd.errors import StoreError
 from voxd.observe.metrics import Metrics
 from voxd.store.history import History
-from voxd.turn.runner import Turn
+from voxd.turn.conversation import Turn
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from voxd.audio.sound import Playback
@@ -13,6 +13,7 @@ from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.observe.ledger import Stage
 from voxd.providers.base import Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
+from voxd.signals import Source
 
 QUEUE_CLIPS = 16
 """Clips between provider and speaker; a provider that is faster than speech waits here."""
@@ -25,6 +26,20 @@ class Outcome:
     transcript: str = ""
     reply: str = ""
     expects_answer: bool = False
+
+
+@dataclass(slots=True)
+class Turn:
+    """One utterance and its reply, while it runs and when it is over."""
+
+    id: str
+    source: Source
+    agent: str
+    aloud: bool = True
+    result: Outcome = field(default_factory=Outcome)
+    outcome: str = ""
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StampStage(Protocol):

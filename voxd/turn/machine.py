@@ -84,9 +84,6 @@ class TurnMachine:
             *self._listen(given.source, None, given.at_sample, hold=given.hold),
         ]
 
-    def _listen_while_muted(self, given: ListenAsked) -> list[Action]:
-        return self._chime(Earcon.MUTED)
-
     def _listen_while_deaf(self, given: ListenAsked) -> list[Action]:
         return [*self._hush(), do.BeginTurn(given.source, None), *self._fail("device_unavailable")]
 
@@ -209,8 +206,7 @@ class TurnMachine:
         return [do.DropCapture(), *self._fail("device_unavailable")]
 
     def _audio_lost_follow_up(self, given: AudioLost) -> list[Action]:
-        self.deaf = True
-        return [do.DropCapture(), *self._rest()]
+        return [do.DropCapture(), *self._audio_lost_resting(given)]
 
     def _audio_restored(self, given: AudioRestored) -> list[Action]:
         self.deaf = False
@@ -229,10 +225,7 @@ class TurnMachine:
         return [do.PauseRing()]
 
     def _stop_ring(self, by: Source) -> list[Action]:
-        if not self.ringing:
-            return []
-        self.ringing = False
-        return [do.PauseRing(), do.StopRing(by)]
+        return [*self._ring_ended(RingEnded()), do.StopRing(by)] if self.ringing else []
 
     def _hush(self) -> list[Action]:
         """Pause the ring; `_rest` lets it sound again unless somebody stopped it meanwhile."""
@@ -278,8 +271,7 @@ _ALL = frozenset(State)
 
 TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     Woken: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._woken) | _in(_LISTENING, _M._woken_again),
-    ListenAsked: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._listen_asked)
-    | _in(frozenset({State.MUTED}), _M._listen_while_muted)
+    ListenAsked: _in(_ALL - _LISTENING - {State.ERROR}, _M._listen_asked)
     | _in(frozenset({State.ERROR}), _M._listen_while_deaf),
     ListenReleased: _in(_LISTENING, _M._released),
     SpeechStarted: _in(_FOLLOW_UP, _M._follow_up_speech),

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from voxd.audio.earcons import render
@@ -31,26 +31,12 @@ from voxd.signals import (
 )
 from voxd.turn import actions as do
 from voxd.turn.apologies import apology
-from voxd.turn.conversation import Conversation, Outcome
+from voxd.turn.conversation import Conversation, Outcome, Turn
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.streams import frames, once, sentence
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Turn:
-    """One utterance and its reply, while it runs and when it is over."""
-
-    id: str
-    source: Source
-    agent: str
-    aloud: bool = True
-    result: Outcome = field(default_factory=Outcome)
-    outcome: str = ""
-    stages_ms: dict[str, float] = field(default_factory=dict)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
