@@ -102,6 +102,7 @@ class Daemon:
         limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
         await self._stack.enter_async_context(ControlServer(self.appliance, listeners, limits))
         self.metrics.watch_queue("ears", lambda: self.ears.counters.lost_samples)
+        self.metrics.watch_queue("orders", lambda: self.ears.counters.dropped_orders)
         self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 

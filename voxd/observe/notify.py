@@ -36,10 +36,6 @@ class Notifier:
         """Ask systemd to kill and restart the daemon now, as if the watchdog had run out."""
         _tell("WATCHDOG=trigger")
 
-    def need_longer(self, seconds: float) -> None:
-        """Ask for ``seconds`` more before a start or a stop counts as hung."""
-        _tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
-
 
 def watchdog_interval_s() -> float | None:
     """Return within which time systemd wants to be fed, None if it does not watch this process."""
