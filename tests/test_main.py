@@ -67,8 +67,8 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], vox
     monkeypatch.setattr(NoDaemon, "reload_error", None)
     monkeypatch.delenv("LISTEN_FDS", raising=False)
 
-    def make() -> voxd_main.Service:
-        args = voxd_main.parser().parse_args(["--set", f'paths.runtime="{tmp_path}"'])
+    def make(*arguments: str) -> voxd_main.Service:
+        args = voxd_main.parser().parse_args(["--set", f'paths.runtime="{tmp_path}"', *arguments])
         loaded = load(None, environ={}, overrides=args.set)
         return voxd_main.Service(args, loaded)
 
@@ -128,6 +128,23 @@ async def test_a_watch_that_fails_ends_the_daemon_aloud(
         with pytest.raises(BrokenPipeError):
             await service().run()
     assert Heard.said == ["ready", "stopping"]
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("answered", 0), ("no_speech", 65), ("engine_failed", 70)])
+async def test_once_ends_as_its_turn_did(
+    service: Callable[..., voxd_main.Service], monkeypatch: pytest.MonkeyPatch, outcome: str, code: int
+) -> None:
+    daemon = NoDaemon()
+    monkeypatch.setattr(voxd_main, "Daemon", lambda *_, **__: daemon)
+    monkeypatch.setattr(voxd_main.Service, "_watch", watching_nothing)
+    running = asyncio.create_task(service("--once", "question.wav").run())
+    await settle()
+    daemon.bus.emit("turn.ended", outcome=outcome)
+    assert await running == code
+
+
+async def watching_nothing(self: voxd_main.Service) -> None:
+    """Nothing to watch."""
 
 
 ERRORS = [

@@ -35,7 +35,12 @@ EXIT_CODES = {
     "invalid_request": 65,
     "no_input": 66,
 }
-"""sysexits.h; any other error is 70, an internal one."""
+"""sysexits.h; any other error is `INTERNAL`."""
+
+INTERNAL = 70
+
+ONCE_CODES = {"answered": OK, "no_speech": EXIT_CODES["invalid_request"]}
+"""How `--once` ends by how its turn ended; anything else is an error."""
 
 ONCE_GRACE_S = 2.0
 """How long after the end of a recording a wake word may still be confirmed."""
@@ -138,7 +143,7 @@ class Service:
         if event.type.startswith(SHOWN_IN_STATUS):
             self._notifier.status(self._daemon.appliance.summary())
         if self._args.once and event.type == "turn.ended":
-            self._end(OK if event.data["outcome"] == "answered" else EXIT_CODES["invalid_request"])
+            self._end(ONCE_CODES.get(event.data["outcome"], INTERNAL))
 
     def _watched(self, watching: asyncio.Task[None]) -> None:
         if not watching.cancelled() and (error := watching.exception()) and not self._exit_code.done():
@@ -209,4 +214,4 @@ def main() -> int:
         print(f"voxd: {error}", file=sys.stderr)  # noqa: T201
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)  # noqa: T201
-        return EXIT_CODES.get(error.code, 70)
+        return EXIT_CODES.get(error.code, INTERNAL)

@@ -105,6 +105,16 @@ async def test_the_volume_changes_even_when_it_cannot_be_remembered(house: House
     assert daemon.appliance.volume() == 40
 
 
+async def test_a_device_told_to_close_its_microphone_does(house: House) -> None:
+    daemon = await house.start()
+    answered = await daemon.appliance.ask("mute the microphone", speak=False)
+    assert answered.outcome == "answered"
+    assert daemon.appliance.status().state == "muted"
+    async with asyncio.timeout(5):
+        while daemon.microphone.pid is not None:
+            await asyncio.sleep(0)
+
+
 async def test_who_listens_right_after_unmuting_is_heard(house: House) -> None:
     house.change(endpoint=Endpoint(no_speech_s=0.5))
     daemon = await house.start()
