@@ -159,10 +159,10 @@ class ScriptedProvider:
         self.script: Script = answer
         self.spoken: list[str] = []
         self.speech_error: VoxdError | None = None
-        self.closed = 0
+        self.closed = self.prepared = 0
 
     def prepare(self) -> None:
-        """Nothing to load."""
+        self.prepared += 1
 
     async def converse(self, request: Request) -> AsyncGenerator[Reply]:
         async with aclosing(self.script(request)) as replies:
@@ -291,6 +291,14 @@ async def test_a_recorded_question_is_handed_over_in_frames(house: House) -> Non
     await house.turn(Asked(Clip(bytes(6400), SAMPLE_RATE_HZ), speak=True))
     assert [frame.start for frame in frames] == [0, 1280, 2560]
     assert sum(frame.samples for frame in frames) == 3200
+
+
+async def test_engines_are_loaded_while_the_user_speaks_and_not_for_a_text(house: House) -> None:
+    await house.turn(Asked("what time is it", speak=True))
+    await house.turn(SayAsked("dinner is ready"))
+    assert house.provider.prepared == 0, "a recogniser in memory is of no use to either"
+    house.runner.feed(WOKEN)
+    assert house.provider.prepared == 1
 
 
 async def test_the_wake_word_interrupts_a_reply(house: House) -> None:

@@ -137,6 +137,7 @@ class TurnRunner:
             case do.Capture(from_sample, hold, follow_up):
                 wait_s = self.config.follow_up_s if follow_up else None
                 self._utterance = house.ears.capture(from_sample, hold=hold, follow_up_s=wait_s)
+                house.provider_for(self.agent).prepare()
                 if self.turn:
                     self._listen()
             case do.EndCapture(sample):
@@ -175,7 +176,6 @@ class TurnRunner:
         self.turn = Turn(f"t{next(self._ids)}", source, self.agent)
         self._house.ledger.begin(self.turn.id, source.value, self._began_s)
         self._house.emit("turn.started", turn=self.turn.id, source=source.value, agent=self.agent)
-        self._house.provider_for(self.agent).prepare()
         self._house.speaker.prepare()
         if source is Source.FOLLOW_UP:
             self._listen()
