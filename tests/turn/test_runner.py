@@ -396,13 +396,16 @@ async def test_a_failed_reply_ends_in_an_apology_whenever_it_fails(house: House,
     assert house.state is State.IDLE
 
 
-async def test_a_bug_in_a_provider_ends_in_an_apology_and_its_words_stay_out_of_the_event(
-    house: House,
+async def test_a_bug_in_a_provider_ends_in_an_apology_and_its_words_in_no_log(
+    house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.provider.script = failing(ValueError("zebra"))
     turn = await house.turn(Asked("feed the zebra", speak=True))
     assert turn.outcome == "internal"
     assert "zebra" not in str(house.events("error"))
+    assert "zebra" not in caplog.text
+    assert "ValueError" in caplog.text
+    assert "test_runner.py" in caplog.text, "where it happened"
 
 
 async def test_an_apology_that_fails_too_is_a_tone(house: House) -> None:

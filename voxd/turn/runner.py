@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from traceback import format_tb
 from typing import Any
 
 from voxd.audio.earcons import render
@@ -246,9 +247,9 @@ class TurnRunner:
             self._house.emit("error", code=error.code, message=str(error), hint=error.hint)
             self._finish(conversation, ReplyFailed(error.code))
         except Exception as error:
-            _log.exception("a reply failed")
-            # Its own message may hold the user's words.
+            # Where and what, but not its own message: that may hold the user's words.
             message = f"a reply failed: {type(error).__name__}"
+            _log.error("%s\n%s", message, "".join(format_tb(error.__traceback__)))
             self._house.emit("error", code=VoxdError.code, message=message, hint="see the log")
             self._finish(conversation, ReplyFailed(VoxdError.code))
         else:
