@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from voxd.api import WakeEntry
+from voxd.audio.level import dbfs
 from voxd.audio.ring import Ring, RingOverrun
 from voxd.clock import Clock, SystemClock
 from voxd.config.schema import Endpoint, Wake, WakeWord
-from voxd.errors import DeviceError, InvalidRequest, ModelError, NotFound, VoxdError
+from voxd.errors import DeviceError, VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms
 from voxd.listen.candidates import CLIP_SAMPLES, Candidates
 from voxd.listen.capture import Capture
 from voxd.listen.detector import Detector
 from voxd.listen.gate import Gate, Verdict
+from voxd.listen.roll import Roll
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import Vad
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
-from voxd.listen.words import Engines, Problem, build, engines, rule
+from voxd.listen.words import Problem, build, rule
 from voxd.signals import Input, Woken
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,9 @@ _STEP_SAMPLES = samples_from_ms(80)
 
 _IDLE_WAIT_S = 0.5
 """How often the thread shows that it lives while no sound comes."""
+
+_QUIET_DBFS = -50.0
+"""Below this a block holds no wake word spoken to the device, only the room."""
 
 _MAX_COMMANDS = 64
 _ERROR_PAUSE_S = 0.2
@@ -77,19 +80,16 @@ class Ears:
         """Load the models. Words that cannot be heard are in `problems`; the others work."""
         self.candidates = Candidates(wake.keep_clips_s)
         self.counters = Counters()
-        self.problems: tuple[Problem, ...] = ()
         self.progress_ns = time.monotonic_ns()
         """CLOCK_MONOTONIC of the thread's last step: it stands still when the thread hangs or died."""
         self._ring = ring
         self._channel = channel
-        self._words = wake.words
+        self._roll = Roll(wake.words)
         self._endpoint = endpoint
         self._post = post
         self._note = note
         self._models_dir = models_dir
         self._clock = clock or SystemClock()
-        self._detections = dict.fromkeys((word.name for word in wake.words), 0)
-        self._rejections = dict.fromkeys((word.name for word in wake.words), 0)
         self._commands: deque[Callable[[], None]] = deque(maxlen=_MAX_COMMANDS)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -155,18 +155,8 @@ class Ears:
         first_threshold: float | None = None,
     ) -> None:
         """Change one word until the next `configure`. Raises `NotFound`, `InvalidRequest`."""
-        if name not in {word.name for word in self._words}:
-            raise NotFound(f"there is no wake word {name}", hint="run `voxctl wake`")
-        for value in (threshold, first_threshold):
-            if value is not None and not 0 <= value <= 1:
-                raise InvalidRequest(f"{value} is not a threshold", hint="use a number from 0 to 1")
-        given = {"enabled": enabled, "threshold": threshold, "first_threshold": first_threshold}
-        changes = {key: value for key, value in given.items() if value is not None}
         self._change(
-            tuple(
-                msgspec.structs.replace(word, **changes) if word.name == name else word
-                for word in self._words
-            )
+            self._roll.changed(name, enabled=enabled, threshold=threshold, first_threshold=first_threshold)
         )
 
     def configure(self, wake: Wake, endpoint: Endpoint) -> None:
@@ -182,32 +172,20 @@ class Ears:
 
     def words(self) -> list[WakeEntry]:
         """Return the wake words as they run."""
-        return [self._entry(word) for word in self._words]
+        return self._roll.entries()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Words that cannot be heard, and why."""
+        return self._roll.problems
 
     def time_of(self, sample: int) -> float:
         """Return the CLOCK_MONOTONIC second at which ``sample`` was captured."""
         behind = self._ring.head - sample
         return (self._ring.heartbeat_s or self._clock.monotonic()) - behind / SAMPLE_RATE_HZ
 
-    def _entry(self, word: WakeWord) -> WakeEntry:
-        try:
-            chosen = engines(word)
-        except ModelError:
-            chosen = Engines("", "")
-        return WakeEntry(
-            name=word.name,
-            enabled=word.enabled and word.name not in {problem.word for problem in self.problems},
-            agent=word.agent,
-            first_stage=chosen.first,
-            second_stage=chosen.second,
-            first_threshold=word.first_threshold,
-            threshold=word.threshold,
-            detections=self._detections.get(word.name, 0),
-            rejections=self._rejections.get(word.name, 0),
-        )
-
     def _change(self, words: tuple[WakeWord, ...]) -> None:
-        before, self._words = self._words, words
+        before, self._roll.words = self._roll.words, words
         if [_loaded(word) for word in before] == [_loaded(word) for word in words]:
             self._order(lambda: self._gate.configure({word.name: rule(word) for word in words}))
         else:
@@ -240,7 +218,7 @@ class Ears:
         while self._commands:
             self._commands.popleft()()
         behind = self._ring.head - self._cursor
-        if behind <= 0:
+        if behind <= 0 or self._may_wait(behind):
             self._ring.wait(_IDLE_WAIT_S)
             return
         try:
@@ -254,6 +232,16 @@ class Ears:
         except RingOverrun:
             self.counters.lost_samples += behind
             raise
+
+    def _may_wait(self, behind: int) -> bool:
+        """Whether the next block can be heard together with the one after it: it is quiet, and nobody waits.
+
+        Waking the engines costs more than running them, so a quiet room is heard in longer steps.
+        """
+        if self._capture or self._gate.open_words or behind >= _STEP_SAMPLES:
+            return False
+        frame = self._ring.read(self._cursor, behind, self._channel)
+        return dbfs(frame.pcm) < _QUIET_DBFS
 
     def _hear(self, frame: Frame) -> None:
         opened, verdicts = self._detector.feed(frame)
@@ -269,16 +257,15 @@ class Ears:
         scores = {"word": candidate.word, "score": candidate.score, "first_score": candidate.first_score}
         clip = self._history(verdict.sample - CLIP_SAMPLES, CLIP_SAMPLES)
         self.candidates.add(verdict, clip.pcm, monotonic_s=self._clock.monotonic(), wall_s=self._clock.wall())
+        self._roll.count(candidate.word, accepted=verdict.accepted)
         if verdict.accepted:
             self.counters.detections += 1
-            self._detections[candidate.word] = self._detections.get(candidate.word, 0) + 1
-            agent = next((word.agent for word in self._words if word.name == candidate.word), "default")
+            agent = self._roll.agent_of(candidate.word)
             end = wake_end(verdict, self._history(verdict.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
             self._note("wake.detected", {**scores, "agent": agent, "end_sample": end})
             self._post(Woken(candidate.word, agent, candidate.score, end))
         else:
             self.counters.rejections += 1
-            self._rejections[candidate.word] = self._rejections.get(candidate.word, 0) + 1
             self._note("wake.rejected", {**scores, "reason": verdict.reason})
 
     def _history(self, start: int, count: int) -> Frame:
@@ -330,9 +317,9 @@ class Ears:
         self._detector = self._load()
 
     def _load(self) -> Detector:
-        words = self._words
+        words = self._roll.words
         stages, problems = build(words, self._models_dir)
-        self.problems = tuple(problems)
+        self._roll.problems = tuple(problems)
         for problem in problems:
             _log.warning("wake word %s cannot be heard: %s", problem.word, problem.error)
         self._gate.configure({word.name: rule(word) for word in words})
