@@ -332,7 +332,7 @@ async def test_what_an_interrupted_reply_still_says_belongs_to_no_turn(house: Ho
     assert house.state is State.THINKING
     last = house.ledger.last()
     assert last is not None
-    assert [stage.name for stage in last.stages] == ["speech"]
+    assert last.stages == ()
     go.set()
 
 
@@ -526,7 +526,7 @@ async def test_the_ledger_of_a_typed_question_begins_when_it_was_asked(house: Ho
     await house.turn(Asked("what time is it", speak=False))
     last = house.ledger.last()
     assert last is not None
-    assert last.stages[0].end_ms < 1000
+    assert [stage.end_ms < 1000 for stage in last.stages] == [True, True]
 
 
 async def test_muting_while_it_listens_drops_what_was_said(house: House) -> None:

@@ -9,10 +9,13 @@ from voxd.clock import Clock
 
 
 class Stage(StrEnum):
-    """The moments of a turn that are recorded, in the order in which they happen."""
+    """The moments of a turn that are recorded, in the order in which they happen; few turns pass all."""
 
+    BEGAN = "began"
     END_OF_SPEECH = "end_of_speech"
     ENDPOINT = "endpoint"
+    ASKED = "asked"
+    """A typed or recorded question was given, complete."""
     TRANSCRIPT = "transcript"
     FIRST_TOKEN = "first_token"
     FIRST_AUDIO = "first_audio"
@@ -20,19 +23,24 @@ class Stage(StrEnum):
     ENDED = "ended"
 
 
-BARS: tuple[tuple[str, Stage], ...] = (
-    ("speech", Stage.END_OF_SPEECH),
-    ("endpoint", Stage.ENDPOINT),
-    ("transcribe", Stage.TRANSCRIPT),
-    ("think", Stage.FIRST_TOKEN),
-    ("synthesise", Stage.FIRST_AUDIO),
-    ("play", Stage.FIRST_SAMPLE),
-    ("speak", Stage.ENDED),
+BARS: tuple[tuple[str, tuple[Stage, ...], Stage], ...] = (
+    ("speech", (Stage.BEGAN,), Stage.END_OF_SPEECH),
+    ("endpoint", (Stage.END_OF_SPEECH,), Stage.ENDPOINT),
+    ("transcribe", (Stage.ENDPOINT, Stage.ASKED), Stage.TRANSCRIPT),
+    ("think", (Stage.TRANSCRIPT, Stage.ENDPOINT, Stage.ASKED), Stage.FIRST_TOKEN),
+    ("synthesise", (Stage.FIRST_TOKEN,), Stage.FIRST_AUDIO),
+    ("play", (Stage.FIRST_AUDIO,), Stage.FIRST_SAMPLE),
+    ("speak", (Stage.FIRST_SAMPLE,), Stage.ENDED),
 )
-"""The bars of `voxctl last` in order. Each ends at its stage and begins where the one before it ended."""
+"""The bars of `voxctl last` in order: from the first of these stages that the turn passed, to that one.
+
+A bar whose ends were not both passed is not there: a text has no transcription, silence no speech.
+"""
 
 RESPONSE = "response"
-"""The bar people feel, beside the others: from the end of speech to the first sample at the device."""
+"""The bar people feel, beside the others: from the end of the question to the first sample at the device."""
+
+_COMPLETE = (Stage.END_OF_SPEECH, Stage.ASKED)
 
 
 @dataclass(slots=True)
@@ -101,16 +109,23 @@ def stages_ms(turn: api.LastTurn) -> dict[str, float]:
 
 
 def _view(turn: _Turn) -> api.LastTurn:
+    passed_ms = {stage: (at_s - turn.began_s) * 1000 for stage, at_s in turn.stamps_s.items()}
+    passed_ms[Stage.BEGAN] = 0.0
     bars: list[api.Stage] = []
     before_ms = 0.0
-    for name, stage in BARS:
-        if stage not in turn.stamps_s:
-            continue
-        # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
-        at_ms = max(before_ms, (turn.stamps_s[stage] - turn.began_s) * 1000)
-        bars.append(api.Stage(name, before_ms, at_ms))
-        before_ms = at_ms
-    ends_ms = {bar.name: bar.end_ms for bar in bars}
-    if "speech" in ends_ms and "play" in ends_ms:
-        bars.append(api.Stage(RESPONSE, ends_ms["speech"], ends_ms["play"]))
+    for name, starts, end in BARS:
+        start = _first(starts, passed_ms)
+        if start is not None and end in passed_ms:
+            # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
+            start_ms = max(before_ms, passed_ms[start])
+            before_ms = max(start_ms, passed_ms[end])
+            bars.append(api.Stage(name, start_ms, before_ms))
+    asked = _first(_COMPLETE, passed_ms)
+    if asked is not None and Stage.FIRST_SAMPLE in passed_ms:
+        start_ms = max(0.0, passed_ms[asked])
+        bars.append(api.Stage(RESPONSE, start_ms, max(start_ms, passed_ms[Stage.FIRST_SAMPLE])))
     return api.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))
+
+
+def _first(stages: tuple[Stage, ...], passed_ms: dict[Stage, float]) -> Stage | None:
+    return next((stage for stage in stages if stage in passed_ms), None)

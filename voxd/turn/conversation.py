@@ -12,7 +12,7 @@ from voxd.errors import DeadlineExceeded, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.observe.ledger import Stage
-from voxd.providers.base import Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
+from voxd.providers.base import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
 from voxd.signals import Source
 
 QUEUE_CLIPS = 16
@@ -134,7 +134,8 @@ class Conversation:
         match item:
             case Transcript(text, True, engine):
                 self.outcome.transcript = text
-                self._stamp(Stage.TRANSCRIPT)
+                if engine != TYPED:
+                    self._stamp(Stage.TRANSCRIPT)
                 self._emit("turn.transcript", turn=self._turn, text=text, engine=engine)
             case ReplyText(text):
                 self._stamp(Stage.FIRST_TOKEN)

@@ -214,7 +214,7 @@ class TurnRunner:
             request = Request(self.turn.id, self.turn.agent, text=question, speak=speak)
         else:
             request = Request(self.turn.id, self.turn.agent, audio=frames(question), speak=speak)
-        self._house.ledger.stamp(Stage.END_OF_SPEECH)
+        self._house.ledger.stamp(Stage.ASKED)
         self._converse(request).expect_reply(self.config.reply_timeout_s)
 
     def _converse(self, request: Request) -> Conversation:
