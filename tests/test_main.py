@@ -180,3 +180,21 @@ def test_once_refuses_what_is_no_recording(
         file.write_bytes(content)
     monkeypatch.setattr("sys.argv", ["voxd", "--once", str(file)])
     assert voxd_main.main() == code
+
+
+def test_once_tells_a_directory_from_a_file_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["voxd", "--once", str(tmp_path)])
+    assert voxd_main.main() == 66
+    assert f"{tmp_path} is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--wat"], ["--once"], ["question.wav"]])
+def test_wrong_arguments_are_64(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["voxd", *arguments])
+    with pytest.raises(SystemExit, match="64"):
+        voxd_main.main()
+    assert "usage: voxd" in capsys.readouterr().err

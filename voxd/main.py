@@ -9,10 +9,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from voxd import __version__
 from voxd.appliance.pulse import signs_of_life
 from voxd.audio.wav import read_wav
+from voxd.cli.exits import USAGE
 from voxd.cli.screen import Screen
 from voxd.config.loading import Loaded, load
 from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
@@ -49,9 +51,18 @@ SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.")
 """Events after which systemd's STATUS line may read differently."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that exits as sysexits.h says."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print how voxd is used, and exit with 64."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(prog="voxd", description="The voice appliance daemon.")
+    parser = _Parser(prog="voxd", description="The voice appliance daemon.")
     parser.add_argument("--config", type=Path, metavar="FILE", help="voxd.toml to read")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the file"
@@ -188,7 +199,8 @@ def run(args: argparse.Namespace) -> int:
     """Read the configuration and serve; returns the exit code."""
     if args.once:
         if not args.once.is_file():
-            raise VoxdError(f"{args.once} does not exist", hint="name a WAV file", code="no_input")
+            why = "is a directory" if args.once.is_dir() else "does not exist"
+            raise VoxdError(f"{args.once} {why}", hint="name a WAV file", code="no_input")
         read_wav(args.once)
     loaded = load(args.config, environ=os.environ, overrides=_overrides(args))
     # The screen tells the turns; beside it the log is for trouble only.
