@@ -265,6 +265,26 @@ async def test_a_spoken_command_is_answered_aloud(house: House) -> None:
     assert list(house.ended[0].stages_ms)[:2] == ["speech", "endpoint"]
 
 
+async def test_a_second_wake_word_takes_the_turn_to_its_own_agent(house: House) -> None:
+    asked: list[str] = []
+
+    async def script(request: Request) -> AsyncGenerator[Reply]:
+        asked.append(request.agent)
+        async for reply in answer(request):
+            yield reply
+
+    house.provider.script = script
+    house.runner.feed(WOKEN)
+    house.runner.feed(Woken("alexa", "house", 0.9, 24_000))
+    house.runner.feed(SpeechStarted(25_000))
+    house.ears.utterances[-1].over.set()
+    house.runner.feed(SpeechEnded(32_000, "silence"))
+    await settle()
+    assert asked[-1] == "house"
+    assert [(turn.agent, turn.outcome) for turn in house.ended] == [("house", "answered")]
+    assert house.runner.agent == "house", "a follow-up question is for it too"
+
+
 async def test_a_question_that_wants_no_sound_gets_none(house: House) -> None:
     turn = await house.turn(Asked("what time is it", speak=False))
     assert (turn.outcome, turn.result.reply) == ("answered", "It is noon.")

@@ -74,7 +74,7 @@ class TurnMachine:
 
     def _woken_again(self, given: Woken) -> list[Action]:
         # Whoever calls twice begins anew: what was said before the second call was not meant.
-        return [do.DropCapture(), do.Capture(given.end_sample)]
+        return [do.DropCapture(), do.Readdress(given.agent), do.Capture(given.end_sample)]
 
     def _listen_asked(self, given: ListenAsked) -> list[Action]:
         if self.muted or self.deaf:
@@ -185,13 +185,12 @@ class TurnMachine:
         if wanted == self.muted:
             return []
         self.muted = wanted
-        earcon = Earcon.MUTED if wanted else Earcon.UNMUTED
         actions: list[Action] = [do.SetMicrophone(not wanted, given.source)]
         if wanted and self.state in CAPTURING:
             actions = [*self._drop("cancelled"), *actions]
         if self.state in REPLYING:
             return actions  # shown by the LEDs at once; the reply is not cut
-        return [*actions, *self._chime(earcon), *self._rest()]
+        return [*actions, *self._chime(Earcon.MUTED if wanted else Earcon.UNMUTED), *self._rest()]
 
     def _audio_lost(self, given: AudioLost) -> list[Action]:
         self.deaf = True
