@@ -101,8 +101,8 @@ class Daemon:
         control = self.config.control
         limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
         await self._stack.enter_async_context(ControlServer(self.appliance, listeners, limits))
-        self.metrics.watch_queue("ears", lambda: self.ears.counters.lost_samples)
-        self.metrics.watch_queue("orders", lambda: self.ears.counters.dropped_orders)
+        self.metrics.watch_queue("ears", lambda: self.ears.lost_samples)
+        self.metrics.watch_queue("orders", lambda: self.ears.dropped_orders)
         self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 
@@ -164,8 +164,8 @@ class Daemon:
             channel=audio.channel,
             wake=self.config.wake,
             endpoint=self.config.endpoint,
-            post=lambda given: self._on_loop(self.post, given),
-            note=lambda type, data: self._on_loop(self._note, type, data),
+            post=self.post,
+            note=lambda type, data: self.bus.emit(type, **data),
             models_dir=models_dir,
             clock=self.clock,
         )
@@ -235,15 +235,6 @@ class Daemon:
         )
 
     # --- what connects them -----------------------------------------------------------------------
-
-    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            return  # the loop is closed: the ears end a moment later
-
-    def _note(self, type: str, data: dict[str, Any]) -> None:
-        self.bus.emit(type, **data)
 
     def _follow(self, event: Event) -> None:
         """Let one room's event be another room's input."""
