@@ -15,7 +15,7 @@ from voxd.config.schema import Endpoint, Wake, WakeWord
 from voxd.errors import DeviceError, InvalidRequest, NotFound
 from voxd.frames import samples_from_ms, samples_from_s
 from voxd.listen.ears import Ears
-from voxd.signals import AwaitingSpeech, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
+from voxd.signals import AwaitingSpeech, CaptureFailed, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
 
 BLOCK = 640
 TIMEOUT_S = 20
@@ -223,6 +223,7 @@ async def test_after_a_failure_the_ears_go_on_and_say_so(
         assert (type_, data["code"]) == ("error", "internal")
         with pytest.raises(DeviceError):
             await utterance.clip()
+        assert await rig.next() == CaptureFailed("device_unavailable")
     # Everything the ears skip while they recover is before this point.
     rig.ears.reset()
     assert (await rig.woken(clip)).word == "hey_jarvis"
@@ -274,6 +275,7 @@ async def test_a_capture_that_cannot_begin_fails(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("voxd.listen.hearing.Vad", broken)
     utterance = rig.ears.capture(None, follow_up_s=5.0)
+    assert await rig.next() == CaptureFailed("device_unavailable")
     with pytest.raises(DeviceError):
         await utterance.clip()
     rig.close()

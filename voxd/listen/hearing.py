@@ -21,7 +21,7 @@ from voxd.listen.utterance import Utterance
 from voxd.listen.vad import Vad
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.words import build, rule
-from voxd.signals import Input, Woken
+from voxd.signals import CaptureFailed, Input, Woken
 
 _log = logging.getLogger(__name__)
 
@@ -196,6 +196,7 @@ class Hearing:
         utterance, self._utterance, self._capture = self._utterance, None, None
         if utterance:
             utterance.fail(DeviceError(f"the ears failed: {error}", hint=hint))
+            self._post(CaptureFailed(DeviceError.code), utterance)
         self.start_over(self._ring.head)
 
     def close(self) -> None:

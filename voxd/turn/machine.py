@@ -12,6 +12,7 @@ from voxd.signals import (
     AudioLost,
     AudioRestored,
     AwaitingSpeech,
+    CaptureFailed,
     Earcon,
     Input,
     ListenAsked,
@@ -109,7 +110,7 @@ class TurnMachine:
         self.state = State.THINKING
         return [do.EndCapture(given.sample)]
 
-    def _no_speech(self, given: NoSpeech) -> list[Action]:
+    def _no_speech(self, given: NoSpeech | CaptureFailed) -> list[Action]:
         return [*self._drop("no_speech"), *self._rest()]
 
     # --- questions that are not spoken here -------------------------------------------------------
@@ -153,7 +154,7 @@ class TurnMachine:
         # The provider needs no more of what is said, or gets no more of it.
         return [do.DropCapture(), *self._reply_finished(given)]
 
-    def _failed_while_listening(self, given: ReplyFailed) -> list[Action]:
+    def _failed_while_listening(self, given: ReplyFailed | CaptureFailed) -> list[Action]:
         return [do.DropCapture(), *self._fail(given.code)]
 
     def _fail(self, code: str) -> list[Action]:
@@ -277,6 +278,7 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     SpeechEnded: _in(_LISTENING, _M._speech_ended),
     AwaitingSpeech: _in(_LISTENING, _M._awaiting),
     NoSpeech: _in(CAPTURING, _M._no_speech),
+    CaptureFailed: _in(_LISTENING, _M._failed_while_listening) | _in(_FOLLOW_UP, _M._no_speech),
     Asked: _in(RESTING | _FOLLOW_UP, _M._asked),
     SayAsked: _in(RESTING | _FOLLOW_UP, _M._say_asked),
     RepeatAsked: _in(_ALL, _M._repeat_asked),
