@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from voxd.appliance.press import meaning
 from voxd.appliance.recorder import Recorder
 from voxd.appliance.reloading import Reloader
 from voxd.appliance.summary import spoken_name
+from voxd.appliance.takedown import Takedown
 from voxd.appliance.voice import VoiceControl
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
@@ -68,7 +68,7 @@ class Daemon:
         self.clock = SystemClock()
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
-        self._stack = AsyncExitStack()
+        self._parts = Takedown()
         self._build_memory(state_dir)
         self._build_voice(state_dir, models_dir)
         self._build_hearing(models_dir)
@@ -78,38 +78,40 @@ class Daemon:
 
     async def start(self, listeners: Sequence[Listener]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
-        enter = self._stack.push_async_callback
+        opened = self._parts.add
         await self.database.open()
-        enter(self.database.close)
-        enter(self.recorder.close)
+        opened(self.database.close)
+        opened(self.recorder.close)
         self.recorder.start()
-        enter(self.local.close)
-        enter(self.speaker.close)
-        enter(self.leds.close)
+        opened(self.local.close)
+        opened(self.speaker.close)
+        opened(self.leds.close)
         await self.timers.start()
-        enter(self.timers.close)
-        enter(self.runner.close)
+        opened(self.timers.close)
+        opened(self.runner.close)
         self.ears.start()
-        self._stack.callback(self.ears.stop)
-        enter(self.microphone.close)
+        opened(self.ears.stop)
+        opened(self.microphone.close)
         if self.settings.values.muted and self._heed_mute:
             self.post(MuteAsked(True, Source.SOCKET))
         self.buttons.open()
-        enter(self.buttons.close)
+        opened(self.buttons.close)
         if not self.runner.machine.muted:
             await self.microphone.start()
         control = self.config.control
         limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
-        await self._stack.enter_async_context(ControlServer(self.appliance, listeners, limits))
+        server = ControlServer(self.appliance, listeners, limits)
+        opened(server.close)
+        await server.start()
         self.metrics.watch_queue("ears", lambda: self.ears.lost_samples)
         self.metrics.watch_queue("orders", lambda: self.ears.dropped_orders)
         self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 
     async def stop(self) -> None:
-        """Take everything down; idempotent."""
+        """Take everything down, within `voxd.appliance.takedown.TOGETHER_S`; idempotent."""
         self.bus.emit("daemon.stopping")
-        await self._stack.aclose()
+        await self._parts.run()
 
     def post(self, given: Input) -> None:
         """Tell the turn machine what happened; on the loop."""
@@ -155,7 +157,7 @@ class Daemon:
     def _build_hearing(self, models_dir: Path) -> None:
         audio = self.config.audio
         self.ring = Ring.create(audio.channels, audio.ring_s)
-        self._stack.callback(self.ring.close)
+        self._parts.add(self.ring.close)
         self.microphone = Microphone(
             audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
         )
