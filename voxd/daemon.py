@@ -22,7 +22,6 @@ from voxd.config.schema import Config
 from voxd.control.connection import Limits
 from voxd.control.listeners import Listener
 from voxd.control.server import ControlServer
-from voxd.errors import StoreError
 from voxd.events import Bus, Event
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
@@ -81,6 +80,7 @@ class Daemon:
         opened = self._parts.add
         await self.database.open()
         opened(self.database.close)
+        opened(self.settings.close)
         opened(self.recorder.close)
         self.recorder.start()
         opened(self.local.close)
@@ -251,10 +251,7 @@ class Daemon:
             case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
                 self.post(RingEnded())
             case "mute.changed" if event.data["source"] != Source.SWITCH.value:
-                try:
-                    self.settings.change(muted=event.data["muted"])
-                except StoreError as error:
-                    _log.warning("mute will not survive a restart: %s", error)
+                self.settings.change(muted=event.data["muted"])
 
     def _pressed(self, gesture: Gesture) -> None:
         self.bus.emit("button.pressed", gesture=gesture.kind.value)
