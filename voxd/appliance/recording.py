@@ -24,7 +24,7 @@ _QUIET_SAMPLES = samples_from_s(1.0)
 
 
 def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
-    """Return the question in the WAV file ``wav`` (16 kHz, without its wake word). Raises `InvalidRequest`."""
+    """Return the question in ``wav``, a WAV file: 16 kHz, without its wake word. Raises `InvalidRequest`."""
     clip = read_wav(wav)
     if clip.duration_s > MAX_QUESTION_S:
         raise InvalidRequest(
