@@ -18,7 +18,7 @@ from voxd.audio.wav import wav_bytes
 from voxd.clock import Clock
 from voxd.config.paths import models_dir
 from voxd.config.schema import Config
-from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound, StoreError
+from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
 from voxd.events import Bus
 from voxd.frames import samples_from_s
 from voxd.hardware.button import Buttons
@@ -204,10 +204,7 @@ class Appliance:
             raise InvalidRequest(f"{percent} is not a volume", hint="use a number from 0 to 100")
         self._rooms.speaker.volume_percent = percent
         self.bus.emit("volume.changed", percent=percent)
-        try:
-            self._rooms.settings.change(volume_percent=percent)
-        except StoreError as error:
-            _log.warning("the volume will not survive a restart: %s", error)
+        self._rooms.settings.change(volume_percent=percent)
         return percent
 
     def _feed(self, given: Input) -> None:
