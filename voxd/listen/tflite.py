@@ -86,8 +86,8 @@ class Delegate:
 def _unheard() -> Iterator[None]:
     """Keep "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." off the terminal.
 
-    The library has no switch for that in its C interface. This takes less than a millisecond, in which another thread's
-    line would be lost too.
+    The library has no switch for that in its C interface. This takes less than a millisecond, in which
+    another thread's line would be lost too.
     """
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
