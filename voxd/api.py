@@ -4,8 +4,8 @@ from typing import Protocol
 
 import msgspec
 
+from voxd.bus import Bus
 from voxd.config.schema import Config
-from voxd.events import Bus
 
 
 class AudioStatus(msgspec.Struct, frozen=True):

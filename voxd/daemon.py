@@ -17,13 +17,14 @@ from voxd.appliance.voice import VoiceControl
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.speaker import Speaker
+from voxd.bus import Bus
 from voxd.clock import SystemClock
 from voxd.config.schema import Config
 from voxd.control.connection import Limits
 from voxd.control.listeners import Listener
 from voxd.control.server import ControlServer
 from voxd.errors import StoreError
-from voxd.events import Bus, Event
+from voxd.events import Event
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture

@@ -21,9 +21,9 @@ from voxd.api import (
     TimerEntry,
     WakeEntry,
 )
+from voxd.bus import Bus
 from voxd.config.schema import Config
 from voxd.errors import Muted, NotFound, VoxdError
-from voxd.events import Bus
 
 STATUS = Status(
     version="0.1.0",

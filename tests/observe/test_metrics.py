@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import REGISTRY, parser
 
 from tests.fakes import FakeClock
-from voxd.events import Bus
+from voxd.bus import Bus
 from voxd.observe.metrics import Metrics
 
 

@@ -13,10 +13,10 @@ from voxd.audio.resample import to_rate
 from voxd.audio.ring import Ring
 from voxd.audio.speaker import Speaker
 from voxd.audio.wav import read_wav, wav_bytes
+from voxd.bus import Bus
 from voxd.clock import Clock
 from voxd.config.schema import Config
 from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
-from voxd.events import Bus
 from voxd.frames import SAMPLE_RATE_HZ, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.leds import Leds

@@ -57,12 +57,12 @@ LINES: Mapping[str, Line | None] = MappingProxyType(
         "error": Line(_WARNING, "{code}: {message}"),
     }
 )
-"""Every event type; None: not worth a line. A reminder's name is what its owner said: it is not here."""
+"""Every event type that is logged; None, or not here: not worth a line. A reminder's name is what its owner said: it is not here."""
 
 
 def log_event(event: Event) -> None:
     """Log ``event`` if it matters; a handler of the bus."""
-    line = LINES[event.type]
+    line = LINES.get(event.type)
     if line is None or not _log.isEnabledFor(line.level):
         return
     fields = {

@@ -12,7 +12,7 @@ from voxd.errors import DeadlineExceeded, DeviceError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.observe.ledger import Stage
-from voxd.providers.base import Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
+from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
 
 QUEUE_CLIPS = 16
 """Clips between provider and speaker; a provider that is faster than speech waits here."""

@@ -16,7 +16,7 @@ from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples, samples_from_s
 from voxd.listen.ears import Ears
 from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
-from voxd.providers.base import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
+from voxd.providers.contract import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
 from voxd.signals import (
     Earcon,
     Input,
