@@ -22,7 +22,11 @@ class ProviderEvent:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a provider can do; ``input_rate_hz`` and ``output_rate_hz`` are the rates of its PCM."""
+    """What a provider can do; ``input_rate_hz`` and ``output_rate_hz`` are the rates of its PCM.
+
+    ``session_limit_s`` is the age at which a session is replaced when it is idle, None for never: set it
+    some minutes below the vendor's own limit.
+    """
 
     input_rate_hz: int = 24_000
     output_rate_hz: int = 24_000
@@ -31,6 +35,7 @@ class Capabilities:
     tools: bool = False
     text_input: bool = True
     truncation: bool = False
+    session_limit_s: float | None = None
 
 
 class BaseProvider(ABC):

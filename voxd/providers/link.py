@@ -1,0 +1,270 @@
+"""Keeps a provider open: retries, reconnects, rotates and replaces it, and leaves nothing behind."""
+
+import asyncio
+import dataclasses
+import logging
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+from voxd.clock import Clock
+from voxd.errors import ConnectionFailed, NotConnected, ProviderError, RateLimited
+from voxd.events import Emit
+from voxd.events import EventType as E
+from voxd.providers.base import BaseProvider, ProviderEvent
+from voxd.providers.history import Line
+from voxd.providers.keeper import Keeper
+from voxd.providers.meter import Meter
+from voxd.providers.opening import (
+    HOPELESS,
+    LONGEST_HOLD_S,
+    Target,
+    backoff_s,
+    faults_of,
+    open_once,
+    shut,
+    wait_s,
+)
+from voxd.providers.settings import SessionConfig
+
+_log = logging.getLogger(__name__)
+
+RETRIES = 3
+"""A session that broke is opened again with so many retries."""
+
+
+class Talk(Protocol):
+    """The conversation a link serves."""
+
+    @property
+    def history(self) -> Sequence[Line]:
+        """What another provider has to know."""
+        ...
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way, so that a session can be replaced unnoticed."""
+        ...
+
+    def fitted(self, provider: BaseProvider, config: SessionConfig) -> SessionConfig:
+        """Return ``config`` with the tools ``provider`` can call."""
+        ...
+
+    def hear(self, event: ProviderEvent) -> None:
+        """Take an event of the open provider."""
+        ...
+
+    def cut(self, provider: BaseProvider, reason: str) -> None:
+        """``provider`` is gone, and with it what it was doing."""
+        ...
+
+
+class Link:
+    """The open provider, if there is one, and how to get the next."""
+
+    def __init__(
+        self,
+        target: Target,
+        talk: Talk,
+        *,
+        emit: Emit,
+        clock: Clock,
+        idle_close_s: float | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.target = target
+        self.provider: BaseProvider | None = None
+        self.meter = Meter()
+        self._talk = talk
+        self._emit = emit
+        self._clock = clock
+        self._jitter = jitter
+        self._keeper = Keeper(
+            clock,
+            idle_close_s,
+            rotate=self._rotate,
+            rest=self._rest,
+            is_quiet=lambda: self._talk.is_quiet,
+        )
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._retiring: dict[BaseProvider, asyncio.Task[None]] = {}
+        self._closings = 0
+        self._hold_until_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the provider accepts input."""
+        return self.provider is not None and self.provider.is_connected
+
+    @property
+    def providers(self) -> tuple[BaseProvider, ...]:
+        """Every provider whose usage is not in the meter's sums yet."""
+        return (*self._retiring, *([self.provider] if self.provider is not None else []))
+
+    def use(self) -> BaseProvider:
+        """Return the open provider, for it is used now. Raises `NotConnected`."""
+        if self.provider is None or not self.provider.is_connected:
+            raise NotConnected(f"there is no open session with {self.target.name}", provider=self.target.name)
+        self._keeper.touch()
+        return self.provider
+
+    async def connect(self, retry_count: int) -> None:
+        """Open a session unless one is open. Raises `ProviderError` when the retries are used up."""
+        async with self._changing:
+            if self.is_open:
+                return
+            held_s = self._hold_until_s - self._clock.monotonic()
+            if held_s > 0:
+                name = self.target.name
+                msg = f"{name} asked us to wait another {held_s:.0f} s"
+                raise RateLimited(msg, provider=name, retry_after_s=held_s)
+            await self._establish(retry_count)
+
+    async def close(self) -> None:
+        """Close the session and wait until nothing of it is left; idempotent."""
+        self._closings += 1
+        await self._keeper.stop()
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._leave("requested")
+        await asyncio.gather(*self._retiring.values(), return_exceptions=True)
+
+    async def switch(self, target: Target, reason: str) -> None:
+        """Replace the provider by another. Raises `ProviderError` and keeps the old one."""
+        async with self._changing:
+            before, closings = self.target.name, self._closings
+            fresh, latency_ms = (None, 0.0) if self.provider is None else await self._opened(target)
+            if fresh is not None and closings != self._closings:
+                await shut(fresh, target.name)
+                raise NotConnected("closed meanwhile", provider=target.name)
+            self.target, self._hold_until_s = target, 0.0
+            old, self.provider = self.provider, None
+            if old is not None:
+                self._retire(old, before, "provider_changed")
+            self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": target.name, "reason": reason})
+            if fresh is not None:
+                self._adopt(fresh, latency_ms)
+
+    async def configure(self, config: SessionConfig) -> None:
+        """Apply ``config`` now and to every later session. Raises `ProviderError`."""
+        self.target = dataclasses.replace(self.target, config=config)
+        if self.provider is not None:
+            with faults_of(self.target.name):
+                await self.provider.configure_session(self._talk.fitted(self.provider, config))
+
+    async def _establish(self, retry_count: int) -> None:
+        name, closings, retries = self.target.name, self._closings, 0
+        self._emit(E.CONNECTION_STARTING, source=name)
+        while True:
+            try:
+                fresh, latency_ms = await self._opened(self.target)
+                break
+            except ProviderError as error:
+                pause_s = wait_s(error, retries, self._jitter())
+                if pause_s is None or retries >= retry_count:
+                    self._failed(error, retries)
+                    raise
+            await self._clock.sleep(pause_s)
+            retries += 1
+            if closings != self._closings:
+                raise NotConnected("closed while connecting", provider=name)
+        if closings != self._closings:
+            await shut(fresh, name)
+            raise NotConnected("closed while connecting", provider=name)
+        self._adopt(fresh, latency_ms)
+
+    async def _opened(self, target: Target) -> tuple[BaseProvider, float]:
+        begun_s = self._clock.monotonic()
+        fresh = await open_once(target, self._talk.fitted, self._talk.history, self._hear)
+        return fresh, (self._clock.monotonic() - begun_s) * 1000
+
+    def _failed(self, error: ProviderError, retries: int) -> None:
+        if error.retry_after_s is not None:
+            self._hold_until_s = self._clock.monotonic() + min(error.retry_after_s, LONGEST_HOLD_S)
+        self._emit(
+            E.CONNECTION_FAILED,
+            provider=self.target.name,
+            error=error,
+            error_message=str(error),
+            code=error.code,
+            retry_count=retries,
+        )
+
+    def _adopt(self, fresh: BaseProvider, latency_ms: float) -> None:
+        self.provider = fresh
+        self.meter.opened(self._clock.monotonic(), latency_ms)
+        self._keeper.start(fresh.capabilities.session_limit_s)
+        self._emit(
+            E.CONNECTION_ESTABLISHED,
+            provider=self.target.name,
+            connection_id=fresh.session_id,
+            latency_ms=latency_ms,
+        )
+
+    async def _rotate(self) -> None:
+        async with self._changing:
+            known = self._talk.history
+            fresh, latency_ms = await self._opened(self.target)
+            old = self.provider
+            if old is None or not self._talk.is_quiet or known != self._talk.history:
+                await shut(fresh, self.target.name)
+                return
+            self._retire(old, self.target.name, "rotated")
+            self._adopt(fresh, latency_ms)
+
+    async def _rest(self) -> None:
+        async with self._changing:
+            self._leave("idle")
+
+    def _leave(self, reason: str) -> None:
+        provider, self.provider = self.provider, None
+        if provider is not None:
+            self._retire(provider, self.target.name, reason)
+            self._emit(E.CONNECTION_CLOSED, provider=self.target.name, reason=reason)
+
+    def _retire(self, provider: BaseProvider, name: str, reason: str) -> None:
+        """Close ``provider`` in the background: nobody has to wait for a vendor's farewell."""
+        self._talk.cut(provider, reason)
+        self._retiring[provider] = asyncio.create_task(self._retired(provider, name))
+
+    async def _retired(self, provider: BaseProvider, name: str) -> None:
+        await shut(provider, name)
+        await self.meter.retire(provider)
+        del self._retiring[provider]
+
+    def _hear(self, provider: BaseProvider, event: ProviderEvent) -> None:
+        if provider is not self.provider:
+            self.meter.late_events += 1
+            return
+        self._keeper.touch()
+        if event.type is E.CONNECTION_LOST:
+            self._lost(provider, event.data)
+        else:
+            self._talk.hear(event)
+
+    def _lost(self, provider: BaseProvider, data: dict[str, Any]) -> None:
+        name, self.provider = self.target.name, None
+        self.meter.losses += 1
+        code = data.get("code", ConnectionFailed.code)
+        reconnecting = code not in HOPELESS
+        self._retire(provider, name, "connection_lost")
+        reason = data.get("reason", "")
+        self._emit(E.CONNECTION_LOST, provider=name, code=code, reason=reason, reconnecting=reconnecting)
+        if reconnecting:
+            self._spawn(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        await self._keeper.stop()
+        await self._clock.sleep(backoff_s(0, self._jitter()))
+        try:
+            await self.connect(RETRIES)
+        except ProviderError as error:
+            _log.warning("the session with %s is lost: %s; %s", self.target.name, error, error.hint)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

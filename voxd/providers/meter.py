@@ -1,0 +1,129 @@
+"""Counts what a session used, moved and waited for, over all the providers it has had."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from voxd.frames import BYTES_PER_SAMPLE
+from voxd.providers.base import BaseProvider
+from voxd.providers.usage import Cost, Usage
+
+_log = logging.getLogger(__name__)
+
+
+class SessionMetrics(msgspec.Struct, frozen=True):
+    """Times in milliseconds or seconds, None where nothing was measured yet.
+
+    ``latency_ms`` is how long the last session took to open, ``response_ms`` the time from the end of the
+    last question to the first piece of its reply. ``uptime_s`` counts from the last opening.
+    """
+
+    latency_ms: float | None
+    response_ms: float | None
+    uptime_s: float
+    sent_bytes: int
+    received_bytes: int
+    sessions: int
+    losses: int
+    late_events: int
+
+
+class Meter:
+    """The counters of one session; it reads no clock."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.losses = 0
+        self.late_events = 0
+        self.latency_ms: float | None = None
+        self.response_ms: float | None = None
+        self._opened_s = 0.0
+        self._asked_s: float | None = None
+        self._sent_bytes = 0
+        self._received_bytes = 0
+        self._sound_s = 0.0
+        self._past = Usage()
+        self._past_costs: list[Cost | None] = []
+
+    def opened(self, now_s: float, latency_ms: float) -> None:
+        """Another provider is open."""
+        self.sessions += 1
+        self.latency_ms = latency_ms
+        self._opened_s = now_s
+
+    def sent(self, data: bytes, rate_hz: int) -> None:
+        """Sound went out."""
+        self._sent_bytes += len(data)
+        self._sound_s += len(data) / BYTES_PER_SAMPLE / rate_hz
+
+    def received(self, data: bytes, duration_ms: float) -> None:
+        """Sound came in."""
+        self._received_bytes += len(data)
+        self._sound_s += duration_ms / 1000
+
+    def asked(self, now_s: float) -> None:
+        """A question is complete."""
+        self._asked_s = now_s
+
+    def answered(self, now_s: float) -> None:
+        """A piece of a reply is there."""
+        if self._asked_s is not None:
+            self.response_ms = (now_s - self._asked_s) * 1000
+            self._asked_s = None
+
+    async def retire(self, provider: BaseProvider) -> None:
+        """Take over what ``provider`` used, for it will be closed."""
+        usage, cost = await _read(provider)
+        self._past = self._past + (usage or Usage())
+        if usage is not None and usage != Usage():
+            self._past_costs.append(cost)
+
+    async def usage(self, providers: Iterable[BaseProvider]) -> Usage:
+        """Return the total, with what ``providers`` say that are not in the sums yet."""
+        used = [usage for usage, _ in [await _read(provider) for provider in providers] if usage]
+        return self.total(sum(used, Usage()))
+
+    def total(self, current: Usage) -> Usage:
+        """Return the total; sound and sessions are counted here, whatever the vendor says."""
+        return msgspec.structs.replace(
+            self._past + current, audio_seconds=self._sound_s, total_sessions=self.sessions
+        )
+
+    async def cost(self, providers: Iterable[BaseProvider]) -> Cost | None:
+        """Return what it costs: None when no price is known, ``prices_of`` "" when only some are."""
+        read = [await _read(provider) for provider in providers]
+        costs = [*self._past_costs, *[cost for usage, cost in read if usage is not None]]
+        known = [cost for cost in costs if cost is not None]
+        if not known:
+            return None
+        dates = [cost.prices_of for cost in known]
+        return Cost(
+            audio_cost=sum(cost.audio_cost for cost in known),
+            text_cost=sum(cost.text_cost for cost in known),
+            prices_of=min(dates) if len(known) == len(costs) else "",
+        )
+
+    def metrics(self, now_s: float, *, is_open: bool, late_events: int) -> SessionMetrics:
+        """Return the counters at ``now_s``."""
+        return SessionMetrics(
+            latency_ms=self.latency_ms,
+            response_ms=self.response_ms,
+            uptime_s=now_s - self._opened_s if is_open else 0.0,
+            sent_bytes=self._sent_bytes,
+            received_bytes=self._received_bytes,
+            sessions=self.sessions,
+            losses=self.losses,
+            late_events=self.late_events + late_events,
+        )
+
+
+async def _read(provider: BaseProvider) -> tuple[Usage | None, Cost | None]:
+    try:
+        usage = await provider.get_usage()
+        cost = await provider.estimate_cost()
+    except Exception as error:
+        # Counting must not keep a broken provider from being closed.
+        _log.warning("a provider could not tell its usage: %s", type(error).__name__)
+        return None, None
+    return (msgspec.convert(usage, Usage) if isinstance(usage, Mapping) else usage), cost
