@@ -1,0 +1,221 @@
+"""One WebSocket to a vendor: bounded in memory and in time, with every fault told as what it means.
+
+The vendor's own pings are no help here: a link that is dead but not closed has to be noticed while the user
+still waits. So we ping, and anything that arrives, a pong or a frame, counts as a sign of life.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from voxd.errors import ConnectionFailed
+from voxd.providers.realtime import faults
+from voxd.providers.realtime.faults import Ending
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
+
+WRITE_LIMIT_BYTES = 256 * 1024
+"""What may wait to be sent: four seconds of 24 kHz sound as base64. Who sends more has to wait."""
+
+_PINGS_PER_LIMIT = 3
+_USER_AGENT = "voxd"
+
+_wire_log = logging.getLogger(f"{__name__}.wire")
+# At DEBUG the library logs request headers, which hold the key, and frames, which hold what was said.
+_wire_log.setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a vendor is reached; ``ca_file`` names the certificates to trust instead of the system's.
+
+    Its ``repr`` shows nothing, because URL and headers may hold the key.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: str = ""
+    proxy: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long, in seconds, a vendor may leave us waiting.
+
+    ``open_s`` covers name, TCP, TLS and HTTP; ``answer_s`` the frame that answers one of ours; ``send_s`` a
+    full send buffer; ``active_s`` and ``idle_s`` the time without a sign of life during and between turns
+    (reference/reliability.md, R10: 3 s and 10 s); ``close_s`` the closing handshake.
+    """
+
+    open_s: float = 10.0
+    answer_s: float = 10.0
+    send_s: float = 5.0
+    active_s: float = 3.0
+    idle_s: float = 10.0
+    close_s: float = 1.0
+
+
+class Connection:
+    """An open WebSocket; `ending` tells why it is over."""
+
+    def __init__(self, provider: str, socket: ClientConnection, deadlines: Deadlines) -> None:
+        self._provider = provider
+        self._socket = socket
+        self._deadlines = deadlines
+        self._active = False
+        self._nudge = asyncio.Event()
+        self._heard_s = self._now_s()
+        self._ending: Ending | None = None
+        self._watching = asyncio.create_task(self._watch(), name=f"watch {provider}")
+
+    @classmethod
+    async def open(cls, provider: str, address: Address, deadlines: Deadlines | None = None) -> "Connection":
+        """Connect to ``address``. Raises `ProviderError`: why, in its class and code.
+
+        Redirects are not followed: the key is for the host that was configured. Proxies of the environment
+        are ignored.
+        """
+        deadlines = deadlines or Deadlines()
+        try:
+            async with asyncio.timeout(deadlines.open_s):
+                options: dict[str, Any] = {}
+                if address.url.startswith("wss:"):
+                    options["ssl"] = await asyncio.to_thread(_trust, address.ca_file)
+                socket = await _Connect(
+                    address.url,
+                    additional_headers=dict(address.headers),
+                    user_agent_header=_USER_AGENT,
+                    compression=None,
+                    max_size=MAX_FRAME_BYTES,
+                    write_limit=WRITE_LIMIT_BYTES,
+                    open_timeout=None,
+                    ping_interval=None,
+                    close_timeout=deadlines.close_s,
+                    proxy=address.proxy,
+                    logger=_wire_log,
+                    **options,
+                )
+        except InvalidStatus as error:
+            answer = error.response
+            headers = {name.lower(): value for name, value in answer.headers.raw_items()}
+            raise faults.refused(provider, answer.status_code, headers, bytes(answer.body or b"")) from None
+        except (InvalidURI, UnicodeError):
+            # Their text holds the URL, and so perhaps the key.
+            raise faults.misled(provider) from None
+        except InvalidHandshake as error:
+            raise faults.no_websocket(provider, error.__cause__) from None
+        except (OSError, TimeoutError) as error:
+            raise faults.unreachable(provider, error) from error
+        return cls(provider, socket, deadlines)
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why the connection is over, None while it is not."""
+        return self._ending
+
+    @property
+    def active(self) -> bool:
+        """Whether a turn is under way, in which a dead link has to be noticed sooner."""
+        return self._active
+
+    @active.setter
+    def active(self, active: bool) -> None:
+        if active and not self._active:
+            self._heard_s = self._now_s()
+            self._nudge.set()
+        self._active = active
+
+    async def send(self, text: str) -> None:
+        """Send a text frame; waits while too much is unsent. Raises `ProviderError` when that is too long."""
+        if self._ending is not None:
+            raise faults.error_of(self._provider, self._ending)
+        try:
+            async with asyncio.timeout(self._deadlines.send_s):
+                await self._socket.send(text)
+        except TimeoutError:
+            self.abort(Ending("send_stalled", "the vendor takes no more data"))
+            raise ConnectionFailed(
+                "the vendor takes no more data", provider=self._provider, code="send_stalled"
+            ) from None
+        except ConnectionClosed as closed:
+            raise faults.error_of(self._provider, self._ended(closed)) from None
+
+    async def receive(self) -> str | bytes | None:
+        """Return the next frame, None when the connection is over."""
+        try:
+            message = await self._socket.recv()
+        except ConnectionClosed as closed:
+            self._ended(closed)
+            self._watching.cancel()
+            return None
+        self._heard_s = self._now_s()
+        return message
+
+    def abort(self, ending: Ending) -> None:
+        """Break the connection off at once; whoever receives is told ``ending``."""
+        self._ending = self._ending or ending
+        self._socket.transport.abort()
+
+    async def close(self) -> None:
+        """Close with the vendor's consent if it comes in time; idempotent."""
+        self._ending = self._ending or Ending("closed", "closed by us")
+        self._watching.cancel()
+        await self._socket.close()
+        await asyncio.gather(self._watching, return_exceptions=True)
+
+    def _ended(self, closed: ConnectionClosed) -> Ending:
+        if self._ending is None:
+            received, sent = closed.rcvd, closed.sent
+            self._ending = faults.ending(
+                received.code if received else None,
+                received.reason if received else "",
+                sent=sent.code if sent else None,
+            )
+        return self._ending
+
+    async def _watch(self) -> None:
+        """Ping, and break the connection off when nothing at all came back for too long."""
+        while True:
+            limit_s = self._deadlines.active_s if self._active else self._deadlines.idle_s
+            if self._now_s() - self._heard_s > limit_s:
+                self.abort(Ending("half_open", "the vendor has gone silent"))
+                return
+            self._nudge.clear()
+            try:
+                async with asyncio.timeout(limit_s / _PINGS_PER_LIMIT):
+                    await self._ping()
+                    await self._nudge.wait()
+            except TimeoutError:
+                continue
+            except ConnectionClosed:
+                return
+
+    async def _ping(self) -> None:
+        pong = await self._socket.ping()
+        asyncio.ensure_future(pong).add_done_callback(self._ponged)
+
+    def _ponged(self, pong: "asyncio.Future[float]") -> None:
+        if not pong.cancelled() and pong.exception() is None:
+            self._heard_s = self._now_s()
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class _Connect(connect):
+    """Follows no redirect: the library drops `Authorization` on the way to a stranger, but no other key."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Return what to trust; read in a thread, for the system's certificates take tens of milliseconds."""
+    return ssl.create_default_context(cafile=ca_file or None)
