@@ -1,0 +1,44 @@
+"""The loop a bus lives on, and the bounded way there for handlers that had to move to a thread."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+MAX_ON_THE_WAY = 256
+"""Calls from other threads that wait for the loop; more are refused."""
+
+
+class Home:
+    """Knows the loop once a handler has had to leave it; until then everybody is at home."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._on_the_way = 0
+
+    def settle(self) -> asyncio.AbstractEventLoop:
+        """Remember, and return, the loop that runs here. Raises `RuntimeError` where none runs."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        return self._loop
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is on the loop's own thread."""
+        loop = self._loop
+        return loop is None or threading.get_ident() == self._thread or loop.is_closed()
+
+    def send(self, call: Callable[[], None]) -> bool:
+        """Have ``call`` made on the loop soon; says whether it will be."""
+        if self._loop is None or self._on_the_way >= MAX_ON_THE_WAY:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(self._arrive, call)
+        except RuntimeError:  # the loop is closed
+            return False
+        self._on_the_way += 1
+        return True
+
+    def _arrive(self, call: Callable[[], None]) -> None:
+        self._on_the_way -= 1
+        call()
