@@ -1,7 +1,7 @@
 """A conversation with a provider, over as many sessions and vendors as it takes."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -244,10 +244,13 @@ class Session:
                 self._ask()
             case E.USAGE_UPDATED:
                 data = {**data, "provider": self.name, "usage": meter.total(data["usage"])}
+            case E.FUNCTION_CALL_INVOKED if not isinstance(data["arguments"], Mapping):
+                # Text that is no JSON object: the tool box tells the model, everybody else sees none.
+                data = {**data, "arguments": {}}
         self._emit(event.type, **data)
         match event.type:
             case E.FUNCTION_CALL_INVOKED:
-                self._calls.start(provider, data)
+                self._calls.start(provider, event.data)
             case E.RESPONSE_COMPLETED:
                 self._calls.response_over()
             case E.RESPONSE_CANCELLED:
