@@ -128,6 +128,8 @@ def test_off_takes_an_id_or_a_type_with_a_handler_or_an_id(bus: Bus) -> None:
     bus.on("x", heard.append)
     assert not bus.off("y", heard.append)
     assert bus.off("x", heard.append)
+    bus.on("TEXT_INPUT", heard.append)
+    assert bus.off(EventType.TEXT_INPUT, heard.append)
     unsubscribe = bus.on("message:received", heard.append)
     assert bus.off("message:received", unsubscribe)
     bus.emit("x")

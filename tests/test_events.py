@@ -9,10 +9,19 @@ from tests.payloads import Emission, emissions, problem
 from tests.shared import SHARED
 from voxd.bus import Bus
 from voxd.events import EVENT_TYPES, Event, EventType
+from voxd.providers.realtime.mock import MockProvider
+from voxd.providers.session import Session
+from voxd.providers.settings import SessionConfig
+from voxd.providers.tools import ToolBox, tool
 from voxd.seednames import SEED_NAMES
 
 SOURCE = Path(__file__).parent.parent / "voxd"
 SEEDS = SHARED / "seeds"
+SCRIPT = {
+    "replies": {
+        "weather": {"text": "{results}", "calls": [{"name": "weather", "arguments": {"city": "Rome"}}]}
+    }
+}
 
 
 def every_emission() -> list[Emission]:
@@ -45,6 +54,38 @@ def test_the_judge_of_source_text_sees_a_type_that_is_not_ours(tmp_path: Path) -
     path.write_text('self._emit("volume.chnaged", percent=3)')
     with pytest.raises(ValueError, match="chnaged"):
         list(emissions(path))
+
+
+async def test_a_conversation_tells_what_the_table_says() -> None:
+    heard: list[Event] = []
+    clock = FakeClock()
+    bus = Bus(clock)
+    bus.on("*", heard.append)
+
+    def weather(city: str) -> str:
+        """Tell the weather."""
+        return f"rain in {city}"
+
+    session = Session(
+        lambda: MockProvider({"metadata": SCRIPT, "clock": clock}),
+        name="mock",
+        config=SessionConfig(),
+        tools=ToolBox([tool(weather)]),
+        emit=bus.emit,
+        clock=clock,
+    )
+    await session.connect()
+    for text in ("weather", "hello"):
+        await session.send_text(text)
+        await clock.advance(30)
+    await session.send_text("hello")
+    await session.interrupt(10.0)
+    await session.close()
+    assert [problem(event.type, event.data) for event in heard if problem(event.type, event.data)] == []
+    assert {
+        "connection.established", "text.input", "text.output", "audio.output_chunk", "function.completed",
+        "response.completed", "conversation.interrupted", "connection.closed",
+    } <= {event.type for event in heard}  # fmt: skip
 
 
 @pytest.mark.parametrize(

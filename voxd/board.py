@@ -47,7 +47,7 @@ class Board:
         record = Record(f"h{next(self._ids)}", name_of(handler))
         listener = Listener(
             record,
-            Selector(type),
+            Selector.named(type),
             handler,
             priority=priority,
             filter=filter,
@@ -72,9 +72,7 @@ class Board:
 
     def deliver(self, event: Event) -> None:
         """Call every handler of ``event``. What they emit meanwhile is delivered after it, in order."""
-        route = self._routes.get(event.type)
-        if route is None:
-            route = self._route(event.type)
+        route = self._route(event.type)
         if not route:
             return
         if self._running:
@@ -147,4 +145,6 @@ def _may_follow(event: Event, before: int) -> bool:
 def _is_meant(listener: Listener, which: str, handler: Handler | str | None) -> bool:
     if handler is None:
         return listener.record.id == which
-    return listener.selector.name == which and (listener.record.id == handler or listener.handler == handler)
+    return listener.selector == Selector.named(which) and (
+        listener.record.id == handler or listener.handler == handler
+    )

@@ -105,8 +105,7 @@ class Bus:
         moved to a thread may call it there; then it happens on the loop soon.
         """
         if not self._home.is_here:
-            if not self._home.send(lambda: self.emit(type, turn=turn, **data)):
-                self._conduct.events_dropped += 1
+            self._home.send(lambda: self.emit(type, turn=turn, **data))
             return
         name: str | None = _MEMBERS.get(type)
         if name is None:
@@ -167,7 +166,7 @@ class Bus:
         """
         if limit is not None and limit < 0:
             raise InvalidRequest(f"{limit} is not a number of events", hint="use 0 or more")
-        selector = Selector("*" if event_type is None else event_type)
+        selector = Selector.named("*" if event_type is None else event_type)
         kept = self._chunks if selector.type in CHUNKS else self.history
         found = [event for event in kept if selector.takes(event.type) and selector.accepts(event)]
         return found if limit is None else found[len(found) - min(limit, len(found)) :]
@@ -182,7 +181,7 @@ class Bus:
         return {
             "events_emitted": self._counts.total(),
             "events_handled": self._conduct.events_handled,
-            "events_dropped": self._conduct.events_dropped,
+            "events_dropped": self._conduct.events_dropped + self._home.refused,
             "handler_count": self._board.count,
             "handler_errors": self._conduct.handler_errors,
             "events_by_type": dict(self._counts),

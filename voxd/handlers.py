@@ -3,15 +3,15 @@
 import fnmatch
 import inspect
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from voxd.clock import Clock
 from voxd.conduct import Conduct, Fault, Record
 from voxd.events import Event
 from voxd.home import Home
-from voxd.seednames import SEED_NAMES, SeedName
+from voxd.seednames import SEED_NAMES
 from voxd.workers import TaskWorker, ThreadWorker
 
 Handler = Callable[[Event], Any]
@@ -36,27 +36,24 @@ QUEUE_EVENTS = 256
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which events a name means: one of our types, a seed's name, the user's own, or a glob."""
+    """Which events are meant: those of ``type``, which may be a glob, whose data says what ``where`` says."""
 
-    name: str
+    type: str
+    where: Mapping[str, Any]
 
-    @property
-    def type(self) -> str:
-        """The type that is meant, where it is not a glob."""
-        return self._seed.type if self._seed else self.name
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Return what ``name`` means: one of our types, a seed's name, the user's own, or a glob."""
+        seed = SEED_NAMES.get(name)
+        return cls(seed.type, seed.where) if seed else cls(name, {})
 
     def takes(self, type: str) -> bool:
         """Say whether events of ``type`` may be meant."""
-        return type == self.type or (self._seed is None and fnmatch.fnmatchcase(type, self.name))
+        return type == self.type or fnmatch.fnmatchcase(type, self.type)
 
     def accepts(self, event: Event) -> bool:
-        """Say whether ``event``, of a type it takes, is meant: a seed's name may mean only some."""
-        seed = self._seed
-        return seed is None or all(event.data.get(key) == value for key, value in seed.where.items())
-
-    @property
-    def _seed(self) -> SeedName | None:
-        return SEED_NAMES.get(self.name)
+        """Say whether ``event``, of a type it takes, is meant."""
+        return all(event.data.get(key) == value for key, value in self.where.items())
 
 
 class Listener:

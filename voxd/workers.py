@@ -71,9 +71,9 @@ class TaskWorker:
             _discard(self._queue.popleft()[1])
 
     def close(self) -> None:
-        """Forget what waits and give up the call that runs."""
+        """Forget what waits and give up the call that runs, unless that call is who asks."""
         self.clear()
-        if self.task:
+        if self.task and self.task is not asyncio.current_task():
             self.task.cancel()
 
     async def _drain(self) -> None:
