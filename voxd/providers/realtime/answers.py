@@ -1,4 +1,4 @@
-"""Who waits for which frame of the vendor: a question is settled by its answer, by a refusal, or by the end."""
+"""Who waits for which frame of the vendor: settled by its answer, by a refusal, or by the end."""
 
 import asyncio
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ from voxd.providers.realtime.answers import Answers, Waiter
 from voxd.providers.realtime.connection import Address, Connection, Deadlines
 from voxd.providers.realtime.endpoint import address_of, socket_url, usable_key
 from voxd.providers.realtime.faults import Ending, error_of
-from voxd.providers.realtime.openai_reader import Reader, Reading
+from voxd.providers.realtime.openai_reader import Reader
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 
@@ -203,6 +203,7 @@ class OpenAIProvider(BaseProvider):
         spoken = "" if self._reader.has_spoken else voice
         frame = wire.update_session(self._reader.event_id("update"), self._session, self._extra, voice=spoken)
         found = wire.turn_detection(self._session, self._extra)
+        self._reader.server_answers = found is not None
         self._reader.server_interrupts = bool(found and found["interrupt_response"])
         await self._ask(frame, "session.updated")
         self._voice = voice

@@ -219,8 +219,8 @@ class RateLimit(msgspec.Struct):
     """What is left of ``limit`` until ``reset_seconds`` from now."""
 
     name: str = ""
-    limit: float | None = None
-    remaining: float | None = None
+    limit: int | None = None
+    remaining: int | None = None
     reset_seconds: float | None = None
 
 

@@ -83,7 +83,8 @@ class _Response:
 class Reader:
     """The state of one session as its frames tell it.
 
-    ``server_interrupts`` says that the vendor gives a response up by himself when the user speaks.
+    ``server_answers`` says that the vendor begins a response by himself when the user has spoken, and
+    ``server_interrupts`` that he gives one up when the user speaks.
     """
 
     def __init__(self, provider: str) -> None:
@@ -93,7 +94,9 @@ class Reader:
         self._sounds: list[_Sound] = []
         self._requested = False
         self._wanted = False
-        self._give_up_next = False
+        self._automatic = False
+        self._give_up = 0
+        self.server_answers = False
         self.server_interrupts = False
         self.has_spoken = False
         self.session_id: str | None = None
@@ -127,7 +130,7 @@ class Reader:
         out: list[wire.Frame] = []
         cut = ""
         if self._response is None:
-            self._give_up_next = self._requested
+            self._give_up = self._requested + self._automatic
         elif not self._response.given_up:
             self._response.given_up = True
             cut = self._response.id
@@ -180,6 +183,7 @@ class Reader:
                 return (events.turn(speaking=False, at_ms=frame.audio_end_ms),)
             case frames.Committed():
                 self.begin_turn()
+                self._automatic = self.server_answers
             case frames.TranscriptionDelta(delta=str(text)) if text:
                 return (events.transcription(text, frame.item_id, partial=True),)
             case frames.TranscriptionCompleted():
@@ -194,8 +198,11 @@ class Reader:
         return ()
 
     def _created(self, response_id: str) -> Reading:
-        response = _Response(response_id, self._give_up_next)
-        self._response, self._requested, self._give_up_next = response, False, False
+        response = _Response(response_id, self._give_up > 0)
+        self._response = response
+        self._give_up = max(self._give_up - 1, 0)
+        # Vendors work in order: what follows an utterance they ended themselves is their own response.
+        self._requested, self._automatic = self._requested and self._automatic, False
         if response.given_up:
             cancel = wire.cancel(self.event_id("cancel"), response_id)
             return Reading(frames=(cancel,), type="response.created")
@@ -238,7 +245,7 @@ class Reader:
             told += sound.stop() if sound.response_id == response.id else ()
         given_up = False
         if self._response is not None and self._response.id == response.id:
-            given_up, self._response = self._response.given_up, None
+            given_up, self._response, self._automatic = self._response.given_up, None, False
         details = response.status_details or frames.StatusDetails()
         if response.status == "failed":
             complaint = details.error or frames.Complaint(code="response_failed")
@@ -260,10 +267,10 @@ class Reader:
     def _complaint(self, complaint: frames.Complaint) -> Reading:
         code, concerns = complaint.code or "", complaint.event_id or ""
         if concerns.startswith("create_"):
-            self._requested = self._give_up_next = False
+            self._requested, self._give_up = False, 0
         if code == "conversation_already_has_active_response":
             # The vendor began one by himself before our request arrived; ours follows when it is done.
-            self._requested, self._wanted = False, True
+            self._requested, self._wanted = False, not self._give_up
             return Reading(type="error")
         if code in HARMLESS or concerns.startswith(("cancel_", "truncate_")):
             return Reading(type="error")
