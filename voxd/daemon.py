@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,10 @@ from voxd.local.engines import build_synthesizer, build_transcriber
 from voxd.observe.event_log import log_event
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
-from voxd.observe.watchdog import Stamp
 from voxd.providers.local import LocalProvider
 from voxd.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
 from voxd.skills.book import Skills
+from voxd.skills.replies import ring_sentence
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
 from voxd.store.history import History
@@ -55,9 +55,17 @@ class Daemon:
     """One device. `start` opens it to the world, `stop` takes down what was started, in reverse."""
 
     def __init__(
-        self, config: Config, read_config: Callable[[], Config], *, state_dir: Path, models_dir: Path
+        self,
+        config: Config,
+        read_config: Callable[[], Config],
+        *,
+        state_dir: Path,
+        models_dir: Path,
+        heed_mute: bool = True,
     ) -> None:
+        """``heed_mute`` False: begin unmuted whatever was set before. Raises `VoxdError`."""
         self.config = config
+        self._heed_mute = heed_mute
         self.clock = SystemClock()
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
@@ -75,6 +83,7 @@ class Daemon:
         await self.database.open()
         enter(self.database.close)
         enter(self.recorder.close)
+        self.recorder.start()
         enter(self.local.close)
         enter(self.speaker.close)
         enter(self.leds.close)
@@ -84,7 +93,7 @@ class Daemon:
         self.ears.start()
         self._stack.callback(self.ears.stop)
         enter(self.microphone.close)
-        if self.settings.values.muted:
+        if self.settings.values.muted and self._heed_mute:
             self.post(MuteAsked(True, Source.SOCKET))
         self.buttons.open()
         enter(self.buttons.close)
@@ -94,6 +103,7 @@ class Daemon:
         limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
         await self._stack.enter_async_context(ControlServer(self.appliance, listeners, limits))
         self.metrics.watch_queue("ears", lambda: self.ears.counters.lost_samples)
+        self.metrics.watch_queue("orders", lambda: self.ears.counters.dropped_orders)
         self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 
@@ -105,17 +115,6 @@ class Daemon:
     def post(self, given: Input) -> None:
         """Tell the turn machine what happened; on the loop."""
         self.runner.feed(given)
-
-    def stamps(self) -> dict[str, Callable[[], Stamp]]:
-        """Return the signs of life that the watchdog wants to see."""
-        return {
-            "audio": lambda: Stamp(
-                self.ring.heartbeat_s, excused=not (self.microphone.is_open and self.microphone.ok)
-            ),
-            "ears": lambda: Stamp(self.ears.progress_ns / 1e9),
-            "microphone": lambda: Stamp(self.microphone.progress_s, excused=not self.microphone.is_open),
-            "loop": lambda: Stamp(self.clock.monotonic()),
-        }
 
     # --- the parts, top to bottom -----------------------------------------------------------------
 
@@ -161,8 +160,6 @@ class Daemon:
         self.microphone = Microphone(
             audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
         )
-        self.microphone.on_lost = lambda reason: self.post(AudioLost(reason))
-        self.microphone.on_restored = self._hear_again
         self.ears = Ears(
             self.ring,
             channel=audio.channel,
@@ -182,7 +179,7 @@ class Daemon:
             Surroundings(
                 ears=self.ears,
                 speaker=self.speaker,
-                ringer=Ringer(self.speaker, self.clock),
+                ringer=Ringer(self.speaker, self.clock, self._ring_words),
                 ledger=self.ledger,
                 provider_for=lambda agent: self.local,
                 set_microphone=self._set_microphone,
@@ -252,6 +249,11 @@ class Daemon:
     def _follow(self, event: Event) -> None:
         """Let one room's event be another room's input."""
         match event.type:
+            case "audio.lost":
+                self.post(AudioLost(event.data["reason"]))
+            case "audio.restored":
+                self.ears.reset()
+                self.post(AudioRestored())
             case "speech.started":
                 self.buttons.speech_heard()
             case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
@@ -280,13 +282,15 @@ class Daemon:
     def _stop_ring(self, by: Source) -> None:
         self.timers.stop_ringing(by.value)
 
-    def _hear_again(self) -> None:
+    def _set_microphone(self, open_: bool) -> Coroutine[Any, Any, None]:
+        if not open_:
+            return self.microphone.close_stream()
+        # At once, not when it is open: by then somebody may have begun to speak.
         self.ears.reset()
-        self.post(AudioRestored())
+        return self.microphone.open_stream()
 
-    async def _set_microphone(self, open_: bool) -> None:
-        await (self.microphone.open_stream() if open_ else self.microphone.close_stream())
-        self.ears.reset()
+    def _ring_words(self) -> AsyncGenerator[Clip]:
+        return self.synthesizer.synthesize(" ".join(map(ring_sentence, self.timers.ringing())))
 
     async def _demonstration(self) -> Clip:
         words = [word.name for word in self.config.wake.words if word.enabled]

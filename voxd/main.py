@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxd import __version__
+from voxd.appliance.pulse import signs_of_life
 from voxd.audio.wav import read_wav
 from voxd.cli.screen import Screen
 from voxd.config.loading import Loaded, load
@@ -17,7 +19,7 @@ from voxd.config.paths import models_dir, read_socket_path, socket_path, state_d
 from voxd.config.schema import Config
 from voxd.control.listeners import Listener, bind, inherited
 from voxd.daemon import Daemon
-from voxd.errors import ConfigError, VoxdError
+from voxd.errors import VoxdError
 from voxd.events import Event
 from voxd.observe.log import start_logging
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
@@ -33,7 +35,12 @@ EXIT_CODES = {
     "invalid_request": 65,
     "no_input": 66,
 }
-"""sysexits.h; any other error is 70, an internal one."""
+"""sysexits.h; any other error is `INTERNAL`."""
+
+INTERNAL = 70
+
+ONCE_CODES = {"answered": OK, "no_speech": EXIT_CODES["invalid_request"]}
+"""How `--once` ends by how its turn ended; anything else is an error."""
 
 ONCE_GRACE_S = 2.0
 """How long after the end of a recording a wake word may still be confirmed."""
@@ -72,9 +79,19 @@ class Service:
 
     async def run(self) -> int:
         """Serve; return the exit code. Raises `VoxdError` when it cannot start."""
-        listeners = [] if self._args.once else _listeners(self._config)
+        with contextlib.ExitStack() as stack:
+            listeners = [] if self._args.once else _listeners(self._config)
+            for listener in listeners:
+                stack.callback(listener.close)
+            return await self._serve(listeners)
+
+    async def _serve(self, listeners: Sequence[Listener]) -> int:
         self._daemon = daemon = Daemon(
-            self._config, self._read, state_dir=state_dir(self._config), models_dir=models_dir(self._config)
+            self._config,
+            self._read,
+            state_dir=state_dir(self._config),
+            models_dir=models_dir(self._config),
+            heed_mute=not self._args.once,
         )
         if self._args.show:
             daemon.bus.handle(Screen(_print, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
@@ -88,6 +105,7 @@ class Service:
             gc.collect()
             gc.freeze()
             watching = asyncio.create_task(self._watch())
+            watching.add_done_callback(self._watched)
             return await self._exit_code
         finally:
             self._notifier.stopping()
@@ -115,22 +133,29 @@ class Service:
         self._notifier.reloading(self._daemon.clock.monotonic())
         try:
             await self._daemon.appliance.reload()
-        except ConfigError as error:
+        except VoxdError as error:
             self._daemon.bus.emit("error", code=error.code, message=str(error), hint=error.hint)
-        self._notifier.ready(self._daemon.appliance.summary())
+        finally:
+            # Until it hears this, systemd takes the reload to be under way.
+            self._notifier.ready(self._daemon.appliance.summary())
 
     def _follow(self, event: Event) -> None:
         if event.type.startswith(SHOWN_IN_STATUS):
             self._notifier.status(self._daemon.appliance.summary())
         if self._args.once and event.type == "turn.ended":
-            self._end(OK if event.data["outcome"] == "answered" else EXIT_CODES["invalid_request"])
+            self._end(ONCE_CODES.get(event.data["outcome"], INTERNAL))
+
+    def _watched(self, watching: asyncio.Task[None]) -> None:
+        if not watching.cancelled() and (error := watching.exception()) and not self._exit_code.done():
+            self._exit_code.set_exception(error)
 
     async def _watch(self) -> None:
         """Feed the watchdog; with `--once`, notice that the recording went by unanswered."""
         daemon = self._daemon
         async with asyncio.TaskGroup() as group:
             if interval_s := watchdog_interval_s():
-                dog = Watchdog(daemon.stamps(), dog=self._notifier, interval_s=interval_s, clock=daemon.clock)
+                signs = signs_of_life(daemon.clock, daemon.ring, daemon.microphone, daemon.ears)
+                dog = Watchdog(signs, dog=self._notifier, interval_s=interval_s, clock=daemon.clock)
                 group.create_task(dog.run())
             while self._args.once:
                 await daemon.clock.sleep(0.2)
@@ -189,4 +214,4 @@ def main() -> int:
         print(f"voxd: {error}", file=sys.stderr)  # noqa: T201
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)  # noqa: T201
-        return EXIT_CODES.get(error.code, 70)
+        return EXIT_CODES.get(error.code, INTERNAL)

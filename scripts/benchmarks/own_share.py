@@ -31,7 +31,7 @@ def measure(options: Options) -> list[Row]:
     """Speak questions to a whole daemon in this process, in real time, with instant engines in it."""
     directory = options.directory(BENCH)
     said = np.concatenate([sounds.flite("hey jarvis"), sounds.noise(0.3), sounds.flite("what can you do")])
-    samples, _ = sounds.stream([sounds.Word(said, len(said))] * (4 if options.quick else 25), _GAP_S)
+    samples, _ = sounds.stream([sounds.Word(said, len(said))] * (4 if options.quick else 16), _GAP_S)
     wav = sounds.write(directory / "questions.wav", samples)
     config = Config(audio=Audio(input="virtual", output="virtual", virtual_input=str(wav)))
     turns = reversed(asyncio.run(_conversed(config, directory, len(samples))))

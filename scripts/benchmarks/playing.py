@@ -20,7 +20,7 @@ PIECE_MS = 40
 
 def measure(options: Options) -> list[Row]:
     """Stream a reply as a realtime provider does, piece by piece, on the virtual loudspeaker."""
-    handoff_ms = asyncio.run(_streamed(5.0 if options.quick else 40.0))
+    handoff_ms = asyncio.run(_streamed(5.0 if options.quick else 20.0))
     return spread(
         BENCH, "reply audio received to device queue", handoff_ms, (50, 99), budget=BUDGET_MS, seed=SEED
     )

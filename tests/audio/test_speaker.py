@@ -13,6 +13,7 @@ import pytest
 
 from tests.audio.witness import Witness, children_of
 from tests.rig.soundcard import SPEAKER_RATE_HZ, SoundCard
+from voxd.audio.outring import OutRing
 from voxd.audio.speaker import Speaker
 from voxd.audio.wav import read_wav
 from voxd.clock import SystemClock
@@ -341,3 +342,19 @@ async def test_too_many_waiting_sounds_are_refused() -> None:
             speaker.play(clips(tone(440, 1)), kind="reply")
         with pytest.raises(Busy):
             speaker.play(clips(tone(440, 1)), kind="reply")
+
+
+async def test_a_machine_out_of_descriptors_is_a_lost_loudspeaker_and_no_silence_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(size: int) -> OutRing:
+        raise OSError(24, "Too many open files")
+
+    async with running(VIRTUAL) as (speaker, witness):
+        with monkeypatch.context() as patched:
+            patched.setattr(OutRing, "create", full)
+            await speaker.start()
+            await witness.wait("output.lost")
+        async with asyncio.timeout(8):
+            await speaker.play(clips(tone(440, 0.05)), kind="reply").finished()
+        await witness.wait("output.restored")

@@ -81,6 +81,7 @@ def test_what_is_no_whole_wav_file_is_refused_with_a_hint(broken: bytes) -> None
     with pytest.raises(InvalidRequest) as caught:
         read_wav(broken)
     assert caught.value.hint
+    assert not str(caught.value).endswith(": ")
 
 
 @settings(max_examples=80)

@@ -16,7 +16,7 @@ WORDS = [{"name": "alexa"}, {"name": "hey_jarvis"}]
     ("old", "new", "applied", "restart"),
     [
         ({}, {}, (), ()),
-        ({}, {"audio": {"volume_percent": 10}}, ("audio.volume_percent",), ()),
+        ({}, {"audio": {"volume_percent": 10}}, (), ("audio.volume_percent",)),
         ({}, {"audio": {"channels": 2}}, (), ("audio.channels",)),
         (
             {},
@@ -31,14 +31,14 @@ WORDS = [{"name": "alexa"}, {"name": "hey_jarvis"}]
             ("wake.words[1].threshold",),
             (),
         ),
-        ({"wake": {"words": WORDS}}, {"wake": {"words": WORDS[:1]}}, (), ("wake.words",)),
+        ({"wake": {"words": WORDS}}, {"wake": {"words": WORDS[:1]}}, ("wake.words",), ()),
         (
             {"wake": {"words": WORDS}},
             {"wake": {"words": WORDS[::-1]}},
-            (),
             ("wake.words[0].name", "wake.words[1].name"),
+            (),
         ),
-        ({}, {"agents": {"default": {"voice": "x"}}}, (), ("agents.default.voice",)),
+        ({}, {"tts": {"piper": {"voice": "x"}}}, (), ("tts.piper.voice",)),
         ({}, {"agents": {"default": {}, "cook": {}}}, (), ("agents",)),
         ({"leds": {"pins": [1]}}, {"leds": {"pins": [2]}}, (), ("leds.pins[0]",)),
         ({}, {"log": {"level": "debug"}, "paths": {"state": "/x"}}, ("log.level",), ("paths.state",)),

@@ -69,8 +69,8 @@ def test_a_list_is_replaced_and_its_origins_with_it(main: Path) -> None:
 
 
 def test_an_agent_of_ones_own_does_not_replace_the_default_one(main: Path) -> None:
-    main.write_text('[agents.cook]\nvoice = "x"\n')
-    assert load(main, environ={}).config.agents == {"default": Agent(), "cook": Agent(voice="x")}
+    main.write_text('[agents.cook]\nprovider = "local"\n')
+    assert load(main, environ={}).config.agents == {"default": Agent(), "cook": Agent()}
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_the_slots_that_need_no_values_are_those_the_skills_read() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '[agents.cook]\nvoice = "x"\n[[wake.words]]\nname = "alexa"\nagent = "cook"\n[[wake.words]]\n'
+        '[agents.cook]\nprovider = "local"\n[[wake.words]]\nname = "alexa"\nagent = "cook"\n[[wake.words]]\n'
         'name = "hey_jarvis"\nagent = "default"',
         '[leds]\nkind = "rgbled"\npins = [1, 2, 3]\n[button]\npin = 4\nmute_switch_pin = 5',
         COMMAND + 'sentences = ["lamp in {room:place}"]\nslots = { room = ["hall"] }\n'

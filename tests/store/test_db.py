@@ -165,6 +165,9 @@ async def test_a_full_disk_is_a_store_error_and_loses_nothing_acknowledged(db: D
         await db.run(lambda c: c.execute("INSERT INTO timers (record) VALUES (zeroblob(100000))"))
     assert "free some space" in caught.value.hint
     assert await db.run(count) == 1
+    assert db.problem.startswith("the disk is full; free some space")
+    await db.run(insert)
+    assert db.problem == ""
 
 
 async def test_two_processes_may_write_at_once(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Boots the machine's own systemd as PID 1 of new namespaces, over an overlay of the machine's own root: nothing
 # persists. Needs root, unshare and the hybrid cgroup tree; ends non-zero at once where these are missing.
-# usage: boot.sh NAME "SOURCE:TARGET ..." ; NAME names its cgroups, each SOURCE is bind-mounted at TARGET
+# usage: boot.sh NAME "SOURCE:TARGET[:ro] ..." ; NAME names its cgroups, each SOURCE is bind-mounted at TARGET. What is not the
+# machine's own is mounted read-only: what removes files in there must never reach it.
 set -euo pipefail
 name=$1 binds=$2 groups=/sys/fs/cgroup
 [ "$(id -u)" = 0 ] && [ -d $groups/unified ] && [ -d $groups/systemd ] || { echo "no root or no hybrid cgroups" >&2; exit 1; }
@@ -41,7 +42,11 @@ trap leave EXIT
           *) mount -t cgroup -o "$group" cgroup "$root/sys/fs/cgroup/$group";;
         esac
       done
-      for bind in $binds; do mkdir -p "$root${bind##*:}"; mount --bind "${bind%%:*}" "$root${bind##*:}"; done
+      for bind in $binds; do
+        IFS=: read -r source target mode <<< "$bind"
+        mkdir -p "$root$target"; mount --bind "$source" "$root$target"
+        [ -z "$mode" ] || mount -o "remount,bind,$mode" "$root$target"
+      done
       # As systemd itself does outside a container: credentials are mounted in a child namespace and must reach ours.
       mount --make-rshared "$root"; hostname "$name"; cd "$root"
       exec env -i container=voxd NOTIFY_SOCKET=/run/manager/notify PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . /lib/systemd/systemd --log-target=journal systemd.unit=basic.target

@@ -33,9 +33,9 @@ class Machine:
         program = opt / "bin" / "voxd"
         program.write_text(f'#!/bin/sh\nexport PYTHONPATH={SOURCE}:{SITE}\nexec {PYTHON} {entry} "$@"\n')
         program.chmod(0o755)
-        self._binds = f"{opt}:/opt/voxd {site.getsitepackages()[0]}:{SITE} {ROOT}:{SOURCE}"
+        self._binds = f"{opt}:/opt/voxd {site.getsitepackages()[0]}:{SITE}:ro {ROOT}:{SOURCE}:ro"
         if SHARED.is_dir():
-            self._binds += f" {SHARED}:/opt/voxd/shared"
+            self._binds += f" {SHARED}:/opt/voxd/shared:ro"
         self._manager = directory / "manager"
         self._manager.mkdir()
         self._binds += f" {self._manager}:/run/manager"

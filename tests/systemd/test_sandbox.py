@@ -129,6 +129,12 @@ def test_a_changed_unit_is_installed_and_the_daemon_started_anew(unit: Unit) -> 
     assert unit.ask()["pid"] != before
 
 
+def test_nothing_inside_can_write_to_the_tree_outside(unit: Unit) -> None:
+    for folder in ("src", "site"):
+        written = f"/opt/voxd/{folder}/probe"
+        assert unit.machine.run("sh", "-c", f"touch {written} && echo written", check=False) == ""
+
+
 def test_uninstalling_leaves_nothing_but_configuration_and_state(unit: Unit) -> None:
     unit.machine.run("/opt/voxd/src/scripts/install", "--uninstall")
     assert unit.show("LoadState") == "not-found"

@@ -1,5 +1,6 @@
 """The running device, as every surface sees it: each method asks one room."""
 
+import logging
 from dataclasses import dataclass
 
 from voxd import __version__, api
@@ -16,7 +17,7 @@ from voxd.audio.wav import read_wav, wav_bytes
 from voxd.bus import Bus
 from voxd.clock import Clock
 from voxd.config.schema import Config
-from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
+from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound, StoreError
 from voxd.frames import SAMPLE_RATE_HZ, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.leds import Leds
@@ -41,6 +42,8 @@ from voxd.store.history import History
 from voxd.store.settings import SettingsFile
 from voxd.turn.machine import RESTING
 from voxd.turn.runner import TurnRunner
+
+_log = logging.getLogger(__name__)
 
 MAX_QUESTION_S = 60.0
 """Longest recorded question; local engines need memory in proportion to it."""
@@ -205,7 +208,10 @@ class Appliance:
             raise InvalidRequest(f"{percent} is not a volume", hint="use a number from 0 to 100")
         self._rooms.speaker.volume_percent = percent
         self.bus.emit("volume.changed", percent=percent)
-        self._rooms.settings.change(volume_percent=percent)
+        try:
+            self._rooms.settings.change(volume_percent=percent)
+        except StoreError as error:
+            _log.warning("the volume will not survive a restart: %s", error)
         return percent
 
     def _feed(self, given: Input) -> None:

@@ -8,9 +8,12 @@ from voxd.clock import Clock
 from voxd.errors import StoreError
 from voxd.observe.metrics import Metrics
 from voxd.store.history import History
-from voxd.turn.runner import Turn
+from voxd.turn.conversation import Turn
 
 _log = logging.getLogger(__name__)
+
+PRUNE_S = 6 * 3600.0
+"""How often turns are looked through for old ones when nobody speaks; each look writes some 16 KiB."""
 
 
 class Recorder:
@@ -21,7 +24,12 @@ class Recorder:
         self._metrics = metrics
         self._clock = clock
         self._writing: set[asyncio.Task[None]] = set()
+        self._pruning: asyncio.Task[None] | None = None
         self.turns = 0
+
+    def start(self) -> None:
+        """Begin to forget what is too old, whether or not there are new turns."""
+        self._pruning = asyncio.create_task(self._prune(), name="history")
 
     def __call__(self, turn: Turn) -> None:
         """Record ``turn``; one in which nothing was said is only counted."""
@@ -45,8 +53,19 @@ class Recorder:
         task.add_done_callback(self._writing.discard)
 
     async def close(self) -> None:
-        """Wait for what is being written."""
+        """Wait for what is being written; idempotent."""
+        if self._pruning:
+            self._pruning.cancel()
+            await asyncio.gather(self._pruning, return_exceptions=True)
         await asyncio.gather(*self._writing)
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                await self._history.prune()
+            except StoreError as error:
+                _log.warning("old turns cannot be forgotten: %s", error)
+            await self._clock.sleep(PRUNE_S)
 
     async def _write(self, entry: HistoryEntry) -> None:
         try:

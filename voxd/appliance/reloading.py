@@ -28,6 +28,7 @@ class Reloader:
         leds: Leds,
     ) -> None:
         self.config = config
+        self._started_with = config
         self._read = read
         self._ears = ears
         self._runner = runner
@@ -38,7 +39,8 @@ class Reloader:
     def reload(self) -> api.Reloaded:
         """Read the configuration again. Raises `ConfigError` and then changes nothing."""
         new = self._read()
-        applied, needs_restart = diff(self.config, new)
+        applied, _ = diff(self.config, new)
+        _, needs_restart = diff(self._started_with, new)
         self.config = new
         self._ears.configure(new.wake, new.endpoint)
         self._runner.configure(new.turn)

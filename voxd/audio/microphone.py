@@ -34,8 +34,7 @@ class Microphone:
     """The supervisor in the daemon; the sound itself goes from the capture process into the ring.
 
     A device that fails is tried again for ever, always the same one: once a real device has been
-    opened, no other and no virtual one takes its place. `on_lost` and `on_restored` are called on the
-    event loop, after the event was emitted.
+    opened, no other and no virtual one takes its place.
     """
 
     def __init__(
@@ -65,8 +64,6 @@ class Microphone:
         self.problem = ""
         self.progress_s = clock.monotonic()
         """When the supervision last moved (CLOCK_MONOTONIC); it stands still while the stream is closed."""
-        self.on_lost: Callable[[str], None] = lambda reason: None
-        self.on_restored: Callable[[], None] = lambda: None
 
     @property
     def device(self) -> str:
@@ -235,7 +232,6 @@ class Microphone:
         after_s = round(self._clock.monotonic() - lost_at, 3)
         _log.warning("the microphone %s is back after %.1f s", self.device, after_s)
         self._emit("audio.restored", device=self.device, after_s=after_s)
-        self.on_restored()
 
     def _declare_lost(self, reason: Lost, problem: str) -> None:
         self.problem = problem
@@ -244,7 +240,6 @@ class Microphone:
             # Once, not at every attempt: the log of a device without a microphone must not fill up.
             _log.error("no sound from the microphone %s (%s): %s", self.device, reason, problem)
             self._emit("audio.lost", device=self.device, reason=str(reason), hint=problem)
-            self.on_lost(str(reason))
         self._settled.set()
 
     def _report_overruns(self) -> None:

@@ -41,7 +41,10 @@ class Output:
     @classmethod
     async def open(cls, device: str, *, virtual: bool, gain: int) -> "Output":
         """Start the process and open ``device``. Raises `DeviceError`, code ``no_device`` without any."""
-        ring = OutRing.create(_QUEUE_SAMPLES)
+        try:
+            ring = OutRing.create(_QUEUE_SAMPLES)
+        except OSError as error:
+            raise DeviceError(f"no memory or descriptor for a loudspeaker: {error}") from error
         ring.header[outring.GAIN] = gain
         try:
             child = await Child.spawn(

@@ -31,11 +31,6 @@ class Ring(RingWriter):
             capacity * channels * BYTES_PER_SAMPLE, {layout.CHANNELS: channels, layout.CAPACITY: capacity}
         )
 
-    @classmethod
-    def attach(cls, fd: int, wake_fd: int) -> Self:
-        """Map a ring that another process made; both descriptors become this object's own."""
-        return cls(fd, wake_fd)
-
     @property
     def channels(self) -> int:
         """Interleaved channels."""

@@ -37,12 +37,6 @@ class Playback:
         self._began = asyncio.Event()
         self._done = asyncio.Event()
         self._started_s: float | None = None
-        self._cancelled = False
-
-    @property
-    def stopped(self) -> bool:
-        """Whether `stop` was called."""
-        return self._cancelled
 
     @property
     def done(self) -> bool:
@@ -67,7 +61,6 @@ class Playback:
 
     async def stop(self) -> float:
         """Silence it at once; returns how many milliseconds were played. Idempotent, never raises."""
-        self._cancelled = True
         if self.task is None:
             self.end(None)
         elif not self.done:

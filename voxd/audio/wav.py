@@ -33,7 +33,7 @@ def read_wav(source: bytes | Path) -> Clip:
         ) from error
     # A chunk longer than the file makes `wave` raise a bare RuntimeError.
     except (wave.Error, EOFError, RuntimeError) as error:
-        raise InvalidRequest(f"not a WAV file: {error or 'it ends too early'}", hint=_HINT) from error
+        raise InvalidRequest(f"not a WAV file: {str(error) or 'it ends too early'}", hint=_HINT) from error
     frame_bytes = channels * width
     if frames * frame_bytes >= _UNKNOWN_LENGTH:
         raw = raw[: len(raw) - len(raw) % frame_bytes]

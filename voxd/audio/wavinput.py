@@ -46,7 +46,7 @@ def _play(ring: RingWriter, clip: bytes, arguments: dict[str, Any]) -> None:
         # Absolute deadlines: a late block does not make all later ones late.
         time.sleep(max(0.0, started + position / RATE_HZ - time.monotonic()))
         ring.append(_wide(_window(clip, noise, position - block - lead, block), channels))
-        if position >= end and clip:
+        if position >= end:
             ring.header[FLAGS] = FLAG_ENDED
 
 

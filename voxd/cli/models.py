@@ -21,7 +21,8 @@ _PERCENT_STEP = 10
 def register(subparsers: Any) -> None:
     """Add the command."""
     models = subparsers.add_parser("models", help="list, download and verify models")
-    verbs = models.add_subparsers(dest="verb", required=True, metavar="VERB")
+    models.set_defaults(run=run_list)
+    verbs = models.add_subparsers(title="actions", metavar="ACTION")
     verbs.add_parser("list", help="what can be installed, and what is").set_defaults(run=run_list)
     getting = verbs.add_parser("pull", help="download a model")
     getting.add_argument("name", metavar="NAME")
@@ -74,7 +75,8 @@ def run_verify(args: argparse.Namespace) -> int:
     if args.json:
         print_json([{"name": model.name, "ok": not problem, "problem": problem} for model, problem in found])
     else:
-        print_table(("name", "result"), [(model.name, problem or "ok") for model, problem in found], args)
+        rows = [(model.name, problem or "ok") for model, problem in found]
+        print_table(("name", "result"), rows, args, empty="no model is installed")
     return FAILED if any(problem for _, problem in found) else OK
 
 

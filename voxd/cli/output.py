@@ -53,9 +53,14 @@ def print_fields(title: str, fields: Mapping[str, str], args: Namespace) -> None
         print(f"  {dim}{name:<{width}}{end}  {clean(value)}")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], args: Namespace) -> None:
-    """Print ``rows`` under ``columns``; a column of numbers is aligned to the right."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], args: Namespace, *, empty: str = ""
+) -> None:
+    """Print ``rows`` under ``columns``; to a person who would see no row, ``empty`` instead."""
     cells = [[clean(_shown(value)) for value in row] for row in rows]
+    if empty and not cells and sys.stdout.isatty():
+        print(empty)
+        return
     if decorated(args):
         _rich_table(columns, cells)
         return
@@ -65,14 +70,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], args: 
 
 
 def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column)
+        table.add_column(column.upper(), overflow="fold")
     for row in cells:
         # Text, not str: square brackets in somebody's words are no markup.
         table.add_row(*map(Text, row))

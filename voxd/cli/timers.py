@@ -27,7 +27,7 @@ def list_timers(args: Namespace) -> int:
     rows = [
         (timer["id"], timer["kind"], timer["name"], clock(timer["due_at"]), _left(timer)) for timer in timers
     ]
-    print_table(("id", "kind", "name", "due", "in"), rows, args)
+    print_table(("id", "kind", "name", "due", "in"), rows, args, empty="no timers, alarms or reminders")
     return OK
 
 

@@ -8,17 +8,18 @@ from voxd.cli.connect import request
 from voxd.cli.exits import OK
 from voxd.cli.output import clock, print_json, print_table
 
-WORD_COLUMNS = (
-    "name",
-    "enabled",
-    "agent",
-    "first_stage",
-    "second_stage",
-    "first_threshold",
-    "threshold",
-    "detections",
-    "rejections",
-)
+WORD_COLUMNS = {
+    "name": "name",
+    "enabled": "on",
+    "agent": "agent",
+    "first_stage": "first stage",
+    "first_threshold": "from",
+    "second_stage": "second stage",
+    "threshold": "from",
+    "detections": "woke",
+    "rejections": "rejected",
+}
+"""Which part of a word is shown under which heading: narrow enough for a terminal of 80 columns."""
 
 
 def register(subparsers: Any) -> None:
@@ -87,7 +88,7 @@ def _print_words(words: list[dict[str, Any]], args: Namespace) -> None:
         print_json(words)
         return
     rows = [[word[name] for name in WORD_COLUMNS] for word in words]
-    print_table([name.replace("_", " ") for name in WORD_COLUMNS], rows, args)
+    print_table(list(WORD_COLUMNS.values()), rows, args)
 
 
 def show_candidates(args: Namespace) -> int:
@@ -114,7 +115,7 @@ def show_candidates(args: Namespace) -> int:
         for one in candidates
     ]
     columns = ("id", "time", "word", "first", "second", "verdict", "reason", "clip")
-    print_table(columns, rows, args)
+    print_table(columns, rows, args, empty="nothing was suspected in the last hour")
     return OK
 
 

@@ -41,7 +41,7 @@ class Audio(Section, frozen=True):
         float,
         Meta(ge=0, le=60, description="Nothing but zeros for this long: lost; 0 turns the check off"),
     ] = 1.5
-    volume_percent: Annotated[int, Meta(ge=0, le=100, description="Output volume at first start"), LIVE] = 70
+    volume_percent: Annotated[int, Meta(ge=0, le=100, description="Output volume at first start")] = 70
     virtual_input: Annotated[
         str, Meta(description='WAV file the virtual microphone hears; "" for a spoken demonstration')
     ] = ""
@@ -68,10 +68,11 @@ class WakeWord(Section, frozen=True):
 class Wake(Section, frozen=True):
     """Wake words."""
 
-    words: tuple[WakeWord, ...] = (WakeWord(name="hey_jarvis"),)
+    words: Annotated[tuple[WakeWord, ...], LIVE] = (WakeWord(name="hey_jarvis"),)
     keep_clips_s: Annotated[
         float,
         Meta(ge=0, le=86_400, description="How long candidates are kept in memory for `voxctl wake why`"),
+        LIVE,
     ] = 3600.0
 
 
@@ -142,11 +143,9 @@ class Tts(Section, frozen=True):
 
 
 class Agent(Section, frozen=True):
-    """A persona with its provider and voice."""
+    """Who answers a wake word."""
 
-    provider: Annotated[str, Meta(description="local answers on the device")] = "local"
-    persona: Annotated[str, Meta(description="Who it is, told to a language model")] = ""
-    voice: Annotated[str, Meta(description='"" for the voice of [tts]')] = ""
+    provider: Annotated[Literal["local"], Meta(description="local answers on the device")] = "local"
 
 
 class ShellAction(Section, frozen=True, tag="shell", tag_field="type"):

@@ -5,6 +5,7 @@ from voxd.config.schema import Endpoint
 from voxd.errors import VoxdError
 from voxd.frames import samples_from_s
 from voxd.listen.endpoint import Endpointer, Signal
+from voxd.listen.utterance import CHUNK_SAMPLES as GIVEN_SAMPLES
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
 from voxd.signals import NoSpeech, SpeechEnded, SpeechStarted
@@ -33,22 +34,31 @@ class Capture:
         self._utterance = utterance
         self._start = utterance.from_sample
         self._endpointer = Endpointer(self._start, settings, hold=hold, no_speech_s=no_speech_s)
+        self._offered = self._start
         self._at = max(ring.tail, self._start - _WARM_UP_SAMPLES // CHUNK_SAMPLES * CHUNK_SAMPLES)
         self.done = False
         vad.reset()
         if hold:
             utterance.open(self._start)
 
+    def offer(self) -> None:
+        """Give out what is new before it is judged: the consumer waits neither for the VAD nor for its chunk.
+
+        A chunk ahead at most, so that after a delay nothing of what follows the utterance gets into it.
+        """
+        self._offered = min(self._ring.head, max(self._at, self._start) + GIVEN_SAMPLES)
+        self._utterance.advance(self._offered)
+
     def advance(self) -> list[Signal]:
         """Hear what is new in the ring. Raises `RingOverrun` when some of it is gone."""
         signals: list[Signal] = []
         while not self.done and self._ring.head - self._at >= CHUNK_SAMPLES:
+            self.offer()
             frame = self._ring.read(self._at, CHUNK_SAMPLES, self._channel)
             self._at = frame.end
             probability = self._vad.probability(frame.pcm)
             if frame.end > self._start:
                 heard = min(CHUNK_SAMPLES, frame.end - self._start)
-                self._utterance.advance(frame.end)
                 signals += self._obey(self._endpointer.feed(heard, probability))
         return signals
 
@@ -75,7 +85,7 @@ class Capture:
                     self.done = True
                     # After silence the consumer gets that silence too: it was given out already, and
                     # recognisers like a quiet end.
-                    self._utterance.finish(sample if reason == "released" else self._at)
+                    self._utterance.finish(sample if reason == "released" else max(self._at, self._offered))
                 case NoSpeech():
                     self.drop()
         return signals

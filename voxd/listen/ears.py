@@ -247,6 +247,8 @@ class Ears:
             frame = self._ring.read(self._cursor, min(behind, _STEP_SAMPLES), self._channel)
             self._cursor = frame.end
             self.counters.heard_samples += frame.samples
+            if self._capture:
+                self._capture.offer()
             self._hear(frame)
             self._advance_capture()
         except RingOverrun:

@@ -134,7 +134,7 @@ class SynthesizerChain(_Chain):
         super().__init__("tts", engines, emit, clock)
         self._engines = {engine.name: engine for engine in engines}
 
-    async def synthesize(self, text: str) -> AsyncIterator[Clip]:
+    async def synthesize(self, text: str) -> AsyncGenerator[Clip]:
         """Yield the sound of ``text``, piece by piece, all at the rate of the first clip.
 
         When an engine fails, the next goes on at the sentence that failed, unless part of that was
@@ -150,7 +150,7 @@ class SynthesizerChain(_Chain):
             finally:
                 await clips.aclose()
 
-    async def _speak(self, piece: str) -> AsyncGenerator[Clip, None]:
+    async def _speak(self, piece: str) -> AsyncGenerator[Clip]:
         last: VoxdError = EngineError("no engine for speech")
         for name in self._order.to_try(self._clock.monotonic()):
             spoke = False

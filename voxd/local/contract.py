@@ -1,6 +1,6 @@
 """What a local engine must be able to do, so that one can stand in for another."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,8 +46,8 @@ class Synthesizer(Protocol):
         """Start loading in the background; never raises."""
         ...
 
-    def synthesize(self, text: str) -> AsyncIterator[Clip]:
-        """Yield the sound of ``text`` as it becomes ready, all clips at one rate.
+    def synthesize(self, text: str) -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text`` as it becomes ready, all clips at one rate; closing it ends the work.
 
         Raises `EngineError`, `ModelError` or `DeadlineExceeded`. Text without a word yields nothing.
         """

@@ -15,7 +15,7 @@ from voxd.local.programs import ProgramSynthesizer, espeak, flite
 from voxd.local.worker import Load, Worker
 
 CHILD_ENVIRONMENT = {
-    # onnxruntime 1.29 and later report to their vendor unless this is set (measured, see SECURITY).
+    # onnxruntime 1.29 and later report to their vendor unless this is set (measured).
     "ORT_DISABLE_TELEMETRY": "1",
     "OMP_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",

@@ -1,9 +1,16 @@
 """What systemd is told and what it hands over: sd_notify, the watchdog's interval, activated sockets."""
 
+import logging
 import os
 import socket
 
 import systemd.daemon as daemon
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE_S = 0.05
+_READY_PATIENCE_S = 5.0
+"""How long a manager that does not read may keep us: at the start nobody talks to us yet."""
 
 
 class Notifier:
@@ -11,7 +18,7 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """Say that the daemon serves, after a start or a reload."""
-        _tell("READY=1", f"STATUS={_one_line(status)}")
+        _tell("READY=1", f"STATUS={_one_line(status)}", patience_s=_READY_PATIENCE_S)
 
     def status(self, text: str) -> None:
         """Set the sentence that `systemctl status` shows."""
@@ -36,10 +43,6 @@ class Notifier:
         """Ask systemd to kill and restart the daemon now, as if the watchdog had run out."""
         _tell("WATCHDOG=trigger")
 
-    def need_longer(self, seconds: float) -> None:
-        """Ask for ``seconds`` more before a start or a stop counts as hung."""
-        _tell(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
-
 
 def watchdog_interval_s() -> float | None:
     """Return within which time systemd wants to be fed, None if it does not watch this process."""
@@ -60,8 +63,22 @@ def listen_sockets() -> dict[str, socket.socket]:
     return {name: socket.socket(fileno=fd) for fd, name in names.items()}
 
 
-def _tell(*lines: str) -> None:
-    daemon.notify("\n".join(lines))
+def _tell(*lines: str, patience_s: float = _PATIENCE_S) -> None:
+    """Send one message; a manager whose queue stays full does not get it.
+
+    Not libsystemd's sd_notify: it waits for ever for a manager that does not read, and the loop with it.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(patience_s)
+        try:
+            # "@" stands for the NUL of an abstract address: systemd(1).
+            sock.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)
+            sock.send("\n".join(lines).encode())
+        except OSError as error:
+            _log.debug("systemd did not take %s: %s", lines[0].partition("=")[0], error)
 
 
 def _one_line(text: str) -> str:

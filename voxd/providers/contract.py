@@ -72,8 +72,8 @@ class Provider(Protocol):
         """Answer ``request``; the last item is `ReplyEnd`."""
         ...
 
-    def speak(self, text: str) -> AsyncIterator[Clip]:
-        """Speak ``text`` as it is, sentence by sentence."""
+    def speak(self, text: str) -> AsyncGenerator[Clip]:
+        """Speak ``text`` as it is, sentence by sentence; closing the iterator ends the work."""
         ...
 
     async def close(self) -> None:

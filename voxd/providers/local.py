@@ -1,7 +1,8 @@
 """Answers without a network: local speech to text, the device's own skills, local text to speech."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
@@ -31,6 +32,8 @@ class LocalProvider:
         """Answer ``request``; an utterance without words gets the same honest answer as an unknown one."""
         text = request.text or ""
         if request.audio is not None:
+            # While the user still speaks: his sound waits in the ring.
+            await self._skills.prepare()
             pcm = b"".join([frame.pcm async for frame in request.audio])
             heard = await self._transcriber.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
             text = heard.text
@@ -41,11 +44,12 @@ class LocalProvider:
         if reply.text:
             yield ReplyText(reply.text)
             if request.speak:
-                async for clip in self._synthesizer.synthesize(reply.text):
-                    yield ReplyAudio(clip)
+                async with aclosing(self.speak(reply.text)) as clips:
+                    async for clip in clips:
+                        yield ReplyAudio(clip)
         yield ReplyEnd(reply.expects_answer)
 
-    def speak(self, text: str) -> AsyncIterator[Clip]:
+    def speak(self, text: str) -> AsyncGenerator[Clip]:
         """Speak ``text`` sentence by sentence."""
         return self._synthesizer.synthesize(text)
 

@@ -102,7 +102,11 @@ class Skills:
         # hassil and rapidfuzz cost 14 MB: they are loaded with the first sentence, not with the daemon.
         from voxd.skills.grammar import Grammar
 
-        return Grammar(self._config.commands, near_miss=self._config.near_miss)
+        grammar = Grammar(self._config.commands, near_miss=self._config.near_miss)
+        # hassil parses its templates with the first sentence, and what is near them is collected with the
+        # first that is not understood: better now than while somebody waits for an answer.
+        grammar.recognize("nothing in particular")
+        return grammar
 
     def _require(self) -> "Grammar":
         assert self._grammar is not None

@@ -132,10 +132,15 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.problem = ""
+        self._opening = self._writing = ""
         self.remembers = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._connection: sqlite3.Connection | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is remembered, what was lost, or why the last write failed; "" if all is well."""
+        return self._opening or self._writing
 
     async def open(self) -> str:
         """Open the file, or a database in memory in its place; returns `problem`, "" if all is well."""
@@ -166,7 +171,7 @@ class Database:
             self.remembers = True
         except (StoreError, sqlite3.DatabaseError) as error:
             hint = getattr(error, "hint", StoreError.hint)
-            self.problem = f"nothing will be remembered: {error}; {hint}"
+            self._opening = f"nothing will be remembered: {error}; {hint}"
             _log.error("nothing will be remembered: %s; %s", error, hint)
             self._connection = connect(MEMORY)
             self.remembers = False
@@ -176,22 +181,27 @@ class Database:
             return connect(self.path)
         except sqlite3.DatabaseError as error:
             aside = set_aside(self.path)
-            self.problem = f"the database was damaged ({error}) and set aside as {aside.name}"
+            self._opening = f"the database was damaged ({error}) and set aside as {aside.name}"
             _log.error("the database was damaged (%s) and set aside as %s", error, aside)
             return connect(self.path)
 
     def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         connection = self._require()
+        changes = connection.total_changes
         try:
             connection.execute("BEGIN IMMEDIATE")
             result = work(connection)
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             self._recover(connection, error)
-            raise _store_error(error) from error
+            failure = _store_error(error)
+            self._writing = f"{failure}; {failure.hint}"
+            raise failure from error
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+        if connection.total_changes > changes:
+            self._writing = ""  # reading works on a full disk too and proves nothing
         return result
 
     def _maintain(self, statements: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from voxd.signals import Earcon, Source
 
 @dataclass(frozen=True, slots=True)
 class BeginTurn:
-    """Open a turn in the ledger and tell the provider that it will be needed."""
+    """Open a turn in the ledger."""
 
     source: Source
     agent: str | None
@@ -16,7 +16,7 @@ class BeginTurn:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Hand the sound from ``from_sample`` on to the provider and watch for the end of speech."""
+    """Hand the sound from ``from_sample`` on to the provider, which will be needed, until speech ends."""
 
     from_sample: int | None
     hold: bool = False

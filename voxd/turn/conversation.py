@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from voxd.audio.sound import Playback
 from voxd.audio.speaker import Speaker
-from voxd.errors import DeadlineExceeded, DeviceError
+from voxd.errors import DeadlineExceeded, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.observe.ledger import Stage
 from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
+from voxd.signals import Source
 
 QUEUE_CLIPS = 16
 """Clips between provider and speaker; a provider that is faster than speech waits here."""
@@ -20,12 +21,25 @@ QUEUE_CLIPS = 16
 
 @dataclass(slots=True)
 class Outcome:
-    """What a conversation came to, filled in as it goes; ``unheard`` when there was no loudspeaker."""
+    """What a conversation came to, filled in as it goes."""
 
     transcript: str = ""
     reply: str = ""
     expects_answer: bool = False
-    unheard: bool = False
+
+
+@dataclass(slots=True)
+class Turn:
+    """One utterance and its reply, while it runs and when it is over."""
+
+    id: str
+    source: Source
+    agent: str
+    aloud: bool = True
+    result: Outcome = field(default_factory=Outcome)
+    outcome: str = ""
+    stages_ms: dict[str, float] = field(default_factory=dict)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class StampStage(Protocol):
@@ -57,7 +71,8 @@ class Conversation:
         self._on_started = on_started
         self._clips: asyncio.Queue[Clip | None] = asyncio.Queue(QUEUE_CLIPS)
         self._playback: Playback | None = None
-        self._answering = False
+        self._abandoned = False
+        self._patient = False
         self._deadline: asyncio.Timeout | None = None
         self._reply_timeout_s: float | None = None
 
@@ -65,7 +80,8 @@ class Conversation:
         """Consume ``replies`` to the end and return once the last sample was heard.
 
         Raises what the provider raises, and `DeadlineExceeded` when it says nothing in the time that
-        `expect_reply` gave it. Without a loudspeaker the reply goes on unheard.
+        `expect_reply` gave it. Without a loudspeaker the reply goes on unheard. However it ends, nothing
+        of it is left with the loudspeaker.
         """
         player: asyncio.Task[None] | None = None
         try:
@@ -74,8 +90,12 @@ class Conversation:
                     self._note(item)
                     if isinstance(item, ReplyAudio):
                         player = player or asyncio.create_task(self._play())
+                        # What takes long now is the listening, not the answering.
+                        self._wait_for_provider(False)
                         await self._clips.put(item.clip)
-                self._answered()
+                    if not isinstance(item, Transcript):
+                        self._wait_for_provider(True)
+                self._wait_for_provider(False)
                 await self._clips.put(None)
                 if player:
                     await player
@@ -86,51 +106,62 @@ class Conversation:
             if player:
                 player.cancel()
                 await asyncio.gather(player, return_exceptions=True)
+            await self.stop()
 
     def expect_reply(self, timeout_s: float) -> None:
-        """The question is complete: from now on the first piece of a reply may take ``timeout_s``."""
+        """The question is complete: each piece of the reply may take ``timeout_s`` from now on."""
         self._reply_timeout_s = timeout_s
-        if self._deadline and not self._answering:
-            self._deadline.reschedule(asyncio.get_running_loop().time() + timeout_s)
+        if self._deadline and not self._patient:
+            self._wait_for_provider(True)
+
+    def abandon(self) -> None:
+        """Note nothing more: what comes from now on belongs to no turn."""
+        self._abandoned = True
 
     async def stop(self) -> float:
-        """Silence the reply; returns how many milliseconds of it were heard."""
+        """Silence the reply; returns how many milliseconds of it were heard. Idempotent."""
         return await self._playback.stop() if self._playback else 0.0
 
-    def _answered(self) -> None:
-        self._answering = True
-        if self._deadline:
-            self._deadline.reschedule(None)
+    def _wait_for_provider(self, waiting: bool) -> None:
+        self._patient = not waiting
+        if self._deadline and self._reply_timeout_s is not None:
+            now_s = asyncio.get_running_loop().time()
+            self._deadline.reschedule(now_s + self._reply_timeout_s if waiting else None)
 
     def _note(self, item: Reply) -> None:
+        if self._abandoned:
+            return
         match item:
             case Transcript(text, True, engine):
                 self.outcome.transcript = text
                 self._stamp(Stage.TRANSCRIPT)
                 self._emit("turn.transcript", turn=self._turn, text=text, engine=engine)
             case ReplyText(text):
-                self._answered()
                 self._stamp(Stage.FIRST_TOKEN)
                 self.outcome.reply = f"{self.outcome.reply} {text}".strip()
                 self._emit("turn.reply", turn=self._turn, text=text)
             case ReplyAudio():
-                self._answered()
                 self._stamp(Stage.FIRST_AUDIO)
             case ReplyEnd(expects_answer):
                 self.outcome.expects_answer = expects_answer
 
     async def _play(self) -> None:
-        self._playback = playback = self._speaker.play(self._queued(), kind="reply", turn=self._turn or None)
+        turn = self._turn or None
         try:
-            self._stamp(Stage.FIRST_SAMPLE, await playback.started())
-            self._on_started()
+            self._playback = playback = self._speaker.play(self._queued(), kind="reply", turn=turn)
+            self._started(await playback.started())
             await playback.finished()
-        except DeviceError:
+        except VoxdError:
             # The speaker has announced its loss. The answer is still shown, kept and returned.
-            self.outcome.unheard = True
-            self._on_started()
+            self._started(None)
             async for _ in self._queued():
                 pass
+
+    def _started(self, at_s: float | None) -> None:
+        if not self._abandoned:
+            if at_s is not None:
+                self._stamp(Stage.FIRST_SAMPLE, at_s)
+            self._on_started()
 
     async def _queued(self) -> AsyncIterator[Clip]:
         while (clip := await self._clips.get()) is not None:

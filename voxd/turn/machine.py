@@ -84,9 +84,6 @@ class TurnMachine:
             *self._listen(given.source, None, given.at_sample, hold=given.hold),
         ]
 
-    def _listen_while_muted(self, given: ListenAsked) -> list[Action]:
-        return self._chime(Earcon.MUTED)
-
     def _listen_while_deaf(self, given: ListenAsked) -> list[Action]:
         return [*self._hush(), do.BeginTurn(given.source, None), *self._fail("device_unavailable")]
 
@@ -152,6 +149,10 @@ class TurnMachine:
             return [*self._chime(Earcon.ERROR), do.EndTurn(given.code), *self._rest()]
         return self._fail(given.code)
 
+    def _finished_while_listening(self, given: ReplyFinished) -> list[Action]:
+        # The provider needs no more of what is said, or gets no more of it.
+        return [do.DropCapture(), *self._reply_finished(given)]
+
     def _failed_while_listening(self, given: ReplyFailed) -> list[Action]:
         return [do.DropCapture(), *self._fail(given.code)]
 
@@ -205,8 +206,7 @@ class TurnMachine:
         return [do.DropCapture(), *self._fail("device_unavailable")]
 
     def _audio_lost_follow_up(self, given: AudioLost) -> list[Action]:
-        self.deaf = True
-        return [do.DropCapture(), *self._rest()]
+        return [do.DropCapture(), *self._audio_lost_resting(given)]
 
     def _audio_restored(self, given: AudioRestored) -> list[Action]:
         self.deaf = False
@@ -225,10 +225,7 @@ class TurnMachine:
         return [do.PauseRing()]
 
     def _stop_ring(self, by: Source) -> list[Action]:
-        if not self.ringing:
-            return []
-        self.ringing = False
-        return [do.PauseRing(), do.StopRing(by)]
+        return [*self._ring_ended(RingEnded()), do.StopRing(by)] if self.ringing else []
 
     def _hush(self) -> list[Action]:
         """Pause the ring; `_rest` lets it sound again unless somebody stopped it meanwhile."""
@@ -274,8 +271,7 @@ _ALL = frozenset(State)
 
 TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     Woken: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._woken) | _in(_LISTENING, _M._woken_again),
-    ListenAsked: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._listen_asked)
-    | _in(frozenset({State.MUTED}), _M._listen_while_muted)
+    ListenAsked: _in(_ALL - _LISTENING - {State.ERROR}, _M._listen_asked)
     | _in(frozenset({State.ERROR}), _M._listen_while_deaf),
     ListenReleased: _in(_LISTENING, _M._released),
     SpeechStarted: _in(_FOLLOW_UP, _M._follow_up_speech),
@@ -286,7 +282,7 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     SayAsked: _in(RESTING | _FOLLOW_UP, _M._say_asked),
     RepeatAsked: _in(_ALL, _M._repeat_asked),
     ReplyStarted: _in(frozenset({State.THINKING}), _M._reply_started),
-    ReplyFinished: _in(REPLYING, _M._reply_finished),
+    ReplyFinished: _in(REPLYING, _M._reply_finished) | _in(_LISTENING, _M._finished_while_listening),
     ReplyFailed: _in(REPLYING, _M._reply_failed) | _in(_LISTENING, _M._failed_while_listening),
     StopAsked: _in(RESTING, _M._stop_resting)
     | _in(CAPTURING, _M._stop_capturing)

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from voxd.audio.earcons import render
 from voxd.audio.sound import Playback
@@ -16,41 +18,59 @@ PAUSE_S = 1.5
 """Silence between two rings: long enough for a wake word."""
 
 
-async def once(clip: Clip) -> AsyncIterator[Clip]:
-    """Yield ``clip``, for players that take a stream."""
-    yield clip
+WORDS_EVERY = 5
+"""The first ring of so many says what it is for."""
 
 
 class Ringer:
-    """Rings until it is told to stop."""
+    """Rings until it is told to stop, and now and then says what for: ``words`` gives the sound of that."""
 
-    def __init__(self, speaker: Speaker, clock: Clock) -> None:
+    def __init__(self, speaker: Speaker, clock: Clock, words: Callable[[], AsyncGenerator[Clip]]) -> None:
         self._speaker = speaker
         self._clock = clock
+        self._words = words
         self._clip = render(Earcon.RING, SAMPLE_RATE_HZ)
         self._task: asyncio.Task[None] | None = None
         self._playback: Playback | None = None
+        self._silencing: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to ring; idempotent."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._ring(), name="ringer")
 
-    async def stop(self) -> None:
-        """Be silent at once; idempotent."""
+    def pause(self) -> None:
+        """Be silent at once, so that the next `start` begins a ring of its own; idempotent."""
         task, self._task = self._task, None
+        playback, self._playback = self._playback, None
         if task:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        playback, self._playback = self._playback, None
         if playback:
-            await playback.stop()
+            silencing = asyncio.create_task(_silence(playback))
+            self._silencing.add(silencing)
+            silencing.add_done_callback(self._silencing.discard)
+
+    async def close(self) -> None:
+        """Pause, and return once nothing is heard."""
+        self.pause()
+        await asyncio.gather(*self._silencing)
 
     async def _ring(self) -> None:
-        while True:
-            self._playback = self._speaker.play(once(self._clip), kind="ring")
-            with contextlib.suppress(
-                VoxdError
-            ):  # the speaker reports its own loss; the next ring tries again
+        for number in itertools.count():
+            # The speaker reports its own loss; the next ring tries again.
+            with contextlib.suppress(VoxdError):
+                sound = self._sound(aloud=number % WORDS_EVERY == 0)
+                self._playback = self._speaker.play(sound, kind="ring")
                 await self._playback.finished()
             await self._clock.sleep(PAUSE_S)
+
+    async def _sound(self, *, aloud: bool) -> AsyncGenerator[Clip]:
+        yield self._clip
+        if aloud:
+            async with aclosing(self._words()) as words:
+                async for clip in words:
+                    yield clip
+
+
+async def _silence(playback: Playback) -> None:
+    await playback.stop()

@@ -4,19 +4,19 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from voxd.audio.earcons import render
 from voxd.audio.sound import Playback
 from voxd.audio.speaker import Speaker
 from voxd.config.schema import Turn as TurnConfig
-from voxd.errors import DeviceError, VoxdError
+from voxd.errors import Busy, VoxdError
 from voxd.events import Emit
-from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples, samples_from_s
+from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
 from voxd.listen.ears import Ears
 from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
-from voxd.providers.contract import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
+from voxd.providers.contract import Provider, Reply, Request
 from voxd.signals import (
     Earcon,
     Input,
@@ -31,27 +31,12 @@ from voxd.signals import (
 )
 from voxd.turn import actions as do
 from voxd.turn.apologies import apology
-from voxd.turn.conversation import Conversation, Outcome
+from voxd.turn.conversation import Conversation, Outcome, Turn
 from voxd.turn.machine import TurnMachine
-from voxd.turn.ringer import Ringer, once
+from voxd.turn.ringer import Ringer
+from voxd.turn.streams import frames, once, sentence
 
 _log = logging.getLogger(__name__)
-
-FRAME_SAMPLES = samples_from_s(0.08)
-"""Recorded questions are handed over in the same pieces as live ones."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """One utterance and its reply, while it runs and when it is over."""
-
-    id: str
-    source: Source
-    agent: str
-    result: Outcome = field(default_factory=Outcome)
-    outcome: str = ""
-    stages_ms: dict[str, float] = field(default_factory=dict)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +85,8 @@ class TurnRunner:
                 turn=self._turn_id,
                 **{"from": before.value, "to": self.machine.state.value},
             )
+        # It was for a turn that began just now; what was heard in vain is not when the next one begins.
+        self._began_s = None
 
     def configure(self, config: TurnConfig) -> None:
         """Apply a reloaded configuration from the next turn on."""
@@ -108,12 +95,13 @@ class TurnRunner:
         self.machine.earcons = config.earcons
 
     async def close(self) -> None:
-        """End whatever runs."""
+        """End whatever runs, and the turn for whoever waits for it."""
         self._cancel()
+        self._end("cancelled")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._house.ringer.stop()
+        await self._house.ringer.close()
 
     @property
     def _turn_id(self) -> str | None:
@@ -130,7 +118,7 @@ class TurnRunner:
                 self._house.emit("speech.started", turn=self._turn_id, sample=sample)
                 if self._chime:
                     # Whoever begins to speak is not talked over, not even by a tone.
-                    self._spawn(self._stop_chime(self._chime))
+                    self._spawn(_silenced(self._chime))
             case SpeechEnded(sample, reason):
                 duration_ms = round(ms_from_samples(sample - self._speech_start))
                 self._house.emit(
@@ -149,6 +137,7 @@ class TurnRunner:
             case do.Capture(from_sample, hold, follow_up):
                 wait_s = self.config.follow_up_s if follow_up else None
                 self._utterance = house.ears.capture(from_sample, hold=hold, follow_up_s=wait_s)
+                house.provider_for(self.agent).prepare()
                 if self.turn:
                     self._listen()
             case do.EndCapture(sample):
@@ -169,14 +158,14 @@ class TurnRunner:
             case do.EndTurn(outcome):
                 self._end(outcome)
             case do.Chime(earcon):
-                self._spawn(self._play_chime(earcon))
+                self._play_chime(earcon)
             case do.SetMicrophone(open_, source):
                 self._spawn(house.set_microphone(open_))
                 house.emit("mute.changed", muted=not open_, source=source.value)
             case do.StartRing():
                 house.ringer.start()
             case do.PauseRing():
-                self._spawn(house.ringer.stop())
+                house.ringer.pause()
             case do.StopRing(by):
                 house.stop_ring(by)
 
@@ -186,9 +175,7 @@ class TurnRunner:
         self.agent = agent or (self.agent if source is Source.FOLLOW_UP else "default")
         self.turn = Turn(f"t{next(self._ids)}", source, self.agent)
         self._house.ledger.begin(self.turn.id, source.value, self._began_s)
-        self._began_s = None
         self._house.emit("turn.started", turn=self.turn.id, source=source.value, agent=self.agent)
-        self._house.provider_for(self.agent).prepare()
         self._house.speaker.prepare()
         if source is Source.FOLLOW_UP:
             self._listen()
@@ -221,10 +208,11 @@ class TurnRunner:
     def _answer(self, question: str | Clip, speak: bool) -> None:
         if self.turn is None:
             return
+        self.turn.aloud = speak
         if isinstance(question, str):
             request = Request(self.turn.id, self.turn.agent, text=question, speak=speak)
         else:
-            request = Request(self.turn.id, self.turn.agent, audio=_frames(question), speak=speak)
+            request = Request(self.turn.id, self.turn.agent, audio=frames(question), speak=speak)
         self._house.ledger.stamp(Stage.END_OF_SPEECH)
         self._converse(request).expect_reply(self.config.reply_timeout_s)
 
@@ -232,7 +220,8 @@ class TurnRunner:
         return self._drive(self._house.provider_for(request.agent).converse(request))
 
     def _speak(self, text: str) -> None:
-        replies = _spoken(text, self._house.provider_for(self.agent))
+        aloud = self.turn is None or self.turn.aloud
+        replies = sentence(text, self._house.provider_for(self.agent), aloud=aloud)
         self._drive(replies).expect_reply(self.config.reply_timeout_s)
 
     def _drive(self, replies: AsyncGenerator[Reply]) -> Conversation:
@@ -258,7 +247,9 @@ class TurnRunner:
             self._finish(conversation, ReplyFailed(error.code))
         except Exception as error:
             _log.exception("a reply failed")
-            self._house.emit("error", code=VoxdError.code, message=str(error), hint="")
+            # Its own message may hold the user's words.
+            message = f"a reply failed: {type(error).__name__}"
+            self._house.emit("error", code=VoxdError.code, message=message, hint="see the log")
             self._finish(conversation, ReplyFailed(VoxdError.code))
         else:
             self._finish(conversation, ReplyFinished(conversation.outcome.expects_answer))
@@ -272,6 +263,7 @@ class TurnRunner:
         conversation, task = self._conversation, self._task
         self._conversation = self._task = None
         if conversation and task:
+            conversation.abandon()
             self._spawn(self._silence(conversation, task, by, self._turn_id))
 
     async def _silence(
@@ -284,19 +276,12 @@ class TurnRunner:
 
     # --- short sounds -----------------------------------------------------------------------------
 
-    async def _play_chime(self, earcon: Earcon) -> None:
-        playback = self._house.speaker.play(once(render(earcon, SAMPLE_RATE_HZ)), kind="earcon")
-        self._chime = playback
+    def _play_chime(self, earcon: Earcon) -> None:
+        clip = render(earcon, SAMPLE_RATE_HZ)
         try:
-            await playback.finished()
-        except DeviceError:
-            return  # the speaker has announced its loss; the LEDs show the state
-        finally:
-            if self._chime is playback:
-                self._chime = None
-
-    async def _stop_chime(self, chime: Playback) -> None:
-        await chime.stop()
+            self._chime = self._house.speaker.play(once(clip), kind="earcon")
+        except Busy:
+            _log.debug("no room for a chime; the lights show the state")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -310,14 +295,5 @@ class TurnRunner:
             _log.error("a task of the turn runner failed", exc_info=error)
 
 
-async def _spoken(text: str, provider: Provider) -> AsyncGenerator[Reply]:
-    yield ReplyText(text)
-    async for clip in provider.speak(text):
-        yield ReplyAudio(clip)
-    yield ReplyEnd()
-
-
-async def _frames(clip: Clip) -> AsyncIterator[Frame]:
-    step = FRAME_SAMPLES * 2
-    for start in range(0, len(clip.pcm), step):
-        yield Frame(start // 2, clip.pcm[start : start + step])
+async def _silenced(sound: Playback) -> None:
+    await sound.stop()

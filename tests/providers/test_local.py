@@ -1,0 +1,176 @@
+"""The local provider with engines that say and hear what they are told, and the real skills."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import cast
+
+import pytest
+
+from tests.fakes import settle
+from voxd.errors import EngineError
+from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
+from voxd.local.contract import Heard
+from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.local import LocalProvider
+from voxd.skills.book import Skills
+from voxd.skills.contract import SkillReply
+
+CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)
+
+
+class ToldTranscriber:
+    """Hears one sentence."""
+
+    name = "told"
+
+    def __init__(self) -> None:
+        self.prepared = self.closed = 0
+        self.clips: list[Clip] = []
+        self.error: EngineError | None = None
+
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    async def transcribe(self, clip: Clip) -> Heard:
+        self.clips.append(clip)
+        if self.error:
+            raise self.error
+        return Heard("what time is it" if clip.pcm else "", self.name)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class ToldSynthesizer:
+    """Speaks each text as two clips and notes whether it was let go."""
+
+    name = "told"
+
+    def __init__(self) -> None:
+        self.prepared = self.closed = self.working = 0
+        self.texts: list[str] = []
+
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Clip]:
+        self.texts.append(text)
+        self.working += 1
+        try:
+            yield CLIP
+            yield CLIP
+        finally:
+            self.working -= 1
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class ToldSkills:
+    """Answers every sentence alike."""
+
+    def __init__(self) -> None:
+        self.reply = SkillReply("It is noon.", "time")
+        self.asked: list[str] = []
+        self.ready = asyncio.Event()
+        self.ready.set()
+
+    async def prepare(self) -> None:
+        await self.ready.wait()
+
+    async def answer(self, text: str) -> SkillReply:
+        self.asked.append(text)
+        return self.reply
+
+
+class Parts:
+    """A provider and what it is made of."""
+
+    def __init__(self) -> None:
+        self.transcriber, self.skills, self.synthesizer = ToldTranscriber(), ToldSkills(), ToldSynthesizer()
+        self.provider = LocalProvider(self.transcriber, cast(Skills, self.skills), self.synthesizer)
+
+
+@pytest.fixture
+async def parts() -> AsyncIterator[Parts]:
+    made = Parts()
+    yield made
+    await made.provider.close()
+
+
+async def spoken(*pieces: bytes) -> AsyncIterator[Frame]:
+    start = 0
+    for pcm in pieces:
+        yield Frame(start, pcm)
+        start += len(pcm) // 2
+
+
+async def replies(parts: Parts, request: Request) -> list[Reply]:
+    return [item async for item in parts.provider.converse(request)]
+
+
+async def test_an_utterance_is_heard_whole_answered_and_spoken(parts: Parts) -> None:
+    request = Request("t1", "default", audio=spoken(b"\1\0", b"\2\0"))
+    assert await replies(parts, request) == [
+        Transcript("what time is it", True, "told"),
+        ReplyText("It is noon."),
+        ReplyAudio(CLIP),
+        ReplyAudio(CLIP),
+        ReplyEnd(),
+    ]
+    assert parts.transcriber.clips == [Clip(b"\1\0\2\0", SAMPLE_RATE_HZ)]
+    assert parts.skills.asked == ["what time is it"]
+
+
+async def test_a_typed_question_needs_no_recogniser_and_no_voice(parts: Parts) -> None:
+    request = Request("t1", "default", text="what day is it", speak=False)
+    assert await replies(parts, request) == [
+        Transcript("what day is it", True, "text"),
+        ReplyText("It is noon."),
+        ReplyEnd(),
+    ]
+    assert (parts.transcriber.clips, parts.synthesizer.texts) == ([], [])
+
+
+async def test_a_skill_with_nothing_to_say_is_silent(parts: Parts) -> None:
+    parts.skills.reply = SkillReply("", "stop")
+    assert await replies(parts, Request("t1", "default", text="stop")) == [
+        Transcript("stop", True, "text"),
+        ReplyEnd(),
+    ]
+
+
+async def test_a_question_back_is_passed_on(parts: Parts) -> None:
+    parts.skills.reply = SkillReply("For how long?", "timer_ask", expects_answer=True)
+    assert (await replies(parts, Request("t1", "default", text="set a timer")))[-1] == ReplyEnd(True)
+
+
+async def test_a_fault_of_the_recogniser_is_never_an_empty_transcript(parts: Parts) -> None:
+    parts.transcriber.error = EngineError("broken")
+    with pytest.raises(EngineError):
+        await replies(parts, Request("t1", "default", audio=spoken(b"\1\0")))
+    assert parts.skills.asked == []
+
+
+async def test_letting_a_reply_go_lets_the_voice_go_at_once(parts: Parts) -> None:
+    async with aclosing(parts.provider.converse(Request("t1", "default", text="time"))) as items:
+        async for item in items:
+            if isinstance(item, ReplyAudio):
+                break
+    assert parts.synthesizer.working == 0
+
+
+async def test_preparing_loads_both_engines_and_the_grammar_once(parts: Parts) -> None:
+    parts.provider.prepare()
+    parts.provider.prepare()
+    await settle()
+    assert (parts.transcriber.prepared, parts.synthesizer.prepared) == (2, 2)
+
+
+async def test_closing_does_not_wait_for_a_grammar_that_still_loads(parts: Parts) -> None:
+    parts.skills.ready.clear()
+    parts.provider.prepare()
+    await settle()
+    await parts.provider.close()
+    assert (parts.transcriber.closed, parts.synthesizer.closed) == (1, 1)

@@ -1,0 +1,32 @@
+"""Streams made of what is there already: a sound, a sentence, a recording."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from voxd.frames import Clip, Frame, samples_from_s
+from voxd.providers.contract import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText
+
+FRAME_SAMPLES = samples_from_s(0.08)
+"""Recorded questions are handed over in the same pieces as live ones."""
+
+
+async def once(clip: Clip) -> AsyncGenerator[Clip]:
+    """Yield ``clip``, for players that take a stream."""
+    yield clip
+
+
+async def sentence(text: str, provider: Provider, *, aloud: bool = True) -> AsyncGenerator[Reply]:
+    """Yield ``text`` as a reply, spoken by ``provider`` if it is to be heard."""
+    yield ReplyText(text)
+    if aloud:
+        async with aclosing(provider.speak(text)) as clips:
+            async for clip in clips:
+                yield ReplyAudio(clip)
+    yield ReplyEnd()
+
+
+async def frames(clip: Clip) -> AsyncIterator[Frame]:
+    """Yield a recording as the ears would have given it out."""
+    step = FRAME_SAMPLES * 2
+    for start in range(0, len(clip.pcm), step):
+        yield Frame(start // 2, clip.pcm[start : start + step])
