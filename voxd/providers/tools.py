@@ -2,14 +2,16 @@
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Any
 
 import msgspec
 
 from voxd.errors import InvalidRequest, VoxdError
+from voxd.providers.arguments import checked, from_function, from_schema
 from voxd.providers.docstring import described
 from voxd.providers.settings import ToolSpec
 
@@ -18,6 +20,8 @@ DEFAULT_TIMEOUT_S = 20.0
 
 MAX_OUTPUT_CHARS = 16_000
 """A longer result is cut: every later turn would pay for it again."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Tool:
 
     ``parameters`` is a JSON Schema of type object. ``handler`` takes its properties by keyword and returns
     anything JSON can hold, or an awaitable of it; a synchronous one runs in a thread. ``arguments_type`` is
-    the type they are converted to first, None to pass them as they came.
+    the type they are converted to first, by default the one ``parameters`` describes. Raises
+    `InvalidRequest` for a name or parameters that vendors refuse.
     """
 
     name: str
@@ -44,6 +49,13 @@ class Tool:
     handler: Callable[..., Any]
     timeout_s: float = DEFAULT_TIMEOUT_S
     arguments_type: type[msgspec.Struct] | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            msg = f"a tool cannot be called {self.name!r}"
+            raise InvalidRequest(msg, hint="use up to 64 letters, figures, _ and -")
+        if self.arguments_type is None:
+            object.__setattr__(self, "arguments_type", from_schema(self.name, self.parameters))
 
     @property
     def spec(self) -> ToolSpec:
@@ -65,60 +77,8 @@ def tool(
     """
     name = name or function.__name__
     summary, meanings = described(inspect.getdoc(function) or "")
-    fields = _fields(function, name, meanings)
-    arguments_type = msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=True, kw_only=True)
-    try:
-        parameters = _schema(arguments_type)
-    except TypeError as error:
-        raise InvalidRequest(f"the tool {name} has a parameter of an unusable type: {error}") from error
-    return Tool(name, description or summary, parameters, function, timeout_s, arguments_type)
-
-
-def _fields(function: Callable[..., Any], name: str, meanings: Mapping[str, str]) -> list[Any]:
-    hints = get_type_hints(function, include_extras=True)
-    fields: list[Any] = []
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise InvalidRequest(f"the tool {name}: {parameter.name} cannot be given by name")
-        if parameter.name not in hints:
-            raise InvalidRequest(f"the tool {name}: {parameter.name} has no type", hint="annotate it")
-        hint = hints[parameter.name]
-        if meaning := meanings.get(parameter.name):
-            hint = Annotated[hint, msgspec.Meta(description=meaning)]
-        if parameter.default is parameter.empty:
-            fields.append((parameter.name, hint))
-        else:
-            fields.append((parameter.name, hint, _default(parameter.default)))
-    return fields
-
-
-def _default(value: Any) -> Any:
-    if isinstance(value, list | dict | set):
-        return msgspec.field(default_factory=value.copy)
-    return value
-
-
-def _schema(arguments_type: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the schema of the arguments with everything in its place: not all vendors follow ``$ref``."""
-    (root,), definitions = msgspec.json.schema_components([arguments_type])
-    whole = _inlined(root, definitions)
-    return {
-        "type": "object",
-        "properties": whole.get("properties", {}),
-        "required": whole.get("required", []),
-        "additionalProperties": False,
-    }
-
-
-def _inlined(node: Any, definitions: Mapping[str, Any]) -> Any:
-    if isinstance(node, list):
-        return [_inlined(item, definitions) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        rest = {key: value for key, value in node.items() if key != "$ref"}
-        return {**_inlined(definitions[node["$ref"].rsplit("/", 1)[1]], definitions), **rest}
-    return {key: _inlined(value, definitions) for key, value in node.items()}
+    arguments, parameters = from_function(function, name, meanings)
+    return Tool(name, description or summary, parameters, function, timeout_s, arguments)
 
 
 class ToolBox:
@@ -181,24 +141,10 @@ def _checked(each: Tool, arguments: Mapping[str, Any] | str) -> Mapping[str, Any
     try:
         if isinstance(arguments, str):
             arguments = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
-        if each.arguments_type is None:
-            return _matching(each, arguments)
-        # What JSON cannot tell apart is settled leniently: models write 5 for 5.0 and "5" for 5.
-        struct = msgspec.convert(arguments, each.arguments_type, strict=False)
-        return {name: getattr(struct, name) for name in struct.__struct_fields__}
-    except msgspec.DecodeError as error:
+        assert each.arguments_type is not None
+        return checked(each.arguments_type, arguments)
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the arguments of {each.name} do not fit: {error}") from error
-
-
-def _matching(each: Tool, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = each.parameters.get("properties", {})
-    missing = [key for key in each.parameters.get("required", ()) if key not in arguments]
-    if missing:
-        raise InvalidRequest(f"the arguments of {each.name} lack {', '.join(missing)}")
-    unknown = [key for key in arguments if key not in known]
-    if unknown and each.parameters.get("additionalProperties") is False:
-        raise InvalidRequest(f"{each.name} has no argument {', '.join(unknown)}")
-    return arguments
 
 
 def as_text(value: Any) -> str:
