@@ -1,5 +1,6 @@
 """Remembers a conversation as texts, so that another session, or another vendor, can go on with it."""
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -24,11 +25,13 @@ class _Entry:
     text: str = ""
     partial: str = ""
     sound_ms: float = 0.0
+    heard_ms: float | None = None
     open: bool = False
 
     @property
     def words(self) -> str:
-        return f"{self.text} {self.partial}".strip() if self.partial else self.text.strip()
+        words = f"{self.text} {self.partial}".strip() if self.partial else self.text.strip()
+        return words if self.heard_ms is None else heard_text(words, self.heard_ms, self.sound_ms)
 
 
 class History:
@@ -91,14 +94,15 @@ class History:
         """Only ``played_ms`` of the last reply's sound was heard (None: all of it); returns if it was less.
 
         A reply that only called tools has no words and is passed over: the one before may still be playing.
+        Once the user's next question is there, the reply before it is not cut any more.
         """
         self.reply_ends()
-        replies = [entry for entry in self._entries if entry.role == "assistant" and entry.words]
-        if not replies or played_ms is None or played_ms >= replies[-1].sound_ms:
+        reply = self._latest_reply()
+        if reply is None or played_ms is None:
             return False
-        reply = replies[-1]
-        reply.text, reply.partial = heard_text(reply.words, played_ms, reply.sound_ms), ""
-        reply.sound_ms = max(played_ms, 0.0)
+        if played_ms >= (reply.sound_ms if reply.heard_ms is None else reply.heard_ms):
+            return False
+        reply.heard_ms = max(played_ms, 0.0)
         return True
 
     def add(self, role: Role, text: str) -> None:
@@ -108,6 +112,10 @@ class History:
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+
+    def _latest_reply(self) -> _Entry | None:
+        replies = itertools.takewhile(lambda entry: entry.role == "assistant", reversed(self._entries))
+        return next((entry for entry in replies if entry.text or entry.partial), None)
 
     def _reply(self) -> _Entry:
         reply = self._open_reply()
