@@ -18,6 +18,7 @@ from voxd.library.callbacks import Callback, Function
 from voxd.library.config import Mode, VoiceEngineConfig, failovers, other_provider, set_log_level, with_key
 from voxd.library.dialing import Dialer
 from voxd.library.meter import Meter, add_costs, metrics
+from voxd.library.sound import as_bytes
 from voxd.providers.history import Line
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox, tool
@@ -180,7 +181,7 @@ class VoiceEngine:
         Whoever detects turns (the client VAD, the vendor) hears it too; with neither, call `commit`.
         Raises `NotConnected`, `AudioError`, `ProviderError`.
         """
-        await self._connected().hearing.push(bytes(audio_data))
+        await self._connected().hearing.push(as_bytes(audio_data))
 
     async def commit(self) -> None:
         """Have the sound sent so far answered, without waiting for a pause. Raises `ProviderError`."""
@@ -198,7 +199,7 @@ class VoiceEngine:
         himself (``vad_type`` "server") answers as he likes. Raises `InvalidRequest` for a broken WAV file,
         `AudioError`, `NotConnected`, `ProviderError`.
         """
-        await self._connected().send_whole(audio_data, answer=auto_respond)
+        await self._connected().send_whole(as_bytes(audio_data), answer=auto_respond)
 
     async def interrupt(self, played_ms: float | None = None) -> None:
         """Cut the reply. What the engine plays itself is flushed, and how much was heard is known.

@@ -63,7 +63,7 @@ class Call:
             config,
             send=self.session.send_audio,
             on_speech=self._on_speech,
-            on_heard=lambda pcm: self._record_user(pcm),
+            on_sent=self._on_sent,
             emit=self.down,
             clock=clock,
             meter=meter,
@@ -143,14 +143,13 @@ class Call:
     async def send_whole(self, audio: bytes, *, answer: bool) -> None:
         """Send a recording, and have it answered. Raises `VoxdError`."""
         rate_hz = self.config.sample_rate
-        clip = sound.whole_clip(bytes(audio), rate_hz)
+        clip = sound.whole_clip(audio, rate_hz)
         pcm = sound.converter(clip.rate_hz, rate_hz).feed(clip.pcm, last=True)
         if self._replying:
             await self.interrupt(None)
         await self.session.clear_audio()
         if self._recording is not None:
             self._recording.forget("user")
-        self._record_user(pcm)
         await self.hearing.send_whole(pcm)
         if self._detects_itself:
             # The vendor decides when the user has finished, so he must hear him be silent.
@@ -198,8 +197,8 @@ class Call:
         silence_ms = self.session.config.vad_silence_ms or self.config.vad_speech_end_ms
         return bytes(2 * silence_ms * self.config.sample_rate // 1000 * BYTES_PER_SAMPLE)
 
-    async def _on_speech(self, speech: Speech) -> None:
-        self.down(E.CONVERSATION_TURN_DETECTED, speaking=speech is Speech.STARTED)
+    async def _on_speech(self, speech: Speech, at_ms: float) -> None:
+        self.down(E.CONVERSATION_TURN_DETECTED, speaking=speech is Speech.STARTED, at_ms=at_ms)
         if speech is Speech.ENDED:
             await self.commit()
         elif self._replying:
@@ -211,7 +210,7 @@ class Call:
         if self._player is not None and not self.muted:
             self._player.feed(response_id, clip)
 
-    def _record_user(self, pcm: bytes) -> None:
+    def _on_sent(self, pcm: bytes) -> None:
         if self._recording is not None:
             self._recording.add("user", pcm)
 

@@ -39,8 +39,6 @@ class Downlink:
                 self._end_sound(data, turn)
             case E.ERROR_GENERAL:
                 data = error_data(data)
-            case E.CONNECTION_FAILED:
-                data = {"retry_count": 0, **data, **error_data(data)}
             case E.RESPONSE_CANCELLED | E.RESPONSE_COMPLETED:
                 self._converter = None
         self._tell(type, data, turn)
@@ -85,8 +83,7 @@ def error_data(data: dict[str, Any]) -> dict[str, Any]:
     return {
         "code": code or getattr(error, "code", VoxdError.code),
         "hint": hint or getattr(error, "hint", ""),
-        "recoverable": bool(getattr(error, "retryable", False)),
-        **data,
+        "recoverable": bool(data.get("recoverable", getattr(error, "retryable", False))),
         "error": error,
         "message": message,
         "error_message": message,

@@ -22,7 +22,7 @@ PIECE_S = 1.0
 
 
 class Hearing:
-    """The microphone and the uplink of one call. ``on_heard`` gets all sound that belongs to the turn."""
+    """The microphone and the uplink of one call. ``on_sent`` gets all sound that went to the provider."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Hearing:
         *,
         send: Send,
         on_speech: OnSpeech,
-        on_heard: Callable[[bytes], None],
+        on_sent: Callable[[bytes], None],
         emit: Emit,
         clock: Clock,
         meter: Meter,
@@ -38,7 +38,7 @@ class Hearing:
         self._config = config
         self._send = send
         self._on_speech = on_speech
-        self._on_heard = on_heard
+        self._on_sent = on_sent
         self._emit = emit
         self._clock = clock
         self._meter = meter
@@ -94,7 +94,6 @@ class Hearing:
     async def push(self, pcm: bytes) -> None:
         """Take sound that the caller captured. Raises `AudioError`, `ProviderError`."""
         await self._up().push(pcm, hold_back=False)
-        self._on_heard(pcm)
 
     async def send_whole(self, pcm: bytes) -> None:
         """Send a recording, unheard by the VAD. Raises `AudioError`, `ProviderError`."""
@@ -117,6 +116,7 @@ class Hearing:
             self._uplink = Uplink(
                 self._send,
                 self._on_speech,
+                self._on_sent,
                 from_hz=config.sample_rate,
                 to_hz=self._to_hz,
                 vad=vad if self._own_vad else None,
@@ -130,7 +130,6 @@ class Hearing:
         self._meter.captured()
         duration_ms = len(pcm) / BYTES_PER_SAMPLE / self._config.sample_rate * 1000
         self._emit(E.AUDIO_INPUT_CHUNK, audio_data=pcm, duration_ms=duration_ms)
-        self._on_heard(pcm)
         try:
             await self._up().push(pcm, hold_back=True)
         except NotConnected:

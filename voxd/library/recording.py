@@ -71,9 +71,11 @@ class Recording:
             self._stem = ""
 
     async def close(self) -> None:
-        """Write what is left and wait for what is being written."""
-        for side in ("user", "reply"):
-            self.finish(side)
+        """Write what the reply said so far and wait for what is being written.
+
+        Sound of the user that was never answered belongs to no turn.
+        """
+        self.finish("reply")
         await asyncio.gather(*self._writing)
 
     async def _write(self, name: str, pcm: bytes) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from voxd.clock import Clock
+from voxd.errors import AudioError
 from voxd.events import Emit
 from voxd.frames import Clip
 
@@ -40,6 +41,13 @@ def converter(from_hz: int, to_hz: int) -> Converter:
     from voxd.audio.resample import Resampler
 
     return Resampler(from_hz, to_hz)
+
+
+def as_bytes(audio: object) -> bytes:
+    """Return sound as the caller gave it. Raises `AudioError` when it is no bytes."""
+    if not isinstance(audio, bytes | bytearray | memoryview):
+        raise AudioError(f"audio must be bytes, not {type(audio).__name__}")
+    return bytes(audio)
 
 
 def whole_clip(audio: bytes, rate_hz: int) -> Clip:

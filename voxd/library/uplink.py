@@ -14,7 +14,8 @@ PRE_ROLL_MS = 300
 """Sound before a voice was noticed that is sent too: soft first consonants lie below the threshold."""
 
 Send = Callable[[bytes], Awaitable[None]]
-OnSpeech = Callable[[Speech], Awaitable[None]]
+OnSpeech = Callable[[Speech, float], Awaitable[None]]
+"""Takes what the user does, and when: milliseconds of sound since the beginning."""
 
 
 class Uplink:
@@ -22,13 +23,15 @@ class Uplink:
 
     With a VAD the microphone's sound is sent only while somebody speaks, from `PRE_ROLL_MS` and the time the
     VAD took on; what the caller himself sends always goes out. ``on_speech`` is awaited before the sound that
-    started the speech is sent and after the sound that ended it.
+    started the speech is sent and after the sound that ended it; ``on_sent`` gets all sound that went out, at
+    ``from_hz``.
     """
 
     def __init__(
         self,
         send: Send,
         on_speech: OnSpeech,
+        on_sent: Callable[[bytes], None],
         *,
         from_hz: int,
         to_hz: int,
@@ -39,7 +42,9 @@ class Uplink:
     ) -> None:
         self._send = send
         self._on_speech = on_speech
+        self._on_sent = on_sent
         self._rates = (from_hz, to_hz)
+        self._at_ms = 0.0
         self._vad = vad
         self._kept: deque[bytes] = deque()
         self._kept_bytes = 0
@@ -56,10 +61,11 @@ class Uplink:
     async def push(self, pcm: bytes, *, hold_back: bool) -> None:
         """Take sound in real time; ``hold_back`` keeps it here while nobody speaks. Raises `AudioError`."""
         check_pcm(pcm)
+        self._at_ms += len(pcm) / BYTES_PER_SAMPLE / self._rates[0] * 1000
         signals = self._hear(pcm)
         started = Speech.STARTED in signals
         if started:
-            await self._on_speech(Speech.STARTED)
+            await self._on_speech(Speech.STARTED, self._at_ms)
         if self._vad is None or not hold_back or self.speaking or signals:
             await self._flush_kept()
             await self._convert(pcm)
@@ -67,7 +73,7 @@ class Uplink:
             self._keep(pcm)
         if Speech.ENDED in signals and not self.speaking:
             await self.finish()
-            await self._on_speech(Speech.ENDED)
+            await self._on_speech(Speech.ENDED, self._at_ms)
 
     async def send_whole(self, pcm: bytes, *, piece_bytes: int) -> None:
         """Send a recording as it is, unheard by the VAD. Raises `AudioError`."""
@@ -116,11 +122,10 @@ class Uplink:
         converted = self._converter.feed(pcm)
         if converted:
             await self._send(converted)
+        self._on_sent(pcm)
 
 
 def check_pcm(pcm: bytes) -> None:
     """Raise `AudioError` when ``pcm`` cannot be 16-bit samples."""
-    if not isinstance(pcm, bytes | bytearray | memoryview):
-        raise AudioError(f"audio must be bytes, not {type(pcm).__name__}")
     if len(pcm) % BYTES_PER_SAMPLE:
         raise AudioError(f"{len(pcm)} bytes are no whole number of 16-bit samples")
