@@ -18,6 +18,7 @@ class AzureProvider(OpenAIProvider):
     """
 
     name: ClassVar[str] = "azure"
+    endpoint: ClassVar[str] = ""
     transcription_model: ClassVar[str] = ""
 
     def address(self) -> Address:

@@ -4,6 +4,7 @@ Codes and close codes are those of the GA Realtime API (2026-05-12) and of the W
 """
 
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,12 +113,11 @@ def unreachable(provider: str, error: Exception) -> ProviderError:
         hint = "check the provider's endpoint, the clock and metadata.ca_file"
         return ConnectionFailed(reason, provider=provider, code="tls_untrusted", hint=hint)
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or "the TLS handshake failed"
+        reason = getattr(error, "reason", "") or "the TLS handshake failed"
         return ConnectionFailed(reason, provider=provider, code="tls_failed")
     if isinstance(error, TimeoutError):
         return ConnectionFailed("the vendor did not answer in time", provider=provider, code="timeout")
-    # socket.gaierror is an OSError too; only it means that the name was not found.
-    if type(error).__name__ == "gaierror":
+    if isinstance(error, socket.gaierror):
         hint = "check the provider's endpoint and the network's name server"
         return ConnectionFailed(
             "the vendor's name was not found", provider=provider, code="dns_failed", hint=hint
