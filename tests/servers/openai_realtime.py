@@ -83,6 +83,10 @@ class Script:
     heard: str = "what time is it"
     greet: bool = True
     refusal: Refusal | None = None
+    close_with: int | None = None
+    complain_with: str = ""
+    refuse_update: str = ""
+    deaf_to: set[str] = field(default_factory=set)
     transcription_usage: Frame = field(default_factory=lambda: {"type": "duration", "seconds": 1.5})
 
 
@@ -201,12 +205,17 @@ class Peer:
     async def run(self) -> None:
         if self.socket.request and "OpenAI-Beta" in self.socket.request.headers:
             await self.socket.close(4000, "beta_api_shape_disabled")
+        if self.server.script.close_with:
+            await self.socket.close(self.server.script.close_with, "no")
+        if self.server.script.complain_with:
+            await self.complain(self.server.script.complain_with, "no")
         if self.server.script.greet:
             await self.say({"type": "session.created", "session": self.session})
         async for text in self.socket:
             frame = json.loads(text)
             self.server.frames.append(frame)
-            await self._obey(frame)
+            if frame["type"] not in self.server.script.deaf_to:
+                await self._obey(frame)
             await self.server.note()
 
     async def end(self) -> None:
@@ -246,6 +255,10 @@ class Peer:
 
         one()
 
+    def forget_sound(self) -> None:
+        """Say that nothing was generated, so that every truncation is behind the end."""
+        self._sounds = dict.fromkeys(self._sounds, 0)
+
     def break_off(self) -> None:
         """Reset the connection without a word."""
         self.socket.transport.abort()
@@ -274,6 +287,9 @@ class Peer:
 
     async def _update(self, frame: Frame) -> None:
         asked = frame["session"]
+        if self.server.script.refuse_update:
+            await self.complain(self.server.script.refuse_update, "no", frame.get("event_id"))
+            return
         if asked.get("type") != "realtime":
             await self.complain("missing_required_parameter", "session.type", frame.get("event_id"))
             return

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.conformance.gate import realtime_complaints
 from tests.providers.contract import LONG, Make, ProviderContract
 from tests.servers.openai_realtime import KEY, TASK, RealtimeServer, Reply, Script, realtime_server
 from voxd.providers.realtime.azure import AzureProvider
@@ -19,6 +20,7 @@ class _Contract(ProviderContract):
         story = Reply("once upon a time", sound_ms=2000, hold_after=10, late=3)
         async with realtime_server(Script(to_text={LONG: story})) as server:
             yield server
+            assert realtime_complaints(server.frames) == []
 
     @pytest.fixture
     def make(self, server: RealtimeServer) -> Make:
