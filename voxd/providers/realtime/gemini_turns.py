@@ -156,7 +156,6 @@ class Turns:
         number = next(self._numbers)
         self._response, self._item = f"response-{number}", f"item-{number}"
         self._asked = self._owed = self._tail = False
-        self._spent = Usage()
         yield from self._spoke(speaking=False)
         yield from self._whole_transcript()
         if not self._muted:
@@ -276,6 +275,7 @@ class Turns:
         self._response = self._item = ""
         self._said.clear()
         self._sound_bytes, self._odd = 0, b""
+        self._spent = Usage()
         self._muted = False
 
 
