@@ -8,8 +8,16 @@ import pytest
 
 from tests.fakes import FakeClock, settle
 from tests.payloads import problem
-from tests.providers.contract import tone
-from voxd.errors import AuthenticationError, ConnectionFailed, NotConnected, ProviderError, RateLimited
+from tests.providers.contract import blocks, tone
+from voxd.errors import (
+    AudioError,
+    AuthenticationError,
+    ConfigError,
+    ConnectionFailed,
+    NotConnected,
+    ProviderError,
+    RateLimited,
+)
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, Capabilities
 from voxd.providers.history import Line
@@ -168,6 +176,32 @@ async def test_a_wrong_key_is_an_error_at_once(rig: Rig) -> None:
     assert rig.of(E.CONNECTION_FAILED)[0]["retry_count"] == 0
 
 
+async def test_a_wrong_key_is_tried_three_times_an_hour_at_most(rig: Rig) -> None:
+    script = MockScript(connect_fault="invalid_api_key")
+    session = rig.session(script)
+    for _ in range(60):
+        with pytest.raises(AuthenticationError):
+            await session.connect()
+        await rig.clock.advance(60)
+    assert script.openings == 3
+
+
+async def test_another_provider_is_asked_at_once_when_the_key_of_one_is_wrong(rig: Rig) -> None:
+    session = rig.session(MockScript(connect_fault="invalid_api_key"))
+    with pytest.raises(AuthenticationError):
+        await session.connect()
+    await session.switch(rig.maker(MockScript()), "second")
+    await session.connect()
+    assert session.is_connected
+
+
+async def test_a_configuration_that_makes_no_sense_is_an_error_at_once(rig: Rig) -> None:
+    session = rig.session(make=lambda: MockProvider({"metadata": {"connect_fault": "earthquake"}}))
+    with pytest.raises(ConfigError, match="earthquake"):
+        await session.connect()
+    assert rig.of(E.CONNECTION_FAILED)[0]["code"] == "config_invalid"
+
+
 async def test_a_vendor_who_asks_for_a_wait_gets_it(rig: Rig) -> None:
     script = MockScript(connect_fault="rate_limited", connect_faults=1, retry_after_s=30)
     session = rig.session(script)
@@ -263,6 +297,32 @@ async def test_a_spoken_question_stands_before_its_answer(rig: Rig) -> None:
     await session.send_audio(tone(400, 24_000))
     await answered(rig, session.commit())
     assert said(session) == [("user", "what time is it"), ("assistant", "Noon.")]
+
+
+async def test_a_question_that_was_too_short_leaves_no_trace(rig: Rig) -> None:
+    class Strict(MockProvider):
+        async def commit(self) -> None:
+            raise AudioError("too little sound", code="audio_too_short")
+
+    session = rig.session(MockScript(replies={"hello": "one two three four"}), cls=Strict)
+    await session.connect()
+    await answered(rig, session.send_text("hello"))
+    with pytest.raises(AudioError):
+        await session.commit()
+    assert [role for role, _ in said(session)] == ["user", "assistant"]
+    await session.interrupt(played_ms=300)
+    assert said(session)[-1] == ("assistant", "one")
+
+
+async def test_where_the_provider_finds_turns_nobody_has_to_commit(rig: Rig) -> None:
+    session = rig.session(MockScript(hears=("hi",)), config=SessionConfig(turn_detection="server"))
+    await session.connect()
+    await session.commit()
+    for block in blocks(tone(600, 24_000) + bytes(48_000), 24_000):
+        await session.send_audio(block)
+    await answered(rig)
+    assert said(session)[0] == ("user", "hi")
+    assert rig.of(E.CONVERSATION_STARTED) == [{}]
 
 
 async def test_of_an_interrupted_reply_only_what_was_heard_is_remembered(rig: Rig) -> None:
@@ -414,6 +474,20 @@ async def test_a_declared_tool_without_a_handler_is_answered_by_the_caller(rig: 
     await session.send_tool_result(invoked["call_id"], "on")
     await answered(rig)
     assert said(session)[-1] == ("assistant", "The results: on")
+
+
+async def test_a_tool_may_end_the_conversation(rig: Rig) -> None:
+    async def goodbye() -> str:
+        await rig.sessions[0].close()
+        return "never told"
+
+    session = rig.session(calling(MockCall("goodbye")), tools=ToolBox([tool(goodbye)]))
+    await session.connect()
+    await session.send_text("sum")
+    await settle()
+    await settle()
+    assert not session.is_connected
+    assert rig.types()[-1] == E.FUNCTION_CALL_COMPLETED
 
 
 async def test_a_provider_without_tools_is_offered_none(rig: Rig) -> None:
@@ -654,6 +728,36 @@ async def test_what_is_configured_reaches_this_and_later_sessions(rig: Rig) -> N
     await session.close()
     await session.connect()
     assert rig.providers[1].session.instructions == "be a pirate"
+
+
+async def test_another_voice_comes_with_another_session_where_it_must(rig: Rig) -> None:
+    class Fixed(MockProvider):
+        async def configure_session(self, config: Any) -> None:
+            if self.is_connected and config.voice != self.session.voice:
+                raise ProviderError("the voice cannot change", code="voice_fixed")
+            await super().configure_session(config)
+
+    session = rig.session(MockScript(replies={"hello": "Hi!"}), cls=Fixed)
+    await session.connect()
+    await answered(rig, session.send_text("hello"))
+    await session.configure(SessionConfig(voice="cedar"))
+    assert session.is_connected
+    assert rig.providers[1].session.voice == "cedar"
+    assert rig.providers[1].told == [("user", "hello"), ("assistant", "Hi!")]
+
+
+async def test_a_configuration_the_vendor_refuses_changes_nothing(rig: Rig) -> None:
+    class Narrow(MockProvider):
+        async def configure_session(self, config: Any) -> None:
+            if config.temperature is not None:
+                raise ProviderError("no temperature here", code="unknown_parameter")
+            await super().configure_session(config)
+
+    session = rig.session(cls=Narrow, config=SessionConfig(instructions="be brief"))
+    await session.connect()
+    with pytest.raises(ProviderError, match="no temperature"):
+        await session.configure(SessionConfig(temperature=1.0))
+    assert session.config == SessionConfig(instructions="be brief")
 
 
 async def test_what_is_forgotten_is_not_told_to_the_next_session(rig: Rig) -> None:

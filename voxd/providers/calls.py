@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voxd.errors import ProviderError
+from voxd.errors import VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
@@ -79,7 +79,7 @@ class ToolCalls:
 
     async def close(self) -> None:
         """Give up what runs."""
-        for task in (tasks := [*self._tasks]):
+        for task in (tasks := [task for task in self._tasks if task is not asyncio.current_task()]):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._open.clear()
@@ -111,8 +111,8 @@ class ToolCalls:
 
     async def _guarded(self, work: Any) -> None:
         try:
-            with faults_of("provider"):
+            with faults_of(""):
                 await work
-        except ProviderError as error:
+        except VoxdError as error:
             _log.warning("the result of a tool was not delivered: %s", error)
             self._emit(E.ERROR_GENERAL, code=error.code, message=str(error), hint=error.hint)

@@ -64,6 +64,11 @@ class Exchange:
             self.history.reply_ends()
             self.history.add("user", text)
 
+    def not_asked(self) -> None:
+        """The spoken question came to nothing."""
+        self.turns -= 1
+        self.history.expect_nothing()
+
     def interrupt(self, played_ms: float | None) -> bool:
         """Keep of the last reply what was heard; True when this cut it short for the first time."""
         cut = self.history.heard(played_ms) or self.responding

@@ -63,9 +63,13 @@ class History:
 
     def expect_user(self) -> None:
         """The user has spoken; what he said will be known later. Only the last such place is kept."""
+        self.expect_nothing()
+        self._entries.append(_Entry("user", open=True))
+
+    def expect_nothing(self) -> None:
+        """What the user has said will not be known."""
         for entry in [entry for entry in self._entries if entry.role == "user" and entry.open]:
             self._entries.remove(entry)
-        self._entries.append(_Entry("user", open=True))
 
     def reply_begins(self) -> None:
         """The assistant begins to answer."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from voxd.clock import Clock
-from voxd.errors import ProviderError
+from voxd.errors import VoxdError
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Keeper:
     async def _replace(self) -> None:
         try:
             await self._rotate()
-        except ProviderError as error:
+        except VoxdError as error:
             _log.info("the session could not be replaced yet: %s", error)
             self._rotate_at_s = self._clock.monotonic() + FAILED_S
 

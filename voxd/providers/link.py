@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from voxd.clock import Clock
-from voxd.errors import ConnectionFailed, NotConnected, ProviderError, RateLimited
+from voxd.errors import ConnectionFailed, NotConnected, ProviderError, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, ProviderEvent
@@ -17,10 +17,10 @@ from voxd.providers.keeper import Keeper
 from voxd.providers.meter import Meter
 from voxd.providers.opening import (
     HOPELESS,
-    LONGEST_HOLD_S,
     Target,
     backoff_s,
     faults_of,
+    hold_s,
     open_once,
     shut,
     wait_s,
@@ -28,6 +28,9 @@ from voxd.providers.opening import (
 from voxd.providers.settings import SessionConfig
 
 _log = logging.getLogger(__name__)
+
+VOICE_FIXED = "voice_fixed"
+"""The code of a provider that needs a new session for another voice."""
 
 RETRIES = 3
 """A session that broke is opened again with so many retries."""
@@ -90,7 +93,7 @@ class Link:
         self._tasks: set[asyncio.Task[None]] = set()
         self._retiring: dict[BaseProvider, asyncio.Task[None]] = {}
         self._closings = 0
-        self._hold_until_s = 0.0
+        self._held: tuple[VoxdError, float] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -110,22 +113,23 @@ class Link:
         return self.provider
 
     async def connect(self, retry_count: int) -> None:
-        """Open a session unless one is open. Raises `ProviderError` when the retries are used up."""
+        """Open a session unless one is open. Raises `VoxdError` when the retries are used up.
+
+        After a wrong key, or when the vendor asked for a wait, nobody is asked for a while and the same
+        error is raised again.
+        """
         async with self._changing:
             if self.is_open:
                 return
-            held_s = self._hold_until_s - self._clock.monotonic()
-            if held_s > 0:
-                name = self.target.name
-                msg = f"{name} asked us to wait another {held_s:.0f} s"
-                raise RateLimited(msg, provider=name, retry_after_s=held_s)
+            if self._held is not None and self._clock.monotonic() < self._held[1]:
+                raise self._held[0].with_traceback(None)
             await self._establish(retry_count)
 
     async def close(self) -> None:
         """Close the session and wait until nothing of it is left; idempotent."""
         self._closings += 1
         await self._keeper.stop()
-        tasks = [*self._tasks]
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -133,14 +137,14 @@ class Link:
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
 
     async def switch(self, target: Target, reason: str) -> None:
-        """Replace the provider by another. Raises `ProviderError` and keeps the old one."""
+        """Replace the provider by another. Raises `VoxdError` and keeps the old one."""
         async with self._changing:
             before, closings = self.target.name, self._closings
             fresh, latency_ms = (None, 0.0) if self.provider is None else await self._opened(target)
             if fresh is not None and closings != self._closings:
                 await shut(fresh, target.name)
                 raise NotConnected("closed meanwhile", provider=target.name)
-            self.target, self._hold_until_s = target, 0.0
+            self.target, self._held = target, None
             old, self.provider = self.provider, None
             if old is not None:
                 self._retire(old, before, "provider_changed")
@@ -149,11 +153,22 @@ class Link:
                 self._adopt(fresh, latency_ms)
 
     async def configure(self, config: SessionConfig) -> None:
-        """Apply ``config`` now and to every later session. Raises `ProviderError`."""
-        self.target = dataclasses.replace(self.target, config=config)
-        if self.provider is not None:
+        """Apply ``config`` now and to every later session. Raises `VoxdError` and keeps the old one.
+
+        Where the vendor cannot change the voice in mid-session, a new session goes on with the conversation.
+        """
+        before, self.target = self.target, dataclasses.replace(self.target, config=config)
+        if self.provider is None:
+            return
+        try:
             with faults_of(self.target.name):
                 await self.provider.configure_session(self._talk.fitted(self.provider, config))
+        except ProviderError as error:
+            if error.code == VOICE_FIXED:
+                await self._replace()
+                return
+            self.target = before
+            raise
 
     async def _establish(self, retry_count: int) -> None:
         name, closings, retries = self.target.name, self._closings, 0
@@ -162,7 +177,7 @@ class Link:
             try:
                 fresh, latency_ms = await self._opened(self.target)
                 break
-            except ProviderError as error:
+            except VoxdError as error:
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
                     self._failed(error, retries)
@@ -181,9 +196,8 @@ class Link:
         fresh = await open_once(target, self._talk.fitted, self._talk.history, self._hear)
         return fresh, (self._clock.monotonic() - begun_s) * 1000
 
-    def _failed(self, error: ProviderError, retries: int) -> None:
-        if error.retry_after_s is not None:
-            self._hold_until_s = self._clock.monotonic() + min(error.retry_after_s, LONGEST_HOLD_S)
+    def _failed(self, error: VoxdError, retries: int) -> None:
+        self._held = error, self._clock.monotonic() + hold_s(error)
         self._emit(
             E.CONNECTION_FAILED,
             provider=self.target.name,
@@ -194,7 +208,7 @@ class Link:
         )
 
     def _adopt(self, fresh: BaseProvider, latency_ms: float) -> None:
-        self.provider = fresh
+        self.provider, self._held = fresh, None
         self.meter.opened(self._clock.monotonic(), latency_ms)
         self._keeper.start(fresh.capabilities.session_limit_s)
         self._emit(
@@ -205,14 +219,18 @@ class Link:
         )
 
     async def _rotate(self) -> None:
+        await self._replace(lambda: self._talk.is_quiet)
+
+    async def _replace(self, may: Callable[[], bool] = lambda: True) -> None:
+        """Open a new session that takes over, unless something was said meanwhile or it no longer ``may``."""
         async with self._changing:
             known = self._talk.history
             fresh, latency_ms = await self._opened(self.target)
             old = self.provider
-            if old is None or not self._talk.is_quiet or known != self._talk.history:
+            if old is None or not may() or known != self._talk.history:
                 await shut(fresh, self.target.name)
                 return
-            self._retire(old, self.target.name, "rotated")
+            self._retire(old, self.target.name, "replaced")
             self._adopt(fresh, latency_ms)
 
     async def _rest(self) -> None:
@@ -261,7 +279,7 @@ class Link:
         await self._clock.sleep(backoff_s(0, self._jitter()))
         try:
             await self.connect(RETRIES)
-        except ProviderError as error:
+        except VoxdError as error:
             _log.warning("the session with %s is lost: %s; %s", self.target.name, error, error.hint)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from voxd.errors import ConnectionFailed, ProviderError, VoxdError
+from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, VoxdError
 from voxd.providers.base import BaseProvider, ProviderEvent
 from voxd.providers.history import Line
 from voxd.providers.settings import SessionConfig
@@ -34,6 +34,9 @@ LONGEST_HOLD_S = 3600.0
 HOPELESS = frozenset({"invalid_api_key", "beta_api_shape_disabled", "insufficient_quota", "model_not_found"})
 """A session lost for one of these reasons is not opened again by itself."""
 
+WRONG_KEY_HOLD_S = 1200.0
+"""A key that was refused is not tried again for this long: three calls an hour (reliability.md, N9)."""
+
 Hear = Callable[[BaseProvider, ProviderEvent], None]
 Adapt = Callable[[BaseProvider, SessionConfig], SessionConfig]
 
@@ -50,12 +53,20 @@ class Target:
 
 def backoff_s(retries: int, jitter: float) -> float:
     """Return the wait before retry number ``retries`` (from 0); ``jitter`` is a random number in 0..1."""
-    return min(FIRST_WAIT_S * 2.0**retries, LONGEST_WAIT_S) * (1.0 - JITTER * jitter)
+    return min(FIRST_WAIT_S * 2.0 ** min(retries, 16), LONGEST_WAIT_S) * (1.0 - JITTER * jitter)
 
 
-def wait_s(error: ProviderError, retries: int, jitter: float) -> float | None:
+def hold_s(error: VoxdError) -> float:
+    """Return how long nobody may be asked at all after ``error``."""
+    if isinstance(error, AuthenticationError):
+        return WRONG_KEY_HOLD_S
+    asked = error.retry_after_s if isinstance(error, ProviderError) else None
+    return min(asked or 0.0, LONGEST_HOLD_S)
+
+
+def wait_s(error: VoxdError, retries: int, jitter: float) -> float | None:
     """Return how long to wait before trying again after ``error``, None when that cannot help."""
-    if not error.retryable:
+    if not error.retryable or not isinstance(error, ProviderError):
         return None
     if error.retry_after_s is None:
         return backoff_s(retries, jitter)
@@ -64,14 +75,14 @@ def wait_s(error: ProviderError, retries: int, jitter: float) -> float | None:
 
 @contextmanager
 def faults_of(name: str) -> Iterator[None]:
-    """Turn whatever a provider raises into a `ProviderError` that names it."""
+    """Turn what a provider raises into a `VoxdError`; a `ProviderError` names him."""
     try:
         yield
     except ProviderError as error:
         error.provider = error.provider or name
         raise
-    except VoxdError as error:
-        raise ProviderError(str(error), provider=name, code=error.code, hint=error.hint) from error
+    except VoxdError:
+        raise
     except (OSError, TimeoutError) as error:
         raise ConnectionFailed(f"{name}: {error or 'no answer in time'}", provider=name) from error
     except Exception as error:
@@ -83,7 +94,7 @@ def faults_of(name: str) -> Iterator[None]:
 async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear) -> BaseProvider:
     """Return a connected provider that knows ``lines``; ``adapt`` fits the configuration to it.
 
-    Raises `ProviderError`, leaving nothing open.
+    Raises `VoxdError`, leaving nothing open.
     """
     with faults_of(target.name):
         provider = target.make()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from voxd.clock import Clock
+from voxd.errors import VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, ProviderEvent
@@ -111,8 +112,9 @@ class Session:
     async def connect(self, retry_count: int = RETRIES) -> None:
         """Open a session that knows the history, unless one is open; waits longer before each retry.
 
-        Raises `AuthenticationError` at once, and any other `ProviderError` after ``retry_count`` retries.
-        While a vendor has asked us to stay away it is not asked at all: `RateLimited`.
+        Raises `AuthenticationError` and other faults of our own at once, any `ProviderError` that may pass
+        after ``retry_count`` retries. After a wrong key, or while a vendor asks us to stay away, nobody is
+        asked and the same error is raised again.
         """
         await self._link.connect(retry_count)
 
@@ -164,12 +166,21 @@ class Session:
             await provider.send_text(text)
 
     async def commit(self) -> None:
-        """The user has finished speaking: ask for the answer. Raises `NotConnected`, `ProviderError`."""
+        """The user has finished speaking: ask for the answer. Nothing to do where the provider finds turns.
+
+        Raises `NotConnected`, `ProviderError`, and `AudioError` when too little was said.
+        """
         provider = self._link.use()
+        if self.config.turn_detection != "client":
+            return
         self._exchange.asked()
         self._ask()
-        with faults_of(self.name):
-            await provider.commit()
+        try:
+            with faults_of(self.name):
+                await provider.commit()
+        except VoxdError:
+            self._exchange.not_asked()
+            raise
 
     async def clear_audio(self) -> None:
         """Forget sound that was sent and not committed. Raises `NotConnected`, `ProviderError`."""
