@@ -705,6 +705,22 @@ async def test_usage_and_cost_are_summed_over_all_sessions(rig: Rig) -> None:
     assert rig.of(E.USAGE_UPDATED)[-1]["usage"] == twice
 
 
+async def test_a_cost_that_is_only_partly_known_has_no_date(rig: Rig) -> None:
+    session = rig.session()
+    await session.connect()
+    await answered(rig, session.send_text("hello"))
+    known = await session.cost()
+    assert known is not None
+    await session.switch(rig.maker(MockScript(prices_like="a model nobody knows")), "second")
+    assert await session.cost() == known, "a session that was only opened costs nothing"
+    await answered(rig, session.send_text("hello"))
+    partly = await session.cost()
+    assert partly is not None
+    assert (partly.total, partly.prices_of) == (known.total, "")
+    await session.close()
+    assert await session.cost() == partly
+
+
 async def test_metrics_tell_bytes_times_and_sessions(rig: Rig) -> None:
     session = rig.session(MockScript(default_reply="well", first_delay_s=0.3))
     assert session.metrics().uptime_s == 0

@@ -44,7 +44,8 @@ class Meter:
         self._received_bytes = 0
         self._sound_s = 0.0
         self._past = Usage()
-        self._past_costs: list[Cost | None] = []
+        self._past_cost: Cost | None = None
+        self._past_unpriced = False
 
     def opened(self, now_s: float, latency_ms: float) -> None:
         """Another provider is open."""
@@ -76,8 +77,8 @@ class Meter:
         """Take over what ``provider`` used, for it will be closed."""
         usage, cost = await _read(provider)
         self._past = self._past + (usage or Usage())
-        if usage is not None and usage != Usage():
-            self._past_costs.append(cost)
+        self._past_cost = _sum(self._past_cost, cost)
+        self._past_unpriced |= cost is None and _is_used(usage)
 
     async def usage(self, providers: Iterable[BaseProvider]) -> Usage:
         """Return the total, with what ``providers`` say that are not in the sums yet."""
@@ -92,17 +93,11 @@ class Meter:
 
     async def cost(self, providers: Iterable[BaseProvider]) -> Cost | None:
         """Return what it costs: None when no price is known, ``prices_of`` "" when only some are."""
-        read = [await _read(provider) for provider in providers]
-        costs = [*self._past_costs, *[cost for usage, cost in read if usage is not None]]
-        known = [cost for cost in costs if cost is not None]
-        if not known:
-            return None
-        dates = [cost.prices_of for cost in known]
-        return Cost(
-            audio_cost=sum(cost.audio_cost for cost in known),
-            text_cost=sum(cost.text_cost for cost in known),
-            prices_of=min(dates) if len(known) == len(costs) else "",
-        )
+        total, unpriced = self._past_cost, self._past_unpriced
+        for usage, cost in [await _read(provider) for provider in providers]:
+            total = _sum(total, cost)
+            unpriced |= cost is None and _is_used(usage)
+        return msgspec.structs.replace(total, prices_of="") if total and unpriced else total
 
     def metrics(self, now_s: float, *, is_open: bool, late_events: int) -> SessionMetrics:
         """Return the counters at ``now_s``."""
@@ -116,6 +111,22 @@ class Meter:
             losses=self.losses,
             late_events=self.late_events + late_events,
         )
+
+
+def _sum(one: Cost | None, other: Cost | None) -> Cost | None:
+    """Return the sum with the older date of prices; what is None adds nothing."""
+    if one is None or other is None:
+        return one or other
+    return Cost(
+        audio_cost=one.audio_cost + other.audio_cost,
+        text_cost=one.text_cost + other.text_cost,
+        prices_of=min(one.prices_of, other.prices_of),
+    )
+
+
+def _is_used(usage: Usage | None) -> bool:
+    """Whether anything was used that a vendor bills: opening a session is free."""
+    return usage is not None and msgspec.structs.replace(usage, total_sessions=0) != Usage()
 
 
 async def _read(provider: BaseProvider) -> tuple[Usage | None, Cost | None]:

@@ -137,7 +137,6 @@ class MockProvider(BaseProvider):
         """Remember an earlier turn."""
         self._require()
         self.told.append((role, text))
-        self._usage += Usage(input_text_tokens=_tokens(text))
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Take the result of a call."""
