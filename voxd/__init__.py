@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voxd.engine import EngineState, VoiceEngine
+    from voxd.engine import VoiceEngine
     from voxd.errors import (
         AudioError,
         AuthenticationError,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voxd.events import Event, EventType
     from voxd.library.config import VoiceEngineConfig
     from voxd.library.presets import SessionPresets
+    from voxd.library.state import EngineState
     from voxd.providers.base import BaseProvider, Capabilities
     from voxd.providers.registry import register_provider
     from voxd.providers.settings import SessionConfig, ToolSpec
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EngineState": ("voxd.engine", "EngineState"),
+    "EngineState": ("voxd.library.state", "EngineState"),
     "VoiceEngine": ("voxd.engine", "VoiceEngine"),
     "AudioError": ("voxd.errors", "AudioError"),
     "AuthenticationError": ("voxd.errors", "AuthenticationError"),

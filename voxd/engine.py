@@ -2,10 +2,8 @@
 
 import asyncio
 import dataclasses
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from typing import Any, Self
 
 from voxd.bus import Bus
@@ -19,22 +17,11 @@ from voxd.library.config import Mode, VoiceEngineConfig, failovers, other_provid
 from voxd.library.dialing import Dialer
 from voxd.library.meter import Meter, add_costs, metrics
 from voxd.library.sound import as_bytes
+from voxd.library.state import EngineState, state_of
 from voxd.providers.history import Line
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox, tool
 from voxd.providers.usage import Cost, Usage
-
-_log = logging.getLogger(__name__)
-
-
-class EngineState(StrEnum):
-    """What an engine does."""
-
-    DISCONNECTED = "disconnected"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    LISTENING = "listening"
-    RESPONDING = "responding"
 
 
 class VoiceEngine:
@@ -75,14 +62,14 @@ class VoiceEngine:
             config, api_key = api_key, None
         if config is None:
             config = VoiceEngineConfig(api_key=api_key or "", mode=mode, **options)
-        self.config = with_key(config, os.environ)
+        self._config = with_key(config, os.environ)
         self._clock = clock or SystemClock()
         self._bus = Bus(self._clock)
         self.callback_handlers: dict[str, tuple[Function, str]] = {}
         self._meter = Meter(self._clock)
         self._tools: dict[str, Tool] = {}
         self._call: Call | None = None
-        self._others = failovers(self.config, os.environ)
+        self._others = failovers(self._config, os.environ)
         self._dialer: Dialer | None = None
         self._changing = asyncio.Lock()
         self._asking = asyncio.Lock()
@@ -91,7 +78,7 @@ class VoiceEngine:
         self._cost: Cost | None = None
         for each in tools:
             self.register_tool(each)
-        set_log_level(self.config)
+        set_log_level(self._config)
 
     @classmethod
     def create_simple(cls, api_key: str) -> Self:
@@ -126,7 +113,7 @@ class VoiceEngine:
                     # It was lost, not ended: the conversation goes on.
                     await self._call.session.connect(max(0, retry_count - 1))
                     return
-                self._dialer = Dialer(self.config, self._others, make=self._new_call, emit=self._bus.emit)
+                self._dialer = Dialer(self._config, self._others, make=self._new_call, emit=self._bus.emit)
                 self._call = await self._dialer.dial(max(0, retry_count - 1))
             finally:
                 self._connecting = False
@@ -155,14 +142,13 @@ class VoiceEngine:
         async with self._changing:
             if self._call is not None:
                 await self._call.switch(new)
-                new = self._call.config
-            self.config = new
+            self._config = new
 
     async def configure_session(self, session: SessionConfig) -> None:
         """Use ``session`` from now on: instructions, voice, limits, tools without a handler."""
-        self.config = dataclasses.replace(self.config, session=session)
         if self._call is not None:
-            await self._call.configure(self.config)
+            await self._call.configure(session)
+        self._config = dataclasses.replace(self._config, session=session)
 
     # --- sound and text ------------------------------------------------------------------------------
 
@@ -247,6 +233,11 @@ class VoiceEngine:
         return self._bus
 
     @property
+    def config(self) -> VoiceEngineConfig:
+        """The configuration in force; that of the provider in use while there is a session."""
+        return self._call.config if self._call is not None else self._config
+
+    @property
     def is_connected(self) -> bool:
         """Whether a session is open."""
         return self._call is not None and self._call.session.is_connected
@@ -263,13 +254,12 @@ class VoiceEngine:
 
     def get_state(self) -> EngineState:
         """Return what the engine does at this moment."""
-        if self._connecting:
-            return EngineState.CONNECTING
-        if self._call is None or not self.is_connected:
-            return EngineState.DISCONNECTED
-        if self._call.session.is_responding:
-            return EngineState.RESPONDING
-        return EngineState.LISTENING if self.is_listening else EngineState.CONNECTED
+        return state_of(
+            connecting=self._connecting,
+            connected=self.is_connected,
+            responding=self._call is not None and self._call.session.is_responding,
+            listening=self.is_listening,
+        )
 
     def get_metrics(self) -> dict[str, dict[str, float]]:
         """Return rates and times, see `voxd.library.meter.metrics`; zeros where nothing was measured."""

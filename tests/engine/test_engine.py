@@ -1,6 +1,7 @@
 """The engine over the mock provider: every method of its interface."""
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
@@ -374,3 +375,32 @@ async def test_events_have_history_and_metrics(make: Make) -> None:
     metrics = engine.events.get_metrics()
     assert metrics["handler_count"] == 1
     assert metrics["events_emitted"] >= len(log.events)
+
+
+async def test_async_handlers_of_the_end_are_waited_for(make: Make) -> None:
+    engine, _ = make()
+    ended: list[str] = []
+
+    async def farewell(event: voxd.Event) -> None:
+        await asyncio.sleep(0)
+        ended.append(event.type)
+
+    engine.events.on(voxd.EventType.CONNECTION_CLOSED, farewell)
+    async with engine:
+        pass
+    assert ended == ["connection.closed"]
+
+
+async def test_sessions_opened_and_closed_leave_nothing_behind(make: Make) -> None:
+    engine, log = make(output_device="virtual", metadata={"default_reply": "Yes."})
+
+    async def once() -> None:
+        async with engine:
+            await engine.send_text("hello")
+            await log.wait("playback.started", len(log.of("connection.established")))
+
+    await once()
+    descriptors, tasks = len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+    for _ in range(3):
+        await once()
+    assert (len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())) == (descriptors, tasks)

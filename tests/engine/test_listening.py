@@ -1,18 +1,22 @@
 """The microphone of an engine: the virtual one, in a real process and in real time."""
 
+import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.audio.witness import children_of
+from tests.audio.witness import Witness, children_of
 from tests.engine.conftest import Make
 from tests.engine.sounds import duration_ms, silence, tone
 from tests.rig.soundcard import SoundCard
 from voxd import AudioError, EngineState, VoiceEngine
 from voxd.audio.wav import write_wav
+from voxd.clock import SystemClock
 from voxd.frames import Clip
-from voxd.library.listening import block_ms
+from voxd.library import listening
+from voxd.library.listening import Listener, block_ms
 
 
 @pytest.fixture
@@ -148,3 +152,48 @@ async def test_a_real_microphone_is_heard_by_index_and_by_name(make: Make, card:
     await log.wait("audio.input_chunk", 3)
     card.speak_pcm(tone(600, rate_hz=16_000))
     await log.wait("playback.finished")
+
+
+async def test_sound_that_was_not_fetched_in_time_is_counted_and_the_newest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    witness = Witness()
+    heard: list[bytes] = []
+    stuck, going = asyncio.Event(), asyncio.Event()
+
+    async def slow(pcm: bytes, captured_s: float) -> None:
+        heard.append(pcm)
+        if len(heard) == 1:
+            stuck.set()
+            await going.wait()
+
+    monkeypatch.setattr(listening, "RING_S", 0.2)
+    listener = Listener("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=witness)
+    await listener.start(slow)
+    await stuck.wait()
+    async with asyncio.timeout(5):
+        while listener.room > -0.2:
+            await asyncio.to_thread(os.sched_yield)
+    going.set()
+    lost, _ = await witness.wait("audio.overrun")
+    await listener.stop()
+    assert lost["count"] == listener.lost_samples > 0
+    assert {len(pcm) for pcm in heard[:-1]} == {640}
+
+
+async def test_a_fault_of_one_chunk_does_not_end_the_listening() -> None:
+    heard = asyncio.Event()
+    calls = 0
+
+    async def broken(pcm: bytes, captured_s: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ZeroDivisionError
+        heard.set()
+
+    listener = Listener("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=Witness())
+    await listener.start(broken)
+    async with asyncio.timeout(5):
+        await heard.wait()
+    await listener.stop()

@@ -179,6 +179,12 @@ async def test_a_session_lost_for_good_is_taken_over_with_its_conversation(make:
     assert log.of("provider.changed")[0].to == "other"
     assert Other.made[0].told[0] == ("user", "hello")
     assert await engine.text_2_audio_response("are you there")
+    assert engine.config.provider == "other"
+    await engine.configure_session(SessionConfig(instructions="Be brief."))
+    assert (engine.config.provider, engine.config.session) == (
+        "other",
+        SessionConfig(instructions="Be brief."),
+    )
 
 
 async def test_a_session_can_be_told_something_else(make: Make) -> None:

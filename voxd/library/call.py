@@ -20,6 +20,7 @@ from voxd.library.vad import Speech
 from voxd.providers.base import BaseProvider
 from voxd.providers.registry import provider_class
 from voxd.providers.session import Session
+from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ class Call:
         self.config, self._provider_class = config, cls
         self._target()
 
-    async def configure(self, config: VoiceEngineConfig) -> None:
-        """Apply the session of ``config``. Raises `ProviderError`."""
+    async def configure(self, session: SessionConfig) -> None:
+        """Apply ``session``. Raises `ProviderError`, and the session is as it was."""
+        config = dataclasses.replace(self.config, session=session)
         server_vad = self._provider_class.capabilities.server_vad
         await self.session.configure(tuning.session_config(config, server_vad=server_vad))
         self.config = config

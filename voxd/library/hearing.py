@@ -55,7 +55,7 @@ class Hearing:
     @property
     def buffer_health(self) -> float:
         """The free share of the capture buffer, 1.0 without one."""
-        return self._listener.room if self._listener is not None else 1.0
+        return max(0.0, self._listener.room) if self._listener is not None else 1.0
 
     def target(self, config: VoiceEngineConfig, *, to_hz: int, own_vad: bool) -> None:
         """Send to a provider at ``to_hz`` from now on; ``own_vad``: nobody else notices turns."""

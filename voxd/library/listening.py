@@ -64,10 +64,10 @@ class Listener:
 
     @property
     def room(self) -> float:
-        """The free share of the ring, 1.0 when nothing waits to be sent."""
+        """The free share of the ring, 1.0 when nothing waits to be sent, below 0.0 when sound was lost."""
         if self._ring is None:
             return 1.0
-        return max(0.0, 1.0 - (self._ring.head - self._cursor) / self._ring.capacity)
+        return 1.0 - (self._ring.head - self._cursor) / self._ring.capacity
 
     async def start(self, on_chunk: OnChunk) -> None:
         """Open the microphone; returns when sound flows. Raises `AudioError` when it does not."""
@@ -109,23 +109,26 @@ class Listener:
         while True:
             stopping = self._ring is None
             while ring.head - self._cursor >= (1 if stopping else self._chunk_samples):
-                await on_chunk(self._next(ring), ring.heartbeat_s)
+                pcm = self._next(ring, last=stopping)
+                try:
+                    await on_chunk(pcm, ring.heartbeat_s)
+                except Exception:
+                    _log.exception("a chunk of sound was lost")
             if stopping:
                 return
             self._fresh.clear()
             await self._fresh.wait()
 
-    def _next(self, ring: Ring) -> bytes:
+    def _next(self, ring: Ring, *, last: bool) -> bytes:
         try:
             frame = ring.read(self._cursor, self._chunk_samples)
         except RingOverrun:
-            lost = ring.head - self._cursor
+            lost = ring.head - self._chunk_samples - self._cursor
             self.lost_samples += lost
             self._emit("audio.overrun", count=lost)
-            self._cursor = ring.head
-            return b""
+            frame = ring.read(self._cursor + lost, self._chunk_samples)
         self._cursor = frame.end
-        return self._resampler.feed(frame.pcm)
+        return self._resampler.feed(frame.pcm, last=last and self._cursor >= ring.head)
 
     def _on_wake(self) -> None:
         if self._ring is not None:
