@@ -8,18 +8,17 @@ import asyncio
 import base64
 import contextlib
 import json
-import re
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from tests.servers.gemini_served import Served, camel
 from tests.servers.gemini_steps import (
     TURN_COMPLETE,
     Break,
@@ -42,48 +41,6 @@ INVALID = (1007, "Request contains an invalid argument.")
 BAD_KEY = (1007, "API key not valid. Please pass a valid API key.")
 DEADLINE = (1011, "Deadline expired before operation could complete.")
 QUOTA = (1011, "You exceeded your current quota, please check your plan and billing details.")
-
-
-@dataclass
-class Served:
-    """One connection: what came over it, and what can still be sent."""
-
-    socket: ServerConnection
-    headers: dict[str, str]
-    path: str
-    received: list[Message] = field(default_factory=list)
-    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-    open_calls: set[str] = field(default_factory=set)
-    sound: bytearray = field(default_factory=bytearray)
-    binary: bool = True
-
-    @property
-    def setup(self) -> Message:
-        """The first message."""
-        return dict(self.received[0]["setup"])
-
-    async def send(self, message: Message) -> None:
-        """Send ``message`` as the vendor does: JSON in a binary frame."""
-        text = json.dumps(message)
-        await self.socket.send(text.encode() if self.binary else text)
-
-    def freeze(self) -> None:
-        """Read nothing any more, not even pings: the other side of a half-open connection."""
-        self.socket.transport.pause_reading()
-
-    async def until(self, *keys: str, count: int = 1) -> list[Any]:
-        """Wait until ``count`` messages hold ``keys`` inside one another; return what is there."""
-
-        def found() -> list[Any]:
-            values: list[Any] = list(self.received)
-            for key in keys:
-                values = [value[key] for value in values if isinstance(value, dict) and key in value]
-            return values
-
-        async with asyncio.timeout(5), self.arrived:
-            await self.arrived.wait_for(lambda: len(found()) >= count)
-        return found()
 
 
 class GeminiLive:
@@ -124,6 +81,11 @@ class GeminiLive:
         """What a client takes for the vendor's host."""
         assert self._server is not None
         return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}"
+
+    @property
+    def received(self) -> list[Message]:
+        """Everything that came, over all connections."""
+        return [message for served in self.connections for message in served.received]
 
     async def connection(self, number: int = 1) -> Served:
         """Wait for connection ``number``, the first is 1."""
@@ -180,7 +142,7 @@ class _Talk:
             return
         try:
             async for frame in served.socket:
-                message = json.loads(frame)
+                message = camel(json.loads(frame))
                 await self._note(message)
                 if not await self._take(message):
                     return
@@ -191,7 +153,7 @@ class _Talk:
                 await asyncio.gather(self._greeting, return_exceptions=True)
 
     async def _refuse_key(self) -> None:
-        await self._note(json.loads(await self._served.socket.recv()))
+        await self._note(camel(json.loads(await self._served.socket.recv())))
         await self._served.socket.close(*BAD_KEY)
 
     async def _note(self, message: Message) -> None:
@@ -200,7 +162,7 @@ class _Talk:
             self._served.arrived.notify_all()
 
     async def _take(self, message: Message) -> bool:
-        [(kind, body)] = _camel(message).items()
+        [(kind, body)] = message.items()
         first = len(self._served.received) == 1
         if first != (kind == "setup"):
             return await self._invalid("setup must come first, and once")
@@ -208,11 +170,11 @@ class _Talk:
             case "setup":
                 return await self._begin(body)
             case "clientContent":
-                return await self._content(_camel(body))
+                return await self._content(body)
             case "realtimeInput":
-                return await self._input(_camel(body))
+                return await self._input(body)
             case "toolResponse":
-                return await self._tool_results(_camel(body))
+                return await self._tool_results(body)
         return await self._invalid(f"unknown message {kind}")
 
     async def _begin(self, setup: Message) -> bool:
@@ -249,7 +211,7 @@ class _Talk:
             return await self._invalid("the end of a stream is for automatic detection")
         if "activityStart" in body or ("text" in body and not self._manual):
             await self._interrupt()
-        if "audio" in body and not await self._audio(_camel(body["audio"])):
+        if "audio" in body and not await self._audio(body["audio"]):
             return False
         self._typed = body.get("text", self._typed)
         self._active = "activityEnd" not in body and (self._active or "activityStart" in body)
@@ -338,8 +300,3 @@ def _name_task() -> None:
 def _only_as_history(model: str) -> bool:
     """Whether ``model`` is one of those that take content only as initial history."""
     return "gemini-3.8" not in model
-
-
-def _camel(message: Message) -> Message:
-    """The keys as the vendor documents them; snake case is accepted too, and is what its own client sends."""
-    return {re.sub(r"_([a-z])", lambda found: found[1].upper(), key): value for key, value in message.items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.gemini_gate import live_complaints
 from tests.providers.contract import Ear
 from tests.servers.gemini_live import BAD_KEY, DEADLINE, INVALID, KEY, QUOTA, TASK, GeminiLive
 from tests.servers.gemini_steps import (
@@ -49,6 +50,7 @@ async def server() -> AsyncIterator[GeminiLive]:
     async with GeminiLive() as server:
         yield server
         assert server.violations == []
+        assert live_complaints(server.received) == []
 
 
 Make = Callable[..., GeminiProvider]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.conformance.gemini_gate import live_complaints
 from tests.providers.contract import LONG, Make, ProviderContract
 from tests.servers.gemini_live import KEY, TASK, GeminiLive
 from tests.servers.gemini_steps import Until, said, sound
@@ -18,6 +19,7 @@ class TestContract(ProviderContract):
             server.answers[LONG] = (sound(bytes(9600)), said("once upon"), Until(asyncio.Event()))
             yield server
             assert server.violations == []
+            assert live_complaints(server.received) == []
 
     @pytest.fixture(params=["gemini-3.8-live", "gemini-3.1-flash-live-preview", "gemini-2.5-flash-live"])
     def model(self, request: pytest.FixtureRequest) -> str:
