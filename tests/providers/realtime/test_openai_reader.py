@@ -234,9 +234,9 @@ def test_a_cancelled_response_calls_no_tools_and_a_completed_one_all_of_them() -
         assert E.FUNCTION_CALL_INVOKED not in told
 
 
-def test_arguments_that_are_no_object_are_passed_on_for_the_tool_to_refuse() -> None:
+def test_arguments_that_are_no_object_become_one_for_the_tool_to_refuse() -> None:
     call = {"type": "function_call", "name": "a", "call_id": "c1", "arguments": "[1"}
-    assert after(created()).read(done(output=[call])).events[1].data["arguments"] == "[1"
+    assert after(created()).read(done(output=[call])).events[1].data["arguments"] == {"malformed_json": "[1"}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ class OpenAIProvider(BaseProvider):
         self._extra = {"transcription_model": self.transcription_model, **self.metadata}
         self._deadlines = deadlines or Deadlines()
         self._session = SessionConfig()
-        self._reader = Reader(self.name)
+        self._reader = self._new_reader()
         self._connection: Connection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._answers = Answers()
@@ -92,14 +92,12 @@ class OpenAIProvider(BaseProvider):
             return
         await self.disconnect()
         address = self.address()
-        self._reader = Reader(self.name)
+        self._reader = self._new_reader()
         self._pending_bytes = 0
         try:
             self._connection = await Connection.open(self.name, address, self._deadlines)
-            with self._answers.expected("session.created") as created:
-                self._reading = asyncio.create_task(self._read(self._connection), name=f"read {self.name}")
-                await self._answered(created)
-            await self._update()
+            self._reading = asyncio.create_task(self._read(self._connection), name=f"read {self.name}")
+            await self._begin()
         except BaseException:
             await self.disconnect()
             raise
@@ -193,6 +191,14 @@ class OpenAIProvider(BaseProvider):
     async def estimate_cost(self) -> Cost | None:
         """Return what that costs, None where no price is known."""
         return cost_of(self.model_name, self._reader.usage, transcriber=self._extra["transcription_model"])
+
+    def _new_reader(self) -> Reader:
+        return Reader(self.name)
+
+    async def _begin(self) -> None:
+        with self._answers.expected("session.created") as created:
+            await self._answered(created)
+        await self._update()
 
     async def _update(self) -> None:
         """Send the settings. A voice is fixed from the model's first word on, and not repeated after that."""

@@ -112,9 +112,9 @@ def calls(response: frames.Response) -> list[ProviderEvent]:
     ]
 
 
-def _arguments(call: frames.OutputItem) -> Any:
-    """Return a mapping; text that is no JSON object stays text, which the tool box refuses."""
+def _arguments(call: frames.OutputItem) -> dict[str, Any]:
+    """Return the arguments; text that is no JSON object becomes one that no tool accepts."""
     try:
         return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError):
-        return call.arguments
+        return {"malformed_json": call.arguments}
