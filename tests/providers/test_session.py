@@ -539,6 +539,31 @@ async def test_reconnecting_is_bounded(rig: Rig) -> None:
     assert len(rig.of(E.CONNECTION_FAILED)) == 1
 
 
+async def test_a_vendor_who_drops_every_session_at_once_is_not_called_for_ever(rig: Rig) -> None:
+    script = MockScript()
+    session = rig.session(script)
+    await session.connect()
+    for _ in range(10):
+        if session.is_connected:
+            rig.providers[-1].emit_event(E.CONNECTION_LOST, {"code": "network_error", "reason": "reset"})
+        await rig.clock.advance(30)
+    assert script.openings == 1 + 3
+    assert [lost["reconnecting"] for lost in rig.of(E.CONNECTION_LOST)] == [True, True, True, False]
+    await session.connect()
+    assert session.is_connected, "whoever asks is served"
+
+
+async def test_sessions_that_did_some_good_are_always_had_again(rig: Rig) -> None:
+    script = MockScript()
+    session = rig.session(script)
+    await session.connect()
+    for _ in range(6):
+        await answered(rig, session.send_text("hello"))
+        rig.providers[-1].emit_event(E.CONNECTION_LOST, {"code": "network_error", "reason": "reset"})
+        await rig.clock.advance(1)
+    assert script.openings == 7
+
+
 async def test_a_session_that_cannot_be_had_again_is_not_asked_for(rig: Rig) -> None:
     script = MockScript()
     session = rig.session(script)

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from voxd.clock import Clock
@@ -34,6 +34,10 @@ VOICE_FIXED = "voice_fixed"
 
 RETRIES = 3
 """A session that broke is opened again with so many retries."""
+
+
+STEADY_S = 60.0
+"""A session that held so long, or answered something, was a good one: losing it begins a new count."""
 
 
 class Talk(Protocol):
@@ -94,6 +98,8 @@ class Link:
         self._retiring: dict[BaseProvider, asyncio.Task[None]] = {}
         self._closings = 0
         self._held: tuple[VoxdError, float] | None = None
+        self._steady_at_s = 0.0
+        self._quick_losses = 0
 
     @property
     def is_open(self) -> bool:
@@ -118,6 +124,10 @@ class Link:
         After a wrong key, or when the vendor asked for a wait, nobody is asked for a while and the same
         error is raised again.
         """
+        self._quick_losses = 0
+        await self._connect(retry_count)
+
+    async def _connect(self, retry_count: int) -> None:
         async with self._changing:
             if self.is_open:
                 return
@@ -209,6 +219,7 @@ class Link:
 
     def _adopt(self, fresh: BaseProvider, latency_ms: float) -> None:
         self.provider, self._held = fresh, None
+        self._steady_at_s = self._clock.monotonic() + STEADY_S
         self.meter.opened(self._clock.monotonic(), latency_ms)
         self._keeper.start(fresh.capabilities.session_limit_s)
         self._emit(
@@ -260,29 +271,31 @@ class Link:
         self._keeper.touch()
         if event.type is E.CONNECTION_LOST:
             self._lost(provider, event.data)
-        else:
-            self._talk.hear(event)
+            return
+        if event.type is E.RESPONSE_COMPLETED:
+            self._steady_at_s = self._clock.monotonic()
+        self._talk.hear(event)
 
     def _lost(self, provider: BaseProvider, data: dict[str, Any]) -> None:
         name, self.provider = self.target.name, None
         self.meter.losses += 1
         code = data.get("code", ConnectionFailed.code)
-        reconnecting = code not in HOPELESS
+        is_quick = self._clock.monotonic() < self._steady_at_s
+        self._quick_losses = self._quick_losses + 1 if is_quick else 0
+        # A vendor who opens every session and drops it at once must not be called for ever.
+        reconnecting = code not in HOPELESS and self._quick_losses <= RETRIES
         self._retire(provider, name, "connection_lost")
         reason = data.get("reason", "")
         self._emit(E.CONNECTION_LOST, provider=name, code=code, reason=reason, reconnecting=reconnecting)
         if reconnecting:
-            self._spawn(self._reconnect())
+            task = asyncio.create_task(self._reconnect())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _reconnect(self) -> None:
         await self._keeper.stop()
-        await self._clock.sleep(backoff_s(0, self._jitter()))
+        await self._clock.sleep(backoff_s(self._quick_losses, self._jitter()))
         try:
-            await self.connect(RETRIES)
+            await self._connect(RETRIES)
         except VoxdError as error:
             _log.warning("the session with %s is lost: %s; %s", self.target.name, error, error.hint)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
