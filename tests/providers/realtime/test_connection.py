@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -137,13 +139,37 @@ async def test_a_host_that_is_no_websocket_is_told_from_one_that_hangs_up(answer
 
 
 async def test_a_name_that_is_not_found_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def lost(*_: object, **__: object) -> None:
+    def lost(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lost)
+    monkeypatch.setattr(socket, "getaddrinfo", lost)
     with pytest.raises(ConnectionFailed) as raised:
         await Connection.open("openai", address("ws://nowhere.invalid/v1"), QUICK)
     assert raised.value.code == "dns_failed"
+
+
+async def test_a_name_server_that_is_dead_delays_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait() and [])
+    deadlines = dataclasses.replace(QUICK, name_s=0.05)
+    attempts = [Connection.open("openai", address("ws://slow.invalid/v1"), deadlines) for _ in range(16)]
+    async with asyncio.timeout(PATIENCE_S):
+        problems = await asyncio.gather(*attempts, return_exceptions=True)
+        assert await asyncio.to_thread(lambda: "the pool is free") == "the pool is free"
+    assert {error.code for error in problems if isinstance(error, ConnectionFailed)} == {"dns_failed"}
+    assert len(problems) == 16
+    released.set()
+
+
+async def test_the_next_address_is_tried_when_one_does_not_answer(
+    server: RealtimeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = [("127.0.0.1", port) for port in (1, server.port)]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in where]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    async with opened(server.url.replace("127.0.0.1", "vendor.invalid")) as connection:
+        assert connection.ending is None
+    assert server.requests[0].headers["Host"].startswith("vendor.invalid")
 
 
 @pytest.mark.parametrize("url", ["http://x", "ws://", "ws://" + "a" * 70 + ".org", "nonsense"])

@@ -13,10 +13,12 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.uri import parse_uri
 
 from voxd.errors import ConnectionFailed
 from voxd.providers.realtime import faults
 from voxd.providers.realtime.faults import Ending
+from voxd.providers.realtime.reach import open_socket
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
@@ -49,12 +51,14 @@ class Address:
 class Deadlines:
     """How long, in seconds, a vendor may leave us waiting.
 
-    ``open_s`` covers name, TCP, TLS and HTTP; ``answer_s`` the frame that answers one of ours; ``send_s`` a
-    full send buffer; ``active_s`` and ``idle_s`` the time without a sign of life during and between turns
-    (reference/reliability.md, R10: 3 s and 10 s); ``close_s`` the closing handshake.
+    ``open_s`` covers name, TCP, TLS and HTTP, ``name_s`` the name alone; ``answer_s`` the frame that
+    answers one of ours; ``send_s`` a full send buffer; ``active_s`` and ``idle_s`` the time without a sign
+    of life during and between turns (reference/reliability.md, R10: 3 s and 10 s); ``close_s`` the closing
+    handshake.
     """
 
     open_s: float = 10.0
+    name_s: float = 2.0
     answer_s: float = 10.0
     send_s: float = 5.0
     active_s: float = 3.0
@@ -85,9 +89,7 @@ class Connection:
         deadlines = deadlines or Deadlines()
         try:
             async with asyncio.timeout(deadlines.open_s):
-                options: dict[str, Any] = {}
-                if address.url.startswith("wss:"):
-                    options["ssl"] = await asyncio.to_thread(_trust, address.ca_file)
+                options = await _options(provider, address, deadlines)
                 socket = await _Connect(
                     address.url,
                     additional_headers=dict(address.headers),
@@ -214,6 +216,19 @@ class _Connect(connect):
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
+
+
+async def _options(provider: str, address: Address, deadlines: Deadlines) -> dict[str, Any]:
+    """Return what the library is to use for the connection instead of looking for it itself."""
+    options: dict[str, Any] = {}
+    where = parse_uri(address.url)
+    if where.secure:
+        options["ssl"] = await asyncio.to_thread(_trust, address.ca_file)
+        options["server_hostname"] = where.host
+    if address.proxy is None:
+        name_s = deadlines.name_s
+        options["sock"] = await open_socket(where.host, where.port, name_s=name_s, provider=provider)
+    return options
 
 
 def _trust(ca_file: str) -> ssl.SSLContext:
