@@ -1,4 +1,4 @@
-"""One connection to the fake Gemini Live: what came over it, what went out, how to wait and how to break it."""
+"""One connection to the fake Gemini Live: what came, what went out, how to wait and how to break it."""
 
 import asyncio
 import json

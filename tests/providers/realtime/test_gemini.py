@@ -19,6 +19,7 @@ from tests.servers.gemini_steps import (
     ToolResults,
     Until,
     call,
+    heard,
     said,
     sound,
     speech,
@@ -369,6 +370,35 @@ async def test_new_settings_wait_for_the_end_of_an_answer(server: GeminiLive, ma
     go_on.set()
     await server.connection(2)
     assert E.RESPONSE_CANCELLED not in ear.types()
+
+
+async def test_new_settings_wait_for_a_user_who_speaks(server: GeminiLive, make: Make) -> None:
+    provider = make()
+    ear = await opened(provider, turn_detection="server")
+    await resumable(provider, server, ear)
+    first = await server.connection()
+    await first.send(heard("what"))
+    await ear.until(E.CONVERSATION_TURN_DETECTED)
+    await provider.configure_session(SessionConfig(turn_detection="server", instructions="be long"))
+    assert len(server.connections) == 1
+    for message in (sound(PCM), *END):
+        await first.send(message)
+    await server.connection(2)
+    await ear.until(E.RESPONSE_COMPLETED, 3)
+
+
+async def test_a_handle_from_before_the_history_was_told_is_not_used(server: GeminiLive, make: Make) -> None:
+    early = {"sessionResumptionUpdate": {"newHandle": "early", "resumable": True}}
+    server.greeting = ({"setupComplete": {}}, early, Raw("a mark"))
+    provider = make()
+    ear = await opened(provider)
+    await ear.until(E.ERROR_GENERAL)
+    await provider.add_history("user", "my name is Ada")
+    await provider.configure_session(SessionConfig(instructions="be long"))
+    second = await server.connection(2)
+    assert second.setup["sessionResumption"] == {}
+    [seed] = await second.until("clientContent")
+    assert seed["turnComplete"] is True
 
 
 async def test_history_known_beforehand_is_told_with_the_setup(server: GeminiLive, make: Make) -> None:

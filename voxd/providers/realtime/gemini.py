@@ -4,14 +4,13 @@ A connection lives for about ten minutes; then the vendor says `goAway` and the 
 one, by the handle it gave us. The same way settings are changed, which the protocol has no message for.
 """
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from voxd.config.secrets import Secret
-from voxd.errors import AudioError, AuthenticationError, NotConnected, ProviderError
+from voxd.errors import AudioError, AuthenticationError, ProviderError
 from voxd.events import EventType
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
@@ -20,19 +19,15 @@ from voxd.providers.realtime import gemini_wire as wire
 from voxd.providers.realtime.connection import Address, Connection, Deadlines
 from voxd.providers.realtime.faults import Ending
 from voxd.providers.realtime.gemini_opening import open_session
+from voxd.providers.realtime.gemini_route import LEAVE_EARLY_S, Route
 from voxd.providers.realtime.gemini_turns import Turns
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 
 _log = logging.getLogger(__name__)
 
-LEAVE_EARLY_S = 3.0
-"""So long before the vendor goes the session moves, even in the middle of an answer."""
-
 MAX_HISTORY = 64
 """Lines told at the beginning of a session; the oldest is forgotten."""
-
-_EXPIRED = "session_expired"
 
 
 class GeminiProvider(BaseProvider):
@@ -56,39 +51,23 @@ class GeminiProvider(BaseProvider):
         self._session = SessionConfig()
         self._history: deque[tuple[str, str]] = deque(maxlen=MAX_HISTORY)
         self._turns = Turns()
-        self._connection: Connection | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._moving: asyncio.Task[None] | None = None
-        self._leaving: asyncio.TimerHandle | None = None
-        self._handle = ""
-        self._stale = self._untouched = self._talked = self._speaking = False
+        self._route = Route(self._open, self)
+        self._untouched = self._speaking = False
 
     @property
     def is_connected(self) -> bool:
         """Whether the session is open; it is while it moves to another connection."""
-        return self._connection is not None
+        return self._route.connection is not None
 
     async def connect(self) -> None:
         """Open a session that knows the history told so far. Raises `ProviderError`."""
-        if self._connection is not None:
-            return
-        self._turns = Turns()
-        self._handle = ""
-        self._talked = False
-        self._begin(await self._opened())
+        if self._route.connection is None:
+            self._turns = Turns()
+            await self._route.begin()
 
     async def disconnect(self) -> None:
         """Close the session; idempotent."""
-        connection, self._connection = self._connection, None
-        tasks = [task for task in (self._moving, self._reading) if task is not None]
-        self._moving = self._reading = None
-        self._stay()
-        for task in tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        if connection is not None:
-            await connection.close()
+        await self._route.close()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
         """Apply ``config``; an open session moves for it, after an answer under way.
@@ -96,16 +75,15 @@ class GeminiProvider(BaseProvider):
         Raises `ProviderError`.
         """
         before, self._session = self._session, as_session_config(config)
-        if self._connection is not None and before != self._session:
-            self._stale = True
-            self._move_if_quiet()
-            await self._settled()
+        if self._route.connection is not None and before != self._session:
+            self._route.move_when_quiet()
+            await self._route.settled()
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Send mono s16le PCM at 16 kHz. Raises `AudioError`, `ProviderError`."""
         if len(audio_data) % BYTES_PER_SAMPLE:
             raise AudioError("half a sample was sent")
-        connection = await self._settled()
+        connection = await self._route.settled()
         if not audio_data:
             return
         start = self._session.turn_detection == "client" and not self._speaking
@@ -115,7 +93,7 @@ class GeminiProvider(BaseProvider):
 
     async def commit(self) -> None:
         """End the utterance and ask for an answer. Raises `AudioError` for an empty one, `ProviderError`."""
-        connection = await self._settled()
+        connection = await self._route.settled()
         if self._session.turn_detection != "client":
             await _send(connection, wire.stream_end())
             return
@@ -127,15 +105,15 @@ class GeminiProvider(BaseProvider):
 
     async def clear_audio(self) -> None:
         """Forget sound that was not committed: the session moves, for it cannot be taken back."""
-        await self._settled()
+        await self._route.settled()
         if self._speaking:
             self._speaking = False
-            self._move()
-            await self._settled()
+            self._route.move()
+            await self._route.settled()
 
     async def send_text(self, text: str) -> None:
         """Send a user's message and ask for an answer. Raises `ProviderError`."""
-        connection = await self._settled()
+        connection = await self._route.settled()
         self._untouched = False
         messages = [wire.content([("user", text)], complete=True)]
         if not self._dialect.content_any_time:
@@ -151,7 +129,7 @@ class GeminiProvider(BaseProvider):
         """Give the answer up. The model is stopped by what the user says or types next, and believes that
         all of it was heard: the protocol has no message for either. Raises `NotConnected`.
         """
-        await self._settled()
+        await self._route.settled()
         self._tell(self._turns.give_up(played_ms))
         self._note_activity()
 
@@ -161,19 +139,19 @@ class GeminiProvider(BaseProvider):
         Raises `ProviderError`.
         """
         self._history.append((role, text))
-        if self._connection is None:
+        if self._route.connection is None:
             return
         if self._dialect.content_any_time:
-            await _send(await self._settled(), wire.content([(role, text)], complete=False))
+            await _send(await self._route.settled(), wire.content([(role, text)], complete=False))
         elif self._untouched:
             # Starts when the caller next waits, so that all he has to tell is told in one go.
-            self._move(anew=True)
+            self._route.move()
         else:
             _log.warning("%s takes no history in the middle of a session", self._model)
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Answer a call; a call the vendor has withdrawn is not answered. Raises `ProviderError`."""
-        connection = await self._settled()
+        connection = await self._route.settled()
         answered = self._turns.answered(call_id)
         if answered is None:
             return
@@ -191,7 +169,7 @@ class GeminiProvider(BaseProvider):
 
     def _ask(self, connection: Connection) -> None:
         self._turns.asked()
-        self._talked = True
+        self._route.talked = True
         connection.active = True
 
     def _address(self) -> Address:
@@ -208,14 +186,14 @@ class GeminiProvider(BaseProvider):
     def _behavior(self) -> str:
         return wire.behavior_of(self._model, str(self.metadata.get("behavior") or ""))
 
-    async def _opened(self) -> Connection:
+    async def _open(self, handle: str) -> Connection:
         """Return a connection on which input is accepted. Raises `ProviderError`, leaving nothing open."""
-        seed = wire.content(self._history, complete=True) if self._history and not self._handle else None
+        seed = wire.content(self._history, complete=True) if self._history and not handle else None
         setup = wire.setup(
             self._model,
             self._session,
             voice=self._session.voice or str(self.config.get("voice") or ""),
-            handle=self._handle,
+            handle=handle,
             history=seed is not None,
             behavior=self._behavior(),
         )
@@ -223,33 +201,12 @@ class GeminiProvider(BaseProvider):
         self.session_id = session_id or self.session_id
         return connection
 
-    def _begin(self, connection: Connection) -> None:
-        self._connection = connection
-        self._turns.sound = "audio" in self._session.modalities
-        self._turns.detects = self._session.turn_detection != "client"
-        self._untouched = not self._handle
-        self._stale = self._speaking = False
-        self._reading = asyncio.create_task(self._read(connection), name="read gemini")
+    def is_quiet(self) -> bool:
+        """Whether nobody speaks and no answer is due."""
+        return not (self._turns.busy or self._speaking)
 
-    async def _read(self, connection: Connection) -> None:
-        """Turn what arrives into events until the connection is over."""
-        try:
-            while (frame := await connection.receive()) is not None:
-                self._take(frame)
-                self._talked = self._talked or self._turns.busy
-                self._note_activity()
-                self._move_if_quiet()
-        except Exception:
-            _log.exception("what gemini sent could not be handled")
-            connection.abort(Ending("internal", "an event could not be handled"))
-        if connection is not self._connection or self._moving is not None:
-            return
-        if self._leaving is not None:
-            self._move()
-        else:
-            self._lost(connection.ending or Ending("network_error", "the connection broke"))
-
-    def _take(self, frame: bytes | str) -> None:
+    def take(self, frame: bytes | str) -> None:
+        """Turn what the vendor sent into events."""
         try:
             message = wire.decode(frame)
         except ProviderError as error:
@@ -259,87 +216,34 @@ class GeminiProvider(BaseProvider):
             self._complain(refusal)
         update = message.get("sessionResumptionUpdate")
         if isinstance(update, dict) and update.get("resumable") and update.get("newHandle"):
-            self._handle = str(update["newHandle"])
+            self._route.handle = str(update["newHandle"])
         if isinstance(message.get("goAway"), dict):
-            self._leave(wire.seconds(message["goAway"].get("timeLeft"), LEAVE_EARLY_S))
+            self._route.leave(wire.seconds(message["goAway"].get("timeLeft"), LEAVE_EARLY_S))
         self._tell(self._turns.feed(message))
+        self._route.talked = self._route.talked or self._turns.busy
+        self._note_activity()
+
+    def arrived(self, *, resumed: bool) -> None:
+        """The session is on another connection: what was under way is over."""
+        self._tell(self._turns.drop())
+        self._turns.sound = "audio" in self._session.modalities
+        self._turns.detects = self._session.turn_detection != "client"
+        self._untouched, self._speaking = not resumed, False
+
+    def lost(self, end: Ending) -> None:
+        """The session is over: end what was under way, and tell why."""
+        self._tell(self._turns.drop())
+        known = wire.meaning(end)
+        data = {"provider": wire.NAME, "code": known.code, "reason": known.reason, "reconnecting": False}
+        self.emit_event(EventType.CONNECTION_LOST, data)
 
     def _complain(self, error: ProviderError) -> None:
         data = {"code": error.code, "message": str(error), "hint": error.hint}
         self.emit_event(EventType.ERROR_GENERAL, data)
 
-    def _leave(self, left_s: float) -> None:
-        """The vendor goes in ``left_s``: move when there is quiet, but in time."""
-        self._stay()
-        self._stale = True
-        delay_s = max(left_s - LEAVE_EARLY_S, 0.0)
-        self._leaving = asyncio.get_running_loop().call_later(delay_s, self._move)
-
-    def _stay(self) -> None:
-        if self._leaving is not None:
-            self._leaving.cancel()
-            self._leaving = None
-
-    def _move_if_quiet(self) -> None:
-        if self._stale and not (self._turns.busy or self._speaking):
-            self._move()
-
-    def _move(self, *, anew: bool = False) -> None:
-        """Begin to move the session to another connection; whoever wants to send waits until it has."""
-        if self._moving is None and self._connection is not None:
-            self._stay()
-            self._moving = asyncio.create_task(self._moved(anew), name="move gemini")
-
-    async def _moved(self, anew: bool) -> None:
-        old, reading = self._connection, self._reading
-        try:
-            if anew:
-                self._handle = ""
-            elif self._talked and not self._handle:
-                # Whoever drives us knows what was said: he begins anew and tells it.
-                raise ProviderError("the session cannot be resumed", code=_EXPIRED)
-            fresh = await self._opened()
-        except ProviderError as error:
-            refused = self._handle and error.code in ("bad_frame", "policy")
-            self._lost(Ending(_EXPIRED if refused else error.code, str(error)))
-            return
-        except Exception:
-            _log.exception("the session with gemini could not be moved")
-            self._lost(Ending("internal", "the session could not be moved"))
-            return
-        finally:
-            self._moving = None
-        self._tell(self._turns.drop())
-        self._begin(fresh)
-        if old is None or reading is None:
-            return
-        try:
-            await old.close()
-            await asyncio.wait([reading])
-        finally:
-            old.abort(Ending("closed", "closed by us"))
-
-    def _lost(self, end: Ending) -> None:
-        connection, self._connection = self._connection, None
-        self._stay()
-        self._tell(self._turns.drop())
-        known = wire.meaning(end)
-        data = {"provider": wire.NAME, "code": known.code, "reason": known.reason, "reconnecting": False}
-        self.emit_event(EventType.CONNECTION_LOST, data)
-        if connection is not None:
-            connection.abort(end)
-
-    async def _settled(self) -> Connection:
-        """Return the connection, after a move under way. Raises `NotConnected`."""
-        if self._moving is not None:
-            await asyncio.wait([self._moving])
-        if self._connection is None:
-            raise NotConnected("there is no session with gemini", provider=wire.NAME)
-        return self._connection
-
     def _note_activity(self) -> None:
-        if self._connection is not None:
-            self._connection.active = self._turns.busy or self._speaking
+        if self._route.connection is not None:
+            self._route.connection.active = not self.is_quiet()
 
     def _tell(self, events: Iterable[ProviderEvent]) -> None:
         for event in events:

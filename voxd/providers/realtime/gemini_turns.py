@@ -52,8 +52,8 @@ class Turns:
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is due, under way or waits for a tool."""
-        return bool(self._response or self._asked or self._owed or self.calls)
+        """Whether somebody speaks, or an answer is due, under way or waits for a tool."""
+        return bool(self._response or self._asked or self._owed or self._speaking or self.calls)
 
     def feed(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
         """Return what ``message`` tells; parts nobody knows are passed over."""
