@@ -98,7 +98,7 @@ class VoiceEngine:
     # --- connection ----------------------------------------------------------------------------------
 
     async def connect(self, retry_count: int = 3) -> None:
-        """Open a session in at most ``retry_count`` attempts; nothing to do when one is open.
+        """Open a session in at most ``retry_count`` attempts (1 or more), unless one is open.
 
         Raises `AuthenticationError` at once for a refused key, `ConnectionFailed` (`voxd.ConnectionError`)
         and other errors after the last attempt. With ``enable_multi_provider`` the next provider is tried
@@ -109,12 +109,12 @@ class VoiceEngine:
                 return
             self._connecting = True
             try:
-                if self._call is not None:
+                if self._call is not None and self._dialer is not None:
                     # It was lost, not ended: the conversation goes on.
-                    await self._call.session.connect(max(0, retry_count - 1))
+                    await self._dialer.redial(self._call, retry_count - 1)
                     return
                 self._dialer = Dialer(self._config, self._others, make=self._new_call, emit=self._bus.emit)
-                self._call = await self._dialer.dial(max(0, retry_count - 1))
+                self._call = await self._dialer.dial(retry_count - 1)
             finally:
                 self._connecting = False
 

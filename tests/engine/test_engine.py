@@ -404,3 +404,54 @@ async def test_sessions_opened_and_closed_leave_nothing_behind(make: Make) -> No
     for _ in range(3):
         await once()
     assert (len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())) == (descriptors, tasks)
+
+
+async def test_disconnecting_while_connecting_ends_both_at_once(make: Make) -> None:
+    clock = FakeClock()
+    engine, _ = make(metadata={"connect_fault": "refused"}, clock=clock)
+    connecting = asyncio.create_task(engine.connect())
+    await clock.advance(0.1)
+    await engine.disconnect()
+    with pytest.raises(NotConnected):
+        await connecting
+    assert engine.get_state() is EngineState.DISCONNECTED
+
+
+async def test_a_cancelled_connect_leaves_an_engine_that_can_be_connected(make: Make) -> None:
+    engine, _ = make(metadata={"connect_delay_s": 60})
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(engine.connect(), 0.01)
+    assert engine.get_state() is EngineState.DISCONNECTED
+    await engine.switch_provider("mock", {"metadata": {}})
+    await engine.connect()
+    assert engine.is_connected
+
+
+async def test_connecting_after_a_loss_goes_on_with_the_conversation(make: Make) -> None:
+    clock = FakeClock()
+    engine, log = make(metadata={"drop_after": 9, "replies": {"hello": "one two three four"}}, clock=clock)
+    await engine.connect()
+    await engine.send_text("hello")
+    await log.wait("connection.lost")
+    assert engine.get_state() is EngineState.DISCONNECTED
+    with pytest.raises(NotConnected):
+        await engine.send_text("hello")
+    await engine.connect()
+    assert engine.is_connected
+    assert engine.history[0].text == "hello"
+
+
+@pytest.mark.parametrize(
+    "deaf", [{"vad_threshold": 0.9}, {"vad_speech_start_ms": 600}, {"vad_speech_end_ms": 2000}]
+)
+async def test_each_setting_of_the_client_vad_counts(make: Make, deaf: dict[str, Any]) -> None:
+    engine, log = make(**deaf)
+    await engine.connect()
+    for piece in pieces(tone(400) + silence(700)):
+        await engine.send_audio(piece)
+    assert False not in [event.speaking for event in log.of("conversation.turn_detected")]
+    hearing, heard = make()
+    await hearing.connect()
+    for piece in pieces(tone(400) + silence(700)):
+        await hearing.send_audio(piece)
+    assert [event.speaking for event in heard.of("conversation.turn_detected")] == [True, False]

@@ -174,6 +174,18 @@ async def test_the_multilingual_assistant(
     assert heard["transcription"]["language"] == "es"
 
 
+async def test_switching_providers_as_the_second_text_says(server: RealtimeServer) -> None:
+    block = next(block for block in blocks("004") if block.startswith("# Start with one provider"))
+    config = voxd.VoiceEngineConfig(api_key=KEY)
+    azure = {"endpoint": server.base_url.removesuffix("/v1"), "model": "mine"}
+    new_config = voxd.VoiceEngineConfig(provider="azure", api_key=KEY, metadata=azure)
+    scope: Scope = {"VoiceEngine": VoiceEngine, "config": config, "new_config": new_config}
+    engine = (await run(block, scope))["engine"]
+    assert engine.config.provider == "azure"
+    assert await engine.text_2_audio_response("hello")
+    await engine.disconnect()
+
+
 def test_the_examples_are_still_where_they_were() -> None:
     assert len(SNIPPETS) > 25
     for start in ("asyncio.run(main())", "async def push_to_talk_mode", "async def multilingual_assistant"):

@@ -154,3 +154,22 @@ async def test_an_output_device_that_does_not_exist_is_an_audio_error(make: Make
         await engine.connect()
     assert not engine.is_connected
     await log.wait("connection.closed")
+
+
+async def test_ultra_low_latency_plays_what_quality_still_collects(make: Make) -> None:
+    slow = {"output_device": "virtual", "metadata": {"chunk_delay_s": 60}}
+    patient, patient_log = make(latency_mode="quality", **slow)
+    quick, quick_log = make(latency_mode="ultra_low", **slow)
+    for engine in (patient, quick):
+        await engine.connect()
+        await engine.send_text("hello")
+    await patient_log.wait("audio.output_chunk")
+    await quick_log.wait("playback.started")
+    assert "playback.started" not in patient_log.types()
+
+
+async def test_a_missing_loudspeaker_is_not_the_providers_fault(make: Make) -> None:
+    engine, log = make(output_device=99, enable_multi_provider=True, metadata={"failover": ["openai"]})
+    with pytest.raises(AudioError):
+        await engine.connect()
+    assert "provider.failed" not in log.types()

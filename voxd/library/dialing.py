@@ -4,14 +4,16 @@ import asyncio
 import functools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
-from voxd.errors import ConnectionFailed, VoxdError
+from voxd.errors import AudioError, ConnectionFailed, NotConnected, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.library.call import Call
 from voxd.library.config import VoiceEngineConfig
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -31,38 +33,68 @@ class Dialer:
         self._waiting = deque(others)
         self._make = make
         self._emit = emit
-        self._task: asyncio.Task[None] | None = None
+        self._dialling: asyncio.Task[Any] | None = None
+        self._taking_over: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def dial(self, retries: int) -> Call:
-        """Return an open call with the first provider that answers. Raises the last one's `VoxdError`."""
+        """Return an open call with the first provider that answers. Raises the last one's `VoxdError`.
+
+        `AudioError`, of a loudspeaker, is nothing that another provider could help. When `close` comes
+        between: `NotConnected`.
+        """
+        return await self._unless_closed(self._dial(retries))
+
+    async def redial(self, call: Call, retries: int) -> None:
+        """Open the session of ``call`` again. Raises `VoxdError`, `NotConnected` as `dial` does."""
+        await self._unless_closed(call.session.connect(retries))
+
+    async def close(self) -> None:
+        """Give up what is being dialled; idempotent."""
+        self._closed = True
+        for task in (self._dialling, self._taking_over):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work, name="voice engine dialling")
+        self._dialling = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self._closed:
+                raise NotConnected("disconnected while connecting", provider=self._first.provider) from None
+            raise
+
+    async def _dial(self, retries: int) -> Call:
         config = self._first
         while True:
             try:
                 call = await self._open(config, retries)
-                call.down.watchers.append(functools.partial(self._watch, call))
-                return call
+            except AudioError:
+                raise
             except VoxdError as error:
                 before, config = config, self._next(config, error)
                 self._emit(
                     E.PROVIDER_CHANGED,
                     **{"from": before.provider, "to": config.provider, "reason": error.code},
                 )
-
-    async def close(self) -> None:
-        """Give up what is being dialled after a loss; idempotent."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            else:
+                call.down.watchers.append(functools.partial(self._watch, call))
+                return call
 
     def _watch(self, call: Call, type: str, data: dict[str, Any]) -> None:
         lost = type == E.CONNECTION_FAILED or (
             type == E.CONNECTION_LOST and not data.get("reconnecting", True)
         )
-        if lost and self._waiting and (self._task is None or self._task.done()):
+        if lost and self._waiting and (self._taking_over is None or self._taking_over.done()):
             error = data.get("error") or ConnectionFailed(
                 str(data.get("reason", "")), code=data.get("code", "")
             )
-            self._task = asyncio.create_task(self._fail_over(call, error), name="voice engine failover")
+            self._taking_over = asyncio.create_task(
+                self._fail_over(call, error), name="voice engine failover"
+            )
 
     async def _fail_over(self, call: Call, error: VoxdError) -> None:
         while self._waiting:
