@@ -71,6 +71,7 @@ def test_no_wait_is_long_or_none(retries: int, jitter: float) -> None:
         (TimeoutError(), ConnectionFailed),
         (ValueError("x"), ProviderError),
         (RateLimited("x"), RateLimited),
+        (RateLimited("x", provider="the vendor"), RateLimited),
         (ConfigError("x"), ConfigError),
     ],
 )

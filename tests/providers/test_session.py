@@ -678,6 +678,23 @@ async def test_another_provider_goes_on_with_the_conversation_in_a_similar_voice
     assert not rig.providers[0].is_connected
 
 
+async def test_a_voice_of_another_vendor_is_understood_from_the_start(rig: Rig) -> None:
+    session = Session(
+        rig.maker(MockScript()),
+        name="mine",
+        kind="gemini",
+        config=SessionConfig(voice="alloy"),
+        tools=ToolBox(),
+        emit=rig.emit,
+        clock=rig.clock,
+    )
+    rig.sessions.append(session)
+    await session.connect()
+    assert rig.providers[0].session.voice == "Kore"
+    await session.configure(SessionConfig(voice="echo"))
+    assert rig.providers[0].session.voice == "Puck"
+
+
 async def test_a_switch_that_fails_keeps_the_provider_it_had(rig: Rig) -> None:
     session = rig.session(MockScript(replies={"hello": "Hi!"}))
     await session.connect()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxd.providers.voices import voice_for
+from voxd.providers.voices import chosen_voice, voice_for
 
 REALTIME = ["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"]
 
@@ -21,6 +21,8 @@ REALTIME = ["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse
         ("marin", "azure", "marin"),
         ("nova", "openai", "marin"),
         ("onyx", "azure", "cedar"),
+        ("nova", "custom", "nova"),
+        ("Aoede", "custom", "marin"),
         ("nova", "gemini", "Aoede"),
         ("", "gemini", ""),
         ("voice_mine", "openai", "voice_mine"),
@@ -42,3 +44,11 @@ def test_a_vendor_keeps_its_own_voices(voice: str, kind: str) -> None:
 @pytest.mark.parametrize("voice", REALTIME)
 def test_a_voice_that_went_abroad_comes_back_as_one_that_speaks(voice: str) -> None:
     assert voice_for(voice_for(voice, "gemini"), "openai") in REALTIME
+
+
+@pytest.mark.parametrize(
+    ("voice", "kind", "called"),
+    [("alloy", "parrot", "alloy"), ("alloy", "gemini", "Kore"), ("", "openai", "")],
+)
+def test_a_voice_that_was_chosen_for_a_stranger_is_left_to_him(voice: str, kind: str, called: str) -> None:
+    assert chosen_voice(voice, kind) == called

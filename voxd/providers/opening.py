@@ -79,15 +79,16 @@ def faults_of(name: str) -> Iterator[None]:
     try:
         yield
     except ProviderError as error:
-        error.provider = error.provider or name
+        # He may know himself by his vendor; `ProviderError.provider` is the name in the configuration.
+        error.provider = name or error.provider
         raise
     except VoxdError:
         raise
     except (OSError, TimeoutError) as error:
-        raise ConnectionFailed(f"{name}: {error or 'no answer in time'}", provider=name) from error
+        raise ConnectionFailed(str(error) or "no answer in time", provider=name) from error
     except Exception as error:
         # A third party's code: its mistakes must look like any other fault of a provider.
-        msg = f"the provider {name} failed: {type(error).__name__}"
+        msg = f"the provider failed: {type(error).__name__}: {error}"
         raise ProviderError(msg, provider=name, hint="report this to the provider's author") from error
 
 

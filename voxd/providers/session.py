@@ -19,7 +19,7 @@ from voxd.providers.opening import Target, faults_of
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
 from voxd.providers.usage import Cost, Usage
-from voxd.providers.voices import voice_for
+from voxd.providers.voices import chosen_voice, voice_for
 
 _OURS = frozenset(
     {
@@ -69,7 +69,7 @@ class Session:
             responding=lambda: self._exchange.responding,
             is_callers=self._is_callers,
         )
-        target = Target(make, name, kind or name, config)
+        target = Target(make, name, kind or name, _voiced(config, kind or name))
         self._link = Link(target, self, emit=emit, clock=clock, idle_close_s=idle_close_s, jitter=jitter)
         self._interrupting = False
         self._conversing = False
@@ -135,19 +135,20 @@ class Session:
         kind: str = "",
         reason: str = "requested",
     ) -> None:
-        """Go on with another provider, with the same history and the voice most like the one so far.
+        """Go on with another provider, the same history, and the voice most like the one so far.
 
         A reply under way is cut: call `interrupt` before, to remember only what was heard of it. Raises
         `ProviderError` when the other cannot be had; this one then goes on.
         """
-        config = config or self.config
-        voice = voice_for(config.voice, kind or name)
-        target = Target(make, name, kind or name, msgspec.structs.replace(config, voice=voice))
+        kind = kind or name
+        if config is None:
+            config = msgspec.structs.replace(self.config, voice=voice_for(self.config.voice, kind))
+        target = Target(make, name, kind, _voiced(config, kind))
         await self._link.switch(target, reason)
 
     async def configure(self, config: SessionConfig) -> None:
         """Apply ``config`` now and to every later session. Raises `ProviderError`."""
-        await self._link.configure(config)
+        await self._link.configure(_voiced(config, self._link.target.kind))
 
     async def send_audio(self, pcm: bytes) -> None:
         """Send mono s16le at the provider's ``input_rate_hz``. Raises `NotConnected`, `ProviderError`."""
@@ -282,3 +283,8 @@ class Session:
         if not self._conversing:
             self._conversing = True
             self._emit(E.CONVERSATION_STARTED)
+
+
+def _voiced(config: SessionConfig, kind: str) -> SessionConfig:
+    """Return ``config`` with its voice as ``kind`` calls it."""
+    return msgspec.structs.replace(config, voice=chosen_voice(config.voice, kind))

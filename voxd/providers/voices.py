@@ -27,12 +27,8 @@ _FAMILY: Mapping[str, int] = MappingProxyType(
 )
 """Which column a kind of provider speaks with; Azure OpenAI has OpenAI's voices, not Azure Speech's."""
 
-_REALTIME = frozenset(
-    {"alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"}
-)
-"""The voices of the Realtime API (reference/providers.md, section 1); fable, onyx, nova only speak files."""
-
-_NEAREST = MappingProxyType({"fable": "ballad", "onyx": "cedar", "nova": "marin"})
+_NEAREST: Mapping[str, str] = MappingProxyType({"fable": "ballad", "onyx": "cedar", "nova": "marin"})
+"""OpenAI's voices that the Realtime API does not have (reference/providers.md, section 1), and their like."""
 
 
 def voice_for(voice: str, kind: str) -> str:
@@ -48,6 +44,9 @@ def voice_for(voice: str, kind: str) -> str:
     if column is None:
         return ""
     found = voice if row.index(voice) == column else row[column]
-    if column == 0 and found not in _REALTIME:
-        return _NEAREST[found]
-    return found
+    return found if kind == "custom" else _NEAREST.get(found, found)
+
+
+def chosen_voice(voice: str, kind: str) -> str:
+    """Return what ``kind`` calls a ``voice`` that was chosen for it: at a vendor we do not know, the same."""
+    return voice_for(voice, kind) or voice
