@@ -249,6 +249,19 @@ async def test_a_turn_that_begins_after_idling_has_its_full_deadline(server: Rea
         receiving.cancel()
 
 
+async def test_a_program_that_was_stopped_does_not_blame_the_vendor(server: RealtimeServer) -> None:
+    async with opened(server.url) as connection:
+        connection.active = True
+        receiving = asyncio.create_task(connection.receive())
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + 3 * QUICK.active_s
+        while loop.time() < end_s:
+            pass
+        await asyncio.wait([receiving], timeout=QUICK.active_s / 2)
+        assert not receiving.done()
+        receiving.cancel()
+
+
 async def test_a_vendor_who_takes_no_more_data_is_given_up(server: RealtimeServer) -> None:
     deadlines = Deadlines(send_s=0.2, idle_s=30.0, close_s=0.1)
     async with opened(server.url, deadlines) as connection:

@@ -130,7 +130,6 @@ class Connection:
     @active.setter
     def active(self, active: bool) -> None:
         if active and not self._active:
-            self._heard_s = self._now_s()
             self._nudge.set()
         self._active = active
 
@@ -184,18 +183,22 @@ class Connection:
 
     async def _watch(self) -> None:
         """Ping, and break the connection off when nothing at all came back for too long."""
+        self._heard_s = self._now_s()
         while True:
             limit_s = self._deadlines.active_s if self._active else self._deadlines.idle_s
             if self._now_s() - self._heard_s > limit_s:
                 self.abort(Ending("half_open", "the vendor has gone silent"))
                 return
             self._nudge.clear()
+            due_s = self._now_s() + limit_s / _PINGS_PER_LIMIT
             try:
-                async with asyncio.timeout(limit_s / _PINGS_PER_LIMIT):
+                async with asyncio.timeout_at(due_s):
                     await self._ping()
                     await self._nudge.wait()
+                    self._heard_s = self._now_s()  # A turn begins, with its full deadline.
             except TimeoutError:
-                continue
+                # Time in which this program did not run says nothing about the vendor.
+                self._heard_s += self._now_s() - due_s
             except ConnectionClosed:
                 return
 

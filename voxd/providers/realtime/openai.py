@@ -247,6 +247,8 @@ class OpenAIProvider(BaseProvider):
         try:
             while (message := await connection.receive()) is not None:
                 reading = self._reader.read(message)
+                if self._reader.server_answers and reading.type == "input_audio_buffer.committed":
+                    self._pending_bytes = 0
                 if not self._answers.settle(reading):
                     self._tell(reading.events)
                 if reading.fatal:
