@@ -9,7 +9,10 @@ from voxd.clock import Clock
 
 
 class Stage(StrEnum):
-    """The moments of a turn that are recorded, in the order in which they happen."""
+    """The moments of a turn that are recorded.
+
+    The last two only happen with a provider in the cloud, mostly while the user still speaks.
+    """
 
     END_OF_SPEECH = "end_of_speech"
     ENDPOINT = "endpoint"
@@ -18,6 +21,8 @@ class Stage(StrEnum):
     FIRST_AUDIO = "first_audio"
     FIRST_SAMPLE = "first_sample"
     ENDED = "ended"
+    SESSION_READY = "session_ready"
+    AUDIO_SENT = "audio_sent"
 
 
 BARS: tuple[tuple[str, Stage], ...] = (
@@ -33,6 +38,20 @@ BARS: tuple[tuple[str, Stage], ...] = (
 
 RESPONSE = "response"
 """The bar people feel, beside the others: from the end of speech to the first sample at the device."""
+
+BESIDE: tuple[tuple[str, Stage | None, Stage], ...] = (
+    ("connect", None, Stage.SESSION_READY),
+    ("send", Stage.SESSION_READY, Stage.AUDIO_SENT),
+    ("cloud", Stage.END_OF_SPEECH, Stage.FIRST_AUDIO),
+    (RESPONSE, Stage.END_OF_SPEECH, Stage.FIRST_SAMPLE),
+)
+"""Bars that overlap the others: name, where it begins (None: with the turn), where it ends."""
+
+_CLOUD = frozenset({"connect", "send", "cloud"})
+"""Bars of turns that a provider in the cloud has answered."""
+
+_AT_LEISURE = frozenset({Stage.TRANSCRIPT, Stage.FIRST_TOKEN})
+"""A cloud may tell the words after their sound: then they held nobody up and are no bar."""
 
 
 @dataclass(slots=True)
@@ -102,15 +121,22 @@ def stages_ms(turn: api.LastTurn) -> dict[str, float]:
 
 def _view(turn: _Turn) -> api.LastTurn:
     bars: list[api.Stage] = []
+    first_sound_s = turn.stamps_s.get(Stage.FIRST_AUDIO, float("inf"))
     before_ms = 0.0
+    ends_ms: dict[Stage | None, float] = {None: 0.0}
     for name, stage in BARS:
-        if stage not in turn.stamps_s:
+        at_s = turn.stamps_s.get(stage)
+        if at_s is None or (stage in _AT_LEISURE and at_s > first_sound_s):
             continue
         # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
-        at_ms = max(before_ms, (turn.stamps_s[stage] - turn.began_s) * 1000)
+        at_ms = max(before_ms, (at_s - turn.began_s) * 1000)
         bars.append(api.Stage(name, before_ms, at_ms))
-        before_ms = at_ms
-    ends_ms = {bar.name: bar.end_ms for bar in bars}
-    if "speech" in ends_ms and "play" in ends_ms:
-        bars.append(api.Stage(RESPONSE, ends_ms["speech"], ends_ms["play"]))
+        ends_ms[stage] = before_ms = at_ms
+    for stage in (Stage.SESSION_READY, Stage.AUDIO_SENT):
+        if stage in turn.stamps_s:
+            ends_ms[stage] = max(0.0, (turn.stamps_s[stage] - turn.began_s) * 1000)
+    in_cloud = Stage.SESSION_READY in ends_ms
+    for name, start, end in BESIDE:
+        if start in ends_ms and end in ends_ms and (in_cloud or name not in _CLOUD):
+            bars.append(api.Stage(name, min(ends_ms[start], ends_ms[end]), ends_ms[end]))
     return api.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))

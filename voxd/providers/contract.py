@@ -1,10 +1,21 @@
 """The contract of everything that answers: sound or text in, transcript, text and sound out."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from voxd.frames import Clip, Frame
+
+
+@dataclass(slots=True)
+class Heard:
+    """How much of a reply was heard, filled in by whoever plays it, before the provider's iterator is closed.
+
+    ``played_ms`` is None while nothing has cut the reply short.
+    """
+
+    played_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +24,7 @@ class Request:
 
     ``audio`` yields frames from the end of the wake word on, while the user still speaks, and ends when
     he has finished; it is None for a typed question. ``speak`` is False when only text is wanted.
+    ``heard`` tells the provider, when its iterator is closed, what the user heard.
     """
 
     turn: str
@@ -20,6 +32,7 @@ class Request:
     audio: AsyncIterator[Frame] | None = None
     text: str | None = None
     speak: bool = True
+    heard: Heard = field(default_factory=Heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,22 @@ class ReplyEnd:
     expects_answer: bool = False
 
 
-Reply = Transcript | ReplyText | ReplyAudio | ReplyEnd
+class Step(StrEnum):
+    """What a provider that is reached over a network does before it answers."""
+
+    SESSION_READY = "session_ready"
+    AUDIO_SENT = "audio_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A step was reached, for the latency ledger; ``at_s`` is CLOCK_MONOTONIC."""
+
+    step: Step
+    at_s: float
+
+
+Reply = Transcript | ReplyText | ReplyAudio | ReplyEnd | Reached
 
 
 class Provider(Protocol):
@@ -69,7 +97,10 @@ class Provider(Protocol):
         ...
 
     def converse(self, request: Request) -> AsyncGenerator[Reply]:
-        """Answer ``request``; the last item is `ReplyEnd`."""
+        """Answer ``request``; the last item is `ReplyEnd`.
+
+        Whoever consumes it closes it once the reply was heard, or has been cut: not before.
+        """
         ...
 
     def speak(self, text: str) -> AsyncGenerator[Clip]:

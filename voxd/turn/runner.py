@@ -16,7 +16,7 @@ from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
 from voxd.listen.ears import Ears
 from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
-from voxd.providers.contract import Provider, Reply, Request
+from voxd.providers.contract import Heard, Provider, Reply, Request
 from voxd.signals import (
     Earcon,
     Input,
@@ -217,14 +217,15 @@ class TurnRunner:
         self._converse(request).expect_reply(self.config.reply_timeout_s)
 
     def _converse(self, request: Request) -> Conversation:
-        return self._drive(self._house.provider_for(request.agent).converse(request))
+        replies = self._house.provider_for(request.agent).converse(request)
+        return self._drive(replies, request.heard)
 
     def _speak(self, text: str) -> None:
         aloud = self.turn is None or self.turn.aloud
         replies = sentence(text, self._house.provider_for(self.agent), aloud=aloud)
         self._drive(replies).expect_reply(self.config.reply_timeout_s)
 
-    def _drive(self, replies: AsyncGenerator[Reply]) -> Conversation:
+    def _drive(self, replies: AsyncGenerator[Reply], heard: Heard | None = None) -> Conversation:
         self._cancel()
         turn = self.turn
         conversation = Conversation(
@@ -234,6 +235,7 @@ class TurnRunner:
             emit=self._house.emit,
             stamp=self._house.ledger.stamp,
             on_started=lambda: self.feed(ReplyStarted()),
+            heard=heard,
         )
         self._conversation = conversation
         self._task = self._spawn(self._run(conversation, replies))
