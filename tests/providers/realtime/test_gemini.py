@@ -43,7 +43,7 @@ PCM = b"\x02\x00" * 1600
 LAMP = ToolSpec("lamp", "Switches the lamp.", {"type": "object", "properties": {"on": {"type": "boolean"}}})
 GO_AWAY = {"goAway": {"timeLeft": "50s"}}
 GO_NOW = {"goAway": {"timeLeft": "0s"}}
-SOON = Deadlines(answer_s=0.1, active_s=0.15, idle_s=0.15, close_s=0.1)
+SOON = Deadlines(answer_s=0.4, active_s=0.4, idle_s=0.4, close_s=0.1)
 
 
 @pytest.fixture
@@ -294,6 +294,22 @@ async def test_when_there_is_no_time_the_session_moves_in_the_middle_of_an_answe
     assert E.CONNECTION_LOST not in ear.types()
 
 
+async def test_a_user_who_speaks_through_a_move_is_heard_from_there_on(
+    server: GeminiLive, make: Make
+) -> None:
+    provider = make()
+    ear = await opened(provider)
+    await resumable(provider, server, ear)
+    await provider.send_audio(PCM)
+    await (await server.connection()).send(GO_NOW)
+    second = await server.connection(2)
+    await second.until("setup")
+    await provider.send_audio(PCM[:640])
+    await provider.commit()
+    await ear.until(E.RESPONSE_COMPLETED, 3)
+    assert second.sound == PCM[:640]
+
+
 async def test_a_vendor_gone_before_his_time_is_followed_all_the_same(server: GeminiLive, make: Make) -> None:
     provider = make()
     ear = await opened(provider)
@@ -515,7 +531,7 @@ async def test_a_session_that_does_not_begin_says_why(
 ) -> None:
     before = asyncio.all_tasks()
     server.greeting = (greeting,)
-    provider = make(SOON)
+    provider = make(SOON if isinstance(greeting, Until) else None)
     with pytest.raises(ProviderError) as raised:
         await provider.connect()
     error = raised.value
@@ -587,7 +603,7 @@ async def test_a_vendor_gone_silent_is_noticed(server: GeminiLive, make: Make, s
 
 async def test_a_vendor_gone_silent_in_an_answer_is_noticed_sooner(server: GeminiLive, make: Make) -> None:
     server.replies.append((sound(PCM), Until(asyncio.Event())))
-    provider = make(Deadlines(active_s=0.15, idle_s=600.0))
+    provider = make(Deadlines(active_s=0.4, idle_s=600.0))
     ear = await opened(provider)
     await provider.send_text("hello")
     await ear.until(E.AUDIO_OUTPUT_CHUNK)
