@@ -327,3 +327,14 @@ def test_names_without_end_do_not_fill_the_memory(bus: Bus) -> None:
     counts = bus.get_metrics()["events_by_type"]
     assert len(counts) == TYPES_COUNTED + 1
     assert counts["(other)"] == 100
+
+
+async def test_what_a_handler_of_the_house_emits_comes_after_its_cause() -> None:
+    bus = Bus(FakeClock())
+    bus.handle(
+        lambda event: bus.emit("mute.changed", muted=True, source="voice") if event.type == "a" else None
+    )
+    with bus.subscribe() as events:
+        bus.emit("a")
+        events.close()
+        assert [event.type async for event in events] == ["a", "mute.changed"]

@@ -116,14 +116,15 @@ class Bus:
         self._count(name)
         memento = _memento(event)
         (self._chunks if is_chunk else self.history).append(memento)
+        # The queues first: what a handler emits in turn comes after its cause.
+        if not is_chunk:
+            for subscription in tuple(self._subscriptions):
+                subscription.offer(memento)
         for handler, record in self._trusted:
             try:
                 handler(event)
             except Exception as error:
                 self._conduct.failed(record, event, error)
-        if not is_chunk:
-            for subscription in tuple(self._subscriptions):
-                subscription.offer(memento)
         self._board.deliver(event)
 
     def handle(self, handler: Callable[[Event], None]) -> None:
