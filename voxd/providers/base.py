@@ -41,6 +41,9 @@ class Capabilities:
 class BaseProvider(ABC):
     """One session. Subclass it in one file, and register it by name or by entry point ``voxd.providers``.
 
+    A class written for another version of voxd may say for which version of this contract it was written
+    (``api_version``, see `voxd.providers.registry`): then it is refused rather than misunderstood.
+
     ``config`` holds ``api_key``, ``model``, ``voice``, ``endpoint`` and the vendor's own ``metadata``. A
     provider opens no device: sound comes in by `send_audio` and goes out as events. Its methods raise
     `voxd.errors.ProviderError` or a subclass; faults between calls are events of type ``error`` or

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -224,9 +225,33 @@ async def test_it_counts_what_it_heard_and_said() -> None:
     await provider.disconnect()
 
 
-def test_a_script_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ConfigError, match="connect_fault"):
-        mock(connect_fault="earthquake")
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ({"connect_fault": "earthquake"}, "connect_fault"),
+        ({"hears": "hello"}, "hears"),
+        ({"replies": {"x": {"txt": "y"}}}, "txt"),
+    ],
+)
+def test_a_script_that_makes_no_sense_is_refused(script: dict[str, object], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        mock(**script)
+
+
+async def test_a_script_may_come_from_a_file() -> None:
+    text = """
+        default_reply = "No idea."
+        patterns = [["weather in (.+)", 'Sunny in \\1.']]
+        [replies.time]
+        text = "It is {results}."
+        calls = [{ name = "get_time" }]
+    """
+    provider = MockProvider({"metadata": tomli.loads(text)})
+    ear = await opened(provider)
+    assert await answer(provider, ear, "the weather in Rome") == "Sunny in Rome."
+    await provider.send_text("time")
+    assert (await ear.until(E.FUNCTION_CALL_INVOKED)).data["function_name"] == "get_time"
+    await provider.disconnect()
 
 
 async def test_short_questions_of_the_contract_have_an_answer() -> None:

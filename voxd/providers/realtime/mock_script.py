@@ -8,14 +8,14 @@ import msgspec
 Fault = Literal["", "refused", "invalid_api_key", "rate_limited", "timeout"]
 
 
-class MockCall(msgspec.Struct, frozen=True):
+class MockCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tool the mock calls."""
 
     name: str
     arguments: dict[str, Any] = {}
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is answered: tools to call first, then ``text``, in which "{results}" stands for their results."""
 
     text: str
