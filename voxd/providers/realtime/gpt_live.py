@@ -104,9 +104,7 @@ class LiveReader(Reader):
     def _take(self, frame: _Frame) -> tuple[list[ProviderEvent], list[wire.Frame]]:
         match frame.type:
             case "session.started":
-                session = frame.session or {}
-                self.session_id = _text(session, "id") or None
-                self.expires_at = float(session.get("expires_at") or 0) or None
+                self.session_id = _text(frame.session or {}, "id") or None
             case "session.input_transcript.delta" if frame.delta:
                 self._asked.append(frame.delta)
                 return [events.transcription(frame.delta, f"user_{self._count}", partial=True)], []

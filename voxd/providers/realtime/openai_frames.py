@@ -25,7 +25,6 @@ class Complaint(msgspec.Struct):
 
 class _Named(msgspec.Struct):
     id: str = ""
-    expires_at: float | None = None
 
 
 class SessionCreated(msgspec.Struct, tag="session.created"):

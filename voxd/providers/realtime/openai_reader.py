@@ -100,7 +100,6 @@ class Reader:
         self.server_interrupts = False
         self.has_spoken = False
         self.session_id: str | None = None
-        self.expires_at: float | None = None
         self.usage = Usage(total_sessions=1)
 
     @property
@@ -164,7 +163,6 @@ class Reader:
                 return self._done(frame.response)
             case frames.SessionCreated() | frames.SessionUpdated():
                 self.session_id = frame.session.id or self.session_id
-                self.expires_at = frame.session.expires_at or self.expires_at
                 return Reading(type=kind)
             case frames.AudioDelta() | frames.AudioDone():
                 return Reading(self._sound(frame), type=kind)
