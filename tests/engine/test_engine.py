@@ -455,3 +455,20 @@ async def test_each_setting_of_the_client_vad_counts(make: Make, deaf: dict[str,
     for piece in pieces(tone(400) + silence(700)):
         await hearing.send_audio(piece)
     assert [event.speaking for event in heard.of("conversation.turn_detected")] == [True, False]
+
+
+def test_an_engine_and_its_handlers_may_be_made_outside_of_the_loop() -> None:
+    engine = VoiceEngine(provider="mock")
+    told: list[str] = []
+    engine.events.on("*", lambda event: told.append(event.type))
+    engine.on_text_response = told.append
+
+    async def talk() -> None:
+        async with engine:
+            await engine.text_2_audio_response("hello")
+
+    for _ in range(2):
+        told.clear()
+        asyncio.run(talk())
+        assert "connection.starting" in told
+        assert "This is the mock provider. I heard you." in told

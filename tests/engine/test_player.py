@@ -9,8 +9,11 @@ import pytest
 from tests.audio.witness import Witness
 from tests.engine.conftest import Make
 from tests.engine.sounds import duration_ms, tone
+from tests.rig.soundcard import SoundCard
 from voxd import AudioError
+from voxd.audio.sound import Playback
 from voxd.clock import SystemClock
+from voxd.errors import DeviceError
 from voxd.frames import Clip
 from voxd.library.player import MAX_WAITING_S, Player, Reply, open_player
 
@@ -21,8 +24,14 @@ async def collected(reply: Reply) -> list[Clip]:
     return [clip async for clip in reply.clips()]
 
 
+def reply_of(jitter_ms: float) -> Reply:
+    reply = Reply("one", jitter_ms)
+    reply.playback = Playback(reply.clips(), "reply", None)
+    return reply
+
+
 async def test_the_jitter_buffer_holds_the_first_sound_back_until_it_is_full() -> None:
-    reply = Reply("one", jitter_ms=60)
+    reply = reply_of(60)
     first = asyncio.ensure_future(anext(aiter(reply.clips())))
     for _ in range(2):
         reply.add(PIECE)
@@ -33,26 +42,49 @@ async def test_the_jitter_buffer_holds_the_first_sound_back_until_it_is_full() -
 
 
 async def test_without_a_jitter_buffer_the_first_sound_goes_at_once() -> None:
-    reply = Reply("one", jitter_ms=0)
+    reply = reply_of(0)
     reply.add(PIECE)
     assert await anext(aiter(reply.clips())) == PIECE
 
 
 async def test_a_reply_shorter_than_the_jitter_buffer_is_played_too() -> None:
-    reply = Reply("one", jitter_ms=200)
+    reply = reply_of(200)
     reply.add(PIECE)
     reply.complete()
     assert await collected(reply) == [PIECE]
 
 
 async def test_an_endless_reply_is_bounded_and_what_is_cut_is_counted() -> None:
-    reply = Reply("one", jitter_ms=0)
+    reply = reply_of(0)
     minute = Clip(bytes(60 * 2 * 8_000), 8_000)
     for _ in range(int(MAX_WAITING_S / 60) + 2):
         reply.add(minute)
     reply.complete()
     assert reply.dropped_clips == 2
     assert len(await collected(reply)) == MAX_WAITING_S / 60
+
+
+async def test_nothing_is_kept_for_a_loudspeaker_that_failed() -> None:
+    reply = reply_of(0)
+    assert reply.playback is not None
+    reply.playback.end(DeviceError("it is gone"))
+    reply.add(PIECE)
+    reply.complete()
+    assert reply.dropped_clips == 1
+    assert await collected(reply) == []
+
+
+async def test_a_loudspeaker_that_cannot_be_opened_is_tried_once_a_reply(card: SoundCard) -> None:
+    witness = Witness()
+    player = await open_player("Jabra", jitter_ms=0, clock=SystemClock(), emit=witness)
+    for response_id in ("one", "one", "two"):
+        say(player, response_id, 100)
+    player.complete("two")
+    with pytest.raises(DeviceError, match="Jabra"):
+        await player.drain()
+    assert player.latency_ms == 0.0
+    assert len(witness.of("output.lost")) == 1
+    await player.close()
 
 
 @pytest.fixture
@@ -100,6 +132,16 @@ async def test_replies_are_played_one_after_another(player: tuple[Player, Witnes
     say(speaker, "one", 200)
     say(speaker, "two", 200)
     speaker.complete("two")
+    await speaker.drain()
+    assert len(witness.of("playback.finished")) == 2
+
+
+async def test_more_of_a_reply_that_was_complete_is_played_too(player: tuple[Player, Witness]) -> None:
+    speaker, witness = player
+    say(speaker, "one", 100)
+    speaker.complete("one")
+    say(speaker, "one", 100)
+    speaker.complete("one")
     await speaker.drain()
     assert len(witness.of("playback.finished")) == 2
 

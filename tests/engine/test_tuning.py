@@ -100,7 +100,17 @@ def test_every_preset_is_a_session_of_its_own() -> None:
 
 def test_a_provider_gets_its_endpoint_model_voice_and_metadata() -> None:
     config = VoiceEngineConfig(
-        api_key="k", provider="custom", metadata={"endpoint": "wss://x", "model": "m", "auth_type": "bearer"}
+        api_key="k",
+        provider="custom",
+        metadata={
+            "endpoint": "wss://x",
+            "model": "m",
+            "auth_type": "bearer",
+            "failover": ["mock"],
+            "temperature": 0.7,
+            "max_tokens": 150,
+            "instructions": "Be brief.",
+        },
     )
     assert tuning.provider_settings(config) == {
         "api_key": "k",

@@ -223,10 +223,11 @@ class Call:
                     self._spawn(self.interrupt(None))
                 elif not data.get("speaking") and self._recording is not None:
                     self._recording.finish("user")
-            case E.AUDIO_OUTPUT_STOPPED | E.RESPONSE_COMPLETED | E.RESPONSE_CANCELLED:
+            case E.RESPONSE_COMPLETED | E.RESPONSE_CANCELLED:
+                # Not at the end of its sound: a reply may have several items, each with sound of its own.
                 if self._player is not None:
                     self._player.complete(str(data.get("response_id") or ""))
-                if self._recording is not None and type != E.AUDIO_OUTPUT_STOPPED:
+                if self._recording is not None:
                     self._recording.finish("reply")
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -32,6 +32,8 @@ class VoiceEngineConfig:
     ``input_device`` and ``output_device`` are a PortAudio index, a stable name (or a unique part of it),
     "default", "virtual" or, for input, "virtual:FILE.wav". Without an input device the default one is used.
     Without an output device the engine plays nothing: the sound is in the events, for the caller to play.
+    Speaking silences a reply; a microphone that hears the loudspeaker would too, so use headphones, a
+    microphone with echo cancellation, or a higher ``vad_threshold``.
 
     ``sample_rate`` (Hz) is the rate of the PCM that the caller gives and gets; the provider's own rate is
     converted. ``vad_threshold`` is the RMS level, 1.0 being full scale, above which the client VAD hears a

@@ -26,6 +26,7 @@ class Reply:
     def __init__(self, response_id: str, jitter_ms: float) -> None:
         self.response_id = response_id
         self.playback: Playback | None = None
+        """None when the loudspeaker had too much to play already."""
         self.dropped_clips = 0
         self._jitter_s = jitter_ms / 1000
         self._clips: deque[Clip] = deque()
@@ -34,13 +35,18 @@ class Reply:
         self._changed = asyncio.Event()
 
     def add(self, clip: Clip) -> None:
-        """Queue the next piece."""
-        if self._waiting_s + clip.duration_s > MAX_WAITING_S:
+        """Queue the next piece, unless too much waits or nobody can hear it."""
+        unheard = self.playback is None or self.playback.done
+        if unheard or self._waiting_s + clip.duration_s > MAX_WAITING_S:
             self.dropped_clips += 1
             return
         self._clips.append(clip)
         self._waiting_s += clip.duration_s
         self._changed.set()
+
+    def takes(self, response_id: str) -> bool:
+        """Whether a piece of ``response_id`` goes on from here."""
+        return response_id == self.response_id and not self._complete
 
     def complete(self) -> None:
         """No more pieces come."""
@@ -91,11 +97,7 @@ class Player:
         """Play ``clip`` after what came before it; nothing of a reply that `stop` has silenced."""
         if response_id == self._silenced and response_id:
             return
-        if (
-            not self._replies
-            or self._replies[-1].response_id != response_id
-            or self._ended(self._replies[-1])
-        ):
+        if not self._replies or not self._replies[-1].takes(response_id):
             self._begin(response_id)
         self._replies[-1].add(clip)
 
@@ -150,9 +152,6 @@ class Player:
         except VoxdError as error:
             # The speaker has announced what is wrong with the device.
             _log.debug("a reply was not heard: %s", error)
-
-    def _ended(self, reply: Reply) -> bool:
-        return reply.playback is not None and reply.playback.done
 
 
 async def open_player(device: int | str, *, jitter_ms: float, clock: Clock, emit: Emit) -> Player:

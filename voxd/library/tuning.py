@@ -26,6 +26,9 @@ from typing import Any
 from voxd.library.config import LatencyMode, VoiceEngineConfig
 from voxd.providers.settings import SessionConfig, TurnDetection
 
+ENGINE_KEYS = frozenset({"failover", "instructions", "temperature", "max_tokens"})
+"""What the engine itself reads from ``metadata``; the provider gets it in its session, or not at all."""
+
 BIG_CHUNK_MS = 60
 MIN_CHUNK_MS = 10
 
@@ -102,7 +105,7 @@ def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionCon
 
 def provider_settings(config: VoiceEngineConfig) -> dict[str, Any]:
     """Return what a `voxd.providers.base.BaseProvider` is made from."""
-    metadata = dict(config.metadata)
+    metadata = {key: value for key, value in config.metadata.items() if key not in ENGINE_KEYS}
     voice = "" if config.mode == "provider" and not config.given("voice") else config.voice
     return {
         "api_key": config.api_key,
