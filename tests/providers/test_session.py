@@ -264,9 +264,34 @@ async def test_a_session_that_is_closed_while_it_connects_stays_closed(rig: Rig)
     await rig.clock.advance(0.5)
     await session.close()
     await rig.clock.advance(1.0)
-    with pytest.raises(NotConnected):
+    with pytest.raises(NotConnected, match="closed meanwhile"):
         await connecting
     assert not session.is_connected
+    assert rig.of(E.CONNECTION_FAILED) == []
+
+
+async def test_a_session_that_is_closed_while_it_is_switched_stays_closed(rig: Rig) -> None:
+    session = rig.session()
+    await session.connect()
+    switching = asyncio.create_task(session.switch(rig.maker(MockScript(connect_delay_s=1.0)), "second"))
+    await rig.clock.advance(0.5)
+    await session.close()
+    await rig.clock.advance(1.0)
+    with pytest.raises(NotConnected, match="closed meanwhile"):
+        await switching
+    assert not session.is_connected
+
+
+async def test_a_session_that_is_closed_between_two_attempts_makes_no_further_one(rig: Rig) -> None:
+    script = MockScript(connect_fault="refused")
+    session = rig.session(script)
+    connecting = asyncio.create_task(session.connect())
+    await settle()
+    await session.close()
+    await rig.clock.advance(60)
+    with pytest.raises(NotConnected, match="closed meanwhile"):
+        await connecting
+    assert script.openings == 1
 
 
 async def test_nothing_can_be_sent_without_a_session(rig: Rig) -> None:
@@ -613,6 +638,19 @@ async def test_a_session_is_not_replaced_under_a_reply(rig: Rig) -> None:
     await rig.clock.advance(60)
     assert len(rig.providers) == 2
     assert said(session) == [("user", "hello"), ("assistant", "well")]
+
+
+@pytest.mark.parametrize(("turn_detection", "sessions"), [("server", 2), ("client", 1)])
+async def test_an_open_microphone_does_not_keep_a_session_from_being_replaced(
+    rig: Rig, turn_detection: Any, sessions: int
+) -> None:
+    session = rig.session(cls=Limited, config=SessionConfig(turn_detection=turn_detection))
+    await session.connect()
+    await rig.clock.advance(LIMIT_S - 5)
+    for _ in range(20):
+        await session.send_audio(bytes(4800))
+        await rig.clock.advance(1)
+    assert len(rig.providers) == sessions, "what the user is saying must not be lost"
 
 
 async def test_when_no_new_session_can_be_had_the_old_one_is_kept(rig: Rig) -> None:

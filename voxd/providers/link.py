@@ -87,11 +87,7 @@ class Link:
         self._clock = clock
         self._jitter = jitter
         self._keeper = Keeper(
-            clock,
-            idle_close_s,
-            rotate=self._rotate,
-            rest=self._rest,
-            is_quiet=lambda: self._talk.is_quiet,
+            clock, idle_close_s, rotate=self._rotate, rest=self._rest, is_quiet=lambda: talk.is_quiet
         )
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,11 +107,12 @@ class Link:
         """Every provider whose usage is not in the meter's sums yet."""
         return (*self._retiring, *([self.provider] if self.provider is not None else []))
 
-    def use(self) -> BaseProvider:
-        """Return the open provider, for it is used now. Raises `NotConnected`."""
+    def use(self, *, asking: bool = True) -> BaseProvider:
+        """Return the open provider; ``asking`` False does not count as use. Raises `NotConnected`."""
         if self.provider is None or not self.provider.is_connected:
             raise NotConnected(f"there is no open session with {self.target.name}", provider=self.target.name)
-        self._keeper.touch()
+        if asking:
+            self._keeper.touch()
         return self.provider
 
     async def connect(self, retry_count: int) -> None:
@@ -149,11 +146,8 @@ class Link:
     async def switch(self, target: Target, reason: str) -> None:
         """Replace the provider by another. Raises `VoxdError` and keeps the old one."""
         async with self._changing:
-            before, closings = self.target.name, self._closings
+            before = self.target.name
             fresh, latency_ms = (None, 0.0) if self.provider is None else await self._opened(target)
-            if fresh is not None and closings != self._closings:
-                await shut(fresh, target.name)
-                raise NotConnected("closed meanwhile", provider=target.name)
             self.target, self._held = target, None
             old, self.provider = self.provider, None
             if old is not None:
@@ -188,6 +182,8 @@ class Link:
                 fresh, latency_ms = await self._opened(self.target)
                 break
             except VoxdError as error:
+                if closings != self._closings:
+                    raise
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
                     self._failed(error, retries)
@@ -195,15 +191,15 @@ class Link:
             await self._clock.sleep(pause_s)
             retries += 1
             if closings != self._closings:
-                raise NotConnected("closed while connecting", provider=name)
-        if closings != self._closings:
-            await shut(fresh, name)
-            raise NotConnected("closed while connecting", provider=name)
+                raise NotConnected("closed meanwhile", provider=name)
         self._adopt(fresh, latency_ms)
 
     async def _opened(self, target: Target) -> tuple[BaseProvider, float]:
-        begun_s = self._clock.monotonic()
+        begun_s, closings = self._clock.monotonic(), self._closings
         fresh = await open_once(target, self._talk.fitted, self._talk.history, self._hear)
+        if closings != self._closings:
+            await shut(fresh, target.name)
+            raise NotConnected("closed meanwhile", provider=target.name)
         return fresh, (self._clock.monotonic() - begun_s) * 1000
 
     def _failed(self, error: VoxdError, retries: int) -> None:

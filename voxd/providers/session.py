@@ -152,7 +152,8 @@ class Session:
 
     async def send_audio(self, pcm: bytes) -> None:
         """Send mono s16le at the provider's ``input_rate_hz``. Raises `NotConnected`, `ProviderError`."""
-        provider = self._link.use()
+        # A microphone that is always open says nothing by that; a session must still find a quiet moment.
+        provider = self._link.use(asking=self.config.turn_detection == "client")
         self._link.meter.sent(pcm, provider.capabilities.input_rate_hz)
         with faults_of(self.name):
             await provider.send_audio(pcm)
