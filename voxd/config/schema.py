@@ -1,6 +1,6 @@
 """The one schema: every key, its type, default, range and meaning."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -142,10 +142,53 @@ class Tts(Section, frozen=True):
     idle_unload_s: Annotated[Positive, Meta(description="Free the memory after this idle time")] = 300.0
 
 
+class Provider(Section, frozen=True):
+    """A speech-to-speech vendor that agents may use, under a name of your own."""
+
+    kind: Annotated[
+        str, Meta(description="openai, azure, gemini, gpt_live, custom, mock, or an installed one"), LIVE
+    ]
+    model: Annotated[str, Meta(description='"" for the kind\'s default'), LIVE] = ""
+    voice: Annotated[str, Meta(description='"" for the vendor\'s default'), LIVE] = ""
+    api_key: Annotated[
+        Secret | None, Meta(description="The key; custom endpoints and mock may need none"), LIVE
+    ] = None
+    endpoint: Annotated[str, Meta(description='wss:// address; "" for the vendor\'s own'), LIVE] = ""
+    turn_detection: Annotated[
+        Literal["client", "server", "semantic"],
+        Meta(description="Who notices that the user has finished: this device, or the vendor in one way"),
+        LIVE,
+    ] = "client"
+    idle_close_s: Annotated[Positive, Meta(description="A session nobody uses is closed after"), LIVE] = 60.0
+    connect_timeout_s: Annotated[
+        Positive, Meta(description="No session for this long: the device answers itself"), LIVE
+    ] = 5.0
+    first_audio_timeout_s: Annotated[
+        Positive, Meta(description="No reply for this long: the device answers itself"), LIVE
+    ] = 8.0
+    options: Annotated[dict[str, Any], Meta(description="The kind's own settings"), LIVE] = {}
+
+
 class Agent(Section, frozen=True):
     """Who answers a wake word."""
 
-    provider: Annotated[Literal["local"], Meta(description="local answers on the device")] = "local"
+    provider: Annotated[
+        str, Meta(description='"local" answers on the device; else a name of [providers.NAME]'), LIVE
+    ] = "local"
+    persona: Annotated[
+        str,
+        Meta(description='Who it is and how it speaks, told to the model; "" for a short-spoken helper'),
+        LIVE,
+    ] = ""
+    voice: Annotated[str, Meta(description='"" for the voice of the provider'), LIVE] = ""
+    fallback: Annotated[
+        bool, Meta(description="The device itself answers when the provider cannot"), LIVE
+    ] = True
+    tools: Annotated[
+        tuple[str, ...],
+        Meta(description="Skills of this device the model may use: set_timer, ...; * stands for anything"),
+        LIVE,
+    ] = ("*",)
 
 
 class ShellAction(Section, frozen=True, tag="shell", tag_field="type"):
@@ -280,7 +323,8 @@ class Config(Section, frozen=True):
     endpoint: Endpoint = Endpoint()
     stt: Stt = Stt()
     tts: Tts = Tts()
-    agents: dict[Name, Agent] = msgspec.field(default_factory=lambda: {"default": Agent()})
+    providers: Annotated[dict[Name, Provider], LIVE] = msgspec.field(default_factory=dict)
+    agents: Annotated[dict[Name, Agent], LIVE] = msgspec.field(default_factory=lambda: {"default": Agent()})
     skills: Skills = Skills()
     turn: Turn = Turn()
     leds: Leds = Leds()
