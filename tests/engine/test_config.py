@@ -7,7 +7,7 @@ import pytest
 
 from voxd import EngineError, VoiceEngine, VoiceEngineConfig
 from voxd.errors import ConfigError
-from voxd.library.config import failovers, with_key
+from voxd.library.config import failovers, other_provider, with_key
 
 DEFAULTS: dict[str, Any] = {
     "provider": "openai",
@@ -131,3 +131,9 @@ def test_a_misspelt_field_is_guessed() -> None:
     with pytest.raises(ConfigError) as caught:
         failovers(config, {})
     assert caught.value.hint == "did you mean voice?"
+
+
+def test_another_mode_decides_anew_on_features() -> None:
+    fast = VoiceEngineConfig(provider="mock")
+    assert other_provider(fast, {"provider": "mock", "mode": "big"}, {}).enable_functions
+    assert not other_provider(fast, "mock", {}).enable_functions

@@ -128,6 +128,8 @@ def other_provider(
     if not isinstance(fields.get("provider"), str):
         raise ConfigError("a provider that takes over needs a name", hint='write {"provider": "azure", ...}')
     fields = {"api_key": "", "metadata": {}, "enable_multi_provider": False, **fields}
+    if "mode" in fields:
+        fields = {"enable_transcription": None, "enable_functions": None, **fields}
     unknown = sorted(set(fields) - set(_DEFAULTS))
     if unknown:
         raise ConfigError(f"VoiceEngineConfig has no field {unknown[0]}", hint=_nearest_field(unknown[0]))
