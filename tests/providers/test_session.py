@@ -25,7 +25,7 @@ from voxd.providers.keeper import CHECK_S
 from voxd.providers.opening import CLOSE_TIMEOUT_S
 from voxd.providers.realtime.mock import MockProvider
 from voxd.providers.realtime.mock_script import MockCall, MockScript, Reply
-from voxd.providers.session import Session
+from voxd.providers.session import LONGEST_ANSWER_S, Session
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.tools import ToolBox, tool
 
@@ -371,6 +371,17 @@ async def test_a_reply_that_was_complete_but_not_heard_to_the_end_is_cut_too(rig
     assert len(rig.of(E.CONVERSATION_INTERRUPTED)) == 1
 
 
+async def test_a_reply_can_be_interrupted_before_it_begins(rig: Rig) -> None:
+    session = rig.session(MockScript(default_reply="one two"))
+    await session.connect()
+    await answered(rig, session.send_text("count"))
+    await session.send_text("again")
+    await session.interrupt(0.0)
+    await session.interrupt(0.0)
+    assert rig.of(E.CONVERSATION_INTERRUPTED) == [{"played_ms": 0.0, "response_id": None}]
+    assert said(session)[1] == ("assistant", "one two"), "the reply before was heard"
+
+
 async def test_an_interruption_of_what_was_heard_is_none(rig: Rig) -> None:
     session = rig.session(MockScript(default_reply="one two"))
     await session.connect()
@@ -638,6 +649,21 @@ async def test_a_session_is_not_replaced_under_a_reply(rig: Rig) -> None:
     await rig.clock.advance(60)
     assert len(rig.providers) == 2
     assert said(session) == [("user", "hello"), ("assistant", "well")]
+
+
+async def test_a_session_is_not_replaced_while_a_reply_is_awaited(rig: Rig) -> None:
+    class Thinking(Limited):
+        async def send_text(self, text: str) -> None:
+            """Think for longer than a session has to be quiet."""
+
+    session = rig.session(cls=Thinking)
+    await session.connect()
+    await rig.clock.advance(LIMIT_S - 5)
+    await session.send_text("hello")
+    await rig.clock.advance(25)
+    assert len(rig.providers) == 1
+    await rig.clock.advance(LONGEST_ANSWER_S)
+    assert len(rig.providers) == 2, "a vendor who never answers must not keep it for ever"
 
 
 @pytest.mark.parametrize(("turn_detection", "sessions"), [("server", 2), ("client", 1)])

@@ -29,12 +29,14 @@ class ToolCalls:
         current: Callable[[], BaseProvider | None],
         responding: Callable[[], bool],
         is_callers: Callable[[str], bool],
+        on_request: Callable[[], None],
     ) -> None:
         self._tools = tools
         self._emit = emit
         self._current = current
         self._responding = responding
         self._is_callers = is_callers
+        self._on_request = on_request
         self._open: dict[str, BaseProvider] = {}
         self._due = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,6 +104,7 @@ class ToolCalls:
         if self._open or not self._due or self._responding() or provider is None:
             return
         self._due = False
+        self._on_request()
         await provider.request_response()
 
     def _spawn(self, work: Any) -> None:

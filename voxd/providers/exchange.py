@@ -12,6 +12,23 @@ CUT_REPLIES = 16
 
 _OUTPUT = (E.TEXT_OUTPUT, E.AUDIO_OUTPUT_STARTED, E.AUDIO_OUTPUT_CHUNK, E.AUDIO_OUTPUT_STOPPED)
 
+OURS = frozenset(
+    {
+        E.CONNECTION_STARTING,
+        E.CONNECTION_ESTABLISHED,
+        E.CONNECTION_FAILED,
+        E.CONNECTION_CLOSED,
+        E.TEXT_INPUT,
+        E.FUNCTION_CALL_COMPLETED,
+        E.CONVERSATION_STARTED,
+        E.CONVERSATION_ENDED,
+    }
+)
+"""What the session says itself, for every provider alike; a provider that says it too is not repeated."""
+
+REPLYING = (E.RESPONSE_STARTED, E.TEXT_OUTPUT, E.AUDIO_OUTPUT_CHUNK)
+"""What shows that a reply has begun."""
+
 
 class Exchange:
     """The state of the conversation. It holds no provider and survives every change of one."""

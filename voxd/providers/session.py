@@ -11,7 +11,7 @@ from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, ProviderEvent
 from voxd.providers.calls import ToolCalls
-from voxd.providers.exchange import Exchange, sound_ms
+from voxd.providers.exchange import OURS, REPLYING, Exchange, sound_ms
 from voxd.providers.history import Line
 from voxd.providers.link import RETRIES, Link
 from voxd.providers.meter import SessionMetrics
@@ -21,19 +21,8 @@ from voxd.providers.tools import ToolBox
 from voxd.providers.usage import Cost, Usage
 from voxd.providers.voices import chosen_voice, voice_for
 
-_OURS = frozenset(
-    {
-        E.CONNECTION_STARTING,
-        E.CONNECTION_ESTABLISHED,
-        E.CONNECTION_FAILED,
-        E.CONNECTION_CLOSED,
-        E.TEXT_INPUT,
-        E.FUNCTION_CALL_COMPLETED,
-        E.CONVERSATION_STARTED,
-        E.CONVERSATION_ENDED,
-    }
-)
-"""What the session says itself, for every provider alike; a provider that says it too is not repeated."""
+LONGEST_ANSWER_S = 30.0
+"""A reply that has not begun by then is not waited for any more: the session may be replaced."""
 
 
 class Session:
@@ -68,11 +57,13 @@ class Session:
             current=lambda: self._link.provider,
             responding=lambda: self._exchange.responding,
             is_callers=self._is_callers,
+            on_request=self._await_reply,
         )
         target = Target(make, name, kind or name, _voiced(config, kind or name))
         self._link = Link(target, self, emit=emit, clock=clock, idle_close_s=idle_close_s, jitter=jitter)
         self._interrupting = False
         self._conversing = False
+        self._awaited_until_s = 0.0
 
     @property
     def name(self) -> str:
@@ -101,8 +92,9 @@ class Session:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody speaks, no reply is on its way and no tool runs."""
-        return not (self._exchange.responding or self._exchange.speaking or self._calls.pending)
+        """Whether nobody speaks, no reply is awaited or on its way, and no tool runs."""
+        busy = self._exchange.responding or self._exchange.speaking or self._calls.pending
+        return not (busy or self._awaiting)
 
     @property
     def history(self) -> tuple[Line, ...]:
@@ -182,6 +174,7 @@ class Session:
                 await provider.commit()
         except VoxdError:
             self._exchange.not_asked()
+            self._awaited_until_s = 0.0
             raise
 
     async def clear_audio(self) -> None:
@@ -193,13 +186,15 @@ class Session:
     async def interrupt(self, played_ms: float | None = None) -> None:
         """Cut the reply; of the last one's sound ``played_ms`` were heard (None: all that has come).
 
-        ``conversation.interrupted`` is emitted at once, before the provider is told. Raises `NotConnected`,
+        ``conversation.interrupted`` is emitted at once, before the provider is told, also for a reply that
+        has not begun; its ``response_id`` is then None. Raises `NotConnected`,
         `ProviderError`.
         """
         provider = self._link.use()
         self._calls.forget_request()
-        if self._exchange.interrupt(played_ms):
-            response_id = self._exchange.response_id
+        awaited, self._awaited_until_s = self._awaiting, 0.0
+        if self._exchange.interrupt(played_ms) or awaited:
+            response_id = None if awaited else self._exchange.response_id
             self._emit(E.CONVERSATION_INTERRUPTED, played_ms=played_ms, response_id=response_id)
         self._interrupting = True
         try:
@@ -242,11 +237,13 @@ class Session:
 
     def hear(self, event: ProviderEvent) -> None:
         """Take an event of the open provider and pass it on, unless it is late or ours to tell."""
-        own = event.type in _OURS or (self._interrupting and event.type is E.CONVERSATION_INTERRUPTED)
+        own = event.type in OURS or (self._interrupting and event.type is E.CONVERSATION_INTERRUPTED)
         provider = self._link.provider
         if own or provider is None or not self._exchange.take(event):
             return
         data, meter = event.data, self._link.meter
+        if event.type in REPLYING:
+            self._awaited_until_s = 0.0
         match event.type:
             case E.AUDIO_OUTPUT_CHUNK:
                 meter.answered(self._clock.monotonic())
@@ -272,6 +269,7 @@ class Session:
     def cut(self, provider: BaseProvider, reason: str) -> None:
         """``provider`` is gone: its calls are nobody's, and a reply that was on its way will not come."""
         self._calls.dropped(provider)
+        self._awaited_until_s = 0.0
         response_id = self._exchange.response_id
         if self._exchange.broken():
             self._emit(E.RESPONSE_CANCELLED, response_id=response_id, reason=reason)
@@ -279,7 +277,15 @@ class Session:
     def _is_callers(self, name: str) -> bool:
         return name not in self._tools and any(each.name == name for each in self.config.tools)
 
+    @property
+    def _awaiting(self) -> bool:
+        return self._clock.monotonic() < self._awaited_until_s
+
+    def _await_reply(self) -> None:
+        self._awaited_until_s = self._clock.monotonic() + LONGEST_ANSWER_S
+
     def _ask(self) -> None:
+        self._await_reply()
         self._link.meter.asked(self._clock.monotonic())
         if not self._conversing:
             self._conversing = True
