@@ -45,6 +45,21 @@ def test_how_long_to_wait_is_read_from_the_message(message: str, wait_s: float |
 
 
 QUOTA = {"error": {"code": "insufficient_quota", "message": "no money"}}
+GOOGLES_BAD_KEY = {
+    "error": {
+        "code": 400,
+        "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "API_KEY_INVALID",
+                "domain": "googleapis.com",
+            }
+        ],
+    }
+}
+GOOGLES_NO = {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +71,8 @@ QUOTA = {"error": {"code": "insufficient_quota", "message": "no money"}}
         (429, {}, json.dumps(QUOTA).encode(), ProviderError, "insufficient_quota", False),
         (404, {}, b"", ProviderError, "model_not_found", False),
         (400, {}, b"", ProviderError, "refused", False),
+        (400, {}, json.dumps(GOOGLES_BAD_KEY).encode(), AuthenticationError, "invalid_api_key", False),
+        (400, {}, json.dumps(GOOGLES_NO).encode(), ProviderError, "refused", False),
         (200, {}, b"<html>log in</html>", ConnectionFailed, "captive_portal", True),
         (302, {"location": "http://login"}, b"", ConnectionFailed, "captive_portal", True),
         (500, {}, b"\xff\xff", ConnectionFailed, "server_error", True),

@@ -41,13 +41,22 @@ _CLOSE_CODES: Mapping[int, str] = MappingProxyType(
         4000: "beta_api_shape_disabled",
     }
 )
+_GOOGLES_BAD_KEY = b'"API_KEY_INVALID"'
+"""The reason in the details of a refusal whose status is 400, and not 401."""
+
 _MAX_TEXT = 300
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
 
 
 class _Complaint(msgspec.Struct):
-    code: str | None = None
+    """What a vendor says of a refusal; one of them counts where others name."""
+
+    code: str | int | None = None
     message: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.code if isinstance(self.code, str) else ""
 
 
 class _Body(msgspec.Struct):
@@ -84,9 +93,9 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
     """Return the error for an HTTP answer other than 101; the names of ``headers`` are lower case."""
     complaint = _complaint(body)
     message = complaint.message or f"the vendor answered with HTTP status {status}"
-    if complaint.code in _HOPELESS:
-        return fault(provider, complaint.code, message)
-    if status in {401, 403}:
+    if complaint.name in _HOPELESS:
+        return fault(provider, complaint.name, message)
+    if status in {401, 403} or (status == 400 and _GOOGLES_BAD_KEY in body):
         return AuthenticationError(message[:_MAX_TEXT], provider=provider)
     if status == 429:
         return fault(provider, "429", message, retry_after_s=_seconds(headers.get("retry-after", "")))
@@ -97,7 +106,7 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
         hint = "log in to the network, or correct the provider's endpoint"
         return ConnectionFailed(message, provider=provider, code="captive_portal", hint=hint)
     if status < 500:
-        error = fault(provider, complaint.code or "refused", message)
+        error = fault(provider, complaint.name or "refused", message)
         error.retryable = False
         return error
     return ConnectionFailed(message[:_MAX_TEXT], provider=provider, code="server_error")
