@@ -21,6 +21,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from tests.servers.dripping import drip
+
 RATE_HZ = 24_000
 BYTES_PER_MS = 48
 PATIENCE_S = 5.0
@@ -243,17 +245,7 @@ class Peer:
 
     def drip(self, interval_s: float) -> None:
         """Read nothing more and send a frame one byte at a time, for ever."""
-        self.freeze()
-        # A text frame that says it is 60 000 bytes long.
-        data = itertools.chain(b"\x81\x7e\xea\x60", itertools.repeat(ord(" ")))
-        loop = asyncio.get_running_loop()
-
-        def one() -> None:
-            if not self.socket.transport.is_closing():
-                self.socket.transport.write(bytes([next(data)]))
-                loop.call_later(interval_s, one)
-
-        one()
+        drip(self.socket, interval_s)
 
     def forget_sound(self) -> None:
         """Say that nothing was generated, so that every truncation is behind the end."""
