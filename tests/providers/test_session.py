@@ -30,6 +30,7 @@ from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.tools import ToolBox, tool
 
 LIMIT_S = 3300.0
+PATIENCE_S = 5.0
 
 
 class Limited(MockProvider):
@@ -263,9 +264,9 @@ async def test_a_session_that_is_closed_while_it_connects_stays_closed(rig: Rig)
     connecting = asyncio.create_task(session.connect())
     await rig.clock.advance(0.5)
     await session.close()
-    await rig.clock.advance(1.0)
     with pytest.raises(NotConnected, match="closed meanwhile"):
-        await connecting
+        await asyncio.wait_for(connecting, PATIENCE_S)
+    await rig.clock.advance(1.0)
     assert not session.is_connected
     assert rig.of(E.CONNECTION_FAILED) == []
 
@@ -276,9 +277,9 @@ async def test_a_session_that_is_closed_while_it_is_switched_stays_closed(rig: R
     switching = asyncio.create_task(session.switch(rig.maker(MockScript(connect_delay_s=1.0)), "second"))
     await rig.clock.advance(0.5)
     await session.close()
-    await rig.clock.advance(1.0)
     with pytest.raises(NotConnected, match="closed meanwhile"):
-        await switching
+        await asyncio.wait_for(switching, PATIENCE_S)
+    await rig.clock.advance(1.0)
     assert not session.is_connected
 
 
@@ -288,9 +289,9 @@ async def test_a_session_that_is_closed_between_two_attempts_makes_no_further_on
     connecting = asyncio.create_task(session.connect())
     await settle()
     await session.close()
-    await rig.clock.advance(60)
     with pytest.raises(NotConnected, match="closed meanwhile"):
-        await connecting
+        await asyncio.wait_for(connecting, PATIENCE_S)
+    await rig.clock.advance(60)
     assert script.openings == 1
 
 
@@ -608,6 +609,25 @@ async def test_a_session_that_cannot_be_had_again_is_not_asked_for(rig: Rig) -> 
     await rig.clock.advance(600)
     assert script.openings == 1
     assert rig.of(E.CONNECTION_LOST)[0]["reconnecting"] is False
+
+
+async def test_a_session_that_is_lost_for_good_is_not_replaced_at_its_limit_either(rig: Rig) -> None:
+    script = MockScript()
+    session = rig.session(script, cls=Limited)
+    await session.connect()
+    rig.providers[0].emit_event(E.CONNECTION_LOST, {"code": "invalid_api_key", "reason": "revoked"})
+    await rig.clock.advance(LIMIT_S + 600)
+    assert script.openings == 1
+
+
+async def test_a_vendor_who_refuses_a_replacement_is_asked_again_when_he_likes(rig: Rig) -> None:
+    script = MockScript()
+    session = rig.session(script, cls=Limited)
+    await session.connect()
+    script.connect_fault, script.retry_after_s = "rate_limited", 600
+    await rig.clock.advance(LIMIT_S + 590)
+    assert script.openings == 2
+    assert session.is_connected
 
 
 async def test_what_a_closed_provider_still_says_is_ignored(rig: Rig) -> None:

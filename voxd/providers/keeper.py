@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from voxd.clock import Clock
 from voxd.errors import VoxdError
+from voxd.providers.opening import hold_s
 
 _log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ CHECK_S = 5.0
 """What is due but must wait for quiet is tried again after this."""
 
 FAILED_S = 60.0
-"""After a new session could not be had the old one, which still works, is kept for this long."""
+"""After a new session could not be had the old one, which still works, is kept for so long or longer."""
 
 
 class Keeper:
@@ -48,6 +49,10 @@ class Keeper:
         if due and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="session keeper")
 
+    def forget_limit(self) -> None:
+        """The session is lost for good: there is nothing to replace."""
+        self._rotate_at_s = None
+
     def touch(self) -> None:
         """The session is used."""
         self._used_s = self._clock.monotonic()
@@ -77,7 +82,7 @@ class Keeper:
             await self._rotate()
         except VoxdError as error:
             _log.info("the session could not be replaced yet: %s", error)
-            self._rotate_at_s = self._clock.monotonic() + FAILED_S
+            self._rotate_at_s = self._clock.monotonic() + max(FAILED_S, hold_s(error))
 
     def _due_s(self) -> float | None:
         dues = [self._rotate_at_s] if self._rotate_at_s is not None else []

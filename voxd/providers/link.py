@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from voxd.clock import Clock
@@ -15,16 +15,7 @@ from voxd.providers.base import BaseProvider, ProviderEvent
 from voxd.providers.history import Line
 from voxd.providers.keeper import Keeper
 from voxd.providers.meter import Meter
-from voxd.providers.opening import (
-    HOPELESS,
-    Target,
-    backoff_s,
-    faults_of,
-    hold_s,
-    open_once,
-    shut,
-    wait_s,
-)
+from voxd.providers.opening import HOPELESS, Target, backoff_s, faults_of, hold_s, open_once, shut, wait_s
 from voxd.providers.settings import SessionConfig
 
 _log = logging.getLogger(__name__)
@@ -34,7 +25,6 @@ VOICE_FIXED = "voice_fixed"
 
 RETRIES = 3
 """A session that broke is opened again with so many retries."""
-
 
 STEADY_S = 60.0
 """A session that held so long, or answered something, was a good one: losing it begins a new count."""
@@ -46,24 +36,19 @@ class Talk(Protocol):
     @property
     def history(self) -> Sequence[Line]:
         """What another provider has to know."""
-        ...
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is under way, so that a session can be replaced unnoticed."""
-        ...
 
     def fitted(self, provider: BaseProvider, config: SessionConfig) -> SessionConfig:
         """Return ``config`` with the tools ``provider`` can call."""
-        ...
 
     def hear(self, event: ProviderEvent) -> None:
         """Take an event of the open provider."""
-        ...
 
     def cut(self, provider: BaseProvider, reason: str) -> None:
         """``provider`` is gone, and with it what it was doing."""
-        ...
 
 
 class Link:
@@ -92,7 +77,6 @@ class Link:
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._retiring: dict[BaseProvider, asyncio.Task[None]] = {}
-        self._closings = 0
         self._held: tuple[VoxdError, float] | None = None
         self._steady_at_s = 0.0
         self._quick_losses = 0
@@ -122,7 +106,7 @@ class Link:
         error is raised again.
         """
         self._quick_losses = 0
-        await self._connect(retry_count)
+        await self._unless_closed(self._connect(retry_count))
 
     async def _connect(self, retry_count: int) -> None:
         async with self._changing:
@@ -134,7 +118,6 @@ class Link:
 
     async def close(self) -> None:
         """Close the session and wait until nothing of it is left; idempotent."""
-        self._closings += 1
         await self._keeper.stop()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
@@ -145,6 +128,9 @@ class Link:
 
     async def switch(self, target: Target, reason: str) -> None:
         """Replace the provider by another. Raises `VoxdError` and keeps the old one."""
+        await self._unless_closed(self._switch(target, reason))
+
+    async def _switch(self, target: Target, reason: str) -> None:
         async with self._changing:
             before = self.target.name
             fresh, latency_ms = (None, 0.0) if self.provider is None else await self._opened(target)
@@ -169,37 +155,44 @@ class Link:
                 await self.provider.configure_session(self._talk.fitted(self.provider, config))
         except ProviderError as error:
             if error.code == VOICE_FIXED:
-                await self._replace()
+                await self._unless_closed(self._replace())
                 return
             self.target = before
             raise
 
+    async def _unless_closed(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work``, which opens a session. Raises `NotConnected` when `close` gives it up."""
+        task = asyncio.create_task(work, name=f"open {self.target.name}")
+        self._tasks.add(task)
+        try:
+            await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            raise NotConnected("closed meanwhile", provider=self.target.name) from None
+        finally:
+            self._tasks.discard(task)
+
     async def _establish(self, retry_count: int) -> None:
-        name, closings, retries = self.target.name, self._closings, 0
-        self._emit(E.CONNECTION_STARTING, source=name)
+        retries = 0
+        self._emit(E.CONNECTION_STARTING, source=self.target.name)
         while True:
             try:
                 fresh, latency_ms = await self._opened(self.target)
                 break
             except VoxdError as error:
-                if closings != self._closings:
-                    raise
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
                     self._failed(error, retries)
                     raise
             await self._clock.sleep(pause_s)
             retries += 1
-            if closings != self._closings:
-                raise NotConnected("closed meanwhile", provider=name)
         self._adopt(fresh, latency_ms)
 
     async def _opened(self, target: Target) -> tuple[BaseProvider, float]:
-        begun_s, closings = self._clock.monotonic(), self._closings
+        begun_s = self._clock.monotonic()
         fresh = await open_once(target, self._talk.fitted, self._talk.history, self._hear)
-        if closings != self._closings:
-            await shut(fresh, target.name)
-            raise NotConnected("closed meanwhile", provider=target.name)
         return fresh, (self._clock.monotonic() - begun_s) * 1000
 
     def _failed(self, error: VoxdError, retries: int) -> None:
@@ -283,10 +276,12 @@ class Link:
         self._retire(provider, name, "connection_lost")
         reason = data.get("reason", "")
         self._emit(E.CONNECTION_LOST, provider=name, code=code, reason=reason, reconnecting=reconnecting)
-        if reconnecting:
-            task = asyncio.create_task(self._reconnect())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if not reconnecting:
+            self._keeper.forget_limit()
+            return
+        task = asyncio.create_task(self._reconnect())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _reconnect(self) -> None:
         await self._keeper.stop()
