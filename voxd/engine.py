@@ -140,15 +140,16 @@ class VoiceEngine:
         else:
             new = other_provider(self.config, {**(config or {}), "provider": name}, os.environ)
         async with self._changing:
-            if self._call is not None:
-                await self._call.switch(new)
+            if self._call is not None and self._dialer is not None:
+                await self._dialer.switch(self._call, new)
             self._config = new
 
     async def configure_session(self, session: SessionConfig) -> None:
         """Use ``session`` from now on: instructions, voice, limits, tools without a handler."""
-        if self._call is not None:
-            await self._call.configure(session)
-        self._config = dataclasses.replace(self._config, session=session)
+        async with self._changing:
+            if self._call is not None:
+                await self._call.configure(session)
+            self._config = dataclasses.replace(self._config, session=session)
 
     # --- sound and text ------------------------------------------------------------------------------
 

@@ -1,15 +1,24 @@
 """Another provider in mid-conversation: asked for, or because the first one failed."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
 
-from tests.engine.conftest import Make
+from tests.engine.conftest import PATIENCE_S, Make
 from tests.engine.sounds import tone
 from tests.fakes import FakeClock
-from voxd import Capabilities, ProviderError, SessionConfig, VoiceEngine, VoiceEngineConfig, register_provider
+from voxd import (
+    Capabilities,
+    NotConnected,
+    ProviderError,
+    SessionConfig,
+    VoiceEngine,
+    VoiceEngineConfig,
+    register_provider,
+)
 from voxd.errors import AuthenticationError, ConfigError
 from voxd.providers.realtime.mock import MockProvider
 
@@ -83,6 +92,20 @@ async def test_a_provider_that_cannot_be_had_leaves_the_conversation_as_it_was(m
         await engine.switch_provider("other", {"metadata": {"connect_fault": "refused"}})
     assert engine.config.provider == "mock"
     assert await engine.text_2_audio_response("hello")
+
+
+async def test_disconnecting_gives_up_a_switch_at_once(make: Make) -> None:
+    engine, _ = make()
+    await engine.connect()
+    switching = asyncio.create_task(engine.switch_provider("other", {"metadata": {"connect_delay_s": 60}}))
+    while not Other.made:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        await engine.disconnect()
+        with pytest.raises(NotConnected):
+            await switching
+    assert engine.config.provider == "mock"
+    assert not engine.is_connected
 
 
 async def test_a_reply_under_way_is_cut_by_a_switch(make: Make) -> None:

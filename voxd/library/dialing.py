@@ -49,6 +49,10 @@ class Dialer:
         """Open the session of ``call`` again. Raises `VoxdError`, `NotConnected` as `dial` does."""
         await self._unless_closed(call.session.connect(retries))
 
+    async def switch(self, call: Call, config: VoiceEngineConfig) -> None:
+        """Let another provider take ``call`` over. Raises `VoxdError`, `NotConnected` as `dial` does."""
+        await self._unless_closed(call.switch(config))
+
     async def close(self) -> None:
         """Give up what is being dialled; idempotent."""
         self._closed = True
