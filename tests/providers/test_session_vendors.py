@@ -13,6 +13,7 @@ from tests.servers.gemini_live import GeminiLive
 from tests.servers.gemini_steps import END, ToolResults, call, said, sound
 from tests.servers.openai_realtime import KEY, Call, RealtimeServer, Reply, Script, realtime_server
 from voxd.clock import SystemClock
+from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
 from voxd.providers.realtime.gemini import GeminiProvider
@@ -193,3 +194,18 @@ async def test_openai_is_told_where_the_sound_was_cut(
     (_, reply) = lines(session)
     assert "one two three four".startswith(reply[1])
     assert reply[1] != "one two three four"
+
+
+async def test_what_was_changed_in_a_running_session_is_told_by_its_name(
+    openai: RealtimeServer, told: Listener, begin: Begin
+) -> None:
+    session = begin(of_openai(openai), "openai")
+    await session.connect()
+    await session.configure(SessionConfig(voice="marin"))
+    assert told.of(E.SETTINGS_CHANGED) == [], "nothing has changed"
+    await session.configure(SessionConfig(voice="marin", instructions="Be brief.", speed=1.2))
+    assert told.of(E.SETTINGS_CHANGED) == [{"changed": ("instructions", "speed")}]
+    openai.script.refuse_update = "invalid_value"
+    with pytest.raises(ProviderError):
+        await session.configure(SessionConfig(voice="marin"))
+    assert len(told.of(E.SETTINGS_CHANGED)) == 1

@@ -139,8 +139,16 @@ class Session:
         await self._link.switch(target, reason)
 
     async def configure(self, config: SessionConfig) -> None:
-        """Apply ``config`` now and to every later session. Raises `ProviderError`."""
+        """Apply ``config`` now and to every later session. Raises `ProviderError`.
+
+        ``settings.changed`` names the fields that differ from before.
+        """
+        before = self.config
         await self._link.configure(_voiced(config, self._link.target.kind))
+        names = config.__struct_fields__
+        changed = tuple(name for name in names if getattr(before, name) != getattr(self.config, name))
+        if changed:
+            self._emit(E.SETTINGS_CHANGED, changed=changed)
 
     async def send_audio(self, pcm: bytes) -> None:
         """Send mono s16le at the provider's ``input_rate_hz``. Raises `NotConnected`, `ProviderError`."""
