@@ -28,8 +28,13 @@ class Account:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=f"account {self.name}")
 
-    async def close(self) -> None:
-        """Enter what is left."""
+    async def rename(self, name: str) -> None:
+        """What is used from now on goes to the account of ``name``."""
+        await self.settle()
+        self.name = name
+
+    async def settle(self) -> None:
+        """Enter what is not entered yet."""
         self.update()
         if self._task is not None:
             await self._task
