@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voxd import __version__
+from voxd.appliance.bookkeeper import Bookkeeper
 from voxd.appliance.device import Appliance, Rooms
 from voxd.appliance.press import meaning
 from voxd.appliance.recorder import Recorder
@@ -36,6 +37,8 @@ from voxd.observe.event_log import log_event
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
 from voxd.providers.local import LocalProvider
+from voxd.providers.router import Router
+from voxd.providers.skill_tools import skill_tools
 from voxd.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
 from voxd.skills.book import Skills
 from voxd.skills.replies import ring_sentence
@@ -44,6 +47,7 @@ from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.settings import SettingsFile
 from voxd.store.timers import TimerStore
+from voxd.store.usage import UsageLog
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.runner import Surroundings, TurnRunner
@@ -84,7 +88,10 @@ class Daemon:
         enter(self.database.close)
         enter(self.recorder.close)
         self.recorder.start()
+        enter(self.bookkeeper.close)
         enter(self.local.close)
+        enter(self.router.close)
+        self.router.start()
         enter(self.speaker.close)
         enter(self.leds.close)
         await self.timers.start()
@@ -124,6 +131,8 @@ class Daemon:
         self.history = History(self.database, self.config.history, self.clock)
         self.metrics = Metrics()
         self.ledger = Ledger(self.clock)
+        self.usage = UsageLog(self.database, self.clock)
+        self.bookkeeper = Bookkeeper(self.usage)
         self.recorder = Recorder(self.history, self.metrics, self.clock)
         for handler in (self.metrics.handle, log_event, self._follow):
             self.bus.handle(handler)
@@ -174,6 +183,14 @@ class Daemon:
     def _build_turns(self) -> None:
         turn = self.config.turn
         self.local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
+        self.router = Router(
+            self.config,
+            self.local,
+            tools=lambda: skill_tools(self.skills),
+            emit=self.bus.emit,
+            clock=self.clock,
+            record=self.bookkeeper,
+        )
         self.runner = TurnRunner(
             TurnMachine(follow_up=turn.follow_up, earcons=turn.earcons),
             Surroundings(
@@ -181,7 +198,7 @@ class Daemon:
                 speaker=self.speaker,
                 ringer=Ringer(self.speaker, self.clock, self._ring_words),
                 ledger=self.ledger,
-                provider_for=lambda agent: self.local,
+                provider_for=self.router.provider_for,
                 set_microphone=self._set_microphone,
                 stop_ring=self._stop_ring,
                 turn_ended=self.recorder,
@@ -210,6 +227,7 @@ class Daemon:
             skills=self.skills,
             history=self.history,
             leds=self.leds,
+            router=self.router,
         )
         return Appliance(
             Rooms(
@@ -224,6 +242,8 @@ class Daemon:
                 runner=self.runner,
                 transcriber=self.transcriber,
                 synthesizer=self.synthesizer,
+                router=self.router,
+                usage=self.usage,
                 timers=self.timers,
                 database=self.database,
                 history=self.history,

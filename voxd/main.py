@@ -45,7 +45,7 @@ ONCE_CODES = {"answered": OK, "no_speech": EXIT_CODES["invalid_request"]}
 ONCE_GRACE_S = 2.0
 """How long after the end of a recording a wake word may still be confirmed."""
 
-SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.")
+SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.", "provider.")
 """Events after which systemd's STATUS line may read differently."""
 
 

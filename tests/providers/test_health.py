@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxd.errors import AuthenticationError, ConnectionFailed, NotFound, ProviderError, RateLimited, VoxdError
+from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, VoxdError
 from voxd.providers.health import FIRST_REST_S, LONGEST_REST_S, Outage, after
 
 
@@ -14,7 +14,8 @@ from voxd.providers.health import FIRST_REST_S, LONGEST_REST_S, Outage, after
         (RateLimited("busy", retry_after_s=60.0), 60.0),
         (RateLimited("busy", retry_after_s=1.0), 5.0),
         (AuthenticationError("wrong key"), 300.0),
-        (NotFound("no such kind"), 300.0),
+        (ProviderError("no such kind", code="not_found"), 300.0),
+        (ProviderError("no money", code="insufficient_quota"), 300.0),
     ],
 )
 def test_the_first_failure_gives_a_rest_that_fits_its_cause(error: VoxdError, rest_s: float) -> None:

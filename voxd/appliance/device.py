@@ -25,6 +25,7 @@ from voxd.listen.ears import Ears
 from voxd.local.chain import SynthesizerChain, TranscriberChain
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
+from voxd.providers.router import Router
 from voxd.signals import (
     Asked,
     Input,
@@ -40,6 +41,7 @@ from voxd.skills.timers import Timers
 from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.settings import SettingsFile
+from voxd.store.usage import UsageLog
 from voxd.turn.machine import RESTING
 from voxd.turn.runner import TurnRunner
 
@@ -67,6 +69,8 @@ class Rooms:
     runner: TurnRunner
     transcriber: TranscriberChain
     synthesizer: SynthesizerChain
+    router: Router
+    usage: UsageLog
     timers: Timers
     database: Database
     history: History
@@ -113,6 +117,7 @@ class Appliance:
             timers=len(rooms.timers.list()),
             turns=rooms.recorder.turns,
             problems=self.problems(),
+            agents=rooms.router.agents(),
         )
 
     def summary(self) -> str:
@@ -145,6 +150,10 @@ class Appliance:
         for engine in (rooms.transcriber.status(), rooms.synthesizer.status()):
             if engine.problem:
                 found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
+        ill = {status.provider: status for status in rooms.router.agents() if status.problem}
+        found += [
+            f"{status.answering} stands in for {name}: {status.problem}" for name, status in ill.items()
+        ]
         if rooms.database.problem:
             found.append(rooms.database.problem)
         return tuple(found)
@@ -244,7 +253,8 @@ class Appliance:
         return await self._rooms.history.newest(limit)
 
     async def forget(self) -> int:
-        """Delete the whole history; returns how many turns were deleted."""
+        """Delete the whole history, here and with the vendors; returns how many turns were deleted."""
+        await self._rooms.router.forget()
         return await self._rooms.history.forget()
 
     def timers(self) -> list[api.TimerEntry]:
@@ -276,6 +286,24 @@ class Appliance:
     def wake_clip(self, id: int) -> bytes:
         """Return the sound of a candidate as a WAV file."""
         return wav_bytes(self._rooms.ears.candidates.clip(id))
+
+    # --- who answers ------------------------------------------------------------------------------
+
+    def providers(self) -> tuple[api.ProviderEntry, ...]:
+        """Return the configured providers, the device itself first."""
+        return self._rooms.router.providers()
+
+    async def use_provider(self, agent: str, name: str) -> None:
+        """Let provider ``name`` answer for ``agent`` until a restart."""
+        await self._rooms.router.use(agent, name)
+
+    async def test_provider(self, name: str) -> api.ProviderTested:
+        """Open a session with a provider and close it."""
+        return await self._rooms.router.test(name)
+
+    async def usage(self, days: int) -> list[api.UsageEntry]:
+        """Return what was used in the last ``days`` days."""
+        return await self._rooms.usage.newest(days)
 
     # --- its house --------------------------------------------------------------------------------
 

@@ -90,7 +90,10 @@ class Provider(Protocol):
     it used. A provider holds no device: it never plays, records or shows anything.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        ...
 
     def prepare(self) -> None:
         """Begin, in the background, whatever makes the next turn faster; called at the wake word."""

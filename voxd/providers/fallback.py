@@ -93,7 +93,6 @@ class FallbackProvider:
         """Ask ``first`` again from now on: it answers, or somebody has mended what was wrong."""
         if self.outage is not None:
             self.outage = None
-            _log.info("the provider %s answers again", self.name)
             self._emit(E.PROVIDER_RESTORED, provider=self.name)
 
     async def close(self) -> None:
@@ -134,7 +133,6 @@ class FallbackProvider:
         if before is not None:
             _log.info("the provider %s still does not answer: %s", self.name, error)
             return False
-        _log.warning("the provider %s does not answer: %s; %s", self.name, error, error.hint)
         self._emit(E.PROVIDER_FAILED, provider=self.name, code=error.code, reason=str(error))
         self._emit(E.PROVIDER_CHANGED, **{"from": self.name, "to": self._local.name, "reason": error.code})
         return True

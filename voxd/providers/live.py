@@ -9,7 +9,7 @@ from typing import Any
 
 from voxd.audio.resample import Resampler
 from voxd.clock import Clock
-from voxd.errors import ConnectionFailed, NotConnected, ProviderError, VoxdError
+from voxd.errors import ConnectionFailed, DeviceError, NotConnected, ProviderError, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
@@ -28,6 +28,9 @@ TRANSCRIPT_GRACE_S = 1.0
 
 FAREWELL_S = 2.0
 """A provider that cannot be told within this that its reply was cut is left to itself."""
+
+TURN_END_S = 60.0
+"""A turn that lasts longer after its provider was to be closed is cut."""
 
 CLOSING_SILENCE_S = 2.0
 """What a vendor that decides itself when the user has finished is sent when we know that he has."""
@@ -119,6 +122,16 @@ class LiveProvider:
         """Speak ``text`` with the device's own voice: a vendor would answer it."""
         return self._speak(text)
 
+    async def switch(self, brain: Brain) -> None:
+        """Go on with another vendor after the turn under way; the conversation is carried over.
+
+        Raises `ProviderError` when a session is open and the other cannot be had; this one then goes on.
+        """
+        async with self._one:
+            await self._session.switch(brain.make, brain.name, brain.config, kind=brain.kind)
+            await self._account.rename(brain.name)
+            self.brain = brain
+
     async def forget(self) -> None:
         """Forget the conversation, after the turn under way, and close the session that knows it."""
         async with self._one:
@@ -126,12 +139,19 @@ class LiveProvider:
             await self._session.close()
 
     async def close(self) -> None:
-        """Close the session; idempotent."""
+        """Close the session, after the turn under way; idempotent."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TURN_END_S), self._one:
+                await self._close()
+                return
+        await self._close()
+
+    async def _close(self) -> None:
         if self._connecting:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         await self._session.close()
-        await self._account.close()
+        await self._account.settle()
 
     # --- the question -----------------------------------------------------------------------------
 
@@ -198,7 +218,7 @@ class LiveProvider:
             while (item := feed.pop()) is not None:
                 yield item
             if feed.error is not None:
-                raise _named(feed.error, self.name)
+                raise _fault(feed.error, self.name)
             if feed.complete:
                 break
             await self._wait(feed)
@@ -230,11 +250,16 @@ class LiveProvider:
                     await self._session.clear_audio()
                 elif played_ms is not None or not feed.complete:
                     await self._session.interrupt(played_ms)
-        except (ProviderError, TimeoutError) as error:
+        except (VoxdError, TimeoutError) as error:
             _log.info("%s was not told that its reply was cut: %s", self.name, error)
 
 
-def _named(error: VoxdError, provider: str) -> VoxdError:
-    if isinstance(error, ProviderError):
-        error.provider = error.provider or provider
+def _fault(error: VoxdError, provider: str) -> VoxdError:
+    """Return ``error`` as a fault of ``provider``, unless it is the microphone's."""
+    if isinstance(error, DeviceError):
+        return error
+    if not isinstance(error, ProviderError):
+        # A kind that is not installed, settings that make no sense, too little sound to answer it.
+        error = ProviderError(str(error), code=error.code, hint=error.hint)
+    error.provider = error.provider or provider
     return error
