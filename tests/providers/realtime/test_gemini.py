@@ -27,6 +27,7 @@ from tests.servers.gemini_steps import (
 from voxd.errors import (
     AudioError,
     AuthenticationError,
+    ConfigError,
     ConnectionFailed,
     NotConnected,
     ProviderError,
@@ -694,3 +695,9 @@ async def test_usage_adds_up_over_turns(server: GeminiLive, make: Make) -> None:
     assert totals == [60, 120]
     cost = await provider.estimate_cost()
     assert cost is None or cost.total > 0
+
+
+async def test_a_key_does_not_cross_the_internet_in_clear() -> None:
+    provider = GeminiProvider({"api_key": KEY, "endpoint": "ws://vendor.example"})
+    with pytest.raises(ConfigError, match="not encrypted"):
+        await provider.connect()

@@ -24,8 +24,9 @@ class AzureProvider(OpenAIProvider):
     def address(self) -> Address:
         """Return where this resource is reached. Raises `AuthenticationError`, `ConfigError`."""
         bearer = self.metadata.get("auth_type") == "bearer"
-        headers = {"Authorization": f"Bearer {self.key()}"} if bearer else {"api-key": self.key()}
-        return address_of(self.url(), headers, self.metadata)
+        key = self.key()
+        headers = {"Authorization": f"Bearer {key}"} if bearer else {"api-key": key}
+        return address_of(self.url(), headers, self.metadata, key=key)
 
     def url(self, **query: str) -> str:
         """Return the URL of the resource's realtime endpoint. Raises `ConfigError`."""

@@ -9,12 +9,13 @@ import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.uri import parse_uri
 
+from voxd.config.secrets import MASK
 from voxd.errors import ConnectionFailed
 from voxd.providers.realtime import faults
 from voxd.providers.realtime.faults import Ending
@@ -26,8 +27,13 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 WRITE_LIMIT_BYTES = 256 * 1024
 """What may wait to be sent: four seconds of 24 kHz sound as base64. Who sends more has to wait."""
 
+LEAST_KEY_CHARS = 8
+"""A shorter key is nobody's, and might be a part of any word."""
+
 _PINGS_PER_LIMIT = 3
 _USER_AGENT = "voxd"
+
+Said = TypeVar("Said", str, bytes, str | bytes)
 
 _wire_log = logging.getLogger(f"{__name__}.wire")
 # At DEBUG the library logs request headers, which hold the key, and frames, which hold what was said.
@@ -38,13 +44,15 @@ _wire_log.setLevel(logging.CRITICAL)
 class Address:
     """Where a vendor is reached; ``ca_file`` names the certificates to trust instead of the system's.
 
-    Its ``repr`` shows nothing, because URL and headers may hold the key.
+    Its ``repr`` shows nothing, because URL and headers may hold the key. ``key`` is that key: what a vendor
+    says of it, in a refusal, a frame or a farewell, reaches nobody.
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_file: str = ""
     proxy: str | None = field(default=None, repr=False)
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,11 @@ class Deadlines:
 class Connection:
     """An open WebSocket; `ending` tells why it is over."""
 
-    def __init__(self, provider: str, socket: ClientConnection, deadlines: Deadlines) -> None:
+    def __init__(
+        self, provider: str, socket: ClientConnection, deadlines: Deadlines, *, key: str = ""
+    ) -> None:
         self._provider = provider
+        self._key = key
         self._socket = socket
         self._deadlines = deadlines
         self._active = False
@@ -107,7 +118,8 @@ class Connection:
         except InvalidStatus as error:
             answer = error.response
             headers = {name.lower(): value for name, value in answer.headers.raw_items()}
-            raise faults.refused(provider, answer.status_code, headers, bytes(answer.body or b"")) from None
+            body = _veiled(bytes(answer.body or b""), address.key)
+            raise faults.refused(provider, answer.status_code, headers, body) from None
         except (InvalidURI, UnicodeError):
             # Their text holds the URL, and so perhaps the key.
             raise faults.misled(provider) from None
@@ -115,7 +127,7 @@ class Connection:
             raise faults.no_websocket(provider, error.__cause__) from None
         except (OSError, TimeoutError) as error:
             raise faults.unreachable(provider, error) from error
-        return cls(provider, socket, deadlines)
+        return cls(provider, socket, deadlines, key=address.key)
 
     @property
     def ending(self) -> Ending | None:
@@ -157,7 +169,7 @@ class Connection:
             self._watching.cancel()
             return None
         self._heard_s = self._now_s()
-        return message
+        return _veiled(message, self._key)
 
     def abort(self, ending: Ending) -> None:
         """Break the connection off at once; whoever receives is told ``ending``."""
@@ -176,7 +188,7 @@ class Connection:
             received, sent = closed.rcvd, closed.sent
             self._ending = faults.ending(
                 received.code if received else None,
-                received.reason if received else "",
+                _veiled(received.reason, self._key) if received else "",
                 sent=sent.code if sent else None,
             )
         return self._ending
@@ -219,6 +231,15 @@ class _Connect(connect):
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
+
+
+def _veiled(said: Said, key: str) -> Said:
+    """Return what a vendor said without the key, which some of them repeat."""
+    if len(key) < LEAST_KEY_CHARS:
+        return said
+    if isinstance(said, str):
+        return said.replace(key, MASK)
+    return said.replace(key.encode(), MASK.encode())
 
 
 async def _options(provider: str, address: Address, deadlines: Deadlines) -> dict[str, Any]:

@@ -30,16 +30,17 @@ class CustomProvider(OpenAIProvider):
         if kind not in AUTH_TYPES:
             msg = f"auth_type {kind} of the custom provider is not one of {', '.join(AUTH_TYPES)}"
             raise ConfigError(msg, hint="correct metadata.auth_type")
+        key = "" if kind == "none" else self.key()
         headers: dict[str, str] = {}
         query: dict[str, str] = {}
         match kind:
             case "bearer":
-                headers["Authorization"] = f"Bearer {self.key()}"
+                headers["Authorization"] = f"Bearer {key}"
             case "header":
-                headers[name or "api-key"] = self.key()
+                headers[name or "api-key"] = key
             case "query":
-                query[name or "api_key"] = self.key()
-        return address_of(self.url(**query), headers, self.metadata)
+                query[name or "api_key"] = key
+        return address_of(self.url(**query), headers, self.metadata, key=key)
 
     def url(self, **query: str) -> str:
         """Return the endpoint as it was written, with the model and ``query``. Raises `ConfigError`."""

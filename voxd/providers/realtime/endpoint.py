@@ -38,8 +38,10 @@ def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> st
     return urlunsplit((scheme, parts.netloc, base, urlencode(asked), ""))
 
 
-def address_of(url: str, headers: Mapping[str, str], metadata: Mapping[str, Any]) -> Address:
-    """Return the address of ``url``, with ``ca_file`` and ``proxy`` of ``metadata``.
+def address_of(
+    url: str, headers: Mapping[str, str], metadata: Mapping[str, Any], *, key: str = ""
+) -> Address:
+    """Return the address of ``url``, with ``ca_file`` and ``proxy`` of ``metadata``; it sends ``key``.
 
     Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a key must not cross the
     internet in clear.
@@ -48,7 +50,8 @@ def address_of(url: str, headers: Mapping[str, str], metadata: Mapping[str, Any]
     if parts.scheme == "ws" and not _is_near(parts.hostname or ""):
         raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
     proxy = metadata.get("proxy")
-    return Address(url, headers, str(metadata.get("ca_file") or ""), str(proxy) if proxy else None)
+    ca_file = str(metadata.get("ca_file") or "")
+    return Address(url, headers, ca_file, str(proxy) if proxy else None, key)
 
 
 def _is_near(host: str) -> bool:

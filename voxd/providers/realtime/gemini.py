@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from voxd.config.secrets import Secret
-from voxd.errors import AudioError, AuthenticationError, ProviderError
+from voxd.errors import AudioError, ProviderError
 from voxd.events import EventType
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
 from voxd.providers.prices import cost_of
 from voxd.providers.realtime import gemini_wire as wire
 from voxd.providers.realtime.connection import Address, Connection, Deadlines
+from voxd.providers.realtime.endpoint import address_of, socket_url, usable_key
 from voxd.providers.realtime.faults import Ending
 from voxd.providers.realtime.gemini_opening import open_session
 from voxd.providers.realtime.gemini_route import LEAVE_EARLY_S, Route
@@ -173,15 +173,11 @@ class GeminiProvider(BaseProvider):
         connection.active = True
 
     def _address(self) -> Address:
-        secret = self.config.get("api_key")
-        key = str(secret.reveal() if isinstance(secret, Secret) else secret or "").strip()
-        if not key or not (key.isascii() and key.isprintable()):
-            raise AuthenticationError("gemini needs an api_key", provider=wire.NAME)
+        key = usable_key(wire.NAME, self.config.get("api_key"))
         endpoint = str(self.config.get("endpoint") or wire.ENDPOINT)
         version = str(self.metadata.get("api_version") or "v1")
         url, headers = wire.url_and_headers(endpoint, key, version)
-        proxy = str(self.metadata.get("proxy") or "") or None
-        return Address(url, headers, ca_file=str(self.metadata.get("ca_file") or ""), proxy=proxy)
+        return address_of(socket_url(url, {}), headers, self.metadata, key=key)
 
     def _behavior(self) -> str:
         return wire.behavior_of(self._model, str(self.metadata.get("behavior") or ""))

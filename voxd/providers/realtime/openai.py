@@ -62,11 +62,12 @@ class OpenAIProvider(BaseProvider):
 
     def address(self) -> Address:
         """Return where this vendor is reached. Raises `AuthenticationError`, `ConfigError`."""
-        headers = {"Authorization": f"Bearer {self.key()}"}
+        key = self.key()
+        headers = {"Authorization": f"Bearer {key}"}
         for name in ("organization", "project"):
             if self.metadata.get(name):
                 headers[f"OpenAI-{name.title()}"] = str(self.metadata[name])
-        return address_of(self.url(), headers, self.metadata)
+        return address_of(self.url(), headers, self.metadata, key=key)
 
     def url(self, **query: str) -> str:
         """Return the URL of the endpoint with the model and ``query``. Raises `ConfigError`."""
