@@ -53,7 +53,8 @@ class Reply:
     """One response: words and sound, calls of tools, or how it fails.
 
     ``hold_after`` deltas the server waits for a cancel; ``late`` deltas of a cancelled response follow its
-    end. ``status`` other than completed is what `response.done` says.
+    end. ``status`` other than completed is what `response.done` says. ``pace_s`` is the time between two
+    deltas, for benchmarks; tests let it be 0.
     """
 
     text: str = "Hello there."
@@ -65,6 +66,7 @@ class Reply:
     hold_after: int | None = None
     late: int = 0
     modality: str = "audio"
+    pace_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -426,6 +428,8 @@ class Peer:
             await self.delta(at, min(reply.delta_ms, reply.sound_ms - start_ms))
             if index + 1 == reply.hold_after:
                 await self._cancel.wait()
+            if reply.pace_s:
+                await asyncio.sleep(reply.pace_s)
             if self._cancel.is_set():
                 break
         await self.say({"type": f"{stem}.done", **at})
