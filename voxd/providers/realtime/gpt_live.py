@@ -156,7 +156,9 @@ class LiveReader(Reader):
 class GptLiveProvider(OpenAIProvider):
     """One session of GPT-Live. Every second it is open costs money, silence included.
 
-    Instructions, voice and format are fixed when it begins. A task that the model delegates is answered
+    Instructions, voice and format are fixed when it begins, there are no typed questions and no tools, and
+    it must hear silence too: use turn detection "server". Nothing tells it how much of a reply was heard, so
+    it believes that all was; the end of a reply is told after `QUIET_S` without sound or words. A task that the model delegates is answered
     with an apology: voxd has no second model to give it to.
     """
 
@@ -164,7 +166,7 @@ class GptLiveProvider(OpenAIProvider):
     endpoint: ClassVar[str] = "wss://api.openai.com/v1/live/sessions"
     model: ClassVar[str] = "gpt-live-1"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True, text_input=False
+        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True
     )
     quiet_s: ClassVar[float] = QUIET_S
     _timer: asyncio.TimerHandle | None = None

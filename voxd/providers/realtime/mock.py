@@ -36,9 +36,7 @@ class MockProvider(BaseProvider):
         input_rate_hz=RATE_HZ,
         output_rate_hz=RATE_HZ,
         server_vad=True,
-        semantic_vad=True,
         tools=True,
-        truncation=True,
     )
 
     def __init__(self, config: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ class OpenAIProvider(BaseProvider):
     model: ClassVar[str] = "gpt-realtime-2.1-mini"
     transcription_model: ClassVar[str] = "gpt-transcribe"
     capabilities: ClassVar[Capabilities] = Capabilities(
-        server_vad=True, semantic_vad=True, tools=True, truncation=True, session_limit_s=SESSION_LIMIT_S
+        server_vad=True, tools=True, session_limit_s=SESSION_LIMIT_S
     )
 
     def __init__(self, config: Mapping[str, Any], deadlines: Deadlines | None = None) -> None:
