@@ -25,8 +25,8 @@ class Capabilities:
     """What a provider can do; ``input_rate_hz`` and ``output_rate_hz`` are the rates of its PCM.
 
     ``server_vad``: the vendor can notice himself that the user has finished; asked for "semantic", one who
-    has nothing of that name uses the way he has. ``session_limit_s`` is the age at which a session is replaced when it is idle, None for never: set it
-    some minutes below the vendor's own limit.
+    has nothing of that name uses the way he has. ``session_limit_s`` is the age at which a session is
+    replaced when it is idle, None for never: set it some minutes below the vendor's own limit.
     """
 
     input_rate_hz: int = 24_000

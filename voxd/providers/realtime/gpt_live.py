@@ -157,9 +157,9 @@ class GptLiveProvider(OpenAIProvider):
     """One session of GPT-Live. Every second it is open costs money, silence included.
 
     Instructions, voice and format are fixed when it begins, there are no typed questions and no tools, and
-    it must hear silence too: use turn detection "server". Nothing tells it how much of a reply was heard, so
-    it believes that all was; the end of a reply is told after `QUIET_S` without sound or words. A task that the model delegates is answered
-    with an apology: voxd has no second model to give it to.
+    it must hear silence too: use turn detection "server". It believes that all of a reply was heard, and
+    the end of one is told after `QUIET_S` without sound or words. A task that the model delegates is
+    answered with an apology: voxd has no second model to give it to.
     """
 
     name: ClassVar[str] = "gpt_live"
