@@ -7,13 +7,13 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Self
 
-from voxd.board import Board
 from voxd.clock import Clock
-from voxd.conduct import Conduct, Record, name_of
 from voxd.errors import InvalidRequest
 from voxd.events import Event, EventType
-from voxd.handlers import Filter, Handler, Selector
-from voxd.home import Home
+from voxd.listeners.board import Board
+from voxd.listeners.conduct import Conduct, Record, name_of
+from voxd.listeners.homeloop import HomeLoop
+from voxd.listeners.listener import Filter, Handler, Selector
 from voxd.seednames import SEED_NAMES
 
 CHUNKS = frozenset({EventType.AUDIO_INPUT_CHUNK, EventType.AUDIO_OUTPUT_CHUNK})
@@ -92,7 +92,7 @@ class Bus:
         self._subscriptions: set[Subscription] = set()
         self._trusted: list[tuple[Callable[[Event], None], Record]] = []
         self._conduct = Conduct(clock, self.emit)
-        self._home = Home()
+        self._home = HomeLoop()
         self._board = Board(self._conduct, clock, self._home)
         self._counts: Counter[str] = Counter()
         self.history: deque[Event] = deque(maxlen=history)

@@ -217,7 +217,7 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             "A tool has run.", function_name=str, call_id=str | None, ok=bool, duration_ms=float, output=str
         ),
         EventType.SETTINGS_CHANGED: _says(
-            "Settings of the running session were changed: their names.", changed=tuple[str, ...]
+            "Settings of the running session, or of the device, were changed: their names.", changed=tuple[str, ...]
         ),
         EventType.USAGE_UPDATED: _says("What the session has used so far.", provider=str, usage=Any),
         EventType.RATE_LIMIT_UPDATED: _says(
@@ -233,7 +233,7 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
         EventType.PROVIDER_FAILED: _says("A provider cannot answer.", provider=str, code=str, reason=str),
         EventType.PROVIDER_RESTORED: _says("A provider answers again.", provider=str),
         EventType.HANDLER_FAILED: _says(
-            "A handler of events misbehaved, as `voxd.conduct.Fault` says; counts since it was registered.",
+            "A handler of events misbehaved, as `voxd.listeners.conduct.Fault` says; counts since it was registered.",
             handler=str,
             handler_id=str,
             event=str,

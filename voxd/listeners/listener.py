@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from voxd.clock import Clock
-from voxd.conduct import Conduct, Fault, Record
 from voxd.events import Event
-from voxd.home import Home
+from voxd.listeners.conduct import Conduct, Fault, Record
+from voxd.listeners.homeloop import HomeLoop
+from voxd.listeners.workers import TaskWorker, ThreadWorker
 from voxd.seednames import SEED_NAMES
-from voxd.workers import TaskWorker, ThreadWorker
 
 Handler = Callable[[Event], Any]
 """Takes an event. What it returns is awaited if that can be awaited, and else ignored."""
@@ -70,7 +70,7 @@ class Listener:
         on_spent: Callable[["Listener"], None] | None,
         conduct: Conduct,
         clock: Clock,
-        home: Home,
+        home: HomeLoop,
     ) -> None:
         self.record = record
         self.selector = selector

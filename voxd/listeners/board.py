@@ -5,11 +5,11 @@ import itertools
 from collections import deque
 
 from voxd.clock import Clock
-from voxd.conduct import REPORTS_PER_MINUTE, Conduct, Fault, Record, name_of
 from voxd.errors import InvalidRequest
 from voxd.events import Event, EventType
-from voxd.handlers import Filter, Handler, Listener, Selector
-from voxd.home import Home
+from voxd.listeners.conduct import REPORTS_PER_MINUTE, Conduct, Fault, Record, name_of
+from voxd.listeners.homeloop import HomeLoop
+from voxd.listeners.listener import Filter, Handler, Listener, Selector
 
 MAX_FOLLOWING = 256
 """How many events handlers may emit in consequence of one event; more is taken for a circle and cut."""
@@ -21,7 +21,7 @@ ROUTES_KEPT = 512
 class Board:
     """Keeps the registrations and calls them."""
 
-    def __init__(self, conduct: Conduct, clock: Clock, home: Home) -> None:
+    def __init__(self, conduct: Conduct, clock: Clock, home: HomeLoop) -> None:
         self._conduct = conduct
         self._clock = clock
         self._home = home

@@ -9,7 +9,7 @@ MAX_ON_THE_WAY = 256
 """Calls from other threads that wait for the loop; more are refused."""
 
 
-class Home:
+class HomeLoop:
     """Knows the loop once a handler has had to leave it; until then everybody is at home."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from voxd.clock import Clock
-from voxd.conduct import Conduct, Fault, Record
 from voxd.events import Event
+from voxd.listeners.conduct import Conduct, Fault, Record
 
 
 class TaskWorker:

@@ -11,8 +11,8 @@ from tests.fakes import FakeClock, settle
 from tests.payloads import problem
 from voxd.bus import Bus
 from voxd.events import Event
-from voxd.handlers import CALL_TIMEOUT_S, QUEUE_EVENTS, SLOW_CALLS, SLOW_S, SLOW_WITHIN_S
-from voxd.home import MAX_ON_THE_WAY
+from voxd.listeners.homeloop import MAX_ON_THE_WAY
+from voxd.listeners.listener import CALL_TIMEOUT_S, QUEUE_EVENTS, SLOW_CALLS, SLOW_S, SLOW_WITHIN_S
 
 DEADLINE_S = 5.0
 
