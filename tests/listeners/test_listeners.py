@@ -377,7 +377,7 @@ async def test_a_thread_that_floods_the_loop_is_refused(bus: Bus, clock: FakeClo
 async def test_close_ends_the_threads_and_handlers_come_back_to_the_loop(bus: Bus, moved: Slow) -> None:
     bus.emit("x", number=3)
     await until(moved.called)
-    (thread,) = (each for each in threading.enumerate() if each.name.startswith("voxd-handler"))
+    (thread,) = (each for each in threading.enumerate() if each.ident == moved.threads[-1])
     await bus.close()
     await asyncio.to_thread(thread.join, DEADLINE_S)
     assert not thread.is_alive()
