@@ -159,14 +159,6 @@ class ProviderEntry(msgspec.Struct, frozen=True):
     problem: str
 
 
-class ProviderTested(msgspec.Struct, frozen=True):
-    """A session could be opened, in so many milliseconds."""
-
-    name: str
-    kind: str
-    latency_ms: float
-
-
 class UsageEntry(msgspec.Struct, frozen=True):
     """What a provider used on a local day (``2026-11-20``).
 
@@ -295,8 +287,8 @@ class DeviceApi(Protocol):
         """Let provider ``name`` answer for ``agent`` until a restart. Raises `NotFound`, `ProviderError`."""
         ...
 
-    async def test_provider(self, name: str) -> ProviderTested:
-        """Open a session with a provider and close it. Raises `NotFound`, `ProviderError`."""
+    async def test_provider(self, name: str) -> float:
+        """Open a session with a provider and close it; returns ms. Raises `NotFound`, `ProviderError`."""
         ...
 
     async def usage(self, days: int) -> list[UsageEntry]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from voxd import __version__
 from voxd.appliance.bookkeeper import Bookkeeper
-from voxd.appliance.device import Appliance, Rooms
+from voxd.appliance.consequences import Consequences
+from voxd.appliance.device import Appliance
 from voxd.appliance.press import meaning
 from voxd.appliance.recorder import Recorder
 from voxd.appliance.reloading import Reloader
+from voxd.appliance.rooms import Rooms
 from voxd.appliance.summary import spoken_name
 from voxd.appliance.voice import VoiceControl
 from voxd.audio.microphone import Microphone
@@ -24,8 +26,6 @@ from voxd.config.schema import Config
 from voxd.control.connection import Limits
 from voxd.control.listeners import Listener
 from voxd.control.server import ControlServer
-from voxd.errors import StoreError
-from voxd.events import Event
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
@@ -39,7 +39,7 @@ from voxd.observe.metrics import Metrics
 from voxd.providers.local import LocalProvider
 from voxd.providers.router import Router
 from voxd.providers.skill_tools import skill_tools
-from voxd.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
+from voxd.signals import Input, MuteAsked, RingStarted, Source
 from voxd.skills.book import Skills
 from voxd.skills.replies import ring_sentence
 from voxd.skills.timers import Timers
@@ -80,6 +80,11 @@ class Daemon:
         self._build_turns()
         self._build_panel()
         self.appliance = self._build_appliance(read_config)
+        self.bus.handle(
+            Consequences(
+                self.post, ears=self.ears, buttons=self.buttons, timers=self.timers, settings=self.settings
+            )
+        )
 
     async def start(self, listeners: Sequence[Listener]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
@@ -134,7 +139,7 @@ class Daemon:
         self.usage = UsageLog(self.database, self.clock)
         self.bookkeeper = Bookkeeper(self.usage)
         self.recorder = Recorder(self.history, self.metrics, self.clock)
-        for handler in (self.metrics.handle, log_event, self._follow):
+        for handler in (self.metrics.handle, log_event):
             self.bus.handle(handler)
 
     def _build_voice(self, state_dir: Path, models_dir: Path) -> None:
@@ -175,7 +180,7 @@ class Daemon:
             wake=self.config.wake,
             endpoint=self.config.endpoint,
             post=lambda given: self._on_loop(self.post, given),
-            note=lambda type, data: self._on_loop(self._note, type, data),
+            note=lambda type, data: self._on_loop(lambda: self.bus.emit(type, **data)),
             models_dir=models_dir,
             clock=self.clock,
         )
@@ -262,27 +267,6 @@ class Daemon:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
             return  # the loop is closed: the ears end a moment later
-
-    def _note(self, type: str, data: dict[str, Any]) -> None:
-        self.bus.emit(type, **data)
-
-    def _follow(self, event: Event) -> None:
-        """Let one room's event be another room's input."""
-        match event.type:
-            case "audio.lost":
-                self.post(AudioLost(event.data["reason"]))
-            case "audio.restored":
-                self.ears.reset()
-                self.post(AudioRestored())
-            case "speech.started":
-                self.buttons.speech_heard()
-            case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
-                self.post(RingEnded())
-            case "mute.changed" if event.data["source"] != Source.SWITCH.value:
-                try:
-                    self.settings.change(muted=event.data["muted"])
-                except StoreError as error:
-                    _log.warning("mute will not survive a restart: %s", error)
 
     def _pressed(self, gesture: Gesture) -> None:
         self.bus.emit("button.pressed", gesture=gesture.kind.value)

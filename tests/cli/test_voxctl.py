@@ -41,7 +41,7 @@ SHOWN = [
     (["provider", "list"], "openai"),
     (["provider", "use", "cloud"], "cloud answers for default"),
     (["provider", "use", "local", "--agent", "cook"], "local answers for cook"),
-    (["provider", "test", "cloud"], "cloud (openai) opened a session in 123 ms"),
+    (["provider", "test", "cloud"], "cloud opened a session in 123 ms"),
     (["usage"], "together at least 0.0625 USD, by the prices of 2026-11-20"),
     (["usage", "--days", "2"], "unknown"),
     (["devices"], "virtual"),

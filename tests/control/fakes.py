@@ -17,7 +17,6 @@ from voxd.api import (
     HistoryEntry,
     LastTurn,
     ProviderEntry,
-    ProviderTested,
     Reloaded,
     Stage,
     Status,
@@ -158,9 +157,9 @@ class FakeDevice:
             raise NotFound(f"there is no provider {name}", hint="use one of local, cloud")
         self.calls.append(("use_provider", agent, name))
 
-    async def test_provider(self, name: str) -> ProviderTested:
+    async def test_provider(self, name: str) -> float:
         self.calls.append(("test_provider", name))
-        return ProviderTested(name, "openai", 123.4)
+        return 123.4
 
     async def usage(self, days: int) -> list[UsageEntry]:
         priced = UsageEntry("2026-11-20", "cloud", 2, 3, 90.0, 100, 2000, 0.0625, "2026-11-20")

@@ -212,8 +212,7 @@ async def test_what_is_not_there_cannot_be_used(house: House, agent: str, name: 
 
 async def test_a_test_opens_a_session_and_closes_it(house: House) -> None:
     router = house.router(config(cloud=mock(), gone=mock(connect_fault="invalid_api_key")))
-    tested = await router.test("cloud")
-    assert (tested.name, tested.kind) == ("cloud", "kept")
+    assert await router.test("cloud") >= 0
     assert not MADE[0].is_connected
     with pytest.raises(AuthenticationError):
         await router.test("gone")

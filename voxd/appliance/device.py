@@ -1,31 +1,17 @@
 """The running device, as every surface sees it: each method asks one room."""
 
 import logging
-from dataclasses import dataclass
 
 from voxd import __version__, api
-from voxd.appliance.recorder import Recorder
-from voxd.appliance.reloading import Reloader
+from voxd.appliance.rooms import Rooms
 from voxd.appliance.summary import spoken_name, summary
 from voxd.audio.devices import list_devices
 from voxd.audio.level import dbfs
-from voxd.audio.microphone import Microphone
 from voxd.audio.resample import to_rate
-from voxd.audio.ring import Ring
-from voxd.audio.speaker import Speaker
 from voxd.audio.wav import read_wav, wav_bytes
-from voxd.bus import Bus
-from voxd.clock import Clock
 from voxd.config.schema import Config
 from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound, StoreError
 from voxd.frames import SAMPLE_RATE_HZ, samples_from_s
-from voxd.hardware.button import Buttons
-from voxd.hardware.leds import Leds
-from voxd.listen.ears import Ears
-from voxd.local.chain import SynthesizerChain, TranscriberChain
-from voxd.observe.ledger import Ledger
-from voxd.observe.metrics import Metrics
-from voxd.providers.router import Router
 from voxd.signals import (
     Asked,
     Input,
@@ -37,13 +23,7 @@ from voxd.signals import (
     State,
     StopAsked,
 )
-from voxd.skills.timers import Timers
-from voxd.store.db import Database
-from voxd.store.history import History
-from voxd.store.settings import SettingsFile
-from voxd.store.usage import UsageLog
 from voxd.turn.machine import RESTING
-from voxd.turn.runner import TurnRunner
 
 _log = logging.getLogger(__name__)
 
@@ -52,33 +32,6 @@ MAX_QUESTION_S = 60.0
 
 LEVEL_SAMPLES = samples_from_s(0.5)
 """What the level in `status` is measured over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """The parts of a running device, made by the composition root."""
-
-    reloader: Reloader
-    recorder: Recorder
-    clock: Clock
-    bus: Bus
-    ring: Ring
-    microphone: Microphone
-    speaker: Speaker
-    ears: Ears
-    runner: TurnRunner
-    transcriber: TranscriberChain
-    synthesizer: SynthesizerChain
-    router: Router
-    usage: UsageLog
-    timers: Timers
-    database: Database
-    history: History
-    settings: SettingsFile
-    ledger: Ledger
-    metrics: Metrics
-    leds: Leds
-    buttons: Buttons
 
 
 class Appliance:
@@ -255,7 +208,9 @@ class Appliance:
     async def forget(self) -> int:
         """Delete the whole history, here and with the vendors; returns how many turns were deleted."""
         await self._rooms.router.forget()
-        return await self._rooms.history.forget()
+        deleted = await self._rooms.history.forget()
+        self.bus.emit("conversation.cleared", turns=deleted)
+        return deleted
 
     def timers(self) -> list[api.TimerEntry]:
         """Return timers, alarms and reminders, the next one first."""
@@ -297,8 +252,8 @@ class Appliance:
         """Let provider ``name`` answer for ``agent`` until a restart."""
         await self._rooms.router.use(agent, name)
 
-    async def test_provider(self, name: str) -> api.ProviderTested:
-        """Open a session with a provider and close it."""
+    async def test_provider(self, name: str) -> float:
+        """Open a session with a provider and close it; returns the milliseconds it took."""
         return await self._rooms.router.test(name)
 
     async def usage(self, days: int) -> list[api.UsageEntry]:
@@ -319,6 +274,8 @@ class Appliance:
         """Read the configuration again."""
         reloaded = self._rooms.reloader.reload()
         self.bus.emit("daemon.reloaded", applied=reloaded.applied, needs_restart=reloaded.needs_restart)
+        if reloaded.applied:
+            self.bus.emit("settings.changed", changed=reloaded.applied)
         return reloaded
 
     def metrics(self) -> str:

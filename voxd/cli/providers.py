@@ -78,7 +78,7 @@ def test_provider(args: Namespace) -> int:
     if args.json:
         print_json(tested)
     else:
-        print(f"{tested['name']} ({tested['kind']}) opened a session in {tested['latency_ms']:.0f} ms")
+        print(f"{tested['name']} opened a session in {tested['latency_ms']:.0f} ms")
     return OK
 
 

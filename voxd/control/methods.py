@@ -148,6 +148,10 @@ def _clip(api: DeviceApi, p: Numbered) -> dict[str, str]:
     return {"wav_base64": base64.b64encode(api.wake_clip(p.id)).decode("ascii")}
 
 
+async def _test_provider(api: DeviceApi, p: ProviderName) -> dict[str, Any]:
+    return {"name": p.name, "latency_ms": round(await api.test_provider(p.name), 1)}
+
+
 @functools.cache
 def described() -> msgspec.Raw:
     """Return the table as JSON. Kept, because making it costs milliseconds and strangers may ask for it."""
@@ -217,13 +221,7 @@ _TABLE = (
         "Moments at which a wake word was suspected.",
     ),
     Method("wake.clip", "control", Numbered, _clip, "The sound of a candidate: a WAV file in base64."),
-    Method(
-        "provider.list",
-        "read",
-        Nothing,
-        lambda api, _: api.providers(),
-        "The configured providers, their agents and problems.",
-    ),
+    Method("provider.list", "read", Nothing, lambda api, _: api.providers(), "Providers and their problems."),
     Method(
         "provider.use",
         "control",
@@ -236,7 +234,7 @@ _TABLE = (
         "provider.test",
         "control",
         ProviderName,
-        lambda api, p: api.test_provider(p.name),
+        _test_provider,
         "Open a session with a provider and close it.",
     ),
     Method(

@@ -109,8 +109,11 @@ class Router:
         self._chosen[agent] = name
         self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": "requested"})
 
-    async def test(self, name: str) -> api.ProviderTested:
-        """Open a session with ``name`` and close it. Raises `NotFound`, `ProviderError`."""
+    async def test(self, name: str) -> float:
+        """Open a session with ``name`` and close it; returns the milliseconds it took to open.
+
+        Raises `NotFound`, `ProviderError`.
+        """
         if name == self._local.name:
             raise InvalidRequest("the device itself needs no test", hint="run `voxctl doctor`")
         provider = self._require(name)
@@ -125,7 +128,7 @@ class Router:
         latency_ms = (self._clock.monotonic() - begun_s) * 1000
         await shut(session, name)
         self._try_again(name)
-        return api.ProviderTested(name, provider.kind, round(latency_ms, 1))
+        return latency_ms
 
     def configure(self, config: schema.Config) -> None:
         """Apply a reloaded configuration: whoever changed is built anew with its next turn."""
