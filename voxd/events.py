@@ -217,7 +217,8 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             "A tool has run.", function_name=str, call_id=str | None, ok=bool, duration_ms=float, output=str
         ),
         EventType.SETTINGS_CHANGED: _says(
-            "Settings of the running session, or of the device, were changed: their names.", changed=tuple[str, ...]
+            "Settings of the running session, or of the device, were changed: their names.",
+            changed=tuple[str, ...],
         ),
         EventType.USAGE_UPDATED: _says("What the session has used so far.", provider=str, usage=Any),
         EventType.RATE_LIMIT_UPDATED: _says(
