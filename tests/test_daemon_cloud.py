@@ -91,6 +91,19 @@ async def test_a_spoken_question_is_answered_by_the_cloud_while_it_is_asked(tmp_
                 ]
 
 
+@pytest.mark.parametrize("detection", ["server", "semantic"])
+async def test_a_vendor_that_hears_the_end_himself_is_let_to(tmp_path: Path, detection: str) -> None:
+    async with (
+        realtime_server() as server,
+        voxd(tmp_path, turn_detection=detection, **at(server)) as process,
+        process.client() as client,
+    ):
+        sound = recorded("what time is it", tmp_path)
+        answered = await client.call("turn.ask_audio", wav_base64=sound, speak=True)
+        assert (answered["outcome"], answered["reply"]) == ("answered", "Hello there.")
+        assert "input_audio_buffer.commit" not in server.types()
+
+
 async def test_a_reply_that_is_stopped_is_truncated_at_what_was_heard(tmp_path: Path) -> None:
     async with (
         realtime_server(replies=[LONG]) as server,

@@ -80,11 +80,8 @@ class Daemon:
         self._build_turns()
         self._build_panel()
         self.appliance = self._build_appliance(read_config)
-        self.bus.handle(
-            Consequences(
-                self.post, ears=self.ears, buttons=self.buttons, timers=self.timers, settings=self.settings
-            )
-        )
+        follow = Consequences(self.post, self.ears, self.buttons, self.timers, self.settings)
+        self.bus.handle(follow)
 
     async def start(self, listeners: Sequence[Listener]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""

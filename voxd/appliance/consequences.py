@@ -20,7 +20,6 @@ class Consequences:
     def __init__(
         self,
         post: Callable[[Input], None],
-        *,
         ears: Ears,
         buttons: Buttons,
         timers: Timers,
