@@ -197,3 +197,29 @@ async def test_a_fault_of_one_chunk_does_not_end_the_listening() -> None:
     async with asyncio.timeout(5):
         await heard.wait()
     await listener.stop()
+
+
+async def test_a_key_that_is_only_tapped_leaves_the_microphone_closed(make: Make) -> None:
+    engine, log = make(input_device="virtual")
+    await engine.connect()
+    for _ in range(2):
+        starting = asyncio.create_task(engine.start_listening())
+        await asyncio.sleep(0)
+        await engine.stop_listening()
+        await starting
+        assert not engine.is_listening
+    assert children_of("voxd.audio.") == []
+    assert log.types().count("audio.input_started") == log.types().count("audio.input_stopped")
+
+
+async def test_a_start_that_is_given_up_leaves_the_microphone_closed(make: Make) -> None:
+    engine, _ = make(input_device="virtual")
+    await engine.connect()
+    before = asyncio.all_tasks()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(engine.start_listening(), 0.01)
+    assert not engine.is_listening
+    assert children_of("voxd.audio.") == []
+    assert asyncio.all_tasks() == before
+    await engine.start_listening()
+    assert engine.is_listening

@@ -1,5 +1,6 @@
 """What an engine hears: a microphone, or sound the caller brings, on its way to the provider."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class Hearing:
         self._clock = clock
         self._meter = meter
         self._listener: Listener | None = None
+        self._changing = asyncio.Lock()
         self._uplink: Uplink | None = None
         self._to_hz = config.sample_rate
         self._own_vad = False
@@ -64,32 +66,34 @@ class Hearing:
 
     async def start(self) -> None:
         """Open the microphone, unless it is open. Raises `AudioError`."""
-        if self._listener is not None:
-            return
+        async with self._changing:
+            if self._listener is None:
+                await self._start()
+
+    async def stop(self) -> None:
+        """Close the microphone; what it heard until now still goes its way. Idempotent."""
+        # A key that is only tapped asks for the end while the microphone is still being opened.
+        async with self._changing:
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                await listener.stop()
+                self._emit(E.AUDIO_INPUT_STOPPED)
+
+    async def _start(self) -> None:
         config = self._config
-        self._listener = listener = sound.make_listener(
+        listener = sound.make_listener(
             config.input_device,
             rate_hz=config.sample_rate,
             chunk_ms=tuning.chunk_ms(config),
             clock=self._clock,
             emit=self._emit,
         )
-        try:
-            await listener.start(self._on_chunk)
-        except BaseException:
-            self._listener = None
-            raise
+        await listener.start(self._on_chunk)
+        self._listener = listener
         self._emit(E.AUDIO_INPUT_STARTED, sample_rate=config.sample_rate)
         if listener.stands_in:
             problem = "this machine has no microphone: a virtual one stands in"
             self._emit(E.ERROR_GENERAL, error=AudioError(problem, hint="set input_device", code="no_device"))
-
-    async def stop(self) -> None:
-        """Close the microphone; what it heard until now still goes its way. Idempotent."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.stop()
-            self._emit(E.AUDIO_INPUT_STOPPED)
 
     async def push(self, pcm: bytes) -> None:
         """Take sound that the caller captured. Raises `AudioError`, `ProviderError`."""

@@ -79,11 +79,14 @@ class Listener:
         audio = Audio(input=VIRTUAL if file else name, virtual_input=file, block_ms=block_ms(self._chunk_ms))
         self._ring = Ring.create(1, RING_S)
         self._microphone = Microphone(audio, self._ring, self._clock, self._emit)
-        await self._microphone.start()
-        if not self._microphone.ok:
-            problem = self._microphone.problem
+        try:
+            await self._microphone.start()
+            if not self._microphone.ok:
+                problem = self._microphone.problem
+                raise AudioError(f"no sound from the microphone: {problem}", code=DeviceError.code)
+        except BaseException:
             await self.stop()
-            raise AudioError(f"no sound from the microphone: {problem}", code=DeviceError.code)
+            raise
         if name == AUTO and self._microphone.virtual:
             _log.warning("no microphone: the virtual one stands in, set input_device to change that")
         asyncio.get_running_loop().add_reader(self._ring.wake_fd, self._on_wake)
