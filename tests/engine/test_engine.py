@@ -1,6 +1,7 @@
 """The engine over the mock provider: every method of its interface."""
 
 import asyncio
+import gc
 import os
 from typing import Any
 
@@ -229,6 +230,24 @@ async def test_a_reply_that_is_broken_off_is_an_error(make: Make, end: str) -> N
     await getattr(engine, end)()
     with pytest.raises(StreamError):
         await waiting
+
+
+async def test_a_question_that_breaks_the_connection_is_one_error_not_two(make: Make) -> None:
+    class Breaking(MockProvider):
+        async def send_text(self, text: str) -> None:
+            self._connected = False
+            self.emit_event("connection.lost", {"provider": "mock", "code": "network_error", "reason": ""})
+            raise OSError("reset")
+
+    register_provider("breaking", Breaking)
+    engine, _ = make(provider="breaking")
+    await engine.connect()
+    unseen: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    with pytest.raises(voxd.ConnectionError):
+        await engine.text_2_audio_response("hello")
+    gc.collect()
+    assert unseen == []
 
 
 async def test_two_questions_at_once_each_get_their_own_answer(make: Make) -> None:

@@ -38,11 +38,12 @@ class WholeReply:
         self._response_id: str | None = None
         self._begun = False
         self._calls = False
-        self._done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._error: StreamError | None = None
+        self._done = asyncio.Event()
 
     def __call__(self, type: str, data: dict[str, Any]) -> None:
         """Note one event."""
-        if self._done.done():
+        if self._done.is_set():
             return
         if type == E.RESPONSE_STARTED and not self._begun:
             self._begun, self._response_id = True, data.get("response_id")
@@ -60,17 +61,21 @@ class WholeReply:
 
     async def wait(self) -> bytes:
         """Return the sound of the reply. Raises `StreamError` when it was broken off."""
-        return await self._done
+        await self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return bytes(self._pcm)
 
     def _complete(self) -> None:
         if self._calls:
             # A reply that calls tools is followed by the one that tells their results.
             self._begun = self._calls = False
-        elif not self._done.done():
-            self._done.set_result(bytes(self._pcm))
+        else:
+            self._done.set()
 
     def _is_ours(self, data: dict[str, Any]) -> bool:
         return self._begun and data.get("response_id") == self._response_id
 
     def _fail(self, message: str) -> None:
-        self._done.set_exception(StreamError(message))
+        self._error = StreamError(message)
+        self._done.set()
