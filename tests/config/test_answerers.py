@@ -9,7 +9,7 @@ KEY = 'api_key = { credential = "k" }\n'
 
 
 def told(text: str) -> list[str]:
-    found = check({"voxd.toml": text}, installed=lambda: ("custom", "mock", "openai"))
+    found = check({"voxd.toml": text}, installed=lambda: ("custom", "gpt_live", "mock", "openai"))
     return [f"{each.line}: {each.severity.value}: {each.key}: {each.hint}" for each in found]
 
 
@@ -27,7 +27,8 @@ def told(text: str) -> list[str]:
         ),
         (
             f'[providers.cloud]\nkind = "strange"\n{KEY}',
-            "2: error: providers.cloud.kind: install its package, or use one of custom, mock, openai",
+            "2: error: providers.cloud.kind: install its package, "
+            "or use one of custom, gpt_live, mock, openai",
         ),
         (
             '[providers.cloud]\nkind = "openai"',
@@ -45,6 +46,10 @@ def told(text: str) -> list[str]:
             '3: error: providers.own.endpoint: endpoint = "wss://host/v1"',
         ),
         ('[providers.local]\nkind = "mock"', "1: error: providers.local: give the provider another name"),
+        (
+            f'[providers.live]\nkind = "gpt_live"\n{KEY}',
+            '1: error: providers.live: turn_detection = "server"',
+        ),
         ("[providers.cloud]\n", '1: error: providers.cloud: kind = "..."'),
         ('[agents.default]\npersona = "a pirate"', '2: warning: agents.default.persona: provider = "..."'),
     ],
@@ -59,6 +64,7 @@ def test_what_is_wrong_with_who_answers_is_told_once_and_at_its_place(text: str,
         "",
         f'[providers.cloud]\nkind = "openai"\n{KEY}[agents.default]\nprovider = "cloud"',
         '[providers.own]\nkind = "custom"\noptions = { endpoint = "ws://10.0.0.2/v1", auth_type = "none" }',
+        f'[providers.live]\nkind = "gpt_live"\nturn_detection = "server"\n{KEY}',
         '[providers.toy]\nkind = "mock"\n[providers.toy.options]\nreplies = { hello = "Hi." }',
     ],
 )

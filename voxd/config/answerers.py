@@ -18,6 +18,9 @@ GROUP = "voxd.providers"
 KEYED = frozenset({"openai", "azure", "gemini", "gpt_live"})
 """Kinds that never answer without a key."""
 
+HEARS_ENDS = frozenset({"gpt_live"})
+"""Kinds that decide themselves when the user has finished, whatever they are told."""
+
 PLACED = frozenset({"azure", "custom"})
 """Kinds that have no address of their own."""
 
@@ -58,6 +61,9 @@ def _provider(settings: Settings, name: str, kinds: Callable[[], Collection[str]
         hint = did_you_mean(kind, known) or f"install its package, or use one of {', '.join(known)}"
         yield error((*path, "kind"), f'there is no kind of provider "{kind}"', hint)
     yield from _key(path, name, kind, settings.get(*path, "api_key"))
+    if kind in HEARS_ENDS and settings.get(*path, "turn_detection") != "server":
+        message = f"{kind} decides itself when the user has finished"
+        yield error(path, message, 'turn_detection = "server"')
     if kind in PLACED and not endpoint:
         yield error(path, f"{kind} needs an endpoint", 'endpoint = "wss://..."')
     elif isinstance(endpoint, str) and endpoint and "://" not in endpoint:
