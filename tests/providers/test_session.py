@@ -729,6 +729,18 @@ async def test_a_session_nobody_uses_is_closed_and_the_next_goes_on_with_it(rig:
     assert not session.is_connected
 
 
+async def test_a_provider_that_has_just_taken_over_is_not_idle(rig: Rig) -> None:
+    session = rig.session(idle_close_s=60)
+    await session.connect()
+    await rig.clock.advance(58)
+    switching = asyncio.create_task(session.switch(rig.maker(MockScript(connect_delay_s=10)), "second"))
+    await rig.clock.advance(12)
+    await switching
+    assert session.is_connected
+    await rig.clock.advance(60 + CHECK_S)
+    assert not session.is_connected
+
+
 async def test_a_provider_that_does_not_close_is_left_to_itself(rig: Rig, monkeypatch: Any) -> None:
     monkeypatch.setattr("voxd.providers.opening.CLOSE_TIMEOUT_S", 0.01)
     assert CLOSE_TIMEOUT_S >= 1

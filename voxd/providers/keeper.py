@@ -21,7 +21,10 @@ FAILED_S = 60.0
 
 
 class Keeper:
-    """Calls ``rotate`` when a session is near its limit and ``rest`` when it has been idle, both in quiet."""
+    """Calls ``rotate`` when a session is near its limit and ``rest`` when it has been idle, both in quiet.
+
+    ``rest`` returns False when the session was used before it could be closed.
+    """
 
     def __init__(
         self,
@@ -29,7 +32,7 @@ class Keeper:
         idle_close_s: float | None,
         *,
         rotate: Callable[[], Awaitable[None]],
-        rest: Callable[[], Awaitable[None]],
+        rest: Callable[[], Awaitable[bool]],
         is_quiet: Callable[[], bool],
     ) -> None:
         self._clock = clock
@@ -57,6 +60,11 @@ class Keeper:
         """The session is used."""
         self._used_s = self._clock.monotonic()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has used the session for so long that it is to be closed."""
+        return self._idle_at_s() <= self._clock.monotonic()
+
     async def stop(self) -> None:
         """Stop watching; idempotent, and also right from within ``rotate`` and ``rest``."""
         task, self._task = self._task, None
@@ -71,9 +79,9 @@ class Keeper:
                 await self._clock.sleep(due_s - now_s)
             elif not self._is_quiet() or now_s - self._used_s < QUIET_S:
                 await self._clock.sleep(CHECK_S)
-            elif self._idle_at_s() <= now_s:
-                await self._rest()
-                return
+            elif self.is_idle:
+                if await self._rest():
+                    return
             else:
                 await self._replace()
 

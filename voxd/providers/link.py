@@ -233,9 +233,12 @@ class Link:
             self._retire(old, self.target.name, "replaced")
             self._adopt(fresh, latency_ms)
 
-    async def _rest(self) -> None:
+    async def _rest(self) -> bool:
         async with self._changing:
+            if not self._keeper.is_idle:
+                return False
             self._leave("idle")
+            return True
 
     def _leave(self, reason: str) -> None:
         provider, self.provider = self.provider, None
