@@ -19,7 +19,7 @@ from voxd.providers.opening import Target, faults_of
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
 from voxd.providers.usage import Cost, Usage
-from voxd.providers.voices import chosen_voice, voice_for
+from voxd.providers.voices import voice_for, voiced
 
 LONGEST_ANSWER_S = 30.0
 """A reply that has not begun by then is not waited for any more: the session may be replaced."""
@@ -59,7 +59,7 @@ class Session:
             is_callers=self._is_callers,
             on_request=self._await_reply,
         )
-        target = Target(make, name, kind or name, _voiced(config, kind or name))
+        target = Target(make, name, kind or name, voiced(config, kind or name))
         self._link = Link(target, self, emit=emit, clock=clock, idle_close_s=idle_close_s, jitter=jitter)
         self._interrupting = False
         self._conversing = False
@@ -135,7 +135,7 @@ class Session:
         kind = kind or name
         if config is None:
             config = msgspec.structs.replace(self.config, voice=voice_for(self.config.voice, kind))
-        target = Target(make, name, kind, _voiced(config, kind))
+        target = Target(make, name, kind, voiced(config, kind))
         await self._link.switch(target, reason)
 
     async def configure(self, config: SessionConfig) -> None:
@@ -144,7 +144,7 @@ class Session:
         ``settings.changed`` names the fields that differ from before.
         """
         before = self.config
-        await self._link.configure(_voiced(config, self._link.target.kind))
+        await self._link.configure(voiced(config, self._link.target.kind))
         names = config.__struct_fields__
         changed = tuple(name for name in names if getattr(before, name) != getattr(self.config, name))
         if changed:
@@ -298,8 +298,3 @@ class Session:
         if not self._conversing:
             self._conversing = True
             self._emit(E.CONVERSATION_STARTED)
-
-
-def _voiced(config: SessionConfig, kind: str) -> SessionConfig:
-    """Return ``config`` with its voice as ``kind`` calls it."""
-    return msgspec.structs.replace(config, voice=chosen_voice(config.voice, kind))

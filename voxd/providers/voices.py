@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import msgspec
+
+from voxd.providers.settings import SessionConfig
+
 _CHARACTERS: tuple[tuple[str, str, str], ...] = (
     # OpenAI Realtime, Gemini Live, Azure Speech
     ("marin", "Aoede", "en-US-AvaNeural"),
@@ -50,3 +54,8 @@ def voice_for(voice: str, kind: str) -> str:
 def chosen_voice(voice: str, kind: str) -> str:
     """Return what ``kind`` calls a ``voice`` that was chosen for it: at a vendor we do not know, the same."""
     return voice_for(voice, kind) or voice
+
+
+def voiced(config: SessionConfig, kind: str) -> SessionConfig:
+    """Return ``config`` with its voice as ``kind`` calls it."""
+    return msgspec.structs.replace(config, voice=chosen_voice(config.voice, kind))
