@@ -63,7 +63,10 @@ LINES: Mapping[str, Line | None] = MappingProxyType(
         "error": Line(_WARNING, "{code}: {message}"),
     }
 )
-"""Every event type that is logged; None, or not here: not worth a line. A reminder's name is what its owner said: it is not here."""
+"""Every event type that is logged; None, or not here: not worth a line.
+
+A reminder's name is what its owner said: it is not here.
+"""
 
 
 def log_event(event: Event) -> None:
