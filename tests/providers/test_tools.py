@@ -2,6 +2,8 @@
 
 import asyncio
 import enum
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Literal, Optional
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from voxd.errors import InvalidRequest, NotFound
 from voxd.providers.arguments import checked, from_schema
 from voxd.providers.docstring import described
-from voxd.providers.tools import MAX_OUTPUT_CHARS, Tool, ToolBox, as_text, tool
+from voxd.providers.tools import MAX_OUTPUT_CHARS, MAX_THREADS, Tool, ToolBox, as_text, tool
 
 
 class Mode(enum.Enum):
@@ -303,3 +305,53 @@ def test_results_become_text(value: object, text: str) -> None:
 )
 def test_docstrings_are_read(doc: str, summary: str, meanings: dict[str, str]) -> None:
     assert described(doc) == (summary, meanings)
+
+
+def test_a_tool_that_hangs_keeps_neither_other_calls_nor_the_end_of_the_program_waiting() -> None:
+    program = """
+import asyncio, threading
+from voxd.providers.tools import ToolBox, tool
+
+def hang() -> None:
+    threading.Event().wait()
+
+def look() -> str:
+    return "seen"
+
+async def main() -> None:
+    box = ToolBox([tool(hang), tool(look)])
+    hung = await asyncio.gather(*(box.run("hang", {}, 0.05) for _ in range(MANY)))
+    assert not any(result.ok for result in hung)
+    print((await box.run("hang", {}, 0.05)).output, (await box.run("look", {})).output, sep="; ")
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program.replace("MANY", str(MAX_THREADS - 2))],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "error: hang did not finish within 0.05 s; seen"
+
+
+async def test_calls_that_never_end_are_bounded() -> None:
+    done = threading.Event()
+
+    def hang() -> None:
+        done.wait()
+
+    box = ToolBox([tool(hang)])
+    for _ in range(MAX_THREADS):
+        await box.run("hang", {}, 0)
+    refused = await box.run("hang", {}, 1)
+    assert refused.output == "error: too many calls of tools are still running"
+    done.set()
+    async with asyncio.timeout(5):
+        while not (await box.run("hang", {}, 1)).ok:
+            await asyncio.sleep(0)
+
+
+async def test_what_a_synchronous_tool_raises_reaches_the_model() -> None:
+    def stop() -> None:
+        raise StopIteration
+
+    assert (await ToolBox([tool(stop)]).run("stop", {}, 5)).output.startswith("error: stop failed: ")

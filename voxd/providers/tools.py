@@ -1,6 +1,7 @@
 """Tools a model may call: made from typed functions or JSON Schema, checked, run with a time limit."""
 
 import asyncio
+import functools
 import inspect
 import re
 import time
@@ -14,12 +15,16 @@ from voxd.errors import InvalidRequest, VoxdError
 from voxd.providers.arguments import checked, from_function, from_schema
 from voxd.providers.docstring import described
 from voxd.providers.settings import ToolSpec
+from voxd.providers.threads import in_thread
 
 DEFAULT_TIMEOUT_S = 20.0
 """A tool that was given no time limit has this one."""
 
 MAX_OUTPUT_CHARS = 16_000
 """A longer result is cut: every later turn would pay for it again."""
+
+MAX_THREADS = 16
+"""Synchronous tools that run at the same time; one that hangs after its time limit counts until it ends."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -88,6 +93,7 @@ class ToolBox:
         """Raises `InvalidRequest` when two tools have the same name."""
         self._tools: dict[str, Tool] = {}
         self._clock = clock
+        self._threads: set[object] = set()
         for each in tools:
             if each.name in self._tools:
                 raise InvalidRequest(f"there are two tools called {each.name}")
@@ -120,7 +126,7 @@ class ToolBox:
         limit_s = each.timeout_s if timeout is None else timeout
         try:
             async with asyncio.timeout(limit_s) as limit:
-                return as_text(await _called(each.handler, keywords))
+                return as_text(await self._called(each, keywords))
         except VoxdError:
             raise
         except Exception as error:
@@ -129,12 +135,16 @@ class ToolBox:
             # A stranger's function may raise anything; the model is told and can say so or try otherwise.
             raise InvalidRequest(f"{name} failed: {type(error).__name__}: {error}") from error
 
-
-async def _called(handler: Callable[..., Any], keywords: Mapping[str, Any]) -> Any:
-    if inspect.iscoroutinefunction(handler):
-        return await handler(**keywords)
-    result = await asyncio.to_thread(handler, **keywords)
-    return await result if inspect.isawaitable(result) else result
+    async def _called(self, each: Tool, keywords: Mapping[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(each.handler):
+            return await each.handler(**keywords)
+        if len(self._threads) >= MAX_THREADS:
+            raise InvalidRequest("too many calls of tools are still running")
+        thread = object()
+        self._threads.add(thread)
+        work = functools.partial(each.handler, **keywords)
+        result = await in_thread(work, name=each.name, on_end=lambda: self._threads.discard(thread))
+        return await result if inspect.isawaitable(result) else result
 
 
 def _checked(each: Tool, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:

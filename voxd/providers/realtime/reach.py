@@ -1,15 +1,11 @@
-"""Finds a host and opens a TCP socket to it, so that a dead name server delays nobody but the caller.
-
-asyncio looks names up in the default thread pool, where a few stuck look-ups (10 s each) hold up every
-other user of the pool, and the end of the program too (reference/reliability.md, fact 11).
-"""
+"""Finds a host and opens a TCP socket to it, so that a dead name server delays nobody but the caller."""
 
 import asyncio
 import socket
-import threading
 from typing import Any
 
 from voxd.errors import ConnectionFailed
+from voxd.providers.threads import in_thread
 
 ADDRESS_S = 2.0
 """One address of several is tried for this long: a network may announce IPv6 and lose it."""
@@ -49,29 +45,8 @@ async def open_socket(host: str, port: int, *, name_s: float, provider: str = ""
 
 async def look_up(host: str, port: int) -> list[AddressInfo]:
     """Return the addresses of ``host``. Raises `socket.gaierror`, `UnicodeError`."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[AddressInfo]] = loop.create_future()
 
-    def settle(found: list[AddressInfo] | None, error: Exception | None) -> None:
-        if answer.done():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(found or [])
+    def ask() -> list[AddressInfo]:
+        return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
-    def ask() -> None:
-        found: list[AddressInfo] | None = None
-        problem: Exception | None = None
-        try:
-            found = [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        except (OSError, UnicodeError) as error:
-            problem = error
-        try:
-            loop.call_soon_threadsafe(settle, found, problem)
-        except RuntimeError:
-            return  # The loop is closed: nobody asks any more.
-
-    # A daemon thread, for a pool's threads are waited for at the end of the program.
-    threading.Thread(target=ask, name=f"look up {host}", daemon=True).start()
-    return await answer
+    return await in_thread(ask, name=f"look up {host}")
