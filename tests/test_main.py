@@ -13,7 +13,17 @@ from tests.fakes import FakeClock, settle
 from voxd import main as voxd_main
 from voxd.bus import Bus
 from voxd.config.loading import load
-from voxd.errors import Busy, ConfigError, EngineError, InvalidRequest, NotPermitted, StoreError, VoxdError
+from voxd.config.paths import read_socket_path
+from voxd.errors import (
+    Busy,
+    ConfigError,
+    DeviceError,
+    EngineError,
+    InvalidRequest,
+    NotPermitted,
+    StoreError,
+    VoxdError,
+)
 
 
 class NoDaemon:
@@ -21,6 +31,7 @@ class NoDaemon:
 
     start_error: VoxdError | None = None
     reload_error: VoxdError | None = None
+    starting: asyncio.Event | None = None
 
     def __init__(self, *_: object, **__: object) -> None:
         self.clock = FakeClock()
@@ -31,6 +42,8 @@ class NoDaemon:
     async def start(self, listeners: object) -> None:
         if self.start_error:
             raise self.start_error
+        if self.starting:
+            await self.starting.wait()
 
     async def stop(self) -> None:
         self.stopped = True
@@ -56,6 +69,9 @@ class Heard:
 
     def stopping(self) -> None:
         self.said.append("stopping")
+
+    def status(self, text: str) -> None:
+        """Shown, not noted."""
 
 
 @pytest.fixture
@@ -117,6 +133,36 @@ async def test_systemd_hears_the_end_of_every_reload(
     assert Heard.said == ["ready", "reloading", "ready", "stopping"]
 
 
+async def test_a_reload_asked_for_during_the_start_waits_until_the_daemon_is_ready(
+    service: Callable[[], voxd_main.Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting = asyncio.Event()
+    monkeypatch.setattr(NoDaemon, "starting", starting)
+    running = asyncio.create_task(service().run())
+    await settle()
+    os.kill(os.getpid(), signal.SIGHUP)
+    await settle()
+    assert Heard.said == []
+    starting.set()
+    async with asyncio.timeout(5):
+        while Heard.said.count("ready") < 2:
+            await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == 0
+    assert Heard.said == ["ready", "reloading", "ready", "stopping"]
+
+
+async def test_a_second_socket_that_cannot_be_bound_takes_the_first_with_it(
+    service: Callable[[], voxd_main.Service], tmp_path: Path
+) -> None:
+    made = service()
+    read = read_socket_path(made._config)
+    read.write_text("precious")
+    with pytest.raises(NotPermitted):
+        await made.run()
+    assert sockets(tmp_path) == [read.name]
+
+
 async def test_a_watch_that_fails_ends_the_daemon_aloud(
     service: Callable[[], voxd_main.Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +187,22 @@ async def test_once_ends_as_its_turn_did(
     await settle()
     daemon.bus.emit("turn.ended", outcome=outcome)
     assert await running == code
+
+
+async def test_once_ends_with_the_reason_when_its_recording_cannot_be_heard(
+    service: Callable[..., voxd_main.Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = NoDaemon()
+    monkeypatch.setattr(voxd_main, "Daemon", lambda *_, **__: daemon)
+    monkeypatch.setattr(voxd_main.Service, "_watch", watching_nothing)
+    running = asyncio.create_task(service("--once", "question.wav").run())
+    await settle()
+    daemon.bus.emit("audio.lost", device="virtual", reason="missing", hint="no room for a process")
+    async with asyncio.timeout(5):
+        with pytest.raises(DeviceError, match=r"question\.wav") as caught:
+            await running
+    assert caught.value.hint == "no room for a process"
+    assert voxd_main.EXIT_CODES.get(caught.value.code, voxd_main.INTERNAL) == 70
 
 
 async def watching_nothing(self: voxd_main.Service) -> None:
@@ -180,3 +242,21 @@ def test_once_refuses_what_is_no_recording(
         file.write_bytes(content)
     monkeypatch.setattr("sys.argv", ["voxd", "--once", str(file)])
     assert voxd_main.main() == code
+
+
+def test_once_tells_a_directory_from_a_file_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["voxd", "--once", str(tmp_path)])
+    assert voxd_main.main() == 66
+    assert f"{tmp_path} is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--wat"], ["--once"], ["question.wav"]])
+def test_wrong_arguments_are_64(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["voxd", *arguments])
+    with pytest.raises(SystemExit, match="64"):
+        voxd_main.main()
+    assert "usage: voxd" in capsys.readouterr().err

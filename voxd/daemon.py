@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from voxd.appliance.recorder import Recorder
 from voxd.appliance.reloading import Reloader
 from voxd.appliance.rooms import Rooms
 from voxd.appliance.summary import spoken_name
+from voxd.appliance.takedown import Takedown
 from voxd.appliance.voice import VoiceControl
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
@@ -73,7 +73,7 @@ class Daemon:
         self.clock = SystemClock()
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
-        self._stack = AsyncExitStack()
+        self._parts = Takedown()
         self._build_memory(state_dir)
         self._build_voice(state_dir, models_dir)
         self._build_hearing(models_dir)
@@ -85,41 +85,44 @@ class Daemon:
 
     async def start(self, listeners: Sequence[Listener]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
-        enter = self._stack.push_async_callback
+        opened = self._parts.add
         await self.database.open()
-        enter(self.database.close)
-        enter(self.recorder.close)
+        opened(self.database.close)
+        opened(self.settings.close)
+        opened(self.recorder.close)
         self.recorder.start()
-        enter(self.bookkeeper.close)
-        enter(self.local.close)
-        enter(self.router.close)
+        opened(self.bookkeeper.close)
+        opened(self.local.close)
+        opened(self.router.close)
         self.router.start()
-        enter(self.speaker.close)
-        enter(self.leds.close)
+        opened(self.speaker.close)
+        opened(self.leds.close)
         await self.timers.start()
-        enter(self.timers.close)
-        enter(self.runner.close)
+        opened(self.timers.close)
+        opened(self.runner.close)
         self.ears.start()
-        self._stack.callback(self.ears.stop)
-        enter(self.microphone.close)
+        opened(self.ears.stop)
+        opened(self.microphone.close)
         if self.settings.values.muted and self._heed_mute:
             self.post(MuteAsked(True, Source.SOCKET))
         self.buttons.open()
-        enter(self.buttons.close)
+        opened(self.buttons.close)
         if not self.runner.machine.muted:
             await self.microphone.start()
         control = self.config.control
         limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
-        await self._stack.enter_async_context(ControlServer(self.appliance, listeners, limits))
-        self.metrics.watch_queue("ears", lambda: self.ears.counters.lost_samples)
-        self.metrics.watch_queue("orders", lambda: self.ears.counters.dropped_orders)
+        server = ControlServer(self.appliance, listeners, limits)
+        opened(server.close)
+        await server.start()
+        self.metrics.watch_queue("ears", lambda: self.ears.lost_samples)
+        self.metrics.watch_queue("orders", lambda: self.ears.dropped_orders)
         self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 
     async def stop(self) -> None:
-        """Take everything down; idempotent."""
+        """Take everything down, within `voxd.appliance.takedown.TOGETHER_S`; idempotent."""
         self.bus.emit("daemon.stopping")
-        await self._stack.aclose()
+        await self._parts.run()
 
     def post(self, given: Input) -> None:
         """Tell the turn machine what happened; on the loop."""
@@ -167,7 +170,7 @@ class Daemon:
     def _build_hearing(self, models_dir: Path) -> None:
         audio = self.config.audio
         self.ring = Ring.create(audio.channels, audio.ring_s)
-        self._stack.callback(self.ring.close)
+        self._parts.add(self.ring.close)
         self.microphone = Microphone(
             audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
         )
@@ -176,8 +179,8 @@ class Daemon:
             channel=audio.channel,
             wake=self.config.wake,
             endpoint=self.config.endpoint,
-            post=lambda given: self._on_loop(self.post, given),
-            note=lambda type, data: self._on_loop(lambda: self.bus.emit(type, **data)),
+            post=self.post,
+            note=lambda type, data: self.bus.emit(type, **data),
             models_dir=models_dir,
             clock=self.clock,
         )
@@ -258,12 +261,6 @@ class Daemon:
         )
 
     # --- what connects them -----------------------------------------------------------------------
-
-    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            return  # the loop is closed: the ears end a moment later
 
     def _pressed(self, gesture: Gesture) -> None:
         self.bus.emit("button.pressed", gesture=gesture.kind.value)

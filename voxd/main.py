@@ -4,22 +4,26 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from voxd import __version__
 from voxd.appliance.pulse import signs_of_life
 from voxd.audio.wav import read_wav
+from voxd.cli.exits import USAGE
 from voxd.cli.screen import Screen
 from voxd.config.loading import Loaded, load
 from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
 from voxd.config.schema import Config
 from voxd.control.listeners import Listener, bind, inherited
 from voxd.daemon import Daemon
-from voxd.errors import VoxdError
+from voxd.errors import DeviceError, VoxdError
 from voxd.events import Event
 from voxd.observe.log import start_logging
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
@@ -45,13 +49,28 @@ ONCE_CODES = {"answered": OK, "no_speech": EXIT_CODES["invalid_request"]}
 ONCE_GRACE_S = 2.0
 """How long after the end of a recording a wake word may still be confirmed."""
 
+STOP_LIMIT_S = 5.0
+"""A stop takes 0.2 s, 2 s when a part hangs; a process that is still there hangs as a whole."""
+
 SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.", "provider.")
 """Events after which systemd's STATUS line may read differently."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that exits as sysexits.h says."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print how voxd is used, and exit with 64."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+_log = logging.getLogger(__name__)
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    parser = argparse.ArgumentParser(prog="voxd", description="The voice appliance daemon.")
+    parser = _Parser(prog="voxd", description="The voice appliance daemon.")
     parser.add_argument("--config", type=Path, metavar="FILE", help="voxd.toml to read")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the file"
@@ -74,15 +93,14 @@ class Service:
         self._args = args
         self._config = loaded.config
         self._notifier = Notifier()
+        self._started = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> int:
         """Serve; return the exit code. Raises `VoxdError` when it cannot start."""
         with contextlib.ExitStack() as stack:
-            listeners = [] if self._args.once else _listeners(self._config)
-            for listener in listeners:
-                stack.callback(listener.close)
+            listeners = [] if self._args.once else _listeners(self._config, stack)
             return await self._serve(listeners)
 
     async def _serve(self, listeners: Sequence[Listener]) -> int:
@@ -100,6 +118,7 @@ class Service:
         watching: asyncio.Task[None] | None = None
         try:
             await daemon.start(listeners)
+            self._started.set()
             self._notifier.ready(daemon.appliance.summary())
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()
@@ -109,9 +128,11 @@ class Service:
             return await self._exit_code
         finally:
             self._notifier.stopping()
-            if watching:
-                watching.cancel()
-            await daemon.stop()
+            for task in (watching, self._reloading):
+                if task:
+                    task.cancel()
+            with _limited(STOP_LIMIT_S):
+                await daemon.stop()
 
     def _read(self) -> Config:
         return load(self._args.config, environ=os.environ, overrides=_overrides(self._args)).config
@@ -119,8 +140,16 @@ class Service:
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end, OK)
+            loop.add_signal_handler(number, self._terminate)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+
+    def _terminate(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            # Whoever asks again does not want to wait: the kernel ends the process, busy as it may be.
+            signal.signal(number, signal.SIG_DFL)
+        self._end(OK)
 
     def _end(self, code: int) -> None:
         if not self._exit_code.done():
@@ -130,6 +159,8 @@ class Service:
         self._reloading = asyncio.create_task(self._reload())
 
     async def _reload(self) -> None:
+        # A reload ends with READY, which must not be said before it is true.
+        await self._started.wait()
         self._notifier.reloading(self._daemon.clock.monotonic())
         try:
             await self._daemon.appliance.reload()
@@ -144,6 +175,10 @@ class Service:
             self._notifier.status(self._daemon.appliance.summary())
         if self._args.once and event.type == "turn.ended":
             self._end(ONCE_CODES.get(event.data["outcome"], INTERNAL))
+        if self._args.once and event.type == "audio.lost" and not self._exit_code.done():
+            self._exit_code.set_exception(
+                DeviceError(f"{self._args.once} cannot be heard", hint=event.data["hint"])
+            )
 
     def _watched(self, watching: asyncio.Task[None]) -> None:
         if not watching.cancelled() and (error := watching.exception()) and not self._exit_code.done():
@@ -166,11 +201,33 @@ class Service:
                         self._end(NO_WAKE_WORD)
 
 
-def _listeners(config: Config) -> list[Listener]:
-    given = inherited(listen_sockets())
-    if given:
-        return given
-    return [bind(socket_path(config), "control"), bind(read_socket_path(config), "read")]
+def _listeners(config: Config, stack: contextlib.ExitStack) -> list[Listener]:
+    """Return the sockets to serve, which ``stack`` closes: the second may fail after the first is bound."""
+    listeners: Iterable[Listener] = inherited(listen_sockets()) or _bound(config)
+    return [stack.enter_context(contextlib.closing(listener)) for listener in listeners]
+
+
+def _bound(config: Config) -> Iterator[Listener]:
+    yield bind(socket_path(config), "control")
+    yield bind(read_socket_path(config), "read")
+
+
+@contextlib.contextmanager
+def _limited(limit_s: float) -> Iterator[None]:
+    """End the process if what runs inside takes longer, even if the event loop itself hangs."""
+    timer = threading.Timer(limit_s, _give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up() -> None:
+    _log.critical("the daemon hangs while it stops and is ended as it is")
+    logging.shutdown()
+    os._exit(INTERNAL)
 
 
 def _overrides(args: argparse.Namespace) -> Sequence[str]:
@@ -188,7 +245,8 @@ def run(args: argparse.Namespace) -> int:
     """Read the configuration and serve; returns the exit code."""
     if args.once:
         if not args.once.is_file():
-            raise VoxdError(f"{args.once} does not exist", hint="name a WAV file", code="no_input")
+            why = "is a directory" if args.once.is_dir() else "does not exist"
+            raise VoxdError(f"{args.once} {why}", hint="name a WAV file", code="no_input")
         read_wav(args.once)
     loaded = load(args.config, environ=os.environ, overrides=_overrides(args))
     # The screen tells the turns; beside it the log is for trouble only.

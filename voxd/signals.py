@@ -89,6 +89,13 @@ class NoSpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureFailed:
+    """The ears cannot hear the rest of the utterance; ``code`` says why."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A typed or recorded question (``speak`` the answer aloud or only return it)."""
 
@@ -174,6 +181,7 @@ Input = (
     | SpeechEnded
     | AwaitingSpeech
     | NoSpeech
+    | CaptureFailed
     | Asked
     | SayAsked
     | RepeatAsked

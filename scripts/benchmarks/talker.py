@@ -14,7 +14,8 @@ from pathlib import Path
 
 KEY = "sk-right"
 BATCH = 20
-WARM_UP = 60
+WARM_UP = 500
+"""Until then the allocator still grows to what a batch needs; garbage in cycles waits for its collection."""
 
 
 def said(**facts: object) -> None:

@@ -1,19 +1,25 @@
-"""What the library costs: its import, a session in both directions at once, and a thousand of them."""
+"""What talking to the cloud costs: the import, a session both ways, the daemon, a thousand sessions."""
 
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks import sounds
+from scripts.benchmarks.daemon import VIRTUAL, running
 from scripts.benchmarks.options import ROOT, Options
-from scripts.benchmarks.processes import Usage, usage
+from scripts.benchmarks.processes import Usage, described, usage
 from scripts.benchmarks.rows import Row
-from scripts.benchmarks.vendor import vendor
+from scripts.benchmarks.vendor import KEY, Vendor, vendor
+from voxd.control.call import Caller
+from voxd.errors import VoxdError
 
 BENCH = "talking"
 PSS_SEED = "< 50 MB"
@@ -63,8 +69,13 @@ def talker(*words: str) -> Iterator[Talker]:
 
 
 def measure(options: Options) -> list[Row]:
-    """Measure processes that use the library and nothing else."""
-    return [*_imported(3 if options.quick else 11), *_streaming(options), *_sessions(options)]
+    """Measure processes that use the library and nothing else, and a daemon in the middle of a reply."""
+    return [
+        *_imported(3 if options.quick else 11),
+        *_streaming(options),
+        *_daemon(options),
+        *_sessions(options),
+    ]
 
 
 def _imported(rounds: int) -> list[Row]:
@@ -93,34 +104,71 @@ def _imported(rounds: int) -> list[Row]:
 
 
 def _streaming(options: Options) -> list[Row]:
-    window_s = 6.0 if options.quick else 30.0
-    seconds = window_s + _SETTLE_S + 10
-    wav = sounds.write(options.directory(BENCH) / "room.wav", sounds.noise(seconds))
-    pace_s = _DELTA_MS / 1000
-    with (
-        vendor(sound_ms=round(seconds * 1000), delta_ms=_DELTA_MS, pace_s=pace_s) as fake,
-        talker("stream", fake.url, str(wav)) as one,
-    ):
+    window_s, seconds = _times(options)
+    wav = sounds.write(options.directory(f"{BENCH}-library") / "room.wav", sounds.noise(seconds))
+    with _endless(seconds) as fake, talker("stream", fake.url, str(wav)) as one:
         one.says()
-        time.sleep(_SETTLE_S)
-        fake.seen()
-        before, began_s = usage(one.pid), time.monotonic()
-        time.sleep(window_s)
-        after, took_s = usage(one.pid), time.monotonic() - began_s
-        seen = fake.seen()
+        return _watched("streaming both ways, library", one.pid, fake, window_s)
+
+
+def _daemon(options: Options) -> list[Row]:
+    window_s, seconds = _times(options)
+    directory = options.directory(f"{BENCH}-daemon")
+    wav = sounds.write(directory / "room.wav", sounds.noise(seconds))
+    with _endless(seconds) as fake:
+        settings = (
+            *VIRTUAL,
+            f'audio.virtual_input="{wav}"',
+            'providers.cloud.kind="openai"',
+            f'providers.cloud.endpoint="{fake.url}"',
+            f'providers.cloud.api_key="{KEY}"',
+            'agents.default.provider="cloud"',
+        )
+        with running(directory, settings) as daemon:
+            asking = threading.Thread(target=_ask, args=(daemon.socket, seconds), daemon=True)
+            asking.start()
+            rows = _watched("reply streaming and ears open, daemon", daemon.pid, fake, window_s)
+        asking.join()
+    return rows
+
+
+def _ask(socket: Path, timeout_s: float) -> None:
+    # The daemon ends in the middle of the reply.
+    with contextlib.suppress(VoxdError), Caller(socket, timeout_s=timeout_s) as caller:
+        caller.call("turn.ask", text="speak", speak=True)
+
+
+def _times(options: Options) -> tuple[float, float]:
+    window_s = 6.0 if options.quick else 30.0
+    return window_s, window_s + _SETTLE_S + 10
+
+
+def _endless(seconds: float) -> AbstractContextManager[Vendor]:
+    return vendor(sound_ms=round(seconds * 1000), delta_ms=_DELTA_MS, pace_s=_DELTA_MS / 1000)
+
+
+def _watched(where: str, pid: int, fake: Vendor, window_s: float) -> list[Row]:
+    time.sleep(_SETTLE_S)
+    fake.seen()
+    before, began_s = usage(pid), time.monotonic()
+    time.sleep(window_s)
+    after, took_s = usage(pid), time.monotonic() - began_s
+    seen = fake.seen()
+    if not seen.left_s:
+        return [Row(bench=BENCH, what=where, skipped="nothing was streamed")]
     flow = f"{len(seen.arrived_s) / took_s:.0f} frames/s up, {len(seen.left_s) / took_s:.0f}/s down"
     return [
         Row(
             bench=BENCH,
-            what="memory (PSS), streaming both ways",
+            what=f"memory (PSS), {where}",
             unit="MB",
             value=after.pss_mb,
             seed=PSS_SEED,
-            note=f"engine, capture and playback processes: {after.children + 1}; {flow}",
+            note=f"{described(pid)}; {flow}",
         ),
         Row(
             bench=BENCH,
-            what="CPU of one core, streaming both ways",
+            what=f"CPU of one core, {where}",
             unit="%",
             value=100 * (after.cpu_s - before.cpu_s) / took_s,
             seed=CPU_SEED,

@@ -3,7 +3,6 @@ from typing import Any, cast
 import pytest
 
 from voxd.appliance.consequences import Consequences
-from voxd.errors import StoreError
 from voxd.events import Event
 from voxd.signals import AudioLost, AudioRestored, RingEnded
 
@@ -14,7 +13,6 @@ class Rooms:
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.rings: list[str] = []
-        self.full = False
 
     def reset(self) -> None:
         self.told.append("ears reset")
@@ -26,8 +24,6 @@ class Rooms:
         return self.rings
 
     def change(self, *, muted: bool) -> None:
-        if self.full:
-            raise StoreError("the disk is full")
         self.told.append(("muted", muted))
 
 
@@ -58,10 +54,3 @@ def test_a_ring_is_over_when_nothing_rings_any_more() -> None:
     rooms = Rooms()
     rooms.rings = ["another"]
     assert drawn(rooms, "timer.stopped", id=1, by="voice") == []
-
-
-def test_a_mute_that_cannot_be_remembered_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    rooms = Rooms()
-    rooms.full = True
-    assert drawn(rooms, "mute.changed", muted=True, source="socket") == []
-    assert "will not survive a restart" in caplog.text

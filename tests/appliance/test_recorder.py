@@ -67,8 +67,16 @@ async def test_a_history_that_cannot_be_written_stops_nothing(
 ) -> None:
     desk = Desk(tmp_path / "never-opened.db")
     desk.recorder.start()
-    desk.recorder(turn("zebra"))
+    for text in ("zebra", "giraffe"):
+        desk.recorder(turn(text))
     await desk.clock.advance(0)
     await desk.recorder.close()
-    assert "is not remembered" in caplog.text
+    assert caplog.text.count("not remembered") == 1
+    await desk.database.open()
+    desk.recorder(turn("lion"))
+    desk.recorder(turn("lynx"))
+    await desk.recorder.close()
+    assert caplog.text.count("remembered again") == 1
+    assert await desk.remembered() == ["lynx", "lion"]
     assert "zebra" not in caplog.text
+    await desk.database.close()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import PATIENCE_S, Device, Ran, Voxctl, environment
 from tests.control.fakes import SECRET_WORDS, WAV
+from voxd.cli import exits
 from voxd.control.listeners import bind
 from voxd.control.server import ControlServer
 from voxd.errors import ConfigError, DeadlineExceeded, EngineError, VoxdError
@@ -210,6 +211,14 @@ async def test_wrong_arguments_are_64(voxctl: Voxctl, command: list[str]) -> Non
     ran = await voxctl(*command)
     assert (ran.code, ran.out) == (64, "")
     assert "usage: voxctl" in ran.err
+
+
+async def test_help_tells_every_exit_code(voxctl: Voxctl) -> None:
+    ran = await voxctl("--help")
+    told = " ".join(ran.out.split())
+    codes = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    assert ran.code == 0
+    assert {int(word) for word in told.partition("exit codes: ")[2].split() if word.isdecimal()} == codes
 
 
 async def test_a_daemon_of_another_protocol_is_76(voxctl: Voxctl, tmp_path: Path) -> None:

@@ -1,15 +1,18 @@
 """`voxctl wake eval`: a process, recordings, a table."""
 
+import shutil
 from pathlib import Path
 
 from tests.cli.conftest import Voxctl
 from tests.shared import AUDIO, needs_shared
+from voxd.audio.wav import write_wav
+from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 
 def recordings(folder: Path) -> list[Path]:
     found = [next((AUDIO / "synth_wake").glob(f"{word}__*.wav")) for word in ("hey_jarvis", "computer")]
     for file in found:
-        (folder / file.name).symlink_to(file)
+        shutil.copyfile(file, folder / file.name)
     return found
 
 
@@ -40,6 +43,24 @@ async def test_a_glob_says_which_files_hold_the_word(voxctl: Voxctl, tmp_path: P
     # The other one bears the name all the same: it is no negative.
     assert (word["positives"], word["negatives"]) == (1, 0)
     assert [engine["recalled"] for engine in word["engines"] if "two" in engine["engine"]] == [0]
+
+
+async def test_without_soundfile_flac_is_counted_unreadable_and_the_rest_is_judged(
+    voxctl: Voxctl, tmp_path: Path
+) -> None:
+    folder, programs = tmp_path / "recordings", tmp_path / "programs"
+    folder.mkdir()
+    programs.mkdir()
+    # `python -m` looks into its working directory first.
+    (programs / "soundfile.py").write_text("raise ModuleNotFoundError(name='soundfile')\n")
+    (folder / "hey_jarvis.flac").write_bytes(b"fLaC")
+    write_wav(folder / "other.wav", Clip(bytes(32_000), SAMPLE_RATE_HZ))
+    ran = await voxctl("wake", "eval", str(folder), "--word", "hey_jarvis", cwd=programs)
+    assert ran.code == 0
+    head, *_, last = ran.out.splitlines()
+    assert head == f"2 recordings in {folder}, 1 unreadable"
+    reason = "FLAC needs the package soundfile: run `pip install voxd[flac]`"
+    assert last == f"unreadable: hey_jarvis.flac: {reason}"
 
 
 async def test_mistakes_are_named(voxctl: Voxctl, tmp_path: Path) -> None:

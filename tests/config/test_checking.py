@@ -73,11 +73,16 @@ def test_five_mistakes_are_five_lines_each_with_place_and_hint() -> None:
         ),
         (
             "[audio]\nring_s = nan",
-            "2: error: audio.ring_s: expected a number from 4 to 60, got nan (hint: ring_s = 4)",
+            "2: error: audio.ring_s: expected a number from 4 to 60, got nan (hint: ring_s = 10.0)",
         ),
         (
             "[endpoint]\nstart_s = 0",
-            "2: error: endpoint.start_s: expected a number above 0, got 0 (hint: start_s = 1)",
+            "2: error: endpoint.start_s: expected a number above 0, got 0 (hint: start_s = 0.3)",
+        ),
+        (
+            "[audio]\nvolume_percent = -5",
+            "2: error: audio.volume_percent: expected an integer from 0 to 100, got -5 "
+            "(hint: volume_percent = 70)",
         ),
         (
             "[turn]\nearcons = 'yes'",

@@ -356,6 +356,28 @@ async def test_speaking_interrupts_the_reply(make: Make) -> None:
     assert log.types().index("conversation.turn_detected") < log.types().index("conversation.interrupted")
 
 
+async def test_going_on_speaking_takes_the_place_of_a_reply_that_has_not_begun(make: Make) -> None:
+    class Slow(MockProvider):
+        questions = 0
+
+        async def commit(self) -> None:
+            Slow.questions += 1
+            if Slow.questions > 1:
+                await super().commit()
+
+    register_provider("slow", Slow)
+    engine, log = make(provider="slow")
+    await engine.connect()
+    for piece in pieces(tone(400) + silence(700)):
+        await engine.send_audio(piece)
+    assert engine.get_state() is EngineState.RESPONDING
+    for piece in pieces(tone(400) + silence(700)):
+        await engine.send_audio(piece)
+    await log.wait("response.completed")
+    assert log.types().count("conversation.interrupted") == 1
+    assert log.types().index("conversation.interrupted") < log.types().index("response.started")
+
+
 async def test_metrics_usage_and_cost_are_real_numbers(make: Make) -> None:
     engine, log = make()
     assert engine.get_metrics()["connection"] == {"latency": 0.0, "uptime": 0.0}

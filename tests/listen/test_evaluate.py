@@ -1,5 +1,6 @@
 """How recordings are sorted, and that the evaluation finds what is there to find."""
 
+import shutil
 import wave
 from pathlib import Path
 
@@ -111,9 +112,9 @@ def test_a_word_that_cannot_be_loaded_ends_the_evaluation(tmp_path: Path) -> Non
 def test_real_voices_are_recalled_and_real_speech_is_not_taken_for_the_word(tmp_path: Path) -> None:
     for number in range(2, 32, 2):
         (tmp_path / "alexa").mkdir(exist_ok=True)
-        (tmp_path / "alexa" / f"{number}.flac").symlink_to(AUDIO / "pv_alexa" / f"{number}.flac")
+        shutil.copy(AUDIO / "pv_alexa" / f"{number}.flac", tmp_path / "alexa")
     for path in (AUDIO / "asr" / "pocketsphinx_librivox").glob("*.wav"):
-        (tmp_path / path.name).symlink_to(path)
+        shutil.copy(path, tmp_path)
     pytest.importorskip("soundfile")
     report = evaluate(tmp_path, (WakeWord(name="alexa"),), models_dir=NOWHERE)
     ours = report.words[0].engines[-1]

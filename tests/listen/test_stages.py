@@ -1,5 +1,8 @@
 """The contract of every wake engine, and what becomes of words that cannot be heard."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,6 +157,23 @@ def test_an_onnx_word_without_its_package_or_front_end_says_what_to_do(tmp_path:
         OnnxStage({"computer": str(tmp_path / "computer.onnx")}, tmp_path)
     expected = "voxctl models pull" if onnxww.available() else "pip install"
     assert expected in caught.value.hint
+
+
+def test_the_second_stage_is_read_ahead_but_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("os.posix_fadvise", lambda fd, *_: asked.append(os.fstat(fd).st_size))
+    stages, _ = build((WakeWord(name="alexa"),), Path("/nowhere"))
+    assert len(asked) == 3
+    assert min(asked) > 100_000
+    assert stages.first is not None
+    stages.first.close()
+
+
+def test_nothing_is_told_to_the_terminal_when_the_second_stage_is_made() -> None:
+    """In a process of its own: the library says it once."""
+    script = "from voxd.listen.openww import OpenStage; OpenStage({'alexa': ''}).close()"
+    made = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+    assert made.stderr == b""
 
 
 def test_the_front_end_runs_on_one_thread_and_as_before() -> None:

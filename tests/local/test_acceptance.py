@@ -50,6 +50,13 @@ def test_a_command_must_explain_the_sound_about_as_well(
     assert accepts(command, free) is believed
 
 
+def test_an_allowance_forgives_a_worse_score_but_no_part() -> None:
+    worse = [word("what", 10, 109, -300.0)]
+    assert [accepts(worse, FREE, allowance) for allowance in (0.0, 1.0, 2.0)] == [False, True, True]
+    part = [word("stop", 10, 40, -30.0), word("<sil>", 41, 109, -10.0)]
+    assert not accepts(part, FREE, 10.0)
+
+
 @settings(max_examples=50)
 @given(st.floats(-500, 500), st.floats(0, 500))
 def test_a_better_score_never_turns_yes_into_no(score: float, gain: float) -> None:

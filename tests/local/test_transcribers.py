@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.listen.speech import needs_flite
 from tests.local.speech import (
     BROKEN_WHISPER,
     CLOSED_SET,
@@ -16,13 +17,17 @@ from tests.local.speech import (
     say_all,
     words_of,
 )
+from tests.rig.speech import question
+from tests.rig.speech import say as rig_say
 from tests.shared import needs_shared
+from voxd.audio.wav import read_wav
 from voxd.clock import SystemClock
 from voxd.config.schema import Stt, Whisper
 from voxd.errors import InvalidRequest, ModelError
 from voxd.frames import Clip
 from voxd.local.adapters import WorkerTranscriber
 from voxd.local.engines import sphinx_transcriber, whisper_transcriber
+from voxd.skills.jsgf import to_jsgf
 
 Make = Callable[..., WorkerTranscriber]
 NOWHERE = Path("/nonexistent")
@@ -128,6 +133,28 @@ async def test_pocketsphinx_does_not_make_a_command_of_another_sentence() -> Non
     await engine.close()
     assert heard[0].endswith("won the world cup")
     assert not set(SENTENCES) & set(heard)
+
+
+@needs_flite
+@pytest.mark.parametrize(
+    ("voice", "sentence", "word_left_s"),
+    [
+        # With the end of "jarvis" before it the grammar explains the sound worse than "what they said".
+        ("slt", "what day is it", 0.12),
+        # The grammar is surer of two minutes.
+        ("rms", "set a timer for ten minutes", 0.23),
+    ],
+)
+async def test_pocketsphinx_hears_a_command_in_one_breath_with_the_wake_word(
+    tmp_path: Path, voice: str, sentence: str, word_left_s: float
+) -> None:
+    said = read_wav(question(sentence, tmp_path, gap_s=0.0, voice=voice))
+    word_s = rig_say("hey jarvis", tmp_path, voice=voice).duration_s
+    command = said.pcm[2 * round((word_s - word_left_s) * 16_000) :]
+    engine = sphinx(to_jsgf([], bool))
+    heard = await engine.transcribe(Clip(command + bytes(22_400), 16_000))
+    await engine.close()
+    assert heard.text == sentence
 
 
 async def test_a_word_without_pronunciation_does_not_break_the_grammar() -> None:

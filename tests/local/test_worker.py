@@ -11,7 +11,8 @@ import pytest
 
 from tests.fakes import FakeClock, settle
 from voxd.errors import DeadlineExceeded, EngineError, ModelError
-from voxd.local.worker import Load, Worker, exit_reason
+from voxd.local.ending import exit_reason
+from voxd.local.worker import Load, Worker
 
 ARGV = (sys.executable, str(Path(__file__).with_name("stub_engine.py")))
 ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
@@ -70,8 +71,9 @@ async def gone(pid: int) -> None:
 async def test_a_request_is_answered_and_the_process_is_kept(make: Make) -> None:
     worker = make()
     assert await ask(worker, "echo", b"hello") == [b"hello"]
+    pid = worker.pid
     assert await ask(worker, "echo", b"again") == [b"again"]
-    assert worker.starts == 1
+    assert worker.pid == pid
     assert worker.loaded
 
 
@@ -94,7 +96,7 @@ async def test_prepare_starts_in_the_background_once(make: Make) -> None:
     worker.prepare()
     assert not worker.loaded
     await ask(worker, "echo")
-    assert worker.starts == 1
+    assert children() == [str(worker.pid)]
 
 
 @pytest.mark.parametrize("op", ["hang", "until_cancelled"])
@@ -125,10 +127,11 @@ async def test_a_crash_while_loading_says_how_and_with_what_last_words(make: Mak
 
 async def test_a_process_that_dies_in_mid_answer_is_an_error_and_the_next_request_works(make: Make) -> None:
     worker = make()
+    pid = await pid_of(worker)
     with pytest.raises(EngineError, match=r"SIGKILL.*last words"):
         await ask(worker, "die")
     assert await ask(worker, "echo", b"back") == [b"back"]
-    assert worker.starts == 2
+    assert worker.pid != pid
 
 
 async def test_a_process_killed_while_idle_is_started_again(make: Make) -> None:
@@ -156,28 +159,30 @@ async def test_an_exception_in_the_engine_is_an_error_that_keeps_the_process(
     make: Make, op: str, words: str
 ) -> None:
     worker = make()
+    pid = await pid_of(worker)
     with pytest.raises(EngineError, match=words):
         await ask(worker, op)
-    await ask(worker, "echo")
-    assert worker.starts == 1
+    assert await pid_of(worker) == pid
 
 
 async def test_closing_the_answers_cancels_the_work_and_keeps_the_model(make: Make) -> None:
     worker = make()
     answers = worker.request("until_cancelled")
     await anext(answers)
+    pid = worker.pid
     await answers.aclose()
     assert await ask(worker, "echo", b"next") == [b"next"]
-    assert worker.starts == 1
+    assert worker.pid == pid
 
 
 async def test_work_that_does_not_heed_a_cancellation_is_killed(make: Make) -> None:
     worker = make()
     answers = worker.request("hang")
     await anext(answers)
+    pid = worker.pid
     await answers.aclose()
     assert await ask(worker, "echo", b"next") == [b"next"]
-    assert worker.starts == 2
+    assert worker.pid != pid
 
 
 async def test_an_idle_model_is_unloaded_and_comes_back(make: Make) -> None:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,10 @@ SPOKEN = {
     Stage.FIRST_SAMPLE: 3.25,
     Stage.ENDED: 5.0,
 }
-TYPED = {Stage.TRANSCRIPT: 0.0, Stage.FIRST_TOKEN: 0.01}
+TYPED = {Stage.ASKED: 0.0, Stage.FIRST_TOKEN: 0.01}
+RECORDED = {Stage.ASKED: 0.0, Stage.TRANSCRIPT: 0.4, Stage.FIRST_TOKEN: 0.41, Stage.FIRST_AUDIO: 0.5}
+SAID = {Stage.FIRST_TOKEN: 0.1, Stage.FIRST_AUDIO: 0.2, Stage.FIRST_SAMPLE: 0.3, Stage.ENDED: 1.3}
+UNHEARD = {Stage.END_OF_SPEECH: 2.0, Stage.ENDPOINT: 2.7, Stage.FIRST_TOKEN: 3.2}
 
 
 @pytest.mark.parametrize(
@@ -34,11 +39,21 @@ TYPED = {Stage.TRANSCRIPT: 0.0, Stage.FIRST_TOKEN: 0.01}
             },
             id="spoken",
         ),
-        pytest.param(TYPED, {"transcribe": 0, "think": 10, "speak": 9990}, id="typed"),
-        pytest.param({}, {"speak": 10_000}, id="nobody spoke"),
+        pytest.param(TYPED, {"think": 10}, id="typed, answered without a sound"),
+        pytest.param(
+            TYPED | {Stage.FIRST_AUDIO: 0.2, Stage.FIRST_SAMPLE: 0.25},
+            {"think": 10, "synthesise": 190, "play": 50, "speak": 9750, RESPONSE: 250},
+            id="typed, answered aloud",
+        ),
+        pytest.param(RECORDED, {"transcribe": 400, "think": 10, "synthesise": 90}, id="recorded, unheard"),
+        pytest.param(SAID, {"synthesise": 100, "play": 100, "speak": 1000}, id="a text to say"),
+        pytest.param(
+            UNHEARD, {"speech": 2000, "endpoint": 700, "think": 500}, id="nothing could be transcribed"
+        ),
+        pytest.param({}, {}, id="nobody spoke"),
         pytest.param(
             {Stage.END_OF_SPEECH: 2.0, Stage.ENDPOINT: 1.96, Stage.ENDED: 3.0},
-            {"speech": 2000, "endpoint": 0, "speak": 1000},
+            {"speech": 2000, "endpoint": 0},
             id="clocks that cross",
         ),
     ],
@@ -71,11 +86,12 @@ def test_a_turn_can_begin_where_the_wake_word_ended() -> None:
 def test_only_the_first_token_counts() -> None:
     ledger = Ledger(FakeClock())
     ledger.begin("t1", "socket")
+    ledger.stamp(Stage.ASKED, 1000.5)
     ledger.stamp(Stage.FIRST_TOKEN, 1001.0)
     ledger.stamp(Stage.FIRST_TOKEN, 1009.0)
     turn = ledger.last()
     assert turn is not None
-    assert stages_ms(turn) == {"think": 1000}
+    assert stages_ms(turn) == {"think": 500}
 
 
 def test_stamps_without_a_turn_are_ignored() -> None:
@@ -112,7 +128,7 @@ def test_bars_never_overlap_or_run_backwards(stamps_s: dict[Stage, float]) -> No
     beside = {name for name, _, _ in BESIDE}
     bars = [bar for bar in turn.stages if bar.name not in beside]
     assert all(bar.start_ms <= bar.end_ms for bar in turn.stages)
-    assert [bar.start_ms for bar in bars] == [0.0, *(bar.end_ms for bar in bars[:-1])][: len(bars)]
+    assert all(bar.end_ms <= after.start_ms for bar, after in pairwise(bars))
 
 
 def test_a_cloud_turn_has_bars_of_its_own_beside_the_others() -> None:
@@ -131,6 +147,6 @@ def test_a_cloud_turn_has_bars_of_its_own_beside_the_others() -> None:
     turn = ledger.last()
     assert turn is not None
     assert stages_ms(turn) == {
-        "speech": 2000.0, "endpoint": 700.0, "synthesise": 500.0, "play": 50.0,
+        "speech": 2000.0, "endpoint": 700.0, "play": 50.0,
         "connect": 100.0, "send": 200.0, "cloud": 1200.0, "response": 1250.0,
     }  # fmt: skip

@@ -111,9 +111,28 @@ def test_uninstalling_keeps_configuration_and_state(tmp_path: Path) -> None:
     assert left == {
         "etc/voxd/voxd.toml",
         "etc/voxd/hooks.d/disk-space",
-        "opt/voxd/share/voxd.toml",
+        "etc/voxd/.voxd.toml.shipped",
         "var/lib/voxd/history.db",
     }
+
+
+def test_uninstalling_takes_from_opt_what_it_made_and_nothing_else(tmp_path: Path) -> None:
+    opt = tmp_path / "opt/voxd"
+    for name in ("bin", "lib/python3", "share", "theirs"):
+        (opt / name).mkdir(parents=True)
+    for name in ("bin/voxd", "lib/python3/voxd.py", "COPYING", "share/version", "theirs/notes"):
+        (opt / name).write_text("x")
+    (opt / "share/installed").write_text("COPYING\nbin\nlib\n")
+    install("--prefix", str(tmp_path), "--uninstall")
+    assert sorted(tree(opt)) == ["theirs", "theirs/notes"]
+
+
+def test_uninstalling_leaves_no_empty_folder_in_opt(tmp_path: Path) -> None:
+    (tmp_path / "opt/voxd/share").mkdir(parents=True)
+    (tmp_path / "opt/voxd/COPYING").write_text("x")
+    (tmp_path / "opt/voxd/share/installed").write_text("COPYING\n")
+    install("--prefix", str(tmp_path), "--uninstall")
+    assert not (tmp_path / "opt/voxd").exists()
 
 
 def test_purging_leaves_nothing(tmp_path: Path) -> None:

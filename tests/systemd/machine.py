@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shared import SHARED
+from tests.shared import PRESENT, SHARED
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOT_TIMEOUT_S = 30
@@ -34,7 +34,7 @@ class Machine:
         program.write_text(f'#!/bin/sh\nexport PYTHONPATH={SOURCE}:{SITE}\nexec {PYTHON} {entry} "$@"\n')
         program.chmod(0o755)
         self._binds = f"{opt}:/opt/voxd {site.getsitepackages()[0]}:{SITE}:ro {ROOT}:{SOURCE}:ro"
-        if SHARED.is_dir():
+        if PRESENT:
             self._binds += f" {SHARED}:/opt/voxd/shared:ro"
         self._manager = directory / "manager"
         self._manager.mkdir()

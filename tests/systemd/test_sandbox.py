@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.shared import needs_shared
 from tests.systemd.machine import Machine
 
 PROBE = "/opt/voxd/src/tests/systemd/probe.py"
@@ -129,10 +130,18 @@ def test_a_changed_unit_is_installed_and_the_daemon_started_anew(unit: Unit) -> 
     assert unit.ask()["pid"] != before
 
 
-def test_nothing_inside_can_write_to_the_tree_outside(unit: Unit) -> None:
-    for folder in ("src", "site"):
-        written = f"/opt/voxd/{folder}/probe"
-        assert unit.machine.run("sh", "-c", f"touch {written} && echo written", check=False) == ""
+@pytest.mark.parametrize(
+    "folder", ["src", "site", pytest.param("shared", marks=needs_shared)], ids=lambda folder: folder
+)
+def test_nothing_inside_can_write_to_the_tree_outside(unit: Unit, folder: str) -> None:
+    inside = f"/opt/voxd/{folder}"
+    mounts = [line.split() for line in unit.machine.run("cat", "/proc/self/mounts").splitlines()]
+    (options,) = [mount[3].split(",") for mount in mounts if mount[1] == inside]
+    # First what cannot harm: were it writable, the tests would not find out by writing.
+    assert "ro" in options
+    assert unit.machine.run("ls", inside)
+    tried = unit.machine.run("sh", "-c", f"LC_ALL=C touch {inside}/probe 2>&1", check=False)
+    assert "Read-only file system" in tried
 
 
 def test_uninstalling_leaves_nothing_but_configuration_and_state(unit: Unit) -> None:

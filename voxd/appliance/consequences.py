@@ -1,17 +1,13 @@
 """What one room's events mean to another room."""
 
-import logging
 from collections.abc import Callable
 
-from voxd.errors import StoreError
 from voxd.events import Event
 from voxd.hardware.button import Buttons
 from voxd.listen.ears import Ears
 from voxd.signals import AudioLost, AudioRestored, Input, RingEnded, Source
 from voxd.skills.timers import Timers
 from voxd.store.settings import SettingsFile
-
-_log = logging.getLogger(__name__)
 
 
 class Consequences:
@@ -44,10 +40,4 @@ class Consequences:
             case "timer.stopped" | "timer.cancelled" if not self._timers.ringing():
                 self._post(RingEnded())
             case "mute.changed" if event.data["source"] != Source.SWITCH.value:
-                self._remember_mute(event.data["muted"])
-
-    def _remember_mute(self, muted: bool) -> None:
-        try:
-            self._settings.change(muted=muted)
-        except StoreError as error:
-            _log.warning("mute will not survive a restart: %s", error)
+                self._settings.change(muted=event.data["muted"])

@@ -1,17 +1,19 @@
 """The running device, as every surface sees it: each method asks one room."""
 
+import asyncio
 import logging
 
 from voxd import __version__, api
+from voxd.appliance.recording import recorded_question
 from voxd.appliance.rooms import Rooms
 from voxd.appliance.summary import spoken_name, summary
 from voxd.audio.devices import list_devices
 from voxd.audio.level import dbfs
-from voxd.audio.resample import to_rate
-from voxd.audio.wav import read_wav, wav_bytes
+from voxd.audio.wav import wav_bytes
+from voxd.config.paths import models_dir
 from voxd.config.schema import Config
-from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound, StoreError
-from voxd.frames import SAMPLE_RATE_HZ, samples_from_s
+from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
+from voxd.frames import samples_from_s
 from voxd.signals import (
     Asked,
     Input,
@@ -26,9 +28,6 @@ from voxd.signals import (
 from voxd.turn.machine import RESTING
 
 _log = logging.getLogger(__name__)
-
-MAX_QUESTION_S = 60.0
-"""Longest recorded question; local engines need memory in proportion to it."""
 
 LEVEL_SAMPLES = samples_from_s(0.5)
 """What the level in `status` is measured over."""
@@ -142,13 +141,10 @@ class Appliance:
         return await self._turn(Asked(text, speak))
 
     async def ask_audio(self, wav: bytes, *, speak: bool) -> api.Answered:
-        """Answer a spoken question given as a WAV file."""
-        clip = read_wav(wav)
-        if clip.duration_s > MAX_QUESTION_S:
-            raise InvalidRequest(
-                f"the recording is {clip.duration_s:.0f} s long", hint=f"send at most {MAX_QUESTION_S:.0f} s"
-            )
-        return await self._turn(Asked(to_rate(clip, SAMPLE_RATE_HZ), speak))
+        """Answer a spoken question given as a WAV file; a wake word before it is passed over."""
+        config = self._rooms.reloader.config
+        asked = await asyncio.to_thread(recorded_question, wav, config.wake.words, models_dir(config))
+        return await self._turn(Asked(asked, speak))
 
     def repeat(self) -> None:
         """Say the last reply again."""
@@ -170,10 +166,7 @@ class Appliance:
             raise InvalidRequest(f"{percent} is not a volume", hint="use a number from 0 to 100")
         self._rooms.speaker.volume_percent = percent
         self.bus.emit("volume.changed", percent=percent)
-        try:
-            self._rooms.settings.change(volume_percent=percent)
-        except StoreError as error:
-            _log.warning("the volume will not survive a restart: %s", error)
+        self._rooms.settings.change(volume_percent=percent)
         return percent
 
     def _feed(self, given: Input) -> None:

@@ -25,6 +25,7 @@ class Recorder:
         self._clock = clock
         self._writing: set[asyncio.Task[None]] = set()
         self._pruning: asyncio.Task[None] | None = None
+        self._forgetful = False
         self.turns = 0
 
     def start(self) -> None:
@@ -71,4 +72,11 @@ class Recorder:
         try:
             await self._history.add(entry)
         except StoreError as error:
-            _log.warning("turn %s is not remembered: %s", entry.turn, error)
+            # Once, not at every turn: a full card must not fill the log as well.
+            if not self._forgetful:
+                _log.warning("turn %s and those after it are not remembered: %s", entry.turn, error)
+            self._forgetful = True
+        else:
+            if self._forgetful:
+                _log.warning("turns are remembered again, from %s on", entry.turn)
+            self._forgetful = False

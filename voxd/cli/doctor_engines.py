@@ -24,8 +24,8 @@ from voxd.config.schema import Config
 from voxd.control.call import Caller
 from voxd.errors import DeviceError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.local.ending import exit_reason
 from voxd.local.engines import build_synthesizer, build_transcriber
-from voxd.local.worker import exit_reason
 
 _PROBE_TIMEOUT_S = 20.0
 _SENTENCE = "what time is it"

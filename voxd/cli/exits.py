@@ -10,12 +10,19 @@ FAILED = 1
 USAGE = 64
 NO_INPUT = 66
 UNAVAILABLE = 69
-SOFTWARE = 70
 TEMPORARY = 75
 PROTOCOL = 76
 NO_PERMISSION = 77
 CONFIG = 78
 INTERRUPTED = 130
+
+MEANINGS = (
+    f"exit codes: {OK} done, {FAILED} refused or unanswered, {USAGE} wrong arguments, "
+    f"{NO_INPUT} no such file, {UNAVAILABLE} no daemon, {TEMPORARY} not in time, "
+    f"{PROTOCOL} another protocol, {NO_PERMISSION} not permitted, {CONFIG} configuration invalid, "
+    f"{INTERRUPTED} interrupted"
+)
+"""For people, under `voxctl --help`. Whatever the daemon refuses is 1; why, is in `--json`."""
 
 _BY_CODE: Mapping[str, int] = MappingProxyType(
     {

@@ -28,13 +28,14 @@ def show_last(args: Namespace) -> int:
         return OK
     stages = turn["stages"]
     total = max((stage["end_ms"] for stage in stages), default=0.0)
-    print(f"{clock(turn['started_at'])}  {turn['source']}  {turn['outcome'] or 'under way'}  {total:.0f} ms")
+    took = f"  {total:.0f} ms" if stages else ""
+    print(f"{clock(turn['started_at'])}  {turn['source']}  {turn['outcome'] or 'under way'}{took}")
     width = max((len(stage["name"]) for stage in stages), default=0)
     colour, end = ("\x1b[36m", "\x1b[0m") if decorated(args) else ("", "")
     for stage in stages:
         drawn = bar(stage["start_ms"], stage["end_ms"], total, BAR_CHARS)
-        took = stage["end_ms"] - stage["start_ms"]
-        print(f"  {stage['name']:<{width}}  {colour}{drawn}{end}  {took:6.0f} ms")
+        length = stage["end_ms"] - stage["start_ms"]
+        print(f"  {stage['name']:<{width}}  {colour}{drawn}{end}  {length:6.0f} ms")
     return OK
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from voxd.cli.exits import USAGE
+from voxd.cli.exits import MEANINGS, USAGE
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -61,7 +61,7 @@ class CommandParser(argparse.ArgumentParser):
 
 def build_parser(modules: Iterable[str] | None = None) -> argparse.ArgumentParser:
     """Return the parser with the commands of ``modules``, all of them unless told otherwise."""
-    parser = CommandParser(prog="voxctl", description="Talk to the voice appliance.")
+    parser = CommandParser(prog="voxctl", description="Talk to the voice appliance.", epilog=MEANINGS)
     parser.set_defaults(socket=None, config=None, json=False, no_color=False)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in dict.fromkeys(COMMANDS.values() if modules is None else modules):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from msgspec import NODEFAULT
 from msgspec import inspect as mi
 
 from voxd.config import kinds
@@ -65,7 +66,7 @@ def _placed(finding: Finding, settings: Layer) -> Problem:
     )
 
 
-def _check(kind: mi.Type, value: Any, path: KeyPath) -> Iterator[Finding]:
+def _check(kind: mi.Type, value: Any, path: KeyPath, default: Any = NODEFAULT) -> Iterator[Finding]:
     kind = kinds.bare(kind)
     if tables := kinds.variants(kind):
         yield from _check_variant(tables, value, path)
@@ -82,7 +83,7 @@ def _check(kind: mi.Type, value: Any, path: KeyPath) -> Iterator[Finding]:
         case mi.AnyType():
             return
         case _ if not kinds.fits(kind, value):
-            yield _unfit(kind, value, path)
+            yield _unfit(kind, value, path, default)
 
 
 def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Finding]:
@@ -92,7 +93,7 @@ def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Fin
     fields = {field.encode_name: field for field in kind.fields}
     for key, item in value.items():
         if key in fields:
-            yield from _check(fields[key].type, item, (*path, key))
+            yield from _check(fields[key].type, item, (*path, key), kinds.default_of(fields[key]))
         elif key != kind.tag_field:
             yield _unknown(key, list(fields), path)
     for key, field in fields.items():
@@ -146,11 +147,12 @@ def _check_secret(kind: mi.CustomType, value: Any, path: KeyPath) -> Iterator[Fi
         yield _error(path, f"expected {kinds.in_words(kind)}", f'{path[-1]} = {{ credential = "name" }}')
 
 
-def _unfit(kind: mi.Type, value: Any, path: KeyPath) -> Finding:
-    return _error(path, f"expected {kinds.in_words(kind)}, got {_shown(value)}", _better(kind, value, path))
+def _unfit(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> Finding:
+    message = f"expected {kinds.in_words(kind)}, got {_shown(value)}"
+    return _error(path, message, _better(kind, value, path, default))
 
 
-def _better(kind: mi.Type, value: Any, path: KeyPath) -> str:
+def _better(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
     """Return a hint that can be copied: what the value was probably meant to be."""
     assign = f"{path[-1]} = " if isinstance(path[-1], str) else ""
     if isinstance(kind, mi.LiteralType):
@@ -159,14 +161,21 @@ def _better(kind: mi.Type, value: Any, path: KeyPath) -> str:
         meant = str(value).lower() in {"true", "yes", "on", "1"}
         return assign + kinds.toml_value(meant)
     if isinstance(kind, mi.IntType | mi.FloatType):
-        number = _as_number(value)
-        if number is not None and kinds.fits(kind, number):
-            return f"{assign}{number}"
-        bound = kinds.nearest(kind, number) if number is not None else None
-        return assign + (_example(kind) if bound is None else str(bound))
+        return assign + _number_for(kind, value, default)
     if isinstance(kind, mi.StrType) and not isinstance(value, dict | list | str):
         return f'{assign}"{kinds.toml_value(value)}"'
     return ""
+
+
+def _number_for(kind: mi.IntType | mi.FloatType, value: Any, default: Any) -> str:
+    """Return the number that was written otherwise, the most there may be for too much, or the default."""
+    number = _as_number(value)
+    if number is not None and kinds.fits(kind, number):
+        return str(number)
+    if number is not None and kind.le is not None and number > kind.le:
+        return str(kind.le)
+    # The least is seldom what anybody wants: a volume of 0 is no volume.
+    return kinds.toml_value(default) if kinds.fits(kind, default) else _example(kind)
 
 
 def _as_number(value: Any) -> float | None:

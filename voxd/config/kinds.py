@@ -98,13 +98,6 @@ def _in_range(kind: mi.IntType | mi.FloatType, value: float) -> bool:
     )
 
 
-def nearest(kind: mi.IntType | mi.FloatType, value: float) -> float | None:
-    """Return the bound ``value`` lies beyond, None when the type has no inclusive one there."""
-    if kind.le is not None and value > kind.le:
-        return kind.le
-    return kind.ge if kind.ge is not None and value < kind.ge else None
-
-
 def in_words(kind: mi.Type) -> str:
     """Return what is expected: "an integer from 1 to 8"."""
     match kind:

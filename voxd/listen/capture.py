@@ -2,7 +2,6 @@
 
 from voxd.audio.ring import Ring
 from voxd.config.schema import Endpoint
-from voxd.errors import VoxdError
 from voxd.frames import samples_from_s
 from voxd.listen.endpoint import Endpointer, Signal
 from voxd.listen.utterance import CHUNK_SAMPLES as GIVEN_SAMPLES
@@ -70,11 +69,6 @@ class Capture:
         """Forget the utterance: its stream ends where it is."""
         self.done = True
         self._utterance.finish(self._start)
-
-    def fail(self, error: VoxdError) -> None:
-        """Give the utterance up: its consumer gets ``error``."""
-        self.done = True
-        self._utterance.fail(error)
 
     def _obey(self, signals: list[Signal]) -> list[Signal]:
         for signal in signals:

@@ -33,7 +33,6 @@ class Detector:
         self._history = history
         self._confirm: Stage | None = None
         self._confirming = False
-        self.confirmations = 0
 
     def feed(self, frame: Frame) -> tuple[list[Candidate], list[Verdict]]:
         """Hear ``frame``, which follows the last one; return what became suspect and what was judged."""
@@ -53,7 +52,6 @@ class Detector:
         if self._confirming:
             return self._confirm.feed(frame)
         self._confirming = True
-        self.confirmations += 1
         self._confirm.reset()
         context = self._confirm.context_samples
         return self._confirm.feed(self._history(frame.end - context, context))

@@ -1,6 +1,7 @@
 """The second stage: openWakeWord's own models on the TFLite C library."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,16 @@ more scores, so that a word that ended up to 0.3 s ago is heard at its end."""
 def builtin_words() -> tuple[str, ...]:
     """Return the names of the words in the wheel."""
     return tuple(sorted(path.stem for path in _MODELS.glob("*.tflite") if path.stem not in _FRONT_END))
+
+
+def read_ahead(words: Iterable[str]) -> None:
+    """Have the kernel read the files of the built-in ``words`` now: the stage is made while one is spoken.
+
+    They stay in the page cache, which is nobody's memory; without them there making it takes twice as long.
+    """
+    for name in (*_FRONT_END, *words):
+        with (_MODELS / f"{name}.tflite").open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 class OpenStage:

@@ -73,7 +73,7 @@ def wake_end(verdict: Verdict, sound: Frame) -> int:
     power = np.concatenate(([0.0], np.cumsum(samples * samples, dtype=np.float64)))
     loudness = _loudness_db(power, places - sound.start)
     word = np.arange(max(sound.start + _HOP, enough - _WORD), enough, _HOP)
-    loud = np.percentile(_loudness_db(power, word - sound.start), 90) if len(word) else loudness.max()
+    loud = np.percentile(_loudness_db(power, word - sound.start), 90) if len(word) else np.max(loudness)
     quiet = np.clip(loudness - loud, -_DEPTH_DB, 0.0)
     away = places - expected
     spread = np.where(away < 0, samples_from_ms(lag.before_ms), samples_from_ms(lag.after_ms))

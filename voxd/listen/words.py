@@ -85,6 +85,8 @@ def build(words: tuple[WakeWord, ...], models_dir: Path) -> tuple[Stages, list[P
                 open_alone[word.name] = word.model
         except ModelError as error:
             problems.append(Problem(word.name, error))
+    if first:
+        openww.read_ahead(first)
     stages = Stages(
         first=MicroStage(tuple(first)) if first else None,
         confirm=lambda: OpenStage(dict.fromkeys(first, "")),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from voxd.errors import DeadlineExceeded, EngineError, ModelError
 from voxd.frames import Clip
-from voxd.local.worker import exit_reason
+from voxd.local.ending import exit_reason
 
 _log = logging.getLogger(__name__)
 

@@ -11,16 +11,21 @@ import numpy as np
 from pocketsphinx import Decoder, get_model_path
 
 from voxd.errors import EngineError, ModelError
-from voxd.local.acceptance import HeardWord, accepts
+from voxd.frames import samples_from_ms
+from voxd.local.acceptance import LEAD_IN_COST, HeardWord, accepts
 from voxd.local.loudness import MIN_SPEECH_DBFS, loudest_dbfs
 from voxd.local.serve import Answer
 
 _log = logging.getLogger(__name__)
 
+_Samples = np.ndarray[Any, np.dtype[np.int16]]
+
 _GRAMMAR = "commands"
 _OPEN = "open"
 _LEAST_LOG = -700.0
 _DROPPED = "<dropped>"
+_LEAD_IN_SAMPLES = samples_from_ms(80)
+"""So much of the wake word is left where the command follows in the same breath."""
 _VARIANT = re.compile(r"\(\d+\)$")
 _RULE_NAME = re.compile(r"<[^>]*>")
 _TAG = re.compile(r"\{[^}]*\}|/[0-9.]+/|\"[^\"]*\"")
@@ -69,16 +74,32 @@ class Engine:
         if not cancelled():
             yield Answer("heard", text.encode())
 
-    def _hear(self, samples: "np.ndarray[Any, np.dtype[np.int16]]", cancelled: Callable[[], bool]) -> str:
+    def _hear(self, samples: _Samples, cancelled: Callable[[], bool]) -> str:
         free = self._decode(_OPEN, samples, cancelled)
-        if self._fsg is None or cancelled():
+        if self._fsg is None or cancelled() or self._fsg.accept(text_of(free)):
+            # Free to hear anything it heard a command: the grammar would only find one that is like it.
             return text_of(free)
-        command = completed(self._decode(_GRAMMAR, samples, cancelled), self._fsg.accept)
-        return text_of(command if command and accepts(command, free) else free)
+        command = self._command(samples, cancelled)
+        if accepts(command, free) or (
+            accepts(command, free, LEAD_IN_COST) and self._hears_again(command, samples, cancelled)
+        ):
+            return text_of(command)
+        return text_of(free)
 
-    def _decode(
-        self, search: str, samples: "np.ndarray[Any, np.dtype[np.int16]]", cancelled: Callable[[], bool]
-    ) -> list[HeardWord]:
+    def _hears_again(
+        self, command: list[HeardWord], samples: _Samples, cancelled: Callable[[], bool]
+    ) -> bool:
+        """Whether the same command is believed without what may be the end of the wake word."""
+        rest = samples[_LEAD_IN_SAMPLES:]
+        again = self._command(rest, cancelled)
+        if text_of(again) != text_of(command):
+            return False
+        return accepts(again, self._decode(_OPEN, rest, cancelled))
+
+    def _command(self, samples: _Samples, cancelled: Callable[[], bool]) -> list[HeardWord]:
+        return completed(self._decode(_GRAMMAR, samples, cancelled), self._fsg.accept)
+
+    def _decode(self, search: str, samples: _Samples, cancelled: Callable[[], bool]) -> list[HeardWord]:
         decoder = self._decoder
         decoder.activate_search(search)
         decoder.start_utt()
@@ -110,7 +131,7 @@ def completed(words: list[HeardWord], is_sentence: Callable[[str], bool]) -> lis
     return []
 
 
-def dithered(samples: "np.ndarray[Any, np.dtype[np.int16]]") -> "np.ndarray[Any, np.dtype[np.int16]]":
+def dithered(samples: _Samples) -> _Samples:
     """Return ``samples`` with a noise of 3 steps, always the same: exact zeros have no logarithm."""
     noise = np.random.default_rng(1).integers(-3, 4, samples.size)
     return np.asarray(np.clip(samples + noise, -32768, 32767), dtype=np.int16)

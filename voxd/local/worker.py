@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -12,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from voxd.clock import Clock
-from voxd.errors import DeadlineExceeded, EngineError, ModelError, VoxdError
+from voxd.errors import DeadlineExceeded, EngineError, VoxdError
+from voxd.local.ending import error_of, exit_reason
 from voxd.local.stderr import Stderr
 from voxd.local.wire import MAX_HEADER_BYTES, Message, decode_header, encode
 
@@ -49,7 +49,6 @@ class Worker:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
-        self.starts = 0
         self._argv = argv
         self._load = load
         self._clock = clock
@@ -104,7 +103,7 @@ class Worker:
                     return
                 if message.op == "error":
                     finished = True
-                    raise _error_of(self.name, message)
+                    raise error_of(self.name, message)
                 yield message, body
         except VoxdError:
             failed = not finished
@@ -161,14 +160,13 @@ class Worker:
             )
         except OSError as error:
             raise EngineError(f"{self.name} cannot be started: {error}") from error
-        self.starts += 1
         assert self._process.stderr is not None
         self._stderr = Stderr(self.name, self._process.stderr)
         await self._send("load", 0, load.payload, dict(load.settings))
         message, _ = await self._receive(0)
         if message.op == "error":
             await self._stop()
-            raise _error_of(self.name, message)
+            raise error_of(self.name, message)
         self._loaded = True
         if self._idle is None or self._idle.done():
             self._idle = asyncio.create_task(self._unload_when_idle())
@@ -295,20 +293,3 @@ async def _grace(process: Process) -> AsyncIterator[None]:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def exit_reason(code: int) -> str:
-    """Return what the exit status ``code`` (negative: a signal) says about a process."""
-    if code == -signal.SIGKILL:
-        return "was killed (SIGKILL: the kernel sends it when memory runs out)"
-    if code < 0:
-        return f"crashed ({signal.Signals(-code).name})"
-    return f"ended by itself (exit status {code})"
-
-
-def _error_of(name: str, message: Message) -> EngineError | ModelError:
-    text = f"{name}: {message.data.get('message', 'no reason given')}"
-    hint = str(message.data.get("hint", ""))
-    if message.data.get("code") == ModelError.code:
-        return ModelError(text, hint=hint)
-    return EngineError(text, hint=hint)

@@ -9,13 +9,16 @@ from voxd.clock import Clock
 
 
 class Stage(StrEnum):
-    """The moments of a turn that are recorded.
+    """The moments of a turn that are recorded; few turns pass all.
 
     The last two only happen with a provider in the cloud, mostly while the user still speaks.
     """
 
+    BEGAN = "began"
     END_OF_SPEECH = "end_of_speech"
     ENDPOINT = "endpoint"
+    ASKED = "asked"
+    """A typed or recorded question was given, complete."""
     TRANSCRIPT = "transcript"
     FIRST_TOKEN = "first_token"
     FIRST_AUDIO = "first_audio"
@@ -25,27 +28,32 @@ class Stage(StrEnum):
     AUDIO_SENT = "audio_sent"
 
 
-BARS: tuple[tuple[str, Stage], ...] = (
-    ("speech", Stage.END_OF_SPEECH),
-    ("endpoint", Stage.ENDPOINT),
-    ("transcribe", Stage.TRANSCRIPT),
-    ("think", Stage.FIRST_TOKEN),
-    ("synthesise", Stage.FIRST_AUDIO),
-    ("play", Stage.FIRST_SAMPLE),
-    ("speak", Stage.ENDED),
+BARS: tuple[tuple[str, tuple[Stage, ...], Stage], ...] = (
+    ("speech", (Stage.BEGAN,), Stage.END_OF_SPEECH),
+    ("endpoint", (Stage.END_OF_SPEECH,), Stage.ENDPOINT),
+    ("transcribe", (Stage.ENDPOINT, Stage.ASKED), Stage.TRANSCRIPT),
+    ("think", (Stage.TRANSCRIPT, Stage.ENDPOINT, Stage.ASKED), Stage.FIRST_TOKEN),
+    ("synthesise", (Stage.FIRST_TOKEN,), Stage.FIRST_AUDIO),
+    ("play", (Stage.FIRST_AUDIO,), Stage.FIRST_SAMPLE),
+    ("speak", (Stage.FIRST_SAMPLE,), Stage.ENDED),
 )
-"""The bars of `voxctl last` in order. Each ends at its stage and begins where the one before it ended."""
+"""The bars of `voxctl last` in order: from the first of these stages that the turn passed, to that one.
+
+A bar whose ends were not both passed is not there: a text has no transcription, silence no speech.
+"""
 
 RESPONSE = "response"
-"""The bar people feel, beside the others: from the end of speech to the first sample at the device."""
+"""The bar people feel, beside the others: from the end of the question to the first sample at the device."""
 
-BESIDE: tuple[tuple[str, Stage | None, Stage], ...] = (
-    ("connect", None, Stage.SESSION_READY),
-    ("send", Stage.SESSION_READY, Stage.AUDIO_SENT),
-    ("cloud", Stage.END_OF_SPEECH, Stage.FIRST_AUDIO),
-    (RESPONSE, Stage.END_OF_SPEECH, Stage.FIRST_SAMPLE),
+_COMPLETE = (Stage.END_OF_SPEECH, Stage.ASKED)
+
+BESIDE: tuple[tuple[str, tuple[Stage, ...], Stage], ...] = (
+    ("connect", (Stage.BEGAN,), Stage.SESSION_READY),
+    ("send", (Stage.SESSION_READY,), Stage.AUDIO_SENT),
+    ("cloud", _COMPLETE, Stage.FIRST_AUDIO),
+    (RESPONSE, _COMPLETE, Stage.FIRST_SAMPLE),
 )
-"""Bars that overlap the others: name, where it begins (None: with the turn), where it ends."""
+"""Bars that overlap the others, told as those are."""
 
 _CLOUD = frozenset({"connect", "send", "cloud"})
 """Bars of turns that a provider in the cloud has answered."""
@@ -120,23 +128,27 @@ def stages_ms(turn: api.LastTurn) -> dict[str, float]:
 
 
 def _view(turn: _Turn) -> api.LastTurn:
+    passed_ms = {stage: (at_s - turn.began_s) * 1000 for stage, at_s in turn.stamps_s.items()}
+    passed_ms[Stage.BEGAN] = 0.0
     bars: list[api.Stage] = []
-    first_sound_s = turn.stamps_s.get(Stage.FIRST_AUDIO, float("inf"))
+    first_sound_ms = passed_ms.get(Stage.FIRST_AUDIO, float("inf"))
     before_ms = 0.0
-    ends_ms: dict[Stage | None, float] = {None: 0.0}
-    for name, stage in BARS:
-        at_s = turn.stamps_s.get(stage)
-        if at_s is None or (stage in _AT_LEISURE and at_s > first_sound_s):
+    for name, starts, end in BARS:
+        start = _first(starts, passed_ms)
+        if start is None or end not in passed_ms or (end in _AT_LEISURE and passed_ms[end] > first_sound_ms):
             continue
         # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
-        at_ms = max(before_ms, (at_s - turn.began_s) * 1000)
-        bars.append(api.Stage(name, before_ms, at_ms))
-        ends_ms[stage] = before_ms = at_ms
-    for stage in (Stage.SESSION_READY, Stage.AUDIO_SENT):
-        if stage in turn.stamps_s:
-            ends_ms[stage] = max(0.0, (turn.stamps_s[stage] - turn.began_s) * 1000)
-    in_cloud = Stage.SESSION_READY in ends_ms
-    for name, start, end in BESIDE:
-        if start in ends_ms and end in ends_ms and (in_cloud or name not in _CLOUD):
-            bars.append(api.Stage(name, min(ends_ms[start], ends_ms[end]), ends_ms[end]))
+        start_ms = max(before_ms, passed_ms[start])
+        before_ms = max(start_ms, passed_ms[end])
+        bars.append(api.Stage(name, start_ms, before_ms))
+    in_cloud = Stage.SESSION_READY in passed_ms
+    for name, starts, end in BESIDE:
+        start = _first(starts, passed_ms)
+        if start is not None and end in passed_ms and (in_cloud or name not in _CLOUD):
+            end_ms = max(0.0, passed_ms[end])
+            bars.append(api.Stage(name, min(max(0.0, passed_ms[start]), end_ms), end_ms))
     return api.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))
+
+
+def _first(stages: tuple[Stage, ...], passed_ms: dict[Stage, float]) -> Stage | None:
+    return next((stage for stage in stages if stage in passed_ms), None)

@@ -35,9 +35,13 @@ class Request:
     heard: Heard = field(default_factory=Heard)
 
 
+TYPED = "text"
+"""In the place of an engine: the words were typed, nothing was recognised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was understood; ``final`` when it will not change."""
+    """What was understood, by which engine (or `TYPED`); ``final`` when it will not change."""
 
     text: str
     final: bool

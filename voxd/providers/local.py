@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
-from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.skills.book import Skills
 
 
@@ -39,7 +39,7 @@ class LocalProvider:
             text = heard.text
             yield Transcript(text, True, heard.engine)
         else:
-            yield Transcript(text, True, "text")
+            yield Transcript(text, True, TYPED)
         reply = await self._skills.answer(text)
         if reply.text:
             yield ReplyText(reply.text)

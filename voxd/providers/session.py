@@ -87,14 +87,13 @@ class Session:
 
     @property
     def is_responding(self) -> bool:
-        """Whether a reply is on its way."""
-        return self._exchange.responding
+        """Whether a reply is awaited or on its way."""
+        return self._exchange.responding or self._awaiting
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nobody speaks, no reply is awaited or on its way, and no tool runs."""
-        busy = self._exchange.responding or self._exchange.speaking or self._calls.pending
-        return not (busy or self._awaiting)
+        """Whether nobody speaks, no reply is on its way, and no tool runs."""
+        return not (self.is_responding or self._exchange.speaking or self._calls.pending)
 
     @property
     def history(self) -> tuple[Line, ...]:

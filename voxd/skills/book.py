@@ -141,9 +141,7 @@ class Skills:
             other = await asyncio.to_thread(self._require().recognize, text)
             text_words = " ".join(said_words[1:] if said_words[0] == "to" else said_words)
             return (
-                None
-                if other
-                else await self.perform(question.intent, {**question.slots, "text": text_words})
+                None if other else await self.perform(question.intent, {**question.slots, "text": text_words})
             )
         if slots:
             return await self.perform(question.intent, {**question.slots, **slots})

@@ -1,11 +1,13 @@
 """What a person set by hand and expects to find again: mute and volume, in one small file."""
 
+import asyncio
+import logging
 import os
 from pathlib import Path
 
 import msgspec
 
-from voxd.errors import StoreError
+_log = logging.getLogger(__name__)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -16,23 +18,37 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class SettingsFile:
-    """Reads and replaces the file as a whole, so that a power cut leaves the old or the new one."""
+    """Reads and replaces the file as a whole, so that a power cut leaves the old or the new one.
+
+    A slow card keeps nobody waiting: the file is written in a thread, one version after another, and of
+    several changes meanwhile only the last.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.values = self._read()
+        self.values = self._written = self._read()
+        self._writing: asyncio.Task[None] | None = None
 
     def change(self, **values: bool | int) -> None:
-        """Set ``values`` and write the file if that changed anything. Raises `StoreError`."""
-        changed = msgspec.structs.replace(self.values, **values)
-        if changed == self.values:
-            return
-        self.values = changed
-        try:
-            self._write(msgspec.json.encode(changed))
-        except OSError as error:
-            msg = f"cannot write {self._path}: {error.strerror}"
-            raise StoreError(msg) from error
+        """Set ``values``; the file follows. A file that cannot be written is only logged."""
+        self.values = msgspec.structs.replace(self.values, **values)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._catch_up(), name="settings")
+
+    async def close(self) -> None:
+        """Wait until the file is written; idempotent."""
+        if self._writing:
+            await self._writing
+
+    async def _catch_up(self) -> None:
+        while (wanted := self.values) != self._written:
+            try:
+                await asyncio.to_thread(self._write, msgspec.json.encode(wanted))
+                self._written = wanted
+            except OSError as error:
+                _log.warning("what was set will not survive a restart: %s: %s", self._path, error.strerror)
+                if wanted == self.values:
+                    return
 
     def _read(self) -> Settings:
         try:

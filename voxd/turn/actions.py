@@ -15,6 +15,13 @@ class BeginTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Readdress:
+    """The turn under way is for ``agent``."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Capture:
     """Hand the sound from ``from_sample`` on to the provider, which will be needed, until speech ends."""
 
@@ -110,6 +117,7 @@ class StartRing:
 
 Action = (
     BeginTurn
+    | Readdress
     | Capture
     | EndCapture
     | DropCapture

@@ -12,7 +12,16 @@ from voxd.errors import DeadlineExceeded, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.observe.ledger import Stage
-from voxd.providers.contract import Heard, Reached, Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
+from voxd.providers.contract import (
+    TYPED,
+    Heard,
+    Reached,
+    Reply,
+    ReplyAudio,
+    ReplyEnd,
+    ReplyText,
+    Transcript,
+)
 from voxd.signals import Source
 
 QUEUE_CLIPS = 16
@@ -148,7 +157,8 @@ class Conversation:
         match item:
             case Transcript(text, True, engine):
                 self.outcome.transcript = text
-                self._stamp(Stage.TRANSCRIPT)
+                if engine != TYPED:
+                    self._stamp(Stage.TRANSCRIPT)
                 self._emit("turn.transcript", turn=self._turn, text=text, engine=engine)
             case ReplyText(text):
                 self._stamp(Stage.FIRST_TOKEN)

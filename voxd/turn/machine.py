@@ -12,6 +12,7 @@ from voxd.signals import (
     AudioLost,
     AudioRestored,
     AwaitingSpeech,
+    CaptureFailed,
     Earcon,
     Input,
     ListenAsked,
@@ -74,7 +75,7 @@ class TurnMachine:
 
     def _woken_again(self, given: Woken) -> list[Action]:
         # Whoever calls twice begins anew: what was said before the second call was not meant.
-        return [do.DropCapture(), do.Capture(given.end_sample)]
+        return [do.DropCapture(), do.Readdress(given.agent), do.Capture(given.end_sample)]
 
     def _listen_asked(self, given: ListenAsked) -> list[Action]:
         if self.muted or self.deaf:
@@ -109,7 +110,7 @@ class TurnMachine:
         self.state = State.THINKING
         return [do.EndCapture(given.sample)]
 
-    def _no_speech(self, given: NoSpeech) -> list[Action]:
+    def _no_speech(self, given: NoSpeech | CaptureFailed) -> list[Action]:
         return [*self._drop("no_speech"), *self._rest()]
 
     # --- questions that are not spoken here -------------------------------------------------------
@@ -153,7 +154,7 @@ class TurnMachine:
         # The provider needs no more of what is said, or gets no more of it.
         return [do.DropCapture(), *self._reply_finished(given)]
 
-    def _failed_while_listening(self, given: ReplyFailed) -> list[Action]:
+    def _failed_while_listening(self, given: ReplyFailed | CaptureFailed) -> list[Action]:
         return [do.DropCapture(), *self._fail(given.code)]
 
     def _fail(self, code: str) -> list[Action]:
@@ -185,13 +186,12 @@ class TurnMachine:
         if wanted == self.muted:
             return []
         self.muted = wanted
-        earcon = Earcon.MUTED if wanted else Earcon.UNMUTED
         actions: list[Action] = [do.SetMicrophone(not wanted, given.source)]
         if wanted and self.state in CAPTURING:
             actions = [*self._drop("cancelled"), *actions]
         if self.state in REPLYING:
             return actions  # shown by the LEDs at once; the reply is not cut
-        return [*actions, *self._chime(earcon), *self._rest()]
+        return [*actions, *self._chime(Earcon.MUTED if wanted else Earcon.UNMUTED), *self._rest()]
 
     def _audio_lost(self, given: AudioLost) -> list[Action]:
         self.deaf = True
@@ -278,6 +278,7 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     SpeechEnded: _in(_LISTENING, _M._speech_ended),
     AwaitingSpeech: _in(_LISTENING, _M._awaiting),
     NoSpeech: _in(CAPTURING, _M._no_speech),
+    CaptureFailed: _in(_LISTENING, _M._failed_while_listening) | _in(_FOLLOW_UP, _M._no_speech),
     Asked: _in(RESTING | _FOLLOW_UP, _M._asked),
     SayAsked: _in(RESTING | _FOLLOW_UP, _M._say_asked),
     RepeatAsked: _in(_ALL, _M._repeat_asked),

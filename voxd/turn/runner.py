@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from traceback import format_tb
 from typing import Any
 
 from voxd.audio.earcons import render
@@ -67,7 +68,7 @@ class TurnRunner:
         self._began_s: float | None = None
         self._speech_start = 0
         self._ids = itertools.count(1)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._utterance: AsyncIterator[Frame] | None = None
         self._conversation: Conversation | None = None
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +119,7 @@ class TurnRunner:
                 self._house.emit("speech.started", turn=self._turn_id, sample=sample)
                 if self._chime:
                     # Whoever begins to speak is not talked over, not even by a tone.
-                    self._spawn(_silenced(self._chime))
+                    self._spawn(self._chime.stop())
             case SpeechEnded(sample, reason):
                 duration_ms = round(ms_from_samples(sample - self._speech_start))
                 self._house.emit(
@@ -134,6 +135,10 @@ class TurnRunner:
         match action:
             case do.BeginTurn(source, agent):
                 self._begin(source, agent)
+            case do.Readdress(agent):
+                self.agent = agent
+                if self.turn:
+                    self.turn.agent = agent
             case do.Capture(from_sample, hold, follow_up):
                 wait_s = self.config.follow_up_s if follow_up else None
                 self._utterance = house.ears.capture(from_sample, hold=hold, follow_up_s=wait_s)
@@ -213,7 +218,7 @@ class TurnRunner:
             request = Request(self.turn.id, self.turn.agent, text=question, speak=speak)
         else:
             request = Request(self.turn.id, self.turn.agent, audio=frames(question), speak=speak)
-        self._house.ledger.stamp(Stage.END_OF_SPEECH)
+        self._house.ledger.stamp(Stage.ASKED)
         self._converse(request).expect_reply(self.config.reply_timeout_s)
 
     def _converse(self, request: Request) -> Conversation:
@@ -248,9 +253,9 @@ class TurnRunner:
             self._house.emit("error", code=error.code, message=str(error), hint=error.hint)
             self._finish(conversation, ReplyFailed(error.code))
         except Exception as error:
-            _log.exception("a reply failed")
-            # Its own message may hold the user's words.
+            # Where and what, but not its own message: that may hold the user's words.
             message = f"a reply failed: {type(error).__name__}"
+            _log.error("%s\n%s", message, "".join(format_tb(error.__traceback__)))
             self._house.emit("error", code=VoxdError.code, message=message, hint="see the log")
             self._finish(conversation, ReplyFailed(VoxdError.code))
         else:
@@ -285,17 +290,13 @@ class TurnRunner:
         except Busy:
             _log.debug("no room for a chime; the lights show the state")
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._reap)
         return task
 
-    def _reap(self, task: asyncio.Task[None]) -> None:
+    def _reap(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.error("a task of the turn runner failed", exc_info=error)
-
-
-async def _silenced(sound: Playback) -> None:
-    await sound.stop()

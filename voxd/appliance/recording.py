@@ -1,0 +1,71 @@
+"""A recorded question as it is answered: what was recorded for the microphone may begin with a wake word."""
+
+from pathlib import Path
+
+from voxd.audio.resample import to_rate
+from voxd.audio.wav import read_wav
+from voxd.config.schema import WakeWord
+from voxd.errors import InvalidRequest
+from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame, samples_from_ms, samples_from_s
+from voxd.listen.detector import Detector
+from voxd.listen.gate import CONFIRM_SAMPLES, Gate
+from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
+from voxd.listen.words import build, rule
+
+MAX_QUESTION_S = 60.0
+"""Longest recorded question; local engines need memory in proportion to it."""
+
+BEGINNING_SAMPLES = samples_from_s(3.0)
+"""A wake word that ends later is part of what was said."""
+
+_BLOCK_SAMPLES = samples_from_ms(40)
+_QUIET_SAMPLES = samples_from_s(1.0)
+"""Silence is put before and after, as there is in a room: the engines need some to hear a word in."""
+
+
+def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
+    """Return the question in ``wav``, a WAV file: 16 kHz, without its wake word. Raises `InvalidRequest`."""
+    clip = read_wav(wav)
+    if clip.duration_s > MAX_QUESTION_S:
+        raise InvalidRequest(
+            f"the recording is {clip.duration_s:.0f} s long", hint=f"send at most {MAX_QUESTION_S:.0f} s"
+        )
+    return without_wake_word(to_rate(clip, SAMPLE_RATE_HZ), words, models_dir)
+
+
+def without_wake_word(clip: Clip, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
+    """Return ``clip`` (16 kHz) from where the wake word ends with which it begins, all of it without one.
+
+    The wake words are heard as the ears hear them; those that cannot be loaded are passed over. Takes some
+    tens of milliseconds of CPU: call it in a thread.
+    """
+    quiet = bytes(_QUIET_SAMPLES * BYTES_PER_SAMPLE)
+    searched = (BEGINNING_SAMPLES + CONFIRM_SAMPLES) * BYTES_PER_SAMPLE
+    end = _wake_word_end(quiet + clip.pcm[:searched] + quiet, words, models_dir) - _QUIET_SAMPLES
+    if not 0 < end <= BEGINNING_SAMPLES:
+        return clip
+    return Clip(clip.pcm[end * BYTES_PER_SAMPLE :], clip.rate_hz)
+
+
+def _wake_word_end(pcm: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> int:
+    """Return the sample of ``pcm`` at which the first wake word ends, 0 without one."""
+
+    def heard(start: int, count: int) -> Frame:
+        missing = min(count, max(0, -start))
+        sound = pcm[(start + missing) * BYTES_PER_SAMPLE : (start + count) * BYTES_PER_SAMPLE]
+        return Frame(start, bytes(missing * BYTES_PER_SAMPLE) + sound)
+
+    gate = Gate()
+    gate.configure({word.name: rule(word) for word in words})
+    stages, _ = build(words, models_dir)
+    detector = Detector(stages, gate, heard)
+    try:
+        samples = len(pcm) // BYTES_PER_SAMPLE
+        for start in range(0, samples, _BLOCK_SAMPLES):
+            _, verdicts = detector.feed(heard(start, min(_BLOCK_SAMPLES, samples - start)))
+            for verdict in verdicts:
+                if verdict.accepted:
+                    return wake_end(verdict, heard(verdict.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
+        return 0
+    finally:
+        detector.close()

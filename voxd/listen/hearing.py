@@ -1,0 +1,215 @@
+"""What the thread of the ears does with sound: wake words all the time, one capture while somebody speaks."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from voxd.audio.level import dbfs
+from voxd.audio.ring import Ring, RingOverrun
+from voxd.clock import Clock
+from voxd.config.schema import Endpoint
+from voxd.errors import DeviceError, VoxdError
+from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_ms
+from voxd.listen.candidates import CLIP_SAMPLES, Candidates
+from voxd.listen.capture import Capture
+from voxd.listen.detector import Detector
+from voxd.listen.endpoint import Signal
+from voxd.listen.gate import Gate, Rule, Verdict
+from voxd.listen.roll import Roll
+from voxd.listen.utterance import Utterance
+from voxd.listen.vad import Vad
+from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
+from voxd.listen.words import build, rule
+from voxd.signals import CaptureFailed, Input, Woken
+
+_log = logging.getLogger(__name__)
+
+_STEP_SAMPLES = samples_from_ms(80)
+"""The most that is heard at once while catching up, so that a late verdict still knows its sample."""
+
+_QUIET_DBFS = -50.0
+"""Below this a block holds no wake word spoken to the device, only the room."""
+
+Note = Callable[[str, dict[str, Any]], None]
+
+
+class Post(Protocol):
+    """Tells the event loop what was heard, and in which capture if it was heard in one."""
+
+    def __call__(self, given: Input, utterance: Utterance | None = None, /) -> None:
+        """Post ``given``."""
+        ...
+
+
+class Hearing:
+    """From the ring's blocks to inputs; after the first `step` only for the thread that calls it."""
+
+    def __init__(
+        self,
+        ring: Ring,
+        channel: int,
+        *,
+        roll: Roll,
+        candidates: Candidates,
+        post: Post,
+        note: Note,
+        models_dir: Path,
+        clock: Clock,
+    ) -> None:
+        """Load the models; words that cannot be heard are the roll's problems."""
+        self.lost_samples = 0
+        """Sound that was overwritten before it was heard."""
+        self._ring = ring
+        self._channel = channel
+        self._roll = roll
+        self._candidates = candidates
+        self._post = post
+        self._note = note
+        self._models_dir = models_dir
+        self._clock = clock
+        self._gate = Gate()
+        self._vad: Vad | None = None
+        self._capture: Capture | None = None
+        self._utterance: Utterance | None = None
+        self._cursor = ring.head
+        self._detector = self._load()
+
+    # --- hearing ----------------------------------------------------------------------------------
+
+    def step(self, wait_s: float) -> None:
+        """Hear what is new in the ring, or wait up to ``wait_s`` for it. Raises `RingOverrun`."""
+        behind = self._ring.head - self._cursor
+        if behind <= 0 or self._may_wait(behind):
+            self._ring.wait(wait_s)
+            return
+        try:
+            frame = self._ring.read(self._cursor, min(behind, _STEP_SAMPLES), self._channel)
+            self._cursor = frame.end
+            if self._capture:
+                self._capture.offer()
+            self._hear(frame)
+            self._advance()
+        except RingOverrun:
+            self.lost_samples += behind
+            raise
+
+    def _may_wait(self, behind: int) -> bool:
+        """Whether the next block can be heard together with the one after it: it is quiet, and nobody waits.
+
+        Waking the engines costs more than running them, so a quiet room is heard in longer steps.
+        """
+        if self._capture or self._gate.open_words or behind >= _STEP_SAMPLES:
+            return False
+        frame = self._ring.read(self._cursor, behind, self._channel)
+        return dbfs(frame.pcm) < _QUIET_DBFS
+
+    def _hear(self, frame: Frame) -> None:
+        opened, verdicts = self._detector.feed(frame)
+        for candidate in opened:
+            self._note("wake.candidate", {"word": candidate.word, "score": candidate.first_score})
+        for verdict in verdicts:
+            self._conclude(verdict)
+
+    def _conclude(self, verdict: Verdict) -> None:
+        candidate = verdict.candidate
+        scores = {"word": candidate.word, "score": candidate.score, "first_score": candidate.first_score}
+        clip = self._history(verdict.sample - CLIP_SAMPLES, CLIP_SAMPLES)
+        self._candidates.add(
+            verdict, clip.pcm, monotonic_s=self._clock.monotonic(), wall_s=self._clock.wall()
+        )
+        self._roll.count(candidate.word, accepted=verdict.accepted)
+        if verdict.accepted:
+            agent = self._roll.agent_of(candidate.word)
+            end = wake_end(verdict, self._history(verdict.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
+            self._note("wake.detected", {**scores, "agent": agent, "end_sample": end})
+            self._post(Woken(candidate.word, agent, candidate.score, end))
+        else:
+            self._note("wake.rejected", {**scores, "reason": verdict.reason})
+
+    def _history(self, start: int, count: int) -> Frame:
+        missing = min(count, max(0, self._ring.tail - start))
+        frame = self._ring.read(start + missing, count - missing, self._channel)
+        return Frame(start, bytes(missing * BYTES_PER_SAMPLE) + frame.pcm)
+
+    # --- one capture ------------------------------------------------------------------------------
+
+    def begin(
+        self, utterance: Utterance, endpoint: Endpoint, *, hold: bool, no_speech_s: float | None
+    ) -> None:
+        """Capture ``utterance`` in place of any before it."""
+        self.drop()
+        self._utterance = utterance
+        if self._vad is None:
+            self._vad = Vad()
+        self._capture = Capture(
+            self._ring, self._channel, self._vad, utterance, endpoint, hold=hold, no_speech_s=no_speech_s
+        )
+        self._advance()
+
+    def release(self, sample: int) -> None:
+        """End the utterance at ``sample``, unless it has ended already."""
+        if self._capture:
+            signals = self._capture.advance()
+            self._tell([*signals, *self._capture.release(sample)])
+
+    def drop(self) -> None:
+        """Forget the utterance; nothing is posted."""
+        if self._capture:
+            self._capture.drop()
+        self._capture = self._utterance = None
+
+    def _advance(self) -> None:
+        if self._capture:
+            self._tell(self._capture.advance())
+
+    def _tell(self, signals: list[Signal]) -> None:
+        utterance = self._utterance
+        if self._capture and self._capture.done:
+            self._capture = self._utterance = None
+        for signal in signals:
+            self._post(signal, utterance)
+
+    # --- starting over ----------------------------------------------------------------------------
+
+    def start_over(self, sample: int) -> None:
+        """Forget everything heard and go on at ``sample``."""
+        self.drop()
+        self._detector.reset()
+        self._cursor = sample
+
+    def judge_by(self, rules: dict[str, Rule]) -> None:
+        """Put new thresholds in force."""
+        self._gate.configure(rules)
+
+    def reload(self) -> None:
+        """Load the models of the words that the roll has now."""
+        self._detector.close()
+        self._detector = self._load()
+
+    def fail(self, error: Exception) -> None:
+        """Report ``error``, give the utterance up and go on with what is heard from now on."""
+        _log.error("the ears failed and start over", exc_info=error)
+        code = error.code if isinstance(error, VoxdError) else VoxdError.code
+        hint = error.hint if isinstance(error, VoxdError) else "run `voxctl doctor`"
+        self._note("error", {"code": code, "message": f"the ears failed: {error}", "hint": hint})
+        utterance, self._utterance, self._capture = self._utterance, None, None
+        if utterance:
+            utterance.fail(DeviceError(f"the ears failed: {error}", hint=hint))
+            self._post(CaptureFailed(DeviceError.code), utterance)
+        self.start_over(self._ring.head)
+
+    def close(self) -> None:
+        """Free the models; idempotent."""
+        self.drop()
+        self._detector.close()
+
+    def _load(self) -> Detector:
+        words = self._roll.words
+        stages, problems = build(words, self._models_dir)
+        self._roll.problems = tuple(problems)
+        for problem in problems:
+            _log.warning("wake word %s cannot be heard: %s", problem.word, problem.error)
+        self._gate.configure({word.name: rule(word) for word in words})
+        self._gate.reset()
+        return Detector(stages, self._gate, self._history)
