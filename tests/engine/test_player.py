@@ -127,6 +127,15 @@ async def test_stopping_tells_what_was_heard_and_drops_what_comes_late(
     assert speaker.playing
 
 
+async def test_of_a_reply_that_waits_behind_another_nothing_was_heard(player: tuple[Player, Witness]) -> None:
+    speaker, witness = player
+    say(speaker, "let me look", 3000)
+    say(speaker, "it rains", 3000)
+    await witness.wait("playback.started")
+    assert await speaker.stop() == 0.0, "it is the last reply that is cut"
+    assert [type for type, _, _ in witness.events].count("playback.started") == 1
+
+
 async def test_replies_are_played_one_after_another(player: tuple[Player, Witness]) -> None:
     speaker, witness = player
     say(speaker, "one", 200)

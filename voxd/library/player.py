@@ -108,14 +108,15 @@ class Player:
                 reply.complete()
 
     async def stop(self) -> float | None:
-        """Silence everything at once; returns the milliseconds heard of what played, None if nothing did."""
+        """Silence everything at once; returns the milliseconds heard of the last reply, None when idle."""
         playing = [r for r in self._replies if r.playback is not None and not r.playback.done]
         if not playing:
             return None
         self._silenced = playing[-1].response_id
         for reply in playing:
             reply.complete()
-        heard_ms = [await reply.playback.stop() for reply in playing if reply.playback is not None]
+        # The last first, or it would begin when the one before it ends.
+        heard_ms = [await each.playback.stop() for each in reversed(playing) if each.playback is not None]
         return heard_ms[0]
 
     async def drain(self) -> None:
