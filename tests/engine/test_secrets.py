@@ -26,7 +26,7 @@ VENDORS: dict[str, dict[str, Any]] = {
     "custom with a header": {"provider": "custom", "metadata": {"auth_type": "header"}},
     "custom with a query": {"provider": "custom", "metadata": {"auth_type": "query"}},
     "gemini": {"provider": "gemini"},
-    "gpt_live": {"provider": "gpt_live"},
+    "gpt_live": {"provider": "gpt_live", "vad_type": "server"},
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.conformance.gate import live_complaints
 from tests.providers.contract import Ear, tone
 from tests.servers.gpt_live import LiveServer, live_server
-from voxd.errors import ProviderError
+from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
 from voxd.providers.realtime.connection import Deadlines
 from voxd.providers.realtime.gpt_live import RATE_HZ, GptLiveProvider, LiveReader
@@ -116,7 +116,7 @@ async def test_what_the_protocol_cannot_do_is_refused(server: LiveServer, provid
         await provider.send_text("hello")
     assert raised.value.code == "unsupported"
     with pytest.raises(ProviderError) as raised:
-        await provider.configure_session(SessionConfig(instructions="other"))
+        await provider.configure_session(SessionConfig(instructions="other", turn_detection="server"))
     assert raised.value.code == "session_fixed"
 
 
@@ -157,3 +157,12 @@ GARBAGE = [
 def test_garbage_is_an_event_and_never_an_exception(text: str | bytes) -> None:
     (event,) = LiveReader("gpt_live").read(text).events
     assert event.data["code"] == "bad_frame"
+
+
+async def test_who_wants_to_say_himself_when_he_has_finished_is_told_that_he_cannot(
+    server: LiveServer,
+) -> None:
+    provider = GptLiveProvider({"api_key": "sk-1", "endpoint": server.base_url})
+    with pytest.raises(ConfigError, match="hears by itself") as caught:
+        await provider.configure_session(SessionConfig())
+    assert 'turn_detection = "server"' in caught.value.hint

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from voxd.errors import ProviderError
+from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
 from voxd.providers.base import Capabilities, ProviderEvent, as_session_config
 from voxd.providers.prices import cost_of
@@ -189,8 +189,14 @@ class GptLiveProvider(OpenAIProvider):
         await super().disconnect()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
-        """Say how the session is to begin. Raises `ProviderError` when it has begun already otherwise."""
+        """Say how the session is to begin.
+
+        Raises `ProviderError` when it has begun otherwise, `ConfigError` for turns that the caller would end.
+        """
         session = as_session_config(config)
+        if session.turn_detection == "client":
+            hint = 'set turn_detection = "server", in the library vad_type="server"'
+            raise ConfigError("GPT-Live hears by itself when somebody has finished", hint=hint)
         if self._ready and session != self._session:
             msg = "a session of GPT-Live cannot be changed"
             raise ProviderError(msg, provider=self.name, code="session_fixed", hint="open a new session")
