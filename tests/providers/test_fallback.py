@@ -9,10 +9,12 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit
 from voxd.errors import (
     AuthenticationError,
+    ConfigError,
     ConnectionFailed,
     DeadlineExceeded,
     DeviceError,
     EngineError,
+    NotFound,
     ProviderError,
     RateLimited,
     VoxdError,
@@ -213,8 +215,9 @@ async def test_an_utterance_without_sound_is_no_outage(house: House, code: str) 
     assert house.both.outage is None
 
 
-async def test_a_deadline_is_a_failure_like_any_other(house: House) -> None:
-    house.ill(DeadlineExceeded("slow"))
+@pytest.mark.parametrize("error", [DeadlineExceeded("slow"), ConfigError("no endpoint"), NotFound("no kind")])
+async def test_whatever_keeps_the_cloud_from_answering_is_a_failure(house: House, error: VoxdError) -> None:
+    house.ill(error)
     assert await house.ask() == [*NOTICED, *DEVICE]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from voxd.clock import Clock
-from voxd.errors import DeadlineExceeded, ProviderError, VoxdError
+from voxd.errors import ConfigError, DeadlineExceeded, NotFound, ProviderError, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import Clip
@@ -34,6 +34,10 @@ NOTICES: Mapping[str, str] = MappingProxyType(
     }
 )
 """By error code, else `NOTICE`: said once in an outage, or nobody knows why the answers are so simple."""
+
+
+OF_THE_CLOUD = (ProviderError, DeadlineExceeded, ConfigError, NotFound)
+"""Faults that are not the device's own: the vendor's, and settings under which he cannot be asked."""
 
 
 class FallbackProvider:
@@ -120,7 +124,7 @@ class FallbackProvider:
                     self.recover()
                     for kept in waiting:
                         yield kept
-        except (ProviderError, DeadlineExceeded) as error:
+        except OF_THE_CLOUD as error:
             if heard:
                 raise
             raise _Unheard(error) from error
