@@ -7,7 +7,8 @@ import pytest
 
 from tests.control.conftest import Served
 from tests.control.fakes import SECRET_WORDS, WAV
-from voxd.config.schema import Command, Config, HttpAction, Skills
+from voxd.config.commands import Command, HttpAction
+from voxd.config.schema import Config, Skills
 from voxd.config.secrets import resolve
 from voxd.control.client import ControlClient
 from voxd.control.codes import ProtocolError

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes import FakeClock, RecordingEmit
 from voxd.config import schema
-from voxd.config.schema import Command, ReplyAction
+from voxd.config.commands import Command, ReplyAction
 from voxd.providers.skill_tools import skill_tools
 from voxd.providers.tools import ToolBox
 from voxd.skills.book import Skills

@@ -11,6 +11,7 @@ import msgspec
 
 from voxd.clock import Clock
 from voxd.config import schema
+from voxd.config.commands import Command
 from voxd.errors import VoxdError
 from voxd.skills import custom, replies
 from voxd.skills.contract import SkillDevice, SkillReply
@@ -79,7 +80,7 @@ class Skills:
                 self._grammar = await asyncio.to_thread(self._built)
 
     @property
-    def commands(self) -> tuple[schema.Command, ...]:
+    def commands(self) -> tuple[Command, ...]:
         """The owner's own commands."""
         return self._config.commands
 

@@ -81,11 +81,8 @@ class TurnRunner:
         for action in self.machine.feed(given):
             self._perform(action)
         if self.machine.state is not before:
-            self._house.emit(
-                "state.changed",
-                turn=self._turn_id,
-                **{"from": before.value, "to": self.machine.state.value},
-            )
+            moved = {"from": before.value, "to": self.machine.state.value}
+            self._house.emit("state.changed", turn=self._turn_id, **moved)
         # It was for a turn that began just now; what was heard in vain is not when the next one begins.
         self._began_s = None
 
