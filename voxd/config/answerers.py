@@ -1,7 +1,6 @@
 """Rules about who answers: agents, the providers they name, and the keys those need."""
 
 from collections.abc import Callable, Collection, Iterator
-from importlib.metadata import entry_points
 from typing import Any
 
 from voxd.config.lines import KeyPath
@@ -27,6 +26,9 @@ PLACED = frozenset({"azure", "custom"})
 
 def installed_kinds() -> tuple[str, ...]:
     """Return the kinds of providers that are installed, without loading any."""
+    # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
+    from importlib.metadata import entry_points
+
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
 
 

@@ -2,12 +2,15 @@
 
 import logging
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from voxd.errors import NotFound, ProviderError
 from voxd.providers.base import BaseProvider
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ class ProviderStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    entry: EntryPoint
+    entry: "EntryPoint"
     source: str
 
 
@@ -76,6 +79,9 @@ class Registry:
 
     def _entries(self) -> dict[str, _Found]:
         if self._found is None:
+            # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
+            from importlib.metadata import entry_points
+
             self._found = {}
             self._refused = []
             # Ours first: whoever comes second under a name is refused.
@@ -88,7 +94,7 @@ class Registry:
         return self._found
 
 
-def _described(entry: EntryPoint) -> _Found:
+def _described(entry: "EntryPoint") -> _Found:
     return _Found(entry, entry.dist.name if entry.dist else "unknown")
 
 
