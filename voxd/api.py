@@ -4,8 +4,8 @@ from typing import Protocol
 
 import msgspec
 
+from voxd.bus import Bus
 from voxd.config.schema import Config
-from voxd.events import Bus
 
 
 class AudioStatus(msgspec.Struct, frozen=True):
@@ -29,6 +29,15 @@ class EngineStatus(msgspec.Struct, frozen=True):
     problem: str
 
 
+class AgentStatus(msgspec.Struct, frozen=True):
+    """Who is to answer for an agent, who answers now, and why it is not the same."""
+
+    agent: str
+    provider: str
+    answering: str
+    problem: str
+
+
 class Status(msgspec.Struct, frozen=True):
     """The state of the device in one value; ``summary`` is the sentence systemd shows."""
 
@@ -47,6 +56,7 @@ class Status(msgspec.Struct, frozen=True):
     timers: int
     turns: int
     problems: tuple[str, ...]
+    agents: tuple[AgentStatus, ...] = ()
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -137,6 +147,34 @@ class Device(msgspec.Struct, frozen=True):
     channels: int
     default_rate_hz: float
     is_default: bool
+
+
+class ProviderEntry(msgspec.Struct, frozen=True):
+    """A configured provider, the agents that use it, and why it does not answer."""
+
+    name: str
+    kind: str
+    model: str
+    agents: tuple[str, ...]
+    problem: str
+
+
+class UsageEntry(msgspec.Struct, frozen=True):
+    """What a provider used on a local day (``2026-11-20``).
+
+    ``cost_usd`` is an estimate from the price list of ``prices_of``; None, or too low, when that is "",
+    because some of the use has no price.
+    """
+
+    day: str
+    provider: str
+    sessions: int
+    responses: int
+    audio_s: float
+    text_tokens: int
+    audio_tokens: int
+    cost_usd: float | None
+    prices_of: str
 
 
 class Reloaded(msgspec.Struct, frozen=True):
@@ -239,6 +277,22 @@ class DeviceApi(Protocol):
 
     async def reload(self) -> Reloaded:
         """Read the configuration again. Raises `ConfigError` and keeps the old one."""
+        ...
+
+    def providers(self) -> tuple[ProviderEntry, ...]:
+        """Return the configured providers, the device itself first."""
+        ...
+
+    async def use_provider(self, agent: str, name: str) -> None:
+        """Let provider ``name`` answer for ``agent`` until a restart. Raises `NotFound`, `ProviderError`."""
+        ...
+
+    async def test_provider(self, name: str) -> float:
+        """Open a session with a provider and close it; returns ms. Raises `NotFound`, `ProviderError`."""
+        ...
+
+    async def usage(self, days: int) -> list[UsageEntry]:
+        """Return what was used in the last ``days`` days, today included, the newest day first."""
         ...
 
     def metrics(self) -> str:

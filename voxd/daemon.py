@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from voxd import __version__
-from voxd.appliance.device import Appliance, Rooms
+from voxd.appliance.bookkeeper import Bookkeeper
+from voxd.appliance.consequences import Consequences
+from voxd.appliance.device import Appliance
 from voxd.appliance.press import meaning
 from voxd.appliance.recorder import Recorder
 from voxd.appliance.reloading import Reloader
+from voxd.appliance.rooms import Rooms
 from voxd.appliance.summary import spoken_name
 from voxd.appliance.takedown import Takedown
 from voxd.appliance.voice import VoiceControl
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.speaker import Speaker
+from voxd.bus import Bus
 from voxd.clock import SystemClock
 from voxd.config.schema import Config
 from voxd.control.connection import Limits
 from voxd.control.listeners import Listener
 from voxd.control.server import ControlServer
-from voxd.events import Bus, Event
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
@@ -34,7 +37,9 @@ from voxd.observe.event_log import log_event
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
 from voxd.providers.local import LocalProvider
-from voxd.signals import AudioLost, AudioRestored, Input, MuteAsked, RingEnded, RingStarted, Source
+from voxd.providers.router import Router
+from voxd.providers.skill_tools import skill_tools
+from voxd.signals import Input, MuteAsked, RingStarted, Source
 from voxd.skills.book import Skills
 from voxd.skills.replies import ring_sentence
 from voxd.skills.timers import Timers
@@ -42,6 +47,7 @@ from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.settings import SettingsFile
 from voxd.store.timers import TimerStore
+from voxd.store.usage import UsageLog
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.runner import Surroundings, TurnRunner
@@ -74,6 +80,8 @@ class Daemon:
         self._build_turns()
         self._build_panel()
         self.appliance = self._build_appliance(read_config)
+        follow = Consequences(self.post, self.ears, self.buttons, self.timers, self.settings)
+        self.bus.handle(follow)
 
     async def start(self, listeners: Sequence[Listener]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
@@ -83,7 +91,10 @@ class Daemon:
         opened(self.settings.close)
         opened(self.recorder.close)
         self.recorder.start()
+        opened(self.bookkeeper.close)
         opened(self.local.close)
+        opened(self.router.close)
+        self.router.start()
         opened(self.speaker.close)
         opened(self.leds.close)
         await self.timers.start()
@@ -125,8 +136,10 @@ class Daemon:
         self.history = History(self.database, self.config.history, self.clock)
         self.metrics = Metrics()
         self.ledger = Ledger(self.clock)
+        self.usage = UsageLog(self.database, self.clock)
+        self.bookkeeper = Bookkeeper(self.usage)
         self.recorder = Recorder(self.history, self.metrics, self.clock)
-        for handler in (self.metrics.handle, log_event, self._follow):
+        for handler in (self.metrics.handle, log_event):
             self.bus.handle(handler)
 
     def _build_voice(self, state_dir: Path, models_dir: Path) -> None:
@@ -175,6 +188,14 @@ class Daemon:
     def _build_turns(self) -> None:
         turn = self.config.turn
         self.local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
+        self.router = Router(
+            self.config,
+            self.local,
+            tools=lambda: skill_tools(self.skills),
+            emit=self.bus.emit,
+            clock=self.clock,
+            record=self.bookkeeper,
+        )
         self.runner = TurnRunner(
             TurnMachine(follow_up=turn.follow_up, earcons=turn.earcons),
             Surroundings(
@@ -182,7 +203,7 @@ class Daemon:
                 speaker=self.speaker,
                 ringer=Ringer(self.speaker, self.clock, self._ring_words),
                 ledger=self.ledger,
-                provider_for=lambda agent: self.local,
+                provider_for=self.router.provider_for,
                 set_microphone=self._set_microphone,
                 stop_ring=self._stop_ring,
                 turn_ended=self.recorder,
@@ -211,6 +232,7 @@ class Daemon:
             skills=self.skills,
             history=self.history,
             leds=self.leds,
+            router=self.router,
         )
         return Appliance(
             Rooms(
@@ -225,6 +247,8 @@ class Daemon:
                 runner=self.runner,
                 transcriber=self.transcriber,
                 synthesizer=self.synthesizer,
+                router=self.router,
+                usage=self.usage,
                 timers=self.timers,
                 database=self.database,
                 history=self.history,
@@ -237,21 +261,6 @@ class Daemon:
         )
 
     # --- what connects them -----------------------------------------------------------------------
-
-    def _follow(self, event: Event) -> None:
-        """Let one room's event be another room's input."""
-        match event.type:
-            case "audio.lost":
-                self.post(AudioLost(event.data["reason"]))
-            case "audio.restored":
-                self.ears.reset()
-                self.post(AudioRestored())
-            case "speech.started":
-                self.buttons.speech_heard()
-            case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
-                self.post(RingEnded())
-            case "mute.changed" if event.data["source"] != Source.SWITCH.value:
-                self.settings.change(muted=event.data["muted"])
 
     def _pressed(self, gesture: Gesture) -> None:
         self.bus.emit("button.pressed", gesture=gesture.kind.value)

@@ -10,10 +10,28 @@ VoxdError
 ├── DeviceError            device_unavailable   (sound card, GPIO)
 ├── EngineError            engine_failed        (a local model or program)
 ├── ModelError             model_unavailable    (missing, broken or unverified model file)
+├── AudioError             audio_failed         (sound that cannot be read, converted or sent)
 ├── ProviderError          provider_unavailable
+│   ├── AuthenticationError  invalid_api_key
+│   ├── RateLimited          rate_limited
+│   ├── ConnectionFailed     network_error      (`voxd.ConnectionError` of the library)
+│   ├── NotConnected         not_connected
+│   ├── StreamError          stream_failed
+│   └── ContextTooLong       context_too_long
 ├── StoreError             store_failed
 ├── DeadlineExceeded       timeout
 └── DaemonUnreachable      daemon_unreachable
+
+What the reference texts of the library call these codes:
+
+================  ====================  ================
+theirs            class                 code
+================  ====================  ================
+RATE_LIMITED      RateLimited           rate_limited
+INVALID_API_KEY   AuthenticationError   invalid_api_key
+NETWORK_ERROR     ConnectionFailed      network_error
+CONTEXT_TOO_LONG  ContextTooLong        context_too_long
+================  ====================  ================
 """
 
 
@@ -98,11 +116,79 @@ class ModelError(VoxdError):
     hint = "run `voxctl models list`"
 
 
+class AudioError(VoxdError):
+    """Sound is in a form nobody can use, or there is none where some was due."""
+
+    code = "audio_failed"
+    hint = "send mono 16-bit PCM at the rate the session was told"
+
+
 class ProviderError(VoxdError):
-    """Whoever should answer cannot."""
+    """Whoever should answer cannot.
+
+    ``provider`` is his name in the configuration; ``retry_after_s`` is how many seconds he asked us to
+    wait, None when he did not say.
+    """
 
     code = "provider_unavailable"
     retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        code: str = "",
+        hint: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.provider = provider
+        self.retry_after_s = retry_after_s
+
+
+class AuthenticationError(ProviderError):
+    """The vendor does not accept the key; asking again with it cannot help."""
+
+    code = "invalid_api_key"
+    hint = "check the provider's api_key in the configuration with `voxctl provider test`"
+    retryable = False
+
+
+class RateLimited(ProviderError):
+    """The vendor takes no more for now, or the account's quota is used up."""
+
+    code = "rate_limited"
+    hint = "wait, or raise the limit in the vendor's console"
+
+
+class ConnectionFailed(ProviderError):
+    """The vendor cannot be reached, or the connection to him broke."""
+
+    code = "network_error"
+    hint = "check the network and the provider's endpoint with `voxctl provider test`"
+
+
+class NotConnected(ProviderError):
+    """There is no open session to send to."""
+
+    code = "not_connected"
+    hint = "await connect() first"
+    retryable = False
+
+
+class StreamError(ProviderError):
+    """The vendor broke the session off, or sent what his protocol does not allow."""
+
+    code = "stream_failed"
+
+
+class ContextTooLong(ProviderError):
+    """The conversation no longer fits into the model's context."""
+
+    code = "context_too_long"
+    hint = "begin a new conversation"
+    retryable = False
 
 
 class StoreError(VoxdError):

@@ -1,61 +1,262 @@
-"""What happened: one event shape, one table of types, one bus."""
+"""What happened: one event shape and one table of types, for the daemon and for the library."""
 
-import asyncio
-import fnmatch
-import itertools
-import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Mapping
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from voxd.clock import Clock
 
-_log = logging.getLogger(__name__)
+class EventType(StrEnum):
+    """Every type of event. Values are dotted lower case, as Standard Webhooks asks for."""
 
-EVENT_TYPES: Mapping[str, str] = MappingProxyType(
+    DAEMON_READY = "daemon.ready"
+    DAEMON_RELOADED = "daemon.reloaded"
+    DAEMON_STOPPING = "daemon.stopping"
+    STATE_CHANGED = "state.changed"
+    WAKE_CANDIDATE = "wake.candidate"
+    WAKE_DETECTED = "wake.detected"
+    WAKE_REJECTED = "wake.rejected"
+    SPEECH_STARTED = "speech.started"
+    SPEECH_ENDED = "speech.ended"
+    TURN_STARTED = "turn.started"
+    TURN_TRANSCRIPT = "turn.transcript"
+    TURN_REPLY = "turn.reply"
+    TURN_INTERRUPTED = "turn.interrupted"
+    TURN_ENDED = "turn.ended"
+    PLAYBACK_STARTED = "playback.started"
+    PLAYBACK_FINISHED = "playback.finished"
+    AUDIO_LOST = "audio.lost"
+    AUDIO_RESTORED = "audio.restored"
+    AUDIO_OVERRUN = "audio.overrun"
+    OUTPUT_LOST = "output.lost"
+    OUTPUT_RESTORED = "output.restored"
+    ENGINE_FAILED = "engine.failed"
+    ENGINE_CHANGED = "engine.changed"
+    ENGINE_RESTORED = "engine.restored"
+    MUTE_CHANGED = "mute.changed"
+    VOLUME_CHANGED = "volume.changed"
+    BUTTON_PRESSED = "button.pressed"
+    TIMER_SET = "timer.set"
+    TIMER_CANCELLED = "timer.cancelled"
+    TIMER_RINGING = "timer.ringing"
+    TIMER_STOPPED = "timer.stopped"
+    ERROR_GENERAL = "error"
+    CONNECTION_STARTING = "connection.starting"
+    CONNECTION_ESTABLISHED = "connection.established"
+    CONNECTION_FAILED = "connection.failed"
+    CONNECTION_LOST = "connection.lost"
+    CONNECTION_CLOSED = "connection.closed"
+    AUDIO_INPUT_STARTED = "audio.input_started"
+    AUDIO_INPUT_CHUNK = "audio.input_chunk"
+    AUDIO_INPUT_STOPPED = "audio.input_stopped"
+    AUDIO_OUTPUT_STARTED = "audio.output_started"
+    AUDIO_OUTPUT_CHUNK = "audio.output_chunk"
+    AUDIO_OUTPUT_STOPPED = "audio.output_stopped"
+    TEXT_INPUT = "text.input"
+    TEXT_TRANSCRIPTION = "text.transcription"
+    TEXT_OUTPUT = "text.output"
+    CONVERSATION_STARTED = "conversation.started"
+    CONVERSATION_TURN_DETECTED = "conversation.turn_detected"
+    CONVERSATION_INTERRUPTED = "conversation.interrupted"
+    CONVERSATION_ENDED = "conversation.ended"
+    CONVERSATION_CLEARED = "conversation.cleared"
+    RESPONSE_STARTED = "response.started"
+    RESPONSE_COMPLETED = "response.completed"
+    RESPONSE_CANCELLED = "response.cancelled"
+    FUNCTION_CALL_INVOKED = "function.invoked"
+    FUNCTION_CALL_COMPLETED = "function.completed"
+    SETTINGS_CHANGED = "settings.changed"
+    USAGE_UPDATED = "usage.updated"
+    RATE_LIMIT_UPDATED = "rate_limit.updated"
+    PROVIDER_CHANGED = "provider.changed"
+    PROVIDER_FAILED = "provider.failed"
+    PROVIDER_RESTORED = "provider.restored"
+    HANDLER_FAILED = "handler.failed"
+
+
+Absent = msgspec.UnsetType
+"""In a union: the entry may be missing."""
+
+
+class Payload(NamedTuple):
+    """What a type of event means, and the name and type of every entry of its ``data``."""
+
+    meaning: str
+    fields: Mapping[str, Any]
+
+
+def _says(meaning: str, **fields: Any) -> Payload:
+    return Payload(meaning, MappingProxyType(fields))
+
+
+EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
     {
-        "daemon.ready": "The daemon serves: version, audio.",
-        "daemon.reloaded": "SIGHUP was obeyed: applied, needs_restart.",
-        "daemon.stopping": "The daemon goes down.",
-        "state.changed": "The turn machine moved: from, to.",
-        "wake.candidate": "The first stage heard a word: word, score.",
-        "wake.detected": "A wake word was confirmed: word, score, first_score, agent, end_sample.",
-        "wake.rejected": "The second stage said no: word, score, first_score, reason.",
-        "speech.started": "The user began to speak: sample.",
-        "speech.ended": "The user stopped: sample, reason, duration_ms.",
-        "turn.started": "A turn began: source, agent.",
-        "turn.transcript": "What was understood: text, engine. Never logged.",
-        "turn.reply": "What is answered: text. Never logged.",
-        "turn.interrupted": "The reply was cut: by, played_ms.",
-        "turn.ended": "The turn is over: outcome, latency_ms (end of speech to first sample), stages_ms.",
-        "playback.started": "First sample at the device: kind, wav (its file, on a virtual loudspeaker).",
-        "playback.finished": "Last sample at the device: kind.",
-        "audio.lost": "No sound from the microphone: device, reason, hint.",
-        "audio.restored": "The microphone is back: device, after_s.",
-        "audio.overrun": "Samples were lost at the device: count.",
-        "output.lost": "The loudspeaker cannot be used: device, reason.",
-        "output.restored": "The loudspeaker is back: device.",
-        "engine.failed": "A local engine failed: engine, code, reason.",
-        "engine.changed": "Another engine answers now: kind, engine, reason.",
-        "engine.restored": "The configured engine answers again: kind, engine.",
-        "mute.changed": "The microphone was opened or closed: muted, source.",
-        "volume.changed": "Output volume: percent.",
-        "button.pressed": "The button was used: gesture.",
-        "timer.set": "A timer, alarm or reminder was set: id, kind, due_s.",
-        "timer.cancelled": "It was cancelled: id.",
-        "timer.ringing": "It is due and rings: id, kind, name.",
-        "timer.stopped": "The ringing was stopped: id, by.",
-        "error": "Something went wrong: code, message, hint.",
+        EventType.DAEMON_READY: _says("The daemon serves.", version=str, audio=str),
+        EventType.DAEMON_RELOADED: _says(
+            "SIGHUP was obeyed: dotted keys.", applied=tuple[str, ...], needs_restart=tuple[str, ...]
+        ),
+        EventType.DAEMON_STOPPING: _says("The daemon goes down."),
+        EventType.STATE_CHANGED: _says("The turn machine moved.", **{"from": str, "to": str}),
+        EventType.WAKE_CANDIDATE: _says("The first stage heard a word.", word=str, score=float),
+        EventType.WAKE_DETECTED: _says(
+            "A wake word was confirmed.",
+            word=str,
+            score=float | None,
+            first_score=float,
+            agent=str,
+            end_sample=int,
+        ),
+        EventType.WAKE_REJECTED: _says(
+            "The second stage said no.", word=str, score=float | None, first_score=float, reason=str
+        ),
+        EventType.SPEECH_STARTED: _says("The user began to speak.", sample=int),
+        EventType.SPEECH_ENDED: _says("The user stopped.", sample=int, reason=str, duration_ms=int),
+        EventType.TURN_STARTED: _says("A turn began.", source=str, agent=str),
+        EventType.TURN_TRANSCRIPT: _says("What was understood. Never logged.", text=str, engine=str),
+        EventType.TURN_REPLY: _says("What is answered. Never logged.", text=str),
+        EventType.TURN_INTERRUPTED: _says("The reply was cut.", by=str, played_ms=int),
+        EventType.TURN_ENDED: _says(
+            "The turn is over; the latency is from the end of speech to the first sample.",
+            outcome=str,
+            latency_ms=float | None,
+            stages_ms=dict[str, float],
+        ),
+        EventType.PLAYBACK_STARTED: _says(
+            "First sample at the device; wav: its file, on a virtual loudspeaker.", kind=str, wav=str | None
+        ),
+        EventType.PLAYBACK_FINISHED: _says("Last sample at the device.", kind=str),
+        EventType.AUDIO_LOST: _says("No sound from the microphone.", device=str, reason=str, hint=str),
+        EventType.AUDIO_RESTORED: _says("The microphone is back.", device=str, after_s=float),
+        EventType.AUDIO_OVERRUN: _says("Samples were lost at the device.", count=int),
+        EventType.OUTPUT_LOST: _says("The loudspeaker cannot be used.", device=str, reason=str),
+        EventType.OUTPUT_RESTORED: _says("The loudspeaker is back.", device=str),
+        EventType.ENGINE_FAILED: _says("A local engine failed.", engine=str, code=str, reason=str),
+        EventType.ENGINE_CHANGED: _says("Another engine answers now.", kind=str, engine=str, reason=str),
+        EventType.ENGINE_RESTORED: _says("The configured engine answers again.", kind=str, engine=str),
+        EventType.MUTE_CHANGED: _says("The microphone was opened or closed.", muted=bool, source=str),
+        EventType.VOLUME_CHANGED: _says("Output volume.", percent=int),
+        EventType.BUTTON_PRESSED: _says("The button was used.", gesture=str),
+        EventType.TIMER_SET: _says("A timer, alarm or reminder was set.", id=int, kind=str, due_s=float),
+        EventType.TIMER_CANCELLED: _says("It was cancelled.", id=int),
+        EventType.TIMER_RINGING: _says("It is due and rings.", id=int, kind=str, name=str),
+        EventType.TIMER_STOPPED: _says("The ringing was stopped.", id=int, by=str),
+        EventType.ERROR_GENERAL: _says(
+            "Something went wrong; the library adds the exception, its text and whether to go on.",
+            code=str,
+            message=str,
+            hint=str,
+            error=Exception | Absent,
+            error_message=str | Absent,
+            recoverable=bool | Absent,
+        ),
+        EventType.CONNECTION_STARTING: _says("The engine begins to connect.", source=str),
+        EventType.CONNECTION_ESTABLISHED: _says(
+            "A session with a provider is open.",
+            provider=str,
+            connection_id=str | None,
+            latency_ms=float | None,
+        ),
+        EventType.CONNECTION_FAILED: _says(
+            "No session could be opened.",
+            provider=str,
+            error=Exception,
+            error_message=str,
+            code=str,
+            retry_count=int,
+        ),
+        EventType.CONNECTION_LOST: _says(
+            "A session broke.", provider=str, code=str, reason=str, reconnecting=bool
+        ),
+        EventType.CONNECTION_CLOSED: _says(
+            "A session was closed on purpose.", provider=str, reason=str | Absent
+        ),
+        EventType.AUDIO_INPUT_STARTED: _says("Capture began.", sample_rate=int),
+        EventType.AUDIO_INPUT_CHUNK: _says(
+            "Captured sound, mono s16le.", audio_data=bytes, duration_ms=float
+        ),
+        EventType.AUDIO_INPUT_STOPPED: _says("Capture ended."),
+        EventType.AUDIO_OUTPUT_STARTED: _says(
+            "The reply's sound begins.", response_id=str | None, item_id=str | None, sample_rate=int
+        ),
+        EventType.AUDIO_OUTPUT_CHUNK: _says(
+            "Sound of the reply, s16le.",
+            audio_data=bytes,
+            sample_rate=int,
+            channels=int,
+            response_id=str | None,
+            item_id=str | None,
+        ),
+        EventType.AUDIO_OUTPUT_STOPPED: _says(
+            "The reply's sound is complete.", response_id=str | None, item_id=str | None, duration_ms=float
+        ),
+        EventType.TEXT_INPUT: _says("A typed message was sent.", text=str),
+        EventType.TEXT_TRANSCRIPTION: _says(
+            "What the user said.", text=str, is_partial=bool, item_id=str | None
+        ),
+        EventType.TEXT_OUTPUT: _says(
+            "What the assistant says.", text=str, is_partial=bool, response_id=str | None
+        ),
+        EventType.CONVERSATION_STARTED: _says("The first turn of a session began."),
+        EventType.CONVERSATION_TURN_DETECTED: _says(
+            "The user began or ended a turn.", speaking=bool, at_ms=float | None
+        ),
+        EventType.CONVERSATION_INTERRUPTED: _says(
+            "The reply was cut.", played_ms=float | None, response_id=str | None
+        ),
+        EventType.CONVERSATION_ENDED: _says("The session's conversation is over.", turns=int),
+        EventType.CONVERSATION_CLEARED: _says("What was said so far is forgotten.", turns=int),
+        EventType.RESPONSE_STARTED: _says("The assistant begins to answer.", response_id=str | None),
+        EventType.RESPONSE_COMPLETED: _says("The answer is complete.", response_id=str | None, usage=Any),
+        EventType.RESPONSE_CANCELLED: _says("The answer was given up.", response_id=str | None, reason=str),
+        EventType.FUNCTION_CALL_INVOKED: _says(
+            "The model calls a tool.", function_name=str, arguments=dict[str, Any], call_id=str | None
+        ),
+        EventType.FUNCTION_CALL_COMPLETED: _says(
+            "A tool has run.", function_name=str, call_id=str | None, ok=bool, duration_ms=float, output=str
+        ),
+        EventType.SETTINGS_CHANGED: _says(
+            "Settings of the running session, or of the device, were changed: their names.",
+            changed=tuple[str, ...],
+        ),
+        EventType.USAGE_UPDATED: _says("What the session has used so far.", provider=str, usage=Any),
+        EventType.RATE_LIMIT_UPDATED: _says(
+            "What the vendor still allows.",
+            name=str,
+            limit=int | None,
+            remaining=int | None,
+            reset_s=float | None,
+        ),
+        EventType.PROVIDER_CHANGED: _says(
+            "Another provider answers now.", **{"from": str, "to": str, "reason": str}
+        ),
+        EventType.PROVIDER_FAILED: _says("A provider cannot answer.", provider=str, code=str, reason=str),
+        EventType.PROVIDER_RESTORED: _says("A provider answers again.", provider=str),
+        EventType.HANDLER_FAILED: _says(
+            "A handler of events misbehaved, as `voxd.listeners.conduct.Fault` says; counts since it was registered.",
+            handler=str,
+            handler_id=str,
+            event=str,
+            reason=str,
+            error=str,
+            failures=int,
+            dropped=int,
+        ),
     }
 )
-"""Every type the daemon emits. Dotted lower case, as Standard Webhooks asks for."""
+"""What each type of event means and what its ``data`` holds: the one list of both, checked against the code by the tests."""
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One thing that happened. ``id`` rises with time; ``time`` is RFC 3339 UTC seconds since 1970."""
+    """One thing that happened. ``id`` rises with time; ``time`` is seconds since 1970 UTC.
+
+    ``type`` is a member of `EventType`, or a name of the user's own. Chunks of sound are numbered apart from
+    all other events, so that the numbers of what is remembered have no gaps.
+
+    The entries of ``data`` can also be read as attributes, but for those named like a field of the event:
+    ``event.text`` is ``event.data["text"]``.
+    """
 
     id: int
     type: str
@@ -63,93 +264,22 @@ class Event(msgspec.Struct, frozen=True):
     turn: str | None = None
     data: dict[str, Any] = {}
 
+    @property
+    def timestamp(self) -> float:
+        """Seconds since 1970 UTC."""
+        return self.time
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.data[name]
+        except KeyError:
+            msg = f"an event of type {self.type} has no {name}"
+            raise AttributeError(msg) from None
+
 
 class Emit(Protocol):
     """How a room tells the house that something happened. Call it on the event loop only."""
 
     def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        """Publish an event of ``type``, one of `EVENT_TYPES`."""
+        """Publish an event of ``type``, one of `EventType` (or a name of the caller's own)."""
         ...
-
-
-class Subscription:
-    """A bounded queue of events for one listener; the oldest is dropped, and counted, when it lags."""
-
-    def __init__(self, bus: "Bus", patterns: tuple[str, ...], limit: int) -> None:
-        self._bus = bus
-        self._patterns = patterns
-        self._queue: deque[Event] = deque(maxlen=limit)
-        self._ready = asyncio.Event()
-        self._closed = False
-        self.dropped = 0
-
-    def offer(self, event: Event) -> None:
-        """Queue ``event`` if it matches; called by the bus."""
-        if not any(fnmatch.fnmatchcase(event.type, pattern) for pattern in self._patterns):
-            return
-        if len(self._queue) == self._queue.maxlen:
-            self.dropped += 1
-        self._queue.append(event)
-        self._ready.set()
-
-    def close(self) -> None:
-        """End the iteration; idempotent."""
-        self._closed = True
-        self._bus.remove(self)
-        self._ready.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        while True:
-            while self._queue:
-                yield self._queue.popleft()
-            if self._closed:
-                return
-            self._ready.clear()
-            await self._ready.wait()
-
-
-class Bus:
-    """Carries events from whoever emits them to whoever listens, without ever waiting for a listener."""
-
-    def __init__(self, clock: Clock, *, history: int = 256) -> None:
-        self._clock = clock
-        self._ids = itertools.count(1)
-        self._subscriptions: set[Subscription] = set()
-        self._handlers: list[Callable[[Event], None]] = []
-        self.history: deque[Event] = deque(maxlen=history)
-
-    def emit(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        """Publish one event to every handler and subscription.
-
-        A handler that raises is logged and does not stop the others.
-        """
-        event = Event(next(self._ids), type, self._clock.wall(), turn, data)
-        self.history.append(event)
-        # The queues first: what a handler emits in turn comes after its cause.
-        for subscription in tuple(self._subscriptions):
-            subscription.offer(event)
-        for handler in self._handlers:
-            try:
-                handler(event)
-            except Exception:
-                _log.exception("a handler of event %s failed", type)
-
-    def handle(self, handler: Callable[[Event], None]) -> None:
-        """Call ``handler`` with every event, on the loop, at once; it must not block."""
-        self._handlers.append(handler)
-
-    def subscribe(self, patterns: Iterable[str] = ("*",), *, limit: int = 256) -> Subscription:
-        """Return a queue of the events whose type matches one of the glob ``patterns``."""
-        subscription = Subscription(self, tuple(patterns), limit)
-        self._subscriptions.add(subscription)
-        return subscription
-
-    def remove(self, subscription: Subscription) -> None:
-        """Forget ``subscription``; called by its own `close`."""
-        self._subscriptions.discard(subscription)

@@ -26,6 +26,7 @@ from voxd.daemon import Daemon
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Event
 from voxd.observe.log import start_logging
+from voxd.observe.memory import give_back, share_one_arena
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
 from voxd.observe.watchdog import Watchdog
 from voxd.signals import State
@@ -52,7 +53,7 @@ ONCE_GRACE_S = 2.0
 STOP_LIMIT_S = 5.0
 """A stop takes 0.2 s, 2 s when a part hangs; a process that is still there hangs as a whole."""
 
-SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.")
+SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.", "provider.")
 """Events after which systemd's STATUS line may read differently."""
 
 
@@ -123,6 +124,7 @@ class Service:
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
+            give_back()
             watching = asyncio.create_task(self._watch())
             watching.add_done_callback(self._watched)
             return await self._exit_code
@@ -266,6 +268,7 @@ def main() -> int:
     """Entry point of ``voxd``."""
     # Before anything can import onnxruntime: from 1.29 on it reports to its vendor unless told not to.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    share_one_arena()
     try:
         return run(parser().parse_args())
     except VoxdError as error:

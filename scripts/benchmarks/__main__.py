@@ -11,13 +11,41 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from scripts.benchmarks import blocks, engines, idle, own_share, playing, ready, status, turns, waking
+from scripts.benchmarks import (
+    blocks,
+    engines,
+    idle,
+    modes,
+    own_share,
+    playing,
+    ready,
+    receiving,
+    sending,
+    status,
+    talking,
+    turns,
+    waking,
+)
 from scripts.benchmarks.options import Measure, Options, Skip
 from scripts.benchmarks.rows import Row, table
 
 BENCHMARKS: dict[str, Measure] = {
     module.BENCH: module.measure
-    for module in (idle, blocks, playing, waking, own_share, ready, status, turns, engines)
+    for module in (
+        idle,
+        blocks,
+        sending,
+        receiving,
+        playing,
+        waking,
+        own_share,
+        modes,
+        talking,
+        ready,
+        status,
+        turns,
+        engines,
+    )
 }
 
 

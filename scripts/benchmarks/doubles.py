@@ -1,9 +1,15 @@
-"""Engines that answer at once, so that what remains of a turn is our own."""
+"""Engines and vendors that answer at once, so that what remains of a turn is our own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import Any
 
+from scripts.benchmarks.vendor import Vendor
+from voxd.clock import SystemClock
 from voxd.frames import Clip
 from voxd.local.contract import Heard
+from voxd.providers.live import Brain, LiveProvider
+from voxd.providers.settings import SessionConfig
+from voxd.providers.tools import ToolBox
 
 QUESTION = "what can you do"
 _REPLY = Clip(bytes(2 * 4_800), 16_000)
@@ -36,9 +42,24 @@ class InstantSynthesizer:
     def prepare(self) -> None:
         """Nothing is to be loaded."""
 
-    async def synthesize(self, text: str) -> AsyncIterator[Clip]:
+    async def synthesize(self, text: str) -> AsyncGenerator[Clip]:
         """Yield a short silence at once."""
         yield _REPLY
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def live_provider(fake: Vendor) -> LiveProvider:
+    """Return what the daemon answers with, on a session with ``fake``."""
+    return LiveProvider(
+        Brain("cloud", "openai", fake.provider, SessionConfig()),
+        tools=ToolBox(),
+        emit=nobody,
+        clock=SystemClock(),
+        speak=InstantSynthesizer().synthesize,
+    )
+
+
+def nobody(type: str, /, *, turn: str | None = None, **data: Any) -> None:
+    """Hear no event: an `Emit`."""

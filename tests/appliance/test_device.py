@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,10 @@ async def until(daemon: Daemon, state: State) -> None:
         async for event in events:
             if event.data["to"] == state.value:
                 return
+
+
+def told(daemon: Daemon, type: str) -> list[dict[str, Any]]:
+    return [event.data for event in daemon.bus.history if event.type == type]
 
 
 async def test_one_life_of_a_device(house: House) -> None:
@@ -73,6 +78,7 @@ async def test_one_life_of_a_device(house: House) -> None:
     await daemon.recorder.close()
     assert [turn.transcript for turn in await device.history(2)] == ["set a timer for ten minutes", ""]
     assert await device.forget() == 3
+    assert told(daemon, "conversation.cleared") == [{"turns": 3}]
     assert "voxd_turns_total" in device.metrics()
 
 
@@ -135,3 +141,6 @@ async def test_a_reload_says_what_waits_for_a_restart_until_there_was_one(house:
     second = await daemon.appliance.reload()
     assert second == api.Reloaded(("wake.words[0].name", "log.level"), ("paths.runtime",))
     assert daemon.appliance.status().wake_words == ("alexa",)
+    await daemon.appliance.reload()
+    changed = [data["changed"] for data in told(daemon, "settings.changed")]
+    assert changed == [("turn.follow_up",), ("wake.words[0].name", "log.level")], "once for each change"

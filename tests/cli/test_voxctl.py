@@ -38,6 +38,13 @@ SHOWN = [
     (["wake", "list"], "hey_jarvis"),
     (["wake", "why"], "second stage said no"),
     (["wake", "set", "hey_jarvis", "--threshold", "0.5"], "hey_jarvis"),
+    (["provider"], "refused (network_error)"),
+    (["provider", "list"], "openai"),
+    (["provider", "use", "cloud"], "cloud answers for default"),
+    (["provider", "use", "local", "--agent", "cook"], "local answers for cook"),
+    (["provider", "test", "cloud"], "cloud opened a session in 123 ms"),
+    (["usage"], "together at least 0.0625 USD, by the prices of 2026-11-20"),
+    (["usage", "--days", "2"], "unknown"),
     (["devices"], "virtual"),
     (["metrics"], "voxd_turns_total 3.0"),
     (["version"], "voxctl 0.1.0"),
@@ -60,6 +67,19 @@ async def test_every_command_speaks_json(device: Device, voxctl: Voxctl, command
     assert (ran.code, ran.err) == (0, "")
     assert len(ran.out.splitlines()) == 1
     assert isinstance(ran.json, dict | list)
+
+
+async def test_the_status_says_who_answers_instead_of_whom(device: Device, voxctl: Voxctl) -> None:
+    assert "local instead of cloud" in (await voxctl("status")).out
+
+
+async def test_choosing_a_provider_names_the_agent(device: Device, voxctl: Voxctl) -> None:
+    await voxctl("provider", "use", "cloud", "--agent", "cook")
+    assert device.fake.calls == [("use_provider", "cook", "cloud")]
+    ran = await voxctl("provider", "use", "clod")
+    assert ran.code == 1
+    assert "use one of local, cloud" in ran.err
+    assert (await voxctl("usage", "--days", "0")).code == 64
 
 
 async def test_text_comes_from_standard_input(device: Device, voxctl: Voxctl) -> None:

@@ -62,6 +62,7 @@ def test_the_sample_shows_the_true_defaults() -> None:
         ("button", "pin"),
         ("button", "mute_switch_pin"),
         ("skills", "commands"),
+        ("providers", "openai"),
     ):
         del layer.data[section][example]
     assert msgspec.convert(layer.data, Config) == Config()

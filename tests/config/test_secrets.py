@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from voxd.config.schema import Command, HttpAction
+from voxd.config.commands import Command, HttpAction
 from voxd.config.secrets import MASK, Secret, read_source, resolve, to_builtins
 from voxd.errors import ConfigError
 

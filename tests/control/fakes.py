@@ -8,6 +8,7 @@ import msgspec
 
 from tests.fakes import FakeClock
 from voxd.api import (
+    AgentStatus,
     Answered,
     AudioStatus,
     Candidate,
@@ -15,15 +16,17 @@ from voxd.api import (
     EngineStatus,
     HistoryEntry,
     LastTurn,
+    ProviderEntry,
     Reloaded,
     Stage,
     Status,
     TimerEntry,
+    UsageEntry,
     WakeEntry,
 )
+from voxd.bus import Bus
 from voxd.config.schema import Config
 from voxd.errors import Muted, NotFound, VoxdError
-from voxd.events import Bus
 
 STATUS = Status(
     version="0.1.0",
@@ -41,6 +44,7 @@ STATUS = Status(
     timers=1,
     turns=3,
     problems=("stt: tiny.en is missing",),
+    agents=(AgentStatus("default", "cloud", "local", "refused (network_error)"),),
 )
 WAV = b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
 WAV += b"data" + bytes(4)
@@ -141,6 +145,25 @@ class FakeDevice:
         if id != 3:
             raise NotFound(f"no candidate {id}")
         return WAV
+
+    def providers(self) -> tuple[ProviderEntry, ...]:
+        return (
+            ProviderEntry("local", "local", "", (), ""),
+            ProviderEntry("cloud", "openai", "gpt-realtime-2.1", ("default",), "refused (network_error)"),
+        )
+
+    async def use_provider(self, agent: str, name: str) -> None:
+        if name not in ("local", "cloud"):
+            raise NotFound(f"there is no provider {name}", hint="use one of local, cloud")
+        self.calls.append(("use_provider", agent, name))
+
+    async def test_provider(self, name: str) -> float:
+        self.calls.append(("test_provider", name))
+        return 123.4
+
+    async def usage(self, days: int) -> list[UsageEntry]:
+        priced = UsageEntry("2026-11-20", "cloud", 2, 3, 90.0, 100, 2000, 0.0625, "2026-11-20")
+        return [priced, UsageEntry("2026-11-19", "own", 1, 1, 30.0, 10, 20, None, "")]
 
     async def devices(self) -> list[Device]:
         return [Device("virtual", "input", 1, 16_000.0, True)]

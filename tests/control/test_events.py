@@ -72,6 +72,16 @@ def test_nothing_was_missed_where_nothing_happened() -> None:
         ("turn.transcript", {"text": SECRET_WORDS, "engine": "whisper"}, {"engine": "whisper"}),
         ("turn.reply", {"text": SECRET_WORDS}, {}),
         ("timer.ringing", {"id": 7, "kind": "reminder", "name": SECRET_WORDS}, {"id": 7, "kind": "reminder"}),
+        (
+            "function.invoked",
+            {"function_name": "f", "arguments": {"text": SECRET_WORDS}, "call_id": "c1"},
+            {"function_name": "f", "call_id": "c1"},
+        ),
+        (
+            "function.completed",
+            {"function_name": "f", "call_id": "c1", "ok": True, "duration_ms": 1.0, "output": SECRET_WORDS},
+            {"function_name": "f", "call_id": "c1", "ok": True, "duration_ms": 1.0},
+        ),
         ("wake.detected", {"word": "alexa", "score": 0.9}, {"word": "alexa", "score": 0.9}),
     ],
 )

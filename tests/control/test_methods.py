@@ -7,7 +7,8 @@ import pytest
 
 from tests.control.conftest import Served
 from tests.control.fakes import SECRET_WORDS, WAV
-from voxd.config.schema import Command, Config, HttpAction, Skills
+from voxd.config.commands import Command, HttpAction
+from voxd.config.schema import Config, Skills
 from voxd.config.secrets import resolve
 from voxd.control.client import ControlClient
 from voxd.control.codes import ProtocolError
@@ -34,6 +35,10 @@ CALLS = {
     "wake.set": ({"name": "hey_jarvis", "threshold": 0.5}, "name"),
     "wake.candidates": ({}, 0),
     "wake.clip": ({"id": 3}, "wav_base64"),
+    "provider.list": ({}, 0),
+    "provider.use": ({"name": "cloud"}, None),
+    "provider.test": ({"name": "cloud"}, "latency_ms"),
+    "usage.get": ({"days": 7}, 0),
     "devices.list": ({}, 0),
     "config.show": ({}, "audio"),
     "config.reload": ({}, "applied"),

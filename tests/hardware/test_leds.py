@@ -5,8 +5,8 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from tests.fakes import FakeClock, RecordingEmit, settle
+from voxd.bus import Bus
 from voxd.config import schema
-from voxd.events import Bus
 from voxd.hardware.leds import Leds, NoLeds, PatternLeds, StateLights, open_leds
 from voxd.hardware.patterns import Cue, Rgb, rgb_at
 from voxd.signals import State

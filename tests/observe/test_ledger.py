@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
-from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
+from voxd.observe.ledger import BESIDE, RESPONSE, Ledger, Stage, stages_ms
 
 SPOKEN = {
     Stage.END_OF_SPEECH: 2.0,
@@ -125,6 +125,28 @@ def test_bars_never_overlap_or_run_backwards(stamps_s: dict[Stage, float]) -> No
         ledger.stamp(stage, at_s)
     turn = ledger.last()
     assert turn is not None
-    bars = [bar for bar in turn.stages if bar.name != RESPONSE]
+    beside = {name for name, _, _ in BESIDE}
+    bars = [bar for bar in turn.stages if bar.name not in beside]
     assert all(bar.start_ms <= bar.end_ms for bar in turn.stages)
     assert all(bar.end_ms <= after.start_ms for bar, after in pairwise(bars))
+
+
+def test_a_cloud_turn_has_bars_of_its_own_beside_the_others() -> None:
+    ledger = Ledger(FakeClock())
+    ledger.begin("t1", "wake_word", 1000.0)
+    for stage, at_s in (
+        (Stage.SESSION_READY, 1000.1),
+        (Stage.AUDIO_SENT, 1000.3),
+        (Stage.END_OF_SPEECH, 1002.0),
+        (Stage.ENDPOINT, 1002.7),
+        (Stage.FIRST_AUDIO, 1003.2),
+        (Stage.FIRST_SAMPLE, 1003.25),
+        (Stage.TRANSCRIPT, 1003.5),
+    ):
+        ledger.stamp(stage, at_s)
+    turn = ledger.last()
+    assert turn is not None
+    assert stages_ms(turn) == {
+        "speech": 2000.0, "endpoint": 700.0, "play": 50.0,
+        "connect": 100.0, "send": 200.0, "cloud": 1200.0, "response": 1250.0,
+    }  # fmt: skip

@@ -11,7 +11,7 @@ from tests.fakes import settle
 from voxd.errors import EngineError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Heard
-from voxd.providers.base import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.providers.local import LocalProvider
 from voxd.skills.book import Skills
 from voxd.skills.contract import SkillReply

@@ -1,6 +1,9 @@
+import asyncio
 import io
+import math
 import subprocess
 import sys
+import time
 import wave
 from pathlib import Path
 
@@ -10,10 +13,25 @@ import pytest
 from rich.console import Console
 
 from scripts.benchmarks import __main__ as bench
-from scripts.benchmarks import engines, own_share, processes, rows, sounds, status, turns, waking
+from scripts.benchmarks import (
+    engines,
+    modes,
+    own_share,
+    processes,
+    receiving,
+    rows,
+    sounds,
+    status,
+    talking,
+    turns,
+    waking,
+)
 from scripts.benchmarks.daemon import DaemonFailed, RunningDaemon
 from scripts.benchmarks.options import Options, Skip
 from scripts.benchmarks.rows import Row
+from scripts.benchmarks.sending import Journey, waits_ms
+from scripts.benchmarks.vendor import APPEND, vendor
+from voxd.config.schema import Audio
 from voxd.control.call import Caller
 from voxd.errors import DaemonUnreachable
 
@@ -223,3 +241,59 @@ def test_only_known_benchmarks_are_chosen() -> None:
     assert bench.parser().parse_args([]).only == list(bench.BENCHMARKS)
     with pytest.raises(SystemExit):
         bench.parser().parse_args(["--only", "idle,nonsense"])
+
+
+def test_frames_are_timed_from_their_last_block_and_sound_from_before_is_not() -> None:
+    journey = Journey(captured_s=[1.0, math.nan, 2.0], sent_s=[1.002, 1.003, 2.004])
+    assert waits_ms(journey.captured_s, journey.sent_s) == pytest.approx([2.0, 4.0])
+
+
+async def test_the_vendor_next_door_tells_when_sound_came_and_when_it_went() -> None:
+    with vendor(sound_ms=60, delta_ms=20) as fake:
+        provider = fake.provider()
+        finished = asyncio.Event()
+        provider.on_event = lambda event: finished.set() if event.type == "response.completed" else None
+        began_s = time.monotonic()
+        await provider.connect()
+        await provider.send_audio(bytes(4800))
+        await provider.send_audio(bytes(4800))
+        await provider.commit()
+        async with asyncio.timeout(5):
+            await finished.wait()
+        await provider.disconnect()
+        seen = fake.seen()
+        assert (len(seen.arrived_s), len(seen.left_s)) == (2, 3)
+        assert began_s < seen.arrived_s[0] <= seen.arrived_s[1] < seen.left_s[0] < time.monotonic()
+        assert fake.seen().arrived_s == []
+    assert APPEND == "input_audio_buffer.append"
+
+
+async def test_sound_of_a_vendor_is_timed_to_the_device_and_a_cut_to_silence() -> None:
+    with vendor(sound_ms=1200, delta_ms=40) as fake:
+        handoff_ms = await receiving._streamed(fake)
+        assert len(handoff_ms) == 30
+        assert all(each > 0 for each in handoff_ms)
+        (stopped_ms,) = await receiving._cut(fake, Audio(output="virtual"), 1)
+    assert stopped_ms > 0
+
+
+def test_a_talker_tells_what_the_library_costs() -> None:
+    imported, made, memory = talking._imported(1)
+    assert imported.value is not None
+    assert made.value is not None
+    assert memory.value is not None
+    assert 0 < imported.value < made.value
+    assert memory.value > 0
+    assert "nothing heavy" in made.note
+
+
+def test_what_sessions_leave_behind_is_judged() -> None:
+    grown = talking.session_rows(usage(), usage(pss_mb=54, descriptors=31), "1000 sessions")
+    assert [row.verdict for row in grown] == ["ok", "over", "ok"]
+
+
+async def test_a_latency_mode_keeps_as_much_sound_as_it_says() -> None:
+    with vendor(sound_ms=400, delta_ms=20, pace_s=0.02) as fake:
+        asked_ms, kept_ms = await modes._asked(fake, "balanced", 1)
+    assert len(asked_ms) == len(kept_ms) == 1
+    assert kept_ms[0] > 35, "60 ms are collected, in pieces of 20 ms that come every 20 ms"

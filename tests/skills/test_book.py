@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit
 from tests.shared import MODELS, needs_shared
 from voxd.config import schema
-from voxd.config.schema import Command, ReplyAction
+from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.book import QUESTION_OPEN_S, Skills
 from voxd.skills.contract import SkillReply

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from voxd.config.schema import Command, HttpAction, ReplyAction, ShellAction
+from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.config.secrets import Secret
 from voxd.errors import InvalidRequest
 from voxd.skills.custom import MAX_OUTPUT_BYTES, filled, json_filled, plain, run

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.shared import MODELS, needs_shared
-from voxd.config.schema import Command, ReplyAction
+from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.grammar import Grammar
 from voxd.skills.spoken import ClockTime

@@ -13,7 +13,7 @@ import pytest
 import soxr
 from pocketsphinx import Decoder
 
-from voxd.config.schema import Command, ReplyAction
+from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.dictionary import pronounceable
 from voxd.skills.grammar import Grammar

@@ -16,7 +16,17 @@ from voxd.errors import Busy, DeviceError, EngineError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.listen.ears import Ears
 from voxd.observe.ledger import Ledger
-from voxd.providers.base import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import (
+    Provider,
+    Reached,
+    Reply,
+    ReplyAudio,
+    ReplyEnd,
+    ReplyText,
+    Request,
+    Step,
+    Transcript,
+)
 from voxd.signals import (
     Asked,
     AwaitingSpeech,
@@ -647,3 +657,62 @@ async def test_an_utterance_lost_under_way_does_not_leave_the_device_listening(h
     await settle()
     assert house.state is State.IDLE
     assert house.runner.turn is None
+
+
+class Listening:
+    """A provider's script that remembers what it was told of how much was heard, when it was closed."""
+
+    def __init__(self, *, clips: int = 1, ends: bool = True) -> None:
+        self.told: list[float | None] = []
+        self._clips = clips
+        self._ends = ends
+
+    async def __call__(self, request: Request) -> AsyncGenerator[Reply]:
+        try:
+            for _ in range(self._clips):
+                yield ReplyAudio(CLIP)
+            if not self._ends:
+                await asyncio.get_running_loop().create_future()
+            yield ReplyEnd()
+        finally:
+            self.told.append(request.heard.played_ms)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_a_provider_whose_reply_is_cut_is_told_how_much_was_heard(house: House, ends: bool) -> None:
+    """Also when all of it had come: sound comes faster than it is heard."""
+    house.provider.script = script = Listening(clips=2, ends=ends)
+    house.speaker.held.clear()
+    house.runner.feed(Asked("count", speak=True))
+    await settle()
+    assert script.told == [], "not closed while it is heard"
+    house.runner.feed(StopAsked(Source.SOCKET))
+    await settle()
+    assert script.told == [200.0]
+
+
+async def test_a_provider_whose_reply_was_heard_is_told_of_no_cut(house: House) -> None:
+    house.provider.script = script = Listening()
+    await house.turn(Asked("count", speak=True))
+    assert script.told == [None]
+
+
+async def test_a_reply_cut_before_its_first_sound_was_not_heard(house: House) -> None:
+    house.provider.script = script = Listening(clips=0, ends=False)
+    house.runner.feed(Asked("count", speak=True))
+    await settle()
+    house.runner.feed(StopAsked(Source.SOCKET))
+    await settle()
+    assert script.told == [0.0]
+
+
+async def test_what_a_cloud_reached_is_in_the_ledger(house: House) -> None:
+    async def script(request: Request) -> AsyncGenerator[Reply]:
+        yield Reached(Step.SESSION_READY, house.clock.monotonic())
+        yield ReplyAudio(CLIP)
+        yield ReplyEnd()
+
+    house.provider.script = script
+    turn = await house.turn(Asked("count", speak=True))
+    assert "connect" in turn.stages_ms
+    assert "cloud" in turn.stages_ms

@@ -2,31 +2,18 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 
 from voxd import __version__, api
-from voxd.appliance.recorder import Recorder
 from voxd.appliance.recording import recorded_question
-from voxd.appliance.reloading import Reloader
+from voxd.appliance.rooms import Rooms
 from voxd.appliance.summary import spoken_name, summary
 from voxd.audio.devices import list_devices
 from voxd.audio.level import dbfs
-from voxd.audio.microphone import Microphone
-from voxd.audio.ring import Ring
-from voxd.audio.speaker import Speaker
 from voxd.audio.wav import wav_bytes
-from voxd.clock import Clock
 from voxd.config.paths import models_dir
 from voxd.config.schema import Config
 from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
-from voxd.events import Bus
 from voxd.frames import samples_from_s
-from voxd.hardware.button import Buttons
-from voxd.hardware.leds import Leds
-from voxd.listen.ears import Ears
-from voxd.local.chain import SynthesizerChain, TranscriberChain
-from voxd.observe.ledger import Ledger
-from voxd.observe.metrics import Metrics
 from voxd.signals import (
     Asked,
     Input,
@@ -38,42 +25,12 @@ from voxd.signals import (
     State,
     StopAsked,
 )
-from voxd.skills.timers import Timers
-from voxd.store.db import Database
-from voxd.store.history import History
-from voxd.store.settings import SettingsFile
 from voxd.turn.machine import RESTING
-from voxd.turn.runner import TurnRunner
 
 _log = logging.getLogger(__name__)
 
 LEVEL_SAMPLES = samples_from_s(0.5)
 """What the level in `status` is measured over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """The parts of a running device, made by the composition root."""
-
-    reloader: Reloader
-    recorder: Recorder
-    clock: Clock
-    bus: Bus
-    ring: Ring
-    microphone: Microphone
-    speaker: Speaker
-    ears: Ears
-    runner: TurnRunner
-    transcriber: TranscriberChain
-    synthesizer: SynthesizerChain
-    timers: Timers
-    database: Database
-    history: History
-    settings: SettingsFile
-    ledger: Ledger
-    metrics: Metrics
-    leds: Leds
-    buttons: Buttons
 
 
 class Appliance:
@@ -112,6 +69,7 @@ class Appliance:
             timers=len(rooms.timers.list()),
             turns=rooms.recorder.turns,
             problems=self.problems(),
+            agents=rooms.router.agents(),
         )
 
     def summary(self) -> str:
@@ -144,6 +102,10 @@ class Appliance:
         for engine in (rooms.transcriber.status(), rooms.synthesizer.status()):
             if engine.problem:
                 found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
+        ill = {status.provider: status for status in rooms.router.agents() if status.problem}
+        found += [
+            f"{status.answering} stands in for {name}: {status.problem}" for name, status in ill.items()
+        ]
         if rooms.database.problem:
             found.append(rooms.database.problem)
         return tuple(found)
@@ -237,8 +199,11 @@ class Appliance:
         return await self._rooms.history.newest(limit)
 
     async def forget(self) -> int:
-        """Delete the whole history; returns how many turns were deleted."""
-        return await self._rooms.history.forget()
+        """Delete the whole history, here and with the vendors; returns how many turns were deleted."""
+        await self._rooms.router.forget()
+        deleted = await self._rooms.history.forget()
+        self.bus.emit("conversation.cleared", turns=deleted)
+        return deleted
 
     def timers(self) -> list[api.TimerEntry]:
         """Return timers, alarms and reminders, the next one first."""
@@ -270,6 +235,24 @@ class Appliance:
         """Return the sound of a candidate as a WAV file."""
         return wav_bytes(self._rooms.ears.candidates.clip(id))
 
+    # --- who answers ------------------------------------------------------------------------------
+
+    def providers(self) -> tuple[api.ProviderEntry, ...]:
+        """Return the configured providers, the device itself first."""
+        return self._rooms.router.providers()
+
+    async def use_provider(self, agent: str, name: str) -> None:
+        """Let provider ``name`` answer for ``agent`` until a restart."""
+        await self._rooms.router.use(agent, name)
+
+    async def test_provider(self, name: str) -> float:
+        """Open a session with a provider and close it; returns the milliseconds it took."""
+        return await self._rooms.router.test(name)
+
+    async def usage(self, days: int) -> list[api.UsageEntry]:
+        """Return what was used in the last ``days`` days."""
+        return await self._rooms.usage.newest(days)
+
     # --- its house --------------------------------------------------------------------------------
 
     async def devices(self) -> list[api.Device]:
@@ -284,6 +267,8 @@ class Appliance:
         """Read the configuration again."""
         reloaded = self._rooms.reloader.reload()
         self.bus.emit("daemon.reloaded", applied=reloaded.applied, needs_restart=reloaded.needs_restart)
+        if reloaded.applied:
+            self.bus.emit("settings.changed", changed=reloaded.applied)
         return reloaded
 
     def metrics(self) -> str:

@@ -8,6 +8,7 @@ from voxd.config.schema import Config
 from voxd.hardware.leds import Leds
 from voxd.listen.ears import Ears
 from voxd.observe.log import set_level
+from voxd.providers.router import Router
 from voxd.skills.book import Skills
 from voxd.store.history import History
 from voxd.turn.runner import TurnRunner
@@ -26,6 +27,7 @@ class Reloader:
         skills: Skills,
         history: History,
         leds: Leds,
+        router: Router,
     ) -> None:
         self.config = config
         self._started_with = config
@@ -35,6 +37,7 @@ class Reloader:
         self._skills = skills
         self._history = history
         self._leds = leds
+        self._router = router
 
     def reload(self) -> api.Reloaded:
         """Read the configuration again. Raises `ConfigError` and then changes nothing."""
@@ -46,6 +49,7 @@ class Reloader:
         self._runner.configure(new.turn)
         self._skills.configure(new.skills)
         self._history.configure(new.history)
+        self._router.configure(new)
         self._leds.dim(new.leds.brightness)
         set_level(new.log.level)
         return api.Reloaded(applied, needs_restart)

@@ -8,17 +8,22 @@ _TIMEOUT_S = 5.0
 _LIMIT_DEVICES = 256
 
 
-async def list_devices() -> list[Device]:
-    """Return the capture and playback devices of the machine, the default ones first.
-
-    A device that does both appears twice. Raises `DeviceError` when PortAudio cannot be asked.
-    """
+async def found_devices() -> list[Found]:
+    """Return what PortAudio lists now, in its order. Raises `DeviceError` when it cannot be asked."""
     child = await Child.spawn("voxd.audio.portaudio", {})
     try:
         report = await child.report(_TIMEOUT_S)
     finally:
         await child.kill()
-    return devices_of([Found(**fields) for fields in report["devices"][:_LIMIT_DEVICES]])
+    return [Found(**fields) for fields in report["devices"][:_LIMIT_DEVICES]]
+
+
+async def list_devices() -> list[Device]:
+    """Return the capture and playback devices of the machine, the default ones first.
+
+    A device that does both appears twice. Raises `DeviceError` when PortAudio cannot be asked.
+    """
+    return devices_of(await found_devices())
 
 
 def devices_of(found: list[Found]) -> list[Device]:

@@ -23,6 +23,8 @@ class Ring(RingWriter):
     One reader blocks in `wait`; any number may `read`.
     """
 
+    _poll: "select.poll | None" = None
+
     @classmethod
     def create(cls, channels: int, seconds: float) -> Self:
         """Make a ring of ``seconds`` at 16 kHz with ``channels`` interleaved channels."""
@@ -94,9 +96,10 @@ class Ring(RingWriter):
 
     def wait(self, timeout_s: float) -> bool:
         """Block until the next block arrives; False after ``timeout_s``. For one thread only."""
-        poll = select.poll()
-        poll.register(self.wake_fd, select.POLLIN)
-        return bool(poll.poll(timeout_s * 1000)) and self.clear_wake()
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self.wake_fd, select.POLLIN)
+        return bool(self._poll.poll(timeout_s * 1000)) and self.clear_wake()
 
     def _check(self, start: int) -> None:
         if start < self.tail:

@@ -49,6 +49,10 @@ def show_status(args: Namespace) -> int:
         "wake words": ", ".join(status["wake_words"]) or "none",
         "agent": status["agent"],
     }
+    for agent in status["agents"]:
+        name = "answers" if len(status["agents"]) == 1 else f"answers for {agent['agent']}"
+        instead = f" instead of {agent['provider']}" if agent["problem"] else ""
+        fields[name] = f"{agent['answering']}{instead}"
     for engine in status["engines"]:
         instead = f" instead of {engine['configured']}" if engine["problem"] else ""
         fields[engine["kind"]] = f"{engine['active']}{instead}"

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
 from voxd.cli.doctor_machine import run
+from voxd.config.commands import HttpAction
 from voxd.config.loading import examine
 from voxd.config.paths import client_socket_path
 from voxd.config.problems import Severity, summary
-from voxd.config.schema import Config, HttpAction
+from voxd.config.schema import Config
 from voxd.config.secrets import Secret
 from voxd.control.call import Caller
 from voxd.errors import DaemonUnreachable

@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "history": "voxd.cli.ledger",
         "timers": "voxd.cli.timers",
         "wake": "voxd.cli.wake",
+        "provider": "voxd.cli.providers",
+        "usage": "voxd.cli.providers",
         "devices": "voxd.cli.device",
         "models": "voxd.cli.models",
         "config": "voxd.cli.config",

@@ -1,12 +1,13 @@
 """Checks settings against the schema key by key, so that every mistake is told and none hides another."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from msgspec import NODEFAULT
 from msgspec import inspect as mi
 
 from voxd.config import kinds
+from voxd.config.answerers import installed_kinds
 from voxd.config.layers import Layer, from_toml, merge
 from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding, Place, Problem, Severity, dotted
@@ -15,21 +16,34 @@ from voxd.config.secrets import SOURCES
 from voxd.config.suggest import did_you_mean
 
 
-def check(texts: Mapping[str, str], *, exists: Callable[[str], bool] = lambda _: True) -> list[Problem]:
+def check(
+    texts: Mapping[str, str],
+    *,
+    exists: Callable[[str], bool] = lambda _: True,
+    installed: Callable[[], Collection[str]] = installed_kinds,
+) -> list[Problem]:
     """Return every problem of TOML texts (by file name, later ones win), in order of their place."""
     layers, problems = [], []
     for file, text in texts.items():
         layer, broken = from_toml(file, text)
         layers.append(layer)
         problems += broken
-    return in_order(problems + check_settings(merge(layers), exists=exists))
+    return in_order(problems + check_settings(merge(layers), exists=exists, installed=installed))
 
 
-def check_settings(settings: Layer, *, exists: Callable[[str], bool] = lambda _: True) -> list[Problem]:
-    """Return every problem of merged settings; ``exists`` says whether a file that is named is there."""
+def check_settings(
+    settings: Layer,
+    *,
+    exists: Callable[[str], bool] = lambda _: True,
+    installed: Callable[[], Collection[str]] = installed_kinds,
+) -> list[Problem]:
+    """Return every problem of merged settings.
+
+    ``exists`` says whether a file that is named is there, ``installed`` which kinds of provider are.
+    """
     findings = list(check_schema(settings.data))
     spoiled = {finding.path for finding in findings}
-    findings += check_rules(settings.data, spoiled, exists)
+    findings += check_rules(settings.data, spoiled, exists, installed)
     return [_placed(finding, settings) for finding in findings]
 
 
@@ -66,6 +80,8 @@ def _check(kind: mi.Type, value: Any, path: KeyPath, default: Any = NODEFAULT) -
             yield from _check_list(kind, value, path)
         case mi.CustomType():
             yield from _check_secret(kind, value, path)
+        case mi.AnyType():
+            return
         case _ if not kinds.fits(kind, value):
             yield _unfit(kind, value, path, default)
 

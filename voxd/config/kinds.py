@@ -113,6 +113,8 @@ def in_words(kind: mi.Type) -> str:
             return "one of " + ", ".join(toml_value(value) for value in kind.values)
         case mi.VarTupleType():
             return "a list"
+        case mi.AnyType():
+            return "any value"
         case mi.CustomType():
             return 'text or one of { credential = "name" }, { file = "path" }, { env = "NAME" }'
     return "a table"

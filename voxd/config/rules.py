@@ -5,15 +5,14 @@ in another: a key that is wrong already looks absent.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-import msgspec
-
+from voxd.config.answerers import answerers
 from voxd.config.lines import KeyPath
-from voxd.config.problems import Finding, Severity
-from voxd.config.schema import Config
+from voxd.config.problems import Finding
 from voxd.config.suggest import did_you_mean
+from voxd.config.written import Settings, error, warning
 
 BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy")
 """Wake words that need no model file."""
@@ -31,49 +30,20 @@ _SLOT = re.compile(r"\{([A-Za-z0-9_]+)(?::([A-Za-z0-9_]+))?\}")
 _FILLED = re.compile(r"\{([a-z0-9_]+)\}")
 
 
-class Settings:
-    """The settings with the schema's defaults behind them; what is spoiled reads as None."""
-
-    def __init__(self, data: dict[str, Any], spoiled: set[KeyPath]) -> None:
-        self._data = data
-        self._spoiled = spoiled
-        self._defaults = msgspec.to_builtins(Config())
-
-    def get(self, *path: str | int) -> Any:
-        """Return the value at ``path``, its default, or None where it is spoiled or there is neither."""
-        if any(path[:length] in self._spoiled for length in range(1, len(path) + 1)):
-            return None
-        value = _walk(self._data, path)
-        return _walk(self._defaults, path) if value is None else value
-
-    def elements(self, *path: str | int) -> list[tuple[KeyPath, dict[str, Any]]]:
-        """Return the tables of a list, each with its path and without its spoiled keys."""
-        found = self.get(*path)
-        return [
-            ((*path, index), {key: self.get(*path, index, key) for key in element})
-            for index, element in enumerate(found if isinstance(found, list | tuple) else ())
-            if isinstance(element, dict) and (*path, index) not in self._spoiled
-        ]
-
-
-def _walk(value: Any, path: KeyPath) -> Any:
-    for part in path:
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return None
-    return value
-
-
 def check_rules(
-    data: dict[str, Any], spoiled: set[KeyPath], exists: Callable[[str], bool]
+    data: dict[str, Any],
+    spoiled: set[KeyPath],
+    exists: Callable[[str], bool],
+    kinds: Callable[[], Collection[str]],
 ) -> Iterator[Finding]:
-    """Yield what breaks a rule in ``data``; ``spoiled`` are the keys the schema has refused."""
+    """Yield what breaks a rule in ``data``; ``spoiled`` are the keys the schema has refused.
+
+    ``exists`` says whether a file is there, ``kinds`` which kinds of provider are installed.
+    """
     settings = Settings(data, spoiled)
     for rule in (_channel, _wake_words, _leds, _button, _endpoint, _languages, _sockets, _commands, _headers):
         yield from rule(settings)
+    yield from answerers(settings, kinds)
     yield from _files(settings, exists)
 
 
@@ -81,7 +51,7 @@ def _channel(settings: Settings) -> Iterator[Finding]:
     channels, channel = settings.get("audio", "channels"), settings.get("audio", "channel")
     if channels is not None and channel is not None and channel >= channels:
         message = f"there is no channel {channel} in {channels}: the first is 0"
-        yield _error(("audio", "channel"), message, f"channel = {channels - 1}")
+        yield error(("audio", "channel"), message, f"channel = {channels - 1}")
 
 
 def _wake_words(settings: Settings) -> Iterator[Finding]:
@@ -91,22 +61,22 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
     for path, word in words:
         name, model = word.get("name"), word.get("model", "")
         if name in seen:
-            yield _error((*path, "name"), f'the wake word "{name}" is there twice', "remove one of them")
+            yield error((*path, "name"), f'the wake word "{name}" is there twice', "remove one of them")
         if name is not None:
             seen.add(name)
         if model == "" and name is not None and name not in BUILTIN_WORDS:
             hint = did_you_mean(name, BUILTIN_WORDS) or 'name its file: model = "/path/word.tflite"'
-            yield _error((*path, "name"), f'"{name}" is not built in and has no model', hint)
+            yield error((*path, "name"), f'"{name}" is not built in and has no model', hint)
         if model and not model.endswith((".tflite", ".onnx")):
-            yield _error((*path, "model"), "a wake word model is a .tflite or .onnx file", "name such a file")
+            yield error((*path, "model"), "a wake word model is a .tflite or .onnx file", "name such a file")
         agent = word.get("agent", "default")
         if agent is not None and agent not in agents:
             hint = did_you_mean(agent, tuple(agents)) or f"add [agents.{agent}]"
             where = (*path, "agent") if "agent" in word else path
-            yield _error(where, f'there is no agent "{agent}"', hint)
+            yield error(where, f'there is no agent "{agent}"', hint)
     if settings.get("wake", "words") is not None and not any(word.get("enabled", True) for _, word in words):
         message = "no wake word is enabled: only the button and voxctl start a turn"
-        yield _warning(("wake", "words"), message, "enabled = true")
+        yield warning(("wake", "words"), message, "enabled = true")
 
 
 def _leds(settings: Settings) -> Iterator[Finding]:
@@ -115,27 +85,27 @@ def _leds(settings: Settings) -> Iterator[Finding]:
         return
     wanted = LINES_OF_LEDS[kind]
     if not wanted and pins:
-        yield _warning(("leds", "pins"), 'pins are not used: leds.kind is "none"', 'kind = "led"')
+        yield warning(("leds", "pins"), 'pins are not used: leds.kind is "none"', 'kind = "led"')
     elif len(pins) != wanted:
         example = "[17, 27, 22]" if wanted == 3 else "[17]"
         message = f'leds.kind "{kind}" needs {wanted} pin{"s" * (wanted > 1)}, there are {len(pins)}'
-        yield _error(("leds", "pins"), message, f"pins = {example}")
+        yield error(("leds", "pins"), message, f"pins = {example}")
     if len(set(pins)) < len(pins):
-        yield _error(("leds", "pins"), "the same pin is there twice", "give each colour a pin of its own")
+        yield error(("leds", "pins"), "the same pin is there twice", "give each colour a pin of its own")
     for key in ("pin", "mute_switch_pin"):
         if wanted and settings.get("button", key) in pins:
             message = f"GPIO {settings.get('button', key)} drives an LED already"
-            yield _error(("button", key), message, "choose another pin")
+            yield error(("button", key), message, "choose another pin")
 
 
 def _button(settings: Settings) -> Iterator[Finding]:
     pin, switch = settings.get("button", "pin"), settings.get("button", "mute_switch_pin")
     if pin is not None and pin == switch:
-        yield _error(("button", "mute_switch_pin"), f"GPIO {pin} is the button's", "choose another pin")
+        yield error(("button", "mute_switch_pin"), f"GPIO {pin} is the button's", "choose another pin")
     hold_ms, long_ms = settings.get("button", "hold_ms"), settings.get("button", "long_ms")
     if hold_ms is not None and long_ms is not None and hold_ms >= long_ms:
         message = f"a long press ({long_ms} ms) must be longer than holding to talk ({hold_ms} ms)"
-        yield _error(("button", "long_ms"), message, f"long_ms = {hold_ms + 1000}")
+        yield error(("button", "long_ms"), message, f"long_ms = {hold_ms + 1000}")
 
 
 def _endpoint(settings: Settings) -> Iterator[Finding]:
@@ -144,28 +114,28 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
         value = settings.get("endpoint", key)
         if longest is not None and value is not None and value >= longest:
             message = f"{value} s is not less than the longest utterance, max_s = {longest}"
-            yield _error(("endpoint", key), message, f"{key} = {0.7 if key == 'silence_s' else 0.3}")
+            yield error(("endpoint", key), message, f"{key} = {0.7 if key == 'silence_s' else 0.3}")
 
 
 def _languages(settings: Settings) -> Iterator[Finding]:
     language, model = settings.get("stt", "whisper", "language"), settings.get("stt", "whisper", "model")
     if language not in {None, "en"} and isinstance(model, str) and model.removesuffix(".bin").endswith(".en"):
         hint = f'model = "{model.replace(".en", "")}"'
-        yield _warning(("stt", "whisper", "language"), f"{model} knows English only", hint)
+        yield warning(("stt", "whisper", "language"), f"{model} knows English only", hint)
     speaks = settings.get("tts", "language")
     if settings.get("tts", "engine") == "flite" and speaks not in {None, "en"}:
-        yield _warning(("tts", "engine"), "flite speaks English only", 'engine = "espeak"')
+        yield warning(("tts", "engine"), "flite speaks English only", 'engine = "espeak"')
 
 
 def _sockets(settings: Settings) -> Iterator[Finding]:
     main, read_only = settings.get("control", "socket"), settings.get("control", "read_socket")
     if main and main == read_only:
         message = "the read-only socket cannot be the control socket"
-        yield _error(("control", "read_socket"), message, 'read_socket = ""')
+        yield error(("control", "read_socket"), message, 'read_socket = ""')
     for key, path in (("socket", main), ("read_socket", read_only)):
         if path and len(path.encode()) > _MAX_SOCKET_BYTES:
             message = f"a socket's path has at most {_MAX_SOCKET_BYTES} bytes"
-            yield _error(("control", key), message, f'{key} = ""')
+            yield error(("control", key), message, f'{key} = ""')
 
 
 def _commands(settings: Settings) -> Iterator[Finding]:
@@ -173,7 +143,7 @@ def _commands(settings: Settings) -> Iterator[Finding]:
     for path, command in settings.elements("skills", "commands"):
         name = command.get("name")
         if name in seen:
-            yield _error((*path, "name"), f'the command "{name}" is there twice', "rename one of them")
+            yield error((*path, "name"), f'the command "{name}" is there twice', "rename one of them")
         if name is not None:
             seen.add(name)
         yield from _slots(path, command)
@@ -181,7 +151,7 @@ def _commands(settings: Settings) -> Iterator[Finding]:
         url = action.get("url") if isinstance(action, dict) else None
         if isinstance(url, str) and not re.match(r"https?://[^/\s]", url):
             where = (*path, "action", "url")
-            yield _error(where, "expected http:// or https://", "write the whole address")
+            yield error(where, "expected http:// or https://", "write the whole address")
 
 
 def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
@@ -200,17 +170,17 @@ def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
         for slot in _FILLED.findall(text):
             if slot not in spoken:
                 hint = did_you_mean(slot, spoken) or "use it in a sentence"
-                yield _error(where, f"no sentence has the slot {{{slot}}}", hint)
+                yield error(where, f"no sentence has the slot {{{slot}}}", hint)
     for slot in defined:
         if slot not in lists:
-            yield _warning((*path, "slots", slot), "no sentence uses this slot", f"write {{{slot}}} in one")
+            yield warning((*path, "slots", slot), "no sentence uses this slot", f"write {{{slot}}} in one")
 
 
 def _slot_without_values(path: KeyPath, slot: str, defined: tuple[str, ...]) -> Finding:
     if hint := did_you_mean(slot, defined):
-        return _error(path, f"the slot {{{slot}}} has no values", hint)
+        return error(path, f"the slot {{{slot}}} has no values", hint)
     message = f"the slot {{{slot}}} has no values: it takes any words, which only Whisper can hear"
-    return _warning(path, message, f'slots = {{ {slot} = ["..."] }}')
+    return warning(path, message, f'slots = {{ {slot} = ["..."] }}')
 
 
 def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
@@ -234,7 +204,7 @@ def _headers(settings: Settings) -> Iterator[Finding]:
             if isinstance(value, str) and _SECRET_HEADER.search(name):
                 key = re.sub(r"[^a-z0-9]+", "_", name.lower())
                 hint = f'{{ credential = "{key}" }} and /etc/voxd/credentials/{key}'
-                yield _warning((*path, "action", "headers", name), "a secret stands in the file", hint)
+                yield warning((*path, "action", "headers", name), "a secret stands in the file", hint)
 
 
 def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Finding]:
@@ -247,17 +217,9 @@ def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Findin
     for path, file, kind in named:
         if file and not exists(file):
             instead = "the next engine answers instead" if kind else "it cannot be used"
-            yield _warning(path, f"{file} is not there: {instead}", "correct the path, or put the file there")
+            yield warning(path, f"{file} is not there: {instead}", "correct the path, or put the file there")
 
 
 def _file_of(model: Any) -> str:
     """Return ``model`` when it is a path; a plain name is looked for in the directory of models."""
     return model if isinstance(model, str) and "/" in model else ""
-
-
-def _error(path: KeyPath, message: str, hint: str) -> Finding:
-    return Finding(path, Severity.ERROR, message, hint)
-
-
-def _warning(path: KeyPath, message: str, hint: str) -> Finding:
-    return Finding(path, Severity.WARNING, message, hint)

@@ -21,6 +21,8 @@ beside this one are read after it; `voxctl config check` tells every mistake."""
 _EXAMPLES: Mapping[str, Any] = MappingProxyType(
     {
         "endpoint.silence_s": 0.7,
+        "providers.openai.kind": "openai",
+        "providers.openai.api_key": {"credential": "openai_key"},
         "button.pin": 17,
         "button.mute_switch_pin": 27,
         "skills.commands.name": "lamp",
@@ -34,6 +36,9 @@ _EXAMPLES: Mapping[str, Any] = MappingProxyType(
     }
 )
 """What is shown for keys that have no default, or one that explains nothing."""
+
+_EXAMPLE_TABLES: Mapping[str, str] = MappingProxyType({"providers": "openai"})
+"""The name under which a table is shown of which there is none by default."""
 
 _WIDTH = 110
 
@@ -78,6 +83,8 @@ def _field(field: mi.Field, path: KeyPath, *, commented: bool) -> Iterator[str]:
         case mi.DictType(value_type=mi.StructType() as value):
             for name in default:
                 yield from _table(value, (*path, name), commented=commented)
+            if not default:
+                yield from _table(value, (*path, _EXAMPLE_TABLES[dotted(path)]), commented=True)
         case mi.VarTupleType(item_type=mi.StructType() as element):
             yield from _element(element, path, default[0] if default else None)
         case _:

@@ -1,22 +1,13 @@
 """The one schema: every key, its type, default, range and meaning."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
+from voxd.config.commands import Command
 from voxd.config.secrets import Secret
-
-Positive = Annotated[float, Meta(gt=0)]
-Unit = Annotated[float, Meta(ge=0, le=1)]
-Pin = Annotated[int, Meta(ge=0, le=53, description="GPIO line, BCM numbering")]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-LIVE = Meta(extra_json_schema={"x-live": True})
-"""Marks a key that SIGHUP applies without a restart."""
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every table of the file: unknown keys are errors."""
+from voxd.config.section import LIVE, Name, Pin, Positive, Section, Unit
 
 
 class Audio(Section, frozen=True):
@@ -142,52 +133,53 @@ class Tts(Section, frozen=True):
     idle_unload_s: Annotated[Positive, Meta(description="Free the memory after this idle time")] = 300.0
 
 
+class Provider(Section, frozen=True):
+    """A speech-to-speech vendor that agents may use, under a name of your own."""
+
+    kind: Annotated[
+        str, Meta(description="openai, azure, gemini, gpt_live, custom, mock, or an installed one"), LIVE
+    ]
+    model: Annotated[str, Meta(description='"" for the kind\'s default'), LIVE] = ""
+    voice: Annotated[str, Meta(description='"" for the vendor\'s default'), LIVE] = ""
+    api_key: Annotated[
+        Secret | None, Meta(description="The key; custom endpoints and mock may need none"), LIVE
+    ] = None
+    endpoint: Annotated[str, Meta(description='wss:// address; "" for the vendor\'s own'), LIVE] = ""
+    turn_detection: Annotated[
+        Literal["client", "server", "semantic"],
+        Meta(description="Who notices that the user has finished: this device, or the vendor in one way"),
+        LIVE,
+    ] = "client"
+    idle_close_s: Annotated[Positive, Meta(description="A session nobody uses is closed after"), LIVE] = 60.0
+    connect_timeout_s: Annotated[
+        Positive, Meta(description="No session for this long: the device answers itself"), LIVE
+    ] = 5.0
+    first_audio_timeout_s: Annotated[
+        Positive, Meta(description="No reply for this long: the device answers itself"), LIVE
+    ] = 8.0
+    options: Annotated[dict[str, Any], Meta(description="The kind's own settings"), LIVE] = {}
+
+
 class Agent(Section, frozen=True):
     """Who answers a wake word."""
 
-    provider: Annotated[Literal["local"], Meta(description="local answers on the device")] = "local"
-
-
-class ShellAction(Section, frozen=True, tag="shell", tag_field="type"):
-    """Run a program; the first line of its output is spoken."""
-
-    command: Annotated[
+    provider: Annotated[
+        str, Meta(description='"local" answers on the device; else a name of [providers.NAME]'), LIVE
+    ] = "local"
+    persona: Annotated[
+        str,
+        Meta(description='Who it is and how it speaks, told to the model; "" for a short-spoken helper'),
+        LIVE,
+    ] = ""
+    voice: Annotated[str, Meta(description='"" for the voice of the provider'), LIVE] = ""
+    fallback: Annotated[
+        bool, Meta(description="The device itself answers when the provider cannot"), LIVE
+    ] = True
+    tools: Annotated[
         tuple[str, ...],
-        Meta(min_length=1, description="Program and arguments; {slot} is replaced, never by a shell"),
-    ]
-    timeout_s: Annotated[float, Meta(gt=0, le=60, description="Given up after this long")] = 5.0
-
-
-class HttpAction(Section, frozen=True, tag="http", tag_field="type"):
-    """Call a web address; the answer's text is spoken when it is short plain text."""
-
-    url: Annotated[str, Meta(description="http:// or https:// address; {slot} is replaced")]
-    method: Annotated[Literal["GET", "POST", "PUT"], Meta(description="How it is called")] = "POST"
-    body: Annotated[str, Meta(description="JSON; {slot} is replaced")] = ""
-    headers: Annotated[
-        dict[str, Secret],
-        Meta(description='Values, or { credential = "name" }, { file = "path" }, { env = "NAME" }'),
-    ] = {}
-    timeout_s: Annotated[float, Meta(gt=0, le=60, description="Given up after this long")] = 5.0
-
-
-class ReplyAction(Section, frozen=True, tag="reply", tag_field="type"):
-    """Say a fixed sentence; {slot} is replaced."""
-
-    text: Annotated[str, Meta(description="What is said")]
-
-
-class Command(Section, frozen=True):
-    """A voice command of your own."""
-
-    name: Annotated[Name, Meta(description="What `voxctl watch` and the log call it")]
-    sentences: Annotated[
-        tuple[str, ...],
-        Meta(min_length=1, description='hassil templates: "(turn|switch) on [the] {room} light"'),
-    ]
-    action: ShellAction | HttpAction | ReplyAction
-    slots: Annotated[dict[str, tuple[str, ...]], Meta(description="The values each {slot} may take")] = {}
-    reply: Annotated[str, Meta(description="Said when the action worked and had nothing to say")] = "Done."
+        Meta(description="Skills of this device the model may use: set_timer, ...; * stands for anything"),
+        LIVE,
+    ] = ("*",)
 
 
 class Skills(Section, frozen=True):
@@ -280,7 +272,8 @@ class Config(Section, frozen=True):
     endpoint: Endpoint = Endpoint()
     stt: Stt = Stt()
     tts: Tts = Tts()
-    agents: dict[Name, Agent] = msgspec.field(default_factory=lambda: {"default": Agent()})
+    providers: Annotated[dict[Name, Provider], LIVE] = msgspec.field(default_factory=dict)
+    agents: Annotated[dict[Name, Agent], LIVE] = msgspec.field(default_factory=lambda: {"default": Agent()})
     skills: Skills = Skills()
     turn: Turn = Turn()
     leds: Leds = Leds()

@@ -26,6 +26,13 @@ NUMBERS: Mapping[type[VoxdError], int] = MappingProxyType(
         errors.EngineError: -32008,
         errors.ModelError: -32009,
         errors.StoreError: -32010,
+        errors.AudioError: -32011,
+        errors.AuthenticationError: -32012,
+        errors.RateLimited: -32013,
+        errors.ConnectionFailed: -32014,
+        errors.NotConnected: -32015,
+        errors.StreamError: -32016,
+        errors.ContextTooLong: -32017,
         errors.InvalidRequest: INVALID_PARAMS,
     }
 )

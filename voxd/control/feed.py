@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from voxd.api import DeviceApi, Status
-from voxd.events import Event, Subscription
+from voxd.bus import Subscription
+from voxd.events import Event
 
 QUEUE_EVENTS = 256
 """How many events wait for a slow reader; then the oldest is dropped and the reader is told how many."""

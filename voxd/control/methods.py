@@ -85,6 +85,25 @@ class WakeWord(msgspec.Struct, frozen=True):
     first_threshold: Fraction | None = None
 
 
+class ProviderName(msgspec.Struct, frozen=True):
+    """A provider of the configuration."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=32)]
+
+
+class UseProvider(msgspec.Struct, frozen=True):
+    """Who is to answer for an agent; ``local`` is the device itself."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=32)]
+    agent: Annotated[str, Meta(min_length=1, max_length=32)] = "default"
+
+
+class Days(msgspec.Struct, frozen=True):
+    """The last so many days, today included."""
+
+    days: Annotated[int, Meta(ge=1, le=400)] = 30
+
+
 Handler = Callable[[DeviceApi, Any], Any | Awaitable[Any]]
 
 
@@ -127,6 +146,10 @@ async def _forget(api: DeviceApi, _: Nothing) -> dict[str, int]:
 
 def _clip(api: DeviceApi, p: Numbered) -> dict[str, str]:
     return {"wav_base64": base64.b64encode(api.wake_clip(p.id)).decode("ascii")}
+
+
+async def _test_provider(api: DeviceApi, p: ProviderName) -> dict[str, Any]:
+    return {"name": p.name, "latency_ms": round(await api.test_provider(p.name), 1)}
 
 
 @functools.cache
@@ -198,6 +221,25 @@ _TABLE = (
         "Moments at which a wake word was suspected.",
     ),
     Method("wake.clip", "control", Numbered, _clip, "The sound of a candidate: a WAV file in base64."),
+    Method("provider.list", "read", Nothing, lambda api, _: api.providers(), "Providers and their problems."),
+    Method(
+        "provider.use",
+        "control",
+        UseProvider,
+        lambda api, p: api.use_provider(p.agent, p.name),
+        "Let another provider answer until a restart.",
+    ),
+    # Control, because it opens a session that may cost money.
+    Method(
+        "provider.test",
+        "control",
+        ProviderName,
+        _test_provider,
+        "Open a session with a provider and close it.",
+    ),
+    Method(
+        "usage.get", "read", Days, lambda api, p: api.usage(p.days), "What each provider used on each day."
+    ),
     # Control, because looking for sound cards costs a process: strangers shall not order that.
     Method(
         "devices.list", "control", Nothing, lambda api, _: api.devices(), "The sound devices of the machine."

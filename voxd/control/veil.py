@@ -5,7 +5,7 @@ import msgspec
 from voxd.api import HistoryEntry, TimerEntry
 from voxd.events import Event
 
-_WORDS = frozenset({"text", "transcript", "reply"})
+_WORDS = frozenset({"text", "transcript", "reply", "arguments", "output"})
 
 
 def veiled_event(event: Event) -> Event:

@@ -73,6 +73,7 @@ class Hearing:
         self._capture: Capture | None = None
         self._utterance: Utterance | None = None
         self._cursor = ring.head
+        self._quiet = False
         self._detector = self._load()
 
     # --- hearing ----------------------------------------------------------------------------------
@@ -86,6 +87,7 @@ class Hearing:
         try:
             frame = self._ring.read(self._cursor, min(behind, _STEP_SAMPLES), self._channel)
             self._cursor = frame.end
+            self._quiet = dbfs(frame.pcm) < _QUIET_DBFS
             if self._capture:
                 self._capture.offer()
             self._hear(frame)
@@ -95,14 +97,13 @@ class Hearing:
             raise
 
     def _may_wait(self, behind: int) -> bool:
-        """Whether the next block can be heard together with the one after it: it is quiet, and nobody waits.
+        """Whether the next block can be heard together with the one after it: it was quiet, and nobody waits.
 
-        Waking the engines costs more than running them, so a quiet room is heard in longer steps.
+        Waking the engines costs more than running them, so a quiet room is heard in longer steps. The
+        first block of a word then comes late by one block, which its end never does.
         """
-        if self._capture or self._gate.open_words or behind >= _STEP_SAMPLES:
-            return False
-        frame = self._ring.read(self._cursor, behind, self._channel)
-        return dbfs(frame.pcm) < _QUIET_DBFS
+        busy = self._capture or self._gate.open_words
+        return self._quiet and not busy and behind < _STEP_SAMPLES
 
     def _hear(self, frame: Frame) -> None:
         opened, verdicts = self._detector.feed(frame)

@@ -54,15 +54,24 @@ LINES: Mapping[str, Line | None] = MappingProxyType(
         "timer.cancelled": Line(_INFO, "timer {id} cancelled"),
         "timer.ringing": Line(_INFO, "{kind} {id} rings"),
         "timer.stopped": Line(_INFO, "timer {id} stopped by {by}"),
+        "connection.established": Line(_INFO, "session with {provider} open after {latency_ms} ms"),
+        "connection.lost": Line(_WARNING, "session with {provider} lost: {code}: {reason}"),
+        "connection.closed": Line(_INFO, "session with {provider} closed: {reason}"),
+        "provider.failed": Line(_WARNING, "provider {provider} does not answer: {code}: {reason}"),
+        "provider.changed": Line(_WARNING, "{to} answers now instead of {from}: {reason}"),
+        "provider.restored": Line(_INFO, "provider {provider} answers again"),
         "error": Line(_WARNING, "{code}: {message}"),
     }
 )
-"""Every event type; None: not worth a line. A reminder's name is what its owner said: it is not here."""
+"""Every event type that is logged; None, or not here: not worth a line.
+
+A reminder's name is what its owner said: it is not here.
+"""
 
 
 def log_event(event: Event) -> None:
     """Log ``event`` if it matters; a handler of the bus."""
-    line = LINES[event.type]
+    line = LINES.get(event.type)
     if line is None or not _log.isEnabledFor(line.level):
         return
     fields = {

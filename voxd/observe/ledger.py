@@ -9,7 +9,10 @@ from voxd.clock import Clock
 
 
 class Stage(StrEnum):
-    """The moments of a turn that are recorded, in the order in which they happen; few turns pass all."""
+    """The moments of a turn that are recorded; few turns pass all.
+
+    The last two only happen with a provider in the cloud, mostly while the user still speaks.
+    """
 
     BEGAN = "began"
     END_OF_SPEECH = "end_of_speech"
@@ -21,6 +24,8 @@ class Stage(StrEnum):
     FIRST_AUDIO = "first_audio"
     FIRST_SAMPLE = "first_sample"
     ENDED = "ended"
+    SESSION_READY = "session_ready"
+    AUDIO_SENT = "audio_sent"
 
 
 BARS: tuple[tuple[str, tuple[Stage, ...], Stage], ...] = (
@@ -41,6 +46,20 @@ RESPONSE = "response"
 """The bar people feel, beside the others: from the end of the question to the first sample at the device."""
 
 _COMPLETE = (Stage.END_OF_SPEECH, Stage.ASKED)
+
+BESIDE: tuple[tuple[str, tuple[Stage, ...], Stage], ...] = (
+    ("connect", (Stage.BEGAN,), Stage.SESSION_READY),
+    ("send", (Stage.SESSION_READY,), Stage.AUDIO_SENT),
+    ("cloud", _COMPLETE, Stage.FIRST_AUDIO),
+    (RESPONSE, _COMPLETE, Stage.FIRST_SAMPLE),
+)
+"""Bars that overlap the others, told as those are."""
+
+_CLOUD = frozenset({"connect", "send", "cloud"})
+"""Bars of turns that a provider in the cloud has answered."""
+
+_AT_LEISURE = frozenset({Stage.TRANSCRIPT, Stage.FIRST_TOKEN})
+"""A cloud may tell the words after their sound: then they held nobody up and are no bar."""
 
 
 @dataclass(slots=True)
@@ -112,18 +131,22 @@ def _view(turn: _Turn) -> api.LastTurn:
     passed_ms = {stage: (at_s - turn.began_s) * 1000 for stage, at_s in turn.stamps_s.items()}
     passed_ms[Stage.BEGAN] = 0.0
     bars: list[api.Stage] = []
+    first_sound_ms = passed_ms.get(Stage.FIRST_AUDIO, float("inf"))
     before_ms = 0.0
     for name, starts, end in BARS:
         start = _first(starts, passed_ms)
-        if start is not None and end in passed_ms:
-            # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
-            start_ms = max(before_ms, passed_ms[start])
-            before_ms = max(start_ms, passed_ms[end])
-            bars.append(api.Stage(name, start_ms, before_ms))
-    asked = _first(_COMPLETE, passed_ms)
-    if asked is not None and Stage.FIRST_SAMPLE in passed_ms:
-        start_ms = max(0.0, passed_ms[asked])
-        bars.append(api.Stage(RESPONSE, start_ms, max(start_ms, passed_ms[Stage.FIRST_SAMPLE])))
+        if start is None or end not in passed_ms or (end in _AT_LEISURE and passed_ms[end] > first_sound_ms):
+            continue
+        # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
+        start_ms = max(before_ms, passed_ms[start])
+        before_ms = max(start_ms, passed_ms[end])
+        bars.append(api.Stage(name, start_ms, before_ms))
+    in_cloud = Stage.SESSION_READY in passed_ms
+    for name, starts, end in BESIDE:
+        start = _first(starts, passed_ms)
+        if start is not None and end in passed_ms and (in_cloud or name not in _CLOUD):
+            end_ms = max(0.0, passed_ms[end])
+            bars.append(api.Stage(name, min(max(0.0, passed_ms[start]), end_ms), end_ms))
     return api.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))
 
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
-from voxd.providers.base import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.skills.book import Skills
 
 

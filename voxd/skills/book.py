@@ -11,6 +11,7 @@ import msgspec
 
 from voxd.clock import Clock
 from voxd.config import schema
+from voxd.config.commands import Command
 from voxd.errors import VoxdError
 from voxd.skills import custom, replies
 from voxd.skills.contract import SkillDevice, SkillReply
@@ -78,6 +79,11 @@ class Skills:
             if self._grammar is None:
                 self._grammar = await asyncio.to_thread(self._built)
 
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The owner's own commands."""
+        return self._config.commands
+
     def jsgf(self) -> str:
         """Return the usual sentences, and the owner's, as a JSGF grammar for pocketsphinx."""
         return to_jsgf(self._config.commands, pronounceable() if self._config.commands else bool)
@@ -124,33 +130,32 @@ class Skills:
         slots = answer.slots if answer is not None else {}
         if question.missing == "which":
             if answer is not None and answer.intent == "all":
-                return await self._perform_intent("cancel_all", question.slots)
+                return await self.perform("cancel_all", question.slots)
             name = slots.get("name") or " ".join(said_words)
             known = (
                 {**slots} if "duration" in slots or "clock" in slots or "hour" in slots else {"name": name}
             )
             if answer is None and not self._talk.has_name(question.slots["kind"], name):
                 return None
-            return await self._perform_intent("cancel", {**question.slots, **known})
+            return await self.perform("cancel", {**question.slots, **known})
         if question.missing == "text":
             other = await asyncio.to_thread(self._require().recognize, text)
             text_words = " ".join(said_words[1:] if said_words[0] == "to" else said_words)
             return (
-                None
-                if other
-                else await self._perform_intent(question.intent, {**question.slots, "text": text_words})
+                None if other else await self.perform(question.intent, {**question.slots, "text": text_words})
             )
         if slots:
-            return await self._perform_intent(question.intent, {**question.slots, **slots})
+            return await self.perform(question.intent, {**question.slots, **slots})
         return None
 
     async def _perform(self, match: "Match") -> SkillReply:
         if match.intent.startswith(_COMMAND):
             command = self._commands[match.intent.removeprefix(_COMMAND)]
             return SkillReply(await custom.run(command, match.slots), match.intent)
-        return await self._perform_intent(match.intent, match.slots)
+        return await self.perform(match.intent, match.slots)
 
-    async def _perform_intent(self, intent: str, slots: _Slots) -> SkillReply:
+    async def perform(self, intent: str, slots: _Slots) -> SkillReply:
+        """Do what a sentence of ``intent`` (a name in `en.toml`) with ``slots`` does."""
         if intent in FIXED:
             return SkillReply(FIXED[intent], intent)
         try:
@@ -196,14 +201,15 @@ class Skills:
             "sum": self._sum,
         }
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
+        """Return the local date and time."""
         return datetime.fromtimestamp(self._clock.wall(), self._tz)
 
     async def _time(self, slots: _Slots) -> Said:
-        return Said(f"It is {replies.clock_words(self._now().time(), clock_24h=self._config.clock_24h)}.")
+        return Said(f"It is {replies.clock_words(self.now().time(), clock_24h=self._config.clock_24h)}.")
 
     async def _date(self, slots: _Slots) -> Said:
-        return Said(f"It is {replies.date_words(self._now().date())}.")
+        return Said(f"It is {replies.date_words(self.now().date())}.")
 
     async def _stop(self, slots: _Slots) -> Said:
         self._device.stop()

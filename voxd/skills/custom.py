@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from voxd.config.schema import Command, HttpAction, ReplyAction, ShellAction
+from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
 from voxd.skills.spoken import ClockTime
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hassil import Intents, RecognizeResult, recognize_all
 
-from voxd.config.schema import Command
+from voxd.config.commands import Command
 from voxd.skills import templates
 from voxd.skills.nearmiss import NearMisses
 from voxd.skills.slots import Marked, readings

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from importlib import resources
 from itertools import islice
 
-from voxd.config.schema import Command
+from voxd.config.commands import Command
 
 MAX_PER_COMMAND = 100
 """No command of the owner contributes more sentences than this: every one costs time at each utterance."""

@@ -20,7 +20,7 @@ from hassil import (
 )
 from hassil.parser import ParseError
 
-from voxd.config.schema import Command
+from voxd.config.commands import Command
 from voxd.errors import ConfigError
 from voxd.skills.slots import MAX_SPANS, READ_SLOTS, placeholder
 from voxd.skills.spoken import number_words, words

@@ -33,6 +33,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        """
+        CREATE TABLE usage (
+            day TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            sessions INTEGER NOT NULL,
+            responses INTEGER NOT NULL,
+            audio_s REAL NOT NULL,
+            text_tokens INTEGER NOT NULL,
+            audio_tokens INTEGER NOT NULL,
+            cost_usd REAL,
+            prices_of TEXT NOT NULL,
+            PRIMARY KEY (day, provider)
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 """One tuple of statements per version; `PRAGMA user_version` counts how many were applied.
 

@@ -3,14 +3,52 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+_UNREACHABLE = "Sorry, I can't reach my assistant."
+_BROKEN = "Sorry, my assistant broke off. Please ask again."
+_KEY = "Sorry, my assistant does not accept my key. Please check my settings."
+_SETTINGS = "Sorry, my assistant does not work as it is set up. Please check my settings."
+_ACCOUNT = "Sorry, my assistant's account is used up."
+
 APOLOGIES: Mapping[str, str] = MappingProxyType(
     {
         "device_unavailable": "I can't hear you: my microphone is not working.",
         "engine_failed": "Sorry, something went wrong inside me. Please try again.",
         "model_unavailable": "Sorry, a part of me is missing. Please check my status.",
-        "provider_unavailable": "Sorry, I can't reach my assistant.",
+        "provider_unavailable": _UNREACHABLE,
         "timeout": "Sorry, that took too long.",
         "store_failed": "Sorry, I can't remember that: my memory can't be written.",
+        "network_error": _UNREACHABLE,
+        "dns_failed": _UNREACHABLE,
+        "server_error": _UNREACHABLE,
+        "overloaded": _UNREACHABLE,
+        "not_connected": _UNREACHABLE,
+        "captive_portal": "Sorry, the network wants a log-in before I can reach my assistant.",
+        "clock_wrong": "Sorry, my clock is wrong, so I can't reach my assistant.",
+        "tls_failed": _UNREACHABLE,
+        "tls_untrusted": "Sorry, I don't trust the place where my assistant should be.",
+        "half_open": _BROKEN,
+        "send_stalled": _BROKEN,
+        "going_away": _BROKEN,
+        "server_restart": _BROKEN,
+        "closed_by_vendor": _BROKEN,
+        "session_expired": _BROKEN,
+        "stream_failed": _BROKEN,
+        "bad_frame": _BROKEN,
+        "frame_too_big": _BROKEN,
+        "policy": _BROKEN,
+        "invalid_api_key": _KEY,
+        "rate_limited": "Sorry, my assistant takes no more questions for now.",
+        "insufficient_quota": _ACCOUNT,
+        "billing_hard_limit_reached": _ACCOUNT,
+        "model_not_found": _SETTINGS,
+        "refused": _SETTINGS,
+        "bad_endpoint": _SETTINGS,
+        "not_a_websocket": _SETTINGS,
+        "config_invalid": _SETTINGS,
+        "beta_api_shape_disabled": "Sorry, my assistant needs a newer version of me.",
+        "context_too_long": "Sorry, our conversation has become too long. Please begin a new one.",
+        "audio_too_short": "Sorry, I did not hear anything.",
+        "input_audio_buffer_commit_empty": "Sorry, I did not hear anything.",
     }
 )
 

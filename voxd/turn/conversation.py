@@ -12,7 +12,16 @@ from voxd.errors import DeadlineExceeded, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.observe.ledger import Stage
-from voxd.providers.base import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
+from voxd.providers.contract import (
+    TYPED,
+    Heard,
+    Reached,
+    Reply,
+    ReplyAudio,
+    ReplyEnd,
+    ReplyText,
+    Transcript,
+)
 from voxd.signals import Source
 
 QUEUE_CLIPS = 16
@@ -62,8 +71,10 @@ class Conversation:
         emit: Emit,
         stamp: StampStage,
         on_started: Callable[[], None],
+        heard: Heard | None = None,
     ) -> None:
         self.outcome = outcome
+        self._heard = heard or Heard()
         self._turn = turn
         self._speaker = speaker
         self._emit = emit
@@ -73,6 +84,7 @@ class Conversation:
         self._playback: Playback | None = None
         self._abandoned = False
         self._patient = False
+        self._complete = False
         self._deadline: asyncio.Timeout | None = None
         self._reply_timeout_s: float | None = None
 
@@ -83,25 +95,32 @@ class Conversation:
         `expect_reply` gave it. Without a loudspeaker the reply goes on unheard. However it ends, nothing
         of it is left with the loudspeaker.
         """
-        player: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(self._reply_timeout_s) as self._deadline, aclosing(replies):
-                async for item in replies:
-                    self._note(item)
-                    if isinstance(item, ReplyAudio):
-                        player = player or asyncio.create_task(self._play())
-                        # What takes long now is the listening, not the answering.
-                        self._wait_for_provider(False)
-                        await self._clips.put(item.clip)
-                    if not isinstance(item, Transcript):
-                        self._wait_for_provider(True)
-                self._wait_for_provider(False)
-                await self._clips.put(None)
-                if player:
-                    await player
+                await self._take(replies)
         except TimeoutError as error:
             msg = "no reply in time"
             raise DeadlineExceeded(msg) from error
+
+    async def _take(self, replies: AsyncGenerator[Reply]) -> None:
+        player: asyncio.Task[None] | None = None
+        try:
+            async for item in replies:
+                self._note(item)
+                if isinstance(item, ReplyEnd):
+                    break  # it stays open until all was heard: a reply cut short is told how much was
+                if isinstance(item, ReplyAudio):
+                    player = player or asyncio.create_task(self._play())
+                    # What takes long now is the listening, not the answering.
+                    self._wait_for_provider(False)
+                    await self._clips.put(item.clip)
+                if not isinstance(item, Transcript | Reached):
+                    self._wait_for_provider(True)
+            self._wait_for_provider(False)
+            await self._clips.put(None)
+            if player:
+                await player
+            self._complete = True
         finally:
             if player:
                 player.cancel()
@@ -120,7 +139,11 @@ class Conversation:
 
     async def stop(self) -> float:
         """Silence the reply; returns how many milliseconds of it were heard. Idempotent."""
-        return await self._playback.stop() if self._playback else 0.0
+        unheard = not self._complete and (self._playback is None or not self._playback.done)
+        played_ms = await self._playback.stop() if self._playback else 0.0
+        if unheard and self._heard.played_ms is None:
+            self._heard.played_ms = played_ms
+        return played_ms
 
     def _wait_for_provider(self, waiting: bool) -> None:
         self._patient = not waiting
@@ -143,6 +166,8 @@ class Conversation:
                 self._emit("turn.reply", turn=self._turn, text=text)
             case ReplyAudio():
                 self._stamp(Stage.FIRST_AUDIO)
+            case Reached(step, at_s):
+                self._stamp(Stage(step), at_s)
             case ReplyEnd(expects_answer):
                 self.outcome.expects_answer = expects_answer
 

@@ -17,7 +17,7 @@ from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
 from voxd.listen.ears import Ears
 from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
-from voxd.providers.base import Provider, Reply, Request
+from voxd.providers.contract import Heard, Provider, Reply, Request
 from voxd.signals import (
     Earcon,
     Input,
@@ -81,11 +81,8 @@ class TurnRunner:
         for action in self.machine.feed(given):
             self._perform(action)
         if self.machine.state is not before:
-            self._house.emit(
-                "state.changed",
-                turn=self._turn_id,
-                **{"from": before.value, "to": self.machine.state.value},
-            )
+            moved = {"from": before.value, "to": self.machine.state.value}
+            self._house.emit("state.changed", turn=self._turn_id, **moved)
         # It was for a turn that began just now; what was heard in vain is not when the next one begins.
         self._began_s = None
 
@@ -222,14 +219,15 @@ class TurnRunner:
         self._converse(request).expect_reply(self.config.reply_timeout_s)
 
     def _converse(self, request: Request) -> Conversation:
-        return self._drive(self._house.provider_for(request.agent).converse(request))
+        replies = self._house.provider_for(request.agent).converse(request)
+        return self._drive(replies, request.heard)
 
     def _speak(self, text: str) -> None:
         aloud = self.turn is None or self.turn.aloud
         replies = sentence(text, self._house.provider_for(self.agent), aloud=aloud)
         self._drive(replies).expect_reply(self.config.reply_timeout_s)
 
-    def _drive(self, replies: AsyncGenerator[Reply]) -> Conversation:
+    def _drive(self, replies: AsyncGenerator[Reply], heard: Heard | None = None) -> Conversation:
         self._cancel()
         turn = self.turn
         conversation = Conversation(
@@ -239,6 +237,7 @@ class TurnRunner:
             emit=self._house.emit,
             stamp=self._house.ledger.stamp,
             on_started=lambda: self.feed(ReplyStarted()),
+            heard=heard,
         )
         self._conversation = conversation
         self._task = self._spawn(self._run(conversation, replies))

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from voxd.frames import Clip, Frame, samples_from_s
-from voxd.providers.base import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText
+from voxd.providers.contract import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText
 
 FRAME_SAMPLES = samples_from_s(0.08)
 """Recorded questions are handed over in the same pieces as live ones."""

@@ -1,0 +1,26 @@
+"""What starting up has freed is given back to the system."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import re
+from pathlib import Path
+from voxd.observe.memory import give_back, share_one_arena
+
+def anonymous_kb():
+    return int(re.search(r"Anonymous:\\s+(\\d+)", Path("/proc/self/smaps_rollup").read_text())[1])
+
+share_one_arena()
+blocks = [bytes(60_000) for _ in range(500)]
+keep = blocks[-1]
+before = anonymous_kb()
+del blocks
+give_back()
+print(before - anonymous_kb())
+"""
+
+
+def test_memory_that_was_freed_is_given_back() -> None:
+    freed_kb = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert int(freed_kb.stdout) > 20_000

@@ -1,0 +1,145 @@
+"""What is remembered of a conversation, and of a reply that was cut."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxd.providers.history import MAX_ENTRIES, History, heard_text
+
+TEXT = "one two three four"
+
+
+@pytest.mark.parametrize(
+    ("played_ms", "heard"),
+    [
+        (0, ""),
+        (100, ""),
+        (299, "one"),
+        (400, "one two"),
+        (450, "one two"),
+        (700, "one two"),
+        (800, "one two three"),
+        (999, "one two three"),
+        (1000, TEXT),
+        (5000, TEXT),
+        (-5, ""),
+    ],
+)
+def test_a_reply_is_cut_where_its_sound_was(played_ms: float, heard: str) -> None:
+    assert heard_text(TEXT, played_ms, 1000) == heard
+
+
+def test_a_reply_without_sound_was_read() -> None:
+    assert heard_text(TEXT, 0, 0) == TEXT
+
+
+@settings(max_examples=50)
+@given(st.text(alphabet="ab ", max_size=40), st.floats(-10, 2000), st.floats(0, 1000))
+def test_what_was_heard_is_a_beginning_in_whole_words(text: str, played_ms: float, sound_ms: float) -> None:
+    heard = heard_text(text, played_ms, sound_ms)
+    assert text.startswith(heard)
+    assert text.split()[: len(heard.split())] == heard.split()
+    assert len(heard_text(text, played_ms + 100, sound_ms)) >= len(heard)
+
+
+def said(history: History) -> list[tuple[str, str]]:
+    return [(line.role, line.text) for line in history.lines]
+
+
+def test_a_question_whose_words_come_late_stands_before_its_answer() -> None:
+    history = History()
+    history.expect_user()
+    history.reply_begins()
+    history.reply_text("It is ", whole=False)
+    history.user("what time is it")
+    history.reply_text("noon.", whole=False)
+    assert said(history) == [("user", "what time is it"), ("assistant", "It is noon.")]
+
+
+def test_a_question_nobody_expected_stands_before_the_reply_under_way() -> None:
+    history = History()
+    history.reply_begins()
+    history.reply_text("It is noon.", whole=True)
+    history.user("what time is it")
+    history.reply_ends()
+    history.user("thanks")
+    assert said(history) == [("user", "what time is it"), ("assistant", "It is noon."), ("user", "thanks")]
+
+
+def test_a_question_that_was_never_understood_leaves_no_gap() -> None:
+    history = History()
+    history.expect_user()
+    history.expect_user()
+    history.user("hello")
+    assert said(history) == [("user", "hello")]
+
+
+def test_the_whole_text_stands_for_its_pieces() -> None:
+    history = History()
+    history.reply_begins()
+    for piece in ("Hel", "lo ", "there"):
+        history.reply_text(piece, whole=False)
+    history.reply_text("Hello there.", whole=True)
+    history.reply_text("And more.", whole=True)
+    assert said(history) == [("assistant", "Hello there. And more.")]
+
+
+def test_the_reply_before_a_tool_call_is_the_one_that_is_cut() -> None:
+    history = History()
+    history.reply_begins()
+    history.reply_text("one two three four", whole=True)
+    history.reply_sound(1000)
+    history.reply_begins()
+    assert history.heard(450)
+    assert said(history) == [("assistant", "one two")]
+
+
+def test_a_cut_reply_can_be_cut_shorter_but_not_longer() -> None:
+    history = History()
+    history.reply_begins()
+    history.reply_text(TEXT, whole=True)
+    history.reply_sound(1000)
+    assert history.heard(800)
+    assert not history.heard(900)
+    assert history.heard(400)
+    assert said(history) == [("assistant", "one two")]
+    assert not history.heard(None)
+
+
+def test_only_the_last_reply_is_cut_and_only_until_the_next_question() -> None:
+    history = History()
+    for text in ("one", "two"):
+        history.add("user", text)
+        history.reply_begins()
+        history.reply_text("well", whole=True)
+        history.reply_sound(1000)
+    assert history.heard(0)
+    assert not history.heard(0)
+    assert said(history) == [("user", "one"), ("assistant", "well"), ("user", "two")]
+    history.add("user", "three")
+    assert not history.heard(0)
+    history.reply_begins()
+    assert not history.heard(0)
+    assert said(history)[1] == ("assistant", "well")
+
+
+def test_pieces_of_the_next_reply_do_not_join_a_cut_one() -> None:
+    history = History()
+    history.reply_text("one two", whole=False)
+    history.reply_sound(1000)
+    history.heard(500)
+    history.reply_begins()
+    history.reply_text("three", whole=False)
+    assert said(history) == [("assistant", "one"), ("assistant", "three")]
+
+
+def test_it_is_bounded() -> None:
+    history = History()
+    for number in range(MAX_ENTRIES + 5):
+        history.add("user", str(number))
+    history.reply_begins()
+    history.user("late")
+    assert len(history.lines) <= MAX_ENTRIES
+    assert history.lines[0].text == "7"
+    history.clear()
+    assert history.lines == ()

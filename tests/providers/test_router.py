@@ -1,0 +1,291 @@
+"""Who answers for which agent, and what changes while the device runs."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.fakes import RecordingEmit, settle
+from voxd.clock import SystemClock
+from voxd.config import schema
+from voxd.config.secrets import Secret, resolve
+from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, NotFound
+from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request
+from voxd.providers.fallback import FallbackProvider
+from voxd.providers.live import LiveProvider
+from voxd.providers.realtime.mock import MockProvider
+from voxd.providers.registry import register_provider
+from voxd.providers.router import PERSONA, Router
+from voxd.providers.tools import tool
+
+WAIT_S = 5.0
+MADE: list[MockProvider] = []
+
+
+class Kept(MockProvider):
+    """A mock that can be looked at."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        MADE.append(self)
+
+
+class Device:
+    """The local provider."""
+
+    name = "local"
+
+    def prepare(self) -> None:
+        """Always ready."""
+
+    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+        yield ReplyText("I am the device.")
+        yield ReplyEnd()
+
+    async def speak(self, text: str) -> AsyncGenerator[Clip]:
+        yield Clip(bytes(320), SAMPLE_RATE_HZ)
+
+    async def close(self) -> None:
+        raise AssertionError("the local provider is not the router's")
+
+
+def mock(**options: Any) -> schema.Provider:
+    return schema.Provider(kind="kept", options=options)
+
+
+def config(agents: dict[str, schema.Agent] | None = None, **providers: schema.Provider) -> schema.Config:
+    return schema.Config(
+        providers=providers, agents=agents or {"default": schema.Agent(provider=next(iter(providers)))}
+    )
+
+
+class House:
+    def __init__(self) -> None:
+        self.emit = RecordingEmit()
+        self.device = Device()
+        self.routers: list[Router] = []
+
+    def router(self, config: schema.Config) -> Router:
+        router = Router(
+            config,
+            self.device,
+            tools=lambda: [tool(set_timer), tool(get_time)],
+            emit=self.emit,
+            clock=SystemClock(),
+            record=lambda provider, used, cost: None,
+        )
+        self.routers.append(router)
+        return router
+
+
+def set_timer() -> str:
+    """Set a timer."""
+    return "set"
+
+
+def get_time() -> str:
+    """Tell the time."""
+    return "noon"
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    register_provider("kept", Kept)
+    MADE.clear()
+    house = House()
+    yield house
+    async with asyncio.timeout(WAIT_S):
+        for router in house.routers:
+            await router.close()
+
+
+async def ask(router: Router, text: str = "hello", agent: str = "default") -> str:
+    request = Request("t1", agent, text=text, speak=False)
+    async with asyncio.timeout(WAIT_S), aclosing(router.provider_for(agent).converse(request)) as replies:
+        return " ".join([item.text async for item in replies if isinstance(item, ReplyText)])
+
+
+async def test_the_device_answers_where_nobody_else_is_named(house: House) -> None:
+    router = house.router(schema.Config())
+    assert router.provider_for("default") is router.provider_for("nobody") is house.device
+
+
+async def test_each_agent_has_a_conversation_a_persona_and_tools_of_its_own(house: House) -> None:
+    agents = {
+        "default": schema.Agent(provider="cloud"),
+        "pirate": schema.Agent(provider="cloud", persona="You are a pirate.", voice="ash", tools=("get_*",)),
+        "plain": schema.Agent(provider="cloud", tools=(), fallback=False),
+    }
+    router = house.router(config(agents, cloud=mock()))
+    assert isinstance(router.provider_for("default"), FallbackProvider)
+    assert isinstance(router.provider_for("plain"), LiveProvider)
+    for agent in agents:
+        await ask(router, agent=agent)
+    default, pirate, plain = (made.session for made in MADE)
+    assert (default.instructions, default.voice) == (PERSONA, "")
+    assert (pirate.instructions, pirate.voice) == ("You are a pirate.", "ash")
+    names = [[spec.name for spec in session.tools] for session in (default, pirate, plain)]
+    assert names == [["set_timer", "get_time"], ["get_time"], []]
+
+
+async def test_nothing_is_opened_before_it_is_needed(house: House) -> None:
+    router = house.router(config(cloud=mock()))
+    router.provider_for("default")
+    await settle()
+    assert MADE == []
+    router.provider_for("default").prepare()
+    await settle()
+    assert len(MADE) == 1
+
+
+async def test_the_key_comes_from_its_reference(house: House) -> None:
+    secret = resolve({"env": "K"}, {"K": "sk-1"})
+    provider = msgspec.structs.replace(mock(), api_key=secret, model="m", voice="v", endpoint="wss://e")
+    await ask(house.router(config(cloud=provider)))
+    assert {key: MADE[0].config[key] for key in ("api_key", "model", "voice", "endpoint")} == {
+        "api_key": "sk-1", "model": "m", "voice": "v", "endpoint": "wss://e",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("provider", "code"),
+    [
+        (schema.Provider(kind="unheard_of"), "not_found"),
+        (
+            schema.Provider(kind="kept", api_key=Secret(None, origin="env K", problem="set K")),
+            "invalid_api_key",
+        ),
+        (mock(connect_fault="refused"), "network_error"),
+        (mock(nonsense=[object], replies=3), "config_invalid"),
+    ],
+)
+async def test_a_provider_that_cannot_be_had_is_a_problem_not_a_failure(
+    house: House, provider: schema.Provider, code: str
+) -> None:
+    router = house.router(config(cloud=provider))
+    assert "I am the device." in await ask(router)
+    (status,) = router.agents()
+    assert (status.provider, status.answering) == ("cloud", "local")
+    assert code in status.problem
+    assert [entry.problem for entry in router.providers()] == ["", status.problem]
+
+
+async def test_another_provider_goes_on_with_the_conversation(house: House) -> None:
+    router = house.router(
+        config(cloud=mock(default_reply="Hello Ann."), other=mock(default_reply="Still Ann."))
+    )
+    await ask(router, "my name is Ann")
+    await router.use("default", "other")
+    assert await ask(router, "who am I") == "Still Ann."
+    assert MADE[1].told == [("user", "my name is Ann"), ("assistant", "Hello Ann.")]
+    assert ("provider.changed", {"from": "cloud", "to": "other", "reason": "requested"}) in house.emit.events
+    assert [entry.agents for entry in router.providers()] == [(), (), ("default",)]
+
+
+async def test_a_switch_that_fails_changes_nothing(house: House) -> None:
+    router = house.router(config(cloud=mock(default_reply="Here."), gone=mock(connect_fault="refused")))
+    await ask(router)
+    with pytest.raises(ConnectionFailed):
+        await router.use("default", "gone")
+    assert router.name_of("default") == "cloud"
+    assert await ask(router) == "Here."
+
+
+async def test_from_the_cloud_to_the_device_and_back(house: House) -> None:
+    router = house.router(config(cloud=mock(default_reply="Here.")))
+    await router.use("default", "local")
+    assert await ask(router) == "I am the device."
+    await router.use("default", "cloud")
+    assert await ask(router) == "Here."
+
+
+@pytest.mark.parametrize(("agent", "name"), [("default", "clod"), ("nobody", "cloud")])
+async def test_what_is_not_there_cannot_be_used(house: House, agent: str, name: str) -> None:
+    with pytest.raises(NotFound) as raised:
+        await house.router(config(cloud=mock())).use(agent, name)
+    assert "use one of" in raised.value.hint
+
+
+async def test_a_test_opens_a_session_and_closes_it(house: House) -> None:
+    router = house.router(config(cloud=mock(), gone=mock(connect_fault="invalid_api_key")))
+    assert await router.test("cloud") >= 0
+    assert not MADE[0].is_connected
+    with pytest.raises(AuthenticationError):
+        await router.test("gone")
+    with pytest.raises(NotFound):
+        await router.test("clod")
+    with pytest.raises(InvalidRequest):
+        await router.test("local")
+
+
+async def test_a_test_does_not_wait_for_ever(house: House) -> None:
+    slow = msgspec.structs.replace(mock(connect_delay_s=60.0), connect_timeout_s=0.01)
+    with pytest.raises(ConnectionFailed) as raised:
+        await house.router(config(cloud=slow)).test("cloud")
+    assert raised.value.code == "timeout"
+
+
+@pytest.mark.parametrize("mend", ["test", "use"])
+async def test_who_has_mended_a_refused_key_need_not_wait(house: House, mend: str) -> None:
+    options = {"default_reply": "Here.", "connect_fault": "invalid_api_key"}
+    router = house.router(config(cloud=mock(**options)))
+    assert "I am the device." in await ask(router)
+    assert await ask(router) == "I am the device."
+    router._config.providers["cloud"].options["connect_fault"] = ""
+    await (router.test("cloud") if mend == "test" else router.use("default", "cloud"))
+    assert await ask(router) == "Here."
+    assert "provider.restored" in house.emit.types()
+
+
+async def test_a_reload_builds_anew_only_what_changed(house: House) -> None:
+    agents = {"default": schema.Agent(provider="cloud"), "cook": schema.Agent(provider="other")}
+    before = config(agents, cloud=mock(default_reply="Old."), other=mock())
+    router = house.router(before)
+    cook = router.provider_for("cook")
+    assert await ask(router) == "Old."
+    router.configure(config(agents, cloud=mock(default_reply="New."), other=mock()))
+    assert await ask(router) == "New."
+    assert router.provider_for("cook") is cook
+    changed = {**agents, "cook": schema.Agent(provider="other", persona="You cook.")}
+    router.configure(config(changed, cloud=mock(default_reply="New."), other=mock()))
+    assert router.provider_for("cook") is not cook
+    await settle()
+    assert not MADE[0].is_connected, "the old session is closed"
+
+
+async def test_a_reload_without_the_chosen_provider_returns_to_the_configured_one(house: House) -> None:
+    router = house.router(config(cloud=mock(default_reply="Here."), other=mock()))
+    await router.use("default", "other")
+    router.configure(config(cloud=mock(default_reply="Here.")))
+    assert await ask(router) == "Here."
+
+
+async def test_forgetting_reaches_every_conversation(house: House) -> None:
+    router = house.router(config(cloud=mock()))
+    await ask(router, "my name is Ann")
+    await router.forget()
+    assert not MADE[0].is_connected
+    await ask(router, "who am I")
+    assert MADE[1].told == []
+
+
+async def test_a_reply_under_way_is_not_cut_by_a_change(house: House) -> None:
+    router = house.router(config(cloud=mock(default_reply="one two three", chunk_delay_s=0.001)))
+    request = Request("t1", "default", text="count")
+    async with asyncio.timeout(WAIT_S), aclosing(router.provider_for("default").converse(request)) as replies:
+        async for item in replies:
+            if isinstance(item, ReplyAudio):
+                break
+        await router.use("default", "local")
+        rest = [item async for item in replies]
+    assert isinstance(rest[-1], ReplyEnd)
+
+
+async def test_what_agents_need_is_loaded_before_the_first_word(house: House) -> None:
+    router = house.router(config(cloud=mock(), broken=schema.Provider(kind="unheard_of")))
+    router.start()
+    await router.close()

@@ -1,0 +1,28 @@
+"""What is said when nothing can be answered, by the reason."""
+
+import pytest
+
+from voxd.providers.realtime import faults
+from voxd.turn.apologies import APOLOGIES, UNKNOWN_REASON, apology
+
+
+@pytest.mark.parametrize("close_code", sorted(faults._CLOSE_CODES))
+def test_however_a_vendor_closes_the_user_is_told_why(close_code: int) -> None:
+    error = faults.error_of("cloud", faults.ending(close_code, ""))
+    assert apology(error.code) != UNKNOWN_REASON
+
+
+@pytest.mark.parametrize("code", sorted(faults._HOPELESS))
+def test_what_only_a_person_can_mend_has_words_of_its_own(code: str) -> None:
+    assert apology(faults.fault("cloud", code, None).code) not in {
+        UNKNOWN_REASON,
+        APOLOGIES["provider_unavailable"],
+    }
+
+
+def test_an_unknown_reason_is_not_explained() -> None:
+    assert apology("something_new") == UNKNOWN_REASON
+
+
+def test_every_sentence_ends() -> None:
+    assert all(sentence.endswith(".") for sentence in [*APOLOGIES.values(), UNKNOWN_REASON])

@@ -1,0 +1,123 @@
+"""Who answers, and what it costs: providers listed, chosen and tried, their use in tokens and money."""
+
+import argparse
+from argparse import Namespace
+from typing import Any
+
+from voxd.cli.connect import request
+from voxd.cli.exits import OK
+from voxd.cli.output import print_json, print_table
+
+PATIENCE_S = 90.0
+"""Changing the provider waits for the reply under way; a test waits for the vendor."""
+
+MAX_DAYS = 400
+
+
+def register(subparsers: Any) -> None:
+    """Add the commands."""
+    provider = subparsers.add_parser("provider", help="list, choose or test providers")
+    provider.set_defaults(run=list_providers)
+    actions = provider.add_subparsers(title="actions", metavar="ACTION")
+    listing = actions.add_parser("list", help="show who answers, and the kinds that are installed")
+    listing.set_defaults(run=list_providers)
+    use = actions.add_parser("use", help="let another provider answer until a restart")
+    use.add_argument("name", metavar="NAME", help="a name of [providers.NAME], or local")
+    use.add_argument("--agent", metavar="AGENT", default="default", help="for which agent (default: default)")
+    use.set_defaults(run=use_provider)
+    test = actions.add_parser("test", help="open a session with a provider and close it")
+    test.add_argument("name", metavar="NAME", help="a name of [providers.NAME]")
+    test.set_defaults(run=test_provider)
+    usage = subparsers.add_parser("usage", help="show what providers used and what that costs")
+    usage.add_argument(
+        "--days", type=_days, default=30, metavar="N", help="the last N days, today included (default: 30)"
+    )
+    usage.set_defaults(run=show_usage)
+
+
+def list_providers(args: Namespace) -> int:
+    """``voxctl provider list``."""
+    providers = request(args, "provider.list")
+    kinds = _kinds()
+    if args.json:
+        print_json({"providers": providers, "kinds": kinds})
+        return OK
+    rows = [
+        (each["name"], each["kind"], each["model"], ", ".join(each["agents"]), each["problem"] or "ok")
+        for each in providers
+    ]
+    print_table(("name", "kind", "model", "agents", "state"), rows, args)
+    print()
+    sources = [(kind["name"], kind["source"], kind["load_error"] or "ok") for kind in kinds]
+    print_table(("kind", "package", "state"), sources, args)
+    return OK
+
+
+def _kinds() -> Any:
+    # Loaded in this process, not in the daemon: what is not used shall not stay in its memory.
+    import msgspec
+
+    from voxd.providers.registry import provider_statuses
+
+    return msgspec.to_builtins(provider_statuses())
+
+
+def use_provider(args: Namespace) -> int:
+    """``voxctl provider use``."""
+    request(args, "provider.use", timeout_s=PATIENCE_S, name=args.name, agent=args.agent)
+    if args.json:
+        print_json({"agent": args.agent, "provider": args.name})
+    else:
+        print(f"{args.name} answers for {args.agent}")
+    return OK
+
+
+def test_provider(args: Namespace) -> int:
+    """``voxctl provider test``; what is wrong is an error like any other."""
+    tested = request(args, "provider.test", timeout_s=PATIENCE_S, name=args.name)
+    if args.json:
+        print_json(tested)
+    else:
+        print(f"{tested['name']} opened a session in {tested['latency_ms']:.0f} ms")
+    return OK
+
+
+def show_usage(args: Namespace) -> int:
+    """``voxctl usage``; the last row is the sum."""
+    entries = request(args, "usage.get", days=args.days)
+    if args.json:
+        print_json(entries)
+        return OK
+    rows = [
+        (
+            each["day"],
+            each["provider"],
+            each["responses"],
+            f"{each['audio_s'] / 60:.1f}",
+            each["text_tokens"],
+            each["audio_tokens"],
+            _money(each["cost_usd"], complete=bool(each["prices_of"])),
+        )
+        for each in entries
+    ]
+    columns = ("day", "provider", "replies", "sound (min)", "text tokens", "audio tokens", "cost (USD)")
+    print_table(columns, rows, args, empty="nothing was used")
+    known = [each["cost_usd"] for each in entries if each["cost_usd"] is not None]
+    if known:
+        complete = all(each["prices_of"] for each in entries)
+        oldest = min((each["prices_of"] for each in entries if each["prices_of"]), default="")
+        prices = f", by the prices of {oldest}" if oldest else ""
+        print(f"together {_money(sum(known), complete=complete)} USD{prices}")
+    return OK
+
+
+def _money(dollars: float | None, *, complete: bool) -> str:
+    if dollars is None:
+        return "unknown"
+    return f"{dollars:.4f}" if complete else f"at least {dollars:.4f}"
+
+
+def _days(word: str) -> int:
+    if not word.isdecimal() or not 1 <= int(word) <= MAX_DAYS:
+        raise argparse.ArgumentTypeError(f"expected a number of days from 1 to {MAX_DAYS}, not {word!r}")
+    return int(word)

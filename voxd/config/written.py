@@ -1,0 +1,55 @@
+"""The settings as they were written, mistakes and all, and how a rule says what is wrong with them."""
+
+from typing import Any
+
+import msgspec
+
+from voxd.config.lines import KeyPath
+from voxd.config.problems import Finding, Severity
+from voxd.config.schema import Config
+
+
+class Settings:
+    """The settings with the schema's defaults behind them; what is spoiled reads as None."""
+
+    def __init__(self, data: dict[str, Any], spoiled: set[KeyPath]) -> None:
+        self._data = data
+        self._spoiled = spoiled
+        self._defaults = msgspec.to_builtins(Config())
+
+    def get(self, *path: str | int) -> Any:
+        """Return the value at ``path``, its default, or None where it is spoiled or there is neither."""
+        if any(path[:length] in self._spoiled for length in range(1, len(path) + 1)):
+            return None
+        value = _walk(self._data, path)
+        return _walk(self._defaults, path) if value is None else value
+
+    def elements(self, *path: str | int) -> list[tuple[KeyPath, dict[str, Any]]]:
+        """Return the tables of a list, each with its path and without its spoiled keys."""
+        found = self.get(*path)
+        return [
+            ((*path, index), {key: self.get(*path, index, key) for key in element})
+            for index, element in enumerate(found if isinstance(found, list | tuple) else ())
+            if isinstance(element, dict) and (*path, index) not in self._spoiled
+        ]
+
+
+def _walk(value: Any, path: KeyPath) -> Any:
+    for part in path:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list | tuple) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return None
+    return value
+
+
+def error(path: KeyPath, message: str, hint: str) -> Finding:
+    """Return what keeps the settings from being used."""
+    return Finding(path, Severity.ERROR, message, hint)
+
+
+def warning(path: KeyPath, message: str, hint: str) -> Finding:
+    """Return what is probably not meant."""
+    return Finding(path, Severity.WARNING, message, hint)

@@ -1,0 +1,1 @@
+"""The parts of `voxd.engine.VoiceEngine`: configuration, hearing, playing, recording, measuring."""

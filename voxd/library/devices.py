@@ -1,0 +1,33 @@
+"""Which stable device name an index or a name of the caller means."""
+
+from typing import Literal
+
+from voxd.audio.devices import found_devices
+from voxd.errors import DeviceError
+
+AUTO = "auto"
+_FILE_PREFIX = "virtual:"
+
+
+async def stable_name(device: int | str | None, direction: Literal["input", "output"]) -> str:
+    """Return the name of ``device`` for the sound rooms; None is the default device, else the virtual one.
+
+    An index is PortAudio's, as it counts at this moment. Raises `DeviceError` when there is none such.
+    """
+    if device is None:
+        return AUTO
+    if isinstance(device, str):
+        return device
+    for found in await found_devices():
+        if found.number == device and (found.inputs if direction == "input" else found.outputs):
+            return found.name
+    raise DeviceError(
+        f"there is no {direction} device {device}",
+        hint="use a number or name that `voxctl devices` shows",
+        code="device_missing",
+    )
+
+
+def recording_of(name: str) -> str:
+    """Return the WAV file that a "virtual:FILE.wav" input plays, "" for any other name."""
+    return name.removeprefix(_FILE_PREFIX) if name.startswith(_FILE_PREFIX) else ""

@@ -1,0 +1,86 @@
+"""A voice activity detector by energy: it costs nothing to load and little to run."""
+
+import math
+from array import array
+from collections.abc import Iterator
+from enum import StrEnum
+from operator import mul
+
+from voxd.frames import BYTES_PER_SAMPLE
+
+FRAME_MS = 10
+"""What one level is measured over."""
+
+HYSTERESIS = 0.5
+"""A voice that has begun goes on while the level is above this share of the threshold."""
+
+GAP_MS = 100
+"""A pause this long before a voice has begun makes what went before a noise."""
+
+_FULL_SCALE = 32_768
+
+
+class Speech(StrEnum):
+    """What the user does."""
+
+    STARTED = "started"
+    ENDED = "ended"
+
+
+def level(pcm: bytes | memoryview) -> float:
+    """Return the RMS of s16le samples, 1.0 being full scale; 0.0 for none."""
+    samples = array("h", bytes(pcm))
+    return math.sqrt(sum(map(mul, samples, samples)) / len(samples)) / _FULL_SCALE if samples else 0.0
+
+
+class EnergyVad:
+    """Fed with mono s16le sound at ``rate_hz`` in pieces of any length; counts time in samples only."""
+
+    def __init__(self, rate_hz: int, *, threshold: float, start_ms: float, end_ms: float) -> None:
+        self._frame_bytes = max(1, rate_hz * FRAME_MS // 1000) * BYTES_PER_SAMPLE
+        self._threshold = threshold
+        self._start_frames = max(1, math.ceil(start_ms / FRAME_MS))
+        self._end_frames = max(1, math.ceil(end_ms / FRAME_MS))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; the next sound is the first."""
+        self._rest = b""
+        self._loud = 0
+        self._quiet = 0
+        self.speaking = False
+
+    def feed(self, pcm: bytes) -> list[Speech]:
+        """Take the next sound and return what it showed, in order."""
+        found = []
+        for loudness in self._levels(pcm):
+            signal = self._step(loudness)
+            if signal is not None:
+                found.append(signal)
+        return found
+
+    def _levels(self, pcm: bytes) -> Iterator[float]:
+        data = self._rest + pcm
+        whole = len(data) - len(data) % self._frame_bytes
+        self._rest = data[whole:]
+        with memoryview(data) as view:
+            for at in range(0, whole, self._frame_bytes):
+                yield level(view[at : at + self._frame_bytes])
+
+    def _step(self, loudness: float) -> Speech | None:
+        if loudness >= self._threshold * (HYSTERESIS if self.speaking else 1.0):
+            self._loud += 1
+            self._quiet = 0
+        else:
+            self._quiet += 1
+        if self.speaking:
+            if self._quiet < self._end_frames:
+                return None
+            self.speaking, self._loud = False, 0
+            return Speech.ENDED
+        if self._quiet * FRAME_MS >= GAP_MS:
+            self._loud = 0
+        if self._loud < self._start_frames:
+            return None
+        self.speaking = True
+        return Speech.STARTED

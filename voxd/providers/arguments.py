@@ -1,0 +1,154 @@
+"""Knows the arguments of a tool, from a typed signature or from a JSON Schema, and checks them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from voxd.errors import InvalidRequest
+
+_SIMPLE: Mapping[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
+_LIMITS = {
+    "minimum": "ge",
+    "maximum": "le",
+    "exclusiveMinimum": "gt",
+    "exclusiveMaximum": "lt",
+    "multipleOf": "multiple_of",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_length",
+    "maxItems": "max_length",
+    "pattern": "pattern",
+}
+
+
+def from_function(
+    function: Callable[..., Any], name: str, meanings: Mapping[str, str]
+) -> tuple[type[msgspec.Struct], dict[str, Any]]:
+    """Return the type of the arguments of ``function`` and their JSON Schema.
+
+    Raises `InvalidRequest` when a parameter has no type, an unusable one, or cannot be given by name.
+    """
+    try:
+        fields = _fields(function, name, meanings)
+        arguments = msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=True, kw_only=True)
+        return arguments, _schema(arguments)
+    except (TypeError, NameError) as error:
+        raise InvalidRequest(f"the tool {name} has a parameter of an unusable type: {error}") from error
+
+
+def from_schema(name: str, schema: Mapping[str, Any]) -> type[msgspec.Struct]:
+    """Return the type of the arguments a JSON Schema of type object describes.
+
+    Types, enumerations, limits and items are checked; what else a schema can say is left to the tool.
+    Raises `InvalidRequest` when it is no such schema.
+    """
+    if schema.get("type", "object") != "object":
+        raise InvalidRequest(f"the parameters of the tool {name} are no object")
+    required = frozenset(schema.get("required", ()))
+    fields: list[Any] = []
+    try:
+        for number, (key, value) in enumerate(dict(schema.get("properties", {})).items()):
+            kind = _kind(value)
+            if key in required:
+                fields.append((f"p{number}", kind, msgspec.field(name=key)))
+            else:
+                fields.append((f"p{number}", kind | UnsetType, msgspec.field(name=key, default=UNSET)))
+        closed = schema.get("additionalProperties") is False
+        return msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=closed, kw_only=True)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidRequest(f"the parameters of the tool {name} cannot be read: {error}") from error
+
+
+def checked(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``arguments`` as ``kind`` has them. Raises `msgspec.ValidationError`, which says what is wrong.
+
+    What JSON keeps apart and models do not is let through: "5" for 5. Unknown ones go on unless ``kind``
+    forbids them, and those left out stay out.
+    """
+    struct = msgspec.convert(arguments, kind, strict=False)
+    known = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
+    given = {key: value for key, value in arguments.items() if key not in known}
+    for key, field in known.items():
+        if (value := getattr(struct, field)) is not UNSET:
+            given[key] = value
+    return given
+
+
+def _fields(function: Callable[..., Any], name: str, meanings: Mapping[str, str]) -> list[Any]:
+    hints = get_type_hints(function, include_extras=True)
+    fields: list[Any] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise InvalidRequest(f"the tool {name}: {parameter.name} cannot be given by name")
+        if parameter.name not in hints:
+            hint = f"annotate {parameter.name} of {name}"
+            raise InvalidRequest(f"the tool {name}: {parameter.name} has no type", hint=hint)
+        kind = hints[parameter.name]
+        if meaning := meanings.get(parameter.name):
+            kind = Annotated[kind, Meta(description=meaning)]
+        if parameter.default is parameter.empty:
+            fields.append((parameter.name, kind))
+        else:
+            fields.append((parameter.name, kind, _default(parameter.default)))
+    return fields
+
+
+def _default(value: Any) -> Any:
+    return msgspec.field(default_factory=value.copy) if isinstance(value, list | dict | set) else value
+
+
+def _schema(arguments: type[msgspec.Struct]) -> dict[str, Any]:
+    (root,), definitions = msgspec.json.schema_components([arguments])
+    whole = _inlined(root, definitions, ())
+    return {
+        "type": "object",
+        "properties": whole.get("properties", {}),
+        "required": whole.get("required", []),
+        "additionalProperties": False,
+    }
+
+
+def _inlined(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
+    """Return ``node`` with every definition in its place: not all vendors follow ``$ref``."""
+    if isinstance(node, list):
+        return [_inlined(item, definitions, inside) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        name = node["$ref"].rsplit("/", 1)[1]
+        if name in inside:
+            raise TypeError(f"{name} contains itself")
+        rest = {key: value for key, value in node.items() if key != "$ref"}
+        return {**_inlined(definitions[name], definitions, (*inside, name)), **rest}
+    return {key: _inlined(value, definitions, inside) for key, value in node.items()}
+
+
+def _kind(schema: Mapping[str, Any]) -> Any:
+    """Return the type of what ``schema`` describes, as far as it is simple."""
+    options = schema.get("enum")
+    if options and all(isinstance(option, str | int) and not isinstance(option, bool) for option in options):
+        return Literal[tuple(options)]
+    named: Any = schema.get("type")
+    if isinstance(named, list):
+        kinds = [_kind({**schema, "type": each}) for each in named]
+        return _union(kinds)
+    if named == "array":
+        return _limited(list[_kind(schema.get("items", {}))], schema)  # type: ignore[misc]
+    if named == "object":
+        return dict[str, Any]
+    return _limited(_SIMPLE[named], schema) if named in _SIMPLE else Any
+
+
+def _union(kinds: list[Any]) -> Any:
+    kind = kinds[0]
+    for other in kinds[1:]:
+        kind = kind | other
+    return kind
+
+
+def _limited(kind: Any, schema: Mapping[str, Any]) -> Any:
+    limits = {ours: schema[theirs] for theirs, ours in _LIMITS.items() if theirs in schema}
+    return Annotated[kind, Meta(**limits)] if limits else kind

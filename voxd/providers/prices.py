@@ -1,0 +1,83 @@
+"""What usage costs, from a dated list of prices beside this module."""
+
+import functools
+from datetime import date
+from importlib.resources import files
+
+import msgspec
+import tomli
+
+from voxd.providers.usage import Cost, Usage
+
+_PER = 1_000_000
+
+
+class TokenPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """US dollars for a million tokens; cached input has a price of its own."""
+
+    text_in: float
+    text_cached: float
+    text_out: float
+    audio_in: float
+    audio_cached: float
+    audio_out: float
+
+
+class PriceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The list as it was on ``date``; ``minutes`` are US dollars a minute."""
+
+    date: date
+    tokens: dict[str, TokenPrices]
+    minutes: dict[str, float]
+
+
+@functools.cache
+def price_list() -> PriceList:
+    """Return the list voxd was released with."""
+    text = files("voxd.providers").joinpath("prices.toml").read_text("utf-8")
+    return msgspec.convert(tomli.loads(text), PriceList)
+
+
+def cost_of(
+    model: str, usage: Usage, *, transcriber: str = "", prices: PriceList | None = None
+) -> Cost | None:
+    """Return what ``usage`` of ``model`` costs, None when the list does not have the model.
+
+    ``transcriber`` is the model of the input transcription, billed apart by the minute. A dated model
+    ("gpt-realtime-2.1-2026-05-12") costs what its name without the date costs.
+    """
+    prices = prices or price_list()
+    heard = _known(transcriber, prices.minutes) if transcriber else None
+    transcribed = prices.minutes[heard] * usage.transcribed_seconds / 60 if heard else 0.0
+    complete = not usage.transcribed_seconds or not transcriber or heard is not None
+    day = prices.date.isoformat() if complete else ""
+    if name := _known(model, prices.tokens):
+        audio, text = _of_tokens(prices.tokens[name], usage)
+        return Cost(audio_cost=audio + transcribed, text_cost=text, prices_of=day)
+    if name := _known(model, prices.minutes):
+        audio = prices.minutes[name] * usage.audio_seconds / 60
+        return Cost(audio_cost=audio + transcribed, prices_of=day)
+    return None
+
+
+def _of_tokens(price: TokenPrices, usage: Usage) -> tuple[float, float]:
+    """Return dollars for sound and for text. Cached tokens are part of the input, not beside it."""
+    audio = (
+        price.audio_in * max(0, usage.input_audio_tokens - usage.cached_audio_tokens)
+        + price.audio_cached * usage.cached_audio_tokens
+        + price.audio_out * usage.output_audio_tokens
+    )
+    text = (
+        price.text_in * max(0, usage.input_text_tokens - usage.cached_text_tokens)
+        + price.text_cached * usage.cached_text_tokens
+        + price.text_out * usage.output_text_tokens
+    )
+    return audio / _PER, text / _PER
+
+
+def _known(model: str, names: dict[str, TokenPrices] | dict[str, float]) -> str | None:
+    # No looser than this: "gpt-realtime-2.1-mini" must never be priced as "gpt-realtime-2.1".
+    if model in names:
+        return model
+    base, _, rest = model.partition("-20")
+    return base if base in names and len(rest) == 8 else None

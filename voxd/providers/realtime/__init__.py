@@ -1,0 +1,1 @@
+"""Sessions with vendors who listen and speak at the same time."""

@@ -1,0 +1,62 @@
+"""Where a realtime vendor is reached, and with which key: pure functions of a provider's configuration."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from voxd.config.secrets import Secret
+from voxd.errors import AuthenticationError, ConfigError
+from voxd.providers.realtime.connection import Address
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+def usable_key(provider: str, secret: Secret | str | None) -> str:
+    """Return the key. Raises `AuthenticationError` when there is none, or one that no header can carry."""
+    key = str(secret.reveal() if isinstance(secret, Secret) else secret or "").strip()
+    if not key:
+        raise AuthenticationError(f"{provider} needs an api_key", provider=provider)
+    if not (key.isascii() and key.isprintable()):
+        raise AuthenticationError(f"the api_key of {provider} has odd characters", provider=provider)
+    return key
+
+
+def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> str:
+    """Return ``endpoint`` as the URL of a WebSocket, with ``path`` at its end and ``query`` added.
+
+    Raises `ConfigError` when it is no URL. The text of the error does not repeat it: it may hold a key.
+    """
+    parts = urlsplit(endpoint)
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None or not parts.hostname:
+        raise ConfigError("the provider's endpoint is no URL", hint="write it as wss://host/path")
+    base = parts.path.rstrip("/")
+    if path and not base.endswith(path):
+        base = f"{base}{path}"
+    asked = {**dict(parse_qsl(parts.query)), **query}
+    return urlunsplit((scheme, parts.netloc, base, urlencode(asked), ""))
+
+
+def address_of(
+    url: str, headers: Mapping[str, str], metadata: Mapping[str, Any], *, key: str = ""
+) -> Address:
+    """Return the address of ``url``, with ``ca_file`` and ``proxy`` of ``metadata``; it sends ``key``.
+
+    Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a key must not cross the
+    internet in clear.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "ws" and not _is_near(parts.hostname or ""):
+        raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
+    proxy = metadata.get("proxy")
+    ca_file = str(metadata.get("ca_file") or "")
+    return Address(url, headers, ca_file, str(proxy) if proxy else None, key)
+
+
+def _is_near(host: str) -> bool:
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".lan", ".home.arpa")) or "." not in host
+    return found.is_private or found.is_loopback or found.is_link_local

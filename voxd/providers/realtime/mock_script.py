@@ -1,0 +1,82 @@
+"""What the mock provider says, how long it takes and how it fails: a script as a value."""
+
+import re
+from typing import Any, Literal
+
+import msgspec
+
+Fault = Literal["", "refused", "invalid_api_key", "rate_limited", "timeout"]
+
+
+class MockCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool the mock calls."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+
+
+class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is answered: tools to call first, then ``text``, in which "{results}" stands for their results."""
+
+    text: str
+    calls: tuple[MockCall, ...] = ()
+
+
+class MockScript(msgspec.Struct, kw_only=True):
+    """The ``metadata`` of a mock provider; one script may serve several sessions.
+
+    ``replies`` go by the exact text (case and outer punctuation aside), ``patterns`` by the first regular
+    expression found in it, with groups as in `re.Match.expand`; else ``default_reply``. ``hears`` are the
+    transcripts of spoken questions, in turn, the last one for good. Delays are in seconds. ``connect_fault``
+    fails the first ``connect_faults`` openings, all when 0. ``drop_after`` breaks the connection after so
+    many events. ``silent``: nothing is ever answered. ``prices_like`` is the model whose prices count.
+    """
+
+    replies: dict[str, str | Reply] = {}
+    patterns: tuple[tuple[str, str | Reply], ...] = ()
+    default_reply: str = "This is the mock provider. I heard you."
+    hears: tuple[str, ...] = ("hello",)
+    connect_delay_s: float = 0.0
+    first_delay_s: float = 0.0
+    chunk_delay_s: float = 0.0
+    connect_fault: Fault = ""
+    connect_faults: int = 0
+    retry_after_s: float | None = None
+    drop_after: int = 0
+    silent: bool = False
+    vad_rms: float = 500.0
+    vad_silence_ms: float = 500.0
+    prices_like: str = "gpt-realtime-2.1-mini"
+    openings: int = 0
+    questions: int = 0
+
+    def opening(self) -> Fault:
+        """Count an opening and return how it fails, "" when it does not."""
+        self.openings += 1
+        fails = self.connect_faults == 0 or self.openings <= self.connect_faults
+        return self.connect_fault if fails else ""
+
+    def transcript(self) -> str:
+        """Return what the next spoken question is."""
+        self.questions += 1
+        return self.hears[min(self.questions, len(self.hears)) - 1] if self.hears else ""
+
+    def reply_to(self, text: str) -> Reply:
+        """Return what is answered to ``text``."""
+        plain = _plain(text)
+        for known, reply in self.replies.items():
+            if _plain(known) == plain:
+                return _reply(reply)
+        for pattern, reply in self.patterns:
+            if found := re.search(pattern, text, re.IGNORECASE):
+                said = _reply(reply)
+                return msgspec.structs.replace(said, text=found.expand(said.text))
+        return Reply(self.default_reply)
+
+
+def _plain(text: str) -> str:
+    return text.lower().strip(" .,!?\t\n")
+
+
+def _reply(reply: str | Reply) -> Reply:
+    return Reply(reply) if isinstance(reply, str) else reply

@@ -1,0 +1,293 @@
+"""What an OpenAI Realtime server says to us: the frames we understand, as types that check themselves.
+
+Fields we do not use are not declared, unknown ones are ignored, and a type that is not listed here is no
+error: vendors add frames. ``bytes`` fields are base64 on the wire.
+"""
+
+from typing import get_args
+
+import msgspec
+
+from voxd.providers.usage import Usage
+
+TOKENS_PER_SECOND_IN = 10
+"""Audio tokens of a second of input (OpenAI, pricing of Realtime), for transcription billed by the minute."""
+
+
+class Complaint(msgspec.Struct):
+    """What the vendor has to complain about; ``event_id`` is the frame of ours that it concerns."""
+
+    code: str | None = None
+    message: str | None = None
+    type: str | None = None
+    event_id: str | None = None
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+
+
+class SessionCreated(msgspec.Struct, tag="session.created"):
+    """The first frame of a session."""
+
+    session: _Named
+
+
+class SessionUpdated(msgspec.Struct, tag="session.updated"):
+    """Our settings were taken."""
+
+    session: _Named
+
+
+class SpeechStarted(msgspec.Struct, tag="input_audio_buffer.speech_started"):
+    """The vendor hears the user begin."""
+
+    audio_start_ms: float = 0
+
+
+class SpeechStopped(msgspec.Struct, tag="input_audio_buffer.speech_stopped"):
+    """The vendor hears the user end."""
+
+    audio_end_ms: float = 0
+
+
+class Committed(msgspec.Struct, tag="input_audio_buffer.committed"):
+    """The utterance is an item of the conversation."""
+
+    item_id: str
+
+
+class TranscriptionDelta(msgspec.Struct, tag="conversation.item.input_audio_transcription.delta"):
+    """A piece of what the user said."""
+
+    item_id: str
+    delta: str | None = None
+
+
+class _TokenDetails(msgspec.Struct):
+    audio_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class _TranscriptionUsage(msgspec.Struct):
+    seconds: float | None = None
+    input_token_details: _TokenDetails | None = None
+
+
+class TranscriptionCompleted(msgspec.Struct, tag="conversation.item.input_audio_transcription.completed"):
+    """All of what the user said; it is billed apart from the response."""
+
+    item_id: str
+    transcript: str
+    usage: _TranscriptionUsage | None = None
+
+    def spent(self) -> Usage:
+        """Return what this transcription used."""
+        if self.usage is None:
+            return Usage()
+        if self.usage.seconds is not None:
+            return Usage(transcribed_seconds=self.usage.seconds)
+        details = self.usage.input_token_details or _TokenDetails()
+        return Usage(transcribed_seconds=(details.audio_tokens or 0) / TOKENS_PER_SECOND_IN)
+
+
+class TranscriptionFailed(msgspec.Struct, tag="conversation.item.input_audio_transcription.failed"):
+    """The words of the user are not known; the response does not depend on them."""
+
+    item_id: str
+    error: Complaint
+
+
+class _CachedDetails(msgspec.Struct):
+    audio_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class _InputDetails(msgspec.Struct):
+    audio_tokens: int | None = None
+    text_tokens: int | None = None
+    cached_tokens: int | None = None
+    cached_tokens_details: _CachedDetails | None = None
+
+
+class _ResponseUsage(msgspec.Struct):
+    input_token_details: _InputDetails | None = None
+    output_token_details: _TokenDetails | None = None
+
+
+class StatusDetails(msgspec.Struct):
+    """Why a response ended as it did."""
+
+    reason: str | None = None
+    error: Complaint | None = None
+
+
+class OutputItem(msgspec.Struct):
+    """An item of a response; only calls of tools carry the fields below."""
+
+    type: str = ""
+    status: str | None = None
+    name: str | None = None
+    call_id: str | None = None
+    arguments: str | None = None
+
+
+class Response(msgspec.Struct):
+    """A response, empty when it begins and whole when it is done."""
+
+    id: str
+    status: str | None = None
+    status_details: StatusDetails | None = None
+    output: list[OutputItem] | None = None
+    usage: _ResponseUsage | None = None
+
+    def spent(self) -> Usage:
+        """Return what this response used; cached tokens are part of the input."""
+        used = self.usage or _ResponseUsage()
+        heard = used.input_token_details or _InputDetails()
+        said = used.output_token_details or _TokenDetails()
+        cached = heard.cached_tokens_details or _CachedDetails(text_tokens=heard.cached_tokens)
+        return Usage(
+            responses=1,
+            input_text_tokens=heard.text_tokens or 0,
+            input_audio_tokens=heard.audio_tokens or 0,
+            cached_text_tokens=cached.text_tokens or 0,
+            cached_audio_tokens=cached.audio_tokens or 0,
+            output_text_tokens=said.text_tokens or 0,
+            output_audio_tokens=said.audio_tokens or 0,
+        )
+
+
+class ResponseCreated(msgspec.Struct, tag="response.created"):
+    """The model begins to answer."""
+
+    response: Response
+
+
+class ResponseDone(msgspec.Struct, tag="response.done"):
+    """The model has finished, however it ended."""
+
+    response: Response
+
+
+class AudioDelta(msgspec.Struct, tag="response.output_audio.delta"):
+    """A piece of the spoken answer."""
+
+    response_id: str
+    item_id: str
+    delta: bytes
+    content_index: int = 0
+
+
+class AudioDone(msgspec.Struct, tag="response.output_audio.done"):
+    """The spoken answer is complete."""
+
+    response_id: str
+    item_id: str
+
+
+class SpokenDelta(msgspec.Struct, tag="response.output_audio_transcript.delta"):
+    """A piece of the words of the spoken answer."""
+
+    response_id: str
+    delta: str
+
+
+class SpokenDone(msgspec.Struct, tag="response.output_audio_transcript.done"):
+    """The words of the spoken answer."""
+
+    response_id: str
+    transcript: str
+
+
+class TextDelta(msgspec.Struct, tag="response.output_text.delta"):
+    """A piece of a written answer."""
+
+    response_id: str
+    delta: str
+
+
+class TextDone(msgspec.Struct, tag="response.output_text.done"):
+    """A written answer."""
+
+    response_id: str
+    text: str
+
+
+class RateLimit(msgspec.Struct):
+    """What is left of ``limit`` until ``reset_seconds`` from now."""
+
+    name: str = ""
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+
+
+class RateLimits(msgspec.Struct, tag="rate_limits.updated"):
+    """What the vendor still allows."""
+
+    rate_limits: list[RateLimit]
+
+
+class ErrorFrame(msgspec.Struct, tag="error"):
+    """A complaint; the session mostly stays open."""
+
+    error: Complaint
+
+
+class _Head(msgspec.Struct):
+    type: str
+
+
+ServerFrame = (
+    SessionCreated
+    | SessionUpdated
+    | SpeechStarted
+    | SpeechStopped
+    | Committed
+    | TranscriptionDelta
+    | TranscriptionCompleted
+    | TranscriptionFailed
+    | ResponseCreated
+    | ResponseDone
+    | AudioDelta
+    | AudioDone
+    | SpokenDelta
+    | SpokenDone
+    | TextDelta
+    | TextDone
+    | RateLimits
+    | ErrorFrame
+)
+
+KNOWN = frozenset(kind.__struct_config__.tag for kind in get_args(ServerFrame))
+"""The types of the frames we understand."""
+
+_DECODER: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerFrame)
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+def decode(text: str | bytes) -> ServerFrame | None:
+    """Return the frame in ``text``, None when it is of a type that is not ours to know.
+
+    Raises `ValueError` when it is no frame, or one that lacks what its type requires. The text of the
+    error names fields, never what they hold.
+    """
+    try:
+        return _DECODER.decode(text)
+    except msgspec.ValidationError as error:
+        if _type_of(text) in KNOWN:
+            msg = f"a frame of the vendor is malformed: {error}"
+            raise ValueError(msg) from None
+        return None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        msg = "the vendor sent something that is not JSON"
+        raise ValueError(msg) from None
+
+
+def _type_of(text: str | bytes) -> str:
+    try:
+        return _HEAD.decode(text).type
+    except msgspec.ValidationError:
+        msg = "the vendor sent a frame without a type"
+        raise ValueError(msg) from None

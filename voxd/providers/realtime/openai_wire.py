@@ -1,0 +1,145 @@
+"""What we say to an OpenAI Realtime server: the client frames of the GA protocol, built from values.
+
+Each builder returns a frame as a mapping; `encode` makes the text of it. GA shapes only: ``session.type`` is
+required, tools are flat, there is no temperature, and sound is 24 kHz.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from voxd.providers.settings import SessionConfig, ToolSpec
+
+RATE_HZ = 24_000
+"""The only rate of ``audio/pcm`` in both directions."""
+
+BYTES_PER_MS = RATE_HZ * 2 // 1000
+LEAST_COMMIT_MS = 100
+"""A shorter buffer is refused with ``input_audio_buffer_commit_empty``."""
+
+_PCM = {"type": "audio/pcm", "rate": RATE_HZ}
+
+Frame = dict[str, Any]
+
+
+def encode(frame: Frame) -> str:
+    """Return ``frame`` as the text of a WebSocket message."""
+    return msgspec.json.encode(frame).decode()
+
+
+def append_audio(pcm: bytes) -> str:
+    """Return the text that sends ``pcm``; built by hand because it is sent fifty times a second."""
+    return f'{{"type":"input_audio_buffer.append","audio":"{base64.b64encode(pcm).decode()}"}}'
+
+
+def update_session(
+    event_id: str, config: SessionConfig, extra: Mapping[str, Any], *, voice: str = ""
+) -> Frame:
+    """Return the frame that makes a session what ``config`` says.
+
+    ``extra`` holds the vendor's own settings: ``transcription_model``, ``noise_reduction``,
+    ``reasoning_effort``, ``eagerness``, ``interrupt_response``. ``voice`` is left out when it is "", which
+    it has to be as soon as the model has spoken. ``config.temperature`` has no counterpart.
+    """
+    heard: dict[str, Any] = {
+        "format": _PCM,
+        "turn_detection": turn_detection(config, extra),
+        "transcription": _transcription(config, extra),
+    }
+    if extra.get("noise_reduction"):
+        heard["noise_reduction"] = {"type": extra["noise_reduction"]}
+    spoken: dict[str, Any] = {"format": _PCM}
+    if voice:
+        spoken["voice"] = voice
+    if config.speed is not None:
+        spoken["speed"] = min(max(config.speed, 0.25), 1.5)
+    session: dict[str, Any] = {
+        "type": "realtime",
+        "output_modalities": ["audio" if "audio" in config.modalities else "text"],
+        "audio": {"input": heard, "output": spoken},
+        "tools": [_tool(tool) for tool in config.tools],
+    }
+    if config.instructions:
+        session["instructions"] = config.instructions
+    if config.max_output_tokens is not None:
+        session["max_output_tokens"] = min(max(config.max_output_tokens, 1), 4096)
+    if extra.get("reasoning_effort"):
+        session["reasoning"] = {"effort": extra["reasoning_effort"]}
+    return {"type": "session.update", "event_id": event_id, "session": session}
+
+
+def turn_detection(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | None:
+    """Return who decides that the user has finished; None when that is us."""
+    if config.turn_detection == "client":
+        return None
+    answer = {"create_response": True, "interrupt_response": bool(extra.get("interrupt_response", True))}
+    if config.turn_detection == "semantic":
+        return {"type": "semantic_vad", "eagerness": str(extra.get("eagerness", "auto")), **answer}
+    found: Frame = {"type": "server_vad", **answer}
+    if config.vad_threshold is not None:
+        found["threshold"] = config.vad_threshold
+    if config.vad_silence_ms is not None:
+        found["silence_duration_ms"] = config.vad_silence_ms
+    return found
+
+
+def commit(event_id: str) -> Frame:
+    """Return the frame that ends the user's utterance; it does not ask for a response."""
+    return {"type": "input_audio_buffer.commit", "event_id": event_id}
+
+
+def clear() -> Frame:
+    """Return the frame that forgets sound which was not committed."""
+    return {"type": "input_audio_buffer.clear"}
+
+
+def message(role: str, text: str) -> Frame:
+    """Return the frame that adds a text of ``role`` (user, assistant or system) to the conversation."""
+    kind = "output_text" if role == "assistant" else "input_text"
+    item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+    return {"type": "conversation.item.create", "item": item}
+
+
+def tool_result(call_id: str, output: str) -> Frame:
+    """Return the frame that tells the model what a tool said."""
+    item = {"type": "function_call_output", "call_id": call_id, "output": output}
+    return {"type": "conversation.item.create", "item": item}
+
+
+def create_response(event_id: str) -> Frame:
+    """Return the frame that asks for a response."""
+    return {"type": "response.create", "event_id": event_id}
+
+
+def cancel(event_id: str, response_id: str) -> Frame:
+    """Return the frame that gives a response up."""
+    return {"type": "response.cancel", "event_id": event_id, "response_id": response_id}
+
+
+def truncate(event_id: str, item_id: str, content_index: int, audio_end_ms: int) -> Frame:
+    """Return the frame that makes the model forget what was not heard of an item."""
+    return {
+        "type": "conversation.item.truncate",
+        "event_id": event_id,
+        "item_id": item_id,
+        "content_index": content_index,
+        "audio_end_ms": audio_end_ms,
+    }
+
+
+def _transcription(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | None:
+    model = extra.get("transcription_model")
+    if not (config.transcription and model):
+        return None
+    return {"model": str(model), **({"language": config.language} if config.language else {})}
+
+
+def _tool(tool: ToolSpec) -> Frame:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }

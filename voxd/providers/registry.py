@@ -1,0 +1,143 @@
+"""Finds providers by name: our own and other people's come through the same door, the entry points."""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from voxd.errors import NotFound, ProviderError
+from voxd.providers.base import BaseProvider
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+_log = logging.getLogger(__name__)
+
+GROUP = "voxd.providers"
+"""The entry point group in which a package names its providers."""
+
+API_VERSION = 1
+"""The version of `BaseProvider`. A class that says ``api_version`` must say this one."""
+
+BUILT_IN = "voxd"
+"""The distribution whose names nobody else can take."""
+
+
+class ProviderStatus(msgspec.Struct, frozen=True):
+    """One name: ``source`` is the package, or "registered"; ``load_error`` is "" when it can be used."""
+
+    name: str
+    source: str
+    enabled: bool
+    load_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    entry: "EntryPoint"
+    source: str
+
+
+class Registry:
+    """Names of providers and their classes. A broken one is reported and skipped."""
+
+    def __init__(self) -> None:
+        self._registered: dict[str, type[BaseProvider]] = {}
+        self._found: dict[str, _Found] | None = None
+        self._refused: list[ProviderStatus] = []
+
+    def register(self, name: str, cls: type[BaseProvider]) -> None:
+        """Use ``cls`` for ``name`` from now on, whoever had it. Raises `ProviderError`."""
+        problem = _unfit(cls)
+        if problem:
+            raise ProviderError(f"the provider {name} cannot be registered: {problem}")
+        self._registered[name] = cls
+
+    def find(self, name: str) -> type[BaseProvider]:
+        """Return the class of ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
+        if name in self._registered:
+            return self._registered[name]
+        found = self._entries().get(name)
+        if found is None:
+            names = ", ".join(sorted({*self._registered, *self._entries()}))
+            raise NotFound(f"there is no provider {name}", hint=f"use one of {names}")
+        cls, problem = _loaded(found)
+        if cls is None:
+            hint = f"update or remove the package {found.source}"
+            raise ProviderError(f"the provider {name} cannot be loaded: {problem}", hint=hint)
+        return cls
+
+    def statuses(self) -> list[ProviderStatus]:
+        """Return every name, the broken ones with their error, in the order of names."""
+        statuses = [ProviderStatus(name, "registered", True) for name in self._registered]
+        for name, found in self._entries().items():
+            if name not in self._registered:
+                cls, problem = _loaded(found)
+                statuses.append(ProviderStatus(name, found.source, cls is not None, problem))
+        return sorted([*statuses, *self._refused], key=lambda status: (status.name, status.source))
+
+    def _entries(self) -> dict[str, _Found]:
+        if self._found is None:
+            # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
+            from importlib.metadata import entry_points
+
+            self._found = {}
+            self._refused = []
+            # Ours first: whoever comes second under a name is refused.
+            for found in sorted(map(_described, entry_points(group=GROUP)), key=_rank):
+                first = self._found.setdefault(found.entry.name, found)
+                if first.entry != found.entry:
+                    problem = f"the name is taken by {first.source}"
+                    _log.warning("provider %s of %s: %s", found.entry.name, found.source, problem)
+                    self._refused.append(ProviderStatus(found.entry.name, found.source, False, problem))
+        return self._found
+
+
+def _described(entry: "EntryPoint") -> _Found:
+    return _Found(entry, entry.dist.name if entry.dist else "unknown")
+
+
+def _rank(found: _Found) -> tuple[bool, str]:
+    return found.source != BUILT_IN, found.source
+
+
+def _loaded(found: _Found) -> tuple[type[BaseProvider] | None, str]:
+    try:
+        cls = found.entry.load()
+    except Exception as error:
+        # Importing runs a stranger's code: whatever it raises is its own fault and no reason to stop.
+        _log.warning("provider %s of %s: %s", found.entry.name, found.source, error)
+        return None, f"{type(error).__name__}: {error}"
+    problem = _unfit(cls)
+    return (None, problem) if problem else (cls, "")
+
+
+def _unfit(cls: object) -> str:
+    """Return why ``cls`` is no provider, "" when it is one."""
+    if not isinstance(cls, type) or not issubclass(cls, BaseProvider):
+        return "it is no subclass of BaseProvider"
+    version = getattr(cls, "api_version", API_VERSION)
+    if version != API_VERSION:
+        return f"it was written for version {version} of the contract, this is version {API_VERSION}"
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    return f"it lacks {', '.join(missing)}" if missing else ""
+
+
+# Process-wide because the documented way to add a provider is a plain function, called before any engine.
+_REGISTRY = Registry()
+
+
+def register_provider(name: str, cls: type[BaseProvider]) -> None:
+    """Make ``cls`` known as ``name`` in this process. Raises `ProviderError` when it is no provider."""
+    _REGISTRY.register(name, cls)
+
+
+def provider_class(name: str) -> type[BaseProvider]:
+    """Return the class of ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
+    return _REGISTRY.find(name)
+
+
+def provider_statuses() -> list[ProviderStatus]:
+    """Return every provider, the broken ones with their error; loads all of them."""
+    return _REGISTRY.statuses()

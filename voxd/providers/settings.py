@@ -1,0 +1,32 @@
+"""What a session with a provider is told about itself."""
+
+from typing import Any, Literal
+
+import msgspec
+
+TurnDetection = Literal["client", "server", "semantic"]
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """A tool as a model sees it; ``parameters`` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Instructions, voice, limits and tools of a session. None or "" leaves the vendor's default."""
+
+    instructions: str = ""
+    voice: str = ""
+    language: str = ""
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    modalities: tuple[Literal["audio", "text"], ...] = ("audio",)
+    turn_detection: TurnDetection = "client"
+    vad_threshold: float | None = None
+    vad_silence_ms: int | None = None
+    transcription: bool = True
+    tools: tuple[ToolSpec, ...] = ()
+    speed: float | None = None

@@ -1,0 +1,156 @@
+"""Offers what the device can do by itself to a model, as tools that are hard to use wrongly."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from voxd.errors import InvalidRequest
+from voxd.providers.tools import Tool, tool
+from voxd.skills.book import Skills
+from voxd.skills.contract import SkillReply
+from voxd.skills.spoken import ClockTime
+
+Kind = Literal["timer", "alarm", "reminder"]
+Day = Literal[
+    "", "today", "tomorrow", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+]
+Time = Annotated[str, Meta(pattern=r"^([01]?\d|2[0-3]):[0-5]\d$")]
+Seconds = Annotated[int, Meta(ge=1, le=7 * 86_400)]
+Percent = Annotated[int, Meta(ge=0, le=100)]
+
+_DAYS: Mapping[str, str] = MappingProxyType({"today": "0", "tomorrow": "1"})
+
+
+def skill_tools(skills: Skills) -> list[Tool]:
+    """Return the tools of a device: time, timers, alarms, reminders, volume, silence, its owner's commands.
+
+    Each answers with the sentence the device itself would say, so that the model can pass it on.
+    """
+    named = _SkillTools(skills)
+    tools = [
+        tool(named.get_time),
+        tool(named.set_timer),
+        tool(named.set_alarm),
+        tool(named.set_reminder),
+        tool(named.list_timers),
+        tool(named.cancel_timers),
+        tool(named.set_volume),
+        tool(named.stop),
+        tool(named.mute_microphone),
+        tool(named.device_status),
+    ]
+    if skills.commands:
+        sentences = "; ".join(sentence for command in skills.commands for sentence in command.sentences)
+        summary = "Run one of the owner's own commands. Say exactly one of these sentences (templates: "
+        summary += f"[optional], (this|that), {{value}}): {sentences}"
+        tools.append(tool(named.device_command, description=summary))
+    return tools
+
+
+class _SkillTools:
+    """The handlers: docstrings and types are what the model reads."""
+
+    def __init__(self, skills: Skills) -> None:
+        self._skills = skills
+
+    async def get_time(self) -> dict[str, str]:
+        """Tell the local date and time. Call this before answering anything that depends on it."""
+        now = self._skills.now()
+        return {"local_time": now.isoformat(timespec="seconds"), "weekday": f"{now:%A}"}
+
+    async def set_timer(self, seconds: Seconds, name: str = "") -> str:
+        """Set a countdown timer on this device; it rings here.
+
+        Args:
+            seconds: how long it runs
+            name: what it is for, when the user said so ("pasta")
+        """
+        slots = {"duration": seconds, **_named(name)}
+        return _said(await self._skills.perform("timer_set", slots))
+
+    async def set_alarm(self, time: Time, day: Day = "", name: str = "") -> str:
+        """Set an alarm on this device for a time of day.
+
+        Args:
+            time: local time, 24 hours, "07:30"
+            day: the day, or "" for the next time it is that time
+            name: what it is for, when the user said so
+        """
+        return _said(await self._skills.perform("alarm_set", {**_moment(time, day), **_named(name)}))
+
+    async def set_reminder(
+        self, text: str, seconds: Seconds | None = None, time: Time | None = None, day: Day = ""
+    ) -> str:
+        """Set a reminder on this device, after a while or at a time of day.
+
+        Args:
+            text: what to do, as in "remind me to ..." ("call mum")
+            seconds: how long from now; give this or time
+            time: local time, 24 hours, "18:00"; give this or seconds
+            day: the day of that time, or "" for the next time it is that time
+        """
+        if (seconds is None) == (time is None):
+            raise InvalidRequest("give either seconds or time")
+        when = {"duration": seconds} if time is None else _moment(time, day)
+        return _said(await self._skills.perform("reminder_set", {"text": text.strip().lower(), **when}))
+
+    async def list_timers(self, kind: Kind = "timer") -> str:
+        """Tell which timers, alarms or reminders are set and when they are due."""
+        return _said(await self._skills.perform("list", {"kind": kind}))
+
+    async def cancel_timers(self, kind: Kind = "timer", name: str = "", all: bool = False) -> str:
+        """Cancel a timer, alarm or reminder, or silence it while it rings.
+
+        Args:
+            name: its name, when there are several
+            all: cancel every one of that kind
+        """
+        if all:
+            return _said(await self._skills.perform("cancel_all", {"kind": kind}))
+        return _said(await self._skills.perform("cancel", {"kind": kind, **_named(name)}))
+
+    async def set_volume(self, percent: Percent | None = None, change: int | None = None) -> str:
+        """Set the loudness of this device, or tell it when neither argument is given.
+
+        Args:
+            percent: the new volume
+            change: how much louder, or quieter when negative; 10 is a step
+        """
+        if percent is not None:
+            return _said(await self._skills.perform("volume_set", {"number": percent}))
+        if change:
+            intent = "volume_up" if change > 0 else "volume_down"
+            return _said(await self._skills.perform(intent, {"number": abs(change)}))
+        return _said(await self._skills.perform("volume_get", {}))
+
+    async def stop(self) -> str:
+        """Silence this device at once, whatever it says or rings, and end the conversation."""
+        return _said(await self._skills.perform("stop", {}))
+
+    async def mute_microphone(self) -> str:
+        """Switch the microphone off. Only when the user asks for it: he cannot undo it by voice."""
+        return _said(await self._skills.perform("mic_mute", {}))
+
+    async def device_status(self) -> str:
+        """Tell the state of this device: what works and what does not."""
+        return _said(await self._skills.perform("status", {}))
+
+    async def device_command(self, sentence: str) -> str:
+        """Run one of the owner's own commands."""
+        return _said(await self._skills.answer(sentence))
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"name": name.strip().lower()} if name.strip() else {}
+
+
+def _moment(time: str, day: str) -> dict[str, Any]:
+    hour, minute = map(int, time.split(":"))
+    clock: dict[str, Any] = {"clock": ClockTime(hour, minute, "24")}
+    return {**clock, "day": _DAYS.get(day, day)} if day else clock
+
+
+def _said(reply: SkillReply) -> str:
+    return reply.text or "done"

@@ -1,0 +1,172 @@
+"""Tools a model may call: made from typed functions or JSON Schema, checked, run with a time limit."""
+
+import asyncio
+import functools
+import inspect
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from voxd.errors import InvalidRequest, VoxdError
+from voxd.providers.arguments import checked, from_function, from_schema
+from voxd.providers.docstring import described
+from voxd.providers.settings import ToolSpec
+from voxd.providers.threads import in_thread
+
+DEFAULT_TIMEOUT_S = 20.0
+"""A tool that was given no time limit has this one."""
+
+MAX_OUTPUT_CHARS = 16_000
+"""A longer result is cut: every later turn would pay for it again."""
+
+MAX_THREADS = 16
+"""Synchronous tools that run at the same time; one that hangs after its time limit counts until it ends."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool came to; ``output`` is the text for the model, of the error when not ``ok``."""
+
+    ok: bool
+    output: str
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function a model may call.
+
+    ``parameters`` is a JSON Schema of type object. ``handler`` takes its properties by keyword and returns
+    anything JSON can hold, or an awaitable of it; a synchronous one runs in a thread. ``arguments_type`` is
+    the type they are converted to first, by default the one ``parameters`` describes. Raises
+    `InvalidRequest` for a name or parameters that vendors refuse.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    handler: Callable[..., Any]
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    arguments_type: type[msgspec.Struct] | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            msg = f"a tool cannot be called {self.name!r}"
+            raise InvalidRequest(msg, hint="use up to 64 letters, figures, _ and -")
+        if self.arguments_type is None:
+            object.__setattr__(self, "arguments_type", from_schema(self.name, self.parameters))
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as a model sees it."""
+        return ToolSpec(self.name, self.description, dict(self.parameters))
+
+
+def tool(
+    function: Callable[..., Any],
+    *,
+    name: str = "",
+    description: str = "",
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> Tool:
+    """Return ``function`` as a tool, its parameters from the signature and their meaning from the docstring.
+
+    Parameters may be of any type msgspec knows (int, float, str, bool, Literal, Enum, list, Optional …);
+    those with a default are optional. Raises `InvalidRequest` when one has no type or cannot be named.
+    """
+    name = name or function.__name__
+    summary, meanings = described(inspect.getdoc(function) or "")
+    arguments, parameters = from_function(function, name, meanings)
+    return Tool(name, description or summary, parameters, function, timeout_s, arguments)
+
+
+class ToolBox:
+    """The tools of a session. A fault of one is told to the model as text and never raised."""
+
+    def __init__(self, tools: Iterable[Tool] = (), *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises `InvalidRequest` when two tools have the same name."""
+        self._tools: dict[str, Tool] = {}
+        self._clock = clock
+        self._threads: set[object] = set()
+        for each in tools:
+            if each.name in self._tools:
+                raise InvalidRequest(f"there are two tools called {each.name}")
+            self._tools[each.name] = each
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tools
+
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """Return the tools as a model sees them."""
+        return tuple(each.spec for each in self._tools.values())
+
+    async def run(
+        self, name: str, arguments: Mapping[str, Any] | str, timeout: float | None = None
+    ) -> ToolResult:
+        """Run tool ``name``; ``arguments`` is an object or its JSON text, ``timeout`` in seconds."""
+        begun = self._clock()
+        try:
+            output = await self._output(name, arguments, timeout)
+            ok = True
+        except VoxdError as error:
+            output, ok = f"error: {error}", False
+        return ToolResult(ok, _capped(output), (self._clock() - begun) * 1000)
+
+    async def _output(self, name: str, arguments: Mapping[str, Any] | str, timeout: float | None) -> str:
+        each = self._tools.get(name)
+        if each is None:
+            raise InvalidRequest(f"there is no tool {name}; use one of {', '.join(self._tools) or 'none'}")
+        keywords = _checked(each, arguments)
+        limit_s = each.timeout_s if timeout is None else timeout
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                return as_text(await self._called(each, keywords))
+        except VoxdError:
+            raise
+        except Exception as error:
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise InvalidRequest(f"{name} did not finish within {limit_s:g} s") from error
+            # A stranger's function may raise anything; the model is told and can say so or try otherwise.
+            raise InvalidRequest(f"{name} failed: {type(error).__name__}: {error}") from error
+
+    async def _called(self, each: Tool, keywords: Mapping[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(each.handler):
+            return await each.handler(**keywords)
+        if len(self._threads) >= MAX_THREADS:
+            raise InvalidRequest("too many calls of tools are still running")
+        thread = object()
+        self._threads.add(thread)
+        work = functools.partial(each.handler, **keywords)
+        result = await in_thread(work, name=each.name, on_end=lambda: self._threads.discard(thread))
+        return await result if inspect.isawaitable(result) else result
+
+
+def _checked(each: Tool, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    try:
+        if isinstance(arguments, str):
+            arguments = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
+        assert each.arguments_type is not None
+        return checked(each.arguments_type, arguments)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequest(f"the arguments of {each.name} do not fit: {error}") from error
+
+
+def as_text(value: Any) -> str:
+    """Return what a tool returned as the model reads it: text as it is, nothing as "done", else JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "done"
+    return msgspec.json.encode(value).decode()
+
+
+def _capped(text: str) -> str:
+    if len(text) <= MAX_OUTPUT_CHARS:
+        return text
+    return f"{text[:MAX_OUTPUT_CHARS]} … ({len(text) - MAX_OUTPUT_CHARS} more characters were cut)"

@@ -1,0 +1,40 @@
+"""What a session used and what that costs: sums of what vendors report on the wire."""
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Totals since the first session. Cached input is part of the input, as every vendor counts it."""
+
+    audio_seconds: float = 0.0
+    total_sessions: int = 0
+    responses: int = 0
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    cached_text_tokens: int = 0
+    cached_audio_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+    transcribed_seconds: float = 0.0
+
+    @property
+    def text_tokens(self) -> int:
+        """Text tokens in both directions."""
+        return self.input_text_tokens + self.output_text_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum, field by field."""
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """An estimate in US dollars; ``prices_of`` is the date of the price list, "" when a price is unknown."""
+
+    audio_cost: float = 0.0
+    text_cost: float = 0.0
+    prices_of: str = ""
+
+    @property
+    def total(self) -> float:
+        """Everything together."""
+        return self.audio_cost + self.text_cost

@@ -1,0 +1,67 @@
+"""What each provider used on each day, and what that cost: one row a day and provider, added to."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from voxd.api import UsageEntry
+from voxd.clock import Clock
+from voxd.store.db import Database
+
+KEPT_DAYS = 400
+"""Days remembered: a year and a month, so that a month can be compared with that of the year before."""
+
+_COLUMNS = "day, provider, sessions, responses, audio_s, text_tokens, audio_tokens, cost_usd, prices_of"
+
+
+class UsageLog:
+    """The account book. A day begins and ends as it does where the device is."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def add(self, entry: UsageEntry) -> None:
+        """Add ``entry`` to today's row of its provider (its ``day`` is ignored). Raises `StoreError`.
+
+        A row keeps the date of its price list only while every part of it has a price.
+        """
+        today = self._day(0)
+        values = msgspec.structs.astuple(msgspec.structs.replace(entry, day=today))
+        oldest = self._day(KEPT_DAYS - 1)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM usage WHERE day < ?", (oldest,))
+            connection.execute(
+                f"INSERT INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (day, provider) DO UPDATE SET"
+                " sessions = sessions + excluded.sessions,"
+                " responses = responses + excluded.responses,"
+                " audio_s = audio_s + excluded.audio_s,"
+                " text_tokens = text_tokens + excluded.text_tokens,"
+                " audio_tokens = audio_tokens + excluded.audio_tokens,"
+                " prices_of = CASE WHEN '' IN (prices_of, excluded.prices_of) THEN ''"
+                " ELSE min(prices_of, excluded.prices_of) END,"
+                " cost_usd = CASE WHEN cost_usd IS NULL AND excluded.cost_usd IS NULL THEN NULL"
+                " ELSE coalesce(cost_usd, 0) + coalesce(excluded.cost_usd, 0) END",
+                values,
+            )
+
+        await self._db.run(write)
+
+    async def newest(self, days: int) -> list[UsageEntry]:
+        """Return the rows of the last ``days`` days, today included, newest first. Raises `StoreError`."""
+        since = self._day(days - 1)
+
+        def read(connection: sqlite3.Connection) -> list[UsageEntry]:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM usage WHERE day >= ? ORDER BY day DESC, provider", (since,)
+            )
+            return [UsageEntry(*row) for row in rows]
+
+        return await self._db.run(read)
+
+    def _day(self, ago: int) -> str:
+        now = datetime.fromtimestamp(self._clock.wall(), UTC).astimezone()
+        return (now.date() - timedelta(days=ago)).isoformat()
