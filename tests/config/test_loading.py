@@ -139,6 +139,12 @@ def test_a_secret_is_read_and_never_shown(main: Path) -> None:
     assert loaded.warnings == ()
 
 
+def test_a_missing_key_of_a_provider_is_told_with_its_line(main: Path) -> None:
+    main.write_text('version = 1\n[providers.cloud]\nkind = "openai"\napi_key = { env = "NOT_SET" }\n')
+    (warning,) = load(main, environ={}).warnings
+    assert str(warning).startswith(f"{main}:4: warning: providers.cloud.api_key: the secret is missing")
+
+
 def test_a_secret_that_is_missing_is_a_warning_and_fails_when_it_is_used(main: Path) -> None:
     main.write_text(HEADERS)
     loaded = load(main, environ={})

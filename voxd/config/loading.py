@@ -103,15 +103,15 @@ def _secret_problems(settings: Layer, environ: Mapping[str, str]) -> Iterator[Pr
 
 
 def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield the header values that name a secret's source."""
+    """Yield the keys and header values that name a secret's source."""
     items: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())
     elif isinstance(value, list):
         items = list(enumerate(value))
     for key, item in items:
-        if path[-1:] == ("headers",) and isinstance(item, dict):
-            yield from ((((*path, key)), kind, name) for kind, name in item.items() if isinstance(name, str))
+        if isinstance(item, dict) and (path[-1:] == ("headers",) or key == "api_key"):
+            yield from (((*path, key), kind, name) for kind, name in item.items() if isinstance(name, str))
         else:
             yield from _references(item, (*path, key))
 
