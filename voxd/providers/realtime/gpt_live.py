@@ -5,6 +5,7 @@ What the protocol has no word for is refused, not guessed: typed questions, tool
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -181,11 +182,10 @@ class GptLiveProvider(OpenAIProvider):
         self._stop_timer()
         if self.is_connected:
             self._ready = False
-            try:
+            # A session that cannot be finished any more is broken, which `disconnect` does not mind.
+            with contextlib.suppress(ProviderError, TimeoutError):
                 async with asyncio.timeout(self._deadlines.close_s):
                     await self._ask({"type": "session.close", "event_id": "close_1"}, "session.closed")
-            except (ProviderError, TimeoutError):
-                pass
         await super().disconnect()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
