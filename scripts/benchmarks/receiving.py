@@ -22,7 +22,7 @@ from voxd.config.schema import Audio
 from voxd.frames import Clip
 from voxd.providers.contract import Request
 from voxd.providers.live import LiveProvider
-from voxd.providers.realtime.connection import Connection
+from voxd.providers.net.connection import Connection
 from voxd.turn.conversation import Conversation, Outcome
 
 BENCH = "receiving"

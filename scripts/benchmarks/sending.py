@@ -17,7 +17,7 @@ from scripts.benchmarks.vendor import APPEND, Vendor, vendor
 from voxd.config.schema import Endpoint, Wake
 from voxd.frames import SAMPLE_RATE_HZ, Frame, samples_from_ms
 from voxd.providers.contract import Request
-from voxd.providers.realtime.connection import Connection
+from voxd.providers.net.connection import Connection
 
 BENCH = "sending"
 BUDGET_MS = 5

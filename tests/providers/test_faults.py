@@ -30,7 +30,7 @@ from voxd.providers.contract import Heard, ReplyAudio, ReplyEnd, ReplyText, Requ
 from voxd.providers.contract import Reply as Item
 from voxd.providers.fallback import NOTICE, NOTICES, FallbackProvider
 from voxd.providers.live import Brain, LiveProvider
-from voxd.providers.realtime.connection import MAX_FRAME_BYTES
+from voxd.providers.net.connection import MAX_FRAME_BYTES
 from voxd.providers.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox

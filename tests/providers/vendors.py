@@ -15,7 +15,7 @@ from tests.servers.gemini_live import GeminiLive
 from tests.servers.gemini_steps import END, Message, Until, heard, said, sound
 from tests.servers.openai_realtime import RealtimeServer, Reply, Script, realtime_server
 from voxd.providers.base import BaseProvider
-from voxd.providers.realtime.connection import Deadlines
+from voxd.providers.net.connection import Deadlines
 from voxd.providers.realtime.gemini import GeminiProvider
 from voxd.providers.realtime.openai import OpenAIProvider
 

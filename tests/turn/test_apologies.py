@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxd.providers.realtime import faults
+from voxd.providers.net import faults
 from voxd.turn.apologies import APOLOGIES, UNKNOWN_REASON, apology
 
 

@@ -35,7 +35,7 @@ from voxd.errors import (
     StreamError,
 )
 from voxd.events import EventType as E
-from voxd.providers.realtime.connection import MAX_FRAME_BYTES, Deadlines
+from voxd.providers.net.connection import MAX_FRAME_BYTES, Deadlines
 from voxd.providers.realtime.gemini import GeminiProvider
 from voxd.providers.settings import SessionConfig, ToolSpec
 

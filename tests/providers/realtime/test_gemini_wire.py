@@ -16,8 +16,8 @@ from voxd.errors import (
     StreamError,
     VoxdError,
 )
+from voxd.providers.net.faults import Ending
 from voxd.providers.realtime import gemini_wire as wire
-from voxd.providers.realtime.faults import Ending
 from voxd.providers.realtime.gemini_usage import usage_of
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.usage import Usage

@@ -10,7 +10,7 @@ from tests.providers.contract import Ear, tone
 from tests.servers.gpt_live import LiveServer, live_server
 from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
-from voxd.providers.realtime.connection import Deadlines
+from voxd.providers.net.connection import Deadlines
 from voxd.providers.realtime.gpt_live import RATE_HZ, GptLiveProvider, LiveReader
 from voxd.providers.settings import SessionConfig
 

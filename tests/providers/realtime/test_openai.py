@@ -21,7 +21,7 @@ from tests.servers.openai_realtime import (
 )
 from voxd.errors import AudioError, AuthenticationError, NotConnected, ProviderError, RateLimited
 from voxd.events import EventType as E
-from voxd.providers.realtime.connection import Deadlines
+from voxd.providers.net.connection import Deadlines
 from voxd.providers.realtime.openai import OpenAIProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from voxd.errors import ConfigError
-from voxd.providers.realtime.connection import Address
-from voxd.providers.realtime.endpoint import address_of, socket_url
+from voxd.providers.net.connection import Address
+from voxd.providers.net.endpoint import address_of, socket_url
 from voxd.providers.realtime.openai import OpenAIProvider
 
 AUTH_TYPES = ("bearer", "header", "query", "none")

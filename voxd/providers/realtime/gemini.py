@@ -13,11 +13,11 @@ from voxd.errors import AudioError, ProviderError
 from voxd.events import EventType
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
+from voxd.providers.net.connection import Address, Connection, Deadlines
+from voxd.providers.net.endpoint import address_of, socket_url, usable_key
+from voxd.providers.net.faults import Ending
 from voxd.providers.prices import cost_of
 from voxd.providers.realtime import gemini_wire as wire
-from voxd.providers.realtime.connection import Address, Connection, Deadlines
-from voxd.providers.realtime.endpoint import address_of, socket_url, usable_key
-from voxd.providers.realtime.faults import Ending
 from voxd.providers.realtime.gemini_opening import open_session
 from voxd.providers.realtime.gemini_route import LEAVE_EARLY_S, Route
 from voxd.providers.realtime.gemini_turns import Turns

@@ -2,9 +2,9 @@
 
 import asyncio
 
+from voxd.providers.net.connection import Address, Connection, Deadlines
+from voxd.providers.net.faults import Ending
 from voxd.providers.realtime import gemini_wire as wire
-from voxd.providers.realtime.connection import Address, Connection, Deadlines
-from voxd.providers.realtime.faults import Ending
 
 _SILENCE = Ending("timeout", "the vendor did not answer in time")
 

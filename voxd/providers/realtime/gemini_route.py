@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from voxd.errors import NotConnected, ProviderError
-from voxd.providers.realtime.connection import Connection
-from voxd.providers.realtime.faults import Ending
+from voxd.providers.net.connection import Connection
+from voxd.providers.net.faults import Ending
 from voxd.providers.realtime.gemini_wire import NAME
 
 _log = logging.getLogger(__name__)

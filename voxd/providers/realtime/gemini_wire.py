@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited, StreamError
-from voxd.providers.realtime import faults
-from voxd.providers.realtime.faults import Ending
+from voxd.providers.net import faults
+from voxd.providers.net.faults import Ending
 from voxd.providers.settings import SessionConfig, ToolSpec
 
 ENDPOINT = "wss://generativelanguage.googleapis.com"

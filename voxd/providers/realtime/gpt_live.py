@@ -14,12 +14,12 @@ import msgspec
 from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
 from voxd.providers.base import Capabilities, ProviderEvent, as_session_config
+from voxd.providers.net.connection import Connection
+from voxd.providers.net.endpoint import socket_url
+from voxd.providers.net.faults import fault
 from voxd.providers.prices import cost_of
 from voxd.providers.realtime import openai_events as events
 from voxd.providers.realtime import openai_wire as wire
-from voxd.providers.realtime.connection import Connection
-from voxd.providers.realtime.endpoint import socket_url
-from voxd.providers.realtime.faults import fault
 from voxd.providers.realtime.openai import OpenAIProvider
 from voxd.providers.realtime.openai_reader import Reader, Reading
 from voxd.providers.settings import SessionConfig

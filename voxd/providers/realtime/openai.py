@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from voxd.errors import AudioError, NotConnected, ProviderError
 from voxd.events import EventType
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
+from voxd.providers.net.connection import Address, Connection, Deadlines
+from voxd.providers.net.endpoint import address_of, socket_url, usable_key
+from voxd.providers.net.faults import Ending, error_of
 from voxd.providers.prices import cost_of
 from voxd.providers.realtime import openai_wire as wire
 from voxd.providers.realtime.answers import Answers, Waiter
-from voxd.providers.realtime.connection import Address, Connection, Deadlines
-from voxd.providers.realtime.endpoint import address_of, socket_url, usable_key
-from voxd.providers.realtime.faults import Ending, error_of
 from voxd.providers.realtime.openai_reader import Reader
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from voxd.errors import ProviderError, StreamError
 from voxd.providers.base import ProviderEvent
+from voxd.providers.net.faults import fault
 from voxd.providers.realtime import openai_events as events
 from voxd.providers.realtime import openai_frames as frames
 from voxd.providers.realtime import openai_wire as wire
-from voxd.providers.realtime.faults import fault
 from voxd.providers.usage import Usage
 
 HARMLESS = frozenset({"response_cancel_not_active", "item_truncate_invalid_item_id"})

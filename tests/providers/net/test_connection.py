@@ -17,8 +17,8 @@ from websockets.asyncio.server import serve
 
 from tests.servers.openai_realtime import KEY, RealtimeServer, Refusal, Script, realtime_server
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited
-from voxd.providers.realtime import connection
-from voxd.providers.realtime.connection import Address, Connection, Deadlines
+from voxd.providers.net import connection
+from voxd.providers.net.connection import Address, Connection, Deadlines
 
 QUICK = Deadlines(open_s=0.3, answer_s=0.3, send_s=0.2, active_s=0.1, idle_s=0.2, close_s=0.1)
 PATIENCE_S = 5.0

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError
-from voxd.providers.realtime.connection import Address
+from voxd.providers.net.connection import Address
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 

@@ -14,7 +14,7 @@ from voxd.errors import (
     ProviderError,
     RateLimited,
 )
-from voxd.providers.realtime import faults
+from voxd.providers.net import faults
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from websockets.uri import parse_uri
 
 from voxd.config.secrets import MASK
 from voxd.errors import ConnectionFailed
-from voxd.providers.realtime import faults
-from voxd.providers.realtime.faults import Ending
-from voxd.providers.realtime.reach import open_socket
+from voxd.providers.net import faults
+from voxd.providers.net.faults import Ending
+from voxd.providers.net.reach import open_socket
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
