@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from voxd.events import EVENT_TYPES, Absent, EventType
+from voxd.events import EventType
+from voxd.eventtable import EVENT_TYPES, Absent
 
 EMITTERS = {"emit", "_emit", "_tell", "note", "_note", "emit_event", "ProviderEvent"}
 

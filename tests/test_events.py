@@ -8,7 +8,8 @@ from tests.fakes import FakeClock
 from tests.payloads import Emission, emissions, problem
 from tests.shared import SHARED
 from voxd.bus import Bus
-from voxd.events import EVENT_TYPES, Event, EventType
+from voxd.events import Event, EventType
+from voxd.eventtable import EVENT_TYPES
 from voxd.providers.realtime.mock import MockProvider
 from voxd.providers.session import Session
 from voxd.providers.settings import SessionConfig

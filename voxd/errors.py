@@ -5,6 +5,7 @@ VoxdError
 ├── InvalidRequest         invalid_request      (a malformed call, file or frame)
 ├── NotPermitted           not_permitted
 ├── NotFound               not_found
+├── NotUnderstood          not_understood       (heard, but beyond what the device can do by itself)
 ├── Busy                   busy
 ├── Muted                  muted
 ├── DeviceError            device_unavailable   (sound card, GPIO)
@@ -16,6 +17,7 @@ VoxdError
 │   ├── RateLimited          rate_limited
 │   ├── ConnectionFailed     network_error      (`voxd.ConnectionError` of the library)
 │   ├── NotConnected         not_connected
+│   ├── SpendLimitReached    spend_limit
 │   ├── StreamError          stream_failed
 │   └── ContextTooLong       context_too_long
 ├── StoreError             store_failed
@@ -77,6 +79,12 @@ class NotFound(VoxdError):
     """There is no such thing."""
 
     code = "not_found"
+
+
+class NotUnderstood(VoxdError):
+    """The words were heard, but the device by itself has no answer to them."""
+
+    code = "not_understood"
 
 
 class Busy(VoxdError):
@@ -188,6 +196,14 @@ class ContextTooLong(ProviderError):
 
     code = "context_too_long"
     hint = "begin a new conversation"
+    retryable = False
+
+
+class SpendLimitReached(ProviderError):
+    """The day's money is spent; nobody is asked until midnight."""
+
+    code = "spend_limit"
+    hint = "wait until tomorrow, or raise usd_per_day in the configuration"
     retryable = False
 
 

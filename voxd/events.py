@@ -1,15 +1,16 @@
-"""What happened: one event shape and one table of types, for the daemon and for the library."""
+"""What happened: one event shape and one list of types, for the daemon and for the library."""
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 
 class EventType(StrEnum):
-    """Every type of event. Values are dotted lower case, as Standard Webhooks asks for."""
+    """Every type of event; `voxd.eventtable` says what each means and holds.
+
+    Values are dotted lower case, as Standard Webhooks asks for.
+    """
 
     DAEMON_READY = "daemon.ready"
     DAEMON_RELOADED = "daemon.reloaded"
@@ -73,179 +74,20 @@ class EventType(StrEnum):
     PROVIDER_CHANGED = "provider.changed"
     PROVIDER_FAILED = "provider.failed"
     PROVIDER_RESTORED = "provider.restored"
+    PROVIDER_CALL = "provider.call"
+    PROVIDER_NOTE = "provider.note"
+    PROVIDER_USED = "provider.used"
+    KEY_CHANGED = "provider.key_changed"
+    RATE_LIMITED = "rate_limit.reached"
+    SPEND_WARNING = "spend.warning"
+    SPEND_STOPPED = "spend.stopped"
+    SPEND_RESUMED = "spend.resumed"
+    CACHE_USED = "cache.used"
+    QUEUE_ADDED = "queue.added"
+    QUEUE_ANSWERED = "queue.answered"
+    QUEUE_DROPPED = "queue.dropped"
+    AUDIO_QUALITY = "audio.quality"
     HANDLER_FAILED = "handler.failed"
-
-
-Absent = msgspec.UnsetType
-"""In a union: the entry may be missing."""
-
-
-class Payload(NamedTuple):
-    """What a type of event means, and the name and type of every entry of its ``data``."""
-
-    meaning: str
-    fields: Mapping[str, Any]
-
-
-def _says(meaning: str, **fields: Any) -> Payload:
-    return Payload(meaning, MappingProxyType(fields))
-
-
-EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
-    {
-        EventType.DAEMON_READY: _says("The daemon serves.", version=str, audio=str),
-        EventType.DAEMON_RELOADED: _says(
-            "SIGHUP was obeyed: dotted keys.", applied=tuple[str, ...], needs_restart=tuple[str, ...]
-        ),
-        EventType.DAEMON_STOPPING: _says("The daemon goes down."),
-        EventType.STATE_CHANGED: _says("The turn machine moved.", **{"from": str, "to": str}),
-        EventType.WAKE_CANDIDATE: _says("The first stage heard a word.", word=str, score=float),
-        EventType.WAKE_DETECTED: _says(
-            "A wake word was confirmed.",
-            word=str,
-            score=float | None,
-            first_score=float,
-            agent=str,
-            end_sample=int,
-        ),
-        EventType.WAKE_REJECTED: _says(
-            "The second stage said no.", word=str, score=float | None, first_score=float, reason=str
-        ),
-        EventType.SPEECH_STARTED: _says("The user began to speak.", sample=int),
-        EventType.SPEECH_ENDED: _says("The user stopped.", sample=int, reason=str, duration_ms=int),
-        EventType.TURN_STARTED: _says("A turn began.", source=str, agent=str),
-        EventType.TURN_TRANSCRIPT: _says("What was understood. Never logged.", text=str, engine=str),
-        EventType.TURN_REPLY: _says("What is answered. Never logged.", text=str),
-        EventType.TURN_INTERRUPTED: _says("The reply was cut.", by=str, played_ms=int),
-        EventType.TURN_ENDED: _says(
-            "The turn is over; the latency is from the end of speech to the first sample.",
-            outcome=str,
-            latency_ms=float | None,
-            stages_ms=dict[str, float],
-        ),
-        EventType.PLAYBACK_STARTED: _says(
-            "First sample at the device; wav: its file, on a virtual loudspeaker.", kind=str, wav=str | None
-        ),
-        EventType.PLAYBACK_FINISHED: _says("Last sample at the device.", kind=str),
-        EventType.AUDIO_LOST: _says("No sound from the microphone.", device=str, reason=str, hint=str),
-        EventType.AUDIO_RESTORED: _says("The microphone is back.", device=str, after_s=float),
-        EventType.AUDIO_OVERRUN: _says("Samples were lost at the device.", count=int),
-        EventType.OUTPUT_LOST: _says("The loudspeaker cannot be used.", device=str, reason=str),
-        EventType.OUTPUT_RESTORED: _says("The loudspeaker is back.", device=str),
-        EventType.ENGINE_FAILED: _says("A local engine failed.", engine=str, code=str, reason=str),
-        EventType.ENGINE_CHANGED: _says("Another engine answers now.", kind=str, engine=str, reason=str),
-        EventType.ENGINE_RESTORED: _says("The configured engine answers again.", kind=str, engine=str),
-        EventType.MUTE_CHANGED: _says("The microphone was opened or closed.", muted=bool, source=str),
-        EventType.VOLUME_CHANGED: _says("Output volume.", percent=int),
-        EventType.BUTTON_PRESSED: _says("The button was used.", gesture=str),
-        EventType.TIMER_SET: _says("A timer, alarm or reminder was set.", id=int, kind=str, due_s=float),
-        EventType.TIMER_CANCELLED: _says("It was cancelled.", id=int),
-        EventType.TIMER_RINGING: _says("It is due and rings.", id=int, kind=str, name=str),
-        EventType.TIMER_STOPPED: _says("The ringing was stopped.", id=int, by=str),
-        EventType.ERROR_GENERAL: _says(
-            "Something went wrong; the library adds the exception, its text and whether to go on.",
-            code=str,
-            message=str,
-            hint=str,
-            error=Exception | Absent,
-            error_message=str | Absent,
-            recoverable=bool | Absent,
-        ),
-        EventType.CONNECTION_STARTING: _says("The engine begins to connect.", source=str),
-        EventType.CONNECTION_ESTABLISHED: _says(
-            "A session with a provider is open.",
-            provider=str,
-            connection_id=str | None,
-            latency_ms=float | None,
-        ),
-        EventType.CONNECTION_FAILED: _says(
-            "No session could be opened.",
-            provider=str,
-            error=Exception,
-            error_message=str,
-            code=str,
-            retry_count=int,
-        ),
-        EventType.CONNECTION_LOST: _says(
-            "A session broke.", provider=str, code=str, reason=str, reconnecting=bool
-        ),
-        EventType.CONNECTION_CLOSED: _says(
-            "A session was closed on purpose.", provider=str, reason=str | Absent
-        ),
-        EventType.AUDIO_INPUT_STARTED: _says("Capture began.", sample_rate=int),
-        EventType.AUDIO_INPUT_CHUNK: _says(
-            "Captured sound, mono s16le.", audio_data=bytes, duration_ms=float
-        ),
-        EventType.AUDIO_INPUT_STOPPED: _says("Capture ended."),
-        EventType.AUDIO_OUTPUT_STARTED: _says(
-            "The reply's sound begins.", response_id=str | None, item_id=str | None, sample_rate=int
-        ),
-        EventType.AUDIO_OUTPUT_CHUNK: _says(
-            "Sound of the reply, s16le.",
-            audio_data=bytes,
-            sample_rate=int,
-            channels=int,
-            response_id=str | None,
-            item_id=str | None,
-        ),
-        EventType.AUDIO_OUTPUT_STOPPED: _says(
-            "The reply's sound is complete.", response_id=str | None, item_id=str | None, duration_ms=float
-        ),
-        EventType.TEXT_INPUT: _says("A typed message was sent.", text=str),
-        EventType.TEXT_TRANSCRIPTION: _says(
-            "What the user said.", text=str, is_partial=bool, item_id=str | None
-        ),
-        EventType.TEXT_OUTPUT: _says(
-            "What the assistant says.", text=str, is_partial=bool, response_id=str | None
-        ),
-        EventType.CONVERSATION_STARTED: _says("The first turn of a session began."),
-        EventType.CONVERSATION_TURN_DETECTED: _says(
-            "The user began or ended a turn.", speaking=bool, at_ms=float | None
-        ),
-        EventType.CONVERSATION_INTERRUPTED: _says(
-            "The reply was cut.", played_ms=float | None, response_id=str | None
-        ),
-        EventType.CONVERSATION_ENDED: _says("The session's conversation is over.", turns=int),
-        EventType.CONVERSATION_CLEARED: _says("What was said so far is forgotten.", turns=int),
-        EventType.RESPONSE_STARTED: _says("The assistant begins to answer.", response_id=str | None),
-        EventType.RESPONSE_COMPLETED: _says("The answer is complete.", response_id=str | None, usage=Any),
-        EventType.RESPONSE_CANCELLED: _says("The answer was given up.", response_id=str | None, reason=str),
-        EventType.FUNCTION_CALL_INVOKED: _says(
-            "The model calls a tool.", function_name=str, arguments=dict[str, Any], call_id=str | None
-        ),
-        EventType.FUNCTION_CALL_COMPLETED: _says(
-            "A tool has run.", function_name=str, call_id=str | None, ok=bool, duration_ms=float, output=str
-        ),
-        EventType.SETTINGS_CHANGED: _says(
-            "Settings of the running session, or of the device, were changed: their names.",
-            changed=tuple[str, ...],
-        ),
-        EventType.USAGE_UPDATED: _says("What the session has used so far.", provider=str, usage=Any),
-        EventType.RATE_LIMIT_UPDATED: _says(
-            "What the vendor still allows.",
-            name=str,
-            limit=int | None,
-            remaining=int | None,
-            reset_s=float | None,
-        ),
-        EventType.PROVIDER_CHANGED: _says(
-            "Another provider answers now.", **{"from": str, "to": str, "reason": str}
-        ),
-        EventType.PROVIDER_FAILED: _says("A provider cannot answer.", provider=str, code=str, reason=str),
-        EventType.PROVIDER_RESTORED: _says("A provider answers again.", provider=str),
-        EventType.HANDLER_FAILED: _says(
-            "A handler of events misbehaved, as `voxd.listeners.conduct.Fault` says; counts since it was registered.",
-            handler=str,
-            handler_id=str,
-            event=str,
-            reason=str,
-            error=str,
-            failures=int,
-            dropped=int,
-        ),
-    }
-)
-"""What each type of event means and what its ``data`` holds: the one list of both, checked against the code by the tests."""
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes import FakeClock
 from voxd.bus import Bus
-from voxd.events import EVENT_TYPES
+from voxd.eventtable import EVENT_TYPES
 from voxd.observe.event_log import LINES, log_event
 from voxd.observe.log import entry_of
 

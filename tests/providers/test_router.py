@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes import RecordingEmit, settle
 from voxd.clock import SystemClock
-from voxd.config import schema
+from voxd.config import schema, vendors
 from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
@@ -53,13 +53,13 @@ class Device:
         raise AssertionError("the local provider is not the router's")
 
 
-def mock(**options: Any) -> schema.Provider:
-    return schema.Provider(kind="kept", options=options)
+def mock(**options: Any) -> vendors.Provider:
+    return vendors.Provider(kind="kept", options=options)
 
 
-def config(agents: dict[str, schema.Agent] | None = None, **providers: schema.Provider) -> schema.Config:
+def config(agents: dict[str, vendors.Agent] | None = None, **providers: vendors.Provider) -> schema.Config:
     return schema.Config(
-        providers=providers, agents=agents or {"default": schema.Agent(provider=next(iter(providers)))}
+        providers=providers, agents=agents or {"default": vendors.Agent(provider=next(iter(providers)))}
     )
 
 
@@ -116,9 +116,9 @@ async def test_the_device_answers_where_nobody_else_is_named(house: House) -> No
 
 async def test_each_agent_has_a_conversation_a_persona_and_tools_of_its_own(house: House) -> None:
     agents = {
-        "default": schema.Agent(provider="cloud"),
-        "pirate": schema.Agent(provider="cloud", persona="You are a pirate.", voice="ash", tools=("get_*",)),
-        "plain": schema.Agent(provider="cloud", tools=(), fallback=False),
+        "default": vendors.Agent(provider="cloud"),
+        "pirate": vendors.Agent(provider="cloud", persona="You are a pirate.", voice="ash", tools=("get_*",)),
+        "plain": vendors.Agent(provider="cloud", tools=(), fallback=()),
     }
     router = house.router(config(agents, cloud=mock()))
     assert isinstance(router.provider_for("default"), FallbackProvider)
@@ -154,9 +154,9 @@ async def test_the_key_comes_from_its_reference(house: House) -> None:
 @pytest.mark.parametrize(
     ("provider", "code"),
     [
-        (schema.Provider(kind="unheard_of"), "not_found"),
+        (vendors.Provider(kind="unheard_of"), "not_found"),
         (
-            schema.Provider(kind="kept", api_key=Secret(None, origin="env K", problem="set K")),
+            vendors.Provider(kind="kept", api_key=Secret(None, origin="env K", problem="set K")),
             "invalid_api_key",
         ),
         (mock(connect_fault="refused"), "network_error"),
@@ -164,7 +164,7 @@ async def test_the_key_comes_from_its_reference(house: House) -> None:
     ],
 )
 async def test_a_provider_that_cannot_be_had_is_a_problem_not_a_failure(
-    house: House, provider: schema.Provider, code: str
+    house: House, provider: vendors.Provider, code: str
 ) -> None:
     router = house.router(config(cloud=provider))
     assert "I am the device." in await ask(router)
@@ -242,7 +242,7 @@ async def test_who_has_mended_a_refused_key_need_not_wait(house: House, mend: st
 
 
 async def test_a_reload_builds_anew_only_what_changed(house: House) -> None:
-    agents = {"default": schema.Agent(provider="cloud"), "cook": schema.Agent(provider="other")}
+    agents = {"default": vendors.Agent(provider="cloud"), "cook": vendors.Agent(provider="other")}
     before = config(agents, cloud=mock(default_reply="Old."), other=mock())
     router = house.router(before)
     cook = router.provider_for("cook")
@@ -250,7 +250,7 @@ async def test_a_reload_builds_anew_only_what_changed(house: House) -> None:
     router.configure(config(agents, cloud=mock(default_reply="New."), other=mock()))
     assert await ask(router) == "New."
     assert router.provider_for("cook") is cook
-    changed = {**agents, "cook": schema.Agent(provider="other", persona="You cook.")}
+    changed = {**agents, "cook": vendors.Agent(provider="other", persona="You cook.")}
     router.configure(config(changed, cloud=mock(default_reply="New."), other=mock()))
     assert router.provider_for("cook") is not cook
     await settle()
@@ -286,6 +286,6 @@ async def test_a_reply_under_way_is_not_cut_by_a_change(house: House) -> None:
 
 
 async def test_what_agents_need_is_loaded_before_the_first_word(house: House) -> None:
-    router = house.router(config(cloud=mock(), broken=schema.Provider(kind="unheard_of")))
+    router = house.router(config(cloud=mock(), broken=vendors.Provider(kind="unheard_of")))
     router.start()
     await router.close()

@@ -1,13 +1,13 @@
 """The one schema: every key, its type, default, range and meaning."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from voxd.config.commands import Command
-from voxd.config.secrets import Secret
 from voxd.config.section import LIVE, Name, Pin, Positive, Section, Unit
+from voxd.config.vendors import Agent, Pipeline, Provider
 
 
 class Audio(Section, frozen=True):
@@ -133,55 +133,6 @@ class Tts(Section, frozen=True):
     idle_unload_s: Annotated[Positive, Meta(description="Free the memory after this idle time")] = 300.0
 
 
-class Provider(Section, frozen=True):
-    """A speech-to-speech vendor that agents may use, under a name of your own."""
-
-    kind: Annotated[
-        str, Meta(description="openai, azure, gemini, gpt_live, custom, mock, or an installed one"), LIVE
-    ]
-    model: Annotated[str, Meta(description='"" for the kind\'s default'), LIVE] = ""
-    voice: Annotated[str, Meta(description='"" for the vendor\'s default'), LIVE] = ""
-    api_key: Annotated[
-        Secret | None, Meta(description="The key; custom endpoints and mock may need none"), LIVE
-    ] = None
-    endpoint: Annotated[str, Meta(description='wss:// address; "" for the vendor\'s own'), LIVE] = ""
-    turn_detection: Annotated[
-        Literal["client", "server", "semantic"],
-        Meta(description="Who notices that the user has finished: this device, or the vendor in one way"),
-        LIVE,
-    ] = "client"
-    idle_close_s: Annotated[Positive, Meta(description="A session nobody uses is closed after"), LIVE] = 60.0
-    connect_timeout_s: Annotated[
-        Positive, Meta(description="No session for this long: the device answers itself"), LIVE
-    ] = 5.0
-    first_audio_timeout_s: Annotated[
-        Positive, Meta(description="No reply for this long: the device answers itself"), LIVE
-    ] = 8.0
-    options: Annotated[dict[str, Any], Meta(description="The kind's own settings"), LIVE] = {}
-
-
-class Agent(Section, frozen=True):
-    """Who answers a wake word."""
-
-    provider: Annotated[
-        str, Meta(description='"local" answers on the device; else a name of [providers.NAME]'), LIVE
-    ] = "local"
-    persona: Annotated[
-        str,
-        Meta(description='Who it is and how it speaks, told to the model; "" for a short-spoken helper'),
-        LIVE,
-    ] = ""
-    voice: Annotated[str, Meta(description='"" for the voice of the provider'), LIVE] = ""
-    fallback: Annotated[
-        bool, Meta(description="The device itself answers when the provider cannot"), LIVE
-    ] = True
-    tools: Annotated[
-        tuple[str, ...],
-        Meta(description="Skills of this device the model may use: set_timer, ...; * stands for anything"),
-        LIVE,
-    ] = ("*",)
-
-
 class Skills(Section, frozen=True):
     """What the device can do by itself."""
 
@@ -247,6 +198,43 @@ class History(Section, frozen=True):
     ] = 20.0
 
 
+class Queue(Section, frozen=True):
+    """What was said while nobody could answer: kept on the device, answered when somebody can."""
+
+    enabled: Annotated[bool, Meta(description="Whether such utterances are kept"), LIVE] = True
+    speak: Annotated[
+        bool, Meta(description="Say the late answer aloud, else only tell it as an event"), LIVE
+    ] = False
+    max_utterances: Annotated[int, Meta(ge=1, le=10_000, description="At most so many"), LIVE] = 50
+    max_size_mb: Annotated[float, Meta(gt=0, le=10_000, description="At most so much"), LIVE] = 20.0
+    max_age_h: Annotated[Positive, Meta(description="Older ones are dropped, and that is told"), LIVE] = 72.0
+
+
+class Cache(Section, frozen=True):
+    """What need not be asked twice."""
+
+    phrases_mb: Annotated[
+        float, Meta(ge=0, le=10_000, description="Spoken phrases kept on disk; 0 keeps none")
+    ] = 20.0
+
+
+class Spend(Section, frozen=True):
+    """What the vendors may cost."""
+
+    usd_per_day: Annotated[
+        Positive | None,
+        Meta(description="All together; warned of at 80 %, then the device answers itself until midnight"),
+        LIVE,
+    ] = None
+
+
+class Middleware(Section, frozen=True):
+    """Code of your own on the way to a model: names of the entry point group `voxd.middleware`, in order."""
+
+    request: Annotated[tuple[str, ...], Meta(description="Sees and changes every request"), LIVE] = ()
+    message: Annotated[tuple[str, ...], Meta(description="Sees and changes what is said"), LIVE] = ()
+
+
 class Log(Section, frozen=True):
     """The log."""
 
@@ -273,6 +261,7 @@ class Config(Section, frozen=True):
     stt: Stt = Stt()
     tts: Tts = Tts()
     providers: Annotated[dict[Name, Provider], LIVE] = msgspec.field(default_factory=dict)
+    pipelines: Annotated[dict[Name, Pipeline], LIVE] = msgspec.field(default_factory=dict)
     agents: Annotated[dict[Name, Agent], LIVE] = msgspec.field(default_factory=lambda: {"default": Agent()})
     skills: Skills = Skills()
     turn: Turn = Turn()
@@ -280,5 +269,9 @@ class Config(Section, frozen=True):
     button: Button = Button()
     control: Control = Control()
     history: History = History()
+    queue: Queue = Queue()
+    cache: Cache = Cache()
+    spend: Spend = Spend()
+    middleware: Middleware = Middleware()
     log: Log = Log()
     paths: Paths = Paths()

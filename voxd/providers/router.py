@@ -9,7 +9,7 @@ from typing import Any
 
 from voxd import api
 from voxd.clock import Clock
-from voxd.config import schema
+from voxd.config import schema, vendors
 from voxd.errors import (
     AuthenticationError,
     ConfigError,
@@ -211,14 +211,14 @@ class Router:
             first_audio_timeout_s=provider.first_audio_timeout_s,
         )
 
-    def _agent(self, agent: str) -> schema.Agent:
-        return self._config.agents.get(agent) or schema.Agent()
+    def _agent(self, agent: str) -> vendors.Agent:
+        return self._config.agents.get(agent) or vendors.Agent()
 
     def _require_agent(self, agent: str) -> None:
         if agent not in self._config.agents:
             raise NotFound(f"there is no agent {agent}", hint=f"use one of {', '.join(self._config.agents)}")
 
-    def _require(self, name: str) -> schema.Provider:
+    def _require(self, name: str) -> vendors.Provider:
         provider = self._config.providers.get(name)
         if provider is None:
             names = ", ".join([self._local.name, *self._config.providers])
@@ -262,7 +262,7 @@ class Router:
         task.add_done_callback(self._tasks.discard)
 
 
-def _built(name: str, provider: schema.Provider) -> BaseProvider:
+def _built(name: str, provider: vendors.Provider) -> BaseProvider:
     """Return a new provider, as the configuration says. Raises `VoxdError`."""
     try:
         key = provider.api_key.reveal() if provider.api_key is not None else ""

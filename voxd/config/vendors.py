@@ -1,0 +1,135 @@
+"""The part of the schema that says who answers: vendors, pipelines made of them, and agents that use both."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from voxd.config.secrets import Secret
+from voxd.config.section import LIVE, Positive, Section
+
+AtLeastOne = Annotated[int, Meta(ge=1)]
+Heat = Annotated[float, Meta(ge=0, le=2)]
+
+
+class Provider(Section, frozen=True):
+    """A vendor that agents and pipelines may use, under a name of your own."""
+
+    kind: Annotated[
+        str,
+        Meta(
+            description="Speech to speech: openai, azure, gemini, gpt_live, custom, mock. For pipelines: see "
+            "`voxctl provider kinds`"
+        ),
+        LIVE,
+    ]
+    model: Annotated[str, Meta(description='"" for the kind\'s default'), LIVE] = ""
+    voice: Annotated[str, Meta(description='"" for the vendor\'s default'), LIVE] = ""
+    language: Annotated[
+        str, Meta(description='What is spoken, as "en" or "en-US"; "" leaves it to the vendor'), LIVE
+    ] = ""
+    api_key: Annotated[
+        Secret | None, Meta(description="The key; custom endpoints and mock may need none"), LIVE
+    ] = None
+    api_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(description="More keys: the next one is used when one is refused or has reached its limit"),
+        LIVE,
+    ] = ()
+    endpoint: Annotated[
+        str, Meta(description='wss:// or https:// address; "" for the vendor\'s own'), LIVE
+    ] = ""
+    endpoints: Annotated[
+        tuple[str, ...],
+        Meta(description="More addresses of the same kind, used in turn while they are well"),
+        LIVE,
+    ] = ()
+    headers: Annotated[
+        dict[str, Secret],
+        Meta(description="Sent with every request; {uuid} is a new one each time, {unix_s} the time"),
+        LIVE,
+    ] = {}
+    requests_per_minute: Annotated[
+        AtLeastOne | None, Meta(description="At most so many; unset: what is usual for the kind"), LIVE
+    ] = None
+    tokens_per_minute: Annotated[AtLeastOne | None, Meta(description="At most so many"), LIVE] = None
+    max_concurrent: Annotated[AtLeastOne | None, Meta(description="Requests at the same time"), LIVE] = None
+    usd_per_day: Annotated[
+        Positive | None, Meta(description="Spent so much in a day, it is not asked any more"), LIVE
+    ] = None
+    turn_detection: Annotated[
+        Literal["client", "server", "semantic"],
+        Meta(description="Who notices that the user has finished: this device, or the vendor in one way"),
+        LIVE,
+    ] = "client"
+    idle_close_s: Annotated[Positive, Meta(description="A session nobody uses is closed after"), LIVE] = 60.0
+    connect_timeout_s: Annotated[
+        Positive, Meta(description="No session for this long: the device answers itself"), LIVE
+    ] = 5.0
+    first_audio_timeout_s: Annotated[
+        Positive, Meta(description="No reply for this long: the next one answers"), LIVE
+    ] = 2.0
+    options: Annotated[dict[str, Any], Meta(description="The kind's own settings"), LIVE] = {}
+
+
+class Pipeline(Section, frozen=True):
+    """Speech to text, a language model and a voice, one after the other: a provider like any other."""
+
+    stt: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Who listens: names of [providers.NAME], the first that can; "local" is this device'
+        ),
+        LIVE,
+    ] = ("local",)
+    tts: Annotated[
+        tuple[str, ...], Meta(description='Who speaks: names of [providers.NAME], or "local"'), LIVE
+    ] = ("local",)
+    early_start: Annotated[
+        bool, Meta(description="Ask the model before the user has finished, if the words seem settled"), LIVE
+    ] = False
+    hedge: Annotated[
+        bool, Meta(description="This device listens too when the one who should is late"), LIVE
+    ] = True
+    history: Annotated[
+        Literal["trim", "summarise"],
+        Meta(description="What becomes of the oldest lines when a conversation grows too long for the model"),
+        LIVE,
+    ] = "trim"
+    max_output_tokens: Annotated[AtLeastOne | None, Meta(description="Longest answer"), LIVE] = None
+    temperature: Annotated[
+        Heat | None, Meta(description="Unset: the model's own; some models refuse it"), LIVE
+    ] = None
+    cache_answers_s: Annotated[
+        float, Meta(ge=0, description="The same question gets the same answer for so long; 0 never"), LIVE
+    ] = 0.0
+    first_audio_timeout_s: Annotated[
+        Positive, Meta(description="No reply for this long after the question: the next one answers"), LIVE
+    ] = 3.0
+
+
+class Agent(Section, frozen=True):
+    """Who answers a wake word."""
+
+    provider: Annotated[
+        str,
+        Meta(
+            description='"local" answers on the device; else a name of [providers.NAME] or [pipelines.NAME]'
+        ),
+        LIVE,
+    ] = "local"
+    persona: Annotated[
+        str,
+        Meta(description='Who it is and how it speaks, told to the model; "" for a short-spoken helper'),
+        LIVE,
+    ] = ""
+    voice: Annotated[str, Meta(description='"" for the voice of the provider'), LIVE] = ""
+    fallback: Annotated[
+        tuple[str, ...],
+        Meta(description="Who answers when the provider cannot, in this order; [] for nobody"),
+        LIVE,
+    ] = ("local",)
+    tools: Annotated[
+        tuple[str, ...],
+        Meta(description="Skills of this device the model may use: set_timer, ...; * stands for anything"),
+        LIVE,
+    ] = ("*",)
