@@ -16,6 +16,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     output_text_tokens: int = 0
     output_audio_tokens: int = 0
     transcribed_seconds: float = 0.0
+    characters: int = 0
+    """Characters that were spoken, as vendors of text to speech bill them."""
 
     @property
     def text_tokens(self) -> int:
