@@ -8,8 +8,18 @@ from voxd.providers import registry
 KEY = 'api_key = { credential = "k" }\n'
 
 
+INSTALLED = {
+    "providers": ("custom", "gpt_live", "mock", "openai", "pipeline"),
+    "stt": ("deepgram", "openai", "wyoming"),
+    "llm": ("anthropic", "ollama", "openai"),
+    "tts": ("deepgram", "openai"),
+    "middleware": ("polite",),
+}
+HOUSE = '[providers.o]\nkind = "ollama"\n[pipelines.house]\nllm = ["o"]\n'
+
+
 def told(text: str) -> list[str]:
-    found = check({"voxd.toml": text}, installed=lambda: ("custom", "gpt_live", "mock", "openai"))
+    found = check({"voxd.toml": text}, installed=lambda: INSTALLED)
     return [f"{each.line}: {each.severity.value}: {each.key}: {each.hint}" for each in found]
 
 
@@ -28,7 +38,7 @@ def told(text: str) -> list[str]:
         (
             f'[providers.cloud]\nkind = "strange"\n{KEY}',
             "2: error: providers.cloud.kind: install its package, "
-            "or use one of custom, gpt_live, mock, openai",
+            "or use one of anthropic, custom, deepgram, gpt_live, mock, ollama, openai, wyoming",
         ),
         (
             '[providers.cloud]\nkind = "openai"',
@@ -50,6 +60,46 @@ def told(text: str) -> list[str]:
             f'[providers.live]\nkind = "gpt_live"\n{KEY}',
             '1: error: providers.live: turn_detection = "server"',
         ),
+        (
+            f'[providers.ear]\nkind = "deepgram"\n{KEY}[agents.default]\nprovider = "ear"',
+            '5: error: agents.default.provider: add [pipelines.NAME] with "ear" in it, and name that',
+        ),
+        (
+            f'{HOUSE}[agents.default]\nprovider = "house"\nfallback = ["huose", "local"]',
+            '7: error: agents.default.fallback[0]: did you mean "house"?',
+        ),
+        (
+            f'{HOUSE}[agents.default]\nprovider = "house"\nfallback = ["house"]',
+            "7: warning: agents.default.fallback[0]: name each once",
+        ),
+        (
+            f'{HOUSE}stt = ["o"]',
+            "5: error: pipelines.house.stt[0]: use one of deepgram, openai, wyoming",
+        ),
+        (
+            f'{HOUSE}tts = ["oo"]',
+            '5: error: pipelines.house.tts[0]: did you mean "o"?',
+        ),
+        (
+            '[pipelines.house]\nllm = ["local"]',
+            '2: error: pipelines.house.llm[0]: add [providers.NAME] with kind = "ollama", and name that',
+        ),
+        ("[pipelines.house]\nllm = []", '2: error: pipelines.house.llm: llm = ["..."]'),
+        (
+            '[providers.o]\nkind = "ollama"\n[pipelines.o]\nllm = ["o"]',
+            "3: error: pipelines.o: give the pipeline another name",
+        ),
+        ('[providers.p]\nkind = "pipeline"', "2: error: providers.p.kind: write [pipelines.p]"),
+        (
+            '[providers.ear]\nkind = "wyoming"\nendpoints = ["tcp://a:1", "b:2"]',
+            '3: error: providers.ear.endpoints: endpoints = "tcp://b:2"',
+        ),
+        (
+            f'[providers.cloud]\nkind = "openai"\n{KEY}api_keys = ["sk-2"]',
+            '4: warning: providers.cloud.api_keys[0]: api_key = { credential = "cloud_key" }, and '
+            "/etc/voxd/credentials/cloud_key",
+        ),
+        ('[middleware]\nmessage = ["polit"]', '2: error: middleware.message[0]: did you mean "polite"?'),
         ("[providers.cloud]\n", '1: error: providers.cloud: kind = "..."'),
         ('[agents.default]\npersona = "a pirate"', '2: warning: agents.default.persona: provider = "..."'),
     ],
@@ -65,6 +115,11 @@ def test_what_is_wrong_with_who_answers_is_told_once_and_at_its_place(text: str,
         f'[providers.cloud]\nkind = "openai"\n{KEY}[agents.default]\nprovider = "cloud"',
         '[providers.own]\nkind = "custom"\noptions = { endpoint = "ws://10.0.0.2/v1", auth_type = "none" }',
         f'[providers.live]\nkind = "gpt_live"\nturn_detection = "server"\n{KEY}',
+        '[providers.near]\nkind = "openai"\nendpoint = "http://10.0.0.2/v1"',
+        f'{HOUSE}stt = ["local"]\n[agents.default]\nprovider = "house"\nfallback = ["local"]',
+        f'[providers.all]\nkind = "openai"\n{KEY}'
+        '[pipelines.p]\nstt = ["all"]\nllm = ["all"]\ntts = ["all", "local"]',
+        '[middleware]\nrequest = ["polite"]',
         '[providers.toy]\nkind = "mock"\n[providers.toy.options]\nreplies = { hello = "Hi." }',
     ],
 )
@@ -77,13 +132,15 @@ def test_a_key_that_stands_in_the_file_is_not_repeated() -> None:
 
 
 def test_kinds_are_looked_for_where_providers_are_found() -> None:
-    assert answerers.GROUP == registry.GROUP
-    assert {"openai", "azure", "gemini", "custom", "mock"} <= set(answerers.installed_kinds())
-    assert set(answerers.installed_kinds()) >= answerers.KEYED | answerers.PLACED
+    assert registry.GROUP in answerers.GROUPS
+    found = answerers.installed_kinds()
+    assert {"openai", "azure", "gemini", "custom", "mock"} <= set(found["providers"])
+    assert {"openai", "deepgram"} <= set(found["stt"]) & set(found["tts"])
+    assert {kind for kinds in found.values() for kind in kinds} >= answerers.KEYED | set(answerers.PLACED)
 
 
 def test_the_kinds_need_not_be_looked_for_when_there_is_no_provider() -> None:
-    def never() -> tuple[str, ...]:
+    def never() -> dict[str, tuple[str, ...]]:
         raise AssertionError
 
     assert check({"voxd.toml": "[agents.default]"}, installed=never) == []

@@ -63,6 +63,8 @@ def test_the_sample_shows_the_true_defaults() -> None:
         ("button", "mute_switch_pin"),
         ("skills", "commands"),
         ("providers", "openai"),
+        ("pipelines", "house"),
+        ("spend", "usd_per_day"),
     ):
         del layer.data[section][example]
     assert msgspec.convert(layer.data, Config) == Config()

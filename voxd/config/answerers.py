@@ -1,6 +1,8 @@
-"""Rules about who answers: agents, the providers they name, and the keys those need."""
+"""Rules about who answers: agents, the pipelines and vendors they name, and the keys those need."""
 
-from collections.abc import Callable, Collection, Iterator
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from voxd.config.lines import KeyPath
@@ -11,70 +13,201 @@ from voxd.config.written import Settings, error, warning
 LOCAL = "local"
 """The provider that is always there."""
 
-GROUP = "voxd.providers"
-"""The entry point group in which packages name the kinds of providers they bring."""
+LIVE = "providers"
+"""The group of kinds that answer speech with speech, and so may be an agent's provider."""
 
-KEYED = frozenset({"openai", "azure", "gemini", "gpt_live"})
-"""Kinds that never answer without a key."""
+STAGES: Mapping[str, str] = MappingProxyType({"stt": "listens", "llm": "thinks", "tts": "speaks"})
+"""The other groups: what a kind does in a pipeline."""
+
+MIDDLEWARE = "middleware"
+
+GROUPS = tuple(f"voxd.{name}" for name in (LIVE, *STAGES, MIDDLEWARE))
+"""The entry point groups in which packages name what they bring."""
+
+KEYED = frozenset(
+    {
+        "anthropic",
+        "assemblyai",
+        "aws",
+        "azure",
+        "deepgram",
+        "deepgram_flux",
+        "elevenlabs",
+        "elevenlabs_stream",
+        "gemini",
+        "google",
+        "gpt_live",
+        "huggingface",
+        "openai",
+        "openai_live",
+        "openai_realtime",
+        "openai_responses",
+    }
+)
+"""Kinds that never answer without a key, at the vendor's own address."""
+
+OWN_SERVER = frozenset({"openai", "openai_responses"})
+"""Kinds of `KEYED` that many servers speak: at an address of the owner's they may need no key."""
 
 HEARS_ENDS = frozenset({"gpt_live"})
 """Kinds that decide themselves when the user has finished, whatever they are told."""
 
-PLACED = frozenset({"azure", "custom"})
-"""Kinds that have no address of their own."""
+PLACED: Mapping[str, str] = MappingProxyType(
+    {"azure": "wss://...", "custom": "wss://...", "wyoming": "tcp://..."}
+)
+"""Kinds that have no address of their own, and how theirs begins."""
+
+Installed = Callable[[], Mapping[str, Collection[str]]]
+"""Returns the names in each group that are installed; called only when somebody names one."""
 
 
-def installed_kinds() -> tuple[str, ...]:
-    """Return the kinds of providers that are installed, without loading any."""
+def installed_kinds() -> dict[str, tuple[str, ...]]:
+    """Return the names that are installed by group (without "voxd."), without loading any."""
     # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
     from importlib.metadata import entry_points
 
-    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
+    found = entry_points()
+    return {
+        group.removeprefix("voxd."): tuple(sorted({entry.name for entry in found.select(group=group)}))
+        for group in GROUPS
+    }
 
 
-def answerers(settings: Settings, kinds: Callable[[], Collection[str]]) -> Iterator[Finding]:
-    """Yield what is wrong with ``[agents.*]`` and ``[providers.*]``."""
-    providers, agents = settings.get("providers"), settings.get("agents")
-    names = tuple(providers) if isinstance(providers, dict) else ()
-    for name in names:
-        yield from _provider(settings, name, kinds)
-    for name in agents if isinstance(agents, dict) else ():
-        yield from _agent(settings, name, names)
+def answerers(settings: Settings, installed: Installed) -> Iterator[Finding]:
+    """Yield what is wrong with ``[agents]``, ``[pipelines]``, ``[providers]`` and ``[middleware]``."""
+    installed = functools.cache(installed)
+    providers = {name: settings.get("providers", name, "kind") for name in _names(settings, "providers")}
+    pipelines = _names(settings, "pipelines")
+    for name in providers:
+        yield from _provider(settings, name, installed)
+    for name in pipelines:
+        if name in providers or name == LOCAL:
+            message = f'"{name}" is a provider already'
+            yield error(("pipelines", name), message, "give the pipeline another name")
+        yield from _pipeline(settings, name, providers, installed)
+    for name in _names(settings, "agents"):
+        yield from _agent(settings, name, providers, pipelines, installed)
+    yield from _middleware(settings, installed)
 
 
-def _agent(settings: Settings, name: str, providers: Collection[str]) -> Iterator[Finding]:
-    provider = settings.get("agents", name, "provider")
-    if provider in (None, LOCAL):
-        if settings.get("agents", name, "persona"):
-            message = "the device itself has no persona: only a model can play one"
-            yield warning(("agents", name, "persona"), message, 'provider = "..."')
-    elif provider not in providers:
-        hint = did_you_mean(provider, (*providers, LOCAL)) or f"add [providers.{provider}]"
-        yield error(("agents", name, "provider"), f'there is no provider "{provider}"', hint)
+def _names(settings: Settings, table: str) -> tuple[str, ...]:
+    found = settings.get(table)
+    return tuple(found) if isinstance(found, dict) else ()
 
 
-def _provider(settings: Settings, name: str, kinds: Callable[[], Collection[str]]) -> Iterator[Finding]:
+def _agent(
+    settings: Settings,
+    name: str,
+    providers: Mapping[str, Any],
+    pipelines: Collection[str],
+    installed: Installed,
+) -> Iterator[Finding]:
+    path: KeyPath = ("agents", name)
+    first = settings.get(*path, "provider")
+    if first in (None, LOCAL) and settings.get(*path, "persona"):
+        message = "the device itself has no persona: only a model can play one"
+        yield warning((*path, "persona"), message, 'provider = "..."')
+    yield from _answerer((*path, "provider"), first, providers, pipelines, installed)
+    rest = settings.get(*path, "fallback") or ()
+    seen = {first}
+    for index, each in enumerate(rest):
+        here = (*path, "fallback", index)
+        if each in seen and each != LOCAL:
+            yield warning(here, f'"{each}" is asked twice', "name each once")
+        seen.add(each)
+        yield from _answerer(here, each, providers, pipelines, installed)
+
+
+def _answerer(
+    path: KeyPath, name: Any, providers: Mapping[str, Any], pipelines: Collection[str], installed: Installed
+) -> Iterator[Finding]:
+    """Yield why ``name`` cannot answer a whole turn."""
+    if name in (None, LOCAL) or name in pipelines:
+        return
+    if name not in providers:
+        hint = did_you_mean(name, (*providers, *pipelines, LOCAL)) or f"add [providers.{name}]"
+        yield error(path, f'there is no provider "{name}"', hint)
+        return
+    kind = providers[name]
+    doing = [verb for stage, verb in STAGES.items() if kind in installed()[stage]]
+    if isinstance(kind, str) and kind not in installed()[LIVE] and doing:
+        message = f"{kind} only {' and '.join(doing)}: it cannot answer alone"
+        yield error(path, message, f'add [pipelines.NAME] with "{name}" in it, and name that')
+
+
+def _pipeline(
+    settings: Settings, name: str, providers: Mapping[str, Any], installed: Installed
+) -> Iterator[Finding]:
+    path: KeyPath = ("pipelines", name)
+    for stage, verb in STAGES.items():
+        names = settings.get(*path, stage)
+        if isinstance(names, list | tuple) and not names:
+            yield error((*path, stage), f"nobody {verb}", f'{stage} = ["..."]')
+        for index, each in enumerate(names if isinstance(names, list | tuple) else ()):
+            yield from _member((*path, stage, index), stage, each, providers, installed)
+
+
+def _member(
+    path: KeyPath, stage: str, name: Any, providers: Mapping[str, Any], installed: Installed
+) -> Iterator[Finding]:
+    """Yield why ``name`` cannot do ``stage``."""
+    if name == LOCAL:
+        if stage == "llm":
+            message = "this device has no language model of its own"
+            yield error(path, message, 'add [providers.NAME] with kind = "ollama", and name that')
+        return
+    if name not in providers:
+        hint = did_you_mean(name, (*providers, LOCAL)) or f"add [providers.{name}]"
+        yield error(path, f'there is no provider "{name}"', hint)
+        return
+    kind, known = providers[name], installed()[stage]
+    if isinstance(kind, str) and kind not in known:
+        yield error(path, f"{kind} is nobody who {STAGES[stage]}", f"use one of {', '.join(known)}")
+
+
+def _provider(settings: Settings, name: str, installed: Installed) -> Iterator[Finding]:
     path: KeyPath = ("providers", name)
     kind, endpoint = settings.get(*path, "kind"), settings.get(*path, "endpoint")
     endpoint = endpoint or settings.get(*path, "options", "endpoint")
+    more = settings.get(*path, "endpoints") or ()
     if name == LOCAL:
         yield error(path, '"local" is the device itself', "give the provider another name")
-    if isinstance(kind, str) and kind not in (known := kinds()):
+    if kind == "pipeline":
+        yield error((*path, "kind"), "a pipeline has a table of its own", f"write [pipelines.{name}]")
+    elif isinstance(kind, str) and kind not in (known := _kinds(installed)):
         hint = did_you_mean(kind, known) or f"install its package, or use one of {', '.join(known)}"
         yield error((*path, "kind"), f'there is no kind of provider "{kind}"', hint)
-    yield from _key(path, name, kind, settings.get(*path, "api_key"))
+    keys = [settings.get(*path, "api_key"), *(settings.get(*path, "api_keys") or ())]
+    yield from _key(path, name, kind, keys, own_server=bool(endpoint or more))
     if kind in HEARS_ENDS and settings.get(*path, "turn_detection") != "server":
         message = f"{kind} decides itself when the user has finished"
         yield error(path, message, 'turn_detection = "server"')
-    if kind in PLACED and not endpoint:
-        yield error(path, f"{kind} needs an endpoint", 'endpoint = "wss://..."')
-    elif isinstance(endpoint, str) and endpoint and "://" not in endpoint:
-        yield error((*path, "endpoint"), "expected a whole address", f'endpoint = "wss://{endpoint}"')
+    if kind in PLACED and not (endpoint or more or settings.get(*path, "options", "region")):
+        yield error(path, f"{kind} needs an endpoint", f'endpoint = "{PLACED[kind]}"')
+    scheme = PLACED.get(kind, "wss://").removesuffix("...") if isinstance(kind, str) else "wss://"
+    for here, each in (("endpoint", endpoint), *(("endpoints", each) for each in more)):
+        if isinstance(each, str) and each and "://" not in each:
+            yield error((*path, here), "expected a whole address", f'{here} = "{scheme}{each}"')
 
 
-def _key(path: KeyPath, name: str, kind: Any, key: Any) -> Iterator[Finding]:
+def _kinds(installed: Installed) -> list[str]:
+    found = installed()
+    return sorted({kind for group in (LIVE, *STAGES) for kind in found[group]} - {"pipeline"})
+
+
+def _key(path: KeyPath, name: str, kind: Any, keys: list[Any], *, own_server: bool) -> Iterator[Finding]:
     reference = f'api_key = {{ credential = "{name}_key" }}, and /etc/voxd/credentials/{name}_key'
-    if isinstance(key, str) and key:
-        yield warning((*path, "api_key"), "a secret stands in the file", reference)
-    elif not key and kind in KEYED:
+    for number, key in enumerate(keys):
+        if isinstance(key, str) and key:
+            here = (*path, "api_key") if number == 0 else (*path, "api_keys", number - 1)
+            yield warning(here, "a secret stands in the file", reference)
+    if not any(keys) and kind in KEYED and not (own_server and kind in OWN_SERVER):
         yield warning(path, f"{kind} does not answer without an api_key", reference)
+
+
+def _middleware(settings: Settings, installed: Installed) -> Iterator[Finding]:
+    for where in ("request", "message"):
+        for index, name in enumerate(settings.get(MIDDLEWARE, where) or ()):
+            if name not in (known := installed()[MIDDLEWARE]):
+                hint = did_you_mean(name, known) or "install the package that brings it"
+                yield error((MIDDLEWARE, where, index), f'there is no middleware "{name}"', hint)

@@ -1,13 +1,13 @@
 """Checks settings against the schema key by key, so that every mistake is told and none hides another."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import NODEFAULT
 from msgspec import inspect as mi
 
 from voxd.config import kinds
-from voxd.config.answerers import installed_kinds
+from voxd.config.answerers import Installed, installed_kinds
 from voxd.config.layers import Layer, from_toml, merge
 from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding, Place, Problem, Severity, dotted
@@ -20,7 +20,7 @@ def check(
     texts: Mapping[str, str],
     *,
     exists: Callable[[str], bool] = lambda _: True,
-    installed: Callable[[], Collection[str]] = installed_kinds,
+    installed: Installed = installed_kinds,
 ) -> list[Problem]:
     """Return every problem of TOML texts (by file name, later ones win), in order of their place."""
     layers, problems = [], []
@@ -35,7 +35,7 @@ def check_settings(
     settings: Layer,
     *,
     exists: Callable[[str], bool] = lambda _: True,
-    installed: Callable[[], Collection[str]] = installed_kinds,
+    installed: Installed = installed_kinds,
 ) -> list[Problem]:
     """Return every problem of merged settings.
 

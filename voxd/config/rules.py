@@ -5,10 +5,10 @@ in another: a key that is wrong already looks absent.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from voxd.config.answerers import answerers
+from voxd.config.answerers import Installed, answerers
 from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding
 from voxd.config.suggest import did_you_mean
@@ -34,16 +34,16 @@ def check_rules(
     data: dict[str, Any],
     spoiled: set[KeyPath],
     exists: Callable[[str], bool],
-    kinds: Callable[[], Collection[str]],
+    installed: Installed,
 ) -> Iterator[Finding]:
     """Yield what breaks a rule in ``data``; ``spoiled`` are the keys the schema has refused.
 
-    ``exists`` says whether a file is there, ``kinds`` which kinds of provider are installed.
+    ``exists`` says whether a file is there, ``installed`` what packages bring.
     """
     settings = Settings(data, spoiled)
     for rule in (_channel, _wake_words, _leds, _button, _endpoint, _languages, _sockets, _commands, _headers):
         yield from rule(settings)
-    yield from answerers(settings, kinds)
+    yield from answerers(settings, installed)
     yield from _files(settings, exists)
 
 

@@ -23,6 +23,14 @@ _EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "endpoint.silence_s": 0.7,
         "providers.openai.kind": "openai",
         "providers.openai.api_key": {"credential": "openai_key"},
+        "providers.openai.requests_per_minute": 100,
+        "providers.openai.tokens_per_minute": 50_000,
+        "providers.openai.max_concurrent": 4,
+        "providers.openai.usd_per_day": 2.0,
+        "pipelines.house.llm": ("openai",),
+        "pipelines.house.max_output_tokens": 300,
+        "pipelines.house.temperature": 0.7,
+        "spend.usd_per_day": 5.0,
         "button.pin": 17,
         "button.mute_switch_pin": 27,
         "skills.commands.name": "lamp",
@@ -37,7 +45,7 @@ _EXAMPLES: Mapping[str, Any] = MappingProxyType(
 )
 """What is shown for keys that have no default, or one that explains nothing."""
 
-_EXAMPLE_TABLES: Mapping[str, str] = MappingProxyType({"providers": "openai"})
+_EXAMPLE_TABLES: Mapping[str, str] = MappingProxyType({"providers": "openai", "pipelines": "house"})
 """The name under which a table is shown of which there is none by default."""
 
 _WIDTH = 110

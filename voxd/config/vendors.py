@@ -74,6 +74,9 @@ class Provider(Section, frozen=True):
 class Pipeline(Section, frozen=True):
     """Speech to text, a language model and a voice, one after the other: a provider like any other."""
 
+    llm: Annotated[
+        tuple[str, ...], Meta(description="Who thinks: names of [providers.NAME], the first that can"), LIVE
+    ]
     stt: Annotated[
         tuple[str, ...],
         Meta(
