@@ -1,0 +1,116 @@
+"""The numbers about vendors, caches, the offline queue and how speech sounded, as a table of feeds."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from voxd.observe.series import Numbers
+
+CALL_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 8, 15, 30, 60)
+
+_Feed = Callable[[Mapping[str, Any]], None]
+
+
+def vendor_feeds(numbers: Numbers) -> dict[str, _Feed]:
+    """Return which event moves which number."""
+    return {**_lines(numbers), **_money(numbers), **_patience(numbers), **_sound(numbers)}
+
+
+def _lines(numbers: Numbers) -> dict[str, _Feed]:
+    """Return the feeds about requests: latency, errors, retries, bytes, and how stable streams are."""
+    both = ("provider", "stage")
+    calls = numbers.counter("voxd_provider_requests", "Requests by how they ended", *both, "code")
+    retries = numbers.counter("voxd_provider_retries", "Attempts after the first", *both)
+    first = numbers.histogram(
+        "voxd_provider_first_byte_seconds", "Until a request's first byte", CALL_BUCKETS_S, *both
+    )
+    whole = numbers.histogram("voxd_provider_request_seconds", "Length of a request", CALL_BUCKETS_S, *both)
+    volume = numbers.counter("voxd_provider_bytes", "Bytes sent and received", *both, "direction")
+    notes = numbers.counter(
+        "voxd_provider_notes", "What happened on lines, such as reconnects", *both, "kind"
+    )
+    lost = numbers.counter("voxd_provider_sessions_lost", "Sessions that broke", "provider", "code")
+    up = numbers.gauge("voxd_provider_up", "Whether it answers; absent before it was asked", "provider")
+
+    def call(data: Mapping[str, Any]) -> None:
+        where = (data["provider"], data["stage"])
+        calls.inc(*where, data["code"])
+        if data["attempt"] > 1:
+            retries.inc(*where)
+        if data["first_byte_ms"] is not None:
+            first.observe(data["first_byte_ms"] / 1000, *where)
+        whole.observe(data["duration_ms"] / 1000, *where)
+        volume.inc(*where, "sent", by=data["sent_bytes"])
+        volume.inc(*where, "received", by=data["received_bytes"])
+        if data["code"] == "ok":
+            up.set(1, data["provider"])
+
+    return {
+        "provider.call": call,
+        "provider.note": lambda data: notes.inc(data["provider"], data["stage"], data["kind"]),
+        "connection.established": lambda data: up.set(1, data["provider"]),
+        "connection.lost": lambda data: lost.inc(data["provider"], data["code"]),
+        "provider.failed": lambda data: up.set(0, data["provider"]),
+        "provider.restored": lambda data: up.set(1, data["provider"]),
+    }
+
+
+def _money(numbers: Numbers) -> dict[str, _Feed]:
+    """Return the feeds about tokens and dollars."""
+    both = ("provider", "stage")
+    tokens = numbers.counter("voxd_provider_tokens", "Tokens of text and sound", *both, "direction")
+    characters = numbers.counter("voxd_provider_characters", "Characters spoken", *both)
+    seconds = numbers.counter("voxd_provider_heard_seconds", "Seconds transcribed", *both)
+    dollars = numbers.counter("voxd_provider_cost_usd", "Estimated cost in US dollars", *both)
+
+    def used(data: Mapping[str, Any]) -> None:
+        where, usage = (data["provider"], data["stage"]), data["usage"]
+        tokens.inc(*where, "input", by=usage.input_text_tokens + usage.input_audio_tokens)
+        tokens.inc(*where, "output", by=usage.output_text_tokens + usage.output_audio_tokens)
+        characters.inc(*where, by=usage.characters)
+        seconds.inc(*where, by=usage.transcribed_seconds)
+        dollars.inc(*where, by=data["cost_usd"] or 0.0)
+
+    return {"provider.used": used}
+
+
+def _patience(numbers: Numbers) -> dict[str, _Feed]:
+    """Return the feeds about waiting: limits, keys, caches and the offline queue."""
+    limited = numbers.counter(
+        "voxd_rate_limited", "Requests that waited or were refused", "provider", "limit"
+    )
+    keys = numbers.counter("voxd_provider_key_changes", "Times another key was taken", "provider")
+    stopped = numbers.counter("voxd_spend_stops", "Times the day's money was spent", "provider")
+    lookups = numbers.counter("voxd_cache_lookups", "Questions to caches", "cache", "result")
+    kept = numbers.counter(
+        "voxd_queue_utterances", "Utterances kept for later, by what came of them", "event"
+    )
+    return {
+        "rate_limit.reached": lambda data: limited.inc(data["provider"], data["limit"]),
+        "provider.key_changed": lambda data: keys.inc(data["provider"]),
+        "spend.stopped": lambda data: stopped.inc(data["provider"] or "all"),
+        "cache.used": lambda data: lookups.inc(data["cache"], "hit" if data["hit"] else "miss"),
+        "queue.added": lambda _: kept.inc("added"),
+        "queue.answered": lambda _: kept.inc("answered"),
+        "queue.dropped": lambda _: kept.inc("dropped"),
+    }
+
+
+def _sound(numbers: Numbers) -> dict[str, _Feed]:
+    """Return the feed about how the last utterance sounded."""
+    level = numbers.gauge("voxd_utterance_level_dbfs", "Level of the last utterance", absent=True)
+    peak = numbers.gauge("voxd_utterance_peak_dbfs", "Loudest sample of the last utterance", absent=True)
+    clipped = numbers.gauge(
+        "voxd_utterance_clipped_ratio", "Part of its samples that were clipped", absent=True
+    )
+    noise = numbers.gauge("voxd_utterance_snr_db", "Its speech against the noise of the room", absent=True)
+    dropouts = numbers.counter("voxd_utterance_dropouts", "Gaps in the sound of utterances")
+
+    def heard(data: Mapping[str, Any]) -> None:
+        level.set(data["level_dbfs"])
+        peak.set(data["peak_dbfs"])
+        clipped.set(data["clipped_percent"] / 100)
+        if data["snr_db"] is not None:
+            noise.set(data["snr_db"])
+        dropouts.inc(by=data["dropouts"])
+
+    return {"audio.quality": heard}
