@@ -1,7 +1,10 @@
 """How old things are where the wall clock may be wrong: by lived time, not by a difference of dates."""
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+
+from voxd.clock import Clock
 
 MAX_OFF_S = 31 * 86_400.0
 """A longer gap between two starts is taken for a wrong clock and ages nothing."""
@@ -43,3 +46,26 @@ def lived(before: Stamp | None, monotonic_s: float, wall_s: float, boot: str) ->
         gap_s = wall_s - before.wall_s
         gap_s = gap_s if gap_s <= MAX_OFF_S else 0.0
     return Stamp(before.lived_s + max(0.0, gap_s), monotonic_s, wall_s, boot)
+
+
+class LivedClock:
+    """Tells how long a database has lived, for all its tables alike; call it inside a transaction."""
+
+    def __init__(self, clock: Clock, *, boot: str | None = None) -> None:
+        self._clock = clock
+        self._boot = boot_id() if boot is None else boot
+
+    def peek(self, connection: sqlite3.Connection) -> Stamp:
+        """Return the stamp of now, and write nothing."""
+        row = connection.execute("SELECT lived_s, monotonic_s, wall_s, boot FROM age").fetchone()
+        before = Stamp(*row) if row else None
+        return lived(before, self._clock.monotonic(), self._clock.wall(), self._boot)
+
+    def now(self, connection: sqlite3.Connection) -> Stamp:
+        """Return the stamp of now and keep it, so that a later start goes on from it."""
+        stamp = self.peek(connection)
+        connection.execute(
+            "INSERT OR REPLACE INTO age (one, lived_s, monotonic_s, wall_s, boot) VALUES (1, ?, ?, ?, ?)",
+            (stamp.lived_s, stamp.monotonic_s, stamp.wall_s, stamp.boot),
+        )
+        return stamp

@@ -8,7 +8,7 @@ import msgspec
 from voxd.api import HistoryEntry
 from voxd.clock import Clock
 from voxd.config import schema
-from voxd.store.age import Stamp, boot_id, lived
+from voxd.store.age import LivedClock, Stamp
 from voxd.store.db import Database
 
 _log = logging.getLogger(__name__)
@@ -25,8 +25,7 @@ class History:
     ) -> None:
         self._db = db
         self._config = config
-        self._clock = clock
-        self._boot = boot_id() if boot is None else boot
+        self._age = LivedClock(clock, boot=boot)
 
     def configure(self, config: schema.History) -> None:
         """Apply a reloaded configuration from the next turn on."""
@@ -37,9 +36,11 @@ class History:
 
         When this returns, the turn survives a power cut. Raises `StoreError`.
         """
-        if not self._config.enabled:
-            return 0
-        return await self._db.run(lambda connection: self._add(connection, entry))
+        return await self._db.run(lambda connection: self.insert(connection, entry))
+
+    def insert(self, connection: sqlite3.Connection, entry: HistoryEntry) -> int:
+        """Do what `add` does, in a transaction of the caller's."""
+        return self._add(connection, entry) if self._config.enabled else 0
 
     async def newest(self, limit: int) -> list[HistoryEntry]:
         """Return up to ``limit`` turns, newest first. Raises `StoreError`."""
@@ -54,7 +55,7 @@ class History:
 
     async def prune(self) -> int:
         """Delete what is too old or too much; returns how many turns went. Raises `StoreError`."""
-        return await self._db.run(lambda connection: self._prune(connection, self._age(connection)))
+        return await self._db.run(lambda connection: self._prune(connection, self._age.now(connection)))
 
     async def forget(self) -> int:
         """Delete every turn and overwrite what it left in the file; returns how many. Raises `StoreError`."""
@@ -63,7 +64,7 @@ class History:
         return count
 
     def _add(self, connection: sqlite3.Connection, entry: HistoryEntry) -> int:
-        stamp = self._age(connection)
+        stamp = self._age.now(connection)
         cursor = connection.execute(
             "INSERT INTO turns (turn, time, source, agent, transcript, reply, outcome, stages_ms, lived_s)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -81,16 +82,6 @@ class History:
         )
         self._prune(connection, stamp)
         return int(cursor.lastrowid or 0)
-
-    def _age(self, connection: sqlite3.Connection) -> Stamp:
-        row = connection.execute("SELECT lived_s, monotonic_s, wall_s, boot FROM age").fetchone()
-        before = Stamp(*row) if row else None
-        now = lived(before, self._clock.monotonic(), self._clock.wall(), self._boot)
-        connection.execute(
-            "INSERT OR REPLACE INTO age (one, lived_s, monotonic_s, wall_s, boot) VALUES (1, ?, ?, ?, ?)",
-            (now.lived_s, now.monotonic_s, now.wall_s, now.boot),
-        )
-        return now
 
     def _prune(self, connection: sqlite3.Connection, now: Stamp) -> int:
         oldest_s = now.lived_s - self._config.max_age_days * _DAY_S
@@ -114,7 +105,9 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
     )
-    return (pages - free) * size
+    queued = connection.execute("SELECT coalesce(sum(bytes), 0) FROM utterances").fetchone()[0]
+    # What waits in the queue has a limit of its own, and pushes no turn out.
+    return (pages - free) * size - int(queued)
 
 
 def _entry(row: tuple[object, ...]) -> HistoryEntry:

@@ -49,6 +49,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE utterances (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            agent TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('waiting', 'answered', 'delivered')),
+            taken INTEGER NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            faults INTEGER NOT NULL DEFAULT 0,
+            problem TEXT NOT NULL DEFAULT '',
+            wall_s REAL NOT NULL,
+            lived_s REAL NOT NULL,
+            due_lived_s REAL NOT NULL DEFAULT 0,
+            duration_ms INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            provider TEXT NOT NULL DEFAULT '',
+            transcript TEXT NOT NULL DEFAULT '',
+            reply TEXT NOT NULL DEFAULT '',
+            text TEXT NOT NULL,
+            flac BLOB
+        )
+        """,
+        "CREATE INDEX utterances_by_state ON utterances (state, number)",
+    ),
 )
 """One tuple of statements per version; `PRAGMA user_version` counts how many were applied.
 
