@@ -62,3 +62,16 @@ def test_lists_and_missing_figures_are_readable(bus: Bus, caplog: pytest.LogCapt
         "reloaded: applied log.level, turn.earcons, restart needed for nothing",
         "turn ends: no_speech, - ms",
     ]
+
+
+def test_a_request_to_a_vendor_is_logged_with_its_fields_and_no_words(
+    bus: Bus, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = {"provider": "ear", "stage": "stt", "kind": "listen", "endpoint": "api.example", "key": 2}
+    bus.emit("provider.call", **call, attempt=1, code="timeout", first_byte_ms=None, duration_ms=812.0)
+    entry = entry_of(caplog.records[0])
+    assert entry["MESSAGE"] == "ear stt listen: timeout, first byte - ms, in all 812 ms"
+    assert {name: entry[f"VOXD_{name.upper()}"] for name in call} == {
+        name: str(value) for name, value in call.items()
+    }
+    assert entry["VOXD_CODE"] == "timeout"

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from voxd.events import Event
+from voxd.observe.log import CALL_FIELDS
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,23 @@ LINES: Mapping[str, Line | None] = MappingProxyType(
         "provider.failed": Line(_WARNING, "provider {provider} does not answer: {code}: {reason}"),
         "provider.changed": Line(_WARNING, "{to} answers now instead of {from}: {reason}"),
         "provider.restored": Line(_INFO, "provider {provider} answers again"),
+        "provider.call": Line(
+            _INFO, "{provider} {stage} {kind}: {code}, first byte {first_byte_ms} ms, in all {duration_ms} ms"
+        ),
+        "provider.note": Line(_INFO, "{provider} {stage}: {kind}"),
+        "provider.key_changed": Line(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
+        "rate_limit.reached": Line(_WARNING, "{provider}: limit of {limit} reached, {wait_s} s to wait"),
+        "spend.warning": Line(
+            _WARNING, "{spent_usd} of {limit_usd} US dollars of today are spent {provider}"
+        ),
+        "spend.stopped": Line(_WARNING, "{spent_usd} US dollars are spent: no more today {provider}"),
+        "spend.resumed": Line(_INFO, "money may be spent again {provider}"),
+        "queue.added": Line(_INFO, "kept for later: {id}, {duration_ms} ms"),
+        "queue.answered": Line(_INFO, "answered late: {id}, by {provider}, after {age_s} s"),
+        "queue.dropped": Line(_WARNING, "given up: {id}: {reason}"),
+        "audio.quality": Line(
+            _DEBUG, "sound: {level_dbfs} dBFS, clipped {clipped_percent} %, SNR {snr_db} dB, {dropouts} gaps"
+        ),
         "error": Line(_WARNING, "{code}: {message}"),
     }
 )
@@ -69,6 +87,10 @@ A reminder's name is what its owner said: it is not here.
 """
 
 
+_CALLS = frozenset({"provider.call", "provider.note"})
+"""The log of what was asked of vendors; elsewhere "kind" may be somebody's own word."""
+
+
 def log_event(event: Event) -> None:
     """Log ``event`` if it matters; a handler of the bus."""
     line = LINES.get(event.type)
@@ -76,6 +98,7 @@ def log_event(event: Event) -> None:
         return
     fields = {
         "event": event.type,
+        **{name: event.data[name] for name in CALL_FIELDS if event.type in _CALLS and name in event.data},
         "turn": event.turn,
         "state": event.data.get("to") if event.type == "state.changed" else None,
         "code": event.data.get("code"),

@@ -22,7 +22,10 @@ QUEUE_LIMIT = 1000
 CLOSE_TIMEOUT_S = 2.0
 """How long the end of the daemon waits for its last lines."""
 
-FIELDS = ("event", "turn", "state", "code", "hint", "ms")
+CALL_FIELDS = ("provider", "stage", "kind", "endpoint", "key", "attempt", "sent_bytes", "received_bytes")
+"""Of a request to a vendor: who, what for, with which key (its number), and how much."""
+
+FIELDS = ("event", "turn", "state", "code", "hint", "ms", *CALL_FIELDS)
 """What a caller may add with ``extra={"voxd": {...}}``; in the journal they are VOXD_EVENT and so on."""
 
 Entry = Mapping[str, str]
