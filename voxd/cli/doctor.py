@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.cli import doctor_engines, doctor_machine, doctor_service
+from voxd.cli import doctor_engines, doctor_machine, doctor_service, doctor_vendors
 from voxd.cli.checkup import Check, Patient, Status, Step, examine
 from voxd.cli.exits import FAILED, OK
 from voxd.cli.output import clean, decorated, print_json
@@ -24,6 +24,7 @@ STEPS = (
     Step("package.version", "voxd and what it stands on", doctor_machine.package_version),
     Step("config.valid", "Configuration", doctor_service.config_valid),
     Step("credentials.readable", "Secrets", doctor_service.credentials_readable),
+    Step("models.last", "Models of vendors", doctor_vendors.models_last),
     Step("audio.input.present", "Microphone", doctor_engines.input_present),
     Step("audio.input.opens", "Sound from the microphone", doctor_engines.input_opens),
     Step("audio.output.present", "Loudspeaker", doctor_engines.output_present),

@@ -51,6 +51,9 @@ def _secrets(config: Config) -> Iterator[Secret]:
     for command in config.skills.commands:
         if isinstance(command.action, HttpAction):
             yield from command.action.headers.values()
+    for provider in config.providers.values():
+        yield from (key for key in (provider.api_key, *provider.api_keys) if key is not None)
+        yield from provider.headers.values()
 
 
 def _in_unit(patient: Patient) -> bool:
