@@ -177,6 +177,24 @@ class UsageEntry(msgspec.Struct, frozen=True):
     prices_of: str
 
 
+class QueueEntry(msgspec.Struct, frozen=True):
+    """An utterance nobody could answer at once, without its words.
+
+    ``state`` is waiting, answered or delivered; ``duration_ms`` is 0 for a typed question; ``problem`` is the
+    code of the last failure.
+    """
+
+    id: str
+    agent: str
+    state: str
+    time: float
+    duration_ms: int
+    bytes: int
+    attempts: int
+    problem: str
+    age_s: float
+
+
 class Reloaded(msgspec.Struct, frozen=True):
     """What a reload applied and what still needs a restart (dotted keys)."""
 

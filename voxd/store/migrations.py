@@ -68,8 +68,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             provider TEXT NOT NULL DEFAULT '',
             transcript TEXT NOT NULL DEFAULT '',
             reply TEXT NOT NULL DEFAULT '',
-            text TEXT NOT NULL,
-            flac BLOB
+            text TEXT NOT NULL
+        )
+        """,
+        # Apart, or every change of the row would write the sound anew.
+        """
+        CREATE TABLE sounds (
+            id TEXT PRIMARY KEY REFERENCES utterances (id) ON DELETE CASCADE,
+            flac BLOB NOT NULL
         )
         """,
         "CREATE INDEX utterances_by_state ON utterances (state, number)",

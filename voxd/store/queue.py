@@ -1,0 +1,304 @@
+"""Utterances nobody could answer, on disk until somebody does: what was accepted survives any crash."""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Collection
+from enum import Enum
+from typing import TypeVar
+
+import msgspec
+
+from voxd.api import QueueEntry
+from voxd.clock import Clock
+from voxd.config import schema
+from voxd.errors import NotFound, StoreError
+from voxd.store.age import LivedClock
+from voxd.store.db import Database
+
+BEHIND_FAULTS = 2
+"""An utterance that failed so often lets the others pass, and rests after every further failure."""
+
+MAX_FAULTS = 6
+"""An utterance that itself is at fault so often is given up."""
+
+LONGEST_REST_S = 6 * 3600.0
+
+DELIVERED_KEPT = 100
+"""Rows without sound and words that say what was delivered lately."""
+
+_HOUR_S = 3600.0
+_T = TypeVar("_T")
+_ENTRY = "id, agent, state, wall_s, duration_ms, bytes, attempts, problem, ? - lived_s"
+
+
+class Blame(Enum):
+    """Why an utterance was not answered, which decides what becomes of it."""
+
+    NOBODY = "nobody"
+    """It was not judged: nobody could be reached, or the user came in between."""
+    UNSURE = "unsure"
+    """Whoever should answer broke off; it may be his fault or that of this utterance."""
+    UTTERANCE = "utterance"
+    """It was refused, and the next one may not be."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An utterance that was given out to be answered: FLAC, or the text of a typed question."""
+
+    id: str
+    agent: str
+    flac: bytes | None
+    text: str
+
+
+class Late(msgspec.Struct, frozen=True):
+    """The answer to an utterance, not delivered yet; ``age_s`` is how long ago it was asked."""
+
+    id: str
+    agent: str
+    provider: str
+    transcript: str
+    reply: str
+    age_s: float
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """An utterance that is given up."""
+
+    id: str
+    agent: str
+
+
+class UtteranceQueue:
+    """The queue: waiting, then answered (the result is on disk), then delivered.
+
+    It is bounded by number and size, and a full one refuses: what it has accepted was promised to somebody
+    who is no longer there to hear that it was dropped, and whoever asks now is. Age is lived time (see
+    `voxd.store.age`), so no step of the clock makes it drop anything. Ids are never used again. All methods
+    raise `StoreError`, and then nothing was changed.
+    """
+
+    def __init__(self, db: Database, config: schema.Queue, clock: Clock, *, boot: str | None = None) -> None:
+        self._db = db
+        self._config = config
+        self._clock = clock
+        self._age = LivedClock(clock, boot=boot)
+
+    def configure(self, config: schema.Queue) -> None:
+        """Apply new limits from the next utterance on."""
+        self._config = config
+
+    async def recover(self) -> list[Gone]:
+        """Take back what a process that died had given out; returns what has ended too many of them."""
+
+        def write(connection: sqlite3.Connection) -> list[Gone]:
+            gone = _deleted(connection, "taken AND faults >= ?", MAX_FAULTS)
+            connection.execute("UPDATE utterances SET taken = 0 WHERE taken")
+            return gone
+
+        return await self._db.run(write)
+
+    async def add(self, agent: str, *, flac: bytes | None = None, text: str = "", duration_ms: int) -> str:
+        """Keep an utterance; returns its id once it survives a power cut.
+
+        Raises `StoreError`, code ``queue_full`` when it is too much.
+        """
+        id = secrets.token_hex(6)
+        size = len(flac or b"") + len(text.encode())
+
+        def write(connection: sqlite3.Connection) -> None:
+            self._make_sure(connection, size)
+            connection.execute(
+                "INSERT INTO utterances (id, agent, state, wall_s, lived_s, duration_ms, bytes, text)"
+                " VALUES (?, ?, 'waiting', ?, ?, ?, ?, ?)",
+                (id, agent, self._clock.wall(), self._age.now(connection).lived_s, duration_ms, size, text),
+            )
+            if flac is not None:
+                connection.execute("INSERT INTO sounds (id, flac) VALUES (?, ?)", (id, flac))
+
+        await self._db.run(write)
+        return id
+
+    async def take(self, without: Collection[str] = ()) -> Kept | None:
+        """Give the next utterance out, of an agent not in ``without``; None when there is none.
+
+        It is counted as a fault until its end is known, so that one that ends the process is known by that.
+        """
+
+        def write(connection: sqlite3.Connection) -> Kept | None:
+            marks = ", ".join("?" * len(without))
+            row = connection.execute(
+                "SELECT id, agent, flac, text FROM utterances LEFT JOIN sounds USING (id)"
+                f" WHERE state = 'waiting' AND NOT taken AND due_lived_s <= ? AND agent NOT IN ({marks})"
+                " ORDER BY faults >= ?, number LIMIT 1",
+                (self._age.peek(connection).lived_s, *without, BEHIND_FAULTS),
+            ).fetchone()
+            if row is None:
+                return None
+            connection.execute(
+                "UPDATE utterances SET taken = 1, attempts = attempts + 1, faults = faults + 1 WHERE id = ?",
+                (row[0],),
+            )
+            return Kept(*row)
+
+        return await self._db.run(write)
+
+    async def put_back(self, id: str, code: str, blame: Blame) -> Gone | None:
+        """Take an unanswered utterance back; returns it when it is given up. ``code`` is the error's."""
+
+        def write(connection: sqlite3.Connection) -> Gone | None:
+            row = connection.execute("SELECT faults FROM utterances WHERE id = ?", (id,)).fetchone()
+            if row is None:
+                return None  # dropped meanwhile, and told
+            faults = int(row[0])
+            if blame is Blame.UTTERANCE and faults >= MAX_FAULTS:
+                (gone,) = _deleted(connection, "id = ?", id)
+                return gone
+            faults = max(0, faults - 1) if blame is Blame.NOBODY else min(faults, MAX_FAULTS - 1)
+            rest_s = 0.0 if blame is Blame.NOBODY else _rest_s(faults)
+            due_s = self._age.now(connection).lived_s + rest_s
+            connection.execute(
+                "UPDATE utterances SET taken = 0, faults = ?, problem = ?, due_lived_s = ? WHERE id = ?",
+                (faults, code, due_s, id),
+            )
+            return None
+
+        return await self._db.run(write)
+
+    async def answer(self, id: str, *, provider: str, transcript: str, reply: str) -> bool:
+        """Keep the answer in place of the sound; False when the utterance was dropped meanwhile."""
+        size = len(transcript.encode()) + len(reply.encode())
+
+        def write(connection: sqlite3.Connection) -> bool:
+            cursor = connection.execute(
+                "UPDATE utterances SET state = 'answered', taken = 0, problem = '', text = '',"
+                " provider = ?, transcript = ?, reply = ?, bytes = ? WHERE id = ? AND state = 'waiting'",
+                (provider, transcript, reply, size, id),
+            )
+            connection.execute("DELETE FROM sounds WHERE id = ?", (id,))
+            return cursor.rowcount == 1
+
+        return await self._db.run(write)
+
+    async def undelivered(self) -> list[Late]:
+        """Return the answers that wait to be delivered, the oldest question first."""
+
+        def read(connection: sqlite3.Connection) -> list[Late]:
+            rows = connection.execute(
+                "SELECT id, agent, provider, transcript, reply, ? - lived_s FROM utterances"
+                " WHERE state = 'answered' ORDER BY number",
+                (self._age.peek(connection).lived_s,),
+            )
+            return [Late(*row) for row in rows]
+
+        return await self._db.run(read)
+
+    async def deliver(self, id: str, also: Callable[[sqlite3.Connection], object] = lambda _: None) -> None:
+        """Note that an answer was delivered, and forget its words; ``also`` is part of the transaction."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            cursor = connection.execute(
+                "UPDATE utterances SET state = 'delivered', transcript = '', reply = '', bytes = 0"
+                " WHERE id = ? AND state = 'answered'",
+                (id,),
+            )
+            if cursor.rowcount:
+                also(connection)
+
+        await self._db.run(write)
+
+    async def prune(self) -> list[Gone]:
+        """Drop what has waited for too long, and traces of old deliveries; returns what had waited."""
+
+        def write(connection: sqlite3.Connection) -> list[Gone]:
+            oldest_s = self._age.now(connection).lived_s - self._config.max_age_h * _HOUR_S
+            connection.execute(
+                "DELETE FROM utterances WHERE state = 'delivered' AND (lived_s < ? OR number NOT IN"
+                " (SELECT number FROM utterances WHERE state = 'delivered' ORDER BY number DESC LIMIT ?))",
+                (oldest_s, DELIVERED_KEPT),
+            )
+            return _deleted(connection, "state = 'waiting' AND NOT taken AND lived_s < ?", oldest_s)
+
+        return await self._db.run(write)
+
+    # --- what a person may do ---------------------------------------------------------------------
+
+    async def entries(self) -> list[QueueEntry]:
+        """Return everything in the queue, the oldest first, without a word of what was said."""
+
+        def read(connection: sqlite3.Connection) -> list[QueueEntry]:
+            now_s = self._age.peek(connection).lived_s
+            rows = connection.execute(f"SELECT {_ENTRY} FROM utterances ORDER BY number", (now_s,))
+            return [QueueEntry(*row) for row in rows]
+
+        return await self._db.run(read)
+
+    async def pending(self) -> int:
+        """Return how many are not delivered yet."""
+        query = "SELECT count(*) FROM utterances WHERE state != 'delivered'"
+        return await self._db.run(lambda connection: int(connection.execute(query).fetchone()[0]))
+
+    async def retry(self, id: str | None = None) -> int:
+        """Let one, or all, be asked again at once; returns how many. Raises `NotFound`."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            where = "state = 'waiting'" if id is None else "state = 'waiting' AND id = ?"
+            given = () if id is None else (id,)
+            return connection.execute(
+                f"UPDATE utterances SET faults = min(faults, taken), due_lived_s = 0 WHERE {where}", given
+            ).rowcount
+
+        return _found(id, await self._db.run(write))
+
+    async def drop(self, id: str | None = None) -> list[Gone]:
+        """Drop one, or all, that are not delivered yet; returns them. Raises `NotFound`."""
+
+        def write(connection: sqlite3.Connection) -> list[Gone]:
+            if id is None:
+                return _deleted(connection, "state != 'delivered'")
+            return _deleted(connection, "state != 'delivered' AND id = ?", id)
+
+        return _found(id, await self._db.run(write))
+
+    async def forget(self) -> list[Gone]:
+        """Delete everything and overwrite what it left in the file; returns what was not delivered yet."""
+
+        def write(connection: sqlite3.Connection) -> list[Gone]:
+            gone = _deleted(connection, "state != 'delivered'")
+            connection.execute("DELETE FROM utterances")
+            return gone
+
+        gone = await self._db.run(write)
+        await self._db.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+        return gone
+
+    def _make_sure(self, connection: sqlite3.Connection, size: int) -> None:
+        """Raise `StoreError` unless ``size`` bytes more are safe here."""
+        if not self._db.remembers:
+            raise StoreError(self._db.problem or "the database is not on a disk")
+        query = "SELECT count(*), coalesce(sum(bytes), 0) FROM utterances WHERE state != 'delivered'"
+        count, used = connection.execute(query).fetchone()
+        config = self._config
+        if count >= config.max_utterances or used + size > config.max_size_mb * 1_000_000:
+            raise StoreError(
+                f"the queue is full: {count} utterances of {used / 1e6:.1f} MB",
+                code="queue_full",
+                hint="look at `voxctl queue list`, or raise queue.max_utterances and queue.max_size_mb",
+            )
+
+
+def _rest_s(faults: int) -> float:
+    return 0.0 if faults < BEHIND_FAULTS else min(60.0 * 2.0**faults, LONGEST_REST_S)
+
+
+def _deleted(connection: sqlite3.Connection, where: str, *values: object) -> list[Gone]:
+    rows = connection.execute(f"SELECT id, agent FROM utterances WHERE {where} ORDER BY number", values)
+    gone = [Gone(*row) for row in rows]
+    connection.execute(f"DELETE FROM utterances WHERE {where}", values)
+    return gone
+
+
+def _found(id: str | None, result: _T) -> _T:
+    if id is not None and not result:
+        raise NotFound(f"nothing waits under {id}", hint="run `voxctl queue list`")
+    return result
