@@ -6,20 +6,22 @@ still waits. So we ping, and anything that arrives, a pong or a frame, counts as
 
 import asyncio
 import logging
-import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from voxd.config.secrets import MASK
 from voxd.errors import ConnectionFailed
 from voxd.providers.net import faults
-from voxd.providers.net.faults import Ending
+from voxd.providers.net.faults import Ending, Refused
 from voxd.providers.net.reach import open_socket
+from voxd.providers.net.resolver import Resolver
+from voxd.providers.net.trust import trusted
+from voxd.providers.net.veil import veiled
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
@@ -27,13 +29,8 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 WRITE_LIMIT_BYTES = 256 * 1024
 """What may wait to be sent: four seconds of 24 kHz sound as base64. Who sends more has to wait."""
 
-LEAST_KEY_CHARS = 8
-"""A shorter key is nobody's, and might be a part of any word."""
-
 _PINGS_PER_LIMIT = 3
 _USER_AGENT = "voxd"
-
-Said = TypeVar("Said", str, bytes, str | bytes)
 
 _wire_log = logging.getLogger(f"{__name__}.wire")
 # At DEBUG the library logs request headers, which hold the key, and frames, which hold what was said.
@@ -88,19 +85,30 @@ class Connection:
         self._nudge = asyncio.Event()
         self._heard_s = self._now_s()
         self._ending: Ending | None = None
+        self.sent_bytes = 0
+        self.received_bytes = 0
         self._watching = asyncio.create_task(self._watch(), name=f"watch {provider}")
 
     @classmethod
-    async def open(cls, provider: str, address: Address, deadlines: Deadlines | None = None) -> "Connection":
+    async def open(
+        cls,
+        provider: str,
+        address: Address,
+        deadlines: Deadlines | None = None,
+        *,
+        resolver: Resolver | None = None,
+        subprotocols: Sequence[str] = (),
+        refused: Refused = faults.refused,
+    ) -> "Connection":
         """Connect to ``address``. Raises `ProviderError`: why, in its class and code.
 
         Redirects are not followed: the key is for the host that was configured. Proxies of the environment
-        are ignored.
+        are ignored. Without a shared ``resolver`` no address of an earlier connection is known.
         """
         deadlines = deadlines or Deadlines()
         try:
             async with asyncio.timeout(deadlines.open_s):
-                options = await _options(provider, address, deadlines)
+                options = await _options(provider, address, deadlines, resolver or Resolver())
                 socket = await _Connect(
                     address.url,
                     additional_headers=dict(address.headers),
@@ -112,14 +120,15 @@ class Connection:
                     ping_interval=None,
                     close_timeout=deadlines.close_s,
                     proxy=address.proxy,
+                    subprotocols=[Subprotocol(each) for each in subprotocols] or None,
                     logger=_wire_log,
                     **options,
                 )
         except InvalidStatus as error:
             answer = error.response
             headers = {name.lower(): value for name, value in answer.headers.raw_items()}
-            body = _veiled(bytes(answer.body or b""), address.key)
-            raise faults.refused(provider, answer.status_code, headers, body) from None
+            body = veiled(bytes(answer.body or b""), address.key)
+            raise refused(provider, answer.status_code, headers, body) from None
         except (InvalidURI, UnicodeError):
             # Their text holds the URL, and so perhaps the key.
             raise faults.misled(provider) from None
@@ -145,13 +154,17 @@ class Connection:
             self._nudge.set()
         self._active = active
 
-    async def send(self, text: str) -> None:
-        """Send a text frame; waits while too much is unsent. Raises `ProviderError` when that is too long."""
+    async def send(self, message: str | bytes) -> None:
+        """Send a text frame, or a binary one; waits while too much is unsent.
+
+        Raises `ProviderError` when that is too long.
+        """
         if self._ending is not None:
             raise faults.error_of(self._provider, self._ending)
         try:
             async with asyncio.timeout(self._deadlines.send_s):
-                await self._socket.send(text)
+                await self._socket.send(message)
+                self.sent_bytes += len(message)
         except TimeoutError:
             self.abort(Ending("send_stalled", "the vendor takes no more data"))
             raise ConnectionFailed(
@@ -169,7 +182,8 @@ class Connection:
             self._watching.cancel()
             return None
         self._heard_s = self._now_s()
-        return _veiled(message, self._key)
+        self.received_bytes += len(message)
+        return veiled(message, self._key)
 
     def abort(self, ending: Ending) -> None:
         """Break the connection off at once; whoever receives is told ``ending``."""
@@ -188,7 +202,7 @@ class Connection:
             received, sent = closed.rcvd, closed.sent
             self._ending = faults.ending(
                 received.code if received else None,
-                _veiled(received.reason, self._key) if received else "",
+                veiled(received.reason, self._key) if received else "",
                 sent=sent.code if sent else None,
             )
         return self._ending
@@ -233,28 +247,17 @@ class _Connect(connect):
         return exc
 
 
-def _veiled(said: Said, key: str) -> Said:
-    """Return what a vendor said without the key, which some of them repeat."""
-    if len(key) < LEAST_KEY_CHARS:
-        return said
-    if isinstance(said, str):
-        return said.replace(key, MASK)
-    return said.replace(key.encode(), MASK.encode())
-
-
-async def _options(provider: str, address: Address, deadlines: Deadlines) -> dict[str, Any]:
+async def _options(
+    provider: str, address: Address, deadlines: Deadlines, resolver: Resolver
+) -> dict[str, Any]:
     """Return what the library is to use for the connection instead of looking for it itself."""
     options: dict[str, Any] = {}
     where = parse_uri(address.url)
     if where.secure:
-        options["ssl"] = await asyncio.to_thread(_trust, address.ca_file)
+        options["ssl"] = await trusted(address.ca_file)
         options["server_hostname"] = where.host
     if address.proxy is None:
-        name_s = deadlines.name_s
-        options["sock"] = await open_socket(where.host, where.port, name_s=name_s, provider=provider)
+        options["sock"] = await open_socket(
+            where.host, where.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
+        )
     return options
-
-
-def _trust(ca_file: str) -> ssl.SSLContext:
-    """Return what to trust; read in a thread, for the system's certificates take tens of milliseconds."""
-    return ssl.create_default_context(cafile=ca_file or None)

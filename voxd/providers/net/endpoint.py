@@ -47,14 +47,15 @@ def address_of(
     internet in clear.
     """
     parts = urlsplit(url)
-    if parts.scheme == "ws" and not _is_near(parts.hostname or ""):
+    if parts.scheme == "ws" and not is_near(parts.hostname or ""):
         raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
     proxy = metadata.get("proxy")
     ca_file = str(metadata.get("ca_file") or "")
     return Address(url, headers, ca_file, str(proxy) if proxy else None, key)
 
 
-def _is_near(host: str) -> bool:
+def is_near(host: str) -> bool:
+    """Whether ``host`` is in this network, as far as its name or number tells."""
     try:
         found = ipaddress.ip_address(host)
     except ValueError:

@@ -6,8 +6,8 @@ Codes and close codes are those of the GA Realtime API (2026-05-12) and of the W
 import re
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import msgspec
@@ -44,6 +44,9 @@ _CLOSE_CODES: Mapping[int, str] = MappingProxyType(
 _GOOGLES_BAD_KEY = b'"API_KEY_INVALID"'
 """The reason in the details of a refusal whose status is 400, and not 401."""
 
+Refused = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
+"""Reads a refusal (provider, status, lower-case headers, body); `refused` is one."""
+
 _MAX_TEXT = 300
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
 
@@ -65,10 +68,14 @@ class _Body(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Why a session is over: a stable ``code`` for programs, a ``reason`` for people."""
+    """Why a session is over: a stable ``code`` for programs, a ``reason`` for people.
+
+    ``close_code`` is the number the vendor closed with, None when he did not: some have numbers of their own.
+    """
 
     code: str
     reason: str
+    close_code: int | None = field(default=None, compare=False)
 
 
 def fault(
@@ -101,10 +108,8 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
         return fault(provider, "429", message, retry_after_s=_seconds(headers.get("retry-after", "")))
     if status == 404:
         return fault(provider, "model_not_found", message)
-    if status < 400:
-        # A portal's log-in page or a redirect to it: our key goes to nobody but the host we were given.
-        hint = "log in to the network, or correct the provider's endpoint"
-        return ConnectionFailed(message, provider=provider, code="captive_portal", hint=hint)
+    if status < 400 or status == 511:
+        return portal(provider)
     if status < 500:
         error = fault(provider, complaint.name or "refused", message)
         error.retryable = False
@@ -135,12 +140,38 @@ def unreachable(provider: str, error: Exception) -> ProviderError:
     return ConnectionFailed(reason, provider=provider)
 
 
-def misled(provider: str) -> ProviderError:
-    """Return the error for an endpoint that is no address of a WebSocket."""
+def portal(provider: str) -> ProviderError:
+    """Return the error for a log-in page, or a redirect to it, where the vendor should be.
+
+    Nothing more is sent: our key goes to nobody but the host we were given.
+    """
+    hint = "log in to the network, or correct the provider's endpoint"
+    msg = "somebody else answers in the vendor's place"
+    return ConnectionFailed(msg, provider=provider, code="captive_portal", hint=hint)
+
+
+def misled(provider: str, problem: str = "it is no WebSocket URL") -> ProviderError:
+    """Return the error for an endpoint that cannot be used."""
     hint = "correct the provider's endpoint in the configuration"
-    error = ConnectionFailed("it is no WebSocket URL", provider=provider, code="bad_endpoint", hint=hint)
+    error = ConnectionFailed(problem, provider=provider, code="bad_endpoint", hint=hint)
     error.retryable = False
     return error
+
+
+def unsendable(provider: str) -> ProviderError:
+    """Return the error for a request that HTTP cannot carry, such as a line break in a header."""
+    hint = "check the provider's headers and key in the configuration"
+    error = ProviderError("the request cannot be sent", provider=provider, code="bad_request", hint=hint)
+    error.retryable = False
+    return error
+
+
+def no_http(provider: str, *, is_silent: bool) -> ProviderError:
+    """Return the error for a host that hung up without an answer, or whose answer is no HTTP."""
+    if is_silent:
+        return ConnectionFailed("the vendor closed the connection at once", provider=provider)
+    hint = "check the provider's endpoint"
+    return ConnectionFailed("it does not speak HTTP", provider=provider, code="bad_answer", hint=hint)
 
 
 def no_websocket(provider: str, cause: BaseException | None) -> ProviderError:
@@ -154,15 +185,15 @@ def no_websocket(provider: str, cause: BaseException | None) -> ProviderError:
 def ending(code: int | None, reason: str, *, sent: int | None = None) -> Ending:
     """Return why a socket was closed: ``code`` is the vendor's, ``sent`` ours; None when there was none."""
     if sent == 1009 or code == 1009:
-        return Ending("frame_too_big", "the vendor sent a frame longer than allowed")
+        return Ending("frame_too_big", "the vendor sent a frame longer than allowed", code)
     if code is None:
         return Ending("network_error", "the connection broke")
     text = (reason or f"closed with code {code}")[:_MAX_TEXT]
     if code == 1001 and "maximum duration" in reason:
-        return Ending("session_expired", text)
+        return Ending("session_expired", text, code)
     if code == 1008 and "api_key" in reason:
-        return Ending("invalid_api_key", text)
-    return Ending(_CLOSE_CODES.get(code, "network_error"), text)
+        return Ending("invalid_api_key", text, code)
+    return Ending(_CLOSE_CODES.get(code, "network_error"), text, code)
 
 
 def error_of(provider: str, end: Ending) -> ProviderError:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from voxd.errors import ProviderError
+from voxd.providers.net import faults
 from voxd.providers.net.connection import Address, Connection, Deadlines
 
 
@@ -30,14 +30,17 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An HTTP request with ``json``, ``content`` or ``form`` (fields; files as (name, type, bytes))."""
+    """An HTTP request with ``json``, ``content`` or ``form``.
+
+    The fields of a form are texts, several under one name as a list, and files as (name, type, bytes).
+    """
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: Any = None
     content: bytes | None = None
-    form: Mapping[str, str | tuple[str, str, bytes]] | None = None
+    form: Mapping[str, str | list[str] | tuple[str, str, bytes]] | None = None
 
 
 class Answer(Protocol):
@@ -71,7 +74,7 @@ class Answer(Protocol):
         ...
 
 
-Refused = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
+Refused = faults.Refused
 """Reads a refusal (provider, status, lower-case headers, body); `faults.refused` is one."""
 
 

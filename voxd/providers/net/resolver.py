@@ -1,0 +1,151 @@
+"""Finds the addresses of hosts in two threads of its own, and remembers those that were good.
+
+A name server that is dead blocks `getaddrinfo` for 10 s (reference/reliability.md, fact 11): here nobody
+waits longer than his deadline, no other user of threads is held up, and the end of the program is not either,
+because the threads are daemons and live only while there is something to look up.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NAME_S = 2.0
+"""A name server has so long to answer (reference/reliability.md, N4)."""
+
+KNOWN_S = 0.5
+"""Where an address was good before, it has only so long: then that address is used again."""
+
+WORKERS = 2
+MOST_WAITING = 32
+"""More names than this at once are nobody's who uses a voice appliance; further ones are refused."""
+
+MOST_KNOWN = 64
+
+AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+Found = Sequence[AddressInfo]
+_Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Question:
+    """A name, and everybody who waits for its addresses; two who ask for the same name share it."""
+
+    key: _Key
+    waiting: list[asyncio.Future[Found | Exception]] = field(default_factory=list)
+
+
+class Resolver:
+    """Looks names up. One is shared by everything in a process; making one costs nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: dict[_Key, _Question] = {}
+        self._queue: deque[_Question] = deque()
+        self._workers = 0
+        self._known: OrderedDict[_Key, Found] = OrderedDict()
+
+    async def look_up(self, host: str, port: int, *, within_s: float = NAME_S) -> Found:
+        """Return the addresses of ``host``, at least one; those of last time when nobody tells new ones.
+
+        Raises `TimeoutError`, `socket.gaierror`, `UnicodeError` (no possible name).
+        """
+        numeric = _without_asking(host, port)
+        if numeric:
+            return numeric
+        known = self._known.get((host, port))
+        try:
+            async with asyncio.timeout(min(within_s, KNOWN_S) if known else within_s):
+                return await self._ask((host, port))
+        except (TimeoutError, OSError):
+            if not known:
+                raise
+            return known
+
+    async def _ask(self, key: _Key) -> Found:
+        answer: asyncio.Future[Found | Exception] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            question = self._asked.get(key)
+            if question is None:
+                if len(self._queue) >= MOST_WAITING:
+                    raise TimeoutError("too many names are being looked up")
+                question = self._asked[key] = _Question(key)
+                self._queue.append(question)
+                self._hire()
+            question.waiting.append(answer)
+        try:
+            outcome = await answer
+        finally:
+            with self._lock, contextlib.suppress(ValueError):
+                question.waiting.remove(answer)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _hire(self) -> None:
+        if self._workers < WORKERS:
+            self._workers += 1
+            threading.Thread(target=self._work, name="resolver", daemon=True).start()
+
+    def _work(self) -> None:
+        while (question := self._next()) is not None:
+            outcome = _look_up(*question.key)
+            with self._lock:
+                self._asked.pop(question.key, None)
+                if not isinstance(outcome, Exception):
+                    self._remember(question.key, outcome)
+                waiting, question.waiting = question.waiting, []
+            for answer in waiting:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+                    answer.get_loop().call_soon_threadsafe(_settle, answer, outcome)
+
+    def _next(self) -> _Question | None:
+        with self._lock:
+            while self._queue:
+                question = self._queue.popleft()
+                if question.waiting:
+                    return question
+                self._asked.pop(question.key, None)  # everybody has given up
+            self._workers -= 1
+            return None
+
+    def _remember(self, key: _Key, found: Found) -> None:
+        self._known[key] = found
+        self._known.move_to_end(key)
+        while len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+
+def _look_up(host: str, port: int) -> Found | Exception:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return error
+    return [*found] or socket.gaierror(socket.EAI_NONAME, "the host has no address")
+
+
+def _settle(answer: asyncio.Future[Found | Exception], outcome: Found | Exception) -> None:
+    if not answer.done():
+        answer.set_result(outcome)
+
+
+def _without_asking(host: str, port: int) -> Found:
+    """Return the addresses of what no name server needs to be asked for, none for other names."""
+    if host == "localhost":
+        return [_numeric("127.0.0.1", port), _numeric("::1", port)]
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return []
+    return [_numeric(host, port)]
+
+
+def _numeric(host: str, port: int) -> AddressInfo:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    address: Any = (host, port, 0, 0) if family == socket.AF_INET6 else (host, port)
+    return family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address
