@@ -1,0 +1,55 @@
+"""A `Line` to a fake vendor, for the tests of the adapters."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tests.fakes import RecordingEmit
+from voxd.clock import Clock, SystemClock
+from voxd.providers.net.http import Http
+from voxd.providers.net.line import Line, LineSettings
+
+KEY = "sk-test-0123456789abcdef"
+"""What the line sends unless the test says otherwise."""
+
+
+class RecordedLine(Line):
+    """A line whose events are in `told`: ``line.told.events`` is a list of (type, data)."""
+
+    told: RecordingEmit
+
+    def data(self, type: str) -> list[dict[str, Any]]:
+        """Return the data of every event of ``type``."""
+        return [data for each, data in self.told.events if each == type]
+
+
+@contextlib.asynccontextmanager
+async def line(
+    endpoint: str = "",
+    key: str = KEY,
+    *,
+    name: str = "vendor",
+    stage: str = "llm",
+    kind: str = "vendor",
+    clock: Clock | None = None,
+    http: Http | None = None,
+    **settings: Any,
+) -> AsyncIterator[RecordedLine]:
+    """Yield a line to ``endpoint`` ("" leaves it to the adapter); "" for a vendor without a key.
+
+    ``settings`` are those of `LineSettings`. A ``clock`` that stands still makes retries wait for
+    `FakeClock.advance`; deadlines of answers are real time all the same. ``http`` is closed by its owner.
+    """
+    told = RecordingEmit()
+    settings.setdefault("keys", (key,) if key else ())
+    settings.setdefault("endpoints", (endpoint,) if endpoint else ())
+    owned = http or Http()
+    made = RecordedLine(
+        name, stage, LineSettings(kind, **settings), http=owned, emit=told, clock=clock or SystemClock()
+    )
+    made.told = told
+    try:
+        yield made
+    finally:
+        if http is None:
+            await owned.close()

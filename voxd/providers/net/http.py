@@ -1,0 +1,104 @@
+"""HTTP to all vendors of a process: one set of connections, loaded when it is first needed."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from voxd.providers.net import faults
+from voxd.providers.net.answer import MAX_BODY_BYTES, HttpAnswer, Route, check
+from voxd.providers.net.resolver import Resolver
+from voxd.providers.net.trust import trusted
+from voxd.providers.net.wire import Call
+from voxd.providers.threads import in_thread
+
+if TYPE_CHECKING:
+    from voxd.providers.net.client import Client
+
+__all__ = ["MAX_BODY_BYTES", "Http", "Terms"]
+
+FIRST_BYTE_S = 10.0
+"""A vendor has so long to begin his answer, unless the request says otherwise."""
+
+WHOLE_S = 60.0
+"""All of an answer must be there by then, unless the request says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How one request is sent. ``key`` is hidden in whatever the vendor says.
+
+    ``first_byte_s`` is how long the first byte of the answer's body may take, the connection included;
+    ``whole_s`` is for all of it (reference/reliability.md, N14).
+    """
+
+    provider: str
+    key: str = field(default="", repr=False)
+    refused: faults.Refused = faults.refused
+    first_byte_s: float = FIRST_BYTE_S
+    whole_s: float = WHOLE_S
+    ca_file: str = ""
+    proxy: str | None = field(default=None, repr=False)
+
+
+class Http:
+    """Owned by the composition root, together with the resolver that all connections share."""
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        self.resolver = resolver or Resolver()
+        self._client: Client | None = None
+        self._loading = asyncio.Lock()
+
+    async def send(self, call: Call, terms: Terms) -> HttpAnswer:
+        """Send ``call``; return its answer when the first byte of the body is there, or the body is empty.
+
+        Close the answer. Raises `ProviderError`, also for an answer that is a refusal or a log-in page.
+        """
+        until_s = asyncio.get_running_loop().time() + terms.whole_s
+        try:
+            async with asyncio.timeout(min(terms.first_byte_s, terms.whole_s)):
+                client, route = await self._ready(terms)
+                head, sent_bytes = await client.send(terms.provider, call, route)
+                answer = HttpAnswer(
+                    terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
+                )
+                try:
+                    await check(answer, terms.provider, terms.refused)
+                    await answer.begin()
+                except BaseException:
+                    await answer.close()
+                    raise
+                return answer
+        except (OSError, TimeoutError) as error:
+            raise faults.unreachable(terms.provider, error) from None
+
+    async def prepare(self) -> None:
+        """Load what the first request needs: 15 MB, and a second or two on a small device."""
+        await self._loaded()
+
+    async def close(self) -> None:
+        """Close all connections; idempotent."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _loaded(self) -> "Client":
+        async with self._loading:
+            if self._client is None:
+                made = await in_thread(_load, name="load http")
+                self._client = made(self.resolver)
+            return self._client
+
+    async def _ready(self, terms: Terms) -> "tuple[Client, Route]":
+        client = await self._loaded()
+        route = Route(terms.ca_file, terms.proxy)
+        if not client.knows(route):
+            trust = await trusted(terms.ca_file)
+            if not client.knows(route):
+                client.learn(route, trust)
+        return client, route
+
+
+def _load() -> "type[Client]":
+    from voxd.providers.net.client import Client
+
+    return Client

@@ -1,0 +1,93 @@
+"""Takes bytes as they come and returns lines and server-sent events: no socket, no time."""
+
+from collections.abc import Iterator
+
+from voxd.errors import StreamError
+
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""A line as long as the longest body: some vendors put a whole sound into one."""
+
+
+class Lines:
+    """Cuts a stream of UTF-8 into lines that end in ``\\r\\n``, ``\\n`` or, with ``bare_cr``, ``\\r``.
+
+    Characters may be split between pieces: a line is decoded when it is complete. Nothing else ends a
+    line; `str.splitlines` would also cut at U+2028, which JSON may hold.
+    """
+
+    def __init__(self, *, bare_cr: bool = False) -> None:
+        self._rest = bytearray()
+        self._bare_cr = bare_cr
+        self._after_cr = False
+
+    def feed(self, piece: bytes) -> list[str]:
+        """Return the lines that ``piece`` completes. Raises `StreamError` when one is too long."""
+        if self._bare_cr:
+            piece = self._with_newlines(piece)
+        self._rest += piece
+        if b"\n" not in piece:
+            self._check()
+            return []
+        *complete, rest = bytes(self._rest).split(b"\n")
+        self._rest = bytearray(rest)
+        self._check()
+        return [_text(line) for line in complete]
+
+    def end(self) -> list[str]:
+        """Return the last line, which has no end, unless it is empty."""
+        rest = bytes(self._rest)
+        self._rest = bytearray()
+        return [_text(rest)] if rest else []
+
+    def _with_newlines(self, piece: bytes) -> bytes:
+        if self._after_cr and piece.startswith(b"\n"):
+            piece = piece[1:]
+            self._after_cr = False
+        if piece:
+            self._after_cr = piece.endswith(b"\r")
+        return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _check(self) -> None:
+        if len(self._rest) > MAX_LINE_BYTES:
+            raise StreamError("the vendor sent a line without end", code="too_big")
+
+
+class Events:
+    """Reads server-sent events (HTML standard, section 9.2.6): type ("" where none is named) and data."""
+
+    def __init__(self) -> None:
+        self._lines = Lines(bare_cr=True)
+        self._type = ""
+        self._data: list[str] = []
+        self._is_first = True
+
+    def feed(self, piece: bytes) -> Iterator[tuple[str, str]]:
+        """Yield the events that ``piece`` completes. Raises `StreamError`."""
+        for line in self._lines.feed(piece):
+            yield from self._take(line)
+
+    def end(self) -> Iterator[tuple[str, str]]:
+        """Yield the event the stream ended in: some servers leave out the last empty line."""
+        for line in self._lines.end():
+            yield from self._take(line)
+        yield from self._take("")
+
+    def _take(self, line: str) -> Iterator[tuple[str, str]]:
+        if self._is_first:
+            line = line.removeprefix("\ufeff")
+            self._is_first = False
+        if not line:
+            if self._data:
+                yield self._type, "\n".join(self._data)
+            self._type, self._data = "", []
+            return
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "event":
+            self._type = value
+        elif name == "data":
+            self._data.append(value)
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode("utf-8", "replace")
