@@ -2,8 +2,8 @@
 
 Run as ``python -m tests.store.filling FILE FAULT``: ``full`` (the disk is small), ``limit`` (files may not
 grow past a limit, a write error that is not "disk full"), or ``none``. It prints ``kept ID``,
-``refused CODE``, ``problem TEXT``, then whether it takes one more when there is room again (``healed ID``), and at last
-``found ID`` for everything that is there after a new start.
+``refused CODE``, ``problem TEXT``, then whether it takes one more when there is room again (``healed ID``),
+and at last ``found ID`` for everything that is there after a new start.
 """
 
 import asyncio
