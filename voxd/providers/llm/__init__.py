@@ -1,0 +1,1 @@
+"""Language models, one file per vendor, and the shapes that several of them share."""
