@@ -19,6 +19,7 @@ from voxd.providers.net.connection import Address, Connection, Deadlines
 from voxd.providers.net.endpoint import is_near
 from voxd.providers.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
 from voxd.providers.net.retry import persevere
+from voxd.providers.net.stream import Stream
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Refused
 
 T = TypeVar("T")
@@ -152,6 +153,28 @@ class Line:
             trial.sent_bytes, trial.received_bytes = connection.sent_bytes, connection.received_bytes
             self._tell(trial)
 
+    @asynccontextmanager
+    async def stream(
+        self, build: Callable[[Access], str], budget: Budget, *, kind: str
+    ) -> AsyncIterator[Stream]:
+        """Open a TCP connection to what ``build`` returns, as `Wire.stream` says."""
+
+        async def attempt(trial: "_Trial") -> Stream:
+            trial.url = self._allowed(build(trial.access))
+            within_s = self._within(budget, Deadlines().open_s)
+            return await Stream.open(self.name, trial.url, resolver=self._http.resolver, within_s=within_s)
+
+        stream, trial = await self._tried(attempt, budget, kind)
+        try:
+            yield stream
+        except BaseException as error:
+            trial.code = _code(error)
+            raise
+        finally:
+            await stream.close()
+            trial.sent_bytes, trial.received_bytes = stream.sent_bytes, stream.received_bytes
+            self._tell(trial)
+
     def note(self, kind: str, **details: Any) -> None:
         """Log something that happened on the line, such as a reconnect; no words, no keys."""
         self._emit(E.PROVIDER_NOTE, provider=self.name, stage=self.stage, kind=kind, details=details)
@@ -200,8 +223,11 @@ class Line:
 
     def _allowed(self, url: str) -> str:
         """Return ``url``. Raises `ProviderError` when it would send a key across the internet in clear."""
-        parts = urlsplit(url)
-        if parts.scheme in {"http", "ws"} and not is_near(parts.hostname or ""):
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise faults.misled(self.name, "it is no URL") from None
+        if parts.scheme in {"http", "ws", "tcp"} and not is_near(parts.hostname or ""):
             raise faults.misled(self.name, "the endpoint is not encrypted: write it as https:// or wss://")
         return url
 

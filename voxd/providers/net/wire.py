@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from voxd.providers.net import faults
 from voxd.providers.net.connection import Address, Connection, Deadlines
+from voxd.providers.net.stream import Stream
 
 
 @dataclass(slots=True)
@@ -114,6 +115,15 @@ class Wire(Protocol):
         deadlines: Deadlines | None = None,
     ) -> AbstractAsyncContextManager[Connection]:
         """Open a WebSocket to what ``build`` returns; it is closed at the end of the block."""
+        ...
+
+    def stream(
+        self, build: Callable[[Access], str], budget: Budget, *, kind: str
+    ) -> AbstractAsyncContextManager[Stream]:
+        """Open a TCP connection to what ``build`` returns, ``tcp://host:port`` in this network.
+
+        It is closed at the end of the block.
+        """
         ...
 
     def note(self, kind: str, **details: Any) -> None:
