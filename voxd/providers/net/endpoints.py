@@ -1,0 +1,61 @@
+"""The addresses of one provider: used in turn while they are well, left alone for a while when they fail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voxd.clock import Clock
+from voxd.errors import ConnectionFailed, ProviderError, StreamError
+
+REST_S = 30.0
+"""An endpoint that failed rests so long (reference/reliability.md, N8), twice as long each further time."""
+
+LONGEST_REST_S = 300.0
+
+PROBE_S = 10.0
+"""After its rest one request tries it; others go elsewhere until that is decided, or for so long."""
+
+
+@dataclass(slots=True)
+class _State:
+    endpoint: str
+    until_s: float = 0.0
+    failures: int = 0
+
+
+class Endpoints:
+    """Chooses the endpoint of every attempt; "" if none is configured."""
+
+    def __init__(self, endpoints: Sequence[str], *, clock: Clock) -> None:
+        self._clock = clock
+        self._states = [_State(each) for each in endpoints or ("",)]
+        self._next = 0
+
+    def take(self) -> str:
+        """Return the endpoint to use: the next one that is well, or the one that rests least long."""
+        now_s = self._clock.monotonic()
+        order = self._states[self._next :] + self._states[: self._next]
+        chosen = next((state for state in order if state.until_s <= now_s), None)
+        if chosen is None:
+            chosen = min(order, key=lambda state: state.until_s)
+        elif chosen.failures:
+            chosen.until_s = now_s + PROBE_S
+        self._next = (self._states.index(chosen) + 1) % len(self._states)
+        return chosen.endpoint
+
+    def worked(self, endpoint: str) -> None:
+        """The endpoint answered."""
+        state = self._state(endpoint)
+        state.failures, state.until_s = 0, 0.0
+
+    def failed(self, endpoint: str, error: ProviderError) -> bool:
+        """Let ``endpoint`` rest if ``error`` is its fault; return whether it is, and another one is well."""
+        if not isinstance(error, ConnectionFailed | StreamError):
+            return False
+        state = self._state(endpoint)
+        now_s = self._clock.monotonic()
+        state.until_s = now_s + min(REST_S * 2.0 ** min(state.failures, 8), LONGEST_REST_S)
+        state.failures += 1
+        return any(each.until_s <= now_s for each in self._states)
+
+    def _state(self, endpoint: str) -> _State:
+        return next(state for state in self._states if state.endpoint == endpoint)

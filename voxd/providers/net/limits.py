@@ -1,0 +1,97 @@
+"""How much is asked of one provider: requests and tokens a minute, and how many at once, first come first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from aiolimiter import AsyncLimiter
+
+from voxd.errors import RateLimited
+from voxd.events import Emit
+from voxd.events import EventType as E
+
+USUAL_PER_MINUTE: Mapping[str, int] = MappingProxyType({"openai": 100, "huggingface": 200, "deepgram": 30})
+"""Requests a minute that are usual for a vendor, whatever of his is used (seed 002, "Rate Limiting")."""
+
+BURST = 2
+"""So many minutes' worth may come at once."""
+
+LONGEST_WAIT_S = 30.0
+"""Who has waited for so long is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What may be asked; None for no limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
+
+
+def usual_per_minute(kind: str) -> int | None:
+    """Return the requests a minute that are usual for ``kind``: "deepgram_flux" is of "deepgram"."""
+    return USUAL_PER_MINUTE.get(kind.partition("_")[0])
+
+
+class Limits:
+    """Lets requests pass in the order in which they came."""
+
+    def __init__(self, provider: str, allowed: Allowed, *, emit: Emit) -> None:
+        self._provider = provider
+        self._emit = emit
+        self._requests = _bucket(allowed.requests_per_minute)
+        self._tokens = _bucket(allowed.tokens_per_minute)
+        self._slots = asyncio.Semaphore(allowed.max_concurrent) if allowed.max_concurrent else None
+        self._first = asyncio.Lock()
+
+    @asynccontextmanager
+    async def passed(self, tokens: int, within_s: float = LONGEST_WAIT_S) -> AsyncIterator[None]:
+        """Wait until a request of about ``tokens`` may be made, and count it as under way until the end.
+
+        Raises `RateLimited` when that takes longer than ``within_s`` or `LONGEST_WAIT_S`.
+        """
+        full = self._full(tokens)
+        if full:
+            self._emit(E.RATE_LIMITED, provider=self._provider, limit=full, wait_s=None)
+        try:
+            async with asyncio.timeout(min(within_s, LONGEST_WAIT_S)), self._first:
+                await self._admit(tokens)
+        except TimeoutError:
+            hint = "wait, or raise the provider's limits in the configuration"
+            msg = f"the limit of {full or 'requests'} that is set for {self._provider} is reached"
+            raise RateLimited(msg, provider=self._provider, hint=hint) from None
+        try:
+            yield
+        finally:
+            if self._slots is not None:
+                self._slots.release()
+
+    async def _admit(self, tokens: int) -> None:
+        if self._slots is not None:
+            await self._slots.acquire()
+        try:
+            if self._requests is not None:
+                await self._requests.acquire()
+            if self._tokens is not None:
+                await self._tokens.acquire(min(tokens, self._tokens.max_rate))
+        except BaseException:
+            if self._slots is not None:
+                self._slots.release()
+            raise
+
+    def _full(self, tokens: int) -> str:
+        """Return which limit makes the next request wait, "" if it can go at once."""
+        if self._slots is not None and self._slots.locked():
+            return "concurrent"
+        if self._tokens is not None and not self._tokens.has_capacity(min(tokens, self._tokens.max_rate)):
+            return "tokens"
+        if self._first.locked() or (self._requests is not None and not self._requests.has_capacity()):
+            return "requests"
+        return ""
+
+
+def _bucket(per_minute: int | None) -> AsyncLimiter | None:
+    return AsyncLimiter(BURST * per_minute, BURST * 60) if per_minute else None
