@@ -1,7 +1,7 @@
 """The line to one vendor: it finds a key, an endpoint and time for every attempt, and says how it went."""
 
+import copy
 import random
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -10,16 +10,20 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from voxd.clock import Clock
-from voxd.errors import ProviderError, VoxdError
+from voxd.errors import ProviderError, RateLimited
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.net import faults
-from voxd.providers.net.answer import HttpAnswer
 from voxd.providers.net.connection import Address, Connection, Deadlines
 from voxd.providers.net.endpoint import is_near
+from voxd.providers.net.endpoints import Endpoints
 from voxd.providers.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
+from voxd.providers.net.keys import Keys, KeyUse
+from voxd.providers.net.limits import LONGEST_WAIT_S, Allowed, Limits, usual_per_minute
+from voxd.providers.net.middleware import RequestMiddleware, through
 from voxd.providers.net.retry import persevere
 from voxd.providers.net.stream import Stream
+from voxd.providers.net.trial import Trial, code_of
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Refused
 
 T = TypeVar("T")
@@ -27,10 +31,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LineSettings:
-    """What is configured of a line. ``kind`` is the vendor; an endpoint of "" leaves it to the adapter.
+    """What is configured of a line. ``kind`` is the vendor; without ``endpoints`` the adapter knows his.
 
     ``headers`` are sent with every request: {uuid} is a new one each time, {unix_s} the time;
-    ``more_headers`` is asked for more of them before every request.
+    ``more_headers`` is asked for more of them before every request. ``middleware``: the first is outermost.
+    Without ``requests_per_minute`` it is what is usual for the kind.
     """
 
     kind: str
@@ -43,6 +48,7 @@ class LineSettings:
     max_concurrent: int | None = None
     ca_file: str = ""
     proxy: str | None = field(default=None, repr=False)
+    middleware: tuple[RequestMiddleware, ...] = ()
 
 
 class Line:
@@ -66,6 +72,20 @@ class Line:
         self._emit = emit
         self._clock = clock
         self._jitter = jitter
+        self._keys = Keys(name, settings.keys, emit=emit, clock=clock)
+        self._endpoints = Endpoints(settings.endpoints, clock=clock)
+        self._limits = Limits(name, allowed(settings), emit=emit)
+
+    def for_stage(self, stage: str) -> "Line":
+        """Return the line of another stage of the same provider: keys, endpoints and limits are shared."""
+        other = copy.copy(self)
+        other.stage = stage
+        return other
+
+    @property
+    def keys_used(self) -> tuple[KeyUse, ...]:
+        """How each key was used, by its number."""
+        return self._keys.used
 
     @asynccontextmanager
     async def request(
@@ -81,34 +101,29 @@ class Line:
     ) -> AsyncIterator[Answer]:
         """Send what ``build`` returns, as `Wire.request` says."""
 
-        async def attempt(trial: "_Trial") -> HttpAnswer:
-            call = build(trial.access)
-            trial.url = self._allowed(call.url)
+        async def attempt(trial: Trial) -> Answer:
             terms = Terms(
                 self.name,
-                trial.access.key,
+                trial.key.text,
                 refused or faults.refused,
                 first_byte_s=self._within(budget, first_byte_s or FIRST_BYTE_S),
                 whole_s=whole_s or WHOLE_S,
                 ca_file=self._settings.ca_file,
                 proxy=self._settings.proxy,
             )
-            call = replace(call, headers=self._headers(call.headers))
-            answer = await self._http.send(call, terms)
-            trial.sent_bytes = answer.sent_bytes
-            return answer
 
-        answer, trial = await self._tried(attempt, budget, kind)
-        try:
+            async def send(call: Call) -> Answer:
+                trial.url = self._allowed(call.url)
+                answer = await self._http.send(call, terms)
+                trial.opened(answer)
+                return answer
+
+            call = build(trial.access)
+            call = replace(call, headers=self._headers(call.headers))
+            return await through(self._settings.middleware, call, send, provider=self.name)
+
+        async with self._tried(attempt, budget, kind, tokens) as answer:
             yield answer
-            await answer.finish()
-        except BaseException as error:
-            trial.code = _code(error)
-            raise
-        finally:
-            await answer.close()
-            trial.received_bytes = answer.received_bytes
-            self._tell(trial)
 
     @asynccontextmanager
     async def socket(
@@ -122,36 +137,30 @@ class Line:
         deadlines: Deadlines | None = None,
     ) -> AsyncIterator[Connection]:
         """Open a WebSocket to what ``build`` returns, as `Wire.socket` says."""
+        waits = deadlines or Deadlines()
 
-        async def attempt(trial: "_Trial") -> Connection:
+        async def attempt(trial: Trial) -> Connection:
             address = build(trial.access)
             trial.url = self._allowed(address.url)
-            waits = deadlines or Deadlines()
-            return await Connection.open(
+            connection = await Connection.open(
                 self.name,
                 replace(
                     address,
                     headers=self._headers(address.headers),
                     ca_file=address.ca_file or self._settings.ca_file,
                     proxy=address.proxy or self._settings.proxy,
-                    key=address.key or trial.access.key,
+                    key=address.key or trial.key.text,
                 ),
                 replace(waits, open_s=self._within(budget, waits.open_s)),
                 resolver=self._http.resolver,
                 subprotocols=subprotocols,
                 refused=refused or faults.refused,
             )
+            trial.opened(connection)
+            return connection
 
-        connection, trial = await self._tried(attempt, budget, kind)
-        try:
+        async with self._tried(attempt, budget, kind, 0) as connection:
             yield connection
-        except BaseException as error:
-            trial.code = _code(error)
-            raise
-        finally:
-            await connection.close()
-            trial.sent_bytes, trial.received_bytes = connection.sent_bytes, connection.received_bytes
-            self._tell(trial)
 
     @asynccontextmanager
     async def stream(
@@ -159,51 +168,89 @@ class Line:
     ) -> AsyncIterator[Stream]:
         """Open a TCP connection to what ``build`` returns, as `Wire.stream` says."""
 
-        async def attempt(trial: "_Trial") -> Stream:
+        async def attempt(trial: Trial) -> Stream:
             trial.url = self._allowed(build(trial.access))
             within_s = self._within(budget, Deadlines().open_s)
-            return await Stream.open(self.name, trial.url, resolver=self._http.resolver, within_s=within_s)
+            stream = await Stream.open(self.name, trial.url, resolver=self._http.resolver, within_s=within_s)
+            trial.opened(stream)
+            return stream
 
-        stream, trial = await self._tried(attempt, budget, kind)
-        try:
+        async with self._tried(attempt, budget, kind, 0) as stream:
             yield stream
-        except BaseException as error:
-            trial.code = _code(error)
-            raise
-        finally:
-            await stream.close()
-            trial.sent_bytes, trial.received_bytes = stream.sent_bytes, stream.received_bytes
-            self._tell(trial)
 
     def note(self, kind: str, **details: Any) -> None:
         """Log something that happened on the line, such as a reconnect; no words, no keys."""
         self._emit(E.PROVIDER_NOTE, provider=self.name, stage=self.stage, kind=kind, details=details)
 
+    @asynccontextmanager
     async def _tried(
-        self, attempt: Callable[["_Trial"], Awaitable[T]], budget: Budget, kind: str
-    ) -> "tuple[T, _Trial]":
-        """Return what ``attempt`` opened, and the trial that did. Raises `ProviderError`."""
+        self, attempt: Callable[[Trial], Awaitable[T]], budget: Budget, kind: str, tokens: int
+    ) -> AsyncIterator[T]:
+        """Yield what ``attempt`` opened; closes it, and tells of every trial. Raises `ProviderError`."""
+        another_way = False
 
-        async def once(number: int) -> "tuple[T, _Trial]":
-            trial = _Trial(self._access(), number, kind, time.monotonic())
+        async def once(number: int) -> tuple[T, Trial]:
+            nonlocal another_way
+            trial = await self._begun(number, budget, kind, tokens)
             try:
                 opened = await attempt(trial)
             except BaseException as error:
-                trial.code = _code(error)
-                self._tell(trial)
+                another_way = await self._over(trial, error)
                 raise
-            trial.first_byte_ms = (time.monotonic() - trial.began_s) * 1000
+            self._endpoints.worked(trial.endpoint)
             return opened, trial
 
         try:
-            return await persevere(once, budget, self._clock, jitter=self._jitter)
+            opened, trial = await persevere(
+                once, budget, self._clock, jitter=self._jitter, another_way=lambda: another_way
+            )
         except ProviderError as error:
             error.provider = self.name
             raise
+        try:
+            yield opened
+        except BaseException as error:
+            await self._over(trial, error)
+            raise
+        await self._over(trial, None)
 
-    def _access(self) -> Access:
-        keys, endpoints = self._settings.keys, self._settings.endpoints
-        return Access(endpoints[0] if endpoints else "", keys[0] if keys else "")
+    async def _begun(self, number: int, budget: Budget, kind: str, tokens: int) -> Trial:
+        """Return a trial with a key, an endpoint, and a place among the others. Raises `ProviderError`."""
+        await self._door(budget)
+        trial = Trial(number, kind)
+        await trial.stack.enter_async_context(
+            self._limits.passed(tokens, self._within(budget, LONGEST_WAIT_S))
+        )
+        try:
+            await self._door(budget)
+            trial.begin(self._keys.take(), self._endpoints.take())
+        except BaseException:
+            await trial.stack.aclose()
+            raise
+        return trial
+
+    async def _door(self, budget: Budget) -> None:
+        """Wait while the vendor wants nobody. Raises `ProviderError` when that is too long to wait for."""
+        while (wait_s := self._keys.wait_s()) > 0:
+            error = self._keys.problem()
+            if isinstance(error, RateLimited):
+                self._emit(E.RATE_LIMITED, provider=self.name, limit="vendor", wait_s=wait_s)
+            if not error.retryable or wait_s >= self._within(budget, LONGEST_WAIT_S):
+                raise error
+            await self._clock.sleep(wait_s)
+
+    async def _over(self, trial: Trial, error: BaseException | None) -> bool:
+        """End ``trial`` and tell of it; return whether the next one would go another way."""
+        trial.code = code_of(error)
+        another_way = False
+        if isinstance(error, ProviderError):
+            by_key = self._keys.failed(trial.key, error)
+            another_way = self._endpoints.failed(trial.endpoint, error) or by_key
+        try:
+            await trial.close(finish=error is None)
+        finally:
+            self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.told())
+        return another_way
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return ``headers`` with the configured ones, which win."""
@@ -231,40 +278,11 @@ class Line:
             raise faults.misled(self.name, "the endpoint is not encrypted: write it as https:// or wss://")
         return url
 
-    def _tell(self, trial: "_Trial") -> None:
-        self._emit(
-            E.PROVIDER_CALL,
-            provider=self.name,
-            stage=self.stage,
-            kind=trial.kind,
-            endpoint=urlsplit(trial.url).hostname or "",
-            key=trial.key,
-            attempt=trial.attempt,
-            code=trial.code,
-            first_byte_ms=trial.first_byte_ms,
-            duration_ms=(time.monotonic() - trial.began_s) * 1000,
-            sent_bytes=trial.sent_bytes,
-            received_bytes=trial.received_bytes,
-        )
 
-
-@dataclass(slots=True)
-class _Trial:
-    """One attempt, as `provider.call` tells of it."""
-
-    access: Access
-    attempt: int
-    kind: str
-    began_s: float
-    key: int = 0
-    url: str = ""
-    code: str = "ok"
-    first_byte_ms: float | None = None
-    sent_bytes: int = 0
-    received_bytes: int = 0
-
-
-def _code(error: BaseException) -> str:
-    if isinstance(error, VoxdError):
-        return error.code
-    return "internal" if isinstance(error, Exception) else "cancelled"
+def allowed(settings: LineSettings) -> Allowed:
+    """Return the limits that are configured, or usual for the kind."""
+    return Allowed(
+        settings.requests_per_minute or usual_per_minute(settings.kind),
+        settings.tokens_per_minute,
+        settings.max_concurrent,
+    )

@@ -58,12 +58,12 @@ async def persevere(
     clock: Clock,
     *,
     jitter: Callable[[], float] = random.random,
-    another_way: Callable[[ProviderError], bool] = lambda error: False,
+    another_way: Callable[[], bool] = lambda: False,
 ) -> T:
     """Return what ``work`` returns for the number of the attempt, from 1; its `ProviderError` may pass.
 
-    ``another_way`` says whether the next attempt will not meet what the last one met, because it has
-    another key or goes elsewhere: it is made at once. Retries are taken off ``budget``, and none begins
+    ``another_way`` says, after an error, whether the next attempt will not meet it, because it has another
+    key or goes elsewhere: then it is made at once. Retries are taken off ``budget``, and none begins
     later than it allows. Raises the error of the last attempt.
     """
     if _left_s(budget, clock) <= 0:
@@ -73,7 +73,7 @@ async def persevere(
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, ProviderError):
             return None
-        return 0.0 if another_way(error) else wait_s(error, state.attempt_number - 1, jitter())
+        return 0.0 if another_way() else wait_s(error, state.attempt_number - 1, jitter())
 
     def count(state: tenacity.RetryCallState) -> None:
         budget.retries -= 1
