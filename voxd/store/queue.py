@@ -211,7 +211,7 @@ class UtteranceQueue:
         """Drop what has waited for too long, and traces of old deliveries; returns what had waited."""
 
         def write(connection: sqlite3.Connection) -> list[Gone]:
-            oldest_s = self._age.now(connection).lived_s - self._config.max_age_h * _HOUR_S
+            oldest_s = self._age.peek(connection).lived_s - self._config.max_age_h * _HOUR_S
             connection.execute(
                 "DELETE FROM utterances WHERE state = 'delivered' AND (lived_s < ? OR number NOT IN"
                 " (SELECT number FROM utterances WHERE state = 'delivered' ORDER BY number DESC LIMIT ?))",
