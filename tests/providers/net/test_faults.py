@@ -77,6 +77,13 @@ GOOGLES_NO = {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMEN
         (302, {"location": "http://login"}, b"", ConnectionFailed, "captive_portal", True),
         (500, {}, b"\xff\xff", ConnectionFailed, "server_error", True),
         (503, {}, b"", ConnectionFailed, "server_error", True),
+        (402, {}, b"", ProviderError, "insufficient_quota", False),
+        (408, {}, b"", ConnectionFailed, "timeout", True),
+        (409, {}, b"", ProviderError, "conflict", True),
+        (413, {}, b"", ProviderError, "too_big", False),
+        (511, {}, b"<html>", ConnectionFailed, "captive_portal", True),
+        (529, {}, b"", ConnectionFailed, "overloaded", True),
+        (400, {}, b"[" * 100_000, ProviderError, "refused", False),
     ],
 )
 def test_an_http_answer_instead_of_a_websocket(
@@ -87,9 +94,28 @@ def test_an_http_answer_instead_of_a_websocket(
     assert (error.code, error.retryable) == (code, retryable)
 
 
-@pytest.mark.parametrize(("value", "wait_s"), [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Wed, 21 Oct", None)])
-def test_retry_after_is_seconds_or_unknown(value: str, wait_s: float | None) -> None:
-    assert faults.refused("openai", 429, {"retry-after": value}, b"").retry_after_s == wait_s
+@pytest.mark.parametrize(
+    ("status", "headers", "retryable", "wait_s"),
+    [
+        (429, {"retry-after": "7"}, True, 7.0),
+        (429, {"retry-after": "7", "x-should-retry": "false"}, False, 7.0),
+        (503, {"retry-after-ms": "1500"}, True, 1.5),
+        (503, {"x-should-retry": "false"}, False, None),
+        (409, {}, True, None),
+        (422, {"x-should-retry": "true"}, True, None),
+        (401, {"x-should-retry": "true", "retry-after": "1"}, False, None),
+        (402, {"x-should-retry": "true"}, False, None),
+    ],
+)
+def test_what_headers_say_about_trying_again_counts_but_for_keys_and_money(
+    status: int, headers: dict[str, str], retryable: bool, wait_s: float | None
+) -> None:
+    error = faults.refused("openai", status, headers, b"")
+    assert (error.retryable, error.retry_after_s) == (retryable, wait_s)
+
+
+def test_a_refusal_may_be_a_sentence_alone() -> None:
+    assert str(faults.refused("ollama", 404, {}, b'{"error": "pull it first"}')) == "pull it first"
 
 
 def _certificate(reason: str) -> ssl.SSLCertVerificationError:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
+from voxd.providers.net.waiting import retry_after_s, should_retry
 
 _BAD_KEY = frozenset(
     {"invalid_api_key", "invalid_authentication", "account_deactivated", "permission_denied"}
@@ -47,6 +48,9 @@ _GOOGLES_BAD_KEY = b'"API_KEY_INVALID"'
 Refused = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
 """Reads a refusal (provider, status, lower-case headers, body); `refused` is one."""
 
+_UNNAMED: Mapping[int, str] = MappingProxyType({409: "conflict", 413: "too_big"})
+"""What we call a refusal for which the vendor has no name."""
+
 _MAX_TEXT = 300
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
 
@@ -63,7 +67,7 @@ class _Complaint(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    error: _Complaint
+    error: _Complaint | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +101,44 @@ def fault(
 
 
 def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """Return the error for an HTTP answer other than 101; the names of ``headers`` are lower case."""
+    """Return the error for an HTTP answer other than the one that was asked for, 101 or 2xx.
+
+    The names of ``headers`` are lower case. What they say about trying again counts, but for keys and money.
+    """
     complaint = _complaint(body)
-    message = complaint.message or f"the vendor answered with HTTP status {status}"
+    message = (complaint.message or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
     if complaint.name in _HOPELESS:
         return fault(provider, complaint.name, message)
     if status in {401, 403} or (status == 400 and _GOOGLES_BAD_KEY in body):
-        return AuthenticationError(message[:_MAX_TEXT], provider=provider)
+        return AuthenticationError(message, provider=provider)
+    if status == 402:
+        return fault(provider, "insufficient_quota", message)
+    wait_s = retry_after_s(headers)
+    error = _by_status(provider, status, complaint.name, message, wait_s)
+    if error.retry_after_s is None:
+        error.retry_after_s = wait_s
+    said = should_retry(headers)
+    if said is not None:
+        error.retryable = said
+    return error
+
+
+def _by_status(provider: str, status: int, name: str, message: str, wait_s: float | None) -> ProviderError:
     if status == 429:
-        return fault(provider, "429", message, retry_after_s=_seconds(headers.get("retry-after", "")))
+        return fault(provider, "429", message, retry_after_s=wait_s)
     if status == 404:
         return fault(provider, "model_not_found", message)
     if status < 400 or status == 511:
         return portal(provider)
+    if status == 408:
+        return ConnectionFailed(message, provider=provider, code="timeout")
+    if status == 529:
+        return ConnectionFailed(message, provider=provider, code="overloaded")
     if status < 500:
-        error = fault(provider, complaint.name or "refused", message)
-        error.retryable = False
+        error = fault(provider, name or _UNNAMED.get(status, "refused"), message)
+        error.retryable = status == 409
         return error
-    return ConnectionFailed(message[:_MAX_TEXT], provider=provider, code="server_error")
+    return ConnectionFailed(message, provider=provider, code="server_error")
 
 
 def unreachable(provider: str, error: Exception) -> ProviderError:
@@ -207,16 +231,10 @@ def error_of(provider: str, end: Ending) -> ProviderError:
 
 def _complaint(body: bytes) -> _Complaint:
     try:
-        return msgspec.json.decode(body, type=_Body).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        error = msgspec.json.decode(body, type=_Body).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Complaint()
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        return max(float(text), 0.0)
-    except ValueError:
-        return None
+    return _Complaint(message=error) if isinstance(error, str) else error
 
 
 def _wait_s(message: str) -> float | None:
