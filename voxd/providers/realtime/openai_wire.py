@@ -70,6 +70,15 @@ def update_session(
     return {"type": "session.update", "event_id": event_id, "session": session}
 
 
+def transcribe(asked: Mapping[str, Any], noise_reduction: str | None) -> Frame:
+    """Return the frame that makes a session only transcribe, by ``asked``; we say where turns end."""
+    heard: dict[str, Any] = {"format": _PCM, "turn_detection": None, "transcription": dict(asked)}
+    if noise_reduction:
+        heard["noise_reduction"] = {"type": noise_reduction}
+    session = {"type": "transcription", "audio": {"input": heard}}
+    return {"type": "session.update", "event_id": "transcribe_1", "session": session}
+
+
 def turn_detection(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | None:
     """Return who decides that the user has finished; None when that is us."""
     if config.turn_detection == "client":
