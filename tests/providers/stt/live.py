@@ -1,0 +1,136 @@
+"""The contract for vendors of live transcription, whose fakes have everything in common."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.providers.stt.contract import Make, SttContract
+from tests.rig.wires import RecordedLine, line
+from tests.servers.assemblyai import AssemblyAi as FakeAssemblyAi
+from tests.servers.deepgram import DeepgramFlux as FakeFlux
+from tests.servers.deepgram import DeepgramNova as FakeNova
+from tests.servers.live_speech import KEY, TASK, Fault, LiveSpeech, Script
+from tests.servers.openai_transcribe import OpenAITranscription as FakeOpenAI
+from tests.servers.scribe import Scribe as FakeScribe
+from voxd.providers.stages import StageConfig
+from voxd.providers.stt.assemblyai import AssemblyAi
+from voxd.providers.stt.deepgram import Deepgram
+from voxd.providers.stt.deepgram_flux import DeepgramFlux
+from voxd.providers.stt.elevenlabs import Scribe
+from voxd.providers.stt.openai_live import OpenAILiveTranscription
+from voxd.providers.stt.streaming import LiveSpeechToText
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """An adapter and its fake; ``base`` is the path of the fake's endpoint."""
+
+    kind: str
+    adapter: type[LiveSpeechToText]
+    fake: type[LiveSpeech]
+    base: str = ""
+
+
+VENDORS = {
+    each.kind: each
+    for each in (
+        Vendor("deepgram", Deepgram, FakeNova),
+        Vendor("deepgram_flux", DeepgramFlux, FakeFlux),
+        Vendor("assemblyai", AssemblyAi, FakeAssemblyAi),
+        Vendor("elevenlabs", Scribe, FakeScribe),
+        Vendor("openai_live", OpenAILiveTranscription, FakeOpenAI, "/v1"),
+    )
+}
+
+
+@dataclass
+class Bench:
+    """A fake that runs, and stages that speak to it."""
+
+    vendor: Vendor
+    server: LiveSpeech
+    wire: RecordedLine
+    stages: list[LiveSpeechToText] = field(default_factory=list)
+
+    def make(self, **config: Any) -> LiveSpeechToText:
+        stage = self.vendor.adapter(StageConfig(self.wire.name, self.vendor.kind, **config), self.wire)
+        self.stages.append(stage)
+        return stage
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """What was noted on the line."""
+        return self.wire.data("provider.note")
+
+
+@contextlib.asynccontextmanager
+async def bench(kind: str, script: Script | None = None, *, key: str = KEY) -> AsyncIterator[Bench]:
+    """Yield a bench for the vendor ``kind`` whose fake plays ``script``."""
+    vendor = VENDORS[kind]
+    async with (
+        vendor.fake(script).running() as server,
+        line(f"{server.url}{vendor.base}", key, name=kind, stage="stt", kind=kind) as wire,
+    ):
+        yield Bench(vendor, server, wire)
+
+
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """Yield a port that nobody listens at."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+class LiveContract(SttContract):
+    """Give ``kind``."""
+
+    kind: ClassVar[str]
+    garbage: ClassVar[str | bytes] = '{"type":"Results","start":'
+
+    @pytest.fixture
+    async def good(self) -> AsyncIterator[Bench]:
+        async with bench(self.kind) as bench_:
+            self.bench = bench_
+            yield bench_
+
+    @pytest.fixture
+    def make(self, good: Bench) -> Make:
+        return good.make
+
+    @pytest.fixture
+    async def make_refused(self) -> AsyncIterator[Make]:
+        async with bench(self.kind, key="a-wrong-key-0123456789") as bench_:
+            yield bench_.make
+
+    @pytest.fixture
+    async def make_garbled(self) -> AsyncIterator[Make]:
+        script = Script(faults=[Fault(after_s=0.1, on=None, says=(self.garbage,))])
+        async with bench(self.kind, script) as bench_:
+            yield bench_.make
+
+    @pytest.fixture
+    async def make_silent(self) -> AsyncIterator[Make]:
+        async with bench(self.kind, Script(mute=True)) as bench_:
+            yield bench_.make
+
+    @pytest.fixture
+    async def make_unreachable(self) -> AsyncIterator[Make]:
+        vendor = VENDORS[self.kind]
+        with closed_port() as port:
+            async with line(f"ws://127.0.0.1:{port}", KEY, name=self.kind, stage="stt") as wire:
+                yield lambda: vendor.adapter(StageConfig(self.kind, self.kind), wire)
+
+    @pytest.fixture
+    def secret(self) -> str:
+        return KEY
+
+    async def nobody_served(self) -> None:
+        await self.bench.server.until(lambda: self.bench.server.open == 0)
+
+    def others_tasks(self) -> set[str]:
+        return {TASK}

@@ -1,0 +1,5 @@
+from tests.providers.stt.live import LiveContract
+
+
+class TestContract(LiveContract):
+    kind = "openai_live"
