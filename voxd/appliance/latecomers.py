@@ -166,6 +166,7 @@ class Latecomers:
         """Wait until a provider is well again, or for ``seconds`` once there is something to do."""
         if not self.waiting:
             self._some.clear()
+            self._wake.clear()
         await self._some.wait()
         waits = {asyncio.create_task(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
         try:
