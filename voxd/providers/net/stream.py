@@ -24,6 +24,8 @@ class Stream:
         self.provider = provider
         self.sent_bytes = 0
         self.received_bytes = 0
+        self.ended = False
+        """Whether the peer has hung up, and everything he sent is read."""
         self._reader = reader
         self._writer = writer
 
@@ -50,6 +52,7 @@ class Stream:
         with self._as_ours():
             line = await self._reader.readline()
         self.received_bytes += len(line)
+        self.ended = not line
         return line
 
     async def readexactly(self, size_bytes: int) -> bytes:
