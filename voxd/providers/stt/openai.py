@@ -1,0 +1,192 @@
+"""Speech to text by OpenAI's ``/audio/transcriptions``, and by every server that offers the same.
+
+Wire facts: reference/providers.md, section 2. The answer comes as one JSON object or, where the model can, as
+a stream of its words.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from voxd.errors import ProviderError, StreamError
+from voxd.frames import Clip, Frame
+from voxd.providers.net import faults
+from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.wire import Access, Answer, Budget, Call, Wire
+from voxd.providers.options import options_of
+from voxd.providers.stages import Heard, Listening, SpeechToText, StageConfig
+from voxd.providers.stt.languages import code_of
+from voxd.providers.stt.upload import FLAC_TYPE, gathered, packed, understood
+from voxd.providers.usage import Usage
+
+_OWN_HOST = "openai.com"
+_KEYWORDS = "gpt-transcribe"
+"""The model that takes words that are likely as such; others take them as a prompt."""
+_NOT_STREAMED = "whisper"
+_DELTA = "transcript.text.delta"
+_DONE = "transcript.text.done"
+_OVER = "[DONE]"
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The kind's own settings.
+
+    ``prompt`` guides style and spelling; ``stream`` asks for words as they are understood, unset: where the
+    model is known to take that.
+    """
+
+    prompt: str = ""
+    stream: bool | None = None
+
+
+class _Details(msgspec.Struct):
+    audio_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class _Used(msgspec.Struct):
+    seconds: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_token_details: _Details | None = None
+
+
+class _Whole(msgspec.Struct):
+    """The answer that is no stream."""
+
+    text: str
+    usage: _Used | None = None
+
+
+class _Complaint(msgspec.Struct):
+    code: str | None = None
+    message: str | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    delta: str = ""
+    text: str | None = None
+    usage: _Used | None = None
+    error: _Complaint | None = None
+
+
+class OpenAITranscription(SpeechToText):
+    """Uploads the utterance when the user has finished."""
+
+    default_model = "gpt-transcribe"
+    default_endpoint = "https://api.openai.com/v1"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+        """Yield the words as the model writes them, or all at once."""
+        clip = await gathered(audio)
+        if not clip.pcm:
+            yield Heard("", final=True)
+            return
+        sound = await packed(clip)
+
+        def build(access: Access) -> Call:
+            base = self._base(access)
+            form = self._form(told, sound, streamed=self._is_streamed(base))
+            return Call("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
+
+        async with self.wire.request(build, told.budget, kind="transcribe") as answer:
+            if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                async for heard in self._streamed(answer, clip):
+                    yield heard
+            else:
+                whole = understood(self.name, await answer.json(), _Whole)
+                yield Heard(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the model, which costs nothing; other servers need not know models at all."""
+
+        own = True
+
+        def build(access: Access) -> Call:
+            nonlocal own
+            own = _is_own(self._base(access))
+            one = f"/{self.model}" if own else ""
+            return Call("GET", f"{self._base(access)}/models{one}", self._headers(access))
+
+        try:
+            async with self.wire.request(build, budget, kind="check") as answer:
+                await answer.read()
+        except ProviderError as error:
+            if own or error.code != "model_not_found":
+                raise
+
+    def _base(self, access: Access) -> str:
+        return (access.endpoint or self.default_endpoint).rstrip("/")
+
+    def _headers(self, access: Access) -> Mapping[str, str]:
+        if not access.key and not _is_own(self._base(access)):
+            return {}
+        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
+
+    def _form(
+        self, told: Listening, sound: bytes, *, streamed: bool
+    ) -> dict[str, str | list[str] | tuple[str, str, bytes]]:
+        form: dict[str, str | list[str] | tuple[str, str, bytes]] = {
+            "model": self.model,
+            "response_format": "json",
+            "file": ("utterance.flac", FLAC_TYPE, sound),
+        }
+        language = told.language or self.config.language
+        if language:
+            form["language"] = code_of(language)
+        prompt = self._options.prompt
+        if told.hints and self.model.startswith(_KEYWORDS):
+            form["keywords[]"] = list(told.hints)
+        elif told.hints:
+            prompt = f"{prompt} {', '.join(told.hints)}".strip()
+        if prompt:
+            form["prompt"] = prompt
+        if streamed:
+            form["stream"] = "true"
+        return form
+
+    def _is_streamed(self, base: str) -> bool:
+        if self._options.stream is not None:
+            return self._options.stream
+        return _is_own(base) and _NOT_STREAMED not in self.model
+
+    async def _streamed(self, answer: Answer, clip: Clip) -> AsyncGenerator[Heard]:
+        text = ""
+        async for _, data in answer.events():
+            if data.strip() == _OVER:
+                break
+            event = understood(self.name, data, _Event)
+            if event.error is not None:
+                raise faults.fault(self.name, event.error.code, event.error.message)
+            if event.type == _DONE:
+                whole = text if event.text is None else event.text
+                yield Heard(whole.strip(), final=True, usage=_usage(event.usage, clip))
+                return
+            if event.type == _DELTA and event.delta:
+                text += event.delta
+                yield Heard(text.strip())
+        raise StreamError("the transcript broke off", provider=self.name, code="truncated")
+
+
+def _is_own(endpoint: str) -> bool:
+    host = urlsplit(endpoint).hostname or ""
+    return host == _OWN_HOST or host.endswith(f".{_OWN_HOST}")
+
+
+def _usage(used: _Used | None, clip: Clip) -> Usage:
+    """Return tokens as they were told, and the seconds, for models that are paid by the minute."""
+    if used is None:
+        return Usage(transcribed_seconds=clip.duration_s)
+    details = used.input_token_details or _Details(audio_tokens=used.input_tokens)
+    return Usage(
+        transcribed_seconds=used.seconds or clip.duration_s,
+        input_audio_tokens=details.audio_tokens or 0,
+        input_text_tokens=details.text_tokens or 0,
+        output_text_tokens=used.output_tokens,
+    )
