@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from voxd.events import EventType
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 
@@ -49,6 +50,10 @@ class BaseProvider(ABC):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities()
+
+    resolver: Resolver | None = None
+    """Finds the vendor's host. Whoever makes the provider may set one that it shares with others; else the
+    sessions that follow one another share one, so that an address that was good is known to the next."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = dict(config)

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voxd.errors import ConnectionFailed, ProviderError, VoxdError
 from voxd.providers.base import BaseProvider, ProviderEvent
 from voxd.providers.history import Line
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.settings import SessionConfig
 
 _log = logging.getLogger(__name__)
@@ -28,12 +29,16 @@ Adapt = Callable[[BaseProvider, SessionConfig], SessionConfig]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom to open, and how: ``kind`` is the vendor, ``name`` his name in the configuration."""
+    """Whom to open, and how: ``kind`` is the vendor, ``name`` his name in the configuration.
+
+    ``resolver`` is for a provider that was made without one.
+    """
 
     make: Callable[[], BaseProvider]
     name: str
     kind: str
     config: SessionConfig
+    resolver: Resolver = field(default_factory=Resolver, compare=False)
 
 
 @contextmanager
@@ -63,6 +68,7 @@ async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: H
     with faults_of(target.name):
         provider = target.make()
     provider.on_event = lambda event: hear(provider, event)
+    provider.resolver = provider.resolver or target.resolver
     try:
         with faults_of(target.name):
             async with asyncio.timeout(OPEN_TIMEOUT_S):

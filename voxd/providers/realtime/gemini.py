@@ -193,7 +193,9 @@ class GeminiProvider(BaseProvider):
             history=seed is not None,
             behavior=self._behavior(),
         )
-        connection, session_id = await open_session(self._address(), setup, seed, self._deadlines)
+        connection, session_id = await open_session(
+            self._address(), setup, seed, self._deadlines, self.resolver
+        )
         self.session_id = session_id or self.session_id
         return connection
 

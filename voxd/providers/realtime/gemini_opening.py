@@ -4,19 +4,24 @@ import asyncio
 
 from voxd.providers.net.connection import Address, Connection, Deadlines
 from voxd.providers.net.faults import Ending
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.realtime import gemini_wire as wire
 
 _SILENCE = Ending("timeout", "the vendor did not answer in time")
 
 
 async def open_session(
-    address: Address, setup: wire.Message, seed: wire.Message | None, deadlines: Deadlines
+    address: Address,
+    setup: wire.Message,
+    seed: wire.Message | None,
+    deadlines: Deadlines,
+    resolver: Resolver | None = None,
 ) -> tuple[Connection, str | None]:
     """Return a connection on which input is accepted, and the vendor's name of the session if it tells.
 
     ``seed`` is what ``setup`` announced as initial history. Raises `ProviderError`, leaving nothing open.
     """
-    connection = await Connection.open(wire.NAME, address, deadlines)
+    connection = await Connection.open(wire.NAME, address, deadlines, resolver=resolver)
     try:
         await connection.send(wire.encode(setup))
         async with asyncio.timeout(deadlines.answer_s):

@@ -96,7 +96,9 @@ class OpenAIProvider(BaseProvider):
         self._reader = self._new_reader()
         self._pending_bytes = 0
         try:
-            self._connection = await Connection.open(self.name, address, self._deadlines)
+            self._connection = await Connection.open(
+                self.name, address, self._deadlines, resolver=self.resolver
+            )
             self._reading = asyncio.create_task(self._read(self._connection), name=f"read {self.name}")
             await self._begin()
         except BaseException:
