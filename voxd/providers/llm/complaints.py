@@ -7,7 +7,6 @@ told under another name by nearly every server, by some in words only.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -31,7 +30,7 @@ _TOO_LONG_WORDS = re.compile(
     r"context (?:length|window|limit|size)"
     r"|prompt is too long|input is too long"
     r"|maximum (?:prompt|model|input) length|exceeds the maximum number of tokens"
-    r"|tokens. \+ .max_new_tokens. must be|reduce the length of the messages",
+    r"|tokens \+ .max_new_tokens. must be|reduce the length of the messages",
     re.IGNORECASE,
 )
 _NAMES: Mapping[str, str] = {
@@ -59,10 +58,7 @@ _STATUSES: Mapping[str, str] = {
 """Codes of complaints, of servers that name them by an HTTP status."""
 
 _LASTING = frozenset({"invalid_request_error", "invalid_prompt", "invalid_request", "BadRequestError"})
-_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 _NO_SUCH_MODEL = "set the provider's model to one that is there, and check its endpoint"
-_TRY_AGAIN = frozenset({408, 409})
-"""Refusals that pass, below 500: the rule of the vendors' own clients (reference/providers.md, section 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +116,9 @@ def refused(provider: str, status: int, headers: Headers, body: bytes) -> Provid
     complaint = _body(body)
     if status == 413 or (complaint.too_long and status not in {401, 402, 403, 429}):
         return ContextTooLong(complaint.message[:300] or "the request is too long", provider=provider)
-    if status == 402:
-        complaint = Complaint("insufficient_quota", complaint.message or "the account has no credit left")
     error = faults.refused(provider, status, headers, _as_openai_says(complaint))
     if status == 404:
         error.hint = _NO_SUCH_MODEL
-    asked_s = _wait_s(headers)
-    if asked_s is not None:
-        error.retry_after_s = asked_s
-    if status in _TRY_AGAIN:
-        error.retryable = True
-    if headers.get("x-should-retry") == "false":
-        error.retryable = False
     return error
 
 
@@ -167,15 +154,3 @@ def _as_openai_says(complaint: Complaint) -> bytes:
     """Return a body in the one shape that `faults.refused` reads."""
     said = {"code": complaint.name or None, "message": complaint.message or None}
     return msgspec.json.encode({"error": said})
-
-
-def _wait_s(headers: Headers) -> float | None:
-    """Return how many seconds the vendor asks us to wait; a date is read against his own clock."""
-    for name, per_s in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        if _NUMBER.fullmatch(headers.get(name, "").strip()):
-            return float(headers[name]) / per_s
-    try:
-        until = parsedate_to_datetime(headers.get("retry-after", ""))
-        return max((until - parsedate_to_datetime(headers.get("date", ""))).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
