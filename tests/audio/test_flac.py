@@ -74,6 +74,13 @@ def test_what_is_no_whole_flac_file_is_an_error(damage: object) -> None:
         decode(damage(encode(NOISE)))
 
 
+@settings(max_examples=50, deadline=None)
+@given(left=st.integers(0, len(encode(NOISE)) - 1))
+def test_a_file_that_ends_anywhere_too_early_is_an_error(left: int) -> None:
+    with pytest.raises(AudioError):
+        decode(encode(NOISE)[:left])
+
+
 def test_two_channels_become_one() -> None:
     import soundfile
 

@@ -49,10 +49,13 @@ def decode(data: bytes) -> Clip:
                 if flac.format != "FLAC":
                     raise AudioError(f"this is {flac.format}, not FLAC")
                 longest = int(MAX_DECODED_S * flac.samplerate)
-                samples = flac.read(longest + 1, dtype="int16", always_2d=True)
+                promised = min(flac.frames, longest + 1)
+                samples = flac.read(promised, dtype="int16", always_2d=True)
                 rate_hz = int(flac.samplerate)
         except soundfile.SoundFileError as error:
             raise AudioError("this is no whole FLAC file") from error
+    if not 0 < len(samples) == promised:
+        raise AudioError("the FLAC file ends before its sound does")
     if len(samples) > longest:
         raise AudioError(f"the sound is longer than {MAX_DECODED_S:.0f} s")
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1).round()
