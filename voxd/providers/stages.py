@@ -210,6 +210,11 @@ class TextToSpeech(Stage):
             "options": dict(told.options),
         }
 
+    @property
+    def heeds_previous(self) -> bool:
+        """Whether ``previous`` changes the sound of a text, and so belongs to the key of the cache."""
+        return False
+
     @abstractmethod
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text`` (plain words, at most ``max_chars``) as it comes, all at one rate.

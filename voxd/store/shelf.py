@@ -1,0 +1,146 @@
+"""Files under names that say what is in them, within a limit: the least used go first."""
+
+import asyncio
+import logging
+import os
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+TOUCH_S = 86_400.0
+"""A file's time says when it was last used, and is not written more often than this: cards wear."""
+
+_SUFFIX = ".flac"
+_NEW = ".new"
+
+
+class Shelf:
+    """A directory of files; all of its work on the disk is done in threads, one thing after the other.
+
+    A disk that fails makes it forgetful, and that is logged once; it never raises. A file is complete or not
+    there, but after a power cut it may be damaged: whoever reads it has to see that.
+    """
+
+    def __init__(self, directory: Path, *, limit_bytes: int) -> None:
+        self._directory = directory
+        self._limit_bytes = limit_bytes
+        self._sizes: OrderedDict[str, int] | None = None
+        self._one = asyncio.Lock()
+        self._forgetful = False
+
+    async def get(self, key: str) -> bytes | None:
+        """Return what is kept under ``key``, None when there is nothing."""
+        async with self._one:
+            sizes = await self._known()
+            if key not in sizes:
+                return None
+            data = await asyncio.to_thread(self._read, key)
+            if data is None:
+                del sizes[key]
+            else:
+                sizes.move_to_end(key)
+            return data
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Keep ``data`` under ``key``; others may have to go."""
+        if len(data) > self._limit_bytes:
+            return
+        async with self._one:
+            sizes = await self._known()
+            if not await asyncio.to_thread(self._write, key, data):
+                return
+            sizes.pop(key, None)
+            sizes[key] = len(data)
+            surplus = []
+            total = sum(sizes.values())
+            while total > self._limit_bytes:
+                old, size = sizes.popitem(last=False)
+                surplus.append(old)
+                total -= size
+            await asyncio.to_thread(self._unlink, surplus)
+
+    async def remove(self, key: str) -> None:
+        """Delete what is kept under ``key``."""
+        async with self._one:
+            (await self._known()).pop(key, None)
+            await asyncio.to_thread(self._unlink, [key])
+
+    async def clear(self) -> None:
+        """Delete everything."""
+        async with self._one:
+            sizes = await self._known()
+            await asyncio.to_thread(self._unlink, [*sizes])
+            sizes.clear()
+
+    async def _known(self) -> OrderedDict[str, int]:
+        if self._sizes is None:
+            self._sizes = await asyncio.to_thread(self._list)
+        return self._sizes
+
+    # --- in a thread ------------------------------------------------------------------------------
+
+    def _list(self) -> OrderedDict[str, int]:
+        """Return the sizes of the files there are, the least used first; what was half written goes."""
+        found: list[tuple[float, str, int]] = []
+        try:
+            for file in self._directory.iterdir():
+                if file.suffix == _SUFFIX:
+                    stat = file.stat()
+                    found.append((stat.st_mtime, file.stem, stat.st_size))
+                elif file.suffix == _NEW:
+                    file.unlink()
+        except FileNotFoundError:
+            return OrderedDict()
+        except OSError as error:
+            self._complain(error)
+        return OrderedDict((name, size) for _, name, size in sorted(found))
+
+    def _read(self, key: str) -> bytes | None:
+        file = self._file(key)
+        try:
+            data = file.read_bytes()
+            if time.time() - file.stat().st_mtime > TOUCH_S:
+                os.utime(file)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self._complain(error)
+            return None
+        return data
+
+    def _write(self, key: str, data: bytes) -> bool:
+        file = self._file(key)
+        new = file.with_suffix(_NEW)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Not fsynced: what a power cut damages is spoken anew.
+            with open(
+                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb"
+            ) as target:
+                target.write(data)
+            new.replace(file)
+        except OSError as error:
+            self._complain(error)
+            self._drop(new)
+            return False
+        self._forgetful = False
+        return True
+
+    def _unlink(self, keys: list[str]) -> None:
+        for key in keys:
+            self._drop(self._file(key))
+
+    def _drop(self, file: Path) -> None:
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            self._complain(error)
+
+    def _file(self, key: str) -> Path:
+        return self._directory / f"{key}{_SUFFIX}"
+
+    def _complain(self, error: OSError) -> None:
+        if not self._forgetful:
+            _log.warning("phrases cannot be kept in %s: %s", self._directory, error.strerror)
+        self._forgetful = True
