@@ -160,8 +160,9 @@ class ProviderEntry(msgspec.Struct, frozen=True):
 
 
 class UsageEntry(msgspec.Struct, frozen=True):
-    """What a provider used on a local day (``2026-11-20``).
+    """What a provider used on a local day (``2026-11-20``), in one stage and with one key.
 
+    ``stage`` is realtime, stt, llm or tts; ``key`` its number, from 1, or 0 where none is needed.
     ``cost_usd`` is an estimate from the price list of ``prices_of``; None, or too low, when that is "",
     because some of the use has no price.
     """
@@ -175,6 +176,9 @@ class UsageEntry(msgspec.Struct, frozen=True):
     audio_tokens: int
     cost_usd: float | None
     prices_of: str
+    stage: str = "realtime"
+    key: int = 0
+    characters: int = 0
 
 
 class QueueEntry(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -39,3 +40,19 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds``."""
         await asyncio.sleep(seconds)
+
+
+def local_day(wall_s: float, *, ago: int = 0) -> str:
+    """Return the day of ``wall_s`` where the device is, or ``ago`` days before it, as 2026-11-20."""
+    return (_local(wall_s).date() - timedelta(days=ago)).isoformat()
+
+
+def s_to_midnight(wall_s: float) -> float:
+    """Return how many seconds the local day of ``wall_s`` still has; more than 0."""
+    now = _local(wall_s)
+    midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time()).astimezone()
+    return max(midnight.timestamp() - wall_s, 1.0)
+
+
+def _local(wall_s: float) -> datetime:
+    return datetime.fromtimestamp(wall_s, UTC).astimezone()

@@ -187,12 +187,13 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             details=dict[str, Any],
         ),
         EventType.PROVIDER_USED: _says(
-            "What one request used, and its price where that is known.",
+            "What one request used, and its price where that is known, by the list of that date.",
             provider=str,
             stage=str,
             key=int,
             usage=Any,
             cost_usd=float | None,
+            prices_of=str | Absent,
         ),
         EventType.KEY_CHANGED: _says(
             "Another key of a provider is used now: their numbers.",

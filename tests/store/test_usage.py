@@ -1,13 +1,18 @@
 """The account book: what is added up, by day and provider, and what is forgotten."""
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.fakes import FakeClock
 from voxd.api import UsageEntry
+from voxd.clock import local_day
 from voxd.store.db import Database
+from voxd.store.migrations import MIGRATIONS
 from voxd.store.usage import KEPT_DAYS, UsageLog
 
 DAY_S = 86_400.0
@@ -86,3 +91,33 @@ async def test_it_survives_a_restart(tmp_path: Path, db: Database) -> None:
     await again.open()
     assert len(await UsageLog(again, clock).newest(1)) == 1
     await again.close()
+
+
+async def test_stages_and_keys_have_rows_of_their_own_and_a_day_has_a_sum(db: Database) -> None:
+    book = UsageLog(db, FakeClock())
+    for stage, key in (("llm", 1), ("llm", 2), ("tts", 1), ("llm", 2)):
+        await book.add(msgspec.structs.replace(used(), stage=stage, key=key, characters=10))
+    await book.add(used("free", cost=None))
+    rows = await book.newest(1)
+    assert [(row.stage, row.key, row.characters) for row in rows[:3]] == [
+        ("llm", 1, 10),
+        ("llm", 2, 20),
+        ("tts", 1, 10),
+    ]
+    assert await book.spent_today() == {"cloud": 2.0}
+
+
+async def test_what_was_used_before_there_were_stages_is_still_there(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    clock = FakeClock()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+        for statement in (*MIGRATIONS[0], *MIGRATIONS[1]):
+            old.execute(statement)
+        row = (local_day(clock.wall()), "cloud", 1, 2, 30.0, 100, 1000, 0.5, "2026-11-20")
+        old.execute("INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        old.execute("PRAGMA user_version = 2")
+    database = Database(path)
+    await database.open()
+    (entry,) = await UsageLog(database, clock).newest(1)
+    await database.close()
+    assert (entry.provider, entry.stage, entry.key, entry.cost_usd) == ("cloud", "realtime", 1, 0.5)

@@ -80,6 +80,33 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX utterances_by_state ON utterances (state, number)",
     ),
+    (
+        """
+        CREATE TABLE usage_by_key (
+            day TEXT NOT NULL,
+            provider TEXT NOT NULL,
+            stage TEXT NOT NULL,
+            key INTEGER NOT NULL,
+            sessions INTEGER NOT NULL,
+            responses INTEGER NOT NULL,
+            audio_s REAL NOT NULL,
+            text_tokens INTEGER NOT NULL,
+            audio_tokens INTEGER NOT NULL,
+            characters INTEGER NOT NULL,
+            cost_usd REAL,
+            prices_of TEXT NOT NULL,
+            PRIMARY KEY (day, provider, stage, key)
+        ) WITHOUT ROWID
+        """,
+        """
+        INSERT INTO usage_by_key
+        SELECT day, provider, 'realtime', 1, sessions, responses, audio_s, text_tokens, audio_tokens, 0,
+               cost_usd, prices_of
+        FROM usage
+        """,
+        "DROP TABLE usage",
+        "ALTER TABLE usage_by_key RENAME TO usage",
+    ),
 )
 """One tuple of statements per version; `PRAGMA user_version` counts how many were applied.
 

@@ -1,18 +1,20 @@
-"""What each provider used on each day, and what that cost: one row a day and provider, added to."""
+"""What each provider used on each day, and what that cost: a row for each stage and key, added to."""
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from voxd.api import UsageEntry
-from voxd.clock import Clock
+from voxd.clock import Clock, local_day
 from voxd.store.db import Database
 
 KEPT_DAYS = 400
 """Days remembered: a year and a month, so that a month can be compared with that of the year before."""
 
-_COLUMNS = "day, provider, sessions, responses, audio_s, text_tokens, audio_tokens, cost_usd, prices_of"
+_COLUMNS = (
+    "day, provider, sessions, responses, audio_s, text_tokens, audio_tokens, cost_usd, prices_of,"
+    " stage, key, characters"
+)
 
 
 class UsageLog:
@@ -34,13 +36,14 @@ class UsageLog:
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM usage WHERE day < ?", (oldest,))
             connection.execute(
-                f"INSERT INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (day, provider) DO UPDATE SET"
+                f"INSERT INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (day, provider, stage, key) DO UPDATE SET"
                 " sessions = sessions + excluded.sessions,"
                 " responses = responses + excluded.responses,"
                 " audio_s = audio_s + excluded.audio_s,"
                 " text_tokens = text_tokens + excluded.text_tokens,"
                 " audio_tokens = audio_tokens + excluded.audio_tokens,"
+                " characters = characters + excluded.characters,"
                 " prices_of = CASE WHEN '' IN (prices_of, excluded.prices_of) THEN ''"
                 " ELSE min(prices_of, excluded.prices_of) END,"
                 " cost_usd = CASE WHEN cost_usd IS NULL AND excluded.cost_usd IS NULL THEN NULL"
@@ -56,12 +59,26 @@ class UsageLog:
 
         def read(connection: sqlite3.Connection) -> list[UsageEntry]:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM usage WHERE day >= ? ORDER BY day DESC, provider", (since,)
+                f"SELECT {_COLUMNS} FROM usage WHERE day >= ? ORDER BY day DESC, provider, stage, key",
+                (since,),
             )
             return [UsageEntry(*row) for row in rows]
 
         return await self._db.run(read)
 
+    async def spent_today(self) -> dict[str, float]:
+        """Return what each provider has cost today so far, US dollars. Raises `StoreError`."""
+        today = self._day(0)
+
+        def read(connection: sqlite3.Connection) -> dict[str, float]:
+            rows = connection.execute(
+                "SELECT provider, sum(cost_usd) FROM usage WHERE day = ? AND cost_usd IS NOT NULL"
+                " GROUP BY provider",
+                (today,),
+            )
+            return {str(provider): float(dollars) for provider, dollars in rows}
+
+        return await self._db.run(read)
+
     def _day(self, ago: int) -> str:
-        now = datetime.fromtimestamp(self._clock.wall(), UTC).astimezone()
-        return (now.date() - timedelta(days=ago)).isoformat()
+        return local_day(self._clock.wall(), ago=ago)
