@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from voxd import __version__
-from voxd.appliance.bookkeeper import Bookkeeper
+from voxd.appliance.answering import Answering
 from voxd.appliance.consequences import Consequences
 from voxd.appliance.device import Appliance
 from voxd.appliance.press import meaning
@@ -37,7 +37,6 @@ from voxd.observe.event_log import log_event
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
 from voxd.providers.local import LocalProvider
-from voxd.providers.router import Router
 from voxd.providers.skill_tools import skill_tools
 from voxd.signals import Input, MuteAsked, RingStarted, Source
 from voxd.skills.book import Skills
@@ -47,7 +46,6 @@ from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.settings import SettingsFile
 from voxd.store.timers import TimerStore
-from voxd.store.usage import UsageLog
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.runner import Surroundings, TurnRunner
@@ -91,10 +89,9 @@ class Daemon:
         opened(self.settings.close)
         opened(self.recorder.close)
         self.recorder.start()
-        opened(self.bookkeeper.close)
         opened(self.local.close)
-        opened(self.router.close)
-        self.router.start()
+        opened(self.answering.close)
+        await self.answering.start()
         opened(self.speaker.close)
         opened(self.leds.close)
         await self.timers.start()
@@ -136,8 +133,6 @@ class Daemon:
         self.history = History(self.database, self.config.history, self.clock)
         self.metrics = Metrics()
         self.ledger = Ledger(self.clock)
-        self.usage = UsageLog(self.database, self.clock)
-        self.bookkeeper = Bookkeeper(self.usage)
         self.recorder = Recorder(self.history, self.metrics, self.clock)
         for handler in (self.metrics.handle, log_event):
             self.bus.handle(handler)
@@ -188,13 +183,15 @@ class Daemon:
     def _build_turns(self) -> None:
         turn = self.config.turn
         self.local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
-        self.router = Router(
+        self.answering = Answering(
             self.config,
             self.local,
             tools=lambda: skill_tools(self.skills),
-            emit=self.bus.emit,
+            database=self.database,
+            history=self.history,
+            announce=lambda text: self.appliance.say(text),
+            bus=self.bus,
             clock=self.clock,
-            record=self.bookkeeper,
         )
         self.runner = TurnRunner(
             TurnMachine(follow_up=turn.follow_up, earcons=turn.earcons),
@@ -203,7 +200,7 @@ class Daemon:
                 speaker=self.speaker,
                 ringer=Ringer(self.speaker, self.clock, self._ring_words),
                 ledger=self.ledger,
-                provider_for=self.router.provider_for,
+                provider_for=self.answering.router.provider_for,
                 set_microphone=self._set_microphone,
                 stop_ring=self._stop_ring,
                 turn_ended=self.recorder,
@@ -232,7 +229,7 @@ class Daemon:
             skills=self.skills,
             history=self.history,
             leds=self.leds,
-            router=self.router,
+            answering=self.answering,
         )
         return Appliance(
             Rooms(
@@ -247,8 +244,7 @@ class Daemon:
                 runner=self.runner,
                 transcriber=self.transcriber,
                 synthesizer=self.synthesizer,
-                router=self.router,
-                usage=self.usage,
+                answering=self.answering,
                 timers=self.timers,
                 database=self.database,
                 history=self.history,

@@ -174,6 +174,10 @@ def test_events_become_cues() -> None:
     bus.emit("timer.cancelled", id=2)
     bus.emit("audio.lost", device="x", reason="y", hint="z")
     bus.emit("audio.restored", device="x", after_s=1.0)
+    bus.emit("provider.failed", provider="cloud", code="x", reason="y")
+    bus.emit("spend.stopped", provider="cloud", spent_usd=1.0, limit_usd=1.0)
+    bus.emit("provider.restored", provider="cloud")
+    bus.emit("spend.resumed", provider="cloud")
     assert leds.shown == [
         Cue.LISTENING,
         Cue.RINGING,
@@ -182,5 +186,9 @@ def test_events_become_cues() -> None:
         Cue.RINGING,
         Cue.IDLE,
         Cue.AUDIO_LOST,
+        Cue.IDLE,
+        Cue.DEGRADED,
+        Cue.DEGRADED,
+        Cue.DEGRADED,
         Cue.IDLE,
     ]

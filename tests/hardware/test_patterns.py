@@ -50,18 +50,20 @@ def test_a_fade_is_drawn_frame_by_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "ringing", "audio_lost", "cue"),
+    ("state", "truths", "cue"),
     [
-        (State.IDLE, False, False, Cue.IDLE),
-        (State.IDLE, False, True, Cue.AUDIO_LOST),
-        (State.SPEAKING, False, True, Cue.SPEAKING),
-        (State.MUTED, False, True, Cue.MUTED),
-        (State.MUTED, True, False, Cue.RINGING),
-        (State.IDLE, True, True, Cue.RINGING),
+        (State.IDLE, set(), Cue.IDLE),
+        (State.IDLE, {"audio_lost"}, Cue.AUDIO_LOST),
+        (State.IDLE, {"degraded"}, Cue.DEGRADED),
+        (State.IDLE, {"audio_lost", "degraded"}, Cue.AUDIO_LOST),
+        (State.SPEAKING, {"audio_lost", "degraded"}, Cue.SPEAKING),
+        (State.MUTED, {"audio_lost", "degraded"}, Cue.MUTED),
+        (State.MUTED, {"ringing"}, Cue.RINGING),
+        (State.IDLE, {"ringing", "audio_lost", "degraded"}, Cue.RINGING),
     ],
 )
-def test_the_most_urgent_truth_is_shown(state: State, ringing: bool, audio_lost: bool, cue: Cue) -> None:
-    assert choose(state, ringing=ringing, audio_lost=audio_lost) is cue
+def test_the_most_urgent_truth_is_shown(state: State, truths: set[str], cue: Cue) -> None:
+    assert choose(state, **dict.fromkeys(truths, True)) is cue
 
 
 @settings(max_examples=100)

@@ -23,17 +23,21 @@ from tests.servers.dripping import drip
 from tests.servers.gemini_steps import END, Close, Until, said, sound
 from tests.servers.openai_realtime import Refusal, Reply
 from voxd.clock import SystemClock
+from voxd.config import schema
 from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.contract import Heard, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.providers.contract import Reply as Item
-from voxd.providers.fallback import NOTICE, NOTICES, FallbackProvider
+from voxd.providers.failover import FailoverProvider
 from voxd.providers.live import Brain, LiveProvider
 from voxd.providers.net.connection import MAX_FRAME_BYTES
+from voxd.providers.notices import notice
 from voxd.providers.session import Session
 from voxd.providers.settings import SessionConfig
+from voxd.providers.spend import SpendGuard
 from voxd.providers.tools import ToolBox
+from voxd.providers.wellbeing import HealthBoard
 from voxd.turn.apologies import UNKNOWN_REASON, apology
 
 DEADLINE_S = 3.0
@@ -276,7 +280,16 @@ class Device:
             clock=SystemClock(),
             speak=self.local.speak,
         )
-        self.both = FallbackProvider(self.live, self.local, emit=self.told, clock=SystemClock())
+        clock = SystemClock()
+        self.health = HealthBoard(emit=self.told, clock=clock)
+        self.both = FailoverProvider(
+            [self.live, self.local],
+            self.local,
+            health=self.health,
+            spend=SpendGuard(schema.Config(), emit=self.told, clock=clock),
+            emit=self.told,
+            clock=clock,
+        )
         self.heard = Heard()
 
     async def ask(self, on_sound: Callable[[], Awaitable[None]] | None = None) -> list[Item]:
@@ -305,6 +318,7 @@ async def device(fake: Vendor) -> AsyncIterator[Device]:
         try:
             yield one
         finally:
+            await one.health.close()
             await one.both.close()
 
 
@@ -401,8 +415,8 @@ async def test_who_asked_a_vendor_that_went_away_is_answered_by_the_device(fault
 
 def _answered_by_the_device(one: Device, items: list[Item], code: str) -> None:
     spoken = [item for item in items if isinstance(item, ReplyText | ReplyAudio | ReplyEnd)]
-    notice = [ReplyText(NOTICES.get(code, NOTICE)), ReplyAudio(CLIP)]
-    assert spoken == [*notice, *ANSWER[1:]]
+    reason = [ReplyText(notice(code, "cloud", "local")), ReplyAudio(CLIP)]
+    assert spoken == [*ANSWER[1:3], *reason, ANSWER[3]]
     assert one.local.heard == UTTERANCE, "the user need not say it again"
     assert one.told.codes(E.PROVIDER_FAILED) == [code]
     assert [data["to"] for data in one.told.of(E.PROVIDER_CHANGED)] == ["local"]

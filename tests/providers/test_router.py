@@ -15,12 +15,14 @@ from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request
-from voxd.providers.fallback import FallbackProvider
-from voxd.providers.live import LiveProvider
+from voxd.providers.failover import FailoverProvider
+from voxd.providers.making import PERSONA, Surroundings
 from voxd.providers.realtime.mock import MockProvider
 from voxd.providers.registry import register_provider
-from voxd.providers.router import PERSONA, Router
+from voxd.providers.router import Router
+from voxd.providers.spend import SpendGuard
 from voxd.providers.tools import tool
+from voxd.providers.wellbeing import HealthBoard
 
 WAIT_S = 5.0
 MADE: list[MockProvider] = []
@@ -70,13 +72,19 @@ class House:
         self.routers: list[Router] = []
 
     def router(self, config: schema.Config) -> Router:
+        clock = SystemClock()
+        self.health = HealthBoard(emit=self.emit, clock=clock)
+        self.spend = SpendGuard(config, emit=self.emit, clock=clock)
         router = Router(
             config,
-            self.device,
-            tools=lambda: [tool(set_timer), tool(get_time)],
-            emit=self.emit,
-            clock=SystemClock(),
-            record=lambda provider, used, cost: None,
+            Surroundings(
+                local=self.device,
+                tools=lambda: [tool(set_timer), tool(get_time)],
+                health=self.health,
+                spend=self.spend,
+                emit=self.emit,
+                clock=clock,
+            ),
         )
         self.routers.append(router)
         return router
@@ -101,6 +109,8 @@ async def house() -> AsyncIterator[House]:
     async with asyncio.timeout(WAIT_S):
         for router in house.routers:
             await router.close()
+        await house.health.close()
+        await house.spend.close()
 
 
 async def ask(router: Router, text: str = "hello", agent: str = "default") -> str:
@@ -121,8 +131,11 @@ async def test_each_agent_has_a_conversation_a_persona_and_tools_of_its_own(hous
         "plain": vendors.Agent(provider="cloud", tools=(), fallback=()),
     }
     router = house.router(config(agents, cloud=mock()))
-    assert isinstance(router.provider_for("default"), FallbackProvider)
-    assert isinstance(router.provider_for("plain"), LiveProvider)
+    default_one, plain_one = router.provider_for("default"), router.provider_for("plain")
+    assert isinstance(default_one, FailoverProvider)
+    assert isinstance(plain_one, FailoverProvider)
+    assert [each.name for each in default_one.candidates] == ["cloud", "local"]
+    assert [each.name for each in plain_one.candidates] == ["cloud"]
     for agent in agents:
         await ask(router, agent=agent)
     default, pirate, plain = (made.session for made in MADE)
@@ -235,7 +248,8 @@ async def test_who_has_mended_a_refused_key_need_not_wait(house: House, mend: st
     router = house.router(config(cloud=mock(**options)))
     assert "I am the device." in await ask(router)
     assert await ask(router) == "I am the device."
-    router._config.providers["cloud"].options["connect_fault"] = ""
+    options["connect_fault"] = ""
+    router._maker.config.providers["cloud"].options.update(options)
     await (router.test("cloud") if mend == "test" else router.use("default", "cloud"))
     assert await ask(router) == "Here."
     assert "provider.restored" in house.emit.types()

@@ -2,42 +2,58 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from voxd.api import UsageEntry
 from voxd.errors import StoreError
-from voxd.providers.usage import Cost, Usage
+from voxd.events import Event
+from voxd.providers.prices import price_list
 from voxd.store.usage import UsageLog
 
 _log = logging.getLogger(__name__)
 
 
 class Bookkeeper:
-    """Takes what was used, as `voxd.providers.account.Record` says; writing never keeps anybody waiting."""
+    """A handler of the bus; writing never keeps anybody waiting. ``keyed`` says who needs a key."""
 
-    def __init__(self, log: UsageLog) -> None:
+    def __init__(self, log: UsageLog, *, keyed: Callable[[str], bool]) -> None:
         self._book = log
+        self._keyed = keyed
+        self._keys: dict[str, int] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
-    def __call__(self, provider: str, used: Usage, cost: Cost | None) -> None:
-        """Enter ``used`` by ``provider`` today."""
-        entry = UsageEntry(
-            day="",
-            provider=provider,
-            sessions=used.total_sessions,
-            responses=used.responses,
-            audio_s=used.audio_seconds,
-            text_tokens=used.text_tokens,
-            audio_tokens=used.input_audio_tokens + used.output_audio_tokens,
-            cost_usd=cost.total if cost is not None else None,
-            prices_of=cost.prices_of if cost is not None else "",
-        )
-        task = asyncio.create_task(self._write(entry))
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+    def __call__(self, event: Event) -> None:
+        """Enter what ``event`` says was used."""
+        match event.type:
+            case "provider.key_changed":
+                self._keys[event.data["provider"]] = event.data["to"]
+            case "provider.used":
+                task = asyncio.create_task(self._write(self._entry(event.data)))
+                self._writing.add(task)
+                task.add_done_callback(self._writing.discard)
 
     async def close(self) -> None:
         """Wait for what is being written."""
         await asyncio.gather(*self._writing)
+
+    def _entry(self, data: dict[str, Any]) -> UsageEntry:
+        used, cost, provider = data["usage"], data["cost_usd"], data["provider"]
+        priced = "" if cost is None else data.get("prices_of", price_list().date.isoformat())
+        return UsageEntry(
+            day="",
+            provider=provider,
+            sessions=used.total_sessions,
+            responses=used.responses,
+            audio_s=used.audio_seconds or used.transcribed_seconds,
+            text_tokens=used.text_tokens,
+            audio_tokens=used.input_audio_tokens + used.output_audio_tokens,
+            cost_usd=cost,
+            prices_of=priced,
+            stage=data["stage"],
+            key=data["key"] or self._keys.get(provider, int(self._keyed(provider))),
+            characters=used.characters,
+        )
 
     async def _write(self, entry: UsageEntry) -> None:
         try:

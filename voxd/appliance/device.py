@@ -69,7 +69,7 @@ class Appliance:
             timers=len(rooms.timers.list()),
             turns=rooms.recorder.turns,
             problems=self.problems(),
-            agents=rooms.router.agents(),
+            agents=rooms.answering.router.agents(),
         )
 
     def summary(self) -> str:
@@ -102,10 +102,7 @@ class Appliance:
         for engine in (rooms.transcriber.status(), rooms.synthesizer.status()):
             if engine.problem:
                 found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
-        ill = {status.provider: status for status in rooms.router.agents() if status.problem}
-        found += [
-            f"{status.answering} stands in for {name}: {status.problem}" for name, status in ill.items()
-        ]
+        found += rooms.answering.problems()
         if rooms.database.problem:
             found.append(rooms.database.problem)
         return tuple(found)
@@ -200,7 +197,7 @@ class Appliance:
 
     async def forget(self) -> int:
         """Delete the whole history, here and with the vendors; returns how many turns were deleted."""
-        await self._rooms.router.forget()
+        await self._rooms.answering.router.forget()
         deleted = await self._rooms.history.forget()
         self.bus.emit("conversation.cleared", turns=deleted)
         return deleted
@@ -239,19 +236,19 @@ class Appliance:
 
     def providers(self) -> tuple[api.ProviderEntry, ...]:
         """Return the configured providers, the device itself first."""
-        return self._rooms.router.providers()
+        return self._rooms.answering.router.providers()
 
     async def use_provider(self, agent: str, name: str) -> None:
         """Let provider ``name`` answer for ``agent`` until a restart."""
-        await self._rooms.router.use(agent, name)
+        await self._rooms.answering.router.use(agent, name)
 
     async def test_provider(self, name: str) -> float:
         """Open a session with a provider and close it; returns the milliseconds it took."""
-        return await self._rooms.router.test(name)
+        return await self._rooms.answering.router.test(name)
 
     async def usage(self, days: int) -> list[api.UsageEntry]:
         """Return what was used in the last ``days`` days."""
-        return await self._rooms.usage.newest(days)
+        return await self._rooms.answering.usage.newest(days)
 
     # --- its house --------------------------------------------------------------------------------
 

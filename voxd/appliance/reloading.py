@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from voxd import api
+from voxd.appliance.answering import Answering
 from voxd.config.live import diff
 from voxd.config.schema import Config
 from voxd.hardware.leds import Leds
 from voxd.listen.ears import Ears
 from voxd.observe.log import set_level
-from voxd.providers.router import Router
 from voxd.skills.book import Skills
 from voxd.store.history import History
 from voxd.turn.runner import TurnRunner
@@ -27,7 +27,7 @@ class Reloader:
         skills: Skills,
         history: History,
         leds: Leds,
-        router: Router,
+        answering: Answering,
     ) -> None:
         self.config = config
         self._started_with = config
@@ -37,7 +37,7 @@ class Reloader:
         self._skills = skills
         self._history = history
         self._leds = leds
-        self._router = router
+        self._answering = answering
 
     def reload(self) -> api.Reloaded:
         """Read the configuration again. Raises `ConfigError` and then changes nothing."""
@@ -49,7 +49,7 @@ class Reloader:
         self._runner.configure(new.turn)
         self._skills.configure(new.skills)
         self._history.configure(new.history)
-        self._router.configure(new)
+        self._answering.configure(new)
         self._leds.dim(new.leds.brightness)
         set_level(new.log.level)
         return api.Reloaded(applied, needs_restart)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from voxd.appliance.answering import Answering
 from voxd.appliance.recorder import Recorder
 from voxd.appliance.reloading import Reloader
 from voxd.audio.microphone import Microphone
@@ -15,12 +16,10 @@ from voxd.listen.ears import Ears
 from voxd.local.chain import SynthesizerChain, TranscriberChain
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
-from voxd.providers.router import Router
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.settings import SettingsFile
-from voxd.store.usage import UsageLog
 from voxd.turn.runner import TurnRunner
 
 
@@ -39,8 +38,7 @@ class Rooms:
     runner: TurnRunner
     transcriber: TranscriberChain
     synthesizer: SynthesizerChain
-    router: Router
-    usage: UsageLog
+    answering: Answering
     timers: Timers
     database: Database
     history: History

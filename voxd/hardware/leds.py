@@ -185,6 +185,7 @@ class StateLights:
         self._state = State.IDLE
         self._ringing: set[int] = set()
         self._audio_lost = False
+        self._failing: set[tuple[str, str]] = set()
 
     def __call__(self, event: Event) -> None:
         """Follow ``event``; those that change no light are passed over."""
@@ -199,9 +200,24 @@ class StateLights:
                 self._audio_lost = True
             case "audio.restored":
                 self._audio_lost = False
+            case "provider.failed":
+                self._failing.add(("ill", event.data["provider"]))
+            case "provider.restored":
+                self._failing.discard(("ill", event.data["provider"]))
+            case "spend.stopped":
+                self._failing.add(("spent", event.data["provider"]))
+            case "spend.resumed":
+                self._failing.discard(("spent", event.data["provider"]))
             case _:
                 return
-        self._leds.show(choose(self._state, ringing=bool(self._ringing), audio_lost=self._audio_lost))
+        self._leds.show(
+            choose(
+                self._state,
+                ringing=bool(self._ringing),
+                audio_lost=self._audio_lost,
+                degraded=bool(self._failing),
+            )
+        )
 
 
 def open_leds(config: schema.Leds, *, clock: Clock, emit: Emit) -> Leds:

@@ -17,7 +17,7 @@ DARK: Rgb = (0.0, 0.0, 0.0)
 
 
 class Cue(StrEnum):
-    """Everything the lights can say: the states of the turn machine, and two conditions beside them."""
+    """Everything the lights can say: the states of the turn machine, and three conditions beside them."""
 
     IDLE = "idle"
     LISTENING = "listening"
@@ -28,6 +28,7 @@ class Cue(StrEnum):
     ERROR = "error"
     RINGING = "ringing"
     AUDIO_LOST = "audio_lost"
+    DEGRADED = "degraded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +65,25 @@ PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
         Cue.AUDIO_LOST: Pattern(
             (1.0, 0.0, 0.5), (_flat(0.1, 1.0), _flat(0.15, 0.0), _flat(0.1, 1.0), _flat(1.65, 0.0))
         ),
+        Cue.DEGRADED: Pattern((0.5, 0.35, 0.0), (_flat(0.5, 1.0), _flat(3.5, 0.0))),
     }
 )
 """The whole language of the lights. Muted is never fully dark, so that it cannot be taken for idle."""
 
 
-def choose(state: State, *, ringing: bool = False, audio_lost: bool = False) -> Cue:
+def choose(state: State, *, ringing: bool = False, audio_lost: bool = False, degraded: bool = False) -> Cue:
     """Return what to show when several things are true at once.
 
-    A ringing timer wants a hand at once; a microphone that is gone matters only where it would be
-    idle, since a turn under way says more about what the device does now.
+    A ringing timer wants a hand at once; a microphone that is gone, or somebody who should answer and
+    cannot, matters only where it would be idle, since a turn under way says more about what the device
+    does now.
     """
     if ringing:
         return Cue.RINGING
     if audio_lost and state is State.IDLE:
         return Cue.AUDIO_LOST
+    if degraded and state is State.IDLE:
+        return Cue.DEGRADED
     return Cue(state.value)
 
 

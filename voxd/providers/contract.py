@@ -24,7 +24,9 @@ class Request:
 
     ``audio`` yields frames from the end of the wake word on, while the user still speaks, and ends when
     he has finished; it is None for a typed question. ``speak`` is False when only text is wanted.
-    ``heard`` tells the provider, when its iterator is closed, what the user heard.
+    ``heard`` tells the provider, when its iterator is closed, what the user heard. ``known_only`` asks the
+    device itself to raise `voxd.errors.NotUnderstood` rather than to say that it does not understand:
+    somebody else may.
     """
 
     turn: str
@@ -33,6 +35,7 @@ class Request:
     text: str | None = None
     speak: bool = True
     heard: Heard = field(default_factory=Heard)
+    known_only: bool = False
 
 
 TYPED = "text"

@@ -93,10 +93,14 @@ class ReplyFeed:
         """Whether the provider began to answer."""
         return self._begun
 
+    def spoken(self) -> None:
+        """The user has finished: from now on he waits, whether or not the vendor knows it yet."""
+        self._await()
+
     def ask(self) -> None:
-        """The question is complete."""
+        """The question is complete, and the vendor was told so."""
         self.asked = True
-        self._expect()
+        self._await()
 
     def reached(self, step: Step, at_s: float) -> None:
         """Note ``step``."""
@@ -199,6 +203,11 @@ class ReplyFeed:
 
     def _expect(self) -> None:
         if self.asked and self._calls <= 0:
+            self.waiting_since_s = asyncio.get_running_loop().time()
+        self._changed.set()
+
+    def _await(self) -> None:
+        if self.waiting_since_s is None and self._calls <= 0:
             self.waiting_since_s = asyncio.get_running_loop().time()
         self._changed.set()
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from voxd.providers.contract import Reply, ReplyEnd, Request, Step
 from voxd.providers.feed import ReplyFeed
 from voxd.providers.session import Session
 from voxd.providers.settings import SessionConfig
+from voxd.providers.tape import Tape
 from voxd.providers.tools import ToolBox
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ TRANSCRIPT_GRACE_S = 1.0
 
 FAREWELL_S = 2.0
 """A provider that cannot be told within this that its reply was cut is left to itself."""
+
+HURRIED_S = 0.2
+"""The same when he has failed: somebody else waits to answer."""
 
 TURN_END_S = 60.0
 """A turn that lasts longer after its provider was to be closed is cut."""
@@ -46,7 +50,7 @@ class Brain:
     config: SessionConfig
     idle_close_s: float = 60.0
     connect_timeout_s: float = 5.0
-    first_audio_timeout_s: float = 8.0
+    first_audio_timeout_s: float = 2.0
 
 
 class LiveProvider:
@@ -54,7 +58,7 @@ class LiveProvider:
 
     One turn at a time: the next one begins when the one before was told how much of it was heard. ``speak``
     is the device's own voice, for sentences that are to be said as they are. What was used is given to
-    ``record``.
+    ``record``; that no session can be had, also between turns, to ``failed``.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class LiveProvider:
         clock: Clock,
         speak: Callable[[str], AsyncGenerator[Clip]],
         record: Record = lambda provider, usage, cost: None,
+        failed: Callable[[str, VoxdError], None] = lambda provider, error: None,
     ) -> None:
         self.brain = brain
         self._emit = emit
@@ -82,10 +87,12 @@ class LiveProvider:
             idle_close_s=brain.idle_close_s,
         )
         self._account = Account(brain.name, self._session, record)
+        self._failed = failed
         self._feed: ReplyFeed | None = None
         self._turn: str | None = None
         self._one = asyncio.Lock()
         self._connecting: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -101,21 +108,33 @@ class LiveProvider:
         self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def converse(self, request: Request) -> AsyncGenerator[Reply]:
-        """Answer ``request``. Raises `ProviderError`, code ``timeout`` when the vendor stays silent."""
-        async with self._one:
+        """Answer ``request``. Raises `ProviderError`, code ``timeout`` when the vendor stays silent.
+
+        His time runs from the end of the question, whether or not there was a session to tell it to.
+        """
+        async with self._one, AsyncExitStack() as stack:
             hears_ends = request.audio is not None and self.brain.config.turn_detection != "client"
             self._turn = request.turn
             self._feed = feed = ReplyFeed(self.name, sound=request.speak, hears_ends=hears_ends)
-            asking = asyncio.create_task(self._ask(request, feed), name=f"ask {self.name}")
+            tape = None
+            if request.audio is not None:
+                tape = await stack.enter_async_context(Tape(request.audio))
+            asking = asyncio.create_task(self._ask(request.text, tape, feed), name=f"ask {self.name}")
+            waiting = asyncio.create_task(_wait_for_end(tape, feed))
+            farewell_s = FAREWELL_S
             try:
                 async for item in self._replies(feed, spoken=request.audio is not None):
                     yield item
                 yield ReplyEnd(feed.sentences.is_question)
+            except VoxdError:
+                farewell_s = HURRIED_S
+                raise
             finally:
                 self._feed = None
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
-                await self._settle(feed, request.heard.played_ms)
+                for task in (asking, waiting):
+                    task.cancel()
+                await asyncio.gather(asking, waiting, return_exceptions=True)
+                await self._settle(feed, request.heard.played_ms, farewell_s)
                 self._turn = None
 
     def speak(self, text: str) -> AsyncGenerator[Clip]:
@@ -150,6 +169,8 @@ class LiveProvider:
         if self._connecting:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._closing:
+            await asyncio.gather(self._closing, return_exceptions=True)
         await self._session.close()
         await self._account.settle()
 
@@ -164,18 +185,18 @@ class LiveProvider:
             msg = f"{self.name} did not open a session within {limit_s:g} s"
             raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
 
-    async def _ask(self, request: Request, feed: ReplyFeed) -> None:
+    async def _ask(self, text: str | None, tape: Tape | None, feed: ReplyFeed) -> None:
         try:
             self.prepare()
             if not self._session.is_connected and self._connecting:
                 # Shielded: when this turn is given up the next one still wants the session.
                 await asyncio.shield(self._connecting)
             feed.reached(Step.SESSION_READY, self._clock.monotonic())
-            if request.audio is None:
+            if tape is None:
                 feed.ask()
-                await self._session.send_text(request.text or "")
+                await self._session.send_text(text or "")
             else:
-                await self._send(request.audio, feed)
+                await self._send(tape.play(), feed)
         except VoxdError as error:
             feed.fail(error)
 
@@ -207,6 +228,8 @@ class LiveProvider:
         """Take an event of the session: an `Emit`."""
         if self._feed is not None:
             self._feed.take(type, data)
+        if type == E.CONNECTION_FAILED:
+            self._failed(self.name, data["error"])
         if type in (E.USAGE_UPDATED, E.CONNECTION_CLOSED, E.CONNECTION_LOST):
             self._account.update()
         # Sound and single words come many times a second: they go to the loudspeaker, and as sentences.
@@ -237,21 +260,32 @@ class LiveProvider:
             async with asyncio.timeout_at(None if since_s is None else since_s + limit_s):
                 await feed.changed()
         except TimeoutError as error:
+            if not self._session.is_connected:
+                msg = f"{self.name} did not open a session in time"
+                raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
+            # Whatever holds this session up holds the next question up too.
+            self._closing = asyncio.create_task(self._session.close(), name=f"close {self.name}")
             msg = f"{self.name} said nothing for {limit_s:g} s"
             raise ProviderError(msg, provider=self.name, code="timeout") from error
 
-    async def _settle(self, feed: ReplyFeed, played_ms: float | None) -> None:
+    async def _settle(self, feed: ReplyFeed, played_ms: float | None, farewell_s: float) -> None:
         """Tell the vendor what of this turn did not happen."""
         if not self._session.is_connected:
             return
         try:
-            async with asyncio.timeout(FAREWELL_S):
+            async with asyncio.timeout(farewell_s):
                 if not feed.asked:
                     await self._session.clear_audio()
                 elif played_ms is not None or not feed.complete:
                     await self._session.interrupt(played_ms)
         except (VoxdError, TimeoutError) as error:
             _log.info("%s was not told that its reply was cut: %s", self.name, error)
+
+
+async def _wait_for_end(tape: Tape | None, feed: ReplyFeed) -> None:
+    if tape is not None:
+        await tape.ended()
+    feed.spoken()
 
 
 def _fault(error: VoxdError, provider: str) -> VoxdError:

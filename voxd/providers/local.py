@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from voxd.errors import NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.contract import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
@@ -29,7 +30,10 @@ class LocalProvider:
             self._preparing = asyncio.create_task(self._skills.prepare())
 
     async def converse(self, request: Request) -> AsyncGenerator[Reply]:
-        """Answer ``request``; an utterance without words gets the same honest answer as an unknown one."""
+        """Answer ``request``; an utterance without words gets the same honest answer as an unknown one.
+
+        With ``known_only`` both raise `NotUnderstood`.
+        """
         text = request.text or ""
         if request.audio is not None:
             # While the user still speaks: his sound waits in the ring.
@@ -41,6 +45,8 @@ class LocalProvider:
         else:
             yield Transcript(text, True, TYPED)
         reply = await self._skills.answer(text)
+        if request.known_only and not reply.intent:
+            raise NotUnderstood("the device itself has no answer to that")
         if reply.text:
             yield ReplyText(reply.text)
             if request.speak:

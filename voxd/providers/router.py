@@ -1,75 +1,40 @@
 """Knows who answers for each agent: built when first needed, changed while the device runs."""
 
 import asyncio
-import fnmatch
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any
 
 from voxd import api
-from voxd.clock import Clock
 from voxd.config import schema, vendors
-from voxd.errors import (
-    AuthenticationError,
-    ConfigError,
-    ConnectionFailed,
-    InvalidRequest,
-    NotFound,
-    VoxdError,
-)
-from voxd.events import Emit
+from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
-from voxd.providers.account import Record
-from voxd.providers.base import BaseProvider
-from voxd.providers.contract import Provider
-from voxd.providers.fallback import FallbackProvider
-from voxd.providers.live import Brain, LiveProvider
-from voxd.providers.opening import Target, open_once, shut
+from voxd.providers.contract import Provider, Reply, Request
+from voxd.providers.failover import FailoverProvider
+from voxd.providers.live import LiveProvider
+from voxd.providers.making import Maker, Surroundings
 from voxd.providers.registry import provider_class
-from voxd.providers.settings import SessionConfig
-from voxd.providers.tools import Tool, ToolBox
 
 _log = logging.getLogger(__name__)
 
-PERSONA = (
-    "You are a voice assistant in somebody's home, and everything you say is spoken aloud. Answer in one to "
-    "three short sentences, in the language you are spoken to, without lists, markup or web addresses. Use "
-    "the tools for what this device can do. Say so when you do not know something."
-)
-"""What a model is told that was given no persona."""
-
 
 class Router:
-    """The providers of one device. ``local`` answers for every agent that names no other.
+    """The providers of one device; ``house.local`` answers for every agent that names no other."""
 
-    ``tools`` returns what the device can do, for models to call.
-    """
-
-    def __init__(
-        self,
-        config: schema.Config,
-        local: Provider,
-        *,
-        tools: Callable[[], Sequence[Tool]],
-        emit: Emit,
-        clock: Clock,
-        record: Record,
-    ) -> None:
-        self._config = config
-        self._local = local
-        self._tools = tools
-        self._emit = emit
-        self._clock = clock
-        self._record = record
+    def __init__(self, config: schema.Config, house: Surroundings) -> None:
+        self._maker = Maker(config, house)
+        self._house = house
+        self._local = house.local
         self._chosen: dict[str, str] = {}
-        self._live: dict[str, LiveProvider] = {}
+        self._live: dict[str, dict[str, LiveProvider]] = {}
         self._made: dict[str, Provider] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watch()
 
     def start(self) -> None:
         """Load, in a thread, what the configured agents need: the first wake word shall not wait for it."""
-        names = {self.name_of(agent) for agent in self._config.agents} - {self._local.name}
+        names = {name for agent in self._config.agents for name in self._names(agent)}
         kinds = {self._config.providers[name].kind for name in names if name in self._config.providers}
         if kinds:
             self._spawn(self._load(sorted(kinds)))
@@ -84,6 +49,18 @@ class Router:
         """Return the name of the provider of ``agent``."""
         return self._chosen.get(agent, self._agent(agent).provider)
 
+    def answering(self, agent: str) -> str:
+        """Return the name of the provider that would answer for ``agent`` now."""
+        made = self.provider_for(agent)
+        return made.answering if isinstance(made, FailoverProvider) else made.name
+
+    def converse_later(self, request: Request) -> AsyncGenerator[Reply]:
+        """Have a vendor answer a question that was kept. Raises `VoxdError`."""
+        made = self.provider_for(request.agent)
+        if isinstance(made, FailoverProvider):
+            return made.converse_later(request)
+        return made.converse(request)
+
     async def use(self, agent: str, name: str) -> None:
         """Let provider ``name`` answer for ``agent`` until the next restart; the conversation goes on.
 
@@ -92,124 +69,116 @@ class Router:
         """
         self._require_agent(agent)
         if name != self._local.name:
-            self._require(name)
+            self._maker.require(name)
         before = self.name_of(agent)
         if name == before:
-            self._try_again(name)
+            self._house.health.renew(name)
+            self._drop_users(name)
             return
-        live = self._live.get(agent)
+        live = self._live.get(agent, {}).pop(before, None)
         if live is not None and name != self._local.name:
-            await live.switch(self._brain(agent, name))
+            try:
+                await live.switch(self._maker.brain(self._agent(agent), name))
+            except VoxdError:
+                self._live[agent][before] = live
+                raise
+            self._drop(agent)
             self._chosen[agent] = name
-            made = self._made[agent]
-            if isinstance(made, FallbackProvider):
-                made.recover()
+            self._live[agent] = {name: live}
+            self._house.health.answered(name)
             return
-        self._drop(agent)
+        self._drop(agent, also=live)
         self._chosen[agent] = name
-        self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": "requested"})
+        self._house.emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": "requested"})
 
     async def test(self, name: str) -> float:
-        """Open a session with ``name`` and close it; returns the milliseconds it took to open.
+        """Find out whether ``name`` can answer: open a session, or ask each stage; returns milliseconds.
 
         Raises `NotFound`, `ProviderError`.
         """
         if name == self._local.name:
             raise InvalidRequest("the device itself needs no test", hint="run `voxctl doctor`")
-        provider = self._require(name)
-        target = Target(functools.partial(_built, name, provider), name, provider.kind, SessionConfig())
-        begun_s = self._clock.monotonic()
-        try:
-            async with asyncio.timeout(provider.connect_timeout_s):
-                session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
-        except TimeoutError as error:
-            msg = f"{name} did not open a session within {provider.connect_timeout_s:g} s"
-            raise ConnectionFailed(msg, provider=name, code="timeout") from error
-        latency_ms = (self._clock.monotonic() - begun_s) * 1000
-        await shut(session, name)
-        self._try_again(name)
+        begun_s = self._house.clock.monotonic()
+        await self._maker.check(name)
+        latency_ms = (self._house.clock.monotonic() - begun_s) * 1000
+        if self._house.health.illness(name) is not None:
+            self._house.health.answered(name)
+            self._drop_users(name)
         return latency_ms
 
     def configure(self, config: schema.Config) -> None:
         """Apply a reloaded configuration: whoever changed is built anew with its next turn."""
         old = self._config
-        before = {agent: self.name_of(agent) for agent in {*self._made, *self._chosen}}
-        self._config = config
-        for agent, name in before.items():
+        before = {agent: self._names(agent) for agent in {*self._made, *self._chosen}}
+        self._maker.config = config
+        changed = _changed(old, config)
+        for agent, names in before.items():
             told = old.agents.get(agent) != config.agents.get(agent)
-            if told or name not in {self._local.name, *config.providers}:
+            if told or not self._is_known(self.name_of(agent)):
                 self._chosen.pop(agent, None)
-            if told or self.name_of(agent) != name or old.providers.get(name) != config.providers.get(name):
+            if told or self._names(agent) != names or changed & {*names}:
                 self._drop(agent)
+        for name in {*old.providers, *old.pipelines} - {*config.providers, *config.pipelines}:
+            self._house.health.drop(name)
+        self._watch()
+        for name in changed:
+            # A new key, say, is tried at once and not when the old one would have been tried again.
+            self._house.health.renew(name)
 
     def agents(self) -> tuple[api.AgentStatus, ...]:
         """Return who answers for each agent, and why not whoever should."""
         return tuple(self._status(agent) for agent in self._config.agents)
 
     def providers(self) -> tuple[api.ProviderEntry, ...]:
-        """Return the configured providers; the device itself comes first."""
+        """Return the device itself, the configured providers and pipelines, and who is ill."""
         used: dict[str, list[str]] = {}
         for agent in self._config.agents:
             used.setdefault(self.name_of(agent), []).append(agent)
-        problems = {status.provider: status.problem for status in self.agents() if status.problem}
-        local = api.ProviderEntry(self._local.name, "local", "", tuple(used.get(self._local.name, ())), "")
-        return (
-            local,
-            *(
-                api.ProviderEntry(
-                    name, each.kind, each.model, tuple(used.get(name, ())), problems.get(name, "")
-                )
-                for name, each in self._config.providers.items()
-            ),
+        described = [
+            (self._local.name, "local", ""),
+            *((name, each.kind, each.model) for name, each in self._config.providers.items()),
+            *((name, "pipeline", _members(each)) for name, each in self._config.pipelines.items()),
+        ]
+        return tuple(
+            api.ProviderEntry(name, kind, model, tuple(used.get(name, ())), self._problem(name))
+            for name, kind, model in described
         )
 
     async def forget(self) -> None:
         """Forget every conversation, here and with the vendors."""
-        await asyncio.gather(*(live.forget() for live in self._live.values()))
+        every = [live for lives in self._live.values() for live in lives.values()]
+        await asyncio.gather(*(live.forget() for live in every))
 
     async def close(self) -> None:
         """Close every session; the local provider is its owner's."""
-        for agent in tuple(self._made):
+        for agent in tuple({*self._made, *self._live}):
             self._drop(agent)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- making -----------------------------------------------------------------------------------
 
-    def _make(self, agent: str) -> Provider:
-        name = self.name_of(agent)
-        if name == self._local.name:
-            return self._local
-        wanted = self._agent(agent).tools
-        tools = [
-            tool for tool in self._tools() if any(fnmatch.fnmatchcase(tool.name, glob) for glob in wanted)
-        ]
-        self._live[agent] = live = LiveProvider(
-            self._brain(agent, name),
-            tools=ToolBox(tools),
-            emit=self._emit,
-            clock=self._clock,
-            speak=self._local.speak,
-            record=self._record,
-        )
-        if not self._agent(agent).fallback:
-            return live
-        return FallbackProvider(live, self._local, emit=self._emit, clock=self._clock)
+    @property
+    def _config(self) -> schema.Config:
+        return self._maker.config
 
-    def _brain(self, agent: str, name: str) -> Brain:
-        told, provider = self._agent(agent), self._require(name)
-        return Brain(
-            name=name,
-            kind=provider.kind,
-            make=functools.partial(_built, name, provider),
-            config=SessionConfig(
-                instructions=told.persona or PERSONA,
-                voice=told.voice or provider.voice,
-                turn_detection=provider.turn_detection,
-            ),
-            idle_close_s=provider.idle_close_s,
-            connect_timeout_s=provider.connect_timeout_s,
-            first_audio_timeout_s=provider.first_audio_timeout_s,
-        )
+    def _make(self, agent: str) -> Provider:
+        told, lives = self._agent(agent), self._live.setdefault(agent, {})
+        candidates: list[Provider] = []
+        for name in self._names(agent):
+            if name == self._local.name:
+                candidates.append(self._local)
+                continue
+            lives[name] = lives.get(name) or self._maker.live(told, name)
+            candidates.append(lives[name])
+        return self._maker.failover(candidates)
+
+    def _names(self, agent: str) -> tuple[str, ...]:
+        """Return who may answer for ``agent``, in order, each once."""
+        names = (self.name_of(agent), *self._agent(agent).fallback)
+        return tuple(dict.fromkeys(name for name in names if self._is_known(name)))
+
+    def _is_known(self, name: str) -> bool:
+        return name in (self._local.name, *self._config.providers, *self._config.pipelines)
 
     def _agent(self, agent: str) -> vendors.Agent:
         return self._config.agents.get(agent) or vendors.Agent()
@@ -218,36 +187,34 @@ class Router:
         if agent not in self._config.agents:
             raise NotFound(f"there is no agent {agent}", hint=f"use one of {', '.join(self._config.agents)}")
 
-    def _require(self, name: str) -> vendors.Provider:
-        provider = self._config.providers.get(name)
-        if provider is None:
-            names = ", ".join([self._local.name, *self._config.providers])
-            raise NotFound(
-                f"there is no provider {name}", hint=f"use one of {names}, or add [providers.{name}]"
-            )
-        return provider
-
     # --- keeping ----------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        for name in (*self._config.providers, *self._config.pipelines):
+            self._house.health.watch(name, functools.partial(self._maker.check, name))
 
     def _status(self, agent: str) -> api.AgentStatus:
         made, name = self._made.get(agent), self.name_of(agent)
-        outage = made.outage if isinstance(made, FallbackProvider) else None
-        if outage is None:
+        problem = made.problem if isinstance(made, FailoverProvider) else None
+        if problem is None or not isinstance(made, FailoverProvider):
             return api.AgentStatus(agent, name, name, "")
-        return api.AgentStatus(agent, name, self._local.name, f"{outage.error} ({outage.error.code})")
+        return api.AgentStatus(agent, name, made.answering, f"{problem} ({problem.code})")
 
-    def _try_again(self, name: str) -> None:
-        """End the outage of provider ``name``; a new session knows nothing of waits the old one was given."""
-        for agent, made in tuple(self._made.items()):
-            if isinstance(made, FallbackProvider) and made.name == name and made.outage is not None:
-                made.recover()
+    def _problem(self, name: str) -> str:
+        illness = self._house.health.illness(name)
+        error = self._house.spend.stopped(name) or (illness.error if illness is not None else None)
+        return f"{error} ({error.code})" if error is not None else ""
+
+    def _drop_users(self, name: str) -> None:
+        """Build anew who uses ``name``: a new session knows nothing of waits the old one was given."""
+        for agent in tuple(self._made):
+            if name in self._names(agent):
                 self._drop(agent)
 
-    def _drop(self, agent: str) -> None:
-        made = self._made.pop(agent, None)
-        self._live.pop(agent, None)
-        if made is not None and made is not self._local:
-            self._spawn(made.close())
+    def _drop(self, agent: str, *, also: LiveProvider | None = None) -> None:
+        self._made.pop(agent, None)
+        for live in (*self._live.pop(agent, {}).values(), *([also] if also is not None else [])):
+            self._spawn(live.close())
 
     async def _load(self, kinds: Sequence[str]) -> None:
         for kind in kinds:
@@ -262,18 +229,18 @@ class Router:
         task.add_done_callback(self._tasks.discard)
 
 
-def _built(name: str, provider: vendors.Provider) -> BaseProvider:
-    """Return a new provider, as the configuration says. Raises `VoxdError`."""
-    try:
-        key = provider.api_key.reveal() if provider.api_key is not None else ""
-    except ConfigError as error:
-        raise AuthenticationError(str(error), provider=name) from error
-    return provider_class(provider.kind)(
-        {
-            "api_key": key,
-            "model": provider.model,
-            "voice": provider.voice,
-            "endpoint": provider.endpoint,
-            "metadata": dict(provider.options),
-        }
-    )
+def _changed(old: schema.Config, new: schema.Config) -> set[str]:
+    """Return the names of providers, and of pipelines they are part of, that are not what they were."""
+    providers = {name for name, each in new.providers.items() if old.providers.get(name) != each}
+    pipelines = {
+        name
+        for name, each in new.pipelines.items()
+        if old.pipelines.get(name) != each
+        or providers & {*each.stt, *each.llm, *each.tts}
+        or old.middleware != new.middleware
+    }
+    return providers | pipelines
+
+
+def _members(pipeline: vendors.Pipeline) -> str:
+    return " > ".join("/".join(names) for names in (pipeline.stt, pipeline.llm, pipeline.tts))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 from voxd.errors import DeviceError
-from voxd.frames import SAMPLE_RATE_HZ, Frame
+from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 
 MAX_TAPE_S = 120.0
 """Longer than any utterance may be; what is said after it is not kept and ends the utterance."""
@@ -21,7 +21,7 @@ class Tape:
         self._source = source
         self._frames: list[Frame] = []
         self._length_s = 0.0
-        self._over = False
+        self._over = asyncio.Event()
         self._error: DeviceError | None = None
         self._changed = asyncio.Condition()
         self._recording: asyncio.Task[None] | None = None
@@ -42,10 +42,21 @@ class Tape:
         """
         return _Listener(self)
 
+    async def ended(self) -> None:
+        """Return when the user has finished, however that came."""
+        await self._over.wait()
+
+    async def whole(self) -> Clip:
+        """Return all of the utterance, once the user has finished. Raises `DeviceError`."""
+        await self.ended()
+        if self._error is not None:
+            raise self._error
+        return Clip(b"".join(frame.pcm for frame in self._frames), SAMPLE_RATE_HZ)
+
     async def frame(self, position: int) -> Frame | None:
         """Return frame number ``position`` as soon as it is there, None after the last one."""
         async with self._changed:
-            while position >= len(self._frames) and not self._over:
+            while position >= len(self._frames) and not self._over.is_set():
                 await self._changed.wait()
         if position < len(self._frames):
             return self._frames[position]
@@ -63,7 +74,7 @@ class Tape:
         except DeviceError as error:
             self._error = error
         finally:
-            self._over = True
+            self._over.set()
             async with self._changed:
                 self._changed.notify_all()
 

@@ -1,0 +1,115 @@
+"""Everybody who answers, and what keeps them at it: health, money, the account book and the queue."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+from voxd.appliance.bookkeeper import Bookkeeper
+from voxd.appliance.latecomers import Latecomers
+from voxd.bus import Bus
+from voxd.clock import Clock
+from voxd.config.schema import Config
+from voxd.frames import Clip
+from voxd.providers.contract import Provider, Reply, Request
+from voxd.providers.making import Surroundings
+from voxd.providers.router import Router
+from voxd.providers.spend import SpendGuard
+from voxd.providers.tools import Tool
+from voxd.providers.wellbeing import HealthBoard
+from voxd.store.db import Database
+from voxd.store.history import History
+from voxd.store.queue import UtteranceQueue
+from voxd.store.usage import UsageLog
+from voxd.turn.streams import frames
+
+LATER = "later"
+"""In the place of a turn: nobody waits for the answer."""
+
+
+class Answering:
+    """A part of the composition root. ``announce`` says a text aloud, and returns when it was heard."""
+
+    def __init__(
+        self,
+        config: Config,
+        local: Provider,
+        *,
+        tools: Callable[[], Sequence[Tool]],
+        database: Database,
+        history: History,
+        announce: Callable[[str], Awaitable[None]],
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self.usage = UsageLog(database, clock)
+        self.health = HealthBoard(emit=bus.emit, clock=clock)
+        self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
+        self.bookkeeper = Bookkeeper(self.usage, keyed=self._needs_key)
+        self.latecomers = Latecomers(
+            UtteranceQueue(database, config.queue, clock),
+            history,
+            config.queue,
+            ask=self._ask_later,
+            provider_of=lambda agent: self.router.answering(agent),
+            announce=announce,
+            emit=bus.emit,
+            clock=clock,
+        )
+        self.router = Router(
+            config,
+            Surroundings(
+                local=local,
+                tools=tools,
+                health=self.health,
+                spend=self.spend,
+                emit=bus.emit,
+                clock=clock,
+                keep=self.latecomers.keep,
+            ),
+        )
+        for handler in (self.bookkeeper, self.spend.handle, self.latecomers.handle):
+            bus.handle(handler)
+
+    async def start(self) -> None:
+        """Read what was spent today, and begin; the database is open."""
+        await self.spend.start()
+        self.router.start()
+        self.latecomers.start()
+
+    def configure(self, config: Config) -> None:
+        """Apply a reloaded configuration."""
+        self._config = config
+        self.spend.configure(config)
+        self.router.configure(config)
+        self.latecomers.configure(config.queue)
+
+    def problems(self) -> list[str]:
+        """Return who does not answer and who does instead, and what else is not as it should be."""
+        found = []
+        instead = {status.provider: status.answering for status in self.router.agents() if status.problem}
+        for entry in self.router.providers():
+            if not entry.problem:
+                continue
+            stands_in = instead.get(entry.name, entry.name)
+            if stands_in != entry.name:
+                found.append(f"{stands_in} stands in for {entry.name}: {entry.problem}")
+            else:
+                found.append(f"{entry.name} does not answer: {entry.problem}")
+        if self.latecomers.problem:
+            found.append(self.latecomers.problem)
+        return found
+
+    async def close(self) -> None:
+        """End everything, the account book last; idempotent."""
+        await self.latecomers.close()
+        await self.health.close()
+        await self.router.close()
+        await self.spend.close()
+        await self.bookkeeper.close()
+
+    def _ask_later(self, agent: str, said: Clip | str) -> AsyncGenerator[Reply]:
+        audio, text = (None, said) if isinstance(said, str) else (frames(said), None)
+        return self.router.converse_later(Request(LATER, agent, audio=audio, text=text, speak=False))
+
+    def _needs_key(self, name: str) -> bool:
+        provider = self._config.providers.get(name)
+        return provider is not None and bool(provider.api_key or provider.api_keys)

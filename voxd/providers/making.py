@@ -1,0 +1,201 @@
+"""Makes whom the configuration names: speech-to-speech vendors, pipelines, and several in a row."""
+
+import asyncio
+import fnmatch
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from voxd.clock import Clock
+from voxd.config import schema, vendors
+from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotFound
+from voxd.events import Emit
+from voxd.events import EventType as E
+from voxd.providers.base import BaseProvider
+from voxd.providers.contract import Provider
+from voxd.providers.failover import FailoverProvider, Keep
+from voxd.providers.live import Brain, LiveProvider
+from voxd.providers.opening import Target, open_once, shut
+from voxd.providers.registry import provider_class
+from voxd.providers.settings import SessionConfig
+from voxd.providers.spend import SpendGuard
+from voxd.providers.tools import Tool, ToolBox
+from voxd.providers.usage import Cost, Usage
+from voxd.providers.wellbeing import HealthBoard
+
+PERSONA = (
+    "You are a voice assistant in somebody's home, and everything you say is spoken aloud. Answer in one to "
+    "three short sentences, in the language you are spoken to, without lists, markup or web addresses. Use "
+    "the tools for what this device can do. Say so when you do not know something."
+)
+"""What a model is told that was given no persona."""
+
+REALTIME = "realtime"
+"""The stage of a vendor who answers speech with speech, in the account book."""
+
+
+class Pipelines(Protocol):
+    """Makes pipelines of stages; `voxd.providers.pipeline.building` has the one there is."""
+
+    def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
+        """Return what makes a new, unconnected pipeline ``name`` of ``config``. Raises `VoxdError`."""
+        ...
+
+    def does_stages(self, kind: str) -> bool:
+        """Whether a provider of ``kind`` can only be a part of a pipeline."""
+        ...
+
+    async def check(self, name: str, config: schema.Config) -> None:
+        """Ask every stage of pipeline or provider ``name`` for nothing. Raises `VoxdError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What whoever answers stands on. ``tools`` returns what the device can do, for models to call."""
+
+    local: Provider
+    tools: Callable[[], Sequence[Tool]]
+    health: HealthBoard
+    spend: SpendGuard
+    emit: Emit
+    clock: Clock
+    keep: Keep | None = None
+    pipelines: Pipelines | None = None
+
+
+class Maker:
+    """Makes providers of the configuration in force; the router keeps them."""
+
+    def __init__(self, config: schema.Config, house: Surroundings) -> None:
+        self.config = config
+        self._house = house
+
+    def require(self, name: str) -> vendors.Provider | vendors.Pipeline:
+        """Return the section of ``name``. Raises `NotFound`."""
+        found = self.config.providers.get(name) or self.config.pipelines.get(name)
+        if found is None:
+            names = ", ".join([self._house.local.name, *self.config.providers, *self.config.pipelines])
+            raise NotFound(
+                f"there is no provider {name}", hint=f"use one of {names}, or add [providers.{name}]"
+            )
+        return found
+
+    def failover(self, candidates: Sequence[Provider]) -> Provider:
+        """Return one that asks ``candidates`` in order; the device itself alone needs nobody else."""
+        house = self._house
+        if all(each is house.local for each in candidates):
+            return house.local
+        return FailoverProvider(
+            candidates,
+            house.local,
+            health=house.health,
+            spend=house.spend,
+            emit=house.emit,
+            clock=house.clock,
+            keep=house.keep,
+        )
+
+    def live(self, agent: vendors.Agent, name: str) -> LiveProvider:
+        """Return ``name`` with the persona, voice and tools of ``agent``. Raises `NotFound`."""
+        house = self._house
+        wanted = [
+            tool
+            for tool in house.tools()
+            if any(fnmatch.fnmatchcase(tool.name, glob) for glob in agent.tools)
+        ]
+        return LiveProvider(
+            self.brain(agent, name),
+            tools=ToolBox(wanted),
+            emit=house.emit,
+            clock=house.clock,
+            speak=house.local.speak,
+            record=self._record,
+            failed=house.health.failed,
+        )
+
+    def brain(self, agent: vendors.Agent, name: str) -> Brain:
+        """Return how ``name`` is to be asked for ``agent``. Raises `NotFound`."""
+        told = self.require(name)
+        instructions = agent.persona or PERSONA
+        if isinstance(told, vendors.Pipeline):
+            return Brain(
+                name=name,
+                kind="pipeline",
+                make=self._pipeline(name),
+                config=SessionConfig(
+                    instructions=instructions,
+                    voice=agent.voice,
+                    max_output_tokens=told.max_output_tokens,
+                    temperature=told.temperature,
+                ),
+                first_audio_timeout_s=told.first_audio_timeout_s,
+            )
+        return Brain(
+            name=name,
+            kind=told.kind,
+            make=functools.partial(_built, name, told),
+            config=SessionConfig(
+                instructions=instructions,
+                voice=agent.voice or told.voice,
+                language=told.language,
+                turn_detection=told.turn_detection,
+            ),
+            idle_close_s=told.idle_close_s,
+            connect_timeout_s=told.connect_timeout_s,
+            first_audio_timeout_s=told.first_audio_timeout_s,
+        )
+
+    async def check(self, name: str) -> None:
+        """Find out whether ``name`` can answer, for nothing. Raises `NotFound`, `ProviderError`."""
+        told, pipelines = self.require(name), self._house.pipelines
+        if isinstance(told, vendors.Pipeline) or (pipelines and pipelines.does_stages(told.kind)):
+            if pipelines is None:
+                raise NotFound("there are no pipelines here")
+            await pipelines.check(name, self.config)
+            return
+        target = Target(functools.partial(_built, name, told), name, told.kind, SessionConfig())
+        try:
+            async with asyncio.timeout(told.connect_timeout_s):
+                session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
+        except TimeoutError as error:
+            msg = f"{name} did not open a session within {told.connect_timeout_s:g} s"
+            raise ConnectionFailed(msg, provider=name, code="timeout") from error
+        await shut(session, name)
+
+    def _pipeline(self, name: str) -> Callable[[], BaseProvider]:
+        pipelines = self._house.pipelines
+        if pipelines is None:
+            raise NotFound("there are no pipelines here")
+        return pipelines.maker(name, self.config)
+
+    def _record(self, name: str, used: Usage, cost: Cost | None) -> None:
+        if name in self.config.pipelines:
+            return  # its stages have told what each of them used
+        self._house.emit(
+            E.PROVIDER_USED,
+            provider=name,
+            stage=REALTIME,
+            key=0,
+            usage=used,
+            cost_usd=cost.total if cost is not None else None,
+            prices_of=cost.prices_of if cost is not None else "",
+        )
+
+
+def _built(name: str, provider: vendors.Provider) -> BaseProvider:
+    """Return a new provider, as the configuration says. Raises `VoxdError`."""
+    try:
+        key = provider.api_key.reveal() if provider.api_key is not None else ""
+    except ConfigError as error:
+        raise AuthenticationError(str(error), provider=name) from error
+    return provider_class(provider.kind)(
+        {
+            "api_key": key,
+            "model": provider.model,
+            "voice": provider.voice,
+            "endpoint": provider.endpoint,
+            "metadata": dict(provider.options),
+        }
+    )
