@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.fakes import RecordingEmit
+from tests.fakes import RecordingEmit, settle
 from tests.providers.contract import tone
 from voxd.clock import SystemClock
-from voxd.errors import AuthenticationError, ProviderError, VoxdError
+from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.contract import (
@@ -89,6 +89,7 @@ class Line:
 
     def __init__(self, vendor: Callable[[], Any], *, tools: ToolBox | None = None, **brain: Any) -> None:
         self.emit = RecordingEmit()
+        self.failures: list[tuple[str, VoxdError]] = []
         self.records: list[tuple[str, Usage, Cost | None]] = []
         settings = {"config": SessionConfig(), "first_audio_timeout_s": WAIT_S, **brain}
         self.provider = LiveProvider(
@@ -98,6 +99,7 @@ class Line:
             clock=SystemClock(),
             speak=one_clip,
             record=lambda *entry: self.records.append(entry),
+            failed=lambda *failure: self.failures.append(failure),
         )
 
     def of(self, type: E) -> list[dict[str, Any]]:
@@ -349,3 +351,38 @@ async def test_a_forgotten_conversation_is_not_told_to_the_next_session(line: Ca
     await all_of(live.provider, Request("t2", "default", text="who am I"))
     assert len(vendor.made) == 2
     assert vendor.now.told == []
+
+
+async def test_the_vendors_time_runs_from_the_end_of_the_question_not_from_the_wake_word(
+    line: Callable[..., Line],
+) -> None:
+    """While the user speaks the session may take its time; then he has waited for it already."""
+    speaking = Speaking()
+    live = line(Vendor(connect_delay_s=60.0), first_audio_timeout_s=0.05, connect_timeout_s=60.0)
+    asking = asyncio.create_task(all_of(live.provider, Request("t1", "default", audio=speaking)))
+    speaking.say(0.5)
+    done, _ = await asyncio.wait({asking}, timeout=0.2)
+    assert not done
+    speaking.stop()
+    with pytest.raises(ConnectionFailed) as raised:
+        await asking
+    assert raised.value.code == "timeout"
+
+
+async def test_a_session_in_which_the_vendor_is_silent_is_not_used_again(line: Callable[..., Line]) -> None:
+    vendor = Vendor(silent=True)
+    live = line(vendor, first_audio_timeout_s=0.02)
+    for number in range(2):
+        with pytest.raises(ProviderError):
+            await all_of(live.provider, Request(f"t{number}", "default", text="hello"))
+        await settle()
+    assert len(vendor.made) == 2
+
+
+async def test_a_session_that_cannot_be_had_between_turns_is_told(line: Callable[..., Line]) -> None:
+    live = line(Vendor(connect_fault="refused"))
+    live.provider.prepare()
+    async with asyncio.timeout(WAIT_S):
+        while not live.failures:
+            await asyncio.sleep(0)
+    assert [(name, error.code) for name, error in live.failures] == [("cloud", "network_error")]

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from tests.fakes import settle
-from voxd.errors import EngineError
+from voxd.errors import EngineError, NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Heard
 from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
@@ -174,3 +174,19 @@ async def test_closing_does_not_wait_for_a_grammar_that_still_loads(parts: Parts
     await settle()
     await parts.provider.close()
     assert (parts.transcriber.closed, parts.synthesizer.closed) == (1, 1)
+
+
+@pytest.mark.parametrize("spoken_words", [True, False])
+async def test_asked_only_for_what_it_knows_it_says_when_it_does_not(
+    parts: Parts, spoken_words: bool
+) -> None:
+    parts.skills.reply = SkillReply("I did not understand that.")
+    audio = spoken(b"\1\0" if spoken_words else b"")
+    items = parts.provider.converse(Request("t1", "default", audio=audio, known_only=True))
+    assert isinstance(await anext(items), Transcript)
+    with pytest.raises(NotUnderstood):
+        await anext(items)
+    assert parts.synthesizer.texts == []
+    parts.skills.reply = SkillReply("It is noon.", "time")
+    known = Request("t2", "default", text="what time is it", known_only=True)
+    assert ReplyText("It is noon.") in await replies(parts, known)

@@ -67,3 +67,27 @@ async def test_an_utterance_without_an_end_is_ended() -> None:
 
     async with Tape(endless()) as tape:
         assert len(await heard(tape.play())) == 3
+
+
+async def test_the_end_is_known_and_the_whole_of_it_is_one_clip() -> None:
+    go_on = asyncio.Event()
+    async with asyncio.timeout(WAIT_S), Tape(told(FRAMES, go_on)) as tape:
+        ending = asyncio.create_task(tape.ended())
+        assert await heard_some(tape) == FRAMES[:2]
+        assert not ending.done()
+        go_on.set()
+        await ending
+        assert (await tape.whole()).pcm == b"".join(frame.pcm for frame in FRAMES)
+
+
+async def heard_some(tape: Tape) -> list[Frame]:
+    frames = tape.play()
+    return [await anext(frames), await anext(frames)]
+
+
+async def test_there_is_no_whole_of_what_was_lost() -> None:
+    go_on = asyncio.Event()
+    go_on.set()
+    async with Tape(told(FRAMES, go_on, lost=True)) as tape:
+        with pytest.raises(DeviceError):
+            await tape.whole()
