@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import pytest
 from tests.rig.wires import KEY, RecordedLine, line
 from tests.servers.scripted import Bytes, Call, Dialect, Refusal, Reply, Scripted, Used, scripted
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited
+from voxd.providers.llm.streaming import Reader
 from voxd.providers.net.wire import Budget
 from voxd.providers.settings import ToolSpec
 from voxd.providers.stages import Answered, LanguageModel, Message, Prompt, StageConfig, Token, ToolCall
@@ -48,6 +49,17 @@ async def answer(model: LanguageModel, prompt: Prompt) -> tuple[list[str], Answe
     assert isinstance(end, Answered)
     assert all(isinstance(token, Token) and token.text for token in tokens)
     return [token.text for token in tokens if isinstance(token, Token)], end
+
+
+def heard(reader: Reader, said: Iterable[str]) -> ProviderError | None:
+    """Have ``reader`` read ``said``; return the error it raises, None when it takes it for an answer."""
+    try:
+        for data in said:
+            assert isinstance(reader.feed(data), str)
+        reader.answered()
+    except ProviderError as error:
+        return error
+    return None
 
 
 class LanguageModelContract:
