@@ -8,8 +8,9 @@ it is recognised by its type or its first bytes, and refused.
 import struct
 from collections.abc import Mapping
 
-from voxd.errors import ConnectionFailed, ProviderError, StreamError
+from voxd.errors import ProviderError, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, Clip
+from voxd.providers.net import faults
 
 MAX_HEADER_BYTES = 64 * 1024
 """A WAV header with more in front of its sound is none we wait for."""
@@ -29,14 +30,13 @@ _FILES: Mapping[bytes, str] = {
 }
 _NO_SOUND = ("text/", "application/json", "application/xml", "application/problem", "application/xhtml")
 _PACKED = ("audio/mpeg", "audio/mp3", "audio/ogg", "audio/opus", "audio/aac", "audio/flac", "audio/webm")
-_PORTAL_HINT = "check the provider's endpoint, and whether the network has a log-in page"
 
 
 def check_type(provider: str, content_type: str) -> None:
     """Raise `ProviderError` when what was sent as ``content_type`` is no PCM; "" may be."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/html":
-        raise _web_page(provider)
+        raise faults.portal(provider)
     if kind.startswith(_NO_SOUND) or kind in _PACKED:
         raise _not_pcm(provider, kind)
 
@@ -51,6 +51,11 @@ class Pcm:
         self._known = False
         self._left_bytes: int | None = None
         self._spoken_bytes = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any sound came out."""
+        return self._spoken_bytes > 0
 
     def feed(self, data: bytes) -> Clip | None:
         """Return the whole samples that ``data`` completes, None when there are none.
@@ -96,7 +101,7 @@ class Pcm:
         head = self._held
         for magic, name in _FILES.items():
             if head.startswith(magic):
-                raise _web_page(self.provider) if name == "a web page" else _not_pcm(self.provider, name)
+                raise faults.portal(self.provider) if name == "a web page" else _not_pcm(self.provider, name)
             if len(head) < len(magic) and magic.startswith(head):
                 return False
         maybe = head.startswith(b"RIFF") or b"RIFF".startswith(head)
@@ -124,12 +129,6 @@ class Pcm:
         if len(self._held) > MAX_HEADER_BYTES:
             raise _not_pcm(self.provider, "a WAV file with an endless header")
         return False
-
-
-def _web_page(provider: str) -> ProviderError:
-    return ConnectionFailed(
-        "a web page came instead of sound", provider=provider, code="captive_portal", hint=_PORTAL_HINT
-    )
 
 
 def _not_pcm(provider: str, what: str) -> ProviderError:

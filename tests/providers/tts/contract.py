@@ -1,0 +1,276 @@
+"""What every text-to-speech must do, whoever wrote it: subclass `TtsContract` and give its fixtures.
+
+The fakes of tests/servers make another sound for every text; `sound` says which.
+"""
+
+import asyncio
+import dataclasses
+import gc
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+
+import pytest
+
+from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, StreamError, VoxdError
+from voxd.frames import Clip
+from voxd.providers.net.wire import Budget
+from voxd.providers.stages import Kind, TextToSpeech
+
+WAIT_S = 5.0
+"""Nothing in the contract takes this long; a test that waits for more fails here instead of hanging."""
+
+TEXT = "Your tea is ready."
+ODD_TEXTS = [
+    'Is 3 < 4 & 5 > 2? "Yes," she said.',
+    "Grüße aus Köln, 25 °C, schön!",
+    "Ships at 10:30 🚢, says O'Neill.",
+    "First line.\nSecond line.",
+    "ok",
+]
+
+_FAKES = ("/tests/", "websockets/asyncio/server")
+"""Where the tasks of fake servers come from."""
+
+Make = Callable[[], TextToSpeech]
+
+
+async def clips_of(
+    tts: TextToSpeech, text: str = TEXT, *, previous: str = "", retries: int = 0
+) -> list[Clip]:
+    """Return the clips of ``text``."""
+    budget = Budget(retries=retries)
+    async with asyncio.timeout(WAIT_S), aclosing(tts.synthesize(text, budget, previous=previous)) as clips:
+        return [clip async for clip in clips]
+
+
+async def checked(tts: TextToSpeech) -> None:
+    await tts.check(Budget(retries=0))
+
+
+async def heard_until_it_breaks(tts: TextToSpeech, heard: list[Clip], *, retries: int = 0) -> None:
+    """Add the clips of `TEXT` to ``heard`` one by one."""
+    budget = Budget(retries=retries)
+    async with asyncio.timeout(WAIT_S), aclosing(tts.synthesize(TEXT, budget)) as clips:
+        while clip := await anext(clips, None):
+            heard.append(clip)
+
+
+def pcm_of(clips: list[Clip]) -> bytes:
+    return b"".join(clip.pcm for clip in clips)
+
+
+class TtsContract:
+    """Give the fixtures; a vendor speaks only while `make`'s fake runs."""
+
+    @pytest.fixture
+    def make(self) -> Make:
+        """Returns new stages whose vendor is reached with a key that is right."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def make_refused(self) -> Make:
+        """Returns new stages whose key the vendor does not accept; None where he has none."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def make_garbled(self) -> Make:
+        """Returns new stages whose vendor answers with garbage."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def make_broken(self) -> Make:
+        """Returns new stages whose vendor hangs up in the middle of the sound."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def make_mute(self) -> Make:
+        """Returns new stages whose vendor answers with no sound at all."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def make_silent(self) -> Make:
+        """Returns new stages whose vendor takes everything and never answers."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def make_unreachable(self) -> Make:
+        """Returns new stages whose endpoint nobody listens at."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def secret(self) -> str:
+        """The key of `make`, "" where the vendor has none."""
+        raise NotImplementedError
+
+    def sound(self, tts: TextToSpeech, text: str) -> bytes:
+        """Return what ``text`` sounds like."""
+        raise NotImplementedError
+
+    async def nobody_served(self) -> None:
+        """Wait until the fake of `make` serves nobody any more."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def tts(self, make: Make) -> AsyncIterator[TextToSpeech]:
+        tts = make()
+        yield tts
+        await tts.close()
+
+    def test_it_says_what_it_is(self, make: Make) -> None:
+        tts = make()
+        assert tts.stage is Kind.TTS
+        assert tts.name
+        assert tts.max_chars >= 1000
+
+    async def test_a_text_is_spoken_from_beginning_to_end(self, tts: TextToSpeech) -> None:
+        clips = await clips_of(tts)
+        assert pcm_of(clips) == self.sound(tts, TEXT)
+
+    async def test_the_clips_hold_whole_samples_at_one_rate(self, tts: TextToSpeech) -> None:
+        clips = await clips_of(tts)
+        assert all(clip.pcm and len(clip.pcm) % 2 == 0 for clip in clips)
+        (rate_hz,) = {clip.rate_hz for clip in clips}
+        assert 8000 <= rate_hz <= 48_000
+
+    @pytest.mark.parametrize("text", ODD_TEXTS)
+    async def test_every_text_is_spoken_as_it_is(self, tts: TextToSpeech, text: str) -> None:
+        assert pcm_of(await clips_of(tts, text)) == self.sound(tts, text)
+
+    async def test_one_clause_after_another_is_spoken(self, tts: TextToSpeech) -> None:
+        for text in ("Hello there.", "How are you?", "Fine."):
+            assert pcm_of(await clips_of(tts, text)) == self.sound(tts, text)
+
+    async def test_two_clauses_at_the_same_time_are_not_mixed(self, tts: TextToSpeech) -> None:
+        texts = ("Hello there.", "Something else.")
+        both = await asyncio.gather(*(clips_of(tts, text) for text in texts))
+        assert [pcm_of(clips) for clips in both] == [self.sound(tts, text) for text in texts]
+
+    async def test_what_was_spoken_before_is_not_spoken_again(self, tts: TextToSpeech) -> None:
+        clips = await clips_of(tts, previous="Good morning.")
+        assert pcm_of(clips) == self.sound(tts, TEXT)
+
+    async def test_it_begins_early_without_complaint(self, tts: TextToSpeech) -> None:
+        tts.prepare()
+        tts.prepare()
+        assert pcm_of(await clips_of(tts)) == self.sound(tts, TEXT)
+
+    def test_whatever_changes_the_sound_changes_the_variant(self, make: Make) -> None:
+        tts = make()
+        config = tts.config
+        others = [
+            dataclasses.replace(config, voice="another"),
+            dataclasses.replace(config, language="de"),
+            dataclasses.replace(config, endpoint="http://127.0.0.1:9"),
+            dataclasses.replace(config, options={**config.options, "speed": 1.1, "rate": "slow"}),
+        ]
+        variants = [
+            json.dumps(type(tts)(each, tts.wire).variant, sort_keys=True) for each in [config, *others]
+        ]
+        assert len(set(variants)) == len(variants)
+        assert json.dumps(make().variant, sort_keys=True) == variants[0]
+
+    async def test_nothing_runs_after_the_end(self, make: Make) -> None:
+        before = asyncio.all_tasks()
+        tts = make()
+        await clips_of(tts)
+        tts.prepare()
+        await tts.close()
+        await self.nobody_served()
+        assert not {task.get_name() for task in asyncio.all_tasks() - before if self.is_ours(task)}
+
+    async def test_a_clause_can_be_given_up(self, make: Make) -> None:
+        before = asyncio.all_tasks()
+        tts = make()
+        clips = tts.synthesize(TEXT * 10, Budget())
+        async with asyncio.timeout(WAIT_S):
+            await anext(clips)
+            await clips.aclose()
+            await tts.close()
+            await self.nobody_served()
+        gc.collect()
+        assert not {task.get_name() for task in asyncio.all_tasks() - before if self.is_ours(task)}
+
+    def is_ours(self, task: "asyncio.Task[object]") -> bool:
+        """Whether ``task`` is the stage's, and not one of a fake server."""
+        code = getattr(task.get_coro(), "cr_code", None)
+        return not (code and any(part in code.co_filename for part in _FAKES))
+
+    async def test_one_that_was_never_used_can_be_closed_twice(self, make: Make) -> None:
+        tts = make()
+        await tts.close()
+        await tts.close()
+
+    async def test_a_wrong_key_is_told_as_such(self, make_refused: Make | None) -> None:
+        if make_refused is None:
+            pytest.skip("this vendor has no keys")
+        tts = make_refused()
+        for ask in (clips_of, checked):
+            with pytest.raises(AuthenticationError) as raised:
+                await ask(tts)
+            assert not raised.value.retryable
+            assert raised.value.provider == tts.name
+        await tts.close()
+
+    async def test_garbage_is_told_as_such(self, make_garbled: Make) -> None:
+        tts = make_garbled()
+        with pytest.raises(StreamError) as raised:
+            await clips_of(tts)
+        assert raised.value.provider == tts.name
+        await tts.close()
+
+    async def test_sound_that_breaks_off_is_told_after_what_came_of_it(self, make_broken: Make) -> None:
+        tts = make_broken()
+        heard: list[Clip] = []
+        with pytest.raises(ProviderError) as raised:
+            await heard_until_it_breaks(tts, heard)
+        assert raised.value.retryable
+        assert all(len(clip.pcm) % 2 == 0 for clip in heard)
+        assert self.sound(tts, TEXT).startswith(pcm_of(heard))
+        await tts.close()
+
+    async def test_a_vendor_who_sends_no_sound_is_a_fault(self, make_mute: Make) -> None:
+        tts = make_mute()
+        with pytest.raises(StreamError) as raised:
+            await clips_of(tts)
+        assert raised.value.code == "no_sound"
+        await tts.close()
+
+    async def test_nobody_there_is_told_as_such(self, make_unreachable: Make) -> None:
+        tts = make_unreachable()
+        for ask in (clips_of, checked):
+            with pytest.raises(ConnectionFailed) as raised:
+                await ask(tts)
+            assert raised.value.provider == tts.name
+        await tts.close()
+
+    async def test_a_vendor_who_says_nothing_is_not_waited_for(self, make_silent: Make) -> None:
+        tts = make_silent()
+        until_s = asyncio.get_running_loop().time() + 0.3
+        with pytest.raises(VoxdError) as raised:
+            async with asyncio.timeout(WAIT_S):
+                await anext(tts.synthesize(TEXT, Budget(until_s=until_s, retries=0)))
+        assert raised.value.code == "timeout"
+        assert raised.value.retryable
+        await tts.close()
+
+    async def test_whether_the_vendor_can_be_asked_is_told(self, tts: TextToSpeech) -> None:
+        await tts.check(Budget(retries=0))
+
+    async def test_neither_words_nor_keys_are_logged(
+        self, make: Make, make_garbled: Make, secret: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        good = make()
+        await clips_of(good)
+        bad = make_garbled()
+        with pytest.raises(ProviderError) as raised:
+            await clips_of(bad)
+        await good.close()
+        await bad.close()
+        # The fakes log what they do too; what matters is what we say.
+        ours = "\n".join(each.getMessage() for each in caplog.records if each.name.startswith("voxd"))
+        told = f"{ours}\n{raised.value}\n{good!r}"
+        assert "tea" not in told.split()
+        assert not secret or secret not in told

@@ -1,0 +1,99 @@
+"""Speaks with Azure Speech by HTTP: one SSML document for each clause, its sound streamed back."""
+
+import functools
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from voxd.errors import ConfigError
+from voxd.frames import Clip
+from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.refusals import refusal
+from voxd.providers.net.wire import Access, Budget, Call, Wire
+from voxd.providers.options import options_of
+from voxd.providers.stages import StageConfig, TextToSpeech
+from voxd.providers.stt.languages import locale_of
+from voxd.providers.tts.spoken import Speech, sounding, spoken
+from voxd.providers.tts.ssml import ssml
+
+_USER_AGENT = "voxd"
+"""The vendor refuses a request without one."""
+
+_refused = refusal({})
+
+
+class Options(msgspec.Struct, frozen=True):
+    """``region`` is the resource's, such as "westeurope"; the others are those of SSML."""
+
+    region: str = ""
+    rate: str = ""
+    pitch: str = ""
+    volume: str = ""
+    style: str = ""
+    sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 44_100, 48_000] = 24_000
+
+
+class AzureVoice(TextToSpeech):
+    """Azure Speech (reference/providers.md, section 7, which is of documents and not of a real server)."""
+
+    default_model: ClassVar[str] = "neural"
+    default_voice: ClassVar[str] = "en-US-AvaMultilingualNeural"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        """Raises `ConfigError` when it is not said where the resource is."""
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+        if not (config.endpoint or self._options.region):
+            hint = f"set options.region or endpoint in [providers.{config.name}]"
+            raise ConfigError(f"the region of {config.name} is not known", hint=hint)
+
+    @property
+    def variant(self) -> Mapping[str, Any]:
+        """Return everything that changes the sound of a text."""
+        return sounding(super().variant, self._options)
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the list of voices. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            return Call("GET", f"{self._base(access)}/cognitiveservices/voices/list", self._headers(access))
+
+        async with self.wire.request(build, budget, kind="check", refused=_refused) as answer:
+            await answer.json()
+
+    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text``. Raises `ProviderError`."""
+        build = functools.partial(self._call, text)
+        return spoken(self, Speech(text, build, self._options.sample_rate_hz, refused=_refused), budget)
+
+    def _call(self, text: str, access: Access) -> Call:
+        options = self._options
+        body = ssml(
+            text,
+            voice=self.voice,
+            language=locale_of(self.config.language, "-".join(self.voice.split("-")[:2])),
+            style=options.style,
+            prosody={"rate": options.rate, "pitch": options.pitch, "volume": options.volume},
+        )
+        headers = {
+            **self._headers(access),
+            "Content-Type": "application/ssml+xml",
+            "X-Microsoft-OutputFormat": _format(options.sample_rate_hz),
+        }
+        url = f"{self._base(access)}/cognitiveservices/v1"
+        return Call("POST", url, headers, content=body.encode())
+
+    def _base(self, access: Access) -> str:
+        own = f"https://{self._options.region}.tts.speech.microsoft.com"
+        return (access.endpoint or own).rstrip("/")
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        key = usable_key(self.name, access.key)
+        return {"Ocp-Apim-Subscription-Key": key, "User-Agent": _USER_AGENT}
+
+
+def _format(rate_hz: int) -> str:
+    """Return the vendor's name for bare PCM: "raw-24khz-16bit-mono-pcm", but "raw-22050hz-…"."""
+    rate = f"{rate_hz // 1000}khz" if rate_hz % 1000 == 0 else f"{rate_hz}hz"
+    return f"raw-{rate}-16bit-mono-pcm"
