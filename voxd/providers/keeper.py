@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from voxd.clock import Clock
 from voxd.errors import VoxdError
-from voxd.providers.net.retry import hold_s
+from voxd.providers.net.backoff import hold_s
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from voxd.providers.base import BaseProvider, ProviderEvent
 from voxd.providers.history import Line
 from voxd.providers.keeper import Keeper
 from voxd.providers.meter import Meter
-from voxd.providers.net.retry import backoff_s, hold_s, wait_s
+from voxd.providers.net.backoff import backoff_s, hold_s, wait_s
 from voxd.providers.opening import HOPELESS, Target, faults_of, open_once, shut
 from voxd.providers.settings import SessionConfig
 

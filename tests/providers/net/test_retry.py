@@ -13,7 +13,7 @@ from voxd.errors import (
     RateLimited,
     VoxdError,
 )
-from voxd.providers.net.retry import backoff_s, hold_s, wait_s
+from voxd.providers.net.backoff import backoff_s, hold_s, wait_s
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from voxd.clock import Clock
 from voxd.errors import AuthenticationError, ProviderError, RateLimited
 from voxd.events import Emit
 from voxd.events import EventType as E
-from voxd.providers.net.retry import WRONG_KEY_HOLD_S, hold_s
+from voxd.providers.net.backoff import WRONG_KEY_HOLD_S, hold_s
 
 NO_CREDIT = "insufficient_quota"
 """The code of an account without money: its key rests like one that was refused."""
