@@ -8,13 +8,14 @@ MAX_PIECE_CHARS = 240
 FIRST_PIECE_CHARS = 60
 """A first sentence longer than this is cut at its first clause, so that sound begins sooner."""
 
-_MIN_CLAUSE_CHARS = 12
+MIN_CLAUSE_CHARS = 12
+"""A shorter piece sounds chopped off."""
 
 _ABBREVIATIONS = frozenset(
     ("mr mrs ms dr prof st sr jr vs etc e.g i.e a.m p.m approx inc ltd co mt ave dept fig").split(" ")  # noqa: SIM905
 )
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
-_FENCE = re.compile(r"^\s*(```|~~~).*$", re.MULTILINE)
+_FENCE = re.compile(r"^\s*(?:```+|~~~+)[^`\n]*$", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 _LINE_START = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]?|[-*+][ \t]+)", re.MULTILINE)
 _RULE = re.compile(r"^[ \t]*(?:[-*_][ \t]*){3,}$", re.MULTILINE)
@@ -27,12 +28,17 @@ _CLAUSE = re.compile(r"[,;:–—](?=\s)|\s-(?=\s)")  # noqa: RUF001
 def strip_markdown(text: str) -> str:
     """Return ``text`` as it would be read aloud: no fences, headings, bullets, emphasis or addresses."""
     text = _FENCE.sub("", text)
-    text = _LINK.sub(r"\1", text)
+    text = link_texts(text)
     text = _RULE.sub("", text)
     text = _LINE_START.sub("", text)
     for _ in range(2):
         text = _EMPHASIS.sub(r"\2", text)
     return _CODE.sub("", text)
+
+
+def link_texts(text: str) -> str:
+    """Return ``text`` with the words of its links in place of their addresses."""
+    return _LINK.sub(r"\1", text)
 
 
 def sentences(text: str) -> list[str]:
@@ -58,7 +64,7 @@ def _sentences(text: str) -> list[str]:
     found = []
     start = 0
     for match in _END.finditer(text):
-        if match.group().startswith(".") and _is_abbreviation(text[start : match.start()]):
+        if match.group().startswith(".") and is_abbreviation(text[start : match.start()]):
             continue
         found.append(" ".join(text[start : match.end()].split()))
         start = match.end()
@@ -66,7 +72,7 @@ def _sentences(text: str) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _is_abbreviation(before: str) -> bool:
+def is_abbreviation(before: str) -> bool:
     """Whether the full stop after ``before`` belongs to a word, an initial or a list number."""
     words = before.split()
     if not words:
@@ -79,19 +85,23 @@ def _is_abbreviation(before: str) -> bool:
 
 def _split_first(sentence: str) -> list[str]:
     for match in _CLAUSE.finditer(sentence):
-        if match.end() >= _MIN_CLAUSE_CHARS and len(sentence) - match.end() >= _MIN_CLAUSE_CHARS:
+        if match.end() >= MIN_CLAUSE_CHARS and len(sentence) - match.end() >= MIN_CLAUSE_CHARS:
             return [sentence[: match.end()].strip(), sentence[match.end() :].strip()]
     return [sentence]
+
+
+def cut_at(sentence: str, limit: int) -> int:
+    """Return where to cut what is longer than ``limit``: behind a clause, else a word, as late as may be."""
+    clauses = [match.end() for match in _CLAUSE.finditer(sentence, 0, limit)]
+    at = clauses[-1] if clauses and clauses[-1] > limit // 3 else sentence.rfind(" ", 1, limit)
+    # One endless word: cutting it is the only way to bound what an engine is given.
+    return at if at > 0 else limit
 
 
 def _cut(sentence: str, limit: int) -> list[str]:
     pieces = []
     while len(sentence) > limit:
-        clauses = [match.end() for match in _CLAUSE.finditer(sentence, 0, limit)]
-        at = clauses[-1] if clauses and clauses[-1] > limit // 3 else sentence.rfind(" ", 1, limit)
-        if at <= 0:
-            # One endless word: cutting it is the only way to bound what an engine is given.
-            at = limit
+        at = cut_at(sentence, limit)
         pieces.append(sentence[:at].strip())
         sentence = sentence[at:].strip()
     return [*pieces, sentence] if sentence else pieces
