@@ -93,7 +93,7 @@ def install(site: Path, distribution: str, module: str, source: str, *entries: s
 
 async def test_a_third_partys_provider_in_one_file_holds_a_conversation(site: Path) -> None:
     install(site, "parrot-provider", "parrot_provider", PARROT, "parrot = parrot_provider:Parrot")
-    cls = Registry().find("parrot")
+    cls = Registry(BaseProvider).find("parrot")
     emit = RecordingEmit()
     session = Session(
         lambda: cls({"metadata": {"prefix": "Polly says"}}),
@@ -129,7 +129,7 @@ def test_broken_providers_are_reported_and_skipped(site: Path) -> None:
         "missing = strange_provider:Missing",
         "gone = no_such_module:Provider",
     )
-    registry = Registry()
+    registry = Registry(BaseProvider)
     statuses = {status.name: status for status in registry.statuses()}
     assert statuses["parrot"].enabled
     assert statuses["parrot"].source == "parrot-provider"
@@ -156,7 +156,7 @@ def test_broken_providers_are_reported_and_skipped(site: Path) -> None:
 
 def test_nobody_takes_the_name_of_one_of_ours(site: Path) -> None:
     install(site, "a-thief", "parrot_provider", PARROT, "mock = parrot_provider:Parrot")
-    registry = Registry()
+    registry = Registry(BaseProvider)
     assert registry.find("mock") is MockProvider
     thief = next(status for status in registry.statuses() if status.source == "a-thief")
     assert (thief.enabled, thief.load_error) == (False, "the name is taken by voxd")
@@ -164,13 +164,13 @@ def test_nobody_takes_the_name_of_one_of_ours(site: Path) -> None:
 
 def test_ours_come_through_the_same_door() -> None:
     names = {status.name for status in provider_statuses() if status.source == "voxd"}
-    assert names == {"openai", "azure", "custom", "gemini", "gpt_live", "mock"}
+    assert names == {"openai", "azure", "custom", "gemini", "gpt_live", "mock", "pipeline"}
     assert provider_class("mock") is MockProvider
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(NotFound, match="there is no provider mork") as raised:
-        Registry().find("mork")
+        Registry(BaseProvider).find("mork")
     assert "mock" in raised.value.hint
 
 
@@ -178,7 +178,7 @@ def test_one_that_is_registered_by_call_is_used_and_listed() -> None:
     class Mine(MockProvider):
         pass
 
-    registry = Registry()
+    registry = Registry(BaseProvider)
     registry.register("mock", Mine)
     registry.register("mine", Mine)
     assert registry.find("mock") is registry.find("mine") is Mine

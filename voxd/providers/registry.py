@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
@@ -12,13 +12,15 @@ from voxd.providers.base import BaseProvider
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 GROUP = "voxd.providers"
 """The entry point group in which a package names its providers."""
 
 API_VERSION = 1
-"""The version of `BaseProvider`. A class that says ``api_version`` must say this one."""
+"""The version of `BaseProvider`, and of the stages. A class that says ``api_version`` must say this one."""
 
 BUILT_IN = "voxd"
 """The distribution whose names nobody else can take."""
@@ -39,33 +41,42 @@ class _Found:
     source: str
 
 
-class Registry:
-    """Names of providers and their classes. A broken one is reported and skipped."""
+class Registry(Generic[T]):
+    """Names of the classes of one ``group``, all of them ``base``; a broken one is reported and skipped.
 
-    def __init__(self) -> None:
-        self._registered: dict[str, type[BaseProvider]] = {}
+    ``what`` is what they are, for messages.
+    """
+
+    def __init__(self, base: type[Any], *, group: str = GROUP, what: str = "provider") -> None:
+        self._base = base
+        self._group = group
+        self._what = what
+        self._registered: dict[str, type[T]] = {}
         self._found: dict[str, _Found] | None = None
         self._refused: list[ProviderStatus] = []
 
-    def register(self, name: str, cls: type[BaseProvider]) -> None:
+    def register(self, name: str, cls: type[T]) -> None:
         """Use ``cls`` for ``name`` from now on, whoever had it. Raises `ProviderError`."""
-        problem = _unfit(cls)
+        problem = self._unfit(cls)
         if problem:
-            raise ProviderError(f"the provider {name} cannot be registered: {problem}")
+            raise ProviderError(f"the {self._what} {name} cannot be registered: {problem}")
         self._registered[name] = cls
 
-    def find(self, name: str) -> type[BaseProvider]:
+    def __contains__(self, name: str) -> bool:
+        return name in self._registered or name in self._entries()
+
+    def find(self, name: str) -> type[T]:
         """Return the class of ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
         if name in self._registered:
             return self._registered[name]
         found = self._entries().get(name)
         if found is None:
             names = ", ".join(sorted({*self._registered, *self._entries()}))
-            raise NotFound(f"there is no provider {name}", hint=f"use one of {names}")
-        cls, problem = _loaded(found)
+            raise NotFound(f"there is no {self._what} {name}", hint=f"use one of {names}")
+        cls, problem = self._loaded(found)
         if cls is None:
             hint = f"update or remove the package {found.source}"
-            raise ProviderError(f"the provider {name} cannot be loaded: {problem}", hint=hint)
+            raise ProviderError(f"the {self._what} {name} cannot be loaded: {problem}", hint=hint)
         return cls
 
     def statuses(self) -> list[ProviderStatus]:
@@ -73,7 +84,7 @@ class Registry:
         statuses = [ProviderStatus(name, "registered", True) for name in self._registered]
         for name, found in self._entries().items():
             if name not in self._registered:
-                cls, problem = _loaded(found)
+                cls, problem = self._loaded(found)
                 statuses.append(ProviderStatus(name, found.source, cls is not None, problem))
         return sorted([*statuses, *self._refused], key=lambda status: (status.name, status.source))
 
@@ -85,13 +96,33 @@ class Registry:
             self._found = {}
             self._refused = []
             # Ours first: whoever comes second under a name is refused.
-            for found in sorted(map(_described, entry_points(group=GROUP)), key=_rank):
+            for found in sorted(map(_described, entry_points(group=self._group)), key=_rank):
                 first = self._found.setdefault(found.entry.name, found)
                 if first.entry != found.entry:
                     problem = f"the name is taken by {first.source}"
-                    _log.warning("provider %s of %s: %s", found.entry.name, found.source, problem)
+                    _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, problem)
                     self._refused.append(ProviderStatus(found.entry.name, found.source, False, problem))
         return self._found
+
+    def _loaded(self, found: _Found) -> tuple[type[T] | None, str]:
+        try:
+            cls: Any = found.entry.load()
+        except Exception as error:
+            # Importing runs a stranger's code: whatever it raises is its own fault and no reason to stop.
+            _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, error)
+            return None, f"{type(error).__name__}: {error}"
+        problem = self._unfit(cls)
+        return (None, problem) if problem else (cls, "")
+
+    def _unfit(self, cls: object) -> str:
+        """Return why ``cls`` cannot be used, "" when it can."""
+        if not isinstance(cls, type) or not issubclass(cls, self._base):
+            return f"it is no subclass of {self._base.__name__}"
+        version = getattr(cls, "api_version", API_VERSION)
+        if version != API_VERSION:
+            return f"it was written for version {version} of the contract, this is version {API_VERSION}"
+        missing = sorted(getattr(cls, "__abstractmethods__", ()))
+        return f"it lacks {', '.join(missing)}" if missing else ""
 
 
 def _described(entry: "EntryPoint") -> _Found:
@@ -102,30 +133,8 @@ def _rank(found: _Found) -> tuple[bool, str]:
     return found.source != BUILT_IN, found.source
 
 
-def _loaded(found: _Found) -> tuple[type[BaseProvider] | None, str]:
-    try:
-        cls = found.entry.load()
-    except Exception as error:
-        # Importing runs a stranger's code: whatever it raises is its own fault and no reason to stop.
-        _log.warning("provider %s of %s: %s", found.entry.name, found.source, error)
-        return None, f"{type(error).__name__}: {error}"
-    problem = _unfit(cls)
-    return (None, problem) if problem else (cls, "")
-
-
-def _unfit(cls: object) -> str:
-    """Return why ``cls`` is no provider, "" when it is one."""
-    if not isinstance(cls, type) or not issubclass(cls, BaseProvider):
-        return "it is no subclass of BaseProvider"
-    version = getattr(cls, "api_version", API_VERSION)
-    if version != API_VERSION:
-        return f"it was written for version {version} of the contract, this is version {API_VERSION}"
-    missing = sorted(getattr(cls, "__abstractmethods__", ()))
-    return f"it lacks {', '.join(missing)}" if missing else ""
-
-
 # Process-wide because the documented way to add a provider is a plain function, called before any engine.
-_REGISTRY = Registry()
+_REGISTRY: Registry[BaseProvider] = Registry(BaseProvider)
 
 
 def register_provider(name: str, cls: type[BaseProvider]) -> None:
