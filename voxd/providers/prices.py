@@ -1,6 +1,7 @@
 """What usage costs, from a dated list of prices beside this module."""
 
 import functools
+from collections.abc import Container
 from datetime import date
 from importlib.resources import files
 
@@ -10,6 +11,9 @@ import tomli
 from voxd.providers.usage import Cost, Usage
 
 _PER = 1_000_000
+
+FREE = frozenset({"local", "ollama", "wyoming"})
+"""Kinds of stages that nobody sends a bill for: they run at home."""
 
 
 class TokenPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,12 +27,22 @@ class TokenPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audio_out: float
 
 
+class TextPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """US dollars for a million tokens of a model that neither hears nor speaks."""
+
+    text_in: float
+    text_cached: float
+    text_out: float
+
+
 class PriceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The list as it was on ``date``; ``minutes`` are US dollars a minute."""
+    """The list as it was on ``date``; ``minutes`` are US dollars a minute, ``characters`` for a million."""
 
     date: date
     tokens: dict[str, TokenPrices]
     minutes: dict[str, float]
+    texts: dict[str, TextPrices] = {}
+    characters: dict[str, float] = {}
 
 
 @functools.cache
@@ -60,6 +74,28 @@ def cost_of(
     return None
 
 
+def cost_of_stage(kind: str, model: str, usage: Usage, *, prices: PriceList | None = None) -> Cost | None:
+    """Return what one request to a stage of ``kind`` (the vendor's) costs, None when no price is known.
+
+    It is billed by the tokens, the minutes that were transcribed, or the characters that were spoken:
+    whichever the list has for ``model``.
+    """
+    prices = prices or price_list()
+    day = prices.date.isoformat()
+    if kind in FREE:
+        return Cost(prices_of=day)
+    if name := _known(model, prices.texts):
+        price = prices.texts[name]
+        fresh = max(0, usage.input_text_tokens - usage.cached_text_tokens)
+        text = price.text_in * fresh + price.text_cached * usage.cached_text_tokens
+        return Cost(text_cost=(text + price.text_out * usage.output_text_tokens) / _PER, prices_of=day)
+    if name := _known(model, prices.minutes):
+        return Cost(audio_cost=prices.minutes[name] * usage.transcribed_seconds / 60, prices_of=day)
+    if name := _known(model, prices.characters):
+        return Cost(audio_cost=prices.characters[name] * usage.characters / _PER, prices_of=day)
+    return None
+
+
 def _of_tokens(price: TokenPrices, usage: Usage) -> tuple[float, float]:
     """Return dollars for sound and for text. Cached tokens are part of the input, not beside it."""
     audio = (
@@ -75,7 +111,7 @@ def _of_tokens(price: TokenPrices, usage: Usage) -> tuple[float, float]:
     return audio / _PER, text / _PER
 
 
-def _known(model: str, names: dict[str, TokenPrices] | dict[str, float]) -> str | None:
+def _known(model: str, names: Container[str]) -> str | None:
     # No looser than this: "gpt-realtime-2.1-mini" must never be priced as "gpt-realtime-2.1".
     if model in names:
         return model
