@@ -1,0 +1,208 @@
+"""Builds pipelines: from the configuration of the device, or from the metadata of a library's engine."""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from voxd.clock import Clock
+from voxd.config import schema
+from voxd.config.vendors import Pipeline, Provider
+from voxd.errors import NotFound, ProviderError, VoxdError
+from voxd.events import Emit
+from voxd.providers.base import BaseProvider
+from voxd.providers.net.wire import Budget
+from voxd.providers.pipeline.answers import AnswerCache
+from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.lines import Lines, stage_config
+from voxd.providers.pipeline.listening import SttChain
+from voxd.providers.pipeline.local import Engines, LocalEars, LocalVoice
+from voxd.providers.pipeline.middleware import MessageMiddleware
+from voxd.providers.pipeline.parts import Close, Parts
+from voxd.providers.pipeline.roster import LOCAL, Health
+from voxd.providers.pipeline.speaking import Phrases, TtsChain
+from voxd.providers.pipeline.thinking import LlmChain
+from voxd.providers.stage_registry import kinds_of, language_model, speech_to_text, text_to_speech
+from voxd.providers.stages import Kind, LanguageModel, SpeechToText, Stage, TextToSpeech
+
+_log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=Stage)
+
+CHECK_S = 5.0
+"""A stage that has not answered a check by then does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every pipeline of a process stands on; ``engines`` is None where there are none."""
+
+    lines: Lines
+    health: Health
+    emit: Emit
+    clock: Clock
+    latencies: Latencies
+    engines: Engines | None = None
+    phrases: Phrases | None = None
+    middleware: tuple[MessageMiddleware, ...] = ()
+
+
+def build(
+    ground: Ground,
+    settings: Pipeline,
+    providers: Mapping[str, Provider],
+    *,
+    hints: tuple[str, ...] = (),
+    owned: tuple[Close, ...] = (),
+) -> Parts:
+    """Return the parts of the pipeline that ``settings`` describes, of the ``providers`` it names.
+
+    A stage that cannot be made is left out and told to ``ground.health``. Raises `VoxdError` when a list
+    has none that can. ``owned`` is closed with the parts.
+    """
+    ears = LocalEars(ground.engines.transcriber) if ground.engines else None
+    voice = LocalVoice(ground.engines.synthesizer) if ground.engines else None
+    make = functools.partial(_made, ground, providers)
+    stt: list[SpeechToText] = make(settings.stt, Kind.STT, speech_to_text, ears)
+    llm: list[LanguageModel] = make(settings.llm, Kind.LLM, language_model, None)
+    tts: list[TextToSpeech] = make(settings.tts, Kind.TTS, text_to_speech, voice)
+    common: dict[str, Any] = {
+        "health": ground.health,
+        "latencies": ground.latencies,
+        "clock": ground.clock,
+    }
+    keeps = settings.cache_answers_s > 0
+    return Parts(
+        stt=SttChain(stt, hedge=ears if settings.hedge else None, **common),
+        llm=LlmChain(llm, **common),
+        tts=TtsChain(tts, phrases=ground.phrases, **common),
+        settings=settings,
+        emit=ground.emit,
+        clock=ground.clock,
+        middleware=ground.middleware,
+        answers=AnswerCache(settings.cache_answers_s, emit=ground.emit, clock=ground.clock)
+        if keeps
+        else None,
+        hints=hints,
+        owned=owned,
+    )
+
+
+def _made(
+    ground: Ground,
+    providers: Mapping[str, Provider],
+    names: Sequence[str],
+    kind: Kind,
+    find: Callable[[str], type[S]],
+    local: S | None,
+) -> list[S]:
+    found: list[S] = []
+    problem: VoxdError | None = None
+    for name in names:
+        if name == LOCAL and local is not None:
+            found.append(local)
+            continue
+        try:
+            found.append(_stage(ground, providers, name, kind, find))
+        except VoxdError as error:
+            problem = problem or error
+            _log.warning("%s is left out of a pipeline: %s; %s", name, error, error.hint)
+            ground.health.failed(name, error)
+    if not found and problem is not None:
+        raise problem
+    return found
+
+
+def _stage(
+    ground: Ground,
+    providers: Mapping[str, Provider],
+    name: str,
+    kind: Kind,
+    find: Callable[[str], type[S]],
+) -> S:
+    if name not in providers:
+        raise NotFound(f"there is no provider {name}", hint=f"add [providers.{name}], or name another")
+    provider = providers[name]
+    return find(provider.kind)(stage_config(name, provider), ground.lines.line(name, provider, kind))
+
+
+class Pipelines:
+    """The pipelines of the device: each is built when it is first needed, and anew when its tables change."""
+
+    def __init__(self, ground: Ground, make: Callable[[Mapping[str, Any]], BaseProvider]) -> None:
+        self._ground = ground
+        self._make = make
+        self._built: dict[str, tuple[Pipeline, dict[str, Provider], Parts]] = {}
+        self._old: list[Parts] = []
+
+    def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
+        """Return what makes a new, unconnected session of pipeline ``name``. Raises `VoxdError`.
+
+        Nothing is loaded before it is called.
+        """
+        if name not in config.pipelines:
+            raise NotFound(f"there is no pipeline {name}", hint=f"add [pipelines.{name}]")
+        return lambda: self._make({"parts": self._parts(name, config)})
+
+    def does_stages(self, kind: str) -> bool:
+        """Whether a provider of ``kind`` can be a part of a pipeline."""
+        return bool(kinds_of(kind))
+
+    async def check(self, name: str, config: schema.Config) -> None:
+        """Find out, for nothing, whether ``name`` (a pipeline, or a provider of stages) can answer.
+
+        Of a pipeline somebody of every list has to. Raises `VoxdError`.
+        """
+        if name in config.pipelines:
+            parts = self._parts(name, config)
+            for stages in (parts.stt.roster.stages, parts.llm.roster.stages, parts.tts.roster.stages):
+                await self._check_any(stages)
+            return
+        kind = config.providers[name].kind
+        settings = Pipeline(
+            stt=(name,) if Kind.STT in kinds_of(kind) else (),
+            llm=(name,) if Kind.LLM in kinds_of(kind) else (),
+            tts=(name,) if Kind.TTS in kinds_of(kind) else (),
+            hedge=False,
+        )
+        parts = build(self._ground, settings, config.providers)
+        try:
+            for stage in (*parts.stt.roster.stages, *parts.llm.roster.stages, *parts.tts.roster.stages):
+                await self._check(stage)
+        finally:
+            await parts.close()
+
+    async def close(self) -> None:
+        """Free every stage; idempotent."""
+        for _, _, parts in self._built.values():
+            await parts.close()
+        for parts in self._old:
+            await parts.close()
+
+    def _parts(self, name: str, config: schema.Config) -> Parts:
+        settings = config.pipelines[name]
+        names = {*settings.stt, *settings.llm, *settings.tts}
+        providers = {each: config.providers[each] for each in names if each in config.providers}
+        known = self._built.get(name)
+        if known is not None and known[:2] == (settings, providers):
+            return known[2]
+        if known is not None:
+            # A session may still use it: its stages are closed at the end.
+            self._old.append(known[2])
+        parts = build(self._ground, settings, providers)
+        self._built[name] = settings, providers, parts
+        return parts
+
+    async def _check_any(self, stages: Sequence[Stage]) -> None:
+        problem: VoxdError = ProviderError("a list of the pipeline is empty")
+        for stage in stages:
+            try:
+                await self._check(stage)
+                return
+            except VoxdError as error:
+                problem = error
+        raise problem
+
+    async def _check(self, stage: Stage) -> None:
+        await stage.check(Budget(self._ground.clock.monotonic() + CHECK_S, retries=0))

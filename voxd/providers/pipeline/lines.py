@@ -1,0 +1,74 @@
+"""From the tables of the configuration to the lines to the vendors and to what their stages are told."""
+
+from collections.abc import Mapping
+
+from voxd.clock import Clock
+from voxd.config.vendors import Provider
+from voxd.errors import AuthenticationError, ConfigError
+from voxd.events import Emit
+from voxd.providers.net.http import Http
+from voxd.providers.net.line import Line, LineSettings
+from voxd.providers.net.middleware import RequestMiddleware
+from voxd.providers.stages import Kind, StageConfig
+
+
+class Lines:
+    """One line to each provider, shared by its stages: keys, limits and endpoints are counted together.
+
+    A provider whose table has changed gets a new one.
+    """
+
+    def __init__(
+        self, *, http: Http, emit: Emit, clock: Clock, middleware: tuple[RequestMiddleware, ...] = ()
+    ) -> None:
+        self._http = http
+        self._emit = emit
+        self._clock = clock
+        self._middleware = middleware
+        self._lines: dict[str, tuple[Provider, Line]] = {}
+
+    def line(self, name: str, provider: Provider, kind: Kind) -> Line:
+        """Return the line of ``provider`` for stage ``kind``. Raises `AuthenticationError`."""
+        known = self._lines.get(name)
+        if known is None or known[0] != provider:
+            settings = line_settings(name, provider, self._middleware)
+            made = Line(name, str(kind), settings, http=self._http, emit=self._emit, clock=self._clock)
+            self._lines[name] = known = (provider, made)
+        return known[1].for_stage(str(kind))
+
+
+def stage_config(name: str, provider: Provider) -> StageConfig:
+    """Return what a stage of ``provider`` is told."""
+    return StageConfig(
+        name=name,
+        kind=provider.kind,
+        model=provider.model,
+        voice=provider.voice,
+        language=provider.language,
+        endpoint=provider.endpoint,
+        options=provider.options,
+    )
+
+
+def line_settings(
+    name: str, provider: Provider, middleware: tuple[RequestMiddleware, ...] = ()
+) -> LineSettings:
+    """Return how ``provider`` is reached. Raises `AuthenticationError` when a secret cannot be read."""
+    try:
+        given = (provider.api_key, *provider.api_keys)
+        keys = tuple(secret.reveal() for secret in given if secret is not None)
+        headers: Mapping[str, str] = {key: value.reveal() for key, value in provider.headers.items()}
+    except ConfigError as error:
+        raise AuthenticationError(str(error), provider=name) from error
+    return LineSettings(
+        kind=provider.kind,
+        keys=keys,
+        endpoints=tuple(each for each in (provider.endpoint, *provider.endpoints) if each),
+        headers=headers,
+        requests_per_minute=provider.requests_per_minute,
+        tokens_per_minute=provider.tokens_per_minute,
+        max_concurrent=provider.max_concurrent,
+        ca_file=str(provider.options.get("ca_file") or ""),
+        proxy=provider.options.get("proxy") or None,
+        middleware=middleware,
+    )

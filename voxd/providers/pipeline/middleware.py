@@ -1,0 +1,52 @@
+"""Code of the user's own on the way of what is said and answered: a chain that may change or stop it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from voxd.errors import ProviderError, VoxdError
+
+STOPPED = "message_stopped"
+"""The code of a question that middleware did not let through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the user said, or a clause of what is answered; ``metadata`` is for the middleware itself."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+Next = Callable[[Said], Awaitable[Said | None]]
+"""Passes a message on to the rest of the chain and returns what became of it, None when it was stopped."""
+
+MessageMiddleware = Callable[[Said, Next], Awaitable[Said | None]]
+"""Takes a message and what comes next.
+
+It returns ``await next(message)``, with another message if it likes, or does something with what that
+returns; without calling ``next`` what it returns is the end of it: None stops the message.
+"""
+
+
+async def passed(chain: Sequence[MessageMiddleware], message: Said) -> Said | None:
+    """Return ``message`` as ``chain`` leaves it, None when one of it stopped it.
+
+    Raises `VoxdError` as middleware raises it; anything else it raises becomes a `ProviderError`.
+    """
+
+    async def at(index: int, message: Said) -> Said | None:
+        if index == len(chain):
+            return message
+        return await chain[index](message, lambda changed: at(index + 1, changed))
+
+    try:
+        return await at(0, message)
+    except VoxdError:
+        raise
+    except Exception as error:
+        # A stranger's code: its mistake must end one turn with a reason, not the session.
+        msg = f"message middleware failed: {type(error).__name__}: {error}"
+        hint = "mend it, or take it out of middleware.message"
+        raise ProviderError(msg, code="middleware_failed", hint=hint) from error

@@ -1,0 +1,329 @@
+"""Speech to text, a language model and a voice as one session, like that with a speech-to-speech vendor."""
+
+import asyncio
+import functools
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError
+from voxd.events import EventType as E
+from voxd.providers.base import BaseProvider, Capabilities, as_session_config
+from voxd.providers.net.wire import Budget
+from voxd.providers.opening import faults_of
+from voxd.providers.pipeline.asking import Early, Questions
+from voxd.providers.pipeline.conversation import Conversation
+from voxd.providers.pipeline.hearing import Hearing
+from voxd.providers.pipeline.ledger import Ledger
+from voxd.providers.pipeline.listening import Understood
+from voxd.providers.pipeline.middleware import STOPPED, Said, passed
+from voxd.providers.pipeline.parts import Parts
+from voxd.providers.pipeline.reply import Reply
+from voxd.providers.pipeline.speaking import RATE_HZ
+from voxd.providers.pipeline.stream import Crew, Stream, within
+from voxd.providers.pipeline.thinking import Thought
+from voxd.providers.pipeline.told import parts_of
+from voxd.providers.pipeline.utterance import SHORTEST_S
+from voxd.providers.settings import SessionConfig
+from voxd.providers.stages import Listening, ToolCall
+from voxd.providers.usage import Cost, Usage
+
+NAME = "pipeline"
+
+
+class PipelineProvider(BaseProvider):
+    """``config["parts"]`` are the `Parts` of the daemon; without them ``metadata`` says what to build.
+
+    The voice is that of whoever speaks: `SessionConfig.voice` and ``speed`` change nothing. Turns end with
+    `commit`; a question that finds a reply under way ends it.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        input_rate_hz=16_000, output_rate_hz=RATE_HZ, server_vad=False, tools=True
+    )
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Raises `ConfigError` when ``metadata`` makes no sense."""
+        super().__init__(config)
+        given = self.config.get("parts")
+        self._is_ours = given is None
+        self._parts: Parts = given if given is not None else parts_of(self.config, self._emit)
+        self._clock = self._parts.clock
+        self._crew = Crew()
+        self._conversation = Conversation()
+        self._ledger = Ledger(self._parts.emit)
+        self._questions = Questions(self._parts, self._conversation, self._crew, self._ledger.used)
+        self._session = SessionConfig()
+        self._numbers = itertools.count(1)
+        self._connected = False
+        self._hearing: Hearing | None = None
+        self._turn: asyncio.Task[None] | None = None
+        self._asked: Hearing | None = None
+        self._reply: Reply | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether input is accepted."""
+        return self._connected
+
+    async def connect(self) -> None:
+        """Make ready who will be asked. Raises `ProviderError` when one of the lists has nobody well."""
+        if self._connected:
+            return
+        for roster in (self._parts.stt.roster, self._parts.llm.roster, self._parts.tts.roster):
+            if not roster.is_well:
+                raise roster.nobody()
+        self._parts.stt.prepare()
+        self._parts.llm.prepare()
+        self._parts.tts.prepare()
+        self._connected = True
+        self.session_id = f"pipeline_{id(self):x}"
+        self._ledger.count(Usage(total_sessions=1))
+
+    async def disconnect(self) -> None:
+        """End everything that runs; idempotent."""
+        self._connected = False
+        self._drop_question()
+        self._stop()
+        await self._crew.close()
+        if self._is_ours:
+            await self._parts.close()
+
+    async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
+        """Apply ``config`` from the next question on."""
+        self._session = self._questions.session = as_session_config(config)
+
+    # --- the question -----------------------------------------------------------------------------
+
+    async def send_audio(self, audio_data: bytes) -> None:
+        """Take sound; whoever listens hears it at once."""
+        self._require()
+        self._ledger.count(Usage(audio_seconds=len(audio_data) / 2 / self.capabilities.input_rate_hz))
+        if self._hearing is None:
+            self._hearing = self._listen()
+        self._hearing.utterance.feed(audio_data)
+
+    async def commit(self) -> None:
+        """Answer what was sent. Raises `AudioError` when that was less than 100 ms."""
+        self._require()
+        hearing, self._hearing = self._hearing, None
+        if hearing is None or hearing.utterance.length_s < SHORTEST_S:
+            if hearing is not None:
+                hearing.give_up()
+            raise AudioError("too little sound was sent to answer it", code="audio_too_short")
+        hearing.end(self._clock.monotonic(), self._until_s())
+        self._begin(functools.partial(self._spoken, hearing))
+        self._asked = hearing
+
+    async def clear_audio(self) -> None:
+        """Forget sound that was sent and not committed."""
+        self._require()
+        self._drop_question()
+
+    async def send_text(self, text: str) -> None:
+        """Answer ``text``."""
+        self._require()
+        self._begin(functools.partial(self._typed, text, Budget(self._until_s())))
+
+    async def add_history(self, role: str, text: str) -> None:
+        """Remember an earlier line."""
+        self._require()
+        self._conversation.add(role, text)
+
+    async def send_tool_result(self, call_id: str, output: str) -> None:
+        """Take the result of a call."""
+        self._require()
+        self._conversation.result(call_id, output)
+
+    async def request_response(self) -> None:
+        """Answer with the results of the tools."""
+        self._require()
+        self._begin(functools.partial(self._respond, Budget(self._until_s())))
+
+    async def interrupt(self, played_ms: float | None = None) -> None:
+        """Silence the reply at once; only ``played_ms`` of it was heard (None: all that came)."""
+        self._require()
+        self._stop("client_cancelled")
+        if self._hearing is None:
+            self._questions.drop_guess()
+        if played_ms is not None:
+            self._conversation.heard(played_ms)
+
+    async def get_usage(self) -> Usage | None:
+        """Return what all stages used in this session."""
+        return self._ledger.usage
+
+    async def estimate_cost(self) -> Cost | None:
+        """Return what that costs; stages whose price is not known are not in it."""
+        return self._ledger.cost
+
+    def _listen(self) -> Hearing:
+        parts = self._parts
+        # Words that were never said are not for middleware to see: with it nothing is asked early.
+        is_early = parts.settings.early_start and not parts.middleware
+        return Hearing(
+            parts.stt,
+            Listening(self._session.language, parts.hints, Budget()),
+            partial=self._understood,
+            guess=self._questions.guess if is_early else None,
+            used=self._ledger.used,
+            crew=self._crew,
+            clock=self._clock,
+        )
+
+    def _drop_question(self) -> None:
+        self._questions.drop_guess()
+        if self._hearing is not None:
+            self._hearing.give_up()
+            self._hearing = None
+
+    # --- the turn ---------------------------------------------------------------------------------
+
+    async def _spoken(self, hearing: Hearing) -> None:
+        until_s = hearing.budget.until_s
+        try:
+            understood = await within(self._clock, hearing.understood(), until_s)
+        except TimeoutError:
+            raise ProviderError("the question was not understood in time", code="timeout") from None
+        finally:
+            hearing.give_up()
+        if not understood.text.strip():
+            raise AudioError("no words were understood in what was said", code="audio_too_short")
+        early = self._questions.take_guess(understood.text)
+        text = await self._passed("user", understood.text)
+        if text is None:
+            raise _stopped()
+        self._understood(Understood(text, understood.engine, final=True))
+        self._conversation.asked(text)
+        await self._respond(Budget(until_s, hearing.budget.retries), early)
+
+    async def _typed(self, text: str, budget: Budget) -> None:
+        passed_text = await self._passed("user", text)
+        if passed_text is None:
+            raise _stopped()
+        self._conversation.asked(passed_text)
+        await self._respond(budget)
+
+    async def _respond(self, budget: Budget, early: Early | None = None) -> None:
+        self._ledger.begin()
+        begun = asyncio.Event()
+        if early is not None:
+            early.budget.until_s, budget, begun = budget.until_s, early.budget, early.begun
+            thoughts = _of(early.thoughts)
+        else:
+            thoughts = self._questions.thoughts(budget, begun)
+        speaks = "audio" in self._session.modalities
+        used = self._ledger.used
+        reply = self._reply = Reply(
+            f"response_{next(self._numbers)}",
+            thoughts,
+            new_reading=(lambda: self._parts.tts.reading(budget, self._crew, used)) if speaks else None,
+            through=(lambda clause: self._passed("assistant", clause)) if self._parts.middleware else None,
+            begun=begun,
+            budget=budget,
+            tell=self._tell,
+            crew=self._crew,
+            clock=self._clock,
+        )
+        await reply.run()
+        self._complete(reply)
+
+    def _complete(self, reply: Reply) -> None:
+        self._reply = None
+        self._conversation.answered(reply.answer)
+        self._ledger.count(Usage(responses=1, audio_seconds=reply.answer.sound_ms / 1000))
+        self._tell(E.USAGE_UPDATED, provider=NAME, usage=self._ledger.usage)
+        for call in reply.answer.calls:
+            self._tell(
+                E.FUNCTION_CALL_INVOKED, function_name=call.name, arguments=_arguments(call), call_id=call.id
+            )
+        self._tell(E.RESPONSE_COMPLETED, response_id=reply.response_id, usage=self._ledger.response)
+        self._questions.tidy()
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._stop("superseded")
+        self._turn = self._crew.start(self._guarded(work), "turn")
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with faults_of(""):
+                await work()
+        except VoxdError as error:
+            self._tell(E.ERROR_GENERAL, code=error.code, message=str(error), hint=error.hint)
+            self._end_reply(error.code)
+
+    def _stop(self, reason: str = "") -> None:
+        """End the turn under way at once; what was said of its reply is kept."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self._asked is not None:
+            self._asked.give_up()
+            self._asked = None
+        self._end_reply(reason)
+
+    def _end_reply(self, reason: str) -> None:
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply.give_up()
+            self._conversation.answered(reply.answer)
+            self._tell(E.RESPONSE_CANCELLED, response_id=reply.response_id, reason=reason)
+
+    async def _passed(self, role: Any, text: str) -> str | None:
+        """Return what the middleware makes of ``text``, None when it is stopped."""
+        if not self._parts.middleware:
+            return text
+        said = await passed(self._parts.middleware, Said(role, text))
+        return said.text if said is not None else None
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def _understood(self, understood: Understood) -> None:
+        if self._session.transcription:
+            self._tell(
+                E.TEXT_TRANSCRIPTION, text=understood.text, is_partial=not understood.final, item_id=None
+            )
+
+    def _tell(self, type: E, /, **data: Any) -> None:
+        if self._connected:
+            self.emit_event(type, data)
+
+    def _emit(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
+        """Tell what the stages of a library's pipeline tell: an `Emit`."""
+        self.emit_event(type, data)
+
+    def _until_s(self) -> float:
+        return self._clock.monotonic() + self._parts.settings.first_audio_timeout_s
+
+    def _require(self) -> None:
+        if not self._connected:
+            raise NotConnected("the pipeline is not connected", provider=NAME)
+
+
+async def _of(stream: Stream[Thought]) -> AsyncGenerator[Thought]:
+    """Yield what ``stream`` holds and what still comes."""
+    try:
+        while True:
+            try:
+                thought = await stream.next(None)
+            except StopAsyncIteration:
+                return
+            yield thought
+    finally:
+        stream.give_up()
+
+
+def _arguments(call: ToolCall) -> Mapping[str, Any] | str:
+    """Return the object the model wrote, or its text when that is none: the tool box answers for it."""
+    try:
+        return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return call.arguments
+
+
+def _stopped() -> ProviderError:
+    error = ProviderError("message middleware stopped the question", code=STOPPED)
+    error.retryable = False
+    return error

@@ -1,0 +1,156 @@
+"""The list of models: the next one is asked while nothing of an answer was spoken, and never after that."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+
+from voxd.clock import Clock
+from voxd.errors import ContextTooLong, StreamError, VoxdError
+from voxd.providers.net.wire import Budget
+from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.roster import Health, Roster
+from voxd.providers.pipeline.stream import Crew, Stream
+from voxd.providers.stages import Answered, LanguageModel, Prompt, Token
+from voxd.providers.usage import Usage
+
+STALL_S = 3.0
+"""A stream that began and then gives nothing for so long has broken off."""
+
+LEFT_FOR_VOICE_S = 0.4
+"""The last model leaves so much of the turn to the voice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What was written so far is void: another model begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer is complete; ``vendor`` is the kind of who wrote it."""
+
+    end: Answered
+    vendor: str
+
+
+Thought = Token | Again | Written
+
+PromptOf = Callable[[LanguageModel, bool], Prompt]
+"""Returns what a model is told; True asks for a shorter one, for a vendor said that it was too long."""
+
+Used = Callable[[LanguageModel, Usage], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How an answer is asked for; ``may_begin_again`` is whether nothing of it was spoken yet."""
+
+    prompt_of: PromptOf
+    budget: Budget
+    may_begin_again: Callable[[], bool]
+    used: Used
+
+
+class LlmChain:
+    """``stages`` in order."""
+
+    def __init__(
+        self, stages: Sequence[LanguageModel], *, health: Health, latencies: Latencies, clock: Clock
+    ) -> None:
+        self.roster: Roster[LanguageModel] = Roster(
+            "thinks", stages, health=health, latencies=latencies, clock=clock
+        )
+
+    def prepare(self) -> None:
+        """Make ready who will be asked first."""
+        self.roster.prepare()
+
+    async def answer(self, asking: Asking, crew: Crew) -> AsyncGenerator[Thought]:
+        """Yield the answer as it is written; the last item is `Written`. Raises what the last model raised.
+
+        Once something was spoken a fault is raised as it is: whoever hears an answer begin twice has to
+        listen twice.
+        """
+        error: VoxdError = self.roster.nobody()
+        candidates = self.roster.candidates()
+        for position, stage in enumerate(candidates):
+            attempt = _Attempt(self.roster, stage, asking, crew, is_last=position == len(candidates) - 1)
+            for is_shorter in (False, True):
+                stream = attempt.stream(is_shorter=is_shorter)
+                try:
+                    while True:
+                        item = await attempt.next(stream)
+                        yield item
+                        if isinstance(item, Written):
+                            return
+                except VoxdError as raised:
+                    error = raised
+                finally:
+                    stream.give_up()
+                if not isinstance(error, ContextTooLong) or attempt.began:
+                    break
+            self.roster.failed(stage, error)
+            if not asking.may_begin_again():
+                break
+            if attempt.began:
+                yield Again()
+        raise error
+
+    async def close(self) -> None:
+        """Free every stage."""
+        await self.roster.close()
+
+
+class _Attempt:
+    """One model asked once, and once more with less if it was too much."""
+
+    def __init__(
+        self,
+        roster: Roster[LanguageModel],
+        stage: LanguageModel,
+        asking: Asking,
+        crew: Crew,
+        *,
+        is_last: bool,
+    ) -> None:
+        self.began = False
+        self._roster = roster
+        self._stage = stage
+        self._asking = asking
+        self._crew = crew
+        self._is_last = is_last
+        self._asked_s = 0.0
+
+    def stream(self, *, is_shorter: bool) -> Stream[Token | Answered]:
+        """Ask."""
+        self._asked_s = self._roster.clock.monotonic()
+        reply = self._stage.reply(self._asking.prompt_of(self._stage, is_shorter))
+        return Stream(reply, name=self._stage.name, crew=self._crew, clock=self._roster.clock)
+
+    async def next(self, stream: Stream[Token | Answered]) -> Token | Written:
+        """Return the next item. Raises `VoxdError` when there is none, or none in time."""
+        now_s = self._roster.clock.monotonic()
+        try:
+            item = await stream.next(now_s + STALL_S if self.began else self._first_due_s())
+        except TimeoutError:
+            waited_s = self._roster.clock.monotonic() - (now_s if self.began else self._asked_s)
+            if not self.began:
+                raise self._roster.too_late(self._stage, waited_s) from None
+            msg = f"{self._stage.name} stopped in the middle of its answer"
+            raise StreamError(msg, provider=self._stage.name, code="stalled") from None
+        except StopAsyncIteration:
+            msg = f"{self._stage.name} broke its answer off"
+            raise StreamError(msg, provider=self._stage.name) from None
+        if not self.began:
+            self.began = True
+            self._roster.answered(self._stage, self._roster.clock.monotonic() - self._asked_s)
+        if isinstance(item, Token):
+            return item
+        self._asking.used(self._stage, item.usage)
+        return Written(item, self._stage.config.kind)
+
+    def _first_due_s(self) -> float | None:
+        """Return when the first token is due; who comes last has what is left of the turn."""
+        if self._is_last:
+            until_s = self._asking.budget.until_s
+            return None if until_s is None else until_s - LEFT_FOR_VOICE_S
+        return self._asked_s + self._roster.deadline_s(self._stage)

@@ -1,0 +1,121 @@
+"""Builds the parts of a library's pipeline from its ``metadata``: three lists of tables, and settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from voxd.clock import Clock, SystemClock
+from voxd.config.paths import models_dir
+from voxd.config.schema import Config, Stt, Tts, Whisper
+from voxd.config.secrets import Secret
+from voxd.config.vendors import Pipeline, Provider
+from voxd.errors import ConfigError
+from voxd.events import Emit
+from voxd.local.engines import build_synthesizer, whisper_transcriber
+from voxd.providers.net.http import Http
+from voxd.providers.pipeline.building import Ground, build
+from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.lines import Lines
+from voxd.providers.pipeline.local import Engines
+from voxd.providers.pipeline.middleware import MessageMiddleware
+from voxd.providers.pipeline.parts import Close, Parts
+from voxd.providers.pipeline.roster import LOCAL
+from voxd.providers.wellbeing import HealthBoard
+
+
+class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``metadata`` may hold: lists of tables as in voxd.toml's ``[providers.NAME]``, with a ``name``.
+
+    A table of kind "local" is this machine: Whisper with ``model``, and its voice, from ``models_dir``. The
+    rest are the settings of ``[pipelines.NAME]``, and ``middleware``, functions as in
+    `voxd.providers.pipeline.middleware`.
+    """
+
+    stt: tuple[dict[str, Any], ...] = ()
+    llm: tuple[dict[str, Any], ...] = ()
+    tts: tuple[dict[str, Any], ...] = ()
+    early_start: bool = False
+    hedge: bool = True
+    history: str = "trim"
+    cache_answers_s: float = 0.0
+    first_audio_timeout_s: float = 3.0
+    middleware: tuple[Any, ...] = ()
+    hints: tuple[str, ...] = ()
+    models_dir: str = ""
+
+
+def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
+    """Return the parts for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
+    told = _converted(config.get("metadata") or {}, Told)
+    clock: Clock = config.get("clock") or SystemClock()
+    tables: dict[str, Provider] = {}
+    names = {kind: _named(getattr(told, kind), tables) for kind in ("stt", "llm", "tts")}
+    http, health = Http(), HealthBoard(emit=emit, clock=clock)
+    engines = _engines(told, emit, clock)
+    middleware: tuple[MessageMiddleware, ...] = told.middleware
+    ground = Ground(
+        lines=Lines(http=http, emit=emit, clock=clock),
+        health=health,
+        emit=emit,
+        clock=clock,
+        latencies=Latencies(),
+        engines=engines,
+        middleware=middleware,
+    )
+    settings = {
+        each: getattr(told, each)
+        for each in ("early_start", "hedge", "history", "cache_answers_s", "first_audio_timeout_s")
+    }
+    pipeline = _converted({**settings, **names}, Pipeline)
+    owned: tuple[Close, ...] = (health.close, http.close)
+    if engines is not None:
+        owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
+    return build(ground, pipeline, tables, hints=told.hints, owned=owned)
+
+
+def _named(entries: tuple[dict[str, Any], ...], tables: dict[str, Provider]) -> tuple[str, ...]:
+    """Return a name for each entry, and put it under that into ``tables``."""
+    names = []
+    for entry in entries:
+        fields = dict(entry)
+        kind = str(fields.get("kind", ""))
+        name = str(fields.pop("name", "") or kind)
+        if kind == LOCAL:
+            names.append(LOCAL)
+            continue
+        table = _converted(fields, Provider)
+        # The same kind with other settings is another provider; the same table twice is one.
+        free = (name, *(f"{name}_{number}" for number in range(2, 100)))
+        name = next((each for each in free if tables.get(each, table) == table), name)
+        tables[name] = table
+        names.append(name)
+    return tuple(names)
+
+
+def _engines(told: Told, emit: Emit, clock: Clock) -> Engines | None:
+    """Return this machine's own engines if one of the lists names them."""
+    named = [entry for entry in (*told.stt, *told.tts) if entry.get("kind") == LOCAL]
+    if not named:
+        return None
+    where = Path(told.models_dir).expanduser() if told.models_dir else models_dir(Config())
+    ears = next((entry for entry in told.stt if entry.get("kind") == LOCAL), {})
+    model = str(ears.get("model", "")) or Whisper().model
+    return Engines(
+        whisper_transcriber(Stt(whisper=Whisper(model=model)), where, clock),
+        build_synthesizer(Tts(), models_dir=where, emit=emit, clock=clock),
+    )
+
+
+def _converted(value: Mapping[str, Any], type: Any) -> Any:
+    try:
+        return msgspec.convert(dict(value), type, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"the metadata of the pipeline: {error}") from error
+
+
+def _secret(type: Any, value: Any) -> Any:
+    if type is Secret and isinstance(value, str):
+        return Secret(value)
+    raise NotImplementedError(type)
