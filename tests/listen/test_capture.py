@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes import settle
+from voxd.audio import ringwriter
 from voxd.audio.ring import Ring
 from voxd.config.schema import Endpoint
 from voxd.listen import vad
@@ -67,3 +68,33 @@ async def test_what_was_given_out_belongs_to_the_utterance_when_it_ends(ring: Ri
     *_, last = [frame async for frame in utterance]
     assert last.end == utterance.end_sample
     assert 16_000 <= last.end <= 16_000 + CHUNK_SAMPLES + vad.CHUNK_SAMPLES
+
+
+def ended(ring: Ring, blocks: int, losses: int = 0) -> Capture:
+    settings = Endpoint(max_s=60.0)
+    capture = Capture(ring, 0, Voice(), Utterance(ring, 0, 0), settings, hold=True, no_speech_s=None)
+    for _ in range(blocks):
+        ring.append(BLOCK)
+        capture.offer()
+        capture.advance()
+    ring.header[ringwriter.OVERRUNS] += losses
+    capture.release(None)
+    return capture
+
+
+async def test_the_quality_counts_what_the_device_lost_since_the_capture_began(ring: Ring) -> None:
+    ring.header[ringwriter.OVERRUNS] = 7
+    quality = ended(ring, blocks=20, losses=2).quality()
+    assert quality is not None
+    assert (quality.dropouts, quality.level_dbfs) == (2, -120.0)
+
+
+async def test_of_an_utterance_longer_than_the_ring_its_end_is_measured(ring: Ring) -> None:
+    quality = ended(ring, blocks=200).quality()
+    assert quality is not None
+
+
+async def test_of_nothing_there_is_no_quality(ring: Ring) -> None:
+    assert ended(ring, blocks=0).quality() is None
+    unsaid = Capture(ring, 0, Voice(), Utterance(ring, 0, 0), Endpoint(), hold=False, no_speech_s=None)
+    assert unsaid.quality() is None

@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes import settle
 from tests.listen.speech import Spoken, needs_flite, quiet, say, spoken
+from tests.payloads import problem
 from voxd.audio.ring import Ring, RingOverrun
 from voxd.config.schema import Endpoint, Wake, WakeWord
 from voxd.errors import DeviceError, InvalidRequest, NotFound
@@ -124,6 +125,22 @@ async def test_a_held_capture_ends_when_it_is_told(rig: Rig) -> None:
     rig.ears.end_capture(None)
     assert await rig.next() == SpeechEnded(rig.ring.head, "released")
     assert len((await utterance.clip()).pcm) == 2 * rig.ring.head
+
+
+async def test_the_quality_of_what_was_said_is_told_when_it_was_said(rig: Rig, clip: Spoken) -> None:
+    woken = await rig.woken(clip)
+    rig.ears.capture(woken.end_sample)
+    assert isinstance(await rig.next(), SpeechStarted)
+    assert isinstance(await rig.next(), SpeechEnded)
+    types = []
+    while not types or types[-1] != "audio.quality":
+        type, data = await rig.event()
+        types.append(type)
+    assert types == ["wake.candidate", "wake.detected", "audio.quality"]
+    assert problem(type, data) == ""
+    assert -35 < data["level_dbfs"] < data["peak_dbfs"] <= 0
+    assert data["snr_db"] > 10
+    assert (data["clipped_percent"], data["dropouts"]) == (0.0, 0)
 
 
 async def test_a_dropped_capture_posts_nothing_more(rig: Rig, clip: Spoken) -> None:

@@ -1,9 +1,10 @@
 """One capture: the ring from a sample on, through the VAD and the endpointer, into an utterance."""
 
-from voxd.audio.ring import Ring
+from voxd.audio.ring import Ring, RingOverrun
 from voxd.config.schema import Endpoint
 from voxd.frames import samples_from_s
 from voxd.listen.endpoint import Endpointer, Signal
+from voxd.listen.quality import Quality, measure
 from voxd.listen.utterance import CHUNK_SAMPLES as GIVEN_SAMPLES
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
@@ -11,6 +12,9 @@ from voxd.signals import NoSpeech, SpeechEnded, SpeechStarted
 
 _WARM_UP_SAMPLES = samples_from_s(0.32)
 """Sound before the start that the VAD hears first: its network needs a few chunks to find its feet."""
+
+_MARGIN_SAMPLES = samples_from_s(0.2)
+"""What the microphone may overwrite while the utterance is read."""
 
 
 class Capture:
@@ -34,6 +38,7 @@ class Capture:
         self._start = utterance.from_sample
         self._endpointer = Endpointer(self._start, settings, hold=hold, no_speech_s=no_speech_s)
         self._offered = self._start
+        self._overruns = ring.overruns
         self._at = max(ring.tail, self._start - _WARM_UP_SAMPLES // CHUNK_SAMPLES * CHUNK_SAMPLES)
         self.done = False
         vad.reset()
@@ -69,6 +74,18 @@ class Capture:
         """Forget the utterance: its stream ends where it is."""
         self.done = True
         self._utterance.finish(self._start)
+
+    def quality(self) -> Quality | None:
+        """Measure the utterance, or its end when the ring is shorter; None when nothing is left of it."""
+        first, end = self._utterance.start_sample, self._utterance.end_sample
+        if first is None or end is None:
+            return None
+        first = max(first, self._ring.tail + _MARGIN_SAMPLES)
+        try:
+            pcm = self._ring.read(first, end - first, self._channel).pcm
+        except RingOverrun:
+            return None
+        return measure(pcm, lost=self._ring.overruns - self._overruns) if pcm else None
 
     def _obey(self, signals: list[Signal]) -> list[Signal]:
         for signal in signals:

@@ -16,12 +16,13 @@ from voxd.listen.capture import Capture
 from voxd.listen.detector import Detector
 from voxd.listen.endpoint import Signal
 from voxd.listen.gate import Gate, Rule, Verdict
+from voxd.listen.quality import Quality
 from voxd.listen.roll import Roll
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import Vad
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.words import build, rule
-from voxd.signals import CaptureFailed, Input, Woken
+from voxd.signals import CaptureFailed, Input, SpeechEnded, Woken
 
 _log = logging.getLogger(__name__)
 
@@ -165,11 +166,28 @@ class Hearing:
             self._tell(self._capture.advance())
 
     def _tell(self, signals: list[Signal]) -> None:
-        utterance = self._utterance
-        if self._capture and self._capture.done:
+        utterance, capture = self._utterance, self._capture
+        if capture and capture.done:
             self._capture = self._utterance = None
         for signal in signals:
             self._post(signal, utterance)
+        # Last: nobody waits for it.
+        if capture and any(isinstance(signal, SpeechEnded) for signal in signals):
+            self._judge(capture.quality())
+
+    def _judge(self, quality: Quality | None) -> None:
+        if quality is None:
+            return
+        self._note(
+            "audio.quality",
+            {
+                "level_dbfs": round(quality.level_dbfs, 1),
+                "peak_dbfs": round(quality.peak_dbfs, 1),
+                "clipped_percent": round(quality.clipped_percent, 2),
+                "snr_db": None if quality.snr_db is None else round(quality.snr_db, 1),
+                "dropouts": quality.dropouts,
+            },
+        )
 
     # --- starting over ----------------------------------------------------------------------------
 
