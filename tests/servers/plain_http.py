@@ -85,12 +85,14 @@ async def plain_http(*plays: Play, tls: object = None) -> AsyncIterator[Plain]:
     """Serve on loopback; ``tls`` is an `ssl.SSLContext`."""
     server = Plain(plays=list(plays) or [reply(b"{}")], scheme="https" if tls else "http")
     open_now: set[asyncio.StreamWriter] = set()
+    serving: set[asyncio.Task[None] | None] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
         number = server.connections
         open_now.add(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        serving.add(asyncio.current_task())
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while not writer.is_closing():
                 server.requests.append(await _read(reader, number))
                 server.asked.set()
@@ -104,6 +106,9 @@ async def plain_http(*plays: Play, tls: object = None) -> AsyncIterator[Plain]:
         yield server
     finally:
         listener.close()
+        for task in serving:
+            if task is not None:
+                task.cancel()
         for writer in open_now:
             writer.transport.abort()
         await listener.wait_closed()

@@ -8,6 +8,8 @@ import contextlib
 import functools
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpcore
@@ -65,7 +67,7 @@ class Client:
         Raises `ProviderError`, and `TimeoutError` only if the caller's deadline has passed.
         """
         with _as_ours(provider):
-            request = _request(call)
+            request = _request(provider, call)
             answer = await self._pools[route].handle_async_request(
                 httpcore.Request(
                     request.method,
@@ -90,7 +92,21 @@ class Client:
             await pool.aclose()
 
 
-def _request(call: Call) -> httpx.Request:
+def _request(provider: str, call: Call) -> httpx.Request:
+    """Return ``call`` as HTTP has it. Raises `ProviderError` when it cannot be."""
+    try:
+        parts = urlsplit(call.url)
+    except ValueError:
+        raise faults.misled(provider, "it is no URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise faults.misled(provider, "it is no URL")
+    try:
+        return _encoded(call)
+    except UnicodeEncodeError:
+        raise faults.unsendable(provider) from None
+
+
+def _encoded(call: Call) -> httpx.Request:
     form = call.form or {}
     fields = {name: value for name, value in form.items() if not isinstance(value, tuple)}
     files = {name: (value[0], value[2], value[1]) for name, value in form.items() if isinstance(value, tuple)}
@@ -134,9 +150,37 @@ class _Network(httpcore.AnyIOBackend):
         self, to: AddressInfo, *, port: int, local_address: str | None
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await super().connect_tcp(to[4][0], port, None, local_address, SOCKET_OPTIONS)
+            return _Stream(await super().connect_tcp(to[4][0], port, None, local_address, SOCKET_OPTIONS))
         except httpcore.ConnectError as error:
             raise OSError(*_cause(error).args) from None
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """The library's stream, closed also when somebody gives up in the middle of a TLS handshake."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self.aclose()
+            raise
 
 
 async def _pieces(provider: str, answer: httpcore.Response) -> AsyncIterator[bytes]:
