@@ -80,11 +80,15 @@ class Refusal:
 
 @dataclass
 class Script:
-    """What the server plays: the reply to a typed text, else ``replies`` in order, the last one for ever."""
+    """What the server plays: the reply to a typed text, else ``replies`` in order, the last one for ever.
+
+    ``read_aloud``: the model repeats the text instead, 10 ms a character.
+    """
 
     replies: list[Reply] = field(default_factory=lambda: [Reply()])
     to_text: dict[str, Reply] = field(default_factory=dict)
     heard: str = "what time is it"
+    read_aloud: bool = False
     greet: bool = True
     refusal: Refusal | None = None
     close_with: int | None = None
@@ -130,6 +134,8 @@ class RealtimeServer:
     def next_reply(self, text: str) -> Reply:
         if text in self.script.to_text:
             return self.script.to_text[text]
+        if self.script.read_aloud:
+            return Reply(text, sound_ms=max(len(text), 3) * 10)
         return self.script.replies.pop(0) if len(self.script.replies) > 1 else self.script.replies[0]
 
     def name(self, kind: str) -> str:
@@ -273,7 +279,7 @@ class Peer:
             case "conversation.item.truncate":
                 await self._truncate(frame)
             case "response.create":
-                await self._respond(frame.get("event_id"))
+                await self._respond(frame.get("event_id"), frame.get("response"))
             case "response.cancel":
                 await self._give_up(frame)
             case kind:
@@ -368,16 +374,18 @@ class Peer:
             self._cancel.set()
             await self._reply
 
-    async def _respond(self, event_id: str | None) -> None:
+    async def _respond(self, event_id: str | None, asked: Frame | None = None) -> None:
         if self._response is not None:
             message = "Conversation already has an active response in progress"
             await self.complain("conversation_already_has_active_response", message, event_id)
             return
         self._response = self.server.name("resp")
         self._cancel.clear()
-        self._reply = asyncio.create_task(
-            self._play(self.server.next_reply(self._text), self._response), name=TASK
-        )
+        text = self._text
+        if asked and asked.get("input"):
+            # Out of band: what is answered is in the request, and the conversation is not touched.
+            text = asked["input"][-1]["content"][0]["text"]
+        self._reply = asyncio.create_task(self._play(self.server.next_reply(text), self._response), name=TASK)
 
     async def _play(self, reply: Reply, response_id: str) -> None:
         response: Frame = {"id": response_id, "object": "realtime.response", "output": []}
