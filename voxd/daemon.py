@@ -75,7 +75,7 @@ class Daemon:
         self._build_memory(state_dir)
         self._build_voice(state_dir, models_dir)
         self._build_hearing(models_dir)
-        self._build_turns()
+        self._build_turns(state_dir)
         self._build_panel()
         self.appliance = self._build_appliance(read_config)
         follow = Consequences(self.post, self.ears, self.buttons, self.timers, self.settings)
@@ -180,12 +180,15 @@ class Daemon:
             clock=self.clock,
         )
 
-    def _build_turns(self) -> None:
+    def _build_turns(self, state_dir: Path) -> None:
         turn = self.config.turn
         self.local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
         self.answering = Answering(
             self.config,
             self.local,
+            transcriber=self.transcriber,
+            synthesizer=self.synthesizer,
+            state_dir=state_dir,
             tools=lambda: skill_tools(self.skills),
             database=self.database,
             history=self.history,

@@ -233,3 +233,35 @@ async def test_who_asked_to_be_left_alone_is(ward: Ward) -> None:
     ward.fall_ill(RateLimited("busy"))
     assert not ward.board.may_be_asked("cloud")
     assert ward.board.may_be_asked("stranger")
+
+
+async def test_a_pipeline_is_as_well_as_the_best_of_each_of_its_lists(ward: Ward) -> None:
+    ward.board.watch("other", ward.probe)
+    ward.board.compose("pipe", (("local",), ("cloud", "other"), ("local",)))
+    ward.fall_ill(REFUSED)
+    assert ward.board.is_well("pipe")
+    ward.board.failed("other", AuthenticationError("wrong key"))
+    assert not ward.board.is_well("pipe")
+    illness = ward.board.illness("pipe")
+    assert illness is not None
+    assert str(illness.error) == "refused", "the first of the list that has nobody"
+    assert ward.board.may_be_asked("pipe")
+    ward.board.failed("pipe", ProviderError("nobody thinks"))
+    assert [data["provider"] for _, data in ward.emit.events] == ["cloud", "other"], "who fails is named"
+    assert [ward.board.tell("pipe", aloud=True) for _ in range(2)] == [True, False]
+    assert not ward.board.tell("cloud", aloud=True), "it was told of the pipeline"
+    ward.board.answered("cloud")
+    assert ward.board.is_well("pipe")
+    assert ward.board.illness("pipe") is None
+
+
+async def test_a_pipeline_whose_members_are_well_can_be_ill_itself(ward: Ward) -> None:
+    ward.board.compose("pipe", (("cloud",),))
+    ward.board.watch("pipe", ward.probe)
+    ward.error = None
+    ward.board.failed("pipe", SILENT)
+    assert not ward.board.is_well("pipe")
+    await ward.clock.advance(4.0)
+    assert ward.board.is_well("pipe")
+    ward.board.failed("cloud", AuthenticationError("wrong key"))
+    assert not ward.board.may_be_asked("pipe")

@@ -1,13 +1,16 @@
 """Everybody who answers, and what keeps them at it: health, money, the account book and the queue."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from pathlib import Path
 
 from voxd.appliance.bookkeeper import Bookkeeper
 from voxd.appliance.latecomers import Latecomers
+from voxd.appliance.pipelines import LazyPipelines
 from voxd.bus import Bus
 from voxd.clock import Clock
 from voxd.config.schema import Config
 from voxd.frames import Clip
+from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.contract import Provider, Reply, Request
 from voxd.providers.making import Surroundings
 from voxd.providers.router import Router
@@ -32,6 +35,9 @@ class Answering:
         config: Config,
         local: Provider,
         *,
+        transcriber: Transcriber,
+        synthesizer: Synthesizer,
+        state_dir: Path,
         tools: Callable[[], Sequence[Tool]],
         database: Database,
         history: History,
@@ -54,6 +60,16 @@ class Answering:
             emit=bus.emit,
             clock=clock,
         )
+        self.pipelines = LazyPipelines(
+            transcriber,
+            synthesizer,
+            health=self.health,
+            spend=self.spend,
+            cache=config.cache,
+            state_dir=state_dir,
+            emit=bus.emit,
+            clock=clock,
+        )
         self.router = Router(
             config,
             Surroundings(
@@ -64,6 +80,7 @@ class Answering:
                 emit=bus.emit,
                 clock=clock,
                 keep=self.latecomers.keep,
+                pipelines=self.pipelines,
             ),
         )
         for handler in (self.bookkeeper, self.spend.handle, self.latecomers.handle):
@@ -81,6 +98,12 @@ class Answering:
         self.spend.configure(config)
         self.router.configure(config)
         self.latecomers.configure(config.queue)
+
+    async def forget(self) -> None:
+        """Forget every conversation, here and with the vendors, and what waits or was spoken."""
+        await self.router.forget()
+        await self.latecomers.forget()
+        await self.pipelines.forget()
 
     def problems(self) -> list[str]:
         """Return who does not answer and who does instead, and what else is not as it should be."""
@@ -103,6 +126,7 @@ class Answering:
         await self.latecomers.close()
         await self.health.close()
         await self.router.close()
+        await self.pipelines.close()
         await self.spend.close()
         await self.bookkeeper.close()
 

@@ -197,7 +197,7 @@ class Appliance:
 
     async def forget(self) -> int:
         """Delete the whole history, here and with the vendors; returns how many turns were deleted."""
-        await self._rooms.answering.router.forget()
+        await self._rooms.answering.forget()
         deleted = await self._rooms.history.forget()
         self.bus.emit("conversation.cleared", turns=deleted)
         return deleted

@@ -17,7 +17,7 @@ from voxd.providers.contract import Provider
 from voxd.providers.failover import FailoverProvider, Keep
 from voxd.providers.live import Brain, LiveProvider
 from voxd.providers.opening import Target, open_once, shut
-from voxd.providers.registry import provider_class
+from voxd.providers.registry import has_provider, provider_class
 from voxd.providers.settings import SessionConfig
 from voxd.providers.spend import SpendGuard
 from voxd.providers.tools import Tool, ToolBox
@@ -42,8 +42,8 @@ class Pipelines(Protocol):
         """Return what makes a new, unconnected pipeline ``name`` of ``config``. Raises `VoxdError`."""
         ...
 
-    def does_stages(self, kind: str) -> bool:
-        """Whether a provider of ``kind`` can only be a part of a pipeline."""
+    async def load(self, config: schema.Config) -> None:
+        """Load, in a thread, what the pipelines of ``config`` need; never raises."""
         ...
 
     async def check(self, name: str, config: schema.Config) -> None:
@@ -123,7 +123,7 @@ class Maker:
             return Brain(
                 name=name,
                 kind="pipeline",
-                make=self._pipeline(name),
+                make=self._pipelines.maker(name, self.config),
                 config=SessionConfig(
                     instructions=instructions,
                     voice=agent.voice,
@@ -149,12 +149,18 @@ class Maker:
 
     async def check(self, name: str) -> None:
         """Find out whether ``name`` can answer, for nothing. Raises `NotFound`, `ProviderError`."""
-        told, pipelines = self.require(name), self._house.pipelines
-        if isinstance(told, vendors.Pipeline) or (pipelines and pipelines.does_stages(told.kind)):
-            if pipelines is None:
-                raise NotFound("there are no pipelines here")
-            await pipelines.check(name, self.config)
+        told = self.require(name)
+        if isinstance(told, vendors.Pipeline):
+            await self._pipelines.check(name, self.config)
             return
+        alone = any(name in (each.provider, *each.fallback) for each in self.config.agents.values())
+        member = any(name in (*each.stt, *each.llm, *each.tts) for each in self.config.pipelines.values())
+        if member or not (alone or has_provider(told.kind)):
+            await self._pipelines.check(name, self.config)
+        if alone or (not member and has_provider(told.kind)):
+            await self._open(name, told)
+
+    async def _open(self, name: str, told: vendors.Provider) -> None:
         target = Target(functools.partial(_built, name, told), name, told.kind, SessionConfig())
         try:
             async with asyncio.timeout(told.connect_timeout_s):
@@ -164,11 +170,11 @@ class Maker:
             raise ConnectionFailed(msg, provider=name, code="timeout") from error
         await shut(session, name)
 
-    def _pipeline(self, name: str) -> Callable[[], BaseProvider]:
-        pipelines = self._house.pipelines
-        if pipelines is None:
+    @property
+    def _pipelines(self) -> Pipelines:
+        if self._house.pipelines is None:
             raise NotFound("there are no pipelines here")
-        return pipelines.maker(name, self.config)
+        return self._house.pipelines
 
     def _record(self, name: str, used: Usage, cost: Cost | None) -> None:
         if name in self.config.pipelines:

@@ -147,6 +147,11 @@ def provider_class(name: str) -> type[BaseProvider]:
     return _REGISTRY.find(name)
 
 
+def has_provider(name: str) -> bool:
+    """Whether there is a provider ``name``, broken or not; loads none."""
+    return name in _REGISTRY
+
+
 def provider_statuses() -> list[ProviderStatus]:
     """Return every provider, the broken ones with their error; loads all of them."""
     return _REGISTRY.statuses()

@@ -38,6 +38,9 @@ class Router:
         kinds = {self._config.providers[name].kind for name in names if name in self._config.providers}
         if kinds:
             self._spawn(self._load(sorted(kinds)))
+        pipelines = self._house.pipelines
+        if pipelines is not None and names & {*self._config.pipelines}:
+            self._spawn(pipelines.load(self._config))
 
     def provider_for(self, agent: str) -> Provider:
         """Return who answers for ``agent``."""
@@ -192,6 +195,8 @@ class Router:
     def _watch(self) -> None:
         for name in (*self._config.providers, *self._config.pipelines):
             self._house.health.watch(name, functools.partial(self._maker.check, name))
+        for name, each in self._config.pipelines.items():
+            self._house.health.compose(name, (each.stt, each.llm, each.tts))
 
     def _status(self, agent: str) -> api.AgentStatus:
         made, name = self._made.get(agent), self.name_of(agent)

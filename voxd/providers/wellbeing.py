@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 PROBE_S = 3.0
 """A probe that has not succeeded by then has failed: the next one must still come in time (R9)."""
 
+Lists = tuple[tuple[str, ...], ...]
+"""The names a pipeline is made of: who listens, who thinks, who speaks, each in the order they are asked."""
+
 Probe = Callable[[], Awaitable[None]]
 """Asks a provider for something that costs nothing. Raises `VoxdError` when he cannot answer."""
 
@@ -35,8 +38,9 @@ class _Patient:
 class HealthBoard:
     """One for the whole process; a name is that of a provider or a pipeline in the configuration.
 
-    Nobody waits for a probe: probes run in the background, and only for those who are ill. ``jitter``
-    returns random numbers in 0..1. All methods belong to the event loop.
+    Nobody waits for a probe: probes run in the background, and only for those who are ill. A pipeline is as
+    well as the best of each of its lists. ``jitter`` returns random numbers in 0..1. All methods belong to
+    the event loop.
     """
 
     def __init__(self, *, emit: Emit, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
@@ -44,6 +48,7 @@ class HealthBoard:
         self._clock = clock
         self._jitter = jitter
         self._probes: dict[str, Probe] = {}
+        self._lists: dict[str, Lists] = {}
         self._patients: dict[str, _Patient] = {}
         self._relapses: dict[str, int] = {}
         self._probing: dict[str, asyncio.Task[None]] = {}
@@ -52,9 +57,14 @@ class HealthBoard:
         """From now on ``probe`` finds out whether ``name`` is well again; without one a question has to."""
         self._probes[name] = probe
 
+    def compose(self, name: str, lists: Lists) -> None:
+        """Pipeline ``name`` needs one of each of ``lists``; names without a probe are always well."""
+        self._lists[name] = lists
+
     def drop(self, name: str) -> None:
         """Forget ``name``: he is no longer in the configuration."""
         self._probes.pop(name, None)
+        self._lists.pop(name, None)
         self._recovered(name)
         self._relapses.pop(name, None)
 
@@ -62,22 +72,28 @@ class HealthBoard:
         """Whether ``name`` is to be asked."""
         patient = self._patients.get(name)
         if patient is None or patient.trial:
-            return True
+            return all(any(map(self.is_well, members)) for members in self._lists.get(name, ()))
         return name not in self._probes and self._clock.monotonic() >= self._due_s(patient)
 
     def may_be_asked(self, name: str) -> bool:
         """Whether ``name`` may be asked when nobody who is well is left."""
-        return self.is_well(name) or may_be_asked(self._patients[name].illness.cause)
+        patient = self._patients.get(name)
+        if patient is not None and not (self.is_well(name) or may_be_asked(patient.illness.cause)):
+            return False
+        return all(any(map(self.may_be_asked, members)) for members in self._lists.get(name, ()))
 
     def illness(self, name: str) -> Illness | None:
         """Return why ``name`` does not answer, None when he does."""
         patient = self._patients.get(name)
-        return patient.illness if patient is not None else None
+        if patient is not None:
+            return patient.illness
+        missing = self._missing(name)
+        return self.illness(missing) if missing else None
 
     def failed(self, name: str, error: VoxdError) -> None:
-        """Note that ``name`` was asked and did not answer."""
+        """Note that ``name`` was asked and did not answer; a pipeline only where none of its members did."""
         cause = cause_of(error)
-        if cause is None:
+        if cause is None or self._missing(name):
             return
         if name not in self._patients and cause in (Cause.SILENCE, Cause.SERVER):
             self._relapses[name] = self._relapses.get(name, -1) + 1
@@ -97,7 +113,7 @@ class HealthBoard:
 
     def tell(self, name: str, *, aloud: bool) -> bool:
         """Whether the user is to be told now that ``name`` does not answer: once in each outage."""
-        patient = self._patients.get(name)
+        patient = self._patients.get(name) or self._patients.get(self._missing(name))
         if patient is None or aloud in patient.told:
             return False
         patient.told.add(aloud)
@@ -109,6 +125,11 @@ class HealthBoard:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _missing(self, name: str) -> str:
+        """Return the first of a list of ``name`` none of which is well, "" when there is no such list."""
+        ill = (each for each in self._lists.get(name, ()) if not any(map(self.is_well, each)))
+        return next((members[0] for members in ill if members), "")
 
     def _note(self, name: str, error: VoxdError, cause: Cause, asked_s: float) -> None:
         patient = self._patients.get(name)

@@ -1,0 +1,113 @@
+"""The pipelines of the device; what they need (1 MB, 15 with the first request) is loaded when there is one."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voxd.clock import Clock
+from voxd.config import schema
+from voxd.errors import VoxdError
+from voxd.events import Emit
+from voxd.local.contract import Synthesizer, Transcriber
+from voxd.providers.base import BaseProvider
+from voxd.providers.spend import SpendGuard
+from voxd.providers.wellbeing import HealthBoard
+
+if TYPE_CHECKING:
+    from voxd.appliance.workshop import Workshop
+
+_log = logging.getLogger(__name__)
+
+_MIB = 1 << 20
+
+
+class LazyPipelines:
+    """Implements `voxd.providers.making.Pipelines`."""
+
+    def __init__(
+        self,
+        transcriber: Transcriber,
+        synthesizer: Synthesizer,
+        *,
+        health: HealthBoard,
+        spend: SpendGuard,
+        cache: schema.Cache,
+        state_dir: Path,
+        emit: Emit,
+        clock: Clock,
+    ) -> None:
+        self._engines = transcriber, synthesizer
+        self._able = Able(health, spend)
+        self._phrases = state_dir / "phrases", int(cache.phrases_mb * _MIB)
+        self._emit = emit
+        self._clock = clock
+        self._workshop: Workshop | None = None
+
+    def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
+        """Return what makes a new session of pipeline ``name``; nothing is loaded before it is called."""
+        return lambda: self._opened().pipelines(config).maker(name, config)()
+
+    async def check(self, name: str, config: schema.Config) -> None:
+        """Find out whether ``name``, a pipeline or one of its members, can answer. Raises `VoxdError`."""
+        await self._opened().pipelines(config).check(name, config)
+
+    async def load(self, config: schema.Config) -> None:
+        """Load what the pipelines of ``config`` need, so that the first turn need not wait for it."""
+        workshop = self._opened()
+        try:
+            await asyncio.to_thread(workshop.load, config)
+        except VoxdError as error:
+            _log.warning("%s; %s", error, error.hint)
+        await workshop.http.prepare()
+
+    async def forget(self) -> None:
+        """Forget what was said, in every voice."""
+        if self._workshop is not None and self._workshop.phrases is not None:
+            await self._workshop.phrases.forget()
+
+    async def close(self) -> None:
+        """Free everything; idempotent."""
+        if self._workshop is not None:
+            await self._workshop.close()
+
+    def _opened(self) -> "Workshop":
+        if self._workshop is None:
+            # A device without a cloud never loads tenacity, websockets and all the vendors.
+            from voxd.appliance.workshop import Workshop
+
+            directory, limit_bytes = self._phrases
+            self._workshop = Workshop(
+                *self._engines,
+                health=self._able,
+                phrases_dir=directory,
+                phrases_bytes=limit_bytes,
+                emit=self._emit,
+                clock=self._clock,
+            )
+        return self._workshop
+
+
+class Able:
+    """Who of a list is to be asked: he is well, and may cost something today."""
+
+    def __init__(self, health: HealthBoard, spend: SpendGuard) -> None:
+        self._health = health
+        self._spend = spend
+
+    def is_well(self, name: str) -> bool:
+        """Whether ``name`` is to be asked."""
+        return self._spend.stopped(name) is None and self._health.is_well(name)
+
+    def may_be_asked(self, name: str) -> bool:
+        """Whether ``name`` may be asked when nobody who is well is left; never without money."""
+        return self._spend.stopped(name) is None and self._health.may_be_asked(name)
+
+    def failed(self, name: str, error: VoxdError) -> None:
+        """Note that ``name`` did not answer."""
+        self._health.failed(name, error)
+
+    def answered(self, name: str) -> None:
+        """Note that ``name`` has answered."""
+        self._health.answered(name)
