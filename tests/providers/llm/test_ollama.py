@@ -46,7 +46,6 @@ def test_a_request_has_the_whole_conversation() -> None:
             {"role": "user", "content": "Set a timer."},
             {
                 "role": "assistant",
-                "content": "",
                 "thinking": "Hm.",
                 "tool_calls": [
                     {"id": "call_1", "function": {"name": "set_timer", "arguments": {"seconds": 5}}}

@@ -64,7 +64,7 @@ def _message(message: Message, vendor: str) -> Json:
     if message.role == "tool":
         answer = {"role": "tool", "tool_name": message.tool, "content": message.text}
         return answer | ({"tool_call_id": message.call_id} if message.call_id else {})
-    found: Json = {"role": message.role, "content": message.text}
+    found: Json = {"role": message.role} | ({"content": message.text} if message.text else {})
     if message.calls:
         found["tool_calls"] = [
             {"id": call.id, "function": {"name": call.name, "arguments": object_of(call.arguments)}}
