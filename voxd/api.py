@@ -57,6 +57,7 @@ class Status(msgspec.Struct, frozen=True):
     turns: int
     problems: tuple[str, ...]
     agents: tuple[AgentStatus, ...] = ()
+    queued: int = 0
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -315,6 +316,18 @@ class DeviceApi(Protocol):
 
     async def usage(self, days: int) -> list[UsageEntry]:
         """Return what was used in the last ``days`` days, today included, the newest day first."""
+        ...
+
+    async def queue(self) -> list[QueueEntry]:
+        """Return the questions nobody could answer at once, the oldest first."""
+        ...
+
+    async def retry_queued(self, id: str | None) -> int:
+        """Ask one, or all, again at once; returns how many. Raises `NotFound`."""
+        ...
+
+    async def drop_queued(self, id: str | None) -> int:
+        """Give one, or all, up; returns how many. Raises `NotFound`."""
         ...
 
     def metrics(self) -> str:

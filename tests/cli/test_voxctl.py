@@ -45,6 +45,10 @@ SHOWN = [
     (["provider", "test", "cloud"], "cloud opened a session in 123 ms"),
     (["usage"], "together at least 0.0625 USD, by the prices of 2026-11-20"),
     (["usage", "--days", "2"], "unknown"),
+    (["queue"], "network_error"),
+    (["queue", "list"], "typed"),
+    (["queue", "retry", "all"], "2 will be asked again"),
+    (["queue", "drop", "0a1b2c3d4e5f", "112233445566"], "2 dropped"),
     (["devices"], "virtual"),
     (["metrics"], "voxd_turns_total 3.0"),
     (["version"], "voxctl 0.1.0"),
@@ -71,6 +75,23 @@ async def test_every_command_speaks_json(device: Device, voxctl: Voxctl, command
 
 async def test_the_status_says_who_answers_instead_of_whom(device: Device, voxctl: Voxctl) -> None:
     assert "local instead of cloud" in (await voxctl("status")).out
+
+
+async def test_the_status_says_how_many_questions_wait(device: Device, voxctl: Voxctl) -> None:
+    assert "2 to be answered later" in (await voxctl("status")).out
+
+
+async def test_questions_are_dropped_by_id_or_all_together(device: Device, voxctl: Voxctl) -> None:
+    await voxctl("queue", "drop", "0a1b2c3d4e5f", "112233445566")
+    await voxctl("queue", "drop", "all", "0a1b2c3d4e5f")
+    assert device.fake.calls == [
+        ("drop_queued", "0a1b2c3d4e5f"),
+        ("drop_queued", "112233445566"),
+        ("drop_queued", None),
+    ]
+    ran = await voxctl("queue", "retry", "ffff")
+    assert (ran.code, "nothing waits under ffff" in ran.err) == (1, True)
+    assert (await voxctl("queue", "drop")).code == 64
 
 
 async def test_choosing_a_provider_names_the_agent(device: Device, voxctl: Voxctl) -> None:

@@ -17,6 +17,7 @@ from voxd.api import (
     HistoryEntry,
     LastTurn,
     ProviderEntry,
+    QueueEntry,
     Reloaded,
     Stage,
     Status,
@@ -45,6 +46,7 @@ STATUS = Status(
     turns=3,
     problems=("stt: tiny.en is missing",),
     agents=(AgentStatus("default", "cloud", "local", "refused (network_error)"),),
+    queued=2,
 )
 WAV = b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
 WAV += b"data" + bytes(4)
@@ -164,6 +166,24 @@ class FakeDevice:
     async def usage(self, days: int) -> list[UsageEntry]:
         priced = UsageEntry("2026-11-20", "cloud", 2, 3, 90.0, 100, 2000, 0.0625, "2026-11-20")
         return [priced, UsageEntry("2026-11-19", "own", 1, 1, 30.0, 10, 20, None, "")]
+
+    async def queue(self) -> list[QueueEntry]:
+        spoken = QueueEntry(
+            "0a1b2c3d4e5f", "default", "waiting", 1_800_000_000.0, 1500, 9000, 2, "network_error", 75.0
+        )
+        return [spoken, msgspec.structs.replace(spoken, id="112233445566", duration_ms=0)]
+
+    async def retry_queued(self, id: str | None) -> int:
+        return self._queued("retry_queued", id)
+
+    async def drop_queued(self, id: str | None) -> int:
+        return self._queued("drop_queued", id)
+
+    def _queued(self, call: str, id: str | None) -> int:
+        if id not in (None, "0a1b2c3d4e5f", "112233445566"):
+            raise NotFound(f"nothing waits under {id}", hint="run `voxctl queue list`")
+        self.calls.append((call, id))
+        return 2 if id is None else 1
 
     async def devices(self) -> list[Device]:
         return [Device("virtual", "input", 1, 16_000.0, True)]

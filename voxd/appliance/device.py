@@ -70,6 +70,7 @@ class Appliance:
             turns=rooms.recorder.turns,
             problems=self.problems(),
             agents=rooms.answering.router.agents(),
+            queued=rooms.answering.latecomers.waiting,
         )
 
     def summary(self) -> str:
@@ -249,6 +250,18 @@ class Appliance:
     async def usage(self, days: int) -> list[api.UsageEntry]:
         """Return what was used in the last ``days`` days."""
         return await self._rooms.answering.usage.newest(days)
+
+    async def queue(self) -> list[api.QueueEntry]:
+        """Return the questions nobody could answer at once, the oldest first."""
+        return await self._rooms.answering.latecomers.entries()
+
+    async def retry_queued(self, id: str | None) -> int:
+        """Ask one, or all, again at once; returns how many."""
+        return await self._rooms.answering.latecomers.retry(id)
+
+    async def drop_queued(self, id: str | None) -> int:
+        """Give one, or all, up; returns how many."""
+        return await self._rooms.answering.latecomers.drop(id)
 
     # --- its house --------------------------------------------------------------------------------
 

@@ -115,7 +115,6 @@ class Latecomers:
             id = await self._queue.add(agent, flac=flac, text=text, duration_ms=duration_ms)
         except (AudioError, StoreError) as error:
             self.problem = f"a question could not be kept: {error}"
-            _log.warning("%s; %s", self.problem, error.hint)
             self._emit(E.ERROR_GENERAL, code=error.code, message=self.problem, hint=error.hint)
             return False
         self.problem = ""
@@ -273,7 +272,6 @@ class Latecomers:
 
     async def _dropped(self, gone: Sequence[Gone], reason: str) -> int:
         for each in gone:
-            _log.warning("the question %s is given up: %s", each.id, reason)
             self._emit(E.QUEUE_DROPPED, id=each.id, agent=each.agent, reason=reason)
         self.waiting = await self._queue.pending()
         return len(gone)

@@ -62,6 +62,8 @@ def show_status(args: Namespace) -> int:
         "timers": str(status["timers"]),
         "turns": str(status["turns"]),
     }
+    if status["queued"]:
+        fields["queue"] = f"{status['queued']} to be answered later, see `voxctl queue`"
     for number, problem in enumerate(status["problems"], 1):
         fields[f"problem {number}"] = problem
     print_fields(f"voxd {status['version']}: {status['summary']}", fields, args)

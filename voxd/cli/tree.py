@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "wake": "voxd.cli.wake",
         "provider": "voxd.cli.providers",
         "usage": "voxd.cli.providers",
+        "queue": "voxd.cli.queue",
         "devices": "voxd.cli.device",
         "models": "voxd.cli.models",
         "config": "voxd.cli.config",

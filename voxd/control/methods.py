@@ -7,15 +7,29 @@ import platform
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from voxd import __version__
 from voxd.api import DeviceApi
 from voxd.config.secrets import to_builtins
 from voxd.control.feed import Subscribe, open_feed
+from voxd.control.params import (
+    Ask,
+    AskAudio,
+    Days,
+    Limit,
+    Mute,
+    Nothing,
+    Numbered,
+    ProviderName,
+    Queued,
+    Say,
+    UseProvider,
+    Volume,
+    WakeWord,
+)
 from voxd.control.veil import veiled_history, veiled_timers
 from voxd.errors import InvalidRequest
 
@@ -23,86 +37,6 @@ PROTOCOL_VERSION = 1
 """Raised when a method changes its meaning; new methods, parameters and result fields do not count."""
 
 Access = Literal["read", "control"]
-Text = Annotated[str, Meta(min_length=1, max_length=8192)]
-Count = Annotated[int, Meta(ge=1, le=1000)]
-Fraction = Annotated[float, Meta(ge=0, le=1)]
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    """No parameters."""
-
-
-class Say(msgspec.Struct, frozen=True):
-    """What to speak."""
-
-    text: Text
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """A typed question; ``speak`` the answer aloud as well."""
-
-    text: Text
-    speak: bool = False
-
-
-class AskAudio(msgspec.Struct, frozen=True):
-    """A spoken question: a WAV file in base64."""
-
-    wav_base64: bytes
-    speak: bool = False
-
-
-class Mute(msgspec.Struct, frozen=True):
-    """Close or open the microphone."""
-
-    muted: bool
-
-
-class Volume(msgspec.Struct, frozen=True):
-    """The output volume."""
-
-    percent: Annotated[int, Meta(ge=0, le=100)]
-
-
-class Limit(msgspec.Struct, frozen=True):
-    """How many entries at most, the newest first."""
-
-    limit: Count = 20
-
-
-class Numbered(msgspec.Struct, frozen=True):
-    """One timer or candidate."""
-
-    id: Annotated[int, Meta(ge=0)]
-
-
-class WakeWord(msgspec.Struct, frozen=True):
-    """What to change of a wake word; what is null stays."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=32)]
-    enabled: bool | None = None
-    threshold: Fraction | None = None
-    first_threshold: Fraction | None = None
-
-
-class ProviderName(msgspec.Struct, frozen=True):
-    """A provider of the configuration."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=32)]
-
-
-class UseProvider(msgspec.Struct, frozen=True):
-    """Who is to answer for an agent; ``local`` is the device itself."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=32)]
-    agent: Annotated[str, Meta(min_length=1, max_length=32)] = "default"
-
-
-class Days(msgspec.Struct, frozen=True):
-    """The last so many days, today included."""
-
-    days: Annotated[int, Meta(ge=1, le=400)] = 30
-
 
 Handler = Callable[[DeviceApi, Any], Any | Awaitable[Any]]
 
@@ -146,6 +80,14 @@ async def _forget(api: DeviceApi, _: Nothing) -> dict[str, int]:
 
 def _clip(api: DeviceApi, p: Numbered) -> dict[str, str]:
     return {"wav_base64": base64.b64encode(api.wake_clip(p.id)).decode("ascii")}
+
+
+async def _retry(api: DeviceApi, p: Queued) -> dict[str, int]:
+    return {"retried": await api.retry_queued(p.id)}
+
+
+async def _drop(api: DeviceApi, p: Queued) -> dict[str, int]:
+    return {"dropped": await api.drop_queued(p.id)}
 
 
 async def _test_provider(api: DeviceApi, p: ProviderName) -> dict[str, Any]:
@@ -240,6 +182,11 @@ _TABLE = (
     Method(
         "usage.get", "read", Days, lambda api, p: api.usage(p.days), "What each provider used on each day."
     ),
+    Method(
+        "queue.list", "read", Nothing, lambda api, _: api.queue(), "Questions that could not be answered."
+    ),
+    Method("queue.retry", "control", Queued, _retry, "Ask one of them, or all, again at once."),
+    Method("queue.drop", "control", Queued, _drop, "Give one of them, or all, up."),
     # Control, because looking for sound cards costs a process: strangers shall not order that.
     Method(
         "devices.list", "control", Nothing, lambda api, _: api.devices(), "The sound devices of the machine."

@@ -1,0 +1,92 @@
+"""What the methods of the control socket are given: one struct each, checked before anything is done."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Text = Annotated[str, Meta(min_length=1, max_length=8192)]
+Count = Annotated[int, Meta(ge=1, le=1000)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """No parameters."""
+
+
+class Say(msgspec.Struct, frozen=True):
+    """What to speak."""
+
+    text: Text
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A typed question; ``speak`` the answer aloud as well."""
+
+    text: Text
+    speak: bool = False
+
+
+class AskAudio(msgspec.Struct, frozen=True):
+    """A spoken question: a WAV file in base64."""
+
+    wav_base64: bytes
+    speak: bool = False
+
+
+class Mute(msgspec.Struct, frozen=True):
+    """Close or open the microphone."""
+
+    muted: bool
+
+
+class Volume(msgspec.Struct, frozen=True):
+    """The output volume."""
+
+    percent: Annotated[int, Meta(ge=0, le=100)]
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """How many entries at most, the newest first."""
+
+    limit: Count = 20
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """One timer or candidate."""
+
+    id: Annotated[int, Meta(ge=0)]
+
+
+class WakeWord(msgspec.Struct, frozen=True):
+    """What to change of a wake word; what is null stays."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=32)]
+    enabled: bool | None = None
+    threshold: Fraction | None = None
+    first_threshold: Fraction | None = None
+
+
+class ProviderName(msgspec.Struct, frozen=True):
+    """A provider of the configuration."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=32)]
+
+
+class UseProvider(msgspec.Struct, frozen=True):
+    """Who is to answer for an agent; ``local`` is the device itself."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=32)]
+    agent: Annotated[str, Meta(min_length=1, max_length=32)] = "default"
+
+
+class Days(msgspec.Struct, frozen=True):
+    """The last so many days, today included."""
+
+    days: Annotated[int, Meta(ge=1, le=400)] = 30
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """One question that waits, by its id; null is all of them."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
