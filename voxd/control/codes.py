@@ -33,6 +33,8 @@ NUMBERS: Mapping[type[VoxdError], int] = MappingProxyType(
         errors.NotConnected: -32015,
         errors.StreamError: -32016,
         errors.ContextTooLong: -32017,
+        errors.SpendLimitReached: -32018,
+        errors.NotUnderstood: -32019,
         errors.InvalidRequest: INVALID_PARAMS,
     }
 )
