@@ -93,14 +93,18 @@ class Rig:
         """Say something, have finished, and let ``seconds`` pass."""
         await self.speak()
         await self.provider.commit()
-        await self.clock.advance(seconds)
-        await settle()
+        await self.pass_time(seconds)
 
     async def type(self, text: str, seconds: float = 0.0) -> None:
         """Write something, and let ``seconds`` pass."""
         await self.provider.send_text(text)
+        await self.pass_time(seconds)
+
+    async def pass_time(self, seconds: float = 0.0) -> None:
+        """Let ``seconds`` pass, and whatever can be done be done."""
         await self.clock.advance(seconds)
-        await settle()
+        for _ in range(5):
+            await settle()
 
     def of(self, *types: E) -> list[dict[str, Any]]:
         return [event.data for event in self.events if event.type in types]

@@ -128,12 +128,12 @@ class _Attempt:
 
     async def next(self, stream: Stream[Token | Answered]) -> Token | Written:
         """Return the next item. Raises `VoxdError` when there is none, or none in time."""
-        now_s = self._roster.clock.monotonic()
+        since_s = self._roster.clock.monotonic() if self.began else self._asked_s
         try:
-            item = await stream.next(now_s + STALL_S if self.began else self._first_due_s())
+            item = await stream.next(self._due_s(since_s))
         except TimeoutError:
-            waited_s = self._roster.clock.monotonic() - (now_s if self.began else self._asked_s)
             if not self.began:
+                waited_s = self._roster.clock.monotonic() - since_s
                 raise self._roster.too_late(self._stage, waited_s) from None
             msg = f"{self._stage.name} stopped in the middle of its answer"
             raise StreamError(msg, provider=self._stage.name, code="stalled") from None
@@ -148,9 +148,11 @@ class _Attempt:
         self._asking.used(self._stage, item.usage)
         return Written(item, self._stage.config.kind)
 
-    def _first_due_s(self) -> float | None:
-        """Return when the first token is due; who comes last has what is left of the turn."""
-        if self._is_last:
-            until_s = self._asking.budget.until_s
-            return None if until_s is None else until_s - LEFT_FOR_VOICE_S
-        return self._asked_s + self._roster.deadline_s(self._stage)
+    def _due_s(self, since_s: float) -> float | None:
+        """Return when the next token is due; who comes last has what is left of the turn."""
+        if not self._asking.may_begin_again():
+            return since_s + STALL_S
+        if not self._is_last:
+            return since_s + self._roster.deadline_s(self._stage)
+        until_s = self._asking.budget.until_s
+        return None if until_s is None else until_s - LEFT_FOR_VOICE_S

@@ -1,0 +1,106 @@
+"""A conversation holds what was heard, with calls and results in pairs."""
+
+import pytest
+
+from voxd.providers.pipeline.conversation import (
+    MAX_LINES,
+    Answer,
+    Conversation,
+    Spoken,
+    for_vendor,
+    heard_of,
+    instructed,
+)
+from voxd.providers.stages import Answered, Message, ToolCall
+
+SPOKEN = [Spoken("One two.", 100, whole=True), Spoken(" Three four.", 150, whole=True)]
+
+
+@pytest.mark.parametrize(
+    ("played_ms", "words"),
+    [
+        (0, ""),
+        (50, "One"),
+        (100, "One two."),
+        (120, "One two."),
+        (100 + 90, "One two. Three"),
+        (250, "One two. Three four."),
+        (9999, "One two. Three four."),
+    ],
+)
+def test_clauses_that_were_played_were_heard(played_ms: float, words: str) -> None:
+    assert heard_of(SPOKEN, played_ms) == words
+
+
+def test_a_clause_whose_sound_stopped_is_not_taken_as_whole() -> None:
+    cut = [SPOKEN[0], Spoken(" Three four five six.", 120)]
+    assert heard_of(cut) == "One two. Three"
+    assert heard_of([Spoken("One two three.", 65 * 4)]) == "One"
+
+
+def test_words_without_sound_were_read() -> None:
+    assert heard_of([Spoken("One "), Spoken("two.")], 0.0) == "One two."
+
+
+def test_what_a_vendor_signed_is_gone_when_the_answer_was_cut() -> None:
+    conversation = Conversation()
+    answer = Answer(list(SPOKEN))
+    answer.completed(Answered("stop", raw="signed"), "anthropic")
+    conversation.asked("count")
+    conversation.answered(answer)
+    assert conversation.messages[-1].raw == "signed"
+    conversation.heard(100)
+    assert conversation.messages[-1] == Message("assistant", "One two.")
+    conversation.heard(0)
+    assert conversation.messages[-1].text == "One two.", "it is cut once"
+
+
+def test_an_answer_of_which_nothing_was_heard_was_not_given() -> None:
+    conversation = Conversation()
+    conversation.asked("count")
+    conversation.answered(Answer(list(SPOKEN)))
+    conversation.heard(0)
+    assert [line.text for line in conversation.messages] == ["count"]
+
+
+def test_results_stand_behind_their_calls_and_strangers_are_dropped() -> None:
+    conversation = Conversation()
+    answer = Answer(calls=(ToolCall("1", "f", "{}"), ToolCall("2", "g", "{}")))
+    conversation.asked("go")
+    conversation.answered(answer)
+    conversation.result("2", "two")
+    conversation.result("9", "nobody asked")
+    conversation.asked("go on")
+    told = [(line.role, line.text, line.call_id, line.ok) for line in conversation.messages]
+    assert told[2] == ("tool", "not run: the user went on", "1", False)
+    assert told[3] == ("tool", "two", "2", True)
+    assert told[4] == ("user", "go on", "", True)
+    conversation.result("1", "one, late")
+    assert conversation.messages[2].text == "one, late"
+
+
+def test_it_is_bounded_and_begins_with_a_question() -> None:
+    conversation = Conversation()
+    for number in range(MAX_LINES):
+        conversation.add("user", f"q{number}")
+        conversation.add("assistant", f"a{number}")
+    assert len(conversation.messages) <= MAX_LINES
+    assert conversation.messages[0].role == "user"
+
+
+def test_another_vendor_is_not_told_what_one_signed() -> None:
+    lines = (Message("assistant", "x", raw=1, raw_of="a"), Message("assistant", "y", raw=2, raw_of="b"))
+    assert [line.raw for line in for_vendor(lines, "a")] == [1, None]
+
+
+def test_lines_that_were_summarised_are_told_in_short() -> None:
+    conversation = Conversation()
+    conversation.asked("one")
+    conversation.answered(Answer([Spoken("a")], calls=(ToolCall("1", "f", "{}"),)))
+    conversation.asked("two")
+    conversation.shorten(3, "they spoke")
+    assert [line.text for line in conversation.messages] == ["two"]
+    assert instructed("be brief", conversation.summary) == (
+        "be brief\n\nWhat was said before, in short: they spoke"
+    )
+    assert instructed("be brief", "") == "be brief"
