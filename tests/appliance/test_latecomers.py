@@ -13,7 +13,7 @@ from tests.fakes import FakeClock, RecordingEmit
 from tests.payloads import problem
 from voxd.appliance import asker
 from voxd.appliance.asker import blame_for
-from voxd.appliance.latecomers import LONGEST_ROUND_S, ROUND_S, Latecomers, spoken_late
+from voxd.appliance.latecomers import FIRST_S, LONGEST_ROUND_S, ROUND_S, Latecomers, spoken_late
 from voxd.config import schema
 from voxd.errors import (
     AudioError,
@@ -115,8 +115,13 @@ class House:
 
     async def open(self) -> None:
         await self.database.open()
+        await self.start()
+
+    async def start(self) -> None:
         self.late.start()
-        await self.resting()
+        await until(lambda: bool(self.clock._sleepers))
+        assert self.cloud.asked == self.emit.events == []
+        await self.next_round(FIRST_S)
 
     async def resting(self) -> None:
         """Wait until nothing is done before a clock or an event says so."""
@@ -412,8 +417,7 @@ async def test_an_answer_that_a_crash_kept_back_is_delivered_after_the_start_und
     await house.database.open()
     id = await house.queue.add("default", text="one", duration_ms=0)
     await house.queue.answer(id, provider="cloud", transcript="one", reply="Yes.")
-    house.late.start()
-    await house.resting()
+    await house.start()
     assert [data["id"] for data in house.told("queue.answered")] == [id]
     await house.close()
     again = House(tmp_path)

@@ -29,6 +29,9 @@ ROUND_S = 300.0
 LONGEST_ROUND_S = 3600.0
 """Rounds in vain come less and less often: each attempt is two writes to the card."""
 
+FIRST_S = 5.0
+"""So long after the start nothing is delivered: whoever listens on the socket has to come back first."""
+
 SAY_ATTEMPTS = 5
 
 
@@ -76,8 +79,7 @@ class Latecomers:
         self._worker: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Deliver what was answered before a crash, then begin to ask; the database is open."""
-        self._wake.set()
+        """Begin: soon deliver what was answered before a crash, then ask; the database is open."""
         self._some.set()
         self._worker = asyncio.create_task(self._work(), name="latecomers")
 
@@ -146,6 +148,9 @@ class Latecomers:
 
     async def _work(self) -> None:
         pause_s = ROUND_S
+        with suppress(StoreError):  # the first round will say so
+            self.waiting = await self._queue.pending()
+        await self._clock.sleep(FIRST_S)
         while True:
             try:
                 answered = await self._round()
