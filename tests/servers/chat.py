@@ -135,7 +135,7 @@ def _problem(body: Json) -> str:
         if open_calls:
             return "An assistant message with 'tool_calls' must be followed by tool messages"
         calls = message.get("tool_calls") or ()
-        if message["content"] is None and not calls:
+        if message.get("content") is None and not calls:
             return "Invalid value for 'content': expected a string, got null"
         open_calls = {call["id"] for call in calls}
     return "tool messages are missing" if open_calls else ""

@@ -27,7 +27,7 @@ _TOO_LONG_NAMES = frozenset(
     }
 )
 _TOO_LONG_WORDS = re.compile(
-    r"context (?:length|window|limit|size)"
+    r"context (?:length|window|limit|size)|ContextWindowExceeded"
     r"|prompt is too long|input is too long"
     r"|maximum (?:prompt|model|input) length|exceeds the maximum number of tokens"
     r"|tokens \+ .max_new_tokens. must be|reduce the length of the messages",
