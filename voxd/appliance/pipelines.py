@@ -1,4 +1,4 @@
-"""The pipelines of the device; what they need (1 MB, 15 with the first request) is loaded when there is one."""
+"""The pipelines of the device; what they need (1 MB, then 15) is loaded when there is one."""
 
 import asyncio
 import logging
@@ -14,6 +14,7 @@ from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.base import BaseProvider
 from voxd.providers.spend import SpendGuard
 from voxd.providers.wellbeing import HealthBoard
+from voxd.store.shelf import Shelf
 
 if TYPE_CHECKING:
     from voxd.appliance.workshop import Workshop
@@ -40,7 +41,7 @@ class LazyPipelines:
     ) -> None:
         self._engines = transcriber, synthesizer
         self._able = Able(health, spend)
-        self._phrases = state_dir / "phrases", int(cache.phrases_mb * _MIB)
+        self._phrases = state_dir / "cache" / "phrases", int(cache.phrases_mb * _MIB)
         self._emit = emit
         self._clock = clock
         self._workshop: Workshop | None = None
@@ -66,6 +67,9 @@ class LazyPipelines:
         """Forget what was said, in every voice."""
         if self._workshop is not None and self._workshop.phrases is not None:
             await self._workshop.phrases.forget()
+        else:
+            directory, limit_bytes = self._phrases
+            await Shelf(directory, limit_bytes=limit_bytes).clear()
 
     async def close(self) -> None:
         """Free everything; idempotent."""
