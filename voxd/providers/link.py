@@ -63,9 +63,11 @@ class Link:
         emit: Emit,
         clock: Clock,
         idle_close_s: float | None = None,
+        retries: int = RETRIES,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.target = target
+        self._retries = retries
         self.provider: BaseProvider | None = None
         self.meter = Meter()
         self._talk = talk
@@ -291,6 +293,6 @@ class Link:
         await self._keeper.stop()
         await self._clock.sleep(backoff_s(self._quick_losses, self._jitter()))
         try:
-            await self._connect(RETRIES)
+            await self._connect(self._retries)
         except VoxdError as error:
             _log.warning("the session with %s is lost: %s; %s", self.target.name, error, error.hint)

@@ -58,7 +58,7 @@ class LiveProvider:
 
     One turn at a time: the next one begins when the one before was told how much of it was heard. ``speak``
     is the device's own voice, for sentences that are to be said as they are. What was used is given to
-    ``record``; that no session can be had, also between turns, to ``failed``.
+    ``record``; that no session can be had, also between turns, to ``failed``, who finds out when one can.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class LiveProvider:
             emit=self._hear,
             clock=clock,
             idle_close_s=brain.idle_close_s,
+            retries=0,
         )
         self._account = Account(brain.name, self._session, record)
         self._failed = failed

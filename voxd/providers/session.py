@@ -30,8 +30,8 @@ class Session:
 
     ``make`` returns a new, unconnected provider; ``name`` is its name in the configuration and ``kind`` its
     vendor (``name`` when ""). Everything that happens is told by ``emit``, with the data of `EVENT_TYPES`.
-    ``idle_close_s`` closes a session nobody uses; the next `connect` goes on with the conversation.
-    ``jitter`` returns random numbers in 0..1. All methods belong to the event loop.
+    ``idle_close_s`` closes a session nobody uses; the next `connect` goes on with the conversation. One
+    that is lost is opened again with ``retries``. ``jitter`` returns random numbers in 0..1.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Session:
         clock: Clock,
         kind: str = "",
         idle_close_s: float | None = None,
+        retries: int = RETRIES,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._tools = tools
@@ -60,7 +61,9 @@ class Session:
             on_request=self._await_reply,
         )
         target = Target(make, name, kind or name, voiced(config, kind or name))
-        self._link = Link(target, self, emit=emit, clock=clock, idle_close_s=idle_close_s, jitter=jitter)
+        self._link = Link(
+            target, self, emit=emit, clock=clock, idle_close_s=idle_close_s, retries=retries, jitter=jitter
+        )
         self._interrupting = False
         self._conversing = False
         self._awaited_until_s = 0.0
@@ -103,9 +106,8 @@ class Session:
     async def connect(self, retry_count: int = RETRIES) -> None:
         """Open a session that knows the history, unless one is open; waits longer before each retry.
 
-        Raises `AuthenticationError` and other faults of our own at once, any `ProviderError` that may pass
-        after ``retry_count`` retries. After a wrong key, or while a vendor asks us to stay away, nobody is
-        asked and the same error is raised again.
+        Raises faults of our own, such as `AuthenticationError`, at once, any that may pass after
+        ``retry_count`` retries; again, without asking, while a vendor wants us to stay away.
         """
         await self._link.connect(retry_count)
 
@@ -194,8 +196,7 @@ class Session:
         """Cut the reply; of the last one's sound ``played_ms`` were heard (None: all that has come).
 
         ``conversation.interrupted`` is emitted at once, before the provider is told, also for a reply that
-        has not begun; its ``response_id`` is then None. Raises `NotConnected`,
-        `ProviderError`.
+        has not begun; its ``response_id`` is then None. Raises `NotConnected`, `ProviderError`.
         """
         provider = self._link.use()
         self._calls.forget_request()
