@@ -145,10 +145,6 @@ class Pipelines:
             raise NotFound(f"there is no pipeline {name}", hint=f"add [pipelines.{name}]")
         return lambda: self._make({"parts": self._parts(name, config)})
 
-    def does_stages(self, kind: str) -> bool:
-        """Whether a provider of ``kind`` can be a part of a pipeline."""
-        return bool(kinds_of(kind))
-
     async def check(self, name: str, config: schema.Config) -> None:
         """Find out, for nothing, whether ``name`` (a pipeline, or a provider of stages) can answer.
 

@@ -36,8 +36,8 @@ NAME = "pipeline"
 class PipelineProvider(BaseProvider):
     """``config["parts"]`` are the `Parts` of the daemon; without them ``metadata`` says what to build.
 
-    The voice is that of whoever speaks: `SessionConfig.voice` and ``speed`` change nothing. Turns end with
-    `commit`; a question that finds a reply under way ends it.
+    `SessionConfig.voice` is a voice of the first who speaks, in the daemon; with ``metadata`` each voice is
+    in its own table. Turns end with `commit`; a question that finds a reply under way ends it.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -50,6 +50,7 @@ class PipelineProvider(BaseProvider):
         given = self.config.get("parts")
         self._is_ours = given is None
         self._parts: Parts = given if given is not None else parts_of(self.config, self._emit)
+        self._tts = self._parts.tts
         self._clock = self._parts.clock
         self._crew = Crew()
         self._conversation = Conversation()
@@ -77,7 +78,7 @@ class PipelineProvider(BaseProvider):
                 raise roster.nobody()
         self._parts.stt.prepare()
         self._parts.llm.prepare()
-        self._parts.tts.prepare()
+        self._tts.prepare()
         self._connected = True
         self.session_id = f"pipeline_{id(self):x}"
         self._ledger.count(Usage(total_sessions=1))
@@ -90,10 +91,16 @@ class PipelineProvider(BaseProvider):
         await self._crew.close()
         if self._is_ours:
             await self._parts.close()
+        await self._close_voice()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
         """Apply ``config`` from the next question on."""
         self._session = self._questions.session = as_session_config(config)
+        if not self._is_ours:
+            await self._close_voice()
+            self._tts = (
+                self._parts.tts.voiced(self._session.voice) if self._session.voice else self._parts.tts
+            )
 
     # --- the question -----------------------------------------------------------------------------
 
@@ -159,6 +166,11 @@ class PipelineProvider(BaseProvider):
         """Return what that costs; stages whose price is not known are not in it."""
         return self._ledger.cost
 
+    async def _close_voice(self) -> None:
+        changed, self._tts = self._tts, self._parts.tts
+        if changed is not self._parts.tts:
+            await changed.close_first()
+
     def _listen(self) -> Hearing:
         parts = self._parts
         # Words that were never said are not for middleware to see: with it nothing is asked early.
@@ -219,7 +231,7 @@ class PipelineProvider(BaseProvider):
         reply = self._reply = Reply(
             f"response_{next(self._numbers)}",
             thoughts,
-            new_reading=(lambda: self._parts.tts.reading(budget, self._crew, used)) if speaks else None,
+            new_reading=(lambda: self._tts.reading(budget, self._crew, used)) if speaks else None,
             through=(lambda clause: self._passed("assistant", clause)) if self._parts.middleware else None,
             begun=begun,
             budget=budget,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Protocol
 
 from voxd.audio.resample import Resampler
@@ -11,7 +12,7 @@ from voxd.frames import Clip
 from voxd.local.sentences import cut_at
 from voxd.providers.net.wire import Budget
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.roster import Health, Roster
+from voxd.providers.pipeline.roster import LOCAL, Health, Roster
 from voxd.providers.pipeline.stream import Crew, Stream
 from voxd.providers.pipeline.thinking import STALL_S
 from voxd.providers.stages import TextToSpeech
@@ -43,14 +44,27 @@ class TtsChain:
         clock: Clock,
         phrases: Phrases | None = None,
     ) -> None:
-        self.roster: Roster[TextToSpeech] = Roster(
-            "speaks", stages, health=health, latencies=latencies, clock=clock
-        )
+        self._common: dict[str, Any] = {"health": health, "latencies": latencies, "clock": clock}
+        self.roster: Roster[TextToSpeech] = Roster("speaks", stages, **self._common)
         self._phrases = phrases
 
     def prepare(self) -> None:
         """Make ready who will speak first."""
         self.roster.prepare()
+
+    def voiced(self, voice: str) -> "TtsChain":
+        """Return the same list with ``voice`` for the first of it; `close` it by `close_first` alone."""
+        if not self.roster.stages or self.roster.stages[0].config.kind == LOCAL:
+            return self
+        first, *rest = self.roster.stages
+        if first.voice == voice:
+            return self
+        changed = type(first)(replace(first.config, voice=voice), first.wire)
+        return TtsChain([changed, *rest], phrases=self._phrases, **self._common)
+
+    async def close_first(self) -> None:
+        """Free the first voice: the others are those of the list it was made from."""
+        await self.roster.stages[0].close()
 
     def reading(self, budget: Budget, crew: Crew, used: Used) -> "Reading":
         """Return what speaks one answer."""
@@ -120,7 +134,8 @@ class Reading:
     async def _one(self, stage: TextToSpeech, text: str) -> AsyncGenerator[Clip]:
         clock = self._roster.clock
         asked_s = clock.monotonic()
-        stream = Stream(self._source(stage, text), name=stage.name, crew=self._crew, clock=clock)
+        metered = _Metered(stage, self._used)
+        stream = Stream(self._source(metered, text), name=stage.name, crew=self._crew, clock=clock)
         due_s = self._first_due_s(stage, asked_s)
         begun = False
         try:
@@ -129,7 +144,8 @@ class Reading:
                 due_s = clock.monotonic() + STALL_S
                 if clip.pcm and not begun:
                     begun = True
-                    self._roster.answered(stage, clock.monotonic() - asked_s)
+                    if metered.asked:
+                        self._roster.answered(stage, clock.monotonic() - asked_s)
                 yield clip
         except StopAsyncIteration:
             if not begun:
@@ -148,8 +164,7 @@ class Reading:
             return asked_s + self._roster.deadline_s(stage)
         return asked_s + STALL_S if self._budget.until_s is None else self._budget.until_s
 
-    def _source(self, stage: TextToSpeech, text: str) -> AsyncGenerator[Clip]:
-        metered = _Metered(stage, self._used)
+    def _source(self, metered: "_Metered", text: str) -> AsyncGenerator[Clip]:
         if self._phrases is None:
             return metered.synthesize(text, self._budget, previous=self._previous)
         return self._phrases.cached(metered, text, self._budget, self._previous)
@@ -160,6 +175,7 @@ class _Metered(TextToSpeech):
 
     def __init__(self, stage: TextToSpeech, used: Used) -> None:
         self.config = stage.config
+        self.asked = False
         self._stage = stage
         self._used = used
 
@@ -189,5 +205,6 @@ class _Metered(TextToSpeech):
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Speak, and note the characters."""
+        self.asked = True
         self._used(self._stage, Usage(characters=len(text)))
         return self._stage.synthesize(text, budget, previous=previous)

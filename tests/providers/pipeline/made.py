@@ -1,0 +1,47 @@
+"""Scripted stages that can be named in a configuration: one kind each, made with a line that nobody uses."""
+
+from typing import Any
+
+from tests.providers.pipeline.stages import Brain, Ears, Voice
+from voxd.clock import SystemClock
+from voxd.errors import ConfigError
+from voxd.providers.stage_registry import register_stage
+from voxd.providers.stages import StageConfig
+
+KIND = "scripted_by_tests"
+BROKEN = "broken_by_tests"
+
+
+def _adopt(stage: Any, config: StageConfig, wire: Any) -> None:
+    stage.config, stage.wire = config, wire
+
+
+class MadeEars(Ears):
+    def __init__(self, config: StageConfig, wire: Any) -> None:
+        super().__init__(config.name, SystemClock(), config.options.get("text", "hello"))
+        _adopt(self, config, wire)
+
+
+class MadeBrain(Brain):
+    def __init__(self, config: StageConfig, wire: Any) -> None:
+        super().__init__(config.name, SystemClock(), *config.options.get("answers", ("It is noon.",)))
+        _adopt(self, config, wire)
+
+
+class MadeVoice(Voice):
+    def __init__(self, config: StageConfig, wire: Any) -> None:
+        super().__init__(config.name, SystemClock())
+        _adopt(self, config, wire)
+
+
+class BrokenVoice(MadeVoice):
+    def __init__(self, config: StageConfig, wire: Any) -> None:
+        raise ConfigError("an option makes no sense")
+
+
+def register() -> None:
+    """Make them known in this process."""
+    register_stage("stt", KIND, MadeEars)
+    register_stage("llm", KIND, MadeBrain)
+    register_stage("tts", KIND, MadeVoice)
+    register_stage("tts", BROKEN, BrokenVoice)
