@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.cli import doctor_engines, doctor_machine, doctor_service, doctor_vendors
+from voxd.cli import doctor_engines, doctor_machine, doctor_service, doctor_sound, doctor_vendors
 from voxd.cli.checkup import Check, Patient, Status, Step, examine
 from voxd.cli.exits import FAILED, OK
 from voxd.cli.output import clean, decorated, print_json
@@ -27,6 +27,7 @@ STEPS = (
     Step("models.last", "Models of vendors", doctor_vendors.models_last),
     Step("audio.input.present", "Microphone", doctor_engines.input_present),
     Step("audio.input.opens", "Sound from the microphone", doctor_engines.input_opens),
+    Step("audio.input.quality", "How the microphone sounds", doctor_sound.input_quality),
     Step("audio.output.present", "Loudspeaker", doctor_engines.output_present),
     Step("wake.model.loads", "Wake words", doctor_engines.wake_loads),
     Step("vad.loads", "Voice activity", doctor_engines.vad_loads),

@@ -1,0 +1,93 @@
+"""How the microphone sounds to `voxctl doctor`: the daemon's last utterance, or two seconds of the room."""
+
+import asyncio
+from typing import Any
+
+from voxd.audio.level import FLOOR_DBFS
+from voxd.audio.microphone import Microphone
+from voxd.audio.ring import Ring
+from voxd.cli.checkup import Finding, Patient, ok, skip, warn
+from voxd.clock import SystemClock
+from voxd.config.paths import client_socket_path
+from voxd.config.schema import Config
+from voxd.control.call import Caller
+from voxd.errors import VoxdError
+from voxd.frames import samples_from_s
+from voxd.listen.quality import Quality, complaints, measure
+
+RECORDED_S = 2.0
+
+_GAUGES = "voxd_utterance_"
+
+
+def input_quality(patient: Patient) -> Finding:
+    """Whether what is heard is loud and clean enough; a running daemon is asked, as it holds the card."""
+    if patient.config.audio.input == "virtual":
+        return skip("audio.input is virtual")
+    metrics = _metrics_of_daemon(patient)
+    if metrics is None:
+        return asyncio.run(_record(patient.config))
+    quality = _last_utterance(metrics)
+    if quality is None:
+        return skip("nobody has spoken since the daemon was started: say something, and look again")
+    return _judged(quality, "the last utterance")
+
+
+def _metrics_of_daemon(patient: Patient) -> str | None:
+    path = patient.socket or client_socket_path(patient.config, patient.environ)
+    try:
+        with Caller(path, timeout_s=5.0) as caller:
+            return str(caller.call("metrics.get")["text"])
+    except VoxdError:
+        return None
+
+
+def _last_utterance(metrics: str) -> Quality | None:
+    """Return the quality that the daemon's gauges show; None when there is none yet."""
+    found: dict[str, float] = {}
+    for line in metrics.splitlines():
+        if line.startswith(_GAUGES):
+            name, _, number = line.partition(" ")
+            found[name.removeprefix(_GAUGES)] = float(number)
+    level_dbfs, snr_db = found.get("level_dbfs"), found.get("snr_db")
+    if level_dbfs is None:
+        return None
+    return Quality(
+        level_dbfs=level_dbfs,
+        peak_dbfs=found.get("peak_dbfs", level_dbfs),
+        noise_dbfs=FLOOR_DBFS if snr_db is None else level_dbfs - snr_db,
+        clipped_percent=100 * found.get("clipped_ratio", 0.0),
+        snr_db=snr_db,
+        dropouts=int(found.get("dropouts_total", 0)),
+    )
+
+
+async def _record(config: Config) -> Finding:
+    ring, clock = Ring.create(config.audio.channels, config.audio.ring_s), SystemClock()
+    microphone = Microphone(config.audio, ring, clock, _say_nothing)
+    try:
+        await microphone.start()
+        if microphone.virtual:
+            return skip("this machine has no microphone")
+        if not microphone.ok:
+            return skip("no sound comes from the microphone")
+        overruns = ring.overruns
+        await clock.sleep(RECORDED_S)
+        count = min(samples_from_s(RECORDED_S), ring.head - ring.tail)
+        frame = ring.read(ring.head - count, count, config.audio.channel)
+        return _judged(measure(frame.pcm, lost=ring.overruns - overruns), microphone.device)
+    finally:
+        await microphone.close()
+        ring.close()
+
+
+def _judged(quality: Quality, what: str) -> Finding:
+    found = complaints(quality)
+    if found:
+        return warn(f"{what}: {', '.join(each for each, _ in found)}", found[0][1])
+    snr = "" if quality.snr_db is None else f", {quality.snr_db:.0f} dB above the noise"
+    return ok(f"{what}: {quality.level_dbfs:.0f} dBFS{snr}, nothing cut off, no gaps")
+
+
+def _say_nothing(type: str, /, *, turn: str | None = None, **data: Any) -> None:
+    """Events of a check are of no interest."""
