@@ -1,6 +1,7 @@
 """Anthropic's Messages: both versions, thoughts that go back signed, results in one message."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -175,15 +176,21 @@ async def test_thoughts_go_back_word_for_word_with_the_results(encrypted: bool) 
         assert [call["input"] for call in calls] == [{"seconds": 5}, {}]
 
 
-def test_an_answer_that_was_cut_is_no_longer_the_vendors_own() -> None:
-    raw = [SIGNED, {"type": "text", "text": "One two three."}]
-    whole = Message("assistant", "One two three.", raw=raw, raw_of="anthropic")
-    assert messages_of((Message("user", "Count."), whole), "anthropic")[1]["content"] == raw
-    heard = Message("assistant", "One two", raw=raw, raw_of="anthropic")
-    assert messages_of((Message("user", "Count."), heard), "anthropic")[1]["content"] == [
-        {"type": "text", "text": "One two"}
+def test_thoughts_go_back_only_to_who_thought_them_and_with_all_their_calls() -> None:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "set_timer", "input": {"seconds": 5}}
+    raw = [SIGNED, {"type": "text", "text": "Right."}, call]
+    said = Message("assistant", "Right", (FIRST,), raw=raw, raw_of="anthropic")
+    result = Message("tool", "done", call_id="toolu_1", tool="set_timer")
+    asked_for = Message("user", "Set a timer.")
+    assert messages_of((asked_for, said, result), "anthropic")[1]["content"] == raw
+    assert messages_of((asked_for, said, result), "other")[1]["content"] == [
+        {"type": "text", "text": "Right"},
+        call,
     ]
-    assert messages_of((Message("user", "Count."), whole), "other")[1]["content"] == raw[1:]
+    other = replace(said, calls=(replace(FIRST, id="toolu_2"),))
+    result = replace(result, call_id="toolu_2")
+    assert SIGNED not in messages_of((asked_for, other, result), "anthropic")[1]["content"]
+    assert messages_of((asked_for, said), "anthropic")[1]["content"] == [{"type": "text", "text": "Right"}]
 
 
 async def test_an_answer_without_thoughts_has_nothing_to_give_back() -> None:

@@ -93,7 +93,7 @@ def _blocks(message: Message, vendor: str) -> list[Json]:
         return [result | failed]
     written = list(_written(message))
     raw = raw_of(message, vendor)
-    return list(raw) if isinstance(raw, list) and _says(raw) == _says(written) else written
+    return list(raw) if isinstance(raw, list) and _calls(raw) == _calls(written) else written
 
 
 def _written(message: Message) -> Iterator[Json]:
@@ -108,10 +108,9 @@ def _written(message: Message) -> Iterator[Json]:
         }
 
 
-def _says(blocks: Sequence[Json]) -> tuple[str, list[str]]:
-    """Return the text and the calls in ``blocks``: a line that was cut is no longer the vendor's own."""
-    text = "".join(block["text"] for block in blocks if block["type"] == "text")
-    return text.strip(), [block["id"] for block in blocks if block["type"] == "tool_use"]
+def _calls(blocks: Sequence[Json]) -> list[str]:
+    """Return the calls in ``blocks``: one that got no result, and so is left out, may not come back."""
+    return [block["id"] for block in blocks if block["type"] == "tool_use"]
 
 
 def _id(call_id: str) -> str:

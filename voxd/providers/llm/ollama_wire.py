@@ -8,6 +8,7 @@ from voxd.providers.llm import complaints
 from voxd.providers.llm.calls import Drafts, ended, object_of
 from voxd.providers.llm.conversation import paired, raw_of
 from voxd.providers.llm.openai_chat import tools_of
+from voxd.providers.llm.thoughts import Aloud
 from voxd.providers.stages import Answered, Message, Prompt
 from voxd.providers.usage import Usage
 
@@ -106,6 +107,7 @@ class OllamaReader:
         self.over = False
         self._provider = provider
         self._drafts = Drafts()
+        self._aloud = Aloud()
         self._calls = 0
         self._thoughts = ""
         self._last = _Line()
@@ -127,9 +129,11 @@ class OllamaReader:
             draft = self._drafts.at(self._calls, id=call.id or "", name=call.function.name or "")
             draft.add(call.function.arguments)
         self._thoughts += said.thinking or ""
+        text = self._aloud.feed(said.content or "")
         if line.done:
             self.over, self._last = True, line
-        return said.content or ""
+            text += self._aloud.end()
+        return text
 
     def answered(self) -> Answered:
         """Return how the answer ended; ``raw`` is what was thought before a call."""

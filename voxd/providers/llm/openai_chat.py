@@ -12,6 +12,7 @@ from voxd.providers.llm import complaints
 from voxd.providers.llm.calls import Drafts, ended
 from voxd.providers.llm.conversation import paired
 from voxd.providers.llm.openai_hosts import Host, HostOptions
+from voxd.providers.llm.thoughts import Aloud
 from voxd.providers.settings import ToolSpec
 from voxd.providers.stages import Answered, Message, Prompt
 from voxd.providers.usage import Usage
@@ -124,6 +125,7 @@ class ChatReader:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._drafts = Drafts()
+        self._aloud = Aloud()
         self._reason = ""
         self._refused = False
         self.over = False
@@ -139,7 +141,7 @@ class ChatReader:
         if data.strip() == END:
             self._reason = self._reason or "stop"
             self.over = True
-            return ""
+            return self._aloud.end()
         chunk = self._decode(data)
         if chunk.usage is not None:
             # Any chunk may hold it, of some servers every one: the last counts.
@@ -171,7 +173,8 @@ class ChatReader:
             draft = self._drafts.at(place, id=fragment.id or "", name=function.name or "")
             draft.add(function.arguments)
         self._refused = self._refused or bool(delta.refusal)
-        return (delta.content or "") + (delta.refusal or "")
+        text = self._aloud.feed(delta.content or "") + (delta.refusal or "")
+        return text + (self._aloud.end() if self._reason else "")
 
 
 def _usage(told: _Usage) -> Usage:
