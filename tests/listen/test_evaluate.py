@@ -115,7 +115,6 @@ def test_real_voices_are_recalled_and_real_speech_is_not_taken_for_the_word(tmp_
         shutil.copy(AUDIO / "pv_alexa" / f"{number}.flac", tmp_path / "alexa")
     for path in (AUDIO / "asr" / "pocketsphinx_librivox").glob("*.wav"):
         shutil.copy(path, tmp_path)
-    pytest.importorskip("soundfile")
     report = evaluate(tmp_path, (WakeWord(name="alexa"),), models_dir=NOWHERE)
     ours = report.words[0].engines[-1]
     assert ours.engine == "two stages at 0.3/0.3"

@@ -2,7 +2,6 @@
 
 import fnmatch
 import re
-import wave
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +54,7 @@ def load(path: Path) -> bytes:
     """Return ``path`` as 16 kHz mono 16-bit samples, its first channel. Raises `Unreadable`."""
     try:
         samples, rate_hz = _decode(path)
-    except (OSError, RuntimeError, EOFError, wave.Error, ValueError) as error:
+    except (OSError, RuntimeError) as error:
         # soundfile's errors are RuntimeErrors.
         raise Unreadable(f"cannot read {path}: {error}", hint="convert it to 16-bit WAV") from error
     if rate_hz != SAMPLE_RATE_HZ:
@@ -65,18 +64,9 @@ def load(path: Path) -> bytes:
 
 
 def _decode(path: Path) -> tuple[np.ndarray[tuple[int], np.dtype[np.int16]], int]:
-    try:
-        import soundfile
-    except ModuleNotFoundError:
-        if path.suffix.lower() != ".wav":
-            message = "FLAC needs the package soundfile: run `pip install voxd[flac]`"
-            raise ValueError(message) from None
-        with wave.open(str(path)) as wav:
-            if wav.getsampwidth() != 2:
-                message = "only 16-bit WAV can be read without soundfile"
-                raise ValueError(message) from None
-            interleaved = np.frombuffer(wav.readframes(wav.getnframes()), np.int16)
-            return interleaved[:: wav.getnchannels()].copy(), wav.getframerate()
+    # Not `voxd.audio.flac`: any form, and hours of it.
+    import soundfile
+
     samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
     return samples[:, 0].copy(), int(rate_hz)
 
