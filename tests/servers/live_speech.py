@@ -151,7 +151,12 @@ class Session:
         """The user has finished: understand the rest."""
         self.recogniser.finish()
         if self.script.hold is not None:
-            await self.script.hold.wait()
+            async with asyncio.TaskGroup() as waiting:
+                held = waiting.create_task(self.script.hold.wait(), name=TASK)
+                gone = waiting.create_task(self.socket.wait_closed(), name=TASK)
+                await asyncio.wait({held, gone}, return_when=asyncio.FIRST_COMPLETED)
+                held.cancel()
+                gone.cancel()
 
     async def play_faults(self) -> None:
         for fault in [each for each in self._faults if self.recogniser.heard_s >= each.after_s]:
@@ -164,7 +169,7 @@ class Session:
                 self.socket.transport.abort()
             if fault.freezes:
                 self.socket.transport.pause_reading()
-                await asyncio.Event().wait()
+                await self.socket.wait_closed()
             if fault.closes or fault.breaks:
                 raise ConnectionClosed(None, None)
 
@@ -220,6 +225,10 @@ class LiveSpeech:
         """What a query is answered with that is not allowed."""
         return None
 
+    def refuse_all(self) -> None:
+        """From now on nobody is let in."""
+        self.script.refusal = Refusal(503)
+
     async def note(self) -> None:
         async with self._changed:
             self._changed.notify_all()
@@ -268,8 +277,15 @@ class LiveSpeech:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["LiveSpeech"]:
         """Serve on a free port of loopback."""
+        # Without a limit to the queue a close is read even when much sound waits before it.
         async with serve(
-            self.serve, "127.0.0.1", 0, process_request=self.answer, ping_interval=None, max_size=None
+            self.serve,
+            "127.0.0.1",
+            0,
+            process_request=self.answer,
+            ping_interval=None,
+            max_size=None,
+            max_queue=None,
         ) as server:
             self.port = next(iter(server.sockets)).getsockname()[1]
             try:
