@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conformance import prompts
+from tests.conformance.request_gate import request_complaints
 from tests.providers.llm.contract import TIMER, after_tools, answer, asked
 from tests.rig.wires import line
 from tests.servers.chat import Chat, refusal
@@ -199,3 +200,11 @@ def test_the_judge_of_responses_can_say_no(responses_judge: Judge, change: dict[
     body = responses_body(prompts.PLAIN, "m", "x", ResponsesOptions(), Host.OPENAI)
     assert responses_judge.complaint(body) == ""
     assert responses_judge.complaint(body | change) != ""
+
+
+@pytest.mark.parametrize("kind", ["openai", "huggingface", "openai_responses", "anthropic"])
+def test_the_gate_of_all_requests_can_say_no(kind: str) -> None:
+    if kind == "anthropic":
+        pytest.importorskip("anthropic", reason="the extra `conformance` is not installed")
+    assert request_complaints(kind, [{"model": "m", "mood": "good"}]) != []
+    assert request_complaints("custom", [{"mood": "good"}]) == []

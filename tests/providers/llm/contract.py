@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.conformance.request_gate import request_complaints
 from tests.rig.wires import KEY, RecordedLine, line
 from tests.servers.scripted import Bytes, Call, Dialect, Refusal, Reply, Scripted, Used, scripted
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited
@@ -86,6 +87,7 @@ class LanguageModelContract:
             finally:
                 await model.close()
                 await model.close()
+            assert request_complaints(self.kind, server.bodies) == []
 
     async def test_an_answer_comes_in_pieces_and_ends_once(self) -> None:
         async with self.serving() as (model, server, wire):
