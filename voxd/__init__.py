@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from voxd.providers.base import BaseProvider, Capabilities
     from voxd.providers.registry import register_provider
     from voxd.providers.settings import SessionConfig, ToolSpec
+    from voxd.providers.stage_registry import register_stage
     from voxd.providers.tools import Tool, tool
     from voxd.providers.usage import Cost, Usage
 
@@ -57,6 +58,7 @@ __all__ = [
     "VoiceEngineConfig",
     "__version__",
     "register_provider",
+    "register_stage",
     "tool",
 ]
 
@@ -78,6 +80,7 @@ _HOMES = {
     "BaseProvider": ("voxd.providers.base", "BaseProvider"),
     "Capabilities": ("voxd.providers.base", "Capabilities"),
     "register_provider": ("voxd.providers.registry", "register_provider"),
+    "register_stage": ("voxd.providers.stage_registry", "register_stage"),
     "SessionConfig": ("voxd.providers.settings", "SessionConfig"),
     "ToolSpec": ("voxd.providers.settings", "ToolSpec"),
     "Tool": ("voxd.providers.tools", "Tool"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.providers.prices import PriceList, TokenPrices, cost_of, price_list
+from voxd.providers.prices import PriceList, TextPrices, TokenPrices, cost_of, cost_of_stage, price_list
 from voxd.providers.usage import Cost, Usage
 
 LIST = PriceList(
@@ -16,6 +16,8 @@ LIST = PriceList(
         "model": TokenPrices(text_in=4, text_cached=1, text_out=20, audio_in=30, audio_cached=2, audio_out=60)
     },
     minutes={"ears": 0.6, "live": 0.05},
+    texts={"brain": TextPrices(text_in=2, text_cached=0.5, text_out=10)},
+    characters={"voice": 15},
 )
 MILLION = 1_000_000
 
@@ -56,6 +58,43 @@ def test_a_model_that_is_billed_by_time_costs_its_minutes() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "model", "usage", "audio", "text"),
+    [
+        ("deepgram", "ears", Usage(transcribed_seconds=30), 0.3, 0),
+        ("anthropic", "brain", Usage(input_text_tokens=MILLION, cached_text_tokens=MILLION // 2), 0, 1.25),
+        ("anthropic", "brain-2026-11-01", Usage(output_text_tokens=MILLION), 0, 10),
+        ("elevenlabs", "voice", Usage(characters=MILLION), 15, 0),
+        ("wyoming", "anything", Usage(characters=MILLION), 0, 0),
+        ("local", "", Usage(transcribed_seconds=60), 0, 0),
+    ],
+)
+def test_a_stage_costs_its_tokens_minutes_or_characters(
+    kind: str, model: str, usage: Usage, audio: float, text: float
+) -> None:
+    cost = cost_of_stage(kind, model, usage, prices=LIST)
+    assert cost == Cost(
+        audio_cost=pytest.approx(audio), text_cost=pytest.approx(text), prices_of="2026-11-20"
+    )
+
+
+def test_a_stage_that_is_not_in_the_list_has_no_price() -> None:
+    assert cost_of_stage("openai", "another", Usage(characters=5), prices=LIST) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "dollars"),
+    [
+        ("nova-3", Usage(transcribed_seconds=60), 0.0048),
+        ("claude-sonnet-5-5", Usage(input_text_tokens=MILLION, output_text_tokens=MILLION), 12.0),
+    ],
+)
+def test_the_list_has_the_prices_of_stages(model: str, usage: Usage, dollars: float) -> None:
+    cost = cost_of_stage("any", model, usage)
+    assert cost is not None
+    assert cost.total == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
     ("model", "is_known"),
     [
         ("model", True),
@@ -92,6 +131,8 @@ def test_cached_input_is_never_dearer_and_nothing_is_free() -> None:
     for price in price_list().tokens.values():
         assert 0 < price.text_cached <= price.text_in < price.text_out
         assert 0 < price.audio_cached <= price.audio_in < price.audio_out
+    for text in price_list().texts.values():
+        assert 0 < text.text_cached <= text.text_in < text.text_out
     assert all(price > 0 for price in price_list().minutes.values())
 
 

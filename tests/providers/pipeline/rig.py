@@ -80,7 +80,7 @@ class Rig:
     def _hear(self, event: ProviderEvent) -> None:
         assert problem(event.type, event.data) == ""
         self.events.append(event)
-        self.times.append(self.clock.now)
+        self.times.append(self.clock.monotonic())
 
     async def speak(self, pcm: bytes = QUESTION, *, seconds: float = 1.0) -> None:
         """Say something in real time, block by block."""

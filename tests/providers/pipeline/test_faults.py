@@ -12,7 +12,7 @@ from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stages import HANG, Brain, Ears, Voice
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, EngineError, RateLimited
 from voxd.events import EventType as E
-from voxd.providers.pipeline.reply import BROKEN_OFF, GRACE_S
+from voxd.providers.pipeline.reply import BROKEN_OFF
 
 TURN_S = 3.0
 ANSWER = "One two three four. Five six seven. Eight nine."
@@ -98,7 +98,7 @@ async def test_whoever_listens_fails_and_the_next_hears_it_all(fault: str) -> No
 async def test_nobody_else_listens_and_the_reason_comes_in_time(fault: str) -> None:
     clock = FakeClock()
     async with Rig(clock=clock, **stages(clock, [EARS[fault](clock)], [], [])) as rig:
-        assert await turn(rig) <= TURN_S + GRACE_S + 0.05
+        assert await turn(rig) <= TURN_S + 0.05
         assert len(rig.errors) == 1
         assert rig.said == []
 
@@ -119,7 +119,7 @@ async def test_a_model_fails_before_it_was_heard_and_the_next_is_asked(fault: st
 async def test_there_is_no_other_model_and_the_reason_comes_in_time(fault: str) -> None:
     clock = FakeClock()
     async with Rig(clock=clock, **stages(clock, [], [BRAINS[fault](clock)], [])) as rig:
-        assert await turn(rig) <= TURN_S + GRACE_S + 0.05
+        assert await turn(rig) <= TURN_S + 0.05
         assert len(rig.errors) == 1
         assert rig.said == []
         assert len(rig.of(E.RESPONSE_CANCELLED)) == 1
@@ -167,7 +167,7 @@ async def test_a_voice_fails_and_the_next_goes_on_without_a_word_twice(fault: st
 async def test_there_is_no_other_voice_and_the_reason_comes_in_time(fault: str) -> None:
     clock = FakeClock()
     async with Rig(clock=clock, **stages(clock, [], [], [VOICES[fault](clock)])) as rig:
-        assert await turn(rig) <= TURN_S + GRACE_S + 0.05
+        assert await turn(rig) <= TURN_S + 0.05
         assert len(rig.said) == len(set(rig.said))
         assert rig.types()[-1] in (E.RESPONSE_CANCELLED, E.RESPONSE_COMPLETED)
         assert rig.errors or "last" in fault
@@ -245,6 +245,6 @@ async def test_whatever_fails_there_is_an_answer_or_a_reason_in_time_and_no_word
         for n in range(2)
     ]
     async with Rig(clock=clock, stt=ears, llm=brains, tts=voices) as rig:
-        assert await turn(rig, until_s=30.0) <= TURN_S + GRACE_S + 0.05
+        assert await turn(rig, until_s=30.0) <= TURN_S + 0.05
         assert len(rig.said) == len(set(rig.said)), "nothing is said twice"
         assert rig.types()[-1] in (E.RESPONSE_COMPLETED, E.RESPONSE_CANCELLED, E.ERROR_GENERAL), "it ends"

@@ -50,6 +50,11 @@ class SttChain:
         )
         self.hedge = hedge
 
+    @property
+    def is_well(self) -> bool:
+        """Whether anybody can listen."""
+        return self.hedge is not None or self.roster.is_well
+
     def prepare(self) -> None:
         """Make ready who will listen first, and who steps in."""
         self.roster.prepare()

@@ -73,9 +73,9 @@ class PipelineProvider(BaseProvider):
         """Make ready who will be asked. Raises `ProviderError` when one of the lists has nobody well."""
         if self._connected:
             return
-        for roster in (self._parts.stt.roster, self._parts.llm.roster, self._parts.tts.roster):
-            if not roster.is_well:
-                raise roster.nobody()
+        for chain in (self._parts.stt, self._parts.llm, self._parts.tts):
+            if not chain.is_well:
+                raise chain.roster.nobody()
         self._parts.stt.prepare()
         self._parts.llm.prepare()
         self._tts.prepare()

@@ -25,9 +25,6 @@ BROKEN_OFF = "Sorry, I lost the thread there."
 MAX_PIECES = 32
 """Clauses that wait to be spoken; a model that is further ahead has to wait."""
 
-GRACE_S = 0.1
-"""So much later than its stages the whole turn is given up: they know better who was too slow."""
-
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", ":", '"', "”", ")")  # noqa: RUF001
 
 Filter = Callable[[str], Awaitable[str | None]]
@@ -86,9 +83,8 @@ class Reply:
         self._tell(E.RESPONSE_STARTED, response_id=self.response_id)
         self._start("output", self._put_out)
         self._start("writing", self._write)
-        until_s = self._budget.until_s
         try:
-            await within(self._clock, self._underway(), None if until_s is None else until_s + GRACE_S)
+            await within(self._clock, self._underway(), self._budget.until_s)
             await self._over.wait()
         except TimeoutError:
             raise ProviderError("no answer came in time", code=TOO_LATE) from None

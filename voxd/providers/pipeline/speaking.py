@@ -18,6 +18,9 @@ from voxd.providers.pipeline.thinking import STALL_S
 from voxd.providers.stages import TextToSpeech
 from voxd.providers.usage import Usage
 
+LEFT_AT_END_S = 0.1
+"""The last voice is given up so long before the turn is: only then is it known who was too slow."""
+
 RATE_HZ = 24_000
 """The rate of everything a pipeline says, whatever the voice."""
 
@@ -47,6 +50,11 @@ class TtsChain:
         self._common: dict[str, Any] = {"health": health, "latencies": latencies, "clock": clock}
         self.roster: Roster[TextToSpeech] = Roster("speaks", stages, **self._common)
         self._phrases = phrases
+
+    @property
+    def is_well(self) -> bool:
+        """Whether anybody can speak."""
+        return self.roster.is_well
 
     def prepare(self) -> None:
         """Make ready who will speak first."""
@@ -162,7 +170,8 @@ class Reading:
         """Return when the first sound is due; who comes last has what is left of the turn, or a while."""
         if len(self._left) > 1:
             return asked_s + self._roster.deadline_s(stage)
-        return asked_s + STALL_S if self._budget.until_s is None else self._budget.until_s
+        until_s = self._budget.until_s
+        return asked_s + STALL_S if until_s is None else until_s - LEFT_AT_END_S
 
     def _source(self, metered: "_Metered", text: str) -> AsyncGenerator[Clip]:
         if self._phrases is None:

@@ -60,6 +60,11 @@ class LlmChain:
             "thinks", stages, health=health, latencies=latencies, clock=clock
         )
 
+    @property
+    def is_well(self) -> bool:
+        """Whether anybody can think."""
+        return self.roster.is_well
+
     def prepare(self) -> None:
         """Make ready who will be asked first."""
         self.roster.prepare()

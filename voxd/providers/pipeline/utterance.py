@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Self
 
 from voxd.frames import SAMPLE_RATE_HZ, Frame
 from voxd.providers.tape import MAX_TAPE_S
@@ -44,18 +45,34 @@ class Utterance:
             self.ended.set()
             self._tell()
 
-    async def play(self) -> AsyncIterator[Frame]:
-        """Yield the utterance from its beginning to its end; may be played again and again, also at once."""
-        position = 0
-        while True:
-            changed = self._changed
-            while position < len(self._frames):
-                yield self._frames[position]
-                position += 1
-            if self.ended_s is not None:
-                return
-            await changed.wait()
+    def play(self) -> AsyncIterator[Frame]:
+        """Return an iterator from the beginning to the end; there may be several. It needs no closing."""
+        return _Listener(self)
+
+    async def frame(self, position: int) -> Frame | None:
+        """Return frame number ``position`` as soon as it is there, None after the last one."""
+        while position >= len(self._frames) and self.ended_s is None:
+            await self._changed.wait()
+        return self._frames[position] if position < len(self._frames) else None
 
     def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+class _Listener:
+    """One pass over an utterance."""
+
+    def __init__(self, utterance: Utterance) -> None:
+        self._utterance = utterance
+        self._position = 0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        frame = await self._utterance.frame(self._position)
+        if frame is None:
+            raise StopAsyncIteration
+        self._position += 1
+        return frame
