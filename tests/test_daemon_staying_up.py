@@ -4,9 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.rig.process import VoxdProcess
+from tests.servers.chat import Chat
 from tests.servers.flapping import Way, flapping
 from tests.servers.openai_realtime import KEY, Refusal, Reply, Script, realtime_server
+from tests.servers.scripted import KEY as CHAT_KEY
+from tests.servers.scripted import Reply as Written
+from tests.servers.scripted import scripted
 from tests.test_daemon_cloud import at, recorded, voxd
+from voxd.audio.wav import write_wav
+from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 
 async def status(process: VoxdProcess) -> Any:
@@ -78,3 +84,47 @@ async def test_when_the_days_money_is_spent_the_device_answers_also_after_a_rest
         assert any("USD for cloud are spent" in problem for problem in problems)
         answered = await client.call("turn.ask", text="what time is it")
         assert "It is " in answered["reply"]
+
+
+async def test_a_pipeline_answers_and_who_of_it_fails_is_named(tmp_path: Path) -> None:
+    async with scripted(Chat(), Written(("It is ", "far away."))) as server:
+        proxy_port = int(server.url.rpartition(":")[2].partition("/")[0])
+        async with flapping(proxy_port) as proxy:
+            quiet = tmp_path / "quiet.wav"
+            write_wav(quiet, Clip(bytes(32_000), SAMPLE_RATE_HZ))
+            process = VoxdProcess(
+                tmp_path,
+                sets=(
+                    'audio.input="virtual"',
+                    'audio.output="virtual"',
+                    f'audio.virtual_input="{quiet}"',
+                    'agents.default.provider="pipe"',
+                    'pipelines.pipe.llm=["thinker"]',
+                    'providers.thinker.kind="openai"',
+                    f'providers.thinker.api_key="{CHAT_KEY}"',
+                    f'providers.thinker.endpoint="http://127.0.0.1:{proxy.port}/v1"',
+                ),
+            )
+            try:
+                await process.start()
+                async with process.client() as client, process.events() as events:
+                    answered = await client.call("turn.ask", text="how far is the moon", speak=True)
+                    assert (answered["outcome"], answered["reply"]) == ("answered", "It is far away.")
+                    assert (await client.call("provider.test", name="pipe"))["latency_ms"] >= 0
+                    assert (await client.call("provider.test", name="thinker"))["latency_ms"] >= 0
+                    (used,) = await client.call("usage.get", days=1)
+                    assert (used["provider"], used["stage"], used["key"]) == ("thinker", "llm", 1)
+                    await proxy.take(Way.REFUSE)
+                    answered = await client.call("turn.ask", text="what time is it", speak=True)
+                    assert "I can't reach thinker, so I answer myself." in answered["reply"]
+                    assert (await events.until("provider.failed"))["provider"] == "thinker"
+                    listed = await client.call("provider.list")
+                    assert [(row["name"], bool(row["problem"])) for row in listed] == [
+                        ("local", False), ("thinker", True), ("pipe", True)
+                    ]  # fmt: skip
+                    await proxy.take(Way.OPEN)
+                    await events.until("provider.restored", provider="thinker")
+                    answered = await client.call("turn.ask", text="how far is the moon", speak=True)
+                    assert answered["reply"] == "It is far away."
+            finally:
+                await process.close()

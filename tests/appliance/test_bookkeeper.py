@@ -28,6 +28,7 @@ async def test_what_was_used_is_in_the_book_when_it_is_closed(tmp_path: Path) ->
     keeper = Bookkeeper(book, keyed=lambda name: name == "cloud")
     keeper(used("cloud", 0.75, prices_of="2026-11-20"))
     keeper(used("other", None))
+    keeper(used("local", None))
     await keeper.close()
     cloud, other = await book.newest(1)
     assert (cloud.audio_tokens, cloud.text_tokens, cloud.cost_usd) == (600, 9, 0.75)

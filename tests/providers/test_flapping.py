@@ -13,15 +13,16 @@ from tests.fakes import FakeClock, RecordingEmit
 from tests.providers.contract import tone
 from tests.providers.vendors import SOON
 from tests.servers.flapping import Flapping, Way, flapping
-from tests.servers.openai_realtime import KEY, RealtimeServer, Reply, Script, realtime_server
+from tests.servers.openai_realtime import KEY, Reply, Script, realtime_server
 from voxd.clock import SystemClock
-from voxd.config import schema
+from voxd.config import schema, vendors
 from voxd.errors import NotUnderstood, ProviderError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.contract import Reply as Item
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.providers.failover import FailoverProvider
 from voxd.providers.live import Brain, LiveProvider
+from voxd.providers.net.connection import Deadlines
 from voxd.providers.realtime.openai import OpenAIProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.spend import SpendGuard
@@ -50,12 +51,14 @@ class Local:
 
     def __init__(self) -> None:
         self.answered: list[int] = []
+        self.begun = asyncio.Event()
 
     def prepare(self) -> None:
         """It is ready."""
 
     async def converse(self, request: Request) -> AsyncGenerator[Item]:
         assert request.audio is not None
+        self.begun.set()
         heard = b"".join([frame.pcm async for frame in request.audio])
         number = int.from_bytes(heard[:2], "little")
         yield Transcript("", True, "local")
@@ -74,15 +77,21 @@ class Local:
 
 
 class House:
-    def __init__(self, proxy: Flapping, server: RealtimeServer) -> None:
-        self.proxy, self.server = proxy, server
+    def __init__(self, proxy: Flapping, deadlines: Deadlines, first_audio_timeout_s: float = 0.2) -> None:
+        self.proxy, self._deadlines = proxy, deadlines
         self.emit, self.local = RecordingEmit(), Local()
         self.kept: list[tuple[int, Clip]] = []
         # Probes keep to the rule of the clock that stands still; a turn is counted in real time.
         self.clock = FakeClock()
         self.health = HealthBoard(emit=self.emit, clock=self.clock)
         self.live = LiveProvider(
-            Brain("cloud", "openai", self._provider, SessionConfig(), first_audio_timeout_s=0.2),
+            Brain(
+                "cloud",
+                "openai",
+                self._provider,
+                SessionConfig(),
+                first_audio_timeout_s=first_audio_timeout_s,
+            ),
             tools=ToolBox(),
             emit=self.emit,
             clock=SystemClock(),
@@ -102,7 +111,7 @@ class House:
 
     def _provider(self) -> OpenAIProvider:
         url = f"ws://127.0.0.1:{self.proxy.port}/v1/realtime"
-        return OpenAIProvider({"api_key": KEY, "endpoint": url}, DEADLINES)
+        return OpenAIProvider({"api_key": KEY, "endpoint": url}, self._deadlines)
 
     async def _probe(self) -> None:
         provider = self._provider()
@@ -164,7 +173,7 @@ async def test_every_utterance_is_answered_kept_or_explained_exactly_once(seed: 
     before = asyncio.all_tasks()
     reply = Reply("Hello there.", sound_ms=60, delta_ms=20)
     async with realtime_server(Script(replies=[reply])) as server, flapping(server.port) as proxy:
-        house = House(proxy, server)
+        house = House(proxy, DEADLINES)
         for number in range(FLAPS):
             way, moment = chance.choice((Way.REFUSE, Way.RESET, Way.BLACKHOLE)), chance.choice(MOMENTS)
             outcomes[number] = await house.ask(number, way, moment)
@@ -187,3 +196,62 @@ async def test_every_utterance_is_answered_kept_or_explained_exactly_once(seed: 
     types = Counter(house.emit.types())
     assert types["provider.failed"] == types["provider.restored"], "each outage told once, and its end"
     assert asyncio.all_tasks() - before <= {asyncio.current_task()}
+
+
+async def test_a_half_open_link_is_noticed_within_three_seconds_while_the_user_still_speaks() -> None:
+    """With the deadlines of the device (reliability.md, R10)."""
+    loop, struck = asyncio.get_running_loop(), 0.0
+    async with realtime_server(Script()) as server, flapping(server.port) as proxy:
+        house = House(proxy, Deadlines())
+
+        async def utterance() -> AsyncIterator[Frame]:
+            nonlocal struck
+            for frame in frames(2)[:2]:
+                yield frame
+            await server.received("input_audio_buffer.append")
+            await proxy.take(Way.BLACKHOLE)
+            struck = loop.time()
+            await house.local.begun.wait()
+            for frame in frames(2)[2:]:
+                yield frame
+
+        request = Request("t1", "default", audio=utterance())
+        async with asyncio.timeout(10.0), aclosing(house.both.converse(request)) as replies:
+            said = [item async for item in replies]
+            took_s = loop.time() - struck
+        await house.health.close()
+        await house.both.close()
+    assert ReplyText("It is noon.") in said
+    failed = next(data for type, data in house.emit.events if type == "provider.failed")
+    assert failed["code"] == "half_open"
+    assert 1.0 < took_s < 3.5
+
+
+async def test_the_device_begins_two_seconds_after_the_question_when_nothing_comes() -> None:
+    """With the time a provider has when nobody says otherwise (reliability.md, R11)."""
+    loop, asked = asyncio.get_running_loop(), 0.0
+    script = Script(deaf_to={"response.create"})
+    async with realtime_server(script) as server, flapping(server.port) as proxy:
+        limit_s = vendors.Provider(kind="openai").first_audio_timeout_s
+        house = House(proxy, Deadlines(), limit_s)
+
+        async def utterance() -> AsyncIterator[Frame]:
+            nonlocal asked
+            for frame in frames(2):
+                yield frame
+            asked = loop.time()
+
+        request = Request("t1", "default", audio=utterance())
+        async with asyncio.timeout(10.0), aclosing(house.both.converse(request)) as replies:
+            asking = asyncio.create_task(_all(replies))
+            await house.local.begun.wait()
+            took_s = loop.time() - asked
+            said = await asking
+        await house.health.close()
+        await house.both.close()
+    assert ReplyText("It is noon.") in said
+    assert 1.9 < took_s < 2.5, "two seconds, and a busy machine"
+
+
+async def _all(replies: AsyncGenerator[Item]) -> list[Item]:
+    return [item async for item in replies]

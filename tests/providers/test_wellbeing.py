@@ -246,6 +246,7 @@ async def test_a_pipeline_is_as_well_as_the_best_of_each_of_its_lists(ward: Ward
     assert illness is not None
     assert str(illness.error) == "refused", "the first of the list that has nobody"
     assert ward.board.may_be_asked("pipe")
+    assert (ward.board.culprit("pipe"), ward.board.culprit("stranger")) == ("cloud", "stranger")
     ward.board.failed("pipe", ProviderError("nobody thinks"))
     assert [data["provider"] for _, data in ward.emit.events] == ["cloud", "other"], "who fails is named"
     assert [ward.board.tell("pipe", aloud=True) for _ in range(2)] == [True, False]

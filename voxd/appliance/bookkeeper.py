@@ -13,6 +13,9 @@ from voxd.store.usage import UsageLog
 
 _log = logging.getLogger(__name__)
 
+LOCAL = "local"
+"""The device itself, a member of many pipelines, costs nothing."""
+
 
 class Bookkeeper:
     """A handler of the bus; writing never keeps anybody waiting. ``keyed`` says who needs a key."""
@@ -28,7 +31,7 @@ class Bookkeeper:
         match event.type:
             case "provider.key_changed":
                 self._keys[event.data["provider"]] = event.data["to"]
-            case "provider.used":
+            case "provider.used" if event.data["provider"] != LOCAL:
                 task = asyncio.create_task(self._write(self._entry(event.data)))
                 self._writing.add(task)
                 task.add_done_callback(self._writing.discard)

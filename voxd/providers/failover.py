@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import AsyncExitStack, aclosing
 
 from voxd.clock import Clock
-from voxd.errors import NotFound, NotUnderstood, ProviderError, SpendLimitReached, VoxdError
+from voxd.errors import NotFound, NotUnderstood, SpendLimitReached, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import Clip
@@ -226,7 +226,7 @@ class FailoverProvider:
     async def _notice(self, turn: Inquiry, instead: str, *, first: bool = False) -> AsyncGenerator[Reply]:
         for name, error in turn.failures:
             if self._tell(name, error, turn):
-                text = notice(error.code, _who(name, error), instead, local=self._local.name)
+                text = notice(error.code, self._culprit(name, error), instead, local=self._local.name)
                 async with aclosing(self._said(text, turn, first=first)) as said:
                     async for item in said:
                         yield item
@@ -235,9 +235,12 @@ class FailoverProvider:
     def _tell(self, name: str, error: VoxdError, turn: Inquiry) -> bool:
         if isinstance(error, SpendLimitReached):
             return self._spend.tell(name, aloud=turn.request.speak)
-        names = dict.fromkeys((_who(name, error), name))
-        told = [self._health.tell(each, aloud=turn.request.speak) for each in names]
-        return any(told)
+        return self._health.tell(name, aloud=turn.request.speak)
+
+    def _culprit(self, name: str, error: VoxdError) -> str:
+        if isinstance(error, SpendLimitReached):
+            return error.provider or name
+        return self._health.culprit(name)
 
     async def _said(self, text: str, turn: Inquiry, *, first: bool = False) -> AsyncGenerator[Reply]:
         yield ReplyText(text)
@@ -253,7 +256,7 @@ class FailoverProvider:
         if not turn.is_anybodys_fault or not await self._is_kept(turn):
             raise error
         self._tell(name, error, turn)
-        async with aclosing(self._said(kept(error.code, _who(name, error)), turn)) as said:
+        async with aclosing(self._said(kept(error.code, self._culprit(name, error)), turn)) as said:
             async for item in said:
                 yield item
         yield ReplyEnd()
@@ -267,8 +270,3 @@ class FailoverProvider:
         except VoxdError as error:
             _log.warning("a question could not be kept: %s; %s", error, error.hint)
             return False
-
-
-def _who(name: str, error: VoxdError) -> str:
-    """Return who is to blame: of a pipeline the member, if the error knows him."""
-    return (error.provider if isinstance(error, ProviderError) else "") or name

@@ -90,6 +90,10 @@ class HealthBoard:
         missing = self._missing(name)
         return self.illness(missing) if missing else None
 
+    def culprit(self, name: str) -> str:
+        """Return who is to blame when ``name`` does not answer: of a pipeline its member, if it is he."""
+        return name if name in self._patients else self._missing(name) or name
+
     def failed(self, name: str, error: VoxdError) -> None:
         """Note that ``name`` was asked and did not answer; a pipeline only where none of its members did."""
         cause = cause_of(error)
@@ -113,7 +117,7 @@ class HealthBoard:
 
     def tell(self, name: str, *, aloud: bool) -> bool:
         """Whether the user is to be told now that ``name`` does not answer: once in each outage."""
-        patient = self._patients.get(name) or self._patients.get(self._missing(name))
+        patient = self._patients.get(self.culprit(name))
         if patient is None or aloud in patient.told:
             return False
         patient.told.add(aloud)
