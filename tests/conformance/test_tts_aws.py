@@ -149,7 +149,7 @@ async def test_motos_polly_speaks_for_voxd(moto: str) -> None:
 async def test_motos_polly_refuses_a_voice_it_does_not_know(moto: str) -> None:
     async with line(moto, KEY) as wire:
         tts = voice_of(wire, voice="Nobody")
-        with pytest.raises(ProviderError, match=r"^Not one of .*Miguel, ") as raised:
+        with pytest.raises(ProviderError, match=r"^Not one of .+, ") as raised:
             async for _ in tts.synthesize(TEXT, Budget(retries=0)):
                 pass
         assert not raised.value.retryable
