@@ -3,11 +3,14 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from voxd.providers.net import faults
-from voxd.providers.net.connection import Address, Connection, Deadlines
-from voxd.providers.net.stream import Stream
+
+if TYPE_CHECKING:
+    # The contract alone loads no network library.
+    from voxd.providers.net.connection import Address, Connection, Deadlines
+    from voxd.providers.net.stream import Stream
 
 
 @dataclass(slots=True)
@@ -106,20 +109,20 @@ class Wire(Protocol):
 
     def socket(
         self,
-        build: Callable[[Access], Address],
+        build: "Callable[[Access], Address]",
         budget: Budget,
         *,
         kind: str,
         refused: Refused | None = None,
         subprotocols: tuple[str, ...] = (),
-        deadlines: Deadlines | None = None,
-    ) -> AbstractAsyncContextManager[Connection]:
+        deadlines: "Deadlines | None" = None,
+    ) -> "AbstractAsyncContextManager[Connection]":
         """Open a WebSocket to what ``build`` returns; it is closed at the end of the block."""
         ...
 
     def stream(
         self, build: Callable[[Access], str], budget: Budget, *, kind: str
-    ) -> AbstractAsyncContextManager[Stream]:
+    ) -> "AbstractAsyncContextManager[Stream]":
         """Open a TCP connection to what ``build`` returns, ``tcp://host:port`` in this network.
 
         It is closed at the end of the block.
