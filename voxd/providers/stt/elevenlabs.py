@@ -106,7 +106,7 @@ class Scribe(LiveSpeechToText):
 
 
 _BAD_REQUEST = Means("invalid_request", StreamError, hint="check the options of the provider")
-_FAULTS = MappingProxyType(
+FAULTS = MappingProxyType(
     {
         "error": Means("stream_failed", StreamError, retryable=True),
         "auth_error": BAD_KEY,
@@ -123,6 +123,8 @@ _FAULTS = MappingProxyType(
         "chunk_size_exceeded": _BAD_REQUEST,
     }
 )
+"""What the types of his messages mean that tell of a fault."""
+
 _NOBODY_SPOKE = "insufficient_audio_activity"
 
 
@@ -185,8 +187,8 @@ class ScribeRealtime(Dialect):
             if self._finishing:
                 return Reading(done=True)
             raise ConnectionFailed(text, provider=self.provider, code="idle")
-        if told.message_type in _FAULTS:
-            raise meant(self.provider, _FAULTS[told.message_type], text)
+        if told.message_type in FAULTS:
+            raise meant(self.provider, FAULTS[told.message_type], text)
         return None
 
 
