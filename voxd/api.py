@@ -151,13 +151,17 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class ProviderEntry(msgspec.Struct, frozen=True):
-    """A configured provider, the agents that use it, and why it does not answer."""
+    """A configured provider or pipeline, the agents that use it, and why it does not answer.
+
+    ``stages`` is what it does: realtime, stt, llm, tts; of a pipeline the names it is made of.
+    """
 
     name: str
     kind: str
     model: str
     agents: tuple[str, ...]
     problem: str
+    stages: tuple[str, ...] = ()
 
 
 class UsageEntry(msgspec.Struct, frozen=True):

@@ -152,6 +152,7 @@ class FakeDevice:
         return (
             ProviderEntry("local", "local", "", (), ""),
             ProviderEntry("cloud", "openai", "gpt-realtime-2.1", ("default",), "refused (network_error)"),
+            ProviderEntry("pipe", "pipeline", "", (), "", ("stt", "thinker", "local")),
         )
 
     async def use_provider(self, agent: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Who answers, and what it costs: providers listed, chosen and tried, their use in tokens and money."""
+"""Who answers, and what it costs: providers listed, chosen and tried, what they used in tokens and money."""
 
 import argparse
 from argparse import Namespace
@@ -13,20 +13,24 @@ PATIENCE_S = 90.0
 
 MAX_DAYS = 400
 
+PIPELINE = "pipeline"
+
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
     provider = subparsers.add_parser("provider", help="list, choose or test providers")
     provider.set_defaults(run=list_providers)
     actions = provider.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser("list", help="show who answers, and the kinds that are installed")
+    listing = actions.add_parser("list", help="show providers and pipelines, who uses them and how they are")
     listing.set_defaults(run=list_providers)
+    kinds = actions.add_parser("kinds", help="show the kinds of providers that are installed")
+    kinds.set_defaults(run=list_kinds)
     use = actions.add_parser("use", help="let another provider answer until a restart")
-    use.add_argument("name", metavar="NAME", help="a name of [providers.NAME], or local")
+    use.add_argument("name", metavar="NAME", help="a name of [providers.NAME] or [pipelines.NAME], or local")
     use.add_argument("--agent", metavar="AGENT", default="default", help="for which agent (default: default)")
     use.set_defaults(run=use_provider)
-    test = actions.add_parser("test", help="open a session with a provider and close it")
-    test.add_argument("name", metavar="NAME", help="a name of [providers.NAME]")
+    test = actions.add_parser("test", help="find out whether a provider can answer, for nothing")
+    test.add_argument("name", metavar="NAME", help="a name of [providers.NAME] or [pipelines.NAME]")
     test.set_defaults(run=test_provider)
     usage = subparsers.add_parser("usage", help="show what providers used and what that costs")
     usage.add_argument(
@@ -38,18 +42,36 @@ def register(subparsers: Any) -> None:
 def list_providers(args: Namespace) -> int:
     """``voxctl provider list``."""
     providers = request(args, "provider.list")
-    kinds = _kinds()
     if args.json:
-        print_json({"providers": providers, "kinds": kinds})
+        print_json(providers)
         return OK
     rows = [
-        (each["name"], each["kind"], each["model"], ", ".join(each["agents"]), each["problem"] or "ok")
+        (
+            each["name"],
+            each["kind"],
+            each["model"],
+            " > ".join(each["stages"]) if each["kind"] == PIPELINE else ", ".join(each["stages"]),
+            ", ".join(each["agents"]),
+            each["problem"] or "ok",
+        )
         for each in providers
     ]
-    print_table(("name", "kind", "model", "agents", "state"), rows, args)
-    print()
-    sources = [(kind["name"], kind["source"], kind["load_error"] or "ok") for kind in kinds]
-    print_table(("kind", "package", "state"), sources, args)
+    print_table(("name", "kind", "model", "does", "agents", "state"), rows, args)
+    return OK
+
+
+def list_kinds(args: Namespace) -> int:
+    """``voxctl provider kinds``; needs no daemon."""
+    kinds = _kinds()
+    if args.json:
+        print_json(kinds)
+        return OK
+    rows = [
+        (does, kind["name"], kind["source"], kind["load_error"] or "ok")
+        for does, found in kinds.items()
+        for kind in found
+    ]
+    print_table(("does", "kind", "package", "state"), rows, args)
     return OK
 
 
@@ -58,8 +80,11 @@ def _kinds() -> Any:
     import msgspec
 
     from voxd.providers.registry import provider_statuses
+    from voxd.providers.stage_registry import stage_statuses
 
-    return msgspec.to_builtins(provider_statuses())
+    speech = [each for each in provider_statuses() if each.name != PIPELINE]
+    groups = {"realtime": speech, **{stage: stage_statuses(stage) for stage in ("stt", "llm", "tts")}}
+    return msgspec.to_builtins(groups)
 
 
 def use_provider(args: Namespace) -> int:
@@ -78,7 +103,7 @@ def test_provider(args: Namespace) -> int:
     if args.json:
         print_json(tested)
     else:
-        print(f"{tested['name']} opened a session in {tested['latency_ms']:.0f} ms")
+        print(f"{tested['name']} answers: {tested['latency_ms']:.0f} ms")
     return OK
 
 
@@ -92,15 +117,21 @@ def show_usage(args: Namespace) -> int:
         (
             each["day"],
             each["provider"],
+            each["stage"],
+            each["key"] or "",
             each["responses"],
             f"{each['audio_s'] / 60:.1f}",
             each["text_tokens"],
             each["audio_tokens"],
+            each["characters"],
             _money(each["cost_usd"], complete=bool(each["prices_of"])),
         )
         for each in entries
     ]
-    columns = ("day", "provider", "replies", "sound (min)", "text tokens", "audio tokens", "cost (USD)")
+    columns = (
+        "day", "provider", "stage", "key", "replies", "sound (min)", "text tokens", "audio tokens",
+        "characters", "cost (USD)",
+    )  # fmt: skip
     print_table(columns, rows, args, empty="nothing was used")
     known = [each["cost_usd"] for each in entries if each["cost_usd"] is not None]
     if known:
@@ -108,6 +139,9 @@ def show_usage(args: Namespace) -> int:
         oldest = min((each["prices_of"] for each in entries if each["prices_of"]), default="")
         prices = f", by the prices of {oldest}" if oldest else ""
         print(f"together {_money(sum(known), complete=complete)} USD{prices}")
+    unpriced = sorted({each["provider"] for each in entries if not each["prices_of"]})
+    if unpriced:
+        print(f"without a known price, so no limit per day counts it: {', '.join(unpriced)}")
     return OK
 
 

@@ -147,18 +147,27 @@ class Maker:
             first_audio_timeout_s=told.first_audio_timeout_s,
         )
 
+    def stages_of(self, name: str) -> tuple[str, ...]:
+        """Return what ``name`` is used for: by agents "realtime", in pipelines the lists he is in."""
+        alone = any(name in (each.provider, *each.fallback) for each in self.config.agents.values())
+        member = [
+            stage
+            for stage in ("stt", "llm", "tts")
+            if any(name in getattr(each, stage) for each in self.config.pipelines.values())
+        ]
+        return (*([REALTIME] if alone else []), *member)
+
     async def check(self, name: str) -> None:
         """Find out whether ``name`` can answer, for nothing. Raises `NotFound`, `ProviderError`."""
         told = self.require(name)
         if isinstance(told, vendors.Pipeline):
             await self._pipelines.check(name, self.config)
             return
-        alone = any(name in (each.provider, *each.fallback) for each in self.config.agents.values())
-        member = any(name in (*each.stt, *each.llm, *each.tts) for each in self.config.pipelines.values())
-        if member or not (alone or has_provider(told.kind)):
-            await self._pipelines.check(name, self.config)
-        if alone or (not member and has_provider(told.kind)):
+        stages = self.stages_of(name)
+        if REALTIME in stages or (not stages and has_provider(told.kind)):
             await self._open(name, told)
+        if {*stages} - {REALTIME} or not (stages or has_provider(told.kind)):
+            await self._pipelines.check(name, self.config)
 
     async def _open(self, name: str, told: vendors.Provider) -> None:
         target = Target(functools.partial(_built, name, told), name, told.kind, SessionConfig())

@@ -138,13 +138,19 @@ class Router:
         for agent in self._config.agents:
             used.setdefault(self.name_of(agent), []).append(agent)
         described = [
-            (self._local.name, "local", ""),
-            *((name, each.kind, each.model) for name, each in self._config.providers.items()),
-            *((name, "pipeline", _members(each)) for name, each in self._config.pipelines.items()),
+            (self._local.name, "local", "", ()),
+            *(
+                (name, each.kind, each.model, self._maker.stages_of(name))
+                for name, each in self._config.providers.items()
+            ),
+            *(
+                (name, "pipeline", "", tuple(map("/".join, (each.stt, each.llm, each.tts))))
+                for name, each in self._config.pipelines.items()
+            ),
         ]
         return tuple(
-            api.ProviderEntry(name, kind, model, tuple(used.get(name, ())), self._problem(name))
-            for name, kind, model in described
+            api.ProviderEntry(name, kind, model, tuple(used.get(name, ())), self._problem(name), stages)
+            for name, kind, model, stages in described
         )
 
     async def forget(self) -> None:
@@ -245,7 +251,3 @@ def _changed(old: schema.Config, new: schema.Config) -> set[str]:
         or old.middleware != new.middleware
     }
     return providers | pipelines
-
-
-def _members(pipeline: vendors.Pipeline) -> str:
-    return " > ".join("/".join(names) for names in (pipeline.stt, pipeline.llm, pipeline.tts))
