@@ -16,10 +16,12 @@ from voxd.errors import AuthenticationError, ConfigError, ProviderError, RateLim
 from voxd.providers.llm.anthropic import Anthropic
 from voxd.providers.llm.anthropic_reader import MessagesReader
 from voxd.providers.llm.anthropic_wire import NEW, OLD, Options, messages_body, messages_of, takes_temperature
+from voxd.providers.llm.calls import fitting_id
 from voxd.providers.net.wire import Access, Budget
 from voxd.providers.stages import Message, Prompt, StageConfig, ToolCall
 
 FIRST, SECOND = ToolCall("toolu_1", "set_timer", '{"seconds": 5}'), ToolCall("functions.stop:0", "stop", "{}")
+FITTING = fitting_id(SECOND.id)
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": SIGNATURE}
 
 
@@ -62,7 +64,7 @@ def test_a_request_has_the_whole_conversation() -> None:
                 "content": [
                     {"type": "text", "text": "Right."},
                     {"type": "tool_use", "id": "toolu_1", "name": "set_timer", "input": {"seconds": 5}},
-                    {"type": "tool_use", "id": "functions_stop_0", "name": "stop", "input": {}},
+                    {"type": "tool_use", "id": FITTING, "name": "stop", "input": {}},
                 ],
             },
             {
@@ -71,7 +73,7 @@ def test_a_request_has_the_whole_conversation() -> None:
                     {"type": "tool_result", "tool_use_id": "toolu_1", "content": "done"},
                     {
                         "type": "tool_result",
-                        "tool_use_id": "functions_stop_0",
+                        "tool_use_id": FITTING,
                         "content": "no timer runs",
                         "is_error": True,
                     },

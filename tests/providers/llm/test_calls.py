@@ -1,12 +1,13 @@
 """Calls of tools are put together from pieces, whatever shape a server gives them."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.providers.llm.calls import Drafts, ended, object_of, object_text
+from voxd.providers.llm.calls import Drafts, ended, fitting_id, object_of, object_text
 from voxd.providers.stages import ToolCall
 
 CALL = ToolCall("c1", "f", "{}")
@@ -72,6 +73,14 @@ def test_arguments_are_always_an_object(text: str, found: dict[str, object]) -> 
 @given(st.text())
 def test_arguments_are_an_object_whatever_was_said(text: str) -> None:
     assert isinstance(object_of(text), dict)
+
+
+@settings(max_examples=50)
+@given(st.text(), st.text())
+def test_ids_of_one_vendor_fit_another_and_stay_apart(one: str, other: str) -> None:
+    assert re.fullmatch("[a-zA-Z0-9_-]{1,40}", fitting_id(one))
+    assert (fitting_id(one) == fitting_id(other)) is (one == other)
+    assert fitting_id("toolu_01A-b") == "toolu_01A-b"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from voxd.providers.llm.calls import object_of
+from voxd.providers.llm.calls import fitting_id, object_of
 from voxd.providers.llm.conversation import paired, raw_of
 from voxd.providers.stages import Message, Prompt
 
@@ -21,8 +21,6 @@ MAX_OUTPUT_TOKENS = 4096
 """The vendor wants a limit. Nobody listens to an answer longer than this; thoughts count as well."""
 
 _VERSION = re.compile(r"claude-(?:(?P<family>[a-z]+)-)?(?P<major>\d)(?:-(?P<minor>\d{1,2}))?(?!\d)")
-_ODD = re.compile(r"[^a-zA-Z0-9_-]")
-_MOST_ID_CHARS = 64
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +87,7 @@ def messages_of(messages: Sequence[Message], vendor: str) -> list[Json]:
 def _blocks(message: Message, vendor: str) -> list[Json]:
     if message.role == "tool":
         failed = {} if message.ok else {"is_error": True}
-        result = {"type": "tool_result", "tool_use_id": _id(message.call_id), "content": message.text}
+        result = {"type": "tool_result", "tool_use_id": fitting_id(message.call_id), "content": message.text}
         return [result | failed]
     written = list(_written(message))
     raw = raw_of(message, vendor)
@@ -102,7 +100,7 @@ def _written(message: Message) -> Iterator[Json]:
     for call in message.calls:
         yield {
             "type": "tool_use",
-            "id": _id(call.id),
+            "id": fitting_id(call.id),
             "name": call.name,
             "input": object_of(call.arguments),
         }
@@ -111,8 +109,3 @@ def _written(message: Message) -> Iterator[Json]:
 def _calls(blocks: Sequence[Json]) -> list[str]:
     """Return the calls in ``blocks``: one that got no result, and so is left out, may not come back."""
     return [block["id"] for block in blocks if block["type"] == "tool_use"]
-
-
-def _id(call_id: str) -> str:
-    """Return the id as this vendor allows it: a call may be another vendor's."""
-    return _ODD.sub("_", call_id)[:_MOST_ID_CHARS]

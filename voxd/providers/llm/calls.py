@@ -1,13 +1,18 @@
 """Puts the calls of tools together that a model streams in pieces, and makes their arguments one shape."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2s
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from voxd.providers.stages import ToolCall
+
+_FITTING_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+"""Anthropic allows these characters, OpenAI so many of them in a chat."""
 
 _REASONS: Mapping[str, str] = {
     "length": "length",
@@ -74,6 +79,16 @@ def ended(reason: str, calls: tuple[ToolCall, ...]) -> tuple[str, tuple[ToolCall
     if ours != "stop":
         return ours, ()
     return ("tool_calls" if calls else "stop"), calls
+
+
+def fitting_id(call_id: str) -> str:
+    """Return the id of a call, or of its result, as every vendor takes it, for it may be another vendor's.
+
+    An id that does not fit becomes another that does, always the same one.
+    """
+    if _FITTING_ID.fullmatch(call_id):
+        return call_id
+    return f"call_{blake2s(call_id.encode(errors='replace'), digest_size=16).hexdigest()}"
 
 
 def object_text(text: str) -> str:

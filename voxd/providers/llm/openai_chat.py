@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from voxd.providers.llm import complaints
-from voxd.providers.llm.calls import Drafts, ended
+from voxd.providers.llm.calls import Drafts, ended, fitting_id
 from voxd.providers.llm.conversation import paired
 from voxd.providers.llm.openai_hosts import Host, HostOptions
 from voxd.providers.llm.thoughts import Aloud
@@ -70,11 +70,15 @@ def tools_of(tools: Sequence[ToolSpec]) -> list[Json]:
 
 def _message(message: Message) -> Json:
     if message.role == "tool":
-        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+        return {"role": "tool", "tool_call_id": fitting_id(message.call_id), "content": message.text}
     if not message.calls:
         return {"role": message.role, "content": message.text}
     calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        {
+            "id": fitting_id(call.id),
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
         for call in message.calls
     ]
     return {"role": "assistant", "content": message.text or None, "tool_calls": calls}

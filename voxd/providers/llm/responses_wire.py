@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from voxd.providers.llm import complaints
-from voxd.providers.llm.calls import Draft, Drafts, ended
+from voxd.providers.llm.calls import Draft, Drafts, ended, fitting_id
 from voxd.providers.llm.conversation import paired, raw_of
 from voxd.providers.llm.openai_hosts import Host, HostOptions
 from voxd.providers.stages import Answered, Message, Prompt
@@ -51,7 +51,7 @@ def responses_body(prompt: Prompt, model: str, vendor: str, options: Options, ho
 
 def _items(message: Message, vendor: str) -> Iterable[Json]:
     if message.role == "tool":
-        yield {"type": "function_call_output", "call_id": message.call_id, "output": message.text}
+        yield {"type": "function_call_output", "call_id": fitting_id(message.call_id), "output": message.text}
         return
     # The thoughts behind calls, encrypted: without them the model has to think again.
     thoughts = raw_of(message, vendor)
@@ -60,7 +60,12 @@ def _items(message: Message, vendor: str) -> Iterable[Json]:
     if message.text:
         yield {"type": "message", "role": message.role, "content": message.text}
     for call in message.calls:
-        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+        yield {
+            "type": "function_call",
+            "call_id": fitting_id(call.id),
+            "name": call.name,
+            "arguments": call.arguments,
+        }
 
 
 class _Item(msgspec.Struct):
