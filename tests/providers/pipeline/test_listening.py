@@ -88,6 +88,26 @@ async def test_the_next_vendor_and_the_device_race_when_the_first_is_out() -> No
         assert rig.of(E.TEXT_TRANSCRIPTION)[-1]["text"] == "own", "it began at 0.5 s, the other at 1.2 s"
 
 
+async def test_one_that_was_given_up_may_still_be_the_first() -> None:
+    clock = FakeClock()
+    first = Ears("first", clock, "first", steps=(1.4,))
+    second = Ears("second", clock, "second", steps=(5.0,))
+    async with Rig(clock=clock, stt=[first, second]) as rig:
+        await rig.ask(1.5)
+        assert rig.of(E.TEXT_TRANSCRIPTION)[-1]["text"] == "first"
+        assert (rig.board.failures, rig.board.answers[:1]) == ([("first", "timeout")], ["first"])
+        assert second.gone == 1
+
+
+async def test_a_cloud_that_is_late_is_not_cut_off_for_a_device_that_is_later() -> None:
+    clock = FakeClock()
+    cloud = Ears("cloud", clock, "from the cloud", steps=(1.6,))
+    own = Ears("local", clock, kind="local", steps=(9.0,))
+    async with Rig(clock=clock, stt=[cloud], hedge=own) as rig:
+        await rig.ask(1.7)
+        assert rig.of(E.TEXT_TRANSCRIPTION)[-1]["text"] == "from the cloud"
+
+
 async def test_one_that_breaks_in_mid_sentence_is_replaced_while_the_user_speaks() -> None:
     clock = FakeClock()
     first = Ears("first", clock, early=(0.3, ConnectionFailed("gone")))

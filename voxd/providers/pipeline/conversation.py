@@ -1,8 +1,10 @@
 """What was said so far, as a model is told it: of the answers only what was heard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from voxd.providers.history import heard_text
 from voxd.providers.stages import Answered, Message, ToolCall
@@ -167,6 +169,14 @@ def for_vendor(messages: Sequence[Message], vendor: str) -> tuple[Message, ...]:
 def instructed(instructions: str, summary: str) -> str:
     """Return the instructions, and what was said before the lines that are still known."""
     return f"{instructions}\n\nWhat was said before, in short: {summary}".strip() if summary else instructions
+
+
+def arguments_of(call: ToolCall) -> Mapping[str, Any] | str:
+    """Return the object the model wrote, or its text when that is none: the tool box answers for it."""
+    try:
+        return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return call.arguments
 
 
 def _unanswered(call: ToolCall) -> Message:

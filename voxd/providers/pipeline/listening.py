@@ -91,6 +91,8 @@ class _Runner:
     stage: SpeechToText
     begun_s: float
     task: "asyncio.Task[None] | None" = None
+    is_late: bool = False
+    """He was given up as the leader, and may still win."""
 
 
 class _Race:
@@ -145,8 +147,8 @@ class _Race:
             self._drop(runner)
 
     def _promote(self) -> bool:
-        """Let the next one lead; False when nobody is left."""
-        stage = self._waiting.pop(0) if self._waiting else self._hedge
+        """Let the next one lead, else one who is late and still at work; False when nobody is left."""
+        stage = self._waiting.pop(0) if self._waiting else self._hedge or next(iter(self._runners), None)
         if stage is None:
             return False
         if stage is self._hedge:
@@ -191,7 +193,8 @@ class _Race:
 
     def _failed(self, runner: _Runner, error: VoxdError) -> None:
         self._error = error
-        self._roster.failed(runner.stage, error)
+        if not runner.is_late:
+            self._roster.failed(runner.stage, error)
         self._drop(runner)
         self._waiting = [stage for stage in self._waiting if stage is not runner.stage]
         if runner is self._lead:
@@ -204,8 +207,14 @@ class _Race:
             if hedge not in self._waiting:
                 self._waiting.append(hedge)
             self._start(hedge)
-        else:
-            self._failed(lead, self._roster.too_late(lead.stage, self._waited_s(lead)))
+            return
+        error = self._roster.too_late(lead.stage, self._waited_s(lead))
+        if not lead.is_late:
+            self._roster.failed(lead.stage, error)
+        lead.is_late = True
+        if not self._waiting:
+            raise error
+        self._promote()
 
     def _due_s(self, lead: _Runner) -> float | None:
         """Return when `_overdue` is due, None while the user speaks; the last has what the turn can spare."""

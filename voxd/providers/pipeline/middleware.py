@@ -50,3 +50,10 @@ async def passed(chain: Sequence[MessageMiddleware], message: Said) -> Said | No
         msg = f"message middleware failed: {type(error).__name__}: {error}"
         hint = "mend it, or take it out of middleware.message"
         raise ProviderError(msg, code="middleware_failed", hint=hint) from error
+
+
+def stopped() -> ProviderError:
+    """Return the error of a question that was not let through: nobody else may answer it either."""
+    error = ProviderError("message middleware stopped the question", code=STOPPED)
+    error.retryable = False
+    return error

@@ -3,10 +3,8 @@
 import asyncio
 import functools
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
-
-import msgspec
 
 from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError
 from voxd.events import EventType as E
@@ -14,20 +12,19 @@ from voxd.providers.base import BaseProvider, Capabilities, as_session_config
 from voxd.providers.net.wire import Budget
 from voxd.providers.opening import faults_of
 from voxd.providers.pipeline.asking import Early, Questions
-from voxd.providers.pipeline.conversation import Conversation
+from voxd.providers.pipeline.conversation import Conversation, arguments_of
 from voxd.providers.pipeline.hearing import Hearing
 from voxd.providers.pipeline.ledger import Ledger
 from voxd.providers.pipeline.listening import Understood
-from voxd.providers.pipeline.middleware import STOPPED, Said, passed
+from voxd.providers.pipeline.middleware import Said, passed, stopped
 from voxd.providers.pipeline.parts import Parts
 from voxd.providers.pipeline.reply import Reply
 from voxd.providers.pipeline.speaking import RATE_HZ
-from voxd.providers.pipeline.stream import Crew, Stream, within
-from voxd.providers.pipeline.thinking import Thought
+from voxd.providers.pipeline.stream import Crew, drained, within
 from voxd.providers.pipeline.told import parts_of
 from voxd.providers.pipeline.utterance import SHORTEST_S
 from voxd.providers.settings import SessionConfig
-from voxd.providers.stages import Listening, ToolCall
+from voxd.providers.stages import Listening
 from voxd.providers.usage import Cost, Usage
 
 NAME = "pipeline"
@@ -132,7 +129,7 @@ class PipelineProvider(BaseProvider):
     async def send_text(self, text: str) -> None:
         """Answer ``text``."""
         self._require()
-        self._begin(functools.partial(self._typed, text, Budget(self._until_s())))
+        self._begin(functools.partial(self._ask, text, Budget(self._until_s())))
 
     async def add_history(self, role: str, text: str) -> None:
         """Remember an earlier line."""
@@ -204,26 +201,24 @@ class PipelineProvider(BaseProvider):
         if not understood.text.strip():
             raise AudioError("no words were understood in what was said", code="audio_too_short")
         early = self._questions.take_guess(understood.text)
-        text = await self._passed("user", understood.text)
-        if text is None:
-            raise _stopped()
-        self._understood(Understood(text, understood.engine, final=True))
-        self._conversation.asked(text)
-        await self._respond(Budget(until_s, hearing.budget.retries), early)
+        await self._ask(understood.text, Budget(until_s, hearing.budget.retries), understood.engine, early)
 
-    async def _typed(self, text: str, budget: Budget) -> None:
-        passed_text = await self._passed("user", text)
-        if passed_text is None:
-            raise _stopped()
-        self._conversation.asked(passed_text)
-        await self._respond(budget)
+    async def _ask(self, text: str, budget: Budget, engine: str = "", early: Early | None = None) -> None:
+        """Put the user's question, which ``engine`` understood; "" when it was typed."""
+        said = await self._passed("user", text)
+        if said is None:
+            raise stopped()
+        if engine:
+            self._understood(Understood(said, engine, final=True))
+        self._conversation.asked(said)
+        await self._respond(budget, early)
 
     async def _respond(self, budget: Budget, early: Early | None = None) -> None:
         self._ledger.begin()
         begun = asyncio.Event()
         if early is not None:
             early.budget.until_s, budget, begun = budget.until_s, early.budget, early.begun
-            thoughts = _of(early.thoughts)
+            thoughts = drained(early.thoughts)
         else:
             thoughts = self._questions.thoughts(budget, begun)
         speaks = "audio" in self._session.modalities
@@ -249,7 +244,10 @@ class PipelineProvider(BaseProvider):
         self._tell(E.USAGE_UPDATED, provider=NAME, usage=self._ledger.usage)
         for call in reply.answer.calls:
             self._tell(
-                E.FUNCTION_CALL_INVOKED, function_name=call.name, arguments=_arguments(call), call_id=call.id
+                E.FUNCTION_CALL_INVOKED,
+                function_name=call.name,
+                arguments=arguments_of(call),
+                call_id=call.id,
             )
         self._tell(E.RESPONSE_COMPLETED, response_id=reply.response_id, usage=self._ledger.response)
         self._questions.tidy()
@@ -285,8 +283,6 @@ class PipelineProvider(BaseProvider):
 
     async def _passed(self, role: Any, text: str) -> str | None:
         """Return what the middleware makes of ``text``, None when it is stopped."""
-        if not self._parts.middleware:
-            return text
         said = await passed(self._parts.middleware, Said(role, text))
         return said.text if said is not None else None
 
@@ -312,30 +308,3 @@ class PipelineProvider(BaseProvider):
     def _require(self) -> None:
         if not self._connected:
             raise NotConnected("the pipeline is not connected", provider=NAME)
-
-
-async def _of(stream: Stream[Thought]) -> AsyncGenerator[Thought]:
-    """Yield what ``stream`` holds and what still comes."""
-    try:
-        while True:
-            try:
-                thought = await stream.next(None)
-            except StopAsyncIteration:
-                return
-            yield thought
-    finally:
-        stream.give_up()
-
-
-def _arguments(call: ToolCall) -> Mapping[str, Any] | str:
-    """Return the object the model wrote, or its text when that is none: the tool box answers for it."""
-    try:
-        return msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
-        return call.arguments
-
-
-def _stopped() -> ProviderError:
-    error = ProviderError("message middleware stopped the question", code=STOPPED)
-    error.retryable = False
-    return error

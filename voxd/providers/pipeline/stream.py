@@ -118,3 +118,16 @@ class Stream(Generic[T]):
             return self._queue.get_nowait()
         except asyncio.QueueEmpty:
             return await within(self._clock, self._queue.get(), until_s)
+
+
+async def drained(stream: Stream[T]) -> AsyncGenerator[T]:
+    """Yield what ``stream`` holds and what still comes. Raises the stage's fault."""
+    try:
+        while True:
+            try:
+                item = await stream.next(None)
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        stream.give_up()
