@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,6 +11,9 @@ import pytest
 from tests.providers.stt.contract import Make, SttContract
 from tests.rig.wires import RecordedLine, line
 from tests.servers.assemblyai import AssemblyAi as FakeAssemblyAi
+from tests.servers.aws_transcribe import KEY as AWS_KEY
+from tests.servers.aws_transcribe import AwsTranscribe as FakeAws
+from tests.servers.azure_speech import AzureSpeech as FakeAzure
 from tests.servers.deepgram import DeepgramFlux as FakeFlux
 from tests.servers.deepgram import DeepgramNova as FakeNova
 from tests.servers.live_speech import KEY, TASK, Fault, LiveSpeech, Script
@@ -18,6 +21,8 @@ from tests.servers.openai_transcribe import OpenAITranscription as FakeOpenAI
 from tests.servers.scribe import Scribe as FakeScribe
 from voxd.providers.stages import StageConfig
 from voxd.providers.stt.assemblyai import AssemblyAi
+from voxd.providers.stt.aws import AwsTranscribe
+from voxd.providers.stt.azure import AzureSpeech
 from voxd.providers.stt.deepgram import Deepgram
 from voxd.providers.stt.deepgram_flux import DeepgramFlux
 from voxd.providers.stt.elevenlabs import Scribe
@@ -27,12 +32,18 @@ from voxd.providers.stt.streaming import LiveSpeechToText
 
 @dataclass(frozen=True)
 class Vendor:
-    """An adapter and its fake; ``base`` is the path of the fake's endpoint."""
+    """An adapter and its fake; ``base`` is the path of the endpoint, ``options`` it cannot do without."""
 
     kind: str
     adapter: type[LiveSpeechToText]
     fake: type[LiveSpeech]
     base: str = ""
+    key: str = KEY
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def config(self, name: str, **config: Any) -> StageConfig:
+        options = {**self.options, **config.pop("options", {})}
+        return StageConfig(name, self.kind, options=options, **config)
 
 
 VENDORS = {
@@ -43,6 +54,8 @@ VENDORS = {
         Vendor("assemblyai", AssemblyAi, FakeAssemblyAi),
         Vendor("elevenlabs", Scribe, FakeScribe),
         Vendor("openai_live", OpenAILiveTranscription, FakeOpenAI, "/v1"),
+        Vendor("azure", AzureSpeech, FakeAzure, options={"region": "westeurope"}),
+        Vendor("aws", AwsTranscribe, FakeAws, key=AWS_KEY, options={"region": "eu-central-1"}),
     )
 }
 
@@ -57,7 +70,7 @@ class Bench:
     stages: list[LiveSpeechToText] = field(default_factory=list)
 
     def make(self, **config: Any) -> LiveSpeechToText:
-        stage = self.vendor.adapter(StageConfig(self.wire.name, self.vendor.kind, **config), self.wire)
+        stage = self.vendor.adapter(self.vendor.config(self.wire.name, **config), self.wire)
         self.stages.append(stage)
         return stage
 
@@ -68,12 +81,12 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(kind: str, script: Script | None = None, *, key: str = KEY) -> AsyncIterator[Bench]:
+async def bench(kind: str, script: Script | None = None, *, key: str = "") -> AsyncIterator[Bench]:
     """Yield a bench for the vendor ``kind`` whose fake plays ``script``."""
     vendor = VENDORS[kind]
     async with (
         vendor.fake(script).running() as server,
-        line(f"{server.url}{vendor.base}", key, name=kind, stage="stt", kind=kind) as wire,
+        line(f"{server.url}{vendor.base}", key or vendor.key, name=kind, stage="stt", kind=kind) as wire,
     ):
         yield Bench(vendor, server, wire)
 
@@ -104,7 +117,7 @@ class LiveContract(SttContract):
 
     @pytest.fixture
     async def make_refused(self) -> AsyncIterator[Make]:
-        async with bench(self.kind, key="a-wrong-key-0123456789") as bench_:
+        async with bench(self.kind, key="a-wrong-key:0123456789") as bench_:
             yield bench_.make
 
     @pytest.fixture
@@ -122,12 +135,12 @@ class LiveContract(SttContract):
     async def make_unreachable(self) -> AsyncIterator[Make]:
         vendor = VENDORS[self.kind]
         with closed_port() as port:
-            async with line(f"ws://127.0.0.1:{port}", KEY, name=self.kind, stage="stt") as wire:
-                yield lambda: vendor.adapter(StageConfig(self.kind, self.kind), wire)
+            async with line(f"ws://127.0.0.1:{port}", vendor.key, name=self.kind, stage="stt") as wire:
+                yield lambda: vendor.adapter(vendor.config(self.kind), wire)
 
     @pytest.fixture
     def secret(self) -> str:
-        return KEY
+        return VENDORS[self.kind].key
 
     async def nobody_served(self) -> None:
         await self.bench.server.until(lambda: self.bench.server.open == 0)
