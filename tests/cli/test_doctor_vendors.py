@@ -3,8 +3,8 @@ from datetime import date
 import pytest
 
 from voxd.cli.checkup import Patient, Status
-from voxd.cli.doctor_vendors import models_last_on
-from voxd.config.schema import Config
+from voxd.cli.doctor_vendors import models_last_on, money_counted
+from voxd.config.schema import Config, Spend
 from voxd.config.vendors import Provider
 
 
@@ -30,3 +30,30 @@ def test_the_nearest_end_says_what_to_do() -> None:
     finding = models_last_on(patient("whisper-1", "o3"), date(2026, 11, 20))
     assert finding.detail == "o3 of p1 ends on 2026-12-11; whisper-1 of p0 ends on 2027-02-26"
     assert finding.hint == "set the model of [providers.p1] to gpt-6-luna"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "limit", "status"),
+    [
+        ((), None, Status.SKIP),
+        (("openai",), None, Status.SKIP),
+        (("ollama", "wyoming"), 1.0, Status.OK),
+        (("gemini",), 1.0, Status.WARN),
+        (("custom",), 1.0, Status.WARN),
+        (("unheard_of",), 1.0, Status.WARN),
+    ],
+)
+def test_a_limit_that_cannot_count_is_told(
+    kinds: tuple[str, ...], limit: float | None, status: Status
+) -> None:
+    providers = {kind: Provider(kind=kind) for kind in kinds}
+    told = Patient(Config(providers=providers, spend=Spend(usd_per_day=limit)), environ={})
+    finding = money_counted(told)
+    assert finding.status is status
+    assert all(kind in finding.detail for kind in kinds) or status is not Status.WARN
+
+
+@pytest.mark.parametrize(("model", "status"), [("gpt-realtime-2.1", Status.OK), ("gpt-9", Status.WARN)])
+def test_a_provider_with_a_limit_of_its_own_needs_a_price(model: str, status: Status) -> None:
+    provider = Provider(kind="openai", model=model, usd_per_day=1.0)
+    assert money_counted(Patient(Config(providers={"cloud": provider}), environ={})).status is status

@@ -24,6 +24,7 @@ STEPS = (
     Step("package.version", "voxd and what it stands on", doctor_machine.package_version),
     Step("config.valid", "Configuration", doctor_service.config_valid),
     Step("credentials.readable", "Secrets", doctor_service.credentials_readable),
+    Step("money.counted", "Money", doctor_vendors.money_counted),
     Step("models.last", "Models of vendors", doctor_vendors.models_last),
     Step("audio.input.present", "Microphone", doctor_engines.input_present),
     Step("audio.input.opens", "Sound from the microphone", doctor_engines.input_opens),

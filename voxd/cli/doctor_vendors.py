@@ -1,8 +1,13 @@
-"""What `voxctl doctor` knows of vendors without asking them: the announced ends of their models."""
+"""What `voxctl doctor` knows of vendors without asking them: announced ends of models, unknown prices."""
 
 from datetime import UTC, date, datetime
 
 from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
+from voxd.config.schema import Config
+from voxd.errors import VoxdError
+from voxd.providers.prices import has_price
+from voxd.providers.registry import has_provider, provider_class
+from voxd.providers.stage_registry import kinds_of, stage_class
 from voxd.providers.sunsets import sunset_of
 
 
@@ -28,3 +33,43 @@ def models_last_on(patient: Patient, today: date) -> Finding:
     name, _, first = found[0]
     finding = fail if first.ends <= today else warn
     return finding(detail, f"set the model of [providers.{name}] to {first.instead}")
+
+
+def money_counted(patient: Patient) -> Finding:
+    """Whether what is limited in dollars a day has a price that is known."""
+    config = patient.config
+    limited = [
+        name
+        for name, each in config.providers.items()
+        if config.spend.usd_per_day is not None or each.usd_per_day is not None
+    ]
+    if not limited:
+        return skip("no limit of money is configured")
+    unknown = [name for name in limited if not _is_priced(config, name)]
+    if not unknown:
+        return ok("every limited provider has a known price")
+    detail = f"no price is known of {', '.join(unknown)}: what they cost is not counted"
+    return warn(detail, "set a limit in the vendor's console, or a model that `voxctl usage` has a price for")
+
+
+def _is_priced(config: Config, name: str) -> bool:
+    provider = config.providers[name]
+    models = [provider.model] if provider.model else _default_models(config, name)
+    return bool(models) and all(has_price(provider.kind, model) for model in models)
+
+
+def _default_models(config: Config, name: str) -> list[str]:
+    """Return what is asked of ``name``, which names no model; nothing of a kind that cannot be loaded."""
+    kind = config.providers[name].kind
+    used = [
+        stage
+        for stage in kinds_of(kind)
+        if any(name in getattr(each, stage) for each in config.pipelines.values())
+    ]
+    try:
+        models = [stage_class(stage, kind).default_model for stage in used or kinds_of(kind)]
+        if has_provider(kind) and not used:
+            models.append(str(getattr(provider_class(kind), "model", "")))
+    except VoxdError:
+        return []
+    return models

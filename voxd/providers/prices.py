@@ -91,9 +91,19 @@ def cost_of_stage(kind: str, model: str, usage: Usage, *, prices: PriceList | No
         return Cost(text_cost=(text + price.text_out * usage.output_text_tokens) / _PER, prices_of=day)
     if name := _known(model, prices.minutes):
         return Cost(audio_cost=prices.minutes[name] * usage.transcribed_seconds / 60, prices_of=day)
+    if name := _known(model, prices.tokens):
+        audio, text = _of_tokens(prices.tokens[name], usage)
+        return Cost(audio_cost=audio, text_cost=text, prices_of=day)
     if name := _known(model, prices.characters):
         return Cost(audio_cost=prices.characters[name] * usage.characters / _PER, prices_of=day)
     return None
+
+
+def has_price(kind: str, model: str) -> bool:
+    """Whether the use of ``model`` of a vendor of ``kind`` can be counted in dollars."""
+    prices = price_list()
+    tables = (prices.tokens, prices.texts, prices.minutes, prices.characters)
+    return kind in FREE or any(_known(model, table) is not None for table in tables)
 
 
 def _of_tokens(price: TokenPrices, usage: Usage) -> tuple[float, float]:

@@ -34,6 +34,12 @@ def text_to_speech(name: str) -> type[TextToSpeech]:
     return _TTS.find(name)
 
 
+def stage_class(kind: Kind | str, name: str) -> type[Stage]:
+    """Return the stage ``name`` of ``kind``. Raises `NotFound`, and `ProviderError` when it is broken."""
+    found: type[Stage] = _registry(kind).find(name)
+    return found
+
+
 def kinds_of(name: str) -> tuple[Kind, ...]:
     """Return which stages there are under ``name``."""
     return tuple(kind for kind in Kind if name in _registry(kind))
