@@ -21,6 +21,11 @@ class FakeClock:
     def wall(self) -> float:
         return self.wall_now
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody sleeps."""
+        return any(not future.done() for _, _, future in self._sleepers)
+
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock as the network does: monotonic time does not notice."""
         self.wall_now += seconds

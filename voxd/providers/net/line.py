@@ -191,7 +191,10 @@ class Line:
 
         async def once(number: int) -> tuple[T, Trial]:
             nonlocal another_way
-            trial = await self._begun(number, budget, kind, tokens)
+            try:
+                trial = await self._begun(number, budget, kind, tokens)
+            except ProviderError as error:
+                raise _NobodyAsked(error) from None
             try:
                 opened = await attempt(trial)
             except BaseException as error:
@@ -204,6 +207,8 @@ class Line:
             opened, trial = await persevere(
                 once, budget, self._clock, jitter=self._jitter, another_way=lambda: another_way
             )
+        except _NobodyAsked as refusal:
+            raise refusal.error from None
         except ProviderError as error:
             error.provider = self.name
             raise
@@ -277,6 +282,14 @@ class Line:
         if parts.scheme in {"http", "ws", "tcp"} and not is_near(parts.hostname or ""):
             raise faults.misled(self.name, "the endpoint is not encrypted: write it as https:// or wss://")
         return url
+
+
+class _NobodyAsked(Exception):
+    """A limit stood in the way, and would so again: it has waited as long as anybody may."""
+
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__()
+        self.error = error
 
 
 def allowed(settings: LineSettings) -> Allowed:

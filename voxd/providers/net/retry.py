@@ -13,6 +13,9 @@ from voxd.providers.net.wire import Budget
 
 MOST_ATTEMPTS = 3
 
+NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
+"""Faults that may pass when somebody has done something, but not within a turn."""
+
 T = TypeVar("T")
 
 
@@ -35,12 +38,16 @@ async def persevere(
 
     def pause_s(state: tenacity.RetryCallState) -> float | None:
         error = state.outcome.exception() if state.outcome else None
-        if not isinstance(error, ProviderError):
+        if not isinstance(error, ProviderError) or error.code in NOT_SO_SOON:
             return None
         return 0.0 if another_way() else wait_s(error, state.attempt_number - 1, jitter())
 
     def count(state: tenacity.RetryCallState) -> None:
         budget.retries -= 1
+
+    async def pause(seconds: float) -> None:
+        if seconds > 0:
+            await clock.sleep(seconds)
 
     attempts = tenacity.AsyncRetrying(
         retry=lambda state: pause_s(state) is not None,
@@ -51,7 +58,7 @@ async def persevere(
             or state.upcoming_sleep >= _left_s(budget, clock)
         ),
         before_sleep=count,
-        sleep=clock.sleep,
+        sleep=pause,
         reraise=True,
     )
     async for attempt in attempts:
