@@ -64,6 +64,7 @@ def test_a_model_that_is_billed_by_time_costs_its_minutes() -> None:
         ("anthropic", "brain", Usage(input_text_tokens=MILLION, cached_text_tokens=MILLION // 2), 0, 1.25),
         ("anthropic", "brain-2026-11-01", Usage(output_text_tokens=MILLION), 0, 10),
         ("elevenlabs", "voice", Usage(characters=MILLION), 15, 0),
+        ("openai_realtime", "model", Usage(input_text_tokens=MILLION, output_audio_tokens=MILLION), 60, 4),
         ("wyoming", "anything", Usage(characters=MILLION), 0, 0),
         ("local", "", Usage(transcribed_seconds=60), 0, 0),
     ],

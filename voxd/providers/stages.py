@@ -215,6 +215,10 @@ class TextToSpeech(Stage):
         """Whether ``previous`` changes the sound of a text, and so belongs to the key of the cache."""
         return False
 
+    def bill(self, text: str) -> Usage:
+        """Return what the vendor bills for ``text``; an estimate where he counts something else than it."""
+        return Usage(characters=len(text))
+
     @abstractmethod
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text`` (plain words, at most ``max_chars``) as it comes, all at one rate.

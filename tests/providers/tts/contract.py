@@ -274,3 +274,7 @@ class TtsContract:
         told = f"{ours}\n{raised.value}\n{good!r}"
         assert "tea" not in told.split()
         assert not secret or secret not in told
+
+    def test_it_says_what_a_text_costs(self, make: Make) -> None:
+        spent = make().bill(TEXT)
+        assert spent.characters == len(TEXT) or spent.output_audio_tokens > 0

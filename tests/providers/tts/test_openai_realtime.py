@@ -250,3 +250,11 @@ async def test_a_session_that_breaks_before_any_sound_is_replaced(
     when_asked(break_off)
     assert pcm_of(await clips_of(build(), retries=1)) == sound_of(TEXT)
     assert len(server.connections) == 2
+
+
+def test_what_a_text_costs_is_estimated_in_tokens(build: Build) -> None:
+    spent = build().bill("a" * 140)
+    assert spent.characters == 0
+    assert spent.output_audio_tokens == 200
+    assert spent.output_text_tokens == 35
+    assert spent.input_text_tokens > 35

@@ -213,7 +213,7 @@ class _Metered(TextToSpeech):
         await self._stage.check(budget)
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Speak, and note the characters."""
+        """Speak, and note what that is billed as."""
         self.asked = True
-        self._used(self._stage, Usage(characters=len(text)))
+        self._used(self._stage, self._stage.bill(text))
         return self._stage.synthesize(text, budget, previous=previous)
