@@ -34,7 +34,8 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
 from voxd.store.db import Database
 from voxd.store.history import History
-from voxd.store.queue import MAX_FAULTS, Blame, Late, UtteranceQueue
+from voxd.store.kept import Blame, Late
+from voxd.store.queue import MAX_FAULTS, UtteranceQueue
 
 CLIP = Clip(np.arange(-8000, 8000, dtype="<i2").tobytes(), SAMPLE_RATE_HZ)
 DOWN = ConnectionFailed("no network")

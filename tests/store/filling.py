@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.store.dying import opened
 from voxd.errors import StoreError
+from voxd.store import queue as store_queue
 from voxd.store.queue import UtteranceQueue
 
 ATTEMPTS = 60
@@ -29,6 +30,7 @@ async def fill(queue: UtteranceQueue) -> None:
 
 
 async def main(path: Path, fault: str) -> None:
+    store_queue.RESERVE_BYTES = -1_000_000_000  # the disk itself shall say no
     database, queue = await opened(path)
     ballast = path.with_name("ballast")
     ballast.write_bytes(bytes(LIMIT_BYTES))

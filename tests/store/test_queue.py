@@ -1,5 +1,6 @@
 """The queue keeps its order and its promises, and no clock makes it forget."""
 
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,15 +12,14 @@ from hypothesis import strategies as st
 from tests.fakes import FakeClock
 from voxd.config import schema
 from voxd.errors import NotFound, StoreError
+from voxd.store import queue
 from voxd.store.db import Database
+from voxd.store.kept import Blame, Gone, Kept
 from voxd.store.queue import (
     BEHIND_FAULTS,
     DELIVERED_KEPT,
     LONGEST_REST_S,
     MAX_FAULTS,
-    Blame,
-    Gone,
-    Kept,
     UtteranceQueue,
 )
 
@@ -325,6 +325,15 @@ async def test_a_full_disk_promises_nothing_and_keeps_what_was_promised(desk: De
     with pytest.raises(StoreError, match="full"):
         await desk.queue.add("default", flac=bytes(100_000), duration_ms=1)
     assert [entry.id for entry in await desk.queue.entries()] == [id]
+
+
+async def test_the_last_of_the_disk_is_left_to_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = shutil.disk_usage(desk.database.path.parent).free
+    monkeypatch.setattr(queue, "RESERVE_BYTES", 2 * free)
+    with pytest.raises(StoreError, match="nearly full") as caught:
+        await desk.add("one")
+    assert "free some space" in caught.value.hint
+    assert await desk.states() == []
 
 
 OPERATIONS = st.lists(

@@ -11,7 +11,7 @@ from voxd.errors import AudioError, DeadlineExceeded, StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.providers.contract import Reply, ReplyEnd, ReplyText, Transcript
 from voxd.providers.health import Cause, cause_of
-from voxd.store.queue import Blame, Kept
+from voxd.store.kept import Blame, Kept
 
 _log = logging.getLogger(__name__)
 

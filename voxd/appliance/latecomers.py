@@ -18,7 +18,8 @@ from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.signals import State
 from voxd.store.history import History
-from voxd.store.queue import Blame, Gone, Kept, Late, UtteranceQueue
+from voxd.store.kept import Blame, Gone, Kept, Late
+from voxd.store.queue import UtteranceQueue
 from voxd.turn.machine import RESTING
 
 _log = logging.getLogger(__name__)

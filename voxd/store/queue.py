@@ -1,12 +1,11 @@
 """Utterances nobody could answer, on disk until somebody does: what was accepted survives any crash."""
 
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Callable, Collection
-from enum import Enum
+from pathlib import Path
 from typing import TypeVar
-
-import msgspec
 
 from voxd.api import QueueEntry
 from voxd.clock import Clock
@@ -14,6 +13,7 @@ from voxd.config import schema
 from voxd.errors import NotFound, StoreError
 from voxd.store.age import LivedClock
 from voxd.store.db import Database
+from voxd.store.kept import Blame, Gone, Kept, Late
 
 BEHIND_FAULTS = 2
 """An utterance that failed so often lets the others pass, and rests after every further failure."""
@@ -23,50 +23,15 @@ MAX_FAULTS = 6
 
 LONGEST_REST_S = 6 * 3600.0
 
+RESERVE_BYTES = 4 << 20
+"""Room on the disk that is left to timers, settings and the history (reliability.md, S4)."""
+
 DELIVERED_KEPT = 100
 """Rows without sound and words that say what was delivered lately."""
 
 _HOUR_S = 3600.0
 _T = TypeVar("_T")
 _ENTRY = "id, agent, state, wall_s, duration_ms, bytes, attempts, problem, ? - lived_s"
-
-
-class Blame(Enum):
-    """Why an utterance was not answered, which decides what becomes of it."""
-
-    NOBODY = "nobody"
-    """It was not judged: nobody could be reached, or the user came in between."""
-    UNSURE = "unsure"
-    """Whoever should answer broke off; it may be his fault or that of this utterance."""
-    UTTERANCE = "utterance"
-    """It was refused, and the next one may not be."""
-
-
-class Kept(msgspec.Struct, frozen=True):
-    """An utterance that was given out to be answered: FLAC, or the text of a typed question."""
-
-    id: str
-    agent: str
-    flac: bytes | None
-    text: str
-
-
-class Late(msgspec.Struct, frozen=True):
-    """The answer to an utterance, not delivered yet; ``age_s`` is how long ago it was asked."""
-
-    id: str
-    agent: str
-    provider: str
-    transcript: str
-    reply: str
-    age_s: float
-
-
-class Gone(msgspec.Struct, frozen=True):
-    """An utterance that is given up."""
-
-    id: str
-    agent: str
 
 
 class UtteranceQueue:
@@ -240,25 +205,18 @@ class UtteranceQueue:
 
     async def retry(self, id: str | None = None) -> int:
         """Let one, or all, be asked again at once; returns how many. Raises `NotFound`."""
-
-        def write(connection: sqlite3.Connection) -> int:
-            where = "state = 'waiting'" if id is None else "state = 'waiting' AND id = ?"
-            given = () if id is None else (id,)
-            return connection.execute(
-                f"UPDATE utterances SET faults = min(faults, taken), due_lived_s = 0 WHERE {where}", given
-            ).rowcount
-
-        return _found(id, await self._db.run(write))
+        update = (
+            "UPDATE utterances SET faults = min(faults, taken), due_lived_s = 0"
+            " WHERE state = 'waiting' AND ? IN (id, '')"
+        )
+        count = await self._db.run(lambda connection: connection.execute(update, (id or "",)).rowcount)
+        return _found(id, count)
 
     async def drop(self, id: str | None = None) -> list[Gone]:
         """Drop one, or all, that are not delivered yet; returns them. Raises `NotFound`."""
-
-        def write(connection: sqlite3.Connection) -> list[Gone]:
-            if id is None:
-                return _deleted(connection, "state != 'delivered'")
-            return _deleted(connection, "state != 'delivered' AND id = ?", id)
-
-        return _found(id, await self._db.run(write))
+        where = "state != 'delivered' AND ? IN (id, '')"
+        gone = await self._db.run(lambda connection: _deleted(connection, where, id or ""))
+        return _found(id, gone)
 
     async def forget(self) -> list[Gone]:
         """Delete everything and overwrite what it left in the file; returns what was not delivered yet."""
@@ -277,6 +235,8 @@ class UtteranceQueue:
         if not self._db.remembers:
             raise StoreError(self._db.problem or "the database is not on a disk")
         query = "SELECT count(*), coalesce(sum(bytes), 0) FROM utterances WHERE state != 'delivered'"
+        if _free_bytes(self._db.path.parent) < size + RESERVE_BYTES:
+            raise StoreError("the disk is nearly full", hint="free some space in the state directory")
         count, used = connection.execute(query).fetchone()
         config = self._config
         if count >= config.max_utterances or used + size > config.max_size_mb * 1_000_000:
@@ -285,6 +245,13 @@ class UtteranceQueue:
                 code="queue_full",
                 hint="look at `voxctl queue list`, or raise queue.max_utterances and queue.max_size_mb",
             )
+
+
+def _free_bytes(directory: Path) -> int:
+    try:
+        return shutil.disk_usage(directory).free
+    except OSError as error:
+        raise StoreError(f"cannot read {directory}: {error.strerror}") from error
 
 
 def _rest_s(faults: int) -> float:
