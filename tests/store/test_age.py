@@ -1,10 +1,14 @@
 """Nothing grows old because a clock was wrong."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.store.age import MAX_OFF_S, Stamp, boot_id, lived
+from tests.fakes import FakeClock
+from voxd.store.age import MAX_OFF_S, LivedClock, Stamp, boot_id, lived
+from voxd.store.db import Database
 
 YEAR_S = 365.25 * 86_400
 BEFORE = Stamp(lived_s=500.0, monotonic_s=1000.0, wall_s=1_800_000_000.0, boot="a")
@@ -54,3 +58,21 @@ def test_no_sequence_of_clock_steps_in_one_boot_ages_anything(steps: list[float]
 
 def test_the_kernel_names_its_boot_the_same_way_twice() -> None:
     assert boot_id() == boot_id()
+
+
+async def test_all_tables_of_a_database_grow_old_together(tmp_path: Path) -> None:
+    database, clock = Database(tmp_path / "voxd.db"), FakeClock()
+    await database.open()
+    one, two = LivedClock(clock, boot="a"), LivedClock(clock, boot="a")
+    assert (await database.run(one.now)).lived_s == 0.0
+    await clock.advance(60)
+    assert (await database.run(two.peek)).lived_s == 60.0
+    changes = await database.run(lambda connection: connection.total_changes)
+    await database.run(one.peek)
+    assert await database.run(lambda connection: connection.total_changes) == changes, (
+        "looking writes nothing"
+    )
+    await database.run(two.now)
+    later = LivedClock(FakeClock(monotonic=5.0, wall=clock.wall() + 3600), boot="b")
+    assert (await database.run(later.now)).lived_s == 3660.0, "over a restart too"
+    await database.close()

@@ -1,5 +1,6 @@
 """History keeps what it should, deletes what it must, and no clock makes it forget."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from voxd.api import HistoryEntry
 from voxd.config import schema
 from voxd.store.db import Database
 from voxd.store.history import History
+from voxd.store.queue import UtteranceQueue
 
 DAY_S = 86_400.0
 YEAR_S = 365.25 * DAY_S
@@ -133,3 +135,29 @@ async def test_ids_are_never_used_again(db: Database) -> None:
     first = await history.add(turn("a"))
     await history.forget()
     assert await history.add(turn("b")) > first
+
+
+async def test_what_waits_in_the_queue_pushes_no_turn_out(db: Database) -> None:
+    clock = FakeClock()
+    history = History(db, schema.History(max_size_mb=0.3), clock)
+    await history.add(turn("a"))
+    queue = UtteranceQueue(db, schema.Queue(), clock)
+    for _ in range(5):
+        await queue.add("default", flac=bytes(200_000), duration_ms=1)
+    await history.add(turn("b"))
+    assert await names(history) == ["b", "a"]
+
+
+async def test_a_turn_can_be_part_of_somebody_elses_transaction(db: Database) -> None:
+    history = History(db, schema.History(), FakeClock())
+
+    def half(connection: sqlite3.Connection) -> None:
+        assert history.insert(connection, turn("a"))
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        await db.run(half)
+    await db.run(lambda connection: history.insert(connection, turn("b")))
+    assert await names(history) == ["b"]
+    history.configure(schema.History(enabled=False))
+    assert await db.run(lambda connection: history.insert(connection, turn("c"))) == 0
