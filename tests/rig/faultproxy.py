@@ -120,7 +120,11 @@ class FaultProxy:
             _reset(writer)
             _reset(back)
             return True
-        return faults.close_after is not None and passed >= faults.close_after
+        if faults.close_after is not None and passed >= faults.close_after:
+            writer.close()
+            back.close()
+            return True
+        return False
 
     def _flipped(self, byte: int, probability: float) -> int:
         return byte ^ 1 << self._chance.randrange(8) if self._chance.random() < probability else byte
