@@ -9,11 +9,11 @@ from typing import Any, Self
 from voxd.bus import Bus
 from voxd.clock import Clock, SystemClock
 from voxd.errors import InvalidRequest, NotConnected
-from voxd.events import EventType as E
+from voxd.library import config as settings
 from voxd.library.asking import ask_for_sound
 from voxd.library.call import Call
-from voxd.library.callbacks import Callback, Function
-from voxd.library.config import Mode, VoiceEngineConfig, failovers, other_provider, set_log_level, with_key
+from voxd.library.callbacks import Callbacks, Function
+from voxd.library.config import Mode, VoiceEngineConfig
 from voxd.library.dialing import Dialer
 from voxd.library.meter import Meter, add_costs, metrics
 from voxd.library.sound import as_bytes
@@ -24,24 +24,13 @@ from voxd.providers.tools import Tool, ToolBox, tool
 from voxd.providers.usage import Cost, Usage
 
 
-class VoiceEngine:
+class VoiceEngine(Callbacks):
     """One conversation with one provider at a time: ``async with VoiceEngine(api_key=...) as engine``.
 
     Everything that happens is an event on `events`. Methods that need a session raise `NotConnected` without
     one; every error is a `voxd.EngineError`. All methods belong to one event loop; the engine itself may be
     made outside of it.
     """
-
-    on_audio_response = Callback(E.AUDIO_OUTPUT_CHUNK, lambda event: (event.audio_data,))
-    """Called with each piece of the reply's sound, PCM at ``config.sample_rate``."""
-    on_text_response = Callback(E.TEXT_OUTPUT, lambda event: None if event.is_partial else (event.text,))
-    """Called with the whole text of each reply."""
-    on_error = Callback(E.ERROR_GENERAL, lambda event: (event.error,))
-    """Called with an exception for everything that goes wrong outside of a method call."""
-    on_function_call = Callback(E.FUNCTION_CALL_INVOKED, lambda event: (event,))
-    """Called with the event of each tool call: function_name, arguments, call_id."""
-    on_response_done = Callback(E.RESPONSE_COMPLETED, lambda event: ())
-    """Called without arguments when a reply is complete."""
 
     def __init__(
         self,
@@ -62,14 +51,14 @@ class VoiceEngine:
             config, api_key = api_key, None
         if config is None:
             config = VoiceEngineConfig(api_key=api_key or "", mode=mode, **options)
-        self._config = with_key(config, os.environ)
+        self._config = settings.with_key(config, os.environ)
         self._clock = clock or SystemClock()
         self._bus = Bus(self._clock)
         self.callback_handlers: dict[str, tuple[Function, str]] = {}
         self._meter = Meter(self._clock)
         self._tools: dict[str, Tool] = {}
         self._call: Call | None = None
-        self._others = failovers(self._config, os.environ)
+        self._others = settings.failovers(self._config, os.environ)
         self._dialer: Dialer | None = None
         self._changing = asyncio.Lock()
         self._asking = asyncio.Lock()
@@ -78,7 +67,7 @@ class VoiceEngine:
         self._cost: Cost | None = None
         for each in tools:
             self.register_tool(each)
-        set_log_level(self._config)
+        settings.set_log_level(self._config)
 
     @classmethod
     def create_simple(cls, api_key: str) -> Self:
@@ -136,9 +125,9 @@ class VoiceEngine:
         was, and this raises `VoxdError`.
         """
         if isinstance(config, VoiceEngineConfig):
-            new = with_key(dataclasses.replace(config, provider=name), os.environ)
+            new = settings.with_key(dataclasses.replace(config, provider=name), os.environ)
         else:
-            new = other_provider(self.config, {**(config or {}), "provider": name}, os.environ)
+            new = settings.other_provider(self.config, {**(config or {}), "provider": name}, os.environ)
         async with self._changing:
             if self._call is not None and self._dialer is not None:
                 await self._dialer.switch(self._call, new)
@@ -150,6 +139,14 @@ class VoiceEngine:
             if self._call is not None:
                 await self._call.configure(session)
             self._config = dataclasses.replace(self._config, session=session)
+
+    def middleware(self, *, request: Iterable[Function] = (), message: Iterable[Function] = ()) -> None:
+        """Pass the requests and messages of a pipeline through functions, from the next `connect` on.
+
+        As `voxd.providers.net.middleware` and `voxd.providers.pipeline.middleware` describe them, in order;
+        they replace those of the call before.
+        """
+        self._config = settings.with_middleware(self._config, tuple(request), tuple(message))
 
     # --- sound and text ------------------------------------------------------------------------------
 

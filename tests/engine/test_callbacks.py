@@ -95,3 +95,11 @@ async def test_callbacks_are_each_engines_own(make: Make, name: str) -> None:
     other, _ = make()
     setattr(one, name, print)
     assert getattr(other, name) is None
+
+
+async def test_whoever_has_to_wait_is_told(make: Make) -> None:
+    engine, _ = make()
+    waits: list[tuple[str, float]] = []
+    engine.on_rate_limit = lambda told: waits.append((told.limit, told.wait_s))
+    engine.events.emit(EventType.RATE_LIMITED, provider="brain", limit="requests", wait_s=2.5)
+    assert waits == [("requests", 2.5)]

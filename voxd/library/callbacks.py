@@ -5,6 +5,7 @@ from typing import Any, Protocol, overload
 
 from voxd.bus import Bus
 from voxd.events import Event
+from voxd.events import EventType as E
 
 Function = Callable[..., Any]
 
@@ -64,3 +65,20 @@ class Callback:
         # So that a report of its failure names the attribute it was set on.
         call.__name__ = call.__qualname__ = self._name
         return call
+
+
+class Callbacks:
+    """The callbacks of an engine; set one to None to take it off."""
+
+    on_audio_response = Callback(E.AUDIO_OUTPUT_CHUNK, lambda event: (event.audio_data,))
+    """Called with each piece of the reply's sound, PCM at ``config.sample_rate``."""
+    on_text_response = Callback(E.TEXT_OUTPUT, lambda event: None if event.is_partial else (event.text,))
+    """Called with the whole text of each reply."""
+    on_error = Callback(E.ERROR_GENERAL, lambda event: (event.error,))
+    """Called with an exception for everything that goes wrong outside of a method call."""
+    on_function_call = Callback(E.FUNCTION_CALL_INVOKED, lambda event: (event,))
+    """Called with the event of each tool call: function_name, arguments, call_id."""
+    on_response_done = Callback(E.RESPONSE_COMPLETED, lambda event: ())
+    """Called without arguments when a reply is complete."""
+    on_rate_limit = Callback(E.RATE_LIMITED, lambda event: (event,))
+    """Called with the event when a request has to wait or is refused: provider, limit, wait_s."""

@@ -136,6 +136,14 @@ def other_provider(
     return with_key(dataclasses.replace(config, **fields), environment)
 
 
+def with_middleware(
+    config: VoiceEngineConfig, request: tuple[Any, ...], message: tuple[Any, ...]
+) -> VoiceEngineConfig:
+    """Return ``config`` with functions that its pipeline's requests and messages pass through."""
+    told = {**config.metadata, "request_middleware": request, "middleware": message}
+    return dataclasses.replace(config, metadata=told)
+
+
 def set_log_level(config: VoiceEngineConfig) -> None:
     """Set the level of voxd's loggers, unless the program has set one and ``config`` leaves it open."""
     logger = logging.getLogger("voxd")
