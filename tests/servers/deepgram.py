@@ -99,6 +99,7 @@ class FluxSession(Session):
     _sequence = 0
     _turn = 0
     _from_s = 0.0
+    _told_s = 0.0
     _eager = False
     _update = ""
 
@@ -135,6 +136,8 @@ class FluxSession(Session):
         elif self.pending_text != self._update:
             await self._info("StartOfTurn" if not self._update else "Update", words)
             self._update = self.pending_text
+        elif self.recogniser.heard_s >= self._told_s + 0.25:
+            await self._info("Update", words)
 
     async def _end(self, trigger: str) -> None:
         words = self.settle()
@@ -144,6 +147,7 @@ class FluxSession(Session):
 
     async def _info(self, event: str, words: list[Word], *, end_s: float | None = None, **more: str) -> None:
         self._sequence += 1
+        self._told_s = self.recogniser.heard_s if end_s is None else end_s
         await self.say(
             {
                 "type": "TurnInfo",
@@ -152,7 +156,7 @@ class FluxSession(Session):
                 "event": event,
                 "turn_index": self._turn,
                 "audio_window_start": self._from_s,
-                "audio_window_end": self.recogniser.heard_s if end_s is None else end_s,
+                "audio_window_end": self._told_s,
                 "transcript": text_of(words),
                 "words": [{"word": word.text, "confidence": 0.9} for word in words],
                 "end_of_turn_confidence": 0.8 if event.endswith("EndOfTurn") else 0.1,

@@ -189,7 +189,6 @@ class ListenV1(Dialect):
     chunk_ms = 50
     keep_alive = '{"type":"KeepAlive"}'
     keep_alive_s = KEEP_ALIVE_S
-    last_words = frozenset({1000})
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider)

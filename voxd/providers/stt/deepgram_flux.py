@@ -18,6 +18,9 @@ from voxd.providers.stt.settings import chosen, terms
 from voxd.providers.stt.streaming import LiveSpeechToText
 
 PATH = "/v2/listen"
+BEHIND_S = 2.0
+"""Who has not told of the last seconds of the sound when he closes has not heard them."""
+
 ENGLISH, MANY = "flux-general-en", "flux-general-multi"
 
 
@@ -102,14 +105,14 @@ _VOCABULARY = Vocabulary(_TurnInfo | _Error)
 class ListenV2(Dialect):
     """One connection to ``/v2/listen``: turns, one after the other, each told again and again as it grows."""
 
+    last_words = frozenset({1000, 1005})
     chunk_ms = 80
     least_ms = 80
-    # `CloseStream` is answered by nothing but a close without a code.
-    last_words = frozenset({1000, 1005})
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
         self._last = -1
+        self._heard_s = 0.0
 
     def finish(self) -> tuple[Message, ...]:
         """Return what ends the turn under way, if there is one, and then the connection."""
@@ -120,6 +123,7 @@ class ListenV2(Dialect):
         match _VOCABULARY.read(message, self):
             case _TurnInfo() as turn if turn.sequence_id > self._last:
                 self._last = turn.sequence_id
+                self._heard_s = turn.audio_window_end
                 if turn.event == "EndOfTurn":
                     return Reading(turn.transcript, turn.audio_window_end, stable=True)
                 # `TurnResumed` takes back what `EagerEndOfTurn` said; all others only tell the words.
@@ -127,6 +131,11 @@ class ListenV2(Dialect):
             case _Error() as error:
                 raise deepgram.fault(self.provider, error.code, error.description)
         return None
+
+    def is_complete(self, ending: Ending, sent_s: float) -> bool:
+        """Whether this answers `CloseStream`: nothing does but a close without a code."""
+        # He tells of every quarter of a second that he has heard, so it shows when he stopped listening.
+        return super().is_complete(ending, sent_s) and sent_s - self._heard_s <= BEHIND_S
 
     def closed(self, ending: Ending) -> ProviderError:
         """Return the error for a close."""

@@ -73,6 +73,10 @@ class Dialect(ABC):
         Raises `ProviderError` for a fault he tells of; `ConnectionFailed` where another connection may do.
         """
 
+    def is_complete(self, ending: Ending, sent_s: float) -> bool:
+        """Whether a close, after `finish` and ``sent_s`` seconds of sound, says that everything was told."""
+        return ending.close_code in self.last_words
+
     def closed(self, ending: Ending) -> ProviderError:
         """Return the error for a connection that ended before everything was told."""
         return faults.error_of(self.provider, ending)

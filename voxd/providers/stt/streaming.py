@@ -172,7 +172,8 @@ class _Link:
         ending = self._connection.ending or Ending("network_error", "the connection broke")
         if ending is _LATE:
             raise ProviderError(_LATE.reason, provider=self._provider, code=_LATE.code)
-        if not (self._finishing and ending.close_code in self._dialect.last_words):
+        sent_s = self._sent / SAMPLE_RATE_HZ
+        if not (self._finishing and self._dialect.is_complete(ending, sent_s)):
             raise self._dialect.closed(ending)
 
     async def _send(self) -> None:
