@@ -223,10 +223,9 @@ class _Race:
         since_s = max(self._utterance.ended_s, lead.begun_s)
         if self._hedge is not None and lead.stage is not self._hedge:
             return since_s + self._roster.latencies.patience_s(lead.stage.name)
-        if self._waiting:
-            return since_s + self._roster.deadline_s(lead.stage)
         until_s = self._told.budget.until_s
-        return None if until_s is None else until_s - LEFT_FOR_ANSWER_S
+        left_s = None if until_s is None else until_s - LEFT_FOR_ANSWER_S
+        return self._roster.due_s(lead.stage, since_s, len(self._waiting), left_s)
 
     def _waited_s(self, runner: _Runner) -> float:
         ended_s = self._utterance.ended_s

@@ -21,7 +21,7 @@ from voxd.providers.pipeline.parts import Parts
 from voxd.providers.pipeline.reply import Reply
 from voxd.providers.pipeline.speaking import RATE_HZ
 from voxd.providers.pipeline.stream import Crew, drained, within
-from voxd.providers.pipeline.told import parts_of
+from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.utterance import SHORTEST_S
 from voxd.providers.settings import SessionConfig
 from voxd.providers.stages import Listening
@@ -170,6 +170,9 @@ class PipelineProvider(BaseProvider):
 
     def _listen(self) -> Hearing:
         parts = self._parts
+        # While the user speaks there is time to get ready.
+        parts.llm.prepare()
+        self._tts.prepare()
         # Words that were never said are not for middleware to see: with it nothing is asked early.
         is_early = parts.settings.early_start and not parts.middleware
         return Hearing(

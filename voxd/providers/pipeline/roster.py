@@ -66,9 +66,19 @@ class Roster(Generic[S]):
         for stage in self.candidates()[:1]:
             stage.prepare()
 
-    def deadline_s(self, stage: S) -> float:
-        """Return how long ``stage`` may take."""
-        return self.latencies.deadline_s(stage.stage, stage.name)
+    def due_s(self, stage: S, asked_s: float, others: int, until_s: float | None) -> float | None:
+        """Return when the first of ``stage``, asked at ``asked_s``, is due.
+
+        ``others`` wait behind him: who comes last has all that is left until ``until_s``. Of whom nothing
+        is known yet, he may not use up what the others need.
+        """
+        if not others:
+            return until_s
+        kind, limit_s = stage.stage, self.latencies.deadline_s(stage.stage, stage.name)
+        if until_s is not None and self.latencies.usual_s(kind, stage.name) is None:
+            share_s = (until_s - asked_s) / (others + 1)
+            limit_s = min(limit_s, max(share_s, LIMITS[kind].floor_s))
+        return asked_s + limit_s
 
     def answered(self, stage: S, seconds: float) -> None:
         """``stage`` answered after ``seconds``."""

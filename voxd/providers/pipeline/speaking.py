@@ -167,11 +167,10 @@ class Reading:
             stream.give_up()
 
     def _first_due_s(self, stage: TextToSpeech, asked_s: float) -> float | None:
-        """Return when the first sound is due; who comes last has what is left of the turn, or a while."""
-        if len(self._left) > 1:
-            return asked_s + self._roster.deadline_s(stage)
+        """Return when the first sound is due: in the turn's time, or while it is heard in that of a pause."""
         until_s = self._budget.until_s
-        return asked_s + STALL_S if until_s is None else until_s - LEFT_AT_END_S
+        left_s = asked_s + STALL_S if until_s is None else until_s - LEFT_AT_END_S
+        return self._roster.due_s(stage, asked_s, len(self._left) - 1, left_s)
 
     def _source(self, metered: "_Metered", text: str) -> AsyncGenerator[Clip]:
         if self._phrases is None:

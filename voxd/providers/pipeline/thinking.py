@@ -78,7 +78,7 @@ class LlmChain:
         error: VoxdError = self.roster.nobody()
         candidates = self.roster.candidates()
         for position, stage in enumerate(candidates):
-            attempt = _Attempt(self.roster, stage, asking, crew, is_last=position == len(candidates) - 1)
+            attempt = _Attempt(self.roster, stage, asking, crew, others=len(candidates) - position - 1)
             for is_shorter in (False, True):
                 stream = attempt.stream(is_shorter=is_shorter)
                 try:
@@ -115,14 +115,14 @@ class _Attempt:
         asking: Asking,
         crew: Crew,
         *,
-        is_last: bool,
+        others: int,
     ) -> None:
         self.began = False
         self._roster = roster
         self._stage = stage
         self._asking = asking
         self._crew = crew
-        self._is_last = is_last
+        self._others = others
         self._asked_s = 0.0
 
     def stream(self, *, is_shorter: bool) -> Stream[Token | Answered]:
@@ -154,10 +154,9 @@ class _Attempt:
         return Written(item, self._stage.config.kind)
 
     def _due_s(self, since_s: float) -> float | None:
-        """Return when the next token is due; who comes last has what is left of the turn."""
+        """Return when the next token is due."""
         if not self._asking.may_begin_again():
             return since_s + STALL_S
-        if not self._is_last:
-            return since_s + self._roster.deadline_s(self._stage)
         until_s = self._asking.budget.until_s
-        return None if until_s is None else until_s - LEFT_FOR_VOICE_S
+        left_s = None if until_s is None else until_s - LEFT_FOR_VOICE_S
+        return self._roster.due_s(self._stage, since_s, self._others, left_s)

@@ -29,8 +29,8 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """What ``metadata`` may hold: lists of tables as in voxd.toml's ``[providers.NAME]``, with a ``name``.
 
     A table of kind "local" is this machine: Whisper with ``model``, and its voice, from ``models_dir``. The
-    rest are the settings of ``[pipelines.NAME]``, and ``middleware``, functions as in
-    `voxd.providers.pipeline.middleware`.
+    rest are the settings of ``[pipelines.NAME]``, and functions: ``middleware`` as in
+    `voxd.providers.pipeline.middleware`, ``request_middleware`` as in `voxd.providers.net.middleware`.
     """
 
     stt: tuple[dict[str, Any], ...] = ()
@@ -42,6 +42,7 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     cache_answers_s: float = 0.0
     first_audio_timeout_s: float = 3.0
     middleware: tuple[Any, ...] = ()
+    request_middleware: tuple[Any, ...] = ()
     hints: tuple[str, ...] = ()
     models_dir: str = ""
 
@@ -56,7 +57,7 @@ def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
     engines = _engines(told, emit, clock)
     middleware: tuple[MessageMiddleware, ...] = told.middleware
     ground = Ground(
-        lines=Lines(http=http, emit=emit, clock=clock),
+        lines=Lines(http=http, emit=emit, clock=clock, middleware=told.request_middleware),
         health=health,
         emit=emit,
         clock=clock,
