@@ -142,11 +142,15 @@ class WyomingTts:
 async def wyoming_tts() -> AsyncIterator[WyomingTts]:
     """Serve on loopback."""
     server = WyomingTts()
-    writers: set[asyncio.StreamWriter] = set()
+    serving: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.add(writer)
-        await server.serve(reader, writer)
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        with contextlib.suppress(asyncio.CancelledError):
+            await server.serve(reader, writer)
+        serving.discard(task)
 
     listening = await asyncio.start_server(handle, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
@@ -154,6 +158,7 @@ async def wyoming_tts() -> AsyncIterator[WyomingTts]:
         yield server
     finally:
         listening.close()
-        for writer in writers:
-            writer.transport.abort()
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
         await listening.wait_closed()

@@ -292,6 +292,8 @@ async def test_giving_up_closes_the_socket(build: Build, server: StreamInput) ->
     async with asyncio.timeout(5), aclosing(build().synthesize(TEXT * 20, Budget())) as clips:
         await anext(clips)
     await server.until(lambda: server.open == 0)
+    # A polite end would wait until the vendor has said everything.
+    assert server.peers[0].socket.close_code == 1006
 
 
 def test_what_it_sends_is_json(build: Build) -> None:
