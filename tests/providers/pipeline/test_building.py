@@ -24,8 +24,8 @@ from voxd.providers.pipeline.building import Ground, Pipelines, build
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, line_settings, stage_config
 from voxd.providers.pipeline.local import Engines
-from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.metadata import parts_of
+from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.stage_registry import kinds_of, register_stage, speech_to_text, stage_statuses
 from voxd.providers.stages import Kind

@@ -225,7 +225,11 @@ class _Race:
             return since_s + self._roster.latencies.patience_s(lead.stage.name)
         until_s = self._told.budget.until_s
         left_s = None if until_s is None else until_s - LEFT_FOR_ANSWER_S
-        return self._roster.due_s(lead.stage, since_s, len(self._waiting), left_s)
+        fresh = sum(stage not in self._runners for stage in self._waiting)
+        if self._waiting and not fresh:
+            # Whoever comes next is at work already, and needs nothing of this one's time.
+            return since_s + self._roster.latencies.deadline_s(lead.stage.stage, lead.stage.name)
+        return self._roster.due_s(lead.stage, since_s, fresh, left_s)
 
     def _waited_s(self, runner: _Runner) -> float:
         ended_s = self._utterance.ended_s

@@ -16,12 +16,12 @@ from voxd.providers.pipeline.conversation import Conversation, arguments_of
 from voxd.providers.pipeline.hearing import Hearing
 from voxd.providers.pipeline.ledger import Ledger
 from voxd.providers.pipeline.listening import Understood
+from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.middleware import Said, passed, stopped
 from voxd.providers.pipeline.parts import Parts
 from voxd.providers.pipeline.reply import Reply
 from voxd.providers.pipeline.speaking import RATE_HZ
 from voxd.providers.pipeline.stream import Crew, drained, within
-from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.utterance import SHORTEST_S
 from voxd.providers.settings import SessionConfig
 from voxd.providers.stages import Listening
