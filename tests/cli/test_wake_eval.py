@@ -45,22 +45,18 @@ async def test_a_glob_says_which_files_hold_the_word(voxctl: Voxctl, tmp_path: P
     assert [engine["recalled"] for engine in word["engines"] if "two" in engine["engine"]] == [0]
 
 
-async def test_without_soundfile_flac_is_counted_unreadable_and_the_rest_is_judged(
+async def test_a_damaged_recording_is_counted_unreadable_and_the_rest_is_judged(
     voxctl: Voxctl, tmp_path: Path
 ) -> None:
-    folder, programs = tmp_path / "recordings", tmp_path / "programs"
+    folder = tmp_path / "recordings"
     folder.mkdir()
-    programs.mkdir()
-    # `python -m` looks into its working directory first.
-    (programs / "soundfile.py").write_text("raise ModuleNotFoundError(name='soundfile')\n")
     (folder / "hey_jarvis.flac").write_bytes(b"fLaC")
     write_wav(folder / "other.wav", Clip(bytes(32_000), SAMPLE_RATE_HZ))
-    ran = await voxctl("wake", "eval", str(folder), "--word", "hey_jarvis", cwd=programs)
+    ran = await voxctl("wake", "eval", str(folder), "--word", "hey_jarvis")
     assert ran.code == 0
     head, *_, last = ran.out.splitlines()
     assert head == f"2 recordings in {folder}, 1 unreadable"
-    reason = "FLAC needs the package soundfile: run `pip install voxd[flac]`"
-    assert last == f"unreadable: hey_jarvis.flac: {reason}"
+    assert last.startswith("unreadable: hey_jarvis.flac: ")
 
 
 async def test_mistakes_are_named(voxctl: Voxctl, tmp_path: Path) -> None:
