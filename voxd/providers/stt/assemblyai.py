@@ -206,7 +206,7 @@ class StreamingV3(Dialect):
             self._heard_s = max([word.end / 1000 for word in first.words], default=self._heard_s)
             del self._turns[self._next]
             self._next += 1
-        rest = " ".join(self._turns[order].text for order in sorted(self._turns))
+        rest = " ".join(filter(None, (self._turns[order].text for order in sorted(self._turns))))
         stable = all(turn.end_of_turn for turn in self._turns.values())
         return Reading(" ".join(settled), self._heard_s if settled else None, partial=rest, stable=stable)
 

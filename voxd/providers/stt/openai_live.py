@@ -134,6 +134,7 @@ class Transcription(Dialect):
             case frames.Committed(item_id=item):
                 self._committed = True
                 self._open.add(item)
+                self._texts.setdefault(item, "")  # Items are committed in the order of the sound.
                 return None
             case frames.TranscriptionDelta(item_id=item, delta=delta):
                 self._texts[item] = self._texts.get(item, "") + (delta or "")
