@@ -26,6 +26,7 @@ from voxd.errors import (
     ProviderError,
     RateLimited,
     SpendLimitReached,
+    StoreError,
     StreamError,
     VoxdError,
 )
@@ -331,6 +332,24 @@ async def test_a_bug_does_not_block_the_others_and_is_given_up(
     assert [data["reason"] for data in house.told("queue.dropped")] == ["internal"]
     assert "secret" not in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_an_answer_that_the_disk_does_not_take_is_asked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.late.keep("default", None, "one")
+
+    async def full(*_: object, **__: object) -> bool:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.queue, "answer", full)
+        patch.setattr(house.queue, "put_back", full)
+        for _ in range(2 * MAX_FAULTS):
+            await house.restored()
+    assert house.told("queue.answered") == house.told("queue.dropped") == []
+    await house.restored()
+    assert [data["transcript"] for data in house.told("queue.answered")] == ["one"]
 
 
 async def test_sound_without_words_is_given_up(house: House) -> None:

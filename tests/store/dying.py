@@ -59,7 +59,7 @@ async def work(path: Path, seed: int) -> None:
     """Keep, answer and deliver without end."""
     chance = random.Random(seed)
     _, queue = await opened(path)
-    for gone in await queue.recover():
+    for gone in await queue.recover(crashed=True):
         tell("gone", gone.id)
     await deliver_all(queue)
     while True:
@@ -76,7 +76,7 @@ async def work(path: Path, seed: int) -> None:
 async def finish(path: Path) -> None:
     """Answer and deliver what is left, as a device does that is left alone."""
     database, queue = await opened(path)
-    for gone in await queue.recover():
+    for gone in await queue.recover(crashed=True):
         tell("gone", gone.id)
     await queue.retry()
     while await answer_one(queue):

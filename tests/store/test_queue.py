@@ -143,20 +143,27 @@ async def test_one_that_ends_the_process_again_and_again_is_given_up(desk: Desk)
     id = await desk.add("poison")
     for _ in range(MAX_FAULTS - 1):
         assert await desk.queue.take()
-        assert await desk.queue.recover() == []
+        assert await desk.queue.recover(crashed=True) == []
         await desk.clock.advance(LONGEST_REST_S)
     assert await desk.queue.take()
-    assert await desk.queue.recover() == [Gone(id, "default")]
+    assert await desk.queue.recover(crashed=True) == [Gone(id, "default")]
 
 
 async def test_what_a_dead_process_had_taken_is_given_out_again(desk: Desk) -> None:
     id = await desk.add("one")
     await desk.queue.take()
     assert await desk.queue.take() is None
-    assert await desk.queue.recover() == []
+    assert await desk.queue.recover(crashed=True) == []
     kept = await desk.queue.take()
     assert kept is not None
     assert kept.id == id
+
+
+async def test_what_never_came_back_though_its_process_lives_is_nobodys_fault(desk: Desk) -> None:
+    await desk.add("one")
+    for _ in range(2 * MAX_FAULTS):
+        assert await desk.queue.take()
+        assert await desk.queue.recover(crashed=False) == []
 
 
 async def test_an_answer_to_what_was_dropped_meanwhile_is_no_answer(desk: Desk) -> None:
@@ -369,7 +376,7 @@ async def test_whatever_happens_what_was_accepted_is_there_until_it_is_delivered
             case "nobody" | "unsure" if taken:
                 assert await desk.queue.put_back(taken.pop(), "x", Blame(operation)) is None
             case "recover":
-                await desk.queue.recover()
+                await desk.queue.recover(crashed=True)
                 taken.clear()
             case "drop" if waiting:
                 await desk.queue.drop(waiting[-1])

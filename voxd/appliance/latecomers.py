@@ -73,6 +73,7 @@ class Latecomers:
         self._announce = announce
         self._emit = emit
         self._clock = clock
+        self._is_first = True
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._wake = asyncio.Event()
@@ -184,7 +185,9 @@ class Latecomers:
     async def _round(self) -> int:
         """Go once through what waits; returns how many were answered. Raises `StoreError`."""
         self._wake.clear()
-        await self._dropped(await self._queue.recover(), "failed")
+        # What the disk would not take back is still given out.
+        await self._dropped(await self._queue.recover(crashed=self._is_first), "failed")
+        self._is_first = False
         await self._deliver()
         await self._dropped(await self._queue.prune(), "too_old")
         ill: set[str] = set()

@@ -53,12 +53,17 @@ class UtteranceQueue:
         """Apply new limits from the next utterance on."""
         self._config = config
 
-    async def recover(self) -> list[Gone]:
-        """Take back what a process that died had given out; returns what has ended too many of them."""
+    async def recover(self, *, crashed: bool) -> list[Gone]:
+        """Take back what was given out and never came back; returns what is given up.
+
+        ``crashed``: its process died over it. One that ends too many is given up; else nobody is to blame.
+        """
 
         def write(connection: sqlite3.Connection) -> list[Gone]:
-            gone = _deleted(connection, "taken AND faults >= ?", MAX_FAULTS)
-            connection.execute("UPDATE utterances SET taken = 0 WHERE taken")
+            gone = _deleted(connection, "taken AND faults >= ?", MAX_FAULTS) if crashed else []
+            connection.execute(
+                "UPDATE utterances SET taken = 0, faults = faults - ? WHERE taken", (0 if crashed else 1,)
+            )
             return gone
 
         return await self._db.run(write)
