@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from websockets.http11 import Request as Handshake
 
 from tests.fakes import FakeClock, settle
 from tests.payloads import problem
+from tests.rig.certificates import authority
 from tests.rig.wires import KEY, RecordedLine, line
 from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw, reply
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
@@ -515,3 +517,26 @@ async def test_a_fault_on_an_open_socket_counts_against_its_key() -> None:
                         await talk(connection)
             assert codes(wire) == ["rate_limited", "rate_limited"]
     assert keys == ["key-one-1", "key-two-2"]
+
+
+async def test_sockets_and_requests_trust_the_configured_authority_alike(tmp_path: Path) -> None:
+    trusted = authority(tmp_path)
+
+    async def accept(socket: ServerConnection) -> None:
+        await socket.send("hello")
+
+    def build(access: Access) -> Address:
+        return Address(access.endpoint)
+
+    async with serve(accept, "127.0.0.1", 0, ssl=trusted.server()) as server:
+        url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with line(url, ca_file=trusted.ca_file) as wire:
+            for _ in range(2):
+                async with wire.socket(build, Budget(), kind="listen") as connection:
+                    assert await connection.receive() == "hello"
+        for ca_file, code in (("", "tls_untrusted"), ("/nonexistent.pem", "network_error")):
+            async with line(url, ca_file=ca_file) as wire:
+                with pytest.raises(ConnectionFailed) as raised:
+                    async with wire.socket(build, Budget(retries=0), kind="listen"):
+                        pass
+                assert raised.value.code == code

@@ -6,6 +6,7 @@ still waits. So we ping, and anything that arrives, a pong or a frame, counts as
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,18 +98,20 @@ class Connection:
         deadlines: Deadlines | None = None,
         *,
         resolver: Resolver | None = None,
+        trust: ssl.SSLContext | None = None,
         subprotocols: Sequence[str] = (),
         refused: Refused = faults.refused,
     ) -> "Connection":
         """Connect to ``address``. Raises `ProviderError`: why, in its class and code.
 
         Redirects are not followed: the key is for the host that was configured. Proxies of the environment
-        are ignored. Without a shared ``resolver`` no address of an earlier connection is known.
+        are ignored. Without a shared ``resolver`` no address of an earlier connection is known;
+        without ``trust`` the certificates are read first.
         """
         deadlines = deadlines or Deadlines()
         try:
             async with asyncio.timeout(deadlines.open_s):
-                options = await _options(provider, address, deadlines, resolver or Resolver())
+                options = await _options(provider, address, deadlines, resolver or Resolver(), trust)
                 socket = await _Connect(
                     address.url,
                     additional_headers=dict(address.headers),
@@ -248,13 +251,17 @@ class _Connect(connect):
 
 
 async def _options(
-    provider: str, address: Address, deadlines: Deadlines, resolver: Resolver
+    provider: str,
+    address: Address,
+    deadlines: Deadlines,
+    resolver: Resolver,
+    trust: ssl.SSLContext | None,
 ) -> dict[str, Any]:
     """Return what the library is to use for the connection instead of looking for it itself."""
     options: dict[str, Any] = {}
     where = parse_uri(address.url)
     if where.secure:
-        options["ssl"] = await trusted(address.ca_file)
+        options["ssl"] = trust or await trusted(address.ca_file)
         options["server_hostname"] = where.host
     if address.proxy is None:
         options["sock"] = await open_socket(

@@ -1,6 +1,7 @@
 """HTTP to all vendors of a process: one set of connections, loaded when it is first needed."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ class Http:
         self.resolver = resolver or Resolver()
         self._client: Client | None = None
         self._loading = asyncio.Lock()
+        self._trust: dict[str, ssl.SSLContext] = {}
 
     async def send(self, call: Call, terms: Terms) -> HttpAnswer:
         """Send ``call``; return its answer when the first byte of the body is there, or the body is empty.
@@ -71,6 +73,12 @@ class Http:
         except (OSError, TimeoutError) as error:
             raise faults.unreachable(terms.provider, error) from None
 
+    async def trust(self, ca_file: str) -> ssl.SSLContext:
+        """Return whom connections trust, read once. Raises `OSError` when ``ca_file`` cannot be read."""
+        if ca_file not in self._trust:
+            self._trust[ca_file] = await trusted(ca_file)
+        return self._trust[ca_file]
+
     async def prepare(self) -> None:
         """Load what the first request needs: 15 MB, and a second or two on a small device."""
         await self._loaded()
@@ -92,7 +100,7 @@ class Http:
         client = await self._loaded()
         route = Route(terms.ca_file, terms.proxy)
         if not client.knows(route):
-            trust = await trusted(terms.ca_file)
+            trust = await self.trust(terms.ca_file)
             if not client.knows(route):
                 client.learn(route, trust)
         return client, route

@@ -2,12 +2,11 @@
 
 import copy
 import random
-import uuid
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError, RateLimited
@@ -15,12 +14,12 @@ from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.net import faults
 from voxd.providers.net.connection import Address, Connection, Deadlines
-from voxd.providers.net.endpoint import is_near
 from voxd.providers.net.endpoints import Endpoints
 from voxd.providers.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
 from voxd.providers.net.keys import Keys, KeyUse
 from voxd.providers.net.limits import LONGEST_WAIT_S, Allowed, Limits, usual_per_minute
 from voxd.providers.net.middleware import RequestMiddleware, through
+from voxd.providers.net.outgoing import checked, dressed
 from voxd.providers.net.retry import persevere
 from voxd.providers.net.stream import Stream
 from voxd.providers.net.trial import Trial, code_of
@@ -113,7 +112,7 @@ class Line:
             )
 
             async def send(call: Call) -> Answer:
-                trial.url = self._allowed(call.url)
+                trial.url = checked(self.name, call.url)
                 answer = await self._http.send(call, terms)
                 trial.opened(answer)
                 return answer
@@ -141,18 +140,20 @@ class Line:
 
         async def attempt(trial: Trial) -> Connection:
             address = build(trial.access)
-            trial.url = self._allowed(address.url)
+            trial.url = checked(self.name, address.url)
+            ca_file = address.ca_file or self._settings.ca_file
             connection = await Connection.open(
                 self.name,
                 replace(
                     address,
                     headers=self._headers(address.headers),
-                    ca_file=address.ca_file or self._settings.ca_file,
+                    ca_file=ca_file,
                     proxy=address.proxy or self._settings.proxy,
                     key=address.key or trial.key.text,
                 ),
                 replace(waits, open_s=self._within(budget, waits.open_s)),
                 resolver=self._http.resolver,
+                trust=await self._trust(address.url, ca_file),
                 subprotocols=subprotocols,
                 refused=refused or faults.refused,
             )
@@ -169,7 +170,7 @@ class Line:
         """Open a TCP connection to what ``build`` returns, as `Wire.stream` says."""
 
         async def attempt(trial: Trial) -> Stream:
-            trial.url = self._allowed(build(trial.access))
+            trial.url = checked(self.name, build(trial.access))
             within_s = self._within(budget, Deadlines().open_s)
             stream = await Stream.open(self.name, trial.url, resolver=self._http.resolver, within_s=within_s)
             trial.opened(stream)
@@ -257,31 +258,23 @@ class Line:
             self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.told())
         return another_way
 
-    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return ``headers`` with the configured ones, which win."""
-        settings = self._settings
-        ours = {**settings.headers, **(settings.more_headers() if settings.more_headers else {})}
-        names = {name.lower() for name in ours}
-        kept = {name: value for name, value in headers.items() if name.lower() not in names}
-        return {**kept, **{name: self._filled(value) for name, value in ours.items()}}
+    async def _trust(self, url: str, ca_file: str) -> ssl.SSLContext | None:
+        if not url.startswith("wss:"):
+            return None
+        try:
+            return await self._http.trust(ca_file)
+        except OSError as error:
+            raise faults.unreachable(self.name, error) from None
 
-    def _filled(self, value: str) -> str:
-        return value.replace("{uuid}", str(uuid.uuid4())).replace("{unix_s}", str(int(self._clock.wall())))
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        settings = self._settings
+        more = settings.more_headers() if settings.more_headers else {}
+        return dressed(headers, {**settings.headers, **more}, wall_s=self._clock.wall())
 
     def _within(self, budget: Budget, limit_s: float) -> float:
         if budget.until_s is None:
             return limit_s
         return max(min(limit_s, budget.until_s - self._clock.monotonic()), 0.0)
-
-    def _allowed(self, url: str) -> str:
-        """Return ``url``. Raises `ProviderError` when it would send a key across the internet in clear."""
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            raise faults.misled(self.name, "it is no URL") from None
-        if parts.scheme in {"http", "ws", "tcp"} and not is_near(parts.hostname or ""):
-            raise faults.misled(self.name, "the endpoint is not encrypted: write it as https:// or wss://")
-        return url
 
 
 class _NobodyAsked(Exception):
