@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from scripts.benchmarks import (
+    answering,
     blocks,
     engines,
     idle,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Measure] = {
         playing,
         waking,
         own_share,
+        answering,
         modes,
         talking,
         ready,

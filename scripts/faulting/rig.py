@@ -1,0 +1,119 @@
+"""One turn of a real daemon: it hears a question, somebody breaks something, and we note what it says."""
+
+import asyncio
+from contextlib import AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts.faulting.chains import Chain
+from scripts.faulting.faults import Fault, Scene, When
+from scripts.faulting.names import NameServer
+from scripts.faulting.rows import Row
+from scripts.faulting.vendors import Vendors, vendors
+from tests.rig.certificates import Authority
+from tests.rig.process import VoxdProcess
+
+TURN_S = 30.0
+_NAME = "vendor.lan"
+_CUE = {When.SPEAKING: ("speech.started", None), When.REPLYING: ("playback.started", "reply")}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What all turns of a run share: the recording, what is said in it, and the network."""
+
+    recording: Path
+    question: str
+    authority: Authority
+    names: NameServer | None = None
+
+
+async def turn(chain: Chain, fault: Fault, stage: Stage, directory: Path) -> Row:
+    """Play ``fault`` on ``chain`` once, in a daemon that knows nothing yet."""
+    row = Row(fault=fault.id, what=fault.what, chain=chain.name)
+    async with AsyncExitStack() as stack:
+        city = await stack.enter_async_context(vendors(stage.question))
+        if stage.names is not None:
+            stage.names.announce(v4="127.0.0.1")
+        scene = Scene(city, chain.hit, stage.authority, stage.names)
+        if fault.when is When.BEFORE:
+            await stack.enter_async_context(fault.deed(scene))
+        process = VoxdProcess(directory, sets=_settings(chain, fault, stage, city))
+        stack.push_async_callback(process.close)
+        await process.start()
+        told = await _watch(process, fault, scene, stack)
+        return await _judged(row, told, process)
+
+
+def _settings(chain: Chain, fault: Fault, stage: Stage, city: Vendors) -> tuple[str, ...]:
+    host = _NAME if fault.named else "127.0.0.1"
+    settings = chain.settings(lambda name: f"{host}:{city.port(name)}")
+    if fault.secure:
+        hit = tuple(f"providers.{name}." for name in chain.hit)
+        settings = tuple(
+            line.replace('"ws://', '"wss://').replace('"http://', '"https://')
+            if line.startswith(hit)
+            else line
+            for line in settings
+        )
+        settings += tuple(
+            f'providers.{name}.options={{ ca_file = "{stage.authority.ca_file}" }}' for name in chain.hit
+        )
+    return (
+        'audio.input="virtual"',
+        'audio.output="virtual"',
+        f'audio.virtual_input="{stage.recording}"',
+        *settings,
+    )
+
+
+async def _watch(
+    process: VoxdProcess, fault: Fault, scene: Scene, stack: AsyncExitStack
+) -> list[dict[str, Any]]:
+    """Return the events of the turn; the fault begins at its cue."""
+    told: list[dict[str, Any]] = []
+    cue = _CUE.get(fault.when)
+    async with process.client() as client:
+        subscription = client.subscribe(("*",))
+        async with aclosing(subscription):
+            await anext(subscription)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TURN_S):
+                    async for event in subscription:
+                        told.append(event)
+                        if (
+                            cue
+                            and event.get("type") == cue[0]
+                            and event["data"].get("kind") in (cue[1], None)
+                        ):
+                            cue = None
+                            await stack.enter_async_context(fault.deed(scene))
+                        if event.get("type") == "turn.ended":
+                            break
+    return told
+
+
+async def _judged(row: Row, told: list[dict[str, Any]], process: VoxdProcess) -> Row:
+    by_type: dict[str, list[dict[str, Any]]] = {}
+    for event in told:
+        by_type.setdefault(event.get("type", ""), []).append(event["data"])
+    ended = by_type.get("turn.ended", [{}])[-1]
+    said = " ".join(data["text"] for data in by_type.get("turn.reply", []))
+    sound_s = ended.get("stages_ms", {}).get("response")
+    fate = "kept" if "queue.added" in by_type else str(ended.get("outcome", ""))
+    async with process.client() as client:
+        status = await client.call("system.status")
+    agent = next(iter(status["agents"]))
+    failed = by_type.get("provider.failed", [])
+    codes = sorted({f"{data['provider']} {data['code']}" for data in failed})
+    return Row(
+        fault=row.fault,
+        what=row.what,
+        chain=row.chain,
+        first_sound_s=sound_s / 1000 if sound_s is not None else None,
+        fate=fate,
+        said=said,
+        by=str(agent["answering"]),
+        note=", ".join(codes),
+    )
