@@ -9,7 +9,7 @@ import pytest
 from tests.rig.wires import line
 from voxd.errors import ConnectionFailed, StreamError
 from voxd.events import EventType as E
-from voxd.providers.net.stream import MAX_PIECE_BYTES
+from voxd.providers.net.stream import MAX_PIECE_BYTES, Stream
 from voxd.providers.net.wire import Budget
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -80,6 +80,29 @@ async def test_an_address_that_is_none_or_far_away_is_refused(url: str) -> None:
             async with wire.stream(lambda access: access.endpoint, Budget(retries=2), kind="talk"):
                 pass
         assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)
+
+
+async def flood(stream: Stream) -> None:
+    for _ in range(100):
+        stream.write(bytes(1_000_000))
+        await stream.drain()
+
+
+async def test_a_peer_who_takes_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxd.providers.net.stream.SEND_S", 0.1)
+    going = asyncio.Event()
+
+    async def take_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await going.wait()
+
+    async with peer(take_nothing) as url, line(url, key="") as wire:
+        with pytest.raises(ConnectionFailed) as raised:
+            async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
+                await flood(stream)
+        going.set()
+        assert raised.value.code == "send_stalled"
+        assert wire.data(E.PROVIDER_CALL)[0]["code"] == "send_stalled"
 
 
 async def test_nobody_there_is_tried_again_and_then_told() -> None:

@@ -13,6 +13,9 @@ from voxd.providers.net.resolver import Resolver
 MAX_PIECE_BYTES = 16 * 1024 * 1024
 """The longest line or block we take: a peer says himself how long they are."""
 
+SEND_S = 5.0
+"""A peer who takes nothing for so long is gone."""
+
 CLOSE_S = 1.0
 """So long the peer may take to take note of the end."""
 
@@ -74,9 +77,15 @@ class Stream:
         self.write(b"".join(lines))
 
     async def drain(self) -> None:
-        """Wait while too much is unsent."""
-        with self._as_ours():
-            await self._writer.drain()
+        """Wait while too much is unsent; breaks off when that takes too long."""
+        try:
+            async with asyncio.timeout(SEND_S):
+                with self._as_ours():
+                    await self._writer.drain()
+        except TimeoutError:
+            self._writer.transport.abort()
+            msg = "the peer takes no more data"
+            raise ConnectionFailed(msg, provider=self.provider, code="send_stalled") from None
 
     async def close(self) -> None:
         """Hang up; idempotent."""
