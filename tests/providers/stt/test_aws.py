@@ -163,6 +163,9 @@ async def test_the_region_says_where_it_is() -> None:
             "wss://transcribestreaming.eu-west-1.amazonaws.com:8443/stream-transcription-websocket?"
         )
         assert "eu-west-1%2Ftranscribe%2Faws4_request" in url
+        host = "wss://transcribestreaming.eu-north-1.amazonaws.com:8443"
+        stt = AwsTranscribe(StageConfig("den", "aws", endpoint=host), wire)
+        assert "eu-north-1%2Ftranscribe" in stt.address(Access(host, KEY), Listening()).url
         with pytest.raises(ConfigError) as raised:
             AwsTranscribe(StageConfig("den", "aws"), wire)
     assert "[providers.den]" in raised.value.hint

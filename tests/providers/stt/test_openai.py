@@ -194,6 +194,7 @@ async def test_a_server_of_ones_own_needs_no_key_and_no_list_of_models() -> None
         ("", "", "true", "https://api.openai.com/v1"),
         ("https://eu.api.openai.com/v1/", "gpt-4o-transcribe", "true", "https://eu.api.openai.com/v1"),
         ("", "whisper-1", None, "https://api.openai.com/v1"),
+        ("", "gpt-6-luna", "true", "https://api.openai.com/v1"),
         ("http://pi.local:8000/v1", "", None, "http://pi.local:8000/v1"),
         ("https://openai.com.evil.example/v1", "", None, "https://openai.com.evil.example/v1"),
     ],
@@ -217,6 +218,22 @@ async def test_what_openai_itself_is_asked(
         await heard_of(stage(wire, model=model), spoken(SAID))
     assert calls[0].url == f"{url}/audio/transcriptions"
     assert calls[0].form.get("stream") == stream
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told", "model"),
+    [
+        ("", "", MODEL),
+        ("", "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-mini-transcribe-2025-12-15"),
+        ("", "gpt-6-luna", MODEL),
+        ("http://pi.local:8000/v1", "large-v3", "large-v3"),
+        ("http://pi.local:8000/v1", "", MODEL),
+    ],
+)
+def test_a_model_that_does_not_listen_is_for_another_stage(
+    endpoint: str, told: str, model: str, wire: RecordedLine
+) -> None:
+    assert stage(wire, endpoint=endpoint, model=told).model == model
 
 
 async def test_openai_itself_is_not_asked_without_a_key(house: Transcriptions) -> None:

@@ -3,6 +3,7 @@
 Wire facts: reference/providers.md, section 9. The URL is signed anew for every connection.
 """
 
+import re
 import time
 from collections.abc import Sequence
 from typing import Literal
@@ -27,6 +28,7 @@ from voxd.providers.stt.settings import live_url
 from voxd.providers.stt.streaming import LiveSpeechToText
 
 _PATH = "/stream-transcription-websocket"
+_HOST = re.compile(r"transcribestreaming\.([a-z0-9-]+)\.amazonaws\.com")
 _SOUND = {
     ":message-type": "event",
     ":event-type": "AudioEvent",
@@ -86,7 +88,9 @@ class AwsTranscribe(LiveSpeechToText):
     def __init__(self, config: StageConfig, wire: Wire) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
-        if not self._options.region:
+        found = _HOST.search(config.endpoint)
+        self._region = self._options.region or (found[1] if found else "")
+        if not self._region:
             hint = f'set options.region in [providers.{config.name}], such as "eu-central-1"'
             raise ConfigError(f"in which region is {config.name}?", hint=hint)
 
@@ -97,10 +101,9 @@ class AwsTranscribe(LiveSpeechToText):
 
     def address(self, access: Access, told: Listening) -> Address:
         """Return where ``told`` is transcribed, signed for the next five minutes."""
-        region = self._options.region
-        base = access.endpoint or f"wss://transcribestreaming.{region}.amazonaws.com:8443"
+        base = access.endpoint or f"wss://transcribestreaming.{self._region}.amazonaws.com:8443"
         key = usable_key(self.name, access.key)
-        signer = Signer(credentials_of(self.name, key), region, "transcribe")
+        signer = Signer(credentials_of(self.name, key), self._region, "transcribe")
         url = signer.url(live_url(self.name, base, _PATH, self._query(told)), time.time())
         return Address(url, key=key)
 

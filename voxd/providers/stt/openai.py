@@ -20,9 +20,13 @@ from voxd.providers.stt.languages import code_of
 from voxd.providers.stt.upload import FLAC_TYPE, gathered, packed, understood
 from voxd.providers.usage import Usage
 
+SMALL_MACHINE_S = 30.0
+"""So long a server of one's own may take to begin its answer; the turn's budget may end before."""
+
 _OWN_HOST = "openai.com"
 _KEYWORDS = "gpt-transcribe"
 """The model that takes words that are likely as such; others take them as a prompt."""
+_LISTENERS = ("transcribe", "whisper")
 _NOT_STREAMED = "whisper"
 _DELTA = "transcript.text.delta"
 _DONE = "transcript.text.done"
@@ -82,6 +86,14 @@ class OpenAITranscription(SpeechToText):
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
+    @property
+    def model(self) -> str:
+        """The model that listens; at OpenAI others are for another stage of the same provider."""
+        told = self.config.model
+        if not _is_own(self.config.endpoint or self.default_endpoint):
+            return told or self.default_model
+        return told if any(part in told for part in _LISTENERS) else self.default_model
+
     async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
         """Yield the words as the model writes them, or all at once."""
         clip = await gathered(audio)
@@ -95,7 +107,8 @@ class OpenAITranscription(SpeechToText):
             form = self._form(told, sound, streamed=self._is_streamed(base))
             return Call("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
-        async with self.wire.request(build, told.budget, kind="transcribe") as answer:
+        wait_s = None if _is_own(self.config.endpoint or self.default_endpoint) else SMALL_MACHINE_S
+        async with self.wire.request(build, told.budget, kind="transcribe", first_byte_s=wait_s) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
                 async for heard in self._streamed(answer, clip):
                     yield heard
