@@ -75,6 +75,14 @@ class TestElevenLabs(Streamed):
         await clips_of(build(model="eleven_multilingual_v2", language="de"))
         assert "language_code" not in server.bodies()[0]
 
+    @pytest.mark.parametrize("model", ["eleven_v3", "eleven_v3_conversational"])
+    async def test_a_model_that_refuses_to_hear_what_came_before_is_not_told(
+        self, build: Build, server: ElevenLabsVoice, model: str
+    ) -> None:
+        tts = build(model=model)
+        assert not tts.heeds_previous
+        assert pcm_of(await clips_of(tts, previous="Good morning.")) == self.sound(tts, TEXT)
+
     def test_a_model_that_listens_is_not_asked_to_speak(self, build: Build) -> None:
         assert build(model="scribe_v2_realtime").model == "eleven_flash_v2_5"
 
@@ -130,6 +138,7 @@ class TestElevenLabs(Streamed):
             ("missing_permissions", 401, AuthenticationError, "missing_permissions", False),
             ("too_many_concurrent_requests", 429, RateLimited, "too_many_concurrent", True),
             ("system_busy", 429, ConnectionFailed, "overloaded", True),
+            ("unsupported_model", 400, ProviderError, "unsupported_model", False),
             ("voice_not_found", 404, ProviderError, "voice_not_found", False),
             ("max_character_limit_exceeded", 400, ProviderError, "text_too_long", False),
         ],

@@ -41,8 +41,8 @@ class ElevenLabs(TextToSpeech):
 
     @property
     def heeds_previous(self) -> bool:
-        """It speaks on in the tone of what came before."""
-        return True
+        """It speaks on in the tone of what came before, if the model can."""
+        return terms.heeds_previous(self.model)
 
     async def check(self, budget: Budget) -> None:
         """Ask for the state of the account. Raises `ProviderError`."""
@@ -71,7 +71,7 @@ class ElevenLabs(TextToSpeech):
         }
         more = {
             "language_code": terms.language_of(self.model, self.config.language),
-            "previous_text": previous,
+            "previous_text": previous if self.heeds_previous else "",
             "apply_text_normalization": options.apply_text_normalization,
         }
         body |= {name: value for name, value in more.items() if value}

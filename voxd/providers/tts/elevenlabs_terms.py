@@ -52,6 +52,7 @@ NAMES: Mapping[str, Means] = {
         "missing_permissions", AuthenticationError, hint="allow the key to use text to speech"
     ),
     "voice_not_found": NO_VOICE,
+    "unsupported_model": Means("unsupported_model", hint="set the provider's model to another one"),
     "max_character_limit_exceeded": TOO_LONG,
     "too_many_concurrent_requests": Means(
         "too_many_concurrent", RateLimited, retryable=True, hint="lower max_concurrent of the provider"
@@ -71,6 +72,11 @@ def headers(stage: TextToSpeech, access: Access) -> dict[str, str]:
 def speaker(model: str) -> str:
     """Return the model that speaks; one of Scribe's is for whoever listens with the same provider."""
     return MODEL if not model or model.startswith("scribe") else model
+
+
+def heeds_previous(model: str) -> bool:
+    """Whether ``model`` may be told what came before: version 3 refuses the whole request (seen in 2026)."""
+    return not model.startswith("eleven_v3")
 
 
 def language_of(model: str, language: str) -> str:
