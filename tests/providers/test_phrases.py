@@ -1,6 +1,7 @@
 """What was spoken before is not asked again: on disk, shared, whole, and only for the same voice."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.fakes import RecordingEmit
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
+from voxd.providers import phrases
 from voxd.providers.net.wire import Budget, Wire
 from voxd.providers.phrases import PIECE_S, PhraseCache, key_of
 from voxd.providers.stages import StageConfig, TextToSpeech
@@ -206,6 +208,21 @@ async def test_a_damaged_file_is_spoken_anew_and_replaced(desk: Desk, damage: st
     assert len(voice.asked) == 2
     await desk.written()
     assert file.read_bytes() == data
+    assert desk.hits == [False, False]
+
+
+async def test_a_slow_disk_is_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    voice = Voice()
+    await desk.hear(voice)
+    await desk.written()
+    monkeypatch.setattr(phrases, "READ_S", 0.01)
+    hanging = threading.Event()
+    monkeypatch.setattr(phrases, "decode", lambda data: hanging.wait(20))
+    try:
+        assert await desk.hear(voice) == WHOLE
+    finally:
+        hanging.set()
+    assert len(voice.asked) == 2
     assert desk.hits == [False, False]
 
 

@@ -1,7 +1,9 @@
 """The shelf keeps within its limit, drops what is least used, and outlives restarts and bad disks."""
 
+import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,23 @@ async def test_a_disk_that_cannot_be_written_is_complained_of_once(
         assert await shelf.get(key) is None
     await shelf.clear()
     assert caplog.text.count("cannot be kept") == 1
+
+
+async def test_who_reads_does_not_wait_for_who_writes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(place, limit_bytes=100)
+    await shelf.put("a", b"sound")
+    slow, write = threading.Event(), shelf._write
+
+    def hang(key: str, data: bytes) -> bool:
+        return slow.wait(20) and write(key, data)
+
+    monkeypatch.setattr(shelf, "_write", hang)
+    writing = asyncio.create_task(shelf.put("b", b"other"))
+    async with asyncio.timeout(5):
+        assert (await shelf.get("a"), await shelf.get("b")) == (b"sound", None)
+        slow.set()
+        await writing
+        assert await shelf.get("b") == b"other"
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -23,6 +23,9 @@ _log = logging.getLogger(__name__)
 LAYOUT = 1
 """Part of every key: raised when what is kept changes its form."""
 
+READ_S = 0.25
+"""A card that is slower than this is slower than most voices."""
+
 PIECE_S = 0.2
 """What is kept is given out in pieces, or converting it would hold up the event loop."""
 
@@ -100,8 +103,7 @@ class PhraseCache:
     ) -> None:
         forgotten = self._forgotten
         try:
-            data = await self._shelf.get(key)
-            clip = await self._decoded(key, data) if data is not None else None
+            clip = await self._kept(key)
             self._emit(E.CACHE_USED, cache="phrases", hit=clip is not None)
             if clip is not None:
                 for piece in _pieces(clip):
@@ -120,24 +122,34 @@ class PhraseCache:
         finally:
             if self._spoken.get(key) is phrase:
                 del self._spoken[key]
-        if clip is None and forgotten == self._forgotten:
-            await self._keep(key, phrase.clips)
+        if clip is None:
+            await self._keep(key, phrase.clips, forgotten)
 
-    async def _decoded(self, key: str, data: bytes) -> Clip | None:
+    async def _kept(self, key: str) -> Clip | None:
         try:
-            return await asyncio.to_thread(decode, data)
+            async with asyncio.timeout(READ_S):
+                data = await self._shelf.get(key)
+                return await asyncio.to_thread(decode, data) if data is not None else None
+        except TimeoutError:
+            _log.warning("the disk is slow: a kept phrase is spoken anew")
+            return None
         except AudioError as error:
             _log.warning("a kept phrase is damaged and deleted: %s", error)
             await self._shelf.remove(key)
             return None
 
-    async def _keep(self, key: str, clips: list[Clip]) -> None:
+    async def _keep(self, key: str, clips: list[Clip], forgotten: int) -> None:
         whole = Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz if clips else 0)
-        if whole.pcm and all(clip.rate_hz == whole.rate_hz for clip in clips):
-            try:
-                await self._shelf.put(key, await asyncio.to_thread(encode, whole))
-            except AudioError as error:
-                _log.warning("a phrase cannot be kept: %s", error)
+        if not whole.pcm or any(clip.rate_hz != whole.rate_hz for clip in clips):
+            return
+        try:
+            data = await asyncio.to_thread(encode, whole)
+        except AudioError as error:
+            _log.warning("a phrase cannot be kept: %s", error)
+            return
+        # As late as can be: what was forgotten meanwhile must not come back.
+        if forgotten == self._forgotten:
+            await self._shelf.put(key, data)
 
 
 class _Phrase:

@@ -17,7 +17,7 @@ _NEW = ".new"
 
 
 class Shelf:
-    """A directory of files; all of its work on the disk is done in threads, one thing after the other.
+    """A directory of files; all of its work on the disk is done in threads, one change after the other.
 
     A disk that fails makes it forgetful, and that is logged once; it never raises. A file is complete or not
     there, but after a power cut it may be damaged: whoever reads it has to see that.
@@ -31,17 +31,16 @@ class Shelf:
         self._forgetful = False
 
     async def get(self, key: str) -> bytes | None:
-        """Return what is kept under ``key``, None when there is nothing."""
-        async with self._one:
-            sizes = await self._known()
-            if key not in sizes:
-                return None
-            data = await asyncio.to_thread(self._read, key)
-            if data is None:
-                del sizes[key]
-            else:
-                sizes.move_to_end(key)
-            return data
+        """Return what is kept under ``key``, None when there is nothing; it waits for nobody who writes."""
+        sizes = self._sizes if self._sizes is not None else await self._known()
+        if key not in sizes:
+            return None
+        data = await asyncio.to_thread(self._read, key)
+        if data is None:
+            sizes.pop(key, None)
+        elif key in sizes:
+            sizes.move_to_end(key)
+        return data
 
     async def put(self, key: str, data: bytes) -> None:
         """Keep ``data`` under ``key``; others may have to go."""
@@ -76,7 +75,9 @@ class Shelf:
 
     async def _known(self) -> OrderedDict[str, int]:
         if self._sizes is None:
-            self._sizes = await asyncio.to_thread(self._list)
+            found = await asyncio.to_thread(self._list)
+            # Somebody else may have looked meanwhile, and changed it since.
+            self._sizes = found if self._sizes is None else self._sizes
         return self._sizes
 
     # --- in a thread ------------------------------------------------------------------------------
