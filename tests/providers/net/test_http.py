@@ -8,6 +8,8 @@ import gzip
 import json
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -173,6 +175,20 @@ async def test_closing_twice_is_fine_and_so_is_never_having_been_used() -> None:
     await http.prepare()
     await http.close()
     await http.close()
+
+
+def test_a_device_that_asks_nobody_does_not_load_http_and_one_that_does_loads_no_command_line() -> None:
+    program = """
+import asyncio, sys
+from voxd.providers.net.http import Http
+from voxd.providers.net.line import Line
+print("httpx" in sys.modules)
+http = Http()
+asyncio.run(http.prepare())
+print("httpx" in sys.modules, {"click", "rich", "pygments"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["False", "True set()"]
 
 
 # --- what comes back --------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The HTTP client itself: httpx writes requests, httpcore carries them, our own resolver finds the hosts.
 
-Importing it costs 15 MB. `voxd.providers.net.http` does when the first request is sent, and nobody else.
-httpx's own client is left out: it logs URLs, which may hold a key, and keeps cookies.
+`voxd.providers.net.http` imports this module when the first request is sent, and nobody else does. httpx's
+own client is left out: it logs URLs, which may hold a key, and keeps cookies.
 """
 
 import contextlib

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ class Http:
         return self._trust[ca_file]
 
     async def prepare(self) -> None:
-        """Load what the first request needs: 15 MB, and a second or two on a small device."""
+        """Load what the first request needs: 3 MB, and a second on a small device."""
         await self._loaded()
 
     async def close(self) -> None:
@@ -107,6 +108,8 @@ class Http:
 
 
 def _load() -> "type[Client]":
+    # httpx does without its command line if it cannot be imported: click and rich are 5 MB nobody here needs.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from voxd.providers.net.client import Client
 
     return Client

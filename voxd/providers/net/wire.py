@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Budget:
     """What a turn may still spend on one provider: time, and attempts after the first.
 
-    ``until_s`` is CLOCK_MONOTONIC, None for no end; ``retries`` counts down, over all stages of the turn.
+    ``until_s`` is CLOCK_MONOTONIC, None for no end: no attempt begins later, and no first byte is waited for
+    any longer; an answer that has begun has deadlines of its own. ``retries`` counts down, over all stages of
+    the turn.
     """
 
     until_s: float | None = None
