@@ -25,3 +25,15 @@ def live_complaints(frames: Iterable[Mapping[str, Any]]) -> list[str]:
     from tests.conformance.strict import complaints
 
     return complaints(ClientEvent, frames)
+
+
+def streaming_complaints(frames: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what is wrong with frames that were sent to AssemblyAI's streaming API; [] without the SDK."""
+    if find_spec("assemblyai") is None:
+        return []
+    from assemblyai.streaming.v3 import models
+
+    from tests.conformance.strict import complaints
+
+    known = models.TerminateSession | models.ForceEndpoint | models.KeepAlive | models.UpdateConfiguration
+    return complaints(known, frames)

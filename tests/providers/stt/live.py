@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.conformance.gate import realtime_complaints, streaming_complaints
 from tests.providers.stt.contract import Make, SttContract
 from tests.rig.wires import RecordedLine, line
 from tests.servers.assemblyai import AssemblyAi as FakeAssemblyAi
@@ -59,6 +60,9 @@ VENDORS = {
     )
 }
 
+GATES = {"openai_live": realtime_complaints, "assemblyai": streaming_complaints}
+"""Where the vendor's types are strict, every frame of every test is held to them."""
+
 
 @dataclass
 class Bench:
@@ -89,6 +93,8 @@ async def bench(kind: str, script: Script | None = None, *, key: str = "") -> As
         line(f"{server.url}{vendor.base}", key or vendor.key, name=kind, stage="stt", kind=kind) as wire,
     ):
         yield Bench(vendor, server, wire)
+        if kind in GATES:
+            assert GATES[kind](frame for session in server.sessions for frame in session.frames) == []
 
 
 @contextlib.contextmanager
