@@ -35,6 +35,7 @@ def test_whoever_catches_the_providers_fault_catches_each_of_its_kinds() -> None
         "not_connected",
         "stream_failed",
         "context_too_long",
+        "spend_limit",
     }
 
 

@@ -17,6 +17,7 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request
 from voxd.providers.failover import FailoverProvider
 from voxd.providers.making import PERSONA, Surroundings
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.realtime.mock import MockProvider
 from voxd.providers.registry import register_provider
 from voxd.providers.router import Router
@@ -84,6 +85,7 @@ class House:
                 spend=self.spend,
                 emit=self.emit,
                 clock=clock,
+                resolver=Resolver(),
             ),
         )
         self.routers.append(router)

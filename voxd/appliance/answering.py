@@ -13,6 +13,7 @@ from voxd.frames import Clip
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.contract import Provider, Reply, Request
 from voxd.providers.making import Surroundings
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.router import Router
 from voxd.providers.spend import SpendGuard
 from voxd.providers.tools import Tool
@@ -46,6 +47,7 @@ class Answering:
         clock: Clock,
     ) -> None:
         self._config = config
+        resolver = Resolver()
         self.usage = UsageLog(database, clock)
         self.health = HealthBoard(emit=bus.emit, clock=clock)
         self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
@@ -67,6 +69,7 @@ class Answering:
             spend=self.spend,
             cache=config.cache,
             state_dir=state_dir,
+            resolver=resolver,
             emit=bus.emit,
             clock=clock,
         )
@@ -79,6 +82,7 @@ class Answering:
                 spend=self.spend,
                 emit=bus.emit,
                 clock=clock,
+                resolver=resolver,
                 keep=self.latecomers.keep,
                 pipelines=self.pipelines,
             ),

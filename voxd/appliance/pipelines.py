@@ -12,6 +12,7 @@ from voxd.errors import VoxdError
 from voxd.events import Emit
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.base import BaseProvider
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.spend import SpendGuard
 from voxd.providers.wellbeing import HealthBoard
 from voxd.store.shelf import Shelf
@@ -36,12 +37,14 @@ class LazyPipelines:
         spend: SpendGuard,
         cache: schema.Cache,
         state_dir: Path,
+        resolver: Resolver,
         emit: Emit,
         clock: Clock,
     ) -> None:
         self._engines = transcriber, synthesizer
         self._able = Able(health, spend)
         self._phrases = state_dir / "cache" / "phrases", int(cache.phrases_mb * _MIB)
+        self._resolver = resolver
         self._emit = emit
         self._clock = clock
         self._workshop: Workshop | None = None
@@ -87,6 +90,7 @@ class LazyPipelines:
                 health=self._able,
                 phrases_dir=directory,
                 phrases_bytes=limit_bytes,
+                resolver=self._resolver,
                 emit=self._emit,
                 clock=self._clock,
             )

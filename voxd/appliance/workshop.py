@@ -10,6 +10,7 @@ from voxd.errors import NotFound, ProviderError
 from voxd.events import Emit
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.net.http import Http
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.phrases import PhraseCache
 from voxd.providers.pipeline.building import Ground, Pipelines
 from voxd.providers.pipeline.latency import Latencies
@@ -34,10 +35,11 @@ class Workshop:
         health: Health,
         phrases_dir: Path,
         phrases_bytes: int,
+        resolver: Resolver,
         emit: Emit,
         clock: Clock,
     ) -> None:
-        self.http = Http()
+        self.http = Http(resolver)
         self.phrases = (
             PhraseCache(phrases_dir, limit_bytes=phrases_bytes, emit=emit) if phrases_bytes else None
         )

@@ -2,26 +2,27 @@
 
 import asyncio
 import fnmatch
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from voxd.clock import Clock
 from voxd.config import schema, vendors
-from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotFound
+from voxd.errors import ConnectionFailed, NotFound
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Provider
 from voxd.providers.failover import FailoverProvider, Keep
 from voxd.providers.live import Brain, LiveProvider
+from voxd.providers.net.resolver import Resolver
 from voxd.providers.opening import Target, open_once, shut
-from voxd.providers.registry import has_provider, provider_class
+from voxd.providers.registry import has_provider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.spend import SpendGuard
 from voxd.providers.tools import Tool, ToolBox
 from voxd.providers.usage import Cost, Usage
+from voxd.providers.vendor import Vendor
 from voxd.providers.wellbeing import HealthBoard
 
 PERSONA = (
@@ -61,6 +62,7 @@ class Surroundings:
     spend: SpendGuard
     emit: Emit
     clock: Clock
+    resolver: Resolver
     keep: Keep | None = None
     pipelines: Pipelines | None = None
 
@@ -71,6 +73,7 @@ class Maker:
     def __init__(self, config: schema.Config, house: Surroundings) -> None:
         self.config = config
         self._house = house
+        self._vendors: dict[str, Vendor] = {}
 
     def require(self, name: str) -> vendors.Provider | vendors.Pipeline:
         """Return the section of ``name``. Raises `NotFound`."""
@@ -135,7 +138,7 @@ class Maker:
         return Brain(
             name=name,
             kind=told.kind,
-            make=functools.partial(_built, name, told),
+            make=self._vendor(name, told),
             config=SessionConfig(
                 instructions=instructions,
                 voice=agent.voice or told.voice,
@@ -170,7 +173,7 @@ class Maker:
             await self._pipelines.check(name, self.config)
 
     async def _open(self, name: str, told: vendors.Provider) -> None:
-        target = Target(functools.partial(_built, name, told), name, told.kind, SessionConfig())
+        target = Target(self._vendor(name, told), name, told.kind, SessionConfig())
         try:
             async with asyncio.timeout(told.connect_timeout_s):
                 session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
@@ -178,6 +181,19 @@ class Maker:
             msg = f"{name} did not open a session within {told.connect_timeout_s:g} s"
             raise ConnectionFailed(msg, provider=name, code="timeout") from error
         await shut(session, name)
+
+    def forgive(self, name: str) -> None:
+        """Somebody says that ``name`` is mended: keys that were refused may be used again."""
+        if name in self._vendors:
+            self._vendors[name].forgive()
+
+    def _vendor(self, name: str, told: vendors.Provider) -> Vendor:
+        known = self._vendors.get(name)
+        if known is None or known.told != told:
+            house = self._house
+            known = Vendor(name, told, resolver=house.resolver, emit=house.emit, clock=house.clock)
+            self._vendors[name] = known
+        return known
 
     @property
     def _pipelines(self) -> Pipelines:
@@ -197,20 +213,3 @@ class Maker:
             cost_usd=cost.total if cost is not None else None,
             prices_of=cost.prices_of if cost is not None else "",
         )
-
-
-def _built(name: str, provider: vendors.Provider) -> BaseProvider:
-    """Return a new provider, as the configuration says. Raises `VoxdError`."""
-    try:
-        key = provider.api_key.reveal() if provider.api_key is not None else ""
-    except ConfigError as error:
-        raise AuthenticationError(str(error), provider=name) from error
-    return provider_class(provider.kind)(
-        {
-            "api_key": key,
-            "model": provider.model,
-            "voice": provider.voice,
-            "endpoint": provider.endpoint,
-            "metadata": dict(provider.options),
-        }
-    )

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from voxd.errors import ConnectionFailed, ProviderError, VoxdError
 from voxd.providers.base import BaseProvider, ProviderEvent
@@ -22,6 +23,16 @@ CLOSE_TIMEOUT_S = 5.0
 
 HOPELESS = frozenset({"invalid_api_key", "beta_api_shape_disabled", "insufficient_quota", "model_not_found"})
 """A session lost for one of these reasons is not opened again by itself."""
+
+
+@runtime_checkable
+class AnotherWay(Protocol):
+    """What makes sessions in more ways than one: with several keys, say."""
+
+    def another_way(self, error: ProviderError) -> bool:
+        """Whether the next session will not meet ``error``, which kept the last one from opening."""
+        ...
+
 
 Hear = Callable[[BaseProvider, ProviderEvent], None]
 Adapt = Callable[[BaseProvider, SessionConfig], SessionConfig]
@@ -63,8 +74,17 @@ def faults_of(name: str) -> Iterator[None]:
 async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear) -> BaseProvider:
     """Return a connected provider that knows ``lines``; ``adapt`` fits the configuration to it.
 
-    Raises `VoxdError`, leaving nothing open.
+    Where there is `AnotherWay` it is tried at once. Raises `VoxdError`, leaving nothing open.
     """
+    while True:
+        try:
+            return await _opened(target, adapt, lines, hear)
+        except ProviderError as error:
+            if not (isinstance(target.make, AnotherWay) and target.make.another_way(error)):
+                raise
+
+
+async def _opened(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear) -> BaseProvider:
     with faults_of(target.name):
         provider = target.make()
     provider.on_event = lambda event: hear(provider, event)

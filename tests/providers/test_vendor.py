@@ -1,0 +1,112 @@
+"""Several keys of one speech-to-speech vendor: the next one is used when one is refused."""
+
+
+import pytest
+
+from tests.fakes import FakeClock, RecordingEmit
+from voxd.config import vendors
+from voxd.config.secrets import Secret, resolve
+from voxd.errors import AuthenticationError, ConnectionFailed, RateLimited, VoxdError
+from voxd.providers.net.resolver import Resolver
+from voxd.providers.opening import Target, open_once, shut
+from voxd.providers.realtime.mock import MockProvider
+from voxd.providers.registry import register_provider
+from voxd.providers.settings import SessionConfig
+from voxd.providers.vendor import Vendor
+
+REFUSED: dict[str, VoxdError] = {}
+ASKED: list[str] = []
+
+
+class Picky(MockProvider):
+    """Opens only for keys that are not refused."""
+
+    async def connect(self) -> None:
+        key = self.config["api_key"]
+        ASKED.append(key)
+        if key in REFUSED:
+            raise REFUSED[key]
+        await super().connect()
+
+
+@pytest.fixture(autouse=True)
+def picky() -> None:
+    register_provider("picky", Picky)
+    REFUSED.clear()
+    ASKED.clear()
+
+
+class House:
+    def __init__(self, *keys: str) -> None:
+        self.emit, self.clock, self.resolver = RecordingEmit(), FakeClock(), Resolver()
+        secrets = [resolve({"env": "K"}, {"K": key}) for key in keys]
+        told = vendors.Provider(
+            kind="picky", api_key=secrets[0] if secrets else None, api_keys=tuple(secrets[1:])
+        )
+        self.vendor = Vendor("cloud", told, resolver=self.resolver, emit=self.emit, clock=self.clock)
+
+    async def open(self) -> None:
+        target = Target(self.vendor, "cloud", "picky", SessionConfig())
+        session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
+        assert session.resolver is self.resolver
+        await shut(session, "cloud")
+
+
+async def test_the_next_key_is_used_at_once_and_goes_on_being_used() -> None:
+    house = House("a", "b", "c")
+    REFUSED["a"] = AuthenticationError("revoked")
+    await house.open()
+    await house.open()
+    assert ASKED == ["a", "b", "b"]
+    assert house.emit.events == [
+        ("provider.key_changed", {"provider": "cloud", "reason": "invalid_api_key", "from": 1, "to": 2})
+    ]
+
+
+async def test_when_all_are_refused_nobody_is_asked_until_they_have_rested() -> None:
+    house = House("a", "b")
+    REFUSED.update(a=AuthenticationError("revoked"), b=RateLimited("busy", retry_after_s=30.0))
+    for _ in range(3):
+        with pytest.raises((AuthenticationError, RateLimited)):
+            await house.open()
+    assert ASKED == ["a", "b"]
+    REFUSED.clear()
+    await house.clock.advance(30.0)
+    await house.open()
+    assert ASKED == ["a", "b", "b"]
+
+
+async def test_a_fault_of_the_network_is_no_fault_of_the_key() -> None:
+    house = House("a", "b")
+    REFUSED["a"] = ConnectionFailed("refused")
+    for _ in range(2):
+        with pytest.raises(ConnectionFailed):
+            await house.open()
+    assert ASKED == ["a", "a"]
+
+
+async def test_the_only_key_is_asked_with_whenever_somebody_asks() -> None:
+    house = House("a")
+    REFUSED["a"] = AuthenticationError("revoked")
+    for _ in range(2):
+        with pytest.raises(AuthenticationError):
+            await house.open()
+    assert ASKED == ["a", "a"]
+
+
+async def test_what_is_mended_by_hand_need_not_rest() -> None:
+    house = House("a", "b")
+    REFUSED.update(a=AuthenticationError("revoked"), b=AuthenticationError("revoked"))
+    with pytest.raises(AuthenticationError):
+        await house.open()
+    REFUSED.clear()
+    house.vendor.forgive()
+    await house.open()
+    assert ASKED[-1] == "a"
+
+
+async def test_a_key_that_cannot_be_read_is_told_as_one_that_is_refused() -> None:
+    told = vendors.Provider(kind="picky", api_key=Secret(None, origin="env K", problem="set K"))
+    vendor = Vendor("cloud", told, resolver=Resolver(), emit=RecordingEmit(), clock=FakeClock())
+    with pytest.raises(AuthenticationError, match="K"):
+        vendor()

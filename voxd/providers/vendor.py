@@ -1,0 +1,64 @@
+"""A speech-to-speech vendor of the configuration: makes his sessions, with the key that is not refused."""
+
+from voxd.clock import Clock
+from voxd.config import vendors
+from voxd.errors import AuthenticationError, ConfigError, ProviderError
+from voxd.events import Emit
+from voxd.providers.base import BaseProvider
+from voxd.providers.net.keys import Key, Keys
+from voxd.providers.net.resolver import Resolver
+from voxd.providers.registry import provider_class
+
+
+class Vendor:
+    """Returns a new, unconnected session when called; all sessions of one provider share its keys.
+
+    With one key the vendor is asked with it whenever somebody asks: whether to, others decide.
+    """
+
+    def __init__(
+        self, name: str, told: vendors.Provider, *, resolver: Resolver, emit: Emit, clock: Clock
+    ) -> None:
+        self.told = told
+        self._name = name
+        self._resolver = resolver
+        self._emit = emit
+        self._clock = clock
+        self._keys: Keys | None = None
+        self._key = Key(0, "")
+
+    def __call__(self) -> BaseProvider:
+        """Return a new session. Raises `VoxdError`; nobody is asked with a key that was refused lately."""
+        told = self.told
+        self._key = self._next_key()
+        made = provider_class(told.kind)(
+            {
+                "api_key": self._key.text,
+                "model": told.model,
+                "voice": told.voice,
+                "endpoint": told.endpoint,
+                "metadata": dict(told.options),
+            }
+        )
+        made.resolver = self._resolver
+        return made
+
+    def another_way(self, error: ProviderError) -> bool:
+        """Whether the next session has another key, because ``error`` is about that of the last one."""
+        return self._keys is not None and self._keys.failed(self._key, error)
+
+    def forgive(self) -> None:
+        """Somebody says that what was wrong is mended: every key may be used again."""
+        self._keys = None
+
+    def _next_key(self) -> Key:
+        told = self.told
+        try:
+            keys = [each.reveal() for each in (told.api_key, *told.api_keys) if each is not None]
+        except ConfigError as error:
+            raise AuthenticationError(str(error), provider=self._name) from error
+        if len(keys) < 2:
+            return Key(len(keys), keys[0] if keys else "")
+        if self._keys is None:
+            self._keys = Keys(self._name, keys, emit=self._emit, clock=self._clock)
+        return self._keys.take()
