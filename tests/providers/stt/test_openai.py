@@ -115,7 +115,7 @@ async def test_a_stream_with_other_events_and_without_a_last_line_is_understood(
     assert [each.text for each in heard] == ["kit", "kitchen"]
 
 
-def error_event(code: str | None) -> Play:
+def error_event(code: str | int | None) -> Play:
     return sse(DELTA, {"error": {"message": "boom", "type": "server_error", "code": code}}, done=False)
 
 
@@ -141,6 +141,7 @@ def error_event(code: str | None) -> Play:
         (reply(b"[" * 5000), "bad_answer", True),
         (error_event("rate_limit_exceeded"), "rate_limited", True),
         (error_event(None), "provider_unavailable", True),
+        (error_event(429), "rate_limited", True),
         (sse(DELTA), "truncated", True),
         (sse(DELTA, done=False), "truncated", True),
         (pieces(b"data: {\n\n", content_type="text/event-stream"), "bad_answer", True),
@@ -156,6 +157,16 @@ async def test_every_fault_is_told_as_what_it_is(
         await heard_of(stt, spoken(SAID), Listening(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
     assert wire.data(E.PROVIDER_CALL)[-1]["code"] == code
+
+
+async def test_a_transcript_can_be_given_up_between_its_words(
+    house: Transcriptions, wire: RecordedLine
+) -> None:
+    house.script = [sse(DELTA, done=False)]
+    stt = stage(wire, options={"stream": True})
+    async with aclosing(stt.transcribe(played(spoken(SAID)), Listening())) as heard:
+        assert (await anext(heard)).text == "kit"
+    assert [call["kind"] for call in wire.data(E.PROVIDER_CALL)] == ["transcribe"]
 
 
 async def test_half_a_transcript_is_never_the_final_one(house: Transcriptions, wire: RecordedLine) -> None:

@@ -5,6 +5,7 @@ a stream of its words.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from urllib.parse import urlsplit
 
 import msgspec
@@ -64,7 +65,7 @@ class _Whole(msgspec.Struct):
 
 
 class _Complaint(msgspec.Struct):
-    code: str | None = None
+    code: str | int | None = None
     message: str | None = None
 
 
@@ -110,15 +111,15 @@ class OpenAITranscription(SpeechToText):
         wait_s = None if _is_own(self.config.endpoint or self.default_endpoint) else SMALL_MACHINE_S
         async with self.wire.request(build, told.budget, kind="transcribe", first_byte_s=wait_s) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
-                async for heard in self._streamed(answer, clip):
-                    yield heard
+                async with aclosing(self._streamed(answer, clip)) as pieces:
+                    async for heard in pieces:
+                        yield heard
             else:
                 whole = understood(self.name, await answer.json(), _Whole)
                 yield Heard(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the model, which costs nothing; other servers need not know models at all."""
-
         own = True
 
         def build(access: Access) -> Call:
@@ -176,7 +177,7 @@ class OpenAITranscription(SpeechToText):
                 break
             event = understood(self.name, data, _Event)
             if event.error is not None:
-                raise faults.fault(self.name, event.error.code, event.error.message)
+                raise faults.fault(self.name, str(event.error.code or ""), event.error.message)
             if event.type == _DONE:
                 whole = text if event.text is None else event.text
                 yield Heard(whole.strip(), final=True, usage=_usage(event.usage, clip))
