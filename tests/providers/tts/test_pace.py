@@ -86,3 +86,10 @@ async def test_what_a_piece_raises_is_raised() -> None:
 def test_a_turn_has_no_more_time_than_its_budget(left: float | None, expected: float) -> None:
     until_s = None if left is None else time.monotonic() + left
     assert left_s(Budget(until_s=until_s), 5.0) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_voice_may_have_another_grace() -> None:
+    pace = Pace("vendor", first_s=20.0, grace_s=10.0)
+    assert pace.patience_s == 20.0
+    pace.heard(second())
+    assert pace.patience_s == 11.0

@@ -11,7 +11,7 @@ from tests.servers.wyoming_tts import WyomingTts as Server
 from voxd.errors import ProviderError, StreamError
 from voxd.providers.net.wire import Budget
 from voxd.providers.stages import StageConfig, TextToSpeech
-from voxd.providers.tts import pace
+from voxd.providers.tts import wyoming
 from voxd.providers.tts.wyoming import WyomingTts
 
 START, STOP = event("audio-start", form()), event("audio-stop", {"timestamp": 0})
@@ -164,7 +164,7 @@ async def test_what_the_server_complains_of_is_told(build: Build, server: Server
 async def test_a_server_that_stops_in_the_middle_is_not_waited_for(
     build: Build, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "GRACE_S", 0.05)
+    monkeypatch.setattr(wyoming, "GRACE_S", 0.05)
     server.faults.append(raw(START + event("audio-chunk", form(), bytes(320))))
     with pytest.raises(StreamError) as raised:
         await clips_of(build())

@@ -16,7 +16,7 @@ from voxd.providers.net import faults
 from voxd.providers.net.wire import Budget
 
 GRACE_S = 2.0
-"""A listener may run dry for so long."""
+"""A listener may run dry for so long, unless somebody knows better."""
 
 T = TypeVar("T")
 
@@ -29,11 +29,15 @@ def left_s(budget: Budget, limit_s: float) -> float:
 
 
 class Pace:
-    """How far a voice is ahead of its listener; the first piece may take ``first_s``."""
+    """How far a voice is ahead of its listener, who may run dry for ``grace_s`` (None: `GRACE_S`).
 
-    def __init__(self, provider: str, *, first_s: float = GRACE_S) -> None:
+    The first piece may take ``first_s``, None for no longer than any other.
+    """
+
+    def __init__(self, provider: str, *, first_s: float | None = None, grace_s: float | None = None) -> None:
         self._provider = provider
-        self._ahead_s = max(first_s, 0.0)
+        self._grace_s = GRACE_S if grace_s is None else grace_s
+        self._ahead_s = self._grace_s if first_s is None else max(first_s, 0.0)
         self._has_begun = False
 
     @property
@@ -45,7 +49,7 @@ class Pace:
         """Some sound came."""
         if not self._has_begun:
             self._has_begun = True
-            self._ahead_s = GRACE_S
+            self._ahead_s = self._grace_s
         self._ahead_s += clip.duration_s
 
     def waited(self, seconds: float) -> None:

@@ -26,6 +26,9 @@ from voxd.providers.tts.spoken import sounding
 FIRST_S = 20.0
 """So long the first sound may take, where the budget has no end: machines are small, and load a voice."""
 
+GRACE_S = 10.0
+"""A small machine that speaks slower than one can listen is still better than none."""
+
 
 class Options(msgspec.Struct, frozen=True):
     """``speaker`` is one of a voice that has several."""
@@ -61,7 +64,7 @@ class WyomingTts(TextToSpeech):
         """Yield the sound of ``text``. Raises `ProviderError`."""
         async with peer(self.wire, budget, self.default_endpoint, kind="speak") as server:
             await server.say(Synthesize(text, voice=self._speaker()))
-            pace = Pace(self.name, first_s=left_s(budget, FIRST_S))
+            pace = Pace(self.name, first_s=left_s(budget, FIRST_S), grace_s=GRACE_S)
             pcm: Pcm | None = None
             while True:
                 event = await pace.keeps(server.hear())
