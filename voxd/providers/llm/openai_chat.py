@@ -17,7 +17,7 @@ from voxd.providers.settings import ToolSpec
 from voxd.providers.stages import Answered, Message, Prompt
 from voxd.providers.usage import Usage
 
-END = "[DONE]"
+_END = "[DONE]"
 
 Json = dict[str, Any]
 
@@ -142,7 +142,7 @@ class ChatReader:
 
     def feed(self, data: str) -> str:
         """Take the data of one event and return the text in it."""
-        if data.strip() == END:
+        if data.strip() == _END:
             self._reason = self._reason or "stop"
             self.over = True
             return self._aloud.end()
