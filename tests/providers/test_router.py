@@ -1,7 +1,7 @@
 """Who answers for which agent, and what changes while the device runs."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -14,6 +14,7 @@ from voxd.config import schema, vendors
 from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request
 from voxd.providers.failover import FailoverProvider
 from voxd.providers.making import PERSONA, Surroundings
@@ -66,8 +67,32 @@ def config(agents: dict[str, vendors.Agent] | None = None, **providers: vendors.
     )
 
 
+class FakePipelines:
+    """Makes mocks of pipelines, and answers checks as the test says."""
+
+    def __init__(self) -> None:
+        self.checked: list[str] = []
+        self.error: ConnectionFailed | None = None
+
+    def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
+        reply = f"I am {name} with {' and '.join(config.pipelines[name].llm)}."
+        return lambda: Kept({"metadata": {"default_reply": reply}})
+
+    def does_stages(self, kind: str) -> bool:
+        return kind == "thinks"
+
+    async def load(self, config: schema.Config) -> None:
+        """There is nothing to load."""
+
+    async def check(self, name: str, config: schema.Config) -> None:
+        self.checked.append(name)
+        if self.error is not None:
+            raise self.error
+
+
 class House:
     def __init__(self) -> None:
+        self.pipelines = FakePipelines()
         self.emit = RecordingEmit()
         self.device = Device()
         self.routers: list[Router] = []
@@ -86,6 +111,7 @@ class House:
                 emit=self.emit,
                 clock=clock,
                 resolver=Resolver(),
+                pipelines=self.pipelines,
             ),
         )
         self.routers.append(router)
@@ -305,3 +331,90 @@ async def test_what_agents_need_is_loaded_before_the_first_word(house: House) ->
     router = house.router(config(cloud=mock(), broken=vendors.Provider(kind="unheard_of")))
     router.start()
     await router.close()
+
+
+PIPED = schema.Config(
+    providers={
+        "brain": vendors.Provider(kind="thinks"),
+        "spare": vendors.Provider(kind="thinks"),
+        "cloud": vendors.Provider(kind="kept", options={"default_reply": "I am the cloud."}),
+        "unused": vendors.Provider(kind="kept"),
+    },
+    pipelines={"pipe": vendors.Pipeline(llm=("brain",))},
+    agents={"default": vendors.Agent(provider="pipe", fallback=("cloud", "pipe", "local"))},
+)
+
+
+async def test_an_agent_may_be_answered_by_a_pipeline_and_by_several_in_order(house: House) -> None:
+    router = house.router(PIPED)
+    made = router.provider_for("default")
+    assert isinstance(made, FailoverProvider)
+    assert [each.name for each in made.candidates] == ["pipe", "cloud", "local"], "each once"
+    assert await ask(router) == "I am pipe with brain."
+    house.health.failed("brain", AuthenticationError("wrong key"))
+    assert router.answering("default") == "cloud"
+    assert await ask(router) == "I am the cloud. Brain does not accept my key, so cloud answers."
+    (status,) = router.agents()
+    assert (status.provider, status.answering) == ("pipe", "cloud")
+    assert "wrong key" in status.problem
+    listed = {entry.name: (entry.stages, bool(entry.problem)) for entry in router.providers()}
+    assert listed == {
+        "local": ((), False),
+        "brain": (("llm",), True),
+        "spare": ((), False),
+        "cloud": (("realtime",), False),
+        "unused": ((), False),
+        "pipe": (("local", "brain", "local"), True),
+    }
+
+
+async def test_each_is_tested_as_it_is_used(house: House) -> None:
+    router = house.router(PIPED)
+    for name in ("pipe", "brain", "spare"):
+        await router.test(name)
+    assert house.pipelines.checked == ["pipe", "brain", "spare"]
+    for name in ("cloud", "unused"):
+        await router.test(name)
+    assert len(MADE) == 2
+    assert len(house.pipelines.checked) == 3
+
+
+async def test_a_changed_member_makes_its_pipeline_anew_and_is_probed_at_once(house: House) -> None:
+    router = house.router(PIPED)
+    assert await ask(router) == "I am pipe with brain."
+    house.health.failed("brain", AuthenticationError("wrong key"))
+    providers = {**PIPED.providers, "brain": vendors.Provider(kind="thinks", model="new")}
+    router.configure(msgspec.structs.replace(PIPED, providers=providers))
+    await settle()
+    assert house.pipelines.checked == ["brain"]
+    assert house.health.is_well("brain")
+    await ask(router)
+    assert len(MADE) == 2
+    router.configure(schema.Config())
+    house.health.failed("brain", ConnectionFailed("gone"))
+    assert router.provider_for("default") is house.device
+
+
+async def test_who_is_taken_out_of_the_configuration_is_nobodys_problem(house: House) -> None:
+    router = house.router(PIPED)
+    house.health.failed("cloud", ConnectionFailed("gone"))
+    providers = {name: each for name, each in PIPED.providers.items() if name != "cloud"}
+    agents = {"default": vendors.Agent(provider="pipe")}
+    router.configure(msgspec.structs.replace(PIPED, providers=providers, agents=agents))
+    assert house.emit.types() == ["provider.failed", "provider.restored"]
+
+
+async def test_what_was_kept_is_answered_by_a_vendor_or_not_at_all(house: House) -> None:
+    router = house.router(PIPED)
+
+    async def later() -> str:
+        request = Request("later", "default", text="hello", speak=False)
+        async with asyncio.timeout(WAIT_S), aclosing(router.converse_later(request)) as replies:
+            return " ".join([item.text async for item in replies if isinstance(item, ReplyText)])
+
+    assert await later() == "I am pipe with brain."
+    house.health.failed("brain", ConnectionFailed("gone"))
+    assert await later() == "I am the cloud."
+    house.health.failed("cloud", AuthenticationError("wrong key"))
+    with pytest.raises(ConnectionFailed):
+        await later()
