@@ -1,4 +1,4 @@
-"""What a provider raises is an error of ours."""
+"""Opening one provider: its faults are ours, and it finds its vendor as those before it did."""
 
 import pytest
 
@@ -9,7 +9,11 @@ from voxd.errors import (
     RateLimited,
     VoxdError,
 )
-from voxd.providers.opening import faults_of
+from voxd.providers.base import BaseProvider
+from voxd.providers.net.resolver import Resolver
+from voxd.providers.opening import Target, faults_of, open_once, shut
+from voxd.providers.realtime.mock import MockProvider
+from voxd.providers.settings import SessionConfig
 
 
 @pytest.mark.parametrize(
@@ -28,3 +32,26 @@ def test_whatever_a_provider_raises_is_an_error_of_ours(raised: Exception, becom
         raise raised
     if isinstance(caught.value, ProviderError):
         assert caught.value.provider == "parrot"
+
+
+async def resolver_of(target: Target) -> Resolver | None:
+    """Return the resolver of a session that is opened to ``target``."""
+    session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
+    await shut(session, target.name)
+    return session.resolver
+
+
+async def test_sessions_that_follow_one_another_share_what_is_known_of_addresses() -> None:
+    target = Target(lambda: MockProvider({}), "parrot", "mock", SessionConfig())
+    assert await resolver_of(target) is await resolver_of(target) is target.resolver
+
+
+async def test_a_provider_that_was_given_a_resolver_keeps_it() -> None:
+    ours = Resolver()
+
+    def make() -> BaseProvider:
+        made = MockProvider({})
+        made.resolver = ours
+        return made
+
+    assert await resolver_of(Target(make, "parrot", "mock", SessionConfig())) is ours

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fakes import RecordingEmit, settle
 from tests.payloads import problem
@@ -17,11 +19,11 @@ class LoopTime:
     def __init__(self, now: float) -> None:
         self.now = now
 
-    async def advance(self, seconds: float) -> None:
+    async def advance(self, seconds: float, steps: int = 100) -> None:
         """Move on in small steps, so that what becomes due comes in its order."""
         await settle()
-        for _ in range(100):
-            self.now += seconds / 100
+        for _ in range(steps):
+            self.now += seconds / steps
             await settle()
 
 
@@ -188,3 +190,30 @@ async def test_without_limits_nobody_waits() -> None:
     for each in callers:
         await each.leave()
     assert emit.events == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 60), st.lists(st.floats(0, 40), min_size=1, max_size=15))
+async def test_no_minute_has_more_than_its_rate_and_the_burst(per_minute: int, gaps_s: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    time = LoopTime(loop.time())
+    limits, _ = limits_of(requests_per_minute=per_minute)
+    passed_s: list[float] = []
+
+    async def ask() -> None:
+        async with limits.passed(0):
+            passed_s.append(time.now)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "time", lambda: time.now)
+        asking = []
+        for gap_s in gaps_s:
+            asking.append(asyncio.create_task(ask()))
+            await time.advance(gap_s, steps=10)
+        await time.advance(31)
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, RateLimited) for outcome in outcomes)
+    assert len(passed_s) >= min(len(gaps_s), 2 * per_minute)
+    for at, since_s in enumerate(passed_s):
+        for to, until_s in enumerate(passed_s[at:], 1):
+            assert to <= 2 * per_minute + (until_s - since_s) * per_minute / 60 + 1e-6

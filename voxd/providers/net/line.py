@@ -250,6 +250,7 @@ class Line:
         trial.code = code_of(error)
         another_way = False
         if isinstance(error, ProviderError):
+            error.provider = self.name  # the vendor's adapter may not know what we call him
             by_key = self._keys.failed(trial.key, error)
             another_way = self._endpoints.failed(trial.endpoint, error) or by_key
         try:
