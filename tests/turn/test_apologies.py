@@ -2,7 +2,9 @@
 
 import pytest
 
+from voxd.providers.health import INNOCENT
 from voxd.providers.net import faults
+from voxd.providers.notices import REASONS
 from voxd.turn.apologies import APOLOGIES, UNKNOWN_REASON, apology
 
 
@@ -26,3 +28,8 @@ def test_an_unknown_reason_is_not_explained() -> None:
 
 def test_every_sentence_ends() -> None:
     assert all(sentence.endswith(".") for sentence in [*APOLOGIES.values(), UNKNOWN_REASON])
+
+
+@pytest.mark.parametrize("code", sorted({*REASONS, *INNOCENT}))
+def test_whatever_keeps_a_provider_from_answering_has_words(code: str) -> None:
+    assert apology(code) != UNKNOWN_REASON

@@ -38,6 +38,7 @@ APOLOGIES: Mapping[str, str] = MappingProxyType(
         "policy": _BROKEN,
         "invalid_api_key": _KEY,
         "rate_limited": "Sorry, my assistant takes no more questions for now.",
+        "spend_limit": "Sorry, today's money for my assistant is spent.",
         "insufficient_quota": _ACCOUNT,
         "billing_hard_limit_reached": _ACCOUNT,
         "model_not_found": _SETTINGS,
@@ -45,10 +46,15 @@ APOLOGIES: Mapping[str, str] = MappingProxyType(
         "bad_endpoint": _SETTINGS,
         "not_a_websocket": _SETTINGS,
         "config_invalid": _SETTINGS,
+        "not_found": _SETTINGS,
+        "middleware_failed": _SETTINGS,
+        "message_stopped": "Sorry, I may not answer that.",
+        "not_understood": "Sorry, I did not understand that.",
         "beta_api_shape_disabled": "Sorry, my assistant needs a newer version of me.",
         "context_too_long": "Sorry, our conversation has become too long. Please begin a new one.",
         "audio_too_short": "Sorry, I did not hear anything.",
         "input_audio_buffer_commit_empty": "Sorry, I did not hear anything.",
+        "nothing_said": "Sorry, I did not hear anything.",
     }
 )
 
