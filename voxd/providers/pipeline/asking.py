@@ -11,7 +11,7 @@ from voxd.providers.pipeline.answers import key_of
 from voxd.providers.pipeline.conversation import Conversation, for_vendor, instructed
 from voxd.providers.pipeline.hearing import normalised
 from voxd.providers.pipeline.parts import Parts
-from voxd.providers.pipeline.stream import Crew, Stream
+from voxd.providers.pipeline.stream import Crew, Stream, drained
 from voxd.providers.pipeline.thinking import Asking, Thought, Used
 from voxd.providers.settings import SessionConfig
 from voxd.providers.stages import LanguageModel, Message, Prompt, Token
@@ -25,6 +25,15 @@ _SUMMARISE = (
     "You keep the notes of a conversation between a user and an assistant. Write down in at most 150 words "
     "what the assistant must still know of it later: names, wishes, decisions, open questions. Notes only."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An answer on its way; ``begun`` is set once it goes out: nobody may begin again then."""
+
+    thoughts: AsyncGenerator[Thought]
+    budget: Budget
+    begun: asyncio.Event
 
 
 @dataclass(slots=True)
@@ -49,7 +58,15 @@ class Questions:
         self._early: Early | None = None
         self._summarising: asyncio.Task[None] | None = None
 
-    def thoughts(self, budget: Budget, begun: asyncio.Event, *messages: Message) -> AsyncGenerator[Thought]:
+    def ask(self, budget: Budget, early: Early | None = None) -> Asked:
+        """Return the answer to the conversation so far: ``early`` if it was begun, within ``budget``."""
+        if early is None:
+            begun = asyncio.Event()
+            return Asked(self._thoughts(budget, begun), budget, begun)
+        early.budget.until_s = budget.until_s
+        return Asked(drained(early.thoughts), early.budget, early.begun)
+
+    def _thoughts(self, budget: Budget, begun: asyncio.Event, *messages: Message) -> AsyncGenerator[Thought]:
         """Return the answer to the conversation so far, and ``messages`` behind it."""
         told = (*self._conversation.messages, *messages)
         instructions = instructed(self.session.instructions, self._conversation.summary)
@@ -78,7 +95,7 @@ class Questions:
         if text is None:
             return
         budget, begun = Budget(), asyncio.Event()
-        source = self.thoughts(budget, begun, Message("user", text))
+        source = self._thoughts(budget, begun, Message("user", text))
         stream = Stream(source, name="early start", crew=self._crew, clock=self._parts.clock)
         self._early = Early(words, stream, budget, begun)
 

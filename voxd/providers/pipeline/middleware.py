@@ -4,10 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from voxd.clock import Clock
 from voxd.errors import ProviderError, VoxdError
+from voxd.providers.pipeline.stream import within
 
 STOPPED = "message_stopped"
 """The code of a question that middleware did not let through."""
+
+FAILED = "middleware_failed"
+
+LONGEST_S = 2.0
+"""Middleware that takes longer has failed: somebody waits for an answer."""
+
+_HINT = "mend it, or take it out of middleware.message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +39,14 @@ returns; without calling ``next`` what it returns is the end of it: None stops t
 """
 
 
-async def passed(chain: Sequence[MessageMiddleware], message: Said) -> Said | None:
+async def passed(chain: Sequence[MessageMiddleware], message: Said, clock: Clock) -> Said | None:
     """Return ``message`` as ``chain`` leaves it, None when one of it stopped it.
 
-    Raises `VoxdError` as middleware raises it; anything else it raises becomes a `ProviderError`.
+    Raises `VoxdError` as middleware raises it; anything else it raises, or that it does not come to an end,
+    becomes a `ProviderError`.
     """
+    if not chain:
+        return message
 
     async def at(index: int, message: Said) -> Said | None:
         if index == len(chain):
@@ -42,14 +54,16 @@ async def passed(chain: Sequence[MessageMiddleware], message: Said) -> Said | No
         return await chain[index](message, lambda changed: at(index + 1, changed))
 
     try:
-        return await at(0, message)
+        return await within(clock, at(0, message), clock.monotonic() + LONGEST_S)
     except VoxdError:
         raise
+    except TimeoutError:
+        msg = f"message middleware did not finish within {LONGEST_S:g} s"
+        raise ProviderError(msg, code=FAILED, hint=_HINT) from None
     except Exception as error:
         # A stranger's code: its mistake must end one turn with a reason, not the session.
         msg = f"message middleware failed: {type(error).__name__}: {error}"
-        hint = "mend it, or take it out of middleware.message"
-        raise ProviderError(msg, code="middleware_failed", hint=hint) from error
+        raise ProviderError(msg, code=FAILED, hint=_HINT) from error
 
 
 def stopped() -> ProviderError:

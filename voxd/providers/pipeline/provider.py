@@ -21,7 +21,7 @@ from voxd.providers.pipeline.middleware import Said, passed, stopped
 from voxd.providers.pipeline.parts import Parts
 from voxd.providers.pipeline.reply import Reply
 from voxd.providers.pipeline.speaking import RATE_HZ
-from voxd.providers.pipeline.stream import Crew, drained, within
+from voxd.providers.pipeline.stream import Crew, within
 from voxd.providers.pipeline.utterance import SHORTEST_S
 from voxd.providers.settings import SessionConfig
 from voxd.providers.stages import Listening
@@ -217,22 +217,14 @@ class PipelineProvider(BaseProvider):
         await self._respond(budget, early)
 
     async def _respond(self, budget: Budget, early: Early | None = None) -> None:
-        self._ledger.begin()
-        begun = asyncio.Event()
-        if early is not None:
-            early.budget.until_s, budget, begun = budget.until_s, early.budget, early.begun
-            thoughts = drained(early.thoughts)
-        else:
-            thoughts = self._questions.thoughts(budget, begun)
+        asked = self._questions.ask(budget, early)
         speaks = "audio" in self._session.modalities
         used = self._ledger.used
         reply = self._reply = Reply(
             f"response_{next(self._numbers)}",
-            thoughts,
-            new_reading=(lambda: self._tts.reading(budget, self._crew, used)) if speaks else None,
+            asked,
+            new_reading=(lambda: self._tts.reading(asked.budget, self._crew, used)) if speaks else None,
             through=(lambda clause: self._passed("assistant", clause)) if self._parts.middleware else None,
-            begun=begun,
-            budget=budget,
             tell=self._tell,
             crew=self._crew,
             clock=self._clock,
@@ -246,17 +238,14 @@ class PipelineProvider(BaseProvider):
         self._ledger.count(Usage(responses=1, audio_seconds=reply.answer.sound_ms / 1000))
         self._tell(E.USAGE_UPDATED, provider=NAME, usage=self._ledger.usage)
         for call in reply.answer.calls:
-            self._tell(
-                E.FUNCTION_CALL_INVOKED,
-                function_name=call.name,
-                arguments=arguments_of(call),
-                call_id=call.id,
-            )
+            arguments = arguments_of(call)
+            self._tell(E.FUNCTION_CALL_INVOKED, function_name=call.name, arguments=arguments, call_id=call.id)
         self._tell(E.RESPONSE_COMPLETED, response_id=reply.response_id, usage=self._ledger.response)
         self._questions.tidy()
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
         self._stop("superseded")
+        self._ledger.begin()
         self._turn = self._crew.start(self._guarded(work), "turn")
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -286,7 +275,7 @@ class PipelineProvider(BaseProvider):
 
     async def _passed(self, role: Any, text: str) -> str | None:
         """Return what the middleware makes of ``text``, None when it is stopped."""
-        said = await passed(self._parts.middleware, Said(role, text))
+        said = await passed(self._parts.middleware, Said(role, text), self._clock)
         return said.text if said is not None else None
 
     # --- telling ----------------------------------------------------------------------------------

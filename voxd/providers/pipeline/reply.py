@@ -1,23 +1,23 @@
 """One answer on its way: spoken while it is written, its words told with the sound they belong to."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol
 
 from voxd.clock import Clock
-from voxd.errors import ProviderError, VoxdError
+from voxd.errors import ProviderError, StreamError, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.net.wire import Budget
 from voxd.providers.opening import faults_of
+from voxd.providers.pipeline.asking import Asked
 from voxd.providers.pipeline.clauses import Clauses
 from voxd.providers.pipeline.conversation import Answer, Spoken
 from voxd.providers.pipeline.roster import TOO_LATE
 from voxd.providers.pipeline.speaking import RATE_HZ, Reading
 from voxd.providers.pipeline.stream import Crew, within
-from voxd.providers.pipeline.thinking import Again, Thought, Written
+from voxd.providers.pipeline.thinking import Again, Written
 
 BROKEN_OFF = "Sorry, I lost the thread there."
 """Said once when the model broke off in the middle of a sentence: nobody else may begin the answer again."""
@@ -43,31 +43,29 @@ class Tell(Protocol):
 
 
 class Reply:
-    """``thoughts`` is what the model writes, ``reading`` the voice, None when only text is wanted.
+    """``asked`` is what the model writes; ``new_reading`` returns a voice, None when only text is wanted.
 
-    ``begun`` is set with the first word or sound that goes out: from then on nobody may begin again.
+    ``through`` is the middleware, None without any.
     """
 
     def __init__(
         self,
         response_id: str,
-        thoughts: AsyncGenerator[Thought],
+        asked: Asked,
         *,
         new_reading: Callable[[], Reading] | None,
         through: Filter | None,
-        begun: asyncio.Event,
-        budget: Budget,
         tell: Tell,
         crew: Crew,
         clock: Clock,
     ) -> None:
         self.response_id = response_id
         self.answer = Answer()
-        self._thoughts = thoughts
+        self._thoughts = asked.thoughts
         self._new_reading = new_reading
         self._through = through
-        self._begun = begun
-        self._budget = budget
+        self._begun = asked.begun
+        self._budget = asked.budget
         self._tell_outside = tell
         self._crew = crew
         self._clock = clock
@@ -131,6 +129,9 @@ class Reply:
             async with aclosing(self._thoughts) as thoughts:
                 async for thought in thoughts:
                     if isinstance(thought, Again):
+                        if self._begun.is_set():
+                            # It was heard just before the other model was asked.
+                            raise StreamError("the answer was broken off")
                         clauses = Clauses()
                         self._begin_again()
                     elif isinstance(thought, Written):

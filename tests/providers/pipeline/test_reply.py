@@ -1,0 +1,50 @@
+"""One answer on its way: what was heard never begins again."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from tests.fakes import FakeClock, settle
+from tests.providers.pipeline.stages import Board, Voice
+from voxd.events import EventType as E
+from voxd.providers.net.wire import Budget
+from voxd.providers.pipeline.asking import Asked
+from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.reply import BROKEN_OFF, Reply
+from voxd.providers.pipeline.speaking import TtsChain
+from voxd.providers.pipeline.stream import Crew
+from voxd.providers.pipeline.thinking import Again, Thought, Written
+from voxd.providers.stages import Answered, Token
+
+
+async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
+    clock, crew, begun = FakeClock(), Crew(), asyncio.Event()
+    told: list[tuple[E, dict[str, Any]]] = []
+    voice = Voice("voice", clock)
+    chain = TtsChain([voice], health=Board(), latencies=Latencies(), clock=clock)
+    budget = Budget(clock.now + 3.0)
+
+    async def thoughts() -> AsyncGenerator[Thought]:
+        yield Token("One two. Three")
+        # As when it comes through a queue: the decision to begin again is older than the first sound.
+        await begun.wait()
+        yield Again()
+        yield Token("Something else.")
+        yield Written(Answered("stop"), "scripted")
+
+    reply = Reply(
+        "response_1",
+        Asked(thoughts(), budget, begun),
+        new_reading=lambda: chain.reading(budget, crew, lambda stage, usage: None),
+        through=None,
+        tell=lambda type, /, **data: told.append((type, data)),
+        crew=crew,
+        clock=clock,
+    )
+    work = asyncio.create_task(reply.run())
+    for _ in range(5):
+        await settle()
+    await work
+    assert voice.spoken == ["One two.", BROKEN_OFF]
+    assert budget.until_s is None, "what is heard may take its time"
+    await crew.close()
