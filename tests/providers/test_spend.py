@@ -17,9 +17,13 @@ from voxd.providers.usage import Usage
 
 def config(everybody: float | None = None, **limits: float | None) -> schema.Config:
     return schema.Config(
-        providers={name: vendors.Provider(kind="mock", usd_per_day=limit) for name, limit in limits.items()},
+        providers={
+            "own": vendors.Provider(kind="ollama"),
+            **{name: vendors.Provider(kind="mock", usd_per_day=limit) for name, limit in limits.items()},
+        },
         pipelines={
             "both": vendors.Pipeline(llm=("a", "b"), stt=("local",), tts=("local",)),
+            "ours": vendors.Pipeline(llm=("a", "own")),
             "one": vendors.Pipeline(llm=("a",), stt=("local",)),
         },
         spend=schema.Spend(usd_per_day=everybody),
@@ -100,6 +104,8 @@ async def test_the_limit_on_all_together_stops_everybody(build: Build) -> None:
     house.use("b", 0.6)
     for name in ("a", "b", "both", "anybody"):
         assert house.guard.stopped(name) is not None
+    for name in ("local", "own", "ours"):
+        assert house.guard.stopped(name) is None, "who costs nothing may go on"
     assert house.emit.types() == ["spend.stopped"]
 
 

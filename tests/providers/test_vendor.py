@@ -1,6 +1,5 @@
 """Several keys of one speech-to-speech vendor: the next one is used when one is refused."""
 
-
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit
@@ -16,6 +15,8 @@ from voxd.providers.vendor import Vendor
 
 REFUSED: dict[str, VoxdError] = {}
 ASKED: list[str] = []
+FAULTY: set[str] = set()
+PLACES: list[str] = []
 
 
 class Picky(MockProvider):
@@ -24,6 +25,9 @@ class Picky(MockProvider):
     async def connect(self) -> None:
         key = self.config["api_key"]
         ASKED.append(key)
+        PLACES.append(self.config["endpoint"])
+        if self.config["endpoint"] in FAULTY:
+            raise ConnectionFailed("refused")
         if key in REFUSED:
             raise REFUSED[key]
         await super().connect()
@@ -34,14 +38,19 @@ def picky() -> None:
     register_provider("picky", Picky)
     REFUSED.clear()
     ASKED.clear()
+    FAULTY.clear()
+    PLACES.clear()
 
 
 class House:
-    def __init__(self, *keys: str) -> None:
+    def __init__(self, *keys: str, endpoints: tuple[str, ...] = ()) -> None:
         self.emit, self.clock, self.resolver = RecordingEmit(), FakeClock(), Resolver()
         secrets = [resolve({"env": "K"}, {"K": key}) for key in keys]
         told = vendors.Provider(
-            kind="picky", api_key=secrets[0] if secrets else None, api_keys=tuple(secrets[1:])
+            kind="picky",
+            api_key=secrets[0] if secrets else None,
+            api_keys=tuple(secrets[1:]),
+            endpoints=endpoints,
         )
         self.vendor = Vendor("cloud", told, resolver=self.resolver, emit=self.emit, clock=self.clock)
 
@@ -83,6 +92,25 @@ async def test_a_fault_of_the_network_is_no_fault_of_the_key() -> None:
         with pytest.raises(ConnectionFailed):
             await house.open()
     assert ASKED == ["a", "a"]
+
+
+async def test_addresses_are_used_in_turn_and_one_that_fails_is_left_alone() -> None:
+    house = House("k", endpoints=("wss://a", "wss://b"))
+    for _ in range(2):
+        await house.open()
+    FAULTY.add("wss://a")
+    for _ in range(3):
+        await house.open()
+    assert PLACES == ["wss://a", "wss://b", "wss://a", "wss://b", "wss://b", "wss://b"]
+    FAULTY.add("wss://b")
+    with pytest.raises(ConnectionFailed):
+        await house.open()
+    FAULTY.clear()
+    await house.clock.advance(300.0)
+    PLACES.clear()
+    for _ in range(3):
+        await house.open()
+    assert {*PLACES} == {"wss://a", "wss://b"}
 
 
 async def test_the_only_key_is_asked_with_whenever_somebody_asks() -> None:

@@ -27,7 +27,11 @@ HOPELESS = frozenset({"invalid_api_key", "beta_api_shape_disabled", "insufficien
 
 @runtime_checkable
 class AnotherWay(Protocol):
-    """What makes sessions in more ways than one: with several keys, say."""
+    """What makes sessions in more ways than one: with several keys, at several endpoints."""
+
+    def worked(self) -> None:
+        """The last session has opened."""
+        ...
 
     def another_way(self, error: ProviderError) -> bool:
         """Whether the next session will not meet ``error``, which kept the last one from opening."""
@@ -76,12 +80,21 @@ async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: H
 
     Where there is `AnotherWay` it is tried at once. Raises `VoxdError`, leaving nothing open.
     """
+    ways = _ways(target.make)
     while True:
         try:
-            return await _opened(target, adapt, lines, hear)
+            opened = await _opened(target, adapt, lines, hear)
         except ProviderError as error:
-            if not (isinstance(target.make, AnotherWay) and target.make.another_way(error)):
+            if ways is None or not ways.another_way(error):
                 raise
+        else:
+            if ways is not None:
+                ways.worked()
+            return opened
+
+
+def _ways(make: object) -> AnotherWay | None:
+    return make if isinstance(make, AnotherWay) else None
 
 
 async def _opened(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear) -> BaseProvider:

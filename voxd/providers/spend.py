@@ -10,11 +10,15 @@ from voxd.config import schema
 from voxd.errors import SpendLimitReached, VoxdError
 from voxd.events import Emit, Event
 from voxd.events import EventType as E
+from voxd.providers.prices import FREE
 
 _log = logging.getLogger(__name__)
 
 WARN_AT = 0.8
 """The part of a limit at which there is a warning."""
+
+LOCAL = "local"
+"""The device itself, which costs nothing."""
 
 EVERYBODY = ""
 """The scope of the limit on all together."""
@@ -119,18 +123,19 @@ class SpendGuard:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _scope(self, name: str) -> str | None:
-        """Return whose limit stops ``name``, None when none does."""
-        if self._levels.get(EVERYBODY) is Level.STOPPED:
-            return EVERYBODY
-        if self._levels.get(name) is Level.STOPPED:
-            return name
+        """Return whose limit stops ``name``, None when none does; a pipeline needs one of each list."""
         pipeline = self._config.pipelines.get(name)
-        if pipeline is None:
+        if pipeline is not None:
+            for members in (pipeline.stt, pipeline.llm, pipeline.tts):
+                scopes = [self._scope(each) for each in members]
+                if None not in scopes:
+                    return next(iter(scopes), None)
             return None
-        for members in (pipeline.stt, pipeline.llm, pipeline.tts):
-            if members and all(self._levels.get(each) is Level.STOPPED for each in members):
-                return members[0]
-        return None
+        provider = self._config.providers.get(name)
+        if name == LOCAL or (provider is not None and provider.kind in FREE):
+            return None
+        whose = (EVERYBODY, name)
+        return next((scope for scope in whose if self._levels.get(scope) is Level.STOPPED), None)
 
     def _limit(self, scope: str) -> float | None:
         if scope == EVERYBODY:

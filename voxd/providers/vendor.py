@@ -1,17 +1,18 @@
-"""A speech-to-speech vendor of the configuration: makes his sessions, with the key that is not refused."""
+"""A speech-to-speech vendor of the configuration: makes his sessions, with a key and address that work."""
 
 from voxd.clock import Clock
 from voxd.config import vendors
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.events import Emit
 from voxd.providers.base import BaseProvider
+from voxd.providers.net.endpoints import Endpoints
 from voxd.providers.net.keys import Key, Keys
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.registry import provider_class
 
 
 class Vendor:
-    """Returns a new, unconnected session when called; all sessions of one provider share its keys.
+    """Returns a new, unconnected session when called; all of one provider share its keys and addresses.
 
     With one key the vendor is asked with it whenever somebody asks: whether to, others decide.
     """
@@ -26,26 +27,35 @@ class Vendor:
         self._clock = clock
         self._keys: Keys | None = None
         self._key = Key(0, "")
+        places = [each for each in (told.endpoint, *told.endpoints) if each]
+        self._endpoints = Endpoints(places, clock=clock)
+        self._endpoint = ""
 
     def __call__(self) -> BaseProvider:
         """Return a new session. Raises `VoxdError`; nobody is asked with a key that was refused lately."""
         told = self.told
         self._key = self._next_key()
+        self._endpoint = self._endpoints.take()
         made = provider_class(told.kind)(
             {
                 "api_key": self._key.text,
                 "model": told.model,
                 "voice": told.voice,
-                "endpoint": told.endpoint,
+                "endpoint": self._endpoint,
                 "metadata": dict(told.options),
             }
         )
         made.resolver = self._resolver
         return made
 
+    def worked(self) -> None:
+        """The last session has opened."""
+        self._endpoints.worked(self._endpoint)
+
     def another_way(self, error: ProviderError) -> bool:
-        """Whether the next session has another key, because ``error`` is about that of the last one."""
-        return self._keys is not None and self._keys.failed(self._key, error)
+        """Whether the next session has another key or address, for ``error`` is about that of the last."""
+        by_key = self._keys is not None and self._keys.failed(self._key, error)
+        return self._endpoints.failed(self._endpoint, error) or by_key
 
     def forgive(self) -> None:
         """Somebody says that what was wrong is mended: every key may be used again."""
