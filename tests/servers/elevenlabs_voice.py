@@ -55,7 +55,7 @@ class ElevenLabsVoice(Voice):
         found = _PATH.fullmatch(urlsplit(asked.target).path)
         need(found, "no such path")
         pcm = self.sound(body, query_of(asked)["output_format"], str(found and found[1]), body.get("seed"))
-        if body["model_id"].startswith("eleven_v3") and "previous_text" in body:
+        if body.get("model_id", "").startswith("eleven_v3") and "previous_text" in body:
             message = "Providing previous_text or next_text is not yet supported with the 'eleven_v3' model."
             return refusal("unsupported_model", 400, message)
         cost = len(body["text"]) if self.cost is None else self.cost
