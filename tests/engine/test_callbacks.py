@@ -7,6 +7,7 @@ import pytest
 
 from tests.engine.conftest import Make
 from voxd import EngineError, EventType
+from voxd.errors import RateLimited
 
 
 async def test_all_five_are_called_beside_the_events(make: Make) -> None:
@@ -98,8 +99,9 @@ async def test_callbacks_are_each_engines_own(make: Make, name: str) -> None:
 
 
 async def test_whoever_has_to_wait_is_told(make: Make) -> None:
-    engine, _ = make()
-    waits: list[tuple[str, float]] = []
-    engine.on_rate_limit = lambda told: waits.append((told.limit, told.wait_s))
-    engine.events.emit(EventType.RATE_LIMITED, provider="brain", limit="requests", wait_s=2.5)
-    assert waits == [("requests", 2.5)]
+    engine, _ = make(metadata={"connect_fault": "rate_limited"})
+    waits: list[str] = []
+    engine.on_rate_limit = lambda told: waits.append(told.limit)
+    with pytest.raises(RateLimited):
+        await engine.connect(retry_count=1)
+    assert waits == ["vendor"]

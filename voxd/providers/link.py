@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from voxd.clock import Clock
-from voxd.errors import ConnectionFailed, NotConnected, ProviderError, VoxdError
+from voxd.errors import ConnectionFailed, NotConnected, ProviderError, RateLimited, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, ProviderEvent
@@ -105,8 +105,7 @@ class Link:
     async def connect(self, retry_count: int) -> None:
         """Open a session unless one is open. Raises `VoxdError` when the retries are used up.
 
-        After a wrong key, or when the vendor asked for a wait, nobody is asked for a while and the same
-        error is raised again.
+        After a wrong key, or while the vendor wants us to wait, nobody is asked, and it is raised again.
         """
         self._quick_losses = 0
         await self._unless_closed(self._connect(retry_count))
@@ -185,6 +184,9 @@ class Link:
                 fresh, latency_ms = await self._opened(self.target)
                 break
             except VoxdError as error:
+                if isinstance(error, RateLimited):
+                    told = {"provider": self.target.name, "limit": "vendor", "wait_s": error.retry_after_s}
+                    self._emit(E.RATE_LIMITED, **told)
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
                     self._failed(error, retries)
