@@ -203,6 +203,20 @@ async def test_a_vendor_who_is_gone_when_a_socket_is_opened_ahead_is_no_fault_ye
         await tts.close()
 
 
+async def test_a_mistake_of_ours_is_not_lost_in_the_background(
+    build: Build, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    tts = build()
+    monkeypatch.setattr(tts, "_address", mistaken)
+    tts.prepare()
+    await asyncio.sleep(0)
+    await tts.close()
+    assert [record.exc_info[1].args for record in caplog.records if record.exc_info] == [("a mistake",)]
+
+
 async def test_what_breaks_off_before_any_sound_is_spoken_on_a_new_socket(
     build: Build, server: StreamInput, wire: RecordedLine
 ) -> None:

@@ -145,7 +145,9 @@ class _Spare:
         self._released.set()
         if not self._ready.done():
             self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            _log.error("a socket could not be opened ahead", exc_info=outcome)
 
     async def _hold(self) -> None:
         try:
