@@ -418,3 +418,15 @@ async def test_what_was_kept_is_answered_by_a_vendor_or_not_at_all(house: House)
     house.health.failed("cloud", AuthenticationError("wrong key"))
     with pytest.raises(ConnectionFailed):
         await later()
+
+
+async def test_a_conversation_goes_on_from_a_pipeline_to_a_vendor_and_back(house: House) -> None:
+    router = house.router(PIPED)
+    await ask(router, "my name is Ann")
+    await router.use("default", "cloud")
+    assert await ask(router, "who am I") == "I am the cloud."
+    assert MADE[-1].told == [("user", "my name is Ann"), ("assistant", "I am pipe with brain.")]
+    await router.use("default", "pipe")
+    assert await ask(router, "and now") == "I am pipe with brain."
+    assert len(MADE[-1].told) == 4
+    assert [each.name for each in router.provider_for("default").candidates] == ["pipe", "cloud", "local"]  # type: ignore[attr-defined]

@@ -89,7 +89,7 @@ class Router:
             self._drop(agent)
             self._chosen[agent] = name
             self._live[agent] = {name: live}
-            self._house.health.answered(name)
+            self._house.health.renew(name)
             return
         self._drop(agent, also=live)
         self._chosen[agent] = name

@@ -1,0 +1,92 @@
+"""The device's pipelines: loaded when there is one, and asked only of who is well and may cost something."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.fakes import FakeClock, RecordingEmit
+from tests.providers.pipeline.made import KIND, register
+from voxd.appliance.pipelines import Able, LazyPipelines
+from voxd.config import schema, vendors
+from voxd.errors import ConnectionFailed, NotFound
+from voxd.events import Event
+from voxd.providers.net.resolver import Resolver
+from voxd.providers.pipeline.provider import PipelineProvider
+from voxd.providers.spend import SpendGuard
+from voxd.providers.usage import Usage
+from voxd.providers.wellbeing import HealthBoard
+
+CONFIG = schema.Config(
+    providers={"brain": vendors.Provider(kind=KIND, usd_per_day=1.0)},
+    pipelines={"pipe": vendors.Pipeline(llm=("brain",), hedge=False)},
+)
+
+
+class House:
+    def __init__(self, state_dir: Path) -> None:
+        self.emit, self.clock = RecordingEmit(), FakeClock()
+        self.health = HealthBoard(emit=self.emit, clock=self.clock)
+        self.spend = SpendGuard(CONFIG, emit=self.emit, clock=self.clock)
+        nobody = cast(Any, None)
+        self.pipelines = LazyPipelines(
+            nobody,
+            nobody,
+            health=self.health,
+            spend=self.spend,
+            cache=schema.Cache(),
+            state_dir=state_dir,
+            resolver=Resolver(),
+            emit=self.emit,
+            clock=self.clock,
+        )
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    register()
+    house = House(tmp_path)
+    yield house
+    await house.pipelines.close()
+    await house.health.close()
+    await house.spend.close()
+
+
+async def test_a_pipeline_is_made_of_what_the_configuration_names(house: House) -> None:
+    made = house.pipelines.maker("pipe", CONFIG)()
+    assert isinstance(made, PipelineProvider)
+    await house.pipelines.check("pipe", CONFIG)
+    await house.pipelines.check("brain", CONFIG)
+    await house.pipelines.load(CONFIG)
+    await house.pipelines.forget()
+
+
+async def test_middleware_that_is_not_installed_is_said_when_it_is_needed(house: House) -> None:
+    config = schema.Config(
+        providers=CONFIG.providers,
+        pipelines=CONFIG.pipelines,
+        middleware=schema.Middleware(message=("unheard_of",)),
+    )
+    make = house.pipelines.maker("pipe", config)
+    with pytest.raises(NotFound, match="unheard_of"):
+        make()
+    assert house.pipelines.maker("pipe", CONFIG)(), "and without it all is well"
+
+
+async def test_who_is_ill_or_has_spent_his_money_is_not_asked(house: House) -> None:
+    able = Able(house.health, house.spend)
+    able.failed("brain", ConnectionFailed("refused"))
+    assert (able.is_well("brain"), able.may_be_asked("brain")) == (False, True)
+    able.answered("brain")
+    assert able.is_well("brain")
+    data = {"provider": "brain", "stage": "llm", "key": 1, "usage": Usage(), "cost_usd": 1.0}
+    house.spend.handle(Event(1, "provider.used", 0.0, None, data))
+    assert (able.is_well("brain"), able.may_be_asked("brain")) == (False, False)
+
+
+def test_making_them_loads_nothing() -> None:
+    program = "import sys, voxd.appliance.answering; sys.exit('voxd.appliance.workshop' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
