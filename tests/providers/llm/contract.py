@@ -80,7 +80,10 @@ class LanguageModelContract:
     ) -> AsyncIterator[tuple[LanguageModel, Scripted, RecordedLine]]:
         """Yield a model, its vendor, and the line between them."""
         config = StageConfig("mine", self.kind, options={**self.options, **options})
-        async with scripted(self.dialect(), *script) as server, line(f"{server.url}{self.path}", key) as wire:
+        async with (
+            scripted(self.dialect(), *script) as server,
+            line(f"{server.url}{self.path}", key, name="mine") as wire,
+        ):
             model = self.model(config, wire)
             try:
                 yield model, server, wire
