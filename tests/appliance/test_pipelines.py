@@ -1,5 +1,6 @@
 """The device's pipelines: loaded when there is one, and asked only of who is well and may cost something."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -10,15 +11,19 @@ import pytest
 
 from tests.fakes import FakeClock, RecordingEmit
 from tests.providers.pipeline.made import KIND, register
+from tests.servers.plain_http import plain_http, reply
 from voxd.appliance.pipelines import Able, LazyPipelines
 from voxd.config import schema, vendors
-from voxd.errors import ConnectionFailed, NotFound
+from voxd.config.secrets import Secret
+from voxd.errors import AuthenticationError, ConnectionFailed, NotFound
 from voxd.events import Event
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.spend import SpendGuard
 from voxd.providers.usage import Usage
 from voxd.providers.wellbeing import HealthBoard
+
+WAIT_S = 5.0
 
 CONFIG = schema.Config(
     providers={"brain": vendors.Provider(kind=KIND, usd_per_day=1.0)},
@@ -62,6 +67,25 @@ async def test_a_pipeline_is_made_of_what_the_configuration_names(house: House) 
     await house.pipelines.check("brain", CONFIG)
     await house.pipelines.load(CONFIG)
     await house.pipelines.forget()
+
+
+async def test_a_key_that_was_refused_is_not_tried_before_somebody_says_it_is_mended(house: House) -> None:
+    wrong = reply(b'{"error": {"code": "invalid_api_key"}}', status=401, content_type="application/json")
+    right = reply(b'{"object": "list", "data": []}', content_type="application/json")
+    async with asyncio.timeout(WAIT_S), plain_http(wrong) as server:
+        thinker = vendors.Provider(kind="openai", endpoint=f"{server.url}/v1", api_key=Secret("k" * 20))
+        config = schema.Config(
+            providers={"thinker": thinker},
+            pipelines={"pipe": vendors.Pipeline(llm=("thinker",), hedge=False)},
+        )
+        for _ in range(2):
+            with pytest.raises(AuthenticationError):
+                await house.pipelines.check("pipe", config)
+        assert len(server.requests) == 1
+        server.script(right)
+        house.pipelines.forgive("thinker")
+        await house.pipelines.check("pipe", config)
+        assert len(server.requests) == 2
 
 
 async def test_middleware_that_is_not_installed_is_said_when_it_is_needed(house: House) -> None:

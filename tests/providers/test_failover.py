@@ -65,6 +65,7 @@ class Scripted:
         self.asked: list[Request] = []
         self.cut: list[float | None] = []
         self.prepared = self.closed = 0
+        self.mute = False
 
     def well(self) -> None:
         self.items: Sequence[Reply] = self.well_items
@@ -98,6 +99,8 @@ class Scripted:
             self.cut.append(request.heard.played_ms)
 
     async def speak(self, text: str) -> AsyncGenerator[Clip]:
+        if self.mute:
+            raise EngineError("no voice")
         yield CLIP
 
     async def close(self) -> None:
@@ -313,6 +316,15 @@ async def test_who_reads_a_reason_has_not_heard_it(house: House) -> None:
     assert ReplyText(notice("network_error", "cloud", "local")) in await house.ask(speak=False)
     assert await house.ask() == NOTICED
     assert await house.ask(speak=False) == [DEVICE[0], DEVICE[1], DEVICE[2], DEVICE[3]]
+
+
+async def test_a_reason_that_cannot_be_said_does_not_cost_the_answer(house: House) -> None:
+    house.use("cloud", "other")
+    house.cloud.ill(GONE)
+    house.device.mute = True
+    assert await house.ask() == [
+        *OTHER[:-1], ReplyText(notice("network_error", "cloud", "other")), OTHER[-1]
+    ]  # fmt: skip
 
 
 async def test_a_question_of_the_device_is_not_followed_by_a_reason(house: House) -> None:

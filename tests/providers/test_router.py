@@ -72,6 +72,7 @@ class FakePipelines:
 
     def __init__(self) -> None:
         self.checked: list[str] = []
+        self.forgiven: list[str] = []
         self.error: ConnectionFailed | None = None
 
     def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
@@ -83,6 +84,9 @@ class FakePipelines:
 
     async def load(self, config: schema.Config) -> None:
         """There is nothing to load."""
+
+    def forgive(self, name: str) -> None:
+        self.forgiven.append(name)
 
     async def check(self, name: str, config: schema.Config) -> None:
         self.checked.append(name)
@@ -377,6 +381,16 @@ async def test_each_is_tested_as_it_is_used(house: House) -> None:
         await router.test(name)
     assert len(MADE) == 2
     assert len(house.pipelines.checked) == 3
+
+
+async def test_what_a_person_says_is_mended_is_forgiven_before_it_is_tested(house: House) -> None:
+    router = house.router(PIPED)
+    await router.test("brain")
+    assert house.pipelines.forgiven == []
+    house.health.failed("brain", AuthenticationError("wrong key"))
+    await router.test("brain")
+    assert house.pipelines.forgiven == ["brain"]
+    assert house.health.is_well("brain")
 
 
 async def test_a_changed_member_makes_its_pipeline_anew_and_is_probed_at_once(house: House) -> None:

@@ -66,6 +66,11 @@ class LazyPipelines:
             _log.warning("%s; %s", error, error.hint)
         await workshop.http.prepare()
 
+    def forgive(self, name: str) -> None:
+        """Somebody says that ``name`` is mended: forget which of its keys were refused."""
+        if self._workshop is not None:
+            self._workshop.forgive(name)
+
     async def forget(self) -> None:
         """Forget what was said, in every voice."""
         if self._workshop is not None and self._workshop.phrases is not None:

@@ -71,6 +71,11 @@ class Workshop:
         self._built.append((config.middleware, pipelines))
         return pipelines
 
+    def forgive(self, name: str) -> None:
+        """Forget which keys of ``name``, a pipeline or a member, were refused."""
+        for _, pipelines in self._built:
+            pipelines.forgive(name)
+
     def load(self, config: schema.Config) -> None:
         """Import what the pipelines of ``config`` need; in a thread. Raises `VoxdError`."""
         for pipeline in config.pipelines.values():

@@ -6,7 +6,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import AsyncExitStack, aclosing
 
 from voxd.clock import Clock
-from voxd.errors import NotFound, NotUnderstood, SpendLimitReached, VoxdError
+from voxd.errors import (
+    DeadlineExceeded,
+    EngineError,
+    ModelError,
+    NotFound,
+    NotUnderstood,
+    SpendLimitReached,
+    VoxdError,
+)
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import Clip
@@ -244,11 +252,16 @@ class FailoverProvider:
 
     async def _said(self, text: str, turn: Inquiry, *, first: bool = False) -> AsyncGenerator[Reply]:
         yield ReplyText(text)
-        if turn.request.speak:
+        if not turn.request.speak:
+            return
+        try:
             async with aclosing(self._local.speak(text)) as clips:
                 async for clip in clips:
                     turn.said_before_ms += clip.duration_s * 1000 if first else 0.0
                     yield ReplyAudio(clip)
+        except (EngineError, ModelError, DeadlineExceeded) as error:
+            # Whoever answers has a voice of his own: a reason must not cost the answer.
+            _log.warning("a reason could not be said: %s; %s", error, error.hint)
 
     async def _given_up(self, turn: Inquiry) -> AsyncGenerator[Reply]:
         """Keep the question and say so, or raise why it is not answered."""

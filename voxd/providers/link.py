@@ -185,8 +185,8 @@ class Link:
                 break
             except VoxdError as error:
                 if isinstance(error, RateLimited):
-                    told = {"provider": self.target.name, "limit": "vendor", "wait_s": error.retry_after_s}
-                    self._emit(E.RATE_LIMITED, **told)
+                    name, asked_s = self.target.name, error.retry_after_s
+                    self._emit(E.RATE_LIMITED, provider=name, limit="vendor", wait_s=asked_s)
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
                     self._failed(error, retries)

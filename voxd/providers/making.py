@@ -43,6 +43,10 @@ class Pipelines(Protocol):
         """Return what makes a new, unconnected pipeline ``name`` of ``config``. Raises `VoxdError`."""
         ...
 
+    def forgive(self, name: str) -> None:
+        """Forget which keys of ``name``, a pipeline or a member, were refused."""
+        ...
+
     async def load(self, config: schema.Config) -> None:
         """Load, in a thread, what the pipelines of ``config`` need; never raises."""
         ...
@@ -186,6 +190,8 @@ class Maker:
         """Somebody says that ``name`` is mended: keys that were refused may be used again."""
         if name in self._vendors:
             self._vendors[name].forgive()
+        if self._house.pipelines is not None:
+            self._house.pipelines.forgive(name)
 
     def _vendor(self, name: str, told: vendors.Provider) -> Vendor:
         known = self._vendors.get(name)

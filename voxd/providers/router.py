@@ -102,7 +102,8 @@ class Router:
         """
         if name == self._local.name:
             raise InvalidRequest("the device itself needs no test", hint="run `voxctl doctor`")
-        self._maker.forgive(name)
+        if self._house.health.illness(name) is not None:
+            self._maker.forgive(name)
         begun_s = self._house.clock.monotonic()
         await self._maker.check(name)
         latency_ms = (self._house.clock.monotonic() - begun_s) * 1000

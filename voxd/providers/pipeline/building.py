@@ -169,6 +169,16 @@ class Pipelines:
         finally:
             await parts.close()
 
+    def forgive(self, name: str) -> None:
+        """Somebody says that ``name``, a pipeline or a member, is mended: forget what was refused."""
+        for pipeline, (_, members, parts) in tuple(self._built.items()):
+            if name == pipeline or name in members:
+                del self._built[pipeline]
+                self._old.append(parts)
+                for member in members:
+                    self._ground.lines.forget(member)
+        self._ground.lines.forget(name)
+
     async def close(self) -> None:
         """Free every stage; idempotent."""
         for _, _, parts in self._built.values():

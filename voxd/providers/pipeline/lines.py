@@ -36,6 +36,10 @@ class Lines:
             self._lines[name] = known = (provider, made)
         return known[1].for_stage(str(kind))
 
+    def forget(self, name: str) -> None:
+        """Make a new line to ``name`` next time: it knows nothing of keys that were refused."""
+        self._lines.pop(name, None)
+
 
 def stage_config(name: str, provider: Provider) -> StageConfig:
     """Return what a stage of ``provider`` is told."""
