@@ -5,12 +5,13 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.providers.stt.contract import WAIT_S, Speaker, heard_of
+from tests.providers.stt.contract import SILENCE, WAIT_S, Speaker, heard_of
 from tests.providers.stt.live import VENDORS, bench
 from tests.providers.vendors import SOON
 from tests.servers.live_speech import Fault, LiveSpeech, Script
@@ -183,6 +184,26 @@ async def test_a_session_that_the_vendor_ends_too_early_is_opened_again(kind: st
         assert (await hearing)[-1].text == TEXT
 
 
+async def test_a_vendor_who_says_he_is_done_while_the_user_speaks_is_called_again() -> None:
+    async with bench("deepgram", Script([Fault(0.5, says=('{"type":"Metadata"}',))])) as bench_:
+        talker = Talker(spoken("one two"), spoken("three"))
+        hearing = asyncio.create_task(heard_from(bench_.make(), talker))
+        await bench_.server.until(lambda: len(bench_.server.sessions) == 2)
+        talker.go_on()
+        talker.go_on()
+        assert (await hearing)[-1].text == "one two three"
+        assert bench_.notes[0]["details"]["code"] == "closed_by_vendor"
+
+
+async def test_what_seemed_to_be_said_on_a_line_that_was_cut_is_not_kept() -> None:
+    ghost = '{"message_type":"partial_transcript","text":"ghost"}'
+    quiet = '{"message_type":"insufficient_audio_activity","error":"quiet"}'
+    faults = [Fault(0.5, 0, says=(ghost,), breaks=True), Fault(1.0, 1, says=(quiet,))]
+    async with bench("elevenlabs", Script(faults)) as bench_:
+        heard = await heard_of(bench_.make(), SILENCE, plenty())
+    assert (heard[-1].text, heard[-1].final) == ("", True)
+
+
 @every_vendor
 async def test_a_vendor_who_cannot_be_reached_again_is_told_as_such(kind: str) -> None:
     async with bench(kind) as bench_:
@@ -205,7 +226,9 @@ async def heard_from(
 
 @every_vendor
 async def test_a_dead_line_is_noticed_and_replaced(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxd.providers.net.line.Deadlines", lambda: SOON)
+    # Within a turn it has to be noticed soon; between turns there would be time.
+    deadlines = replace(SOON, idle_s=60.0)
+    monkeypatch.setattr("voxd.providers.net.line.Deadlines", lambda: deadlines)
     async with bench(kind, Script([Fault(1.0, 0, freezes=True)])) as bench_:
         heard = await heard_of(bench_.make(), spoken(TEXT), plenty())
         (note,) = bench_.notes
