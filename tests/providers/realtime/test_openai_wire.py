@@ -63,7 +63,7 @@ def test_every_setting_reaches_its_place() -> None:
     tool = ToolSpec("f", "does", {"type": "object"})
     config = SessionConfig(
         instructions="be brief",
-        language="de",
+        language="de-AT",
         max_output_tokens=50,
         modalities=("text",),
         tools=(tool,),

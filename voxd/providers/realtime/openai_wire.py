@@ -142,7 +142,9 @@ def _transcription(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | N
     model = extra.get("transcription_model")
     if not (config.transcription and model):
         return None
-    return {"model": str(model), **({"language": config.language} if config.language else {})}
+    # The configuration also takes "en-US"; transcription knows languages, not countries.
+    language = config.language.partition("-")[0]
+    return {"model": str(model), **({"language": language} if language else {})}
 
 
 def _tool(tool: ToolSpec) -> Frame:
