@@ -175,9 +175,9 @@ class FailoverProvider:
     def _turn_to(self, provider: Provider, turn: Inquiry) -> None:
         """Tell the house when another one answers than before."""
         before, name = self._answering, provider.name
-        if name == before or not (turn.failures or provider is self.candidates[0]):
+        if name == before or not (turn.is_anybodys_fault or provider is self.candidates[0]):
             return
-        reason = turn.failures[0][1].code if turn.failures else "restored"
+        reason = turn.reason[1].code if turn.failures else "restored"
         self._answering = name
         self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": reason})
 

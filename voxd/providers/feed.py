@@ -207,7 +207,7 @@ class ReplyFeed:
         self._changed.set()
 
     def _await(self) -> None:
-        if self.waiting_since_s is None and self._calls <= 0:
+        if self.waiting_since_s is None and self._calls <= 0 and not self.complete:
             self.waiting_since_s = asyncio.get_running_loop().time()
         self._changed.set()
 
