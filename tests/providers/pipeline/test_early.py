@@ -100,6 +100,16 @@ async def test_sound_that_is_forgotten_takes_its_early_answer_along() -> None:
         assert rig.said == []
 
 
+async def test_words_that_came_to_nothing_take_their_early_answer_along() -> None:
+    clock = FakeClock()
+    brain = Brain("brain", clock, (5.0, "Never."))
+    ears = heard(clock, Heard("hm", stable=True), text="")
+    async with Rig(clock=clock, stt=[ears], llm=[brain], early_start=True) as rig:
+        await rig.ask()
+        assert rig.errors == ["audio_too_short"]
+        assert brain.gone == 1
+
+
 async def test_the_voice_says_nothing_of_a_dropped_start() -> None:
     clock = FakeClock()
     voice = Voice("voice", clock)

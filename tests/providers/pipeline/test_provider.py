@@ -7,7 +7,7 @@ from tests.providers.contract import LONG, SHORT, Make, ProviderContract
 from tests.providers.pipeline.rig import QUESTION, Rig
 from tests.providers.pipeline.stages import HANG, Board, Brain, Ears, Voice
 from voxd.clock import SystemClock
-from voxd.errors import AudioError, NotConnected
+from voxd.errors import AudioError, ConnectionFailed, NotConnected
 from voxd.events import EventType as E
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.settings import SessionConfig
@@ -175,6 +175,15 @@ async def test_only_text_is_told_as_the_model_writes_it() -> None:
         assert rig.of(E.TEXT_OUTPUT)[-1]["text"] == "**One** `two`. "
         assert voice.spoken == []
         assert rig.of(E.AUDIO_OUTPUT_STARTED, E.AUDIO_OUTPUT_STOPPED) == []
+
+
+async def test_text_that_breaks_off_is_told_as_it_is_with_the_reason() -> None:
+    clock = FakeClock()
+    brain = Brain("brain", clock, ("One two", 0.1, ConnectionFailed("gone")))
+    async with Rig(clock=clock, llm=[brain], session=SessionConfig(modalities=("text",))) as rig:
+        await rig.type("go", 0.2)
+        assert rig.said == ["One", "two"]
+        assert rig.errors == ["network_error"]
 
 
 async def test_too_little_sound_and_no_words_are_no_questions() -> None:

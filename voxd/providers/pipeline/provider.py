@@ -20,6 +20,7 @@ from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.middleware import Said, passed, stopped
 from voxd.providers.pipeline.parts import Parts
 from voxd.providers.pipeline.reply import Reply
+from voxd.providers.pipeline.roster import TOO_LATE
 from voxd.providers.pipeline.speaking import RATE_HZ
 from voxd.providers.pipeline.stream import Crew, within
 from voxd.providers.pipeline.utterance import SHORTEST_S
@@ -95,9 +96,7 @@ class PipelineProvider(BaseProvider):
         self._session = self._questions.session = as_session_config(config)
         if not self._is_ours:
             await self._close_voice()
-            self._tts = (
-                self._parts.tts.voiced(self._session.voice) if self._session.voice else self._parts.tts
-            )
+            self._tts = self._parts.tts.voiced(self._session.voice)
 
     # --- the question -----------------------------------------------------------------------------
 
@@ -194,17 +193,18 @@ class PipelineProvider(BaseProvider):
     # --- the turn ---------------------------------------------------------------------------------
 
     async def _spoken(self, hearing: Hearing) -> None:
-        until_s = hearing.budget.until_s
+        until_s, text, engine = hearing.budget.until_s, "", ""
         try:
             understood = await within(self._clock, hearing.understood(), until_s)
+            text, engine = understood.text, understood.engine
         except TimeoutError:
-            raise ProviderError("the question was not understood in time", code="timeout") from None
+            raise ProviderError("the question was not understood in time", code=TOO_LATE) from None
         finally:
             hearing.give_up()
-        if not understood.text.strip():
+            early = self._questions.take_guess(text)
+        if not text.strip():
             raise AudioError("no words were understood in what was said", code="audio_too_short")
-        early = self._questions.take_guess(understood.text)
-        await self._ask(understood.text, Budget(until_s, hearing.budget.retries), understood.engine, early)
+        await self._ask(text, Budget(until_s, hearing.budget.retries), engine, early)
 
     async def _ask(self, text: str, budget: Budget, engine: str = "", early: Early | None = None) -> None:
         """Put the user's question, which ``engine`` understood; "" when it was typed."""
@@ -277,8 +277,6 @@ class PipelineProvider(BaseProvider):
         """Return what the middleware makes of ``text``, None when it is stopped."""
         said = await passed(self._parts.middleware, Said(role, text), self._clock)
         return said.text if said is not None else None
-
-    # --- telling ----------------------------------------------------------------------------------
 
     def _understood(self, understood: Understood) -> None:
         if self._session.transcription:

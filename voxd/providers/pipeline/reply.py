@@ -145,7 +145,7 @@ class Reply:
             if not self._begun.is_set():
                 raise
             # What was cut off is not spoken: half a sentence can mean the opposite.
-            if clauses.rest or self._is_mid_sentence:
+            if self._new_reading is not None and (clauses.rest or self._is_mid_sentence):
                 await self._say([BROKEN_OFF])
             else:
                 self._error = error

@@ -61,11 +61,11 @@ class TtsChain:
         self.roster.prepare()
 
     def voiced(self, voice: str) -> "TtsChain":
-        """Return the same list with ``voice`` for the first of it; `close` it by `close_first` alone."""
+        """Return the list with ``voice`` for the first of it, "" for its own; close it by `close_first`."""
         if not self.roster.stages or self.roster.stages[0].config.kind == LOCAL:
             return self
         first, *rest = self.roster.stages
-        if first.voice == voice:
+        if voice in ("", first.voice):
             return self
         changed = type(first)(replace(first.config, voice=voice), first.wire)
         return TtsChain([changed, *rest], phrases=self._phrases, **self._common)
