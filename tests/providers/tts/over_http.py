@@ -10,7 +10,7 @@ from tests.providers.tts.contract import TEXT, Make, TtsContract, clips_of
 from tests.rig.wires import RecordedLine, line
 from tests.servers.plain_http import reply
 from tests.servers.voices import KEY, Voice, broken, garbled, served, stalled, streamed, wav_of
-from voxd.errors import ConnectionFailed, StreamError
+from voxd.errors import ConnectionFailed, RateLimited, StreamError
 from voxd.providers.net.wire import Budget
 from voxd.providers.stages import StageConfig, TextToSpeech
 from voxd.providers.tts import pace
@@ -124,6 +124,14 @@ class Streamed(OverHttp):
         assert budget.retries == 0
         (note,) = wire.data("provider.note")
         assert (note["kind"], note["details"]) == ("speech_again", {"code": "truncated", "used_bytes": 0})
+
+    async def test_who_asks_for_a_long_wait_is_not_asked_again(self, build: Build, server: Voice) -> None:
+        server.faults.extend([reply(b"", status=429, headers={"Retry-After": "600"})] * 3)
+        budget = Budget(retries=2)
+        with pytest.raises(RateLimited) as raised:
+            await anext(build().synthesize(TEXT, budget))
+        assert (raised.value.retry_after_s, budget.retries) == (600, 2)
+        assert len(server.spoken) == 1
 
     async def test_a_vendor_who_stops_in_the_middle_is_not_waited_for(
         self, build: Build, server: Voice, monkeypatch: pytest.MonkeyPatch
