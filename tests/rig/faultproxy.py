@@ -46,6 +46,7 @@ class FaultProxy:
         self._faults = Faults()
         self._changed = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[Any] | None] = set()
 
     def set(self, **faults: Any) -> None:
         """Let exactly these `Faults` happen from now on; none of them: all is well."""
@@ -58,9 +59,28 @@ class FaultProxy:
         for writer in tuple(self._writers):
             _reset(writer)
 
+    async def end(self) -> None:
+        """Reset everything and wait until nobody is served any more."""
+        self.set()
+        self.reset_all()
+        serving = [task for task in self._serving if task is not None]
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection."""
         self.accepted += 1
+        task = asyncio.current_task()
+        self._serving.add(task)
+        try:
+            # Being cancelled is the end of a test, and no fault that asyncio should write to the log.
+            with suppress(asyncio.CancelledError):
+                await self._serve(reader, writer)
+        finally:
+            self._serving.discard(task)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._faults.refuse:
             _reset(writer)
             return
@@ -143,8 +163,7 @@ async def fault_proxy(host: str, port: int, *, seed: int = 1) -> AsyncIterator[F
         yield proxy
     finally:
         server.close()
-        proxy.set()
-        proxy.reset_all()
+        await proxy.end()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
