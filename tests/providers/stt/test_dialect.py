@@ -1,9 +1,21 @@
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from voxd.errors import StreamError
+from voxd.errors import ProviderError, StreamError
+from voxd.providers.realtime import openai_wire
 from voxd.providers.stages import Heard
+from voxd.providers.stt.assemblyai import StreamingV3
+from voxd.providers.stt.deepgram import ListenV1
+from voxd.providers.stt.deepgram_flux import ListenV2
 from voxd.providers.stt.dialect import Dialect, Message, Reading, Transcript, Vocabulary
+from voxd.providers.stt.elevenlabs import FAULTS, ScribeRealtime
+from voxd.providers.stt.openai_live import Transcription
 
 
 class Greeting(msgspec.Struct, tag="hello"):
@@ -92,3 +104,47 @@ def test_what_is_not_committed_is_forgotten_with_its_connection() -> None:
     transcript.break_off()
     assert transcript.text == "one"
     assert transcript.take(Reading(partial="two three")) == Heard("one two three")
+
+
+STEM = "conversation.item.input_audio_transcription"
+TYPES = (
+    *("Results", "Metadata", "UtteranceEnd", "Error", "TurnInfo", "Connected", "Turn", "Termination"),
+    *("partial_transcript", "committed_transcript", "session_started", *FAULTS),
+    *("error", "input_audio_buffer.committed", f"{STEM}.delta", f"{STEM}.completed", f"{STEM}.failed"),
+)
+FIELDS = (
+    *("start", "duration", "is_final", "channel", "alternatives", "transcript", "words", "speech_final"),
+    *("event", "sequence_id", "audio_window_end", "turn_order", "end_of_turn", "turn_is_formatted", "end"),
+    *("error", "error_code", "code", "description", "text", "item_id", "delta", "usage", "seconds"),
+)
+DIALECTS: dict[str, Callable[[], Dialect]] = {
+    "deepgram": lambda: ListenV1("x"),
+    "deepgram_flux": lambda: ListenV2("x"),
+    "assemblyai": lambda: StreamingV3("x", formatted=True),
+    "elevenlabs": lambda: ScribeRealtime("x"),
+    "openai_live": lambda: Transcription("x", openai_wire.transcribe({"model": "m"}, None)),
+}
+plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["", "one"])
+nested = st.recursive(
+    plain,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=8,
+)
+odd_messages = st.fixed_dictionaries(
+    {"type": st.sampled_from(TYPES), "message_type": st.sampled_from(TYPES)},
+    optional=dict.fromkeys(FIELDS, nested),
+)
+
+
+@pytest.mark.parametrize("kind", DIALECTS)
+@settings(max_examples=150, deadline=None)
+@given(messages=st.lists(odd_messages | st.binary(max_size=40), min_size=1, max_size=5))
+def test_whatever_comes_is_read_or_told_as_a_fault(kind: str, messages: list[dict[str, Any] | bytes]) -> None:
+    dialect, transcript = DIALECTS[kind](), Transcript()
+    for message in messages:
+        reading: Reading | None = None
+        with contextlib.suppress(ProviderError):
+            reading = dialect.read(message if isinstance(message, bytes) else msgspec.json.encode(message))
+        if reading is not None:
+            transcript.take(reading)
+    assert isinstance(transcript.text, str)

@@ -138,7 +138,7 @@ class _Committed(msgspec.Struct, tag="committed_transcript", tag_field="message_
 
 class _Fault(msgspec.Struct):
     message_type: str
-    error: str = ""
+    error: str | None = None
 
 
 _VOCABULARY = Vocabulary(_Partial | _Committed, tag="message_type")
@@ -176,7 +176,10 @@ class ScribeRealtime(Dialect):
             case _Committed() as committed:
                 self._parts.append(committed.text)
                 return Reading(partial=self._joined(), done=self._finishing)
-        return self._read_fault(_FAULT.decode(message))
+        try:
+            return self._read_fault(_FAULT.decode(message))
+        except msgspec.ValidationError:
+            raise self.malformed("a message that lacks what it needs") from None
 
     def _joined(self, *rest: str) -> str:
         return " ".join(filter(None, (*self._parts, *rest)))

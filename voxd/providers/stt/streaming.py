@@ -161,8 +161,8 @@ class _Link:
             raise faults.error_of(self._provider, Ending("closed_by_vendor", "the vendor ended the session"))
         if reading.heard_s is not None:
             # He cannot have dealt with what he was not sent, whatever he says.
-            dealt_with = min(samples_from_s(reading.heard_s), self._sent)
-            self._sound.forget(self._from + dealt_with)
+            heard_s = min(max(reading.heard_s, 0.0), self._sent / SAMPLE_RATE_HZ)
+            self._sound.forget(self._from + samples_from_s(heard_s))
         self._billed = reading.usage or self._billed
 
     def _explain(self, sending: "asyncio.Task[None]") -> None:
