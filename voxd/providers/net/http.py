@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voxd.providers.net import faults
-from voxd.providers.net.answer import MAX_BODY_BYTES, HttpAnswer, Route, check
+from voxd.providers.net.answer import HttpAnswer, Route, check
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.net.trust import trusted
 from voxd.providers.net.wire import Call
@@ -15,8 +15,6 @@ from voxd.providers.threads import in_thread
 
 if TYPE_CHECKING:
     from voxd.providers.net.client import Client
-
-__all__ = ["MAX_BODY_BYTES", "Http", "Terms"]
 
 FIRST_BYTE_S = 10.0
 """A vendor has so long to begin his answer, unless the request says otherwise."""

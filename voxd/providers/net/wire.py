@@ -52,7 +52,7 @@ class Call:
 class Answer(Protocol):
     """An HTTP answer whose status was 2xx, inside ``async with``. Its methods raise `ProviderError`.
 
-    All of them keep to the deadline of the whole answer, and to `voxd.providers.net.http.MAX_BODY_BYTES`.
+    All of them keep to the deadline of the whole answer, and to `voxd.providers.net.answer.MAX_BODY_BYTES`.
     """
 
     status: int
