@@ -24,6 +24,7 @@ from tests.servers.words import spoken
 from voxd.events import EventType as E
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.settings import SessionConfig, ToolSpec
+from voxd.providers.stages import Message, Prompt
 
 QUESTION = spoken("kitchen light off")
 BLOCK = 1280
@@ -135,6 +136,23 @@ async def test_three_vendors_answer_a_spoken_question(stack: AsyncExitStack) -> 
         ("aura", "tts"),
     }
     assert home.of(E.ERROR_GENERAL) == home.of(E.PROVIDER_FAILED) == []
+
+
+async def test_headers_may_be_fixed_or_computed_for_every_request(stack: AsyncExitStack) -> None:
+    server = await stack.enter_async_context(scripted(Chat(), Reply(("Hi", "."))))
+    table = {"kind": "openai", "api_key": MODEL_KEY, "endpoint": f"{server.url}/v1"}
+    numbers = iter("12")
+    computed = {**table, "headers": lambda: {"x-number": next(numbers)}}
+    told = {"stt": [], "llm": [computed, {**table, "headers": {"x-team": "red"}}], "tts": []}
+    provider = PipelineProvider({"metadata": {**told, "hedge": False}})
+    stack.push_async_callback(provider.disconnect)
+    first, second = provider._parts.llm.roster.stages
+    for stage in (first, first, second):
+        async for _ in stage.reply(Prompt("", (Message("user", "hello"),))):
+            pass
+    asked = [request.headers for request in server.plain.requests]
+    assert [headers.get("x-number") for headers in asked] == ["1", "2", None]
+    assert asked[2]["x-team"] == "red"
 
 
 async def test_every_first_vendor_fails_and_every_second_answers(stack: AsyncExitStack) -> None:

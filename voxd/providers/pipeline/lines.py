@@ -1,6 +1,7 @@
 """From the tables of the configuration to the lines to the vendors and to what their stages are told."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from voxd.clock import Clock
 from voxd.config.vendors import Provider
@@ -11,20 +12,30 @@ from voxd.providers.net.line import Line, LineSettings
 from voxd.providers.net.middleware import RequestMiddleware
 from voxd.providers.stages import Kind, StageConfig
 
+MoreHeaders = Callable[[], Mapping[str, str]]
+
 
 class Lines:
     """One line to each provider, shared by its stages: keys, limits and endpoints are counted together.
 
-    A provider whose table has changed gets a new one.
+    A provider whose table has changed gets a new one. ``more_headers`` are functions by the provider's name,
+    each of which is asked for headers before every request.
     """
 
     def __init__(
-        self, *, http: Http, emit: Emit, clock: Clock, middleware: tuple[RequestMiddleware, ...] = ()
+        self,
+        *,
+        http: Http,
+        emit: Emit,
+        clock: Clock,
+        middleware: tuple[RequestMiddleware, ...] = (),
+        more_headers: Mapping[str, MoreHeaders] | None = None,
     ) -> None:
         self._http = http
         self._emit = emit
         self._clock = clock
         self._middleware = middleware
+        self._more_headers = more_headers or {}
         self._lines: dict[str, tuple[Provider, Line]] = {}
 
     def line(self, name: str, provider: Provider, kind: Kind) -> Line:
@@ -32,6 +43,7 @@ class Lines:
         known = self._lines.get(name)
         if known is None or known[0] != provider:
             settings = line_settings(name, provider, self._middleware)
+            settings = replace(settings, more_headers=self._more_headers.get(name))
             made = Line(name, str(kind), settings, http=self._http, emit=self._emit, clock=self._clock)
             self._lines[name] = known = (provider, made)
         return known[1].for_stage(str(kind))

@@ -17,20 +17,23 @@ from voxd.local.engines import build_synthesizer, whisper_transcriber
 from voxd.providers.net.http import Http
 from voxd.providers.pipeline.building import Ground, build
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.lines import Lines
+from voxd.providers.pipeline.lines import Lines, MoreHeaders
 from voxd.providers.pipeline.local import Engines
 from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.pipeline.parts import Close, Parts
 from voxd.providers.pipeline.roster import LOCAL
 from voxd.providers.wellbeing import HealthBoard
 
+_Vendor = tuple[Provider, MoreHeaders | None]
+
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``metadata`` may hold: lists of tables as in voxd.toml's ``[providers.NAME]``, with a ``name``.
 
-    A table of kind "local" is this machine: Whisper with ``model``, and its voice, from ``models_dir``. The
-    rest are the settings of ``[pipelines.NAME]``, and functions: ``middleware`` as in
-    `voxd.providers.pipeline.middleware`, ``request_middleware`` as in `voxd.providers.net.middleware`.
+    Its ``headers`` may be a function that returns them, asked before every request. A table of kind "local"
+    is this machine: Whisper with ``model``, and its voice, from ``models_dir``. The rest are the settings of
+    ``[pipelines.NAME]``, and functions: ``middleware`` as in `voxd.providers.pipeline.middleware`,
+    ``request_middleware`` as in `voxd.providers.net.middleware`.
     """
 
     stt: tuple[dict[str, Any], ...] = ()
@@ -51,13 +54,17 @@ def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
     """Return the parts for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
     told = _converted(config.get("metadata") or {}, Told)
     clock: Clock = config.get("clock") or SystemClock()
-    tables: dict[str, Provider] = {}
-    names = {kind: _named(getattr(told, kind), tables) for kind in ("stt", "llm", "tts")}
+    known: dict[str, _Vendor] = {}
+    names = {kind: _named(getattr(told, kind), known) for kind in ("stt", "llm", "tts")}
+    tables = {name: table for name, (table, _) in known.items()}
+    headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
     http, health = Http(), HealthBoard(emit=emit, clock=clock)
     engines = _engines(told, emit, clock)
     middleware: tuple[MessageMiddleware, ...] = told.middleware
     ground = Ground(
-        lines=Lines(http=http, emit=emit, clock=clock, middleware=told.request_middleware),
+        lines=Lines(
+            http=http, emit=emit, clock=clock, middleware=told.request_middleware, more_headers=headers
+        ),
         health=health,
         emit=emit,
         clock=clock,
@@ -76,8 +83,8 @@ def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
     return build(ground, pipeline, tables, hints=told.hints, owned=owned)
 
 
-def _named(entries: tuple[dict[str, Any], ...], tables: dict[str, Provider]) -> tuple[str, ...]:
-    """Return a name for each entry, and put it under that into ``tables``."""
+def _named(entries: tuple[dict[str, Any], ...], known: dict[str, _Vendor]) -> tuple[str, ...]:
+    """Return a name for each entry, and put it under that into ``known``."""
     names = []
     for entry in entries:
         fields = dict(entry)
@@ -86,11 +93,12 @@ def _named(entries: tuple[dict[str, Any], ...], tables: dict[str, Provider]) -> 
         if kind == LOCAL:
             names.append(LOCAL)
             continue
-        table = _converted(fields, Provider)
+        computed = fields.pop("headers") if callable(fields.get("headers")) else None
+        vendor = (_converted(fields, Provider), computed)
         # The same kind with other settings is another provider; the same table twice is one.
         free = (name, *(f"{name}_{number}" for number in range(2, 100)))
-        name = next((each for each in free if tables.get(each, table) == table), name)
-        tables[name] = table
+        name = next((each for each in free if known.get(each, vendor) == vendor), name)
+        known[name] = vendor
         names.append(name)
     return tuple(names)
 
