@@ -19,6 +19,7 @@ from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.events import EventType as E
 from voxd.providers.net.connection import Address, Connection
+from voxd.providers.net.endpoint import socket_url
 from voxd.providers.net.middleware import Next
 from voxd.providers.net.wire import Access, Answer, Budget, Call
 
@@ -120,6 +121,18 @@ async def test_no_key_crosses_the_internet_in_clear(url: str) -> None:
             async with wire.socket(lambda access: Address("ws://api.vendor.example/"), Budget(), kind="x"):
                 pass
     assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)
+
+
+async def test_an_endpoint_the_adapter_cannot_use_is_a_fault_of_the_provider() -> None:
+    async with line("nonsense") as wire:
+        with pytest.raises(ProviderError) as raised:
+            async with wire.socket(
+                lambda access: Address(socket_url(access.endpoint, {})), Budget(), kind="listen"
+            ):
+                pass
+    assert (raised.value.code, raised.value.retryable, raised.value.provider) == (
+        "bad_endpoint", False, "vendor",
+    )  # fmt: skip
 
 
 async def test_an_adapter_who_fails_in_the_middle_is_told_with_his_error(server: Plain) -> None:

@@ -16,7 +16,7 @@ from voxd.errors import (
     RateLimited,
     VoxdError,
 )
-from voxd.providers.net.retry import MOST_ATTEMPTS, persevere
+from voxd.providers.net.retry import MOST_ATTEMPTS, NobodyAsked, persevere
 from voxd.providers.net.wire import Budget
 
 
@@ -91,6 +91,18 @@ async def test_another_way_is_tried_at_once_also_after_what_cannot_pass() -> Non
     vendor = Vendor(clock, AuthenticationError("x"), DOWN)
     assert await persevere(vendor.work, Budget(), clock, another_way=lambda: True) == "done"
     assert vendor.asked_s == [0, 0, 0]
+
+
+async def test_what_a_limit_of_ours_kept_from_asking_is_not_tried_again() -> None:
+    attempts: list[int] = []
+
+    async def work(attempt: int) -> str:
+        attempts.append(attempt)
+        raise NobodyAsked(RateLimited("full"))
+
+    with pytest.raises(RateLimited, match="full"):
+        await persevere(work, Budget(), FakeClock())
+    assert attempts == [1]
 
 
 @settings(max_examples=50)

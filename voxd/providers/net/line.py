@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from voxd.clock import Clock
-from voxd.errors import ProviderError, RateLimited
+from voxd.errors import ConfigError, ProviderError, RateLimited
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.net import faults
@@ -20,12 +20,13 @@ from voxd.providers.net.keys import Keys, KeyUse
 from voxd.providers.net.limits import LONGEST_WAIT_S, Allowed, Limits, usual_per_minute
 from voxd.providers.net.middleware import RequestMiddleware, through
 from voxd.providers.net.outgoing import checked, dressed
-from voxd.providers.net.retry import persevere
+from voxd.providers.net.retry import NobodyAsked, persevere
 from voxd.providers.net.stream import Stream
 from voxd.providers.net.trial import Trial, code_of
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Refused
 
 T = TypeVar("T")
+B = TypeVar("B", Call, Address, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Line:
                 trial.opened(answer)
                 return answer
 
-            call = build(trial.access)
+            call = self._built(build, trial)
             call = replace(call, headers=self._headers(call.headers))
             return await through(self._settings.middleware, call, send, provider=self.name)
 
@@ -139,7 +140,7 @@ class Line:
         waits = deadlines or Deadlines()
 
         async def attempt(trial: Trial) -> Connection:
-            address = build(trial.access)
+            address = self._built(build, trial)
             trial.url = checked(self.name, address.url)
             ca_file = address.ca_file or self._settings.ca_file
             connection = await Connection.open(
@@ -170,7 +171,7 @@ class Line:
         """Open a TCP connection to what ``build`` returns, as `Wire.stream` says."""
 
         async def attempt(trial: Trial) -> Stream:
-            trial.url = checked(self.name, build(trial.access))
+            trial.url = checked(self.name, self._built(build, trial))
             within_s = self._within(budget, Deadlines().open_s)
             stream = await Stream.open(self.name, trial.url, resolver=self._http.resolver, within_s=within_s)
             trial.opened(stream)
@@ -195,7 +196,7 @@ class Line:
             try:
                 trial = await self._begun(number, budget, kind, tokens)
             except ProviderError as error:
-                raise _NobodyAsked(error) from None
+                raise NobodyAsked(error) from None
             try:
                 opened = await attempt(trial)
             except BaseException as error:
@@ -208,8 +209,6 @@ class Line:
             opened, trial = await persevere(
                 once, budget, self._clock, jitter=self._jitter, another_way=lambda: another_way
             )
-        except _NobodyAsked as refusal:
-            raise refusal.error from None
         except ProviderError as error:
             error.provider = self.name
             raise
@@ -259,6 +258,12 @@ class Line:
             self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.told())
         return another_way
 
+    def _built(self, build: Callable[[Access], B], trial: Trial) -> B:
+        try:
+            return build(trial.access)
+        except ConfigError as error:
+            raise faults.misled(self.name, str(error)) from None
+
     async def _trust(self, url: str, ca_file: str) -> ssl.SSLContext | None:
         if not url.startswith("wss:"):
             return None
@@ -276,14 +281,6 @@ class Line:
         if budget.until_s is None:
             return limit_s
         return max(min(limit_s, budget.until_s - self._clock.monotonic()), 0.0)
-
-
-class _NobodyAsked(Exception):
-    """A limit stood in the way, and would so again: it has waited as long as anybody may."""
-
-    def __init__(self, error: ProviderError) -> None:
-        super().__init__()
-        self.error = error
 
 
 def allowed(settings: LineSettings) -> Allowed:

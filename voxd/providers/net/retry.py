@@ -19,6 +19,14 @@ NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
 T = TypeVar("T")
 
 
+class NobodyAsked(Exception):
+    """Raised by work that a limit of ours kept from asking: it has waited as long as anybody may."""
+
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__()
+        self.error = error
+
+
 async def persevere(
     work: Callable[[int], Awaitable[T]],
     budget: Budget,
@@ -31,7 +39,7 @@ async def persevere(
 
     ``another_way`` says, after an error, whether the next attempt will not meet it, because it has another
     key or goes elsewhere: then it is made at once. Retries are taken off ``budget``, and none begins
-    later than it allows. Raises the error of the last attempt.
+    later than it allows. Raises the error of the last attempt, or the one inside `NobodyAsked` at once.
     """
     if _left_s(budget, clock) <= 0:
         raise ConnectionFailed("there is no time left in this turn", code="timeout")
@@ -61,9 +69,12 @@ async def persevere(
         sleep=pause,
         reraise=True,
     )
-    async for attempt in attempts:
-        with attempt:
-            return await work(attempt.retry_state.attempt_number)
+    try:
+        async for attempt in attempts:
+            with attempt:
+                return await work(attempt.retry_state.attempt_number)
+    except NobodyAsked as refusal:
+        raise refusal.error from None
     raise AssertionError("unreachable: tenacity raises what the last attempt raised")
 
 
