@@ -13,6 +13,7 @@ from tests.providers.pipeline.stages import HANG, Brain, Ears, Voice
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, EngineError, RateLimited
 from voxd.events import EventType as E
 from voxd.providers.pipeline.reply import BROKEN_OFF
+from voxd.providers.stages import Kind
 
 TURN_S = 3.0
 ANSWER = "One two three four. Five six seven. Eight nine."
@@ -195,6 +196,26 @@ async def test_a_conversation_that_is_too_long_is_shortened_once_and_asked_again
         assert brain.prompts[1].messages[-1].text == "and now"
         assert rig.said == ["Well."]
         assert rig.board.failures == []
+
+
+async def test_one_that_was_quick_and_hangs_is_soon_given_up_and_told() -> None:
+    clock = FakeClock()
+    first, second = Brain("first", clock, (HANG,)), Brain("second", clock, ANSWER)
+    async with Rig(clock=clock, llm=[first, second]) as rig:
+        for _ in range(5):
+            rig.latencies.note(Kind.LLM, "first", 0.2)
+        assert await turn(rig) == pytest.approx(0.8, abs=0.06)
+        assert rig.board.failures == [("first", "timeout")]
+
+
+async def test_a_model_that_had_no_time_left_is_not_to_blame() -> None:
+    clock = FakeClock()
+    ears = Ears("ears", clock, steps=(1.9,))
+    first, second = Brain("first", clock, (HANG,)), Brain("second", clock, (HANG,))
+    async with Rig(clock=clock, stt=[ears], llm=[first, second]) as rig:
+        assert await turn(rig) <= TURN_S + 0.05
+        assert rig.errors == ["timeout"]
+        assert [name for name, _ in rig.board.failures] == []
 
 
 async def test_only_those_who_are_well_are_asked_and_others_only_as_a_last_resort() -> None:

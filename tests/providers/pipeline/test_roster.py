@@ -57,6 +57,7 @@ def test_too_long_or_too_little_time_is_nobodys_illness() -> None:
         (1, 2.6, None, 1.3),
         (2, 2.6, None, 2.6 / 3),
         (3, 2.6, None, 0.8),
+        (1, 0.6, None, 0.6),
         (1, 9.0, None, 2.0),
         (1, 2.6, 1.2, 1.8),
         (1, 2.6, 0.1, 0.8),

@@ -20,7 +20,7 @@ from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.middleware import Said, passed, stopped
 from voxd.providers.pipeline.parts import Parts
 from voxd.providers.pipeline.reply import Reply
-from voxd.providers.pipeline.roster import TOO_LATE
+from voxd.providers.pipeline.roster import NO_TIME, TOO_LATE
 from voxd.providers.pipeline.speaking import RATE_HZ
 from voxd.providers.pipeline.stream import Crew, within
 from voxd.providers.pipeline.utterance import SHORTEST_S
@@ -97,8 +97,6 @@ class PipelineProvider(BaseProvider):
         if not self._is_ours:
             await self._close_voice()
             self._tts = self._parts.tts.voiced(self._session.voice)
-
-    # --- the question -----------------------------------------------------------------------------
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Take sound; whoever listens hears it at once."""
@@ -253,8 +251,10 @@ class PipelineProvider(BaseProvider):
             with faults_of(""):
                 await work()
         except VoxdError as error:
-            self._tell(E.ERROR_GENERAL, code=error.code, message=str(error), hint=error.hint)
-            self._end_reply(error.code)
+            # Whose time ran out matters to nobody outside.
+            code = TOO_LATE if error.code == NO_TIME else error.code
+            self._tell(E.ERROR_GENERAL, code=code, message=str(error), hint=error.hint)
+            self._end_reply(code)
 
     def _stop(self, reason: str = "") -> None:
         """End the turn under way at once; what was said of its reply is kept."""

@@ -19,6 +19,10 @@ NO_TIME = "no_time"
 """The code of who was given up before he had a fair chance: that is no fault of his."""
 
 
+FAIR = 0.95
+"""Part of the shortest deadline that is a fair chance: clocks are not exact."""
+
+
 class Health(Protocol):
     """Who is well: `voxd.providers.wellbeing.HealthBoard`."""
 
@@ -78,7 +82,8 @@ class Roster(Generic[S]):
         if until_s is not None and self.latencies.usual_s(kind, stage.name) is None:
             share_s = (until_s - asked_s) / (others + 1)
             limit_s = min(limit_s, max(share_s, LIMITS[kind].floor_s))
-        return asked_s + limit_s
+        due_s = asked_s + limit_s
+        return due_s if until_s is None else min(due_s, until_s)
 
     def answered(self, stage: S, seconds: float) -> None:
         """``stage`` answered after ``seconds``."""
@@ -94,7 +99,7 @@ class Roster(Generic[S]):
     def too_late(self, stage: S, seconds: float) -> ProviderError:
         """Note that ``stage`` was given up after ``seconds``, and return the error for that."""
         msg = f"{stage.name} did not answer within {seconds:.1f} s"
-        if seconds < LIMITS[stage.stage].floor_s:
+        if seconds < FAIR * LIMITS[stage.stage].floor_s:
             return ProviderError(msg, provider=stage.name, code=NO_TIME)
         self.latencies.note(stage.stage, stage.name, seconds)
         return ProviderError(msg, provider=stage.name, code=TOO_LATE)

@@ -162,7 +162,7 @@ class Reading:
             if not begun:
                 raise self._roster.too_late(stage, clock.monotonic() - asked_s) from None
             msg = f"{stage.name} stopped in the middle of a sentence"
-            raise StreamError(msg, provider=stage.name, code="stalled") from None
+            raise StreamError(msg, provider=stage.name) from None
         finally:
             stream.give_up()
 

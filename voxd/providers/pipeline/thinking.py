@@ -141,7 +141,7 @@ class _Attempt:
                 waited_s = self._roster.clock.monotonic() - since_s
                 raise self._roster.too_late(self._stage, waited_s) from None
             msg = f"{self._stage.name} stopped in the middle of its answer"
-            raise StreamError(msg, provider=self._stage.name, code="stalled") from None
+            raise StreamError(msg, provider=self._stage.name) from None
         except StopAsyncIteration:
             msg = f"{self._stage.name} broke its answer off"
             raise StreamError(msg, provider=self._stage.name) from None
