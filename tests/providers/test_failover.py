@@ -27,7 +27,7 @@ from voxd.events import Event
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.contract import Heard, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.providers.failover import FailoverProvider
-from voxd.providers.notices import kept, notice
+from voxd.providers.notices import KEPT, kept, notice, reason
 from voxd.providers.spend import SpendGuard
 from voxd.providers.usage import Usage
 from voxd.providers.wellbeing import HealthBoard
@@ -345,7 +345,20 @@ async def test_an_answer_that_is_late_comes_after_the_reason(house: House) -> No
     await settle()
     house.device.go_on.set()
     replies = await asking
-    assert replies == [*said(notice("network_error", "cloud", "local")), *DEVICE]
+    assert replies == [*said(reason("network_error", "cloud")), *DEVICE]
+
+
+async def test_a_late_reason_is_not_said_again_with_the_promise(house: House) -> None:
+    house.cloud.ill(GONE)
+    house.device.ill(NotUnderstood("beyond me"), after=1)
+    house.device.go_on.clear()
+    asking = asyncio.create_task(house.ask())
+    await settle()
+    await house.clock.advance(2.6)
+    house.device.go_on.set()
+    assert await asking == [
+        *said(reason("network_error", "cloud")), DEVICE[0], *said(KEPT), ReplyEnd()
+    ]  # fmt: skip
 
 
 async def test_what_was_heard_of_a_late_answer_does_not_count_the_reason(house: House) -> None:

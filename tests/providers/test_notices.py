@@ -1,6 +1,6 @@
 import pytest
 
-from voxd.providers.notices import REASONS, UNREACHABLE, kept, notice
+from voxd.providers.notices import KEPT, REASONS, UNREACHABLE, kept, notice, reason
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,11 @@ def test_a_promise_has_its_reason() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", [*REASONS.values(), UNREACHABLE])
-def test_every_reason_names_who_fails(reason: str) -> None:
-    assert reason.count("{who}") == 1
+def test_a_reason_that_was_just_told_is_not_told_again() -> None:
+    assert reason("timeout", "cloud") == "Cloud does not answer."
+    assert kept("timeout", "cloud", told=True) == KEPT
+
+
+@pytest.mark.parametrize("words", [*REASONS.values(), UNREACHABLE])
+def test_every_reason_names_who_fails(words: str) -> None:
+    assert words.count("{who}") == 1

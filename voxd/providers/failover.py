@@ -30,7 +30,7 @@ from voxd.providers.contract import (
     Transcript,
 )
 from voxd.providers.inquiry import Inquiry
-from voxd.providers.notices import kept, notice
+from voxd.providers.notices import kept, notice, reason
 from voxd.providers.relay import Relay
 from voxd.providers.spend import SpendGuard
 from voxd.providers.tape import Tape
@@ -234,7 +234,10 @@ class FailoverProvider:
     async def _notice(self, turn: Inquiry, instead: str, *, first: bool = False) -> AsyncGenerator[Reply]:
         for name, error in turn.failures:
             if self._tell(name, error, turn):
-                text = notice(error.code, self._culprit(name, error), instead, local=self._local.name)
+                who, turn.is_told = self._culprit(name, error), True
+                # The device may still find that it does not understand.
+                alone = first and instead == self._local.name
+                text = reason(error.code, who) if alone else notice(error.code, who, instead)
                 async with aclosing(self._said(text, turn, first=first)) as said:
                     async for item in said:
                         yield item
@@ -269,7 +272,8 @@ class FailoverProvider:
         if not turn.is_anybodys_fault or not await self._is_kept(turn):
             raise error
         self._tell(name, error, turn)
-        async with aclosing(self._said(kept(error.code, self._culprit(name, error)), turn)) as said:
+        text = kept(error.code, self._culprit(name, error), told=turn.is_told)
+        async with aclosing(self._said(text, turn)) as said:
             async for item in said:
                 yield item
         yield ReplyEnd()

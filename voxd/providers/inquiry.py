@@ -15,7 +15,7 @@ class Inquiry:
     """The state of one turn of a failover; use it inside ``async with``.
 
     ``failures`` are the names that did not answer, with their reasons, in the order in which they were to be
-    asked. ``said_before_ms`` is the sound that came before the reply.
+    asked. ``said_before_ms`` is the sound that came before the reply; ``is_told``: one reason was said.
     """
 
     def __init__(self, request: Request, tape: Tape | None, clock: Clock) -> None:
@@ -23,6 +23,7 @@ class Inquiry:
         self.tape = tape
         self.failures: list[tuple[str, VoxdError]] = []
         self.said_before_ms = 0.0
+        self.is_told = False
         self._clock = clock
         self._ended_s = clock.monotonic() if tape is None else None
         self._tasks: list[asyncio.Task[None]] = []

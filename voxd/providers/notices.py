@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+LOCAL = "local"
+"""The name of the device itself."""
+
 _KEY = "{who} does not accept my key"
 _ACCOUNT = "my account with {who} is used up"
 _SETTINGS = "{who} does not work as it is set up"
@@ -28,18 +31,25 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """By error code, else `UNREACHABLE`."""
 
+KEPT = "I have kept your question, and I will answer it later."
+
 UNREACHABLE = "I can't reach {who}"
 
 
-def notice(code: str, who: str, instead: str, *, local: str = "local") -> str:
+def notice(code: str, who: str, instead: str) -> str:
     """Return the sentence for an error ``code`` of provider ``who``, for whom ``instead`` answers."""
-    answers = "I answer myself" if instead == local else f"{spoken(instead)} answers"
+    answers = "I answer myself" if instead == LOCAL else f"{spoken(instead)} answers"
     return _sentence(f"{_reason(code, who)}, so {answers}.")
 
 
-def kept(code: str, who: str) -> str:
-    """Return the promise that the question is safe, and the reason why it is not answered now."""
-    return _sentence(f"{_reason(code, who)}. I have kept your question, and I will answer it later.")
+def reason(code: str, who: str) -> str:
+    """Return the reason alone: what follows it is an answer, or is not known yet."""
+    return _sentence(f"{_reason(code, who)}.")
+
+
+def kept(code: str, who: str, *, told: bool = False) -> str:
+    """Return the promise that the question is safe, with the reason unless the user was ``told`` just now."""
+    return KEPT if told else f"{reason(code, who)} {KEPT}"
 
 
 def spoken(name: str) -> str:
