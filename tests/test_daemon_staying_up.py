@@ -116,7 +116,7 @@ async def test_a_pipeline_answers_and_who_of_it_fails_is_named(tmp_path: Path) -
                     assert (used["provider"], used["stage"], used["key"]) == ("thinker", "llm", 1)
                     await proxy.take(Way.REFUSE)
                     answered = await client.call("turn.ask", text="what time is it", speak=True)
-                    assert "I can't reach thinker, so I answer myself." in answered["reply"]
+                    assert "I can't reach thinker" in answered["reply"]
                     assert (await events.until("provider.failed"))["provider"] == "thinker"
                     listed = await client.call("provider.list")
                     assert [(row["name"], bool(row["problem"])) for row in listed] == [
