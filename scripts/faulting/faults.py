@@ -134,6 +134,7 @@ _BUSY = ("Retry-After: 30",)
 
 FAULTS = (
     Fault("-", "all is well", _door()),
+    Fault("-", "all is well, by name", _door(), named=True, own_net=True),
     Fault("N1", "TCP reset while the user speaks", _reset, When.SPEAKING),
     Fault("N1", "TCP reset while the reply is spoken", _reset, When.REPLYING),
     Fault("N2", "everything vanishes from the start", _door(blackhole=True)),

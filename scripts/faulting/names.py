@@ -26,17 +26,18 @@ class NameServer(asyncio.DatagramProtocol):
         self.code: Code | None = Code.NOERROR
         self.addresses: dict[int, list[str]] = {_A: ["127.0.0.1"], _AAAA: []}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         """Keep the way out."""
         self._transport = transport
 
     def announce(self, *, v4: str, v6: str = "") -> None:
-        """Give every name these addresses."""
+        """Give every name these addresses, and answer again."""
+        self.code = Code.NOERROR
         self.addresses = {_A: [v4], _AAAA: [v6] if v6 else []}
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         """Answer a question."""
-        if self.code is None or not isinstance(self._transport, asyncio.DatagramTransport):
+        if self.code is None:
             return
         number = _HEADER.unpack_from(data)[0]
         end = data.index(b"\0", _HEADER.size) + 5
