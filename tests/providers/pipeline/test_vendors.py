@@ -168,6 +168,13 @@ async def test_every_first_vendor_fails_and_every_second_answers(stack: AsyncExi
     assert len(home.voices[1].spoken) == 1
 
 
+async def test_a_model_that_is_busy_is_not_asked_twice_while_another_waits(stack: AsyncExitStack) -> None:
+    home = await house(stack, minds=(Refusal(503, "busy"), Reply()))
+    await home.ask()
+    assert home.said == ["Hello there."]
+    assert len(home.minds[0].plain.requests) == 1
+
+
 async def test_a_model_that_breaks_off_unheard_is_followed_by_another(stack: AsyncExitStack) -> None:
     home = await house(stack, minds=(Reply(text=("Per", "haps"), fault="cut"), Reply(text=("Surely", "."))))
     await home.ask()

@@ -13,6 +13,9 @@ from voxd.providers.net.wire import Budget
 
 MOST_ATTEMPTS = 3
 
+LEAST_S = 0.2
+"""With less time than this left after a pause it is not worth it: the reason is told sooner instead."""
+
 NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
 """Faults that may pass when somebody has done something, but not within a turn."""
 
@@ -38,17 +41,20 @@ async def persevere(
     """Return what ``work`` returns for the number of the attempt, from 1; its `ProviderError` may pass.
 
     ``another_way`` says, after an error, whether the next attempt will not meet it, because it has another
-    key or goes elsewhere: then it is made at once. Retries are taken off ``budget``, and none begins
-    later than it allows. Raises the error of the last attempt, or the one inside `NobodyAsked` at once.
+    key or goes elsewhere: then it is made at once. Nobody is asked the same again while ``budget`` knows of
+    somebody else to ask. Retries are taken off it, and none begins later than it allows. Raises the error of
+    the last attempt, or the one inside `NobodyAsked` at once.
     """
-    if _left_s(budget, clock) <= 0:
+    if _left_s(budget.until_s, clock) <= 0:
         raise ConnectionFailed("there is no time left in this turn", code="timeout")
 
     def pause_s(state: tenacity.RetryCallState) -> float | None:
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, ProviderError) or error.code in NOT_SO_SOON:
             return None
-        return 0.0 if another_way() else wait_s(error, state.attempt_number - 1, jitter())
+        if another_way():
+            return 0.0
+        return wait_s(error, state.attempt_number - 1, jitter()) if budget.is_last else None
 
     def count(state: tenacity.RetryCallState) -> None:
         budget.retries -= 1
@@ -63,7 +69,7 @@ async def persevere(
         stop=lambda state: (
             state.attempt_number >= MOST_ATTEMPTS
             or budget.retries <= 0
-            or state.upcoming_sleep >= _left_s(budget, clock)
+            or not _is_worth(state.upcoming_sleep, budget, clock)
         ),
         before_sleep=count,
         sleep=pause,
@@ -78,5 +84,10 @@ async def persevere(
     raise AssertionError("unreachable: tenacity raises what the last attempt raised")
 
 
-def _left_s(budget: Budget, clock: Clock) -> float:
-    return float("inf") if budget.until_s is None else budget.until_s - clock.monotonic()
+def _is_worth(pause_s: float, budget: Budget, clock: Clock) -> bool:
+    """Return whether enough of the turn is left after ``pause_s`` to try again."""
+    return pause_s + LEAST_S < _left_s(budget.retry_until_s, clock)
+
+
+def _left_s(until_s: float | None, clock: Clock) -> float:
+    return float("inf") if until_s is None else until_s - clock.monotonic()

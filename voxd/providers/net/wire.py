@@ -25,6 +25,16 @@ class Budget:
     until_s: float | None = None
     retries: int = 2
 
+    @property
+    def is_last(self) -> bool:
+        """Whether nobody else is left to ask: only then is the same one asked again after a pause."""
+        return True
+
+    @property
+    def retry_until_s(self) -> float | None:
+        """When it is too late to try again (CLOCK_MONOTONIC), None for never."""
+        return self.until_s
+
 
 @dataclass(frozen=True, slots=True)
 class Access:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voxd.clock import Clock
 from voxd.errors import StreamError, VoxdError
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.roster import Health, Roster
+from voxd.providers.pipeline.share import Share
 from voxd.providers.pipeline.stream import Crew, Ended, pumped, within
 from voxd.providers.pipeline.utterance import Utterance
 from voxd.providers.stages import Heard, Listening, SpeechToText
@@ -163,9 +164,15 @@ class _Race:
         async def put(item: Heard | Ended) -> None:
             await self._items.put((runner, item))
 
-        work = pumped(stage.transcribe(self._utterance.play(), self._told), stage.name, put)
+        share = Share(self._told.budget, self._is_followed, reserve_s=LEFT_FOR_ANSWER_S)
+        hearing = stage.transcribe(self._utterance.play(), replace(self._told, budget=share))
+        work = pumped(hearing, stage.name, put)
         runner.task = self._crew.start(work, f"hear {stage.name}")
         return runner
+
+    def _is_followed(self) -> bool:
+        """Whether somebody else can listen; the device itself only helps when the user has finished."""
+        return bool(self._waiting) or (self._hedge is not None and self._utterance.ended_s is not None)
 
     def _sorted(self, runner: _Runner, item: Heard | Ended) -> Heard | None:
         """Return ``item`` if it counts, else draw the consequence."""

@@ -13,6 +13,7 @@ from voxd.local.sentences import cut_at
 from voxd.providers.net.wire import Budget
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.roster import LOCAL, Health, Roster
+from voxd.providers.pipeline.share import Share
 from voxd.providers.pipeline.stream import Crew, Stream
 from voxd.providers.pipeline.thinking import STALL_S
 from voxd.providers.stages import TextToSpeech
@@ -173,9 +174,10 @@ class Reading:
         return self._roster.due_s(stage, asked_s, len(self._left) - 1, left_s)
 
     def _source(self, metered: "_Metered", text: str) -> AsyncGenerator[Clip]:
+        share = Share(self._budget, lambda: len(self._left) > 1, reserve_s=LEFT_AT_END_S)
         if self._phrases is None:
-            return metered.synthesize(text, self._budget, previous=self._previous)
-        return self._phrases.cached(metered, text, self._budget, self._previous)
+            return metered.synthesize(text, share, previous=self._previous)
+        return self._phrases.cached(metered, text, share, self._previous)
 
 
 class _Metered(TextToSpeech):

@@ -1,13 +1,14 @@
 """The list of models: the next one is asked while nothing of an answer was spoken, and never after that."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voxd.clock import Clock
 from voxd.errors import ContextTooLong, StreamError, VoxdError
 from voxd.providers.net.wire import Budget
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.roster import Health, Roster
+from voxd.providers.pipeline.share import Share
 from voxd.providers.pipeline.stream import Crew, Stream
 from voxd.providers.stages import Answered, LanguageModel, Prompt, Token
 from voxd.providers.usage import Usage
@@ -128,7 +129,9 @@ class _Attempt:
     def stream(self, *, is_shorter: bool) -> Stream[Token | Answered]:
         """Ask."""
         self._asked_s = self._roster.clock.monotonic()
-        reply = self._stage.reply(self._asking.prompt_of(self._stage, is_shorter))
+        prompt = self._asking.prompt_of(self._stage, is_shorter)
+        share = Share(self._asking.budget, self._is_followed, reserve_s=LEFT_FOR_VOICE_S)
+        reply = self._stage.reply(replace(prompt, budget=share))
         return Stream(reply, name=self._stage.name, crew=self._crew, clock=self._roster.clock)
 
     async def next(self, stream: Stream[Token | Answered]) -> Token | Written:
@@ -152,6 +155,9 @@ class _Attempt:
             return item
         self._asking.used(self._stage, item.usage)
         return Written(item, self._stage.config.kind)
+
+    def _is_followed(self) -> bool:
+        return self._others > 0 and self._asking.may_begin_again()
 
     def _due_s(self, since_s: float) -> float | None:
         """Return when the next token is due."""

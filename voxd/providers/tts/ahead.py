@@ -65,7 +65,7 @@ class SocketVoice(TextToSpeech):
                     raise
                 # That a socket has died while it waited is no fault of this turn.
                 if not opened_ahead:
-                    if budget.retries <= 0:
+                    if budget.retries <= 0 or not budget.is_last:
                         raise
                     budget.retries -= 1
                 self.wire.note("speech_again", code=error.code, used_bytes=0)

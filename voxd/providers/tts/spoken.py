@@ -108,7 +108,9 @@ async def spoken(stage: TextToSpeech, speech: Speech, budget: Budget) -> AsyncGe
         except ProviderError as error:
             # What failed before an answer began was tried again on the wire already.
             again = begun and error.retryable and (speech.repeatable or not replay.used_bytes)
-            if not again or budget.retries <= 0:
+            # Nothing of it was heard: another voice, if there is one, says it just as well, and sooner.
+            is_anothers = not replay.used_bytes and not budget.is_last
+            if not again or is_anothers or budget.retries <= 0:
                 raise
             broken = error
         budget.retries -= 1
