@@ -157,6 +157,14 @@ async def test_a_configured_proxy_is_asked(server: Plain, http: Http) -> None:
     assert server.requests[0].target == "http://vendor.example/v1"
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "proxy:3128", "http://[secret"])
+async def test_a_proxy_that_cannot_be_used_is_told_as_such(server: Plain, http: Http, proxy: str) -> None:
+    with pytest.raises(ConnectionFailed) as raised:
+        await http.send(get(server), Terms("vendor", proxy=proxy))
+    assert raised.value.code == "bad_endpoint"
+    assert server.requests == []
+
+
 async def test_names_are_found_by_the_resolver_that_was_given(server: Plain) -> None:
     class Told(Resolver):
         async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:

@@ -22,6 +22,7 @@ from voxd.providers.net.connection import Address, Connection
 from voxd.providers.net.endpoint import socket_url
 from voxd.providers.net.middleware import Next
 from voxd.providers.net.wire import Access, Answer, Budget, Call
+from voxd.providers.stt.settings import site_url
 
 PATIENCE_S = 10.0
 BUSY = reply(status=503)
@@ -110,6 +111,23 @@ async def test_configured_headers_win_and_their_placeholders_are_filled(server: 
     assert first["x-request-id"] != second["x-request-id"]
     assert (first["x-time"], first["authorization"]) == ("at 1800000000", "Bearer other")
     assert (first["x-count"], second["x-count"]) == ("0", "1")
+
+
+@pytest.mark.parametrize("url", ["http://[secret", "http://127.0.0.1:secret", "http://127.0.0.1:99999"])
+async def test_an_endpoint_that_cannot_be_taken_apart_is_told_as_such(url: str) -> None:
+    async with line(url) as wire:
+        waits = (
+            wire.request(lambda access: Call("GET", access.endpoint), Budget(), kind="x"),
+            wire.request(lambda access: Call("GET", site_url(access.endpoint, "", "/")), Budget(), kind="x"),
+            wire.socket(lambda access: Address(access.endpoint), Budget(), kind="x"),
+            wire.stream(lambda access: access.endpoint, Budget(), kind="x"),
+        )
+        for wait in waits:
+            with pytest.raises(ConnectionFailed) as raised:
+                async with wait:
+                    pass
+            assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)
+            assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["http://api.vendor.example/v1", "http://93.184.216.34/"])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.errors import ConnectionFailed
-from voxd.providers.net.outgoing import checked, dressed
+from voxd.errors import ConnectionFailed, ProviderError
+from voxd.providers.net.outgoing import checked, computed, dressed
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,39 @@ def test_what_is_encrypted_or_near_is_allowed(url: str) -> None:
         "tcp://8.8.8.8:10300",
         "http://[2001:4860:4860::8888]/",
         "http://[secret-key",
+        "https://api.vendor.example:secret-key/",
+        "https://api.vendor.example:99999/secret-key",
     ],
 )
 def test_a_key_in_clear_to_somewhere_far_is_a_mistake_and_is_not_repeated(url: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
         checked("parrot", url)
     assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)
+    assert "secret-key" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://api.vendor.example/", "https://"),
+        ("ws://api.vendor.example/", "wss://"),
+        ("tcp://8.8.8.8:10300", "outside this network"),
+    ],
+)
+def test_what_is_to_be_written_instead_is_said(url: str, said: str) -> None:
+    with pytest.raises(ConnectionFailed, match=said):
+        checked("parrot", url)
+
+
+def test_headers_that_are_computed_are_those_that_are_sent() -> None:
+    assert computed("parrot", lambda: {"X-Trace": "1"}) == {"X-Trace": "1"}
+
+
+def test_a_function_for_headers_that_fails_is_a_fault_of_the_provider() -> None:
+    def broken() -> dict[str, str]:
+        raise KeyError("secret-key")
+
+    with pytest.raises(ProviderError) as raised:
+        computed("parrot", broken)
+    assert (raised.value.code, raised.value.retryable) == ("headers_failed", False)
     assert "secret-key" not in str(raised.value)

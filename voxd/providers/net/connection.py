@@ -19,7 +19,8 @@ from websockets.uri import parse_uri
 from voxd.errors import ConnectionFailed
 from voxd.providers.net import faults
 from voxd.providers.net.faults import Ending, Refused
-from voxd.providers.net.reach import open_socket
+from voxd.providers.net.proxy import proxy_of
+from voxd.providers.net.reach import in_turn, look_up, open_socket
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.net.trust import trusted
 from voxd.providers.net.veil import veiled
@@ -122,7 +123,6 @@ class Connection:
                     open_timeout=None,
                     ping_interval=None,
                     close_timeout=deadlines.close_s,
-                    proxy=address.proxy,
                     subprotocols=[Subprotocol(each) for each in subprotocols] or None,
                     logger=_wire_log,
                     **options,
@@ -132,13 +132,13 @@ class Connection:
             headers = {name.lower(): value for name, value in answer.headers.raw_items()}
             body = veiled(bytes(answer.body or b""), address.key)
             raise refused(provider, answer.status_code, headers, body) from None
-        except (InvalidURI, UnicodeError):
-            # Their text holds the URL, and so perhaps the key.
-            raise faults.misled(provider) from None
         except InvalidHandshake as error:
             raise faults.no_websocket(provider, error.__cause__) from None
         except (OSError, TimeoutError) as error:
             raise faults.unreachable(provider, error) from error
+        except (InvalidURI, ValueError):
+            # Their text holds the URL, and so perhaps the key. (A bad certificate is an OSError too.)
+            raise faults.misled(provider) from None
         return cls(provider, socket, deadlines, key=address.key)
 
     @property
@@ -258,13 +258,24 @@ async def _options(
     trust: ssl.SSLContext | None,
 ) -> dict[str, Any]:
     """Return what the library is to use for the connection instead of looking for it itself."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"proxy": None}
     where = parse_uri(address.url)
     if where.secure:
-        options["ssl"] = trust or await trusted(address.ca_file)
+        trust = trust or await trusted(address.ca_file)
+        options["ssl"] = trust
         options["server_hostname"] = where.host
     if address.proxy is None:
         options["sock"] = await open_socket(
             where.host, where.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
         )
+        return options
+    proxy = proxy_of(provider, address.proxy)
+    found = await look_up(
+        proxy.host, proxy.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
+    )
+    # A number, because the library would look a name up in the threads that everybody shares.
+    options["proxy"] = proxy.url(in_turn(found)[0][4][0])
+    if proxy.scheme == "https":
+        options["proxy_ssl"] = trust or await trusted(address.ca_file)
+        options["proxy_server_hostname"] = proxy.host
     return options

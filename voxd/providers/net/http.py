@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from voxd.providers.net import faults
 from voxd.providers.net.answer import HttpAnswer, Route, check
+from voxd.providers.net.proxy import proxy_of
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.net.trust import trusted
 from voxd.providers.net.wire import Call
@@ -99,6 +100,8 @@ class Http:
         client = await self._loaded()
         route = Route(terms.ca_file, terms.proxy)
         if not client.knows(route):
+            if terms.proxy is not None:
+                proxy_of(terms.provider, terms.proxy)
             trust = await self.trust(terms.ca_file)
             if not client.knows(route):
                 client.learn(route, trust)

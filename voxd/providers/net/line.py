@@ -19,7 +19,7 @@ from voxd.providers.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
 from voxd.providers.net.keys import Keys, KeyUse
 from voxd.providers.net.limits import LONGEST_WAIT_S, Allowed, Limits, usual_per_minute
 from voxd.providers.net.middleware import RequestMiddleware, through
-from voxd.providers.net.outgoing import checked, dressed
+from voxd.providers.net.outgoing import checked, computed, dressed
 from voxd.providers.net.retry import NobodyAsked, persevere
 from voxd.providers.net.stream import Stream
 from voxd.providers.net.trial import Trial, code_of
@@ -263,6 +263,9 @@ class Line:
             return build(trial.access)
         except ConfigError as error:
             raise faults.misled(self.name, str(error)) from None
+        except ValueError:
+            # Of an endpoint that cannot be taken apart. Its text holds the endpoint, and so perhaps a key.
+            raise faults.misled(self.name, "it is no URL") from None
 
     async def _trust(self, url: str, ca_file: str) -> ssl.SSLContext | None:
         if not url.startswith("wss:"):
@@ -274,7 +277,7 @@ class Line:
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         settings = self._settings
-        more = settings.more_headers() if settings.more_headers else {}
+        more = computed(self.name, settings.more_headers) if settings.more_headers else {}
         return dressed(headers, {**settings.headers, **more}, wall_s=self._clock.wall())
 
     def _within(self, budget: Budget, limit_s: float) -> float:

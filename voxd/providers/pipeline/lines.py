@@ -85,6 +85,6 @@ def line_settings(
         tokens_per_minute=provider.tokens_per_minute,
         max_concurrent=provider.max_concurrent,
         ca_file=str(provider.options.get("ca_file") or ""),
-        proxy=provider.options.get("proxy") or None,
+        proxy=str(provider.options.get("proxy") or "") or None,
         middleware=middleware,
     )
