@@ -444,3 +444,11 @@ async def test_a_conversation_goes_on_from_a_pipeline_to_a_vendor_and_back(house
     assert await ask(router, "and now") == "I am pipe with brain."
     assert len(MADE[-1].told) == 4
     assert [each.name for each in router.provider_for("default").candidates] == ["pipe", "cloud", "local"]  # type: ignore[attr-defined]
+
+
+async def test_a_pipeline_has_the_time_to_say_itself_who_was_too_slow(house: House) -> None:
+    made = house.router(PIPED).provider_for("default")
+    assert isinstance(made, FailoverProvider)
+    pipe, cloud = made.candidates[:2]
+    assert pipe.brain.first_audio_timeout_s > PIPED.pipelines["pipe"].first_audio_timeout_s  # type: ignore[attr-defined]
+    assert cloud.brain.first_audio_timeout_s == PIPED.providers["cloud"].first_audio_timeout_s  # type: ignore[attr-defined]

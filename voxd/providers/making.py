@@ -35,6 +35,9 @@ PERSONA = (
 REALTIME = "realtime"
 """The stage of a vendor who answers speech with speech, in the account book."""
 
+LAST_WORD_S = 0.25
+"""A pipeline keeps to its time by itself, and then says who was too slow: so much longer it is waited for."""
+
 
 class Pipelines(Protocol):
     """Makes pipelines of stages; `voxd.providers.pipeline.building` has the one there is."""
@@ -137,7 +140,7 @@ class Maker:
                     max_output_tokens=told.max_output_tokens,
                     temperature=told.temperature,
                 ),
-                first_audio_timeout_s=told.first_audio_timeout_s,
+                first_audio_timeout_s=told.first_audio_timeout_s + LAST_WORD_S,
             )
         return Brain(
             name=name,
