@@ -333,3 +333,12 @@ async def test_whatever_is_sent_a_good_client_is_answered(
         assert (await good.call("volume.get"))["percent"] == 70
         assert (await good.call("system.status"))["state"] == "idle"
     assert served.limits == Limits(line_deadline_s=0.2, write_deadline_s=0.2, max_clients=16)
+
+
+async def test_closing_is_no_fault_in_the_log(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    async with ControlClient(served.control) as client:
+        assert await client.call("system.status")
+        async with asyncio.timeout(PATIENCE_S):
+            await served.server.close()
+        await asyncio.sleep(0)
+    assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Self
 
 from voxd.api import DeviceApi
@@ -48,7 +49,9 @@ class ControlServer:
             async def connected(
                 reader: asyncio.StreamReader, writer: asyncio.StreamWriter, access: Access = listener.access
             ) -> None:
-                await self._serve(reader, writer, access)
+                # A stop cancels whom it serves; asyncio before 3.12 calls that a fault, with a stack trace.
+                with suppress(asyncio.CancelledError):
+                    await self._serve(reader, writer, access)
 
             # start_server, not start_unix_server: the latter unlinks the file, which may be systemd's.
             server = await asyncio.start_server(connected, sock=listener.socket, backlog=ACCEPTED_PER_TURN)
