@@ -15,6 +15,7 @@ from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, Vo
 from voxd.events import EventType as E
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.contract import (
+    TYPED,
     Heard,
     Reached,
     Reply,
@@ -199,6 +200,12 @@ async def test_a_typed_question_that_wants_no_sound_gets_none(line: Callable[...
     items = await all_of(live.provider, Request("t1", "default", text="hello", speak=False))
     assert words(items) == ["Hello yourself."]
     assert spoken_ms(items) == 0
+
+
+async def test_a_typed_question_is_told_as_it_was_typed(line: Callable[..., Line]) -> None:
+    live = line(Vendor(replies={"hello": "Hello yourself."}))
+    items = await all_of(live.provider, Request("t1", "default", text="hello"))
+    assert [item for item in items if isinstance(item, Transcript)] == [Transcript("hello", True, TYPED)]
 
 
 async def test_a_reply_cut_short_is_remembered_as_far_as_it_was_heard(line: Callable[..., Line]) -> None:

@@ -15,7 +15,7 @@ from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.account import Account, Record
 from voxd.providers.base import BaseProvider
-from voxd.providers.contract import Reply, ReplyEnd, Request, Step
+from voxd.providers.contract import TYPED, Reply, ReplyEnd, Request, Step, Transcript
 from voxd.providers.feed import ReplyFeed
 from voxd.providers.session import Session
 from voxd.providers.settings import SessionConfig
@@ -124,6 +124,8 @@ class LiveProvider:
             waiting = asyncio.create_task(_wait_for_end(tape, feed))
             farewell_s = FAREWELL_S
             try:
+                if request.audio is None:
+                    yield Transcript(request.text or "", True, TYPED)
                 async for item in self._replies(feed, spoken=request.audio is not None):
                     yield item
                 yield ReplyEnd(feed.sentences.is_question)
