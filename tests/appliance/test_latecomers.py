@@ -54,13 +54,18 @@ class Cloud:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Clip | str]] = []
+        self.ages_s: list[float] = []
         self.faults: dict[str, Exception] = {}
         self.silent = False
         self.open = asyncio.Event()
         self.open.set()
         self.waits = self.cancelled = 0
 
-    async def ask(self, agent: str, said: Clip | str) -> AsyncGenerator[Reply]:
+    def ask(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[Reply]]:
+        self.ages_s.append(age_s)
+        return f"provider of {agent}", self.answer(agent, said)
+
+    async def answer(self, agent: str, said: Clip | str) -> AsyncGenerator[Reply]:
         self.asked.append((agent, said))
         try:
             self.waits += 1
@@ -104,7 +109,6 @@ class House:
             self.history,
             settings,
             ask=self.cloud.ask,
-            provider_of=lambda agent: f"provider of {agent}",
             announce=self._announce,
             emit=self.emit,
             clock=self.clock,
@@ -176,6 +180,7 @@ async def test_a_question_is_kept_and_answered_when_the_provider_is_well_again(h
     assert house.cloud.asked == []
     await house.restored()
     assert house.cloud.asked == [("kitchen", CLIP)], "every sample of it"
+    assert house.cloud.ages_s == [60.0]
     [answered] = house.told("queue.answered")
     assert answered == {
         "id": added["id"],

@@ -122,6 +122,13 @@ class House:
         return router
 
 
+async def later(router: Router, age_s: float = 60.0) -> tuple[str, str]:
+    request = Request("later", "default", text="hello", speak=False)
+    name, answer = router.ask_late(request, age_s)
+    async with asyncio.timeout(WAIT_S), aclosing(answer) as replies:
+        return name, " ".join([item.text async for item in replies if isinstance(item, ReplyText)])
+
+
 def set_timer() -> str:
     """Set a timer."""
     return "set"
@@ -356,7 +363,6 @@ async def test_an_agent_may_be_answered_by_a_pipeline_and_by_several_in_order(ho
     assert [each.name for each in made.candidates] == ["pipe", "cloud", "local"], "each once"
     assert await ask(router) == "I am pipe with brain."
     house.health.failed("brain", AuthenticationError("wrong key"))
-    assert router.answering("default") == "cloud"
     assert await ask(router) == "I am the cloud. Brain does not accept my key, so cloud answers."
     (status,) = router.agents()
     assert (status.provider, status.answering) == ("pipe", "cloud")
@@ -421,17 +427,34 @@ async def test_who_is_taken_out_of_the_configuration_is_nobodys_problem(house: H
 async def test_what_was_kept_is_answered_by_a_vendor_or_not_at_all(house: House) -> None:
     router = house.router(PIPED)
 
-    async def later() -> str:
-        request = Request("later", "default", text="hello", speak=False)
-        async with asyncio.timeout(WAIT_S), aclosing(router.converse_later(request)) as replies:
-            return " ".join([item.text async for item in replies if isinstance(item, ReplyText)])
-
-    assert await later() == "I am pipe with brain."
+    assert await later(router) == ("pipe", "I am pipe with brain.")
     house.health.failed("brain", ConnectionFailed("gone"))
-    assert await later() == "I am the cloud."
+    assert await later(router) == ("cloud", "I am the cloud.")
     house.health.failed("cloud", AuthenticationError("wrong key"))
     with pytest.raises(ConnectionFailed):
-        await later()
+        await later(router)
+
+
+async def test_nothing_is_done_late_by_the_device_or_by_a_model(house: House) -> None:
+    router = house.router(config(cloud=mock(default_reply="Too late.")))
+    await ask(router, "what is my name")
+    assert await later(router, 3 * 3600.0) == ("cloud", "Too late.")
+    at_once, late = MADE
+    assert [each.name for each in at_once.session.tools] == ["set_timer", "get_time"]
+    assert (late.session.tools, late.told) == ((), []), "no tools, and no part of the conversation"
+    assert "asked what follows about 3 hours ago" in late.session.instructions
+    assert late.session.instructions.startswith(PERSONA)
+    assert not late.is_connected, "nobody goes on with it"
+    alone = house.router(schema.Config())
+    with pytest.raises(NotFound):
+        await later(alone)
+
+
+async def test_who_cannot_answer_late_is_ill(house: House) -> None:
+    router = house.router(config(cloud=mock(connect_fault="refused")))
+    with pytest.raises(ConnectionFailed):
+        await later(router)
+    assert not house.health.is_well("cloud")
 
 
 async def test_a_conversation_goes_on_from_a_pipeline_to_a_vendor_and_back(house: House) -> None:

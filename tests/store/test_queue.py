@@ -62,7 +62,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 async def test_an_utterance_goes_from_waiting_to_answered_to_delivered(desk: Desk) -> None:
     id = await desk.queue.add("kitchen", flac=b"fLaC sound", duration_ms=1500)
     assert await desk.queue.pending() == 1
-    assert await desk.queue.take() == Kept(id, "kitchen", b"fLaC sound", "")
+    assert await desk.queue.take() == Kept(id, "kitchen", b"fLaC sound", "", 0.0)
     await desk.clock.advance(90)
     assert await desk.answer(id)
     [late] = await desk.queue.undelivered()
@@ -77,7 +77,7 @@ async def test_an_utterance_goes_from_waiting_to_answered_to_delivered(desk: Des
 
 async def test_a_typed_question_waits_too(desk: Desk) -> None:
     id = await desk.add("who is tom")
-    assert await desk.queue.take() == Kept(id, "default", None, "who is tom")
+    assert await desk.queue.take() == Kept(id, "default", None, "who is tom", 0.0)
 
 
 async def test_they_are_given_out_in_order_and_never_to_two(desk: Desk) -> None:

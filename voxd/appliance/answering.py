@@ -56,8 +56,7 @@ class Answering:
             UtteranceQueue(database, config.queue, clock),
             history,
             config.queue,
-            ask=self._ask_later,
-            provider_of=lambda agent: self.router.answering(agent),
+            ask=self._ask_late,
             announce=announce,
             emit=bus.emit,
             clock=clock,
@@ -134,9 +133,9 @@ class Answering:
         await self.spend.close()
         await self.bookkeeper.close()
 
-    def _ask_later(self, agent: str, said: Clip | str) -> AsyncGenerator[Reply]:
+    def _ask_late(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[Reply]]:
         audio, text = (None, said) if isinstance(said, str) else (frames(said), None)
-        return self.router.converse_later(Request(LATER, agent, audio=audio, text=text, speak=False))
+        return self.router.ask_late(Request(LATER, agent, audio=audio, text=text, speak=False), age_s)
 
     def _needs_key(self, name: str) -> bool:
         provider = self._config.providers.get(name)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from traceback import format_tb
 
 from voxd.audio.flac import decode
@@ -15,8 +16,11 @@ from voxd.store.kept import Blame, Kept
 
 _log = logging.getLogger(__name__)
 
-Ask = Callable[[str, Clip | str], AsyncGenerator[Reply]]
-"""Asks the cloud provider of an agent, and nobody in his stead; only text is wanted. Raises `VoxdError`."""
+Ask = Callable[[str, Clip | str, float], tuple[str, AsyncGenerator[Reply]]]
+"""Asks a vendor of an agent a question that is so many seconds old; only text is wanted.
+
+Returns his name and his answer. Raises `VoxdError`.
+"""
 
 ASK_S = 120.0
 """The longest an answer may take that nobody waits for."""
@@ -40,6 +44,15 @@ def blame_for(error: VoxdError) -> Blame | None:
     return Blame.UNSURE if doubtful else Blame.NOBODY
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was understood, and what ``provider`` answered."""
+
+    provider: str
+    transcript: str
+    reply: str
+
+
 class GaveWay(Exception):
     """A turn began, or the question was dropped, while it was being asked."""
 
@@ -49,15 +62,15 @@ class Asker:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._asking: asyncio.Task[tuple[str, str]] | None = None
+        self._asking: asyncio.Task[Answer] | None = None
 
     def give_way(self) -> None:
         """Give up what is being asked."""
         if self._asking is not None:
             self._asking.cancel()
 
-    async def answer(self, kept: Kept) -> tuple[str, str]:
-        """Return what was understood and what is answered. Raises `VoxdError`, or `GaveWay`."""
+    async def answer(self, kept: Kept) -> Answer:
+        """Return the answer. Raises `VoxdError`, or `GaveWay`."""
         self._asking = asking = asyncio.create_task(self._collect(kept), name="ask late")
         try:
             await asyncio.wait({asking})
@@ -75,13 +88,14 @@ class Asker:
             raise VoxdError(message) from error
         return asking.result()
 
-    async def _collect(self, kept: Kept) -> tuple[str, str]:
+    async def _collect(self, kept: Kept) -> Answer:
         said: Clip | str = kept.text
         if kept.flac is not None:
             said = await asyncio.to_thread(decode, kept.flac)
         transcript, pieces = kept.text, []
+        provider, answer = self._ask(kept.agent, said, kept.age_s)
         try:
-            async with asyncio.timeout(ASK_S), aclosing(self._ask(kept.agent, said)) as replies:
+            async with asyncio.timeout(ASK_S), aclosing(answer) as replies:
                 async for item in replies:
                     match item:
                         case Transcript(text, True):
@@ -96,4 +110,4 @@ class Asker:
             raise AudioError("nobody said anything", code="nothing_said")
         if not pieces:
             raise StreamError("the answer is empty")
-        return transcript, " ".join(pieces)
+        return Answer(provider, transcript, " ".join(pieces))

@@ -56,7 +56,6 @@ class Latecomers:
         config: schema.Queue,
         *,
         ask: Ask,
-        provider_of: Callable[[str], str],
         announce: Callable[[str], Awaitable[None]],
         emit: Emit,
         clock: Clock,
@@ -69,7 +68,6 @@ class Latecomers:
         self._history = history
         self._config = config
         self._asker = Asker(ask)
-        self._provider_of = provider_of
         self._announce = announce
         self._emit = emit
         self._clock = clock
@@ -206,10 +204,9 @@ class Latecomers:
         code, blame = "", Blame.NOBODY
         try:
             if self._quiet.is_set():
-                transcript, reply = await self._asker.answer(kept)
-                provider = self._provider_of(kept.agent)
+                answer = await self._asker.answer(kept)
                 return await self._queue.answer(
-                    kept.id, provider=provider, transcript=transcript, reply=reply
+                    kept.id, provider=answer.provider, transcript=answer.transcript, reply=answer.reply
                 )
         except GaveWay:
             _log.debug("the question %s waits for the end of a turn", kept.id)

@@ -18,7 +18,7 @@ from voxd.errors import (
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.attempt import ELSEWHERE, Unheard, attempt
+from voxd.providers.attempt import Unheard, attempt
 from voxd.providers.contract import (
     Provider,
     Reached,
@@ -119,21 +119,14 @@ class FailoverProvider:
                 async for item in replies:
                     yield item
 
-    async def converse_later(self, request: Request) -> AsyncGenerator[Reply]:
-        """Answer ``request``, which was kept, with a vendor who is well. Raises why there is none."""
+    def vendor(self) -> str:
+        """Return the name of the vendor who would answer now. Raises why there is none."""
         vendors = [each for each in self.candidates if each is not self._local]
-        able = [each for each in vendors if self._problem(each) is None]
-        if not able:
-            problem = self._problem(vendors[0]) if vendors else None
-            raise problem or NotFound("there is no vendor who could answer")
-        try:
-            async with aclosing(able[0].converse(request)) as replies:
-                async for item in replies:
-                    yield item
-        except ELSEWHERE as error:
-            self._health.failed(able[0].name, error)
-            raise
-        self._answered(able[0])
+        problems = {each.name: self._problem(each) for each in vendors}
+        for name, problem in problems.items():
+            if problem is None:
+                return name
+        raise next(filter(None, problems.values()), NotFound("there is no vendor who could answer"))
 
     def speak(self, text: str) -> AsyncGenerator[Clip]:
         """Speak ``text`` with the device's own voice."""

@@ -3,8 +3,10 @@
 import asyncio
 import fnmatch
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
+
+import msgspec
 
 from voxd.clock import Clock
 from voxd.config import schema, vendors
@@ -14,6 +16,7 @@ from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Provider
 from voxd.providers.failover import FailoverProvider, Keep
+from voxd.providers.later import late_instructions
 from voxd.providers.live import Brain, LiveProvider
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.opening import Target, open_once, shut
@@ -109,15 +112,25 @@ class Maker:
 
     def live(self, agent: vendors.Agent, name: str) -> LiveProvider:
         """Return ``name`` with the persona, voice and tools of ``agent``. Raises `NotFound`."""
-        house = self._house
         wanted = [
             tool
-            for tool in house.tools()
+            for tool in self._house.tools()
             if any(fnmatch.fnmatchcase(tool.name, glob) for glob in agent.tools)
         ]
+        return self._live(self.brain(agent, name), wanted)
+
+    def late(self, agent: vendors.Agent, name: str, age_s: float) -> LiveProvider:
+        """Return ``name`` without tools, told that the question is ``age_s`` old. Raises `NotFound`."""
+        brain = self.brain(agent, name)
+        instructions = late_instructions(brain.config.instructions, age_s)
+        config = msgspec.structs.replace(brain.config, instructions=instructions)
+        return self._live(replace(brain, config=config), ())
+
+    def _live(self, brain: Brain, tools: Sequence[Tool]) -> LiveProvider:
+        house = self._house
         return LiveProvider(
-            self.brain(agent, name),
-            tools=ToolBox(wanted),
+            brain,
+            tools=ToolBox(tools),
             emit=house.emit,
             clock=house.clock,
             speak=house.local.speak,

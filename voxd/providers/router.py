@@ -12,6 +12,7 @@ from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
 from voxd.providers.contract import Provider, Reply, Request
 from voxd.providers.failover import FailoverProvider
+from voxd.providers.later import ask_late
 from voxd.providers.live import LiveProvider
 from voxd.providers.making import Maker, Surroundings
 from voxd.providers.registry import provider_class
@@ -52,17 +53,18 @@ class Router:
         """Return the name of the provider of ``agent``."""
         return self._chosen.get(agent, self._agent(agent).provider)
 
-    def answering(self, agent: str) -> str:
-        """Return the name of the provider that would answer for ``agent`` now."""
-        made = self.provider_for(agent)
-        return made.answering if isinstance(made, FailoverProvider) else made.name
+    def ask_late(self, request: Request, age_s: float) -> tuple[str, AsyncGenerator[Reply]]:
+        """Return who is asked what was kept for ``age_s``, and his answer. Raises why nobody is.
 
-    def converse_later(self, request: Request) -> AsyncGenerator[Reply]:
-        """Have a vendor answer a question that was kept. Raises `VoxdError`."""
+        It is a session of its own, without tools: nobody wants a light or a timer hours late. The device
+        itself is not asked: what it knows are deeds.
+        """
         made = self.provider_for(request.agent)
-        if isinstance(made, FailoverProvider):
-            return made.converse_later(request)
-        return made.converse(request)
+        if not isinstance(made, FailoverProvider):
+            raise NotFound(f"no vendor answers for the agent {request.agent}")
+        name = made.vendor()
+        provider = self._maker.late(self._agent(request.agent), name, age_s)
+        return name, ask_late(provider, request, self._house.health)
 
     async def use(self, agent: str, name: str) -> None:
         """Let provider ``name`` answer for ``agent`` until the next restart; the conversation goes on.

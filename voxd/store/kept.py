@@ -17,12 +17,16 @@ class Blame(Enum):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An utterance that was given out to be answered: FLAC, or the text of a typed question."""
+    """An utterance that was given out to be answered: FLAC, or the text of a typed question.
+
+    ``age_s`` is how long ago it was asked.
+    """
 
     id: str
     agent: str
     flac: bytes | None
     text: str
+    age_s: float
 
 
 class Late(msgspec.Struct, frozen=True):

@@ -96,12 +96,12 @@ class UtteranceQueue:
         """
 
         def write(connection: sqlite3.Connection) -> Kept | None:
-            marks = ", ".join("?" * len(without))
+            marks, now_s = ", ".join("?" * len(without)), self._age.peek(connection).lived_s
             row = connection.execute(
-                "SELECT id, agent, flac, text FROM utterances LEFT JOIN sounds USING (id)"
+                "SELECT id, agent, flac, text, ? - lived_s FROM utterances LEFT JOIN sounds USING (id)"
                 f" WHERE state = 'waiting' AND NOT taken AND due_lived_s <= ? AND agent NOT IN ({marks})"
                 " ORDER BY faults >= ?, number LIMIT 1",
-                (self._age.peek(connection).lived_s, *without, BEHIND_FAULTS),
+                (now_s, now_s, *without, BEHIND_FAULTS),
             ).fetchone()
             if row is None:
                 return None
