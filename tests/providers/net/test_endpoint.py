@@ -6,6 +6,7 @@ import pytest
 
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError
+from voxd.providers.net.endpoint import belongs_to, host_of
 from voxd.providers.realtime.azure import AzureProvider
 from voxd.providers.realtime.custom import CustomProvider
 from voxd.providers.realtime.openai import OpenAIProvider
@@ -111,6 +112,34 @@ def test_a_wrong_endpoint_is_a_mistake_of_the_configuration(kind: type[OpenAIPro
         kind({"api_key": KEY, **config}).address()
     assert raised.value.hint
     assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://api.openai.com/v1", "api.openai.com"),
+        ("wss://EU.api.openai.com:443", "eu.api.openai.com"),
+        ("nonsense", ""),
+        ("http://[bad", ""),
+        ("", ""),
+    ],
+)
+def test_the_host_of_what_is_no_url_is_nobody(url: str, host: str) -> None:
+    assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    ("url", "theirs"),
+    [
+        ("https://openai.com", True),
+        ("https://api.openai.com/v1", True),
+        ("https://notopenai.com", False),
+        ("https://openai.com.example", False),
+        ("http://[bad", False),
+    ],
+)
+def test_a_host_belongs_to_the_domain_it_ends_with(url: str, theirs: bool) -> None:
+    assert belongs_to(url, "openai.com") is theirs
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost", "192.168.1.20", "box.local", "nas"])

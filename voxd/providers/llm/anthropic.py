@@ -2,11 +2,11 @@
 
 from voxd.providers.llm.anthropic_reader import MessagesReader
 from voxd.providers.llm.anthropic_wire import OLD, Options, messages_body
-from voxd.providers.llm.options import options_of
 from voxd.providers.llm.places import resource
 from voxd.providers.llm.streaming import StreamingModel
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.wire import Access, Call, Wire
+from voxd.providers.options import options_of
 from voxd.providers.stages import Prompt, StageConfig
 
 _MESSAGES = "/messages"

@@ -9,10 +9,10 @@ from voxd.providers.llm import complaints
 from voxd.providers.llm.complaints import Headers
 from voxd.providers.llm.conversation import estimated_tokens
 from voxd.providers.llm.custom_wire import Options, answered, custom_body, text_of
-from voxd.providers.llm.options import options_of
 from voxd.providers.llm.places import resource
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Wire
+from voxd.providers.options import options_of
 from voxd.providers.stages import Answered, LanguageModel, Prompt, StageConfig, Token
 
 _ALIVE = "answered"
@@ -24,6 +24,10 @@ class CustomHttp(LanguageModel):
     def __init__(self, config: StageConfig, wire: Wire) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
+
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(partial(self._call, Prompt("", (Message("user", "."),))))
 
     async def check(self, budget: Budget) -> None:
         """Ask ``check_url``; without one, see whether anybody is there whom our key does not offend."""

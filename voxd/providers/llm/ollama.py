@@ -11,11 +11,11 @@ from voxd.errors import ProviderError
 from voxd.providers.llm import complaints
 from voxd.providers.llm.complaints import Headers
 from voxd.providers.llm.ollama_wire import OllamaReader, Options, chat_body, loading_body
-from voxd.providers.llm.options import options_of
 from voxd.providers.llm.places import resource
 from voxd.providers.llm.streaming import StreamingModel
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Wire
+from voxd.providers.options import options_of
 from voxd.providers.stages import Prompt, StageConfig
 
 LOADING_S = 120.0

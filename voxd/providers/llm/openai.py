@@ -5,9 +5,9 @@ from dataclasses import replace
 from voxd.providers.llm import complaints
 from voxd.providers.llm.openai_chat import ChatReader, Options, chat_body
 from voxd.providers.llm.openai_hosts import ModelRow, headers_of, models_of, url_of, whose
-from voxd.providers.llm.options import options_of
 from voxd.providers.llm.streaming import StreamingModel
 from voxd.providers.net.wire import Access, Budget, Call, Wire
+from voxd.providers.options import options_of
 from voxd.providers.stages import Prompt, StageConfig
 
 _CHAT = "/chat/completions"

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from voxd.providers.llm.places import host_of, resource
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.llm.places import resource
+from voxd.providers.net.endpoint import belongs_to, host_of, usable_key
 from voxd.providers.net.wire import Access, Answer
 
 _AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
@@ -44,10 +44,9 @@ class _Models(msgspec.Struct):
 
 def whose(endpoint: str) -> Host:
     """Return whose server is at ``endpoint``; OpenAI has several regions."""
-    name = host_of(endpoint)
-    if name == "api.openai.com" or name.endswith(".api.openai.com"):
+    if belongs_to(endpoint, "api.openai.com"):
         return Host.OPENAI
-    return Host.AZURE if name.endswith(_AZURE) else Host.OTHER
+    return Host.AZURE if host_of(endpoint).endswith(_AZURE) else Host.OTHER
 
 
 def url_of(provider: str, endpoint: str, path: str, written: str) -> str:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from voxd.providers.llm.openai_hosts import headers_of, url_of, whose
-from voxd.providers.llm.options import options_of
 from voxd.providers.llm.responses_wire import Options, ResponsesReader, responses_body
 from voxd.providers.llm.streaming import StreamingModel
 from voxd.providers.net.wire import Access, Call, Wire
+from voxd.providers.options import options_of
 from voxd.providers.stages import Prompt, StageConfig
 
 _RESPONSES = "/responses"

@@ -23,11 +23,3 @@ def resource(provider: str, endpoint: str, path: str, *, prefix: str = "", writt
     if written:
         base = base.removesuffix(written)
     return urlunsplit((parts.scheme, parts.netloc, f"{base or prefix}{path}", parts.query, ""))
-
-
-def host_of(endpoint: str) -> str:
-    """Return the name of the host of ``endpoint``, "" when there is none."""
-    try:
-        return urlsplit(endpoint).hostname or ""
-    except ValueError:
-        return ""

@@ -69,6 +69,10 @@ class StreamingModel(LanguageModel):
         async for _, data in answer.events():
             yield data
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(partial(self._call, Prompt("", (Message("user", "."),))))
+
     async def check(self, budget: Budget) -> None:
         """Ask which models there are."""
         async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:

@@ -1,8 +1,9 @@
-"""What the services of AWS say when they refuse: in a header of an answer, or in a frame of a stream."""
+"""What the services of AWS share: regions, and how they refuse, in a header or in a frame of a stream."""
 
+import re
 from collections.abc import Mapping
 
-from voxd.errors import ConnectionFailed, ProviderError
+from voxd.errors import ConfigError, ConnectionFailed, ProviderError
 from voxd.providers.net.refusals import BAD_KEY, BUSY, SLOW_DOWN, Means, meant, refusal, said
 
 _TIMED_OUT = Means("closed_by_vendor", ConnectionFailed, retryable=True)
@@ -19,6 +20,19 @@ _TABLE = {f"{name}{end}": means for name, means in _NAMES.items() for end in (""
 _CLOCK = ("Signature expired", "Signature not yet current")
 
 _by_name = refusal(_TABLE)
+
+
+def region_of(name: str, told: str, endpoint: str, service: str) -> str:
+    """Return the region of provider ``name``: as it was told, or as the host of ``service`` has it.
+
+    Raises `ConfigError` when neither says.
+    """
+    found = re.search(rf"{service}\.([a-z0-9-]+)\.amazonaws\.com", endpoint)
+    region = told or (found[1] if found else "")
+    if not region:
+        hint = f'set options.region in [providers.{name}], such as "eu-central-1"'
+        raise ConfigError(f"in which region is {name}?", hint=hint)
+    return region
 
 
 def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:

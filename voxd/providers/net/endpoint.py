@@ -54,6 +54,20 @@ def address_of(
     return Address(url, headers, ca_file, str(proxy) if proxy else None, key)
 
 
+def host_of(url: str) -> str:
+    """Return the name of the host in ``url``, "" when there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def belongs_to(url: str, domain: str) -> bool:
+    """Whether the host in ``url`` is ``domain``, or one of its own."""
+    host = host_of(url)
+    return host == domain or host.endswith(f".{domain}")
+
+
 def is_near(host: str) -> bool:
     """Whether ``host`` is in this network, as far as its name or number tells."""
     try:

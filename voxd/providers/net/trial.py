@@ -4,11 +4,11 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from voxd.errors import VoxdError
 from voxd.providers.net.answer import HttpAnswer
 from voxd.providers.net.connection import Connection
+from voxd.providers.net.endpoint import host_of
 from voxd.providers.net.keys import Key
 from voxd.providers.net.stream import Stream
 from voxd.providers.net.wire import Access
@@ -56,7 +56,7 @@ class Trial:
         """Return what `provider.call` says of it."""
         return {
             "kind": self.kind,
-            "endpoint": _host(self.url),
+            "endpoint": host_of(self.url),
             "key": self.key.number,
             "attempt": self.attempt,
             "code": self.code,
@@ -68,13 +68,6 @@ class Trial:
 
     def _passed_ms(self) -> float:
         return (time.monotonic() - self._began_s) * 1000
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 def code_of(error: BaseException | None) -> str:

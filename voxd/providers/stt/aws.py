@@ -3,16 +3,14 @@
 Wire facts: reference/providers.md, section 9. The URL is signed anew for every connection.
 """
 
-import re
 import time
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from voxd.errors import ConfigError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.providers.net.aws import complaint, refused
+from voxd.providers.net.aws import complaint, refused, region_of
 from voxd.providers.net.connection import Address
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.eventstream import decode, encode
@@ -28,7 +26,6 @@ from voxd.providers.stt.settings import live_url
 from voxd.providers.stt.streaming import LiveSpeechToText
 
 _PATH = "/stream-transcription-websocket"
-_HOST = re.compile(r"transcribestreaming\.([a-z0-9-]+)\.amazonaws\.com")
 _SOUND = {
     ":message-type": "event",
     ":event-type": "AudioEvent",
@@ -88,11 +85,7 @@ class AwsTranscribe(LiveSpeechToText):
     def __init__(self, config: StageConfig, wire: Wire) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
-        found = _HOST.search(config.endpoint)
-        self._region = self._options.region or (found[1] if found else "")
-        if not self._region:
-            hint = f'set options.region in [providers.{config.name}], such as "eu-central-1"'
-            raise ConfigError(f"in which region is {config.name}?", hint=hint)
+        self._region = region_of(config.name, self._options.region, config.endpoint, "transcribestreaming")
 
     @property
     def refusals(self) -> Refused:

@@ -76,6 +76,10 @@ class GoogleSpeech(SpeechToText):
         text = "".join(result.alternatives[0].transcript for result in found.results if result.alternatives)
         yield Heard(text.strip(), final=True, usage=Usage(transcribed_seconds=_billed_s(found.billed, clip)))
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(lambda access: self._call(access, {}))
+
     async def check(self, budget: Budget) -> None:
         """Ask for a transcript of nothing: a good key is told that nothing was sent, and pays nothing."""
         body = {"config": self._config(Listening())}

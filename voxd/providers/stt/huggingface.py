@@ -4,14 +4,13 @@ Wire facts: reference/providers.md, section 10.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 
 from voxd.errors import ConnectionFailed, ProviderError
 from voxd.frames import Frame
 from voxd.providers.net import faults
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import belongs_to, usable_key
 from voxd.providers.net.wire import Access, Budget, Call
 from voxd.providers.stages import Heard, Listening, SpeechToText
 from voxd.providers.stt.upload import FLAC_TYPE, gathered, packed, understood
@@ -56,6 +55,10 @@ class HuggingFace(SpeechToText):
             found = understood(self.name, await answer.json(), _Answer)
         yield Heard(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(lambda access: Call("POST", self._url(access)))
+
     async def check(self, budget: Budget) -> None:
         """Ask whose key it is; an endpoint of one's own is asked whether anybody is there."""
 
@@ -63,7 +66,7 @@ class HuggingFace(SpeechToText):
 
         def build(access: Access) -> Call:
             nonlocal own
-            own = _is_own(access.endpoint or self.default_endpoint)
+            own = belongs_to(access.endpoint or self.default_endpoint, _OWN_HOST)
             return Call("GET", _WHO_AM_I if own else self._url(access), self._headers(access))
 
         try:
@@ -78,7 +81,7 @@ class HuggingFace(SpeechToText):
         return f"{base}/models/{self.model}" if base.endswith(_ROUTER) else base
 
     def _headers(self, access: Access) -> dict[str, str]:
-        if not access.key and not _is_own(access.endpoint or self.default_endpoint):
+        if not access.key and not belongs_to(access.endpoint or self.default_endpoint, _OWN_HOST):
             return {}
         return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
 
@@ -100,8 +103,3 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
     if said:
         error.args = (said[:300],)
     return error
-
-
-def _is_own(endpoint: str) -> bool:
-    host = urlsplit(endpoint).hostname or ""
-    return host == _OWN_HOST or host.endswith(f".{_OWN_HOST}")

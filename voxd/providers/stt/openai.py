@@ -6,14 +6,13 @@ a stream of its words.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from urllib.parse import urlsplit
 
 import msgspec
 
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip, Frame
 from voxd.providers.net import faults
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import belongs_to, usable_key
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Heard, Listening, SpeechToText, StageConfig
@@ -91,7 +90,7 @@ class OpenAITranscription(SpeechToText):
     def model(self) -> str:
         """The model that listens; at OpenAI others are for another stage of the same provider."""
         told = self.config.model
-        if not _is_own(self.config.endpoint or self.default_endpoint):
+        if not self._is_openais:
             return told or self.default_model
         return told if any(part in told for part in _LISTENERS) else self.default_model
 
@@ -108,7 +107,7 @@ class OpenAITranscription(SpeechToText):
             form = self._form(told, sound, streamed=self._is_streamed(base))
             return Call("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
-        wait_s = None if _is_own(self.config.endpoint or self.default_endpoint) else SMALL_MACHINE_S
+        wait_s = None if self._is_openais else SMALL_MACHINE_S
         async with self.wire.request(build, told.budget, kind="transcribe", first_byte_s=wait_s) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
                 async with aclosing(self._streamed(answer, clip)) as pieces:
@@ -118,13 +117,17 @@ class OpenAITranscription(SpeechToText):
                 whole = understood(self.name, await answer.json(), _Whole)
                 yield Heard(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(lambda access: Call("POST", self._base(access)))
+
     async def check(self, budget: Budget) -> None:
         """Ask for the model, which costs nothing; other servers need not know models at all."""
         own = True
 
         def build(access: Access) -> Call:
             nonlocal own
-            own = _is_own(self._base(access))
+            own = belongs_to(self._base(access), _OWN_HOST)
             one = f"/{self.model}" if own else ""
             return Call("GET", f"{self._base(access)}/models{one}", self._headers(access))
 
@@ -135,11 +138,15 @@ class OpenAITranscription(SpeechToText):
             if own or error.code != "model_not_found":
                 raise
 
+    @property
+    def _is_openais(self) -> bool:
+        return belongs_to(self.config.endpoint or self.default_endpoint, _OWN_HOST)
+
     def _base(self, access: Access) -> str:
         return (access.endpoint or self.default_endpoint).rstrip("/")
 
     def _headers(self, access: Access) -> Mapping[str, str]:
-        if not access.key and not _is_own(self._base(access)):
+        if not access.key and not belongs_to(self._base(access), _OWN_HOST):
             return {}
         return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
 
@@ -168,7 +175,7 @@ class OpenAITranscription(SpeechToText):
     def _is_streamed(self, base: str) -> bool:
         if self._options.stream is not None:
             return self._options.stream
-        return _is_own(base) and _NOT_STREAMED not in self.model
+        return belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
 
     async def _streamed(self, answer: Answer, clip: Clip) -> AsyncGenerator[Heard]:
         text = ""
@@ -186,11 +193,6 @@ class OpenAITranscription(SpeechToText):
                 text += event.delta
                 yield Heard(text.strip())
         raise StreamError("the transcript broke off", provider=self.name, code="truncated")
-
-
-def _is_own(endpoint: str) -> bool:
-    host = urlsplit(endpoint).hostname or ""
-    return host == _OWN_HOST or host.endswith(f".{_OWN_HOST}")
 
 
 def _usage(used: _Used | None, clip: Clip) -> Usage:

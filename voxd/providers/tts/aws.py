@@ -1,7 +1,6 @@
 """Speaks with Amazon Polly by HTTP: one signed request for each clause, its sound streamed back."""
 
 import functools
-import re
 import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar, Literal
@@ -9,17 +8,14 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from voxd.errors import ConfigError
 from voxd.frames import Clip
-from voxd.providers.net.aws import refused
+from voxd.providers.net.aws import refused, region_of
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.sigv4 import Signer, credentials_of
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import StageConfig, TextToSpeech
 from voxd.providers.tts.spoken import Speech, sounding, spoken
-
-_HOST = re.compile(r"polly\.([a-z0-9-]+)\.amazonaws\.com")
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -39,11 +35,7 @@ class Polly(TextToSpeech):
         """Raises `ConfigError` when the region is not known."""
         super().__init__(config, wire)
         self._options = options_of(config, Options)
-        found = _HOST.search(config.endpoint)
-        self._region = self._options.region or (found[1] if found else "")
-        if not self._region:
-            hint = f'set options.region in [providers.{config.name}], such as "eu-central-1"'
-            raise ConfigError(f"in which region is {config.name}?", hint=hint)
+        self._region = region_of(config.name, self._options.region, config.endpoint, "polly")
 
     @property
     def model(self) -> str:
@@ -54,6 +46,10 @@ class Polly(TextToSpeech):
     def variant(self) -> Mapping[str, Any]:
         """Return everything that changes the sound of a text."""
         return sounding(super().variant, self._options)
+
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(functools.partial(self._call, "."))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the voices of the engine. Raises `ProviderError`."""

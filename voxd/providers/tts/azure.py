@@ -53,6 +53,10 @@ class AzureVoice(TextToSpeech):
         """Return everything that changes the sound of a text."""
         return sounding(super().variant, self._options)
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(functools.partial(self._call, "."))
+
     async def check(self, budget: Budget) -> None:
         """Ask for the list of voices. Raises `ProviderError`."""
 

@@ -44,6 +44,10 @@ class ElevenLabs(TextToSpeech):
         """It speaks on in the tone of what came before, if the model can."""
         return terms.heeds_previous(self.model)
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(functools.partial(self._call, ".", ""))
+
     async def check(self, budget: Budget) -> None:
         """Ask for the state of the account. Raises `ProviderError`."""
         await terms.check(self, budget)

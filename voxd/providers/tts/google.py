@@ -51,6 +51,10 @@ class GoogleVoice(TextToSpeech):
         """Return everything that changes the sound of a text."""
         return sounding(super().variant, self._options)
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(functools.partial(self._call, "."))
+
     async def check(self, budget: Budget) -> None:
         """Ask for the voices of the language. Raises `ProviderError`."""
 

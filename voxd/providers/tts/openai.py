@@ -49,6 +49,10 @@ class OpenAISpeech(TextToSpeech):
         """Return everything that changes the sound of a text."""
         return sounding(super().variant, self._options)
 
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(functools.partial(self._call, "."))
+
     async def check(self, budget: Budget) -> None:
         """Ask for the list of models. Raises `ProviderError`."""
 
