@@ -180,6 +180,12 @@ def test_a_table_becomes_a_line_and_what_a_stage_is_told() -> None:
     assert told.options["speed"] == 1.2
 
 
+def test_a_provider_with_a_list_of_endpoints_is_not_the_vendor_himself() -> None:
+    told = stage_config("mine", Provider(kind="openai", endpoints=("http://a.lan", "http://b.lan")))
+    assert told.endpoint == "http://a.lan"
+    assert stage_config("theirs", Provider(kind="openai")).endpoint == ""
+
+
 def test_a_key_that_cannot_be_read_is_a_wrong_key() -> None:
     missing = Secret(None, origin="credential x", problem="no such file")
     with pytest.raises(AuthenticationError):

@@ -61,7 +61,7 @@ def stage_config(name: str, provider: Provider) -> StageConfig:
         model=provider.model,
         voice=provider.voice,
         language=provider.language,
-        endpoint=provider.endpoint,
+        endpoint=next(filter(None, (provider.endpoint, *provider.endpoints)), ""),
         options=provider.options,
     )
 
