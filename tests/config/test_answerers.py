@@ -2,6 +2,7 @@ import pytest
 
 from voxd.config import answerers
 from voxd.config.checking import check
+from voxd.config.reaching import PLACED
 from voxd.config.sample import json_schema
 from voxd.providers import registry
 
@@ -84,6 +85,36 @@ def told(text: str) -> list[str]:
             '[pipelines.house]\nllm = ["local"]',
             '2: error: pipelines.house.llm[0]: add [providers.NAME] with kind = "ollama", and name that',
         ),
+        (
+            '[providers.near]\nkind = "openai"\nendpoint = "htp://10.0.0.2/v1"',
+            '3: error: providers.near.endpoint: endpoint = "https://10.0.0.2/v1"',
+        ),
+        (
+            '[providers.near]\nkind = "openai"\nendpoint = "https:///v1"',
+            '3: error: providers.near.endpoint: endpoint = "https://host/path"',
+        ),
+        (
+            '[providers.ear]\nkind = "wyoming"\nendpoint = "http://a:1"',
+            '3: error: providers.ear.endpoint: endpoint = "tcp://a:1"',
+        ),
+        (
+            '[providers.toy]\nkind = "mock"\nheaders = { X-Id = "{uid}" }',
+            '3: warning: providers.toy.headers.X-Id: did you mean "{uuid}"?',
+        ),
+        (
+            '[providers.toy]\nkind = "mock"\nheaders = { X-Token = "hunter2" }',
+            "3: warning: providers.toy.headers.X-Token: "
+            '{ credential = "x_token" } and /etc/voxd/credentials/x_token',
+        ),
+        (
+            f'{HOUSE}tts = ["local", "local"]',
+            "5: warning: pipelines.house.tts[1]: name each once",
+        ),
+        (
+            '[providers.ear]\nkind = "deepgramm"\n' + HOUSE + 'stt = ["ear"]',
+            '2: error: providers.ear.kind: did you mean "deepgram"?',
+        ),
+        (f"{HOUSE}tts = []", '5: error: pipelines.house.tts: tts = ["local"]'),
         ("[pipelines.house]\nllm = []", '2: error: pipelines.house.llm: llm = ["..."]'),
         (
             '[providers.o]\nkind = "ollama"\n[pipelines.o]\nllm = ["o"]',
@@ -92,7 +123,7 @@ def told(text: str) -> list[str]:
         ('[providers.p]\nkind = "pipeline"', "2: error: providers.p.kind: write [pipelines.p]"),
         (
             '[providers.ear]\nkind = "wyoming"\nendpoints = ["tcp://a:1", "b:2"]',
-            '3: error: providers.ear.endpoints: endpoints = "tcp://b:2"',
+            '3: error: providers.ear.endpoints: endpoints = ["tcp://b:2"]',
         ),
         (
             f'[providers.cloud]\nkind = "openai"\n{KEY}api_keys = ["sk-2"]',
@@ -120,6 +151,8 @@ def test_what_is_wrong_with_who_answers_is_told_once_and_at_its_place(text: str,
         f'[providers.all]\nkind = "openai"\n{KEY}'
         '[pipelines.p]\nstt = ["all"]\nllm = ["all"]\ntts = ["all", "local"]',
         '[middleware]\nrequest = ["polite"]',
+        '[providers.toy]\nkind = "mock"\nheaders = { X-Id = "{uuid} at {unix_s}" }',
+        '[providers.ear]\nkind = "wyoming"\nendpoint = "tcp://10.0.0.2:10300"',
         '[providers.toy]\nkind = "mock"\n[providers.toy.options]\nreplies = { hello = "Hi." }',
     ],
 )
@@ -136,7 +169,7 @@ def test_kinds_are_looked_for_where_providers_are_found() -> None:
     found = answerers.installed_kinds()
     assert {"openai", "azure", "gemini", "custom", "mock"} <= set(found["providers"])
     assert {"openai", "deepgram"} <= set(found["stt"]) & set(found["tts"])
-    assert {kind for kinds in found.values() for kind in kinds} >= answerers.KEYED | set(answerers.PLACED)
+    assert {kind for kinds in found.values() for kind in kinds} >= answerers.KEYED | set(PLACED)
 
 
 def test_the_kinds_need_not_be_looked_for_when_there_is_no_provider() -> None:

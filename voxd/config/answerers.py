@@ -7,6 +7,7 @@ from typing import Any
 
 from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding
+from voxd.config.reaching import reaching
 from voxd.config.suggest import did_you_mean
 from voxd.config.written import Settings, error, warning
 
@@ -51,11 +52,6 @@ OWN_SERVER = frozenset({"openai", "openai_responses"})
 
 HEARS_ENDS = frozenset({"gpt_live"})
 """Kinds that decide themselves when the user has finished, whatever they are told."""
-
-PLACED: Mapping[str, str] = MappingProxyType(
-    {"azure": "wss://...", "custom": "wss://...", "wyoming": "tcp://..."}
-)
-"""Kinds that have no address of their own, and how theirs begins."""
 
 Installed = Callable[[], Mapping[str, Collection[str]]]
 """Returns the names in each group that are installed; called only when somebody names one."""
@@ -142,9 +138,13 @@ def _pipeline(
     for stage, verb in STAGES.items():
         names = settings.get(*path, stage)
         if isinstance(names, list | tuple) and not names:
-            yield error((*path, stage), f"nobody {verb}", f'{stage} = ["..."]')
+            someone = "..." if stage == "llm" else LOCAL
+            yield error((*path, stage), f"nobody {verb}", f'{stage} = ["{someone}"]')
         for index, each in enumerate(names if isinstance(names, list | tuple) else ()):
-            yield from _member((*path, stage, index), stage, each, providers, installed)
+            if each in names[:index]:
+                yield warning((*path, stage, index), f'"{each}" is asked twice', "name each once")
+            else:
+                yield from _member((*path, stage, index), stage, each, providers, installed)
 
 
 def _member(
@@ -161,7 +161,7 @@ def _member(
         yield error(path, f'there is no provider "{name}"', hint)
         return
     kind, known = providers[name], installed()[stage]
-    if isinstance(kind, str) and kind not in known:
+    if isinstance(kind, str) and kind in _kinds(installed) and kind not in known:
         yield error(path, f"{kind} is nobody who {STAGES[stage]}", f"use one of {', '.join(known)}")
 
 
@@ -182,12 +182,7 @@ def _provider(settings: Settings, name: str, installed: Installed) -> Iterator[F
     if kind in HEARS_ENDS and settings.get(*path, "turn_detection") != "server":
         message = f"{kind} decides itself when the user has finished"
         yield error(path, message, 'turn_detection = "server"')
-    if kind in PLACED and not (endpoint or more or settings.get(*path, "options", "region")):
-        yield error(path, f"{kind} needs an endpoint", f'endpoint = "{PLACED[kind]}"')
-    scheme = PLACED.get(kind, "wss://").removesuffix("...") if isinstance(kind, str) else "wss://"
-    for here, each in (("endpoint", endpoint), *(("endpoints", each) for each in more)):
-        if isinstance(each, str) and each and "://" not in each:
-            yield error((*path, here), "expected a whole address", f'{here} = "{scheme}{each}"')
+    yield from reaching(settings, path)
 
 
 def _kinds(installed: Installed) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from voxd.config.answerers import Installed, answerers
 from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding
+from voxd.config.reaching import secret_header
 from voxd.config.suggest import did_you_mean
 from voxd.config.written import Settings, error, warning
 
@@ -24,7 +25,6 @@ LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}
 
 # unix(7): sun_path holds 108 bytes with the terminating zero.
 _MAX_SOCKET_BYTES = 107
-_SECRET_HEADER = re.compile(r"auth|token|secret|password|cookie|api-?key", re.IGNORECASE)
 # hassil: {values}, or {values:name} where the action is to know it by another name.
 _SLOT = re.compile(r"\{([A-Za-z0-9_]+)(?::([A-Za-z0-9_]+))?\}")
 _FILLED = re.compile(r"\{([a-z0-9_]+)\}")
@@ -201,10 +201,7 @@ def _headers(settings: Settings) -> Iterator[Finding]:
         action = command.get("action")
         headers = action.get("headers") if isinstance(action, dict) else None
         for name, value in headers.items() if isinstance(headers, dict) else ():
-            if isinstance(value, str) and _SECRET_HEADER.search(name):
-                key = re.sub(r"[^a-z0-9]+", "_", name.lower())
-                hint = f'{{ credential = "{key}" }} and /etc/voxd/credentials/{key}'
-                yield warning((*path, "action", "headers", name), "a secret stands in the file", hint)
+            yield from secret_header((*path, "action", "headers"), name, value)
 
 
 def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Finding]:
