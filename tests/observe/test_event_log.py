@@ -75,3 +75,12 @@ def test_a_request_to_a_vendor_is_logged_with_its_fields_and_no_words(
         name: str(value) for name, value in call.items()
     }
     assert entry["VOXD_CODE"] == "timeout"
+
+
+def test_a_limit_of_money_names_whose_it_is(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    bus.emit("spend.warning", provider="", spent_usd=4.0, limit_usd=5.0)
+    bus.emit("spend.stopped", provider="mind", spent_usd=2.01, limit_usd=2.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "all providers together: 4 of the 5 US dollars of today are spent",
+        "mind: 2.01 US dollars are spent, no more today",
+    ]

@@ -68,10 +68,10 @@ LINES: Mapping[str, Line | None] = MappingProxyType(
         "provider.key_changed": Line(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
         "rate_limit.reached": Line(_WARNING, "{provider}: limit of {limit} reached, {wait_s} s to wait"),
         "spend.warning": Line(
-            _WARNING, "{spent_usd} of {limit_usd} US dollars of today are spent {provider}"
+            _WARNING, "{provider}: {spent_usd} of the {limit_usd} US dollars of today are spent"
         ),
-        "spend.stopped": Line(_WARNING, "{spent_usd} US dollars are spent: no more today {provider}"),
-        "spend.resumed": Line(_INFO, "money may be spent again {provider}"),
+        "spend.stopped": Line(_WARNING, "{provider}: {spent_usd} US dollars are spent, no more today"),
+        "spend.resumed": Line(_INFO, "{provider}: money may be spent again"),
         "queue.added": Line(_INFO, "kept for later: {id}, {duration_ms} ms"),
         "queue.answered": Line(_INFO, "answered late: {id}, by {provider}, after {age_s} s"),
         "queue.dropped": Line(_WARNING, "given up: {id}: {reason}"),
@@ -113,6 +113,8 @@ class _Shown(dict[str, str]):
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         super().__init__({key: _text(value) for key, value in data.items()})
+        if data.get("provider") == "":
+            self["provider"] = "all providers together"
 
     def __missing__(self, key: str) -> str:
         return "?"
