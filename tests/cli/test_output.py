@@ -135,3 +135,9 @@ def test_the_command_is_found_among_the_options(argv: list[str], command: str | 
 )
 def test_an_event_is_a_line(message: dict[str, object], shown: str) -> None:
     assert line(message)[9:].endswith(shown)
+
+
+def test_what_a_small_question_used_and_cost_can_be_read() -> None:
+    data = {"provider": "mind", "usage": {"input_text_tokens": 120, "characters": 0}, "cost_usd": 0.000169}
+    said = line({"type": "provider.used", "time": 0.0, "data": data})
+    assert said.endswith("provider=mind usage=input_text_tokens=120 cost_usd=0.00017")

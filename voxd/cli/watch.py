@@ -11,6 +11,9 @@ from voxd.cli.output import clean, decorated, print_json
 from voxd.errors import Busy, DaemonUnreachable, DeadlineExceeded
 
 RETRY_S = 0.5
+SMALL = 0.1
+"""Of what is less, such as the price of a question, two decimals would show nothing."""
+
 _COLOURS = {"wake": "\x1b[36m", "turn": "\x1b[32m", "error": "\x1b[31m", "audio": "\x1b[33m"}
 
 
@@ -37,12 +40,12 @@ def watch_events(args: Namespace) -> int:
 
 def _messages(args: Namespace) -> Iterator[dict[str, Any]]:
     since: int | None = None
-    connected_once = False
+    connected_once = told = False
     while True:
         try:
             with connect(args, timeout_s=ANSWER_TIMEOUT_S) as caller:
                 opening = caller.call("events.subscribe", types=args.types, since=since)
-                connected_once = True
+                connected_once, told = True, False
                 yield opening
                 # From now on nothing is to be missed, so a reconnect asks for what came after.
                 since = opening["last_id"] if since is None else since
@@ -52,7 +55,9 @@ def _messages(args: Namespace) -> Iterator[dict[str, Any]]:
         except (DaemonUnreachable, DeadlineExceeded, Busy) as error:
             if not connected_once:
                 raise
-            print(f"voxctl: {error}; waiting for it", file=sys.stderr)
+            if not told:
+                print(f"voxctl: {error}; waiting for it", file=sys.stderr)
+                told = True
             time.sleep(RETRY_S)
 
 
@@ -83,7 +88,10 @@ def line(message: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     match value:
         case float():
-            return f"{value:.2f}"
+            return f"{value:.2f}" if abs(value) >= SMALL or not value else f"{value:.2g}"
+        case dict():
+            # What was used has a dozen numbers, most of them zero.
+            return ",".join(f"{key}={_value(each)}" for key, each in value.items() if each) or "-"
         case str() if " " in value or not value:
             return f'"{value}"'
         case _:
