@@ -9,7 +9,7 @@ import pytest
 
 from tests.appliance.conftest import House
 from voxd.appliance import latecomers
-from voxd.config.schema import Queue
+from voxd.config.schema import Cache, Queue
 from voxd.config.vendors import Agent, Provider
 from voxd.daemon import Daemon
 from voxd.errors import NotFound
@@ -73,6 +73,15 @@ async def test_forgetting_forgets_what_waits_and_what_was_spoken(house: House) -
     await daemon.appliance.forget()
     assert (await daemon.appliance.queue(), daemon.appliance.status().queued) == ([], 0)
     assert [data["reason"] for data in told(daemon, "queue.dropped")] == ["forgotten"] * 2
+    assert phrases_in(house.directory) == []
+
+
+async def test_phrases_are_deleted_when_none_are_to_be_kept(house: House) -> None:
+    spoken_before(house.directory)
+    await (await house.start()).stop()
+    assert phrases_in(house.directory) == ["0123.flac"]
+    house.change(cache=Cache(phrases_mb=0))
+    await house.start()
     assert phrases_in(house.directory) == []
 
 

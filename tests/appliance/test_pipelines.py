@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,9 @@ from voxd.errors import AuthenticationError, ConnectionFailed, NotFound
 from voxd.events import Event
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.pipeline.provider import PipelineProvider
+from voxd.providers.pipeline.thinking import Thought, Written
 from voxd.providers.spend import SpendGuard
+from voxd.providers.stages import Answered, Token
 from voxd.providers.usage import Usage
 from voxd.providers.wellbeing import HealthBoard
 
@@ -67,6 +69,24 @@ async def test_a_pipeline_is_made_of_what_the_configuration_names(house: House) 
     await house.pipelines.check("brain", CONFIG)
     await house.pipelines.load(CONFIG)
     await house.pipelines.forget()
+
+
+async def test_answers_that_are_kept_are_forgotten_too(house: House) -> None:
+    pipeline = vendors.Pipeline(llm=("brain",), hedge=False, cache_answers_s=60.0)
+    config = schema.Config(providers=CONFIG.providers, pipelines={"pipe": pipeline})
+    made = house.pipelines.maker("pipe", config)()
+    assert isinstance(made, PipelineProvider)
+    answers = made._parts.answers
+    assert answers is not None
+    for text in ("A secret.", "Forgotten."):
+        told = [item async for item in answers.through("key", thoughts(text))]
+        assert told[0] == Token(text)
+        await house.pipelines.forget()
+
+
+async def thoughts(text: str) -> AsyncGenerator[Thought]:
+    yield Token(text)
+    yield Written(Answered("stop"), "scripted")
 
 
 async def test_a_key_that_was_refused_is_not_tried_before_somebody_says_it_is_mended(house: House) -> None:

@@ -92,6 +92,7 @@ class Answering:
     async def start(self) -> None:
         """Read what was spent today, and begin; the database is open."""
         await self.spend.start()
+        await self.pipelines.start()
         self.router.start()
         self.latecomers.start()
 

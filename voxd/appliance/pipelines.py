@@ -71,13 +71,18 @@ class LazyPipelines:
         if self._workshop is not None:
             self._workshop.forgive(name)
 
+    async def start(self) -> None:
+        """Delete the phrases of an earlier start, if none are to be kept any more."""
+        directory, limit_bytes = self._phrases
+        if not limit_bytes:
+            await _clear(directory)
+
     async def forget(self) -> None:
-        """Forget what was said, in every voice."""
-        if self._workshop is not None and self._workshop.phrases is not None:
-            await self._workshop.phrases.forget()
+        """Forget what was said, in every voice, and what was answered."""
+        if self._workshop is not None:
+            await self._workshop.forget()
         else:
-            directory, limit_bytes = self._phrases
-            await Shelf(directory, limit_bytes=limit_bytes).clear()
+            await _clear(self._phrases[0])
 
     async def close(self) -> None:
         """Free everything; idempotent."""
@@ -100,6 +105,10 @@ class LazyPipelines:
                 clock=self._clock,
             )
         return self._workshop
+
+
+async def _clear(directory: Path) -> None:
+    await Shelf(directory, limit_bytes=0).clear()
 
 
 class Able:

@@ -76,6 +76,13 @@ class Workshop:
         for _, pipelines in self._built:
             pipelines.forgive(name)
 
+    async def forget(self) -> None:
+        """Forget every answer, and every phrase that was spoken."""
+        for _, pipelines in self._built:
+            pipelines.forget()
+        if self.phrases is not None:
+            await self.phrases.forget()
+
     def load(self, config: schema.Config) -> None:
         """Import what the pipelines of ``config`` need; in a thread. Raises `VoxdError`."""
         for pipeline in config.pipelines.values():

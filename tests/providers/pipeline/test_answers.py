@@ -1,6 +1,7 @@
 """The same question in the same conversation is asked once."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -55,6 +56,27 @@ async def test_answers_that_call_tools_or_break_off_are_not_kept() -> None:
         assert len(brain.prompts) == 2
 
 
+async def test_what_is_forgotten_is_asked_anew_also_when_it_is_just_being_answered() -> None:
+    clock = FakeClock()
+    kept = cache(clock)
+    brain = Brain("brain", clock, "It is noon.")
+    async with Rig(clock=clock, llm=[brain], answers=kept) as rig:
+        await rig.type("what time is it")
+    source = kept.through("key", thoughts("My secret."))
+    assert await anext(source) == Token("My secret.")
+    kept.forget()
+    assert await written(source) == ""
+    assert await written(kept.through("key", thoughts("Another."))) == "Another."
+    async with Rig(clock=clock, llm=[brain], answers=kept) as rig:
+        await rig.type("what time is it")
+    assert len(brain.prompts) == 2
+
+
+async def thoughts(text: str) -> AsyncGenerator[Thought]:
+    yield Token(text)
+    yield Written(Answered("stop"), "scripted")
+
+
 async def written(source: object) -> str:
     return "".join([thought.text async for thought in source if isinstance(thought, Token)])  # type: ignore[attr-defined]
 
@@ -91,12 +113,8 @@ async def test_it_forgets_the_oldest() -> None:
     clock = FakeClock()
     kept = cache(clock)
 
-    async def model():  # type: ignore[no-untyped-def]
-        yield Token("x")
-        yield Written(Answered("stop"), "scripted")
-
     for number in range(MAX_ANSWERS + 1):
-        await written(kept.through(str(number), model()))
+        await written(kept.through(str(number), thoughts("x")))
     assert "0" not in kept._kept
     assert len(kept._kept) == MAX_ANSWERS
 

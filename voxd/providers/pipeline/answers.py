@@ -42,7 +42,7 @@ def key_of(prompt: Prompt, models: Sequence[str]) -> str:
 
 
 class AnswerCache:
-    """One for the whole process. Only whole answers in words are kept, none that call tools."""
+    """One for each pipeline. Only whole answers in words are kept, none that call tools."""
 
     def __init__(self, ttl_s: float, *, emit: Emit, clock: Clock) -> None:
         self._ttl_s = ttl_s
@@ -50,6 +50,7 @@ class AnswerCache:
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._underway: dict[str, asyncio.Future[str | None]] = {}
+        self._forgotten = 0
 
     async def through(self, key: str, asked: AsyncGenerator[Thought]) -> AsyncGenerator[Thought]:
         """Yield the answer kept under ``key``, else what ``asked`` yields.
@@ -67,6 +68,11 @@ class AnswerCache:
             async for thought in thoughts:
                 yield thought
 
+    def forget(self) -> None:
+        """Forget everything; what is being answered now will not be kept either."""
+        self._forgotten += 1
+        self._kept.clear()
+
     async def _known(self, key: str) -> str | None:
         kept = self._kept.get(key)
         if kept is not None and self._clock.monotonic() < kept.until_s:
@@ -78,7 +84,7 @@ class AnswerCache:
     async def _recorded(self, key: str, asked: AsyncGenerator[Thought]) -> AsyncGenerator[Thought]:
         future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._underway.setdefault(key, future)
-        text, whole = "", None
+        text, whole, forgotten = "", None, self._forgotten
         try:
             async with aclosing(asked) as thoughts:
                 async for thought in thoughts:
@@ -93,7 +99,7 @@ class AnswerCache:
             future.set_result(whole)
             if self._underway.get(key) is future:
                 del self._underway[key]
-            if whole is not None:
+            if whole is not None and forgotten == self._forgotten:
                 self._keep(key, whole)
 
     def _keep(self, key: str, text: str) -> None:

@@ -179,12 +179,19 @@ class Pipelines:
                     self._ground.lines.forget(member)
         self._ground.lines.forget(name)
 
+    def forget(self) -> None:
+        """Forget every answer that is kept."""
+        for parts in self._all():
+            if parts.answers is not None:
+                parts.answers.forget()
+
     async def close(self) -> None:
         """Free every stage; idempotent."""
-        for _, _, parts in self._built.values():
+        for parts in self._all():
             await parts.close()
-        for parts in self._old:
-            await parts.close()
+
+    def _all(self) -> list[Parts]:
+        return [*(parts for _, _, parts in self._built.values()), *self._old]
 
     def _parts(self, name: str, config: schema.Config) -> Parts:
         settings = config.pipelines[name]
