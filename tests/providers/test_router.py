@@ -262,6 +262,14 @@ async def test_what_is_not_there_cannot_be_used(house: House, agent: str, name: 
     assert "use one of" in raised.value.hint
 
 
+async def test_who_only_thinks_cannot_be_used_alone(house: House) -> None:
+    router = house.router(config(cloud=mock(), brain=vendors.Provider(kind="anthropic")))
+    with pytest.raises(InvalidRequest, match="brain is only part of an answer") as raised:
+        await router.use("default", "brain")
+    assert raised.value.hint == 'add [pipelines.NAME] with "brain" in it, and use that'
+    assert (await ask(router)).startswith("This is the mock")
+
+
 async def test_a_test_opens_a_session_and_closes_it(house: House) -> None:
     router = house.router(config(cloud=mock(), gone=mock(connect_fault="invalid_api_key")))
     assert await router.test("cloud") >= 0

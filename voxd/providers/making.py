@@ -10,7 +10,7 @@ import msgspec
 
 from voxd.clock import Clock
 from voxd.config import schema, vendors
-from voxd.errors import ConnectionFailed, NotFound
+from voxd.errors import ConnectionFailed, InvalidRequest, NotFound
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
@@ -23,6 +23,7 @@ from voxd.providers.opening import Target, open_once, shut
 from voxd.providers.registry import has_provider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.spend import SpendGuard
+from voxd.providers.stage_registry import kinds_of
 from voxd.providers.tools import Tool, ToolBox
 from voxd.providers.usage import Cost, Usage
 from voxd.providers.vendor import Vendor
@@ -94,6 +95,16 @@ class Maker:
                 f"there is no provider {name}", hint=f"use one of {names}, or add [providers.{name}]"
             )
         return found
+
+    def require_answerer(self, name: str) -> None:
+        """Raise `NotFound` when there is no ``name``, `InvalidRequest` when he is only part of an answer."""
+        told = self.require(name)
+        if isinstance(told, vendors.Pipeline) or has_provider(told.kind) or not kinds_of(told.kind):
+            return
+        raise InvalidRequest(
+            f"{name} is only part of an answer ({', '.join(kinds_of(told.kind))})",
+            hint=f'add [pipelines.NAME] with "{name}" in it, and use that',
+        )
 
     def failover(self, candidates: Sequence[Provider]) -> Provider:
         """Return one that asks ``candidates`` in order; the device itself alone needs nobody else."""

@@ -69,12 +69,13 @@ class Router:
     async def use(self, agent: str, name: str) -> None:
         """Let provider ``name`` answer for ``agent`` until the next restart; the conversation goes on.
 
-        Waits for the turn under way. Raises `NotFound`, and `ProviderError` when there is a conversation
-        to be carried over and ``name`` cannot be had: then everything stays as it was.
+        Waits for the turn under way. Raises `NotFound`, `InvalidRequest` for who is only part of an answer,
+        and `ProviderError` when there is a conversation to be carried over and ``name`` cannot be had: then
+        everything stays as it was.
         """
         self._require_agent(agent)
         if name != self._local.name:
-            self._maker.require(name)
+            self._maker.require_answerer(name)
         before = self.name_of(agent)
         if name == before:
             self._maker.forgive(name)
