@@ -1,5 +1,6 @@
 """Azure Speech: the frames of its protocol, what is asked of it, and what goes wrong."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,16 +10,18 @@ from hypothesis import strategies as st
 
 from tests.providers.stt.contract import SAID, heard_of
 from tests.providers.stt.live import LiveContract, bench
+from tests.providers.stt.trouble import ALL, closed_with
 from tests.rig.wires import line
 from tests.servers.azure_speech import AzureSession, told
 from tests.servers.live_speech import KEY, Refusal, Script
-from tests.servers.words import spoken
+from tests.servers.words import SPACE_S, spoken
 from voxd.errors import ConfigError, ProviderError, StreamError
 from voxd.providers.net.wire import Access, Budget
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt import azure_usp as usp
 from voxd.providers.stt.azure import AzureSpeech, Usp
 from voxd.providers.stt.dialect import Reading
+from voxd.providers.stt.throttle import Throttle
 
 AT_S = 1_795_184_523.25
 AT = "2026-11-20T14:22:03.250Z"
@@ -138,6 +141,34 @@ def test_a_phrase_that_is_none_is_a_fault(status: str, code: str, retryable: boo
     with pytest.raises(ProviderError) as raised:
         ours.read(told("speech.phrase", phrase(status), turn))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "den")
+
+
+@pytest.mark.parametrize("code", [1002, 1003, 1007, 4000])
+async def test_a_close_that_is_final_is_not_followed_by_another_session(code: int) -> None:
+    told = await closed_with("azure", code, "that is no request")
+    assert (told.error.code, told.error.retryable, told.sessions) == ("invalid_request", False, 1)
+    assert str(told.error) == "that is no request"
+    assert told.error.hint
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 1013])
+async def test_after_any_other_close_another_session_is_tried(code: int) -> None:
+    assert (await closed_with("azure", code, "bye")).sessions == ALL
+
+
+async def test_an_utterance_that_waited_goes_no_faster_than_the_service_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    length_s = SPACE_S * len(SAID.split())
+    monkeypatch.setattr(Usp, "throttle", Throttle(burst_s=length_s / 2, speed=20.0))
+    loop = asyncio.get_running_loop()
+    async with bench("azure") as bench_:
+        began_s = loop.time()
+        heard = await heard_of(bench_.make(), spoken(SAID))
+        took_s = loop.time() - began_s
+    assert heard[-1].text == SAID
+    # The last piece waits for all that comes before it.
+    assert took_s >= (length_s / 2 - Usp.chunk_ms / 1000) / 20.0
 
 
 @pytest.mark.parametrize("body", [[], {"Text": 5}, {}])

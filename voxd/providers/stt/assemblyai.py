@@ -158,7 +158,8 @@ class StreamingV3(Dialect):
 
     chunk_ms = 60
     least_ms = 60
-    # A frame of less than 50 ms or more than 1000 ms is refused with 3007.
+    # A frame of less than 50 ms or more than 1000 ms is refused with 3007. So is sound that is far ahead of
+    # its time: some 300 s, as others have seen, which is longer than any utterance. So there is no throttle.
     keep_alive = '{"type":"KeepAlive"}'
     keep_alive_s = 5.0
 

@@ -20,6 +20,8 @@ from voxd.errors import (
 )
 from voxd.providers.net.connection import Address
 from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.faults import Ending
+from voxd.providers.net.refusals import Means, meant
 from voxd.providers.net.wire import Access, Budget, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, StageConfig
@@ -28,9 +30,12 @@ from voxd.providers.stt.dialect import Dialect, Message, Reading
 from voxd.providers.stt.languages import locale_of
 from voxd.providers.stt.settings import live_url
 from voxd.providers.stt.streaming import LiveSpeechToText
+from voxd.providers.stt.throttle import Throttle
 
 _TICKS_PER_S = 10_000_000
 _HEARD = "success"
+_FATAL = frozenset({1002, 1003, 1007, 4000})
+_BAD_REQUEST = Means("invalid_request", StreamError, hint="check the options of the provider")
 _UNHEARD = frozenset({"nomatch", "initialsilencetimeout", "babbletimeout", "endofdictation"})
 
 
@@ -92,6 +97,7 @@ class Usp(Dialect):
     """One turn: its id is in every frame. ``now_s`` is the time since 1970 UTC."""
 
     chunk_ms = 100
+    throttle = Throttle(burst_s=5.0, speed=2.0)
 
     def __init__(
         self,
@@ -137,6 +143,12 @@ class Usp(Dialect):
         except (ValueError, RecursionError):
             raise self.malformed("a frame that cannot be read") from None
         return Reading(done=True) if told.path == "turn.end" else None
+
+    def closed(self, ending: Ending) -> ProviderError:
+        """Return the error for a close; some codes say that another connection will not do either."""
+        if ending.close_code in _FATAL:
+            return meant(self.provider, _BAD_REQUEST, ending.reason)
+        return super().closed(ending)
 
     def _phrase(self, phrase: _Phrase) -> Reading:
         status = phrase.recognition_status.lower()

@@ -10,6 +10,7 @@ from voxd.errors import ProviderError, StreamError
 from voxd.providers.net import faults
 from voxd.providers.net.faults import Ending
 from voxd.providers.stages import Heard
+from voxd.providers.stt.throttle import Throttle
 from voxd.providers.usage import Usage
 
 Message = str | bytes
@@ -37,13 +38,15 @@ class Dialect(ABC):
     """How one vendor speaks on one connection. Subclass it in the vendor's file.
 
     Sound is sent in pieces of ``chunk_ms``, the last one with silence up to ``least_ms`` (not more). After
-    ``keep_alive_s`` without sound ``keep_alive`` is sent, where the vendor has such a message.
+    ``keep_alive_s`` without sound ``keep_alive`` is sent, where the vendor has such a message. Sound that was
+    spoken before is sent as ``throttle`` allows, None for as fast as the vendor takes it.
     """
 
     chunk_ms: ClassVar[int] = 60
     least_ms: ClassVar[int] = 0
     keep_alive: ClassVar[str] = ""
     keep_alive_s: ClassVar[float | None] = None
+    throttle: ClassVar[Throttle | None] = None
     last_words: ClassVar[frozenset[int]] = frozenset()
     """Codes of a close that says, once `finish` was sent, that everything was told."""
 

@@ -180,13 +180,21 @@ class _Link:
         await self._say(*self._dialect.opening())
         chunk, at = samples_from_ms(self._dialect.chunk_ms), self._from
         least_bytes = samples_from_ms(self._dialect.least_ms) * BYTES_PER_SAMPLE
+        began_s = asyncio.get_running_loop().time()
         while pcm := await self._next(at, chunk):
             at += len(pcm) // BYTES_PER_SAMPLE
             pcm = pcm.ljust(least_bytes, b"\0")
+            await self._wait_since(began_s)
             self._sent += len(pcm) // BYTES_PER_SAMPLE
             await self._say(self._dialect.sound(pcm))
         self._finishing = True
         await self._say(*self._dialect.finish())
+
+    async def _wait_since(self, began_s: float) -> None:
+        """Wait until the vendor takes more; without a throttle at once."""
+        if self._dialect.throttle is not None:
+            passed_s = asyncio.get_running_loop().time() - began_s
+            await asyncio.sleep(self._dialect.throttle.pause_s(self._sent / SAMPLE_RATE_HZ, passed_s))
 
     async def _next(self, at: int, samples: int) -> bytes:
         """Return the next piece of sound; while there is none, keep the vendor from going away."""
