@@ -6,6 +6,7 @@ from tests.fakes import FakeClock, RecordingEmit
 from voxd.config import vendors
 from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, RateLimited, VoxdError
+from voxd.providers.net.backoff import WRONG_KEY_HOLD_S
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.opening import Target, open_once, shut
 from voxd.providers.realtime.mock import MockProvider
@@ -83,6 +84,27 @@ async def test_when_all_are_refused_nobody_is_asked_until_they_have_rested() -> 
     await house.clock.advance(30.0)
     await house.open()
     assert ASKED == ["a", "b", "b"]
+
+
+async def test_a_key_that_rests_does_not_rest_longer_because_somebody_asks() -> None:
+    house = House("a", "b")
+    REFUSED.update(a=AuthenticationError("revoked"), b=AuthenticationError("revoked"))
+    for _ in range(2):
+        with pytest.raises(AuthenticationError):
+            await house.open()
+        await house.clock.advance(WRONG_KEY_HOLD_S / 2)
+    REFUSED.clear()
+    await house.open()
+
+
+async def test_sessions_that_open_at_once_do_not_take_each_others_blame() -> None:
+    house = House("a", "b")
+    first, second = house.vendor(), house.vendor()
+    assert house.vendor.another_way(first, AuthenticationError("revoked"))
+    third = house.vendor()
+    assert house.vendor.another_way(second, AuthenticationError("revoked"))
+    assert [each.config["api_key"] for each in (first, second, third)] == ["a", "a", "b"]
+    assert house.vendor().config["api_key"] == "b"
 
 
 async def test_a_fault_of_the_network_is_no_fault_of_the_key() -> None:

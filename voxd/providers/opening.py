@@ -29,12 +29,12 @@ HOPELESS = frozenset({"invalid_api_key", "beta_api_shape_disabled", "insufficien
 class AnotherWay(Protocol):
     """What makes sessions in more ways than one: with several keys, at several endpoints."""
 
-    def worked(self) -> None:
-        """The last session has opened."""
+    def worked(self, made: BaseProvider) -> None:
+        """Session ``made`` has opened."""
         ...
 
-    def another_way(self, error: ProviderError) -> bool:
-        """Whether the next session will not meet ``error``, which kept the last one from opening."""
+    def another_way(self, made: BaseProvider, error: ProviderError) -> bool:
+        """Whether the next session will not meet ``error``, which kept ``made`` from opening."""
         ...
 
 
@@ -82,24 +82,26 @@ async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: H
     """
     ways = _ways(target.make)
     while True:
+        with faults_of(target.name):
+            made = target.make()
         try:
-            opened = await _opened(target, adapt, lines, hear)
+            await _connect(made, target, adapt, lines, hear)
         except ProviderError as error:
-            if ways is None or not ways.another_way(error):
+            if ways is None or not ways.another_way(made, error):
                 raise
         else:
             if ways is not None:
-                ways.worked()
-            return opened
+                ways.worked(made)
+            return made
 
 
 def _ways(make: object) -> AnotherWay | None:
     return make if isinstance(make, AnotherWay) else None
 
 
-async def _opened(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear) -> BaseProvider:
-    with faults_of(target.name):
-        provider = target.make()
+async def _connect(
+    provider: BaseProvider, target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear
+) -> None:
     provider.on_event = lambda event: hear(provider, event)
     provider.resolver = provider.resolver or target.resolver
     try:
@@ -114,7 +116,6 @@ async def _opened(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hea
     except BaseException:
         await shut(provider, target.name)
         raise
-    return provider
 
 
 async def shut(provider: BaseProvider, name: str) -> None:

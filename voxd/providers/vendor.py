@@ -1,5 +1,8 @@
 """A speech-to-speech vendor of the configuration: makes his sessions, with a key and address that work."""
 
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
 from voxd.clock import Clock
 from voxd.config import vendors
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
@@ -9,6 +12,14 @@ from voxd.providers.net.endpoints import Endpoints
 from voxd.providers.net.keys import Key, Keys
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.registry import provider_class
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """With what a session is opened."""
+
+    key: Key
+    endpoint: str
 
 
 class Vendor:
@@ -26,36 +37,36 @@ class Vendor:
         self._emit = emit
         self._clock = clock
         self._keys: Keys | None = None
-        self._key = Key(0, "")
         places = [each for each in (told.endpoint, *told.endpoints) if each]
         self._endpoints = Endpoints(places, clock=clock)
-        self._endpoint = ""
+        self._ways: WeakKeyDictionary[BaseProvider, _Way] = WeakKeyDictionary()
 
     def __call__(self) -> BaseProvider:
         """Return a new session. Raises `VoxdError`; nobody is asked with a key that was refused lately."""
         told = self.told
-        self._key = self._next_key()
-        self._endpoint = self._endpoints.take()
+        way = _Way(self._next_key(), self._endpoints.take())
         made = provider_class(told.kind)(
             {
-                "api_key": self._key.text,
+                "api_key": way.key.text,
                 "model": told.model,
                 "voice": told.voice,
-                "endpoint": self._endpoint,
+                "endpoint": way.endpoint,
                 "metadata": dict(told.options),
             }
         )
         made.resolver = self._resolver
+        self._ways[made] = way
         return made
 
-    def worked(self) -> None:
-        """The last session has opened."""
-        self._endpoints.worked(self._endpoint)
+    def worked(self, made: BaseProvider) -> None:
+        """Session ``made`` has opened."""
+        self._endpoints.worked(self._ways[made].endpoint)
 
-    def another_way(self, error: ProviderError) -> bool:
-        """Whether the next session has another key or address, for ``error`` is about that of the last."""
-        by_key = self._keys is not None and self._keys.failed(self._key, error)
-        return self._endpoints.failed(self._endpoint, error) or by_key
+    def another_way(self, made: BaseProvider, error: ProviderError) -> bool:
+        """Whether the next session has another key or address, for ``error`` is about that of ``made``."""
+        way = self._ways[made]
+        by_key = self._keys is not None and self._keys.failed(way.key, error)
+        return self._endpoints.failed(way.endpoint, error) or by_key
 
     def forgive(self) -> None:
         """Somebody says that what was wrong is mended: every key may be used again."""
