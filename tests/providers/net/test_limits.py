@@ -105,6 +105,20 @@ async def test_who_has_waited_30_s_is_refused(time: LoopTime) -> None:
     assert raised.value.provider == "vendor"
 
 
+@pytest.mark.parametrize("allowed", [{"requests_per_minute": 3}, {"tokens_per_minute": 60}])
+async def test_a_wait_that_is_too_long_is_not_begun(time: LoopTime, allowed: dict[str, int]) -> None:
+    limits, _ = limits_of(**allowed)
+    for _ in range(6):
+        async with limits.passed(20):
+            pass
+    with pytest.raises(RateLimited, match="that is set for vendor is reached"):
+        async with limits.passed(20, within_s=19.0):
+            pass
+    patient = asyncio.create_task(limits.passed(20, within_s=21.0).__aenter__())
+    await time.advance(20.1)
+    await patient
+
+
 async def test_who_has_less_time_is_refused_sooner(time: LoopTime) -> None:
     limits, _ = limits_of(max_concurrent=1)
     first = Caller(limits)

@@ -51,18 +51,19 @@ class Limits:
     async def passed(self, tokens: int, within_s: float = LONGEST_WAIT_S) -> AsyncIterator[None]:
         """Wait until a request of about ``tokens`` may be made, and count it as under way until the end.
 
-        Raises `RateLimited` when that takes longer than ``within_s`` or `LONGEST_WAIT_S`.
+        Raises `RateLimited` when that takes longer than ``within_s`` or `LONGEST_WAIT_S`: at once where it is
+        certain, so that somebody else has the time that is left.
         """
         full = self._full(tokens)
         if full:
             self._emit(E.RATE_LIMITED, provider=self._provider, limit=full, wait_s=None)
+        if within_s < LONGEST_WAIT_S and not self._in_time(tokens, within_s):
+            raise self._refused(full)
         try:
             async with asyncio.timeout(min(within_s, LONGEST_WAIT_S)), self._first:
                 await self._admit(tokens)
         except TimeoutError:
-            hint = "wait, or raise the provider's limits in the configuration"
-            msg = f"the limit of {full or 'requests'} that is set for {self._provider} is reached"
-            raise RateLimited(msg, provider=self._provider, hint=hint) from None
+            raise self._refused(full) from None
         try:
             yield
         finally:
@@ -81,6 +82,20 @@ class Limits:
             if self._slots is not None:
                 self._slots.release()
             raise
+
+    def _in_time(self, tokens: int, within_s: float) -> bool:
+        """Whether enough may be asked within ``within_s``, if nobody else waits."""
+        for bucket, amount in ((self._requests, 1), (self._tokens, tokens)):
+            if bucket is not None:
+                freed = bucket.max_rate / bucket.time_period * within_s
+                if not bucket.has_capacity(min(amount, bucket.max_rate) - freed):
+                    return False
+        return True
+
+    def _refused(self, full: str) -> RateLimited:
+        hint = "wait, or raise the provider's limits in the configuration"
+        msg = f"the limit of {full or 'requests'} that is set for {self._provider} is reached"
+        return RateLimited(msg, provider=self._provider, hint=hint)
 
     def _full(self, tokens: int) -> str:
         """Return which limit makes the next request wait, "" if it can go at once."""
