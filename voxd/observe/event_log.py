@@ -66,7 +66,9 @@ LINES: Mapping[str, Line | None] = MappingProxyType(
         ),
         "provider.note": Line(_INFO, "{provider} {stage}: {kind}"),
         "provider.key_changed": Line(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
-        "rate_limit.reached": Line(_WARNING, "{provider}: limit of {limit} reached, {wait_s} s to wait"),
+        "rate_limit.reached": Line(
+            _WARNING, "{provider}: its limit is reached ({limit}), who asks now may have to wait"
+        ),
         "spend.warning": Line(
             _WARNING, "{provider}: {spent_usd} of the {limit_usd} US dollars of today are spent"
         ),
