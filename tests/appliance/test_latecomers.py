@@ -428,7 +428,18 @@ async def test_a_queue_that_is_off_keeps_nothing_and_still_answers_what_waits(ho
     await house.late.keep("default", None, "one")
     house.late.configure(schema.Queue(enabled=False))
     assert not await house.late.keep("default", None, "two")
-    await house.restored()
+    await house.resting()
+    assert house.cloud.texts == ["one"]
+
+
+async def test_whoever_is_chosen_by_hand_is_asked_at_once(house: House) -> None:
+    await house.late.keep("default", None, "one")
+    changed = {"from": "cloud", "to": "local"}
+    house.hear("provider.changed", **changed, reason="timeout")
+    await house.resting()
+    assert house.cloud.texts == []
+    house.hear("provider.changed", **changed, reason="requested")
+    await house.resting()
     assert house.cloud.texts == ["one"]
 
 

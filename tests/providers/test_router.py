@@ -73,17 +73,15 @@ class FakePipelines:
     def __init__(self) -> None:
         self.checked: list[str] = []
         self.forgiven: list[str] = []
+        self.loaded: list[schema.Config] = []
         self.error: ConnectionFailed | None = None
 
     def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
         reply = f"I am {name} with {' and '.join(config.pipelines[name].llm)}."
         return lambda: Kept({"metadata": {"default_reply": reply}})
 
-    def does_stages(self, kind: str) -> bool:
-        return kind == "thinks"
-
     async def load(self, config: schema.Config) -> None:
-        """There is nothing to load."""
+        self.loaded.append(config)
 
     def forgive(self, name: str) -> None:
         self.forgiven.append(name)
@@ -349,7 +347,12 @@ async def test_a_reply_under_way_is_not_cut_by_a_change(house: House) -> None:
 async def test_what_agents_need_is_loaded_before_the_first_word(house: House) -> None:
     router = house.router(config(cloud=mock(), broken=vendors.Provider(kind="unheard_of")))
     router.start()
+    router.configure(PIPED)
+    changed = msgspec.structs.replace(PIPED, agents={"default": vendors.Agent(provider="pipe")})
+    router.configure(changed)
+    router.configure(changed)
     await router.close()
+    assert house.pipelines.loaded == [PIPED, changed]
 
 
 PIPED = schema.Config(

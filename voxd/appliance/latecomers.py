@@ -35,6 +35,9 @@ FIRST_S = 5.0
 
 SAY_ATTEMPTS = 5
 
+BY_HAND = "requested"
+"""The reason in ``provider.changed`` when a person has chosen another one."""
+
 
 def spoken_late(late: Late) -> str:
     """Return the announcement of an answer that comes late."""
@@ -46,7 +49,7 @@ class Latecomers:
     """Fills and empties the queue. ``announce`` says a text aloud, and returns when it was heard.
 
     A handler of the bus (`handle`) tells it when the room is quiet, for it gives way to every turn, and when
-    a provider is well again. What it delivers is told by ``queue.answered``, at least once under one id.
+    somebody else can answer. What it delivers is told by ``queue.answered``, at least once under one id.
     """
 
     def __init__(
@@ -84,13 +87,15 @@ class Latecomers:
         self._worker = asyncio.create_task(self._work(), name="latecomers")
 
     def configure(self, config: schema.Queue) -> None:
-        """Apply a reloaded configuration from now on."""
+        """Apply a reloaded configuration from now on; it may name somebody who can answer."""
         self._config = config
         self._queue.configure(config)
+        self._begin_round()
 
     def handle(self, event: Event) -> None:
         """Hear what happens in the house; a handler of the bus."""
-        if event.type in (E.PROVIDER_RESTORED, E.SPEND_RESUMED):
+        chosen = event.type == E.PROVIDER_CHANGED and event.data["reason"] == BY_HAND
+        if chosen or event.type in (E.PROVIDER_RESTORED, E.SPEND_RESUMED):
             self._begin_round()
         elif event.type == E.STATE_CHANGED:
             if State(event.data["to"]) in RESTING:

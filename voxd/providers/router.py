@@ -34,7 +34,7 @@ class Router:
         self._watch()
 
     def start(self) -> None:
-        """Load, in a thread, what the configured agents need: the first wake word shall not wait for it."""
+        """Load, in a thread, what the configured agents need: the next wake word shall not wait for it."""
         names = {name for agent in self._config.agents for name in self._names(agent)}
         kinds = {self._config.providers[name].kind for name in names if name in self._config.providers}
         if kinds:
@@ -130,6 +130,8 @@ class Router:
         for name in {*old.providers, *old.pipelines} - {*config.providers, *config.pipelines}:
             self._house.health.drop(name)
         self._watch()
+        if changed or old.agents != config.agents:
+            self.start()
         for name in changed:
             # A new key, say, is tried at once and not when the old one would have been tried again.
             self._house.health.renew(name)
