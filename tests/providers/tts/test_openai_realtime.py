@@ -183,6 +183,18 @@ async def test_words_that_were_not_to_be_read_are_noticed(
     assert "tea" not in repr(note)
 
 
+async def test_a_session_that_does_not_begin_is_not_waited_for_longer_than_the_turn_has(
+    build: Build, server: RealtimeServer
+) -> None:
+    server.script.greet = False
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    with pytest.raises(ProviderError) as raised:
+        await anext(build().synthesize(TEXT, Budget(until_s=began_s + 0.2, retries=0)))
+    assert raised.value.code == "timeout"
+    assert loop.time() - began_s < 2.0
+
+
 @pytest.mark.parametrize("said", ["your tea is ready", "Your tea is ready!", " Your  tea is READY. "])
 async def test_words_that_sound_the_same_are_the_same(
     build: Build, server: RealtimeServer, wire: RecordedLine, said: str

@@ -29,7 +29,7 @@ from voxd.providers.settings import SessionConfig
 from voxd.providers.stages import StageConfig
 from voxd.providers.stt.settings import live_url
 from voxd.providers.tts.ahead import SocketVoice
-from voxd.providers.tts.pace import Pace
+from voxd.providers.tts.pace import Pace, left_s
 from voxd.providers.tts.sound import Pcm
 from voxd.providers.tts.spoken import sounding
 from voxd.providers.usage import Usage
@@ -92,7 +92,7 @@ class OpenAIRealtimeVoice(SocketVoice):
     async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[Connection]:
         """Open a session and say with which voice."""
         async with self.wire.socket(self._address, budget, kind=kind) as connection:
-            pace = Pace(self.name, first_s=Deadlines().answer_s)
+            pace = Pace(self.name, first_s=left_s(budget, Deadlines().answer_s))
             await self._wait_for(connection, frames.SessionCreated, pace)
             config = SessionConfig(instructions=_READ, speed=self._options.speed, transcription=False)
             update = wire.update_session(f"update_{next(self._numbers)}", config, {}, voice=self.voice)
