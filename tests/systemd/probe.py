@@ -1,5 +1,6 @@
 """Stands in for the daemon in its unit: tries what the daemon does, and what it must not be able to do."""
 
+import asyncio
 import ctypes
 import json
 import logging
@@ -81,6 +82,36 @@ def keep_a_database() -> str:
     return "kept"
 
 
+def pack_an_utterance() -> str:
+    from voxd.audio.flac import decode, encode
+    from voxd.frames import Clip
+
+    clip = Clip(bytes(32_000), 16_000)
+    return str(decode(encode(clip)) == clip)
+
+
+def keep_an_utterance_and_a_phrase() -> str:
+    return asyncio.run(_keep_an_utterance_and_a_phrase())
+
+
+async def _keep_an_utterance_and_a_phrase() -> str:
+    from voxd.clock import SystemClock
+    from voxd.config.schema import Queue
+    from voxd.store.db import Database
+    from voxd.store.queue import UtteranceQueue
+    from voxd.store.shelf import Shelf
+
+    database = Database(STATE / "utterances.db")
+    try:
+        await database.open()
+        await UtteranceQueue(database, Queue(), SystemClock()).add("probe", flac=b"fLaC", duration_ms=1)
+    finally:
+        await database.close()
+    shelf = Shelf(STATE / "phrases", limit_bytes=100)
+    await shelf.put("hello", b"fLaC")
+    return str(await shelf.get("hello"))
+
+
 def speak_with_flite() -> str:
     subprocess.run(
         ["flite", "-t", "hello", "-o", str(STATE / "hello.wav")], check=True, timeout=20, capture_output=True
@@ -114,6 +145,16 @@ def step_back_behind_the_audio() -> str:
 def open_an_internet_socket() -> str:
     socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
     return "opened"
+
+
+def find_a_host() -> str:
+    return str(socket.getaddrinfo("localhost", 443, type=socket.SOCK_STREAM)[0][4][0])
+
+
+def load_what_reaches_vendors() -> str:
+    from voxd.providers.net import client, trust
+
+    return f"{client.__name__}, {len(asyncio.run(trust.trusted('')).get_ciphers())} ciphers"
 
 
 def map_memory_to_write_and_execute() -> str:
@@ -175,7 +216,11 @@ MUST_WORK: dict[str, Callable[[], str]] = {
         keep_a_database,
         read_a_credential,
         step_back_behind_the_audio,
+        pack_an_utterance,
+        keep_an_utterance_and_a_phrase,
         open_an_internet_socket,
+        find_a_host,
+        load_what_reaches_vendors,
     )
 }
 if shutil.which("flite"):
