@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from voxd.errors import ConnectionFailed, ProviderError, VoxdError
 from voxd.providers.base import BaseProvider, ProviderEvent
 from voxd.providers.history import Line
+from voxd.providers.mistakes import mistake
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.settings import SessionConfig
 
@@ -71,7 +72,7 @@ def faults_of(name: str) -> Iterator[None]:
         raise ConnectionFailed(str(error) or "no answer in time", provider=name) from error
     except Exception as error:
         # A third party's code: its mistakes must look like any other fault of a provider.
-        msg = f"the provider failed: {type(error).__name__}: {error}"
+        msg = f"the provider failed: {mistake(error)}"
         raise ProviderError(msg, provider=name, hint="report this to the provider's author") from error
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError, VoxdError
+from voxd.providers.mistakes import mistake
 from voxd.providers.pipeline.stream import within
 
 STOPPED = "message_stopped"
@@ -62,7 +63,7 @@ async def passed(chain: Sequence[MessageMiddleware], message: Said, clock: Clock
         raise ProviderError(msg, code=FAILED, hint=_HINT) from None
     except Exception as error:
         # A stranger's code: its mistake must end one turn with a reason, not the session.
-        msg = f"message middleware failed: {type(error).__name__}: {error}"
+        msg = f"message middleware failed: {mistake(error)}"
         raise ProviderError(msg, code=FAILED, hint=_HINT) from error
 
 
