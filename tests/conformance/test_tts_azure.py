@@ -108,7 +108,9 @@ def shape(document: str) -> list[tuple[str, dict[str, str], str]]:
 
 
 def test_the_native_client_writes_the_same_document(server: Usp) -> None:
-    result = client_of(server).speak_text_async(TEXT).get()
+    # Kept until it is done: a client that is collected meanwhile waits 40 s now and then.
+    client = client_of(server)
+    result = client.speak_text_async(TEXT).get()
     assert result.reason == speech.ResultReason.SynthesizingAudioCompleted
     assert result.audio_data == PCM
     (theirs,) = server.documents
@@ -118,7 +120,8 @@ def test_the_native_client_writes_the_same_document(server: Usp) -> None:
 
 def test_the_native_client_sends_ours_as_it_is(server: Usp) -> None:
     ours = ssml(TEXT, voice=VOICE, language="en-US", style="cheerful", prosody={"rate": "slow"})
-    result = client_of(server).speak_ssml_async(ours).get()
+    client = client_of(server)
+    result = client.speak_ssml_async(ours).get()
     assert result.reason == speech.ResultReason.SynthesizingAudioCompleted
     assert [shape(each) for each in server.documents] == [shape(ours)]
 
@@ -135,7 +138,8 @@ def test_the_native_client_sends_ours_as_it_is(server: Usp) -> None:
     ],
 )
 def test_the_native_client_calls_every_rate_what_voxd_calls_it(server: Usp, rate_hz: int, form: str) -> None:
-    client_of(server, form).speak_text_async(TEXT).get()
+    client = client_of(server, form)
+    client.speak_text_async(TEXT).get()
     options = {"region": "x", "sample_rate_hz": rate_hz}
     tts = AzureVoice(StageConfig("den", "azure", options=options), None)  # type: ignore[arg-type]
     headers = tts._call(TEXT, Access("", KEY)).headers
