@@ -58,6 +58,7 @@ async def test_the_sound_goes_to_the_model_as_it_is(house: HuggingFaceServer, wi
         (complaint(503, "Model is loading", estimated_time=3.5), "overloaded", True),
         (complaint(500, "boom"), "server_error", True),
         (reply(b"Bad Gateway", status=502), "server_error", True),
+        (reply(b'{"why":' + b"[" * 20_000, status=500), "server_error", True),
         (reply(b'{"text": null}'), "bad_answer", True),
     ],
 )

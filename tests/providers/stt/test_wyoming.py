@@ -148,6 +148,7 @@ async def test_a_server_that_knows_the_end_of_speech_itself_is_believed() -> Non
         ({"raw": b'{"kind": "transcript"}\n'}, "bad_answer", True),
         ({"raw": b"[1]\n"}, "bad_answer", True),
         ({"raw": b"\xff\xfe\n"}, "bad_answer", True),
+        ({"raw": b"[" * 200_000 + b"\n"}, "bad_answer", True),
         ({"raw": b'{"type": "transcript", "data_length": 9}\n{"te', "hang_up": True}, "network_error", True),
         ({"raw": b'{"type": "x", "payload_length": 99999999999}\n'}, "too_big", True),
         ({"raw": b'{"type": "x", "payload_length": "5"}\n'}, "bad_answer", True),

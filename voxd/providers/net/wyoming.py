@@ -40,7 +40,7 @@ class Peer:
         provider = self._stream.provider
         try:
             event = await async_read_event(cast(asyncio.StreamReader, self._stream))
-        except (KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError, RecursionError):
             raise self._garbled() from None
         if event is None:
             if not self._stream.ended:

@@ -90,7 +90,7 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
     """Return the error for a refusal of Hugging Face, whose ``error`` is a text."""
     try:
         complaint = msgspec.json.decode(body, type=_Complaint)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return faults.refused(provider, status, headers, body)
     said = complaint.error if isinstance(complaint.error, str) else "; ".join(complaint.error)
     if status == 402:
