@@ -151,3 +151,21 @@ def test_an_unknown_option_is_a_usage_error() -> None:
     )
     assert done.returncode == 64
     assert b"usage:" in done.stderr
+
+
+def test_a_machine_without_systemd_is_told_so_before_anything_is_done(tmp_path: Path) -> None:
+    programs, prefix = tmp_path / "bin", tmp_path / "image"
+    programs.mkdir()
+    for name in ("bash", "dirname"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    done = subprocess.run(
+        [ROOT / "scripts" / "install", "--prefix", prefix],
+        env={"PATH": str(programs)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 69
+    assert "no systemd" in done.stderr
+    assert not prefix.exists()
