@@ -246,6 +246,30 @@ def test_metadata_that_makes_no_sense_is_refused(metadata: dict[str, Any]) -> No
         PipelineProvider({"metadata": metadata})
 
 
+@pytest.mark.parametrize(
+    ("metadata", "message", "hint"),
+    [
+        (
+            {**METADATA, "llm": [{"kind": KIND, "modell": "x"}]},
+            'metadata["llm"][0] has no "modell"',
+            'did you mean "model"?',
+        ),
+        ({**METADATA, "ltm": []}, 'metadata has no "ltm"', 'did you mean "llm"?'),
+        (
+            {**METADATA, "tts": []},
+            'metadata names nobody who speaks: "tts" is missing or empty',
+            'add "tts": [{"kind": ..., "api_key": ...}] to it',
+        ),
+    ],
+)
+def test_a_slip_in_the_metadata_is_told_with_its_place_and_a_way_out(
+    metadata: dict[str, Any], message: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        PipelineProvider({"metadata": metadata})
+    assert (str(raised.value), raised.value.hint) == (message, hint)
+
+
 def test_stages_are_found_through_the_plug_in_door() -> None:
     names = {status.name for status in stage_statuses("llm") if status.source == "voxd" and status.enabled}
     assert {"anthropic", "openai", "ollama"} <= names

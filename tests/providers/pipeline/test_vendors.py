@@ -143,7 +143,8 @@ async def test_headers_may_be_fixed_or_computed_for_every_request(stack: AsyncEx
     table = {"kind": "openai", "api_key": MODEL_KEY, "endpoint": f"{server.url}/v1"}
     numbers = iter("12")
     computed = {**table, "headers": lambda: {"x-number": next(numbers)}}
-    told = {"stt": [], "llm": [computed, {**table, "headers": {"x-team": "red"}}], "tts": []}
+    near = [{"kind": "wyoming"}]
+    told = {"stt": near, "llm": [computed, {**table, "headers": {"x-team": "red"}}], "tts": near}
     provider = PipelineProvider({"metadata": {**told, "hedge": False}})
     stack.push_async_callback(provider.disconnect)
     first, second = provider._parts.llm.roster.stages

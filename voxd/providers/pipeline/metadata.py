@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from voxd.clock import Clock, SystemClock
 from voxd.config.paths import models_dir
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
+from voxd.config.suggest import did_you_mean
 from voxd.config.vendors import Pipeline, Provider
 from voxd.errors import ConfigError
 from voxd.events import Emit
@@ -23,6 +25,9 @@ from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.pipeline.parts import Close, Parts
 from voxd.providers.pipeline.roster import LOCAL
 from voxd.providers.wellbeing import HealthBoard
+
+_DOES: Mapping[str, str] = MappingProxyType({"stt": "listens", "llm": "thinks", "tts": "speaks"})
+"""The lists, and what those in them do."""
 
 _Vendor = tuple[Provider, MoreHeaders | None]
 
@@ -52,14 +57,15 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
     """Return the parts for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
-    told = _converted(config.get("metadata") or {}, Told)
+    told = _converted(config.get("metadata") or {}, Told, "metadata")
     clock: Clock = config.get("clock") or SystemClock()
     known: dict[str, _Vendor] = {}
-    names = {kind: _named(getattr(told, kind), known) for kind in ("stt", "llm", "tts")}
+    names = {kind: _named(kind, getattr(told, kind), known) for kind in _DOES}
     tables = {name: table for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
     http, health = Http(), HealthBoard(emit=emit, clock=clock)
     engines = _engines(told, emit, clock)
+    _require(names, has_ears=told.hedge and engines is not None)
     middleware: tuple[MessageMiddleware, ...] = told.middleware
     ground = Ground(
         lines=Lines(
@@ -76,25 +82,33 @@ def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
         each: getattr(told, each)
         for each in ("early_start", "hedge", "history", "cache_answers_s", "first_audio_timeout_s")
     }
-    pipeline = _converted({**settings, **names}, Pipeline)
+    pipeline = _converted({**settings, **names}, Pipeline, "metadata")
     owned: tuple[Close, ...] = (health.close, http.close)
     if engines is not None:
         owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
     return build(ground, pipeline, tables, hints=told.hints, owned=owned)
 
 
-def _named(entries: tuple[dict[str, Any], ...], known: dict[str, _Vendor]) -> tuple[str, ...]:
-    """Return a name for each entry, and put it under that into ``known``."""
+def _require(names: Mapping[str, tuple[str, ...]], *, has_ears: bool) -> None:
+    """Raise `ConfigError` when nobody does one of the three; ``has_ears``: this machine can listen itself."""
+    for kind, does in _DOES.items():
+        if not names[kind] and not (kind == "stt" and has_ears):
+            hint = f'add "{kind}": [{{"kind": ..., "api_key": ...}}] to it'
+            raise ConfigError(f'metadata names nobody who {does}: "{kind}" is missing or empty', hint=hint)
+
+
+def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Vendor]) -> tuple[str, ...]:
+    """Return a name for each entry of list ``kind``, and put it under that into ``known``."""
     names = []
-    for entry in entries:
+    for number, entry in enumerate(entries):
         fields = dict(entry)
-        kind = str(fields.get("kind", ""))
-        name = str(fields.pop("name", "") or kind)
-        if kind == LOCAL:
+        vendor_kind = str(fields.get("kind", ""))
+        name = str(fields.pop("name", "") or vendor_kind)
+        if vendor_kind == LOCAL:
             names.append(LOCAL)
             continue
         computed = fields.pop("headers") if callable(fields.get("headers")) else None
-        vendor = (_converted(fields, Provider), computed)
+        vendor = (_converted(fields, Provider, f'metadata["{kind}"][{number}]'), computed)
         # The same kind with other settings is another provider; the same table twice is one.
         free = (name, *(f"{name}_{number}" for number in range(2, 100)))
         name = next((each for each in free if known.get(each, vendor) == vendor), name)
@@ -117,11 +131,16 @@ def _engines(told: Told, emit: Emit, clock: Clock) -> Engines | None:
     )
 
 
-def _converted(value: Mapping[str, Any], type: Any) -> Any:
+def _converted(value: Mapping[str, Any], type: Any, where: str) -> Any:
+    known = type.__struct_fields__
+    for key in value:
+        if key not in known:
+            hint = did_you_mean(key, known) or f"use {', '.join(known)}"
+            raise ConfigError(f'{where} has no "{key}"', hint=hint)
     try:
         return msgspec.convert(dict(value), type, dec_hook=_secret)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"the metadata of the pipeline: {error}") from error
+        raise ConfigError(f"{where}: {error}", hint="config/voxd.toml says what each may be") from error
 
 
 def _secret(type: Any, value: Any) -> Any:
