@@ -2,213 +2,22 @@
 
 from typing import Protocol
 
-import msgspec
-
 from voxd.bus import Bus
 from voxd.config.schema import Config
-
-
-class AudioStatus(msgspec.Struct, frozen=True):
-    """The microphone and the loudspeaker."""
-
-    input: str
-    output: str
-    ok: bool
-    problem: str
-    overruns: int
-    level_dbfs: float | None
-
-
-class EngineStatus(msgspec.Struct, frozen=True):
-    """Which local engine answers, and why it is not the configured one."""
-
-    kind: str
-    configured: str
-    active: str
-    loaded: bool
-    problem: str
-
-
-class AgentStatus(msgspec.Struct, frozen=True):
-    """Who is to answer for an agent, who answers now, and why it is not the same."""
-
-    agent: str
-    provider: str
-    answering: str
-    problem: str
-
-
-class Status(msgspec.Struct, frozen=True):
-    """The state of the device in one value; ``summary`` is the sentence systemd shows."""
-
-    version: str
-    state: str
-    summary: str
-    uptime_s: float
-    muted: bool
-    volume_percent: int
-    agent: str
-    wake_words: tuple[str, ...]
-    audio: AudioStatus
-    engines: tuple[EngineStatus, ...]
-    leds: str
-    button: str
-    timers: int
-    turns: int
-    problems: tuple[str, ...]
-    agents: tuple[AgentStatus, ...] = ()
-    queued: int = 0
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """The result of a question: what was understood, what is answered, how long each stage took (ms)."""
-
-    turn: str
-    transcript: str
-    reply: str
-    outcome: str
-    stages_ms: dict[str, float]
-
-
-class Stage(msgspec.Struct, frozen=True):
-    """One bar of the latency ledger, in milliseconds since the turn began."""
-
-    name: str
-    start_ms: float
-    end_ms: float
-
-
-class LastTurn(msgspec.Struct, frozen=True):
-    """The ledger of one turn."""
-
-    turn: str
-    source: str
-    outcome: str
-    started_at: float
-    stages: tuple[Stage, ...]
-
-
-class HistoryEntry(msgspec.Struct, frozen=True):
-    """One remembered turn."""
-
-    id: int
-    turn: str
-    time: float
-    source: str
-    agent: str
-    transcript: str
-    reply: str
-    outcome: str
-    stages_ms: dict[str, float]
-
-
-class TimerEntry(msgspec.Struct, frozen=True):
-    """One timer, alarm or reminder: ``due_in_s`` seconds from now, negative while it rings."""
-
-    id: int
-    kind: str
-    name: str
-    due_at: float
-    due_in_s: float
-    ringing: bool
-
-
-class WakeEntry(msgspec.Struct, frozen=True):
-    """One wake word as it runs."""
-
-    name: str
-    enabled: bool
-    agent: str
-    first_stage: str
-    second_stage: str
-    first_threshold: float
-    threshold: float
-    detections: int
-    rejections: int
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """A moment at which a wake word was suspected: scores of both stages, and the verdict."""
-
-    id: int
-    time: float
-    word: str
-    first_score: float
-    score: float
-    accepted: bool
-    reason: str
-    clip_s: float
-
-
-class Device(msgspec.Struct, frozen=True):
-    """A sound device under its stable name."""
-
-    name: str
-    direction: str
-    channels: int
-    default_rate_hz: float
-    is_default: bool
-
-
-class ProviderEntry(msgspec.Struct, frozen=True):
-    """A configured provider or pipeline, the agents that use it, and why it does not answer.
-
-    ``stages`` is what it does: realtime, stt, llm, tts; of a pipeline the names it is made of.
-    """
-
-    name: str
-    kind: str
-    model: str
-    agents: tuple[str, ...]
-    problem: str
-    stages: tuple[str, ...] = ()
-
-
-class UsageEntry(msgspec.Struct, frozen=True):
-    """What a provider used on a local day (``2026-11-20``), in one stage and with one key.
-
-    ``stage`` is realtime, stt, llm or tts; ``key`` its number, from 1, or 0 where none is needed.
-    ``cost_usd`` is an estimate from the price list of ``prices_of``; None, or too low, when that is "",
-    because some of the use has no price.
-    """
-
-    day: str
-    provider: str
-    sessions: int
-    responses: int
-    audio_s: float
-    text_tokens: int
-    audio_tokens: int
-    cost_usd: float | None
-    prices_of: str
-    stage: str = "realtime"
-    key: int = 0
-    characters: int = 0
-
-
-class QueueEntry(msgspec.Struct, frozen=True):
-    """An utterance nobody could answer at once, without its words.
-
-    ``state`` is waiting, answered or delivered; ``duration_ms`` is 0 for a typed question; ``problem`` is the
-    code of the last failure.
-    """
-
-    id: str
-    agent: str
-    state: str
-    time: float
-    duration_ms: int
-    bytes: int
-    attempts: int
-    problem: str
-    age_s: float
-
-
-class Reloaded(msgspec.Struct, frozen=True):
-    """What a reload applied and what still needs a restart (dotted keys)."""
-
-    applied: tuple[str, ...]
-    needs_restart: tuple[str, ...]
+from voxd.reports import (
+    Answered,
+    Candidate,
+    Device,
+    HistoryEntry,
+    LastTurn,
+    ProviderEntry,
+    QueueEntry,
+    Reloaded,
+    Status,
+    TimerEntry,
+    UsageEntry,
+    WakeEntry,
+)
 
 
 class DeviceApi(Protocol):

@@ -12,12 +12,12 @@ from scripts.benchmarks.doubles import InstantSynthesizer, InstantTranscriber
 from scripts.benchmarks.hearing import LEAD_SAMPLES
 from scripts.benchmarks.options import Options
 from scripts.benchmarks.rows import Row, spread
-from voxd.api import LastTurn
 from voxd.config.schema import Audio, Config
 from voxd.daemon import Daemon
 from voxd.listen.endpoint import SILENCE_S
 from voxd.local.chain import SynthesizerChain, TranscriberChain
 from voxd.observe.ledger import stages_ms
+from voxd.reports import LastTurn
 
 BENCH = "own_share"
 BUDGET_MS = 20

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.appliance.conftest import House
-from voxd import api
+from voxd import reports
 from voxd.audio.wav import wav_bytes
 from voxd.config.schema import Endpoint, Log, Paths, Turn, Wake, WakeWord
 from voxd.daemon import Daemon
@@ -135,11 +135,11 @@ async def test_a_reload_says_what_waits_for_a_restart_until_there_was_one(house:
     daemon = await house.start()
     house.change(paths=Paths(runtime="/elsewhere"), turn=Turn(earcons=False, follow_up=False))
     first = await daemon.appliance.reload()
-    assert first == api.Reloaded(("turn.follow_up",), ("paths.runtime",))
+    assert first == reports.Reloaded(("turn.follow_up",), ("paths.runtime",))
     assert not daemon.runner.machine.follow_up
     house.change(log=Log(level="warning"), wake=Wake(words=(WakeWord(name="alexa"),)))
     second = await daemon.appliance.reload()
-    assert second == api.Reloaded(("wake.words[0].name", "log.level"), ("paths.runtime",))
+    assert second == reports.Reloaded(("wake.words[0].name", "log.level"), ("paths.runtime",))
     assert daemon.appliance.status().wake_words == ("alexa",)
     await daemon.appliance.reload()
     changed = [data["changed"] for data in told(daemon, "settings.changed")]

@@ -426,4 +426,4 @@ async def test_the_start_imports_nothing_heavy(device: Device) -> None:
     _, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     imported = {line.rpartition("|")[2].strip() for line in err.decode().splitlines()}
     assert "voxd.cli.connect" in imported
-    assert imported.isdisjoint({"asyncio", "msgspec", "rich", "numpy", "voxd.api", "voxd.cli.turns"})
+    assert imported.isdisjoint({"asyncio", "msgspec", "rich", "numpy", "voxd.reports", "voxd.cli.turns"})

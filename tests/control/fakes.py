@@ -7,7 +7,10 @@ from typing import Any
 import msgspec
 
 from tests.fakes import FakeClock
-from voxd.api import (
+from voxd.bus import Bus
+from voxd.config.schema import Config
+from voxd.errors import Muted, NotFound, VoxdError
+from voxd.reports import (
     AgentStatus,
     Answered,
     AudioStatus,
@@ -25,9 +28,6 @@ from voxd.api import (
     UsageEntry,
     WakeEntry,
 )
-from voxd.bus import Bus
-from voxd.config.schema import Config
-from voxd.errors import Muted, NotFound, VoxdError
 
 STATUS = Status(
     version="0.1.0",

@@ -4,7 +4,7 @@ from datetime import date, datetime, time
 
 import pytest
 
-from voxd.api import TimerEntry
+from voxd.reports import TimerEntry
 from voxd.skills import replies
 
 

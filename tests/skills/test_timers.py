@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit, settle
-from voxd.api import TimerEntry
 from voxd.errors import Busy, NotFound
+from voxd.reports import TimerEntry
 from voxd.skills.due import aim
 from voxd.skills.spoken import ClockTime
 from voxd.skills.timers import MAX_TIMERS, Timers

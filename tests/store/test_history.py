@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakeClock
-from voxd.api import HistoryEntry
 from voxd.config import schema
+from voxd.reports import HistoryEntry
 from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.queue import UtteranceQueue

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from tests.fakes import FakeClock
-from voxd.api import UsageEntry
 from voxd.clock import local_day
+from voxd.reports import UsageEntry
 from voxd.store.db import Database
 from voxd.store.migrations import MIGRATIONS
 from voxd.store.usage import KEPT_DAYS, UsageLog

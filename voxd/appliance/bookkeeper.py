@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from voxd.api import UsageEntry
 from voxd.errors import StoreError
 from voxd.events import Event
 from voxd.providers.prices import price_list
+from voxd.reports import UsageEntry
 from voxd.store.usage import UsageLog
 
 _log = logging.getLogger(__name__)

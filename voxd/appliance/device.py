@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from voxd import __version__, api
+from voxd import __version__, reports
 from voxd.appliance.recording import recorded_question
 from voxd.appliance.rooms import Rooms
 from voxd.appliance.summary import spoken_name, summary
@@ -43,10 +43,10 @@ class Appliance:
 
     # --- what it is -------------------------------------------------------------------------------
 
-    def status(self) -> api.Status:
+    def status(self) -> reports.Status:
         """Return the state of the device."""
         rooms, machine = self._rooms, self._rooms.runner.machine
-        return api.Status(
+        return reports.Status(
             version=__version__,
             state=machine.state.value,
             summary=self.summary(),
@@ -55,7 +55,7 @@ class Appliance:
             volume_percent=rooms.speaker.volume_percent,
             agent=rooms.runner.agent,
             wake_words=tuple(word.name for word in rooms.ears.words() if word.enabled),
-            audio=api.AudioStatus(
+            audio=reports.AudioStatus(
                 input=rooms.microphone.device,
                 output=rooms.speaker.device,
                 ok=rooms.microphone.ok,
@@ -134,11 +134,11 @@ class Appliance:
         """Speak ``text``; returns when it was heard."""
         await self._turn(SayAsked(text))
 
-    async def ask(self, text: str, *, speak: bool) -> api.Answered:
+    async def ask(self, text: str, *, speak: bool) -> reports.Answered:
         """Answer a typed question."""
         return await self._turn(Asked(text, speak))
 
-    async def ask_audio(self, wav: bytes, *, speak: bool) -> api.Answered:
+    async def ask_audio(self, wav: bytes, *, speak: bool) -> reports.Answered:
         """Answer a spoken question given as a WAV file; a wake word before it is passed over."""
         config = self._rooms.reloader.config
         asked = await asyncio.to_thread(recorded_question, wav, config.wake.words, models_dir(config))
@@ -170,7 +170,7 @@ class Appliance:
     def _feed(self, given: Input) -> None:
         self._rooms.runner.feed(given)
 
-    async def _turn(self, given: Input) -> api.Answered:
+    async def _turn(self, given: Input) -> reports.Answered:
         runner = self._rooms.runner
         if runner.machine.state not in RESTING | {State.FOLLOW_UP}:
             raise Busy(f"the device is {runner.machine.state.value}")
@@ -179,11 +179,13 @@ class Appliance:
         if turn is None:
             raise Busy(f"the device is {runner.machine.state.value}")
         await turn.done.wait()
-        return api.Answered(turn.id, turn.result.transcript, turn.result.reply, turn.outcome, turn.stages_ms)
+        return reports.Answered(
+            turn.id, turn.result.transcript, turn.result.reply, turn.outcome, turn.stages_ms
+        )
 
     # --- what it remembers ------------------------------------------------------------------------
 
-    async def last(self) -> api.LastTurn:
+    async def last(self) -> reports.LastTurn:
         """Return the ledger of the last turn."""
         turn = self._rooms.ledger.last()
         if turn is None:
@@ -192,7 +194,7 @@ class Appliance:
             )
         return turn
 
-    async def history(self, limit: int) -> list[api.HistoryEntry]:
+    async def history(self, limit: int) -> list[reports.HistoryEntry]:
         """Return the newest turns, newest first."""
         return await self._rooms.history.newest(limit)
 
@@ -203,7 +205,7 @@ class Appliance:
         self.bus.emit("conversation.cleared", turns=deleted)
         return deleted
 
-    def timers(self) -> list[api.TimerEntry]:
+    def timers(self) -> list[reports.TimerEntry]:
         """Return timers, alarms and reminders, the next one first."""
         return self._rooms.timers.list()
 
@@ -213,19 +215,19 @@ class Appliance:
 
     # --- its ears ---------------------------------------------------------------------------------
 
-    def wake_words(self) -> list[api.WakeEntry]:
+    def wake_words(self) -> list[reports.WakeEntry]:
         """Return the wake words as they run."""
         return self._rooms.ears.words()
 
     def set_wake_word(
         self, name: str, *, enabled: bool | None, threshold: float | None, first_threshold: float | None
-    ) -> api.WakeEntry:
+    ) -> reports.WakeEntry:
         """Change a word until the next restart."""
         ears = self._rooms.ears
         ears.set_word(name, enabled=enabled, threshold=threshold, first_threshold=first_threshold)
         return next(word for word in ears.words() if word.name == name)
 
-    def wake_candidates(self, limit: int) -> list[api.Candidate]:
+    def wake_candidates(self, limit: int) -> list[reports.Candidate]:
         """Return what was suspected lately, newest first."""
         return self._rooms.ears.candidates.newest(limit, self._rooms.clock.monotonic())
 
@@ -235,7 +237,7 @@ class Appliance:
 
     # --- who answers ------------------------------------------------------------------------------
 
-    def providers(self) -> tuple[api.ProviderEntry, ...]:
+    def providers(self) -> tuple[reports.ProviderEntry, ...]:
         """Return the configured providers, the device itself first."""
         return self._rooms.answering.router.providers()
 
@@ -247,11 +249,11 @@ class Appliance:
         """Open a session with a provider and close it; returns the milliseconds it took."""
         return await self._rooms.answering.router.test(name)
 
-    async def usage(self, days: int) -> list[api.UsageEntry]:
+    async def usage(self, days: int) -> list[reports.UsageEntry]:
         """Return what was used in the last ``days`` days."""
         return await self._rooms.answering.usage.newest(days)
 
-    async def queue(self) -> list[api.QueueEntry]:
+    async def queue(self) -> list[reports.QueueEntry]:
         """Return the questions nobody could answer at once, the oldest first."""
         return await self._rooms.answering.latecomers.entries()
 
@@ -265,7 +267,7 @@ class Appliance:
 
     # --- its house --------------------------------------------------------------------------------
 
-    async def devices(self) -> list[api.Device]:
+    async def devices(self) -> list[reports.Device]:
         """Return the sound devices of the machine."""
         return await list_devices()
 
@@ -273,7 +275,7 @@ class Appliance:
         """Return the configuration in force."""
         return self._rooms.reloader.config
 
-    async def reload(self) -> api.Reloaded:
+    async def reload(self) -> reports.Reloaded:
         """Read the configuration again."""
         reloaded = self._rooms.reloader.reload()
         self.bus.emit("daemon.reloaded", applied=reloaded.applied, needs_restart=reloaded.needs_restart)

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from voxd import api
+from voxd import reports
 from voxd.appliance.asker import Ask, Asker, GaveWay, blame_for
 from voxd.audio.flac import encode
 from voxd.clock import Clock
@@ -130,7 +130,7 @@ class Latecomers:
         self._emit(E.QUEUE_ADDED, id=id, agent=agent, duration_ms=duration_ms)
         return True
 
-    async def entries(self) -> list[api.QueueEntry]:
+    async def entries(self) -> list[reports.QueueEntry]:
         """Return what is in the queue, the oldest first. Raises `StoreError`."""
         return await self._queue.entries()
 
@@ -265,11 +265,11 @@ class Latecomers:
                 _log.warning("a late answer cannot be said: %s; it is in the history", error)
             return
 
-    def _remember(self, connection: sqlite3.Connection, *, entry: api.HistoryEntry) -> None:
+    def _remember(self, connection: sqlite3.Connection, *, entry: reports.HistoryEntry) -> None:
         self._history.insert(connection, entry)
 
-    def _entry(self, late: Late) -> api.HistoryEntry:
-        return api.HistoryEntry(
+    def _entry(self, late: Late) -> reports.HistoryEntry:
+        return reports.HistoryEntry(
             id=0,
             turn=late.id,
             time=self._clock.wall(),

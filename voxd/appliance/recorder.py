@@ -3,10 +3,10 @@
 import asyncio
 import logging
 
-from voxd.api import HistoryEntry
 from voxd.clock import Clock
 from voxd.errors import StoreError
 from voxd.observe.metrics import Metrics
+from voxd.reports import HistoryEntry
 from voxd.store.history import History
 from voxd.turn.conversation import Turn
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from voxd import api
+from voxd import reports
 from voxd.appliance.answering import Answering
 from voxd.config.live import diff
 from voxd.config.schema import Config
@@ -39,7 +39,7 @@ class Reloader:
         self._leds = leds
         self._answering = answering
 
-    def reload(self) -> api.Reloaded:
+    def reload(self) -> reports.Reloaded:
         """Read the configuration again. Raises `ConfigError` and then changes nothing."""
         new = self._read()
         applied, _ = diff(self.config, new)
@@ -52,4 +52,4 @@ class Reloader:
         self._answering.configure(new)
         self._leds.dim(new.leds.brightness)
         set_level(new.log.level)
-        return api.Reloaded(applied, needs_restart)
+        return reports.Reloaded(applied, needs_restart)

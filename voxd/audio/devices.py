@@ -1,8 +1,8 @@
 """Lists the sound devices by a short-lived process, so that the daemon never loads PortAudio."""
 
-from voxd.api import Device
 from voxd.audio.child import Child
 from voxd.audio.names import Found
+from voxd.reports import Device
 
 _TIMEOUT_S = 5.0
 _LIMIT_DEVICES = 256

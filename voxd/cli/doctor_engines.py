@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from voxd.api import Device, EngineStatus
 from voxd.audio.devices import list_devices
 from voxd.audio.level import dbfs
 from voxd.audio.microphone import Microphone
@@ -26,6 +25,7 @@ from voxd.errors import DeviceError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.ending import exit_reason
 from voxd.local.engines import build_synthesizer, build_transcriber
+from voxd.reports import Device, EngineStatus
 
 _PROBE_TIMEOUT_S = 20.0
 _SENTENCE = "what time is it"

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from voxd.api import DeviceApi, Status
+from voxd.api import DeviceApi
 from voxd.bus import Subscription
 from voxd.events import Event
+from voxd.reports import Status
 
 QUEUE_EVENTS = 256
 """How many events wait for a slow reader; then the oldest is dropped and the reader is told how many."""

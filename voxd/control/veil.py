@@ -2,8 +2,8 @@
 
 import msgspec
 
-from voxd.api import HistoryEntry, TimerEntry
 from voxd.events import Event
+from voxd.reports import HistoryEntry, TimerEntry
 
 _WORDS = frozenset({"text", "transcript", "reply", "arguments", "output"})
 

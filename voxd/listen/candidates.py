@@ -5,10 +5,10 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from voxd.api import Candidate
 from voxd.errors import NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
 from voxd.listen.gate import Verdict
+from voxd.reports import Candidate
 
 CLIP_SAMPLES = samples_from_s(2.5)
 """A wake word of a slow speaker and what both stages needed to judge it."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from voxd.api import WakeEntry
 from voxd.audio.ring import Ring
 from voxd.clock import Clock, SystemClock
 from voxd.config.schema import Endpoint, Wake, WakeWord
@@ -19,6 +18,7 @@ from voxd.listen.hearing import Hearing, Note
 from voxd.listen.roll import Roll
 from voxd.listen.utterance import Utterance
 from voxd.listen.words import Problem, rule
+from voxd.reports import WakeEntry
 from voxd.signals import Input
 
 _log = logging.getLogger(__name__)

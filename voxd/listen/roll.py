@@ -4,10 +4,10 @@ from collections import Counter
 
 import msgspec
 
-from voxd.api import WakeEntry
 from voxd.config.schema import WakeWord
 from voxd.errors import InvalidRequest, ModelError, NotFound
 from voxd.listen.words import Engines, Problem, engines
+from voxd.reports import WakeEntry
 
 
 class Roll:

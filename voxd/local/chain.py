@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
 
-from voxd.api import EngineStatus
 from voxd.audio.resample import to_rate
 from voxd.clock import Clock
 from voxd.errors import EngineError, VoxdError
@@ -13,6 +12,7 @@ from voxd.frames import Clip
 from voxd.local.contract import Heard
 from voxd.local.order import EngineOrder
 from voxd.local.sentences import sentences
+from voxd.reports import EngineStatus
 
 _log = logging.getLogger(__name__)
 

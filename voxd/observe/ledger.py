@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from voxd import api
+from voxd import reports
 from voxd.clock import Clock
 
 
@@ -86,11 +86,11 @@ class Ledger:
         self._finished: deque[_Turn] = deque(maxlen=keep)
 
     @property
-    def finished(self) -> tuple[api.LastTurn, ...]:
+    def finished(self) -> tuple[reports.LastTurn, ...]:
         """The finished turns, newest first."""
         return tuple(_view(turn) for turn in reversed(self._finished))
 
-    def last(self) -> api.LastTurn | None:
+    def last(self) -> reports.LastTurn | None:
         """Return the newest turn, finished or under way (without an outcome); None before the first."""
         if self._current is not None:
             return _view(self._current)
@@ -122,15 +122,15 @@ class Ledger:
         return stages_ms(_view(finished)).get(RESPONSE)
 
 
-def stages_ms(turn: api.LastTurn) -> dict[str, float]:
+def stages_ms(turn: reports.LastTurn) -> dict[str, float]:
     """Return the length of each bar of ``turn``, in milliseconds to a tenth."""
     return {bar.name: round(bar.end_ms - bar.start_ms, 1) for bar in turn.stages}
 
 
-def _view(turn: _Turn) -> api.LastTurn:
+def _view(turn: _Turn) -> reports.LastTurn:
     passed_ms = {stage: (at_s - turn.began_s) * 1000 for stage, at_s in turn.stamps_s.items()}
     passed_ms[Stage.BEGAN] = 0.0
-    bars: list[api.Stage] = []
+    bars: list[reports.Stage] = []
     first_sound_ms = passed_ms.get(Stage.FIRST_AUDIO, float("inf"))
     before_ms = 0.0
     for name, starts, end in BARS:
@@ -140,14 +140,14 @@ def _view(turn: _Turn) -> api.LastTurn:
         # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
         start_ms = max(before_ms, passed_ms[start])
         before_ms = max(start_ms, passed_ms[end])
-        bars.append(api.Stage(name, start_ms, before_ms))
+        bars.append(reports.Stage(name, start_ms, before_ms))
     in_cloud = Stage.SESSION_READY in passed_ms
     for name, starts, end in BESIDE:
         start = _first(starts, passed_ms)
         if start is not None and end in passed_ms and (in_cloud or name not in _CLOUD):
             end_ms = max(0.0, passed_ms[end])
-            bars.append(api.Stage(name, min(max(0.0, passed_ms[start]), end_ms), end_ms))
-    return api.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))
+            bars.append(reports.Stage(name, min(max(0.0, passed_ms[start]), end_ms), end_ms))
+    return reports.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))
 
 
 def _first(stages: tuple[Stage, ...], passed_ms: dict[Stage, float]) -> Stage | None:

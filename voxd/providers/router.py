@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from typing import Any
 
-from voxd import api
+from voxd import reports
 from voxd.config import schema, vendors
 from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
@@ -136,11 +136,11 @@ class Router:
             # A new key, say, is tried at once and not when the old one would have been tried again.
             self._house.health.renew(name)
 
-    def agents(self) -> tuple[api.AgentStatus, ...]:
+    def agents(self) -> tuple[reports.AgentStatus, ...]:
         """Return who answers for each agent, and why not whoever should."""
         return tuple(self._status(agent) for agent in self._config.agents)
 
-    def providers(self) -> tuple[api.ProviderEntry, ...]:
+    def providers(self) -> tuple[reports.ProviderEntry, ...]:
         """Return the device itself, the configured providers and pipelines, and who is ill."""
         used: dict[str, list[str]] = {}
         for agent in self._config.agents:
@@ -157,7 +157,7 @@ class Router:
             ),
         ]
         return tuple(
-            api.ProviderEntry(name, kind, model, tuple(used.get(name, ())), self._problem(name), stages)
+            reports.ProviderEntry(name, kind, model, tuple(used.get(name, ())), self._problem(name), stages)
             for name, kind, model, stages in described
         )
 
@@ -212,12 +212,12 @@ class Router:
         for name, each in self._config.pipelines.items():
             self._house.health.compose(name, (each.stt, each.llm, each.tts))
 
-    def _status(self, agent: str) -> api.AgentStatus:
+    def _status(self, agent: str) -> reports.AgentStatus:
         made, name = self._made.get(agent), self.name_of(agent)
         problem = made.problem if isinstance(made, FailoverProvider) else None
         if problem is None or not isinstance(made, FailoverProvider):
-            return api.AgentStatus(agent, name, name, "")
-        return api.AgentStatus(agent, name, made.answering, f"{problem} ({problem.code})")
+            return reports.AgentStatus(agent, name, name, "")
+        return reports.AgentStatus(agent, name, made.answering, f"{problem} ({problem.code})")
 
     def _problem(self, name: str) -> str:
         illness = self._house.health.illness(name)

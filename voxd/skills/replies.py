@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, time
 
-from voxd.api import TimerEntry
+from voxd.reports import TimerEntry
 from voxd.skills.spoken import number_words
 
 NOT_UNDERSTOOD = "Sorry, I did not understand that."

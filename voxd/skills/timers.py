@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from voxd.api import TimerEntry
 from voxd.clock import Clock
 from voxd.errors import Busy, NotFound, StoreError
 from voxd.events import Emit
+from voxd.reports import TimerEntry
 from voxd.skills.due import Aim, Verdict, verdict
 from voxd.skills.keeping import after_step, restored
 from voxd.skills.localtime import local_zone

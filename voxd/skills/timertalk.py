@@ -3,8 +3,8 @@
 from datetime import datetime, tzinfo
 from typing import Any
 
-from voxd.api import TimerEntry
 from voxd.clock import Clock
+from voxd.reports import TimerEntry
 from voxd.skills import replies
 from voxd.skills.dialogue import Question, Said
 from voxd.skills.due import Aim, aim

@@ -5,9 +5,9 @@ import sqlite3
 
 import msgspec
 
-from voxd.api import HistoryEntry
 from voxd.clock import Clock
 from voxd.config import schema
+from voxd.reports import HistoryEntry
 from voxd.store.age import LivedClock, Stamp
 from voxd.store.db import Database
 

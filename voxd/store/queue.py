@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
-from voxd.api import QueueEntry
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.errors import NotFound, StoreError
+from voxd.reports import QueueEntry
 from voxd.store.age import LivedClock
 from voxd.store.db import Database
 from voxd.store.kept import Blame, Gone, Kept, Late

@@ -4,8 +4,8 @@ import sqlite3
 
 import msgspec
 
-from voxd.api import UsageEntry
 from voxd.clock import Clock, local_day
+from voxd.reports import UsageEntry
 from voxd.store.db import Database
 
 KEPT_DAYS = 400
