@@ -57,3 +57,16 @@ def test_every_class_has_a_code_of_its_own_and_a_row_in_the_tree() -> None:
     for kind in set(CLASSES) - {VoxdError}:
         assert f"{kind.__name__} " in str(errors.__doc__)
         assert kind.code in str(errors.__doc__)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errors.ProviderError("no such key", provider="mind"), "mind: no such key"),
+        (errors.ProviderError("mind said nothing", provider="mind"), "mind said nothing"),
+        (errors.ProviderError("no such key"), "no such key"),
+        (errors.AudioError("too short"), "too short"),
+    ],
+)
+def test_a_message_names_whose_fault_it_is_once(error: errors.VoxdError, said: str) -> None:
+    assert errors.named(error) == said

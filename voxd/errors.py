@@ -228,3 +228,9 @@ class DaemonUnreachable(VoxdError):
     code = "daemon_unreachable"
     hint = "run `systemctl status voxd`"
     retryable = True
+
+
+def named(error: VoxdError) -> str:
+    """Return the message of ``error`` with the name of the provider whose it is, where several may be."""
+    who = error.provider if isinstance(error, ProviderError) else ""
+    return f"{who}: {error}" if who and who not in str(error) else str(error)

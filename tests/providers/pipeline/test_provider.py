@@ -7,7 +7,7 @@ from tests.providers.contract import LONG, SHORT, Make, ProviderContract
 from tests.providers.pipeline.rig import QUESTION, Rig
 from tests.providers.pipeline.stages import HANG, Board, Brain, Ears, Voice
 from voxd.clock import SystemClock
-from voxd.errors import AudioError, ConnectionFailed, NotConnected
+from voxd.errors import AudioError, AuthenticationError, ConnectionFailed, NotConnected
 from voxd.events import EventType as E
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.settings import SessionConfig
@@ -305,3 +305,12 @@ async def test_without_transcription_no_words_of_the_user_are_told() -> None:
         await rig.ask()
         assert rig.of(E.TEXT_TRANSCRIPTION) == []
         assert rig.said == ["It is noon."]
+
+
+async def test_an_error_names_whose_it_is() -> None:
+    clock = FakeClock()
+    wrong = AuthenticationError("no such key", provider="brain")
+    async with Rig(clock=clock, llm=[Brain("brain", clock, (wrong,))]) as rig:
+        await rig.type("hello")
+        (told,) = rig.of(E.ERROR_GENERAL)
+        assert (told["code"], told["message"]) == ("invalid_api_key", "brain: no such key")

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
-from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError
+from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError, named
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
 from voxd.providers.net.wire import Budget
@@ -253,7 +253,7 @@ class PipelineProvider(BaseProvider):
         except VoxdError as error:
             # Whose time ran out matters to nobody outside.
             code = TOO_LATE if error.code == NO_TIME else error.code
-            self._tell(E.ERROR_GENERAL, code=code, message=str(error), hint=error.hint)
+            self._tell(E.ERROR_GENERAL, code=code, message=named(error), hint=error.hint)
             self._end_reply(code)
 
     def _stop(self, reason: str = "") -> None:
