@@ -203,6 +203,15 @@ async def test_a_check_sends_no_sound() -> None:
         assert bench_.server.last.messages == []
 
 
+async def test_the_protocol_is_offered_as_the_vendors_own_client_does() -> None:
+    async with bench("azure") as bench_:
+        stt = bench_.make()
+        await stt.check(Budget())
+        await heard_of(stt, spoken(SAID))
+        offered = [each.headers.get("Sec-WebSocket-Protocol") for each in bench_.server.requests]
+    assert offered == ["USP", "USP"]
+
+
 @pytest.mark.parametrize(
     ("status", "code", "retryable"),
     [(401, "invalid_api_key", False), (403, "invalid_api_key", False), (429, "rate_limited", True)],

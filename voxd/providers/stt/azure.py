@@ -6,7 +6,7 @@ Wire facts: reference/providers.md, section 7.
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -63,6 +63,8 @@ class _Phrase(msgspec.Struct, rename="pascal"):
 class AzureSpeech(LiveSpeechToText):
     """One turn of the protocol for each utterance."""
 
+    subprotocols: ClassVar[tuple[str, ...]] = ("USP",)
+
     def __init__(self, config: StageConfig, wire: Wire) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
@@ -88,7 +90,11 @@ class AzureSpeech(LiveSpeechToText):
     async def check(self, budget: Budget) -> None:
         """Open the socket, which needs a good key; nothing is billed before there is sound."""
         async with self.wire.socket(
-            lambda access: self.address(access, Listening()), budget, kind="check", refused=self.refusals
+            lambda access: self.address(access, Listening()),
+            budget,
+            kind="check",
+            refused=self.refusals,
+            subprotocols=self.subprotocols,
         ):
             pass
 

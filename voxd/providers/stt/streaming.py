@@ -38,6 +38,8 @@ class LiveSpeechToText(SpeechToText):
     """A vendor who transcribes while the user speaks: subclass it, and give the address and the dialect."""
 
     live: ClassVar[bool] = True
+    subprotocols: ClassVar[tuple[str, ...]] = ()
+    """What is offered in the handshake; the vendor may pass it over."""
 
     @property
     def refusals(self) -> Refused:
@@ -87,6 +89,7 @@ class LiveSpeechToText(SpeechToText):
                     told.budget,
                     kind="transcribe",
                     refused=self.refusals,
+                    subprotocols=self.subprotocols,
                 ) as connection:
                     link = _Link(self.name, connection, self.dialect(told), sound, told.budget)
                     if broken is not None:
