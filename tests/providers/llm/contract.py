@@ -177,7 +177,7 @@ class LanguageModelContract:
             assert caught.value.retryable is retryable
 
     async def test_a_refused_request_is_tried_again_within_the_budget(self) -> None:
-        busy = Refusal(503, {"error": "loading"}, {"Retry-After": "0"})
+        busy = Refusal(503, {"error": "loading"}, {"Retry-After-Ms": "1"})
         async with self.serving(busy, busy, Reply()) as (model, server, _):
             budget = Budget(retries=2)
             pieces, _ = await answer(model, asked(budget=budget))

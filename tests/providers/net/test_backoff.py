@@ -41,7 +41,7 @@ def test_waits_double_up_to_a_limit_and_are_shortened_at_random(
         (ConnectionFailed("x"), 1.0, 0),
         (ProviderError("x"), 1.0, 0),
         (RateLimited("x"), 1.0, 0),
-        (RateLimited("x", retry_after_s=0.0), 0.0, 0),
+        (RateLimited("x", retry_after_s=0.0), 1.0, 0),
         (RateLimited("x", retry_after_s=30.0), 30.0, 30),
         (RateLimited("x", retry_after_s=120.0), 120.0, 120),
         (RateLimited("x", retry_after_s=121.0), None, 121),

@@ -55,7 +55,7 @@ DOWN = ConnectionFailed("down", code="server_error")
         ([DOWN, DOWN], [0, 0.5, 1.5]),
         ([RateLimited("x", retry_after_s=7.0)], [0, 7]),
         ([RateLimited("x", retry_after_s=120.0)], [0, 120]),
-        ([DOWN, RateLimited("x", retry_after_s=0.0)], [0, 0.5, 0.5]),
+        ([DOWN, RateLimited("x", retry_after_s=0.0)], [0, 0.5, 1.5]),
     ],
 )
 async def test_what_may_pass_is_tried_again_as_the_rule_says(

@@ -182,7 +182,7 @@ async def test_half_a_transcript_is_never_the_final_one(house: Transcriptions, w
 async def test_what_may_pass_is_tried_again_with_the_same_sound(
     house: Transcriptions, wire: RecordedLine
 ) -> None:
-    house.script = [reply(b"", status=503, headers={"retry-after": "0"})]
+    house.script = [reply(b"", status=503, headers={"retry-after-ms": "1"})]
     assert (await heard_of(stage(wire), spoken(SAID)))[-1].text == SAID
     assert len(house.files) == 2
     assert house.files[0] == house.files[1]

@@ -35,9 +35,12 @@ def hold_s(error: VoxdError) -> float:
 
 
 def wait_s(error: VoxdError, retries: int, jitter: float) -> float | None:
-    """Return how long to wait before trying again after ``error``, None when that cannot help."""
+    """Return how long to wait before trying again after ``error``, None when that cannot help.
+
+    A vendor who asks for no wait at all gets the usual one.
+    """
     if not error.retryable or not isinstance(error, ProviderError):
         return None
-    if error.retry_after_s is None:
+    if not error.retry_after_s:
         return backoff_s(retries, jitter)
     return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else None
