@@ -130,6 +130,10 @@ def told(text: str) -> list[str]:
             '4: warning: providers.cloud.api_keys[0]: api_key = { credential = "cloud_key" }, and '
             "/etc/voxd/credentials/cloud_key",
         ),
+        (
+            f'[providers.cloud]\nkind = "openai"\n{KEY}max_concurrent = 2\n{HOUSE}',
+            "4: warning: providers.cloud.max_concurrent: limit the money: usd_per_day = 1.0",
+        ),
         ('[middleware]\nmessage = ["polit"]', '2: error: middleware.message[0]: did you mean "polite"?'),
         ("[providers.cloud]\n", '1: error: providers.cloud: kind = "..."'),
         ('[agents.default]\npersona = "a pirate"', '2: warning: agents.default.persona: provider = "..."'),
@@ -148,7 +152,7 @@ def test_what_is_wrong_with_who_answers_is_told_once_and_at_its_place(text: str,
         f'[providers.live]\nkind = "gpt_live"\nturn_detection = "server"\n{KEY}',
         '[providers.near]\nkind = "openai"\nendpoint = "http://10.0.0.2/v1"',
         f'{HOUSE}stt = ["local"]\n[agents.default]\nprovider = "house"\nfallback = ["local"]',
-        f'[providers.all]\nkind = "openai"\n{KEY}'
+        f'[providers.all]\nkind = "openai"\n{KEY}requests_per_minute = 60\n'
         '[pipelines.p]\nstt = ["all"]\nllm = ["all"]\ntts = ["all", "local"]',
         '[middleware]\nrequest = ["polite"]',
         '[providers.toy]\nkind = "mock"\nheaders = { X-Id = "{uuid} at {unix_s}" }',

@@ -53,6 +53,9 @@ OWN_SERVER = frozenset({"openai", "openai_responses"})
 HEARS_ENDS = frozenset({"gpt_live"})
 """Kinds that decide themselves when the user has finished, whatever they are told."""
 
+LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")
+"""What is counted for each request; a speech-to-speech session is one for as long as it lasts."""
+
 Installed = Callable[[], Mapping[str, Collection[str]]]
 """Returns the names in each group that are installed; called only when somebody names one."""
 
@@ -183,6 +186,25 @@ def _provider(settings: Settings, name: str, installed: Installed) -> Iterator[F
         message = f"{kind} decides itself when the user has finished"
         yield error(path, message, 'turn_detection = "server"')
     yield from reaching(settings, path)
+    yield from _limits(settings, path, name, kind, installed)
+
+
+def _limits(
+    settings: Settings, path: KeyPath, name: str, kind: Any, installed: Installed
+) -> Iterator[Finding]:
+    """Yield which limits of ``name`` do nothing, because no pipeline makes requests to it."""
+    told = [each for each in LIMITS if settings.get(*path, each) is not None]
+    if not told or kind not in installed()[LIVE]:
+        return
+    lists = [
+        settings.get("pipelines", each, stage) or ()
+        for each in _names(settings, "pipelines")
+        for stage in STAGES
+    ]
+    if not any(name in members for members in lists):
+        for each in told:
+            message = "it counts the requests of pipelines, and none asks this provider"
+            yield warning((*path, each), message, "limit the money: usd_per_day = 1.0")
 
 
 def _kinds(installed: Installed) -> list[str]:

@@ -1,5 +1,7 @@
 """A speech-to-speech vendor of the configuration: makes his sessions, with a key and address that work."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -9,6 +11,7 @@ from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.events import Emit
 from voxd.providers.base import BaseProvider
 from voxd.providers.net.endpoints import Endpoints
+from voxd.providers.net.headers import filled
 from voxd.providers.net.keys import Key, Keys
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.registry import provider_class
@@ -45,13 +48,14 @@ class Vendor:
         """Return a new session. Raises `VoxdError`; nobody is asked with a key that was refused lately."""
         told = self.told
         way = _Way(self._next_key(), self._endpoints.take())
+        headers = filled(self._headers(), wall_s=self._clock.wall())
         made = provider_class(told.kind)(
             {
                 "api_key": way.key.text,
                 "model": told.model,
                 "voice": told.voice,
                 "endpoint": way.endpoint,
-                "metadata": dict(told.options),
+                "metadata": {**told.options, **({"headers": headers} if headers else {})},
             }
         )
         made.resolver = self._resolver
@@ -72,12 +76,22 @@ class Vendor:
         """Somebody says that what was wrong is mended: every key may be used again."""
         self._keys = None
 
-    def _next_key(self) -> Key:
-        told = self.told
+    def _headers(self) -> dict[str, str]:
+        with self._secrets():
+            return {name: value.reveal() for name, value in self.told.headers.items()}
+
+    @contextmanager
+    def _secrets(self) -> Iterator[None]:
+        """Let a secret that cannot be read look like one that is refused."""
         try:
-            keys = [each.reveal() for each in (told.api_key, *told.api_keys) if each is not None]
+            yield
         except ConfigError as error:
             raise AuthenticationError(str(error), provider=self._name) from error
+
+    def _next_key(self) -> Key:
+        told = self.told
+        with self._secrets():
+            keys = [each.reveal() for each in (told.api_key, *told.api_keys) if each is not None]
         if len(keys) < 2:
             return Key(len(keys), keys[0] if keys else "")
         if self._keys is None:

@@ -32,6 +32,12 @@ BEARER = {"Authorization": "Bearer sk-1"}
             {**BEARER, "OpenAI-Organization": "org", "OpenAI-Project": "proj"},
         ),
         (
+            OpenAIProvider,
+            {"metadata": {"headers": {"authorization": "Basic x", "X-Trace": "7"}, "model": "m"}},
+            "wss://api.openai.com/v1/realtime?model=m",
+            {"authorization": "Basic x", "X-Trace": "7"},
+        ),
+        (
             AzureProvider,
             {"endpoint": "https://res.openai.azure.com", "model": "mine"},
             "wss://res.openai.azure.com/openai/v1/realtime?model=mine",

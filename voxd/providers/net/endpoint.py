@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError
 from voxd.providers.net.connection import Address
+from voxd.providers.net.headers import overlaid
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
@@ -41,17 +42,22 @@ def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> st
 def address_of(
     url: str, headers: Mapping[str, str], metadata: Mapping[str, Any], *, key: str = ""
 ) -> Address:
-    """Return the address of ``url``, with ``ca_file`` and ``proxy`` of ``metadata``; it sends ``key``.
+    """Return the address of ``url``, with ``ca_file``, ``proxy`` and ``headers`` of ``metadata``.
 
-    Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a key must not cross the
-    internet in clear.
+    ``key`` is the one it sends. Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a
+    key must not cross the internet in clear.
     """
     parts = urlsplit(url)
     if parts.scheme == "ws" and not is_near(parts.hostname or ""):
         raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
     proxy = metadata.get("proxy")
     ca_file = str(metadata.get("ca_file") or "")
-    return Address(url, headers, ca_file, str(proxy) if proxy else None, key)
+    more = metadata.get("headers") or {}
+    if not isinstance(more, Mapping):
+        raise ConfigError(
+            "the headers of the provider are no table", hint='write headers = { NAME = "VALUE" }'
+        )
+    return Address(url, overlaid(headers, more), ca_file, str(proxy) if proxy else None, key)
 
 
 def host_of(url: str) -> str:

@@ -1,6 +1,5 @@
 """What becomes of every request before it is sent: the configured headers, and where a key may go at all."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 from voxd.errors import ProviderError
 from voxd.providers.net import faults
 from voxd.providers.net.endpoint import is_near
+from voxd.providers.net.headers import filled, overlaid
 
 _IN_CLEAR: Mapping[str, str] = MappingProxyType(
     {
@@ -21,9 +21,7 @@ _IN_CLEAR: Mapping[str, str] = MappingProxyType(
 
 def dressed(headers: Mapping[str, str], configured: Mapping[str, str], *, wall_s: float) -> dict[str, str]:
     """Return ``headers`` with the configured ones, which win; {uuid} and {unix_s} of those are filled in."""
-    names = {name.lower() for name in configured}
-    kept = {name: value for name, value in headers.items() if name.lower() not in names}
-    return {**kept, **{name: _filled(value, wall_s) for name, value in configured.items()}}
+    return overlaid(headers, filled(configured, wall_s=wall_s))
 
 
 def checked(provider: str, url: str) -> str:
@@ -49,7 +47,3 @@ def computed(provider: str, headers: Callable[[], Mapping[str, str]]) -> Mapping
         failure = ProviderError(msg, provider=provider, code="headers_failed", hint=hint)
         failure.retryable = False
         raise failure from error
-
-
-def _filled(value: str, wall_s: float) -> str:
-    return value.replace("{uuid}", str(uuid.uuid4())).replace("{unix_s}", str(int(wall_s)))

@@ -29,7 +29,7 @@ class OpenAIProvider(BaseProvider):
 
     ``config`` holds ``api_key``, ``model``, ``voice`` and ``endpoint`` (``wss://…/v1``, with or without
     ``/realtime``), and in ``metadata`` the vendor's own settings: ``organization``, ``project``,
-    ``ca_file``, ``proxy`` and those of `openai_wire.update_session`.
+    ``headers``, ``ca_file``, ``proxy`` and those of `openai_wire.update_session`.
     """
 
     name: ClassVar[str] = "openai"
