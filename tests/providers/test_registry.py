@@ -1,8 +1,11 @@
 """Providers come by entry point or by call, ours like anybody's, and a broken one harms nobody."""
 
 import sys
+import threading
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,3 +196,22 @@ def test_what_is_no_provider_cannot_be_registered() -> None:
         register_provider("x", str)  # type: ignore[arg-type]
     with pytest.raises(ProviderError, match="it lacks"):
         register_provider("x", BaseProvider)
+
+
+def test_who_asks_while_a_thread_reads_the_names_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: Registry[BaseProvider] = Registry(BaseProvider)
+    read, found = metadata.entry_points, []
+    asking = threading.Thread(target=lambda: found.append("mock" in registry))
+
+    def slowly(**group: str) -> Any:
+        entries = read(**group)
+        # Whoever does not wait has his wrong answer long before that.
+        monkeypatch.setattr(metadata, "entry_points", read)
+        asking.start()
+        asking.join(0.2)
+        return entries
+
+    monkeypatch.setattr(metadata, "entry_points", slowly)
+    assert "mock" in registry
+    asking.join(5)
+    assert found == [True]

@@ -1,6 +1,7 @@
 """Finds providers by name: our own and other people's come through the same door, the entry points."""
 
 import logging
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -54,6 +55,7 @@ class Registry(Generic[T]):
         self._registered: dict[str, type[T]] = {}
         self._found: dict[str, _Found] | None = None
         self._refused: list[ProviderStatus] = []
+        self._reading = threading.Lock()
 
     def register(self, name: str, cls: type[T]) -> None:
         """Use ``cls`` for ``name`` from now on, whoever had it. Raises `ProviderError`."""
@@ -89,20 +91,25 @@ class Registry(Generic[T]):
         return sorted([*statuses, *self._refused], key=lambda status: (status.name, status.source))
 
     def _entries(self) -> dict[str, _Found]:
-        if self._found is None:
-            # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
-            from importlib.metadata import entry_points
+        # A thread may load what the first question needs while that is asked already.
+        with self._reading:
+            if self._found is None:
+                self._found = self._read()
+            return self._found
 
-            self._found = {}
-            self._refused = []
-            # Ours first: whoever comes second under a name is refused.
-            for found in sorted(map(_described, entry_points(group=self._group)), key=_rank):
-                first = self._found.setdefault(found.entry.name, found)
-                if first.entry != found.entry:
-                    problem = f"the name is taken by {first.source}"
-                    _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, problem)
-                    self._refused.append(ProviderStatus(found.entry.name, found.source, False, problem))
-        return self._found
+    def _read(self) -> dict[str, _Found]:
+        # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
+        from importlib.metadata import entry_points
+
+        entries: dict[str, _Found] = {}
+        # Ours first: whoever comes second under a name is refused.
+        for found in sorted(map(_described, entry_points(group=self._group)), key=_rank):
+            first = entries.setdefault(found.entry.name, found)
+            if first.entry != found.entry:
+                problem = f"the name is taken by {first.source}"
+                _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, problem)
+                self._refused.append(ProviderStatus(found.entry.name, found.source, False, problem))
+        return entries
 
     def _loaded(self, found: _Found) -> tuple[type[T] | None, str]:
         try:
