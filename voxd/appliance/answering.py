@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from voxd.appliance.bookkeeper import Bookkeeper
 from voxd.appliance.latecomers import Latecomers
@@ -47,7 +48,6 @@ class Answering:
         clock: Clock,
     ) -> None:
         self._config = config
-        resolver = Resolver()
         self.usage = UsageLog(database, clock)
         self.health = HealthBoard(emit=bus.emit, clock=clock)
         self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
@@ -61,31 +61,21 @@ class Answering:
             emit=bus.emit,
             clock=clock,
         )
+        # What whoever is asked over a network needs.
+        common: dict[str, Any] = {
+            "health": self.health,
+            "spend": self.spend,
+            "resolver": Resolver(),
+            "emit": bus.emit,
+            "clock": clock,
+        }
         self.pipelines = LazyPipelines(
-            transcriber,
-            synthesizer,
-            health=self.health,
-            spend=self.spend,
-            cache=config.cache,
-            state_dir=state_dir,
-            resolver=resolver,
-            emit=bus.emit,
-            clock=clock,
+            transcriber, synthesizer, cache=config.cache, state_dir=state_dir, **common
         )
-        self.router = Router(
-            config,
-            Surroundings(
-                local=local,
-                tools=tools,
-                health=self.health,
-                spend=self.spend,
-                emit=bus.emit,
-                clock=clock,
-                resolver=resolver,
-                keep=self.latecomers.keep,
-                pipelines=self.pipelines,
-            ),
+        house = Surroundings(
+            local=local, tools=tools, keep=self.latecomers.keep, pipelines=self.pipelines, **common
         )
+        self.router = Router(config, house)
         for handler in (self.bookkeeper, self.spend.handle, self.latecomers.handle):
             bus.handle(handler)
 
