@@ -107,7 +107,11 @@ class Maker:
         )
 
     def failover(self, candidates: Sequence[Provider]) -> Provider:
-        """Return one that asks ``candidates`` in order; the device itself alone needs nobody else."""
+        """Return one that asks ``candidates`` in order.
+
+        The device itself alone needs none: when it fails it says so, and nothing is kept, for there is
+        nobody who could answer later.
+        """
         house = self._house
         if all(each is house.local for each in candidates):
             return house.local
