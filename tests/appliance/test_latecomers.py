@@ -287,6 +287,7 @@ async def test_what_is_being_asked_when_the_device_stops_is_asked_after_the_next
         (SpendLimitReached("no money"), Blame.NOBODY),
         (ProviderError("no such model", code="model_not_found"), Blame.NOBODY),
         (ProviderError("oops", code="server_error"), Blame.UNSURE),
+        (ProviderError("oops", code="middleware_failed"), Blame.UNSURE),
         (StreamError("broke off"), Blame.UNSURE),
         (ProviderError("slow", code="timeout"), Blame.UNSURE),
         (ProviderError("no", code="refused"), Blame.UNSURE),

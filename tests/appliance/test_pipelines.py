@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,10 +13,11 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit
 from tests.providers.pipeline.made import KIND, register
 from tests.servers.plain_http import plain_http, reply
+from voxd.appliance import workshop
 from voxd.appliance.pipelines import Able, LazyPipelines
 from voxd.config import schema, vendors
 from voxd.config.secrets import Secret
-from voxd.errors import AuthenticationError, ConnectionFailed, NotFound
+from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotFound
 from voxd.events import Event
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.pipeline.provider import PipelineProvider
@@ -118,6 +120,18 @@ async def test_middleware_that_is_not_installed_is_said_when_it_is_needed(house:
     with pytest.raises(NotFound, match="unheard_of"):
         make()
     assert house.pipelines.maker("pipe", CONFIG)(), "and without it all is well"
+
+
+async def test_middleware_that_cannot_be_loaded_is_a_fault_of_the_settings(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = EntryPoint("broken", "no_such_module:thing", "voxd.middleware")
+    monkeypatch.setattr(workshop, "entry_points", lambda **group: (broken,))
+    middleware = schema.Middleware(message=("broken",))
+    config = schema.Config(providers=CONFIG.providers, pipelines=CONFIG.pipelines, middleware=middleware)
+    with pytest.raises(ConfigError, match="no_such_module") as raised:
+        house.pipelines.maker("pipe", config)()
+    assert "broken" in raised.value.hint
 
 
 async def test_who_is_ill_or_has_spent_his_money_is_not_asked(house: House) -> None:

@@ -433,6 +433,15 @@ async def test_without_anybody_else_it_is_kept_or_the_reason_is_told(house: Hous
     assert house.cloud.asked == []
 
 
+async def test_middleware_that_fails_is_said_and_costs_no_question(house: House) -> None:
+    house.cloud.ill(ProviderError("ValueError in house_rules.py", code="middleware_failed"))
+    house.device.ill(NotUnderstood("no"))
+    kept_words = kept("middleware_failed", "cloud")
+    assert kept_words.startswith("Cloud does not work as it is set up.")
+    assert await house.ask() == [*said(kept_words), ReplyEnd()]
+    assert house.health.illness("cloud") is None, "it says nothing about the provider"
+
+
 # --- what nobody answers ----------------------------------------------------------------------------
 
 

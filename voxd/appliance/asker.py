@@ -30,6 +30,8 @@ _LOST = frozenset(
 )
 """Nothing can be made of the utterance, by anybody."""
 
+_DOUBTFUL = frozenset({"refused", "middleware_failed"})
+
 _ITS_OWN = frozenset({"context_too_long", "internal"})
 
 
@@ -40,7 +42,7 @@ def blame_for(error: VoxdError) -> Blame | None:
     if error.code in _ITS_OWN:
         return Blame.UTTERANCE
     # A server that breaks off, a refusal: that may be meant for all questions or only for this one.
-    doubtful = cause_of(error) in (Cause.SILENCE, Cause.SERVER) or error.code == "refused"
+    doubtful = cause_of(error) in (Cause.SILENCE, Cause.SERVER) or error.code in _DOUBTFUL
     return Blame.UNSURE if doubtful else Blame.NOBODY
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from voxd.clock import Clock
 from voxd.config import schema
-from voxd.errors import NotFound, ProviderError
+from voxd.errors import ConfigError, NotFound
 from voxd.events import Emit
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.net.http import Http
@@ -51,7 +51,7 @@ class Workshop:
         self._built: list[tuple[schema.Middleware, Pipelines]] = []
 
     def pipelines(self, config: schema.Config) -> Pipelines:
-        """Return the pipelines with the middleware of ``config``. Raises `NotFound`, `ProviderError`."""
+        """Return the pipelines with the middleware of ``config``. Raises `NotFound`, `ConfigError`."""
         for middleware, pipelines in self._built:
             if middleware == config.middleware:
                 return pipelines
@@ -105,7 +105,7 @@ class Workshop:
 
 
 def _middleware(name: str) -> Any:
-    """Return the function ``name`` of the user's. Raises `NotFound`, `ProviderError`."""
+    """Return the function ``name`` of the user's. Raises `NotFound`, `ConfigError`."""
     found = entry_points(group=MIDDLEWARE, name=name)
     if not found:
         raise NotFound(f"there is no middleware {name}", hint="install the package that brings it")
@@ -114,6 +114,5 @@ def _middleware(name: str) -> Any:
     except Exception as error:
         # Importing runs a stranger's code: whatever it raises is its own fault.
         msg = f"the middleware {name} cannot be loaded: {type(error).__name__}: {error}"
-        failure = ProviderError(msg, code="middleware_failed", hint=f"update or remove {name}")
-        failure.retryable = False
-        raise failure from error
+        hint = f"update or remove its package, or take {name} out of [middleware]"
+        raise ConfigError(msg, hint=hint) from error

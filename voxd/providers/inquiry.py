@@ -10,6 +10,9 @@ from voxd.providers.contract import Request
 from voxd.providers.health import INNOCENT
 from voxd.providers.tape import Tape
 
+OURS = frozenset({"spend_limit", "middleware_failed"})
+"""Reasons of ours: the question is as good as any, and is asked again when they are gone."""
+
 
 class Inquiry:
     """The state of one turn of a failover; use it inside ``async with``.
@@ -47,7 +50,7 @@ class Inquiry:
     @property
     def is_anybodys_fault(self) -> bool:
         """Whether somebody failed for a reason other than that there was nothing to answer."""
-        return any(error.code not in INNOCENT or error.code == "spend_limit" for _, error in self.failures)
+        return any(error.code not in INNOCENT or error.code in OURS for _, error in self.failures)
 
     @property
     def reason(self) -> tuple[str, VoxdError]:

@@ -27,6 +27,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "not_a_websocket": _SETTINGS,
         "config_invalid": _SETTINGS,
         "not_found": _SETTINGS,
+        "middleware_failed": _SETTINGS,
     }
 )
 """By error code, else `UNREACHABLE`."""
