@@ -30,8 +30,8 @@ ODD_TEXTS = [
     "ok",
 ]
 
-_FAKES = ("/tests/", "websockets/asyncio/server")
-"""Where the tasks of fake servers come from."""
+_OTHERS = ("/tests/", "websockets/asyncio/server", "voxd/providers/net/http")
+"""Where the tasks of fake servers come from, and those of the HTTP client, which outlives a stage."""
 
 Make = Callable[[], TextToSpeech]
 
@@ -193,9 +193,9 @@ class TtsContract:
         assert not {task.get_name() for task in asyncio.all_tasks() - before if self.is_ours(task)}
 
     def is_ours(self, task: "asyncio.Task[object]") -> bool:
-        """Whether ``task`` is the stage's, and not one of a fake server."""
+        """Whether ``task`` is the stage's, and not one of a fake server or of the HTTP client."""
         code = getattr(task.get_coro(), "cr_code", None)
-        return not (code and any(part in code.co_filename for part in _FAKES))
+        return not (code and any(part in code.co_filename for part in _OTHERS))
 
     async def test_one_that_was_never_used_can_be_closed_twice(self, make: Make) -> None:
         tts = make()

@@ -13,7 +13,7 @@ from voxd.providers.llm.places import resource
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Wire
 from voxd.providers.options import options_of
-from voxd.providers.stages import Answered, LanguageModel, Prompt, StageConfig, Token
+from voxd.providers.stages import Answered, LanguageModel, Message, Prompt, StageConfig, Token
 
 _ALIVE = "answered"
 

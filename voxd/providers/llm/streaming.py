@@ -13,7 +13,7 @@ from voxd.providers.llm import complaints
 from voxd.providers.llm.complaints import Headers
 from voxd.providers.llm.conversation import estimated_tokens
 from voxd.providers.net.wire import Access, Answer, Budget, Call
-from voxd.providers.stages import Answered, LanguageModel, Prompt, Token
+from voxd.providers.stages import Answered, LanguageModel, Message, Prompt, Token
 
 TAIL_S = 1.0
 """How long an answer that is complete may take to say what it used."""

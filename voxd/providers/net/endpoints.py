@@ -30,14 +30,16 @@ class Endpoints:
         self._states = [_State(each) for each in endpoints or ("",)]
         self._next = 0
 
+    @property
+    def next(self) -> str:
+        """The endpoint that `take` would return."""
+        return self._chosen(self._clock.monotonic()).endpoint
+
     def take(self) -> str:
         """Return the endpoint to use: the next one that is well, or the one that rests least long."""
         now_s = self._clock.monotonic()
-        order = self._states[self._next :] + self._states[: self._next]
-        chosen = next((state for state in order if state.until_s <= now_s), None)
-        if chosen is None:
-            chosen = min(order, key=lambda state: state.until_s)
-        elif chosen.failures:
+        chosen = self._chosen(now_s)
+        if chosen.failures and chosen.until_s <= now_s:
             chosen.until_s = now_s + PROBE_S
         self._next = (self._states.index(chosen) + 1) % len(self._states)
         return chosen.endpoint
@@ -56,6 +58,11 @@ class Endpoints:
         state.until_s = now_s + min(REST_S * 2.0 ** min(state.failures, 8), LONGEST_REST_S)
         state.failures += 1
         return any(each.until_s <= now_s for each in self._states)
+
+    def _chosen(self, now_s: float) -> _State:
+        order = self._states[self._next :] + self._states[: self._next]
+        well = [state for state in order if state.until_s <= now_s]
+        return well[0] if well else min(order, key=lambda state: state.until_s)
 
     def _state(self, endpoint: str) -> _State:
         return next(state for state in self._states if state.endpoint == endpoint)

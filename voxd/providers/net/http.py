@@ -1,11 +1,13 @@
 """HTTP to all vendors of a process: one set of connections, loaded when it is first needed."""
 
 import asyncio
+import logging
 import ssl
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from voxd.errors import ProviderError
 from voxd.providers.net import faults
 from voxd.providers.net.answer import HttpAnswer, Route, check
 from voxd.providers.net.proxy import proxy_of
@@ -16,6 +18,8 @@ from voxd.providers.threads import in_thread
 
 if TYPE_CHECKING:
     from voxd.providers.net.client import Client
+
+_log = logging.getLogger(__name__)
 
 FIRST_BYTE_S = 10.0
 """A vendor has so long to begin his answer, unless the request says otherwise."""
@@ -48,6 +52,7 @@ class Http:
         self.resolver = resolver or Resolver()
         self._client: Client | None = None
         self._loading = asyncio.Lock()
+        self._ahead: set[asyncio.Task[None]] = set()
         self._trust: dict[str, ssl.SSLContext] = {}
 
     async def send(self, call: Call, terms: Terms) -> HttpAnswer:
@@ -58,7 +63,8 @@ class Http:
         until_s = asyncio.get_running_loop().time() + terms.whole_s
         try:
             async with asyncio.timeout(min(terms.first_byte_s, terms.whole_s)):
-                client, route = await self._ready(terms)
+                route = Route(terms.ca_file, terms.proxy)
+                client = await self._ready(terms.provider, route)
                 head, sent_bytes = await client.send(terms.provider, call, route)
                 answer = HttpAnswer(
                     terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
@@ -83,8 +89,20 @@ class Http:
         """Load what the first request needs: 3 MB, and a second on a small device."""
         await self._loaded()
 
+    def connect_ahead(self, provider: str, url: str, route: Route) -> None:
+        """Connect to where ``url`` is, in the background, unless a connection waits; never raises.
+
+        Nothing is sent, so nothing is billed. The next request of ``route`` to that host uses it.
+        """
+        task = asyncio.create_task(self._connect_ahead(provider, url, route), name="prepare http")
+        self._ahead.add(task)
+        task.add_done_callback(self._ahead.discard)
+
     async def close(self) -> None:
         """Close all connections; idempotent."""
+        for task in tuple(self._ahead):
+            task.cancel()
+        await asyncio.gather(*self._ahead, return_exceptions=True)
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -96,16 +114,24 @@ class Http:
                 self._client = made(self.resolver)
             return self._client
 
-    async def _ready(self, terms: Terms) -> "tuple[Client, Route]":
+    async def _ready(self, provider: str, route: Route) -> "Client":
         client = await self._loaded()
-        route = Route(terms.ca_file, terms.proxy)
         if not client.knows(route):
-            if terms.proxy is not None:
-                proxy_of(terms.provider, terms.proxy)
-            trust = await self.trust(terms.ca_file)
+            if route.proxy is not None:
+                proxy_of(provider, route.proxy)
+            trust = await self.trust(route.ca_file)
             if not client.knows(route):
                 client.learn(route, trust)
-        return client, route
+        return client
+
+    async def _connect_ahead(self, provider: str, url: str, route: Route) -> None:
+        try:
+            client = await self._ready(provider, route)
+        except (OSError, ProviderError) as error:
+            # Whoever asks is told why.
+            _log.debug("no connection was opened ahead: %s", type(error).__name__)
+            return
+        client.prepare(url, route)
 
 
 def _load() -> "type[Client]":

@@ -82,14 +82,16 @@ class Keys:
         again.retryable = error.retryable
         return again
 
+    @property
+    def next(self) -> Key:
+        """The key that `take` would return. Raises `ProviderError` when none may be used."""
+        return self._chosen().key
+
     def take(self) -> Key:
         """Return the key to use. Raises `ProviderError` when none may be: nobody is asked then."""
-        at = self._states.index(self._current)
-        for state in self._states[at:] + self._states[:at]:
-            if self._rest_s(state) <= 0:
-                self._use(state)
-                return state.key
-        raise self.problem()
+        state = self._chosen()
+        self._use(state)
+        return state.key
 
     def failed(self, key: Key, error: ProviderError) -> bool:
         """Let ``key`` rest if ``error`` is about it; return whether it is, and another one is well.
@@ -104,6 +106,13 @@ class Keys:
         state.refusals += 1
         self._rest(state, error, rest_s(error, is_only=len(self._states) == 1))
         return self.wait_s() <= 0 and self._rest_s(state) > 0
+
+    def _chosen(self) -> _State:
+        at = self._states.index(self._current)
+        for state in self._states[at:] + self._states[:at]:
+            if self._rest_s(state) <= 0:
+                return state
+        raise self.problem()
 
     def _use(self, state: _State) -> None:
         before, self._current = self._current, state

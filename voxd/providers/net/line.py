@@ -1,5 +1,6 @@
 """The line to one vendor: it finds a key, an endpoint and time for every attempt, and says how it went."""
 
+import contextlib
 import copy
 import random
 import ssl
@@ -9,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from voxd.clock import Clock
-from voxd.errors import ConfigError, ProviderError, RateLimited
+from voxd.errors import ConfigError, ProviderError, RateLimited, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.net import faults
+from voxd.providers.net.answer import Route
 from voxd.providers.net.connection import Address, Connection, Deadlines
 from voxd.providers.net.endpoints import Endpoints
 from voxd.providers.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
@@ -74,7 +76,9 @@ class Line:
         self._jitter = jitter
         self._keys = Keys(name, settings.keys, emit=emit, clock=clock)
         self._endpoints = Endpoints(settings.endpoints, clock=clock)
-        self._limits = Limits(name, allowed(settings), emit=emit)
+        per_minute = settings.requests_per_minute or usual_per_minute(settings.kind)
+        limits = Allowed(per_minute, settings.tokens_per_minute, settings.max_concurrent)
+        self._limits = Limits(name, limits, emit=emit)
 
     def for_stage(self, stage: str) -> "Line":
         """Return the line of another stage of the same provider: keys, endpoints and limits are shared."""
@@ -180,6 +184,14 @@ class Line:
         async with self._tried(attempt, budget, kind, 0) as stream:
             yield stream
 
+    def prepare(self, build: Callable[[Access], Call]) -> None:
+        """Connect to where what ``build`` returns would be sent, as `Wire.prepare` says."""
+        # Whoever asks is told what is wrong, or that nobody may be asked now.
+        with contextlib.suppress(VoxdError, ValueError):
+            url = checked(self.name, build(Access(self._endpoints.next, self._keys.next.text)).url)
+            route = Route(self._settings.ca_file, self._settings.proxy)
+            self._http.connect_ahead(self.name, url, route)
+
     def note(self, kind: str, **details: Any) -> None:
         """Log something that happened on the line, such as a reconnect; no words, no keys."""
         self._emit(E.PROVIDER_NOTE, provider=self.name, stage=self.stage, kind=kind, details=details)
@@ -240,7 +252,8 @@ class Line:
             error = self._keys.problem()
             if isinstance(error, RateLimited):
                 self._emit(E.RATE_LIMITED, provider=self.name, limit="vendor", wait_s=wait_s)
-            if not error.retryable or wait_s >= self._within(budget, LONGEST_WAIT_S):
+            too_long = not budget.is_last or wait_s >= self._within(budget, LONGEST_WAIT_S)
+            if too_long or not error.retryable:
                 raise error
             await self._clock.sleep(wait_s)
 
@@ -284,12 +297,3 @@ class Line:
         if budget.until_s is None:
             return limit_s
         return max(min(limit_s, budget.until_s - self._clock.monotonic()), 0.0)
-
-
-def allowed(settings: LineSettings) -> Allowed:
-    """Return the limits that are configured, or usual for the kind."""
-    return Allowed(
-        settings.requests_per_minute or usual_per_minute(settings.kind),
-        settings.tokens_per_minute,
-        settings.max_concurrent,
-    )

@@ -95,7 +95,7 @@ async def _opened(
 
 
 def _is_established(stream: httpcore.AsyncNetworkStream) -> bool:
-    """Return whether nobody has hung up; that something waits to be read says nothing, for TLS has tickets."""
+    """Return whether nobody has hung up; that something waits to be read says nothing: TLS has tickets."""
     raw = stream.get_extra_info("socket")
     try:
         return bool(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED)

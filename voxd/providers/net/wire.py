@@ -141,6 +141,13 @@ class Wire(Protocol):
         """
         ...
 
+    def prepare(self, build: Callable[[Access], Call]) -> None:
+        """Connect, in the background, to where what ``build`` returns would be sent; never raises.
+
+        Nothing is sent. A connection nobody uses is closed after a while.
+        """
+        ...
+
     def note(self, kind: str, **details: Any) -> None:
         """Log something that happened on the line, such as a reconnect; no words, no keys."""
         ...

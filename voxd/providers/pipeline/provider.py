@@ -168,8 +168,8 @@ class PipelineProvider(BaseProvider):
     def _listen(self) -> Hearing:
         parts = self._parts
         # While the user speaks there is time to get ready.
-        parts.llm.prepare()
-        self._tts.prepare()
+        for chain in (parts.stt, parts.llm, self._tts):
+            chain.roster.prepare()
         # Words that were never said are not for middleware to see: with it nothing is asked early.
         is_early = parts.settings.early_start and not parts.middleware
         return Hearing(
