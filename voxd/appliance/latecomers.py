@@ -24,8 +24,8 @@ from voxd.turn.machine import RESTING
 
 _log = logging.getLogger(__name__)
 
-ROUND_S = 300.0
-"""How often it is tried while something waits, besides whenever a provider is well again."""
+ROUND_S = 30.0
+"""How soon it is tried again while something waits, besides whenever a provider is well again."""
 
 LONGEST_ROUND_S = 3600.0
 """Rounds in vain come less and less often: each attempt is two writes to the card."""
