@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chains = [chain for chain in CHAINS if args.chain in chain.name]
     console = Console(stderr=args.json, width=None if sys.stdout.isatty() else _WIDTH)
     with tempfile.TemporaryDirectory(prefix="voxd-faults-") as work:
-        rows = asyncio.run(_run(Path(work), faults, chains, args.flaps if not chosen else 0, console))
+        flaps = args.flaps if not chosen or "N15" in chosen else 0
+        rows = asyncio.run(_run(Path(work), faults, chains, flaps, console))
     if args.json:
         print(msgspec.json.encode(rows).decode())
     console.print(table(rows))

@@ -5,17 +5,17 @@ import base64
 import random
 from collections import Counter
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.rig.faultproxy import FaultProxy
-
 from scripts.faulting.chains import Chain
 from scripts.faulting.vendors import Vendors, vendors
+from tests.rig.faultproxy import FaultProxy
 from tests.rig.process import VoxdProcess
 from tests.rig.speech import say
-from voxd.audio.wav import wav_bytes
+from voxd.audio.wav import wav_bytes, write_wav
+from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 QUESTION = "who painted the ceiling of the chapel"
 """Nothing the device knows by itself: it must be answered by somebody, or kept."""
@@ -53,7 +53,9 @@ async def flap(chain: Chain, directory: Path, flaps: int, *, seed: int = 1) -> T
     """Ask ``flaps`` questions of one daemon, while the network changes before and during each."""
     chance, tally = random.Random(seed), Tally()
     async with vendors(QUESTION) as city:
-        settings = ('audio.input="virtual"', 'audio.output="virtual"', "turn.earcons=false")
+        quiet = directory / "quiet.wav"
+        write_wav(quiet, Clip(bytes(32_000), SAMPLE_RATE_HZ))
+        settings = ('audio.input="virtual"', 'audio.output="virtual"', f'audio.virtual_input="{quiet}"')
         settings += chain.settings(lambda name: f"127.0.0.1:{city.port(name)}")
         process = VoxdProcess(directory, sets=settings)
         try:
@@ -63,9 +65,10 @@ async def flap(chain: Chain, directory: Path, flaps: int, *, seed: int = 1) -> T
             for _ in range(flaps):
                 await _ask(process, sound, tally, _weather(city, chain, chance))
             _calm(city, chain)
-            async with asyncio.timeout(DRAIN_S):
-                while tally.lost:
-                    await asyncio.sleep(0.2)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    while tally.lost:
+                        await asyncio.sleep(0.2)
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
         finally:
