@@ -15,7 +15,7 @@ from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.providers.base import BaseProvider
-from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request
+from voxd.providers.contract import Acted, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
 from voxd.providers.failover import FailoverProvider
 from voxd.providers.making import PERSONA, Surroundings
 from voxd.providers.net.resolver import Resolver
@@ -107,7 +107,7 @@ class House:
             config,
             Surroundings(
                 local=self.device,
-                tools=lambda: [tool(set_timer), tool(get_time)],
+                tools=lambda: [tool(set_timer), tool(get_time, acts=False)],
                 health=self.health,
                 spend=self.spend,
                 emit=self.emit,
@@ -459,6 +459,20 @@ async def test_nothing_is_done_late_by_the_device_or_by_a_model(house: House) ->
     alone = house.router(schema.Config())
     with pytest.raises(NotFound):
         await later(alone)
+
+
+@pytest.mark.parametrize(("name", "acts"), [("set_timer", [Acted()]), ("get_time", [])])
+async def test_a_tool_that_does_something_is_told_for_nobody_may_do_it_again(
+    house: House, name: str, acts: list[Reply]
+) -> None:
+    calls = {"hello": {"text": "So.", "calls": [{"name": name}]}}
+    made = house.router(config(cloud=mock(replies=calls))).provider_for("default")
+    assert isinstance(made, FailoverProvider)
+    request = Request("t1", "default", text="hello", speak=False)
+    async with asyncio.timeout(WAIT_S), aclosing(made.candidates[0].converse(request)) as replies:
+        items = [item async for item in replies]
+    assert [item for item in items if isinstance(item, Acted)] == acts
+    assert ReplyText("So.") in items
 
 
 async def test_who_cannot_answer_late_is_ill(house: House) -> None:

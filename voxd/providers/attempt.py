@@ -14,7 +14,7 @@ from voxd.errors import (
     ProviderError,
     VoxdError,
 )
-from voxd.providers.contract import Heard, Provider, Reached, Reply, ReplyText, Transcript
+from voxd.providers.contract import Acted, Heard, Provider, Reached, Reply, ReplyText, Transcript
 from voxd.providers.inquiry import Inquiry
 
 ELSEWHERE = (ProviderError, DeadlineExceeded, ConfigError, NotFound, NotUnderstood, EngineError, ModelError)
@@ -37,17 +37,21 @@ async def attempt(
 ) -> AsyncGenerator[Reply]:
     """Yield the reply of ``provider``; ``begun`` is called with the first of it that is heard.
 
-    Raises `Unheard` when he fails before that, and what he raises after it.
+    Raises `Unheard` when he fails before that, and what he raises after it, or after something was done: a
+    timer is not to be set twice.
     """
     asked, heard = turn.request, Heard()
     audio = turn.tape.play() if turn.tape is not None else None
     request = replace(asked, audio=audio, heard=heard, known_only=known_only)
     waiting: list[Reply] = []
-    is_heard = False
+    is_heard = has_acted = False
     try:
         async with aclosing(provider.converse(request)) as replies:
             try:
                 async for item in replies:
+                    if isinstance(item, Acted):
+                        has_acted = True
+                        continue
                     if is_heard or isinstance(item, Transcript | Reached):
                         yield item
                         continue
@@ -61,6 +65,6 @@ async def attempt(
             finally:
                 heard.played_ms = turn.played_ms()
     except ELSEWHERE as error:
-        if is_heard or error.code in FINAL:
+        if is_heard or has_acted or error.code in FINAL:
             raise
         raise Unheard(error) from error

@@ -87,7 +87,12 @@ class Reached:
     at_s: float
 
 
-Reply = Transcript | ReplyText | ReplyAudio | ReplyEnd | Reached
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Something was done for the question, such as a timer set: nobody else may be asked to do it again."""
+
+
+Reply = Transcript | ReplyText | ReplyAudio | ReplyEnd | Reached | Acted
 
 
 class Provider(Protocol):

@@ -4,12 +4,13 @@ import asyncio
 import logging
 import re
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.contract import Reached, Reply, ReplyAudio, ReplyText, Step, Transcript
+from voxd.providers.contract import Acted, Reached, Reply, ReplyAudio, ReplyText, Step, Transcript
 
 _log = logging.getLogger(__name__)
 
@@ -65,10 +66,17 @@ class ReplyFeed:
     """The events of one turn. ``engine`` is who understood the words; ``sound`` False leaves the sound out.
 
     ``hears_ends`` is whether the vendor decides when the user has finished: then he may answer at any time,
-    and give an answer up because the user goes on.
+    and give an answer up because the user goes on. ``acts`` says whether a tool does something.
     """
 
-    def __init__(self, engine: str, *, sound: bool, hears_ends: bool) -> None:
+    def __init__(
+        self,
+        engine: str,
+        *,
+        sound: bool,
+        hears_ends: bool,
+        acts: Callable[[str], bool] = lambda name: False,
+    ) -> None:
         self.sentences = Sentences()
         self.asked = hears_ends
         self.complete = False
@@ -80,6 +88,7 @@ class ReplyFeed:
         self._engine = engine
         self._sound = sound
         self._hears_ends = hears_ends
+        self._acts = acts
         self._items: deque[Reply] = deque()
         self._waiting_s = 0.0
         self._changed = asyncio.Event()
@@ -142,6 +151,8 @@ class ReplyFeed:
                 self._calls += 1
                 self._called = True
                 self.waiting_since_s = None
+                if self._acts(str(data["function_name"])):
+                    self._put(Acted())
             case E.FUNCTION_CALL_COMPLETED:
                 self._calls -= 1
                 self._expect()

@@ -9,7 +9,7 @@ from typing import Any
 
 from voxd.audio.resample import Resampler
 from voxd.clock import Clock
-from voxd.errors import ConnectionFailed, DeviceError, NotConnected, ProviderError, VoxdError
+from voxd.errors import ConnectionFailed, NotConnected, ProviderError, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
@@ -17,6 +17,7 @@ from voxd.providers.account import Account, Record
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import TYPED, Reply, ReplyEnd, Request, Step, Transcript
 from voxd.providers.feed import ReplyFeed
+from voxd.providers.opening import blamed
 from voxd.providers.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tape import Tape
@@ -76,6 +77,7 @@ class LiveProvider:
         self._emit = emit
         self._clock = clock
         self._speak = speak
+        self._tools = tools
         self._session = Session(
             brain.make,
             name=brain.name,
@@ -116,7 +118,9 @@ class LiveProvider:
         async with self._one, AsyncExitStack() as stack:
             hears_ends = request.audio is not None and self.brain.config.turn_detection != "client"
             self._turn = request.turn
-            self._feed = feed = ReplyFeed(self.name, sound=request.speak, hears_ends=hears_ends)
+            self._feed = feed = ReplyFeed(
+                self.name, sound=request.speak, hears_ends=hears_ends, acts=self._tools.acts
+            )
             tape = None
             if request.audio is not None:
                 tape = await stack.enter_async_context(Tape(request.audio))
@@ -244,7 +248,7 @@ class LiveProvider:
             while (item := feed.pop()) is not None:
                 yield item
             if feed.error is not None:
-                raise _fault(feed.error, self.name)
+                raise blamed(feed.error, self.name)
             if feed.complete:
                 break
             await self._wait(feed)
@@ -289,14 +293,3 @@ async def _wait_for_end(tape: Tape | None, feed: ReplyFeed) -> None:
     if tape is not None:
         await tape.ended()
     feed.spoken()
-
-
-def _fault(error: VoxdError, provider: str) -> VoxdError:
-    """Return ``error`` as a fault of ``provider``, unless it is the microphone's."""
-    if isinstance(error, DeviceError):
-        return error
-    if not isinstance(error, ProviderError):
-        # A kind that is not installed, settings that make no sense, too little sound to answer it.
-        error = ProviderError(str(error), code=error.code, hint=error.hint)
-    error.provider = error.provider or provider
-    return error

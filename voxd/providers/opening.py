@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from voxd.errors import ConnectionFailed, ProviderError, VoxdError
+from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError
 from voxd.providers.base import BaseProvider, ProviderEvent
 from voxd.providers.history import Line
 from voxd.providers.mistakes import mistake
@@ -74,6 +74,17 @@ def faults_of(name: str) -> Iterator[None]:
         # A third party's code: its mistakes must look like any other fault of a provider.
         msg = f"the provider failed: {mistake(error)}"
         raise ProviderError(msg, provider=name, hint="report this to the provider's author") from error
+
+
+def blamed(error: VoxdError, name: str) -> VoxdError:
+    """Return ``error`` as a fault of provider ``name``, unless it is the microphone's."""
+    if isinstance(error, DeviceError):
+        return error
+    if not isinstance(error, ProviderError):
+        # A kind that is not installed, settings that make no sense, too little sound to answer it.
+        error = ProviderError(str(error), code=error.code, hint=error.hint)
+    error.provider = error.provider or name
+    return error
 
 
 async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear) -> BaseProvider:

@@ -30,16 +30,16 @@ def skill_tools(skills: Skills) -> list[Tool]:
     """
     named = _SkillTools(skills)
     tools = [
-        tool(named.get_time),
+        tool(named.get_time, acts=False),
         tool(named.set_timer),
         tool(named.set_alarm),
         tool(named.set_reminder),
-        tool(named.list_timers),
+        tool(named.list_timers, acts=False),
         tool(named.cancel_timers),
         tool(named.set_volume),
         tool(named.stop),
         tool(named.mute_microphone),
-        tool(named.device_status),
+        tool(named.device_status, acts=False),
     ]
     if skills.commands:
         sentences = "; ".join(sentence for command in skills.commands for sentence in command.sentences)

@@ -44,8 +44,9 @@ class Tool:
 
     ``parameters`` is a JSON Schema of type object. ``handler`` takes its properties by keyword and returns
     anything JSON can hold, or an awaitable of it; a synchronous one runs in a thread. ``arguments_type`` is
-    the type they are converted to first, by default the one ``parameters`` describes. Raises
-    `InvalidRequest` for a name or parameters that vendors refuse.
+    the type they are converted to first, by default the one ``parameters`` describes. ``acts`` is False for
+    one that only tells something, and may be called twice. Raises `InvalidRequest` for a name or parameters
+    that vendors refuse.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Tool:
     handler: Callable[..., Any]
     timeout_s: float = DEFAULT_TIMEOUT_S
     arguments_type: type[msgspec.Struct] | None = None
+    acts: bool = True
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -74,6 +76,7 @@ def tool(
     name: str = "",
     description: str = "",
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    acts: bool = True,
 ) -> Tool:
     """Return ``function`` as a tool, its parameters from the signature and their meaning from the docstring.
 
@@ -83,7 +86,7 @@ def tool(
     name = name or function.__name__
     summary, meanings = described(inspect.getdoc(function) or "")
     arguments, parameters = from_function(function, name, meanings)
-    return Tool(name, description or summary, parameters, function, timeout_s, arguments)
+    return Tool(name, description or summary, parameters, function, timeout_s, arguments, acts)
 
 
 class ToolBox:
@@ -101,6 +104,10 @@ class ToolBox:
 
     def __contains__(self, name: str) -> bool:
         return name in self._tools
+
+    def acts(self, name: str) -> bool:
+        """Whether to call tool ``name`` does something, which must not be done twice."""
+        return name in self._tools and self._tools[name].acts
 
     def specs(self) -> tuple[ToolSpec, ...]:
         """Return the tools as a model sees them."""
