@@ -162,7 +162,8 @@ class ProviderEntry(msgspec.Struct, frozen=True):
 class UsageEntry(msgspec.Struct, frozen=True):
     """What a provider used on a local day (``2026-11-20``), in one stage and with one key.
 
-    ``stage`` is realtime, stt, llm or tts; ``key`` its number, from 1, or 0 where none is needed.
+    ``responses`` are replies, of a member of a pipeline requests. ``stage`` is realtime, stt, llm or tts;
+    ``key`` its number, from 1, or 0 where none is needed.
     ``cost_usd`` is an estimate from the price list of ``prices_of``; None, or too low, when that is "",
     because some of the use has no price.
     """

@@ -61,3 +61,16 @@ async def test_each_key_has_a_row_of_its_own(tmp_path: Path) -> None:
     assert [(row.key, row.cost_usd) for row in await book.newest(1)] == [(1, 0.25), (2, 1.0)]
     assert (await book.newest(1))[0].prices_of == price_list().date.isoformat()
     await db.close()
+
+
+async def test_each_request_of_a_member_of_a_pipeline_counts(tmp_path: Path) -> None:
+    db = Database(tmp_path / "voxd.db")
+    await db.open()
+    book = UsageLog(db, FakeClock())
+    keeper = Bookkeeper(book, keyed=lambda name: True)
+    for _ in range(2):
+        keeper(used("mind", None, usage=Usage(input_text_tokens=120)))
+    keeper(used("cloud", None, stage="realtime", usage=Usage(audio_seconds=1.0)))
+    await keeper.close()
+    assert {row.provider: row.responses for row in await book.newest(1)} == {"mind": 2, "cloud": 0}
+    await db.close()

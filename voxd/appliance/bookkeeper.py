@@ -17,6 +17,10 @@ LOCAL = "local"
 """The device itself, a member of many pipelines, costs nothing."""
 
 
+STAGES = frozenset({"stt", "llm", "tts"})
+"""What members of pipelines do."""
+
+
 class Bookkeeper:
     """A handler of the bus; writing never keeps anybody waiting. ``keyed`` says who needs a key."""
 
@@ -47,7 +51,8 @@ class Bookkeeper:
             day="",
             provider=provider,
             sessions=used.total_sessions,
-            responses=used.responses,
+            # A member of a pipeline tells each request by itself, and knows nothing of replies.
+            responses=used.responses or int(data["stage"] in STAGES),
             audio_s=used.audio_seconds or used.transcribed_seconds,
             text_tokens=used.text_tokens,
             audio_tokens=used.input_audio_tokens + used.output_audio_tokens,

@@ -129,7 +129,7 @@ def show_usage(args: Namespace) -> int:
         for each in entries
     ]
     columns = (
-        "day", "provider", "stage", "key", "replies", "sound (min)", "text tokens", "audio tokens",
+        "day", "provider", "stage", "key", "requests", "sound (min)", "text tokens", "audio tokens",
         "characters", "cost (USD)",
     )  # fmt: skip
     print_table(columns, rows, args, empty="nothing was used")
