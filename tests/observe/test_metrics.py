@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY, parser
 from tests.fakes import FakeClock
 from voxd import __version__
 from voxd.bus import Bus
+from voxd.observe import series
 from voxd.observe.metrics import Metrics
 
 
@@ -238,6 +239,18 @@ def test_an_odd_label_does_not_break_the_text() -> None:
     bus.handle(metrics.handle)
     bus.emit("error", code=None)
     assert samples(metrics)["voxd_errors_total code=None"] == 1
+
+
+def test_words_of_others_do_not_make_numbers_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "MOST_KEYS", 2)
+    numbers = series.Numbers()
+    counter = numbers.counter("voxd_refusals", "Refusals", "code")
+    spread = numbers.histogram("voxd_waits", "Waits", (1.0,), "code")
+    for code in ("a", "b", "c", "d", "a"):
+        counter.inc(code)
+        spread.observe(0.5, code)
+    assert counter.values == {("a",): 2, ("b",): 1, ("other",): 2}
+    assert {key: sum(found) for key, found in spread.counts.items()} == counter.values
 
 
 def test_the_daemon_does_not_load_the_library_before_somebody_asks() -> None:

@@ -2,7 +2,7 @@
 
 import platform
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
@@ -12,9 +12,17 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 
-def _key(values: Iterable[object]) -> tuple[str, ...]:
+MOST_KEYS = 1000
+"""Combinations of labels of one number; some labels are words of others, such as a vendor's error codes."""
+
+OTHER = "other"
+"""In the place of every label beyond that."""
+
+
+def _key(values: Iterable[object], known: Container[tuple[str, ...]], count: int) -> tuple[str, ...]:
     # One odd value in an event must not break the text for all the others.
-    return tuple(map(str, values))
+    key = tuple(map(str, values))
+    return key if key in known or count < MOST_KEYS else (OTHER,) * len(key)
 
 
 class Series:
@@ -31,12 +39,12 @@ class Series:
 
     def inc(self, *values: str, by: float = 1) -> None:
         """Add ``by`` where the labels have these ``values``."""
-        key = _key(values)
+        key = _key(values, self.values, len(self.values))
         self.values[key] = self.values.get(key, 0) + by
 
     def set(self, number: float, *values: str) -> None:
         """Replace the number where the labels have these ``values``."""
-        self.values[_key(values)] = float(number)
+        self.values[_key(values, self.values, len(self.values))] = float(number)
 
 
 class Histogram:
@@ -52,7 +60,7 @@ class Histogram:
 
     def observe(self, number: float, *values: str) -> None:
         """Count ``number`` in the first bucket that reaches it, where the labels have these ``values``."""
-        key = _key(values)
+        key = _key(values, self.counts, len(self.counts))
         bucket = bisect_left(self.bounds, number)
         self.counts.setdefault(key, [0] * (len(self.bounds) + 1))[bucket] += 1
         self.sums[key] = self.sums.get(key, 0) + number
