@@ -256,9 +256,17 @@ async def test_a_pipeline_is_as_well_as_the_best_of_each_of_its_lists(ward: Ward
     assert ward.board.illness("pipe") is None
 
 
+async def test_a_name_that_was_a_pipelines_may_become_a_providers(ward: Ward) -> None:
+    ward.board.compose("house", (("cloud",),))
+    ward.fall_ill(REFUSED)
+    assert not ward.board.is_well("house")
+    ward.board.watch("house", ward.probe)
+    assert ward.board.is_well("house")
+
+
 async def test_a_pipeline_whose_members_are_well_can_be_ill_itself(ward: Ward) -> None:
-    ward.board.compose("pipe", (("cloud",),))
     ward.board.watch("pipe", ward.probe)
+    ward.board.compose("pipe", (("cloud",),))
     ward.error = None
     ward.board.failed("pipe", SILENT)
     assert not ward.board.is_well("pipe")

@@ -54,8 +54,12 @@ class HealthBoard:
         self._probing: dict[str, asyncio.Task[None]] = {}
 
     def watch(self, name: str, probe: Probe) -> None:
-        """From now on ``probe`` finds out whether ``name`` is well again; without one a question has to."""
+        """From now on ``probe`` finds out whether ``name`` is well again; without one a question has to.
+
+        He is one by himself, unless `compose` says what he is made of.
+        """
         self._probes[name] = probe
+        self._lists.pop(name, None)
 
     def compose(self, name: str, lists: Lists) -> None:
         """Pipeline ``name`` needs one of each of ``lists``; names without a probe are always well."""
