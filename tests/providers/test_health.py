@@ -42,6 +42,7 @@ def hopeless(code: str) -> ProviderError:
         (ConnectionFailed("503", code="server_error"), Cause.SERVER),
         (ProviderError("sorry", code="server_error"), Cause.SERVER),
         (StreamError("garbled"), Cause.SERVER),
+        (StreamError("the vendor's answer broke off", code="truncated"), Cause.SILENCE),
         (ProviderError("his own words", code="flux_capacitor"), Cause.SERVER),
         (AuthenticationError("wrong"), Cause.KEY),
         (ProviderError("wrong", code="invalid_api_key"), Cause.KEY),

@@ -49,6 +49,8 @@ _BY_CODE: Mapping[str, Cause] = MappingProxyType(
         "billing_hard_limit_reached": Cause.MONEY,
         "server_error": Cause.SERVER,
         "overloaded": Cause.SERVER,
+        # As likely the network as the server; who comes back must be noticed within 5 s (R9).
+        "truncated": Cause.SILENCE,
         "config_invalid": Cause.SETTINGS,
         "not_found": Cause.SETTINGS,
         "model_not_found": Cause.SETTINGS,
