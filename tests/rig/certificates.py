@@ -31,8 +31,10 @@ class Authority:
     ) -> ssl.SSLContext:
         """Return what a server for ``host`` presents, valid from and until so many days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         certificate = (
             _blank(_name(host), key, self.name, begins_days, ends_days)
+            .add_extension(signer, critical=False)  # Python 3.13 believes nothing without
             .add_extension(x509.SubjectAlternativeName([_general(host)]), critical=False)
             .sign(self.key, hashes.SHA256())
         )
@@ -46,9 +48,22 @@ class Authority:
 def authority(folder: Path) -> Authority:
     """Return a new one, which keeps its files in ``folder``."""
     key, name = ec.generate_private_key(ec.SECP256R1()), _name("an authority of the tests")
+    usage = x509.KeyUsage(
+        key_cert_sign=True,
+        crl_sign=True,
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     certificate = (
         _blank(name, key, name, -400, 400)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
     )
     made = Authority(folder, key, name)
