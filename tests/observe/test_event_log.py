@@ -77,6 +77,14 @@ def test_a_request_to_a_vendor_is_logged_with_its_fields_and_no_words(
     assert entry["VOXD_CODE"] == "timeout"
 
 
+def test_a_session_that_breaks_names_its_provider_and_code(
+    bus: Bus, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus.emit("connection.lost", provider="live", code="half_open", reason="silent", reconnecting=False)
+    entry = entry_of(caplog.records[0])
+    assert (entry["VOXD_PROVIDER"], entry["VOXD_CODE"]) == ("live", "half_open")
+
+
 def test_a_limit_of_money_names_whose_it_is(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     bus.emit("spend.warning", provider="", spent_usd=4.0, limit_usd=5.0)
     bus.emit("spend.stopped", provider="mind", spent_usd=2.01, limit_usd=2.0)

@@ -5,6 +5,7 @@ import pytest
 from tests.fakes import FakeClock
 from tests.observe.test_metrics import samples
 from voxd.bus import Bus
+from voxd.errors import AuthenticationError
 from voxd.observe.metrics import Metrics
 from voxd.providers.usage import Usage
 
@@ -35,7 +36,16 @@ USED = {
     "cost_usd": 0.25,
 }
 SOUND = {"level_dbfs": -30.0, "peak_dbfs": -3.0, "clipped_percent": 2.0, "snr_db": 20.0, "dropouts": 3}
+OPENED = {"provider": "live", "connection_id": "s1", "latency_ms": 500.0}
+REFUSED = {
+    "provider": "live",
+    "error": AuthenticationError("no"),
+    "error_message": "no",
+    "code": "invalid_api_key",
+    "retry_count": 2,
+}
 EAR = "provider=ear stage=stt"
+LIVE = "provider=live stage=session"
 
 
 def after(*events: tuple[str, dict[str, Any]]) -> dict[str, float]:
@@ -69,6 +79,11 @@ def after(*events: tuple[str, dict[str, Any]]) -> dict[str, float]:
             "voxd_provider_notes_total kind=reconnected provider=ear stage=stt",
             1,
         ),
+        ("connection.established", OPENED, f"voxd_provider_requests_total code=ok {LIVE}", 1),
+        ("connection.established", OPENED, f"voxd_provider_first_byte_seconds_sum {LIVE}", 0.5),
+        ("connection.established", OPENED, "voxd_provider_up provider=live", 1),
+        ("connection.failed", REFUSED, f"voxd_provider_requests_total code=invalid_api_key {LIVE}", 1),
+        ("connection.failed", REFUSED, f"voxd_provider_retries_total {LIVE}", 2),
         (
             "connection.lost",
             {"provider": "live", "code": "half_open", "reason": "r", "reconnecting": True},

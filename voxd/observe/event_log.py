@@ -89,7 +89,17 @@ A reminder's name is what its owner said: it is not here.
 """
 
 
-_CALLS = frozenset({"provider.call", "provider.note"})
+_CALLS = frozenset(
+    {
+        "provider.call",
+        "provider.note",
+        "provider.failed",
+        "provider.restored",
+        "connection.established",
+        "connection.lost",
+        "connection.closed",
+    }
+)
 """The log of what was asked of vendors; elsewhere "kind" may be somebody's own word."""
 
 

@@ -5,6 +5,9 @@ from typing import Any
 
 from voxd.observe.series import Numbers
 
+SESSION = "session"
+"""In the place of a stage: the opening of a whole session, with a vendor or a pipeline."""
+
 CALL_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 8, 15, 30, 60)
 
 _Feed = Callable[[Mapping[str, Any]], None]
@@ -44,10 +47,21 @@ def _lines(numbers: Numbers) -> dict[str, _Feed]:
         if data["code"] == "ok":
             up.set(1, data["provider"])
 
+    def opened(data: Mapping[str, Any]) -> None:
+        calls.inc(data["provider"], SESSION, "ok")
+        if data["latency_ms"] is not None:
+            first.observe(data["latency_ms"] / 1000, data["provider"], SESSION)
+        up.set(1, data["provider"])
+
+    def not_opened(data: Mapping[str, Any]) -> None:
+        calls.inc(data["provider"], SESSION, data["code"])
+        retries.inc(data["provider"], SESSION, by=data["retry_count"])
+
     return {
         "provider.call": call,
         "provider.note": lambda data: notes.inc(data["provider"], data["stage"], data["kind"]),
-        "connection.established": lambda data: up.set(1, data["provider"]),
+        "connection.established": opened,
+        "connection.failed": not_opened,
         "connection.lost": lambda data: lost.inc(data["provider"], data["code"]),
         "provider.failed": lambda data: up.set(0, data["provider"]),
         "provider.restored": lambda data: up.set(1, data["provider"]),
