@@ -126,8 +126,8 @@ async def test_there_is_no_other_model_and_the_reason_comes_in_time(fault: str) 
         assert len(rig.of(E.RESPONSE_CANCELLED)) == 1
 
 
-@pytest.mark.parametrize("how", [lost(), HANG])
-async def test_a_model_that_breaks_off_in_mid_sentence_says_so_once(how: Any) -> None:
+@pytest.mark.parametrize(("how", "code"), [(lost(), "network_error"), (HANG, "timeout")])
+async def test_a_model_that_breaks_off_in_mid_sentence_says_so_once(how: Any, code: str) -> None:
     clock = FakeClock()
     first = Brain("first", clock, ("One two three four. Five six", 0.1, how))
     second = Brain("second", clock, ANSWER)
@@ -136,7 +136,7 @@ async def test_a_model_that_breaks_off_in_mid_sentence_says_so_once(how: Any) ->
         assert rig.said == ["One two three four.", BROKEN_OFF]
         assert second.prompts == [], "nothing that was heard begins again"
         assert rig.types()[-1] is E.RESPONSE_COMPLETED
-        assert [name for name, _ in rig.board.failures] == ["first"]
+        assert rig.board.failures == [("first", code)], "asked again as soon as the network may be back"
 
 
 async def test_a_model_that_breaks_off_between_sentences_ends_the_turn_with_its_reason() -> None:

@@ -12,7 +12,7 @@ from voxd.frames import Clip
 from voxd.local.sentences import cut_at
 from voxd.providers.net.wire import Budget
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.roster import LOCAL, Health, Roster
+from voxd.providers.pipeline.roster import LOCAL, TOO_LATE, Health, Roster
 from voxd.providers.pipeline.share import Share
 from voxd.providers.pipeline.stream import Crew, Stream
 from voxd.providers.pipeline.thinking import STALL_S
@@ -163,7 +163,7 @@ class Reading:
             if not begun:
                 raise self._roster.too_late(stage, clock.monotonic() - asked_s) from None
             msg = f"{stage.name} stopped in the middle of a sentence"
-            raise StreamError(msg, provider=stage.name) from None
+            raise StreamError(msg, provider=stage.name, code=TOO_LATE) from None
         finally:
             stream.give_up()
 

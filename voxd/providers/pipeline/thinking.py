@@ -7,7 +7,7 @@ from voxd.clock import Clock
 from voxd.errors import ContextTooLong, StreamError, VoxdError
 from voxd.providers.net.wire import Budget
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.roster import Health, Roster
+from voxd.providers.pipeline.roster import TOO_LATE, Health, Roster
 from voxd.providers.pipeline.share import Share
 from voxd.providers.pipeline.stream import Crew, Stream
 from voxd.providers.stages import Answered, LanguageModel, Prompt, Token
@@ -144,10 +144,10 @@ class _Attempt:
                 waited_s = self._roster.clock.monotonic() - since_s
                 raise self._roster.too_late(self._stage, waited_s) from None
             msg = f"{self._stage.name} stopped in the middle of its answer"
-            raise StreamError(msg, provider=self._stage.name) from None
+            raise StreamError(msg, provider=self._stage.name, code=TOO_LATE) from None
         except StopAsyncIteration:
             msg = f"{self._stage.name} broke its answer off"
-            raise StreamError(msg, provider=self._stage.name) from None
+            raise StreamError(msg, provider=self._stage.name, code="truncated") from None
         if not self.began:
             self.began = True
             self._roster.answered(self._stage, self._roster.clock.monotonic() - self._asked_s)
