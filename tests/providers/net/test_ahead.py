@@ -90,7 +90,7 @@ async def client(*, keep_s: float = 45.0, ca_file: str = "") -> Client:
 async def test_the_first_request_uses_what_was_opened_ahead(watched: tuple[Watched, str]) -> None:
     seen, url = watched
     http = Http()
-    http.connect_ahead("vendor", url, ROUTE)
+    http.connect_ahead("vendor", "llm", url, ROUTE)
     await seen.until(opened=1, left=1)
     assert seen.requests == 0, "nothing is sent"
     assert await ask(http, url) == b"{}"
@@ -127,10 +127,24 @@ async def test_there_is_one_at_most_and_none_beside_one_that_is_free(watched: tu
     await made.close()
 
 
+async def test_a_model_and_a_voice_of_one_vendor_have_one_each(watched: tuple[Watched, str]) -> None:
+    seen, url = watched
+    made = await client()
+    for whose in ("vendor llm", "vendor tts", "vendor llm", "vendor tts"):
+        made.prepare(url, ROUTE, whose)
+    await seen.until(opened=2, left=2)
+    heads = [(await made.send("vendor", Call("GET", url), ROUTE))[0] for _ in range(2)]
+    assert seen.opened == 2
+    for head in heads:
+        await head.close()
+    await made.close()
+
+
 async def test_tls_is_done_ahead_and_checked_like_any_other(trust: Authority) -> None:
     async with plain_http(tls=trust.server()) as server:
         http = Http()
-        http.connect_ahead("vendor", server.url, Route(trust.ca_file))
+        http.connect_ahead("vendor", "llm", server.url, Route(trust.ca_file))
+        await asyncio.gather(*http._ahead)
         assert await ask(http, server.url, trust.ca_file) == b"{}"
         assert server.connections == 1
         await http.close()
@@ -141,7 +155,7 @@ async def test_a_certificate_that_is_not_trusted_gives_nothing_and_the_request_s
 ) -> None:
     async with plain_http(tls=trust.server("elsewhere.example")) as server:
         http = Http()
-        http.connect_ahead("vendor", server.url, Route(trust.ca_file))
+        http.connect_ahead("vendor", "llm", server.url, Route(trust.ca_file))
         with pytest.raises(Exception, match="certificate"):
             await ask(http, server.url, trust.ca_file)
         assert server.requests == []
@@ -203,9 +217,9 @@ async def test_what_nobody_uses_is_closed_after_a_while(watched: tuple[Watched, 
 @pytest.mark.parametrize("url", ["no url", "ftp://x", "https://", "http://[::1", "http://bücher.invalid:1"])
 async def test_what_cannot_be_reached_is_nobodys_business_yet(url: str) -> None:
     http = Http()
-    http.connect_ahead("vendor", url, ROUTE)
-    http.connect_ahead("vendor", "http://127.0.0.1:1", Route("/nonexistent.pem"))
-    http.connect_ahead("vendor", "http://127.0.0.1:1", Route(proxy="socks5://x"))
+    http.connect_ahead("vendor", "llm", url, ROUTE)
+    http.connect_ahead("vendor", "llm", "http://127.0.0.1:1", Route("/nonexistent.pem"))
+    http.connect_ahead("vendor", "llm", "http://127.0.0.1:1", Route(proxy="socks5://x"))
     await http.prepare()
     await settle()
     await http.close()
@@ -225,14 +239,17 @@ async def test_a_port_where_nobody_is_costs_the_request_nothing() -> None:
 
 
 async def test_a_line_connects_to_where_the_request_would_go(server: Plain) -> None:
-    async with line(server.url) as wire:
+    http = Http()
+    async with line(server.url, http=http) as wire:
         wire.prepare(lambda access: Call("GET", f"{access.endpoint}/v1", {"key": access.key}))
+        await asyncio.gather(*http._ahead)
         async with wire.request(
             lambda access: Call("GET", f"{access.endpoint}/v1"), Budget(), kind="models"
         ) as answer:
             await answer.read()
         assert server.connections == 1
         assert [told["attempt"] for told in wire.data("provider.call")] == [1], "preparing is no call"
+    await http.close()
 
 
 async def test_a_line_that_nobody_may_ask_is_not_opened(server: Plain) -> None:

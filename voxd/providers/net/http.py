@@ -89,12 +89,12 @@ class Http:
         """Load what the first request needs: 3 MB, and a second on a small device."""
         await self._loaded()
 
-    def connect_ahead(self, provider: str, url: str, route: Route) -> None:
+    def connect_ahead(self, provider: str, stage: str, url: str, route: Route) -> None:
         """Connect to where ``url`` is, in the background, unless a connection waits; never raises.
 
         Nothing is sent, so nothing is billed. The next request of ``route`` to that host uses it.
         """
-        task = asyncio.create_task(self._connect_ahead(provider, url, route), name="prepare http")
+        task = asyncio.create_task(self._connect_ahead(provider, stage, url, route), name="prepare http")
         self._ahead.add(task)
         task.add_done_callback(self._ahead.discard)
 
@@ -124,14 +124,14 @@ class Http:
                 client.learn(route, trust)
         return client
 
-    async def _connect_ahead(self, provider: str, url: str, route: Route) -> None:
+    async def _connect_ahead(self, provider: str, stage: str, url: str, route: Route) -> None:
         try:
             client = await self._ready(provider, route)
         except (OSError, ProviderError) as error:
             # Whoever asks is told why.
             _log.debug("no connection was opened ahead: %s", type(error).__name__)
             return
-        client.prepare(url, route)
+        client.prepare(url, route, f"{provider} {stage}")
 
 
 def _load() -> "type[Client]":

@@ -190,7 +190,7 @@ class Line:
         with contextlib.suppress(VoxdError, ValueError):
             url = checked(self.name, build(Access(self._endpoints.next, self._keys.next.text)).url)
             route = Route(self._settings.ca_file, self._settings.proxy)
-            self._http.connect_ahead(self.name, url, route)
+            self._http.connect_ahead(self.name, self.stage, url, route)
 
     def note(self, kind: str, **details: Any) -> None:
         """Log something that happened on the line, such as a reconnect; no words, no keys."""
