@@ -193,10 +193,11 @@ class Voice(Scripted, TextToSpeech):
 
 
 class Board:
-    """Who is well, as the tests say."""
+    """Who is well, as the tests say; the ``barred`` may not even be tried."""
 
-    def __init__(self, *ill: str) -> None:
-        self.ill = set(ill)
+    def __init__(self, *ill: str, barred: tuple[str, ...] = ()) -> None:
+        self.barred = set(barred)
+        self.ill = {*ill, *barred}
         self.failures: list[tuple[str, str]] = []
         self.answers: list[str] = []
 
@@ -204,7 +205,7 @@ class Board:
         return name not in self.ill
 
     def may_be_asked(self, name: str) -> bool:
-        return True
+        return name not in self.barred
 
     def failed(self, name: str, error: Any) -> None:
         self.failures.append((name, error.code))

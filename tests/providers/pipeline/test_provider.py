@@ -44,7 +44,7 @@ class TestContract(ProviderContract):
 
     @pytest.fixture
     def make_refused(self) -> Make:
-        return lambda: PipelineProvider({"parts": Rig(board=Board("brain")).parts})
+        return lambda: PipelineProvider({"parts": Rig(board=Board(barred=("brain",))).parts})
 
 
 async def test_a_spoken_question_is_understood_written_and_spoken() -> None:

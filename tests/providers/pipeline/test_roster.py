@@ -24,7 +24,9 @@ def test_the_well_are_asked_in_order_and_the_ill_only_when_nobody_else_is_left()
     assert [stage.name for stage in made.candidates()] == ["b", "c"]
     board.ill = {"a", "b", "c"}
     assert [stage.name for stage in made.candidates()] == ["a", "b", "c"]
-    assert not made.is_well
+    assert made.is_open, "there is nobody else"
+    board.barred = {"a", "b", "c"}
+    assert not made.is_open
 
 
 def test_the_devices_own_is_always_well_and_no_matter_of_the_board() -> None:

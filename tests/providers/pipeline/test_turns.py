@@ -119,11 +119,20 @@ async def test_what_was_not_heard_is_not_remembered_in_the_next_turn() -> None:
 
 async def test_nobody_who_thinks_is_an_error_of_the_provider() -> None:
     rig = real()
-    rig.board.ill = {"brain"}
+    rig.board.ill = rig.board.barred = {"brain"}
     provider = live(rig)
     with pytest.raises(ProviderError) as raised:
         await answer(provider, Request("t1", "default", frames()))
     assert raised.value.code == "provider_unavailable"
+    await provider.close()
+
+
+async def test_the_only_one_who_thinks_is_tried_although_he_was_ill() -> None:
+    rig = real()
+    rig.board.ill = {"brain"}
+    provider = live(rig)
+    assert ReplyEnd() in await answer(provider, Request("t1", "default", frames()))
+    assert rig.board.answers
     await provider.close()
 
 

@@ -52,9 +52,9 @@ class SttChain:
         self.hedge = hedge
 
     @property
-    def is_well(self) -> bool:
-        """Whether anybody can listen."""
-        return self.hedge is not None or self.roster.is_well
+    def is_open(self) -> bool:
+        """Whether anybody may be asked to listen."""
+        return self.hedge is not None or self.roster.is_open
 
     def prepare(self) -> None:
         """Make ready who will listen first, and who steps in."""

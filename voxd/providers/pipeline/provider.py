@@ -68,11 +68,11 @@ class PipelineProvider(BaseProvider):
         return self._connected
 
     async def connect(self) -> None:
-        """Make ready who will be asked. Raises `ProviderError` when one of the lists has nobody well."""
+        """Make ready who will be asked. Raises `ProviderError` when one of the lists has nobody to ask."""
         if self._connected:
             return
         for chain in (self._parts.stt, self._parts.llm, self._parts.tts):
-            if not chain.is_well:
+            if not chain.is_open:
                 raise chain.roster.nobody()
         self._parts.stt.prepare()
         self._parts.llm.prepare()

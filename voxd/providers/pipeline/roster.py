@@ -56,9 +56,9 @@ class Roster(Generic[S]):
         self._health = health
 
     @property
-    def is_well(self) -> bool:
-        """Whether anybody can be asked."""
-        return any(map(self._is_well, self.stages))
+    def is_open(self) -> bool:
+        """Whether anybody may be asked, well or not."""
+        return bool(self.candidates())
 
     def candidates(self) -> list[S]:
         """Return who may be asked now, in order: the well ones, and if there are none who may be tried."""

@@ -53,9 +53,9 @@ class TtsChain:
         self._phrases = phrases
 
     @property
-    def is_well(self) -> bool:
-        """Whether anybody can speak."""
-        return self.roster.is_well
+    def is_open(self) -> bool:
+        """Whether anybody may be asked to speak."""
+        return self.roster.is_open
 
     def prepare(self) -> None:
         """Make ready who will speak first."""

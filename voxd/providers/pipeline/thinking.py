@@ -62,9 +62,9 @@ class LlmChain:
         )
 
     @property
-    def is_well(self) -> bool:
-        """Whether anybody can think."""
-        return self.roster.is_well
+    def is_open(self) -> bool:
+        """Whether anybody may be asked to think."""
+        return self.roster.is_open
 
     def prepare(self) -> None:
         """Make ready who will be asked first."""
