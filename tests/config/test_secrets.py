@@ -63,7 +63,9 @@ def test_a_missing_source_says_what_to_do_only_when_it_is_used(
 
 
 def test_outside_a_unit_there_are_no_credentials() -> None:
-    assert "CREDENTIALS_DIRECTORY" in read_source("credential", "key", {}).problem
+    problem = read_source("credential", "key", {}).problem
+    assert "the service only" in problem, "what it is"
+    assert "{ file = ... }" in problem, "and what to do"
 
 
 def test_a_file_everybody_can_read_is_read_with_a_warning(tmp_path: Path) -> None:

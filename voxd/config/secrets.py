@@ -15,6 +15,10 @@ MASK = "********"
 SOURCES = ("credential", "file", "env")
 """What a secret may name instead of being written down: ``{ credential = "name" }`` and so on."""
 
+NO_CREDENTIALS = (
+    "systemd gives credentials to the service only; started by hand it needs { file = ... } or { env = ... }"
+)
+
 _MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -103,7 +107,7 @@ def read_source(kind: str, name: str, environ: Mapping[str, str]) -> Reading:
         return _read_file(Path(name).expanduser())
     directory = environ.get("CREDENTIALS_DIRECTORY")
     if not directory:
-        return Reading(None, "systemd gave no credentials: CREDENTIALS_DIRECTORY is not set")
+        return Reading(None, NO_CREDENTIALS)
     if "/" in name or name in {"", ".", ".."}:
         return Reading(None, "a credential has a plain name, not a path")
     # systemd.exec(5): LoadCredential=voxd:DIRECTORY yields voxd_NAME; single ones are called voxd.NAME.
