@@ -211,7 +211,9 @@ async def test_a_damaged_file_is_spoken_anew_and_replaced(desk: Desk, damage: st
     assert desk.hits == [False, False]
 
 
-async def test_a_slow_disk_is_not_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_disk_is_not_waited_for_and_told_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     voice = Voice()
     await desk.hear(voice)
     await desk.written()
@@ -220,10 +222,12 @@ async def test_a_slow_disk_is_not_waited_for(desk: Desk, monkeypatch: pytest.Mon
     monkeypatch.setattr(phrases, "decode", lambda data: hanging.wait(20))
     try:
         assert await desk.hear(voice) == WHOLE
+        assert await desk.hear(voice) == WHOLE
     finally:
         hanging.set()
-    assert len(voice.asked) == 2
-    assert desk.hits == [False, False]
+    assert len(voice.asked) == 3
+    assert desk.hits == [False, False, False]
+    assert caplog.text.count("the disk is slow") == 1
 
 
 async def test_the_least_used_goes_when_there_is_too_much(desk: Desk) -> None:

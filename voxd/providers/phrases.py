@@ -51,6 +51,7 @@ class PhraseCache:
         self._spoken: dict[str, _Phrase] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._forgotten = 0
+        self._is_slow = False
 
     async def cached(
         self, stage: TextToSpeech, text: str, budget: Budget, previous: str = ""
@@ -129,9 +130,13 @@ class PhraseCache:
         try:
             async with asyncio.timeout(READ_S):
                 data = await self._shelf.get(key)
-                return await asyncio.to_thread(decode, data) if data is not None else None
+                clip = await asyncio.to_thread(decode, data) if data is not None else None
+            self._is_slow = False
+            return clip
         except TimeoutError:
-            _log.warning("the disk is slow: a kept phrase is spoken anew")
+            if not self._is_slow:
+                _log.warning("the disk is slow: what it may keep is spoken anew, and not waited for")
+            self._is_slow = True
             return None
         except AudioError as error:
             _log.warning("a kept phrase is damaged and deleted: %s", error)
