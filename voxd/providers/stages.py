@@ -63,6 +63,11 @@ class Stage(ABC):
         """The model that is asked: prices and shutdown dates are known by this name."""
         return self.config.model or self.default_model
 
+    @property
+    def key(self) -> int:
+        """The number of the key it is asked with, 0 without one: what is used is written down by it."""
+        return self.wire.key
+
     def prepare(self) -> None:
         """Begin, in the background, whatever makes the next request faster; never raises."""
 

@@ -60,7 +60,9 @@ async def test_nobody_is_asked_while_all_keys_rest_and_the_reason_is_told() -> N
     assert keys.wait_s() == pytest.approx(0.1)
     await clock.advance(0.1)
     assert keys.take().text == "a"
-    assert [use.rests_s > 0 for use in keys.used] == [False, True]
+    keys.failed(keys.current, RateLimited("slow down", retry_after_s=3600.0))
+    with pytest.raises(AuthenticationError, match="revoked"):
+        keys.take()
 
 
 def test_what_is_not_the_fault_of_the_key_lets_it_go_on() -> None:
@@ -84,12 +86,14 @@ def test_a_vendor_without_keys_has_one_that_is_empty() -> None:
     assert (keys.take().number, keys.take().text) == (0, "")
 
 
-def test_the_use_of_each_key_is_counted_and_no_key_is_shown() -> None:
+def test_the_key_in_use_is_known_by_its_number_and_is_not_shown() -> None:
     keys, _, _ = keys_of("sk-secret-1", "sk-secret-2")
+    assert keys.current.number == 1
     keys.failed(keys.take(), AuthenticationError("no"))
-    key = keys.take()
-    assert [(use.number, use.calls, use.refusals) for use in keys.used] == [(1, 1, 1), (2, 1, 0)]
-    assert "secret" not in repr(key) + repr(keys.used)
+    assert keys.current.number == 1
+    keys.take()
+    assert keys.current.number == 2
+    assert "secret" not in repr(keys.current)
 
 
 @settings(max_examples=50)

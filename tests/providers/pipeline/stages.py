@@ -42,6 +42,7 @@ class Scripted:
 
     config: StageConfig
     clock: Clock
+    key = 0
     prepared = 0
     closed = 0
     checked: ProviderError | None = None

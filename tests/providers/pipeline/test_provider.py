@@ -235,6 +235,7 @@ async def test_what_every_stage_used_is_told_and_summed() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, kind="anthropic")
     brain.config = type(brain.config)("brain", "anthropic", model="claude-haiku-5-5")
+    brain.key = 2
     async with Rig(clock=clock, stt=[Ears("ears", clock, kind="local")], llm=[brain]) as rig:
         await rig.ask()
         used = [data for type, data in rig.emit.events if type == E.PROVIDER_USED]
@@ -243,6 +244,7 @@ async def test_what_every_stage_used_is_told_and_summed() -> None:
             ("brain", "llm"),
             ("voice", "tts"),
         }
+        assert {data["stage"]: data["key"] for data in used} == {"stt": 0, "llm": 2, "tts": 0}
         costs = {data["stage"]: data["cost_usd"] for data in used}
         assert costs["stt"] == 0
         assert costs["llm"] == pytest.approx((100 * 0.10 + 10 * 0.50) / 1e6)

@@ -130,10 +130,10 @@ async def test_three_vendors_answer_a_spoken_question(stack: AsyncExitStack) -> 
     assert home.said == ["Hello there."]
     assert home.ear.of(E.AUDIO_OUTPUT_CHUNK)
     assert home.minds[0].bodies[0]["messages"][-1] == {"role": "user", "content": "kitchen light off"}
-    assert {(used["provider"], used["stage"]) for used in home.of(E.PROVIDER_USED)} == {
-        ("ears0", "stt"),
-        ("gpt", "llm"),
-        ("aura", "tts"),
+    assert {(used["provider"], used["stage"], used["key"]) for used in home.of(E.PROVIDER_USED)} == {
+        ("ears0", "stt", 1),
+        ("gpt", "llm", 1),
+        ("aura", "tts", 1),
     }
     assert home.of(E.ERROR_GENERAL) == home.of(E.PROVIDER_FAILED) == []
 

@@ -25,21 +25,9 @@ class Key:
     text: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """How a key, known by its number, was used so far; ``rests_s`` is how long it is not used any more."""
-
-    number: int
-    calls: int
-    refusals: int
-    rests_s: float
-
-
 @dataclass(slots=True)
 class _State:
     key: Key
-    calls: int = 0
-    refusals: int = 0
     until_s: float = 0.0
     problem: ProviderError | None = None
 
@@ -56,12 +44,9 @@ class Keys:
         self._current = self._states[0]
 
     @property
-    def used(self) -> tuple[KeyUse, ...]:
-        """How each key was used."""
-        return tuple(
-            KeyUse(state.key.number, state.calls, state.refusals, self._rest_s(state))
-            for state in self._states
-        )
+    def current(self) -> Key:
+        """The key that was used last, before any request the first."""
+        return self._current.key
 
     def wait_s(self) -> float:
         """Return how long it is until a key may be used, 0 if one may be now."""
@@ -103,7 +88,6 @@ class Keys:
             for each in self._states:
                 self._rest(each, error, hold_s(error))
             return False
-        state.refusals += 1
         self._rest(state, error, rest_s(error, is_only=len(self._states) == 1))
         return self.wait_s() <= 0 and self._rest_s(state) > 0
 
@@ -116,7 +100,6 @@ class Keys:
 
     def _use(self, state: _State) -> None:
         before, self._current = self._current, state
-        state.calls += 1
         if before is not state:
             reason = before.problem.code if before.problem else ""
             numbers: dict[str, Any] = {"from": before.key.number, "to": state.key.number}

@@ -18,7 +18,7 @@ from voxd.providers.net.answer import Route
 from voxd.providers.net.connection import Address, Connection, Deadlines
 from voxd.providers.net.endpoints import Endpoints
 from voxd.providers.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
-from voxd.providers.net.keys import Keys, KeyUse
+from voxd.providers.net.keys import Keys
 from voxd.providers.net.limits import LONGEST_WAIT_S, Allowed, Limits, usual_per_minute
 from voxd.providers.net.middleware import RequestMiddleware, through
 from voxd.providers.net.outgoing import checked, computed, dressed
@@ -87,9 +87,9 @@ class Line:
         return other
 
     @property
-    def keys_used(self) -> tuple[KeyUse, ...]:
-        """How each key was used, by its number."""
-        return self._keys.used
+    def key(self) -> int:
+        """The number of the key in use, as `Wire.key` says."""
+        return self._keys.current.number
 
     @asynccontextmanager
     async def request(

@@ -102,6 +102,11 @@ class Wire(Protocol):
     three times in all, and within the budget. Configured headers are added last.
     """
 
+    @property
+    def key(self) -> int:
+        """The number of the key in use, from 1; 0 where the vendor needs none."""
+        ...
+
     def request(
         self,
         build: Callable[[Access], Call],

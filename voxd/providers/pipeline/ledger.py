@@ -8,9 +8,6 @@ from voxd.providers.prices import cost_of_stage
 from voxd.providers.stages import Stage
 from voxd.providers.usage import Cost, Usage
 
-NO_KEY = 0
-"""A stage does not know with which key of his line it was served: that is told by ``provider.call``."""
-
 
 class Ledger:
     """The account of one session."""
@@ -48,7 +45,7 @@ class Ledger:
             E.PROVIDER_USED,
             provider=stage.name,
             stage=str(stage.stage),
-            key=NO_KEY,
+            key=stage.key,
             usage=usage,
             cost_usd=None if cost is None else cost.total,
         )

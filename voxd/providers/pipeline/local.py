@@ -24,6 +24,8 @@ class Engines:
 class LocalEars(SpeechToText):
     """Hears the whole utterance, then says what it was."""
 
+    key = 0
+
     def __init__(self, engine: Transcriber) -> None:
         # No line: it reaches nobody.
         self.config = _CONFIG
@@ -45,6 +47,8 @@ class LocalEars(SpeechToText):
 
 class LocalVoice(TextToSpeech):
     """Speaks with the device's own voice."""
+
+    key = 0
 
     def __init__(self, engine: Synthesizer) -> None:
         # No line: it reaches nobody.
