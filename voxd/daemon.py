@@ -33,7 +33,7 @@ from voxd.hardware.leds import StateLights, open_leds
 from voxd.listen.ears import Ears
 from voxd.local.demonstration import demonstration
 from voxd.local.engines import build_synthesizer, build_transcriber
-from voxd.observe.event_log import log_event
+from voxd.observe.event_log import EventLog
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
 from voxd.providers.local import LocalProvider
@@ -134,7 +134,7 @@ class Daemon:
         self.metrics = Metrics()
         self.ledger = Ledger(self.clock)
         self.recorder = Recorder(self.history, self.metrics, self.clock)
-        for handler in (self.metrics.handle, log_event):
+        for handler in (self.metrics.handle, EventLog()):
             self.bus.handle(handler)
 
     def _build_voice(self, state_dir: Path, models_dir: Path) -> None:

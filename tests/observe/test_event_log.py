@@ -5,7 +5,7 @@ import pytest
 from tests.fakes import FakeClock
 from voxd.bus import Bus
 from voxd.eventtable import EVENT_TYPES
-from voxd.observe.event_log import LINES, log_event
+from voxd.observe.event_log import LINES, REPEATED_S, EventLog
 from voxd.observe.log import entry_of
 
 CANARY = "zebra-crossing-canary"
@@ -15,7 +15,7 @@ CANARY = "zebra-crossing-canary"
 def bus(caplog: pytest.LogCaptureFixture) -> Bus:
     caplog.set_level(logging.DEBUG, "voxd.observe.event_log")
     bus = Bus(FakeClock())
-    bus.handle(log_event)
+    bus.handle(EventLog())
     return bus
 
 
@@ -92,3 +92,18 @@ def test_a_limit_of_money_names_whose_it_is(bus: Bus, caplog: pytest.LogCaptureF
         "all providers together: 4 of the 5 US dollars of today are spent",
         "mind: 2.01 US dollars are spent, no more today",
     ]
+
+
+async def test_an_error_that_every_question_meets_is_logged_once_in_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = FakeClock()
+    bus = Bus(clock)
+    bus.handle(EventLog())
+    for wait_s in (0.0, 5.0, REPEATED_S, 1.0):
+        await clock.advance(wait_s)
+        bus.emit("error", code="network_error", message="spare: Connection reset by peer", hint="")
+        bus.emit("error", code="timeout", message=f"another after {wait_s}", hint="")
+    told = [record.getMessage() for record in caplog.records]
+    assert told.count("network_error: spare: Connection reset by peer") == 2
+    assert len(told) == 6, "others are not swallowed"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -89,6 +90,11 @@ A reminder's name is what its owner said: it is not here.
 """
 
 
+REPEATED_S = 600.0
+"""Who looks into the log sees that it still lasts, and what else happened meanwhile."""
+
+KNOWN_ERRORS = 64
+
 _CALLS = frozenset(
     {
         "provider.call",
@@ -103,11 +109,33 @@ _CALLS = frozenset(
 """The log of what was asked of vendors; elsewhere "kind" may be somebody's own word."""
 
 
-def log_event(event: Event) -> None:
-    """Log ``event`` if it matters; a handler of the bus."""
-    line = LINES.get(event.type)
-    if line is None or not _log.isEnabledFor(line.level):
-        return
+class EventLog:
+    """Logs events that matter; a handler of the bus.
+
+    An error that is told again in the same words, as by every question of an outage, is logged once in
+    `REPEATED_S`.
+    """
+
+    def __init__(self) -> None:
+        self._errors: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Log ``event`` if it matters."""
+        line = LINES.get(event.type)
+        if line is None or not _log.isEnabledFor(line.level) or self._is_repeated(event):
+            return
+        _write(event, line)
+
+    def _is_repeated(self, event: Event) -> bool:
+        if event.type != "error":
+            return False
+        recent = {text: at_s for text, at_s in self._errors.items() if 0 <= event.time - at_s < REPEATED_S}
+        text = f"{event.data.get('code')}: {event.data.get('message')}"
+        self._errors = dict(islice({text: event.time, **recent}.items(), KNOWN_ERRORS))
+        return text in recent
+
+
+def _write(event: Event, line: Line) -> None:
     fields = {
         "event": event.type,
         **{name: event.data[name] for name in CALL_FIELDS if event.type in _CALLS and name in event.data},
