@@ -111,6 +111,9 @@ def test_a_key_may_be_a_secret_or_end_as_files_do(key: Any) -> None:
         (OpenAIProvider, {"endpoint": "ws://api.example.org/v1"}),
         (OpenAIProvider, {"endpoint": "ws://93.184.216.34/v1"}),
         (OpenAIProvider, {"endpoint": "nonsense"}),
+        (OpenAIProvider, {"endpoint": "wss://[sk-1"}),
+        (OpenAIProvider, {"endpoint": "wss://x.org:sk-1/v1"}),
+        (OpenAIProvider, {"endpoint": "wss://x.org:99999/v1"}),
     ],
 )
 def test_a_wrong_endpoint_is_a_mistake_of_the_configuration(kind: type[OpenAIProvider], config: Any) -> None:

@@ -157,6 +157,10 @@ def test_a_socket_that_could_not_be_opened(error: Exception, code: str) -> None:
         (4999, "", 4999, "network_error"),
         (None, "", None, "network_error"),
         (None, "", 1009, "frame_too_big"),
+        (1009, "", 1009, "frame_too_big"),
+        (1008, "the api_key is not valid", 1008, "invalid_api_key"),
+        (1008, "unaccepted terms", 1008, "policy"),
+        (1011, "api_key store is down", 1011, "server_error"),
         (None, "", 1002, "network_error"),
     ],
 )

@@ -71,6 +71,28 @@ def test_a_presigned_url_still_asks_for_the_same(asked: dict[str, str]) -> None:
     assert found["X-Amz-SignedHeaders"] == ["host"]
 
 
+@pytest.mark.parametrize(
+    ("written", "signed_as"),
+    [
+        ("https://h:443/p", "https://h/p"),
+        ("http://h:80/p", "http://h/p"),
+        ("wss://h:443/p", "wss://h/p"),
+        ("ws://h:80/p", "ws://h/p"),
+        ("https://me@h/p", "https://h/p"),
+    ],
+)
+def test_a_host_is_signed_as_it_stands_in_its_header(written: str, signed_as: str) -> None:
+    signer = Signer(EXAMPLE, "us-east-1", "polly")
+    first, second = (signer.headers("GET", url, {}, b"", 0.0) for url in (written, signed_as))
+    assert first == second
+
+
+def test_a_port_that_is_not_the_usual_one_is_signed() -> None:
+    signer = Signer(EXAMPLE, "us-east-1", "polly")
+    first, second = (signer.headers("GET", url, {}, b"", 0.0) for url in ("https://h:80/p", "https://h/p"))
+    assert first != second
+
+
 def test_every_part_of_a_request_changes_its_signature() -> None:
     signer = Signer(EXAMPLE, "us-east-1", "polly")
 

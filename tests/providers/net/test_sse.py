@@ -85,3 +85,10 @@ def test_a_line_without_end_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StreamError) as raised:
         lines_of(*[b"x" * 30] * 4)
     assert raised.value.code == "too_big"
+
+
+def test_a_line_without_end_behind_a_whole_one_is_not_kept_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "MAX_LINE_BYTES", 100)
+    with pytest.raises(StreamError):
+        Lines().feed(b"short\n" + b"x" * 101)
+    assert Lines().feed(b"x" * 300 + b"\n" + b"x" * 100) == ["x" * 300]

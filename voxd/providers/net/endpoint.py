@@ -28,8 +28,11 @@ def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> st
 
     Raises `ConfigError` when it is no URL. The text of the error does not repeat it: it may hold a key.
     """
-    parts = urlsplit(endpoint)
-    scheme = _SCHEMES.get(parts.scheme)
+    try:
+        parts = urlsplit(endpoint)
+        scheme = _SCHEMES.get(parts.scheme) if parts.port != 0 else None
+    except ValueError:
+        scheme = None
     if scheme is None or not parts.hostname:
         raise ConfigError("the provider's endpoint is no URL", hint="write it as wss://host/path")
     base = parts.path.rstrip("/")
