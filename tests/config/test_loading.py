@@ -139,6 +139,17 @@ def test_a_secret_is_read_and_never_shown(main: Path) -> None:
     assert loaded.warnings == ()
 
 
+def test_a_missing_key_among_several_is_told_and_a_misspelt_source_only_as_that(main: Path) -> None:
+    keys = 'api_keys = [{ env = "SET" }, { env = "NOT_SET" }]\n'
+    main.write_text(f'version = 1\n[providers.cloud]\nkind = "openai"\n{keys}')
+    (warning,) = load(main, environ={"SET": "sk-1"}).warnings
+    assert str(warning).startswith(f"{main}:4: warning: providers.cloud.api_keys[1]: the secret is missing")
+    main.write_text('version = 1\n[providers.cloud]\nkind = "openai"\napi_key = { credental = "x" }\n')
+    with pytest.raises(InvalidConfig) as raised:
+        load(main, environ={})
+    assert "is missing" not in str(raised.value)
+
+
 def test_a_missing_key_of_a_provider_is_told_with_its_line(main: Path) -> None:
     main.write_text('version = 1\n[providers.cloud]\nkind = "openai"\napi_key = { env = "NOT_SET" }\n')
     (warning,) = load(main, environ={}).warnings

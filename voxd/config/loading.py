@@ -13,7 +13,7 @@ from voxd.config.lines import KeyPath
 from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
 from voxd.config.schema import Config
-from voxd.config.secrets import Secret, read_source, resolve, to_builtins
+from voxd.config.secrets import SOURCES, Secret, read_source, resolve, to_builtins
 
 DEFAULT = "default"
 
@@ -110,8 +110,9 @@ def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]
     elif isinstance(value, list):
         items = list(enumerate(value))
     for key, item in items:
-        if isinstance(item, dict) and (path[-1:] == ("headers",) or key == "api_key"):
-            yield from (((*path, key), kind, name) for kind, name in item.items() if isinstance(name, str))
+        if isinstance(item, dict) and (key == "api_key" or path[-1:] in (("headers",), ("api_keys",))):
+            named = (each for each in item.items() if each[0] in SOURCES and isinstance(each[1], str))
+            yield from (((*path, key), kind, name) for kind, name in named)
         else:
             yield from _references(item, (*path, key))
 
