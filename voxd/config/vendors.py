@@ -103,7 +103,13 @@ class Pipeline(Section, frozen=True):
         Heat | None, Meta(description="Unset: the model's own; some models refuse it"), LIVE
     ] = None
     cache_answers_s: Annotated[
-        float, Meta(ge=0, description="The same question gets the same answer for so long; 0 never"), LIVE
+        float,
+        Meta(
+            ge=0,
+            description="The same question, after the same conversation, gets the same answer for so long; "
+            "0 never",
+        ),
+        LIVE,
     ] = 0.0
     first_audio_timeout_s: Annotated[
         Positive, Meta(description="No reply for this long after the question: the next one answers"), LIVE
