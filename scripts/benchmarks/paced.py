@@ -1,6 +1,7 @@
 """Vendors of a fixed speed in a process of their own: a language model and a voice, whose work is not ours.
 
-``python -m scripts.benchmarks.paced``: prints its port, and for each line on stdin when it wrote what.
+``python -m scripts.benchmarks.paced DIRECTORY``: prints its ports, and for each line on stdin when it wrote
+what. The second port speaks TLS, as from far away: with a certificate of ``DIRECTORY/ca.pem``.
 """
 
 import asyncio
@@ -10,10 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
+from scripts.benchmarks.far import far
 from scripts.benchmarks.options import ROOT
+from tests.rig.certificates import authority
 
 FIRST_TOKEN_S = 0.2
 TOKEN_S = 0.02
@@ -25,18 +29,24 @@ _PIECE_BYTES = 4800
 
 
 class Wrote(msgspec.Struct):
-    """When, by CLOCK_MONOTONIC, the last word of each first clause and each first sound were written."""
+    """When, by CLOCK_MONOTONIC, the word behind each first clause was written: before it, nobody can know
+    that the clause is complete."""
 
     clauses_s: list[float]
-    sounds_s: list[float]
 
 
 class Paced:
-    """The running vendors; requests under ``/broken`` are answered with 500."""
+    """The running vendors; requests under ``/broken`` are answered with 500.
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    At ``far_url`` they speak TLS with a certificate of ``ca_file``, and are `ROUND_TRIP_S` away.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", directory: Path) -> None:
         self._process = process
-        self.url = f"http://127.0.0.1:{int(self._line())}"
+        near, away = map(int, self._line().split())
+        self.url = f"http://127.0.0.1:{near}"
+        self.far_url = f"https://127.0.0.1:{away}"
+        self.ca_file = str(directory / "ca.pem")
 
     def wrote(self) -> Wrote:
         """Return what was written since the last call."""
@@ -51,24 +61,24 @@ class Paced:
 
 
 @contextmanager
-def paced() -> Iterator[Paced]:
-    """Run them."""
+def paced(directory: Path) -> Iterator[Paced]:
+    """Run them; they keep their certificates in ``directory``."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.benchmarks.paced"],
+        [sys.executable, "-m", "scripts.benchmarks.paced", str(directory)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     with process:
         try:
-            yield Paced(process)
+            yield Paced(process, directory)
         finally:
             process.kill()
 
 
 class _Server:
     def __init__(self) -> None:
-        self.wrote = Wrote([], [])
+        self.wrote = Wrote([])
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
@@ -100,14 +110,13 @@ class _Server:
                 await asyncio.sleep(TOKEN_S)
             _chunk(writer, _event({"content": token}))
             await writer.drain()
-            if number == len(_tokens(CLAUSE)) - 1:
+            if number == len(_tokens(CLAUSE)):
                 self.wrote.clauses_s.append(time.monotonic())
         _chunk(writer, _event({}, "stop") + b"data: [DONE]\n\n")
         writer.write(b"0\r\n\r\n")
 
     async def _speak(self, writer: asyncio.StreamWriter) -> None:
         writer.write(_head("audio/pcm"))
-        self.wrote.sounds_s.append(time.monotonic())
         for at in range(0, len(_SOUND), _PIECE_BYTES):
             _chunk(writer, _SOUND[at : at + _PIECE_BYTES])
         writer.write(b"0\r\n\r\n")
@@ -131,14 +140,20 @@ def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
     writer.write(b"%x\r\n%b\r\n" % (len(data), data))
 
 
-async def _serve() -> None:
+async def _serve(directory: Path) -> None:
     server = _Server()
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    print(listener.sockets[0].getsockname()[1], flush=True)
+    near = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    tls = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=authority(directory).server())
+    away = await far(_port(tls))
+    print(_port(near), _port(away), flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
         print(msgspec.json.encode(server.wrote).decode(), flush=True)
-        server.wrote = Wrote([], [])
+        server.wrote = Wrote([])
+
+
+def _port(server: asyncio.Server) -> int:
+    return int(server.sockets[0].getsockname()[1])
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(Path(sys.argv[1])))
