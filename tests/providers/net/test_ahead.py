@@ -202,7 +202,7 @@ async def test_who_gives_up_while_it_is_opened_gives_it_up_too() -> None:
 async def test_what_nobody_uses_is_closed_after_a_while(watched: tuple[Watched, str]) -> None:
     """An idle device holds no connection: neither one opened ahead, nor one that was used."""
     seen, url = watched
-    made = await client(keep_s=0.05)
+    made = await client(keep_s=0.4)
     made.prepare(url, ROUTE)
     await seen.until(opened=1, left=1)
     await seen.until(opened=1, left=0)

@@ -111,11 +111,11 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections; idempotent."""
+        if self._sweeping is not None:
+            # It has taken connections away to close them: nobody else would.
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.gather(self._sweeping, return_exceptions=True)
         for network in self._networks.values():
             await network.close()
         for pool in self._pools.values():
