@@ -47,6 +47,10 @@ class House:
         assert problem("provider.used", data) == ""
         self.guard.handle(Event(1, "provider.used", 0.0, None, data))
 
+    def check(self, name: str) -> None:
+        if error := self.guard.stopped(name):
+            raise error
+
 
 Build = Callable[..., House]
 
@@ -85,12 +89,12 @@ async def test_who_has_spent_his_money_is_not_asked_and_others_are(build: Build)
     house.use("b", 50.0)
     for _ in range(9):
         house.use("a", 0.1)
-        house.guard.check("a")
+        house.check("a")
     house.use("a", 0.2)
     with pytest.raises(SpendLimitReached) as raised:
-        house.guard.check("a")
+        house.check("a")
     assert "1 USD for a" in str(raised.value)
-    house.guard.check("b")
+    house.check("b")
     assert [(type, data["provider"]) for type, data in house.emit.events] == [
         ("spend.warning", "a"),
         ("spend.stopped", "a"),
@@ -123,7 +127,7 @@ async def test_a_pipeline_stops_when_one_of_its_lists_has_nobody_left(build: Bui
 async def test_what_was_spent_before_a_restart_counts(build: Build) -> None:
     house = build(config(a=1.0), {"a": 0.95})
     await house.guard.start()
-    house.guard.check("a")
+    house.check("a")
     house.use("a", 0.06)
     assert house.guard.stopped("a") is not None
     again = build(config(a=1.0), {"a": 1.01})
@@ -135,7 +139,7 @@ async def test_what_was_spent_before_a_restart_counts(build: Build) -> None:
 async def test_a_book_that_cannot_be_read_stops_nobody(build: Build) -> None:
     house = build(config(a=1.0), StoreError("torn"))
     await house.guard.start()
-    house.guard.check("a")
+    house.check("a")
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -147,7 +151,7 @@ async def test_a_new_day_frees_everybody_whether_or_not_somebody_asks(build: Bui
         house.clock.step_wall(left_s - 10.0)
         assert house.guard.stopped("a") is not None
         house.clock.step_wall(11.0)
-        house.guard.check("a")
+        house.check("a")
     else:
         await house.clock.advance(left_s - 10.0)
         assert "spend.resumed" not in house.emit.types()
@@ -159,7 +163,7 @@ async def test_when_the_clock_is_set_the_book_of_the_true_day_counts(build: Buil
     house = build(config(a=1.0))
     house.book = {"a": 2.0}
     house.clock.step_wall(40 * 86_400.0)
-    house.guard.check("a")
+    house.check("a")
     await settle()
     assert house.guard.stopped("a") is not None
 
@@ -169,7 +173,7 @@ async def test_a_raised_limit_resumes_at_once(build: Build, limit: float | None)
     house = build(config(a=1.0))
     house.use("a", 1.0)
     house.guard.configure(config(a=limit))
-    house.guard.check("a")
+    house.check("a")
     assert house.emit.types()[-1] == "spend.resumed"
 
 
@@ -183,5 +187,5 @@ async def test_the_user_is_told_once_a_day(build: Build) -> None:
 async def test_what_has_no_price_cannot_be_counted(build: Build) -> None:
     house = build(config(1.0, a=1.0))
     house.use("a", None)
-    house.guard.check("a")
+    house.check("a")
     assert house.emit.events == []

@@ -102,11 +102,6 @@ class SpendGuard:
         limit = self._limit(scope)
         return SpendLimitReached(f"the day's {limit:g} USD{whose} are spent", provider=scope or name)
 
-    def check(self, name: str) -> None:
-        """Raise `SpendLimitReached` when ``name`` is not to be asked today."""
-        if error := self.stopped(name):
-            raise error
-
     def tell(self, name: str, *, aloud: bool) -> bool:
         """Whether the user is to be told now why ``name`` is not asked: once a day."""
         scope = self._scope(name)
