@@ -7,7 +7,15 @@ import pytest
 from tests.engine.sounds import duration_ms, pieces, tone
 from tests.fakes import FakeClock
 from voxd.bus import Bus
-from voxd.errors import AudioError, EngineError, VoxdError
+from voxd.errors import (
+    AudioError,
+    AuthenticationError,
+    ConnectionFailed,
+    ContextTooLong,
+    EngineError,
+    RateLimited,
+    VoxdError,
+)
 from voxd.events import Event
 from voxd.frames import Clip
 from voxd.library.downlink import Downlink, error_data
@@ -93,3 +101,20 @@ def test_an_error_without_an_exception_gets_one_with_its_code() -> None:
     error = error_data({"code": "too_short", "message": "too short"})["error"]
     assert isinstance(error, VoxdError)
     assert error.code == "too_short"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "recoverable"),
+    [
+        ("rate_limited", RateLimited, True),
+        ("invalid_api_key", AuthenticationError, False),
+        ("network_error", ConnectionFailed, True),
+        ("context_too_long", ContextTooLong, False),
+    ],
+)
+def test_the_exception_is_the_one_that_a_call_would_raise(
+    code: str, kind: type[VoxdError], recoverable: bool
+) -> None:
+    data = error_data({"code": code, "message": "no", "hint": "wait"})
+    assert type(data["error"]) is kind
+    assert (data["code"], data["hint"], data["recoverable"]) == (code, "wait", recoverable)

@@ -1,13 +1,39 @@
 """The way of a provider's events to the caller: sound at his rate, played, recorded, and told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from voxd.bus import Bus
-from voxd.errors import VoxdError
+from voxd.errors import (
+    AuthenticationError,
+    ConnectionFailed,
+    ContextTooLong,
+    NotConnected,
+    ProviderError,
+    RateLimited,
+    StreamError,
+    VoxdError,
+)
 from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.library.sound import Converter, converter
+
+KINDS: Mapping[str, type[VoxdError]] = MappingProxyType(
+    {
+        kind.code: kind
+        for kind in (
+            AuthenticationError,
+            ConnectionFailed,
+            ContextTooLong,
+            NotConnected,
+            ProviderError,
+            RateLimited,
+            StreamError,
+        )
+    }
+)
+"""Which exception an error event stands for, by its code; else `VoxdError`."""
 
 Watcher = Callable[[E | str, dict[str, Any]], None]
 
@@ -79,7 +105,7 @@ def error_data(data: dict[str, Any]) -> dict[str, Any]:
     message = str(data.get("error_message") or data.get("message") or error or "something went wrong")
     code, hint = str(data.get("code", "")), str(data.get("hint", ""))
     if not isinstance(error, BaseException):
-        error = VoxdError(message, code=code, hint=hint)
+        error = KINDS.get(code, VoxdError)(message, code=code, hint=hint)
     return {
         "code": code or getattr(error, "code", VoxdError.code),
         "hint": hint or getattr(error, "hint", ""),
