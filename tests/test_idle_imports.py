@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 HEAVY = {
+    "anyio",
+    "httpcore",
     "httpx",
     "tenacity",
     "aiolimiter",

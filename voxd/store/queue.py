@@ -1,6 +1,6 @@
 """Utterances nobody could answer, on disk until somebody does: what was accepted survives any crash."""
 
-import secrets
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection
@@ -73,7 +73,7 @@ class UtteranceQueue:
 
         Raises `StoreError`, code ``queue_full`` when it is too much.
         """
-        id = secrets.token_hex(6)
+        id = os.urandom(6).hex()
         size = len(flac or b"") + len(text.encode())
 
         def write(connection: sqlite3.Connection) -> None:
