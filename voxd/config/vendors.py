@@ -113,7 +113,7 @@ class Pipeline(Section, frozen=True):
     ] = 0.0
     first_audio_timeout_s: Annotated[
         Positive, Meta(description="No reply for this long after the question: the next one answers"), LIVE
-    ] = 3.0
+    ] = 2.5
 
 
 class Agent(Section, frozen=True):

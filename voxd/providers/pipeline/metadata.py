@@ -48,7 +48,7 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     hedge: bool = True
     history: str = "trim"
     cache_answers_s: float = 0.0
-    first_audio_timeout_s: float = 3.0
+    first_audio_timeout_s: float = 2.5
     middleware: tuple[Any, ...] = ()
     request_middleware: tuple[Any, ...] = ()
     hints: tuple[str, ...] = ()
