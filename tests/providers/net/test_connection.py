@@ -19,7 +19,6 @@ from tests.servers.openai_realtime import KEY, RealtimeServer, Refusal, Script, 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited
 from voxd.providers.net import connection
 from voxd.providers.net.connection import Address, Connection, Deadlines
-from voxd.providers.net.resolver import Found, Resolver
 
 QUICK = Deadlines(open_s=0.3, answer_s=0.3, send_s=0.2, active_s=0.1, idle_s=0.2, close_s=0.1)
 PATIENCE_S = 5.0
@@ -324,60 +323,6 @@ async def test_proxies_of_the_environment_are_ignored(
     monkeypatch.delenv("no_proxy", raising=False)
     async with opened(server.url) as connection:
         assert connection.ending is None
-
-
-@contextlib.asynccontextmanager
-async def tunnels(asked: list[str]) -> AsyncIterator[int]:
-    """Yield the port of a proxy; ``asked`` is the first line of every request for a tunnel."""
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(4096):
-                writer.write(data)
-        writer.close()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        asked.append(request.split(b"\r\n")[0].decode())
-        port = int(asked[-1].split()[1].rpartition(":")[2])
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
-
-    async with raw_server(handle) as host:
-        yield int(host.rpartition(":")[2])
-
-
-async def test_a_proxy_is_found_by_our_own_resolver_and_finds_the_vendor_itself(
-    server: RealtimeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def blocked(*_: object, **__: object) -> None:
-        raise AssertionError("a name is looked up in the threads that everybody shares")
-
-    class Told(Resolver):
-        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
-            assert host == "proxy.lan"
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", blocked)
-    vendor = server.url.replace("127.0.0.1", "vendor.example")
-    asked: list[str] = []
-    async with tunnels(asked) as port:
-        through = dataclasses.replace(address(vendor), proxy=f"http://proxy.lan:{port}")
-        connection = await Connection.open("openai", through, QUICK, resolver=Told())
-        await connection.send('{"type": "response.create"}')
-        await server.received("response.create")
-        await connection.close()
-    (line,) = asked
-    assert line.startswith("CONNECT vendor.example:")
-
-
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "proxy:3128", "http://proxy:secret"])
-async def test_a_proxy_that_cannot_be_used_is_told_as_such(server: RealtimeServer, proxy: str) -> None:
-    with pytest.raises(ConnectionFailed) as raised:
-        await Connection.open("openai", dataclasses.replace(address(server.url), proxy=proxy), QUICK)
-    assert raised.value.code == "bad_endpoint"
-    assert server.requests == []
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ class Client:
         self._networks[route] = Network(self._resolver)
         self._pools[route] = httpcore.AsyncConnectionPool(
             ssl_context=trust,
-            proxy=httpcore.Proxy(route.proxy) if route.proxy else None,
+            proxy=_proxy(route.proxy, trust) if route.proxy else None,
             max_connections=MOST_CONNECTIONS,
             keepalive_expiry=self._keep_s,
             network_backend=self._networks[route],
@@ -146,6 +146,11 @@ class Client:
 
 def _url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+def _proxy(url: str, trust: ssl.SSLContext) -> httpcore.Proxy:
+    """Return the proxy at ``url``; left alone, the library would trust a list of its own."""
+    return httpcore.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
 
 
 def _request(provider: str, call: Call) -> httpx.Request:
