@@ -51,6 +51,11 @@ async def test_the_vendors_own_settings_are_passed_on_under_their_names() -> Non
     assert query["model"] == ["flux-general-en"], "nova-3 is a model of version 1"
 
 
+async def test_a_model_that_was_chosen_is_used_whatever_is_spoken() -> None:
+    assert (await asked(model="flux-general-multi"))["model"] == ["flux-general-multi"]
+    assert (await asked(model="flux-general-en", language="de"))["model"] == ["flux-general-en"]
+
+
 async def test_words_that_seem_settled_are_told_as_such_and_taken_back() -> None:
     async with bench("deepgram_flux", Script(settles=9)) as bench_:
         heard = await heard_of(bench_.make(), spoken("one two"))
