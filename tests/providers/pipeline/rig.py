@@ -25,6 +25,9 @@ QUESTION = b"\x02\x00" * 16_000
 
 BLOCK = 2 * 640
 
+WHOLE_S = 3.0
+"""What a reply may take in these tests, which count on it."""
+
 
 class Rig:
     """Give it stages; it makes what it is not given."""
@@ -53,7 +56,7 @@ class Rig:
             SttChain(stt or [Ears("ears", self.clock)], hedge=hedge, **common),
             LlmChain(llm or [Brain("brain", self.clock)], **common),
             TtsChain(tts or [Voice("voice", self.clock)], **common),
-            Pipeline(llm=("brain",), **settings),
+            Pipeline(llm=("brain",), **{"first_audio_timeout_s": WHOLE_S, **settings}),
             self.emit,
             self.clock,
             middleware=middleware,
