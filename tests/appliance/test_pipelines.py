@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ from voxd.config import schema, vendors
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotFound
 from voxd.events import Event
+from voxd.local.chain import TranscriberChain
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.thinking import Thought, Written
@@ -40,10 +42,10 @@ class House:
         self.emit, self.clock = RecordingEmit(), FakeClock()
         self.health = HealthBoard(emit=self.emit, clock=self.clock)
         self.spend = SpendGuard(CONFIG, emit=self.emit, clock=self.clock)
-        nobody = cast(Any, None)
+        ears = TranscriberChain([cast(Any, SimpleNamespace(name="own", loaded=True))], self.emit, self.clock)
         self.pipelines = LazyPipelines(
-            nobody,
-            nobody,
+            ears,
+            cast(Any, None),
             health=self.health,
             spend=self.spend,
             cache=schema.Cache(),

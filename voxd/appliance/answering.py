@@ -11,7 +11,8 @@ from voxd.bus import Bus
 from voxd.clock import Clock
 from voxd.config.schema import Config
 from voxd.frames import Clip
-from voxd.local.contract import Synthesizer, Transcriber
+from voxd.local.chain import TranscriberChain
+from voxd.local.contract import Synthesizer
 from voxd.providers.contract import Provider, Reply, Request
 from voxd.providers.making import Surroundings
 from voxd.providers.net.resolver import Resolver
@@ -37,7 +38,7 @@ class Answering:
         config: Config,
         local: Provider,
         *,
-        transcriber: Transcriber,
+        transcriber: TranscriberChain,
         synthesizer: Synthesizer,
         state_dir: Path,
         tools: Callable[[], Sequence[Tool]],

@@ -10,7 +10,8 @@ from voxd.clock import Clock
 from voxd.config import schema
 from voxd.errors import VoxdError
 from voxd.events import Emit
-from voxd.local.contract import Synthesizer, Transcriber
+from voxd.local.chain import TranscriberChain
+from voxd.local.contract import Synthesizer
 from voxd.providers.base import BaseProvider
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.spend import SpendGuard
@@ -30,7 +31,7 @@ class LazyPipelines:
 
     def __init__(
         self,
-        transcriber: Transcriber,
+        transcriber: TranscriberChain,
         synthesizer: Synthesizer,
         *,
         health: HealthBoard,

@@ -8,7 +8,9 @@ from voxd.clock import Clock
 from voxd.config import schema
 from voxd.errors import ConfigError, NotFound
 from voxd.events import Emit
-from voxd.local.contract import Synthesizer, Transcriber
+from voxd.local.chain import TranscriberChain
+from voxd.local.contract import Synthesizer
+from voxd.local.engines import GRAMMAR_BOUND
 from voxd.providers.net.http import Http
 from voxd.providers.net.resolver import Resolver
 from voxd.providers.phrases import PhraseCache
@@ -29,7 +31,7 @@ class Workshop:
 
     def __init__(
         self,
-        transcriber: Transcriber,
+        transcriber: TranscriberChain,
         synthesizer: Synthesizer,
         *,
         health: Health,
@@ -43,7 +45,8 @@ class Workshop:
         self.phrases = (
             PhraseCache(phrases_dir, limit_bytes=phrases_bytes, emit=emit) if phrases_bytes else None
         )
-        self._engines = Engines(transcriber, synthesizer)
+        hears_anything = transcriber.status().active != GRAMMAR_BOUND
+        self._engines = Engines(transcriber, synthesizer, hears_anything)
         self._health = health
         self._latencies = Latencies()
         self._emit = emit

@@ -91,7 +91,9 @@ class Pipeline(Section, frozen=True):
         bool, Meta(description="Ask the model before the user has finished, if the words seem settled"), LIVE
     ] = False
     hedge: Annotated[
-        bool, Meta(description="This device listens too when the one who should is late"), LIVE
+        bool,
+        Meta(description="This device listens too when who should is late, if it has Whisper"),
+        LIVE,
     ] = True
     history: Annotated[
         Literal["trim", "summarise"],

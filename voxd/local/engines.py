@@ -21,6 +21,9 @@ CHILD_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 
+GRAMMAR_BOUND = "pocketsphinx"
+"""The engine that takes whatever it hears for one of the sentences it knows."""
+
 
 def build_transcriber(
     stt: Stt, *, models_dir: Path, grammar: str, emit: Emit, clock: Clock
@@ -84,7 +87,7 @@ def sphinx_transcriber(stt: Stt, grammar: str, clock: Clock) -> WorkerTranscribe
     payload = grammar.encode()
     return WorkerTranscriber(
         _worker(
-            "pocketsphinx",
+            GRAMMAR_BOUND,
             "sphinx",
             lambda: Load({}, payload),
             clock,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ async def test_lists_are_made_in_order_and_the_broken_are_left_out(ground: Groun
     assert parts.tts.roster.stages[0].voice == "alto"
     assert parts.stt.hedge is parts.stt.roster.stages[0], "one engine, whoever asks it"
     assert board.failures == [("broken", "config_invalid"), ("nobody", "not_found")]
+
+
+async def test_ears_that_know_a_few_sentences_are_no_hedge(ground: Ground) -> None:
+    ears = replace(ground.engines, hears_anything=False)  # type: ignore[type-var]
+    parts = build(replace(ground, engines=ears), Pipeline(stt=("ears",), llm=("brain",)), TABLES)
+    assert parts.stt.hedge is None, "a model would be asked what nobody said"
 
 
 async def test_a_list_of_which_nothing_can_be_made_is_an_error(ground: Ground) -> None:

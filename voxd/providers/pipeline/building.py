@@ -72,9 +72,10 @@ def build(
         "latencies": ground.latencies,
         "clock": ground.clock,
     }
+    is_free = ground.engines is not None and ground.engines.hears_anything
     keeps = settings.cache_answers_s > 0
     return Parts(
-        stt=SttChain(stt, hedge=ears if settings.hedge else None, **common),
+        stt=SttChain(stt, hedge=ears if settings.hedge and is_free else None, **common),
         llm=LlmChain(llm, **common),
         tts=TtsChain(tts, phrases=ground.phrases, **common),
         settings=settings,

@@ -15,10 +15,14 @@ _CONFIG = StageConfig(LOCAL, LOCAL)
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """The device's own ears and voice; whoever built them closes them."""
+    """The device's own ears and voice; whoever built them closes them.
+
+    ``hears_anything`` is False for ears that take whatever they hear for one of the sentences they know.
+    """
 
     transcriber: Transcriber
     synthesizer: Synthesizer
+    hears_anything: bool = True
 
 
 class LocalEars(SpeechToText):
