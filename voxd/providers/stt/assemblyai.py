@@ -7,6 +7,7 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
+from voxd.providers.languages import code_of
 from voxd.providers.net.connection import Address
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.faults import Ending
@@ -15,7 +16,6 @@ from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt.dialect import Dialect, Message, Reading, Vocabulary
-from voxd.providers.stt.languages import code_of
 from voxd.providers.stt.settings import chosen, live_url, site_url, terms
 from voxd.providers.stt.streaming import LiveSpeechToText
 from voxd.providers.usage import Usage

@@ -18,6 +18,7 @@ from voxd.errors import (
     RateLimited,
     StreamError,
 )
+from voxd.providers.languages import locale_of
 from voxd.providers.net.connection import Address
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.faults import Ending
@@ -27,7 +28,6 @@ from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt import azure_usp as usp
 from voxd.providers.stt.dialect import Dialect, Message, Reading
-from voxd.providers.stt.languages import locale_of
 from voxd.providers.stt.settings import live_url
 from voxd.providers.stt.streaming import LiveSpeechToText
 from voxd.providers.stt.throttle import Throttle

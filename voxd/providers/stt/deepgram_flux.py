@@ -6,6 +6,7 @@ import msgspec
 
 from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ
+from voxd.providers.languages import code_of
 from voxd.providers.net.connection import Address
 from voxd.providers.net.faults import Ending, Refused
 from voxd.providers.net.wire import Access, Budget, Wire
@@ -13,7 +14,6 @@ from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt import deepgram
 from voxd.providers.stt.dialect import Dialect, Message, Reading, Vocabulary
-from voxd.providers.stt.languages import code_of
 from voxd.providers.stt.settings import chosen, terms
 from voxd.providers.stt.streaming import LiveSpeechToText
 

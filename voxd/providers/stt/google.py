@@ -11,12 +11,12 @@ import msgspec
 
 from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
+from voxd.providers.languages import locale_of
 from voxd.providers.net import faults
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Heard, Listening, SpeechToText, StageConfig
-from voxd.providers.stt.languages import locale_of
 from voxd.providers.stt.upload import gathered, packed, understood
 from voxd.providers.usage import Usage
 

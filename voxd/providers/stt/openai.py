@@ -11,12 +11,12 @@ import msgspec
 
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip, Frame
+from voxd.providers.languages import code_of
 from voxd.providers.net import faults
 from voxd.providers.net.endpoint import belongs_to, usable_key
 from voxd.providers.net.wire import Access, Answer, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Heard, Listening, SpeechToText, StageConfig
-from voxd.providers.stt.languages import code_of
 from voxd.providers.stt.upload import FLAC_TYPE, gathered, packed, understood
 from voxd.providers.usage import Usage
 

@@ -7,6 +7,7 @@ import msgspec
 from voxd.audio.resample import Resampler
 from voxd.errors import ConnectionFailed
 from voxd.frames import SAMPLE_RATE_HZ
+from voxd.providers.languages import code_of
 from voxd.providers.net import faults
 from voxd.providers.net.connection import Address
 from voxd.providers.net.endpoint import usable_key
@@ -16,7 +17,6 @@ from voxd.providers.realtime import openai_frames as frames
 from voxd.providers.realtime import openai_wire as wire
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt.dialect import Dialect, Message, Reading
-from voxd.providers.stt.languages import code_of
 from voxd.providers.stt.settings import live_url, site_url, terms
 from voxd.providers.stt.streaming import LiveSpeechToText
 from voxd.providers.usage import Usage

@@ -13,10 +13,10 @@ from wyoming.event import Event
 
 from voxd.errors import ConnectionFailed
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame
+from voxd.providers.languages import code_of
 from voxd.providers.net.wire import Budget
 from voxd.providers.net.wyoming import Peer, check, peer
 from voxd.providers.stages import Heard, Listening, SpeechToText
-from voxd.providers.stt.languages import code_of
 from voxd.providers.usage import Usage
 
 FINAL_S = 20.0

@@ -8,12 +8,12 @@ import msgspec
 
 from voxd.errors import ConfigError
 from voxd.frames import Clip
+from voxd.providers.languages import locale_of
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.refusals import refusal
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import StageConfig, TextToSpeech
-from voxd.providers.stt.languages import locale_of
 from voxd.providers.tts.spoken import Speech, sounding, spoken
 from voxd.providers.tts.ssml import ssml
 

@@ -7,11 +7,11 @@ import msgspec
 from msgspec import Meta
 
 from voxd.errors import AuthenticationError, ProviderError, RateLimited, StreamError
+from voxd.providers.languages import code_of
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.refusals import BAD_KEY, BUSY, NO_CREDIT, NO_VOICE, TOO_LONG, Means, meant, refusal
 from voxd.providers.net.wire import Access, Budget, Call
 from voxd.providers.stages import TextToSpeech
-from voxd.providers.stt.languages import code_of
 from voxd.providers.tts.spoken import url_of
 
 ENDPOINT = "https://api.elevenlabs.io"

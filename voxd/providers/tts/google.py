@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from voxd.errors import StreamError
 from voxd.frames import Clip
+from voxd.providers.languages import locale_of
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import StageConfig, TextToSpeech
-from voxd.providers.stt.languages import locale_of
 from voxd.providers.tts.sound import Pcm
 from voxd.providers.tts.spoken import sounding, url_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxd.providers.stt.languages import code_of, locale_of
+from voxd.providers.languages import code_of, locale_of
 
 
 @pytest.mark.parametrize(
