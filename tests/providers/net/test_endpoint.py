@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from voxd.config.secrets import Secret
-from voxd.errors import AuthenticationError, ConfigError
-from voxd.providers.net.endpoint import belongs_to, host_of
+from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed
+from voxd.providers.net.endpoint import belongs_to, host_of, live_url, site_url
 from voxd.providers.realtime.azure import AzureProvider
 from voxd.providers.realtime.custom import CustomProvider
 from voxd.providers.realtime.openai import OpenAIProvider
@@ -161,3 +161,47 @@ def test_an_address_shows_neither_key_nor_url() -> None:
     shown = repr(CustomProvider({"api_key": KEY, "metadata": metadata}).address())
     assert KEY not in shown
     assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("wss://api.example.com", "wss://api.example.com/v1/listen?a=1"),
+        ("https://api.example.com/", "wss://api.example.com/v1/listen?a=1"),
+        ("wss://api.example.com/v1/listen", "wss://api.example.com/v1/listen?a=1"),
+        ("http://127.0.0.1:8080/proxy", "ws://127.0.0.1:8080/proxy/v1/listen?a=1"),
+        ("wss://api.example.com/v1/listen?tenant=7", "wss://api.example.com/v1/listen?tenant=7&a=1"),
+    ],
+)
+def test_a_socket_is_found_whichever_way_its_endpoint_is_written(endpoint: str, url: str) -> None:
+    assert live_url("x", endpoint, "/v1/listen", {"a": 1}) == url
+
+
+def test_a_list_is_a_parameter_that_is_repeated() -> None:
+    query = {"term": ["Ada Lovelace", "voxd & co"], "none": []}
+    assert live_url("x", "wss://a.example", "/p", query).endswith("?term=Ada+Lovelace&term=voxd+%26+co")
+
+
+@pytest.mark.parametrize("endpoint", ["", "api.example.com", "ftp://api.example.com", "wss://"])
+def test_an_endpoint_that_is_no_url_is_told_and_not_repeated(endpoint: str) -> None:
+    with pytest.raises(ConnectionFailed) as raised:
+        live_url("acme", endpoint, "/v1/listen", {})
+    assert (raised.value.provider, raised.value.code, raised.value.retryable) == (
+        "acme",
+        "bad_endpoint",
+        False,
+    )
+    assert "example" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url"),
+    [
+        ("wss://api.example.com", "https://api.example.com/v1/projects"),
+        ("wss://api.example.com/v1/listen", "https://api.example.com/v1/projects"),
+        ("https://api.example.com/", "https://api.example.com/v1/projects"),
+        ("ws://127.0.0.1:8080/proxy/v1/listen", "http://127.0.0.1:8080/proxy/v1/projects"),
+    ],
+)
+def test_a_question_by_http_goes_to_the_same_place(endpoint: str, url: str) -> None:
+    assert site_url(endpoint, "/v1/listen", "/v1/projects") == url

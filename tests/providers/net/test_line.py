@@ -19,10 +19,9 @@ from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.events import EventType as E
 from voxd.providers.net.connection import Address, Connection
-from voxd.providers.net.endpoint import socket_url
+from voxd.providers.net.endpoint import site_url, socket_url
 from voxd.providers.net.middleware import Next
 from voxd.providers.net.wire import Access, Answer, Budget, Call
-from voxd.providers.stt.settings import site_url
 
 PATIENCE_S = 10.0
 BUSY = reply(status=503)

@@ -1,4 +1,4 @@
-"""Where a realtime vendor is reached, and with which key: pure functions of a provider's configuration."""
+"""Where a vendor is reached, and with which key: pure functions of a provider's configuration."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -7,10 +7,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError
+from voxd.providers.net import faults
 from voxd.providers.net.connection import Address
 from voxd.providers.net.headers import overlaid
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_PLAIN = {"ws": "http", "wss": "https"}
 
 
 def usable_key(provider: str, secret: Secret | str | None) -> str:
@@ -40,6 +42,25 @@ def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> st
         base = f"{base}{path}"
     asked = {**dict(parse_qsl(parts.query)), **query}
     return urlunsplit((scheme, parts.netloc, base, urlencode(asked), ""))
+
+
+def live_url(provider: str, endpoint: str, path: str, query: Mapping[str, Any]) -> str:
+    """Return the URL of the socket at ``path``; a list in ``query`` is a parameter that is repeated.
+
+    Raises `ProviderError` when ``endpoint`` is no URL.
+    """
+    try:
+        url = socket_url(endpoint, {}, path=path)
+    except ConfigError as error:
+        raise faults.misled(provider, str(error)) from None
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, doseq=True)}"
+
+
+def site_url(endpoint: str, live_path: str, path: str) -> str:
+    """Return the URL of ``path`` beside ``live_path``, for a question by HTTP."""
+    parts = urlsplit(endpoint)
+    base = parts.path.rstrip("/").removesuffix(live_path)
+    return urlunsplit((_PLAIN.get(parts.scheme, parts.scheme), parts.netloc, f"{base}{path}", "", ""))
 
 
 def address_of(

@@ -13,7 +13,7 @@ from voxd.frames import SAMPLE_RATE_HZ
 from voxd.providers.languages import locale_of
 from voxd.providers.net.aws import complaint, refused, region_of
 from voxd.providers.net.connection import Address
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import live_url, usable_key
 from voxd.providers.net.eventstream import decode, encode
 from voxd.providers.net.faults import Refused
 from voxd.providers.net.refusals import said
@@ -22,7 +22,6 @@ from voxd.providers.net.wire import Access, Budget, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt.dialect import Dialect, Message, Reading
-from voxd.providers.stt.settings import live_url
 from voxd.providers.stt.streaming import LiveSpeechToText
 
 _PATH = "/stream-transcription-websocket"

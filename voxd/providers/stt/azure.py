@@ -20,7 +20,7 @@ from voxd.errors import (
 )
 from voxd.providers.languages import locale_of
 from voxd.providers.net.connection import Address
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import live_url, usable_key
 from voxd.providers.net.faults import Ending
 from voxd.providers.net.refusals import Means, meant
 from voxd.providers.net.wire import Access, Budget, Wire
@@ -28,7 +28,6 @@ from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt import azure_usp as usp
 from voxd.providers.stt.dialect import Dialect, Message, Reading
-from voxd.providers.stt.settings import live_url
 from voxd.providers.stt.streaming import LiveSpeechToText
 from voxd.providers.stt.throttle import Throttle
 

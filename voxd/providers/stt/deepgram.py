@@ -8,14 +8,14 @@ import msgspec
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.providers.net.connection import Address
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import live_url, site_url, usable_key
 from voxd.providers.net.faults import Ending, Refused
 from voxd.providers.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, Means, refusal
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, SpeechToText, StageConfig
 from voxd.providers.stt.dialect import Dialect, Message, Reading, Vocabulary
-from voxd.providers.stt.settings import chosen, live_url, site_url, terms
+from voxd.providers.stt.settings import chosen, terms
 from voxd.providers.stt.streaming import LiveSpeechToText
 
 PATH = "/v1/listen"

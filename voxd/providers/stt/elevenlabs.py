@@ -10,14 +10,14 @@ from voxd.errors import AuthenticationError, ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
 from voxd.providers.languages import code_of
 from voxd.providers.net.connection import Address
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import live_url, site_url, usable_key
 from voxd.providers.net.faults import Refused
 from voxd.providers.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, Means, meant, refusal
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt.dialect import Dialect, Message, Reading, Vocabulary
-from voxd.providers.stt.settings import chosen, live_url, site_url, terms
+from voxd.providers.stt.settings import chosen, terms
 from voxd.providers.stt.streaming import LiveSpeechToText
 
 PATH = "/v1/speech-to-text/realtime"

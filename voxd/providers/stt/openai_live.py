@@ -10,14 +10,14 @@ from voxd.frames import SAMPLE_RATE_HZ
 from voxd.providers.languages import code_of
 from voxd.providers.net import faults
 from voxd.providers.net.connection import Address
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import live_url, site_url, usable_key
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.realtime import openai_frames as frames
 from voxd.providers.realtime import openai_wire as wire
 from voxd.providers.stages import Listening, StageConfig
 from voxd.providers.stt.dialect import Dialect, Message, Reading
-from voxd.providers.stt.settings import live_url, site_url, terms
+from voxd.providers.stt.settings import terms
 from voxd.providers.stt.streaming import LiveSpeechToText
 from voxd.providers.usage import Usage
 

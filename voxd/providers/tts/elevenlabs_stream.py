@@ -14,11 +14,11 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.providers.net.connection import Address, Connection
+from voxd.providers.net.endpoint import live_url
 from voxd.providers.net.refusals import meant, said
 from voxd.providers.net.wire import Access, Budget, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import StageConfig
-from voxd.providers.stt.settings import live_url
 from voxd.providers.tts import elevenlabs_terms as terms
 from voxd.providers.tts.ahead import SocketVoice
 from voxd.providers.tts.pace import Pace

@@ -20,14 +20,13 @@ from voxd.errors import StreamError
 from voxd.frames import Clip
 from voxd.providers.net import faults
 from voxd.providers.net.connection import Address, Connection, Deadlines
-from voxd.providers.net.endpoint import usable_key
+from voxd.providers.net.endpoint import live_url, usable_key
 from voxd.providers.net.wire import Access, Budget, Wire
 from voxd.providers.options import options_of
 from voxd.providers.realtime import openai_frames as frames
 from voxd.providers.realtime import openai_wire as wire
 from voxd.providers.settings import SessionConfig
 from voxd.providers.stages import StageConfig
-from voxd.providers.stt.settings import live_url
 from voxd.providers.tts.ahead import SocketVoice
 from voxd.providers.tts.pace import Pace, left_s
 from voxd.providers.tts.sound import Pcm

@@ -17,10 +17,10 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.providers.net import faults
+from voxd.providers.net.endpoint import site_url
 from voxd.providers.net.faults import Refused
 from voxd.providers.net.wire import Access, Answer, Budget, Call
 from voxd.providers.stages import TextToSpeech
-from voxd.providers.stt.settings import site_url
 from voxd.providers.tts.pace import Pace
 from voxd.providers.tts.sound import Pcm, check_type
 
