@@ -11,7 +11,7 @@ import httpcore
 
 from voxd.providers.net.reach import SOCKET_OPTIONS, look_up, race
 from voxd.providers.net.resolver import AddressInfo, Resolver
-from voxd.providers.net.spare import Ready, Spare
+from voxd.providers.net.spare import Spare
 
 CONNECT_S = 3.0
 """TCP, and TLS after it, may each take so long."""
@@ -86,7 +86,7 @@ class Network(httpcore.AnyIOBackend):
             return stream
         # As the pool does it for a request.
         trust.set_alpn_protocols(["http/1.1"])
-        return Ready(await stream.start_tls(trust, host, CONNECT_S))
+        return _Ready(await stream.start_tls(trust, host, CONNECT_S))
 
     async def _found(self, host: str, port: int, local_address: str | None) -> httpcore.AsyncNetworkStream:
         found = await look_up(host, port, resolver=self._resolver)
@@ -102,8 +102,8 @@ class Network(httpcore.AnyIOBackend):
             raise OSError(*cause_of(error).args) from None
 
 
-class _Stream(httpcore.AsyncNetworkStream):
-    """The library's stream, closed also when somebody gives up in the middle of a TLS handshake."""
+class _Wrapped(httpcore.AsyncNetworkStream):
+    """The library's stream; a subclass says what becomes of TLS on it."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -120,6 +120,10 @@ class _Stream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
+
+class _Stream(_Wrapped):
+    """A stream that is closed also when somebody gives up in the middle of a TLS handshake."""
+
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
@@ -128,6 +132,15 @@ class _Stream(httpcore.AsyncNetworkStream):
         except BaseException:
             await self.aclose()
             raise
+
+
+class _Ready(_Wrapped):
+    """A stream whose handshake is done, with the same host and the same trust: who asks for it has it."""
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return self._stream
 
 
 def cause_of(error: Exception) -> Exception:

@@ -54,35 +54,6 @@ class Spare:
             await outcome.aclose()
 
 
-class Ready(httpcore.AsyncNetworkStream):
-    """A stream whose TLS handshake is done: whoever asks for it gets what is there."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what comes."""
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send ``buffer``."""
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        """Close it."""
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: object, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        """Return the stream that is there; the handshake checked the same host against the same trust."""
-        return self._stream
-
-    def get_extra_info(self, info: str) -> object:
-        """Return what is known of the connection."""
-        return self._stream.get_extra_info(info)
-
-
 async def _opened(
     opening: Coroutine[None, None, httpcore.AsyncNetworkStream],
 ) -> httpcore.AsyncNetworkStream | None:
