@@ -12,13 +12,14 @@ from voxd.frames import Clip
 from voxd.providers.net.connection import Connection, Deadlines
 from voxd.providers.net.faults import Ending, error_of
 from voxd.providers.net.wire import Budget, Wire
-from voxd.providers.stages import StageConfig, TextToSpeech
+from voxd.providers.stages import StageConfig
 from voxd.providers.tts.pace import Pace, left_s
+from voxd.providers.tts.voice import Known, Voice
 
 _log = logging.getLogger(__name__)
 
 
-class SocketVoice(TextToSpeech):
+class SocketVoice(Voice[Known]):
     """A voice that is reached by WebSocket; a subclass says what is said on it.
 
     A socket that `prepare` opened is used for the next clause, or closed after ``spare_s``. Where it breaks

@@ -2,8 +2,8 @@
 
 import functools
 import time
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import AsyncGenerator
+from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -13,9 +13,9 @@ from voxd.providers.net.aws import refused, region_of
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.sigv4 import Signer, credentials_of
 from voxd.providers.net.wire import Access, Budget, Call, Wire
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig, TextToSpeech
-from voxd.providers.tts.spoken import Speech, sounding, spoken
+from voxd.providers.stages import StageConfig
+from voxd.providers.tts.spoken import Speech, spoken
+from voxd.providers.tts.voice import HttpVoice
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -26,30 +26,21 @@ class Options(msgspec.Struct, frozen=True):
     sample_rate_hz: Literal[8000, 16_000] = 16_000
 
 
-class Polly(TextToSpeech):
+class Polly(HttpVoice[Options]):
     """Amazon Polly (reference/providers.md, section 9). Its engines are its models."""
 
+    known = Options
     default_voice: ClassVar[str] = "Joanna"
 
     def __init__(self, config: StageConfig, wire: Wire) -> None:
         """Raises `ConfigError` when the region is not known."""
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
         self._region = region_of(config.name, self._options.region, config.endpoint, "polly")
 
     @property
     def model(self) -> str:
         """The engine."""
         return self._options.engine
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
-
-    def prepare(self) -> None:
-        """Connect while the user still speaks."""
-        self.wire.prepare(functools.partial(self._call, "."))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the voices of the engine. Raises `ProviderError`."""

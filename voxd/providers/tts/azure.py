@@ -1,8 +1,8 @@
 """Speaks with Azure Speech by HTTP: one SSML document for each clause, its sound streamed back."""
 
 import functools
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import AsyncGenerator
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -12,10 +12,10 @@ from voxd.providers.languages import locale_of
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.refusals import refusal
 from voxd.providers.net.wire import Access, Budget, Call, Wire
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig, TextToSpeech
-from voxd.providers.tts.spoken import Speech, sounding, spoken
+from voxd.providers.stages import StageConfig
+from voxd.providers.tts.spoken import Speech, spoken
 from voxd.providers.tts.ssml import ssml
+from voxd.providers.tts.voice import HttpVoice
 
 _USER_AGENT = "voxd"
 """The vendor refuses a request without one."""
@@ -34,28 +34,19 @@ class Options(msgspec.Struct, frozen=True):
     sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 44_100, 48_000] = 24_000
 
 
-class AzureVoice(TextToSpeech):
+class AzureVoice(HttpVoice[Options]):
     """Azure Speech (reference/providers.md, section 7, which is of documents and not of a real server)."""
 
+    known = Options
     default_model: ClassVar[str] = "neural"
     default_voice: ClassVar[str] = "en-US-AvaMultilingualNeural"
 
     def __init__(self, config: StageConfig, wire: Wire) -> None:
         """Raises `ConfigError` when it is not said where the resource is."""
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
         if not (config.endpoint or self._options.region):
             hint = f"set options.region or endpoint in [providers.{config.name}]"
             raise ConfigError(f"the region of {config.name} is not known", hint=hint)
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
-
-    def prepare(self) -> None:
-        """Connect while the user still speaks."""
-        self.wire.prepare(functools.partial(self._call, "."))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the list of voices. Raises `ProviderError`."""

@@ -5,7 +5,7 @@ between clauses, a request is one clause as a whole, and giving one up by closin
 """
 
 import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -14,11 +14,10 @@ from msgspec import Meta
 
 from voxd.frames import Clip
 from voxd.providers.net.endpoint import usable_key
-from voxd.providers.net.wire import Access, Budget, Call, Wire
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig, TextToSpeech
+from voxd.providers.net.wire import Access, Budget, Call
 from voxd.providers.stt.deepgram import refused
-from voxd.providers.tts.spoken import Speech, sounding, spoken, url_of
+from voxd.providers.tts.spoken import Speech, spoken, url_of
+from voxd.providers.tts.voice import HttpVoice
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -29,15 +28,12 @@ class Options(msgspec.Struct, frozen=True):
     mip_opt_out: bool = False
 
 
-class Aura(TextToSpeech):
+class Aura(HttpVoice[Options]):
     """Deepgram Aura (reference/providers.md, section 5). Its models are its voices."""
 
+    known = Options
     default_model: ClassVar[str] = "aura-2-thalia-en"
     default_endpoint: ClassVar[str] = "https://api.deepgram.com"
-
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
-        super().__init__(config, wire)
-        self._options = options_of(config, Options)
 
     @property
     def model(self) -> str:
@@ -50,15 +46,6 @@ class Aura(TextToSpeech):
     def voice(self) -> str:
         """The voice that speaks: the model."""
         return self.model
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
-
-    def prepare(self) -> None:
-        """Connect while the user still speaks."""
-        self.wire.prepare(functools.partial(self._call, "."))
 
     async def check(self, budget: Budget) -> None:
         """Ask which projects the key is for. Raises `ProviderError`."""

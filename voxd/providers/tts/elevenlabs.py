@@ -2,32 +2,28 @@
 
 import functools
 import zlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from voxd.frames import Clip
-from voxd.providers.net.wire import Access, Budget, Call, Wire
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig, TextToSpeech
+from voxd.providers.net.wire import Access, Budget, Call
 from voxd.providers.tts import elevenlabs_terms as terms
-from voxd.providers.tts.spoken import Speech, sounding, spoken, url_of
+from voxd.providers.tts.spoken import Speech, spoken, url_of
+from voxd.providers.tts.voice import HttpVoice
 
 
-class ElevenLabs(TextToSpeech):
+class ElevenLabs(HttpVoice[terms.Options]):
     """ElevenLabs, streaming by REST (reference/providers.md, section 6).
 
     A sound that breaks off is asked for again, and goes on where it broke off if the second answer begins
     with the very same bytes: that is why every request carries a seed.
     """
 
+    known = terms.Options
     default_model: ClassVar[str] = terms.MODEL
     default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT
-
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
-        super().__init__(config, wire)
-        self._options = options_of(config, terms.Options)
 
     @property
     def model(self) -> str:
@@ -35,18 +31,9 @@ class ElevenLabs(TextToSpeech):
         return terms.speaker(self.config.model)
 
     @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
-
-    @property
     def heeds_previous(self) -> bool:
         """It speaks on in the tone of what came before, if the model can."""
         return terms.heeds_previous(self.model)
-
-    def prepare(self) -> None:
-        """Connect while the user still speaks."""
-        self.wire.prepare(functools.partial(self._call, ".", ""))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the state of the account. Raises `ProviderError`."""
@@ -56,7 +43,7 @@ class ElevenLabs(TextToSpeech):
         """Yield the sound of ``text``. Raises `ProviderError`."""
         speech = Speech(
             text,
-            functools.partial(self._call, text, previous),
+            functools.partial(self._call, text, previous=previous),
             self._options.sample_rate_hz,
             refused=terms.refused,
             bill="character-cost",
@@ -64,7 +51,7 @@ class ElevenLabs(TextToSpeech):
         )
         return spoken(self, speech, budget)
 
-    def _call(self, text: str, previous: str, access: Access) -> Call:
+    def _call(self, text: str, access: Access, *, previous: str = "") -> Call:
         options = self._options
         seed = zlib.crc32(text.encode("utf-8", "replace")) if options.seed is None else options.seed
         body: dict[str, Any] = {

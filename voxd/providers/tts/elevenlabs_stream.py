@@ -16,14 +16,11 @@ from voxd.frames import Clip
 from voxd.providers.net.connection import Address, Connection
 from voxd.providers.net.endpoint import live_url
 from voxd.providers.net.refusals import meant, said
-from voxd.providers.net.wire import Access, Budget, Wire
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig
+from voxd.providers.net.wire import Access, Budget
 from voxd.providers.tts import elevenlabs_terms as terms
 from voxd.providers.tts.ahead import SocketVoice
 from voxd.providers.tts.pace import Pace
 from voxd.providers.tts.sound import Pcm
-from voxd.providers.tts.spoken import sounding
 
 INACTIVITY_S = 60
 """How long the vendor is to wait for a text; he would wait 20 s, and 180 s at most."""
@@ -40,27 +37,19 @@ class _Frame(msgspec.Struct):
     error: str | None = None
 
 
-class ElevenLabsStream(SocketVoice):
+class ElevenLabsStream(SocketVoice[terms.Options]):
     """ElevenLabs, ``stream-input`` (reference/providers.md, section 6)."""
 
+    known = terms.Options
     default_model: ClassVar[str] = terms.MODEL
     default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT
     spare_s: ClassVar[float] = INACTIVITY_S - 10.0
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
-        super().__init__(config, wire)
-        self._options = options_of(config, terms.Options)
-
     @property
     def model(self) -> str:
         """The model that speaks."""
         return terms.speaker(self.config.model)
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
 
     async def check(self, budget: Budget) -> None:
         """Ask for the state of the account. Raises `ProviderError`."""

@@ -1,7 +1,7 @@
 """Speaks with Google Cloud by HTTP: a clause comes whole, for streaming is offered to gRPC only."""
 
 import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -11,11 +11,10 @@ from voxd.errors import StreamError
 from voxd.frames import Clip
 from voxd.providers.languages import locale_of
 from voxd.providers.net.endpoint import usable_key
-from voxd.providers.net.wire import Access, Budget, Call, Wire
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig, TextToSpeech
+from voxd.providers.net.wire import Access, Budget, Call
 from voxd.providers.tts.sound import Pcm
-from voxd.providers.tts.spoken import sounding, url_of
+from voxd.providers.tts.spoken import url_of
+from voxd.providers.tts.voice import HttpVoice
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -32,28 +31,16 @@ class _Answer(msgspec.Struct):
     audio: bytes = msgspec.field(name="audioContent")
 
 
-class GoogleVoice(TextToSpeech):
+class GoogleVoice(HttpVoice[Options]):
     """Google Cloud Text-to-Speech v1 (reference/providers.md, section 8).
 
     Without a voice in the configuration it is the usual one of the language.
     """
 
+    known = Options
     default_endpoint: ClassVar[str] = "https://texttospeech.googleapis.com"
     max_chars: ClassVar[int] = 1250
     """The vendor takes 5000 bytes, and a character may have four."""
-
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
-        super().__init__(config, wire)
-        self._options = options_of(config, Options)
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
-
-    def prepare(self) -> None:
-        """Connect while the user still speaks."""
-        self.wire.prepare(functools.partial(self._call, "."))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the voices of the language. Raises `ProviderError`."""

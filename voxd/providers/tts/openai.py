@@ -5,7 +5,7 @@ the time after, there is `voxd.providers.tts.openai_realtime`.
 """
 
 import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -14,10 +14,9 @@ from msgspec import Meta
 from voxd.errors import ProviderError
 from voxd.frames import Clip
 from voxd.providers.net.refusals import refusal
-from voxd.providers.net.wire import Access, Budget, Call, Wire
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig, TextToSpeech
-from voxd.providers.tts.spoken import Speech, sounding, spoken, url_of
+from voxd.providers.net.wire import Access, Budget, Call
+from voxd.providers.tts.spoken import Speech, spoken, url_of
+from voxd.providers.tts.voice import HttpVoice
 
 _refused = refusal({})
 
@@ -30,28 +29,16 @@ class Options(msgspec.Struct, frozen=True):
     sample_rate_hz: Annotated[int, Meta(ge=8000, le=48_000)] = 24_000
 
 
-class OpenAISpeech(TextToSpeech):
+class OpenAISpeech(HttpVoice[Options]):
     """OpenAI's speech endpoint and the many servers that speak like it (reference/providers.md, section 2).
 
     The default model is the one that most of those servers know; OpenAI serves it until 2027-01-06.
     """
 
+    known = Options
     default_model: ClassVar[str] = "tts-1"
     default_voice: ClassVar[str] = "alloy"
     default_endpoint: ClassVar[str] = "https://api.openai.com/v1"
-
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
-        super().__init__(config, wire)
-        self._options = options_of(config, Options)
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
-
-    def prepare(self) -> None:
-        """Connect while the user still speaks."""
-        self.wire.prepare(functools.partial(self._call, "."))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the list of models. Raises `ProviderError`."""

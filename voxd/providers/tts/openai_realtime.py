@@ -8,9 +8,9 @@ is asked to read word for word; that it did is checked with its own transcript, 
 import itertools
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -22,7 +22,6 @@ from voxd.providers.net import faults
 from voxd.providers.net.connection import Address, Connection, Deadlines
 from voxd.providers.net.endpoint import live_url, usable_key
 from voxd.providers.net.wire import Access, Budget, Wire
-from voxd.providers.options import options_of
 from voxd.providers.realtime import openai_frames as frames
 from voxd.providers.realtime import openai_wire as wire
 from voxd.providers.settings import SessionConfig
@@ -30,7 +29,6 @@ from voxd.providers.stages import StageConfig
 from voxd.providers.tts.ahead import SocketVoice
 from voxd.providers.tts.pace import Pace, left_s
 from voxd.providers.tts.sound import Pcm
-from voxd.providers.tts.spoken import sounding
 from voxd.providers.usage import Usage
 
 LIKENESS = 90.0
@@ -54,22 +52,17 @@ class Options(msgspec.Struct, frozen=True):
     instructions: str = ""
 
 
-class OpenAIRealtimeVoice(SocketVoice):
+class OpenAIRealtimeVoice(SocketVoice[Options]):
     """OpenAI Realtime as a voice (reference/providers.md, section 1)."""
 
+    known = Options
     default_model: ClassVar[str] = "gpt-realtime-2.1-mini"
     default_voice: ClassVar[str] = "marin"
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
     def __init__(self, config: StageConfig, wire: Wire) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
         self._numbers = itertools.count(1)
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
 
     def bill(self, text: str) -> Usage:
         """Return about what ``text`` will cost in tokens: what it really did is told by a note."""

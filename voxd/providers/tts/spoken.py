@@ -10,9 +10,6 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
@@ -140,8 +137,3 @@ def _tell_bill(stage: TextToSpeech, speech: Speech, headers: Mapping[str, str]) 
     billed = headers.get(speech.bill, "")
     if billed.isdecimal() and int(billed) != len(speech.text):
         stage.wire.note("billed", characters=int(billed))
-
-
-def sounding(variant: Mapping[str, Any], settings: msgspec.Struct) -> Mapping[str, Any]:
-    """Return ``variant`` with ``settings``: a default of ours that changes is another sound."""
-    return {**variant, "settings": msgspec.to_builtins(settings)}

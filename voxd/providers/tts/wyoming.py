@@ -4,8 +4,8 @@ Wyoming can also take a text in pieces (``synthesize-start``). A clause is whole
 would only cost the question whether the server offers it: its sound comes in pieces either way.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from typing import Annotated, Any
+from collections.abc import AsyncGenerator
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -15,13 +15,11 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 
 from voxd.errors import StreamError
 from voxd.frames import BYTES_PER_SAMPLE, Clip
-from voxd.providers.net.wire import Budget, Wire
+from voxd.providers.net.wire import Budget
 from voxd.providers.net.wyoming import check, peer
-from voxd.providers.options import options_of
-from voxd.providers.stages import StageConfig, TextToSpeech
 from voxd.providers.tts.pace import Pace, left_s
 from voxd.providers.tts.sound import Pcm
-from voxd.providers.tts.spoken import sounding
+from voxd.providers.tts.voice import Voice
 
 FIRST_S = 20.0
 """So long the first sound may take, where the budget has no end: machines are small, and load a voice."""
@@ -42,19 +40,11 @@ class _Form(msgspec.Struct):
     channels: int
 
 
-class WyomingTts(TextToSpeech):
+class WyomingTts(Voice[Options]):
     """Voice and language are names that the server knows; it has its own where they are not set."""
 
+    known = Options
     default_endpoint = "tcp://127.0.0.1:10200"
-
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
-        super().__init__(config, wire)
-        self._options = options_of(config, Options)
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text."""
-        return sounding(super().variant, self._options)
 
     async def check(self, budget: Budget) -> None:
         """Ask the server what it offers. Raises `ProviderError`."""
