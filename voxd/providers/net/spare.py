@@ -15,6 +15,9 @@ _log = logging.getLogger(__name__)
 OPEN_S = 6.0
 """The name, TCP and TLS together may take so long: as long as they may for a request."""
 
+GRACE_S = 0.25
+"""What is on its way when it is no longer wanted may take so long before it is called off."""
+
 _ESTABLISHED = 1
 """A TCP connection that neither side has closed (linux/tcp_states.h)."""
 
@@ -48,6 +51,8 @@ class Spare:
 
     async def close(self) -> None:
         """Close it if nobody has taken it; idempotent."""
+        # anyio forgets a connection that is made in the moment it is given up: what is nearly there may come.
+        await asyncio.wait([self._task], timeout=GRACE_S)
         self._task.cancel()
         (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
         if isinstance(outcome, httpcore.AsyncNetworkStream):
