@@ -20,7 +20,7 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 QUESTION = "who painted the ceiling of the chapel"
 """Nothing the device knows by itself: it must be answered by somebody, or kept."""
 
-DRAIN_S = 180.0
+DRAIN_S = 300.0
 
 
 @dataclass
@@ -56,6 +56,8 @@ async def flap(chain: Chain, directory: Path, flaps: int, *, seed: int = 1) -> T
         quiet = directory / "quiet.wav"
         write_wav(quiet, Clip(bytes(32_000), SAMPLE_RATE_HZ))
         settings = ('audio.input="virtual"', 'audio.output="virtual"', f'audio.virtual_input="{quiet}"')
+        # Else the queue says honestly that it is full, and there is nothing to be counted.
+        settings += (f"queue.max_utterances={2 * flaps}",)
         settings += chain.settings(lambda name: f"127.0.0.1:{city.port(name)}")
         process = VoxdProcess(directory, sets=settings)
         try:
