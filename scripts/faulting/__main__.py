@@ -101,7 +101,7 @@ async def _flaps(chain: Chain, directory: Path, count: int) -> Row:
         fault="N15",
         what=f"{count} connection flaps",
         chain=chain.name,
-        first_sound_s=0.0 if well else None,
+        is_well=well,
         fate=outcomes,
         said=f"{len(tally.kept)} kept, {len(tally.lost)} lost, {len(tally.doubled)} answered twice",
     )

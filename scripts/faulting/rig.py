@@ -9,7 +9,7 @@ from typing import Any
 from scripts.faulting.chains import Chain
 from scripts.faulting.faults import Fault, Scene, When
 from scripts.faulting.names import NameServer
-from scripts.faulting.rows import Row
+from scripts.faulting.rows import ANSWERED, BROKEN_OFF, KEPT, Row
 from scripts.faulting.vendors import Vendors, vendors
 from tests.rig.certificates import Authority
 from tests.rig.process import VoxdProcess
@@ -43,7 +43,7 @@ async def turn(chain: Chain, fault: Fault, stage: Stage, directory: Path) -> Row
         stack.push_async_callback(process.close)
         await process.start()
         told = await _watch(process, fault, scene, stack)
-        return await _judged(row, told, process)
+        return await _judged(row, told, process, heard=fault.when is When.REPLYING)
 
 
 def _settings(chain: Chain, fault: Fault, stage: Stage, city: Vendors) -> tuple[str, ...]:
@@ -94,14 +94,17 @@ async def _watch(
     return told
 
 
-async def _judged(row: Row, told: list[dict[str, Any]], process: VoxdProcess) -> Row:
+async def _judged(row: Row, told: list[dict[str, Any]], process: VoxdProcess, *, heard: bool) -> Row:
+    """Return ``row`` with what was ``told``; ``heard``: the answer was being heard when the fault came."""
     by_type: dict[str, list[dict[str, Any]]] = {}
     for event in told:
         by_type.setdefault(event.get("type", ""), []).append(event["data"])
     ended = by_type.get("turn.ended", [{}])[-1]
     said = " ".join(data["text"] for data in by_type.get("turn.reply", []))
     sound_s = ended.get("stages_ms", {}).get("response")
-    fate = "kept" if "queue.added" in by_type else str(ended.get("outcome", ""))
+    fate = KEPT if "queue.added" in by_type else str(ended.get("outcome", ""))
+    if heard and fate not in (ANSWERED, KEPT) and "error" in by_type:
+        fate = BROKEN_OFF
     async with process.client() as client:
         status = await client.call("system.status")
     agent = next(iter(status["agents"]))
@@ -114,6 +117,6 @@ async def _judged(row: Row, told: list[dict[str, Any]], process: VoxdProcess) ->
         first_sound_s=sound_s / 1000 if sound_s is not None else None,
         fate=fate,
         said=said,
-        by=str(agent["answering"]),
+        next=str(agent["answering"]),
         note=", ".join(codes),
     )

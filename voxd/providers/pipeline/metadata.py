@@ -146,4 +146,4 @@ def _converted(value: Mapping[str, Any], type: Any, where: str) -> Any:
 def _secret(type: Any, value: Any) -> Any:
     if type is Secret and isinstance(value, str):
         return Secret(value)
-    raise NotImplementedError(type)
+    raise NotImplementedError(f"no way to read {type.__name__}")
