@@ -6,27 +6,19 @@ The fakes of tests/servers really recognise the sound of tests/servers/words.py;
 
 import asyncio
 import gc
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 import pytest
 
+from tests.providers.stage_contract import WAIT_S, StageContract
 from tests.servers.words import frames, played, spoken
 from voxd.errors import (
-    AuthenticationError,
-    ConnectionFailed,
     DeviceError,
-    ProviderError,
-    StreamError,
-    VoxdError,
 )
 from voxd.frames import Frame
 from voxd.providers.net.wire import Budget
 from voxd.providers.stages import Heard, Kind, Listening, SpeechToText
-
-WAIT_S = 5.0
-"""Nothing in the contract takes this long; a test that waits for more fails here instead of hanging."""
 
 SAID = "kitchen light off"
 SILENCE = bytes(2 * 16_000)
@@ -57,57 +49,25 @@ class Speaker:
         await self._finished.wait()
 
 
-class SttContract:
+class SttContract(StageContract):
     """Give the fixtures; a vendor transcribes only while `make`'s fake runs."""
 
-    @pytest.fixture
-    def make(self) -> Make:
-        """Returns new stages; their vendor understands words, and is reached with a key that is right."""
-        raise NotImplementedError
+    does = Kind.STT
 
-    @pytest.fixture
-    def make_refused(self) -> Make:
-        """Returns new stages whose key the vendor does not accept."""
-        raise NotImplementedError
+    async def use(self, stage: SpeechToText, budget: Budget | None = None) -> None:
+        told = Listening(budget=budget or Budget(retries=0))
+        assert (await heard_of(stage, spoken(SAID), told))[-1].final
 
-    @pytest.fixture
-    def make_garbled(self) -> Make:
-        """Returns new stages whose vendor takes the sound and answers with garbage."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def make_silent(self) -> Make:
-        """Returns new stages whose vendor takes everything and never answers."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def make_unreachable(self) -> Make:
-        """Returns new stages whose endpoint nobody listens at."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def secret(self) -> str:
-        """The key of `make`, "" where the vendor has none."""
-        raise NotImplementedError
-
-    async def nobody_served(self) -> None:
-        """Wait until the fake of `make` serves nobody any more."""
-        raise NotImplementedError
+    def betrays(self, told: str) -> bool:
+        return any(word in told for word in SAID.split())
 
     def others_tasks(self) -> set[str]:
         """The names of tasks that are not the stage's: those of a fake server, of the line."""
         return set()
 
     @pytest.fixture
-    async def stt(self, make: Make) -> AsyncIterator[SpeechToText]:
-        stt = make()
-        yield stt
-        await stt.close()
-
-    def test_it_says_what_it_is(self, make: Make) -> None:
-        stt = make()
-        assert stt.stage is Kind.STT
-        assert stt.name
+    def stt(self, stage: SpeechToText) -> SpeechToText:
+        return stage
 
     async def test_the_final_text_comes_once_and_last(self, stt: SpeechToText) -> None:
         heard = await heard_of(stt, spoken(SAID))
@@ -168,47 +128,6 @@ class SttContract:
         assert {task.get_name() for task in left} <= self.others_tasks()
         gc.collect()
 
-    async def test_one_that_was_never_used_can_be_closed_twice(self, make: Make) -> None:
-        stt = make()
-        await stt.close()
-        await stt.close()
-
-    async def test_it_begins_early_without_complaint(self, stt: SpeechToText) -> None:
-        stt.prepare()
-        stt.prepare()
-        assert (await heard_of(stt, spoken(SAID)))[-1].final
-
-    async def test_a_wrong_key_is_told_as_such(self, make_refused: Make) -> None:
-        stt = make_refused()
-        with pytest.raises(AuthenticationError) as raised:
-            await heard_of(stt, spoken(SAID))
-        assert not raised.value.retryable
-        assert raised.value.provider == stt.name
-        await stt.close()
-
-    async def test_garbage_is_told_as_such(self, make_garbled: Make) -> None:
-        stt = make_garbled()
-        with pytest.raises(StreamError) as raised:
-            await heard_of(stt, spoken(SAID))
-        assert raised.value.provider == stt.name
-        await stt.close()
-
-    async def test_nobody_there_is_told_as_such(self, make_unreachable: Make) -> None:
-        stt = make_unreachable()
-        with pytest.raises(ConnectionFailed) as raised:
-            await heard_of(stt, spoken(SAID), Listening(budget=Budget(retries=0)))
-        assert raised.value.provider == stt.name
-        await stt.close()
-
-    async def test_a_vendor_who_says_nothing_is_not_waited_for(self, make_silent: Make) -> None:
-        stt = make_silent()
-        until_s = asyncio.get_running_loop().time() + 0.3
-        with pytest.raises(VoxdError) as raised:
-            await heard_of(stt, spoken(SAID), Listening(budget=Budget(until_s=until_s, retries=0)))
-        assert raised.value.code == "timeout"
-        assert raised.value.retryable
-        await stt.close()
-
     async def test_a_microphone_that_fails_is_told_as_it_is(self, stt: SpeechToText) -> None:
         async def broken() -> AsyncIterator[Frame]:
             yield Frame(0, bytes(6400))
@@ -217,34 +136,3 @@ class SttContract:
         async with asyncio.timeout(WAIT_S), aclosing(stt.transcribe(broken(), Listening())) as heard:
             with pytest.raises(DeviceError):
                 await anext(each async for each in heard if each.final)
-
-    async def test_whether_the_vendor_can_be_asked_is_told(self, stt: SpeechToText) -> None:
-        await stt.check(Budget())
-
-    async def test_a_check_with_a_wrong_key_fails(self, make_refused: Make) -> None:
-        stt = make_refused()
-        with pytest.raises(AuthenticationError):
-            await stt.check(Budget(retries=0))
-        await stt.close()
-
-    async def test_a_check_of_nobody_fails(self, make_unreachable: Make) -> None:
-        stt = make_unreachable()
-        with pytest.raises(ProviderError):
-            await stt.check(Budget(retries=0))
-        await stt.close()
-
-    async def test_neither_words_nor_keys_are_logged(
-        self, make: Make, make_garbled: Make, secret: str, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level(logging.DEBUG)
-        good, bad = make(), make_garbled()
-        await heard_of(good, spoken(SAID))
-        with pytest.raises(ProviderError) as raised:
-            await heard_of(bad, spoken(SAID))
-        await good.close()
-        await bad.close()
-        # The fakes log what they do too; what matters is what we say.
-        ours = "\n".join(each.getMessage() for each in caplog.records if each.name.startswith("voxd"))
-        told = f"{ours}\n{raised.value}\n{good!r}"
-        assert not any(word in told for word in SAID.split())
-        assert not secret or secret not in told
