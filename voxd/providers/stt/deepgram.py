@@ -8,9 +8,9 @@ import msgspec
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.providers.net.connection import Address
+from voxd.providers.net.deepgram import refused
 from voxd.providers.net.endpoint import live_url, site_url, usable_key
 from voxd.providers.net.faults import Ending, Refused
-from voxd.providers.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, Means, refusal
 from voxd.providers.net.wire import Access, Budget, Call, Wire
 from voxd.providers.options import options_of
 from voxd.providers.stages import Listening, SpeechToText, StageConfig
@@ -25,18 +25,6 @@ MOST_TERMS = 100
 
 _EPSILON_S = 0.001
 _UNREADABLE = 1008
-
-refused: Refused = refusal(
-    {
-        "INVALID_AUTH": BAD_KEY,
-        "INSUFFICIENT_PERMISSIONS": BAD_KEY,
-        "ASR_PAYMENT_REQUIRED": NO_CREDIT,
-        "PAYMENT_REQUIRED": NO_CREDIT,
-        "TOO_MANY_REQUESTS": SLOW_DOWN,
-        "INVALID_MODEL": Means("model_not_found", hint="set the provider's model to one of Deepgram's"),
-    }
-)
-"""Reads the refusals of Deepgram."""
 
 
 class Options(msgspec.Struct, frozen=True):

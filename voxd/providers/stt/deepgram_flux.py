@@ -8,6 +8,7 @@ from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.providers.languages import code_of
 from voxd.providers.net.connection import Address
+from voxd.providers.net.deepgram import refused
 from voxd.providers.net.faults import Ending, Refused
 from voxd.providers.net.wire import Access, Budget, Wire
 from voxd.providers.options import options_of
@@ -63,7 +64,7 @@ class DeepgramFlux(LiveSpeechToText):
     @property
     def refusals(self) -> Refused:
         """What reads a refusal."""
-        return deepgram.refused
+        return refused
 
     def address(self, access: Access, told: Listening) -> Address:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Meta
 
 from voxd.frames import Clip
+from voxd.providers.net.deepgram import refused
 from voxd.providers.net.endpoint import usable_key
 from voxd.providers.net.wire import Access, Budget, Call
-from voxd.providers.stt.deepgram import refused
 from voxd.providers.tts.spoken import Speech, spoken, url_of
 from voxd.providers.tts.voice import HttpVoice
 
