@@ -8,8 +8,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from voxd.events import EventType
-from voxd.eventtable import EVENT_TYPES, Absent
+from voxd.events import EVENT_TYPES, Absent, EventType
 
 EMITTERS = {"emit", "_emit", "_tell", "note", "_note", "emit_event", "ProviderEvent"}
 
@@ -60,7 +59,7 @@ def emissions(path: Path) -> Iterator[Emission]:
             if type is not None:
                 names, is_whole = _names(node)
                 # What the library's parts say is completed on its way to the caller.
-                is_whole = is_whole and "library" not in path.parts
+                is_whole = is_whole and "engine" not in path.parts
                 yield Emission(f"{path}:{node.lineno}", type, names, is_whole)
 
 

@@ -7,14 +7,13 @@ import pytest
 from tests.fakes import FakeClock
 from tests.payloads import Emission, emissions, problem
 from tests.shared import SHARED
-from voxd.bus import Bus
-from voxd.events import Event, EventType
-from voxd.eventtable import EVENT_TYPES
-from voxd.providers.realtime.mock import MockProvider
-from voxd.providers.session import Session
+from voxd.bus.aliases import SEED_NAMES
+from voxd.bus.bus import Bus
+from voxd.events import EVENT_TYPES, Event, EventType
+from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox, tool
-from voxd.seednames import SEED_NAMES
+from voxd.providers.vendors.mock.realtime import MockProvider
 
 SOURCE = Path(__file__).parent.parent / "voxd"
 SEEDS = SHARED / "seeds"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes import FakeClock, settle
 from voxd import main as voxd_main
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.config.loading import load
 from voxd.config.paths import read_socket_path
 from voxd.errors import (

@@ -12,10 +12,10 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 from tests.rig.speech import say
 from voxd.audio.wav import write_wav
 from voxd.config.schema import Audio, Button, Config, Leds, Turn
-from voxd.control.listeners import bind
+from voxd.control.sockets import bind
 from voxd.daemon import Daemon
 from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
-from voxd.signals import State
+from voxd.turn.inputs import State
 
 BUTTON, SWITCH, RED, GREEN, BLUE = 17, 27, 22, 23, 24
 TIMEOUT_S = 30.0

@@ -10,7 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voxd.engine import VoiceEngine
+    from voxd.engine.config import VoiceEngineConfig
+    from voxd.engine.presets import SessionPresets
+    from voxd.engine.state import EngineState
+    from voxd.engine.voice_engine import VoiceEngine
     from voxd.errors import (
         AudioError,
         AuthenticationError,
@@ -22,13 +25,10 @@ if TYPE_CHECKING:
     from voxd.errors import ConnectionFailed as ConnectionError
     from voxd.errors import VoxdError as EngineError
     from voxd.events import Event, EventType
-    from voxd.library.config import VoiceEngineConfig
-    from voxd.library.presets import SessionPresets
-    from voxd.library.state import EngineState
     from voxd.providers.base import BaseProvider, Capabilities
+    from voxd.providers.pipeline.stages.registry import register_stage
     from voxd.providers.registry import register_provider
     from voxd.providers.settings import SessionConfig, ToolSpec
-    from voxd.providers.stage_registry import register_stage
     from voxd.providers.tools import Tool, tool
     from voxd.providers.usage import Cost, Usage
 
@@ -63,8 +63,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EngineState": ("voxd.library.state", "EngineState"),
-    "VoiceEngine": ("voxd.engine", "VoiceEngine"),
+    "EngineState": ("voxd.engine.state", "EngineState"),
+    "VoiceEngine": ("voxd.engine.voice_engine", "VoiceEngine"),
     "AudioError": ("voxd.errors", "AudioError"),
     "AuthenticationError": ("voxd.errors", "AuthenticationError"),
     "NotConnected": ("voxd.errors", "NotConnected"),
@@ -75,12 +75,12 @@ _HOMES = {
     "EngineError": ("voxd.errors", "VoxdError"),
     "Event": ("voxd.events", "Event"),
     "EventType": ("voxd.events", "EventType"),
-    "VoiceEngineConfig": ("voxd.library.config", "VoiceEngineConfig"),
-    "SessionPresets": ("voxd.library.presets", "SessionPresets"),
+    "VoiceEngineConfig": ("voxd.engine.config", "VoiceEngineConfig"),
+    "SessionPresets": ("voxd.engine.presets", "SessionPresets"),
     "BaseProvider": ("voxd.providers.base", "BaseProvider"),
     "Capabilities": ("voxd.providers.base", "Capabilities"),
     "register_provider": ("voxd.providers.registry", "register_provider"),
-    "register_stage": ("voxd.providers.stage_registry", "register_stage"),
+    "register_stage": ("voxd.providers.pipeline.stages.registry", "register_stage"),
     "SessionConfig": ("voxd.providers.settings", "SessionConfig"),
     "ToolSpec": ("voxd.providers.settings", "ToolSpec"),
     "Tool": ("voxd.providers.tools", "Tool"),

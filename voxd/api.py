@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.config.schema import Config
 from voxd.reports import (
     Answered,

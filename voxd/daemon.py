@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from voxd import __version__
-from voxd.appliance.answering import Answering
-from voxd.appliance.consequences import Consequences
-from voxd.appliance.device import Appliance
-from voxd.appliance.press import meaning
-from voxd.appliance.recorder import Recorder
-from voxd.appliance.reloading import Reloader
-from voxd.appliance.rooms import Rooms
-from voxd.appliance.summary import spoken_name
-from voxd.appliance.takedown import Takedown
-from voxd.appliance.voice import VoiceControl
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.speaker import Speaker
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.clock import SystemClock
 from voxd.config.schema import Config
 from voxd.control.connection import Limits
-from voxd.control.listeners import Listener
 from voxd.control.server import ControlServer
+from voxd.control.sockets import Listener
+from voxd.device.answering import Answering
+from voxd.device.button_inputs import meaning
+from voxd.device.device import Appliance
+from voxd.device.event_inputs import Consequences
+from voxd.device.reload import Reloader
+from voxd.device.rooms import Rooms
+from voxd.device.shutdown import Takedown
+from voxd.device.skill_device import VoiceControl
+from voxd.device.summary import spoken_name
+from voxd.device.turn_recorder import Recorder
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
@@ -38,14 +38,14 @@ from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
 from voxd.providers.local import LocalProvider
 from voxd.providers.skill_tools import skill_tools
-from voxd.signals import Input, MuteAsked, RingStarted, Source
-from voxd.skills.book import Skills
+from voxd.skills.engine import Skills
 from voxd.skills.replies import ring_sentence
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.settings import SettingsFile
 from voxd.store.timers import TimerStore
+from voxd.turn.inputs import Input, MuteAsked, RingStarted, Source
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.runner import Surroundings, TurnRunner
@@ -117,7 +117,7 @@ class Daemon:
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 
     async def stop(self) -> None:
-        """Take everything down, within `voxd.appliance.takedown.TOGETHER_S`; idempotent."""
+        """Take everything down, within `voxd.device.shutdown.TOGETHER_S`; idempotent."""
         self.bus.emit("daemon.stopping")
         await self._parts.run()
 

@@ -1,13 +1,15 @@
-"""What happened: one event shape and one list of types, for the daemon and for the library."""
+"""What happened: one event shape, and one table of types and what each holds, for daemon and library."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 
 class EventType(StrEnum):
-    """Every type of event; `voxd.eventtable` says what each means and holds.
+    """Every type of event; `EVENT_TYPES` below says what each means and holds.
 
     Values are dotted lower case, as Standard Webhooks asks for.
     """
@@ -125,3 +127,250 @@ class Emit(Protocol):
     def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
         """Publish an event of ``type``, one of `EventType` (or a name of the caller's own)."""
         ...
+
+
+Absent = msgspec.UnsetType
+"""In a union: the entry may be missing."""
+
+
+class Payload(NamedTuple):
+    """What a type of event means, and the name and type of every entry of its ``data``."""
+
+    meaning: str
+    fields: Mapping[str, Any]
+
+
+def _says(meaning: str, **fields: Any) -> Payload:
+    return Payload(meaning, MappingProxyType(fields))
+
+
+EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
+    {
+        EventType.DAEMON_READY: _says("The daemon serves.", version=str, audio=str),
+        EventType.DAEMON_RELOADED: _says(
+            "SIGHUP was obeyed: dotted keys.", applied=tuple[str, ...], needs_restart=tuple[str, ...]
+        ),
+        EventType.DAEMON_STOPPING: _says("The daemon goes down."),
+        EventType.STATE_CHANGED: _says("The turn machine moved.", **{"from": str, "to": str}),
+        EventType.WAKE_CANDIDATE: _says("The first stage heard a word.", word=str, score=float),
+        EventType.WAKE_DETECTED: _says(
+            "A wake word was confirmed.",
+            word=str,
+            score=float | None,
+            first_score=float,
+            agent=str,
+            end_sample=int,
+        ),
+        EventType.WAKE_REJECTED: _says(
+            "The second stage said no.", word=str, score=float | None, first_score=float, reason=str
+        ),
+        EventType.SPEECH_STARTED: _says("The user began to speak.", sample=int),
+        EventType.SPEECH_ENDED: _says("The user stopped.", sample=int, reason=str, duration_ms=int),
+        EventType.TURN_STARTED: _says("A turn began.", source=str, agent=str),
+        EventType.TURN_TRANSCRIPT: _says("What was understood. Never logged.", text=str, engine=str),
+        EventType.TURN_REPLY: _says("What is answered. Never logged.", text=str),
+        EventType.TURN_INTERRUPTED: _says("The reply was cut.", by=str, played_ms=int),
+        EventType.TURN_ENDED: _says(
+            "The turn is over; the latency is from the end of speech to the first sample.",
+            outcome=str,
+            latency_ms=float | None,
+            stages_ms=dict[str, float],
+        ),
+        EventType.PLAYBACK_STARTED: _says(
+            "First sample at the device; wav: its file, on a virtual loudspeaker.", kind=str, wav=str | None
+        ),
+        EventType.PLAYBACK_FINISHED: _says("Last sample at the device.", kind=str),
+        EventType.AUDIO_LOST: _says("No sound from the microphone.", device=str, reason=str, hint=str),
+        EventType.AUDIO_RESTORED: _says("The microphone is back.", device=str, after_s=float),
+        EventType.AUDIO_OVERRUN: _says("Samples were lost at the device.", count=int),
+        EventType.OUTPUT_LOST: _says("The loudspeaker cannot be used.", device=str, reason=str),
+        EventType.OUTPUT_RESTORED: _says("The loudspeaker is back.", device=str),
+        EventType.ENGINE_FAILED: _says("A local engine failed.", engine=str, code=str, reason=str),
+        EventType.ENGINE_CHANGED: _says("Another engine answers now.", kind=str, engine=str, reason=str),
+        EventType.ENGINE_RESTORED: _says("The configured engine answers again.", kind=str, engine=str),
+        EventType.MUTE_CHANGED: _says("The microphone was opened or closed.", muted=bool, source=str),
+        EventType.VOLUME_CHANGED: _says("Output volume.", percent=int),
+        EventType.BUTTON_PRESSED: _says("The button was used.", gesture=str),
+        EventType.TIMER_SET: _says("A timer, alarm or reminder was set.", id=int, kind=str, due_s=float),
+        EventType.TIMER_CANCELLED: _says("It was cancelled.", id=int),
+        EventType.TIMER_RINGING: _says("It is due and rings.", id=int, kind=str, name=str),
+        EventType.TIMER_STOPPED: _says("The ringing was stopped.", id=int, by=str),
+        EventType.ERROR_GENERAL: _says(
+            "Something went wrong; the library adds the exception, its text and whether to go on.",
+            code=str,
+            message=str,
+            hint=str,
+            error=Exception | Absent,
+            error_message=str | Absent,
+            recoverable=bool | Absent,
+        ),
+        EventType.CONNECTION_STARTING: _says("The engine begins to connect.", source=str),
+        EventType.CONNECTION_ESTABLISHED: _says(
+            "A session with a provider is open.",
+            provider=str,
+            connection_id=str | None,
+            latency_ms=float | None,
+        ),
+        EventType.CONNECTION_FAILED: _says(
+            "No session could be opened.",
+            provider=str,
+            error=Exception,
+            error_message=str,
+            code=str,
+            retry_count=int,
+        ),
+        EventType.CONNECTION_LOST: _says(
+            "A session broke.", provider=str, code=str, reason=str, reconnecting=bool
+        ),
+        EventType.CONNECTION_CLOSED: _says(
+            "A session was closed on purpose.", provider=str, reason=str | Absent
+        ),
+        EventType.AUDIO_INPUT_STARTED: _says("Capture began.", sample_rate=int),
+        EventType.AUDIO_INPUT_CHUNK: _says(
+            "Captured sound, mono s16le.", audio_data=bytes, duration_ms=float
+        ),
+        EventType.AUDIO_INPUT_STOPPED: _says("Capture ended."),
+        EventType.AUDIO_OUTPUT_STARTED: _says(
+            "The reply's sound begins.", response_id=str | None, item_id=str | None, sample_rate=int
+        ),
+        EventType.AUDIO_OUTPUT_CHUNK: _says(
+            "Sound of the reply, s16le.",
+            audio_data=bytes,
+            sample_rate=int,
+            channels=int,
+            response_id=str | None,
+            item_id=str | None,
+        ),
+        EventType.AUDIO_OUTPUT_STOPPED: _says(
+            "The reply's sound is complete.", response_id=str | None, item_id=str | None, duration_ms=float
+        ),
+        EventType.TEXT_INPUT: _says("A typed message was sent.", text=str),
+        EventType.TEXT_TRANSCRIPTION: _says(
+            "What the user said.", text=str, is_partial=bool, item_id=str | None
+        ),
+        EventType.TEXT_OUTPUT: _says(
+            "What the assistant says.", text=str, is_partial=bool, response_id=str | None
+        ),
+        EventType.CONVERSATION_STARTED: _says("The first turn of a session began."),
+        EventType.CONVERSATION_TURN_DETECTED: _says(
+            "The user began or ended a turn.", speaking=bool, at_ms=float | None
+        ),
+        EventType.CONVERSATION_INTERRUPTED: _says(
+            "The reply was cut.", played_ms=float | None, response_id=str | None
+        ),
+        EventType.CONVERSATION_ENDED: _says("The session's conversation is over.", turns=int),
+        EventType.CONVERSATION_CLEARED: _says("What was said so far is forgotten.", turns=int),
+        EventType.RESPONSE_STARTED: _says("The assistant begins to answer.", response_id=str | None),
+        EventType.RESPONSE_COMPLETED: _says("The answer is complete.", response_id=str | None, usage=Any),
+        EventType.RESPONSE_CANCELLED: _says("The answer was given up.", response_id=str | None, reason=str),
+        EventType.FUNCTION_CALL_INVOKED: _says(
+            "The model calls a tool.", function_name=str, arguments=dict[str, Any], call_id=str | None
+        ),
+        EventType.FUNCTION_CALL_COMPLETED: _says(
+            "A tool has run.", function_name=str, call_id=str | None, ok=bool, duration_ms=float, output=str
+        ),
+        EventType.SETTINGS_CHANGED: _says(
+            "Settings of the running session, or of the device, were changed: their names.",
+            changed=tuple[str, ...],
+        ),
+        EventType.USAGE_UPDATED: _says("What the session has used so far.", provider=str, usage=Any),
+        EventType.RATE_LIMIT_UPDATED: _says(
+            "What the vendor still allows.",
+            name=str,
+            limit=int | None,
+            remaining=int | None,
+            reset_s=float | None,
+        ),
+        EventType.PROVIDER_CHANGED: _says(
+            "Another provider answers now.", **{"from": str, "to": str, "reason": str}
+        ),
+        EventType.PROVIDER_FAILED: _says("A provider cannot answer.", provider=str, code=str, reason=str),
+        EventType.PROVIDER_RESTORED: _says("A provider answers again.", provider=str),
+        EventType.PROVIDER_CALL: _says(
+            "A request to a vendor is over, or a socket closed: code ok or an error's; key is a number, never the key.",
+            provider=str,
+            stage=str,
+            kind=str,
+            endpoint=str,
+            key=int,
+            attempt=int,
+            code=str,
+            first_byte_ms=float | None,
+            duration_ms=float,
+            sent_bytes=int,
+            received_bytes=int,
+        ),
+        EventType.PROVIDER_NOTE: _says(
+            "Something happened on the line to a vendor, such as a reconnect.",
+            provider=str,
+            stage=str,
+            kind=str,
+            details=dict[str, Any],
+        ),
+        EventType.PROVIDER_USED: _says(
+            "What one request used, and its price where that is known, by the list of that date.",
+            provider=str,
+            stage=str,
+            key=int,
+            usage=Any,
+            cost_usd=float | None,
+            prices_of=str | Absent,
+        ),
+        EventType.KEY_CHANGED: _says(
+            "Another key of a provider is used now: their numbers.",
+            **{"provider": str, "from": int, "to": int, "reason": str},
+        ),
+        EventType.RATE_LIMITED: _says(
+            "A request has to wait, or is refused: a limit of ours or the vendor's.",
+            provider=str,
+            limit=str,
+            wait_s=float | None,
+        ),
+        EventType.SPEND_WARNING: _says(
+            'Four fifths of the day\'s money are spent; provider "" is all together.',
+            provider=str,
+            spent_usd=float,
+            limit_usd=float,
+        ),
+        EventType.SPEND_STOPPED: _says(
+            "The day's money is spent: not asked again before midnight.",
+            provider=str,
+            spent_usd=float,
+            limit_usd=float,
+        ),
+        EventType.SPEND_RESUMED: _says("A new day, or a new limit: it may be asked again.", provider=str),
+        EventType.CACHE_USED: _says("Something was asked of a cache.", cache=str, hit=bool),
+        EventType.QUEUE_ADDED: _says(
+            "An utterance nobody could answer is safe on disk.", id=str, agent=str, duration_ms=int
+        ),
+        EventType.QUEUE_ANSWERED: _says(
+            "It was answered; the id tells whether you have seen this before. Never logged.",
+            id=str,
+            agent=str,
+            provider=str,
+            transcript=str,
+            reply=str,
+            age_s=float,
+        ),
+        EventType.QUEUE_DROPPED: _says("It is given up.", id=str, agent=str, reason=str),
+        EventType.AUDIO_QUALITY: _says(
+            "How an utterance sounded at the microphone.",
+            level_dbfs=float,
+            peak_dbfs=float,
+            clipped_percent=float,
+            snr_db=float | None,
+            dropouts=int,
+        ),
+        EventType.HANDLER_FAILED: _says(
+            "A handler of events misbehaved, as `voxd.bus.handler_stats.Fault` says; counts since it was registered.",
+            handler=str,
+            handler_id=str,
+            event=str,
+            reason=str,
+            error=str,
+            failures=int,
+            dropped=int,
+        ),
+    }
+)
+"""What each type of event means and what its ``data`` holds: the one list of both, checked against the code by the tests."""

@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from voxd import __version__
-from voxd.appliance.pulse import signs_of_life
 from voxd.audio.wav import read_wav
 from voxd.cli.exits import USAGE
 from voxd.cli.screen import Screen
 from voxd.config.loading import Loaded, load
 from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
 from voxd.config.schema import Config
-from voxd.control.listeners import Listener, bind, inherited
+from voxd.control.sockets import Listener, bind, inherited
 from voxd.daemon import Daemon
+from voxd.device.heartbeat import signs_of_life
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Event
 from voxd.observe.log import start_logging
 from voxd.observe.memory import give_back, share_one_arena
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
 from voxd.observe.watchdog import Watchdog
-from voxd.signals import State
+from voxd.turn.inputs import State
 
 OK = 0
 NO_WAKE_WORD = 1

@@ -17,15 +17,15 @@ from scripts.benchmarks.rows import Row, spread
 from tests.fakes import RecordingEmit
 from voxd.clock import SystemClock
 from voxd.events import EventType as E
+from voxd.net.http import Http
+from voxd.net.transport import Budget
+from voxd.net.vendor_client import Line, LineSettings
 from voxd.providers.base import ProviderEvent
-from voxd.providers.net.http import Http
-from voxd.providers.net.line import Line, LineSettings
-from voxd.providers.net.wire import Budget
-from voxd.providers.phrases import PhraseCache
+from voxd.providers.pipeline.phrase_cache import PhraseCache
 from voxd.providers.pipeline.provider import PipelineProvider
+from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.settings import SessionConfig
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.elevenlabs import ElevenLabs
+from voxd.providers.vendors.elevenlabs.tts import ElevenLabs
 
 BENCH = "answering"
 BUDGET_MS = 20

@@ -7,7 +7,7 @@ from scripts.benchmarks.vendor import Vendor
 from voxd.clock import SystemClock
 from voxd.frames import Clip
 from voxd.local.contract import Heard
-from voxd.providers.live import Brain, LiveProvider
+from voxd.providers.realtime.provider import Brain, LiveProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
 

@@ -10,7 +10,7 @@ from voxd.audio.ring import Ring
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio, Endpoint, Wake
 from voxd.listen.ears import Ears
-from voxd.signals import Input
+from voxd.turn.inputs import Input
 
 LEAD_SAMPLES = 24_000
 """The virtual microphone puts 1.5 s of noise before the file."""

@@ -9,9 +9,9 @@ from scripts.benchmarks.rows import Row, spread
 from scripts.benchmarks.vendor import KEY, Vendor, vendor
 from voxd import VoiceEngine, VoiceEngineConfig
 from voxd.clock import SystemClock
+from voxd.engine import tuning
+from voxd.engine.config import LatencyMode
 from voxd.events import Event
-from voxd.library import tuning
-from voxd.library.config import LatencyMode
 
 BENCH = "modes"
 MODES: tuple[LatencyMode, ...] = ("ultra_low", "balanced", "quality")

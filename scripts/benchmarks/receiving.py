@@ -20,9 +20,9 @@ from voxd.audio.speaker import Speaker
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio
 from voxd.frames import Clip
+from voxd.net.websocket import Connection
 from voxd.providers.contract import Request
-from voxd.providers.live import LiveProvider
-from voxd.providers.net.connection import Connection
+from voxd.providers.realtime.provider import LiveProvider
 from voxd.turn.conversation import Conversation, Outcome
 
 BENCH = "receiving"

@@ -16,8 +16,8 @@ from scripts.benchmarks.rows import Row, spread
 from scripts.benchmarks.vendor import APPEND, Vendor, vendor
 from voxd.config.schema import Endpoint, Wake
 from voxd.frames import SAMPLE_RATE_HZ, Frame, samples_from_ms
+from voxd.net.websocket import Connection
 from voxd.providers.contract import Request
-from voxd.providers.net.connection import Connection
 
 BENCH = "sending"
 BUDGET_MS = 5

@@ -9,7 +9,7 @@ from voxd.audio.earcons import render
 from voxd.audio.level import FLOOR_DBFS, dbfs
 from voxd.audio.resample import Resampler, to_rate
 from voxd.frames import Clip
-from voxd.signals import Earcon
+from voxd.turn.inputs import Earcon
 
 
 def sine(peak: int, rate_hz: int = 16_000, pitch_hz: float = 1000, seconds: float = 1.0) -> Clip:

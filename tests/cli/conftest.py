@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.control.fakes import FakeDevice
-from voxd.control.listeners import bind
 from voxd.control.server import ControlServer
+from voxd.control.sockets import bind
 
 PATIENCE_S = 30.0
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes import FakeClock
 from voxd.audio.ring import Ring
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.cli import doctor_sound
 from voxd.cli.checkup import Patient, Status
 from voxd.cli.doctor_sound import input_quality

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from voxd.cli.screen import _LINES, Screen
-from voxd.events import Event
-from voxd.eventtable import EVENT_TYPES
+from voxd.events import EVENT_TYPES, Event
 
 EVENTS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("daemon.ready", {"version": "1", "audio": "Listening"}, ["ready      Listening"]),

@@ -13,8 +13,8 @@ import pytest
 from tests.cli.conftest import PATIENCE_S, Device, Ran, Voxctl, environment
 from tests.control.fakes import SECRET_WORDS, WAV
 from voxd.cli import exits
-from voxd.control.listeners import bind
 from voxd.control.server import ControlServer
+from voxd.control.sockets import bind
 from voxd.errors import ConfigError, DeadlineExceeded, EngineError, VoxdError
 
 SHOWN = [

@@ -1,7 +1,7 @@
 """Conversations that between them use everything a model can be told."""
 
-from tests.providers.llm.contract import TIMER
-from voxd.providers.stages import Message, Prompt, ToolCall
+from tests.providers.vendors.llm_contract import TIMER
+from voxd.providers.pipeline.stages.contract import Message, Prompt, ToolCall
 
 _CALLS = (
     ToolCall("call_1", "set_timer", '{"seconds": 5}'),

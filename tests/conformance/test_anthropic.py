@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.conformance import prompts
-from tests.providers.llm.contract import TIMER, after_tools, answer, asked
+from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
 from tests.rig.wires import line
 from tests.servers.anthropic import Messages, refusal
 from tests.servers.scripted import KEY, Call, Refusal, Reply, Scripted, Used, scripted
-from voxd.providers.llm.anthropic import Anthropic
-from voxd.providers.llm.anthropic_wire import NEW, OLD, Options, messages_body
-from voxd.providers.stages import Message, Prompt, StageConfig
+from voxd.providers.pipeline.stages.contract import Message, Prompt, StageConfig
+from voxd.providers.vendors.anthropic.llm import Anthropic
+from voxd.providers.vendors.anthropic.wire import NEW, OLD, Options, messages_body
 
 anthropic = pytest.importorskip("anthropic", reason="the extra `conformance` is not installed")
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.providers.stt.contract import heard_of
-from tests.providers.stt.live import bench
+from tests.providers.vendors.stt_contract import heard_of
+from tests.providers.vendors.stt_live import bench
 from tests.servers.aws_transcribe import KEY, KEY_ID, SECRET, exception
 from tests.servers.live_speech import Message
 from tests.servers.words import spoken

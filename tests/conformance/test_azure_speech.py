@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.providers.stt.contract import heard_of
-from tests.providers.stt.live import bench
+from tests.providers.vendors.stt_contract import heard_of
+from tests.providers.vendors.stt_live import bench
 from tests.servers.azure_speech import AzureSession, AzureSpeech
 from tests.servers.live_speech import KEY
 from tests.servers.words import spoken
-from voxd.providers.stages import Listening
+from voxd.providers.pipeline.stages.contract import Listening
 
 speech = pytest.importorskip(
     "azure.cognitiveservices.speech", reason="the extra `conformance` is not installed"

@@ -12,8 +12,8 @@ from tests.providers.contract import Ear
 from tests.servers.gemini_live import INVALID, KEY, GeminiLive
 from tests.servers.gemini_steps import Close, ToolResults, Until, call, heard, said, sound, speech
 from voxd.events import EventType as E
-from voxd.providers.realtime.gemini import GeminiProvider
 from voxd.providers.settings import SessionConfig, ToolSpec
+from voxd.providers.vendors.google.realtime import GeminiProvider
 
 genai = pytest.importorskip("google.genai", reason="the extra `conformance` is not installed")
 

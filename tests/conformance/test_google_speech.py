@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.providers.stt.contract import SAID, heard_of
-from tests.providers.stt.uploads import vendor
+from tests.providers.vendors.stt_contract import SAID, heard_of
+from tests.providers.vendors.stt_uploads import vendor
 from tests.rig.wires import line
 from tests.servers.google_speech import GoogleSpeechServer, complaint
 from tests.servers.words import spoken
 from voxd.audio import flac
 from voxd.frames import Clip
-from voxd.providers.stages import Listening, StageConfig
-from voxd.providers.stt.google import GoogleSpeech
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.vendors.google.stt import GoogleSpeech
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

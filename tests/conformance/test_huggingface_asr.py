@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.providers.stt.contract import SAID, heard_of
-from tests.providers.stt.uploads import WRONG_KEY, vendor
+from tests.providers.vendors.stt_contract import SAID, heard_of
+from tests.providers.vendors.stt_uploads import WRONG_KEY, vendor
 from tests.rig.wires import KEY, line
 from tests.servers.huggingface_asr import ROUTER, HuggingFaceServer
 from tests.servers.words import spoken
 from voxd.audio import flac
 from voxd.frames import Clip
-from voxd.providers.stages import StageConfig
-from voxd.providers.stt.huggingface import HuggingFace
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.huggingface.stt import HuggingFace
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

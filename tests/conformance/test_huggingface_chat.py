@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.providers.llm.contract import TIMER
+from tests.providers.vendors.llm_contract import TIMER
 from tests.servers.chat import Chat
 from tests.servers.scripted import KEY, Call, Refusal, Reply, Scripted, scripted
-from voxd.providers.llm.openai_chat import tools_of
+from voxd.providers.pipeline.stages.chat_completions import tools_of
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the extra `conformance` is not installed")
 

@@ -17,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.providers.llm.contract import TIMER, after_tools, answer, asked
+from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
 from tests.rig.wires import line
 from tests.servers.anthropic import Messages
 from tests.servers.chat import Chat
 from tests.servers.scripted import Call, Dialect, Reply, Used, scripted
 from voxd.errors import ContextTooLong, ProviderError, RateLimited
-from voxd.providers.llm.openai import OpenAIChat
-from voxd.providers.net.wire import Budget
-from voxd.providers.stages import StageConfig
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.openai.llm import OpenAIChat
 
 LITELLM = Path(sys.prefix) / "peers" / "litellm" / "bin" / "litellm"
 MASTER_KEY = "sk-proxy-0123456789"

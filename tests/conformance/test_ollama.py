@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.providers.llm.contract import TIMER, after_tools, answer, asked
+from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
 from tests.rig.wires import line
 from tests.servers.ollama import MODEL, OllamaChat
 from tests.servers.scripted import Call, Reply, Scripted, scripted
-from voxd.providers.llm.ollama import Ollama
-from voxd.providers.llm.openai_chat import tools_of
-from voxd.providers.stages import StageConfig
+from voxd.providers.pipeline.stages.chat_completions import tools_of
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.ollama.llm import Ollama
 
 ollama = pytest.importorskip("ollama", reason="the extra `conformance` is not installed")
 

@@ -9,18 +9,18 @@ import pytest
 
 from tests.conformance import prompts
 from tests.conformance.request_gate import request_complaints
-from tests.providers.llm.contract import TIMER, after_tools, answer, asked
+from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
 from tests.rig.wires import line
 from tests.servers.chat import Chat, refusal
 from tests.servers.responses import Responses
 from tests.servers.scripted import KEY, Call, Dialect, Refusal, Reply, Scripted, scripted
-from voxd.providers.llm.openai import OpenAIChat
-from voxd.providers.llm.openai_chat import Options, chat_body, tools_of
-from voxd.providers.llm.openai_hosts import Host
-from voxd.providers.llm.openai_responses import OpenAIResponses
-from voxd.providers.llm.responses_wire import Options as ResponsesOptions
-from voxd.providers.llm.responses_wire import responses_body
-from voxd.providers.stages import StageConfig
+from voxd.providers.pipeline.stages.chat_completions import Options, chat_body, tools_of
+from voxd.providers.pipeline.stages.chat_hosts import Host
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.openai.llm import OpenAIChat
+from voxd.providers.vendors.openai.llm_responses import OpenAIResponses
+from voxd.providers.vendors.openai.responses_wire import Options as ResponsesOptions
+from voxd.providers.vendors.openai.responses_wire import responses_body
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")
 

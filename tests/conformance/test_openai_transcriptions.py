@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.providers.stt.contract import SAID, heard_of
-from tests.providers.stt.uploads import WRONG_KEY, vendor
+from tests.providers.vendors.stt_contract import SAID, heard_of
+from tests.providers.vendors.stt_uploads import WRONG_KEY, vendor
 from tests.rig.wires import KEY, line
 from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint
 from tests.servers.words import spoken
 from voxd.audio import flac, wav
 from voxd.frames import Clip
-from voxd.providers.stages import Listening, StageConfig
-from voxd.providers.stt.openai import OpenAITranscription
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.vendors.openai.stt import OpenAITranscription
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")
 

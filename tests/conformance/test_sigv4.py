@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from voxd.providers.net.sigv4 import Credentials, Signer
+from voxd.providers.vendors.aws.sigv4 import Credentials, Signer
 
 pytest.importorskip("botocore", reason="the extra `conformance` is not installed")
 

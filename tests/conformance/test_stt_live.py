@@ -10,14 +10,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.providers.stt.contract import SAID, heard_of
-from tests.providers.stt.live import Bench, bench
+from tests.providers.vendors.stt_contract import SAID, heard_of
+from tests.providers.vendors.stt_live import Bench, bench
 from tests.servers.live_speech import KEY, Fault, Message, Script
 from tests.servers.words import spoken
 from voxd.audio.resample import to_rate
 from voxd.frames import Clip
-from voxd.providers.stages import Listening
-from voxd.providers.stt import assemblyai, deepgram, deepgram_flux, elevenlabs
+from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.vendors.assemblyai import stt as assemblyai
+from voxd.providers.vendors.deepgram import stt as deepgram
+from voxd.providers.vendors.deepgram import stt_flux as deepgram_flux
+from voxd.providers.vendors.elevenlabs import stt as elevenlabs
 
 # The clients are made for several versions of their libraries, and warn of some of them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

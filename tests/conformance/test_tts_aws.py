@@ -19,9 +19,9 @@ from tests.rig.wires import line
 from tests.servers.polly import KEY, KEY_ID, PollyServer, refusal
 from tests.servers.voices import served, sound_of
 from voxd.errors import ProviderError
-from voxd.providers.net.wire import Access, Budget
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.aws import Polly
+from voxd.net.transport import Access, Budget
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.aws.tts import Polly
 
 pytest.importorskip("boto3", reason="the extra `conformance` is not installed")
 
@@ -96,7 +96,7 @@ async def test_boto3_is_refused_as_voxd_is() -> None:
     "key", [KEY, f"{KEY}:FwoG/ZXIv+YXdz//EBYa=="], ids=["lasting", "with a session token"]
 )
 def test_botocore_makes_the_same_signature(key: str) -> None:
-    with mock.patch("voxd.providers.tts.aws.time.time", return_value=AT_S):
+    with mock.patch("voxd.providers.vendors.aws.tts.time.time", return_value=AT_S):
         ours = voice_of()._call(TEXT, Access("", key))
     key_id, secret, *token = key.split(":")
     theirs = AWSRequest(

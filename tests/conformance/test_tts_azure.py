@@ -15,10 +15,10 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from tests.servers.voices import KEY, sound_of
-from voxd.providers.net.wire import Access
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.azure import AzureVoice
-from voxd.providers.tts.ssml import ssml
+from voxd.net.transport import Access
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.azure.ssml import ssml
+from voxd.providers.vendors.azure.tts import AzureVoice
 
 speech = pytest.importorskip(
     "azure.cognitiveservices.speech", reason="the extra `conformance` is not installed"

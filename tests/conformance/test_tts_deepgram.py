@@ -11,9 +11,9 @@ import pytest
 from tests.rig.wires import line
 from tests.servers.aura import Aura as Server
 from tests.servers.voices import KEY, query_of, served, sound_of
-from voxd.providers.net.wire import Budget
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.deepgram import Aura
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.deepgram.tts import Aura
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -15,10 +15,10 @@ from tests.servers.elevenlabs_stream import complaint, stream_input
 from tests.servers.elevenlabs_voice import ElevenLabsVoice, refusal
 from tests.servers.plain_http import Asked
 from tests.servers.voices import KEY, query_of, served, sound_of
-from voxd.providers.net.wire import Budget
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.elevenlabs import ElevenLabs
-from voxd.providers.tts.elevenlabs_stream import ElevenLabsStream
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.elevenlabs.tts import ElevenLabs
+from voxd.providers.vendors.elevenlabs.tts_stream import ElevenLabsStream
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -10,9 +10,9 @@ import pytest
 from tests.rig.wires import line
 from tests.servers.google_voice import GoogleVoiceServer
 from tests.servers.voices import KEY, served, sound_of, wav_of
-from voxd.providers.net.wire import Access, Budget
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.google import GoogleVoice
+from voxd.net.transport import Access, Budget
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.google.tts import GoogleVoice
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -9,10 +9,10 @@ from tests.servers.openai_realtime import KEY as REALTIME_KEY
 from tests.servers.openai_realtime import Script, realtime_server
 from tests.servers.openai_speech import OpenAISpeechServer
 from tests.servers.voices import KEY, served, sound_of
-from voxd.providers.net.wire import Budget
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.openai import OpenAISpeech
-from voxd.providers.tts.openai_realtime import OpenAIRealtimeVoice
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.openai.tts import OpenAISpeech
+from voxd.providers.vendors.openai.tts_realtime import OpenAIRealtimeVoice
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")
 

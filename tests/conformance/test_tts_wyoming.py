@@ -13,9 +13,9 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 from tests.rig.wires import line
 from tests.servers.voices import sound_of
 from tests.servers.wyoming_tts import RATE_HZ, wyoming_tts
-from voxd.providers.net.wire import Budget
-from voxd.providers.stages import StageConfig
-from voxd.providers.tts.wyoming import WyomingTts
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.vendors.wyoming.tts import WyomingTts
 
 TEXT = "Grüße & <tea>"
 _BY = Attribution("somebody", "https://example.com")

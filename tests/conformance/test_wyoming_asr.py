@@ -17,18 +17,18 @@ from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncTcpServer
 from wyoming.wake import Detect, NotDetected
 
-from tests.providers.stt.contract import SAID, heard_of
-from tests.providers.stt.live import closed_port
+from tests.providers.vendors.stt_contract import SAID, heard_of
+from tests.providers.vendors.stt_live import closed_port
 from tests.rig.wires import RecordedLine, line
 from tests.servers.words import recognised, spoken
 from tests.servers.wyoming_asr import WyomingAsr, wyoming_asr
 from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.frames import samples_from_ms
-from voxd.providers.net.wire import Budget
-from voxd.providers.net.wyoming import peer
-from voxd.providers.stages import Listening, StageConfig
-from voxd.providers.stt.wyoming import WyomingStt
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.vendors.wyoming.stt import WyomingStt
+from voxd.providers.vendors.wyoming.wire import peer
 
 OPENWAKEWORD = Path(sys.prefix) / "peers" / "wyoming" / "bin" / "wyoming-openwakeword"
 START_S = 60.0

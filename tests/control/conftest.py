@@ -8,8 +8,8 @@ import pytest
 
 from tests.control.fakes import FakeDevice
 from voxd.control.connection import Limits
-from voxd.control.listeners import bind
 from voxd.control.server import ControlServer
+from voxd.control.sockets import bind
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tests.fakes import FakeClock
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.config.schema import Config
 from voxd.errors import Muted, NotFound, VoxdError
 from voxd.reports import (

@@ -13,7 +13,7 @@ from tests.control.fakes import SECRET_WORDS
 from tests.control.test_server import answer, encode, raw, request
 from voxd.control.client import ControlClient
 from voxd.control.feed import QUEUE_EVENTS, missed_since
-from voxd.control.veil import veiled_event
+from voxd.control.redact import veiled_event
 from voxd.errors import DaemonUnreachable
 from voxd.events import Event
 

@@ -19,8 +19,8 @@ from tests.control.conftest import Served
 from tests.control.fakes import SECRET_WORDS, FakeDevice, failing
 from voxd.control.client import ControlClient
 from voxd.control.connection import Limits
-from voxd.control.listeners import bind, inherited
 from voxd.control.server import ACCEPTED_PER_TURN, ControlServer
+from voxd.control.sockets import bind, inherited
 from voxd.errors import Busy, DaemonUnreachable
 
 PATIENCE_S = 10.0

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from voxd import EngineError, VoiceEngine, VoiceEngineConfig
+from voxd.engine.config import failovers, other_provider, with_key
 from voxd.errors import ConfigError
-from voxd.library.config import failovers, other_provider, with_key
 
 DEFAULTS: dict[str, Any] = {
     "provider": "openai",

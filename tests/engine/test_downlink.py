@@ -6,7 +6,8 @@ import pytest
 
 from tests.engine.sounds import duration_ms, pieces, tone
 from tests.fakes import FakeClock
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
+from voxd.engine.downlink import Downlink, error_data
 from voxd.errors import (
     AudioError,
     AuthenticationError,
@@ -18,7 +19,6 @@ from voxd.errors import (
 )
 from voxd.events import Event
 from voxd.frames import Clip
-from voxd.library.downlink import Downlink, error_data
 
 
 class Ends:

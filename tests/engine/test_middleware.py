@@ -7,8 +7,8 @@ from tests.providers.pipeline.made import KIND, register
 from tests.servers.chat import Chat
 from tests.servers.scripted import KEY, Reply, scripted
 from voxd import VoiceEngine
-from voxd.providers.net.middleware import Next as Send
-from voxd.providers.net.wire import Answer, Call
+from voxd.net.request_middleware import Next as Send
+from voxd.net.transport import Answer, Call
 from voxd.providers.pipeline.middleware import Next, Said
 
 WAIT_S = 5.0

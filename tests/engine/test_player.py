@@ -13,9 +13,9 @@ from tests.rig.soundcard import SoundCard
 from voxd import AudioError
 from voxd.audio.sound import Playback
 from voxd.clock import SystemClock
+from voxd.engine.player import MAX_WAITING_S, Player, Reply, open_player
 from voxd.errors import DeviceError
 from voxd.frames import Clip
-from voxd.library.player import MAX_WAITING_S, Player, Reply, open_player
 
 PIECE = Clip(tone(20), 24_000)
 

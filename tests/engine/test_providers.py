@@ -20,7 +20,7 @@ from voxd import (
     register_provider,
 )
 from voxd.errors import AuthenticationError, ConfigError
-from voxd.providers.realtime.mock import MockProvider
+from voxd.providers.vendors.mock.realtime import MockProvider
 
 
 class Other(MockProvider):

@@ -12,7 +12,7 @@ from tests.servers.openai_realtime import KEY, realtime_server
 from voxd import VoiceEngine
 from voxd.config.loading import examine
 from voxd.config.problems import Severity
-from voxd.providers.realtime.openai import OpenAIProvider
+from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 

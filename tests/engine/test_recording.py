@@ -11,8 +11,8 @@ from tests.engine.conftest import Make
 from tests.engine.sounds import duration_ms, pieces, silence, tone
 from tests.fakes import FakeClock
 from voxd.audio.wav import read_wav
-from voxd.library import recording
-from voxd.library.recording import Recording, surplus, turn_of
+from voxd.engine import recording
+from voxd.engine.recording import Recording, surplus, turn_of
 
 
 def files(directory: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxd.library.state import EngineState, state_of
+from voxd.engine.state import EngineState, state_of
 
 ON = True
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from voxd import SessionConfig, SessionPresets, VoiceEngineConfig
-from voxd.library import tuning
+from voxd.engine import tuning
 from voxd.providers.settings import ToolSpec
 
 

@@ -4,10 +4,10 @@ import pytest
 
 from tests.engine.sounds import duration_ms, pieces, silence, tone
 from tests.fakes import FakeClock
+from voxd.engine.meter import Meter
+from voxd.engine.uplink import PRE_ROLL_MS, Uplink
+from voxd.engine.vad import EnergyVad, Speech
 from voxd.errors import AudioError
-from voxd.library.meter import Meter
-from voxd.library.uplink import PRE_ROLL_MS, Uplink
-from voxd.library.vad import EnergyVad, Speech
 
 
 class Sent:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.sounds import pieces, silence, tone
-from voxd.library.vad import EnergyVad, Speech, level
+from voxd.engine.vad import EnergyVad, Speech, level
 
 STARTED, ENDED = Speech.STARTED, Speech.ENDED
 

@@ -5,11 +5,11 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from tests.fakes import FakeClock, RecordingEmit, settle
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.config import schema
 from voxd.hardware.leds import Leds, NoLeds, PatternLeds, StateLights, open_leds
 from voxd.hardware.patterns import Cue, Rgb, rgb_at
-from voxd.signals import State
+from voxd.turn.inputs import State
 
 RGB = schema.Leds(kind="rgbled", pins=(5, 6, 13), brightness=1.0)
 ONE = schema.Leds(kind="led", pins=(18,), brightness=0.5)

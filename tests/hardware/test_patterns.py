@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.hardware.patterns import DARK, FRAME_S, PATTERNS, Cue, choose, next_change_s, rgb_at
-from voxd.signals import State
+from voxd.turn.inputs import State
 
 
 def rhythm(cue: Cue) -> list[float]:

@@ -16,7 +16,7 @@ from voxd.config.schema import Endpoint, Wake, WakeWord
 from voxd.errors import DeviceError, InvalidRequest, NotFound
 from voxd.frames import samples_from_ms, samples_from_s
 from voxd.listen.ears import Ears
-from voxd.signals import AwaitingSpeech, CaptureFailed, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
+from voxd.turn.inputs import AwaitingSpeech, CaptureFailed, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
 
 BLOCK = 640
 TIMEOUT_S = 20

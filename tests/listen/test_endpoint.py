@@ -14,7 +14,7 @@ from voxd.frames import samples_from_s
 from voxd.listen.endpoint import Endpointer, Signal
 from voxd.listen.recordings import load
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
-from voxd.signals import AwaitingSpeech, NoSpeech, SpeechEnded, SpeechStarted
+from voxd.turn.inputs import AwaitingSpeech, NoSpeech, SpeechEnded, SpeechStarted
 
 CHUNK_S = CHUNK_SAMPLES / 16_000
 START = 100_000

@@ -3,8 +3,8 @@ import logging
 import pytest
 
 from tests.fakes import FakeClock
-from voxd.bus import Bus
-from voxd.eventtable import EVENT_TYPES
+from voxd.bus.bus import Bus
+from voxd.events import EVENT_TYPES
 from voxd.observe.event_log import LINES, REPEATED_S, EventLog
 from voxd.observe.log import entry_of
 

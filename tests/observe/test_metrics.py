@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY, parser
 
 from tests.fakes import FakeClock
 from voxd import __version__
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.observe import series
 from voxd.observe.metrics import Metrics
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes import FakeClock
 from tests.observe.test_metrics import samples
-from voxd.bus import Bus
+from voxd.bus.bus import Bus
 from voxd.errors import AuthenticationError
 from voxd.observe.metrics import Metrics
 from voxd.providers.usage import Usage

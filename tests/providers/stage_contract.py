@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import pytest
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, StreamError, VoxdError
-from voxd.providers.net.wire import Budget
-from voxd.providers.stages import Kind, Stage
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import Kind, Stage
 
 WAIT_S = 5.0
 """Nothing in the contract takes this long; a test that waits for more fails here instead of hanging."""

@@ -13,8 +13,8 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Heard
 from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.providers.local import LocalProvider
-from voxd.skills.book import Skills
 from voxd.skills.contract import SkillReply
+from voxd.skills.engine import Skills
 
 CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)
 

@@ -12,11 +12,11 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.errors import NotFound, ProviderError
 from voxd.providers.base import BaseProvider
-from voxd.providers.realtime.mock import MockProvider
+from voxd.providers.realtime.session import Session
 from voxd.providers.registry import Registry, provider_class, provider_statuses, register_provider
-from voxd.providers.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
+from voxd.providers.vendors.mock.realtime import MockProvider
 
 PARROT = '''
 """A third party's provider, in one file: it says what it hears."""

@@ -14,17 +14,17 @@ from voxd.config import schema, vendors
 from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Acted, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
-from voxd.providers.failover import FailoverProvider
-from voxd.providers.making import PERSONA, Surroundings
-from voxd.providers.net.resolver import Resolver
-from voxd.providers.realtime.mock import MockProvider
+from voxd.providers.factory import PERSONA, Surroundings
 from voxd.providers.registry import register_provider
 from voxd.providers.router import Router
-from voxd.providers.spend import SpendGuard
+from voxd.providers.routing.failover import FailoverProvider
+from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.tools import tool
-from voxd.providers.wellbeing import HealthBoard
+from voxd.providers.vendors.mock.realtime import MockProvider
 
 WAIT_S = 5.0
 MADE: list[MockProvider] = []

@@ -14,7 +14,7 @@ from voxd.config import schema
 from voxd.config.commands import Command, ReplyAction
 from voxd.providers.skill_tools import skill_tools
 from voxd.providers.tools import ToolBox
-from voxd.skills.book import Skills
+from voxd.skills.engine import Skills
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore

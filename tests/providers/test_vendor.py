@@ -6,13 +6,13 @@ from tests.fakes import FakeClock, RecordingEmit
 from voxd.config import vendors
 from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, RateLimited, VoxdError
-from voxd.providers.net.backoff import WRONG_KEY_HOLD_S
-from voxd.providers.net.resolver import Resolver
-from voxd.providers.opening import Target, open_once, shut
-from voxd.providers.realtime.mock import MockProvider
+from voxd.net.backoff import WRONG_KEY_HOLD_S
+from voxd.net.dns import Resolver
+from voxd.providers.realtime.connect import Target, open_once, shut
 from voxd.providers.registry import register_provider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.vendor import Vendor
+from voxd.providers.vendors.mock.realtime import MockProvider
 
 REFUSED: dict[str, VoxdError] = {}
 ASKED: list[str] = []

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.fakes import RecordingEmit
 from voxd.clock import Clock, SystemClock
-from voxd.providers.net.http import Http
-from voxd.providers.net.line import Line, LineSettings
+from voxd.net.http import Http
+from voxd.net.vendor_client import Line, LineSettings
 
 KEY = "sk-test-0123456789abcdef"
 """What the line sends unless the test says otherwise."""

@@ -13,7 +13,7 @@ from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.config.secrets import Secret
 from voxd.errors import InvalidRequest
 from voxd.skills.custom import MAX_OUTPUT_BYTES, filled, json_filled, plain, run
-from voxd.skills.spoken import ClockTime
+from voxd.skills.numbers import ClockTime
 
 Action = ShellAction | HttpAction | ReplyAction
 

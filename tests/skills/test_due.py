@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.skills.due import LATE_S, Aim, Verdict, aim, moved, remaining_s, verdict, wall_of
-from voxd.skills.spoken import ClockTime
+from voxd.skills.numbers import ClockTime
 
 BERLIN = ZoneInfo("Europe/Berlin")
 YEAR_S = 365.25 * 86_400

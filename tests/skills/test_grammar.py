@@ -8,7 +8,7 @@ from tests.shared import MODELS, needs_shared
 from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.grammar import Grammar
-from voxd.skills.spoken import ClockTime
+from voxd.skills.numbers import ClockTime
 
 NOTHING = ReplyAction(text="Done.")
 

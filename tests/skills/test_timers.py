@@ -12,7 +12,7 @@ from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.errors import Busy, NotFound
 from voxd.reports import TimerEntry
 from voxd.skills.due import aim
-from voxd.skills.spoken import ClockTime
+from voxd.skills.numbers import ClockTime
 from voxd.skills.timers import MAX_TIMERS, Timers
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore

@@ -2,9 +2,9 @@
 
 import pytest
 
-from voxd.providers.health import INNOCENT
-from voxd.providers.net import faults
-from voxd.providers.notices import REASONS
+from voxd.net import faults
+from voxd.providers.routing.announcements import REASONS
+from voxd.providers.routing.health_rules import INNOCENT
 from voxd.turn.apologies import APOLOGIES, UNKNOWN_REASON, apology
 
 

@@ -6,7 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.signals import (
+from voxd.turn.actions import (
+    Action,
+    Answer,
+    Apologise,
+    BeginTurn,
+    CancelReply,
+    Capture,
+    Chime,
+    DropCapture,
+    EndCapture,
+    EndTurn,
+    PauseRing,
+    Readdress,
+    Repeat,
+    Say,
+    SetMicrophone,
+    StartRing,
+    StopRing,
+)
+from voxd.turn.inputs import (
     Asked,
     AudioLost,
     AudioRestored,
@@ -31,25 +50,6 @@ from voxd.signals import (
     State,
     StopAsked,
     Woken,
-)
-from voxd.turn.actions import (
-    Action,
-    Answer,
-    Apologise,
-    BeginTurn,
-    CancelReply,
-    Capture,
-    Chime,
-    DropCapture,
-    EndCapture,
-    EndTurn,
-    PauseRing,
-    Readdress,
-    Repeat,
-    Say,
-    SetMicrophone,
-    StartRing,
-    StopRing,
 )
 from voxd.turn.machine import RESTING, TABLE, TurnMachine
 

@@ -27,7 +27,8 @@ from voxd.providers.contract import (
     Step,
     Transcript,
 )
-from voxd.signals import (
+from voxd.turn.conversation import Turn
+from voxd.turn.inputs import (
     Asked,
     AwaitingSpeech,
     ListenAsked,
@@ -43,7 +44,6 @@ from voxd.signals import (
     StopAsked,
     Woken,
 )
-from voxd.turn.conversation import Turn
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import PAUSE_S, WORDS_EVERY, Ringer
 from voxd.turn.runner import Surroundings, TurnRunner

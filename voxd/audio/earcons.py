@@ -23,7 +23,7 @@ _NOTES: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
         "ring": (*_CHORD, (0.0, 0.25), *_CHORD, (0.0, 0.65)),
     }
 )
-"""Each `voxd.signals.Earcon` as notes of (Hz, s); 0 Hz is a rest. Rising is open, falling closed."""
+"""Each `voxd.turn.inputs.Earcon` as notes of (Hz, s); 0 Hz is a rest. Rising is open, falling closed."""
 
 
 def render(earcon: str, rate_hz: int) -> Clip:

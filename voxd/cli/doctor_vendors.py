@@ -5,9 +5,9 @@ from datetime import UTC, date, datetime
 from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
 from voxd.config.schema import Config
 from voxd.errors import VoxdError
+from voxd.providers.pipeline.stages.registry import kinds_of, stage_class
 from voxd.providers.prices import has_price
 from voxd.providers.registry import has_provider, provider_class
-from voxd.providers.stage_registry import kinds_of, stage_class
 from voxd.providers.sunsets import sunset_of
 
 

@@ -79,8 +79,8 @@ def _kinds() -> Any:
     # Loaded in this process, not in the daemon: what is not used shall not stay in its memory.
     import msgspec
 
+    from voxd.providers.pipeline.stages.registry import stage_statuses
     from voxd.providers.registry import provider_statuses
-    from voxd.providers.stage_registry import stage_statuses
 
     speech = [each for each in provider_statuses() if each.name != PIPELINE]
     groups = {"realtime": speech, **{stage: stage_statuses(stage) for stage in ("stt", "llm", "tts")}}

@@ -16,9 +16,9 @@ from voxd.control.codes import INVALID_REQUEST, JOIN_HINT
 from voxd.control.feed import Feed
 from voxd.control.framing import Lines, LineTooLong
 from voxd.control.jsonrpc import Batch, Refusal, Request
-from voxd.control.listeners import Peer
 from voxd.control.methods import METHODS, Access, Method, read_params
-from voxd.control.veil import veiled_event
+from voxd.control.redact import veiled_event
+from voxd.control.sockets import Peer
 from voxd.errors import Busy, InvalidRequest, NotPermitted, VoxdError
 from voxd.events import Event
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from voxd.api import DeviceApi
-from voxd.bus import Subscription
+from voxd.bus.bus import Subscription
 from voxd.events import Event
 from voxd.reports import Status
 

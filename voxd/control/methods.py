@@ -30,7 +30,7 @@ from voxd.control.params import (
     Volume,
     WakeWord,
 )
-from voxd.control.veil import veiled_history, veiled_timers
+from voxd.control.redact import veiled_history, veiled_timers
 from voxd.errors import InvalidRequest
 
 PROTOCOL_VERSION = 1

@@ -10,8 +10,8 @@ from typing import Self
 from voxd.api import DeviceApi
 from voxd.control import jsonrpc
 from voxd.control.connection import Connection, Limits, Upload, close_writer
-from voxd.control.listeners import BACKLOG, Listener, peer_of
 from voxd.control.methods import Access
+from voxd.control.sockets import BACKLOG, Listener, peer_of
 from voxd.errors import Busy
 
 _log = logging.getLogger(__name__)

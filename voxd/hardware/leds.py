@@ -11,7 +11,7 @@ from voxd.errors import DeviceError
 from voxd.events import Emit, Event
 from voxd.hardware.gpio import open_device
 from voxd.hardware.patterns import Cue, Rgb, choose, next_change_s, rgb_at
-from voxd.signals import State
+from voxd.turn.inputs import State
 
 _log = logging.getLogger(__name__)
 

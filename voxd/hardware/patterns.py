@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from voxd.signals import State
+from voxd.turn.inputs import State
 
 Rgb = tuple[float, float, float]
 """Red, green, blue, each 0 to 1."""

@@ -8,7 +8,7 @@ from voxd.listen.quality import Quality, measure
 from voxd.listen.utterance import CHUNK_SAMPLES as GIVEN_SAMPLES
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
-from voxd.signals import NoSpeech, SpeechEnded, SpeechStarted
+from voxd.turn.inputs import NoSpeech, SpeechEnded, SpeechStarted
 
 _WARM_UP_SAMPLES = samples_from_s(0.32)
 """Sound before the start that the VAD hears first: its network needs a few chunks to find its feet."""

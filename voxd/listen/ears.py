@@ -19,7 +19,7 @@ from voxd.listen.roll import Roll
 from voxd.listen.utterance import Utterance
 from voxd.listen.words import Problem, rule
 from voxd.reports import WakeEntry
-from voxd.signals import Input
+from voxd.turn.inputs import Input
 
 _log = logging.getLogger(__name__)
 

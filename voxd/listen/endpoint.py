@@ -2,7 +2,7 @@
 
 from voxd.config.schema import Endpoint
 from voxd.frames import samples_from_s
-from voxd.signals import AwaitingSpeech, NoSpeech, SpeechEnded, SpeechStarted
+from voxd.turn.inputs import AwaitingSpeech, NoSpeech, SpeechEnded, SpeechStarted
 
 Signal = AwaitingSpeech | NoSpeech | SpeechStarted | SpeechEnded
 

@@ -22,7 +22,7 @@ from voxd.listen.utterance import Utterance
 from voxd.listen.vad import Vad
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.words import build, rule
-from voxd.signals import CaptureFailed, Input, SpeechEnded, Woken
+from voxd.turn.inputs import CaptureFailed, Input, SpeechEnded, Woken
 
 _log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.local.contract import Heard
 from voxd.local.order import EngineOrder
-from voxd.local.sentences import sentences
 from voxd.reports import EngineStatus
+from voxd.text import sentences
 
 _log = logging.getLogger(__name__)
 

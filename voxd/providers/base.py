@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from voxd.events import EventType
-from voxd.providers.net.resolver import Resolver
+from voxd.net.dns import Resolver
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 

@@ -8,7 +8,7 @@ from voxd.errors import NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.contract import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
-from voxd.skills.book import Skills
+from voxd.skills.engine import Skills
 
 
 class LocalProvider:

@@ -11,11 +11,11 @@ from voxd.config import schema, vendors
 from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
 from voxd.providers.contract import Provider, Reply, Request
-from voxd.providers.failover import FailoverProvider
-from voxd.providers.later import ask_late
-from voxd.providers.live import LiveProvider
-from voxd.providers.making import Maker, Surroundings
+from voxd.providers.factory import Maker, Surroundings
+from voxd.providers.realtime.provider import LiveProvider
 from voxd.providers.registry import provider_class
+from voxd.providers.routing.failover import FailoverProvider
+from voxd.providers.routing.later import ask_late
 
 _log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from voxd.errors import InvalidRequest
 from voxd.providers.tools import Tool, tool
-from voxd.skills.book import Skills
 from voxd.skills.contract import SkillReply
-from voxd.skills.spoken import ClockTime
+from voxd.skills.engine import Skills
+from voxd.skills.numbers import ClockTime
 
 Kind = Literal["timer", "alarm", "reminder"]
 Day = Literal[

@@ -15,7 +15,7 @@ from voxd.errors import InvalidRequest, VoxdError
 from voxd.providers.arguments import checked, from_function, from_schema
 from voxd.providers.docstring import described
 from voxd.providers.settings import ToolSpec
-from voxd.providers.threads import in_thread
+from voxd.tasks import in_thread
 
 DEFAULT_TIMEOUT_S = 20.0
 """A tool that was given no time limit has this one."""

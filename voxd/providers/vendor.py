@@ -9,11 +9,11 @@ from voxd.clock import Clock
 from voxd.config import vendors
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.events import Emit
+from voxd.net.dns import Resolver
+from voxd.net.endpoint_pool import Endpoints
+from voxd.net.headers import filled
+from voxd.net.keys import Key, Keys
 from voxd.providers.base import BaseProvider
-from voxd.providers.net.endpoints import Endpoints
-from voxd.providers.net.headers import filled
-from voxd.providers.net.keys import Key, Keys
-from voxd.providers.net.resolver import Resolver
 from voxd.providers.registry import provider_class
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
-from voxd.skills.spoken import ClockTime
+from voxd.skills.numbers import ClockTime
 
 _log = logging.getLogger(__name__)
 

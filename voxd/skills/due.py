@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
 
-from voxd.skills.spoken import ClockTime
+from voxd.skills.numbers import ClockTime
 
 LATE_S = 3600.0
 """What was due longer ago than this is not rung any more but reported as missed."""

@@ -1,4 +1,4 @@
-"""Understands sentences: hassil templates over spoken words, with values read by `voxd.skills.spoken`."""
+"""Understands sentences: hassil templates over spoken words, with values read by `voxd.skills.numbers`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,9 +9,9 @@ from hassil import Intents, RecognizeResult, recognize_all
 
 from voxd.config.commands import Command
 from voxd.skills import templates
-from voxd.skills.nearmiss import NearMisses
+from voxd.skills.near_miss import NearMisses
+from voxd.skills.numbers import words
 from voxd.skills.slots import Marked, readings
-from voxd.skills.spoken import words
 
 _POLITE_START = re.compile(
     r"^(?:please|hey|okay|ok|so|um|uh|well|and|can you|could you|would you|will you|can i have"

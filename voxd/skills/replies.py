@@ -3,7 +3,7 @@
 from datetime import date, datetime, time
 
 from voxd.reports import TimerEntry
-from voxd.skills.spoken import number_words
+from voxd.skills.numbers import number_words
 
 NOT_UNDERSTOOD = "Sorry, I did not understand that."
 NOT_HEARD = "Sorry, I did not hear anything."

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voxd.skills.spoken import ClockTime, read_clock, read_duration, read_number
+from voxd.skills.numbers import ClockTime, read_clock, read_duration, read_number
 
 READ_SLOTS = ("duration", "clock", "number")
-"""Slots whose words are read by `voxd.skills.spoken` and not by a list."""
+"""Slots whose words are read by `voxd.skills.numbers` and not by a list."""
 
 MAX_SPANS = 4
 """A sentence holds no more values than this; further ones stay words."""

@@ -22,8 +22,8 @@ from hassil.parser import ParseError
 
 from voxd.config.commands import Command
 from voxd.errors import ConfigError
+from voxd.skills.numbers import number_words, words
 from voxd.skills.slots import MAX_SPANS, READ_SLOTS, placeholder
-from voxd.skills.spoken import number_words, words
 
 COMMAND_PREFIX = "command."
 """What the intent of an owner's command begins with; its name follows."""

@@ -16,8 +16,8 @@ from voxd.errors import Busy, NotFound, StoreError
 from voxd.events import Emit
 from voxd.reports import TimerEntry
 from voxd.skills.due import Aim, Verdict, verdict
-from voxd.skills.keeping import after_step, restored
 from voxd.skills.localtime import local_zone
+from voxd.skills.timer_state import after_step, restored
 from voxd.store.age import boot_id
 from voxd.store.timers import TimerRecord, TimerStore
 

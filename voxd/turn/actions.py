@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from voxd.frames import Clip
-from voxd.signals import Earcon, Source
+from voxd.turn.inputs import Earcon, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from voxd.providers.contract import (
     ReplyText,
     Transcript,
 )
-from voxd.signals import Source
+from voxd.turn.inputs import Source
 
 QUEUE_CLIPS = 16
 """Clips between provider and speaker; a provider that is faster than speech waits here."""

@@ -7,7 +7,9 @@ device rests depends on two facts that outlive a turn, whether it is muted and w
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from voxd.signals import (
+from voxd.turn import actions as do
+from voxd.turn.actions import Action
+from voxd.turn.inputs import (
     Asked,
     AudioLost,
     AudioRestored,
@@ -33,8 +35,6 @@ from voxd.signals import (
     StopAsked,
     Woken,
 )
-from voxd.turn import actions as do
-from voxd.turn.actions import Action
 
 I = TypeVar("I")  # noqa: E741 - the input a rule is for
 Rule = Callable[["TurnMachine", I], list[Action]]

@@ -12,7 +12,7 @@ from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.errors import VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.signals import Earcon
+from voxd.turn.inputs import Earcon
 
 PAUSE_S = 1.5
 """Silence between two rings: long enough for a wake word."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from traceback import format_tb
-from typing import Any
+from typing import Any, Protocol
 
 from voxd.audio.earcons import render
 from voxd.audio.sound import Playback
@@ -15,10 +15,12 @@ from voxd.config.schema import Turn as TurnConfig
 from voxd.errors import Busy, VoxdError
 from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
-from voxd.listen.ears import Ears
 from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
 from voxd.providers.contract import Heard, Provider, Reply, Request
-from voxd.signals import (
+from voxd.turn import actions as do
+from voxd.turn.apologies import apology
+from voxd.turn.conversation import Conversation, Outcome, Turn
+from voxd.turn.inputs import (
     Earcon,
     Input,
     ListenAsked,
@@ -30,14 +32,29 @@ from voxd.signals import (
     SpeechStarted,
     Woken,
 )
-from voxd.turn import actions as do
-from voxd.turn.apologies import apology
-from voxd.turn.conversation import Conversation, Outcome, Turn
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.streams import frames, once, sentence
 
 _log = logging.getLogger(__name__)
+
+
+class Ears(Protocol):
+    """What the runner asks of the ears; `voxd.listen.ears.Ears` is the real one."""
+
+    def capture(
+        self, from_sample: int | None, hold: bool = False, follow_up_s: float | None = None
+    ) -> AsyncIterator[Frame]:
+        """Capture from ``from_sample`` (None: now) to the end of speech."""
+
+    def end_capture(self, sample: int | None) -> None:
+        """End the utterance at ``sample`` (None: now)."""
+
+    def drop_capture(self) -> None:
+        """Forget the utterance."""
+
+    def time_of(self, sample: int) -> float:
+        """Return when ``sample`` was captured, by the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import Any
 from tests.providers.pipeline.stages import Brain, Ears, Voice
 from voxd.clock import SystemClock
 from voxd.errors import ConfigError
-from voxd.providers.stage_registry import register_stage
-from voxd.providers.stages import StageConfig
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.pipeline.stages.registry import register_stage
 
 KIND = "scripted_by_tests"
 BROKEN = "broken_by_tests"

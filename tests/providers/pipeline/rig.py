@@ -10,14 +10,14 @@ from tests.providers.pipeline.stages import Board, Brain, Ears, Voice
 from voxd.config.vendors import Pipeline
 from voxd.events import EventType as E
 from voxd.providers.base import ProviderEvent
-from voxd.providers.pipeline.answers import AnswerCache
+from voxd.providers.pipeline.answer_cache import AnswerCache
+from voxd.providers.pipeline.dependencies import Parts
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.listening import SttChain
+from voxd.providers.pipeline.llm_chain import LlmChain
 from voxd.providers.pipeline.middleware import MessageMiddleware
-from voxd.providers.pipeline.parts import Parts
 from voxd.providers.pipeline.provider import PipelineProvider
-from voxd.providers.pipeline.speaking import TtsChain
-from voxd.providers.pipeline.thinking import LlmChain
+from voxd.providers.pipeline.stt_chain import SttChain
+from voxd.providers.pipeline.tts_chain import TtsChain
 from voxd.providers.settings import SessionConfig
 
 QUESTION = b"\x02\x00" * 16_000

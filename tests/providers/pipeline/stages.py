@@ -8,8 +8,8 @@ from typing import Any
 from voxd.clock import Clock
 from voxd.errors import ProviderError
 from voxd.frames import Clip, Frame
-from voxd.providers.net.wire import Budget
-from voxd.providers.stages import (
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import (
     Answered,
     Heard,
     LanguageModel,

@@ -20,16 +20,16 @@ from voxd.errors import AuthenticationError, ConfigError, NotFound, ProviderErro
 from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.local.contract import Heard
-from voxd.providers.net.http import Http
+from voxd.net.http import Http
 from voxd.providers.pipeline.building import Ground, Pipelines, build
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, line_settings, stage_config
-from voxd.providers.pipeline.local import Engines
+from voxd.providers.pipeline.local_stages import Engines
 from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.provider import PipelineProvider
+from voxd.providers.pipeline.stages.contract import Kind
+from voxd.providers.pipeline.stages.registry import kinds_of, register_stage, speech_to_text, stage_statuses
 from voxd.providers.settings import SessionConfig
-from voxd.providers.stage_registry import kinds_of, register_stage, speech_to_text, stage_statuses
-from voxd.providers.stages import Kind
 
 register()
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.local.sentences import MAX_PIECE_CHARS, MIN_CLAUSE_CHARS
 from voxd.providers.pipeline.clauses import MAX_HELD_CHARS, Clauses
+from voxd.text import MAX_PIECE_CHARS, MIN_CLAUSE_CHARS
 
 
 def cut(text: str, size: int | None = None) -> list[str]:

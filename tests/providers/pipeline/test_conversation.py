@@ -11,7 +11,7 @@ from voxd.providers.pipeline.conversation import (
     heard_of,
     instructed,
 )
-from voxd.providers.stages import Answered, Message, ToolCall
+from voxd.providers.pipeline.stages.contract import Answered, Message, ToolCall
 
 SPOKEN = [Spoken("One two.", 100, whole=True), Spoken(" Three four.", 150, whole=True)]
 

@@ -5,8 +5,8 @@ from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stages import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
-from voxd.providers.pipeline.hearing import normalised
-from voxd.providers.stages import Heard
+from voxd.providers.pipeline.stages.contract import Heard
+from voxd.providers.pipeline.stt_turn import normalised
 
 
 def heard(clock: FakeClock, *partials: object, text: str = "what time is it") -> Ears:

@@ -13,7 +13,7 @@ from tests.providers.pipeline.stages import HANG, Brain, Ears, Voice
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, EngineError, RateLimited
 from voxd.events import EventType as E
 from voxd.providers.pipeline.reply import BROKEN_OFF
-from voxd.providers.stages import Kind
+from voxd.providers.pipeline.stages.contract import Kind
 
 TURN_S = 3.0
 ANSWER = "One two three four. Five six seven. Eight nine."

@@ -7,7 +7,7 @@ from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stages import Brain, Ears, Voice
 from voxd.events import EventType as E
-from voxd.providers.stages import ToolCall
+from voxd.providers.pipeline.stages.contract import ToolCall
 
 FIRST = ("One two three four. ", 0.4, "Five six ", 0.4, "seven. Eight nine ten. ", 0.3)
 CALL = ToolCall("c1", "look", "{}")

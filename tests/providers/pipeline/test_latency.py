@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.providers.pipeline.latency import ENOUGH, LIMITS, SAMPLES, Latencies, p95
-from voxd.providers.stages import Kind
+from voxd.providers.pipeline.stages.contract import Kind
 
 
 @pytest.mark.parametrize(

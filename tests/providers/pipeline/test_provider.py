@@ -10,8 +10,8 @@ from voxd.clock import SystemClock
 from voxd.errors import AudioError, AuthenticationError, ConnectionFailed, NotConnected
 from voxd.events import EventType as E
 from voxd.providers.pipeline.provider import PipelineProvider
+from voxd.providers.pipeline.stages.contract import Heard, Prompt, ToolCall
 from voxd.providers.settings import SessionConfig
-from voxd.providers.stages import Heard, Prompt, ToolCall
 
 STORY = "Once upon a time there was a king. " * 20
 

@@ -7,14 +7,14 @@ from typing import Any
 from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.stages import Board, Voice
 from voxd.events import EventType as E
-from voxd.providers.net.wire import Budget
-from voxd.providers.pipeline.asking import Asked
+from voxd.net.transport import Budget
 from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.llm_chain import Again, Thought, Written
+from voxd.providers.pipeline.prompt import Asked
 from voxd.providers.pipeline.reply import BROKEN_OFF, Reply
-from voxd.providers.pipeline.speaking import TtsChain
-from voxd.providers.pipeline.stream import Crew
-from voxd.providers.pipeline.thinking import Again, Thought, Written
-from voxd.providers.stages import Answered, Token
+from voxd.providers.pipeline.stage_stream import Crew
+from voxd.providers.pipeline.stages.contract import Answered, Token
+from voxd.providers.pipeline.tts_chain import TtsChain
 
 
 async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:

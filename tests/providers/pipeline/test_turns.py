@@ -21,13 +21,13 @@ from voxd.events import EventType as E
 from voxd.frames import Clip, Frame
 from voxd.local.engines import build_synthesizer, whisper_transcriber
 from voxd.providers.contract import Heard, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
-from voxd.providers.live import Brain as Told
-from voxd.providers.live import LiveProvider
-from voxd.providers.pipeline.local import LocalEars, LocalVoice
+from voxd.providers.pipeline.local_stages import LocalEars, LocalVoice
 from voxd.providers.pipeline.provider import PipelineProvider
-from voxd.providers.session import Session
+from voxd.providers.pipeline.stages.contract import Listening, ToolCall
+from voxd.providers.realtime.provider import Brain as Told
+from voxd.providers.realtime.provider import LiveProvider
+from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
-from voxd.providers.stages import Listening, ToolCall
 from voxd.providers.tools import ToolBox, tool
 from voxd.providers.usage import Usage
 

@@ -23,8 +23,8 @@ from tests.servers.voices import Voice, served, told
 from tests.servers.words import spoken
 from voxd.events import EventType as E
 from voxd.providers.pipeline.provider import PipelineProvider
+from voxd.providers.pipeline.stages.contract import Message, Prompt
 from voxd.providers.settings import SessionConfig, ToolSpec
-from voxd.providers.stages import Message, Prompt
 
 QUESTION = spoken("kitchen light off")
 BLOCK = 1280

@@ -11,20 +11,20 @@ from voxd.config import schema
 from voxd.config.vendors import Pipeline, Provider
 from voxd.errors import NotFound, ProviderError, VoxdError
 from voxd.events import Emit
+from voxd.net.transport import Budget
 from voxd.providers.base import BaseProvider
-from voxd.providers.net.wire import Budget
-from voxd.providers.pipeline.answers import AnswerCache
+from voxd.providers.pipeline.answer_cache import AnswerCache
+from voxd.providers.pipeline.candidates import LOCAL, Health
+from voxd.providers.pipeline.dependencies import Close, Parts
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, stage_config
-from voxd.providers.pipeline.listening import SttChain
-from voxd.providers.pipeline.local import Engines, LocalEars, LocalVoice
+from voxd.providers.pipeline.llm_chain import LlmChain
+from voxd.providers.pipeline.local_stages import Engines, LocalEars, LocalVoice
 from voxd.providers.pipeline.middleware import MessageMiddleware
-from voxd.providers.pipeline.parts import Close, Parts
-from voxd.providers.pipeline.roster import LOCAL, Health
-from voxd.providers.pipeline.speaking import Phrases, TtsChain
-from voxd.providers.pipeline.thinking import LlmChain
-from voxd.providers.stage_registry import kinds_of, language_model, speech_to_text, text_to_speech
-from voxd.providers.stages import Kind, LanguageModel, SpeechToText, Stage, TextToSpeech
+from voxd.providers.pipeline.stages.contract import Kind, LanguageModel, SpeechToText, Stage, TextToSpeech
+from voxd.providers.pipeline.stages.registry import kinds_of, language_model, speech_to_text, text_to_speech
+from voxd.providers.pipeline.stt_chain import SttChain
+from voxd.providers.pipeline.tts_chain import Phrases, TtsChain
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ It looks at one letter after the other and never ahead, so the pieces are the sa
 
 import re
 
-from voxd.local.sentences import (
+from voxd.text import (
     MAX_PIECE_CHARS,
     MIN_CLAUSE_CHARS,
     cut_at,

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from voxd.providers.history import heard_text
-from voxd.providers.stages import Answered, Message, ToolCall
+from voxd.providers.pipeline.stages.contract import Answered, Message, ToolCall
 
 MAX_LINES = 256
 """Lines kept; no context is worth more of them, and whole exchanges go at once."""

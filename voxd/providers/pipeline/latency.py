@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from voxd.providers.stages import Kind
+from voxd.providers.pipeline.stages.contract import Kind
 
 SAMPLES = 50
 """So many of the last answers of one name count."""

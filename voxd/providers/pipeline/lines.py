@@ -7,10 +7,10 @@ from voxd.clock import Clock
 from voxd.config.vendors import Provider
 from voxd.errors import AuthenticationError, ConfigError
 from voxd.events import Emit
-from voxd.providers.net.http import Http
-from voxd.providers.net.line import Line, LineSettings
-from voxd.providers.net.middleware import RequestMiddleware
-from voxd.providers.stages import Kind, StageConfig
+from voxd.net.http import Http
+from voxd.net.request_middleware import RequestMiddleware
+from voxd.net.vendor_client import Line, LineSettings
+from voxd.providers.pipeline.stages.contract import Kind, StageConfig
 
 MoreHeaders = Callable[[], Mapping[str, str]]
 

@@ -16,15 +16,15 @@ from voxd.config.vendors import Pipeline, Provider
 from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import build_synthesizer, whisper_transcriber
-from voxd.providers.net.http import Http
+from voxd.net.http import Http
 from voxd.providers.pipeline.building import Ground, build
+from voxd.providers.pipeline.candidates import LOCAL
+from voxd.providers.pipeline.dependencies import Close, Parts
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, MoreHeaders
-from voxd.providers.pipeline.local import Engines
+from voxd.providers.pipeline.local_stages import Engines
 from voxd.providers.pipeline.middleware import MessageMiddleware
-from voxd.providers.pipeline.parts import Close, Parts
-from voxd.providers.pipeline.roster import LOCAL
-from voxd.providers.wellbeing import HealthBoard
+from voxd.providers.routing.health import HealthBoard
 
 _DOES: Mapping[str, str] = MappingProxyType({"stt": "listens", "llm": "thinks", "tts": "speaks"})
 """The lists, and what those in them do."""
@@ -38,7 +38,7 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     Its ``headers`` may be a function that returns them, asked before every request. A table of kind "local"
     is this machine: Whisper with ``model``, and its voice, from ``models_dir``. The rest are the settings of
     ``[pipelines.NAME]``, and functions: ``middleware`` as in `voxd.providers.pipeline.middleware`,
-    ``request_middleware`` as in `voxd.providers.net.middleware`.
+    ``request_middleware`` as in `voxd.net.request_middleware`.
     """
 
     stt: tuple[dict[str, Any], ...] = ()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from voxd.clock import Clock
 from voxd.errors import ProviderError, VoxdError
 from voxd.providers.mistakes import mistake
-from voxd.providers.pipeline.stream import within
+from voxd.providers.pipeline.stage_stream import within
 
 STOPPED = "message_stopped"
 """The code of a question that middleware did not let through."""

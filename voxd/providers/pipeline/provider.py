@@ -8,24 +8,24 @@ from typing import Any, ClassVar
 
 from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError, named
 from voxd.events import EventType as E
+from voxd.net.transport import Budget
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
-from voxd.providers.net.wire import Budget
-from voxd.providers.opening import faults_of
-from voxd.providers.pipeline.asking import Early, Questions
+from voxd.providers.pipeline.candidates import NO_TIME, TOO_LATE
 from voxd.providers.pipeline.conversation import Conversation, arguments_of
-from voxd.providers.pipeline.hearing import Hearing
-from voxd.providers.pipeline.ledger import Ledger
-from voxd.providers.pipeline.listening import Understood
+from voxd.providers.pipeline.dependencies import Parts
 from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.middleware import Said, passed, stopped
-from voxd.providers.pipeline.parts import Parts
+from voxd.providers.pipeline.prompt import Early, Questions
 from voxd.providers.pipeline.reply import Reply
-from voxd.providers.pipeline.roster import NO_TIME, TOO_LATE
-from voxd.providers.pipeline.speaking import RATE_HZ
-from voxd.providers.pipeline.stream import Crew, within
+from voxd.providers.pipeline.stage_stream import Crew, within
+from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.pipeline.stt_chain import Understood
+from voxd.providers.pipeline.stt_turn import Hearing
+from voxd.providers.pipeline.tts_chain import RATE_HZ
+from voxd.providers.pipeline.usage import Ledger
 from voxd.providers.pipeline.utterance import SHORTEST_S
+from voxd.providers.realtime.connect import faults_of
 from voxd.providers.settings import SessionConfig
-from voxd.providers.stages import Listening
 from voxd.providers.usage import Cost, Usage
 
 NAME = "pipeline"

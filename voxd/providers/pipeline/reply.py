@@ -10,14 +10,14 @@ from voxd.clock import Clock
 from voxd.errors import ProviderError, StreamError, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.opening import faults_of
-from voxd.providers.pipeline.asking import Asked
+from voxd.providers.pipeline.candidates import TOO_LATE
 from voxd.providers.pipeline.clauses import Clauses
 from voxd.providers.pipeline.conversation import Answer, Spoken
-from voxd.providers.pipeline.roster import TOO_LATE
-from voxd.providers.pipeline.speaking import RATE_HZ, Reading
-from voxd.providers.pipeline.stream import Crew, within
-from voxd.providers.pipeline.thinking import Again, Written
+from voxd.providers.pipeline.llm_chain import Again, Written
+from voxd.providers.pipeline.prompt import Asked
+from voxd.providers.pipeline.stage_stream import Crew, within
+from voxd.providers.pipeline.tts_chain import RATE_HZ, Reading
+from voxd.providers.realtime.connect import faults_of
 
 BROKEN_OFF = "Sorry, I lost the thread there."
 """Said once when the model broke off in the middle of a sentence: nobody else may begin the answer again."""

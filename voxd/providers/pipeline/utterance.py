@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 from voxd.frames import SAMPLE_RATE_HZ, Frame
-from voxd.providers.tape import MAX_TAPE_S
+from voxd.providers.audio_buffer import MAX_TAPE_S
 
 SHORTEST_S = 0.1
 """Less sound than this is no question; vendors draw the line there (reference/providers.md, section 1)."""

@@ -1,0 +1,146 @@
+"""A whole device in a quiet room, asked as the surfaces ask it."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.device.conftest import House
+from voxd import reports
+from voxd.audio.wav import wav_bytes
+from voxd.config.schema import Endpoint, Log, Paths, Turn, Wake, WakeWord
+from voxd.daemon import Daemon
+from voxd.errors import Busy, InvalidRequest, Muted, NotFound
+from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.store.settings import SettingsFile
+from voxd.turn.inputs import MuteAsked, Source, State
+
+
+async def until(daemon: Daemon, state: State) -> None:
+    with daemon.bus.subscribe(["state.changed"]) as events:
+        if daemon.runner.machine.state is state:
+            return
+        async for event in events:
+            if event.data["to"] == state.value:
+                return
+
+
+def told(daemon: Daemon, type: str) -> list[dict[str, Any]]:
+    return [event.data for event in daemon.bus.history if event.type == type]
+
+
+async def test_one_life_of_a_device(house: House) -> None:
+    """Several wishes of one daemon: each start costs a second."""
+    daemon = await house.start()
+    device = daemon.appliance
+
+    status = device.status()
+    assert (status.state, status.muted, status.turns, status.problems) == ("idle", False, 0, ())
+    assert status.summary == device.summary() == 'Listening for "hey jarvis" on virtual'
+    assert device.spoken_summary() == "I am well, and I listen for hey jarvis."
+    with pytest.raises(NotFound):
+        await device.last()
+
+    answered = await device.ask("what time is it", speak=False)
+    assert answered.outcome == "answered"
+    assert answered.reply.startswith("It is ")
+    assert (await device.last()).turn == answered.turn
+    with pytest.raises(InvalidRequest):
+        await device.ask_audio(wav_bytes(Clip(bytes(2 * 61 * SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)), speak=False)
+    with pytest.raises(InvalidRequest):
+        await device.ask_audio(b"not a wav", speak=False)
+
+    saying = asyncio.create_task(device.say("one two three four five"))
+    await until(daemon, State.SPEAKING)
+    with pytest.raises(Busy):
+        await device.ask("what time is it", speak=False)
+    device.stop()
+    await saying
+
+    assert device.set_volume(30) == device.volume() == 30
+    with pytest.raises(InvalidRequest):
+        device.set_volume(101)
+
+    entry = device.set_wake_word("hey_jarvis", enabled=None, threshold=0.7, first_threshold=None)
+    assert (entry.threshold, device.wake_words()) == (0.7, [entry])
+    assert device.wake_candidates(5) == []
+    with pytest.raises(NotFound):
+        device.wake_clip(1)
+
+    await device.ask("set a timer for ten minutes", speak=False)
+    (timer,) = device.timers()
+    await device.cancel_timer(timer.id)
+    with pytest.raises(NotFound):
+        await device.cancel_timer(timer.id)
+    assert device.timers() == []
+
+    await daemon.recorder.close()
+    assert [turn.transcript for turn in await device.history(2)] == ["set a timer for ten minutes", ""]
+    assert await device.forget() == 3
+    assert told(daemon, "conversation.cleared") == [{"turns": 3}]
+    assert "voxd_turns_total" in device.metrics()
+
+
+async def test_volume_and_mute_are_found_again_after_a_restart(house: House) -> None:
+    daemon = await house.start()
+    daemon.appliance.set_volume(20)
+    daemon.appliance.set_muted(True)
+    assert daemon.runner.machine.state is State.MUTED
+    with pytest.raises(Muted):
+        daemon.appliance.listen()
+    await daemon.stop()
+
+    again = await house.start()
+    assert (again.appliance.volume(), again.appliance.status().state) == (20, "muted")
+    assert not again.microphone.is_open
+    await again.stop()
+
+    hearing = await house.start(heed_mute=False)
+    assert hearing.microphone.is_open, "a recording is heard whatever the microphone may"
+    await hearing.stop()
+    assert SettingsFile(house.directory / "settings.json").values.muted
+
+
+async def test_the_volume_changes_even_when_it_cannot_be_remembered(house: House, tmp_path: Path) -> None:
+    (tmp_path / "settings.json").mkdir()
+    daemon = await house.start()
+    assert daemon.appliance.set_volume(30) == 30
+    answered = await daemon.appliance.ask("set the volume to forty percent", speak=False)
+    assert "forty" in answered.reply
+    assert daemon.appliance.volume() == 40
+
+
+async def test_a_device_told_to_close_its_microphone_does(house: House) -> None:
+    daemon = await house.start()
+    answered = await daemon.appliance.ask("mute the microphone", speak=False)
+    assert answered.outcome == "answered"
+    assert daemon.appliance.status().state == "muted"
+    async with asyncio.timeout(5):
+        while daemon.microphone.pid is not None:
+            await asyncio.sleep(0)
+
+
+async def test_who_listens_right_after_unmuting_is_heard(house: House) -> None:
+    house.change(endpoint=Endpoint(no_speech_s=0.5))
+    daemon = await house.start()
+    daemon.post(MuteAsked(True, Source.SOCKET))
+    daemon.post(MuteAsked(False, Source.SOCKET))
+    daemon.appliance.listen()
+    await until(daemon, State.IDLE)
+    assert daemon.ledger.finished[0].outcome == "no_speech", "the ears listened to the end"
+
+
+async def test_a_reload_says_what_waits_for_a_restart_until_there_was_one(house: House) -> None:
+    daemon = await house.start()
+    house.change(paths=Paths(runtime="/elsewhere"), turn=Turn(earcons=False, follow_up=False))
+    first = await daemon.appliance.reload()
+    assert first == reports.Reloaded(("turn.follow_up",), ("paths.runtime",))
+    assert not daemon.runner.machine.follow_up
+    house.change(log=Log(level="warning"), wake=Wake(words=(WakeWord(name="alexa"),)))
+    second = await daemon.appliance.reload()
+    assert second == reports.Reloaded(("wake.words[0].name", "log.level"), ("paths.runtime",))
+    assert daemon.appliance.status().wake_words == ("alexa",)
+    await daemon.appliance.reload()
+    changed = [data["changed"] for data in told(daemon, "settings.changed")]
+    assert changed == [("turn.follow_up",), ("wake.words[0].name", "log.level")], "once for each change"

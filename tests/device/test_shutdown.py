@@ -1,0 +1,38 @@
+"""The end of the device when a part of it does not want to end."""
+
+import asyncio
+
+import pytest
+
+from voxd.device import shutdown as takedown
+from voxd.device.shutdown import Takedown
+
+
+async def test_parts_end_in_reverse_whatever_one_of_them_does(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(takedown, "TOGETHER_S", 0.05)
+    ended: list[str] = []
+
+    async def database() -> None:
+        ended.append("database")
+
+    async def hanging() -> None:
+        ended.append("hanging")
+        await asyncio.Event().wait()
+
+    async def broken() -> None:
+        ended.append("broken")
+        message = "no such luck"
+        raise RuntimeError(message)
+
+    parts = Takedown()
+    for close in (database, hanging, broken):
+        parts.add(close)
+    async with asyncio.timeout(5):
+        await parts.run()
+    assert ended == ["broken", "hanging", "database"]
+    assert "hanging hangs" in caplog.text
+    assert "broken failed" in caplog.text
+    await parts.run()
+    assert len(ended) == 3

@@ -1,0 +1,30 @@
+"""The sentence that says how the device is."""
+
+import pytest
+
+from voxd.device.summary import summary
+from voxd.turn.inputs import State
+
+CASES = [
+    (State.IDLE, ["hey_jarvis"], [], 'Listening for "hey jarvis" on mic'),
+    (State.IDLE, ["alexa", "hey_jarvis"], [], 'Listening for "alexa" or "hey jarvis" on mic'),
+    (State.IDLE, [], [], "Ready for the button or `voxctl listen`: no wake word is switched on"),
+    (State.MUTED, ["alexa"], [], "Muted: the microphone is closed"),
+    (
+        State.ERROR,
+        ["alexa"],
+        ["microphone mic: no sound for 1 s"],
+        "Deaf: no sound from the microphone (microphone mic: no sound for 1 s)",
+    ),
+    (State.SPEAKING, ["alexa"], ["whisper: no model"], "Speaking (whisper: no model)"),
+]
+
+
+@pytest.mark.parametrize(("state", "words", "problems", "sentence"), CASES)
+def test_the_sentence(state: State, words: list[str], problems: list[str], sentence: str) -> None:
+    assert summary(state, words=words, device="mic", problems=problems) == sentence
+
+
+def test_every_state_has_a_sentence() -> None:
+    for state in State:
+        assert summary(state, words=[], device="mic", problems=[])

@@ -1,0 +1,225 @@
+"""The microphone of an engine: the virtual one, in a real process and in real time."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audio.witness import Witness, children_of
+from tests.engine.conftest import Make
+from tests.engine.sounds import duration_ms, silence, tone
+from tests.rig.soundcard import SoundCard
+from voxd import AudioError, EngineState, VoiceEngine
+from voxd.audio.wav import write_wav
+from voxd.clock import SystemClock
+from voxd.engine import microphone as listening
+from voxd.engine.microphone import Listener, block_ms
+from voxd.frames import Clip
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> str:
+    """A microphone that hears 400 ms of speech, then silence."""
+    write_wav(tmp_path / "said.wav", Clip(tone(400, rate_hz=16_000) + silence(800, rate_hz=16_000), 16_000))
+    return f"virtual:{tmp_path / 'said.wav'}"
+
+
+@pytest.mark.parametrize(
+    ("chunk", "block"), [(10, 10), (50, 50), (100, 100), (200, 100), (250, 83), (1000, 100)]
+)
+def test_a_long_chunk_is_captured_in_equal_blocks(chunk: int, block: int) -> None:
+    assert block_ms(chunk) == block
+
+
+@pytest.mark.parametrize("sample_rate", [16_000, 24_000])
+async def test_chunks_come_at_the_callers_rate_and_length(make: Make, sample_rate: int) -> None:
+    engine, log = make(input_device="virtual", sample_rate=sample_rate, chunk_duration_ms=60)
+    await engine.connect()
+    await engine.start_listening()
+    assert engine.is_listening
+    assert engine.get_state() is EngineState.LISTENING
+    await log.wait("audio.input_chunk", 6)
+    assert log.of("audio.input_started")[0].sample_rate == sample_rate
+    assert engine.get_metrics()["audio"]["capture_rate"] > 0
+    await engine.stop_listening()
+    await engine.stop_listening()
+    assert not engine.is_listening
+    chunks = log.of("audio.input_chunk")
+    # A resampler keeps its first milliseconds back, and the last chunk is what was left.
+    assert [event.duration_ms for event in chunks[1:-1]] == pytest.approx([60.0] * (len(chunks) - 2), abs=1)
+    for event in chunks:
+        assert duration_ms(event.audio_data, sample_rate) == pytest.approx(event.duration_ms)
+    assert log.types().count("audio.input_stopped") == 1
+    assert children_of("voxd.audio.") == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"latency_mode": "ultra_low", "chunk_duration_ms": 40},
+        {"mode": "fast", "chunk_duration_ms": 20},
+    ],
+)
+async def test_the_chunks_are_as_short_as_the_modes_say(make: Make, options: dict[str, Any]) -> None:
+    engine, log = make(input_device="virtual", sample_rate=16_000, **options)
+    await engine.connect()
+    await engine.start_listening()
+    chunk = await log.wait("audio.input_chunk", 3)
+    assert chunk.duration_ms == 20
+
+
+@pytest.mark.parametrize("vad_type", ["client", "server"])
+async def test_what_is_said_is_answered(make: Make, spoken: str, vad_type: Any) -> None:
+    engine, log = make(input_device=spoken, vad_type=vad_type, chunk_duration_ms=40)
+    await engine.connect()
+    await engine.start_listening()
+    await log.wait("response.completed")
+    turns = [event.speaking for event in log.of("conversation.turn_detected")]
+    assert turns == [True, False]
+    processing = engine.get_metrics()["processing"]
+    assert 0 < processing["audio_processing"] < 500
+
+
+async def test_nothing_leaves_the_machine_while_nobody_speaks(make: Make) -> None:
+    engine, log = make(input_device="virtual", chunk_duration_ms=20)
+    await engine.connect()
+    await engine.start_listening()
+    await log.wait("audio.input_chunk", 5)
+    assert (await engine.get_usage()).audio_seconds == 0.0
+
+
+async def test_without_a_vad_everything_is_sent_and_answered_on_commit(make: Make) -> None:
+    engine, log = make(input_device="virtual", vad_enabled=False, chunk_duration_ms=40)
+    await engine.connect()
+    await engine.start_listening()
+    await log.wait("audio.input_chunk", 5)
+    await engine.stop_listening()
+    await engine.commit()
+    await log.wait("response.completed")
+    heard_ms = sum(event.duration_ms for event in log.of("audio.input_chunk"))
+    assert (await engine.get_usage()).input_audio_tokens == pytest.approx(heard_ms / 100, abs=1)
+
+
+async def test_disconnecting_stops_listening(make: Make) -> None:
+    engine, log = make(input_device="virtual")
+    async with engine:
+        await engine.start_listening()
+        await engine.start_listening()
+    assert log.types().count("audio.input_started") == 1
+    assert log.types().index("audio.input_stopped") < log.types().index("connection.closed")
+    assert children_of("voxd.audio.") == []
+
+
+@pytest.mark.parametrize("device", [99, "Jabra", "virtual:/nowhere.wav"])
+async def test_a_microphone_that_cannot_be_had_is_an_audio_error(make: Make, device: Any) -> None:
+    engine, log = make(input_device=device)
+    await engine.connect()
+    with pytest.raises(AudioError):
+        await engine.start_listening()
+    assert not engine.is_listening
+    assert "audio.input_started" not in log.types()
+    assert children_of("voxd.audio.") == []
+
+
+async def test_a_machine_without_a_microphone_gets_a_virtual_one_and_is_told(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = tmp_path / "asound.conf"
+    cards.write_text("pcm.absent { type hw card 31 hint { show on description absent } }\n")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(cards))
+    engine, log = make()
+    await engine.connect()
+    await engine.start_listening()
+    error = log.of("error")[0]
+    assert (error.code, error.hint) == ("no_device", "set input_device")
+    assert engine.is_listening
+
+
+async def test_a_real_microphone_is_heard_by_index_and_by_name(make: Make, card: SoundCard) -> None:
+    engine, log = make(input_device=0, vad_type="client")
+    await engine.connect()
+    await engine.start_listening()
+    await log.wait("audio.input_chunk", 3)
+    card.speak_pcm(tone(600, rate_hz=16_000))
+    await log.wait("response.completed")
+    await engine.disconnect()
+    again: VoiceEngine
+    again, log = make(input_device="vmic", output_device="vspeaker")
+    await again.connect()
+    await again.start_listening()
+    await log.wait("audio.input_chunk", 3)
+    card.speak_pcm(tone(600, rate_hz=16_000))
+    await log.wait("playback.finished")
+
+
+async def test_sound_that_was_not_fetched_in_time_is_counted_and_the_newest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    witness = Witness()
+    heard: list[bytes] = []
+    stuck, going = asyncio.Event(), asyncio.Event()
+
+    async def slow(pcm: bytes, captured_s: float) -> None:
+        heard.append(pcm)
+        if len(heard) == 1:
+            stuck.set()
+            await going.wait()
+
+    monkeypatch.setattr(listening, "RING_S", 0.2)
+    listener = Listener("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=witness)
+    await listener.start(slow)
+    await stuck.wait()
+    async with asyncio.timeout(5):
+        while listener.room > -0.2:
+            await asyncio.to_thread(os.sched_yield)
+    going.set()
+    lost, _ = await witness.wait("audio.overrun")
+    await listener.stop()
+    assert lost["count"] == listener.lost_samples > 0
+    assert {len(pcm) for pcm in heard[:-1]} == {640}
+
+
+async def test_a_fault_of_one_chunk_does_not_end_the_listening() -> None:
+    heard = asyncio.Event()
+    calls = 0
+
+    async def broken(pcm: bytes, captured_s: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ZeroDivisionError
+        heard.set()
+
+    listener = Listener("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=Witness())
+    await listener.start(broken)
+    async with asyncio.timeout(5):
+        await heard.wait()
+    await listener.stop()
+
+
+async def test_a_key_that_is_only_tapped_leaves_the_microphone_closed(make: Make) -> None:
+    engine, log = make(input_device="virtual")
+    await engine.connect()
+    for _ in range(2):
+        starting = asyncio.create_task(engine.start_listening())
+        await asyncio.sleep(0)
+        await engine.stop_listening()
+        await starting
+        assert not engine.is_listening
+    assert children_of("voxd.audio.") == []
+    assert log.types().count("audio.input_started") == log.types().count("audio.input_stopped")
+
+
+async def test_a_start_that_is_given_up_leaves_the_microphone_closed(make: Make) -> None:
+    engine, _ = make(input_device="virtual")
+    await engine.connect()
+    before = asyncio.all_tasks()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(engine.start_listening(), 0.01)
+    assert not engine.is_listening
+    assert children_of("voxd.audio.") == []
+    assert asyncio.all_tasks() == before
+    await engine.start_listening()
+    assert engine.is_listening

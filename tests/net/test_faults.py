@@ -1,0 +1,189 @@
+"""What a vendor's refusals mean, as tables."""
+
+import errno
+import json
+import socket
+import ssl
+
+import pytest
+
+from voxd.errors import (
+    AuthenticationError,
+    ConnectionFailed,
+    ContextTooLong,
+    ProviderError,
+    RateLimited,
+)
+from voxd.net import faults
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kind", "code", "retryable"),
+    [
+        ("invalid_api_key", AuthenticationError, "invalid_api_key", False),
+        ("rate_limit_exceeded", RateLimited, "rate_limited", True),
+        ("insufficient_quota", ProviderError, "insufficient_quota", False),
+        ("context_length_exceeded", ContextTooLong, "context_too_long", False),
+        ("model_not_found", ProviderError, "model_not_found", False),
+        ("beta_api_shape_disabled", ProviderError, "beta_api_shape_disabled", False),
+        ("something_new", ProviderError, "something_new", True),
+        (None, ProviderError, "provider_unavailable", True),
+    ],
+)
+def test_the_vendors_codes(theirs: str | None, kind: type, code: str, retryable: bool) -> None:
+    error = faults.fault("openai", theirs, "because")
+    assert type(error) is kind
+    assert (error.code, error.retryable, error.provider, str(error)) == (code, retryable, "openai", "because")
+
+
+@pytest.mark.parametrize(
+    ("message", "wait_s"),
+    [("try again in 1.5s", 1.5), ("Please try again in 250ms.", 0.25), ("later", None)],
+)
+def test_how_long_to_wait_is_read_from_the_message(message: str, wait_s: float | None) -> None:
+    assert faults.fault("openai", "rate_limit_exceeded", message).retry_after_s == wait_s
+
+
+QUOTA = {"error": {"code": "insufficient_quota", "message": "no money"}}
+GOOGLES_BAD_KEY = {
+    "error": {
+        "code": 400,
+        "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT",
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "API_KEY_INVALID",
+                "domain": "googleapis.com",
+            }
+        ],
+    }
+}
+GOOGLES_NO = {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "kind", "code", "retryable"),
+    [
+        (401, {}, b"", AuthenticationError, "invalid_api_key", False),
+        (403, {}, b"<html>", AuthenticationError, "invalid_api_key", False),
+        (429, {"retry-after": "7"}, b"", RateLimited, "rate_limited", True),
+        (429, {}, json.dumps(QUOTA).encode(), ProviderError, "insufficient_quota", False),
+        (404, {}, b"", ProviderError, "model_not_found", False),
+        (400, {}, b"", ProviderError, "refused", False),
+        (400, {}, json.dumps(GOOGLES_BAD_KEY).encode(), AuthenticationError, "invalid_api_key", False),
+        (400, {}, json.dumps(GOOGLES_NO).encode(), ProviderError, "refused", False),
+        (200, {}, b"<html>log in</html>", ConnectionFailed, "captive_portal", True),
+        (302, {"location": "http://login"}, b"", ConnectionFailed, "captive_portal", True),
+        (500, {}, b"\xff\xff", ConnectionFailed, "server_error", True),
+        (503, {}, b"", ConnectionFailed, "server_error", True),
+        (402, {}, b"", ProviderError, "insufficient_quota", False),
+        (408, {}, b"", ConnectionFailed, "timeout", True),
+        (409, {}, b"", ProviderError, "conflict", True),
+        (413, {}, b"", ProviderError, "too_big", False),
+        (511, {}, b"<html>", ConnectionFailed, "captive_portal", True),
+        (529, {}, b"", ConnectionFailed, "overloaded", True),
+        (400, {}, b"[" * 100_000, ProviderError, "refused", False),
+    ],
+)
+def test_an_http_answer_instead_of_a_websocket(
+    status: int, headers: dict[str, str], body: bytes, kind: type, code: str, retryable: bool
+) -> None:
+    error = faults.refused("openai", status, headers, body)
+    assert type(error) is kind
+    assert (error.code, error.retryable) == (code, retryable)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "retryable", "wait_s"),
+    [
+        (429, {"retry-after": "7"}, True, 7.0),
+        (429, {"retry-after": "7", "x-should-retry": "false"}, False, 7.0),
+        (503, {"retry-after-ms": "1500"}, True, 1.5),
+        (503, {"x-should-retry": "false"}, False, None),
+        (409, {}, True, None),
+        (422, {"x-should-retry": "true"}, True, None),
+        (401, {"x-should-retry": "true", "retry-after": "1"}, False, None),
+        (402, {"x-should-retry": "true"}, False, None),
+    ],
+)
+def test_what_headers_say_about_trying_again_counts_but_for_keys_and_money(
+    status: int, headers: dict[str, str], retryable: bool, wait_s: float | None
+) -> None:
+    error = faults.refused("openai", status, headers, b"")
+    assert (error.retryable, error.retry_after_s) == (retryable, wait_s)
+
+
+def test_a_refusal_may_be_a_sentence_alone() -> None:
+    assert str(faults.refused("ollama", 404, {}, b'{"error": "pull it first"}')) == "pull it first"
+
+
+def _certificate(reason: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, reason)
+    error.verify_message = reason
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (_certificate("self-signed certificate"), "tls_untrusted"),
+        (_certificate("certificate is not yet valid"), "clock_wrong"),
+        (ssl.SSLError(1, "wrong version number"), "tls_failed"),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "dns_failed"),
+        (TimeoutError(), "timeout"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "network_error"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "network_error"),
+    ],
+)
+def test_a_socket_that_could_not_be_opened(error: Exception, code: str) -> None:
+    found = faults.unreachable("openai", error)
+    assert isinstance(found, ConnectionFailed)
+    assert (found.code, found.retryable) == (code, True)
+    assert str(found)
+    assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "sent", "expected"),
+    [
+        (1001, "Your session hit the maximum duration of 60 minutes.", 1001, "session_expired"),
+        (1001, "", 1001, "going_away"),
+        (1000, "", 1000, "closed_by_vendor"),
+        (1011, "internal", 1011, "server_error"),
+        (1013, "", 1013, "overloaded"),
+        (3000, "invalid_request_error.invalid_api_key", 3000, "invalid_api_key"),
+        (4000, "beta", 4000, "beta_api_shape_disabled"),
+        (4999, "", 4999, "network_error"),
+        (None, "", None, "network_error"),
+        (None, "", 1009, "frame_too_big"),
+        (1009, "", 1009, "frame_too_big"),
+        (1008, "the api_key is not valid", 1008, "invalid_api_key"),
+        (1008, "unaccepted terms", 1008, "policy"),
+        (1011, "api_key store is down", 1011, "server_error"),
+        (None, "", 1002, "network_error"),
+    ],
+)
+def test_why_a_socket_was_closed(code: int | None, reason: str, sent: int | None, expected: str) -> None:
+    end = faults.ending(code, reason, sent=sent)
+    assert end.code == expected
+    assert end.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "retryable"),
+    [
+        ("invalid_api_key", AuthenticationError, False),
+        ("beta_api_shape_disabled", ProviderError, False),
+        ("session_expired", ConnectionFailed, True),
+        ("half_open", ConnectionFailed, True),
+    ],
+)
+def test_what_a_waiting_caller_is_told_of_an_end(code: str, kind: type, retryable: bool) -> None:
+    error = faults.error_of("openai", faults.Ending(code, "because"))
+    assert type(error) is kind
+    assert (error.code, error.retryable) == (code, retryable)
+
+
+def test_a_vendors_endless_message_is_cut() -> None:
+    assert len(str(faults.fault("openai", "x", "y" * 10_000))) <= 300

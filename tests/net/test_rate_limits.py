@@ -1,0 +1,233 @@
+"""Limits of one provider: how many requests and tokens a minute, and how many at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import RecordingEmit, settle
+from tests.payloads import problem
+from voxd.errors import RateLimited
+from voxd.net.rate_limits import Allowed, Limits, usual_per_minute
+
+
+class LoopTime:
+    """The time of the event loop, which the limits use; it stands still until it is moved."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    async def advance(self, seconds: float, steps: int = 100) -> None:
+        """Move on in small steps, so that what becomes due comes in its order."""
+        await settle()
+        for _ in range(steps):
+            self.now += seconds / steps
+            await settle()
+
+
+@pytest.fixture
+async def time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoopTime]:
+    loop = asyncio.get_running_loop()
+    time = LoopTime(loop.time())
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "time", lambda: time.now)
+        yield time
+
+
+def limits_of(**allowed: int) -> tuple[Limits, RecordingEmit]:
+    emit = RecordingEmit()
+    return Limits("vendor", Allowed(**allowed), emit=emit), emit
+
+
+class Caller:
+    """Somebody who wants to pass, and stays until told."""
+
+    def __init__(self, limits: Limits, tokens: int = 0) -> None:
+        self.passed = asyncio.Event()
+        self.left = asyncio.Event()
+        self.task = asyncio.create_task(self._pass(limits, tokens))
+
+    async def _pass(self, limits: Limits, tokens: int) -> None:
+        async with limits.passed(tokens):
+            self.passed.set()
+            await self.left.wait()
+
+    async def leave(self) -> None:
+        self.left.set()
+        await self.task
+
+
+@pytest.mark.parametrize(
+    ("kind", "per_minute"),
+    [
+        ("openai", 100),
+        ("openai_responses", 100),
+        ("huggingface", 200),
+        ("deepgram", 30),
+        ("deepgram_flux", 30),
+        ("anthropic", None),
+        ("", None),
+    ],
+)
+def test_vendors_have_the_limits_of_the_seed(kind: str, per_minute: int | None) -> None:
+    assert usual_per_minute(kind) == per_minute
+
+
+async def test_twice_a_minutes_worth_may_come_at_once_and_then_as_the_rate_says(time: LoopTime) -> None:
+    limits, emit = limits_of(requests_per_minute=6)
+    for _ in range(12):
+        async with limits.passed(0):
+            pass
+    assert emit.events == []
+    late = Caller(limits)
+    await time.advance(9.9)
+    assert not late.passed.is_set()
+    await time.advance(0.2)
+    assert late.passed.is_set()
+    await late.leave()
+    ((type, told),) = emit.events
+    assert (told["limit"], problem(type, told)) == ("requests", "")
+
+
+async def test_who_has_waited_30_s_is_refused(time: LoopTime) -> None:
+    limits, _ = limits_of(requests_per_minute=1)
+    for _ in range(2):
+        async with limits.passed(0):
+            pass
+    late = Caller(limits)
+    await time.advance(29.9)
+    assert not late.task.done()
+    await time.advance(0.2)
+    with pytest.raises(RateLimited) as raised:
+        await late.task
+    assert raised.value.provider == "vendor"
+
+
+@pytest.mark.parametrize("allowed", [{"requests_per_minute": 3}, {"tokens_per_minute": 60}])
+async def test_a_wait_that_is_too_long_is_not_begun(time: LoopTime, allowed: dict[str, int]) -> None:
+    limits, _ = limits_of(**allowed)
+    for _ in range(6):
+        async with limits.passed(20):
+            pass
+    with pytest.raises(RateLimited, match="that is set for vendor is reached"):
+        async with limits.passed(20, within_s=19.0):
+            pass
+    patient = asyncio.create_task(limits.passed(20, within_s=21.0).__aenter__())
+    await time.advance(20.1)
+    await patient
+
+
+async def test_who_has_less_time_is_refused_sooner(time: LoopTime) -> None:
+    limits, _ = limits_of(max_concurrent=1)
+    first = Caller(limits)
+    await first.passed.wait()
+
+    async def hurry() -> None:
+        async with limits.passed(0, within_s=2.0):
+            pass
+
+    hurried = asyncio.create_task(hurry())
+    await time.advance(2.1)
+    with pytest.raises(RateLimited, match="concurrent"):
+        await hurried
+    await first.leave()
+
+
+async def test_tokens_are_counted_too(time: LoopTime) -> None:
+    limits, emit = limits_of(tokens_per_minute=600)
+    async with limits.passed(1200):
+        pass
+    late = Caller(limits, 100)
+    await time.advance(9.9)
+    assert not late.passed.is_set()
+    await time.advance(0.2)
+    assert late.passed.is_set()
+    await late.leave()
+    assert emit.events[0][1]["limit"] == "tokens"
+
+
+async def test_a_request_larger_than_the_limit_passes_when_all_of_it_is_free(time: LoopTime) -> None:
+    limits, _ = limits_of(tokens_per_minute=100)
+    async with limits.passed(1_000_000):
+        pass
+
+
+async def test_first_come_first_served_whatever_they_weigh(time: LoopTime) -> None:
+    limits, _ = limits_of(tokens_per_minute=600)
+    async with limits.passed(1200):
+        pass
+    heavy = Caller(limits, 250)
+    await settle()
+    light = Caller(limits, 1)
+    await time.advance(20)
+    assert not heavy.passed.is_set()
+    assert not light.passed.is_set(), "the light one does not overtake"
+    await time.advance(6)
+    assert heavy.passed.is_set()
+    assert light.passed.is_set()
+    await heavy.leave()
+    await light.leave()
+
+
+async def test_only_so_many_are_under_way_at_once() -> None:
+    limits, emit = limits_of(max_concurrent=2)
+    first, second, third, fourth = (Caller(limits) for _ in range(4))
+    await settle()
+    assert [each.passed.is_set() for each in (first, second, third, fourth)] == [True, True, False, False]
+    await second.leave()
+    await settle()
+    assert (third.passed.is_set(), fourth.passed.is_set()) == (True, False)
+    for each in (first, third, fourth):
+        each.left.set()
+    await asyncio.gather(first.task, third.task, fourth.task)
+    assert {told["limit"] for _, told in emit.events} == {"concurrent"}
+
+
+async def test_who_gives_up_waiting_leaves_his_place_to_the_next() -> None:
+    limits, _ = limits_of(max_concurrent=1)
+    first, second, third = (Caller(limits) for _ in range(3))
+    await settle()
+    second.task.cancel()
+    await asyncio.gather(second.task, return_exceptions=True)
+    await first.leave()
+    await asyncio.wait_for(third.passed.wait(), 5)
+    await third.leave()
+
+
+async def test_without_limits_nobody_waits() -> None:
+    limits, emit = limits_of()
+    callers = [Caller(limits, 10_000) for _ in range(50)]
+    await settle()
+    assert all(each.passed.is_set() for each in callers)
+    for each in callers:
+        await each.leave()
+    assert emit.events == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 60), st.lists(st.floats(0, 40), min_size=1, max_size=15))
+async def test_no_minute_has_more_than_its_rate_and_the_burst(per_minute: int, gaps_s: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    time = LoopTime(loop.time())
+    limits, _ = limits_of(requests_per_minute=per_minute)
+    passed_s: list[float] = []
+
+    async def ask() -> None:
+        async with limits.passed(0):
+            passed_s.append(time.now)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "time", lambda: time.now)
+        asking = []
+        for gap_s in gaps_s:
+            asking.append(asyncio.create_task(ask()))
+            await time.advance(gap_s, steps=10)
+        await time.advance(31)
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(outcome is None or isinstance(outcome, RateLimited) for outcome in outcomes)
+    assert len(passed_s) >= min(len(gaps_s), 2 * per_minute)
+    for at, since_s in enumerate(passed_s):
+        for to, until_s in enumerate(passed_s[at:], 1):
+            assert to <= 2 * per_minute + (until_s - since_s) * per_minute / 60 + 1e-6

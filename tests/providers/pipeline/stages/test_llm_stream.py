@@ -1,0 +1,97 @@
+"""What all models that stream share: what the line is told, and an end that nobody waits long for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.providers.vendors.llm_contract import answer, asked
+from voxd.errors import ProviderError, StreamError
+from voxd.providers.pipeline.stages import llm_stream as streaming
+from voxd.providers.pipeline.stages.contract import LanguageModel, StageConfig
+from voxd.providers.pipeline.stages.messages import estimated_tokens
+from voxd.providers.vendors.ollama.llm import LOADING_S, Ollama
+from voxd.providers.vendors.openai.llm import OpenAIChat
+
+DONE = '{"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}'
+USED = '{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}'
+
+
+class Told:
+    """A line that says what it is to say, and remembers what it was told."""
+
+    status = 200
+
+    def __init__(self, events: Sequence[str | Exception | None] = ()) -> None:
+        self.headers: dict[str, str] = {}
+        self.told: dict[str, Any] = {}
+        self._events = events
+
+    @asynccontextmanager
+    async def request(self, build: Any, budget: Any, **told: Any) -> AsyncIterator["Told"]:
+        self.told = {"budget": budget, **told}
+        yield self
+
+    async def events(self) -> AsyncIterator[tuple[str, str]]:
+        for event in self._events:
+            if event is None:
+                await asyncio.Event().wait()
+            if isinstance(event, Exception):
+                raise event
+            yield "", str(event)
+
+    async def lines(self) -> AsyncIterator[str]:
+        async for _, data in self.events():
+            yield data
+
+
+def model_on(wire: Told, kind: type[LanguageModel] = OpenAIChat) -> LanguageModel:
+    return kind(StageConfig("mine", "openai"), wire)  # type: ignore[arg-type]
+
+
+async def test_the_line_is_told_what_it_has_to_know() -> None:
+    wire, prompt = Told([DONE, "[DONE]"]), asked()
+    await answer(model_on(wire), prompt)
+    refused = wire.told.pop("refused")
+    assert wire.told == {
+        "budget": prompt.budget,
+        "kind": "chat",
+        "tokens": estimated_tokens(prompt),
+        "first_byte_s": None,
+        "whole_s": None,
+    }
+    assert isinstance(refused("mine", 400, {}, b'{"error": "context length"}'), ProviderError)
+
+
+async def test_a_server_that_loads_a_model_first_gets_more_time() -> None:
+    wire = Told(['{"message": {"content": "Yes."}, "done": true}'])
+    await answer(model_on(wire, Ollama), asked())
+    assert wire.told["first_byte_s"] == LOADING_S
+    assert wire.told["whole_s"] > LOADING_S
+
+
+async def test_nobody_waits_long_for_a_complete_answer_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "TAIL_S", 0.01)
+    pieces, end = await answer(model_on(Told([DONE, USED, None])), asked())
+    assert (pieces, end.reason, end.usage.input_text_tokens) == (["Yes."], "stop", 3)
+
+
+@pytest.mark.parametrize("fault", [StreamError("gone"), '{"error": "late"}', "garbage"])
+async def test_what_goes_wrong_behind_a_complete_answer_does_not_matter(fault: str | Exception) -> None:
+    pieces, end = await answer(model_on(Told([DONE, fault])), asked())
+    assert (pieces, end.reason) == (["Yes."], "stop")
+
+
+async def test_nothing_is_read_behind_the_last_event() -> None:
+    pieces, end = await answer(model_on(Told([DONE, USED, "[DONE]", AssertionError("read on")])), asked())
+    assert (pieces, end.usage.output_text_tokens) == (["Yes."], 1)
+
+
+@pytest.mark.parametrize("events", [(), ("{}",), ('{"choices": [{"delta": {"content": "Ye"}}]}',)])
+async def test_an_answer_without_its_end_is_none(events: tuple[str, ...]) -> None:
+    with pytest.raises(StreamError, match="broke off") as caught:
+        await answer(model_on(Told(events)), asked())
+    assert caught.value.provider == "mine"
+    assert caught.value.retryable

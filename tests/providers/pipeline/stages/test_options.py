@@ -1,0 +1,33 @@
+from typing import Annotated
+
+import msgspec
+import pytest
+
+from voxd.errors import ConfigError
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.pipeline.stages.options import options_of
+
+
+class Known(msgspec.Struct, frozen=True):
+    speed: Annotated[float, msgspec.Meta(ge=0.7, le=1.2)] = 1.0
+    style: str = ""
+
+
+def config(**options: object) -> StageConfig:
+    return StageConfig("den", "someone", options=options)
+
+
+def test_options_left_out_have_their_defaults() -> None:
+    assert options_of(config(speed=0.9), Known) == Known(speed=0.9)
+
+
+def test_options_of_others_are_passed_over() -> None:
+    assert options_of(config(ca_file="/x", keyterms=["voxd"]), Known) == Known()
+
+
+@pytest.mark.parametrize("value", ["fast", 3, None])
+def test_one_that_cannot_be_used_is_named_with_its_provider(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"speed") as raised:
+        options_of(config(speed=value), Known)
+    assert "den" in str(raised.value)
+    assert "[providers.den]" in raised.value.hint

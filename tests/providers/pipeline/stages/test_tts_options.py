@@ -1,0 +1,69 @@
+"""What every vendor's voice has, with a vendor of its own."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from voxd.errors import ConfigError
+from voxd.frames import Clip
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.pipeline.stages.tts_options import HttpVoice
+
+
+class Options(msgspec.Struct, frozen=True):
+    speed: float = 1.0
+
+
+class Hastier(msgspec.Struct, frozen=True):
+    speed: float = 1.2
+
+
+class Acme(HttpVoice[Options]):
+    known = Options
+
+    async def check(self, budget: Budget) -> None:
+        raise NotImplementedError
+
+    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        raise NotImplementedError
+
+    def _call(self, text: str, access: Access) -> Call:
+        return Call("POST", f"{access.endpoint}/{len(text)}", {"Speed": str(self._options.speed)})
+
+
+class AcmeToday(Acme):
+    known = cast(type[Options], Hastier)
+
+
+class Prepared:
+    """A wire that only keeps what it is told to prepare for."""
+
+    def __init__(self) -> None:
+        self.builds: list[Callable[[Access], Call]] = []
+
+    def prepare(self, build: Callable[[Access], Call]) -> None:
+        self.builds.append(build)
+
+
+def voice(cls: type[Acme] = Acme, wire: Any = None, **options: Any) -> Acme:
+    return cls(StageConfig("voice", "acme", options=options), cast(Wire, wire))
+
+
+def test_a_default_of_ours_that_changes_is_another_sound() -> None:
+    assert voice().variant != voice(AcmeToday).variant
+    assert voice().variant == voice().variant
+
+
+def test_an_option_that_cannot_be_used_is_told_before_anything_is_spoken() -> None:
+    with pytest.raises(ConfigError, match="speed"):
+        voice(speed="fast")
+
+
+def test_what_is_opened_ahead_is_where_a_text_would_go() -> None:
+    wire = Prepared()
+    voice(wire=wire, speed=0.5).prepare()
+    [build] = wire.builds
+    assert build(Access("https://acme.example")) == Call("POST", "https://acme.example/1", {"Speed": "0.5"})

@@ -1,0 +1,120 @@
+"""Who is tried again in a turn, and who is not because somebody else waits."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.fakes import FakeClock
+from tests.net.test_retry import DOWN, Vendor, outcome
+from tests.providers.pipeline.rig import Rig
+from tests.providers.pipeline.stages import Brain, Ears, Voice
+from voxd.errors import ConnectionFailed
+from voxd.net.retry import persevere
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.budget import Share
+
+
+async def test_who_is_followed_is_not_asked_the_same_again() -> None:
+    clock = FakeClock()
+    vendor, whole = Vendor(clock, DOWN), Budget()
+    assert await outcome(vendor, clock, Share(whole, lambda: True)) is DOWN
+    assert vendor.asked_s == [0]
+    assert whole.retries == 2
+
+
+async def test_who_is_followed_still_goes_another_way_at_once() -> None:
+    clock = FakeClock()
+    vendor, whole = Vendor(clock, DOWN), Budget()
+    done = await persevere(vendor.work, Share(whole, lambda: True), clock, another_way=lambda: True)
+    assert (done, vendor.asked_s, whole.retries) == ("done", [0, 0], 1)
+
+
+async def test_the_last_one_spends_what_the_turn_has_left() -> None:
+    clock = FakeClock()
+    vendor, whole = Vendor(clock, DOWN, DOWN), Budget()
+    assert await outcome(vendor, clock, Share(whole, lambda: False)) == "done"
+    assert vendor.asked_s == [0, 0.5, 1.5]
+    assert whole.retries == 0
+
+
+@pytest.mark.parametrize(("reserve_s", "asked_s"), [(0.0, [0, 0.5]), (0.5, [0])])
+async def test_nobody_is_tried_again_in_the_time_of_others(reserve_s: float, asked_s: list[float]) -> None:
+    clock = FakeClock()
+    vendor = Vendor(clock, DOWN, DOWN)
+    share = Share(Budget(clock.now + 1.0), lambda: False, reserve_s=reserve_s)
+    assert await outcome(vendor, clock, share) is DOWN
+    assert vendor.asked_s == asked_s
+
+
+def test_a_share_is_a_view_of_the_turn() -> None:
+    whole = Budget()
+    share = Share(whole, lambda: False, reserve_s=1.0)
+    assert (share.until_s, share.retry_until_s) == (None, None)
+    whole.until_s = 7.0
+    assert (share.until_s, share.retry_until_s) == (7.0, 6.0)
+    share.until_s, share.retries = 9.0, 0
+    assert (whole.until_s, whole.retries) == (9.0, 0)
+    assert not Share(Share(whole, lambda: True), lambda: False).is_last
+
+
+class Noting:
+    """Keeps what every engine could see of who comes behind him, when he was asked."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, list[bool]] = {}
+
+    def note(self, stage: Any, budget: Budget) -> None:
+        self.last.setdefault(stage.name, []).append(budget.is_last)
+
+
+def noted(noting: Noting, stage: Any, method: str) -> Any:
+    original = getattr(stage, method)
+
+    def asked(told: Any, more: Any = None, **how: Any) -> Any:
+        budget = more.budget if hasattr(more, "budget") else getattr(told, "budget", more)
+        noting.note(stage, budget)
+        return original(told, *([] if more is None else [more]), **how)
+
+    setattr(stage, method, asked)
+    return stage
+
+
+async def test_in_every_list_only_the_last_one_may_be_tried_again() -> None:
+    clock, noting = FakeClock(), Noting()
+
+    def lost() -> ConnectionFailed:
+        return ConnectionFailed("the line broke")
+
+    stt = [Ears("e1", clock, early=(lost(),)), Ears("e2", clock)]
+    llm = [Brain("m1", clock, (lost(),)), Brain("m2", clock)]
+    tts = [Voice("v1", clock, before={"*": lost()}), Voice("v2", clock)]
+    for stages, method in ((stt, "transcribe"), (llm, "reply"), (tts, "synthesize")):
+        for stage in stages:
+            noted(noting, stage, method)
+    async with Rig(stt=stt, llm=llm, tts=tts, clock=clock) as rig:
+        await rig.ask()
+        await asyncio.sleep(0)
+        assert rig.said == ["It is noon."]
+    assert noting.last == {
+        "e1": [False],
+        "e2": [True],
+        "m1": [False],
+        "m2": [True],
+        "v1": [False],
+        "v2": [True],
+    }
+
+
+async def test_the_device_itself_follows_a_listener_once_the_user_has_finished() -> None:
+    clock, noting = FakeClock(), Noting()
+    budgets: list[Budget] = []
+    noting.note = lambda stage, budget: budgets.append(budget)  # type: ignore[method-assign]
+    ears = noted(noting, Ears("ears", clock, steps=(0.2,)), "transcribe")
+    async with Rig(stt=[ears], hedge=Ears("own", clock, kind="local"), clock=clock) as rig:
+        await rig.speak()
+        assert budgets[0].is_last, "while he speaks there is time to try again"
+        await rig.provider.commit()
+        assert not budgets[0].is_last
+        await rig.pass_time(0.3)
+        assert rig.said == ["It is noon."]

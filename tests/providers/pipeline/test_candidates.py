@@ -1,0 +1,80 @@
+"""Who is asked, for how long, and what is told of his failures."""
+
+import pytest
+
+from tests.fakes import FakeClock
+from tests.providers.pipeline.stages import Board, Brain
+from voxd.errors import ConnectionFailed, ContextTooLong
+from voxd.providers.pipeline.candidates import NO_TIME, Roster
+from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.stages.contract import Kind, LanguageModel
+
+
+def roster(board: Board, *stages: Brain, latencies: Latencies | None = None) -> Roster[LanguageModel]:
+    return Roster("thinks", stages, health=board, latencies=latencies or Latencies(), clock=FakeClock())
+
+
+def brains(*names: str, kind: str = "scripted") -> list[Brain]:
+    return [Brain(name, FakeClock(), kind=kind) for name in names]
+
+
+def test_the_well_are_asked_in_order_and_the_ill_only_when_nobody_else_is_left() -> None:
+    board = Board("a")
+    made = roster(board, *brains("a", "b", "c"))
+    assert [stage.name for stage in made.candidates()] == ["b", "c"]
+    board.ill = {"a", "b", "c"}
+    assert [stage.name for stage in made.candidates()] == ["a", "b", "c"]
+    assert made.is_open, "there is nobody else"
+    board.barred = {"a", "b", "c"}
+    assert not made.is_open
+
+
+def test_the_devices_own_is_always_well_and_no_matter_of_the_board() -> None:
+    board = Board("own")
+    made = roster(board, *brains("own", kind="local"))
+    (stage,) = made.candidates()
+    made.failed(stage, ConnectionFailed("gone"))
+    made.answered(stage, 0.1)
+    assert (board.failures, board.answers) == ([], [])
+
+
+def test_too_long_or_too_little_time_is_nobodys_illness() -> None:
+    board = Board()
+    made = roster(board, *brains("a"))
+    (stage,) = made.stages
+    made.failed(stage, ContextTooLong("too long"))
+    short = made.too_late(stage, 0.3)
+    made.failed(stage, short)
+    assert (short.code, board.failures) == (NO_TIME, [])
+    made.failed(stage, made.too_late(stage, 0.9))
+    assert board.failures == [("a", "timeout")]
+
+
+@pytest.mark.parametrize(
+    ("others", "until_s", "known_s", "due_s"),
+    [
+        (0, 2.6, None, 2.6),
+        (0, None, None, None),
+        (1, None, None, 2.0),
+        (1, 2.6, None, 1.3),
+        (2, 2.6, None, 2.6 / 3),
+        (3, 2.6, None, 0.8),
+        (1, 0.6, None, 0.6),
+        (1, 9.0, None, 2.0),
+        (1, 2.6, 1.2, 1.8),
+        (1, 2.6, 0.1, 0.8),
+    ],
+)
+def test_the_first_leaves_time_to_the_others_unless_he_is_known_to_need_it(
+    others: int, until_s: float | None, known_s: float | None, due_s: float | None
+) -> None:
+    latencies = Latencies()
+    for _ in range(5 if known_s is not None else 0):
+        latencies.note(Kind.LLM, "a", known_s or 0.0)
+    made = roster(Board(), *brains("a"), latencies=latencies)
+    assert made.due_s(made.stages[0], 0.0, others, until_s) == pytest.approx(due_s)
+
+
+def test_nobody_is_told_by_name() -> None:
+    assert "a, b" in str(roster(Board(), *brains("a", "b")).nobody())
+    assert "nobody who thinks" in str(roster(Board()).nobody())

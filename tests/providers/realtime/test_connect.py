@@ -1,0 +1,57 @@
+"""Opening one provider: its faults are ours, and it finds its vendor as those before it did."""
+
+import pytest
+
+from voxd.errors import (
+    ConfigError,
+    ConnectionFailed,
+    ProviderError,
+    RateLimited,
+    VoxdError,
+)
+from voxd.net.dns import Resolver
+from voxd.providers.base import BaseProvider
+from voxd.providers.realtime.connect import Target, faults_of, open_once, shut
+from voxd.providers.settings import SessionConfig
+from voxd.providers.vendors.mock.realtime import MockProvider
+
+
+@pytest.mark.parametrize(
+    ("raised", "becomes"),
+    [
+        (OSError("no route"), ConnectionFailed),
+        (TimeoutError(), ConnectionFailed),
+        (ValueError("x"), ProviderError),
+        (RateLimited("x"), RateLimited),
+        (RateLimited("x", provider="the vendor"), RateLimited),
+        (ConfigError("x"), ConfigError),
+    ],
+)
+def test_whatever_a_provider_raises_is_an_error_of_ours(raised: Exception, becomes: type[VoxdError]) -> None:
+    with pytest.raises(becomes) as caught, faults_of("parrot"):
+        raise raised
+    if isinstance(caught.value, ProviderError):
+        assert caught.value.provider == "parrot"
+
+
+async def resolver_of(target: Target) -> Resolver | None:
+    """Return the resolver of a session that is opened to ``target``."""
+    session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
+    await shut(session, target.name)
+    return session.resolver
+
+
+async def test_sessions_that_follow_one_another_share_what_is_known_of_addresses() -> None:
+    target = Target(lambda: MockProvider({}), "parrot", "mock", SessionConfig())
+    assert await resolver_of(target) is await resolver_of(target) is target.resolver
+
+
+async def test_a_provider_that_was_given_a_resolver_keeps_it() -> None:
+    ours = Resolver()
+
+    def make() -> BaseProvider:
+        made = MockProvider({})
+        made.resolver = ours
+        return made
+
+    assert await resolver_of(Target(make, "parrot", "mock", SessionConfig())) is ours

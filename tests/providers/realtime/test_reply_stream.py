@@ -1,0 +1,158 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxd.events import EventType as E
+from voxd.frames import Clip
+from voxd.providers.contract import Reply, ReplyAudio, ReplyText, Transcript
+from voxd.providers.realtime import reply_stream as feed_module
+from voxd.providers.realtime.reply_stream import ReplyFeed, Sentences
+
+STARTED = (E.RESPONSE_STARTED, {"response_id": "r1"})
+DONE = (E.RESPONSE_COMPLETED, {"response_id": "r1", "usage": None})
+SOUND = (
+    E.AUDIO_OUTPUT_CHUNK,
+    {"audio_data": bytes(480), "sample_rate": 24_000, "channels": 1, "response_id": "r1"},
+)
+CALL = (E.FUNCTION_CALL_INVOKED, {"function_name": "f", "arguments": {}, "call_id": "c1"})
+
+
+def word(text: str, *, partial: bool = True) -> tuple[E, dict[str, object]]:
+    return E.TEXT_OUTPUT, {"text": text, "is_partial": partial, "response_id": "r1"}
+
+
+def lost(type: E, **data: object) -> tuple[E, dict[str, object]]:
+    return type, {"provider": "cloud", "code": "network_error", "reason": "reset", **data}
+
+
+def fed(*events: tuple[E, dict[str, object]], hears_ends: bool = False, sound: bool = True) -> ReplyFeed:
+    feed = ReplyFeed("cloud", sound=sound, hears_ends=hears_ends)
+    feed.ask()
+    for type, data in events:
+        feed.take(type, data)
+    return feed
+
+
+def items(feed: ReplyFeed) -> list[Reply]:
+    found = []
+    while (item := feed.pop()) is not None:
+        found.append(item)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pieces", "sentences"),
+    [
+        (["It is noon."], ["It is noon."]),
+        (["It is ", "noon. And", " now?"], ["It is noon.", "And now?"]),
+        (["He said “no.” ", "Why?"], ["He said “no.”", "Why?"]),
+        (["It costs 3.50 euros"], ["It costs 3.50 euros"]),
+        (["一点です。", "はい"], ["一点です。", "はい"]),
+        (["First line\nsecond"], ["First line", "second"]),
+        ([" ", ""], []),
+    ],
+)
+def test_pieces_become_whole_sentences(pieces: list[str], sentences: list[str]) -> None:
+    gathered = Sentences()
+    found = [sentence for piece in pieces for sentence in gathered.add(piece, partial=True)]
+    assert [*found, *gathered.add("".join(pieces), partial=False)] == sentences
+
+
+@settings(max_examples=50)
+@given(st.lists(st.text(st.sampled_from("ab .?!\n"), max_size=8), max_size=8))
+def test_no_word_is_lost_or_said_twice(pieces: list[str]) -> None:
+    gathered = Sentences()
+    found = [sentence for piece in pieces for sentence in gathered.add(piece, partial=True)]
+    found += gathered.rest()
+    assert " ".join(found).split() == "".join(pieces).split()
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [("Which one?", True), ("Which “one?”", True), ("Why? Because.", False), ("何時？", True), ("", False)],  # noqa: RUF001
+)
+def test_a_reply_that_ends_with_a_question_expects_an_answer(text: str, asks: bool) -> None:
+    gathered = Sentences()
+    gathered.add(text, partial=False)
+    assert gathered.is_question is asks
+
+
+async def test_words_and_sound_come_in_order_until_the_response_is_complete() -> None:
+    feed = fed(
+        STARTED, word("It is "), SOUND, word("noon. "), SOUND, word("It is noon.", partial=False), DONE
+    )
+    clip = ReplyAudio(Clip(bytes(480), 24_000))
+    assert items(feed) == [clip, ReplyText("It is noon."), clip]
+    assert (feed.complete, feed.error) == (True, None)
+
+
+async def test_what_is_understood_is_told_once_it_is_final() -> None:
+    partial = (E.TEXT_TRANSCRIPTION, {"text": "what", "is_partial": True, "item_id": ""})
+    final = (E.TEXT_TRANSCRIPTION, {"text": "what time", "is_partial": False, "item_id": ""})
+    feed = fed(partial, final)
+    assert items(feed) == [Transcript("what time", True, "cloud")]
+    assert feed.understood
+
+
+async def test_the_response_after_the_tools_is_waited_for() -> None:
+    called = (E.FUNCTION_CALL_COMPLETED, {"function_name": "f", "call_id": "c1", "ok": True})
+    feed = fed(STARTED, CALL, DONE)
+    assert not feed.complete
+    assert feed.waiting_since_s is None, "a tool has a limit of its own"
+    feed.take(*called)
+    assert feed.waiting_since_s is not None
+    feed.take(*STARTED)
+    feed.take(*DONE)
+    assert feed.complete, "after a tool nothing need be said"
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ([lost(E.CONNECTION_LOST)], "network_error"),
+        ([lost(E.CONNECTION_CLOSED, code="")], "network_error"),
+        ([(E.ERROR_GENERAL, {"code": "server_error", "message": "sorry", "hint": ""})], "server_error"),
+        ([STARTED, (E.RESPONSE_CANCELLED, {"response_id": "r1", "reason": "failed"})], "stream_failed"),
+        ([STARTED, DONE], "stream_failed"),
+    ],
+)
+async def test_a_reply_that_will_not_come_is_an_error(events: list, code: str) -> None:
+    feed = fed(*events)
+    assert feed.error is not None
+    assert feed.error.code == code
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [(E.ERROR_GENERAL, {"code": "transcription_failed", "message": "?", "hint": ""})],
+        [STARTED, (E.RESPONSE_CANCELLED, {"response_id": "r0", "reason": "client_cancelled"})],
+        [(E.RESPONSE_COMPLETED, {"response_id": "r0", "usage": None})],
+    ],
+)
+async def test_what_concerns_another_reply_ends_nothing(events: list) -> None:
+    feed = fed(*events)
+    assert feed.error is None
+    assert not feed.complete
+
+
+async def test_a_vendor_may_give_an_answer_up_because_the_user_goes_on() -> None:
+    cancelled = (E.RESPONSE_CANCELLED, {"response_id": "r1", "reason": "turn_detected"})
+    assert fed(STARTED, cancelled, hears_ends=True).error is None
+    assert fed(STARTED, cancelled).error is not None
+
+
+async def test_a_reply_without_end_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "MAX_WAITING_S", 0.025)
+    feed = fed(STARTED, SOUND, SOUND, SOUND, SOUND)
+    assert len(items(feed)) == 2
+    assert feed.dropped_chunks == 2
+    feed.take(*SOUND)
+    assert len(items(feed)) == 1, "what was played makes room"
+
+
+async def test_who_wants_no_sound_gets_none_but_the_vendor_is_not_silent() -> None:
+    feed = fed(STARTED, SOUND, sound=False)
+    assert items(feed) == []
+    feed.take(*DONE)
+    assert feed.complete

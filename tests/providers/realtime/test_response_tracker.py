@@ -1,0 +1,82 @@
+"""The state of a conversation under any order of events."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voxd.events import EventType as E
+from voxd.providers.base import ProviderEvent
+from voxd.providers.history import MAX_ENTRIES
+from voxd.providers.realtime.response_tracker import Exchange
+
+IDS = st.sampled_from([None, "a", "b", "c"])
+TEXT = st.sampled_from(["", "one", "two three"])
+
+
+def event(type: E, **data: st.SearchStrategy[Any]) -> st.SearchStrategy[ProviderEvent]:
+    return st.fixed_dictionaries(data).map(lambda drawn: ProviderEvent(type, drawn))
+
+
+EVENTS = st.one_of(
+    event(E.RESPONSE_STARTED, response_id=IDS),
+    event(E.RESPONSE_COMPLETED, response_id=IDS),
+    event(E.RESPONSE_CANCELLED, response_id=IDS),
+    event(E.TEXT_OUTPUT, text=TEXT, is_partial=st.booleans(), response_id=IDS),
+    event(
+        E.AUDIO_OUTPUT_CHUNK,
+        audio_data=st.sampled_from([b"", bytes(4800)]),
+        sample_rate=st.just(24_000),
+        response_id=IDS,
+    ),
+    event(E.TEXT_TRANSCRIPTION, text=TEXT, is_partial=st.booleans()),
+    event(E.CONVERSATION_TURN_DETECTED, speaking=st.booleans()),
+    event(E.CONVERSATION_INTERRUPTED),
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.one_of(EVENTS, st.floats(0, 300), st.none()), max_size=80))
+def test_nothing_of_a_reply_passes_after_it_was_interrupted(steps: list[Any]) -> None:
+    exchange = Exchange()
+    cut: set[str] = set()
+    for step in steps:
+        if isinstance(step, ProviderEvent):
+            passed = exchange.take(step)
+            if step.type in (E.TEXT_OUTPUT, E.AUDIO_OUTPUT_CHUNK):
+                assert not (passed and step.data["response_id"] in cut)
+            else:
+                assert passed
+        else:
+            exchange.interrupt(step)
+        is_cut = not isinstance(step, ProviderEvent) or step.type is E.CONVERSATION_INTERRUPTED
+        if is_cut and exchange.response_id is not None:
+            cut.add(exchange.response_id)
+        lines = exchange.history.lines
+        assert len(lines) <= MAX_ENTRIES
+        assert all(line.text for line in lines)
+    assert exchange.late_events <= len(steps)
+
+
+@settings(max_examples=50)
+@given(st.lists(EVENTS, max_size=40))
+def test_a_broken_session_leaves_nothing_under_way(steps: list[ProviderEvent]) -> None:
+    exchange = Exchange()
+    for step in steps:
+        exchange.take(step)
+    was_responding = exchange.responding
+    assert exchange.broken() == was_responding
+    assert not exchange.responding
+    assert not exchange.speaking
+    assert not exchange.broken()
+
+
+def test_a_provider_that_numbers_nothing_is_silenced_until_the_next_question() -> None:
+    exchange = Exchange()
+    words = ProviderEvent(E.TEXT_OUTPUT, {"text": "well", "is_partial": False})
+    assert exchange.take(words)
+    exchange.interrupt(None)
+    assert not exchange.take(words)
+    exchange.asked("and now?")
+    assert exchange.take(words)
+    assert [line.text for line in exchange.history.lines] == ["well", "and now?", "well"]

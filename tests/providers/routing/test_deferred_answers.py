@@ -1,0 +1,109 @@
+"""A whole device with questions that waited: answered by its vendor, said aloud, forgotten on request."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.device.conftest import House
+from voxd.config.schema import Cache, Queue
+from voxd.config.vendors import Agent, Provider
+from voxd.daemon import Daemon
+from voxd.errors import NotFound
+from voxd.providers.routing import offline_queue as latecomers
+
+SCRIPT = {"replies": {"moon": {"text": "Very far."}}}
+CLOUD = Provider(kind="mock", options=SCRIPT)
+
+
+def told(daemon: Daemon, type: str) -> list[dict[str, Any]]:
+    return [event.data for event in daemon.bus.history if event.type == type]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def cloudy(house: House, **queue: Any) -> None:
+    house.change(
+        providers={"cloud": CLOUD}, agents={"default": Agent(provider="cloud")}, queue=Queue(**queue)
+    )
+
+
+def phrases_in(directory: Path) -> list[str]:
+    return [file.name for file in (directory / "cache" / "phrases").glob("*")]
+
+
+def spoken_before(directory: Path) -> None:
+    (directory / "cache" / "phrases").mkdir(parents=True)
+    (directory / "cache" / "phrases" / "0123.flac").write_bytes(b"what somebody was told")
+
+
+async def test_a_late_answer_comes_from_the_vendor_and_is_said_aloud(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latecomers, "FIRST_S", 0.0)
+    cloudy(house, speak=True)
+    daemon = await house.start()
+    device = daemon.appliance
+    assert await daemon.answering.latecomers.keep("default", None, "moon")
+    assert device.status().queued == 1
+    [entry] = await device.queue()
+    assert (entry.state, entry.duration_ms) == ("waiting", 0)
+    assert await device.retry_queued(entry.id) == 1
+    await until(lambda: device.status().queued == 0)
+    [answered] = told(daemon, "queue.answered")
+    assert (answered["id"], answered["provider"], answered["reply"]) == (entry.id, "cloud", "Very far.")
+    await daemon.recorder.close()
+    announced, late = await device.history(2), "Earlier you asked: moon. Very far."
+    assert late in {turn.reply for turn in announced}
+    assert "queue" in {turn.source for turn in announced}
+    assert [entry.state for entry in await device.queue()] == ["delivered"]
+
+
+async def test_forgetting_forgets_what_waits_and_what_was_spoken(house: House) -> None:
+    spoken_before(house.directory)
+    daemon = await house.start()
+    for text in ("my secret", "my other secret"):
+        await daemon.answering.latecomers.keep("default", None, text)
+    await daemon.appliance.forget()
+    assert (await daemon.appliance.queue(), daemon.appliance.status().queued) == ([], 0)
+    assert [data["reason"] for data in told(daemon, "queue.dropped")] == ["forgotten"] * 2
+    assert phrases_in(house.directory) == []
+
+
+async def test_phrases_are_deleted_when_none_are_to_be_kept(house: House) -> None:
+    spoken_before(house.directory)
+    await (await house.start()).stop()
+    assert phrases_in(house.directory) == ["0123.flac"]
+    house.change(cache=Cache(phrases_mb=0))
+    await house.start()
+    assert phrases_in(house.directory) == []
+
+
+async def test_what_waits_is_dropped_on_request_and_survives_a_restart_otherwise(house: House) -> None:
+    daemon = await house.start()
+    for text in ("one", "two"):
+        await daemon.answering.latecomers.keep("default", None, text)
+    first, second = await daemon.appliance.queue()
+    assert await daemon.appliance.drop_queued(first.id) == 1
+    with pytest.raises(NotFound):
+        await daemon.appliance.drop_queued(first.id)
+    await daemon.stop()
+    again = await house.start()
+    await until(lambda: again.appliance.status().queued == 1)
+    assert [entry.id for entry in await again.appliance.queue()] == [second.id]
+    assert await again.appliance.drop_queued(None) == 1
+
+
+async def test_a_full_queue_is_a_problem_of_the_device(house: House) -> None:
+    house.change(queue=Queue(max_utterances=1))
+    daemon = await house.start()
+    assert await daemon.answering.latecomers.keep("default", None, "one")
+    assert not await daemon.answering.latecomers.keep("default", None, "two")
+    assert "the queue is full" in daemon.appliance.status().summary
+    assert [data["code"] for data in told(daemon, "error")] == ["queue_full"]

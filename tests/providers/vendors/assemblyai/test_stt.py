@@ -1,0 +1,179 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.providers.vendors.stt_contract import heard_of
+from tests.providers.vendors.stt_live import LiveContract, bench
+from tests.providers.vendors.stt_trouble import ALL, closed_with, complained_with, refused_with
+from tests.servers.words import spoken
+from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
+from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.pipeline.stages.stt_protocol import Reading, Transcript
+from voxd.providers.vendors.assemblyai.stt import StreamingV3
+
+
+class TestContract(LiveContract):
+    kind = "assemblyai"
+
+
+async def asked(told: Listening | None = None, **config: Any) -> dict[str, list[str]]:
+    async with bench("assemblyai") as bench_:
+        await heard_of(bench_.make(**config), spoken("one"), told)
+        return bench_.server.last.query
+
+
+async def test_what_it_asks_for_by_itself() -> None:
+    assert await asked() == {
+        "speech_model": ["universal-3-6-pro"],
+        "encoding": ["pcm_s16le"],
+        "sample_rate": ["16000"],
+        "format_turns": ["true"],
+    }
+
+
+async def test_the_vendors_own_settings_are_passed_on_under_their_names() -> None:
+    options = {"max_turn_silence": 800, "mode": "min_latency", "keyterms_prompt": ["voxd"]}
+    told = Listening(language="de-AT", hints=("Ada", "x" * 60))
+    query = await asked(told, options=options, model="universal-streaming-english")
+    assert query["speech_model"] == ["universal-streaming-english"]
+    assert query["max_turn_silence"] == ["800"]
+    assert query["mode"] == ["min_latency"]
+    assert json.loads(query["keyterms_prompt"][0]) == ["voxd", "Ada"], "the vendor refuses long terms"
+    assert json.loads(query["language_codes"][0]) == ["de"]
+
+
+async def test_the_key_is_sent_as_it_is() -> None:
+    async with bench("assemblyai") as bench_:
+        await heard_of(bench_.make(), spoken("one"))
+        headers = bench_.server.requests[0].headers
+    assert headers["Authorization"] == "live-key-0123456789"
+    assert headers["AssemblyAI-Version"] == "2025-05-12"
+
+
+async def test_without_punctuation_a_turn_is_settled_at_once() -> None:
+    async with bench("assemblyai") as bench_:
+        heard = await heard_of(bench_.make(options={"format_turns": False}), spoken("one two three"))
+    assert heard[-1].text == "one two three"
+
+
+async def test_what_is_paid_is_the_time_the_session_was_open() -> None:
+    async with bench("assemblyai") as bench_:
+        used = (await heard_of(bench_.make(), spoken("one two three four five")))[-1].usage
+        told = json.loads(bench_.server.last.told[-1])
+    assert used.transcribed_seconds == told["session_duration_seconds"] == 3
+
+
+CODES = [
+    (1013, (ConnectionFailed, "overloaded", True), ALL),
+    (3005, (ConnectionFailed, "server_error", True), ALL),
+    (3006, (StreamError, "invalid_request", False), 1),
+    (3007, (StreamError, "bad_audio", False), 1),
+    (3008, (ConnectionFailed, "session_expired", True), ALL),
+    (3009, (RateLimited, "rate_limited", True), 1),
+    (4001, (AuthenticationError, "invalid_api_key", False), 1),
+    (4002, (ProviderError, "insufficient_quota", False), 1),
+    (4003, (ProviderError, "insufficient_quota", False), 1),
+    (4031, (ConnectionFailed, "idle", True), ALL),
+    (4102, (RateLimited, "rate_limited", True), 1),
+    (1011, (ConnectionFailed, "server_error", True), ALL),
+]
+
+
+@pytest.mark.parametrize(("code", "told", "sessions"), CODES)
+async def test_what_a_close_means(code: int, told: tuple[Any, ...], sessions: int) -> None:
+    trouble = await closed_with("assemblyai", code, "See Error message for details")
+    assert (trouble.told, trouble.sessions) == (told, sessions)
+
+
+@pytest.mark.parametrize(("code", "told", "sessions"), CODES)
+async def test_what_a_message_of_a_fault_means(code: int, told: tuple[Any, ...], sessions: int) -> None:
+    frame = {"type": "Error", "error_code": code, "error": "because of this"}
+    trouble = await complained_with("assemblyai", frame)
+    assert (trouble.told, trouble.sessions) == (told, sessions)
+    assert str(trouble.error) == "because of this"
+
+
+async def test_a_fault_without_a_number_is_one_too() -> None:
+    trouble = await complained_with("assemblyai", {"type": "Error", "error": "odd"})
+    assert trouble.told == (ConnectionFailed, "server_error", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, (AuthenticationError, "invalid_api_key", False)),
+        (429, (RateLimited, "rate_limited", True)),
+        (500, (ConnectionFailed, "server_error", True)),
+    ],
+)
+async def test_what_a_refusal_means(status: int, told: tuple[Any, ...]) -> None:
+    assert (await refused_with("assemblyai", status, {"error": "because"})).told == told
+
+
+def turn(order: int, text: str, *, ended: bool = False, formatted: bool = False, words: bool = True) -> str:
+    told = [
+        {"text": word, "start": 1000 * place, "end": 1000 * place + 500, "word_is_final": ended}
+        for place, word in enumerate(text.split(), start=10 * order)
+    ]
+    return json.dumps(
+        {
+            "type": "Turn",
+            "turn_order": order,
+            "end_of_turn": ended,
+            "turn_is_formatted": formatted,
+            "transcript": text,
+            "words": told if words else [],
+        }
+    )
+
+
+def test_a_turn_is_settled_when_it_has_its_punctuation() -> None:
+    dialect = StreamingV3("x", formatted=True)
+    assert dialect.read('{"type":"Begin","id":"1","expires_at":1}') is None
+    assert dialect.read(turn(0, "on two")) == Reading(partial="on two")
+    assert dialect.read(turn(0, "one two", ended=True)) == Reading(partial="one two", stable=True)
+    final = turn(0, "One two.", ended=True, formatted=True)
+    assert dialect.read(final) == Reading("One two.", 1.5, partial="", stable=True)
+    assert dialect.read(turn(1, "three")) == Reading(partial="three")
+
+
+def test_a_turn_may_begin_before_the_last_one_is_settled() -> None:
+    dialect = StreamingV3("x", formatted=True)
+    dialect.read(turn(0, "one", ended=True))
+    assert dialect.read(turn(1, "two")) == Reading(partial="one two")
+    assert dialect.read(turn(0, "One.", ended=True, formatted=True)) == Reading("One.", 0.5, partial="two")
+
+
+def test_a_turn_that_comes_late_or_twice_changes_nothing() -> None:
+    dialect = StreamingV3("x", formatted=True)
+    final = turn(0, "One.", ended=True, formatted=True)
+    dialect.read(final)
+    assert dialect.read(final) is None
+    dialect.read(turn(1, "two", ended=True))
+    assert dialect.read(turn(1, "tw")) is None
+
+
+def test_a_turn_whose_place_is_not_known_stays_open() -> None:
+    dialect = StreamingV3("x", formatted=False)
+    assert dialect.read(turn(0, "one", ended=True, words=False)) == Reading(partial="one", stable=True)
+    assert dialect.read(turn(1, "", ended=True)) == Reading(partial="one", stable=True)
+
+
+@given(st.data())
+def test_in_whatever_order_and_number_turns_come_the_text_is_the_same(data: st.DataObject) -> None:
+    # Each turn's messages keep their order; turns may overlap, and each message may come again.
+    texts = ["one two", "three", "four five"]
+    left = [
+        [turn(n, text), turn(n, text, ended=True), turn(n, f"{text}.", ended=True, formatted=True)]
+        for n, text in enumerate(texts)
+    ]
+    dialect, transcript = StreamingV3("x", formatted=True), Transcript()
+    while any(left):
+        message = data.draw(st.sampled_from([each for each in left if each])).pop(0)
+        for _ in range(data.draw(st.integers(1, 2))):
+            if reading := dialect.read(message):
+                transcript.take(reading)
+    assert transcript.text == "one two. three. four five."

@@ -1,0 +1,64 @@
+from typing import Any, ClassVar
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.providers.vendors.tts_contract import clips_of
+from tests.providers.vendors.tts_over_http import Build, Streamed
+from tests.servers.azure_voice import AzureVoiceServer
+from tests.servers.plain_http import reply
+from tests.servers.voices import sound_of
+from voxd.errors import ConfigError, RateLimited
+from voxd.net.transport import Access
+from voxd.providers.pipeline.stages.contract import TextToSpeech
+from voxd.providers.vendors.azure.tts import AzureVoice
+
+
+class TestAzureVoice(Streamed):
+    vendor = AzureVoiceServer
+    kind = AzureVoice
+    options: ClassVar[dict[str, Any]] = {"region": "westeurope"}
+
+    def sound(self, tts: TextToSpeech, text: str) -> bytes:
+        return sound_of(text, 24_000, tts.voice)
+
+    async def test_it_asks_for_bare_pcm(self, build: Build, server: AzureVoiceServer) -> None:
+        await clips_of(build())
+        headers = server.spoken[0].headers
+        assert headers["x-microsoft-outputformat"] == "raw-24khz-16bit-mono-pcm"
+        assert headers["user-agent"] == "voxd"
+
+    @pytest.mark.parametrize(
+        ("rate_hz", "name"),
+        [(16_000, "raw-16khz-16bit-mono-pcm"), (22_050, "raw-22050hz-16bit-mono-pcm")],
+    )
+    async def test_its_rate_is_what_is_configured(
+        self, build: Build, server: AzureVoiceServer, rate_hz: int, name: str
+    ) -> None:
+        clips = await clips_of(build(options={"sample_rate_hz": rate_hz}))
+        assert server.spoken[0].headers["x-microsoft-outputformat"] == name
+        assert {clip.rate_hz for clip in clips} == {rate_hz}
+
+    @pytest.mark.parametrize(
+        ("language", "voice", "expected"),
+        [("", "de-DE-KatjaNeural", "de-DE"), ("fr", "", "fr-FR"), ("", "", "en-US")],
+    )
+    async def test_it_says_in_which_language_the_text_is(
+        self, build: Build, server: AzureVoiceServer, language: str, voice: str, expected: str
+    ) -> None:
+        await clips_of(build(language=language, voice=voice))
+        found = ElementTree.fromstring(server.spoken[0].body)
+        assert found.get("{http://www.w3.org/XML/1998/namespace}lang") == expected
+
+    def test_without_a_region_or_an_endpoint_it_is_not_configured(self, build: Build) -> None:
+        with pytest.raises(ConfigError, match="region"):
+            build(options={"region": ""})
+
+    def test_the_region_says_where_it_is(self, build: Build) -> None:
+        call = build()._call("Hello.", Access("", "sk-1234"))
+        assert call.url == "https://westeurope.tts.speech.microsoft.com/cognitiveservices/v1"
+
+    async def test_too_many_at_once_is_told_as_such(self, build: Build, server: AzureVoiceServer) -> None:
+        server.faults.append(reply(b"", status=429))
+        with pytest.raises(RateLimited):
+            await clips_of(build())

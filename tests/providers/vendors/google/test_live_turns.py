@@ -1,0 +1,366 @@
+"""What the messages of Gemini Live become, as a rule without a socket."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.payloads import problem
+from tests.servers.gemini_steps import DONE, TURN_COMPLETE, USAGE, call, content, heard, said, sound
+from voxd.events import EventType as E
+from voxd.providers.base import ProviderEvent
+from voxd.providers.vendors.google.live_turns import Turns
+
+PCM = b"\x01\x00" * 240
+BEGIN = [E.RESPONSE_STARTED, E.AUDIO_OUTPUT_STARTED, E.AUDIO_OUTPUT_CHUNK]
+INTERRUPTED = content(interrupted=True)
+
+
+def fed(turns: Turns, *messages: dict[str, Any]) -> list[ProviderEvent]:
+    return [event for message in messages for event in turns.feed(message)]
+
+
+def types(events: list[ProviderEvent]) -> list[E]:
+    assert [problem(event.type, event.data) for event in events if problem(event.type, event.data)] == []
+    return [event.type for event in events]
+
+
+def only(events: list[ProviderEvent], type: E) -> dict[str, Any]:
+    [event] = [event for event in events if event.type is type]
+    return event.data
+
+
+def asked(**named: Any) -> Turns:
+    turns = Turns(**named)
+    turns.asked()
+    return turns
+
+
+def test_a_whole_answer_in_order() -> None:
+    turns = asked()
+    events = fed(
+        turns, heard("what "), heard("time"), sound(PCM), said("Ten "), said("past."), DONE, TURN_COMPLETE
+    )
+    assert types(events) == [
+        E.TEXT_TRANSCRIPTION,
+        E.TEXT_TRANSCRIPTION,
+        E.TEXT_TRANSCRIPTION,
+        *BEGIN,
+        E.TEXT_OUTPUT,
+        E.TEXT_OUTPUT,
+        E.AUDIO_OUTPUT_STOPPED,
+        E.TEXT_OUTPUT,
+        E.RESPONSE_COMPLETED,
+    ]
+    heard_words = [event.data for event in events if event.type is E.TEXT_TRANSCRIPTION]
+    assert [(each["text"], each["is_partial"]) for each in heard_words] == [
+        ("what ", True),
+        ("time", True),
+        ("what time", False),
+    ]
+    words = [event.data for event in events if event.type is E.TEXT_OUTPUT]
+    assert [(each["text"], each["is_partial"]) for each in words] == [
+        ("Ten ", True),
+        ("past.", True),
+        ("Ten past.", False),
+    ]
+    assert only(events, E.AUDIO_OUTPUT_STOPPED)["duration_ms"] == 10.0
+    assert not turns.busy
+
+
+def test_several_keys_of_one_message_all_count() -> None:
+    message = {**sound(PCM), **USAGE}
+    message["serverContent"] |= {
+        "outputTranscription": {"text": "Hi"},
+        "generationComplete": True,
+        "turnComplete": True,
+    }
+    turns = asked()
+    events = fed(turns, message)
+    assert types(events)[-2:] == [E.RESPONSE_COMPLETED, E.USAGE_UPDATED]
+    assert only(events, E.RESPONSE_COMPLETED)["usage"].output_audio_tokens == 60
+    assert (turns.usage.input_audio_tokens, turns.usage.responses, turns.usage.total_sessions) == (100, 1, 1)
+
+
+def test_sound_cut_in_the_middle_of_a_sample_is_put_together() -> None:
+    events = fed(asked(), sound(PCM[:3]), sound(PCM[3:6]), TURN_COMPLETE)
+    chunks = [event.data["audio_data"] for event in events if event.type is E.AUDIO_OUTPUT_CHUNK]
+    assert chunks == [PCM[:2], PCM[2:6]]
+
+
+def test_the_rate_of_the_sound_is_the_one_it_names() -> None:
+    events = fed(asked(), sound(PCM, rate_hz=16_000), DONE)
+    assert only(events, E.AUDIO_OUTPUT_CHUNK)["sample_rate"] == 16_000
+    assert only(events, E.AUDIO_OUTPUT_STOPPED)["duration_ms"] == 15.0
+
+
+def test_only_the_words_come_when_only_words_are_wanted() -> None:
+    events = fed(asked(sound=False), sound(PCM), said("Hi"), DONE, TURN_COMPLETE)
+    assert types(events) == [E.RESPONSE_STARTED, E.TEXT_OUTPUT, E.TEXT_OUTPUT, E.RESPONSE_COMPLETED]
+
+
+def test_thoughts_are_not_spoken() -> None:
+    thought = content(modelTurn={"role": "model", "parts": [{"text": "**Thinking**", "thought": True}]})
+    assert fed(asked(), thought) == []
+
+
+def test_an_answer_given_up_is_over_at_once_and_what_comes_of_it_is_dropped() -> None:
+    turns = asked()
+    first = only(fed(turns, sound(PCM)), E.RESPONSE_STARTED)["response_id"]
+    events = turns.give_up(4.0)
+    assert types(events) == [E.AUDIO_OUTPUT_STOPPED, E.CONVERSATION_INTERRUPTED, E.RESPONSE_CANCELLED]
+    assert only(events, E.CONVERSATION_INTERRUPTED) == {"played_ms": 4.0, "response_id": first}
+    assert turns.give_up(5.0) == []
+    assert fed(turns, sound(PCM), said("late"), INTERRUPTED, TURN_COMPLETE) == []
+    turns.asked()
+    assert types(fed(turns, sound(PCM)))[:1] == [E.RESPONSE_STARTED]
+
+
+def test_an_answer_given_up_before_it_began_is_not_heard_and_the_next_one_is() -> None:
+    turns = asked()
+    assert turns.give_up(None) == []
+    assert fed(turns, sound(PCM), said("late")) == []
+    turns.asked()
+    assert fed(turns, INTERRUPTED, TURN_COMPLETE) == []
+    assert types(fed(turns, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
+
+
+def test_an_answer_given_up_that_never_begins_does_not_hide_the_next_one() -> None:
+    turns = asked()
+    turns.give_up(None)
+    turns.asked()
+    assert types(fed(turns, sound(PCM))) == BEGIN
+
+
+def test_giving_up_nothing_hides_nothing() -> None:
+    turns = Turns()
+    assert turns.give_up(0.0) == []
+    turns.asked()
+    assert types(fed(turns, sound(PCM))) == BEGIN
+
+
+def test_the_vendor_hears_an_interruption_and_says_so() -> None:
+    turns = Turns(detects=True)
+    fed(turns, heard("tell me"), sound(PCM))
+    events = fed(turns, INTERRUPTED, TURN_COMPLETE)
+    assert types(events) == [
+        E.CONVERSATION_TURN_DETECTED,
+        E.AUDIO_OUTPUT_STOPPED,
+        E.CONVERSATION_INTERRUPTED,
+        E.RESPONSE_CANCELLED,
+    ]
+    assert only(events, E.RESPONSE_CANCELLED)["reason"] == "interrupted"
+    assert only(events, E.CONVERSATION_TURN_DETECTED)["speaking"] is True
+
+
+def test_where_the_vendor_detects_turns_the_first_words_and_the_answer_tell_them() -> None:
+    events = fed(Turns(detects=True), heard("what "), heard("time"), sound(PCM))
+    turned = [event.data["speaking"] for event in events if event.type is E.CONVERSATION_TURN_DETECTED]
+    assert turned == [True, False]
+
+
+def test_words_that_come_after_the_answer_began_are_not_a_new_turn() -> None:
+    events = fed(Turns(detects=True), sound(PCM), heard("what time"), TURN_COMPLETE)
+    assert E.CONVERSATION_TURN_DETECTED not in types(events)
+
+
+def test_voice_activity_is_told_once_with_its_time() -> None:
+    turns = Turns(detects=True)
+    start = {"voiceActivity": {"voiceActivityType": "ACTIVITY_START", "audioOffset": "1.500s"}}
+    end = {"voiceActivity": {"voiceActivityType": "ACTIVITY_END"}}
+    events = fed(turns, start, heard("hi"), end, sound(PCM))
+    turned = [event.data for event in events if event.type is E.CONVERSATION_TURN_DETECTED]
+    assert [each["speaking"] for each in turned] == [True, False]
+    assert turned[0]["at_ms"] == 1500.0
+
+
+def test_where_we_detect_turns_the_vendor_does_not_tell_them() -> None:
+    start = {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}}
+    events = fed(asked(), start, heard("hi"), sound(PCM), INTERRUPTED)
+    assert E.CONVERSATION_TURN_DETECTED not in types(events)
+
+
+def test_an_answer_ends_at_its_tool_calls_and_goes_on_as_the_next_one() -> None:
+    turns = asked()
+    events = fed(turns, call(("1", "lamp", {"on": True}), ("2", "time", {})))
+    assert types(events) == [
+        E.RESPONSE_STARTED,
+        E.FUNCTION_CALL_INVOKED,
+        E.FUNCTION_CALL_INVOKED,
+        E.RESPONSE_COMPLETED,
+    ]
+    assert events[1].data == {"function_name": "lamp", "arguments": {"on": True}, "call_id": "1"}
+    assert turns.busy
+    assert turns.answered("1") == ("lamp", True)
+    assert turns.answered("2") == ("time", True)
+    assert turns.busy, "the answer is still to come"
+    events = fed(turns, sound(PCM), DONE, TURN_COMPLETE)
+    assert types(events)[0] is E.RESPONSE_STARTED
+    assert types(events)[-1] is E.RESPONSE_COMPLETED
+    assert not turns.busy
+
+
+def test_what_is_said_while_a_function_runs_is_not_the_end_of_the_answer() -> None:
+    turns = asked()
+    fed(turns, call(("1", "lamp", {})))
+    filler = fed(turns, sound(PCM), said("One moment. "), DONE, TURN_COMPLETE)
+    assert E.RESPONSE_COMPLETED not in types(filler)
+    turns.answered("1")
+    events = fed(turns, sound(PCM), said("Done."), DONE, TURN_COMPLETE)
+    assert only(events, E.RESPONSE_COMPLETED)["response_id"] == filler[0].data["response_id"]
+    whole = [event.data["text"] for event in events if event.type is E.TEXT_OUTPUT][-1]
+    assert whole == "One moment. Done."
+
+
+@pytest.mark.parametrize(
+    ("status", "over"), [("IN_PROGRESS", False), ("REQUIRES_ACTION", False), ("IDLE", True)]
+)
+def test_where_the_vendor_says_whether_it_is_idle_that_decides(status: str, over: bool) -> None:
+    events = fed(asked(), sound(PCM), content(turnComplete=True, interactionStatus=status))
+    assert (E.RESPONSE_COMPLETED in types(events)) is over
+
+
+def test_a_turn_that_ends_before_a_result_is_known_is_no_empty_answer() -> None:
+    turns = asked()
+    fed(turns, call(("1", "lamp", {})))
+    turns.answered("1")
+    assert fed(turns, TURN_COMPLETE) == []
+    assert types(fed(turns, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
+
+
+def test_a_call_that_was_withdrawn_is_not_answered() -> None:
+    turns = asked()
+    fed(turns, call(("1", "lamp", {})), {"toolCallCancellation": {"ids": ["1"]}})
+    assert turns.answered("1") is None
+    assert not turns.busy
+
+
+def test_the_result_of_a_call_the_user_gave_up_is_no_longer_wanted() -> None:
+    turns = asked()
+    fed(turns, call(("1", "lamp", {})))
+    turns.give_up(None)
+    assert turns.answered("1") == ("lamp", False)
+    assert not turns.busy
+
+
+def test_a_call_in_an_answer_given_up_is_not_made_and_hides_nothing() -> None:
+    turns = asked()
+    fed(turns, sound(PCM))
+    turns.give_up(1.0)
+    assert fed(turns, call(("1", "lamp", {}))) == []
+    turns.asked()
+    assert types(fed(turns, sound(PCM))) == BEGIN
+
+
+def test_a_model_that_decides_to_say_nothing_leaves_nobody_waiting() -> None:
+    assert types(fed(asked(), TURN_COMPLETE)) == [E.RESPONSE_STARTED, E.RESPONSE_COMPLETED]
+    assert fed(Turns(), TURN_COMPLETE) == []
+
+
+def test_an_answer_the_vendor_breaks_off_is_an_error_with_its_reason() -> None:
+    events = fed(asked(), content(turnComplete=True, turnCompleteReason="PROHIBITED_INPUT_CONTENT"))
+    assert types(events) == [E.RESPONSE_STARTED, E.ERROR_GENERAL, E.RESPONSE_CANCELLED]
+    assert only(events, E.RESPONSE_CANCELLED)["reason"] == "prohibited_input_content"
+
+
+def test_words_understood_late_are_told_before_the_answer_is_complete() -> None:
+    events = fed(asked(), sound(PCM), heard("what time"), TURN_COMPLETE)
+    whole = [event for event in events if event.type is E.TEXT_TRANSCRIPTION and not event.data["is_partial"]]
+    assert [event.data["text"] for event in whole] == ["what time"]
+    assert types(events).index(E.RESPONSE_COMPLETED) > events.index(whole[0])
+
+
+def test_words_marked_as_finished_are_told_once() -> None:
+    last = content(inputTranscription={"text": "time", "finished": True})
+    events = fed(asked(), heard("what "), last, sound(PCM), TURN_COMPLETE)
+    whole = [event for event in events if event.type is E.TEXT_TRANSCRIPTION and not event.data["is_partial"]]
+    assert [event.data["text"] for event in whole] == ["what time"]
+
+
+def test_a_lost_connection_ends_what_was_under_way() -> None:
+    turns = asked()
+    fed(turns, sound(PCM))
+    assert types(turns.drop()) == [E.AUDIO_OUTPUT_STOPPED, E.RESPONSE_CANCELLED]
+    assert not turns.busy
+    assert turns.drop() == []
+
+
+def test_sound_that_cannot_be_read_is_an_error_and_the_rest_goes_on() -> None:
+    broken = content(modelTurn={"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "?"}}]})
+    assert types(fed(asked(), broken, sound(PCM))) == [E.ERROR_GENERAL, *BEGIN]
+
+
+KEYS = st.sampled_from(
+    [
+        *("serverContent", "modelTurn", "parts", "inlineData", "mimeType", "data", "text", "interrupted"),
+        *("inputTranscription", "outputTranscription", "turnComplete", "generationComplete", "toolCall"),
+        *("functionCalls", "id", "name", "args", "toolCallCancellation", "ids", "usageMetadata", "finished"),
+        *("voiceActivity", "voiceActivityType", "turnCompleteReason", "interactionStatus"),
+    ]
+)
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "audio/pcm;rate=24000", "AAAA", "IDLE"])
+)
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+STEPS = st.sampled_from(
+    [
+        *(sound(PCM), said("a"), heard("b"), DONE, TURN_COMPLETE, INTERRUPTED),
+        *(
+            call(("1", "lamp", {})),
+            content(interrupted=True, turnComplete=True),
+            "asked",
+            "give up",
+            "result",
+        ),
+    ]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.dictionaries(KEYS, JSON, max_size=5), max_size=5), st.booleans())
+def test_no_message_whatever_makes_it_fail_or_tell_what_the_table_does_not_know(
+    messages: list[dict[str, Any]], detects: bool
+) -> None:
+    types(fed(Turns(detects=detects), *messages))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, max_size=20), st.booleans())
+def test_whatever_happens_a_response_begins_once_ends_once_and_is_silent_after_it(
+    steps: list[Any], detects: bool
+) -> None:
+    turns = Turns(detects=detects)
+    events: list[ProviderEvent] = []
+    for step in steps:
+        match step:
+            case "asked":
+                turns.asked()
+            case "give up":
+                events += turns.give_up(1.0)
+            case "result":
+                turns.answered("1")
+            case _:
+                events += turns.feed(step)
+    events += turns.drop()
+    about = (
+        E.RESPONSE_STARTED,
+        E.RESPONSE_COMPLETED,
+        E.RESPONSE_CANCELLED,
+        E.TEXT_OUTPUT,
+        E.AUDIO_OUTPUT_CHUNK,
+    )
+    told: dict[str, list[E]] = {}
+    for event in events:
+        if event.type in about:
+            told.setdefault(event.data["response_id"], []).append(event.type)
+    for each in told.values():
+        assert each[0] is E.RESPONSE_STARTED
+        assert each.count(E.RESPONSE_STARTED) == 1
+        assert each[-1] in (E.RESPONSE_COMPLETED, E.RESPONSE_CANCELLED)
+        assert each.count(E.RESPONSE_COMPLETED) + each.count(E.RESPONSE_CANCELLED) == 1
+    types(events)

@@ -1,0 +1,108 @@
+"""Google's Speech v1: requests, answers, faults."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.providers.vendors.stt_contract import SAID, heard_of
+from tests.providers.vendors.stt_uploads import UploadContract, vendor
+from tests.rig.wires import RecordedLine, line
+from tests.servers.google_speech import GoogleSpeechServer, answer_of, bad_key, complaint
+from tests.servers.plain_http import Play, raw, reply
+from tests.servers.words import spoken
+from voxd.errors import ProviderError
+from voxd.net.transport import Access, Budget
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.vendors.google.stt import GoogleSpeech
+
+
+class TestContract(UploadContract):
+    kind = GoogleSpeech
+    fake = GoogleSpeechServer
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[GoogleSpeechServer]:
+    async with vendor(GoogleSpeechServer) as house:
+        yield house
+
+
+@pytest.fixture
+async def wire(house: GoogleSpeechServer) -> AsyncIterator[RecordedLine]:
+    async with line(house.plain.url, name="ears", stage="stt") as wire:
+        yield wire
+
+
+def stage(wire: RecordedLine, **config: Any) -> GoogleSpeech:
+    return GoogleSpeech(StageConfig("ears", "google", **config), wire)
+
+
+async def test_the_request_says_what_is_known(house: GoogleSpeechServer, wire: RecordedLine) -> None:
+    stt = stage(wire, model="command_and_search", options={"languages": ["fr", "it-IT"], "boost": 15})
+    await heard_of(stt, spoken(SAID), Listening(language="de", hints=("Zoë",)))
+    assert house.bodies[0]["config"] == {
+        "encoding": "FLAC",
+        "sampleRateHertz": 16_000,
+        "languageCode": "de-DE",
+        "model": "command_and_search",
+        "enableAutomaticPunctuation": True,
+        "alternativeLanguageCodes": ["fr-FR", "it-IT"],
+        "speechContexts": [{"phrases": ["Zoë"], "boost": 15.0}],
+    }
+
+
+async def test_parts_are_put_together_and_the_vendor_says_what_he_bills(
+    house: GoogleSpeechServer, wire: RecordedLine
+) -> None:
+    [heard] = await heard_of(stage(wire), spoken(SAID))
+    assert (heard.text, heard.usage.transcribed_seconds) == (SAID, 15)
+    house.script = [
+        answer_of({"results": [{"alternatives": []}, {"languageCode": "x"}], "totalBilledTime": "?"})
+    ]
+    [heard] = await heard_of(stage(wire), spoken(SAID))
+    assert (heard.text, heard.usage.transcribed_seconds) == ("", pytest.approx(1.2))
+
+
+@pytest.mark.parametrize(
+    ("play", "code", "retryable"),
+    [
+        (bad_key(), "invalid_api_key", False),
+        (complaint(401, "UNAUTHENTICATED", "No key."), "invalid_api_key", False),
+        (complaint(403, "PERMISSION_DENIED", "The API is not enabled."), "invalid_api_key", False),
+        (complaint(429, "RESOURCE_EXHAUSTED", "Quota exceeded."), "rate_limited", True),
+        (complaint(400, "INVALID_ARGUMENT", "Sync input too long."), "refused", False),
+        (complaint(503, "UNAVAILABLE", "Try later."), "server_error", True),
+        (reply(b"", status=504), "server_error", True),
+        (reply(b'{"results": [{"alternatives": [{"transcript": 5}]}]}'), "bad_answer", True),
+        (reply(b"[]"), "bad_answer", True),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "truncated", True),
+    ],
+)
+async def test_every_fault_is_told_as_what_it_is(
+    house: GoogleSpeechServer, wire: RecordedLine, play: Play, code: str, retryable: bool
+) -> None:
+    house.script = [play]
+    with pytest.raises(ProviderError) as raised:
+        await heard_of(stage(wire), spoken(SAID), Listening(budget=Budget(retries=0)))
+    assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
+
+
+async def test_a_check_sends_no_sound(house: GoogleSpeechServer, wire: RecordedLine) -> None:
+    await stage(wire).check(Budget())
+    assert b"audio" not in house.plain.requests[0].body
+    assert house.bodies == []
+
+
+async def test_what_google_itself_is_asked(wire: RecordedLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def request(build: Any, *_: Any, **__: Any) -> Any:
+        calls.append(build(Access("", "a-key-of-google")))
+        raise ProviderError("enough")
+
+    monkeypatch.setattr(wire, "request", request)
+    with pytest.raises(ProviderError, match="enough"):
+        await heard_of(stage(wire), spoken(SAID))
+    assert calls[0].url == "https://speech.googleapis.com/v1/speech:recognize"
+    assert calls[0].headers == {"x-goog-api-key": "a-key-of-google"}

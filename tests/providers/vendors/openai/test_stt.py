@@ -1,0 +1,259 @@
+"""OpenAI's transcriptions, and those of servers that offer the same: requests, answers, faults."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from tests.providers.vendors.stt_contract import SAID, heard_of
+from tests.providers.vendors.stt_uploads import UploadContract, vendor
+from tests.rig.wires import KEY, RecordedLine, line
+from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint, sse
+from tests.servers.plain_http import Play, head, pieces, raw, reply
+from tests.servers.words import played, spoken
+from voxd.audio import flac
+from voxd.errors import ConfigError, ProviderError
+from voxd.events import EventType as E
+from voxd.net.transport import Access, Budget
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.vendors.openai.stt import OpenAITranscription
+
+DELTA = {"type": "transcript.text.delta", "delta": "kit"}
+
+
+class TestContract(UploadContract):
+    kind = OpenAITranscription
+    fake = Transcriptions
+    base = "/v1"
+
+
+class TestStreamedContract(TestContract):
+    """The same with words as they are understood."""
+
+    async def made(self, wires: Any, url: str, key: str = KEY) -> Any:
+        plain = await super().made(wires, url, key)
+        wire = plain().wire
+        return lambda: OpenAITranscription(StageConfig("ears", "openai", options={"stream": True}), wire)
+
+    garbage = staticmethod(pieces(b'data: {"type": 5}\n\n', content_type="text/event-stream"))
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[Transcriptions]:
+    async with vendor(Transcriptions) as house:
+        yield house
+
+
+@pytest.fixture
+async def wire(house: Transcriptions) -> AsyncIterator[RecordedLine]:
+    async with line(f"{house.plain.url}/v1", name="ears", stage="stt") as wire:
+        yield wire
+
+
+def stage(wire: RecordedLine, **config: Any) -> OpenAITranscription:
+    return OpenAITranscription(StageConfig("ears", "openai", **config), wire)
+
+
+async def test_the_request_says_what_is_known(house: Transcriptions, wire: RecordedLine) -> None:
+    told = Listening(language="de-AT", hints=("Zoë", "voxd"))
+    await heard_of(stage(wire, options={"prompt": "A device."}), spoken(SAID), told)
+    [form] = house.forms
+    assert form == {
+        "model": [MODEL],
+        "response_format": ["json"],
+        "language": ["de"],
+        "keywords[]": ["Zoë", "voxd"],
+        "prompt": ["A device."],
+        "file": [""],
+    }
+    [(name, kind, data)] = house.files
+    assert (name, kind) == ("utterance.flac", "audio/flac")
+    assert flac.decode(data).pcm == spoken(SAID)
+
+
+async def test_another_model_takes_likely_words_as_a_prompt(
+    house: Transcriptions, wire: RecordedLine
+) -> None:
+    told = Listening(hints=("Zoë", "voxd"))
+    await heard_of(stage(wire, model="whisper-1", language="en"), spoken(SAID), told)
+    assert house.forms[0]["prompt"] == ["Zoë, voxd"]
+    assert house.forms[0]["language"] == ["en"]
+    assert "keywords[]" not in house.forms[0]
+
+
+async def test_words_come_one_after_the_other_and_then_as_a_whole(
+    house: Transcriptions, wire: RecordedLine
+) -> None:
+    heard = await heard_of(stage(wire, options={"stream": True}), spoken(SAID))
+    assert [each.text for each in heard] == ["kitchen", "kitchen light", SAID, SAID]
+    used = heard[-1].usage
+    assert (used.input_audio_tokens, used.input_text_tokens, used.output_text_tokens) == (10, 4, 3)
+    assert used.transcribed_seconds == pytest.approx(1.2)
+
+
+async def test_seconds_are_what_the_vendor_says(house: Transcriptions, wire: RecordedLine) -> None:
+    house.script = [reply(b'{"text": "a", "usage": {"type": "duration", "seconds": 7}}')]
+    assert (await heard_of(stage(wire), spoken(SAID)))[-1].usage.transcribed_seconds == 7
+
+
+async def test_a_server_that_ignores_the_wish_for_a_stream_is_understood(
+    house: Transcriptions, wire: RecordedLine
+) -> None:
+    house.script = [reply(b'{"text": " Hello. "}', content_type="application/json")]
+    heard = await heard_of(stage(wire, options={"stream": True}), spoken(SAID))
+    assert [(each.text, each.final) for each in heard] == [("Hello.", True)]
+
+
+async def test_a_stream_with_other_events_and_without_a_last_line_is_understood(
+    house: Transcriptions, wire: RecordedLine
+) -> None:
+    segment = {"type": "transcript.text.segment", "id": "s", "text": "kit"}
+    done = {"type": "transcript.text.done", "text": "kitchen"}
+    house.script = [sse({"type": "new.event", "x": [1]}, DELTA, segment, done, done=False)]
+    heard = await heard_of(stage(wire, options={"stream": True}), spoken(SAID))
+    assert [each.text for each in heard] == ["kit", "kitchen"]
+
+
+def error_event(code: str | int | None) -> Play:
+    return sse(DELTA, {"error": {"message": "boom", "type": "server_error", "code": code}}, done=False)
+
+
+@pytest.mark.parametrize(
+    ("play", "code", "retryable"),
+    [
+        (complaint(429, "Slow down.", "rate_limit_exceeded", {"retry-after": "2"}), "rate_limited", True),
+        (complaint(429, "No credit.", "insufficient_quota"), "insufficient_quota", False),
+        (complaint(403, "Not for you.", "unsupported_country"), "invalid_api_key", False),
+        (complaint(404, "No such model.", "model_not_found"), "model_not_found", False),
+        (complaint(400, "Audio file is too short.", "audio_too_short"), "audio_too_short", False),
+        (complaint(413, "Too large.", None), "too_big", False),
+        (reply(b"oops", status=500), "server_error", True),
+        (reply(b"<html>", content_type="text/html"), "captive_portal", True),
+        (
+            raw(b"HTTP/1.1 302 Found\r\nLocation: http://portal/\r\nContent-Length: 0\r\n\r\n"),
+            "captive_portal",
+            True,
+        ),
+        (raw(b""), "network_error", True),
+        (raw(head(200, "application/json", {"Content-Length": "50"}) + b'{"text": "ki'), "truncated", True),
+        (reply(b'{"txt": "a"}'), "bad_answer", True),
+        (reply(b"[" * 5000), "bad_answer", True),
+        (error_event("rate_limit_exceeded"), "rate_limited", True),
+        (error_event(None), "provider_unavailable", True),
+        (error_event(429), "rate_limited", True),
+        (sse(DELTA), "truncated", True),
+        (sse(DELTA, done=False), "truncated", True),
+        (pieces(b"data: {\n\n", content_type="text/event-stream"), "bad_answer", True),
+        (pieces(b"data: \xff\n\n", content_type="text/event-stream"), "bad_answer", True),
+    ],
+)
+async def test_every_fault_is_told_as_what_it_is(
+    house: Transcriptions, wire: RecordedLine, play: Play, code: str, retryable: bool
+) -> None:
+    house.script = [play]
+    stt = stage(wire, options={"stream": True})
+    with pytest.raises(ProviderError) as raised:
+        await heard_of(stt, spoken(SAID), Listening(budget=Budget(retries=0)))
+    assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
+    assert wire.data(E.PROVIDER_CALL)[-1]["code"] == code
+
+
+async def test_a_transcript_can_be_given_up_between_its_words(
+    house: Transcriptions, wire: RecordedLine
+) -> None:
+    house.script = [sse(DELTA, done=False)]
+    stt = stage(wire, options={"stream": True})
+    async with aclosing(stt.transcribe(played(spoken(SAID)), Listening())) as heard:
+        assert (await anext(heard)).text == "kit"
+    assert [call["kind"] for call in wire.data(E.PROVIDER_CALL)] == ["transcribe"]
+
+
+async def test_half_a_transcript_is_never_the_final_one(house: Transcriptions, wire: RecordedLine) -> None:
+    house.script = [sse(DELTA)]
+    stt = stage(wire, options={"stream": True})
+    async with aclosing(stt.transcribe(played(spoken(SAID)), Listening())) as heard:
+        first = await anext(heard)
+        with pytest.raises(ProviderError):
+            await anext(heard)
+    assert (first.text, first.final) == ("kit", False)
+
+
+async def test_what_may_pass_is_tried_again_with_the_same_sound(
+    house: Transcriptions, wire: RecordedLine
+) -> None:
+    house.script = [reply(b"", status=503, headers={"retry-after-ms": "1"})]
+    assert (await heard_of(stage(wire), spoken(SAID)))[-1].text == SAID
+    assert len(house.files) == 2
+    assert house.files[0] == house.files[1]
+
+
+async def test_a_server_of_ones_own_needs_no_key_and_no_list_of_models() -> None:
+    async with vendor(lambda plain: Transcriptions(plain, key="")) as house:
+        async with line(f"{house.plain.url}/v1", "", name="ears", stage="stt") as wire:
+            stt = stage(wire, model="Systran/faster-whisper-small")
+            assert (await heard_of(stt, spoken(SAID)))[-1].text == SAID
+            await stt.check(Budget())
+        assert all("authorization" not in asked.headers for asked in house.plain.requests)
+        async with line(f"{house.plain.url}/nowhere", "", name="ears", stage="stt") as wire:
+            await stage(wire).check(Budget())
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "stream", "url"),
+    [
+        ("", "", "true", "https://api.openai.com/v1"),
+        ("https://eu.api.openai.com/v1/", "gpt-4o-transcribe", "true", "https://eu.api.openai.com/v1"),
+        ("", "whisper-1", None, "https://api.openai.com/v1"),
+        ("", "gpt-6-luna", "true", "https://api.openai.com/v1"),
+        ("http://pi.local:8000/v1", "", None, "http://pi.local:8000/v1"),
+        ("https://openai.com.evil.example/v1", "", None, "https://openai.com.evil.example/v1"),
+    ],
+)
+async def test_what_openai_itself_is_asked(
+    endpoint: str,
+    model: str,
+    stream: str | None,
+    url: str,
+    wire: RecordedLine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls = []
+
+    def request(build: Any, *_: Any, **__: Any) -> Any:
+        calls.append(build(Access(endpoint, "sk-12345678")))
+        raise ProviderError("enough")
+
+    monkeypatch.setattr(wire, "request", request)
+    with pytest.raises(ProviderError, match="enough"):
+        await heard_of(stage(wire, model=model), spoken(SAID))
+    assert calls[0].url == f"{url}/audio/transcriptions"
+    assert calls[0].form.get("stream") == stream
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told", "model"),
+    [
+        ("", "", MODEL),
+        ("", "gpt-4o-mini-transcribe-2025-12-15", "gpt-4o-mini-transcribe-2025-12-15"),
+        ("", "gpt-6-luna", MODEL),
+        ("http://pi.local:8000/v1", "large-v3", "large-v3"),
+        ("http://pi.local:8000/v1", "", MODEL),
+    ],
+)
+def test_a_model_that_does_not_listen_is_for_another_stage(
+    endpoint: str, told: str, model: str, wire: RecordedLine
+) -> None:
+    assert stage(wire, endpoint=endpoint, model=told).model == model
+
+
+async def test_openai_itself_is_not_asked_without_a_key(house: Transcriptions) -> None:
+    async with line("https://api.openai.com/v1", "", name="ears", stage="stt") as wire:
+        with pytest.raises(ProviderError) as raised:
+            await heard_of(stage(wire), spoken(SAID))
+    assert raised.value.code == "invalid_api_key"
+
+
+def test_an_option_of_a_wrong_type_is_refused(wire: RecordedLine) -> None:
+    with pytest.raises(ConfigError):
+        stage(wire, options={"stream": "yes"})

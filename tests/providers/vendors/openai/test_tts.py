@@ -1,0 +1,75 @@
+import pytest
+
+from tests.providers.vendors.tts_contract import TEXT, clips_of, pcm_of
+from tests.providers.vendors.tts_over_http import Build, Streamed
+from tests.rig.wires import line
+from tests.servers.openai_speech import RATE_HZ, OpenAISpeechServer
+from tests.servers.voices import sound_of, told
+from voxd.errors import ProviderError
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
+from voxd.providers.vendors.openai.tts import OpenAISpeech
+
+
+class TestOpenAISpeech(Streamed):
+    vendor = OpenAISpeechServer
+    kind = OpenAISpeech
+
+    @pytest.fixture
+    async def wire(self, server: OpenAISpeechServer):  # type: ignore[no-untyped-def]
+        async with line(f"{server.url}/v1", self.key, name="den", stage="tts") as wire:
+            yield wire
+
+    @pytest.fixture
+    async def make_refused(self, server: OpenAISpeechServer):  # type: ignore[no-untyped-def]
+        async with line(f"{server.url}/v1", self.wrong_key, name="den", stage="tts") as wire:
+            yield lambda: OpenAISpeech(self.config(), wire)
+
+    def sound(self, tts: TextToSpeech, text: str) -> bytes:
+        return sound_of(text, RATE_HZ, tts.voice)
+
+    async def test_it_asks_for_bare_pcm(self, build: Build, server: OpenAISpeechServer) -> None:
+        await clips_of(build())
+        assert server.bodies() == [
+            {"model": "tts-1", "input": TEXT, "voice": "alloy", "response_format": "pcm"}
+        ]
+
+    async def test_its_settings_are_sent(self, build: Build, server: OpenAISpeechServer) -> None:
+        options = {"speed": 1.5, "instructions": "Whisper."}
+        await clips_of(build(model="kokoro", voice="af_sky", options=options))
+        assert server.bodies()[0] == {
+            "model": "kokoro",
+            "input": TEXT,
+            "voice": "af_sky",
+            "response_format": "pcm",
+            "speed": 1.5,
+            "instructions": "Whisper.",
+        }
+
+    async def test_a_server_that_sends_wav_files_all_the_same_is_understood(
+        self, build: Build, server: OpenAISpeechServer
+    ) -> None:
+        server.wav = True
+        tts = build()
+        assert pcm_of(await clips_of(tts)) == self.sound(tts, TEXT)
+
+    async def test_a_server_at_home_needs_no_key(self, server: OpenAISpeechServer) -> None:
+        server.key = ""
+        async with line(f"{server.url}/v1", "", name="den", stage="tts") as wire:
+            assert await clips_of(OpenAISpeech(StageConfig("den", "openai"), wire))
+        assert "authorization" not in server.spoken[0].headers
+
+    async def test_a_server_without_a_list_of_models_is_well(
+        self, build: Build, server: OpenAISpeechServer
+    ) -> None:
+        server.lists_models = False
+        await build().check(Budget())
+
+    async def test_a_model_that_was_shut_down_is_told_as_such(
+        self, build: Build, server: OpenAISpeechServer
+    ) -> None:
+        error = {"message": "The model `tts-1` has been deprecated", "code": "model_not_found", "type": "x"}
+        server.faults.append(told({"error": error}, 404))
+        with pytest.raises(ProviderError) as raised:
+            await clips_of(build(), retries=2)
+        assert (raised.value.code, raised.value.retryable) == ("model_not_found", False)

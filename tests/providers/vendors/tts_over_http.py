@@ -1,0 +1,150 @@
+"""The contract of the voices that are reached by HTTP: one fake, and the faults that any of them may play."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.providers.vendors.tts_contract import TEXT, Make, TtsContract, clips_of
+from tests.rig.wires import RecordedLine, line
+from tests.servers.plain_http import reply
+from tests.servers.voices import KEY, Voice, broken, garbled, served, stalled, streamed, wav_of
+from voxd.errors import ConnectionFailed, RateLimited, StreamError
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages import tts_pace as pace
+from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
+
+Build = Callable[..., TextToSpeech]
+
+
+async def never(writer: asyncio.StreamWriter) -> None:
+    """Answer nothing, and keep the connection."""
+
+
+class OverHttp(TtsContract):
+    """Say which vendor, which stage, and what else is configured."""
+
+    vendor: ClassVar[type[Voice]]
+    kind: ClassVar[type[TextToSpeech]]
+    key: ClassVar[str] = KEY
+    wrong_key: ClassVar[str] = "sk-voice-wrong-0123456789"
+    options: ClassVar[dict[str, Any]] = {}
+
+    @pytest.fixture
+    async def server(self) -> AsyncIterator[Any]:
+        async with served(self.vendor) as server:
+            yield server
+            assert server.violations == []
+
+    @pytest.fixture
+    async def wire(self, server: Voice) -> AsyncIterator[RecordedLine]:
+        async with line(server.url, self.key, name="den", stage="tts") as wire:
+            yield wire
+
+    @pytest.fixture
+    def build(self, wire: RecordedLine) -> Build:
+        """Returns new stages of a configuration of which the test says a part."""
+        return lambda **config: self.kind(self.config(**config), wire)
+
+    def config(self, **config: Any) -> StageConfig:
+        return StageConfig(
+            "den", "kind", **{**config, "options": {**self.options, **config.get("options", {})}}
+        )
+
+    def faulty(self, server: Voice, build: Build, fault: Any) -> Make:
+        def make() -> TextToSpeech:
+            server.faults.append(fault)
+            return build()
+
+        return make
+
+    @pytest.fixture
+    def make(self, build: Build) -> Make:
+        return build
+
+    @pytest.fixture
+    async def make_refused(self, server: Voice) -> AsyncIterator[Make]:
+        async with line(server.url, self.wrong_key, name="den", stage="tts") as wire:
+            yield lambda: self.kind(self.config(), wire)
+
+    @pytest.fixture
+    def make_garbled(self, build: Build, server: Voice) -> Make:
+        return self.faulty(server, build, garbled())
+
+    @pytest.fixture
+    def make_broken(self, build: Build, server: Voice) -> Make:
+        return self.faulty(server, build, broken(self.sound(build(), TEXT)[:401]))
+
+    @pytest.fixture
+    def make_mute(self, build: Build, server: Voice) -> Make:
+        return self.faulty(server, build, reply(b"", content_type="audio/pcm"))
+
+    @pytest.fixture
+    def make_silent(self, build: Build, server: Voice) -> Make:
+        return self.faulty(server, build, never)
+
+    @pytest.fixture
+    async def make_unreachable(self, unused_tcp_port: int) -> AsyncIterator[Make]:
+        url = f"http://127.0.0.1:{unused_tcp_port}"
+        async with line(url, self.key, name="den", stage="tts") as nobody:
+            yield lambda: self.kind(self.config(), nobody)
+
+    @pytest.fixture
+    def secret(self) -> str:
+        return self.key
+
+    async def nobody_served(self) -> None:
+        """A connection that is kept for the next clause serves nobody."""
+
+    async def test_a_page_in_the_vendors_place_is_not_played(self, build: Build, server: Voice) -> None:
+        server.faults.append(reply(b"<html>log in</html>", content_type="text/html"))
+        with pytest.raises(ConnectionFailed) as raised:
+            await clips_of(build())
+        assert raised.value.code == "captive_portal"
+
+
+class Streamed(OverHttp):
+    """For vendors whose sound comes as it is made."""
+
+    async def test_half_a_sample_at_the_end_is_a_fault(self, build: Build, server: Voice) -> None:
+        server.faults.append(reply(bytes(101), content_type="audio/pcm"))
+        with pytest.raises(StreamError) as raised:
+            await clips_of(build())
+        assert raised.value.code == "truncated"
+
+    async def test_what_breaks_off_before_any_sound_is_asked_for_again(
+        self, build: Build, server: Voice, wire: RecordedLine
+    ) -> None:
+        server.faults.append(broken(b"\x01"))
+        tts = build()
+        budget = Budget(retries=1)
+        heard = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, budget)])
+        assert heard == self.sound(tts, TEXT)
+        assert budget.retries == 0
+        (note,) = wire.data("provider.note")
+        assert (note["kind"], note["details"]) == ("speech_again", {"code": "truncated", "used_bytes": 0})
+
+    async def test_who_asks_for_a_long_wait_is_not_asked_again(self, build: Build, server: Voice) -> None:
+        server.faults.extend([reply(b"", status=429, headers={"Retry-After": "600"})] * 3)
+        budget = Budget(retries=2)
+        with pytest.raises(RateLimited) as raised:
+            await anext(build().synthesize(TEXT, budget))
+        assert (raised.value.retry_after_s, budget.retries) == (600, 2)
+        assert len(server.spoken) == 1
+
+    async def test_a_vendor_who_stops_in_the_middle_is_not_waited_for(
+        self, build: Build, server: Voice, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pace, "GRACE_S", 0.05)
+        server.faults.append(stalled(bytes(320)))
+        with pytest.raises(StreamError) as raised:
+            await clips_of(build())
+        assert raised.value.code == "too_slow"
+
+    async def test_a_wav_header_nobody_asked_for_is_not_played(self, build: Build, server: Voice) -> None:
+        tts = build()
+        server.faults.append(streamed(wav_of(bytes(300), 11_025), content_type="audio/wav"))
+        clips = await clips_of(tts)
+        assert b"".join(clip.pcm for clip in clips) == bytes(300)
+        assert {clip.rate_hz for clip in clips} == {11_025}

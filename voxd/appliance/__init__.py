@@ -1,1 +1,0 @@
-"""The running device: what every surface asks of it, and what a voice command may do to it."""

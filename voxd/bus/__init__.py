@@ -1,0 +1,1 @@
+"""Events: the bus and the dispatcher of user handlers."""

@@ -1,0 +1,214 @@
+"""Carries events from whoever emits them to whoever listens, without ever waiting for a listener."""
+
+import asyncio
+import fnmatch
+import itertools
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Self
+
+from voxd.bus.aliases import SEED_NAMES
+from voxd.bus.dispatcher import Board
+from voxd.bus.handler import Filter, Handler, Selector
+from voxd.bus.handler_stats import Conduct, Record, name_of
+from voxd.bus.loop_affinity import HomeLoop
+from voxd.clock import Clock
+from voxd.errors import InvalidRequest
+from voxd.events import Event, EventType
+
+CHUNKS = frozenset({EventType.AUDIO_INPUT_CHUNK, EventType.AUDIO_OUTPUT_CHUNK})
+"""The types that carry sound, many times a second."""
+
+CHUNKS_KEPT = 64
+"""How many chunks are remembered, by their sizes."""
+
+TYPES_COUNTED = 512
+"""Beyond so many names, events of a user's own names are counted together."""
+
+_SOUND = (bytes, bytearray, memoryview)
+_HEAVY = (*_SOUND, BaseException)
+"""What would hold much memory: sound, and an exception with all the frames of its traceback."""
+
+_MEMBERS = {member.value: member for member in EventType}
+
+
+class Subscription:
+    """A bounded queue of events for one listener; the oldest is dropped, and counted, when it lags."""
+
+    def __init__(self, bus: "Bus", patterns: tuple[str, ...], limit: int) -> None:
+        self._bus = bus
+        self._patterns = patterns
+        self._queue: deque[Event] = deque(maxlen=limit)
+        self._ready = asyncio.Event()
+        self._closed = False
+        self.dropped = 0
+
+    def offer(self, event: Event) -> None:
+        """Queue ``event`` if it matches; called by the bus."""
+        if not any(fnmatch.fnmatchcase(event.type, pattern) for pattern in self._patterns):
+            return
+        if len(self._queue) == self._queue.maxlen:
+            self.dropped += 1
+        self._queue.append(event)
+        self._ready.set()
+
+    def close(self) -> None:
+        """End the iteration; idempotent."""
+        self._closed = True
+        self._bus.remove(self)
+        self._ready.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            while self._queue:
+                yield self._queue.popleft()
+            if self._closed:
+                return
+            self._ready.clear()
+            await self._ready.wait()
+
+
+class Bus:
+    """Carries events from whoever emits them to whoever listens, without ever waiting for a listener.
+
+    The house's own rooms use `handle` and `subscribe`; the library's users have `on`, `once` and `off`, which
+    trust nobody. A type is named as in `EventType`, as in `voxd.bus.aliases`, by the user, or by a glob.
+
+    The last ``history`` events are remembered, without sound (its size is kept) and without exceptions (their
+    text is). Chunks of sound are many: the last `CHUNKS_KEPT` are remembered apart so that they push nothing
+    else out, and no subscription gets them.
+    """
+
+    def __init__(self, clock: Clock, *, history: int = 256) -> None:
+        self._clock = clock
+        self._ids = itertools.count(1)
+        self._chunk_ids = itertools.count(1)
+        self._subscriptions: set[Subscription] = set()
+        self._trusted: list[tuple[Callable[[Event], None], Record]] = []
+        self._conduct = Conduct(clock, self.emit)
+        self._home = HomeLoop()
+        self._board = Board(self._conduct, clock, self._home)
+        self._counts: Counter[str] = Counter()
+        self.history: deque[Event] = deque(maxlen=history)
+        self._chunks: deque[Event] = deque(maxlen=CHUNKS_KEPT)
+
+    def emit(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
+        """Publish one event to every handler and subscription. Call it on the event loop only.
+
+        A handler that raises is logged and does not stop the others. Only a handler that the bus itself has
+        moved to a thread may call it there; then it happens on the loop soon.
+        """
+        if not self._home.is_here:
+            self._home.send(lambda: self.emit(type, turn=turn, **data))
+            return
+        name: str | None = _MEMBERS.get(type)
+        if name is None:
+            seed = SEED_NAMES.get(type)
+            name, data = (seed.type, {**seed.where, **data}) if seed else (type, data)
+        is_chunk = name in CHUNKS
+        event = Event(next(self._chunk_ids if is_chunk else self._ids), name, self._clock.wall(), turn, data)
+        self._count(name)
+        memento = _memento(event)
+        (self._chunks if is_chunk else self.history).append(memento)
+        # The queues first: what a handler emits in turn comes after its cause.
+        if not is_chunk:
+            for subscription in tuple(self._subscriptions):
+                subscription.offer(memento)
+        for handler, record in self._trusted:
+            try:
+                handler(event)
+            except Exception as error:
+                self._conduct.failed(record, event, error)
+        self._board.deliver(event)
+
+    def handle(self, handler: Callable[[Event], None]) -> None:
+        """Call ``handler`` with every event, on the loop, at once; it must not block."""
+        self._trusted.append((handler, Record("", name_of(handler))))
+
+    def subscribe(self, patterns: Iterable[str] = ("*",), *, limit: int = 256) -> Subscription:
+        """Return a queue of the events whose type matches one of the glob ``patterns``, as remembered."""
+        subscription = Subscription(self, tuple(patterns), limit)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def remove(self, subscription: Subscription) -> None:
+        """Forget ``subscription``; called by its own `close`."""
+        self._subscriptions.discard(subscription)
+
+    # --- for users of the library -----------------------------------------------------------------
+
+    def on(self, type: str, handler: Handler, *, priority: int = 0, filter: Filter | None = None) -> str:
+        """Call ``handler`` with every event of ``type`` that ``filter`` lets pass; returns the handler's id.
+
+        Higher ``priority`` first, then in order of registration. A plain function is called at once and must
+        be quick: after three calls of more than 50 ms it moves to a thread of its own. A coroutine function
+        runs in a task of its own, one event after the other, at most 10 s each. Raises `InvalidRequest`.
+        """
+        return self._board.add(type, handler, priority=priority, filter=filter, once=False)
+
+    def once(self, type: str, handler: Handler, *, priority: int = 0, filter: Filter | None = None) -> str:
+        """Like `on`, for the first such event only."""
+        return self._board.add(type, handler, priority=priority, filter=filter, once=True)
+
+    def off(self, which: str, handler: Handler | str | None = None) -> bool:
+        """Forget a handler, by its id, or by type and handler (or id); says whether there was one."""
+        return self._board.remove(which, handler)
+
+    def get_history(self, event_type: str | None = None, limit: int | None = None) -> list[Event]:
+        """Return the newest ``limit`` remembered events of ``event_type``, the oldest of them first.
+
+        Chunks of sound are found by their own type only, not by a glob. Raises `InvalidRequest`.
+        """
+        if limit is not None and limit < 0:
+            raise InvalidRequest(f"{limit} is not a number of events", hint="use 0 or more")
+        selector = Selector.named("*" if event_type is None else event_type)
+        kept = self._chunks if selector.type in CHUNKS else self.history
+        found = [event for event in kept if selector.takes(event.type) and selector.accepts(event)]
+        return found if limit is None else found[len(found) - min(limit, len(found)) :]
+
+    def clear_history(self) -> None:
+        """Forget every remembered event."""
+        self.history.clear()
+        self._chunks.clear()
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Return counts since the start; ``events_handled`` are calls of handlers that ended well."""
+        return {
+            "events_emitted": self._counts.total(),
+            "events_handled": self._conduct.events_handled,
+            "events_dropped": self._conduct.events_dropped + self._home.refused,
+            "handler_count": self._board.count,
+            "handler_errors": self._conduct.handler_errors,
+            "events_by_type": dict(self._counts),
+        }
+
+    async def close(self, timeout_s: float = 1.0) -> None:
+        """Let async handlers end what they do, for ``timeout_s``; then give them up. Idempotent."""
+        await self._board.close(timeout_s)
+
+    def _count(self, name: str) -> None:
+        if name in self._counts or len(self._counts) < TYPES_COUNTED:
+            self._counts[name] += 1
+        else:
+            self._counts["(other)"] += 1
+
+
+def _memento(event: Event) -> Event:
+    """Return ``event`` as it is remembered: the size of sound, the text of an exception."""
+    if not any(isinstance(value, _HEAVY) for value in event.data.values()):
+        return event
+    data: dict[str, Any] = {}
+    for key, value in event.data.items():
+        if isinstance(value, BaseException):
+            data[key] = f"{type(value).__name__}: {value}"
+        elif isinstance(value, _SOUND):
+            data[f"{key}_bytes"] = len(value)
+        else:
+            data[key] = value
+    return Event(event.id, event.type, event.time, event.turn, data)

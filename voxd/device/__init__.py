@@ -1,0 +1,1 @@
+"""The appliance over its rooms."""

@@ -1,0 +1,136 @@
+"""Everybody who answers, and what keeps them at it: health, money, the account book and the queue."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from voxd.bus.bus import Bus
+from voxd.clock import Clock
+from voxd.config.schema import Config
+from voxd.device.pipelines import LazyPipelines
+from voxd.device.usage_recorder import Bookkeeper
+from voxd.frames import Clip
+from voxd.local.chain import TranscriberChain
+from voxd.local.contract import Synthesizer
+from voxd.net.dns import Resolver
+from voxd.providers.contract import Provider, Reply, Request
+from voxd.providers.factory import Surroundings
+from voxd.providers.router import Router
+from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.offline_queue import Latecomers
+from voxd.providers.routing.spend import SpendGuard
+from voxd.providers.tools import Tool
+from voxd.store.db import Database
+from voxd.store.history import History
+from voxd.store.queue import UtteranceQueue
+from voxd.store.usage import UsageLog
+from voxd.turn.machine import RESTING
+from voxd.turn.streams import frames
+
+LATER = "later"
+"""In the place of a turn: nobody waits for the answer."""
+
+
+class Answering:
+    """A part of the composition root. ``announce`` says a text aloud, and returns when it was heard."""
+
+    def __init__(
+        self,
+        config: Config,
+        local: Provider,
+        *,
+        transcriber: TranscriberChain,
+        synthesizer: Synthesizer,
+        state_dir: Path,
+        tools: Callable[[], Sequence[Tool]],
+        database: Database,
+        history: History,
+        announce: Callable[[str], Awaitable[None]],
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self.usage = UsageLog(database, clock)
+        self.health = HealthBoard(emit=bus.emit, clock=clock)
+        self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
+        self.bookkeeper = Bookkeeper(self.usage, keyed=self._needs_key)
+        self.latecomers = Latecomers(
+            UtteranceQueue(database, config.queue, clock),
+            history,
+            config.queue,
+            ask=self._ask_late,
+            announce=announce,
+            emit=bus.emit,
+            clock=clock,
+            resting_states=RESTING,
+        )
+        # What whoever is asked over a network needs.
+        common: dict[str, Any] = {
+            "health": self.health,
+            "spend": self.spend,
+            "resolver": Resolver(),
+            "emit": bus.emit,
+            "clock": clock,
+        }
+        self.pipelines = LazyPipelines(
+            transcriber, synthesizer, cache=config.cache, state_dir=state_dir, **common
+        )
+        house = Surroundings(
+            local=local, tools=tools, keep=self.latecomers.keep, pipelines=self.pipelines, **common
+        )
+        self.router = Router(config, house)
+        for handler in (self.bookkeeper, self.spend.handle, self.latecomers.handle):
+            bus.handle(handler)
+
+    async def start(self) -> None:
+        """Read what was spent today, and begin; the database is open."""
+        await self.spend.start()
+        await self.pipelines.start()
+        self.router.start()
+        self.latecomers.start()
+
+    def configure(self, config: Config) -> None:
+        """Apply a reloaded configuration."""
+        self._config = config
+        self.spend.configure(config)
+        self.router.configure(config)
+        self.latecomers.configure(config.queue)
+
+    async def forget(self) -> None:
+        """Forget every conversation, here and with the vendors, and what waits or was spoken."""
+        await self.router.forget()
+        await self.latecomers.forget()
+        await self.pipelines.forget()
+
+    def problems(self) -> list[str]:
+        """Return who does not answer and who does instead, and what else is not as it should be."""
+        found = []
+        instead = {status.provider: status.answering for status in self.router.agents() if status.problem}
+        for entry in self.router.providers():
+            if not entry.problem:
+                continue
+            stands_in = instead.get(entry.name, entry.name)
+            if stands_in != entry.name:
+                found.append(f"{stands_in} stands in for {entry.name}: {entry.problem}")
+            else:
+                found.append(f"{entry.name} does not answer: {entry.problem}")
+        if self.latecomers.problem:
+            found.append(self.latecomers.problem)
+        return found
+
+    async def close(self) -> None:
+        """End everything, the account book last; idempotent."""
+        await self.latecomers.close()
+        await self.health.close()
+        await self.router.close()
+        await self.pipelines.close()
+        await self.spend.close()
+        await self.bookkeeper.close()
+
+    def _ask_late(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[Reply]]:
+        audio, text = (None, said) if isinstance(said, str) else (frames(said), None)
+        return self.router.ask_late(Request(LATER, agent, audio=audio, text=text, speak=False), age_s)
+
+    def _needs_key(self, name: str) -> bool:
+        provider = self._config.providers.get(name)
+        return provider is not None and bool(provider.api_key or provider.api_keys)

@@ -1,0 +1,55 @@
+"""Applies a changed configuration to a running device, as far as that can be done live."""
+
+from collections.abc import Callable
+
+from voxd import reports
+from voxd.config.live import diff
+from voxd.config.schema import Config
+from voxd.device.answering import Answering
+from voxd.hardware.leds import Leds
+from voxd.listen.ears import Ears
+from voxd.observe.log import set_level
+from voxd.skills.engine import Skills
+from voxd.store.history import History
+from voxd.turn.runner import TurnRunner
+
+
+class Reloader:
+    """Holds the configuration in force. Keys that need a restart keep their old effect until then."""
+
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[], Config],
+        *,
+        ears: Ears,
+        runner: TurnRunner,
+        skills: Skills,
+        history: History,
+        leds: Leds,
+        answering: Answering,
+    ) -> None:
+        self.config = config
+        self._started_with = config
+        self._read = read
+        self._ears = ears
+        self._runner = runner
+        self._skills = skills
+        self._history = history
+        self._leds = leds
+        self._answering = answering
+
+    def reload(self) -> reports.Reloaded:
+        """Read the configuration again. Raises `ConfigError` and then changes nothing."""
+        new = self._read()
+        applied, _ = diff(self.config, new)
+        _, needs_restart = diff(self._started_with, new)
+        self.config = new
+        self._ears.configure(new.wake, new.endpoint)
+        self._runner.configure(new.turn)
+        self._skills.configure(new.skills)
+        self._history.configure(new.history)
+        self._answering.configure(new)
+        self._leds.dim(new.leds.brightness)
+        set_level(new.log.level)
+        return reports.Reloaded(applied, needs_restart)

@@ -1,0 +1,49 @@
+"""The parts of a running device in one value."""
+
+from dataclasses import dataclass
+
+from voxd.audio.microphone import Microphone
+from voxd.audio.ring import Ring
+from voxd.audio.speaker import Speaker
+from voxd.bus.bus import Bus
+from voxd.clock import Clock
+from voxd.device.answering import Answering
+from voxd.device.reload import Reloader
+from voxd.device.turn_recorder import Recorder
+from voxd.hardware.button import Buttons
+from voxd.hardware.leds import Leds
+from voxd.listen.ears import Ears
+from voxd.local.chain import SynthesizerChain, TranscriberChain
+from voxd.observe.ledger import Ledger
+from voxd.observe.metrics import Metrics
+from voxd.skills.timers import Timers
+from voxd.store.db import Database
+from voxd.store.history import History
+from voxd.store.settings import SettingsFile
+from voxd.turn.runner import TurnRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The parts of a running device, made by the composition root."""
+
+    reloader: Reloader
+    recorder: Recorder
+    clock: Clock
+    bus: Bus
+    ring: Ring
+    microphone: Microphone
+    speaker: Speaker
+    ears: Ears
+    runner: TurnRunner
+    transcriber: TranscriberChain
+    synthesizer: SynthesizerChain
+    answering: Answering
+    timers: Timers
+    database: Database
+    history: History
+    settings: SettingsFile
+    ledger: Ledger
+    metrics: Metrics
+    leds: Leds
+    buttons: Buttons

@@ -1,0 +1,1 @@
+"""`VoiceEngine`, the public library class, and its parts."""

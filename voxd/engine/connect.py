@@ -1,0 +1,141 @@
+"""Connects an engine to the first provider of a list that can be had, and to the next when one is lost."""
+
+import asyncio
+import functools
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+from voxd.engine.call import Call
+from voxd.engine.config import VoiceEngineConfig
+from voxd.errors import AudioError, ConnectionFailed, NotConnected, VoxdError
+from voxd.events import Emit
+from voxd.events import EventType as E
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class Dialer:
+    """The providers that have not been tried yet; one that has failed is not asked again."""
+
+    def __init__(
+        self,
+        first: VoiceEngineConfig,
+        others: Iterable[VoiceEngineConfig],
+        *,
+        make: Callable[[VoiceEngineConfig], Call],
+        emit: Emit,
+    ) -> None:
+        self._first = first
+        self._waiting = deque(others)
+        self._make = make
+        self._emit = emit
+        self._dialling: asyncio.Task[Any] | None = None
+        self._taking_over: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def dial(self, retries: int) -> Call:
+        """Return an open call with the first provider that answers. Raises the last one's `VoxdError`.
+
+        `AudioError`, of a loudspeaker, is nothing that another provider could help. When `close` comes
+        between: `NotConnected`.
+        """
+        return await self._unless_closed(self._dial(retries))
+
+    async def redial(self, call: Call, retries: int) -> None:
+        """Open the session of ``call`` again. Raises `VoxdError`, `NotConnected` as `dial` does."""
+        await self._unless_closed(call.session.connect(retries))
+
+    async def switch(self, call: Call, config: VoiceEngineConfig) -> None:
+        """Let another provider take ``call`` over. Raises `VoxdError`, `NotConnected` as `dial` does."""
+        await self._unless_closed(call.switch(config))
+
+    async def close(self) -> None:
+        """Give up what is being dialled; idempotent."""
+        self._closed = True
+        for task in (self._dialling, self._taking_over):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work, name="voice engine dialling")
+        self._dialling = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self._closed:
+                raise NotConnected("disconnected while connecting", provider=self._first.provider) from None
+            raise
+
+    async def _dial(self, retries: int) -> Call:
+        config = self._first
+        while True:
+            try:
+                call = await self._open(config, retries)
+            except AudioError:
+                raise
+            except VoxdError as error:
+                before, config = config, self._next(config, error)
+                self._emit(
+                    E.PROVIDER_CHANGED,
+                    **{"from": before.provider, "to": config.provider, "reason": error.code},
+                )
+            else:
+                call.down.watchers.append(functools.partial(self._watch, call))
+                return call
+
+    def _watch(self, call: Call, type: str, data: dict[str, Any]) -> None:
+        lost = type == E.CONNECTION_FAILED or (
+            type == E.CONNECTION_LOST and not data.get("reconnecting", True)
+        )
+        if lost and self._waiting and (self._taking_over is None or self._taking_over.done()):
+            error = data.get("error") or ConnectionFailed(
+                str(data.get("reason", "")), code=data.get("code", "")
+            )
+            self._taking_over = asyncio.create_task(
+                self._fail_over(call, error), name="voice engine failover"
+            )
+
+    async def _fail_over(self, call: Call, error: VoxdError) -> None:
+        while self._waiting:
+            config = self._next(call.config, error)
+            try:
+                await call.switch(config, reason=error.code)
+                await call.session.connect(0)
+                return
+            except VoxdError as another:
+                error = another
+        _log.error("no provider is left: %s", error)
+
+    def _next(self, failed: VoiceEngineConfig, error: VoxdError) -> VoiceEngineConfig:
+        if not self._waiting:
+            raise error
+        _log.warning("the provider %s cannot be had: %s", failed.provider, error)
+        self._emit(E.PROVIDER_FAILED, provider=failed.provider, code=error.code, reason=str(error))
+        return self._waiting.popleft()
+
+    async def _open(self, config: VoiceEngineConfig, retries: int) -> Call:
+        try:
+            call = self._make(config)
+        except VoxdError as error:
+            # Refused before anybody was asked: who waits for these two events gets them all the same.
+            self._emit(E.CONNECTION_STARTING, source=config.provider)
+            self._emit(
+                E.CONNECTION_FAILED,
+                provider=config.provider,
+                error=error,
+                error_message=str(error),
+                code=error.code,
+                retry_count=0,
+            )
+            raise
+        try:
+            await call.open(retries)
+        except BaseException:
+            await call.close()
+            raise
+        return call

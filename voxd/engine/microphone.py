@@ -1,0 +1,139 @@
+"""Listens to a microphone for the engine: the capture process's ring, in chunks at the caller's rate."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from voxd.audio.microphone import VIRTUAL, Microphone
+from voxd.audio.resample import Resampler
+from voxd.audio.ring import Ring, RingOverrun
+from voxd.clock import Clock
+from voxd.config.schema import Audio
+from voxd.engine.devices import AUTO, recording_of, stable_name
+from voxd.errors import AudioError, DeviceError
+from voxd.events import Emit
+from voxd.frames import SAMPLE_RATE_HZ, samples_from_ms
+
+_log = logging.getLogger(__name__)
+
+RING_S = 10.0
+"""Sound that waits while the provider's socket is slow; what is older is lost and counted."""
+
+MAX_BLOCK_MS = 100
+
+OnChunk = Callable[[bytes, float], Awaitable[None]]
+"""Takes one chunk of PCM, and the CLOCK_MONOTONIC second at which its last block was captured."""
+
+
+def block_ms(chunk_ms: int) -> int:
+    """Return the length of the device's blocks: the chunk's, or an equal part of a long one."""
+    parts = -(-chunk_ms // MAX_BLOCK_MS)
+    return round(chunk_ms / parts)
+
+
+class Listener:
+    """One microphone from `start` to `stop`. ``on_chunk`` is awaited for every chunk, in order."""
+
+    def __init__(
+        self, device: int | str | None, *, rate_hz: int, chunk_ms: int, clock: Clock, emit: Emit
+    ) -> None:
+        self._device = device
+        self._rate_hz = rate_hz
+        self._chunk_ms = chunk_ms
+        self._chunk_samples = samples_from_ms(chunk_ms)
+        self._clock = clock
+        self._emit = emit
+        self._microphone: Microphone | None = None
+        self._ring: Ring | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._fresh = asyncio.Event()
+        self._cursor = 0
+        self._resampler = Resampler(SAMPLE_RATE_HZ, rate_hz)
+        self.lost_samples = 0
+        """Samples that were overwritten before they could be sent."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether a recording, or nothing, stands in for a microphone."""
+        return self._microphone is not None and self._microphone.virtual
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether the virtual microphone was not asked for: this machine has no other."""
+        return self.virtual and self._device is None
+
+    @property
+    def room(self) -> float:
+        """The free share of the ring, 1.0 when nothing waits to be sent, below 0.0 when sound was lost."""
+        if self._ring is None:
+            return 1.0
+        return 1.0 - (self._ring.head - self._cursor) / self._ring.capacity
+
+    async def start(self, on_chunk: OnChunk) -> None:
+        """Open the microphone; returns when sound flows. Raises `AudioError` when it does not."""
+        try:
+            name = await stable_name(self._device, "input")
+        except DeviceError as error:
+            raise AudioError(str(error), hint=error.hint, code=error.code) from error
+        file = recording_of(name)
+        audio = Audio(input=VIRTUAL if file else name, virtual_input=file, block_ms=block_ms(self._chunk_ms))
+        self._ring = Ring.create(1, RING_S)
+        self._microphone = Microphone(audio, self._ring, self._clock, self._emit)
+        try:
+            await self._microphone.start()
+            if not self._microphone.ok:
+                problem = self._microphone.problem
+                raise AudioError(f"no sound from the microphone: {problem}", code=DeviceError.code)
+        except BaseException:
+            await self.stop()
+            raise
+        if name == AUTO and self._microphone.virtual:
+            _log.warning("no microphone: the virtual one stands in, set input_device to change that")
+        asyncio.get_running_loop().add_reader(self._ring.wake_fd, self._on_wake)
+        self._task = asyncio.create_task(self._listen(self._ring, on_chunk), name="voice engine microphone")
+
+    async def stop(self) -> None:
+        """Close the microphone; what it heard until now is given to ``on_chunk`` first. Idempotent."""
+        microphone, self._microphone = self._microphone, None
+        if microphone is None or self._ring is None:
+            return
+        await microphone.close()
+        ring, self._ring = self._ring, None
+        task, self._task = self._task, None
+        try:
+            if task is not None:
+                asyncio.get_running_loop().remove_reader(ring.wake_fd)
+                self._fresh.set()
+                await asyncio.gather(task, return_exceptions=True)
+        finally:
+            ring.close()
+
+    async def _listen(self, ring: Ring, on_chunk: OnChunk) -> None:
+        while True:
+            stopping = self._ring is None
+            while ring.head - self._cursor >= (1 if stopping else self._chunk_samples):
+                pcm = self._next(ring, last=stopping)
+                try:
+                    await on_chunk(pcm, ring.heartbeat_s)
+                except Exception:
+                    _log.exception("a chunk of sound was lost")
+            if stopping:
+                return
+            self._fresh.clear()
+            await self._fresh.wait()
+
+    def _next(self, ring: Ring, *, last: bool) -> bytes:
+        try:
+            frame = ring.read(self._cursor, self._chunk_samples)
+        except RingOverrun:
+            lost = ring.head - self._chunk_samples - self._cursor
+            self.lost_samples += lost
+            self._emit("audio.overrun", count=lost)
+            frame = ring.read(self._cursor + lost, self._chunk_samples)
+        self._cursor = frame.end
+        return self._resampler.feed(frame.pcm, last=last and self._cursor >= ring.head)
+
+    def _on_wake(self) -> None:
+        if self._ring is not None:
+            self._ring.clear_wake()
+            self._fresh.set()

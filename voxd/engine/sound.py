@@ -1,0 +1,82 @@
+"""The door to everything that is heavy: opened when sound must be captured, played, converted or read.
+
+These imports stand inside functions because an engine that only sends text shall not pay for them:
+soxr and numpy cost 25 MB, and the rooms behind the microphone and the loudspeaker load both.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from voxd.clock import Clock
+from voxd.errors import AudioError
+from voxd.events import Emit
+from voxd.frames import Clip
+
+if TYPE_CHECKING:
+    from voxd.engine.microphone import Listener
+    from voxd.engine.player import Player
+    from voxd.engine.recording import Recording
+
+
+class Converter(Protocol):
+    """Changes the rate of mono s16le sound as it arrives."""
+
+    def feed(self, pcm: bytes, *, last: bool = False) -> bytes:
+        """Return what is ready after ``pcm``; with ``last`` everything that was kept back."""
+        ...
+
+
+class Straight:
+    """The converter between two equal rates."""
+
+    def feed(self, pcm: bytes, *, last: bool = False) -> bytes:
+        """Return ``pcm``."""
+        return pcm
+
+
+def converter(from_hz: int, to_hz: int) -> Converter:
+    """Return a streaming converter between two rates; loads soxr only when they differ."""
+    if from_hz == to_hz:
+        return Straight()
+    from voxd.audio.resample import Resampler
+
+    return Resampler(from_hz, to_hz)
+
+
+def as_bytes(audio: object) -> bytes:
+    """Return sound as the caller gave it. Raises `AudioError` when it is no bytes."""
+    if not isinstance(audio, bytes | bytearray | memoryview):
+        raise AudioError(f"audio must be bytes, not {type(audio).__name__}")
+    return bytes(audio)
+
+
+def whole_clip(audio: bytes, rate_hz: int) -> Clip:
+    """Return ``audio``, a WAV file or raw PCM at ``rate_hz``, as a clip. Raises `InvalidRequest`."""
+    if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
+        return Clip(audio, rate_hz)
+    from voxd.audio.wav import read_wav
+
+    return read_wav(audio)
+
+
+def make_listener(
+    device: int | str | None, *, rate_hz: int, chunk_ms: int, clock: Clock, emit: Emit
+) -> "Listener":
+    """Return a microphone that is not open yet."""
+    from voxd.engine.microphone import Listener
+
+    return Listener(device, rate_hz=rate_hz, chunk_ms=chunk_ms, clock=clock, emit=emit)
+
+
+async def open_player(device: int | str, *, jitter_ms: int, clock: Clock, emit: Emit) -> "Player":
+    """Return a loudspeaker. Raises `DeviceError` for an index that does not exist."""
+    from voxd.engine.player import open_player as open_it
+
+    return await open_it(device, jitter_ms=jitter_ms, clock=clock, emit=emit)
+
+
+def make_recording(directory: Path, *, rate_hz: int, keep_turns: int, clock: Clock) -> "Recording":
+    """Return what writes the turns into ``directory``."""
+    from voxd.engine.recording import Recording
+
+    return Recording(directory, rate_hz=rate_hz, keep_turns=keep_turns, clock=clock)

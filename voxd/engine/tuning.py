@@ -1,0 +1,125 @@
+"""What the modes and latency modes of an engine change, as rules from values to values.
+
+============  ==========================  ==================================  ===============================
+mode          transcription, functions    chunks                              the provider's settings
+============  ==========================  ==================================  ===============================
+``fast``      off unless asked for        as small as asked for               voice, VAD as configured
+``big``       on unless refused           60 ms or more: fewer frames         voice, VAD as configured
+``provider``  on unless refused           as small as asked for               only what was changed from its
+                                                                              default; the vendor's own VAD
+                                                                              where he has one
+============  ==========================  ==================================  ===============================
+
+=============  ======================  =======================  ============================
+latency_mode   captured chunk          jitter buffer            silence that ends a turn
+=============  ======================  =======================  ============================
+``ultra_low``  half                    none                     six tenths
+``balanced``   ``chunk_duration_ms``   60 ms                    ``vad_speech_end_ms``
+``quality``    double                  200 ms                   one and a half times
+=============  ======================  =======================  ============================
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from voxd.engine.config import LatencyMode, VoiceEngineConfig
+from voxd.providers.settings import SessionConfig, TurnDetection
+
+ENGINE_KEYS = frozenset({"failover", "instructions", "temperature", "max_tokens"})
+"""What the engine itself reads from ``metadata``; the provider gets it in its session, or not at all."""
+
+BIG_CHUNK_MS = 60
+MIN_CHUNK_MS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Factors of the configured chunk and silence, and the sound that is kept before a reply begins."""
+
+    chunk: float
+    jitter_ms: int
+    silence: float
+
+
+PACES: Mapping[LatencyMode, Pace] = {
+    "ultra_low": Pace(chunk=0.5, jitter_ms=0, silence=0.6),
+    "balanced": Pace(chunk=1.0, jitter_ms=60, silence=1.0),
+    "quality": Pace(chunk=2.0, jitter_ms=200, silence=1.5),
+}
+
+
+def chunk_ms(config: VoiceEngineConfig) -> int:
+    """Return how much sound is captured, shown and sent at once."""
+    wanted = round(config.chunk_duration_ms * PACES[config.latency_mode].chunk)
+    return max(BIG_CHUNK_MS if config.mode == "big" else MIN_CHUNK_MS, wanted)
+
+
+def jitter_ms(config: VoiceEngineConfig) -> int:
+    """Return how much of a reply is collected before its first sample is played."""
+    return PACES[config.latency_mode].jitter_ms
+
+
+def silence_ms(config: VoiceEngineConfig) -> int:
+    """Return the silence that ends what the user says."""
+    return round(config.vad_speech_end_ms * PACES[config.latency_mode].silence)
+
+
+def turn_detection(config: VoiceEngineConfig, *, server_vad: bool) -> TurnDetection:
+    """Return who notices that the user has finished; ``server_vad`` is whether the vendor can."""
+    asked = config.session.turn_detection if config.session is not None else "client"
+    left_open = config.mode == "provider" and not config.given("vad_type")
+    if not config.vad_enabled or not server_vad:
+        return "client"
+    if asked == "semantic":
+        return "semantic"
+    return "server" if config.vad_type == "server" or asked == "server" or left_open else "client"
+
+
+def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionConfig:
+    """Return what the provider is told. What ``config.session`` says goes before the other fields."""
+    base = config.session or SessionConfig()
+    detection = turn_detection(config, server_vad=server_vad)
+    own_defaults = config.mode == "provider"
+    voice = "" if own_defaults and not config.given("voice") else config.voice
+    silence: int | None = silence_ms(config)
+    if own_defaults and not config.given("vad_speech_end_ms") and not config.given("latency_mode"):
+        silence = None
+    metadata = config.metadata
+    temperature, limit = metadata.get("temperature"), metadata.get("max_tokens")
+    return SessionConfig(
+        instructions=base.instructions or str(metadata.get("instructions", "")),
+        voice=base.voice or voice,
+        language=base.language or config.language or "",
+        temperature=base.temperature if base.temperature is not None else temperature,
+        max_output_tokens=base.max_output_tokens if base.max_output_tokens is not None else limit,
+        modalities=base.modalities,
+        turn_detection=detection,
+        vad_threshold=_vendor_threshold(config, base, detection),
+        vad_silence_ms=base.vad_silence_ms or silence,
+        transcription=bool(config.enable_transcription) and base.transcription,
+        tools=base.tools if config.enable_functions else (),
+        speed=base.speed,
+    )
+
+
+def provider_settings(config: VoiceEngineConfig) -> dict[str, Any]:
+    """Return what a `voxd.providers.base.BaseProvider` is made from."""
+    metadata = {key: value for key, value in config.metadata.items() if key not in ENGINE_KEYS}
+    voice = "" if config.mode == "provider" and not config.given("voice") else config.voice
+    return {
+        "api_key": config.api_key,
+        "model": metadata.get("model", ""),
+        "voice": voice,
+        "endpoint": metadata.get("endpoint", ""),
+        "metadata": metadata,
+    }
+
+
+def _vendor_threshold(
+    config: VoiceEngineConfig, base: SessionConfig, detection: TurnDetection
+) -> float | None:
+    # The default is a level of sound; a vendor's threshold is a probability.
+    if base.vad_threshold is not None or detection == "client":
+        return base.vad_threshold
+    return config.vad_threshold if config.given("vad_threshold") else None

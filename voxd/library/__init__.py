@@ -1,1 +1,0 @@
-"""The parts of `voxd.engine.VoiceEngine`: configuration, hearing, playing, recording, measuring."""

@@ -1,0 +1,1 @@
+"""How any vendor is reached: HTTP, WebSocket, DNS, retry, rate limits, keys, TLS."""

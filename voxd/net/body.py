@@ -1,0 +1,164 @@
+"""The body of an HTTP answer: bounded in bytes and in time, and every fault of it an error of ours."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from voxd.errors import ConnectionFailed, ProviderError, StreamError
+from voxd.net import faults
+from voxd.net.redact import veiled
+from voxd.net.sse import Events, Lines
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""The longest answer we take: five minutes of 16 kHz sound as base64."""
+
+MAX_REFUSAL_BYTES = 64 * 1024
+"""So much of a refusal is read."""
+
+REFUSAL_S = 1.0
+"""A refusal that takes longer is known by its status alone."""
+
+REMAINDER_S = 0.05
+"""An answer that was read to its last event gets so long to end: then its connection can be used again."""
+
+_REMAINDER_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What distinguishes connections to one host: whom they trust, and the proxy they go through."""
+
+    ca_file: str = ""
+    proxy: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An answer whose body is still to come; ``pieces`` raises `ProviderError`."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[None]]
+
+
+class HttpAnswer:
+    """An `Answer`. ``until_s`` is when all of it must be there, in the time of the event loop."""
+
+    def __init__(
+        self, provider: str, head: Head, *, until_s: float, key: str = "", sent_bytes: int = 0
+    ) -> None:
+        self.status = head.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): veiled(value, key) for name, value in head.headers.items()
+        }
+        self.sent_bytes = sent_bytes
+        self.received_bytes = 0
+        self._provider = provider
+        self._key = key
+        self._head = head
+        self._until_s = until_s
+        self._first = b""
+        self._is_over = False
+
+    async def begin(self) -> None:
+        """Wait for the first byte of the body, or for its end. Raises `ProviderError`."""
+        self._first = await self._next()
+
+    async def json(self) -> Any:
+        """Return the body as JSON. Raises `ProviderError` when it is none."""
+        body = await self.read()
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if body.lstrip()[:1] == b"<":
+                raise faults.portal(self._provider) from None
+            msg = "the vendor's answer is no JSON"
+            raise StreamError(msg, provider=self._provider, code="bad_answer") from None
+
+    async def read(self) -> bytes:
+        """Return the body, without the key if it is repeated there. Raises `ProviderError`."""
+        body = bytearray()
+        async for piece in self.chunks():
+            body += piece
+        return veiled(bytes(body), self._key)
+
+    async def read_some(self, most_bytes: int) -> bytes:
+        """Return the body or its beginning, whatever becomes of the rest; never raises for a fault."""
+        body = bytearray()
+        with contextlib.suppress(ProviderError, TimeoutError):
+            async with asyncio.timeout(REFUSAL_S):
+                async for piece in self.chunks():
+                    body += piece
+                    if len(body) >= most_bytes:
+                        break
+        return veiled(bytes(body[:most_bytes]), self._key)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises `ProviderError`."""
+        first, self._first = self._first, b""
+        if first:
+            yield first
+        while piece := await self._next():
+            yield piece
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Yield the lines of the body. Raises `ProviderError`."""
+        lines = Lines()
+        async for piece in self.chunks():
+            for line in lines.feed(piece):
+                yield veiled(line, self._key)
+        for line in lines.end():
+            yield veiled(line, self._key)
+
+    async def events(self) -> AsyncIterator[tuple[str, str]]:
+        """Yield server-sent events. Raises `ProviderError`."""
+        events = Events()
+        async for piece in self.chunks():
+            for type, data in events.feed(piece):
+                yield type, veiled(data, self._key)
+        for type, data in events.end():
+            yield type, veiled(data, self._key)
+
+    async def finish(self) -> None:
+        """Take what is left if it is little, so that the connection can be used again."""
+        with contextlib.suppress(ProviderError, TimeoutError):
+            async with asyncio.timeout(REMAINDER_S):
+                left = _REMAINDER_BYTES
+                while left > 0 and (piece := await self._next()):
+                    left -= len(piece)
+
+    async def close(self) -> None:
+        """Free the connection; idempotent."""
+        await self._head.close()
+
+    async def _next(self) -> bytes:
+        """Return the next piece, b"" at the end. Raises `ProviderError`."""
+        if self._is_over:
+            return b""
+        try:
+            async with asyncio.timeout_at(self._until_s):
+                piece = await anext(self._head.pieces, b"")
+        except TimeoutError as error:
+            raise faults.unreachable(self._provider, error) from None
+        self._is_over = not piece
+        self.received_bytes += len(piece)
+        if self.received_bytes > MAX_BODY_BYTES:
+            raise StreamError("the vendor's answer is too long", provider=self._provider, code="too_big")
+        return piece
+
+
+async def check(answer: HttpAnswer, provider: str, refused: faults.Refused) -> None:
+    """Look at the head of ``answer``. Raises `ProviderError` unless it is what was asked for."""
+    if not 200 <= answer.status < 300:
+        body = await answer.read_some(MAX_REFUSAL_BYTES)
+        raise refused(provider, answer.status, answer.headers, body)
+    if answer.headers.get("content-type", "").lower().startswith("text/html"):
+        raise faults.portal(provider)
+    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+        msg = "the vendor packed his answer though he was told not to"
+        raise ConnectionFailed(msg, provider=provider, code="bad_answer")

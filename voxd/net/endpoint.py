@@ -1,0 +1,107 @@
+"""Where a vendor is reached, and with which key: pure functions of a provider's configuration."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from voxd.config.secrets import Secret
+from voxd.errors import AuthenticationError, ConfigError
+from voxd.net import faults
+from voxd.net.headers import overlaid
+from voxd.net.websocket import Address
+
+_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+_PLAIN = {"ws": "http", "wss": "https"}
+
+
+def usable_key(provider: str, secret: Secret | str | None) -> str:
+    """Return the key. Raises `AuthenticationError` when there is none, or one that no header can carry."""
+    key = str(secret.reveal() if isinstance(secret, Secret) else secret or "").strip()
+    if not key:
+        raise AuthenticationError(f"{provider} needs an api_key", provider=provider)
+    if not (key.isascii() and key.isprintable()):
+        raise AuthenticationError(f"the api_key of {provider} has odd characters", provider=provider)
+    return key
+
+
+def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> str:
+    """Return ``endpoint`` as the URL of a WebSocket, with ``path`` at its end and ``query`` added.
+
+    Raises `ConfigError` when it is no URL. The text of the error does not repeat it: it may hold a key.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        scheme = _SCHEMES.get(parts.scheme) if parts.port != 0 else None
+    except ValueError:
+        scheme = None
+    if scheme is None or not parts.hostname:
+        raise ConfigError("the provider's endpoint is no URL", hint="write it as wss://host/path")
+    base = parts.path.rstrip("/")
+    if path and not base.endswith(path):
+        base = f"{base}{path}"
+    asked = {**dict(parse_qsl(parts.query)), **query}
+    return urlunsplit((scheme, parts.netloc, base, urlencode(asked), ""))
+
+
+def live_url(provider: str, endpoint: str, path: str, query: Mapping[str, Any]) -> str:
+    """Return the URL of the socket at ``path``; a list in ``query`` is a parameter that is repeated.
+
+    Raises `ProviderError` when ``endpoint`` is no URL.
+    """
+    try:
+        url = socket_url(endpoint, {}, path=path)
+    except ConfigError as error:
+        raise faults.misled(provider, str(error)) from None
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, doseq=True)}"
+
+
+def site_url(endpoint: str, live_path: str, path: str) -> str:
+    """Return the URL of ``path`` beside ``live_path``, for a question by HTTP."""
+    parts = urlsplit(endpoint)
+    base = parts.path.rstrip("/").removesuffix(live_path)
+    return urlunsplit((_PLAIN.get(parts.scheme, parts.scheme), parts.netloc, f"{base}{path}", "", ""))
+
+
+def address_of(
+    url: str, headers: Mapping[str, str], metadata: Mapping[str, Any], *, key: str = ""
+) -> Address:
+    """Return the address of ``url``, with ``ca_file``, ``proxy`` and ``headers`` of ``metadata``.
+
+    ``key`` is the one it sends. Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a
+    key must not cross the internet in clear.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "ws" and not is_near(parts.hostname or ""):
+        raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
+    proxy = metadata.get("proxy")
+    ca_file = str(metadata.get("ca_file") or "")
+    more = metadata.get("headers") or {}
+    if not isinstance(more, Mapping):
+        raise ConfigError(
+            "the headers of the provider are no table", hint='write headers = { NAME = "VALUE" }'
+        )
+    return Address(url, overlaid(headers, more), ca_file, str(proxy) if proxy else None, key)
+
+
+def host_of(url: str) -> str:
+    """Return the name of the host in ``url``, "" when there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def belongs_to(url: str, domain: str) -> bool:
+    """Whether the host in ``url`` is ``domain``, or one of its own."""
+    host = host_of(url)
+    return host == domain or host.endswith(f".{domain}")
+
+
+def is_near(host: str) -> bool:
+    """Whether ``host`` is in this network, as far as its name or number tells."""
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".lan", ".home.arpa")) or "." not in host
+    return found.is_private or found.is_loopback or found.is_link_local

@@ -1,0 +1,142 @@
+"""HTTP to all vendors of a process: one set of connections, loaded when it is first needed."""
+
+import asyncio
+import logging
+import ssl
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from voxd.errors import ProviderError
+from voxd.net import faults
+from voxd.net.body import HttpAnswer, Route, check
+from voxd.net.dns import Resolver
+from voxd.net.proxy import proxy_of
+from voxd.net.tls import trusted
+from voxd.net.transport import Call
+from voxd.tasks import in_thread
+
+if TYPE_CHECKING:
+    from voxd.net.http_client import Client
+
+_log = logging.getLogger(__name__)
+
+FIRST_BYTE_S = 10.0
+"""A vendor has so long to begin his answer, unless the request says otherwise."""
+
+WHOLE_S = 60.0
+"""All of an answer must be there by then, unless the request says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How one request is sent. ``key`` is hidden in whatever the vendor says.
+
+    ``first_byte_s`` is how long the first byte of the answer's body may take, the connection included;
+    ``whole_s`` is for all of it (reference/reliability.md, N14).
+    """
+
+    provider: str
+    key: str = field(default="", repr=False)
+    refused: faults.Refused = faults.refused
+    first_byte_s: float = FIRST_BYTE_S
+    whole_s: float = WHOLE_S
+    ca_file: str = ""
+    proxy: str | None = field(default=None, repr=False)
+
+
+class Http:
+    """Owned by the composition root, together with the resolver that all connections share."""
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        self.resolver = resolver or Resolver()
+        self._client: Client | None = None
+        self._loading = asyncio.Lock()
+        self._ahead: set[asyncio.Task[None]] = set()
+        self._trust: dict[str, ssl.SSLContext] = {}
+
+    async def send(self, call: Call, terms: Terms) -> HttpAnswer:
+        """Send ``call``; return its answer when the first byte of the body is there, or the body is empty.
+
+        Close the answer. Raises `ProviderError`, also for an answer that is a refusal or a log-in page.
+        """
+        until_s = asyncio.get_running_loop().time() + terms.whole_s
+        try:
+            async with asyncio.timeout(min(terms.first_byte_s, terms.whole_s)):
+                route = Route(terms.ca_file, terms.proxy)
+                client = await self._ready(terms.provider, route)
+                head, sent_bytes = await client.send(terms.provider, call, route)
+                answer = HttpAnswer(
+                    terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
+                )
+                try:
+                    await check(answer, terms.provider, terms.refused)
+                    await answer.begin()
+                except BaseException:
+                    await answer.close()
+                    raise
+                return answer
+        except (OSError, TimeoutError) as error:
+            raise faults.unreachable(terms.provider, error) from None
+
+    async def trust(self, ca_file: str) -> ssl.SSLContext:
+        """Return whom connections trust, read once. Raises `OSError` when ``ca_file`` cannot be read."""
+        if ca_file not in self._trust:
+            self._trust[ca_file] = await trusted(ca_file)
+        return self._trust[ca_file]
+
+    async def prepare(self) -> None:
+        """Load what the first request needs: 3 MB, and a second on a small device."""
+        await self._loaded()
+
+    def connect_ahead(self, provider: str, stage: str, url: str, route: Route) -> None:
+        """Connect to where ``url`` is, in the background, unless a connection waits; never raises.
+
+        Nothing is sent, so nothing is billed. The next request of ``route`` to that host uses it.
+        """
+        task = asyncio.create_task(self._connect_ahead(provider, stage, url, route), name="prepare http")
+        self._ahead.add(task)
+        task.add_done_callback(self._ahead.discard)
+
+    async def close(self) -> None:
+        """Close all connections; idempotent."""
+        for task in tuple(self._ahead):
+            task.cancel()
+        await asyncio.gather(*self._ahead, return_exceptions=True)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _loaded(self) -> "Client":
+        async with self._loading:
+            if self._client is None:
+                made = await in_thread(_load, name="load http")
+                self._client = made(self.resolver)
+            return self._client
+
+    async def _ready(self, provider: str, route: Route) -> "Client":
+        client = await self._loaded()
+        if not client.knows(route):
+            if route.proxy is not None:
+                proxy_of(provider, route.proxy)
+            trust = await self.trust(route.ca_file)
+            if not client.knows(route):
+                client.learn(route, trust)
+        return client
+
+    async def _connect_ahead(self, provider: str, stage: str, url: str, route: Route) -> None:
+        try:
+            client = await self._ready(provider, route)
+        except (OSError, ProviderError) as error:
+            # Whoever asks is told why.
+            _log.debug("no connection was opened ahead: %s", type(error).__name__)
+            return
+        client.prepare(url, route, f"{provider} {stage}")
+
+
+def _load() -> "type[Client]":
+    # httpx does without its command line if it cannot be imported: click and rich are 5 MB nobody here needs.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    from voxd.net.http_client import Client
+
+    return Client

@@ -1,0 +1,215 @@
+"""The HTTP client itself: httpx writes requests, httpcore carries them, our own resolver finds the hosts.
+
+`voxd.net.http` imports this module when the first request is sent, and nobody else does. httpx's
+own client is left out: it logs URLs, which may hold a key, and keeps cookies.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+from voxd.errors import ProviderError, StreamError
+from voxd.net import faults
+from voxd.net.body import Head, Route
+from voxd.net.dns import Resolver
+from voxd.net.http_network import CONNECT_S, Network, cause_of
+from voxd.net.transport import Call
+
+KEEP_S = 45.0
+"""A connection nobody used for so long is closed: the next turn of a conversation comes sooner. So is one
+that was opened ahead; vendors wait longer for a first request (nginx: 60 s)."""
+
+SWEEPS = 3
+"""Connections are looked through so many times in that time, as long as there are any."""
+
+MOST_CONNECTIONS = 32
+
+_HEADERS = {"User-Agent": "voxd", "Accept": "*/*", "Accept-Encoding": "identity"}
+_BROKEN = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.ProxyError,
+    OSError,
+)
+
+
+class Client:
+    """Connections to all vendors. Redirects are not followed, proxies of the environment are ignored."""
+
+    def __init__(self, resolver: Resolver, *, keep_s: float = KEEP_S) -> None:
+        self._resolver = resolver
+        self._keep_s = keep_s
+        self._trust: dict[Route, ssl.SSLContext] = {}
+        self._pools: dict[Route, httpcore.AsyncConnectionPool] = {}
+        self._networks: dict[Route, Network] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def knows(self, route: Route) -> bool:
+        """Whether `learn` was called for ``route``."""
+        return route in self._pools
+
+    def learn(self, route: Route, trust: ssl.SSLContext) -> None:
+        """Connections of ``route`` are to trust ``trust``."""
+        self._trust[route] = trust
+        self._networks[route] = Network(self._resolver)
+        self._pools[route] = httpcore.AsyncConnectionPool(
+            ssl_context=trust,
+            proxy=_proxy(route.proxy, trust) if route.proxy else None,
+            max_connections=MOST_CONNECTIONS,
+            keepalive_expiry=self._keep_s,
+            network_backend=self._networks[route],
+        )
+
+    def prepare(self, url: str, route: Route, whose: str = "") -> None:
+        """Connect to where ``url`` is, in the background, unless a connection waits; nothing is sent.
+
+        There is one for each ``whose`` that ever asked for one there: a model and a voice of one vendor
+        are asked at the same time.
+        """
+        if route.proxy is not None:
+            return
+        try:
+            parts = httpx.URL(url)
+        except (httpx.InvalidURL, UnicodeError):
+            return
+        origin = _url(parts).origin
+        if not parts.host:
+            return
+        there = (each for each in self._pools[route].connections if each.can_handle_request(origin))
+        free = sum(each.is_available() and not each.has_expired() for each in there)
+        trust = self._trust[route] if parts.scheme == "https" else None
+        self._networks[route].prepare(origin.host.decode("ascii"), origin.port, trust, whose, free)
+        self._watch()
+
+    async def send(self, provider: str, call: Call, route: Route) -> tuple[Head, int]:
+        """Send ``call``; return the head of the answer, and how many bytes the body of the call had.
+
+        Raises `ProviderError`, and `TimeoutError` only if the caller's deadline has passed.
+        """
+        with _as_ours(provider):
+            request = _request(provider, call)
+            self._watch()
+            answer = await self._pools[route].handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    _url(request.url),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions={"timeout": {"connect": CONNECT_S}},
+                )
+            )
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+        head = Head(answer.status, headers, _pieces(provider, answer), answer.aclose)
+        return head, int(request.headers.get("content-length") or 0)
+
+    async def close(self) -> None:
+        """Close all connections; idempotent."""
+        if self._sweeping is not None:
+            # It has taken connections away to close them: nobody else would.
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        for network in self._networks.values():
+            await network.close()
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    # --- what nobody used for long ----------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Look through the connections after a while: the pool itself only does so with the next request."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._keep_s / SWEEPS, self._begin_sweep)
+
+    def _begin_sweep(self) -> None:
+        self._timer = None
+        self._sweeping = asyncio.create_task(self._sweep(), name="close idle connections")
+
+    async def _sweep(self) -> None:
+        for network in self._networks.values():
+            await network.sweep(self._keep_s)
+        connections = [each for pool in self._pools.values() for each in pool.connections]
+        for each in connections:
+            if each.is_idle() and each.has_expired():
+                await each.aclose()
+        spares = any(network.has_spares for network in self._networks.values())
+        if spares or not all(each.is_closed() for each in connections):
+            self._watch()
+
+
+def _url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+def _proxy(url: str, trust: ssl.SSLContext) -> httpcore.Proxy:
+    """Return the proxy at ``url``; left alone, the library would trust a list of its own."""
+    return httpcore.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
+
+
+def _request(provider: str, call: Call) -> httpx.Request:
+    """Return ``call`` as HTTP has it. Raises `ProviderError` when it cannot be."""
+    try:
+        parts = urlsplit(call.url)
+    except ValueError:
+        raise faults.misled(provider, "it is no URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise faults.misled(provider, "it is no URL")
+    try:
+        return _encoded(call)
+    except UnicodeEncodeError:
+        raise faults.unsendable(provider) from None
+
+
+def _encoded(call: Call) -> httpx.Request:
+    form = call.form or {}
+    fields = {name: value for name, value in form.items() if not isinstance(value, tuple)}
+    files = {name: (value[0], value[2], value[1]) for name, value in form.items() if isinstance(value, tuple)}
+    return httpx.Request(
+        call.method,
+        call.url,
+        headers={**_HEADERS, **_lower(call.headers)},
+        json=call.json,
+        content=call.content,
+        data=fields or None,
+        files=files or None,
+    )
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return ``headers`` with names that replace ours."""
+    ours = {name.lower(): name for name in _HEADERS}
+    return {ours.get(name.lower(), name): value for name, value in headers.items()}
+
+
+async def _pieces(provider: str, answer: httpcore.Response) -> AsyncIterator[bytes]:
+    try:
+        async for piece in answer.aiter_stream():
+            yield piece
+    except _BROKEN:
+        msg = "the vendor's answer broke off"
+        raise StreamError(msg, provider=provider, code="truncated") from None
+
+
+@contextlib.contextmanager
+def _as_ours(provider: str) -> Iterator[None]:
+    """Turn what goes wrong before there is an answer into our errors; their texts may hold the key."""
+    try:
+        yield
+    except ProviderError as error:
+        error.provider = error.provider or provider
+        raise
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol, UnicodeError):
+        raise faults.misled(provider, "it is no URL") from None
+    except httpcore.LocalProtocolError:
+        raise faults.unsendable(provider) from None
+    except httpcore.RemoteProtocolError as error:
+        raise faults.no_http(provider, is_silent="without sending" in str(error)) from None
+    except _BROKEN as error:
+        raise faults.unreachable(provider, cause_of(error)) from None

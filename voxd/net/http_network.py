@@ -1,0 +1,155 @@
+"""How the HTTP client reaches hosts: found by our own resolver, connected to ahead where that was asked."""
+
+import functools
+import ssl
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import anyio
+import httpcore
+
+from voxd.net.dns import AddressInfo, Resolver
+from voxd.net.sockets import SOCKET_OPTIONS, look_up, race
+from voxd.net.spare import Spare
+
+CONNECT_S = 3.0
+"""TCP, and TLS after it, may each take so long."""
+
+
+class Network(httpcore.AnyIOBackend):
+    """Finds hosts by our own resolver; TLS is checked against the host's name all the same.
+
+    A connection that `prepare` opened is the next one that is asked for.
+    """
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._spares: list[tuple[tuple[str, int], Spare]] = []
+        self._wanted: dict[tuple[str, int], set[str]] = {}
+
+    @property
+    def has_spares(self) -> bool:
+        """Whether connections wait to be asked for."""
+        return bool(self._spares)
+
+    def prepare(self, host: str, port: int, trust: ssl.SSLContext | None, whose: str, free: int) -> None:
+        """Connect in the background, unless there are enough, with the ``free`` ones of the pool.
+
+        ``trust`` is None where TLS is not wanted.
+        """
+        wanted = self._wanted.setdefault((host, port), set())
+        wanted.add(whose)
+        waiting = sum(spare.is_usable for key, spare in self._spares if key == (host, port))
+        if waiting + free < len(wanted):
+            self._spares.append(((host, port), Spare(self._ready(host, port, trust))))
+
+    async def sweep(self, keep_s: float) -> None:
+        """Close what was opened ``keep_s`` seconds ago, or by the other side."""
+        oldest_s = time.monotonic() - keep_s
+        stale = [each for each in self._spares if each[1].since_s < oldest_s or not each[1].is_usable]
+        self._spares = [each for each in self._spares if each not in stale]
+        for _, spare in stale:
+            await spare.close()
+
+    async def close(self) -> None:
+        """Close what waits; idempotent."""
+        spares, self._spares = self._spares, []
+        for _, spare in spares:
+            await spare.close()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Return a connection: one that was opened ahead, if there is one."""
+        with anyio.fail_after(timeout):
+            while (spare := self._taken(host, port)) is not None:
+                if (stream := await spare.taken()) is not None:
+                    return stream
+            return await self._found(host, port, local_address)
+
+    def _taken(self, host: str, port: int) -> Spare | None:
+        for each in self._spares:
+            if each[0] == (host, port):
+                self._spares.remove(each)
+                return each[1]
+        return None
+
+    async def _ready(self, host: str, port: int, trust: ssl.SSLContext | None) -> httpcore.AsyncNetworkStream:
+        stream = await self._found(host, port, None)
+        if trust is None:
+            return stream
+        # As the pool does it for a request.
+        trust.set_alpn_protocols(["http/1.1"])
+        return _Ready(await stream.start_tls(trust, host, CONNECT_S))
+
+    async def _found(self, host: str, port: int, local_address: str | None) -> httpcore.AsyncNetworkStream:
+        found = await look_up(host, port, resolver=self._resolver)
+        connect = functools.partial(self._connect, port=port, local_address=local_address)
+        return await race(found, connect, httpcore.AsyncNetworkStream.aclose)
+
+    async def _connect(
+        self, to: AddressInfo, *, port: int, local_address: str | None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return _Stream(await super().connect_tcp(to[4][0], port, None, local_address, SOCKET_OPTIONS))
+        except httpcore.ConnectError as error:
+            raise OSError(*cause_of(error).args) from None
+
+
+class _Wrapped(httpcore.AsyncNetworkStream):
+    """The library's stream; a subclass says what becomes of TLS on it."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Stream(_Wrapped):
+    """A stream that is closed also when somebody gives up in the middle of a TLS handshake."""
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self.aclose()
+            raise
+
+
+class _Ready(_Wrapped):
+    """A stream whose handshake is done, with the same host and the same trust: who asks for it has it."""
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return self._stream
+
+
+def cause_of(error: Exception) -> Exception:
+    """Return the error of the network at the bottom of the library's."""
+    if isinstance(error, httpcore.TimeoutException):
+        return TimeoutError()
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError):
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    return error

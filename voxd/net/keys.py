@@ -1,0 +1,126 @@
+"""The keys of one provider: one is used until it is refused or has reached its limit, then the next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voxd.clock import Clock
+from voxd.errors import AuthenticationError, ProviderError, RateLimited
+from voxd.events import Emit
+from voxd.events import EventType as E
+from voxd.net.backoff import WRONG_KEY_HOLD_S, hold_s
+
+NO_CREDIT = "insufficient_quota"
+"""The code of an account without money: its key rests like one that was refused."""
+
+UNSAID_REST_S = 10.0
+"""A key that has reached a limit rests so long if the vendor does not say how long, and there are others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: ``number`` counts from 1, 0 stands for a vendor who needs none."""
+
+    number: int
+    text: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class _State:
+    key: Key
+    until_s: float = 0.0
+    problem: ProviderError | None = None
+
+
+class Keys:
+    """Chooses the key of every attempt."""
+
+    def __init__(self, provider: str, keys: Sequence[str], *, emit: Emit, clock: Clock) -> None:
+        self._provider = provider
+        self._emit = emit
+        self._clock = clock
+        numbered = [Key(number, text) for number, text in enumerate(keys, 1)] or [Key(0, "")]
+        self._states = [_State(key) for key in numbered]
+        self._current = self._states[0]
+
+    @property
+    def current(self) -> Key:
+        """The key that was used last, before any request the first."""
+        return self._current.key
+
+    def wait_s(self) -> float:
+        """Return how long it is until a key may be used, 0 if one may be now."""
+        return min(map(self._rest_s, self._states))
+
+    def problem(self) -> ProviderError:
+        """Return why no key may be used now, with the time until one may."""
+        first = min(self._states, key=self._rest_s)
+        error = first.problem
+        assert error is not None, "a key that rests has a reason to"
+        again = type(error)(
+            str(error),
+            provider=self._provider,
+            code=error.code,
+            hint=error.hint,
+            retry_after_s=self._rest_s(first),
+        )
+        again.retryable = error.retryable
+        return again
+
+    @property
+    def next(self) -> Key:
+        """The key that `take` would return. Raises `ProviderError` when none may be used."""
+        return self._chosen().key
+
+    def take(self) -> Key:
+        """Return the key to use. Raises `ProviderError` when none may be: nobody is asked then."""
+        state = self._chosen()
+        self._use(state)
+        return state.key
+
+    def failed(self, key: Key, error: ProviderError) -> bool:
+        """Let ``key`` rest if ``error`` is about it; return whether it is, and another one is well.
+
+        A vendor who names a time without a reason that has to do with the key means everybody.
+        """
+        state = next(state for state in self._states if state.key == key)
+        if not _is_of_key(error):
+            for each in self._states:
+                self._rest(each, error, hold_s(error))
+            return False
+        self._rest(state, error, rest_s(error, is_only=len(self._states) == 1))
+        return self.wait_s() <= 0 and self._rest_s(state) > 0
+
+    def _chosen(self) -> _State:
+        at = self._states.index(self._current)
+        for state in self._states[at:] + self._states[:at]:
+            if self._rest_s(state) <= 0:
+                return state
+        raise self.problem()
+
+    def _use(self, state: _State) -> None:
+        before, self._current = self._current, state
+        if before is not state:
+            reason = before.problem.code if before.problem else ""
+            numbers: dict[str, Any] = {"from": before.key.number, "to": state.key.number}
+            self._emit(E.KEY_CHANGED, provider=self._provider, reason=reason, **numbers)
+
+    def _rest(self, state: _State, error: ProviderError, seconds: float) -> None:
+        until_s = self._clock.monotonic() + seconds
+        if seconds > 0 and until_s > state.until_s:
+            state.until_s, state.problem = until_s, error
+
+    def _rest_s(self, state: _State) -> float:
+        return max(state.until_s - self._clock.monotonic(), 0.0)
+
+
+def rest_s(error: ProviderError, *, is_only: bool) -> float:
+    """Return how long a key rests after ``error``, which is about it."""
+    if error.code == NO_CREDIT:
+        return WRONG_KEY_HOLD_S
+    asked_s = hold_s(error)
+    return UNSAID_REST_S if not asked_s and not is_only else asked_s
+
+
+def _is_of_key(error: ProviderError) -> bool:
+    return isinstance(error, AuthenticationError | RateLimited) or error.code == NO_CREDIT

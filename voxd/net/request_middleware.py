@@ -1,0 +1,34 @@
+"""Functions of the user's that every request passes through: they may change it, its answer, or stop it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from voxd.errors import ProviderError, VoxdError
+from voxd.net.transport import Answer, Call
+
+Next = Callable[[Call], Awaitable[Answer]]
+
+RequestMiddleware = Callable[[Call, Next], Awaitable[Answer]]
+"""Is given the request and what comes after; returns an answer, its own or that of what comes after.
+
+It stops a request by raising `ProviderError` (``retryable`` False, or it is asked again), or by returning
+an answer of its own. It runs once for every attempt, after the configured headers were added, and not for
+sockets.
+"""
+
+
+async def through(chain: Sequence[RequestMiddleware], call: Call, send: Next, *, provider: str) -> Answer:
+    """Return the answer to ``call`` after ``chain``, the first of it outermost. Raises `ProviderError`."""
+    if not chain:
+        return await send(call)
+    first, *rest = chain
+    try:
+        return await first(call, lambda changed: through(rest, changed, send, provider=provider))
+    except VoxdError:
+        raise
+    except Exception as error:
+        # A stranger's code: its mistakes must look like any other fault of a provider.
+        msg = f"a request middleware failed: {type(error).__name__}"
+        hint = "report this to the middleware's author"
+        failure = ProviderError(msg, provider=provider, code="middleware_failed", hint=hint)
+        failure.retryable = False
+        raise failure from error

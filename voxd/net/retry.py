@@ -1,0 +1,93 @@
+"""Tries a request again, as `voxd.net.backoff` says, within what a turn may still spend."""
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import tenacity
+
+from voxd.clock import Clock
+from voxd.errors import ConnectionFailed, ProviderError
+from voxd.net.backoff import wait_s
+from voxd.net.transport import Budget
+
+MOST_ATTEMPTS = 3
+
+LEAST_S = 0.2
+"""With less time than this left after a pause it is not worth it: the reason is told sooner instead."""
+
+NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
+"""Faults that may pass when somebody has done something, but not within a turn."""
+
+T = TypeVar("T")
+
+
+class NobodyAsked(Exception):
+    """Raised by work that a limit of ours kept from asking: it has waited as long as anybody may."""
+
+    def __init__(self, error: ProviderError) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def persevere(
+    work: Callable[[int], Awaitable[T]],
+    budget: Budget,
+    clock: Clock,
+    *,
+    jitter: Callable[[], float] = random.random,
+    another_way: Callable[[], bool] = lambda: False,
+) -> T:
+    """Return what ``work`` returns for the number of the attempt, from 1; its `ProviderError` may pass.
+
+    ``another_way`` says, after an error, whether the next attempt will not meet it, because it has another
+    key or goes elsewhere: then it is made at once. Nobody is asked the same again while ``budget`` knows of
+    somebody else to ask. Retries are taken off it, and none begins later than it allows. Raises the error of
+    the last attempt, or the one inside `NobodyAsked` at once.
+    """
+    if _left_s(budget.until_s, clock) <= 0:
+        raise ConnectionFailed("there is no time left in this turn", code="timeout")
+
+    def pause_s(state: tenacity.RetryCallState) -> float | None:
+        error = state.outcome.exception() if state.outcome else None
+        if not isinstance(error, ProviderError) or error.code in NOT_SO_SOON:
+            return None
+        if another_way():
+            return 0.0
+        return wait_s(error, state.attempt_number - 1, jitter()) if budget.is_last else None
+
+    def count(state: tenacity.RetryCallState) -> None:
+        budget.retries -= 1
+
+    async def pause(seconds: float) -> None:
+        if seconds > 0:
+            await clock.sleep(seconds)
+
+    attempts = tenacity.AsyncRetrying(
+        retry=lambda state: pause_s(state) is not None,
+        wait=lambda state: pause_s(state) or 0.0,
+        stop=lambda state: (
+            state.attempt_number >= MOST_ATTEMPTS
+            or budget.retries <= 0
+            or not _is_worth(state.upcoming_sleep, budget, clock)
+        ),
+        before_sleep=count,
+        sleep=pause,
+        reraise=True,
+    )
+    try:
+        async for attempt in attempts:
+            with attempt:
+                return await work(attempt.retry_state.attempt_number)
+    except NobodyAsked as refusal:
+        raise refusal.error from None
+    raise AssertionError("unreachable: tenacity raises what the last attempt raised")
+
+
+def _is_worth(pause_s: float, budget: Budget, clock: Clock) -> bool:
+    """Return whether enough of the turn is left after ``pause_s`` to try again."""
+    return pause_s + LEAST_S < _left_s(budget.retry_until_s, clock)
+
+
+def _left_s(until_s: float | None, clock: Clock) -> float:
+    return float("inf") if until_s is None else until_s - clock.monotonic()

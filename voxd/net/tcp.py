@@ -1,0 +1,105 @@
+"""One TCP connection to a peer in this network that speaks neither HTTP nor WebSocket, such as Wyoming."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from voxd.errors import ConnectionFailed, StreamError
+from voxd.net import faults
+from voxd.net.dns import Resolver
+from voxd.net.sockets import open_socket
+
+MAX_PIECE_BYTES = 16 * 1024 * 1024
+"""The longest line or block we take: a peer says himself how long they are."""
+
+SEND_S = 5.0
+"""A peer who takes nothing for so long is gone."""
+
+CLOSE_S = 1.0
+"""So long the peer may take to take note of the end."""
+
+
+class Stream:
+    """A reader and a writer in one, as `asyncio` names their methods. All raise `ProviderError`."""
+
+    def __init__(self, provider: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.provider = provider
+        self.sent_bytes = 0
+        self.received_bytes = 0
+        self.ended = False
+        """Whether the peer has hung up, and everything he sent is read."""
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, provider: str, url: str, *, resolver: Resolver, within_s: float) -> "Stream":
+        """Connect to ``url``, which is ``tcp://host:port``. Raises `ProviderError`."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if not host or not port or parts.scheme != "tcp":
+            raise faults.misled(provider, "it is no address like tcp://host:port")
+        try:
+            async with asyncio.timeout(within_s):
+                sock = await open_socket(host, port, resolver=resolver, provider=provider)
+                reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_PIECE_BYTES)
+        except (OSError, TimeoutError) as error:
+            raise faults.unreachable(provider, error) from None
+        return cls(provider, reader, writer)
+
+    async def readline(self) -> bytes:
+        """Return the next line with its end, b"" when the peer has hung up."""
+        with self._as_ours():
+            line = await self._reader.readline()
+        self.received_bytes += len(line)
+        self.ended = not line
+        return line
+
+    async def readexactly(self, size_bytes: int) -> bytes:
+        """Return the next ``size_bytes``."""
+        if not 0 <= size_bytes <= MAX_PIECE_BYTES:
+            raise StreamError("the peer announces too much", provider=self.provider, code="too_big")
+        with self._as_ours():
+            data = await self._reader.readexactly(size_bytes)
+        self.received_bytes += size_bytes
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send ``data`` when there is time; `drain` waits for it."""
+        self.sent_bytes += len(data)
+        self._writer.write(data)
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        """Send ``lines`` as they are."""
+        self.write(b"".join(lines))
+
+    async def drain(self) -> None:
+        """Wait while too much is unsent; breaks off when that takes too long."""
+        try:
+            async with asyncio.timeout(SEND_S):
+                with self._as_ours():
+                    await self._writer.drain()
+        except TimeoutError:
+            self._writer.transport.abort()
+            msg = "the peer takes no more data"
+            raise ConnectionFailed(msg, provider=self.provider, code="send_stalled") from None
+
+    async def close(self) -> None:
+        """Hang up; idempotent."""
+        self._writer.close()
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._writer.wait_closed()
+
+    @contextlib.contextmanager
+    def _as_ours(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError:
+            msg = "the peer sent a line without end"
+            raise StreamError(msg, provider=self.provider, code="too_big") from None
+        except (OSError, EOFError):
+            raise ConnectionFailed("the connection broke", provider=self.provider) from None

@@ -1,0 +1,158 @@
+"""How a stage reaches its vendor: the contract between a protocol and whoever keeps the line up."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from voxd.net import faults
+
+if TYPE_CHECKING:
+    # The contract alone loads no network library.
+    from voxd.net.tcp import Stream
+    from voxd.net.websocket import Address, Connection, Deadlines
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a turn may still spend on one provider: time, and attempts after the first.
+
+    ``until_s`` is CLOCK_MONOTONIC, None for no end: no attempt begins later, and no first byte is waited for
+    any longer; an answer that has begun has deadlines of its own. ``retries`` counts down, over all stages of
+    the turn.
+    """
+
+    until_s: float | None = None
+    retries: int = 2
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nobody else is left to ask: only then is the same one asked again after a pause."""
+        return True
+
+    @property
+    def retry_until_s(self) -> float | None:
+        """When it is too late to try again (CLOCK_MONOTONIC), None for never."""
+        return self.until_s
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """With what an attempt is made; ``key`` is "" where the vendor needs none."""
+
+    endpoint: str
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP request with ``json``, ``content`` or ``form``.
+
+    The fields of a form are texts, several under one name as a list, and files as (name, type, bytes).
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: Any = None
+    content: bytes | None = None
+    form: Mapping[str, str | list[str] | tuple[str, str, bytes]] | None = None
+
+
+class Answer(Protocol):
+    """An HTTP answer whose status was 2xx, inside ``async with``. Its methods raise `ProviderError`.
+
+    All of them keep to the deadline of the whole answer, and to `voxd.net.body.MAX_BODY_BYTES`.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+    async def json(self) -> Any:
+        """Return the body as JSON; one that is none (a log-in page, say) is a fault."""
+        ...
+
+    async def read(self) -> bytes:
+        """Return the body."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes."""
+        ...
+
+    def lines(self) -> AsyncIterator[str]:
+        """Yield the lines of the body, UTF-8, without their ends."""
+        ...
+
+    def events(self) -> AsyncIterator[tuple[str, str]]:
+        """Yield server-sent events: type ("" where none is named) and data; comments are passed over."""
+        ...
+
+
+Refused = faults.Refused
+"""Reads a refusal (provider, status, lower-case headers, body); `faults.refused` is one."""
+
+
+class Wire(Protocol):
+    """The line to one vendor, made by `voxd.net.vendor_client.Line`.
+
+    Every attempt asks the builder for its request anew, so that a key or an endpoint that failed is not
+    used again. Only what is retryable is tried again, only before anything of the answer was used, at most
+    three times in all, and within the budget. Configured headers are added last.
+    """
+
+    @property
+    def key(self) -> int:
+        """The number of the key in use, from 1; 0 where the vendor needs none."""
+        ...
+
+    def request(
+        self,
+        build: Callable[[Access], Call],
+        budget: Budget,
+        *,
+        kind: str,
+        refused: Refused | None = None,
+        tokens: int = 0,
+        first_byte_s: float | None = None,
+        whole_s: float | None = None,
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send what ``build`` returns. ``kind`` names the request in the log ("chat", "transcribe").
+
+        ``tokens`` is an estimate, for the limit of tokens a minute. Raises `ProviderError`.
+        """
+        ...
+
+    def socket(
+        self,
+        build: "Callable[[Access], Address]",
+        budget: Budget,
+        *,
+        kind: str,
+        refused: Refused | None = None,
+        subprotocols: tuple[str, ...] = (),
+        deadlines: "Deadlines | None" = None,
+    ) -> "AbstractAsyncContextManager[Connection]":
+        """Open a WebSocket to what ``build`` returns; it is closed at the end of the block."""
+        ...
+
+    def stream(
+        self, build: Callable[[Access], str], budget: Budget, *, kind: str
+    ) -> "AbstractAsyncContextManager[Stream]":
+        """Open a TCP connection to what ``build`` returns, ``tcp://host:port`` in this network.
+
+        It is closed at the end of the block.
+        """
+        ...
+
+    def prepare(self, build: Callable[[Access], Call]) -> None:
+        """Connect, in the background, to where what ``build`` returns would be sent; never raises.
+
+        Nothing is sent. A connection nobody uses is closed after a while.
+        """
+        ...
+
+    def note(self, kind: str, **details: Any) -> None:
+        """Log something that happened on the line, such as a reconnect; no words, no keys."""
+        ...

@@ -1,0 +1,299 @@
+"""The line to one vendor: it finds a key, an endpoint and time for every attempt, and says how it went."""
+
+import contextlib
+import copy
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from voxd.clock import Clock
+from voxd.errors import ConfigError, ProviderError, RateLimited, VoxdError
+from voxd.events import Emit
+from voxd.events import EventType as E
+from voxd.net import faults
+from voxd.net.body import Route
+from voxd.net.endpoint_pool import Endpoints
+from voxd.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
+from voxd.net.keys import Keys
+from voxd.net.outgoing import checked, computed, dressed
+from voxd.net.rate_limits import LONGEST_WAIT_S, Allowed, Limits, usual_per_minute
+from voxd.net.request_middleware import RequestMiddleware, through
+from voxd.net.retry import NobodyAsked, persevere
+from voxd.net.tcp import Stream
+from voxd.net.transport import Access, Answer, Budget, Call, Refused
+from voxd.net.trial import Trial, code_of
+from voxd.net.websocket import Address, Connection, Deadlines
+
+T = TypeVar("T")
+B = TypeVar("B", Call, Address, str)
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """What is configured of a line. ``kind`` is the vendor; without ``endpoints`` the adapter knows his.
+
+    ``headers`` are sent with every request: {uuid} is a new one each time, {unix_s} the time;
+    ``more_headers`` is asked for more of them before every request. ``middleware``: the first is outermost.
+    Without ``requests_per_minute`` it is what is usual for the kind.
+    """
+
+    kind: str
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    endpoints: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    more_headers: Callable[[], Mapping[str, str]] | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
+    ca_file: str = ""
+    proxy: str | None = field(default=None, repr=False)
+    middleware: tuple[RequestMiddleware, ...] = ()
+
+
+class Line:
+    """A `Wire`. ``name`` is the provider's in the configuration, ``stage`` "stt", "llm" or "tts"."""
+
+    def __init__(
+        self,
+        name: str,
+        stage: str,
+        settings: LineSettings,
+        *,
+        http: Http,
+        emit: Emit,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.stage = stage
+        self._settings = settings
+        self._http = http
+        self._emit = emit
+        self._clock = clock
+        self._jitter = jitter
+        self._keys = Keys(name, settings.keys, emit=emit, clock=clock)
+        self._endpoints = Endpoints(settings.endpoints, clock=clock)
+        per_minute = settings.requests_per_minute or usual_per_minute(settings.kind)
+        limits = Allowed(per_minute, settings.tokens_per_minute, settings.max_concurrent)
+        self._limits = Limits(name, limits, emit=emit)
+
+    def for_stage(self, stage: str) -> "Line":
+        """Return the line of another stage of the same provider: keys, endpoints and limits are shared."""
+        other = copy.copy(self)
+        other.stage = stage
+        return other
+
+    @property
+    def key(self) -> int:
+        """The number of the key in use, as `Wire.key` says."""
+        return self._keys.current.number
+
+    @asynccontextmanager
+    async def request(
+        self,
+        build: Callable[[Access], Call],
+        budget: Budget,
+        *,
+        kind: str,
+        refused: Refused | None = None,
+        tokens: int = 0,
+        first_byte_s: float | None = None,
+        whole_s: float | None = None,
+    ) -> AsyncIterator[Answer]:
+        """Send what ``build`` returns, as `Wire.request` says."""
+
+        async def attempt(trial: Trial) -> Answer:
+            terms = Terms(
+                self.name,
+                trial.key.text,
+                refused or faults.refused,
+                first_byte_s=self._within(budget, first_byte_s or FIRST_BYTE_S),
+                whole_s=whole_s or WHOLE_S,
+                ca_file=self._settings.ca_file,
+                proxy=self._settings.proxy,
+            )
+
+            async def send(call: Call) -> Answer:
+                trial.url = checked(self.name, call.url)
+                answer = await self._http.send(call, terms)
+                trial.opened(answer)
+                return answer
+
+            call = self._built(build, trial)
+            call = replace(call, headers=self._headers(call.headers))
+            return await through(self._settings.middleware, call, send, provider=self.name)
+
+        async with self._tried(attempt, budget, kind, tokens) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def socket(
+        self,
+        build: Callable[[Access], Address],
+        budget: Budget,
+        *,
+        kind: str,
+        refused: Refused | None = None,
+        subprotocols: tuple[str, ...] = (),
+        deadlines: Deadlines | None = None,
+    ) -> AsyncIterator[Connection]:
+        """Open a WebSocket to what ``build`` returns, as `Wire.socket` says."""
+        waits = deadlines or Deadlines()
+
+        async def attempt(trial: Trial) -> Connection:
+            address = self._built(build, trial)
+            trial.url = checked(self.name, address.url)
+            ca_file = address.ca_file or self._settings.ca_file
+            connection = await Connection.open(
+                self.name,
+                replace(
+                    address,
+                    headers=self._headers(address.headers),
+                    ca_file=ca_file,
+                    proxy=address.proxy or self._settings.proxy,
+                    key=address.key or trial.key.text,
+                ),
+                replace(waits, open_s=self._within(budget, waits.open_s)),
+                resolver=self._http.resolver,
+                trust=await self._trust(address.url, ca_file),
+                subprotocols=subprotocols,
+                refused=refused or faults.refused,
+            )
+            trial.opened(connection)
+            return connection
+
+        async with self._tried(attempt, budget, kind, 0) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def stream(
+        self, build: Callable[[Access], str], budget: Budget, *, kind: str
+    ) -> AsyncIterator[Stream]:
+        """Open a TCP connection to what ``build`` returns, as `Wire.stream` says."""
+
+        async def attempt(trial: Trial) -> Stream:
+            trial.url = checked(self.name, self._built(build, trial))
+            within_s = self._within(budget, Deadlines().open_s)
+            stream = await Stream.open(self.name, trial.url, resolver=self._http.resolver, within_s=within_s)
+            trial.opened(stream)
+            return stream
+
+        async with self._tried(attempt, budget, kind, 0) as stream:
+            yield stream
+
+    def prepare(self, build: Callable[[Access], Call]) -> None:
+        """Connect to where what ``build`` returns would be sent, as `Wire.prepare` says."""
+        # Whoever asks is told what is wrong, or that nobody may be asked now.
+        with contextlib.suppress(VoxdError, ValueError):
+            url = checked(self.name, build(Access(self._endpoints.next, self._keys.next.text)).url)
+            route = Route(self._settings.ca_file, self._settings.proxy)
+            self._http.connect_ahead(self.name, self.stage, url, route)
+
+    def note(self, kind: str, **details: Any) -> None:
+        """Log something that happened on the line, such as a reconnect; no words, no keys."""
+        self._emit(E.PROVIDER_NOTE, provider=self.name, stage=self.stage, kind=kind, details=details)
+
+    @asynccontextmanager
+    async def _tried(
+        self, attempt: Callable[[Trial], Awaitable[T]], budget: Budget, kind: str, tokens: int
+    ) -> AsyncIterator[T]:
+        """Yield what ``attempt`` opened; closes it, and tells of every trial. Raises `ProviderError`."""
+        another_way = False
+
+        async def once(number: int) -> tuple[T, Trial]:
+            nonlocal another_way
+            try:
+                trial = await self._begun(number, budget, kind, tokens)
+            except ProviderError as error:
+                raise NobodyAsked(error) from None
+            try:
+                opened = await attempt(trial)
+            except BaseException as error:
+                another_way = await self._over(trial, error)
+                raise
+            self._endpoints.worked(trial.endpoint)
+            return opened, trial
+
+        try:
+            opened, trial = await persevere(
+                once, budget, self._clock, jitter=self._jitter, another_way=lambda: another_way
+            )
+        except ProviderError as error:
+            error.provider = self.name
+            raise
+        try:
+            yield opened
+        except BaseException as error:
+            await self._over(trial, error)
+            raise
+        await self._over(trial, None)
+
+    async def _begun(self, number: int, budget: Budget, kind: str, tokens: int) -> Trial:
+        """Return a trial with a key, an endpoint, and a place among the others. Raises `ProviderError`."""
+        await self._door(budget)
+        trial = Trial(number, kind)
+        await trial.stack.enter_async_context(
+            self._limits.passed(tokens, self._within(budget, LONGEST_WAIT_S))
+        )
+        try:
+            await self._door(budget)
+            trial.begin(self._keys.take(), self._endpoints.take())
+        except BaseException:
+            await trial.stack.aclose()
+            raise
+        return trial
+
+    async def _door(self, budget: Budget) -> None:
+        """Wait while the vendor wants nobody. Raises `ProviderError` when that is too long to wait for."""
+        while (wait_s := self._keys.wait_s()) > 0:
+            error = self._keys.problem()
+            if isinstance(error, RateLimited):
+                self._emit(E.RATE_LIMITED, provider=self.name, limit="vendor", wait_s=wait_s)
+            too_long = not budget.is_last or wait_s >= self._within(budget, LONGEST_WAIT_S)
+            if too_long or not error.retryable:
+                raise error
+            await self._clock.sleep(wait_s)
+
+    async def _over(self, trial: Trial, error: BaseException | None) -> bool:
+        """End ``trial`` and tell of it; return whether the next one would go another way."""
+        trial.code = code_of(error)
+        another_way = False
+        if isinstance(error, ProviderError):
+            error.provider = self.name  # the vendor's adapter may not know what we call him
+            by_key = self._keys.failed(trial.key, error)
+            another_way = self._endpoints.failed(trial.endpoint, error) or by_key
+        try:
+            await trial.close(finish=error is None)
+        finally:
+            self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.told())
+        return another_way
+
+    def _built(self, build: Callable[[Access], B], trial: Trial) -> B:
+        try:
+            return build(trial.access)
+        except ConfigError as error:
+            raise faults.misled(self.name, str(error)) from None
+        except ValueError:
+            # Of an endpoint that cannot be taken apart. Its text holds the endpoint, and so perhaps a key.
+            raise faults.misled(self.name, "it is no URL") from None
+
+    async def _trust(self, url: str, ca_file: str) -> ssl.SSLContext | None:
+        if not url.startswith("wss:"):
+            return None
+        try:
+            return await self._http.trust(ca_file)
+        except OSError as error:
+            raise faults.unreachable(self.name, error) from None
+
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        settings = self._settings
+        more = computed(self.name, settings.more_headers) if settings.more_headers else {}
+        return dressed(headers, {**settings.headers, **more}, wall_s=self._clock.wall())
+
+    def _within(self, budget: Budget, limit_s: float) -> float:
+        if budget.until_s is None:
+            return limit_s
+        return max(min(limit_s, budget.until_s - self._clock.monotonic()), 0.0)

@@ -1,0 +1,281 @@
+"""One WebSocket to a vendor: bounded in memory and in time, with every fault told as what it means.
+
+The vendor's own pings are no help here: a link that is dead but not closed has to be noticed while the user
+still waits. So we ping, and anything that arrives, a pong or a frame, counts as a sign of life.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
+
+from voxd.errors import ConnectionFailed
+from voxd.net import faults
+from voxd.net.dns import Resolver
+from voxd.net.faults import Ending, Refused
+from voxd.net.proxy import proxy_of
+from voxd.net.redact import veiled
+from voxd.net.sockets import in_turn, look_up, open_socket
+from voxd.net.tls import trusted
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
+
+WRITE_LIMIT_BYTES = 256 * 1024
+"""What may wait to be sent: four seconds of 24 kHz sound as base64. Who sends more has to wait."""
+
+_PINGS_PER_LIMIT = 3
+_USER_AGENT = "voxd"
+
+_wire_log = logging.getLogger(f"{__name__}.wire")
+# At DEBUG the library logs request headers, which hold the key, and frames, which hold what was said.
+_wire_log.setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a vendor is reached; ``ca_file`` names the certificates to trust instead of the system's.
+
+    Its ``repr`` shows nothing, because URL and headers may hold the key. ``key`` is that key: what a vendor
+    says of it, in a refusal, a frame or a farewell, reaches nobody.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_file: str = ""
+    proxy: str | None = field(default=None, repr=False)
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long, in seconds, a vendor may leave us waiting.
+
+    ``open_s`` covers name, TCP, TLS and HTTP, ``name_s`` the name alone; ``answer_s`` the frame that
+    answers one of ours; ``send_s`` a full send buffer; ``active_s`` and ``idle_s`` the time without a sign
+    of life during and between turns (reference/reliability.md, R10: 3 s and 10 s); ``close_s`` the closing
+    handshake.
+    """
+
+    open_s: float = 10.0
+    name_s: float = 2.0
+    answer_s: float = 10.0
+    send_s: float = 5.0
+    active_s: float = 3.0
+    idle_s: float = 10.0
+    close_s: float = 1.0
+
+
+class Connection:
+    """An open WebSocket; `ending` tells why it is over."""
+
+    def __init__(
+        self, provider: str, socket: ClientConnection, deadlines: Deadlines, *, key: str = ""
+    ) -> None:
+        self._provider = provider
+        self._key = key
+        self._socket = socket
+        self._deadlines = deadlines
+        self._active = False
+        self._nudge = asyncio.Event()
+        self._heard_s = self._now_s()
+        self._ending: Ending | None = None
+        self.sent_bytes = 0
+        self.received_bytes = 0
+        self._watching = asyncio.create_task(self._watch(), name=f"watch {provider}")
+
+    @classmethod
+    async def open(
+        cls,
+        provider: str,
+        address: Address,
+        deadlines: Deadlines | None = None,
+        *,
+        resolver: Resolver | None = None,
+        trust: ssl.SSLContext | None = None,
+        subprotocols: Sequence[str] = (),
+        refused: Refused = faults.refused,
+    ) -> "Connection":
+        """Connect to ``address``. Raises `ProviderError`: why, in its class and code.
+
+        Redirects are not followed: the key is for the host that was configured. Proxies of the environment
+        are ignored. Without a shared ``resolver`` no address of an earlier connection is known;
+        without ``trust`` the certificates are read first.
+        """
+        deadlines = deadlines or Deadlines()
+        try:
+            async with asyncio.timeout(deadlines.open_s):
+                options = await _options(provider, address, deadlines, resolver or Resolver(), trust)
+                socket = await _Connect(
+                    address.url,
+                    additional_headers=dict(address.headers),
+                    user_agent_header=_USER_AGENT,
+                    compression=None,
+                    max_size=MAX_FRAME_BYTES,
+                    write_limit=WRITE_LIMIT_BYTES,
+                    open_timeout=None,
+                    ping_interval=None,
+                    close_timeout=deadlines.close_s,
+                    subprotocols=[Subprotocol(each) for each in subprotocols] or None,
+                    logger=_wire_log,
+                    **options,
+                )
+        except InvalidStatus as error:
+            answer = error.response
+            headers = {name.lower(): value for name, value in answer.headers.raw_items()}
+            body = veiled(bytes(answer.body or b""), address.key)
+            raise refused(provider, answer.status_code, headers, body) from None
+        except InvalidHandshake as error:
+            raise faults.no_websocket(provider, error.__cause__) from None
+        except (OSError, TimeoutError) as error:
+            raise faults.unreachable(provider, error) from error
+        except (InvalidURI, ValueError):
+            # Their text holds the URL, and so perhaps the key. (A bad certificate is an OSError too.)
+            raise faults.misled(provider) from None
+        return cls(provider, socket, deadlines, key=address.key)
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why the connection is over, None while it is not."""
+        return self._ending
+
+    @property
+    def active(self) -> bool:
+        """Whether a turn is under way, in which a dead link has to be noticed sooner."""
+        return self._active
+
+    @active.setter
+    def active(self, active: bool) -> None:
+        if active and not self._active:
+            self._nudge.set()
+        self._active = active
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a text frame, or a binary one; waits while too much is unsent.
+
+        Raises `ProviderError` when that is too long.
+        """
+        if self._ending is not None:
+            raise faults.error_of(self._provider, self._ending)
+        try:
+            async with asyncio.timeout(self._deadlines.send_s):
+                await self._socket.send(message)
+                self.sent_bytes += len(message)
+        except TimeoutError:
+            self.abort(Ending("send_stalled", "the vendor takes no more data"))
+            raise ConnectionFailed(
+                "the vendor takes no more data", provider=self._provider, code="send_stalled"
+            ) from None
+        except ConnectionClosed as closed:
+            raise faults.error_of(self._provider, self._ended(closed)) from None
+
+    async def receive(self) -> str | bytes | None:
+        """Return the next frame, None when the connection is over."""
+        try:
+            message = await self._socket.recv()
+        except ConnectionClosed as closed:
+            self._ended(closed)
+            self._watching.cancel()
+            return None
+        self._heard_s = self._now_s()
+        self.received_bytes += len(message)
+        return veiled(message, self._key)
+
+    def abort(self, ending: Ending) -> None:
+        """Break the connection off at once; whoever receives is told ``ending``."""
+        self._ending = self._ending or ending
+        self._socket.transport.abort()
+
+    async def close(self) -> None:
+        """Close with the vendor's consent if it comes in time; idempotent."""
+        self._ending = self._ending or Ending("closed", "closed by us")
+        self._watching.cancel()
+        await self._socket.close()
+        await asyncio.gather(self._watching, return_exceptions=True)
+
+    def _ended(self, closed: ConnectionClosed) -> Ending:
+        if self._ending is None:
+            received, sent = closed.rcvd, closed.sent
+            self._ending = faults.ending(
+                received.code if received else None,
+                veiled(received.reason, self._key) if received else "",
+                sent=sent.code if sent else None,
+            )
+        return self._ending
+
+    async def _watch(self) -> None:
+        """Ping, and break the connection off when nothing at all came back for too long."""
+        self._heard_s = self._now_s()
+        while True:
+            limit_s = self._deadlines.active_s if self._active else self._deadlines.idle_s
+            if self._now_s() - self._heard_s > limit_s:
+                self.abort(Ending("half_open", "the vendor has gone silent"))
+                return
+            self._nudge.clear()
+            due_s = self._now_s() + limit_s / _PINGS_PER_LIMIT
+            try:
+                async with asyncio.timeout_at(due_s):
+                    await self._ping()
+                    await self._nudge.wait()
+                    self._heard_s = self._now_s()  # A turn begins, with its full deadline.
+            except TimeoutError:
+                # Time in which this program did not run says nothing about the vendor.
+                self._heard_s += self._now_s() - due_s
+            except ConnectionClosed:
+                return
+
+    async def _ping(self) -> None:
+        pong = await self._socket.ping()
+        asyncio.ensure_future(pong).add_done_callback(self._ponged)
+
+    def _ponged(self, pong: "asyncio.Future[float]") -> None:
+        if not pong.cancelled() and pong.exception() is None:
+            self._heard_s = self._now_s()
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class _Connect(connect):
+    """Follows no redirect: the library drops `Authorization` on the way to a stranger, but no other key."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _options(
+    provider: str,
+    address: Address,
+    deadlines: Deadlines,
+    resolver: Resolver,
+    trust: ssl.SSLContext | None,
+) -> dict[str, Any]:
+    """Return what the library is to use for the connection instead of looking for it itself."""
+    options: dict[str, Any] = {"proxy": None}
+    where = parse_uri(address.url)
+    if where.secure:
+        trust = trust or await trusted(address.ca_file)
+        options["ssl"] = trust
+        options["server_hostname"] = where.host
+    if address.proxy is None:
+        options["sock"] = await open_socket(
+            where.host, where.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
+        )
+        return options
+    proxy = proxy_of(provider, address.proxy)
+    found = await look_up(
+        proxy.host, proxy.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
+    )
+    # A number, because the library would look a name up in the threads that everybody shares.
+    options["proxy"] = proxy.url(in_turn(found)[0][4][0])
+    if proxy.scheme == "https":
+        options["proxy_ssl"] = trust or await trusted(address.ca_file)
+        options["proxy_server_hostname"] = proxy.host
+    return options

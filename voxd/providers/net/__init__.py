@@ -1,1 +1,0 @@
-"""Reaches vendors over a network: names, sockets, requests, and what their refusals mean."""

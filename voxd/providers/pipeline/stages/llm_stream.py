@@ -1,0 +1,117 @@
+"""What all models that stream share: one request, its pieces, and an end that nobody waits long for."""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+from typing import ClassVar, Protocol
+
+from voxd.errors import ProviderError
+from voxd.net.transport import Access, Answer, Budget, Call
+from voxd.providers.pipeline.stages import llm_errors as complaints
+from voxd.providers.pipeline.stages.contract import Answered, LanguageModel, Message, Prompt, Token
+from voxd.providers.pipeline.stages.llm_errors import Headers
+from voxd.providers.pipeline.stages.messages import estimated_tokens
+
+TAIL_S = 1.0
+"""How long an answer that is complete may take to say what it used."""
+
+_log = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """Reads one answer, piece by piece; pure."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the vendor has said that, and why, the answer has ended."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing follows any more, not even numbers."""
+        ...
+
+    def feed(self, data: str) -> str:
+        """Take a piece and return the text in it, "" when there is none. Raises `ProviderError`."""
+        ...
+
+    def answered(self) -> Answered:
+        """Return how the answer ended. Raises `StreamError` when it did not."""
+        ...
+
+
+class StreamingModel(LanguageModel):
+    """A model whose vendor sends server-sent events; who sends something else overrides `_pieces`."""
+
+    first_byte_s: ClassVar[float | None] = None
+    whole_s: ClassVar[float | None] = None
+    """How long the first byte and all of the answer may take; None leaves it to the line."""
+
+    @abstractmethod
+    def _call(self, prompt: Prompt, access: Access) -> Call:
+        """Return the request that asks ``prompt``."""
+
+    @abstractmethod
+    def _probe(self, access: Access) -> Call:
+        """Return a request that costs nothing."""
+
+    @abstractmethod
+    def _reader(self) -> Reader:
+        """Return a reader for one answer."""
+
+    def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
+        return complaints.refused(provider, status, headers, body)
+
+    async def _pieces(self, answer: Answer) -> AsyncGenerator[str]:
+        async for _, data in answer.events():
+            yield data
+
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(partial(self._call, Prompt("", (Message("user", "."),))))
+
+    async def check(self, budget: Budget) -> None:
+        """Ask which models there are."""
+        async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:
+            await answer.json()
+
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Token | Answered]:
+        """Yield the answer of the vendor."""
+        reader = self._reader()
+        request = self.wire.request(
+            partial(self._call, prompt),
+            prompt.budget,
+            kind="chat",
+            refused=self._refused,
+            tokens=estimated_tokens(prompt),
+            first_byte_s=self.first_byte_s,
+            whole_s=self.whole_s,
+        )
+        async with request as answer, aclosing(self._pieces(answer)) as pieces:
+            async for data in pieces:
+                if text := reader.feed(data):
+                    yield Token(text)
+                if reader.complete:
+                    break
+            if text := await self._rest(pieces, reader):
+                yield Token(text)
+        yield reader.answered()
+
+    async def _rest(self, pieces: AsyncGenerator[str], reader: Reader) -> str:
+        """Read what follows a complete answer: what it used, and text of those who say the end too soon.
+
+        The answer is whole and perhaps spoken already, so nothing that goes wrong from here on matters.
+        """
+        late = ""
+        try:
+            async with asyncio.timeout(TAIL_S):
+                while not reader.over:
+                    late += reader.feed(await anext(pieces))
+        except StopAsyncIteration:
+            pass
+        except (ProviderError, TimeoutError) as error:
+            _log.debug("%s: the end of a complete answer was lost: %s", self.name, error)
+        return late

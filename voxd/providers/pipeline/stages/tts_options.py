@@ -1,0 +1,42 @@
+"""What every vendor's voice has: options of its own, and for one by HTTP a connection opened ahead."""
+
+import functools
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from voxd.net.transport import Access, Call, Wire
+from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
+from voxd.providers.pipeline.stages.options import options_of
+
+Known = TypeVar("Known", bound=msgspec.Struct)
+
+
+class Voice(TextToSpeech, Generic[Known]):
+    """A voice of a vendor; ``known`` is the type of the options that can be set for it."""
+
+    known: type[Known]
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        """Raises `ConfigError` when an option cannot be used."""
+        super().__init__(config, wire)
+        self._options = options_of(config, self.known)
+
+    @property
+    def variant(self) -> Mapping[str, Any]:
+        """Return everything that changes the sound of a text, the defaults of ours with it."""
+        return {**super().variant, "settings": msgspec.to_builtins(self._options)}
+
+
+class HttpVoice(Voice[Known]):
+    """A voice that speaks each text by one HTTP request."""
+
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(functools.partial(self._call, "."))
+
+    @abstractmethod
+    def _call(self, text: str, access: Access) -> Call:
+        """Return the request that has ``text`` spoken."""

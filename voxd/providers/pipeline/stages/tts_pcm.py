@@ -1,0 +1,144 @@
+"""Makes clips of whole samples of what a voice sends, wherever the network has cut it.
+
+A vendor who was asked for bare PCM may send a WAV file all the same (many OpenAI-compatible servers do): its
+header is taken off, and believed about the rate. Anything else that is not PCM would be played as noise, so
+it is recognised by its type or its first bytes, and refused.
+"""
+
+import struct
+from collections.abc import Mapping
+
+from voxd.errors import ProviderError, StreamError
+from voxd.frames import BYTES_PER_SAMPLE, Clip
+from voxd.net import faults
+
+MAX_HEADER_BYTES = 64 * 1024
+"""A WAV header with more in front of its sound is none we wait for."""
+
+_RIFF_BYTES = 12
+_SIZE_UNKNOWN = 0x7FFF0000
+"""Whoever streams a WAV file cannot know its length, and writes 0 or something from here on."""
+
+_PCM_TAGS = frozenset({1, 0xFFFE})
+_FILES: Mapping[bytes, str] = {
+    b"ID3": "an MP3 file",
+    b"OggS": "an Ogg file",
+    b"fLaC": "a FLAC file",
+    b"<!DO": "a web page",
+    b"<htm": "a web page",
+    b"<HTM": "a web page",
+}
+_NO_SOUND = ("text/", "application/json", "application/xml", "application/problem", "application/xhtml")
+_PACKED = ("audio/mpeg", "audio/mp3", "audio/ogg", "audio/opus", "audio/aac", "audio/flac", "audio/webm")
+
+
+def check_type(provider: str, content_type: str) -> None:
+    """Raise `ProviderError` when what was sent as ``content_type`` is no PCM; "" may be."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "text/html":
+        raise faults.portal(provider)
+    if kind.startswith(_NO_SOUND) or kind in _PACKED:
+        raise _not_pcm(provider, kind)
+
+
+class Pcm:
+    """Cuts sound that arrives in pieces of any length into clips; ``rate_hz`` is what was asked for."""
+
+    def __init__(self, provider: str, rate_hz: int) -> None:
+        self.provider = provider
+        self.rate_hz = rate_hz
+        self._held = b""
+        self._known = False
+        self._left_bytes: int | None = None
+        self._spoken_bytes = 0
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any sound came out."""
+        return self._spoken_bytes > 0
+
+    def feed(self, data: bytes) -> Clip | None:
+        """Return the whole samples that ``data`` completes, None when there are none.
+
+        Raises `ProviderError` when it is not PCM.
+        """
+        self._held += data
+        if not self._known and not self._recognised():
+            return None
+        return self._cut()
+
+    def finish(self) -> Clip | None:
+        """Return what was held back; nothing follows.
+
+        Raises `StreamError` when nothing came at all, or when it ended within a sample.
+        """
+        if not self._known:
+            if self._held.startswith(b"RIFF"):
+                raise _broken(self.provider)
+            self._known = True
+        clip = self._cut()
+        if self._held and self._left_bytes != 0:
+            raise _broken(self.provider)
+        if not self._spoken_bytes:
+            raise StreamError("the vendor sent no sound", provider=self.provider, code="no_sound")
+        return clip
+
+    def _cut(self) -> Clip | None:
+        pcm = self._held
+        if self._left_bytes is not None:
+            pcm = pcm[: self._left_bytes]
+        whole_bytes = len(pcm) - len(pcm) % BYTES_PER_SAMPLE
+        if self._left_bytes is not None:
+            self._left_bytes -= whole_bytes
+        self._held = b"" if self._left_bytes == 0 else self._held[whole_bytes:]
+        if not whole_bytes:
+            return None
+        self._spoken_bytes += whole_bytes
+        return Clip(pcm[:whole_bytes], self.rate_hz)
+
+    def _recognised(self) -> bool:
+        """Whether it is known what the first bytes are; a header is taken off."""
+        head = self._held
+        for magic, name in _FILES.items():
+            if head.startswith(magic):
+                raise faults.portal(self.provider) if name == "a web page" else _not_pcm(self.provider, name)
+            if len(head) < len(magic) and magic.startswith(head):
+                return False
+        maybe = head.startswith(b"RIFF") or b"RIFF".startswith(head)
+        if maybe and len(head) < _RIFF_BYTES:
+            return False
+        self._known = self._unpacked() if maybe and head[8:12] == b"WAVE" else True
+        return self._known
+
+    def _unpacked(self) -> bool:
+        """Take a WAV header off, once all of it is here."""
+        at = _RIFF_BYTES
+        while len(self._held) >= at + 8:
+            name, size = struct.unpack_from("<4sI", self._held, at)
+            at += 8
+            if name == b"data":
+                self._left_bytes = size if 0 < size < _SIZE_UNKNOWN else None
+                self._held = self._held[at:]
+                return True
+            if name == b"fmt " and len(self._held) >= at + 16:
+                tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", self._held, at)
+                if tag not in _PCM_TAGS or channels != 1 or bits != 8 * BYTES_PER_SAMPLE or not rate_hz:
+                    raise _not_pcm(self.provider, f"a WAV file of {channels} x {bits} bit")
+                self.rate_hz = rate_hz
+            at += size + size % 2
+        if len(self._held) > MAX_HEADER_BYTES:
+            raise _not_pcm(self.provider, "a WAV file with an endless header")
+        return False
+
+
+def _not_pcm(provider: str, what: str) -> ProviderError:
+    hint = "check the provider's endpoint and options: the vendor has to send PCM"
+    error = StreamError(
+        f"the vendor sent {what} instead of PCM", provider=provider, code="not_pcm", hint=hint
+    )
+    error.retryable = False
+    return error
+
+
+def _broken(provider: str) -> ProviderError:
+    return StreamError("the sound broke off within a sample", provider=provider, code="truncated")

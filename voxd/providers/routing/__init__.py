@@ -1,0 +1,1 @@
+"""Which provider answers: failover, circuit breaker, spend, offline queue."""

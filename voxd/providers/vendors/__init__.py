@@ -1,0 +1,1 @@
+"""One folder a vendor: its stages, its wire format, its facts."""

@@ -1,0 +1,49 @@
+"""Asks Anthropic's Messages API, in either of its versions, each with its own way to tell the key."""
+
+from voxd.net.endpoint import usable_key
+from voxd.net.transport import Access, Call, Wire
+from voxd.providers.pipeline.stages.base_url import resource
+from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
+from voxd.providers.pipeline.stages.llm_stream import StreamingModel
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.vendors.anthropic.reader import MessagesReader
+from voxd.providers.vendors.anthropic.wire import OLD, Options, messages_body
+
+_MESSAGES = "/messages"
+
+
+class Anthropic(StreamingModel):
+    """The Messages API of Anthropic, or of a server that copies it and may need no key."""
+
+    default_model = "claude-haiku-5-5"
+    default_endpoint = "https://api.anthropic.com"
+    context_tokens = 100_000
+    """Longer prompts cost more: reference/providers.md, section 3."""
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    def _call(self, prompt: Prompt, access: Access) -> Call:
+        body = messages_body(prompt, self.model, self.config.kind, self._options)
+        headers = self._headers(access) | dict(prompt.headers)
+        return Call("POST", self._url(access, _MESSAGES), headers, json=body)
+
+    def _probe(self, access: Access) -> Call:
+        return Call("GET", self._url(access, "/models"), self._headers(access))
+
+    def _reader(self) -> MessagesReader:
+        return MessagesReader(self.name)
+
+    def _url(self, access: Access, path: str) -> str:
+        endpoint = access.endpoint or self.default_endpoint
+        return resource(self.name, endpoint, path, prefix="/v1", written=_MESSAGES)
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        version = self._options.api_version
+        headers: dict[str, str] = {"anthropic-version": version}
+        if not access.key and access.endpoint not in {"", self.default_endpoint}:
+            return headers
+        key = usable_key(self.name, access.key)
+        # Whether the old scheme is still read with the new version is not known: each has its own.
+        return headers | ({"x-api-key": key} if version == OLD else {"Authorization": f"Bearer {key}"})

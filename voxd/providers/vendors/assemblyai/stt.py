@@ -1,0 +1,217 @@
+"""AssemblyAI, streaming API version 3 (reference/providers.md, section 10)."""
+
+from types import MappingProxyType
+from typing import ClassVar
+
+import msgspec
+
+from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
+from voxd.frames import SAMPLE_RATE_HZ
+from voxd.net.endpoint import live_url, site_url, usable_key
+from voxd.net.faults import Ending
+from voxd.net.refusals import NO_CREDIT, Means, meant
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.websocket import Address
+from voxd.providers.languages import code_of
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
+from voxd.providers.pipeline.stages.stt_settings import chosen, terms
+from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.usage import Usage
+
+PATH = "/v3/ws"
+VERSION = "2025-05-12"
+MOST_TERMS = 100
+LONGEST_TERM = 50
+
+_TERMINATE = '{"type":"Terminate"}'
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor."""
+
+    format_turns: bool = True
+    keyterms_prompt: list[str] = []
+    prompt: str | None = None
+    end_of_turn_confidence_threshold: float | None = None
+    min_turn_silence: int | None = None
+    max_turn_silence: int | None = None
+    vad_threshold: float | None = None
+    inactivity_timeout: int | None = None
+    mode: str | None = None
+    filter_profanity: bool | None = None
+    language_detection: bool | None = None
+    domain: str | None = None
+    speaker_labels: bool | None = None
+    voice_focus: str | None = None
+    voice_focus_threshold: float | None = None
+    redact_pii: bool | None = None
+
+
+class AssemblyAi(LiveSpeechToText):
+    """Transcribes while the user speaks. It is billed for the time a session is open."""
+
+    default_model: ClassVar[str] = "universal-3-6-pro"
+    default_endpoint: ClassVar[str] = "wss://streaming.assemblyai.com"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    def address(self, access: Access, told: Listening) -> Address:
+        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+        key = usable_key(self.name, access.key)
+        query = chosen(self._options) | {
+            "speech_model": self.model,
+            "encoding": "pcm_s16le",
+            "sample_rate": SAMPLE_RATE_HZ,
+        }
+        del query["keyterms_prompt"]
+        likely = terms(self._options.keyterms_prompt, told.hints, most=MOST_TERMS, longest=LONGEST_TERM)
+        if likely:
+            query["keyterms_prompt"] = msgspec.json.encode(likely).decode()
+        if language := self.language(told):
+            query["language_codes"] = msgspec.json.encode([code_of(language)]).decode()
+        url = live_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
+        return Address(url, {"Authorization": key, "AssemblyAI-Version": VERSION}, key=key)
+
+    def dialect(self, told: Listening) -> Dialect:
+        """Return what one connection speaks."""
+        return StreamingV3(self.name, formatted=self._options.format_turns)
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for a token that lasts a minute, which costs nothing. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            url = site_url(access.endpoint or self.default_endpoint, PATH, "/v3/token?expires_in_seconds=60")
+            return Call("GET", url, {"Authorization": usable_key(self.name, access.key)})
+
+        async with self.wire.request(build, budget, kind="check") as answer:
+            await answer.json()
+
+
+_BAD_REQUEST = Means("invalid_request", StreamError, hint="check the options of the provider")
+_BAD_SOUND = Means("bad_audio", StreamError)
+_GONE = Means("session_expired", ConnectionFailed, retryable=True)
+_BUSY = Means("rate_limited", RateLimited, retryable=True)
+
+MEANINGS = MappingProxyType(
+    {
+        1013: Means("overloaded", ConnectionFailed, retryable=True),
+        3005: Means("server_error", ConnectionFailed, retryable=True),
+        3006: _BAD_REQUEST,
+        3007: _BAD_SOUND,
+        3008: _GONE,
+        3009: _BUSY,
+        4000: _BAD_REQUEST,
+        4001: Means("invalid_api_key", AuthenticationError),
+        4002: NO_CREDIT,
+        4003: NO_CREDIT,
+        4008: _GONE,
+        4029: _BUSY,
+        4031: Means("idle", ConnectionFailed, retryable=True),
+        4032: _BAD_SOUND,
+        4034: _BAD_SOUND,
+        4100: _BAD_REQUEST,
+        4101: _BAD_REQUEST,
+        4102: _BUSY,
+        4103: _GONE,
+    }
+)
+"""What the numbers mean that the vendor closes with, or tells in an ``Error``."""
+
+
+class _Word(msgspec.Struct):
+    text: str
+    end: float
+
+
+class _Turn(msgspec.Struct, tag="Turn"):
+    turn_order: int
+    transcript: str
+    end_of_turn: bool = False
+    turn_is_formatted: bool = False
+    words: list[_Word] = []
+
+    @property
+    def text(self) -> str:
+        # Until the turn ends, the transcript lacks the words the vendor is not sure of.
+        return self.transcript if self.end_of_turn else " ".join(word.text for word in self.words)
+
+
+class _Termination(msgspec.Struct, tag="Termination"):
+    audio_duration_seconds: float | None = None
+    session_duration_seconds: float | None = None
+
+
+class _Error(msgspec.Struct, tag="Error"):
+    error: str = ""
+    error_code: int | None = None
+
+
+_VOCABULARY = Vocabulary(_Turn | _Termination | _Error)
+
+
+class StreamingV3(Dialect):
+    """One session: numbered turns, each told again as it grows, and once more when it is punctuated."""
+
+    chunk_ms = 60
+    least_ms = 60
+    # A frame of less than 50 ms or more than 1000 ms is refused with 3007. So is sound that is far ahead of
+    # its time: some 300 s, as others have seen, which is longer than any utterance. So there is no throttle.
+    keep_alive = '{"type":"KeepAlive"}'
+    keep_alive_s = 5.0
+
+    def __init__(self, provider: str, *, formatted: bool) -> None:
+        super().__init__(provider)
+        self._formatted = formatted
+        self._turns: dict[int, _Turn] = {}
+        self._next = 0
+        self._heard_s = 0.0
+
+    def finish(self) -> tuple[Message, ...]:
+        """Return what makes the vendor tell the rest, and end the session."""
+        return (_TERMINATE,)
+
+    def parting(self) -> tuple[Message, ...]:
+        """Return what ends the session: an open one is paid for."""
+        return (_TERMINATE,)
+
+    def read(self, message: Message) -> Reading | None:
+        """Return what ``message`` tells. Raises `ProviderError`."""
+        match _VOCABULARY.read(message, self):
+            case _Turn() as turn:
+                return self._turn(turn)
+            case _Termination() as end:
+                billed_s = end.session_duration_seconds
+                return Reading(done=True, usage=Usage(transcribed_seconds=billed_s) if billed_s else None)
+            case _Error() as error:
+                ending = Ending("server_error", error.error or "the vendor gave no reason", error.error_code)
+                raise self.closed(ending)
+        return None
+
+    def closed(self, ending: Ending) -> ProviderError:
+        """Return the error for a close with a number of the vendor's own."""
+        means = MEANINGS.get(ending.close_code or 0)
+        return super().closed(ending) if means is None else meant(self.provider, means, ending.reason)
+
+    def _turn(self, turn: _Turn) -> Reading | None:
+        known = self._turns.get(turn.turn_order)
+        if turn.turn_order < self._next or (known and known.end_of_turn and not turn.end_of_turn):
+            return None  # Told before, and settled since.
+        self._turns[turn.turn_order] = turn
+        settled: list[str] = []
+        while (first := self._turns.get(self._next)) and self._is_settled(first):
+            settled.append(first.transcript)
+            self._heard_s = max([word.end / 1000 for word in first.words], default=self._heard_s)
+            del self._turns[self._next]
+            self._next += 1
+        rest = " ".join(filter(None, (self._turns[order].text for order in sorted(self._turns))))
+        stable = all(turn.end_of_turn for turn in self._turns.values())
+        return Reading(" ".join(settled), self._heard_s if settled else None, partial=rest, stable=stable)
+
+    def _is_settled(self, turn: _Turn) -> bool:
+        # Where a turn lies is known by its words alone.
+        placed = bool(turn.words) or not turn.transcript
+        return turn.end_of_turn and placed and (turn.turn_is_formatted or not self._formatted)

@@ -1,0 +1,1 @@
+"""AWS: Transcribe and Polly."""

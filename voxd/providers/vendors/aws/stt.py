@@ -1,0 +1,171 @@
+"""Speech to text by Amazon Transcribe, over a WebSocket of event-stream frames, while the user speaks.
+
+Wire facts: reference/providers.md, section 9. The URL is signed anew for every connection.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from voxd.frames import SAMPLE_RATE_HZ
+from voxd.net.endpoint import live_url, usable_key
+from voxd.net.faults import Refused
+from voxd.net.refusals import said
+from voxd.net.transport import Access, Budget, Wire
+from voxd.net.websocket import Address
+from voxd.providers.languages import locale_of
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading
+from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.vendors.aws.errors import complaint, refused, region_of
+from voxd.providers.vendors.aws.eventstream import decode, encode
+from voxd.providers.vendors.aws.sigv4 import Signer, credentials_of
+
+_PATH = "/stream-transcription-websocket"
+_SOUND = {
+    ":message-type": "event",
+    ":event-type": "AudioEvent",
+    ":content-type": "application/octet-stream",
+}
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The kind's own settings.
+
+    ``region`` is AWS's, such as "eu-central-1"; ``vocabulary`` names a list of words kept there;
+    ``languages`` are told apart by Amazon where no language is set; ``stability`` is how early it settles
+    on words, "" for never before the end.
+    """
+
+    region: str = ""
+    vocabulary: str = ""
+    languages: tuple[str, ...] = ()
+    stability: Literal["low", "medium", "high", ""] = "medium"
+
+
+class _Item(msgspec.Struct, rename="pascal"):
+    stable: bool = False
+
+
+class _Alternative(msgspec.Struct, rename="pascal"):
+    transcript: str = ""
+    items: list[_Item] = []
+
+
+class _Result(msgspec.Struct, rename="pascal"):
+    end_time: float = 0.0
+    is_partial: bool = False
+    alternatives: list[_Alternative] = []
+
+    @property
+    def text(self) -> str:
+        return self.alternatives[0].transcript if self.alternatives else ""
+
+    @property
+    def stable(self) -> bool:
+        items = self.alternatives[0].items if self.alternatives else []
+        return bool(items) and all(item.stable for item in items)
+
+
+class _Transcript(msgspec.Struct, rename="pascal"):
+    results: list[_Result] = []
+
+
+class _Event(msgspec.Struct, rename="pascal"):
+    transcript: _Transcript
+
+
+class AwsTranscribe(LiveSpeechToText):
+    """One session for each utterance."""
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+        self._region = region_of(config.name, self._options.region, config.endpoint, "transcribestreaming")
+
+    @property
+    def refusals(self) -> Refused:
+        """What reads a refusal."""
+        return refused
+
+    def address(self, access: Access, told: Listening) -> Address:
+        """Return where ``told`` is transcribed, signed for the next five minutes."""
+        base = access.endpoint or f"wss://transcribestreaming.{self._region}.amazonaws.com:8443"
+        key = usable_key(self.name, access.key)
+        signer = Signer(credentials_of(self.name, key), self._region, "transcribe")
+        url = signer.url(live_url(self.name, base, _PATH, self._query(told)), time.time())
+        return Address(url, key=key)
+
+    def dialect(self, told: Listening) -> Dialect:
+        """Return what one connection speaks."""
+        return EventStream(self.name)
+
+    async def check(self, budget: Budget) -> None:
+        """Open the socket, which needs a good signature, and send nothing."""
+        async with self.wire.socket(
+            lambda access: self.address(access, Listening()), budget, kind="check", refused=self.refusals
+        ):
+            pass
+
+    def _query(self, told: Listening) -> dict[str, str]:
+        options, language = self._options, self.language(told)
+        query = {"media-encoding": "pcm", "sample-rate": str(SAMPLE_RATE_HZ)}
+        if language or not options.languages:
+            query["language-code"] = locale_of(language)
+        else:
+            query["identify-language"] = "true"
+            query["language-options"] = ",".join(map(locale_of, options.languages))
+        if options.vocabulary:
+            query["vocabulary-name"] = options.vocabulary
+        if options.stability:
+            query["enable-partial-results-stabilization"] = "true"
+            query["partial-results-stability"] = options.stability
+        return query
+
+
+class EventStream(Dialect):
+    """Sound in frames of 100 ms, transcripts back; the vendor closes when he has told everything."""
+
+    chunk_ms = 100
+    last_words = frozenset({1000, 1005})
+
+    def sound(self, pcm: bytes) -> Message:
+        """Return ``pcm`` as a frame."""
+        return encode(_SOUND, pcm)
+
+    def finish(self) -> tuple[Message, ...]:
+        """Return a frame without sound."""
+        return (encode(_SOUND, b""),)
+
+    def read(self, message: Message) -> Reading | None:
+        """Return what ``message`` tells. Raises `ProviderError` for an exception of the vendor."""
+        try:
+            told = decode(message if isinstance(message, bytes) else message.encode())
+            kind = told.headers.get(":message-type")
+            if kind == "event" and told.headers.get(":event-type") == "TranscriptEvent":
+                return _reading(msgspec.json.decode(told.payload, type=_Event).transcript.results)
+        except (ValueError, RecursionError):
+            raise self.malformed("a frame that cannot be read") from None
+        if kind == "exception":
+            name = told.headers.get(":exception-type", "")
+            raise complaint(self.provider, name, said(told.headers, told.payload).message)
+        if kind == "error":
+            message = told.headers.get(":error-message", "")
+            raise complaint(self.provider, told.headers.get(":error-code", ""), message)
+        return None
+
+
+def _reading(results: Sequence[_Result]) -> Reading | None:
+    finals = [result for result in results if not result.is_partial]
+    partials = [result for result in results if result.is_partial]
+    if not results:
+        return None
+    return Reading(
+        committed=" ".join(result.text for result in finals),
+        heard_s=max(result.end_time for result in finals) if finals else None,
+        partial=" ".join(result.text for result in partials) if partials else None,
+        stable=bool(partials) and all(result.stable for result in partials),
+    )

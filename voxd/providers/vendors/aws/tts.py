@@ -1,0 +1,86 @@
+"""Speaks with Amazon Polly by HTTP: one signed request for each clause, its sound streamed back."""
+
+import functools
+import time
+from collections.abc import AsyncGenerator
+from typing import ClassVar, Literal
+from urllib.parse import urlencode
+
+import msgspec
+
+from voxd.frames import Clip
+from voxd.net.endpoint import usable_key
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.pipeline.stages.tts_http import Speech, spoken
+from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.vendors.aws.errors import refused, region_of
+from voxd.providers.vendors.aws.sigv4 import Signer, credentials_of
+
+
+class Options(msgspec.Struct, frozen=True):
+    """``region`` is AWS's, such as "eu-central-1"; bare PCM has no other rates."""
+
+    region: str = ""
+    engine: Literal["standard", "neural", "long-form", "generative"] = "neural"
+    sample_rate_hz: Literal[8000, 16_000] = 16_000
+
+
+class Polly(HttpVoice[Options]):
+    """Amazon Polly (reference/providers.md, section 9). Its engines are its models."""
+
+    known = Options
+    default_voice: ClassVar[str] = "Joanna"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        """Raises `ConfigError` when the region is not known."""
+        super().__init__(config, wire)
+        self._region = region_of(config.name, self._options.region, config.endpoint, "polly")
+
+    @property
+    def model(self) -> str:
+        """The engine."""
+        return self._options.engine
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the voices of the engine. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            query = urlencode({"Engine": self._options.engine})
+            return self._signed("GET", f"{self._base(access)}/v1/voices?{query}", b"", access)
+
+        async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
+            await answer.json()
+
+    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text``. Raises `ProviderError`."""
+        build = functools.partial(self._call, text)
+        speech = Speech(
+            text, build, self._options.sample_rate_hz, refused=refused, bill="x-amzn-requestcharacters"
+        )
+        return spoken(self, speech, budget)
+
+    def _call(self, text: str, access: Access) -> Call:
+        body = {
+            "Text": text,
+            "TextType": "text",
+            "OutputFormat": "pcm",
+            "SampleRate": str(self._options.sample_rate_hz),
+            "VoiceId": self.voice,
+            "Engine": self._options.engine,
+        }
+        # Voices of two languages have to be told which; others speak their own.
+        if "-" in self.config.language:
+            body["LanguageCode"] = self.config.language
+        content = msgspec.json.encode(body)
+        return self._signed("POST", f"{self._base(access)}/v1/speech", content, access)
+
+    def _base(self, access: Access) -> str:
+        return (access.endpoint or f"https://polly.{self._region}.amazonaws.com").rstrip("/")
+
+    def _signed(self, method: str, url: str, content: bytes, access: Access) -> Call:
+        credentials = credentials_of(self.name, usable_key(self.name, access.key))
+        headers = {"Content-Type": "application/json"} if content else {}
+        signer = Signer(credentials, self._region, "polly")
+        signed = signer.headers(method, url, headers, content, time.time())
+        return Call(method, url, signed, content=content or None)

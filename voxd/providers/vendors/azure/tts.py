@@ -1,0 +1,95 @@
+"""Speaks with Azure Speech by HTTP: one SSML document for each clause, its sound streamed back."""
+
+import functools
+from collections.abc import AsyncGenerator
+from typing import ClassVar, Literal
+
+import msgspec
+
+from voxd.errors import ConfigError
+from voxd.frames import Clip
+from voxd.net.endpoint import usable_key
+from voxd.net.refusals import refusal
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.providers.languages import locale_of
+from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.pipeline.stages.tts_http import Speech, spoken
+from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.vendors.azure.ssml import ssml
+
+_USER_AGENT = "voxd"
+"""The vendor refuses a request without one."""
+
+_refused = refusal({})
+
+
+class Options(msgspec.Struct, frozen=True):
+    """``region`` is the resource's, such as "westeurope"; the others are those of SSML."""
+
+    region: str = ""
+    rate: str = ""
+    pitch: str = ""
+    volume: str = ""
+    style: str = ""
+    sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 44_100, 48_000] = 24_000
+
+
+class AzureVoice(HttpVoice[Options]):
+    """Azure Speech (reference/providers.md, section 7, which is of documents and not of a real server)."""
+
+    known = Options
+    default_model: ClassVar[str] = "neural"
+    default_voice: ClassVar[str] = "en-US-AvaMultilingualNeural"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        """Raises `ConfigError` when it is not said where the resource is."""
+        super().__init__(config, wire)
+        if not (config.endpoint or self._options.region):
+            hint = f"set options.region or endpoint in [providers.{config.name}]"
+            raise ConfigError(f"the region of {config.name} is not known", hint=hint)
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the list of voices. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            return Call("GET", f"{self._base(access)}/cognitiveservices/voices/list", self._headers(access))
+
+        # The list is long, and that it comes is all there is to know.
+        async with self.wire.request(build, budget, kind="check", refused=_refused):
+            pass
+
+    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text``. Raises `ProviderError`."""
+        build = functools.partial(self._call, text)
+        return spoken(self, Speech(text, build, self._options.sample_rate_hz, refused=_refused), budget)
+
+    def _call(self, text: str, access: Access) -> Call:
+        options = self._options
+        body = ssml(
+            text,
+            voice=self.voice,
+            language=locale_of(self.config.language, "-".join(self.voice.split("-")[:2])),
+            style=options.style,
+            prosody={"rate": options.rate, "pitch": options.pitch, "volume": options.volume},
+        )
+        headers = {
+            **self._headers(access),
+            "Content-Type": "application/ssml+xml",
+            "X-Microsoft-OutputFormat": _format(options.sample_rate_hz),
+        }
+        url = f"{self._base(access)}/cognitiveservices/v1"
+        return Call("POST", url, headers, content=body.encode())
+
+    def _base(self, access: Access) -> str:
+        own = f"https://{self._options.region}.tts.speech.microsoft.com"
+        return (access.endpoint or own).rstrip("/")
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        key = usable_key(self.name, access.key)
+        return {"Ocp-Apim-Subscription-Key": key, "User-Agent": _USER_AGENT}
+
+
+def _format(rate_hz: int) -> str:
+    """Return the vendor's name for bare PCM: "raw-24khz-16bit-mono-pcm", but "raw-22050hz-…"."""
+    rate = f"{rate_hz // 1000}khz" if rate_hz % 1000 == 0 else f"{rate_hz}hz"
+    return f"raw-{rate}-16bit-mono-pcm"

@@ -1,0 +1,50 @@
+"""Speaks OpenAI's Realtime protocol to any server that does too: one's own, or another vendor's."""
+
+from typing import ClassVar
+
+from voxd.errors import ConfigError
+from voxd.net.endpoint import address_of, socket_url
+from voxd.net.websocket import Address
+from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
+
+AUTH_TYPES = ("bearer", "header", "query", "none")
+
+
+class CustomProvider(OpenAIProvider):
+    """``metadata`` holds ``endpoint`` and ``model``, and how the key is sent, in ``auth_type``.
+
+    ``bearer`` (the default) sends ``Authorization: Bearer KEY``; ``header`` the bare key in the header
+    ``auth_name`` (default ``api-key``); ``query`` in the parameter ``auth_name`` (default ``api_key``) of
+    the URL; ``none`` sends none. What the user said is transcribed when ``transcription_model`` is set.
+    """
+
+    name: ClassVar[str] = "custom"
+    endpoint: ClassVar[str] = ""
+    model: ClassVar[str] = ""
+    transcription_model: ClassVar[str] = ""
+
+    def address(self) -> Address:
+        """Return where the server is reached. Raises `AuthenticationError`, `ConfigError`."""
+        kind = self.metadata.get("auth_type", "bearer")
+        name = str(self.metadata.get("auth_name") or "")
+        if kind not in AUTH_TYPES:
+            msg = f"auth_type {kind} of the custom provider is not one of {', '.join(AUTH_TYPES)}"
+            raise ConfigError(msg, hint="correct metadata.auth_type")
+        key = "" if kind == "none" else self.key()
+        headers: dict[str, str] = {}
+        query: dict[str, str] = {}
+        match kind:
+            case "bearer":
+                headers["Authorization"] = f"Bearer {key}"
+            case "header":
+                headers[name or "api-key"] = key
+            case "query":
+                query[name or "api_key"] = key
+        return address_of(self.url(**query), headers, self.metadata, key=key)
+
+    def url(self, **query: str) -> str:
+        """Return the endpoint as it was written, with the model and ``query``. Raises `ConfigError`."""
+        if not self.endpoint_url:
+            raise ConfigError("a custom provider needs an endpoint", hint="set metadata.endpoint to wss://…")
+        model = {"model": self.model_name} if self.model_name else {}
+        return socket_url(self.endpoint_url, {**model, **query})

@@ -1,0 +1,230 @@
+"""Deepgram, live API version 1: the Nova models (reference/providers.md, section 5)."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from voxd.errors import ConnectionFailed, ProviderError, StreamError
+from voxd.frames import SAMPLE_RATE_HZ
+from voxd.net.endpoint import live_url, site_url, usable_key
+from voxd.net.faults import Ending, Refused
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.websocket import Address
+from voxd.providers.pipeline.stages.contract import Listening, SpeechToText, StageConfig
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
+from voxd.providers.pipeline.stages.stt_settings import chosen, terms
+from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.vendors.deepgram.errors import refused
+
+PATH = "/v1/listen"
+KEEP_ALIVE_S = 4.0
+"""The vendor closes with 1011 NET-0001 after 10 s without sound, and advises 3 to 5 s."""
+MOST_TERMS = 100
+
+_EPSILON_S = 0.001
+_UNREADABLE = 1008
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
+
+    ``endpointing`` is in milliseconds of silence, or false. It does not end the utterance, which the device
+    does; it settles the words that were said.
+    """
+
+    interim_results: bool = True
+    smart_format: bool = True
+    endpointing: int | bool = 300
+    utterance_end_ms: int | None = None
+    vad_events: bool | None = None
+    punctuate: bool | None = None
+    numerals: bool | None = None
+    dictation: bool | None = None
+    profanity_filter: bool | None = None
+    redact: str | list[str] | None = None
+    replace: str | list[str] | None = None
+    search: str | list[str] | None = None
+    keyterm: list[str] = []
+    keywords: list[str] = []
+    detect_entities: bool | None = None
+    diarize: bool | None = None
+    diarize_model: str | None = None
+    language_hint: list[str] | None = None
+    mip_opt_out: bool | None = None
+    tag: str | list[str] | None = None
+    version: str | None = None
+    extra: str | list[str] | None = None
+
+
+class Deepgram(LiveSpeechToText):
+    """Transcribes with a Nova model while the user speaks."""
+
+    default_model: ClassVar[str] = "nova-3"
+    default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    @property
+    def model(self) -> str:
+        """The model that listens."""
+        return listener(self)
+
+    @property
+    def refusals(self) -> Refused:
+        """What reads a refusal."""
+        return refused
+
+    def address(self, access: Access, told: Listening) -> Address:
+        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+        # Models before Nova-3 know keywords, and have no key terms.
+        takes = "keyterm" if self.model.startswith("nova-3") else "keywords"
+        query = chosen(self._options) | {
+            "model": self.model,
+            "encoding": "linear16",
+            "sample_rate": SAMPLE_RATE_HZ,
+            "channels": 1,
+            "keyterm": [],
+            "keywords": [],
+        }
+        query[takes] = terms(getattr(self._options, takes), told.hints, most=MOST_TERMS)
+        if language := self.language(told):
+            query["language"] = language
+        return address(self, access, PATH, query)
+
+    def dialect(self, told: Listening) -> Dialect:
+        """Return what one connection speaks."""
+        return ListenV1(self.name)
+
+    async def check(self, budget: Budget) -> None:
+        """Ask which projects the key is for, which costs nothing. Raises `ProviderError`."""
+        await check(self, budget, PATH)
+
+
+def listener(stage: SpeechToText) -> str:
+    """Return the configured model: one of Aura's is for whoever speaks with the same provider."""
+    told = stage.config.model
+    return stage.default_model if not told or told.startswith("aura") else told
+
+
+def address(stage: SpeechToText, access: Access, path: str, query: Mapping[str, Any]) -> Address:
+    """Return the address of a socket of Deepgram. Raises `ProviderError`."""
+    key = usable_key(stage.name, access.key)
+    url = live_url(stage.name, access.endpoint or stage.default_endpoint, path, query)
+    return Address(url, {"Authorization": f"Token {key}"}, key=key)
+
+
+async def check(stage: SpeechToText, budget: Budget, live_path: str) -> None:
+    """Ask which projects the key is for. Raises `ProviderError`."""
+
+    def build(access: Access) -> Call:
+        key = usable_key(stage.name, access.key)
+        url = site_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
+        return Call("GET", url, {"Authorization": f"Token {key}"})
+
+    async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:
+        await answer.json()
+
+
+class _Alternative(msgspec.Struct):
+    transcript: str = ""
+
+
+class _Channel(msgspec.Struct):
+    alternatives: list[_Alternative] = []
+
+
+class _Results(msgspec.Struct, tag="Results"):
+    start: float
+    duration: float
+    channel: _Channel
+    is_final: bool = False
+    speech_final: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.channel.alternatives[0].transcript if self.channel.alternatives else ""
+
+    @property
+    def end_s(self) -> float:
+        return self.start + self.duration
+
+
+class _UtteranceEnd(msgspec.Struct, tag="UtteranceEnd"):
+    last_word_end: float = 0.0
+
+
+class _Metadata(msgspec.Struct, tag="Metadata"):
+    duration: float = 0.0
+
+
+class _Error(msgspec.Struct, tag="Error"):
+    variant: str = ""
+    code: str | None = None
+    description: str = ""
+    message: str | None = None
+
+
+_VOCABULARY = Vocabulary(_Results | _UtteranceEnd | _Metadata | _Error)
+
+
+class ListenV1(Dialect):
+    """One connection to ``/v1/listen``: its final results follow each other, each for a piece of sound."""
+
+    chunk_ms = 50
+    keep_alive = '{"type":"KeepAlive"}'
+    keep_alive_s = KEEP_ALIVE_S
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self._heard_s = 0.0
+
+    def finish(self) -> tuple[Message, ...]:
+        """Return what makes the vendor tell the rest, and then close."""
+        return ('{"type":"CloseStream"}',)
+
+    def read(self, message: Message) -> Reading | None:
+        """Return what ``message`` tells. Raises `ProviderError`."""
+        match _VOCABULARY.read(message, self):
+            case _Results() as results:
+                return self._results(results)
+            case _UtteranceEnd():
+                return Reading(stable=True)
+            case _Metadata():
+                return Reading(done=True)
+            case _Error() as error:
+                raise fault(self.provider, error.code or error.variant, error.message or error.description)
+        return None
+
+    def closed(self, ending: Ending) -> ProviderError:
+        """Return the error for a close."""
+        return closed(self.provider, ending) or super().closed(ending)
+
+    def _results(self, results: _Results) -> Reading | None:
+        if results.end_s <= self._heard_s + _EPSILON_S:
+            # Told before, or of a piece that is settled already. The end of speech may come alone.
+            return Reading(stable=True) if results.speech_final else None
+        if not results.is_final:
+            return Reading(partial=results.text)
+        self._heard_s = results.end_s
+        return Reading(results.text, results.end_s, stable=results.speech_final)
+
+
+def closed(provider: str, ending: Ending) -> ProviderError | None:
+    """Return the error for a close with 1008, DATA-0000; 1011 means what it means everywhere."""
+    return fault(provider, "DATA-0000", ending.reason) if ending.close_code == _UNREADABLE else None
+
+
+def fault(provider: str, code: str, text: str) -> ProviderError:
+    """Return the error for what Deepgram calls ``code``."""
+    text = text or "the vendor gave no reason"
+    if code.startswith("NET-"):
+        return ConnectionFailed(text, provider=provider, code="server_error")
+    if code.startswith("DATA-"):
+        error: ProviderError = StreamError(text, provider=provider, code="bad_audio")
+        error.retryable = False
+        return error
+    return StreamError(text, provider=provider)

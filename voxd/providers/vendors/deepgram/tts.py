@@ -1,0 +1,84 @@
+"""Speaks with Deepgram Aura by HTTP: one request for each clause, its sound streamed back.
+
+Deepgram has a WebSocket for speaking too. It would save nothing here: the HTTP connection is kept open
+between clauses, a request is one clause as a whole, and giving one up by closing it needs no `Clear`.
+"""
+
+import functools
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Meta
+
+from voxd.frames import Clip
+from voxd.net.endpoint import usable_key
+from voxd.net.transport import Access, Budget, Call
+from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
+from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.vendors.deepgram.errors import refused
+
+
+class Options(msgspec.Struct, frozen=True):
+    """``speed`` is a factor, and not known to every language."""
+
+    speed: Annotated[float, Meta(ge=0.5, le=2.0)] | None = None
+    sample_rate_hz: Literal[8000, 16_000, 24_000, 32_000, 48_000] = 24_000
+    mip_opt_out: bool = False
+
+
+class Aura(HttpVoice[Options]):
+    """Deepgram Aura (reference/providers.md, section 5). Its models are its voices."""
+
+    known = Options
+    default_model: ClassVar[str] = "aura-2-thalia-en"
+    default_endpoint: ClassVar[str] = "https://api.deepgram.com"
+
+    @property
+    def model(self) -> str:
+        """The voice that speaks, by either name."""
+        # A provider may listen with the same settings: then its model is not one of Aura's.
+        told = self.config.model
+        return self.config.voice or (told if told.startswith("aura") else "") or self.default_model
+
+    @property
+    def voice(self) -> str:
+        """The voice that speaks: the model."""
+        return self.model
+
+    async def check(self, budget: Budget) -> None:
+        """Ask which projects the key is for. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            return Call("GET", self._url(access, "/v1/projects"), self._headers(access))
+
+        async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
+            await answer.json()
+
+    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text``. Raises `ProviderError`."""
+        build = functools.partial(self._call, text)
+        speech = Speech(text, build, self._options.sample_rate_hz, refused=refused, bill="dg-char-count")
+        return spoken(self, speech, budget)
+
+    def _call(self, text: str, access: Access) -> Call:
+        query: dict[str, Any] = {
+            "model": self.model,
+            "encoding": "linear16",
+            "sample_rate": self._options.sample_rate_hz,
+            "container": "none",
+        }
+        if self._options.speed is not None:
+            query["speed"] = self._options.speed
+        if self._options.mip_opt_out:
+            query["mip_opt_out"] = "true"
+        url = f"{self._url(access, '/v1/speak')}?{urlencode(query)}"
+        return Call("POST", url, self._headers(access), json={"text": text})
+
+    def _url(self, access: Access, path: str) -> str:
+        # Who listens with the same provider may have written down where he does.
+        return url_of(self, access, path, live_path="/v1/listen")
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        return {"Authorization": f"Token {usable_key(self.name, access.key)}"}

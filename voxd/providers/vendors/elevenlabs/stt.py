@@ -1,0 +1,204 @@
+"""ElevenLabs Scribe, realtime (reference/providers.md, section 6): we say where the utterance ends."""
+
+import base64
+from types import MappingProxyType
+from typing import ClassVar
+
+import msgspec
+
+from voxd.errors import AuthenticationError, ConnectionFailed, StreamError
+from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
+from voxd.net.endpoint import live_url, site_url, usable_key
+from voxd.net.faults import Refused
+from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, Means, meant, refusal
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.websocket import Address
+from voxd.providers.languages import code_of
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
+from voxd.providers.pipeline.stages.stt_settings import chosen, terms
+from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+
+PATH = "/v1/speech-to-text/realtime"
+MOST_TERMS, LONGEST_TERM = 50, 20
+
+_LEAST_BYTES = samples_from_ms(400) * BYTES_PER_SAMPLE
+"""Less than 0.3 s of sound cannot be committed."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor."""
+
+    keyterms: list[str] = []
+    no_verbatim: bool | None = None
+    secondary_languages: list[str] | None = None
+    filter_background_audio: bool | None = None
+    enable_logging: bool | None = None
+
+
+_NO_SPEECH_KEY = Means("missing_permissions", AuthenticationError, hint="allow the key to use speech to text")
+_REFUSALS = MappingProxyType(
+    {
+        "invalid_api_key": BAD_KEY,
+        # These come with status 401 as well, and the key is not to blame.
+        "quota_exceeded": NO_CREDIT,
+        "missing_permissions": _NO_SPEECH_KEY,
+        "too_many_concurrent_requests": SLOW_DOWN,
+        "system_busy": Means("overloaded", ConnectionFailed, retryable=True),
+    }
+)
+
+
+class Scribe(LiveSpeechToText):
+    """Transcribes while the user speaks."""
+
+    default_model: ClassVar[str] = "scribe_v2_realtime"
+    default_endpoint: ClassVar[str] = "wss://api.elevenlabs.io"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    @property
+    def model(self) -> str:
+        """The model that listens; others are for whoever speaks with the same provider."""
+        told = self.config.model
+        return told if told.startswith("scribe") else self.default_model
+
+    @property
+    def refusals(self) -> Refused:
+        """What reads a refusal."""
+        return refusal(_REFUSALS)
+
+    def address(self, access: Access, told: Listening) -> Address:
+        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+        key = usable_key(self.name, access.key)
+        query = chosen(self._options) | {
+            "model_id": self.model,
+            "audio_format": "pcm_16000",
+            "commit_strategy": "manual",
+            "keyterms": terms(self._options.keyterms, told.hints, most=MOST_TERMS, longest=LONGEST_TERM),
+        }
+        if language := self.language(told):
+            query["language_code"] = code_of(language)
+        url = live_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
+        return Address(url, {"xi-api-key": key}, key=key)
+
+    def dialect(self, told: Listening) -> Dialect:
+        """Return what one connection speaks."""
+        return ScribeRealtime(self.name)
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the state of the account, which costs nothing. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            url = site_url(access.endpoint or self.default_endpoint, PATH, "/v1/user/subscription")
+            return Call("GET", url, {"xi-api-key": usable_key(self.name, access.key)})
+
+        try:
+            async with self.wire.request(build, budget, kind="check", refused=self.refusals) as answer:
+                await answer.json()
+        except AuthenticationError as error:
+            # A key that may do nothing but listen is a good one: the vendor knows it.
+            if error.code != _NO_SPEECH_KEY.code:
+                raise
+
+
+_BAD_REQUEST = Means("invalid_request", StreamError, hint="check the options of the provider")
+FAULTS = MappingProxyType(
+    {
+        "error": Means("stream_failed", StreamError, retryable=True),
+        "auth_error": BAD_KEY,
+        "quota_exceeded": NO_CREDIT,
+        "unaccepted_terms": Means("unaccepted_terms", hint="accept the terms at the vendor's console"),
+        "rate_limited": SLOW_DOWN,
+        "commit_throttled": SLOW_DOWN,
+        "queue_overflow": Means("overloaded", ConnectionFailed, retryable=True),
+        "resource_exhausted": Means("overloaded", ConnectionFailed, retryable=True),
+        "transcriber_error": Means("server_error", ConnectionFailed, retryable=True),
+        "session_time_limit_exceeded": Means("session_expired", ConnectionFailed, retryable=True),
+        "input_error": _BAD_REQUEST,
+        "invalid_request": _BAD_REQUEST,
+        "chunk_size_exceeded": _BAD_REQUEST,
+    }
+)
+"""What the types of his messages mean that tell of a fault."""
+
+_NOBODY_SPOKE = "insufficient_audio_activity"
+
+
+class _Partial(msgspec.Struct, tag="partial_transcript", tag_field="message_type"):
+    text: str
+
+
+class _Committed(msgspec.Struct, tag="committed_transcript", tag_field="message_type"):
+    text: str
+
+
+class _Fault(msgspec.Struct):
+    message_type: str
+    error: str | None = None
+
+
+_VOCABULARY = Vocabulary(_Partial | _Committed, tag="message_type")
+_FAULT = msgspec.json.Decoder(_Fault)
+
+
+class ScribeRealtime(Dialect):
+    """One session. What the vendor commits unasked has no place in the sound, and so stays a partial text."""
+
+    chunk_ms = 100
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(provider)
+        self._parts: list[str] = []
+        self._sent_bytes = 0
+        self._finishing = False
+
+    def sound(self, pcm: bytes) -> Message:
+        """Return ``pcm`` as a message."""
+        self._sent_bytes += len(pcm)
+        return _chunk(pcm)
+
+    def finish(self) -> tuple[Message, ...]:
+        """Return what commits the utterance, with silence before it where there is too little to commit."""
+        self._finishing = True
+        missing_bytes = max(_LEAST_BYTES - self._sent_bytes, 0)
+        silence = (_chunk(bytes(missing_bytes)),) if missing_bytes else ()
+        return (*silence, _chunk(b"", commit=True))
+
+    def read(self, message: Message) -> Reading | None:
+        """Return what ``message`` tells. Raises `ProviderError`."""
+        match _VOCABULARY.read(message, self):
+            case _Partial() as partial:
+                return Reading(partial=self._joined(partial.text))
+            case _Committed() as committed:
+                self._parts.append(committed.text)
+                return Reading(partial=self._joined(), done=self._finishing)
+        try:
+            return self._read_fault(_FAULT.decode(message))
+        except msgspec.ValidationError:
+            raise self.malformed("a message that lacks what it needs") from None
+
+    def _joined(self, *rest: str) -> str:
+        return " ".join(filter(None, (*self._parts, *rest)))
+
+    def _read_fault(self, told: _Fault) -> Reading | None:
+        text = told.error or "the vendor gave no reason"
+        if told.message_type == _NOBODY_SPOKE:
+            if self._finishing:
+                return Reading(done=True)
+            raise ConnectionFailed(text, provider=self.provider, code="idle")
+        if told.message_type in FAULTS:
+            raise meant(self.provider, FAULTS[told.message_type], text)
+        return None
+
+
+def _chunk(pcm: bytes, *, commit: bool = False) -> str:
+    """Return a message with sound; built by hand because it is sent ten times a second."""
+    sound = base64.b64encode(pcm).decode()
+    return (
+        f'{{"message_type":"input_audio_chunk","audio_base_64":"{sound}",'
+        f'"commit":{"true" if commit else "false"},"sample_rate":{SAMPLE_RATE_HZ}}}'
+    )

@@ -1,0 +1,114 @@
+"""What both ways to speak with ElevenLabs share: settings, refusals, and a question that costs nothing."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from voxd.errors import AuthenticationError, ProviderError, RateLimited, StreamError
+from voxd.net.endpoint import usable_key
+from voxd.net.refusals import BAD_KEY, BUSY, NO_CREDIT, NO_VOICE, TOO_LONG, Means, meant, refusal
+from voxd.net.transport import Access, Budget, Call
+from voxd.providers.languages import code_of
+from voxd.providers.pipeline.stages.contract import TextToSpeech
+from voxd.providers.pipeline.stages.tts_http import url_of
+
+ENDPOINT = "https://api.elevenlabs.io"
+MODEL = "eleven_flash_v2_5"
+VOICE = "JBFqnCBsd6RMkjVDRZzb"
+"""George, the voice of the vendor's own examples."""
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Options(msgspec.Struct, frozen=True):
+    """Settings of the voice (reference/providers.md, section 6; the first two defaults are of seed 001).
+
+    ``seed`` None: one is made of the text, so that the same text sounds the same again.
+    """
+
+    stability: Share = 0.5
+    similarity_boost: Share = 0.75
+    style: Share | None = None
+    use_speaker_boost: bool | None = None
+    speed: Annotated[float, Meta(ge=0.7, le=1.2)] | None = None
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    apply_text_normalization: Literal["auto", "on", "off"] | None = None
+    sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000] = 24_000
+
+    def voice_settings(self) -> dict[str, Any]:
+        """Return the settings as the vendor writes them; what is not set is the voice's own."""
+        names = ("stability", "similarity_boost", "style", "use_speaker_boost", "speed")
+        told = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in told.items() if value is not None}
+
+
+NAMES: Mapping[str, Means] = {
+    "invalid_api_key": BAD_KEY,
+    # These two come with status 401 as well, and the key is not to blame.
+    "quota_exceeded": NO_CREDIT,
+    "missing_permissions": Means(
+        "missing_permissions", AuthenticationError, hint="allow the key to use text to speech"
+    ),
+    "voice_not_found": NO_VOICE,
+    "unsupported_model": Means("unsupported_model", hint="set the provider's model to another one"),
+    "max_character_limit_exceeded": TOO_LONG,
+    "too_many_concurrent_requests": Means(
+        "too_many_concurrent", RateLimited, retryable=True, hint="lower max_concurrent of the provider"
+    ),
+    "system_busy": BUSY,
+}
+
+refused = refusal(NAMES)
+"""Reads the refusals of ElevenLabs."""
+
+
+def headers(stage: TextToSpeech, access: Access) -> dict[str, str]:
+    """Return what proves who asks. Raises `AuthenticationError` without a key."""
+    return {"xi-api-key": usable_key(stage.name, access.key)}
+
+
+def speaker(model: str) -> str:
+    """Return the model that speaks; one of Scribe's is for whoever listens with the same provider."""
+    return MODEL if not model or model.startswith("scribe") else model
+
+
+def heeds_previous(model: str) -> bool:
+    """Whether ``model`` may be told what came before: version 3 refuses the whole request (seen in 2026)."""
+    return not model.startswith("eleven_v3")
+
+
+def language_of(model: str, language: str) -> str:
+    """Return the language as the vendor takes it, "" where the model finds it out by itself."""
+    return "" if "multilingual" in model else code_of(language)
+
+
+class _Subscription(msgspec.Struct):
+    character_count: int = 0
+    character_limit: int = 0
+    can_extend_character_limit: bool = False
+    allowed_to_extend_character_limit: bool = False
+
+
+async def check(stage: TextToSpeech, budget: Budget) -> None:
+    """Ask for the state of the account. Raises `ProviderError`, also when its characters are used up."""
+
+    def build(access: Access) -> Call:
+        return Call("GET", url_of(stage, access, "/v1/user/subscription"), headers(stage, access))
+
+    try:
+        async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:
+            told = msgspec.convert(await answer.json(), _Subscription)
+    except msgspec.ValidationError as error:
+        raise StreamError(
+            f"the vendor's answer is odd: {error}", provider=stage.name, code="bad_answer"
+        ) from None
+    except ProviderError as error:
+        # A key that may do nothing but speak is a good one: the vendor knows it.
+        if error.code == "missing_permissions":
+            return
+        raise
+    more = told.can_extend_character_limit and told.allowed_to_extend_character_limit
+    if told.character_count >= told.character_limit and told.character_limit and not more:
+        raise meant(stage.name, NO_CREDIT, "the characters of the account are used up")

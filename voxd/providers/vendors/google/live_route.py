@@ -1,0 +1,176 @@
+"""Keeps a Gemini Live session going over one connection after another.
+
+The vendor gives a session a handle, and says `goAway` before he closes a connection (after about ten
+minutes). Whoever sends meanwhile waits until the session has moved.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from voxd.errors import NotConnected, ProviderError
+from voxd.net.faults import Ending
+from voxd.net.websocket import Connection
+from voxd.providers.vendors.google.live_wire import NAME
+
+_log = logging.getLogger(__name__)
+
+LEAVE_EARLY_S = 3.0
+"""So long before the vendor goes the session moves, even in the middle of an answer."""
+
+EXPIRED = "session_expired"
+_BROKEN = Ending("network_error", "the connection broke")
+
+
+class Rider(Protocol):
+    """Whose session it is."""
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way that a move would break."""
+        ...
+
+    def take(self, frame: bytes | str) -> None:
+        """Handle what the vendor sent."""
+        ...
+
+    def arrived(self, *, resumed: bool) -> None:
+        """The session is on another connection; ``resumed`` when the vendor still knows what was said."""
+        ...
+
+    def lost(self, end: Ending) -> None:
+        """The session is over, and not on purpose."""
+        ...
+
+
+class Route:
+    """The connections of one session. ``open`` returns one on which the vendor accepts input.
+
+    It is given the `handle` by which the session is resumed, "" for a new one. ``talked`` has to be set once
+    something was said that a new session would not know.
+    """
+
+    def __init__(self, open: Callable[[str], Awaitable[Connection]], rider: Rider) -> None:
+        self._open = open
+        self._rider = rider
+        self._connection: Connection | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._moving: asyncio.Task[None] | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        self._stale = False
+        self.handle = ""
+        self.talked = False
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection of now, None when there is no session."""
+        return self._connection
+
+    async def begin(self) -> None:
+        """Open a new session. Raises `ProviderError`."""
+        self.handle, self.talked = "", False
+        self._use(await self._open(""), resumed=False)
+
+    async def close(self) -> None:
+        """End the session; idempotent."""
+        connection, self._connection = self._connection, None
+        tasks = [task for task in (self._moving, self._reading) if task is not None]
+        self._moving = self._reading = None
+        self._stay()
+        for task in tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        if connection is not None:
+            await connection.close()
+
+    async def settled(self) -> Connection:
+        """Return the connection, after a move under way. Raises `NotConnected`."""
+        if self._moving is not None:
+            await asyncio.wait([self._moving])
+        if self._connection is None:
+            raise NotConnected("there is no session with gemini", provider=NAME)
+        return self._connection
+
+    def move(self) -> None:
+        """Begin to move the session; one in which nothing was said begins again instead."""
+        if self._moving is None and self._connection is not None:
+            self._stay()
+            self._moving = asyncio.create_task(self._move(), name="move gemini")
+
+    def move_when_quiet(self) -> None:
+        """Move as soon as the rider has nothing under way."""
+        self._stale = True
+        self._look()
+
+    def leave(self, left_s: float) -> None:
+        """The vendor goes in ``left_s``: move when there is quiet, but in time."""
+        self._stay()
+        self._stale = True
+        delay_s = max(left_s - LEAVE_EARLY_S, 0.0)
+        self._leaving = asyncio.get_running_loop().call_later(delay_s, self.move)
+
+    def _use(self, connection: Connection, *, resumed: bool) -> None:
+        self._connection = connection
+        self._stale = False
+        self._rider.arrived(resumed=resumed)
+        self._reading = asyncio.create_task(self._read(connection), name="read gemini")
+
+    async def _read(self, connection: Connection) -> None:
+        try:
+            while (frame := await connection.receive()) is not None:
+                self._rider.take(frame)
+                self._look()
+        except Exception:
+            _log.exception("what gemini sent could not be handled")
+            connection.abort(Ending("internal", "an event could not be handled"))
+        if connection is not self._connection or self._moving is not None:
+            return
+        if self._leaving is not None:
+            self.move()
+        else:
+            self._lose(connection.ending or _BROKEN)
+
+    async def _move(self) -> None:
+        old, reading = self._connection, self._reading
+        # A handle from before anything was said may be older than the history that was told.
+        handle = self.handle if self.talked else ""
+        try:
+            if self.talked and not handle:
+                # Whoever drives us knows what was said: he begins a new session and tells it.
+                raise ProviderError("the session cannot be resumed", provider=NAME, code=EXPIRED)
+            fresh = await self._open(handle)
+        except ProviderError as error:
+            refused = handle and error.code in ("bad_frame", "policy")
+            self._lose(Ending(EXPIRED if refused else error.code, str(error)))
+            return
+        except Exception:
+            _log.exception("the session with gemini could not be moved")
+            self._lose(Ending("internal", "the session could not be moved"))
+            return
+        finally:
+            self._moving = None
+        self._use(fresh, resumed=bool(handle))
+        if old is None or reading is None:
+            return
+        try:
+            await old.close()
+            await asyncio.wait([reading])
+        finally:
+            old.abort(Ending("closed", "closed by us"))
+
+    def _lose(self, end: Ending) -> None:
+        connection, self._connection = self._connection, None
+        self._stay()
+        self._rider.lost(end)
+        if connection is not None:
+            connection.abort(end)
+
+    def _look(self) -> None:
+        if self._stale and self._rider.is_quiet():
+            self.move()
+
+    def _stay(self) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None

@@ -1,0 +1,278 @@
+"""What a session of Gemini Live puts on its socket and how a closed one is to be understood, as pure values.
+
+Wire: https://ai.google.dev/api/live. Everything is JSON; the server sends it in binary frames. Which
+message carries text and history depends on the model, so that is a table here (`Dialect`).
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited, StreamError
+from voxd.net import faults
+from voxd.net.faults import Ending
+from voxd.providers.settings import SessionConfig, ToolSpec
+
+ENDPOINT = "wss://generativelanguage.googleapis.com"
+MODEL = "gemini-3.8-live"
+INPUT_RATE_HZ = 16_000
+OUTPUT_RATE_HZ = 24_000
+NAME = "gemini"
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a generation of models accepts.
+
+    ``content_any_time``: `clientContent` after the beginning of a session. Other models close the socket
+    (1007), or hear no sound after it; what is typed goes to them as `realtimeInput`. ``behaviors``: what a
+    function may declare; the first is what the model does when it declares nothing.
+    """
+
+    content_any_time: bool
+    behaviors: tuple[str, ...]
+
+
+def dialect_of(model: str) -> Dialect:
+    """Return what ``model`` accepts, by the generation in its name; an unknown name is taken for the newest.
+
+    Source: the vendor's notes on migrating to 3.1 (synchronous functions only, content only as initial
+    history) and to 3.8 (functions run NON_BLOCKING unless declared BLOCKING, content at any time).
+    """
+    found = re.search(r"gemini-(?:live-)?(\d+)\.(\d+)", model)
+    generation = (int(found[1]), int(found[2])) if found else (3, 8)
+    if generation < (3, 0):
+        return Dialect(content_any_time=False, behaviors=("BLOCKING", "NON_BLOCKING"))
+    if generation < (3, 8):
+        return Dialect(content_any_time=False, behaviors=("BLOCKING",))
+    return Dialect(content_any_time=True, behaviors=("NON_BLOCKING", "BLOCKING"))
+
+
+def behavior_of(model: str, wanted: str) -> str:
+    """Return how ``model`` runs functions, ``wanted`` or its own way. Raises `ProviderError` if it cannot."""
+    behaviors = dialect_of(model).behaviors
+    if wanted and wanted not in behaviors:
+        msg = f"{model} runs functions as {' or '.join(behaviors)} only"
+        error = ProviderError(msg, provider=NAME, code="bad_setting", hint="change metadata.behavior")
+        error.retryable = False
+        raise error
+    return wanted or behaviors[0]
+
+
+def url_and_headers(endpoint: str, api_key: str, version: str) -> tuple[str, dict[str, str]]:
+    """Return where to connect and with what; an ``endpoint`` with a path of its own is taken as it is.
+
+    A short-lived token (``auth_tokens/…``) goes to the constrained method, which only v1alpha has.
+    """
+    method = "BidiGenerateContent"
+    headers = {"x-goog-api-key": api_key}
+    if api_key.startswith("auth_tokens/"):
+        version, method = "v1alpha", "BidiGenerateContentConstrained"
+        headers = {"Authorization": f"Token {api_key}"}
+    if urlsplit(endpoint).path.strip("/"):
+        return endpoint, headers
+    service = f"google.ai.generativelanguage.{version}.GenerativeService.{method}"
+    return f"{endpoint.rstrip('/')}/ws/{service}", headers
+
+
+def setup(
+    model: str,
+    config: SessionConfig,
+    *,
+    voice: str = "",
+    handle: str = "",
+    history: bool = False,
+    behavior: str,
+) -> Message:
+    """Return the first message of a session; ``handle`` resumes one, ``history`` announces `content`.
+
+    Sound is always asked for, for the models of today answer nothing else: what they say comes as text
+    by the transcription of their speech.
+    """
+    body: Message = {
+        "model": model if "/" in model else f"models/{model}",
+        "generationConfig": _generation(config, voice),
+        "realtimeInputConfig": {"automaticActivityDetection": _detection(config)},
+        "sessionResumption": {"handle": handle} if handle else {},
+        # Without it a session of sound ends after a quarter of an hour.
+        "contextWindowCompression": {"slidingWindow": {}},
+        "outputAudioTranscription": {},
+    }
+    if config.transcription:
+        body["inputAudioTranscription"] = {}
+    if instructions := _instructions(config):
+        body["systemInstruction"] = {"parts": [{"text": text} for text in instructions]}
+    if config.tools:
+        told = "" if behavior == dialect_of(model).behaviors[0] else behavior
+        body["tools"] = [{"functionDeclarations": [_declaration(tool, told) for tool in config.tools]}]
+    if history:
+        body["historyConfig"] = {"initialHistoryInClientContent": True}
+    return {"setup": body}
+
+
+def _generation(config: SessionConfig, voice: str) -> Message:
+    generation: Message = {"responseModalities": ["AUDIO"]}
+    if config.temperature is not None:
+        generation["temperature"] = config.temperature
+    if config.max_output_tokens is not None:
+        generation["maxOutputTokens"] = config.max_output_tokens
+    if voice:
+        generation["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+    return generation
+
+
+def _detection(config: SessionConfig) -> Message:
+    if config.turn_detection == "client":
+        return {"disabled": True}
+    detection: Message = {}
+    if config.vad_threshold is not None:
+        level = "LOW" if config.vad_threshold >= 0.5 else "HIGH"
+        detection["startOfSpeechSensitivity"] = f"START_SENSITIVITY_{level}"
+    if config.vad_silence_ms is not None:
+        detection["silenceDurationMs"] = config.vad_silence_ms
+    return detection
+
+
+def _instructions(config: SessionConfig) -> list[str]:
+    # Models that speak by themselves refuse a language code: they have to be told in words.
+    language = f"Answer in the language with the code {config.language}." if config.language else ""
+    return [text for text in (config.instructions, language) if text]
+
+
+def _declaration(tool: ToolSpec, behavior: str) -> Message:
+    declared: Message = {"name": tool.name, "description": tool.description}
+    if tool.parameters.get("properties"):
+        declared["parametersJsonSchema"] = tool.parameters
+    if behavior:
+        declared["behavior"] = behavior
+    return declared
+
+
+def audio(pcm: bytes) -> Message:
+    """Return a piece of what the microphone hears: mono s16le at `INPUT_RATE_HZ`."""
+    data = base64.b64encode(pcm).decode("ascii")
+    return {"realtimeInput": {"audio": {"data": data, "mimeType": f"audio/pcm;rate={INPUT_RATE_HZ}"}}}
+
+
+def activity_start() -> Message:
+    """Return that the user begins to speak; interrupts whatever is being generated."""
+    return {"realtimeInput": {"activityStart": {}}}
+
+
+def activity_end() -> Message:
+    """Return that the user has finished and an answer is due."""
+    return {"realtimeInput": {"activityEnd": {}}}
+
+
+def stream_end() -> Message:
+    """Return that the microphone pauses: the vendor's detection need not wait for more silence."""
+    return {"realtimeInput": {"audioStreamEnd": True}}
+
+
+def realtime_text(text: str) -> Message:
+    """Return typed words that take part in the conversation like spoken ones."""
+    return {"realtimeInput": {"text": text}}
+
+
+def content(turns: Iterable[tuple[str, str]], *, complete: bool) -> Message:
+    """Return ``turns``, (role, text) pairs of user and assistant; ``complete`` asks for an answer.
+
+    As initial history (`setup`) it has to be complete and nothing is answered.
+    """
+    said = [
+        {"role": "model" if role == "assistant" else "user", "parts": [{"text": text}]}
+        for role, text in turns
+    ]
+    return {"clientContent": {"turns": said, "turnComplete": complete}}
+
+
+def tool_response(call_id: str, name: str, output: str, *, silent: bool = False) -> Message:
+    """Return what a tool said: the object it stands for if ``output`` is one in JSON, else the text.
+
+    ``silent`` lets a model whose functions do not block know it without speaking of it.
+    """
+    try:
+        value = msgspec.json.decode(output)
+    except (msgspec.DecodeError, RecursionError):
+        value = None
+    response = value if isinstance(value, dict) else {"output": output}
+    answer: Message = {"id": call_id, "name": name, "response": response}
+    if silent:
+        answer["scheduling"] = "SILENT"
+    return {"toolResponse": {"functionResponses": [answer]}}
+
+
+def encode(message: Message) -> str:
+    """Return ``message`` as it goes on the wire."""
+    return msgspec.json.encode(message).decode()
+
+
+def decode(frame: bytes | str) -> Message:
+    """Return the message in ``frame``, binary or text. Raises `StreamError` if it is none."""
+    try:
+        message = msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise StreamError("the vendor sent what is no JSON", provider=NAME, code="bad_frame") from error
+    if not isinstance(message, dict):
+        raise StreamError("the vendor sent JSON that is no message", provider=NAME, code="bad_frame")
+    return message
+
+
+def seconds(duration: object, default_s: float) -> float:
+    """Return a protobuf duration in JSON (``"9.5s"``) in seconds, ``default_s`` if it is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)s", duration) if isinstance(duration, str) else None
+    return float(found[1]) if found else default_s
+
+
+_MEANINGS = (
+    (re.compile(r"quota|resource.?exhausted|rate.?limit|credits", re.IGNORECASE), "rate_limited"),
+    (re.compile(r"api.?key|unauthenticated|credential|auth_?token", re.IGNORECASE), "invalid_api_key"),
+    (re.compile(r"is not found|not supported for bidi", re.IGNORECASE), "model_not_found"),
+    (re.compile(r"context (?:window|length)|token (?:count|limit)", re.IGNORECASE), "context_too_long"),
+    (re.compile(r"deadline expired|session (?:expired|not found)", re.IGNORECASE), "session_expired"),
+)
+_FINAL = frozenset({"bad_frame", "policy"})
+"""What the vendor will say again: 1007 is an invalid argument, 1008 a policy."""
+
+
+def meaning(end: Ending) -> Ending:
+    """Return ``end`` with the code for what its reason says.
+
+    The close code does not tell: a wrong key was seen with 1007 and 1008, an empty quota with 1008 and 1011.
+    """
+    found = (code for pattern, code in _MEANINGS if pattern.search(end.reason))
+    return Ending(next(found, end.code), end.reason)
+
+
+def error_of(end: Ending) -> ProviderError:
+    """Return the error for a session that ended, or could not begin, with ``end``."""
+    match meaning(end):
+        case Ending("rate_limited", reason):
+            return RateLimited(reason, provider=NAME)
+        case Ending("invalid_api_key", reason):
+            return AuthenticationError(reason, provider=NAME)
+        case Ending("context_too_long", reason):
+            return ContextTooLong(reason, provider=NAME)
+        case Ending(code, reason) if code in _FINAL:
+            hint = "check the provider's model, voice and tools"
+            error = StreamError(reason, provider=NAME, code=code, hint=hint)
+            error.retryable = False
+            return error
+        case known:
+            return faults.error_of(NAME, known)
+
+
+def refusal(message: Mapping[str, Any]) -> ProviderError | None:
+    """Return the error a message of the form ``{"error": {…}}`` stands for, None if it is another one."""
+    error = message.get("error")
+    if not isinstance(error, dict):
+        return None
+    reason = f"{error.get('status', '')} {error.get('message', '')}".strip()[:300]
+    return error_of(Ending("server_error", reason))

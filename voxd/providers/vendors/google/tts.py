@@ -1,0 +1,96 @@
+"""Speaks with Google Cloud by HTTP: a clause comes whole, for streaming is offered to gRPC only."""
+
+import functools
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from voxd.errors import StreamError
+from voxd.frames import Clip
+from voxd.net.endpoint import usable_key
+from voxd.net.transport import Access, Budget, Call
+from voxd.providers.languages import locale_of
+from voxd.providers.pipeline.stages.tts_http import url_of
+from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.pipeline.stages.tts_pcm import Pcm
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What changes the voice, as the vendor calls it in ``audioConfig``."""
+
+    speaking_rate: Annotated[float, Meta(ge=0.25, le=2)] | None = None
+    pitch: Annotated[float, Meta(ge=-20, le=20)] | None = None
+    volume_gain_db: Annotated[float, Meta(ge=-96, le=16)] | None = None
+    effects: tuple[str, ...] = ()
+    sample_rate_hz: Annotated[int, Meta(ge=8000, le=48_000)] = 24_000
+
+
+class _Answer(msgspec.Struct):
+    audio: bytes = msgspec.field(name="audioContent")
+
+
+class GoogleVoice(HttpVoice[Options]):
+    """Google Cloud Text-to-Speech v1 (reference/providers.md, section 8).
+
+    Without a voice in the configuration it is the usual one of the language.
+    """
+
+    known = Options
+    default_endpoint: ClassVar[str] = "https://texttospeech.googleapis.com"
+    max_chars: ClassVar[int] = 1250
+    """The vendor takes 5000 bytes, and a character may have four."""
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the voices of the language. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            url = url_of(self, access, "/v1/voices")
+            return Call("GET", f"{url}?languageCode={self._language}", self._headers(access))
+
+        async with self.wire.request(build, budget, kind="check") as answer:
+            await answer.json()
+
+    async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text``, in one clip. Raises `ProviderError`."""
+        build = functools.partial(self._call, text)
+        async with self.wire.request(build, budget, kind="speak") as answer:
+            body = await answer.read()
+        try:
+            sound = msgspec.json.decode(body, type=_Answer).audio
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            msg = "the vendor's answer holds no sound"
+            raise StreamError(msg, provider=self.name, code="bad_answer") from None
+        pcm = Pcm(self.name, self._options.sample_rate_hz)
+        for clip in (pcm.feed(sound), pcm.finish()):
+            if clip is not None:
+                yield clip
+
+    def _call(self, text: str, access: Access) -> Call:
+        options = self._options
+        voice = {"languageCode": self._language, **({"name": self.voice} if self.voice else {})}
+        audio: dict[str, Any] = {
+            "audioEncoding": "PCM",
+            "sampleRateHertz": options.sample_rate_hz,
+            "speakingRate": options.speaking_rate,
+            "pitch": options.pitch,
+            "volumeGainDb": options.volume_gain_db,
+            "effectsProfileId": list(options.effects) or None,
+        }
+        body = {
+            "input": {"text": text},
+            "voice": voice,
+            "audioConfig": {name: value for name, value in audio.items() if value is not None},
+        }
+        return Call("POST", url_of(self, access, "/v1/text:synthesize"), self._headers(access), json=body)
+
+    @property
+    def _language(self) -> str:
+        """The language the vendor wants told: the voice's own, if there is one ("en-GB-Neural2-A")."""
+        if self.voice.count("-") >= 2:
+            return "-".join(self.voice.split("-")[:2])
+        return locale_of(self.config.language)
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        return {"x-goog-api-key": usable_key(self.name, access.key)}

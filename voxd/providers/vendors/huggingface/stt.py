@@ -1,0 +1,105 @@
+"""Speech to text by Hugging Face: its router for models of others, or an endpoint of one's own.
+
+Wire facts: reference/providers.md, section 10.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+import msgspec
+
+from voxd.errors import ConnectionFailed, ProviderError
+from voxd.frames import Frame
+from voxd.net import faults
+from voxd.net.endpoint import belongs_to, usable_key
+from voxd.net.transport import Access, Budget, Call
+from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText
+from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, gathered, packed, understood
+from voxd.providers.usage import Usage
+
+_OWN_HOST = "huggingface.co"
+_ROUTER = "/hf-inference"
+_WHO_AM_I = "https://huggingface.co/api/whoami-v2"
+_NO_ANSWER_TO_THIS = frozenset({"model_not_found", "refused"})
+
+
+class _Answer(msgspec.Struct):
+    text: str
+
+
+class _Complaint(msgspec.Struct):
+    """What is wrong; a model that is being loaded says how long that takes."""
+
+    error: str | list[str] = ""
+    estimated_time: float | None = None
+
+
+class HuggingFace(SpeechToText):
+    """Uploads the utterance when the user has finished. Takes neither language nor likely words."""
+
+    default_model = "openai/whisper-large-v3"
+    default_endpoint = f"https://router.huggingface.co{_ROUTER}"
+
+    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+        """Yield the whole text."""
+        clip = await gathered(audio)
+        if not clip.pcm:
+            yield Heard("", final=True)
+            return
+        sound = await packed(clip)
+
+        def build(access: Access) -> Call:
+            headers = {**self._headers(access), "Content-Type": FLAC_TYPE}
+            return Call("POST", self._url(access), headers, content=sound)
+
+        async with self.wire.request(build, told.budget, kind="transcribe", refused=refused) as answer:
+            found = understood(self.name, await answer.json(), _Answer)
+        yield Heard(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
+
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(lambda access: Call("POST", self._url(access)))
+
+    async def check(self, budget: Budget) -> None:
+        """Ask whose key it is; an endpoint of one's own is asked whether anybody is there."""
+
+        own = True
+
+        def build(access: Access) -> Call:
+            nonlocal own
+            own = belongs_to(access.endpoint or self.default_endpoint, _OWN_HOST)
+            return Call("GET", _WHO_AM_I if own else self._url(access), self._headers(access))
+
+        try:
+            async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
+                await answer.read()
+        except ProviderError as error:
+            if own or error.code not in _NO_ANSWER_TO_THIS:
+                raise
+
+    def _url(self, access: Access) -> str:
+        base = (access.endpoint or self.default_endpoint).rstrip("/")
+        return f"{base}/models/{self.model}" if base.endswith(_ROUTER) else base
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        if not access.key and not belongs_to(access.endpoint or self.default_endpoint, _OWN_HOST):
+            return {}
+        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
+
+
+def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+    """Return the error for a refusal of Hugging Face, whose ``error`` is a text."""
+    try:
+        complaint = msgspec.json.decode(body, type=_Complaint)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return faults.refused(provider, status, headers, body)
+    said = complaint.error if isinstance(complaint.error, str) else "; ".join(complaint.error)
+    if status == 402:
+        return faults.fault(provider, "insufficient_quota", said)
+    if status == 503:
+        wait_s = complaint.estimated_time
+        msg = said or "the model is not loaded yet"
+        return ConnectionFailed(msg, provider=provider, code="overloaded", retry_after_s=wait_s)
+    error = faults.refused(provider, status, headers, body)
+    if said:
+        error.args = (said[:300],)
+    return error

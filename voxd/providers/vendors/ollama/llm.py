@@ -1,0 +1,126 @@
+"""Asks Ollama by its own API, which can keep a model loaded and knows how long a prompt may be."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from typing import ClassVar
+
+import msgspec
+
+from voxd.errors import ProviderError
+from voxd.net.endpoint import usable_key
+from voxd.net.transport import Access, Answer, Budget, Call, Wire
+from voxd.providers.pipeline.stages import llm_errors as complaints
+from voxd.providers.pipeline.stages.base_url import resource
+from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
+from voxd.providers.pipeline.stages.llm_errors import Headers
+from voxd.providers.pipeline.stages.llm_stream import StreamingModel
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.vendors.ollama.wire import OllamaReader, Options, chat_body, loading_body
+
+LOADING_S = 120.0
+"""A model that is not loaded answers only when it is, which may take minutes."""
+
+WRITING_S = 60.0
+"""So long may the answer itself take."""
+
+_CHAT = "/api/chat"
+_log = logging.getLogger(__name__)
+
+
+class _Model(msgspec.Struct):
+    name: str
+
+
+class _Tags(msgspec.Struct):
+    models: list[_Model]
+
+
+class Ollama(StreamingModel):
+    """Ollama on this device, in this network, or at ollama.com."""
+
+    default_model = "llama3.2"
+    default_endpoint = "http://127.0.0.1:11434"
+    context_tokens = 4096
+    """What the server makes room for when nobody tells it; the option ``context_tokens`` does."""
+
+    first_byte_s: ClassVar[float | None] = LOADING_S
+    whole_s: ClassVar[float | None] = LOADING_S + WRITING_S
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+        self._loading: asyncio.Task[None] | None = None
+
+    def prepare(self) -> None:
+        """Have the server load the model while the user still speaks."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.create_task(self._load(), name=f"load {self.name}")
+
+    async def check(self, budget: Budget) -> None:
+        """Ask whether the model is there."""
+        async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:
+            said = await answer.json()
+        try:
+            names = {row.name for row in msgspec.convert(said, _Tags).models}
+        except msgspec.ValidationError:
+            raise complaints.garbled(self.name) from None
+        if not names & {self.model, f"{self.model}:latest"}:
+            raise self._missing(f"the server has no model {self.model}")
+
+    async def close(self) -> None:
+        """Stop waiting for the model to load; idempotent."""
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+
+    async def _load(self) -> None:
+        budget = Budget(retries=0)
+        body = loading_body(self.model, self._options)
+        try:
+            async with self.wire.request(
+                lambda access: Call("POST", self._url(access, _CHAT), self._headers(access), json=body),
+                budget,
+                kind="load",
+                refused=self._refused,
+                first_byte_s=self.first_byte_s,
+                whole_s=self.whole_s,
+            ) as answer:
+                await answer.read()
+        except ProviderError as error:
+            _log.debug("%s: the model was not loaded: %s", self.name, error)
+
+    def _call(self, prompt: Prompt, access: Access) -> Call:
+        body = chat_body(prompt, self.model, self.config.kind, self._options)
+        headers = self._headers(access) | dict(prompt.headers)
+        return Call("POST", self._url(access, _CHAT), headers, json=body)
+
+    def _probe(self, access: Access) -> Call:
+        return Call("GET", self._url(access, "/api/tags"), self._headers(access))
+
+    def _reader(self) -> OllamaReader:
+        return OllamaReader(self.name)
+
+    async def _pieces(self, answer: Answer) -> AsyncGenerator[str]:
+        async for line in answer.lines():
+            yield line
+
+    def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
+        error = complaints.refused(provider, status, headers, body)
+        if status == 404:
+            return self._missing(str(error))
+        if "does not support tools" in str(error):
+            error.hint = "choose a model that can use tools, or set tools = [] for the agent"
+        return error
+
+    def _missing(self, message: str) -> ProviderError:
+        hint = f"run `ollama pull {self.model}` where the server runs"
+        error = ProviderError(message, provider=self.name, code="model_not_found", hint=hint)
+        error.retryable = False
+        return error
+
+    def _url(self, access: Access, path: str) -> str:
+        return resource(self.name, access.endpoint or self.default_endpoint, path, written=_CHAT)
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"} if access.key else {}

@@ -1,0 +1,156 @@
+"""Ollama's own chat: the request, and the answer line by line (reference/providers.md, section 4)."""
+
+from typing import Any
+
+import msgspec
+
+from voxd.providers.pipeline.stages import llm_errors as complaints
+from voxd.providers.pipeline.stages.chat_completions import tools_of
+from voxd.providers.pipeline.stages.contract import Answered, Message, Prompt
+from voxd.providers.pipeline.stages.messages import paired, raw_of
+from voxd.providers.pipeline.stages.thoughts import Aloud
+from voxd.providers.pipeline.stages.tool_calls import Drafts, ended, object_of
+from voxd.providers.usage import Usage
+
+Json = dict[str, Any]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of this kind.
+
+    ``keep_alive``: how long the model stays loaded ("5m", -1 for ever). ``think``: whether, or how much,
+    it thinks first. ``context_tokens``: how long a prompt may be; the server makes room for so much.
+    ``options``: more settings of the model, such as ``top_p``.
+    """
+
+    keep_alive: str | int | None = None
+    think: bool | str | None = None
+    context_tokens: int | None = None
+    options: Json = msgspec.field(default_factory=dict)
+
+
+def chat_body(prompt: Prompt, model: str, vendor: str, options: Options) -> Json:
+    """Return the body of a request."""
+    system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
+    messages = system + [_message(message, vendor) for message in paired(prompt.messages)]
+    body = loading_body(model, options) | {"messages": messages, "stream": True}
+    settings = {"num_predict": prompt.max_output_tokens, "temperature": prompt.temperature}
+    told = {name: value for name, value in settings.items() if value is not None}
+    if told or "options" in body:
+        body["options"] = told | body.get("options", {})
+    if prompt.tools:
+        body["tools"] = tools_of(prompt.tools)
+    if options.think is not None:
+        body["think"] = options.think
+    return body
+
+
+def loading_body(model: str, options: Options) -> Json:
+    """Return the body of a request that only loads the model, with the settings it will be used with.
+
+    Another ``num_ctx`` would make the server load it once more.
+    """
+    body: Json = {"model": model, "messages": [], "stream": False}
+    settings = dict(options.options)
+    if options.context_tokens is not None:
+        settings.setdefault("num_ctx", options.context_tokens)
+    if settings:
+        body["options"] = settings
+    if options.keep_alive is not None:
+        body["keep_alive"] = options.keep_alive
+    return body
+
+
+def _message(message: Message, vendor: str) -> Json:
+    if message.role == "tool":
+        answer = {"role": "tool", "tool_name": message.tool, "content": message.text}
+        return answer | ({"tool_call_id": message.call_id} if message.call_id else {})
+    found: Json = {"role": message.role} | ({"content": message.text} if message.text else {})
+    if message.calls:
+        found["tool_calls"] = [
+            {"id": call.id, "function": {"name": call.name, "arguments": object_of(call.arguments)}}
+            for call in message.calls
+        ]
+    thoughts = raw_of(message, vendor)
+    return found | ({"thinking": thoughts} if isinstance(thoughts, str) else {})
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | Json | None = None
+
+
+class _Call(msgspec.Struct):
+    function: _Function
+    id: str | None = None
+
+
+class _Said(msgspec.Struct):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Line(msgspec.Struct):
+    message: _Said | None = None
+    done: bool = False
+    done_reason: str | None = None
+    prompt_eval_count: int | None = None
+    eval_count: int | None = None
+    error: Any = None
+
+
+class OllamaReader:
+    """Reads the lines of one answer."""
+
+    def __init__(self, provider: str) -> None:
+        self.over = False
+        self._provider = provider
+        self._drafts = Drafts()
+        self._aloud = Aloud()
+        self._calls = 0
+        self._thoughts = ""
+        self._last = _Line()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last line has come."""
+        return self.over
+
+    def feed(self, data: str) -> str:
+        """Take one line and return the text in it."""
+        if not data.strip():
+            return ""
+        line = self._decode(data)
+        said = line.message or _Said()
+        for call in said.tool_calls or ():
+            # They come whole, with an index that some versions leave at 0.
+            self._calls += 1
+            draft = self._drafts.at(self._calls, id=call.id or "", name=call.function.name or "")
+            draft.add(call.function.arguments)
+        self._thoughts += said.thinking or ""
+        text = self._aloud.feed(said.content or "")
+        if line.done:
+            self.over, self._last = True, line
+            text += self._aloud.end()
+        return text
+
+    def answered(self) -> Answered:
+        """Return how the answer ended; ``raw`` is what was thought before a call."""
+        if not self.over:
+            raise complaints.cut_off(self._provider)
+        reason, calls = ended(self._last.done_reason or "stop", self._drafts.calls())
+        usage = Usage(
+            input_text_tokens=self._last.prompt_eval_count or 0,
+            output_text_tokens=self._last.eval_count or 0,
+        )
+        return Answered(reason, calls, usage, (self._thoughts or None) if calls else None)
+
+    def _decode(self, data: str) -> _Line:
+        try:
+            line = msgspec.json.decode(data, type=_Line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise complaints.garbled(self._provider) from None
+        if line.error:
+            raise complaints.fault_in(self._provider, data)
+        return line

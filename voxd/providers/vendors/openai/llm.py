@@ -1,0 +1,49 @@
+"""Asks OpenAI, Azure OpenAI, or any server that copies their chat completions, such as llama.cpp or vLLM."""
+
+from dataclasses import replace
+
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.providers.pipeline.stages import llm_errors as complaints
+from voxd.providers.pipeline.stages.chat_completions import ChatReader, Options, chat_body
+from voxd.providers.pipeline.stages.chat_hosts import ModelRow, headers_of, models_of, url_of, whose
+from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
+from voxd.providers.pipeline.stages.llm_stream import StreamingModel
+from voxd.providers.pipeline.stages.options import options_of
+
+_CHAT = "/chat/completions"
+
+
+class OpenAIChat(StreamingModel):
+    """Chat completions. A server that is not OpenAI's own needs no key."""
+
+    default_model = "gpt-6-luna"
+    default_endpoint = "https://api.openai.com/v1"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    async def models(self, budget: Budget) -> list[ModelRow]:
+        """Return the models that are there, with the date each will be shut down. Raises `ProviderError`."""
+        async with self.wire.request(self._probe, budget, kind="models", refused=self._refused) as answer:
+            rows = await models_of(answer)
+        if rows is None:
+            raise complaints.garbled(self.name)
+        return rows
+
+    def _call(self, prompt: Prompt, access: Access) -> Call:
+        access = self._at(access)
+        body = chat_body(prompt, self.model, self._options, whose(access.endpoint))
+        headers = headers_of(self.name, access, self._options) | dict(prompt.headers)
+        return Call("POST", url_of(self.name, access.endpoint, _CHAT, _CHAT), headers, json=body)
+
+    def _probe(self, access: Access) -> Call:
+        access = self._at(access)
+        headers = headers_of(self.name, access, self._options)
+        return Call("GET", url_of(self.name, access.endpoint, "/models", _CHAT), headers)
+
+    def _reader(self) -> ChatReader:
+        return ChatReader(self.name)
+
+    def _at(self, access: Access) -> Access:
+        return access if access.endpoint else replace(access, endpoint=self.default_endpoint)

@@ -1,0 +1,197 @@
+"""OpenAI's Responses API: the request, and its streamed answer (reference/providers.md, section 2)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from voxd.providers.pipeline.stages import llm_errors as complaints
+from voxd.providers.pipeline.stages.chat_hosts import Host, HostOptions
+from voxd.providers.pipeline.stages.contract import Answered, Message, Prompt
+from voxd.providers.pipeline.stages.messages import paired, raw_of
+from voxd.providers.pipeline.stages.tool_calls import Draft, Drafts, ended, fitting_id
+from voxd.providers.usage import Usage
+
+Json = dict[str, Any]
+
+
+class Options(HostOptions, frozen=True, kw_only=True):
+    """The settings of this kind; ``body``: more fields of the request, such as ``reasoning``."""
+
+    body: Json = msgspec.field(default_factory=dict)
+
+
+def responses_body(prompt: Prompt, model: str, vendor: str, options: Options, host: Host) -> Json:
+    """Return the body of a request that ``host`` is to read, and is to forget."""
+    items = [item for message in paired(prompt.messages) for item in _items(message, vendor)]
+    # Stored is the default: 30 days of what was said in somebody's home.
+    body: Json = {"model": model, "input": items, "stream": True, "store": False}
+    if prompt.instructions:
+        body["instructions"] = prompt.instructions
+    if host is Host.OPENAI:
+        body["stream_options"] = {"include_obfuscation": False}
+    if prompt.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": tool.parameters,
+                # The default is true, and refuses a schema in which anything is optional.
+                "strict": False,
+            }
+            for tool in prompt.tools
+        ]
+    if prompt.max_output_tokens is not None:
+        body["max_output_tokens"] = prompt.max_output_tokens
+    if prompt.temperature is not None:
+        body["temperature"] = prompt.temperature
+    return body | options.body
+
+
+def _items(message: Message, vendor: str) -> Iterable[Json]:
+    if message.role == "tool":
+        yield {"type": "function_call_output", "call_id": fitting_id(message.call_id), "output": message.text}
+        return
+    # The thoughts behind calls, encrypted: without them the model has to think again.
+    thoughts = raw_of(message, vendor)
+    if message.calls and isinstance(thoughts, list):
+        yield from thoughts
+    if message.text:
+        yield {"type": "message", "role": message.role, "content": message.text}
+    for call in message.calls:
+        yield {
+            "type": "function_call",
+            "call_id": fitting_id(call.id),
+            "name": call.name,
+            "arguments": call.arguments,
+        }
+
+
+class _Item(msgspec.Struct):
+    type: str | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | Json | None = None
+    encrypted_content: str | None = None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _Details | None = None
+
+
+class _Why(msgspec.Struct):
+    reason: str | None = None
+
+
+class _Response(msgspec.Struct):
+    error: Any = None
+    incomplete_details: _Why | None = None
+    usage: _Usage | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str | None = None
+    output_index: int | None = None
+    delta: Any = None
+    arguments: str | Json | None = None
+    item: msgspec.Raw = msgspec.Raw()
+    response: _Response | None = None
+
+
+class ResponsesReader:
+    """Reads the events of one answer."""
+
+    def __init__(self, provider: str) -> None:
+        self.over = False
+        self._provider = provider
+        self._drafts = Drafts()
+        self._thoughts: list[Json] = []
+        self._reason = "stop"
+        self._usage = Usage()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last event has come."""
+        return self.over
+
+    def feed(self, data: str) -> str:
+        """Take the data of one event and return the text in it."""
+        if data.strip() == "[DONE]":
+            return ""
+        event = self._decode(data, _Event)
+        match event.type:
+            case "response.output_text.delta" if isinstance(event.delta, str):
+                return event.delta
+            case "response.refusal.delta" if isinstance(event.delta, str):
+                self._reason = "refusal"
+                return event.delta
+            case "response.function_call_arguments.delta" if isinstance(event.delta, str):
+                self._draft(event).add(event.delta)
+            case "response.function_call_arguments.done":
+                self._whole(self._draft(event), event.arguments)
+            case "response.output_item.added" | "response.output_item.done":
+                self._item(event)
+            case "response.completed" | "response.incomplete":
+                self._end(event.response or _Response())
+            case "response.failed" | "error":
+                raise self._failure(event, data)
+            case None:
+                raise self._failure(event, data)
+        return ""
+
+    def answered(self) -> Answered:
+        """Return how the answer ended."""
+        if not self.over:
+            raise complaints.cut_off(self._provider)
+        reason, calls = ended(self._reason, self._drafts.calls())
+        return Answered(reason, calls, self._usage, self._thoughts or None)
+
+    def _draft(self, event: _Event, item: _Item | None = None) -> Draft:
+        told = item or _Item()
+        return self._drafts.at(event.output_index or 0, id=told.call_id or "", name=told.name or "")
+
+    def _whole(self, draft: Draft, arguments: str | Json | None) -> None:
+        if arguments:
+            draft.arguments.clear()
+            draft.add(arguments)
+
+    def _item(self, event: _Event) -> None:
+        raw = bytes(event.item) or b"{}"
+        item = self._decode(raw, _Item | None) or _Item()
+        if item.type == "function_call":
+            self._whole(self._draft(event, item), item.arguments)
+        elif item.encrypted_content and event.type == "response.output_item.done":
+            self._thoughts.append(self._decode(raw, Json))
+
+    def _end(self, response: _Response) -> None:
+        self.over = True
+        if response.incomplete_details and response.incomplete_details.reason:
+            self._reason = response.incomplete_details.reason
+        if response.usage:
+            details = response.usage.input_tokens_details
+            self._usage = Usage(
+                input_text_tokens=response.usage.input_tokens or 0,
+                cached_text_tokens=(details.cached_tokens if details else 0) or 0,
+                output_text_tokens=response.usage.output_tokens or 0,
+            )
+
+    def _failure(self, event: _Event, data: str) -> Exception:
+        if event.response is not None and isinstance(event.response.error, dict):
+            found = complaints.complaint_of({"error": event.response.error})
+            return complaints.fault(self._provider, found or complaints.Complaint())
+        if event.type is None and complaints.complaint_of(msgspec.json.decode(data)) is None:
+            return complaints.garbled(self._provider)
+        return complaints.fault_in(self._provider, data)
+
+    def _decode(self, data: str | bytes, kind: Any) -> Any:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise complaints.garbled(self._provider) from None

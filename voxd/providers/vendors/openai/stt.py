@@ -1,0 +1,208 @@
+"""Speech to text by OpenAI's ``/audio/transcriptions``, and by every server that offers the same.
+
+Wire facts: reference/providers.md, section 2. The answer comes as one JSON object or, where the model can, as
+a stream of its words.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+
+import msgspec
+
+from voxd.errors import ProviderError, StreamError
+from voxd.frames import Clip, Frame
+from voxd.net import faults
+from voxd.net.endpoint import belongs_to, usable_key
+from voxd.net.transport import Access, Answer, Budget, Call, Wire
+from voxd.providers.languages import code_of
+from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText, StageConfig
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, gathered, packed, understood
+from voxd.providers.usage import Usage
+
+SMALL_MACHINE_S = 30.0
+"""So long a server of one's own may take to begin its answer; the turn's budget may end before."""
+
+_OWN_HOST = "openai.com"
+_KEYWORDS = "gpt-transcribe"
+"""The model that takes words that are likely as such; others take them as a prompt."""
+_LISTENERS = ("transcribe", "whisper")
+_NOT_STREAMED = "whisper"
+_DELTA = "transcript.text.delta"
+_DONE = "transcript.text.done"
+_OVER = "[DONE]"
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The kind's own settings.
+
+    ``prompt`` guides style and spelling; ``stream`` asks for words as they are understood, unset: where the
+    model is known to take that.
+    """
+
+    prompt: str = ""
+    stream: bool | None = None
+
+
+class _Details(msgspec.Struct):
+    audio_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class _Used(msgspec.Struct):
+    seconds: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_token_details: _Details | None = None
+
+
+class _Whole(msgspec.Struct):
+    """The answer that is no stream."""
+
+    text: str
+    usage: _Used | None = None
+
+
+class _Complaint(msgspec.Struct):
+    code: str | int | None = None
+    message: str | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    delta: str = ""
+    text: str | None = None
+    usage: _Used | None = None
+    error: _Complaint | None = None
+
+
+class OpenAITranscription(SpeechToText):
+    """Uploads the utterance when the user has finished."""
+
+    default_model = "gpt-transcribe"
+    default_endpoint = "https://api.openai.com/v1"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    @property
+    def model(self) -> str:
+        """The model that listens; at OpenAI others are for another stage of the same provider."""
+        told = self.config.model
+        if not self._is_openais:
+            return told or self.default_model
+        return told if any(part in told for part in _LISTENERS) else self.default_model
+
+    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+        """Yield the words as the model writes them, or all at once."""
+        clip = await gathered(audio)
+        if not clip.pcm:
+            yield Heard("", final=True)
+            return
+        sound = await packed(clip)
+
+        def build(access: Access) -> Call:
+            base = self._base(access)
+            form = self._form(told, sound, streamed=self._is_streamed(base))
+            return Call("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
+
+        wait_s = None if self._is_openais else SMALL_MACHINE_S
+        async with self.wire.request(build, told.budget, kind="transcribe", first_byte_s=wait_s) as answer:
+            if answer.headers.get("content-type", "").startswith("text/event-stream"):
+                async with aclosing(self._streamed(answer, clip)) as pieces:
+                    async for heard in pieces:
+                        yield heard
+            else:
+                whole = understood(self.name, await answer.json(), _Whole)
+                yield Heard(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
+
+    def prepare(self) -> None:
+        """Connect while the user still speaks."""
+        self.wire.prepare(lambda access: Call("POST", self._base(access)))
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the model, which costs nothing; other servers need not know models at all."""
+        own = True
+
+        def build(access: Access) -> Call:
+            nonlocal own
+            own = belongs_to(self._base(access), _OWN_HOST)
+            one = f"/{self.model}" if own else ""
+            return Call("GET", f"{self._base(access)}/models{one}", self._headers(access))
+
+        try:
+            async with self.wire.request(build, budget, kind="check") as answer:
+                await answer.read()
+        except ProviderError as error:
+            if own or error.code != "model_not_found":
+                raise
+
+    @property
+    def _is_openais(self) -> bool:
+        return belongs_to(self.config.endpoint or self.default_endpoint, _OWN_HOST)
+
+    def _base(self, access: Access) -> str:
+        return (access.endpoint or self.default_endpoint).rstrip("/")
+
+    def _headers(self, access: Access) -> Mapping[str, str]:
+        if not access.key and not belongs_to(self._base(access), _OWN_HOST):
+            return {}
+        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
+
+    def _form(
+        self, told: Listening, sound: bytes, *, streamed: bool
+    ) -> dict[str, str | list[str] | tuple[str, str, bytes]]:
+        form: dict[str, str | list[str] | tuple[str, str, bytes]] = {
+            "model": self.model,
+            "response_format": "json",
+            "file": ("utterance.flac", FLAC_TYPE, sound),
+        }
+        language = told.language or self.config.language
+        if language:
+            form["language"] = code_of(language)
+        prompt = self._options.prompt
+        if told.hints and self.model.startswith(_KEYWORDS):
+            form["keywords[]"] = list(told.hints)
+        elif told.hints:
+            prompt = f"{prompt} {', '.join(told.hints)}".strip()
+        if prompt:
+            form["prompt"] = prompt
+        if streamed:
+            form["stream"] = "true"
+        return form
+
+    def _is_streamed(self, base: str) -> bool:
+        if self._options.stream is not None:
+            return self._options.stream
+        return belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
+
+    async def _streamed(self, answer: Answer, clip: Clip) -> AsyncGenerator[Heard]:
+        text = ""
+        async for _, data in answer.events():
+            if data.strip() == _OVER:
+                break
+            event = understood(self.name, data, _Event)
+            if event.error is not None:
+                raise faults.fault(self.name, str(event.error.code or ""), event.error.message)
+            if event.type == _DONE:
+                whole = text if event.text is None else event.text
+                yield Heard(whole.strip(), final=True, usage=_usage(event.usage, clip))
+                return
+            if event.type == _DELTA and event.delta:
+                text += event.delta
+                yield Heard(text.strip())
+        raise StreamError("the transcript broke off", provider=self.name, code="truncated")
+
+
+def _usage(used: _Used | None, clip: Clip) -> Usage:
+    """Return tokens as they were told, and the seconds, for models that are paid by the minute."""
+    if used is None:
+        return Usage(transcribed_seconds=clip.duration_s)
+    details = used.input_token_details or _Details(audio_tokens=used.input_tokens)
+    return Usage(
+        transcribed_seconds=used.seconds or clip.duration_s,
+        input_audio_tokens=details.audio_tokens or 0,
+        input_text_tokens=details.text_tokens or 0,
+        output_text_tokens=used.output_tokens,
+    )

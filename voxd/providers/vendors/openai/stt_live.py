@@ -1,0 +1,162 @@
+"""OpenAI, live: a Realtime session that does nothing but transcribe (reference/providers.md, section 1)."""
+
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from voxd.audio.resample import Resampler
+from voxd.errors import ConnectionFailed
+from voxd.frames import SAMPLE_RATE_HZ
+from voxd.net import faults
+from voxd.net.endpoint import live_url, site_url, usable_key
+from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.websocket import Address
+from voxd.providers.languages import code_of
+from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading
+from voxd.providers.pipeline.stages.stt_settings import terms
+from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.realtime.openai_protocol import frames, wire
+from voxd.providers.usage import Usage
+
+PATH = "/realtime"
+MOST_TERMS = 100
+
+_ELSEWHERE = frozenset({"session_expired", "server_error"})
+"""Complaints after which another session may do."""
+
+_NOTHING_SENT = "input_audio_buffer_commit_empty"
+
+
+class Options(msgspec.Struct, frozen=True):
+    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
+
+    ``delay`` trades time for accuracy, where the model lets it.
+    """
+
+    noise_reduction: Literal["near_field", "far_field"] | None = None
+    keywords: list[str] = []
+    prompt: str = ""
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    organization: str = ""
+    project: str = ""
+
+
+class OpenAILiveTranscription(LiveSpeechToText):
+    """Transcribes while the user speaks."""
+
+    default_model: ClassVar[str] = "gpt-live-transcribe"
+    default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
+
+    def __init__(self, config: StageConfig, wire: Wire) -> None:
+        super().__init__(config, wire)
+        self._options = options_of(config, Options)
+
+    def address(self, access: Access, told: Listening) -> Address:
+        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+        headers = self._headers(access)
+        endpoint = access.endpoint or self.default_endpoint
+        return Address(
+            live_url(self.name, endpoint, PATH, {"intent": "transcription"}), headers, key=access.key
+        )
+
+    def dialect(self, told: Listening) -> Dialect:
+        """Return what one connection speaks."""
+        asked: dict[str, Any] = {"model": self.model}
+        if language := self.language(told):
+            asked["language"] = code_of(language)
+        if likely := terms(self._options.keywords, told.hints, most=MOST_TERMS):
+            asked["keywords"] = likely
+        if self._options.prompt:
+            asked["prompt"] = self._options.prompt
+        if self._options.delay:
+            asked["delay"] = self._options.delay
+        return Transcription(self.name, wire.transcribe(asked, self._options.noise_reduction))
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the model, which costs nothing. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            endpoint = access.endpoint or self.default_endpoint
+            return Call("GET", site_url(endpoint, PATH, f"/models/{self.model}"), self._headers(access))
+
+        async with self.wire.request(build, budget, kind="check") as answer:
+            await answer.json()
+
+    def _headers(self, access: Access) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
+        if self._options.organization:
+            headers["OpenAI-Organization"] = self._options.organization
+        if self._options.project:
+            headers["OpenAI-Project"] = self._options.project
+        return headers
+
+
+class Transcription(Dialect):
+    """One session. Sound is committed once, at the end, so all of the utterance is one item or a few."""
+
+    # Less than 100 ms cannot be committed.
+    chunk_ms = 120
+    least_ms = 120
+
+    def __init__(self, provider: str, update: wire.Frame) -> None:
+        super().__init__(provider)
+        self._update = update
+        self._resampler = Resampler(SAMPLE_RATE_HZ, wire.RATE_HZ)
+        self._texts: dict[str, str] = {}
+        self._open: set[str] = set()
+        self._committed = False
+        self._used = Usage()
+
+    def opening(self) -> tuple[Message, ...]:
+        """Return what makes the session one of transcription."""
+        return (wire.encode(self._update),)
+
+    def sound(self, pcm: bytes) -> Message:
+        """Return ``pcm`` at 24 kHz."""
+        raised = self._resampler.feed(pcm)
+        return wire.append_audio(raised) if raised else ""
+
+    def finish(self) -> tuple[Message, ...]:
+        """Return what ends the utterance."""
+        rest = self._resampler.feed(b"", last=True)
+        return (wire.append_audio(rest) if rest else "", wire.encode(wire.commit("commit_1")))
+
+    def read(self, message: Message) -> Reading | None:
+        """Return what ``message`` tells. Raises `ProviderError`."""
+        try:
+            frame = frames.decode(message)
+        except ValueError as error:
+            raise self.malformed(str(error)) from None
+        match frame:
+            case frames.Committed(item_id=item):
+                self._committed = True
+                self._open.add(item)
+                self._texts.setdefault(item, "")  # Items are committed in the order of the sound.
+                return None
+            case frames.TranscriptionDelta(item_id=item, delta=delta):
+                self._texts[item] = self._texts.get(item, "") + (delta or "")
+                return Reading(partial=self._text)
+            case frames.TranscriptionCompleted(item_id=item, transcript=text):
+                self._texts[item] = text
+                self._open.discard(item)
+                self._used += frame.spent()
+                done = self._committed and not self._open
+                return Reading(partial=self._text, done=done, usage=self._used)
+            case frames.TranscriptionFailed(error=complaint) | frames.ErrorFrame(error=complaint):
+                return self._complaint(complaint)
+        return None
+
+    @property
+    def _text(self) -> str:
+        return " ".join(filter(None, map(str.strip, self._texts.values())))
+
+    def _complaint(self, complaint: frames.Complaint) -> Reading | None:
+        if complaint.code == _NOTHING_SENT:
+            return Reading(done=True)
+        for name in (complaint.code, complaint.type):
+            if name in _ELSEWHERE:
+                text = complaint.message or "the vendor gave no reason"
+                raise ConnectionFailed(text, provider=self.provider, code=str(name))
+        raise faults.fault(self.provider, complaint.code, complaint.message)

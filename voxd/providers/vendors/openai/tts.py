@@ -1,0 +1,78 @@
+"""Speaks with any server that has OpenAI's ``/audio/speech``: one request for each clause.
+
+OpenAI itself shuts the models of this endpoint down on 2027-01-06 (reference/providers.md, section 0): for
+the time after, there is `voxd.providers.vendors.openai.tts_realtime`.
+"""
+
+import functools
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from voxd.errors import ProviderError
+from voxd.frames import Clip
+from voxd.net.refusals import refusal
+from voxd.net.transport import Access, Budget, Call
+from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
+from voxd.providers.pipeline.stages.tts_options import HttpVoice
+
+_refused = refusal({})
+
+
+class Options(msgspec.Struct, frozen=True):
+    """``instructions`` says how to speak; ``sample_rate_hz`` is what the server's bare PCM has."""
+
+    speed: Annotated[float, Meta(ge=0.25, le=4)] | None = None
+    instructions: str = ""
+    sample_rate_hz: Annotated[int, Meta(ge=8000, le=48_000)] = 24_000
+
+
+class OpenAISpeech(HttpVoice[Options]):
+    """OpenAI's speech endpoint and the many servers that speak like it (reference/providers.md, section 2).
+
+    The default model is the one that most of those servers know; OpenAI serves it until 2027-01-06.
+    """
+
+    known = Options
+    default_model: ClassVar[str] = "tts-1"
+    default_voice: ClassVar[str] = "alloy"
+    default_endpoint: ClassVar[str] = "https://api.openai.com/v1"
+
+    async def check(self, budget: Budget) -> None:
+        """Ask for the list of models. Raises `ProviderError`."""
+
+        def build(access: Access) -> Call:
+            return Call("GET", url_of(self, access, "/models"), _headers(access))
+
+        try:
+            async with self.wire.request(build, budget, kind="check", refused=_refused) as answer:
+                await answer.json()
+        except ProviderError as error:
+            # Some small servers have no such list: they are well all the same.
+            if error.code != "model_not_found":
+                raise
+
+    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text``. Raises `ProviderError`."""
+        build = functools.partial(self._call, text)
+        return spoken(self, Speech(text, build, self._options.sample_rate_hz, refused=_refused), budget)
+
+    def _call(self, text: str, access: Access) -> Call:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "input": text,
+            "voice": self.voice,
+            "response_format": "pcm",
+        }
+        if self._options.speed is not None:
+            body["speed"] = self._options.speed
+        if self._options.instructions:
+            body["instructions"] = self._options.instructions
+        return Call("POST", url_of(self, access, "/audio/speech"), _headers(access), json=body)
+
+
+def _headers(access: Access) -> dict[str, str]:
+    # Servers at home often want no key at all.
+    return {"Authorization": f"Bearer {access.key}"} if access.key else {}

@@ -1,0 +1,1 @@
+"""Wyoming servers on the local network."""

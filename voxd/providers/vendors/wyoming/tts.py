@@ -1,0 +1,90 @@
+"""Speaks with a Wyoming server in this network, such as Piper's: a connection for each clause.
+
+Wyoming can also take a text in pieces (``synthesize-start``). A clause is whole when it comes here, so that
+would only cost the question whether the server offers it: its sound comes in pieces either way.
+"""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.event import Event
+from wyoming.tts import Synthesize, SynthesizeVoice
+
+from voxd.errors import StreamError
+from voxd.frames import BYTES_PER_SAMPLE, Clip
+from voxd.net.transport import Budget
+from voxd.providers.pipeline.stages.tts_options import Voice
+from voxd.providers.pipeline.stages.tts_pace import Pace, left_s
+from voxd.providers.pipeline.stages.tts_pcm import Pcm
+from voxd.providers.vendors.wyoming.wire import check, peer
+
+FIRST_S = 20.0
+"""So long the first sound may take, where the budget has no end: machines are small, and load a voice."""
+
+GRACE_S = 10.0
+"""A small machine that speaks slower than one can listen is still better than none."""
+
+
+class Options(msgspec.Struct, frozen=True):
+    """``speaker`` is one of a voice that has several."""
+
+    speaker: str = ""
+
+
+class _Form(msgspec.Struct):
+    rate: Annotated[int, Meta(gt=0)]
+    width: int
+    channels: int
+
+
+class WyomingTts(Voice[Options]):
+    """Voice and language are names that the server knows; it has its own where they are not set."""
+
+    known = Options
+    default_endpoint = "tcp://127.0.0.1:10200"
+
+    async def check(self, budget: Budget) -> None:
+        """Ask the server what it offers. Raises `ProviderError`."""
+        await check(self.name, self.wire, budget, self.default_endpoint, "tts", "text-to-speech")
+
+    async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the sound of ``text``. Raises `ProviderError`."""
+        async with peer(self.wire, budget, self.default_endpoint, kind="speak") as server:
+            await server.say(Synthesize(text, voice=self._speaker()))
+            pace = Pace(self.name, first_s=left_s(budget, FIRST_S), grace_s=GRACE_S)
+            pcm: Pcm | None = None
+            while True:
+                event = await pace.keeps(server.hear())
+                if AudioStart.is_type(event.type):
+                    pcm = self._pcm(event, pcm)
+                elif AudioChunk.is_type(event.type):
+                    pcm = self._pcm(event, pcm)
+                    if clip := pcm.feed(event.payload or b""):
+                        pace.heard(clip)
+                        yield clip
+                elif AudioStop.is_type(event.type):
+                    break
+            if clip := (pcm or Pcm(self.name, 0)).finish():
+                yield clip
+
+    def _pcm(self, event: Event, pcm: Pcm | None) -> Pcm:
+        """Return what takes the sound of ``event``: ``pcm``, if there is one. Raises `StreamError`."""
+        try:
+            form = msgspec.convert(event.data, _Form)
+        except msgspec.ValidationError as error:
+            msg = f"the server does not say what its sound is like: {error}"
+            raise StreamError(msg, provider=self.name, code="bad_answer") from None
+        if (form.width, form.channels) != (BYTES_PER_SAMPLE, 1):
+            msg = f"the server speaks with {form.channels} channels of {form.width} bytes"
+            raise StreamError(msg, provider=self.name, code="not_pcm", hint="use a voice of 16-bit mono")
+        if pcm is not None and pcm.rate_hz != form.rate:
+            raise StreamError("the server changed its rate", provider=self.name, code="bad_answer")
+        return pcm or Pcm(self.name, form.rate)
+
+    def _speaker(self) -> SynthesizeVoice | None:
+        if self.voice:
+            return SynthesizeVoice(name=self.voice, speaker=self._options.speaker or None)
+        return SynthesizeVoice(language=self.config.language) if self.config.language else None
