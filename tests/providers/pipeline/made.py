@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.providers.pipeline.stages import Brain, Ears, Voice
+from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.clock import SystemClock
 from voxd.errors import ConfigError
 from voxd.providers.pipeline.stages.contract import StageConfig

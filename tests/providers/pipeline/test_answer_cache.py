@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes import FakeClock, RecordingEmit, settle
 from tests.providers.pipeline.rig import Rig
-from tests.providers.pipeline.stages import HANG, Brain
+from tests.providers.pipeline.stage_fakes import HANG, Brain
 from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
 from voxd.providers.pipeline.answer_cache import MAX_ANSWERS, AnswerCache, key_of

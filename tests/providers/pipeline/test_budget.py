@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import FakeClock
 from tests.net.test_retry import DOWN, Vendor, outcome
 from tests.providers.pipeline.rig import Rig
-from tests.providers.pipeline.stages import Brain, Ears, Voice
+from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
 from voxd.net.retry import persevere
 from voxd.net.transport import Budget

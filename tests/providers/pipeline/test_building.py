@@ -11,7 +11,7 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit
 from tests.providers.contract import Ear
 from tests.providers.pipeline.made import BROKEN, KIND, register
-from tests.providers.pipeline.stages import Board
+from tests.providers.pipeline.stage_fakes import Board
 from voxd import VoiceEngine
 from voxd.config import schema
 from voxd.config.secrets import Secret

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes import FakeClock
-from tests.providers.pipeline.stages import Board, Brain
+from tests.providers.pipeline.stage_fakes import Board, Brain
 from voxd.errors import ConnectionFailed, ContextTooLong
 from voxd.providers.pipeline.candidates import NO_TIME, Roster
 from voxd.providers.pipeline.latency import Latencies

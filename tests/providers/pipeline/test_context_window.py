@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.rig import Rig
-from tests.providers.pipeline.stages import Brain
+from tests.providers.pipeline.stage_fakes import Brain
 from voxd.errors import ConnectionFailed
 from voxd.providers.pipeline.context_window import (
     exchanges,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.rig import Rig
-from tests.providers.pipeline.stages import HANG, Brain, Ears, Voice
+from tests.providers.pipeline.stage_fakes import HANG, Brain, Ears, Voice
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, EngineError, RateLimited
 from voxd.events import EventType as E
 from voxd.providers.pipeline.reply import BROKEN_OFF

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.rig import Rig
-from tests.providers.pipeline.stages import Brain, Ears, Voice
+from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.events import EventType as E
 from voxd.providers.pipeline.stages.contract import ToolCall
 

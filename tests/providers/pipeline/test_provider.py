@@ -5,7 +5,7 @@ import pytest
 from tests.fakes import FakeClock, settle
 from tests.providers.contract import LONG, SHORT, Make, ProviderContract
 from tests.providers.pipeline.rig import QUESTION, Rig
-from tests.providers.pipeline.stages import HANG, Board, Brain, Ears, Voice
+from tests.providers.pipeline.stage_fakes import HANG, Board, Brain, Ears, Voice
 from voxd.clock import SystemClock
 from voxd.errors import AudioError, AuthenticationError, ConnectionFailed, NotConnected
 from voxd.events import EventType as E

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from tests.fakes import FakeClock, settle
-from tests.providers.pipeline.stages import Board, Voice
+from tests.providers.pipeline.stage_fakes import Board, Voice
 from voxd.events import EventType as E
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.latency import Latencies

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.rig import QUESTION, Rig
-from tests.providers.pipeline.stages import HANG, Ears
+from tests.providers.pipeline.stage_fakes import HANG, Ears
 from voxd.errors import ConnectionFailed, ModelError
 from voxd.events import EventType as E
 from voxd.providers.pipeline.latency import Latencies

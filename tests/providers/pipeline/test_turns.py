@@ -12,7 +12,7 @@ from tests.fakes import FakeClock, RecordingEmit, settle
 from tests.local.speech import WHISPER_MODEL, say
 from tests.providers.contract import Ear
 from tests.providers.pipeline.rig import BLOCK, QUESTION, Rig
-from tests.providers.pipeline.stages import HANG, Brain, Ears, Voice
+from tests.providers.pipeline.stage_fakes import HANG, Brain, Ears, Voice
 from tests.shared import needs_shared
 from voxd.clock import SystemClock
 from voxd.config.schema import Stt, Tts, Whisper

@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from tests.fakes import settle
 from tests.payloads import problem
 from tests.providers.contract import tone
-from tests.providers.vendors import PCM, Gemini, OpenAi, Vendor, our_tasks, sockets_to, vendor
+from tests.providers.vendor_servers import PCM, Gemini, OpenAi, Vendor, our_tasks, sockets_to, vendor
 from tests.servers import gemini_live
 from tests.servers.dripping import drip
 from tests.servers.gemini_steps import END, Close, Until, said, sound

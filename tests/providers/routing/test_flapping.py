@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes import FakeClock, RecordingEmit
 from tests.providers.contract import tone
-from tests.providers.vendors import SOON
+from tests.providers.vendor_servers import SOON
 from tests.servers.flapping import Flapping, Way, flapping
 from tests.servers.openai_realtime import KEY, Reply, Script, realtime_server
 from voxd.clock import SystemClock

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.providers.vendors import SOON
+from tests.providers.vendor_servers import SOON
 from tests.providers.vendors.stt_contract import SILENCE, WAIT_S, Speaker, heard_of
 from tests.providers.vendors.stt_live import VENDORS, bench
 from tests.servers.live_speech import Fault, LiveSpeech, Script
