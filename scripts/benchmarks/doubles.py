@@ -7,7 +7,7 @@ from scripts.benchmarks.vendor import Vendor
 from voxd.clock import SystemClock
 from voxd.frames import Clip
 from voxd.local.contract import Heard
-from voxd.providers.realtime.provider import Brain, LiveProvider
+from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
 
@@ -50,10 +50,10 @@ class InstantSynthesizer:
         """Nothing is held."""
 
 
-def live_provider(fake: Vendor) -> LiveProvider:
+def live_provider(fake: Vendor) -> RealtimeProvider:
     """Return what the daemon answers with, on a session with ``fake``."""
-    return LiveProvider(
-        Brain("cloud", "openai", fake.provider, SessionConfig()),
+    return RealtimeProvider(
+        RealtimeConfig("cloud", "openai", fake.provider, SessionConfig()),
         tools=ToolBox(),
         emit=nobody,
         clock=SystemClock(),

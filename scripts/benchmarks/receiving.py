@@ -22,7 +22,7 @@ from voxd.config.schema import Audio
 from voxd.frames import Clip
 from voxd.net.websocket import Connection
 from voxd.providers.contract import Request
-from voxd.providers.realtime.provider import LiveProvider
+from voxd.providers.realtime.provider import RealtimeProvider
 from voxd.turn.conversation import Conversation, Outcome
 
 BENCH = "receiving"
@@ -88,7 +88,7 @@ class TimedSpeaker(Speaker):
 
 
 @asynccontextmanager
-async def _house(fake: Vendor, audio: Audio) -> AsyncIterator[tuple[LiveProvider, TimedSpeaker]]:
+async def _house(fake: Vendor, audio: Audio) -> AsyncIterator[tuple[RealtimeProvider, TimedSpeaker]]:
     speaker, live = TimedSpeaker(audio, SystemClock(), nobody), live_provider(fake)
     try:
         await speaker.start()

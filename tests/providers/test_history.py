@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.providers.history import MAX_ENTRIES, History, heard_text
+from voxd.providers.history import MAX_ENTRIES, ConversationHistory, text_played
 
 TEXT = "one two three four"
 
@@ -26,28 +26,28 @@ TEXT = "one two three four"
     ],
 )
 def test_a_reply_is_cut_where_its_sound_was(played_ms: float, heard: str) -> None:
-    assert heard_text(TEXT, played_ms, 1000) == heard
+    assert text_played(TEXT, played_ms, 1000) == heard
 
 
 def test_a_reply_without_sound_was_read() -> None:
-    assert heard_text(TEXT, 0, 0) == TEXT
+    assert text_played(TEXT, 0, 0) == TEXT
 
 
 @settings(max_examples=50)
 @given(st.text(alphabet="ab ", max_size=40), st.floats(-10, 2000), st.floats(0, 1000))
 def test_what_was_heard_is_a_beginning_in_whole_words(text: str, played_ms: float, sound_ms: float) -> None:
-    heard = heard_text(text, played_ms, sound_ms)
+    heard = text_played(text, played_ms, sound_ms)
     assert text.startswith(heard)
     assert text.split()[: len(heard.split())] == heard.split()
-    assert len(heard_text(text, played_ms + 100, sound_ms)) >= len(heard)
+    assert len(text_played(text, played_ms + 100, sound_ms)) >= len(heard)
 
 
-def said(history: History) -> list[tuple[str, str]]:
+def said(history: ConversationHistory) -> list[tuple[str, str]]:
     return [(line.role, line.text) for line in history.lines]
 
 
 def test_a_question_whose_words_come_late_stands_before_its_answer() -> None:
-    history = History()
+    history = ConversationHistory()
     history.expect_user()
     history.reply_begins()
     history.reply_text("It is ", whole=False)
@@ -57,7 +57,7 @@ def test_a_question_whose_words_come_late_stands_before_its_answer() -> None:
 
 
 def test_a_question_nobody_expected_stands_before_the_reply_under_way() -> None:
-    history = History()
+    history = ConversationHistory()
     history.reply_begins()
     history.reply_text("It is noon.", whole=True)
     history.user("what time is it")
@@ -67,7 +67,7 @@ def test_a_question_nobody_expected_stands_before_the_reply_under_way() -> None:
 
 
 def test_a_question_that_was_never_understood_leaves_no_gap() -> None:
-    history = History()
+    history = ConversationHistory()
     history.expect_user()
     history.expect_user()
     history.user("hello")
@@ -75,7 +75,7 @@ def test_a_question_that_was_never_understood_leaves_no_gap() -> None:
 
 
 def test_the_whole_text_stands_for_its_pieces() -> None:
-    history = History()
+    history = ConversationHistory()
     history.reply_begins()
     for piece in ("Hel", "lo ", "there"):
         history.reply_text(piece, whole=False)
@@ -85,7 +85,7 @@ def test_the_whole_text_stands_for_its_pieces() -> None:
 
 
 def test_the_reply_before_a_tool_call_is_the_one_that_is_cut() -> None:
-    history = History()
+    history = ConversationHistory()
     history.reply_begins()
     history.reply_text("one two three four", whole=True)
     history.reply_sound(1000)
@@ -95,7 +95,7 @@ def test_the_reply_before_a_tool_call_is_the_one_that_is_cut() -> None:
 
 
 def test_a_cut_reply_can_be_cut_shorter_but_not_longer() -> None:
-    history = History()
+    history = ConversationHistory()
     history.reply_begins()
     history.reply_text(TEXT, whole=True)
     history.reply_sound(1000)
@@ -107,7 +107,7 @@ def test_a_cut_reply_can_be_cut_shorter_but_not_longer() -> None:
 
 
 def test_only_the_last_reply_is_cut_and_only_until_the_next_question() -> None:
-    history = History()
+    history = ConversationHistory()
     for text in ("one", "two"):
         history.add("user", text)
         history.reply_begins()
@@ -124,7 +124,7 @@ def test_only_the_last_reply_is_cut_and_only_until_the_next_question() -> None:
 
 
 def test_pieces_of_the_next_reply_do_not_join_a_cut_one() -> None:
-    history = History()
+    history = ConversationHistory()
     history.reply_text("one two", whole=False)
     history.reply_sound(1000)
     history.heard(500)
@@ -134,7 +134,7 @@ def test_pieces_of_the_next_reply_do_not_join_a_cut_one() -> None:
 
 
 def test_it_is_bounded() -> None:
-    history = History()
+    history = ConversationHistory()
     for number in range(MAX_ENTRIES + 5):
         history.add("user", str(number))
     history.reply_begins()

@@ -11,7 +11,7 @@ from tests.fakes import settle
 from voxd.errors import EngineError, NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Heard
-from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
 from voxd.providers.local import LocalProvider
 from voxd.skills.contract import SkillReply
 from voxd.skills.engine import Skills
@@ -106,7 +106,7 @@ async def spoken(*pieces: bytes) -> AsyncIterator[Frame]:
         start += len(pcm) // 2
 
 
-async def replies(parts: Parts, request: Request) -> list[Reply]:
+async def replies(parts: Parts, request: Request) -> list[ReplyItem]:
     return [item async for item in parts.provider.converse(request)]
 
 

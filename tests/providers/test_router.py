@@ -16,7 +16,7 @@ from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, N
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
-from voxd.providers.contract import Acted, Reply, ReplyAudio, ReplyEnd, ReplyText, Request
+from voxd.providers.contract import ActionTaken, ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request
 from voxd.providers.factory import PERSONA, Surroundings
 from voxd.providers.registry import register_provider
 from voxd.providers.router import Router
@@ -46,7 +46,7 @@ class Device:
     def prepare(self) -> None:
         """Always ready."""
 
-    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         yield ReplyText("I am the device.")
         yield ReplyEnd()
 
@@ -461,9 +461,9 @@ async def test_nothing_is_done_late_by_the_device_or_by_a_model(house: House) ->
         await later(alone)
 
 
-@pytest.mark.parametrize(("name", "acts"), [("set_timer", [Acted()]), ("get_time", [])])
+@pytest.mark.parametrize(("name", "acts"), [("set_timer", [ActionTaken()]), ("get_time", [])])
 async def test_a_tool_that_does_something_is_told_for_nobody_may_do_it_again(
-    house: House, name: str, acts: list[Reply]
+    house: House, name: str, acts: list[ReplyItem]
 ) -> None:
     calls = {"hello": {"text": "So.", "calls": [{"name": name}]}}
     made = house.router(config(cloud=mock(replies=calls))).provider_for("default")
@@ -471,7 +471,7 @@ async def test_a_tool_that_does_something_is_told_for_nobody_may_do_it_again(
     request = Request("t1", "default", text="hello", speak=False)
     async with asyncio.timeout(WAIT_S), aclosing(made.candidates[0].converse(request)) as replies:
         items = [item async for item in replies]
-    assert [item for item in items if isinstance(item, Acted)] == acts
+    assert [item for item in items if isinstance(item, ActionTaken)] == acts
     assert ReplyText("So.") in items
 
 

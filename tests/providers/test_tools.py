@@ -14,9 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import InvalidRequest, NotFound
-from voxd.providers.arguments import checked, from_schema
-from voxd.providers.docstring import described
-from voxd.providers.tools import MAX_OUTPUT_CHARS, MAX_THREADS, Tool, ToolBox, as_text, tool
+from voxd.providers.arguments import check_arguments, from_schema, parse_docstring
+from voxd.providers.tools import (
+    MAX_OUTPUT_CHARS,
+    MAX_THREADS,
+    Tool,
+    ToolBox,
+    as_text,
+    describe_exception,
+    tool,
+)
 
 
 class Mode(enum.Enum):
@@ -187,7 +194,7 @@ async def test_arguments_are_judged_as_the_schema_judges_them(arguments: dict[st
 
 def test_what_an_open_schema_does_not_name_goes_on() -> None:
     kind = from_schema("x", {"properties": {"a": {"type": "integer"}}})
-    assert checked(kind, {"a": "1", "b": "2"}) == {"a": 1, "b": "2"}
+    assert check_arguments(kind, {"a": "1", "b": "2"}) == {"a": 1, "b": "2"}
 
 
 @pytest.mark.parametrize(
@@ -210,7 +217,7 @@ VALUES = st.none() | st.booleans() | st.integers(-5, 9) | st.floats(allow_nan=Fa
 @given(st.dictionaries(st.sampled_from([*SCHEMA["properties"], "other"]), VALUES | st.lists(VALUES)))
 def test_whatever_the_schema_accepts_is_accepted(arguments: dict[str, Any]) -> None:
     if jsonschema.Draft202012Validator(SCHEMA).is_valid(arguments):
-        assert checked(from_schema("x", SCHEMA), arguments) == arguments
+        assert check_arguments(from_schema("x", SCHEMA), arguments) == arguments
 
 
 # Running
@@ -304,7 +311,7 @@ def test_results_become_text(value: object, text: str) -> None:
     ],
 )
 def test_docstrings_are_read(doc: str, summary: str, meanings: dict[str, str]) -> None:
-    assert described(doc) == (summary, meanings)
+    assert parse_docstring(doc) == (summary, meanings)
 
 
 def test_a_tool_that_hangs_keeps_neither_other_calls_nor_the_end_of_the_program_waiting() -> None:
@@ -355,3 +362,17 @@ async def test_what_a_synchronous_tool_raises_reaches_the_model() -> None:
         raise StopIteration
 
     assert (await ToolBox([tool(stop)]).run("stop", {}, 5)).output.startswith("error: stop failed: ")
+
+
+def test_an_exception_is_described_by_its_type_and_place_without_its_message() -> None:
+    words: dict[str, int] = {}
+    try:
+        words["my secret"]
+    except KeyError as error:
+        description = describe_exception(error)
+    assert description.startswith("KeyError in test_tools.py, line ")
+    assert "secret" not in description
+
+
+def test_an_exception_that_was_never_raised_has_no_place() -> None:
+    assert describe_exception(ValueError("my secret")) == "ValueError"

@@ -8,7 +8,7 @@ from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, RateLimited, VoxdError
 from voxd.net.backoff import WRONG_KEY_HOLD_S
 from voxd.net.dns import Resolver
-from voxd.providers.realtime.connect import Target, open_once, shut
+from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider
 from voxd.providers.registry import register_provider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.vendor import Vendor
@@ -56,10 +56,10 @@ class House:
         self.vendor = Vendor("cloud", told, resolver=self.resolver, emit=self.emit, clock=self.clock)
 
     async def open(self) -> None:
-        target = Target(self.vendor, "cloud", "picky", SessionConfig())
-        session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
+        target = ProviderTarget(self.vendor, "cloud", "picky", SessionConfig())
+        session = await open_provider(target, lambda _, config: config, (), lambda _, event: None)
         assert session.resolver is self.resolver
-        await shut(session, "cloud")
+        await close_provider(session, "cloud")
 
 
 async def test_the_next_key_is_used_at_once_and_goes_on_being_used() -> None:

@@ -17,14 +17,14 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.listen.ears import Ears
 from voxd.observe.ledger import Ledger
 from voxd.providers.contract import (
+    LatencyStep,
     Provider,
-    Reached,
-    Reply,
     ReplyAudio,
     ReplyEnd,
+    ReplyItem,
     ReplyText,
     Request,
-    Step,
+    StepReached,
     Transcript,
 )
 from voxd.turn.conversation import Turn
@@ -145,10 +145,10 @@ class ToldEars:
         return 1000.0 + sample / SAMPLE_RATE_HZ
 
 
-Script = Callable[[Request], AsyncGenerator[Reply]]
+Script = Callable[[Request], AsyncGenerator[ReplyItem]]
 
 
-async def answer(request: Request) -> AsyncGenerator[Reply]:
+async def answer(request: Request) -> AsyncGenerator[ReplyItem]:
     """The provider's usual script: it hears to the end, then says one sentence."""
     if request.audio is not None:
         async for _ in request.audio:
@@ -174,7 +174,7 @@ class ScriptedProvider:
     def prepare(self) -> None:
         self.prepared += 1
 
-    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         async with aclosing(self.script(request)) as replies:
             try:
                 async for item in replies:
@@ -278,7 +278,7 @@ async def test_a_spoken_command_is_answered_aloud(house: House) -> None:
 async def test_a_second_wake_word_takes_the_turn_to_its_own_agent(house: House) -> None:
     asked: list[str] = []
 
-    async def script(request: Request) -> AsyncGenerator[Reply]:
+    async def script(request: Request) -> AsyncGenerator[ReplyItem]:
         asked.append(request.agent)
         async for reply in answer(request):
             yield reply
@@ -312,7 +312,7 @@ async def test_a_question_that_wants_no_sound_gets_no_spoken_apology_either(hous
 async def test_a_recorded_question_is_handed_over_in_frames(house: House) -> None:
     frames: list[Frame] = []
 
-    async def script(request: Request) -> AsyncGenerator[Reply]:
+    async def script(request: Request) -> AsyncGenerator[ReplyItem]:
         assert request.audio is not None
         frames.extend([frame async for frame in request.audio])
         yield ReplyEnd()
@@ -352,7 +352,7 @@ async def test_what_an_interrupted_reply_still_says_belongs_to_no_turn(house: Ho
     house.runner.feed(StopAsked(Source.SOCKET))
     go = asyncio.Event()
 
-    async def waiting(request: Request) -> AsyncGenerator[Reply]:
+    async def waiting(request: Request) -> AsyncGenerator[ReplyItem]:
         await go.wait()
         yield ReplyEnd()
 
@@ -367,7 +367,7 @@ async def test_what_an_interrupted_reply_still_says_belongs_to_no_turn(house: Ho
 
 
 async def test_a_question_of_the_device_listens_again_and_keeps_the_agent(house: House) -> None:
-    async def asking(request: Request) -> AsyncGenerator[Reply]:
+    async def asking(request: Request) -> AsyncGenerator[ReplyItem]:
         async for item in answer(request):
             yield ReplyEnd(expects_answer=True) if isinstance(item, ReplyEnd) else item
 
@@ -391,7 +391,7 @@ async def test_a_question_of_the_device_listens_again_and_keeps_the_agent(house:
 
 
 async def test_a_follow_up_nobody_answers_leaves_no_turn(house: House) -> None:
-    async def asking(request: Request) -> AsyncGenerator[Reply]:
+    async def asking(request: Request) -> AsyncGenerator[ReplyItem]:
         yield ReplyEnd(expects_answer=True)
 
     house.provider.script = asking
@@ -404,7 +404,7 @@ async def test_a_follow_up_nobody_answers_leaves_no_turn(house: House) -> None:
 def failing(error: Exception, *, after: int = 0) -> Script:
     """Return a script that fails after so many pieces of sound."""
 
-    async def script(request: Request) -> AsyncGenerator[Reply]:
+    async def script(request: Request) -> AsyncGenerator[ReplyItem]:
         yield Transcript("what time is it", True, "script")
         for _ in range(after):
             yield ReplyText("One.")
@@ -450,7 +450,7 @@ async def test_an_apology_that_fails_too_is_a_tone(house: House) -> None:
 async def test_a_provider_that_falls_silent_is_given_up(house: House, said_before: bool) -> None:
     house.runner.configure(TurnConfig(reply_timeout_s=0.02))
 
-    async def silent(request: Request) -> AsyncGenerator[Reply]:
+    async def silent(request: Request) -> AsyncGenerator[ReplyItem]:
         if said_before:
             yield ReplyText("One moment.")
             yield ReplyAudio(CLIP)
@@ -486,7 +486,7 @@ async def test_without_a_loudspeaker_the_answer_is_still_given(house: House) -> 
 async def test_a_loudspeaker_with_a_full_queue_does_not_hold_the_turn(house: House) -> None:
     house.speaker.full = True
 
-    async def long(request: Request) -> AsyncGenerator[Reply]:
+    async def long(request: Request) -> AsyncGenerator[ReplyItem]:
         yield ReplyText("A long story.")
         for _ in range(40):
             yield ReplyAudio(CLIP)
@@ -667,7 +667,7 @@ class Listening:
         self._clips = clips
         self._ends = ends
 
-    async def __call__(self, request: Request) -> AsyncGenerator[Reply]:
+    async def __call__(self, request: Request) -> AsyncGenerator[ReplyItem]:
         try:
             for _ in range(self._clips):
                 yield ReplyAudio(CLIP)
@@ -707,8 +707,8 @@ async def test_a_reply_cut_before_its_first_sound_was_not_heard(house: House) ->
 
 
 async def test_what_a_cloud_reached_is_in_the_ledger(house: House) -> None:
-    async def script(request: Request) -> AsyncGenerator[Reply]:
-        yield Reached(Step.SESSION_READY, house.clock.monotonic())
+    async def script(request: Request) -> AsyncGenerator[ReplyItem]:
+        yield StepReached(LatencyStep.SESSION_READY, house.clock.monotonic())
         yield ReplyAudio(CLIP)
         yield ReplyEnd()
 

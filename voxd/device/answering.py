@@ -13,7 +13,7 @@ from voxd.frames import Clip
 from voxd.local.chain import TranscriberChain
 from voxd.local.contract import Synthesizer
 from voxd.net.dns import Resolver
-from voxd.providers.contract import Provider, Reply, Request
+from voxd.providers.contract import Provider, ReplyItem, Request
 from voxd.providers.factory import Surroundings
 from voxd.providers.router import Router
 from voxd.providers.routing.health import HealthBoard
@@ -127,7 +127,7 @@ class Answering:
         await self.spend.close()
         await self.bookkeeper.close()
 
-    def _ask_late(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[Reply]]:
+    def _ask_late(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
         audio, text = (None, said) if isinstance(said, str) else (frames(said), None)
         return self.router.ask_late(Request(LATER, agent, audio=audio, text=text, speak=False), age_s)
 

@@ -18,7 +18,7 @@ from voxd.engine.response import ask_for_sound
 from voxd.engine.sound import as_bytes
 from voxd.engine.state import EngineState, state_of
 from voxd.errors import InvalidRequest, NotConnected
-from voxd.providers.history import Line
+from voxd.providers.history import HistoryMessage
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox, tool
 from voxd.providers.usage import Cost, Usage
@@ -246,7 +246,7 @@ class VoiceEngine(Callbacks):
         return self._call is not None and self._call.hearing.is_listening
 
     @property
-    def history(self) -> tuple[Line, ...]:
+    def history(self) -> tuple[HistoryMessage, ...]:
         """What was said, and of the replies what was heard, the oldest first."""
         return self._call.session.history if self._call is not None else ()
 

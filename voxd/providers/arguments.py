@@ -1,6 +1,7 @@
 """Knows the arguments of a tool, from a typed signature or from a JSON Schema, and checks them."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -22,6 +23,11 @@ _LIMITS = {
     "maxItems": "max_length",
     "pattern": "pattern",
 }
+
+_SECTION = re.compile(r"^(args|arguments|parameters|params)\s*:?$", re.IGNORECASE)
+_END = re.compile(r"^(returns?|raises|yields?|examples?|notes?)\s*:?$", re.IGNORECASE)
+_GOOGLE = re.compile(r"^\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)$")
+_SPHINX = re.compile(r"^:param\s+(?:[\w\[\], |]+\s)?(\w+)\s*:\s*(.*)$")
 
 
 def from_function(
@@ -62,7 +68,7 @@ def from_schema(name: str, schema: Mapping[str, Any]) -> type[msgspec.Struct]:
         raise InvalidRequest(f"the parameters of the tool {name} cannot be read: {error}") from error
 
 
-def checked(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) -> dict[str, Any]:
+def check_arguments(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``arguments`` as ``kind`` has them. Raises `msgspec.ValidationError`, which says what is wrong.
 
     What JSON keeps apart and models do not is let through: "5" for 5. Unknown ones go on unless ``kind``
@@ -75,6 +81,32 @@ def checked(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) -> dict[st
         if (value := getattr(struct, field)) is not UNSET:
             given[key] = value
     return given
+
+
+def parse_docstring(doc: str) -> tuple[str, dict[str, str]]:
+    """Return the text before the sections, and each parameter's meaning.
+
+    Understood are "Args:" with indented "name: meaning" lines (Google) and ":param name: meaning" (Sphinx).
+    """
+    text: list[str] = []
+    meanings: dict[str, str] = {}
+    inside = ended = False
+    name = ""
+    for line in doc.splitlines():
+        bare = line.strip()
+        if _SECTION.match(bare) or _END.match(bare):
+            inside, ended, name = bool(_SECTION.match(bare)), True, ""
+        elif match := _SPHINX.match(bare):
+            ended, name = True, match[1]
+            meanings[name] = match[2]
+        elif inside and line.startswith(" ") and (match := _GOOGLE.match(bare)):
+            name = match[1]
+            meanings[name] = match[2]
+        elif name and line.startswith(" ") and bare:
+            meanings[name] = f"{meanings[name]} {bare}".strip()
+        elif not ended and not bare.startswith(":"):
+            text.append(bare)
+    return " ".join(" ".join(text).split()), meanings
 
 
 def _fields(function: Callable[..., Any], name: str, meanings: Mapping[str, str]) -> list[Any]:

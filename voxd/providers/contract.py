@@ -9,7 +9,7 @@ from voxd.frames import Clip, Frame
 
 
 @dataclass(slots=True)
-class Heard:
+class PlaybackResult:
     """How much of a reply was heard, filled in by whoever plays it, before the provider's iterator is closed.
 
     ``played_ms`` is None while nothing has cut the reply short.
@@ -34,7 +34,7 @@ class Request:
     audio: AsyncIterator[Frame] | None = None
     text: str | None = None
     speak: bool = True
-    heard: Heard = field(default_factory=Heard)
+    heard: PlaybackResult = field(default_factory=PlaybackResult)
     known_only: bool = False
 
 
@@ -72,7 +72,7 @@ class ReplyEnd:
     expects_answer: bool = False
 
 
-class Step(StrEnum):
+class LatencyStep(StrEnum):
     """What a provider that is reached over a network does before it answers."""
 
     SESSION_READY = "session_ready"
@@ -80,19 +80,19 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class StepReached:
     """A step was reached, for the latency ledger; ``at_s`` is CLOCK_MONOTONIC."""
 
-    step: Step
+    step: LatencyStep
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class ActionTaken:
     """Something was done for the question, such as a timer set: nobody else may be asked to do it again."""
 
 
-Reply = Transcript | ReplyText | ReplyAudio | ReplyEnd | Reached | Acted
+ReplyItem = Transcript | ReplyText | ReplyAudio | ReplyEnd | StepReached | ActionTaken
 
 
 class Provider(Protocol):
@@ -111,7 +111,7 @@ class Provider(Protocol):
         """Begin, in the background, whatever makes the next turn faster; called at the wake word."""
         ...
 
-    def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``; the last item is `ReplyEnd`.
 
         Whoever consumes it closes it once the reply was heard, or has been cut: not before.

@@ -17,8 +17,8 @@ from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Provider
 from voxd.providers.pipeline.stages.registry import kinds_of
-from voxd.providers.realtime.connect import Target, open_once, shut
-from voxd.providers.realtime.provider import Brain, LiveProvider
+from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider
+from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.registry import has_provider
 from voxd.providers.routing.failover import FailoverProvider, Keep
 from voxd.providers.routing.health import HealthBoard
@@ -125,7 +125,7 @@ class Maker:
             keep=house.keep,
         )
 
-    def live(self, agent: vendors.Agent, name: str) -> LiveProvider:
+    def live(self, agent: vendors.Agent, name: str) -> RealtimeProvider:
         """Return ``name`` with the persona, voice and tools of ``agent``. Raises `NotFound`."""
         wanted = [
             tool
@@ -134,16 +134,16 @@ class Maker:
         ]
         return self._live(self.brain(agent, name), wanted)
 
-    def late(self, agent: vendors.Agent, name: str, age_s: float) -> LiveProvider:
+    def late(self, agent: vendors.Agent, name: str, age_s: float) -> RealtimeProvider:
         """Return ``name`` without tools, told that the question is ``age_s`` old. Raises `NotFound`."""
         brain = self.brain(agent, name)
         instructions = late_instructions(brain.config.instructions, age_s)
         config = msgspec.structs.replace(brain.config, instructions=instructions)
         return self._live(replace(brain, config=config), ())
 
-    def _live(self, brain: Brain, tools: Sequence[Tool]) -> LiveProvider:
+    def _live(self, brain: RealtimeConfig, tools: Sequence[Tool]) -> RealtimeProvider:
         house = self._house
-        return LiveProvider(
+        return RealtimeProvider(
             brain,
             tools=ToolBox(tools),
             emit=house.emit,
@@ -153,12 +153,12 @@ class Maker:
             failed=house.health.failed,
         )
 
-    def brain(self, agent: vendors.Agent, name: str) -> Brain:
+    def brain(self, agent: vendors.Agent, name: str) -> RealtimeConfig:
         """Return how ``name`` is to be asked for ``agent``. Raises `NotFound`."""
         told = self.require(name)
         instructions = agent.persona or PERSONA
         if isinstance(told, vendors.Pipeline):
-            return Brain(
+            return RealtimeConfig(
                 name=name,
                 kind="pipeline",
                 make=self._pipelines.maker(name, self.config),
@@ -170,7 +170,7 @@ class Maker:
                 ),
                 first_audio_timeout_s=told.first_audio_timeout_s + LAST_WORD_S,
             )
-        return Brain(
+        return RealtimeConfig(
             name=name,
             kind=told.kind,
             make=self._vendor(name, told),
@@ -208,14 +208,14 @@ class Maker:
             await self._pipelines.check(name, self.config)
 
     async def _open(self, name: str, told: vendors.Provider) -> None:
-        target = Target(self._vendor(name, told), name, told.kind, SessionConfig())
+        target = ProviderTarget(self._vendor(name, told), name, told.kind, SessionConfig())
         try:
             async with asyncio.timeout(told.connect_timeout_s):
-                session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
+                session = await open_provider(target, lambda _, config: config, (), lambda _, event: None)
         except TimeoutError as error:
             msg = f"{name} did not open a session within {told.connect_timeout_s:g} s"
             raise ConnectionFailed(msg, provider=name, code="timeout") from error
-        await shut(session, name)
+        await close_provider(session, name)
 
     def forgive(self, name: str) -> None:
         """Somebody says that ``name`` is mended: keys that were refused may be used again."""

@@ -12,7 +12,7 @@ MAX_ENTRIES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class HistoryMessage:
     """Who said what."""
 
     role: Role
@@ -31,10 +31,10 @@ class _Entry:
     @property
     def words(self) -> str:
         words = f"{self.text} {self.partial}".strip() if self.partial else self.text.strip()
-        return words if self.heard_ms is None else heard_text(words, self.heard_ms, self.sound_ms)
+        return words if self.heard_ms is None else text_played(words, self.heard_ms, self.sound_ms)
 
 
-class History:
+class ConversationHistory:
     """What was said in order, and of the replies only what was heard.
 
     The text of a spoken question comes late, often after the reply has begun: `expect_user` keeps its place.
@@ -44,9 +44,9 @@ class History:
         self._entries: deque[_Entry] = deque(maxlen=limit)
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[HistoryMessage, ...]:
         """What is known so far, the oldest first."""
-        return tuple(Line(entry.role, entry.words) for entry in self._entries if entry.words)
+        return tuple(HistoryMessage(entry.role, entry.words) for entry in self._entries if entry.words)
 
     def user(self, text: str) -> None:
         """The user said ``text``: it belongs where `expect_user` kept a place, else before a reply begun."""
@@ -134,7 +134,7 @@ class History:
         )
 
 
-def heard_text(text: str, played_ms: float, sound_ms: float) -> str:
+def text_played(text: str, played_ms: float, sound_ms: float) -> str:
     """Return the words of ``text`` that were heard when ``played_ms`` of its ``sound_ms`` were played.
 
     No vendor tells when each word is spoken, so speech is taken as even: the same part of the letters as of

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from voxd.errors import NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
-from voxd.providers.contract import TYPED, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import TYPED, ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
 from voxd.skills.engine import Skills
 
 
@@ -29,7 +29,7 @@ class LocalProvider:
         if self._preparing is None:
             self._preparing = asyncio.create_task(self._skills.prepare())
 
-    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``; an utterance without words gets the same honest answer as an unknown one.
 
         With ``known_only`` both raise `NotUnderstood`.

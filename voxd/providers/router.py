@@ -10,9 +10,9 @@ from voxd import reports
 from voxd.config import schema, vendors
 from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
-from voxd.providers.contract import Provider, Reply, Request
+from voxd.providers.contract import Provider, ReplyItem, Request
 from voxd.providers.factory import Maker, Surroundings
-from voxd.providers.realtime.provider import LiveProvider
+from voxd.providers.realtime.provider import RealtimeProvider
 from voxd.providers.registry import provider_class
 from voxd.providers.routing.failover import FailoverProvider
 from voxd.providers.routing.later import ask_late
@@ -28,7 +28,7 @@ class Router:
         self._house = house
         self._local = house.local
         self._chosen: dict[str, str] = {}
-        self._live: dict[str, dict[str, LiveProvider]] = {}
+        self._live: dict[str, dict[str, RealtimeProvider]] = {}
         self._made: dict[str, Provider] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch()
@@ -53,7 +53,7 @@ class Router:
         """Return the name of the provider of ``agent``."""
         return self._chosen.get(agent, self._agent(agent).provider)
 
-    def ask_late(self, request: Request, age_s: float) -> tuple[str, AsyncGenerator[Reply]]:
+    def ask_late(self, request: Request, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
         """Return who is asked what was kept for ``age_s``, and his answer. Raises why nobody is.
 
         It is a session of its own, without tools: nobody wants a light or a timer hours late. The device
@@ -230,7 +230,7 @@ class Router:
             if name in self._names(agent):
                 self._drop(agent)
 
-    def _drop(self, agent: str, *, also: LiveProvider | None = None) -> None:
+    def _drop(self, agent: str, *, also: RealtimeProvider | None = None) -> None:
         self._made.pop(agent, None)
         for live in (*self._live.pop(agent, {}).values(), *([also] if also is not None else [])):
             self._spawn(live.close())

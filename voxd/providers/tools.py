@@ -7,13 +7,14 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 import msgspec
 
 from voxd.errors import InvalidRequest, VoxdError
-from voxd.providers.arguments import checked, from_function, from_schema
-from voxd.providers.docstring import described
+from voxd.providers.arguments import check_arguments, from_function, from_schema, parse_docstring
 from voxd.providers.settings import ToolSpec
 from voxd.tasks import in_thread
 
@@ -84,7 +85,7 @@ def tool(
     those with a default are optional. Raises `InvalidRequest` when one has no type or cannot be named.
     """
     name = name or function.__name__
-    summary, meanings = described(inspect.getdoc(function) or "")
+    summary, meanings = parse_docstring(inspect.getdoc(function) or "")
     arguments, parameters = from_function(function, name, meanings)
     return Tool(name, description or summary, parameters, function, timeout_s, arguments, acts)
 
@@ -159,7 +160,7 @@ def _checked(each: Tool, arguments: Mapping[str, Any] | str) -> Mapping[str, Any
         if isinstance(arguments, str):
             arguments = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
         assert each.arguments_type is not None
-        return checked(each.arguments_type, arguments)
+        return check_arguments(each.arguments_type, arguments)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the arguments of {each.name} do not fit: {error}") from error
 
@@ -177,3 +178,13 @@ def _capped(text: str) -> str:
     if len(text) <= MAX_OUTPUT_CHARS:
         return text
     return f"{text[:MAX_OUTPUT_CHARS]} … ({len(text) - MAX_OUTPUT_CHARS} more characters were cut)"
+
+
+def describe_exception(error: BaseException) -> str:
+    """Return the type of ``error`` and where it was raised: "KeyError in vendor.py, line 12".
+
+    For exceptions of third-party code. Their message is left out: it may hold what the user said.
+    """
+    frames = extract_tb(error.__traceback__)
+    kind = type(error).__name__
+    return f"{kind} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else kind

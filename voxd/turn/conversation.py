@@ -14,12 +14,12 @@ from voxd.frames import Clip
 from voxd.observe.ledger import Stage
 from voxd.providers.contract import (
     TYPED,
-    Heard,
-    Reached,
-    Reply,
+    PlaybackResult,
     ReplyAudio,
     ReplyEnd,
+    ReplyItem,
     ReplyText,
+    StepReached,
     Transcript,
 )
 from voxd.turn.inputs import Source
@@ -71,10 +71,10 @@ class Conversation:
         emit: Emit,
         stamp: StampStage,
         on_started: Callable[[], None],
-        heard: Heard | None = None,
+        heard: PlaybackResult | None = None,
     ) -> None:
         self.outcome = outcome
-        self._heard = heard or Heard()
+        self._heard = heard or PlaybackResult()
         self._turn = turn
         self._speaker = speaker
         self._emit = emit
@@ -88,7 +88,7 @@ class Conversation:
         self._deadline: asyncio.Timeout | None = None
         self._reply_timeout_s: float | None = None
 
-    async def run(self, replies: AsyncGenerator[Reply]) -> None:
+    async def run(self, replies: AsyncGenerator[ReplyItem]) -> None:
         """Consume ``replies`` to the end and return once the last sample was heard.
 
         Raises what the provider raises, and `DeadlineExceeded` when it says nothing in the time that
@@ -102,7 +102,7 @@ class Conversation:
             msg = "no reply in time"
             raise DeadlineExceeded(msg) from error
 
-    async def _take(self, replies: AsyncGenerator[Reply]) -> None:
+    async def _take(self, replies: AsyncGenerator[ReplyItem]) -> None:
         player: asyncio.Task[None] | None = None
         try:
             async for item in replies:
@@ -114,7 +114,7 @@ class Conversation:
                     # What takes long now is the listening, not the answering.
                     self._wait_for_provider(False)
                     await self._clips.put(item.clip)
-                if not isinstance(item, Transcript | Reached):
+                if not isinstance(item, Transcript | StepReached):
                     self._wait_for_provider(True)
             self._wait_for_provider(False)
             await self._clips.put(None)
@@ -151,7 +151,7 @@ class Conversation:
             now_s = asyncio.get_running_loop().time()
             self._deadline.reschedule(now_s + self._reply_timeout_s if waiting else None)
 
-    def _note(self, item: Reply) -> None:
+    def _note(self, item: ReplyItem) -> None:
         if self._abandoned:
             return
         match item:
@@ -166,7 +166,7 @@ class Conversation:
                 self._emit("turn.reply", turn=self._turn, text=text)
             case ReplyAudio():
                 self._stamp(Stage.FIRST_AUDIO)
-            case Reached(step, at_s):
+            case StepReached(step, at_s):
                 self._stamp(Stage(step), at_s)
             case ReplyEnd(expects_answer):
                 self.outcome.expects_answer = expects_answer

@@ -16,7 +16,7 @@ from voxd.errors import Busy, VoxdError
 from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
 from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
-from voxd.providers.contract import Heard, Provider, Reply, Request
+from voxd.providers.contract import PlaybackResult, Provider, ReplyItem, Request
 from voxd.turn import actions as do
 from voxd.turn.apologies import apology
 from voxd.turn.conversation import Conversation, Outcome, Turn
@@ -244,7 +244,7 @@ class TurnRunner:
         replies = sentence(text, self._house.provider_for(self.agent), aloud=aloud)
         self._drive(replies).expect_reply(self.config.reply_timeout_s)
 
-    def _drive(self, replies: AsyncGenerator[Reply], heard: Heard | None = None) -> Conversation:
+    def _drive(self, replies: AsyncGenerator[ReplyItem], heard: PlaybackResult | None = None) -> Conversation:
         self._cancel()
         turn = self.turn
         conversation = Conversation(
@@ -260,7 +260,7 @@ class TurnRunner:
         self._task = self._spawn(self._run(conversation, replies))
         return conversation
 
-    async def _run(self, conversation: Conversation, replies: AsyncGenerator[Reply]) -> None:
+    async def _run(self, conversation: Conversation, replies: AsyncGenerator[ReplyItem]) -> None:
         try:
             await conversation.run(replies)
         except VoxdError as error:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from voxd.frames import Clip, Frame, samples_from_s
-from voxd.providers.contract import Provider, Reply, ReplyAudio, ReplyEnd, ReplyText
+from voxd.providers.contract import Provider, ReplyAudio, ReplyEnd, ReplyItem, ReplyText
 
 FRAME_SAMPLES = samples_from_s(0.08)
 """Recorded questions are handed over in the same pieces as live ones."""
@@ -15,7 +15,7 @@ async def once(clip: Clip) -> AsyncGenerator[Clip]:
     yield clip
 
 
-async def sentence(text: str, provider: Provider, *, aloud: bool = True) -> AsyncGenerator[Reply]:
+async def sentence(text: str, provider: Provider, *, aloud: bool = True) -> AsyncGenerator[ReplyItem]:
     """Yield ``text`` as a reply, spoken by ``provider`` if it is to be heard."""
     yield ReplyText(text)
     if aloud:

@@ -20,12 +20,20 @@ from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.frames import Clip, Frame
 from voxd.local.engines import build_synthesizer, whisper_transcriber
-from voxd.providers.contract import Heard, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import (
+    PlaybackResult,
+    ReplyAudio,
+    ReplyEnd,
+    ReplyItem,
+    ReplyText,
+    Request,
+    Transcript,
+)
 from voxd.providers.pipeline.local_stages import LocalEars, LocalVoice
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import Listening, ToolCall
-from voxd.providers.realtime.provider import Brain as Told
-from voxd.providers.realtime.provider import LiveProvider
+from voxd.providers.realtime.provider import RealtimeConfig as Told
+from voxd.providers.realtime.provider import RealtimeProvider
 from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox, tool
@@ -44,8 +52,8 @@ async def unspoken(text: str) -> AsyncGenerator[Clip]:
     yield Clip(b"", 16_000)
 
 
-def live(rig: Rig, *tools: Any) -> LiveProvider:
-    return LiveProvider(
+def live(rig: Rig, *tools: Any) -> RealtimeProvider:
+    return RealtimeProvider(
         Told(
             "house",
             "pipeline",
@@ -60,7 +68,7 @@ def live(rig: Rig, *tools: Any) -> LiveProvider:
     )
 
 
-async def answer(provider: LiveProvider, request: Request) -> list[Reply]:
+async def answer(provider: RealtimeProvider, request: Request) -> list[ReplyItem]:
     async with asyncio.timeout(10):
         return [item async for item in provider.converse(request)]
 
@@ -107,7 +115,7 @@ async def test_what_was_not_heard_is_not_remembered_in_the_next_turn() -> None:
         return brains
 
     provider = live(real(llm=make))
-    heard = Heard()
+    heard = PlaybackResult()
     async with aclosing(provider.converse(Request("t1", "default", text="count", heard=heard))) as items:
         async for item in items:
             if isinstance(item, ReplyEnd):

@@ -11,7 +11,7 @@ from voxd.errors import (
 )
 from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
-from voxd.providers.realtime.connect import Target, faults_of, open_once, shut
+from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider, translate_errors
 from voxd.providers.settings import SessionConfig
 from voxd.providers.vendors.mock.realtime import MockProvider
 
@@ -28,21 +28,21 @@ from voxd.providers.vendors.mock.realtime import MockProvider
     ],
 )
 def test_whatever_a_provider_raises_is_an_error_of_ours(raised: Exception, becomes: type[VoxdError]) -> None:
-    with pytest.raises(becomes) as caught, faults_of("parrot"):
+    with pytest.raises(becomes) as caught, translate_errors("parrot"):
         raise raised
     if isinstance(caught.value, ProviderError):
         assert caught.value.provider == "parrot"
 
 
-async def resolver_of(target: Target) -> Resolver | None:
+async def resolver_of(target: ProviderTarget) -> Resolver | None:
     """Return the resolver of a session that is opened to ``target``."""
-    session = await open_once(target, lambda _, config: config, (), lambda _, event: None)
-    await shut(session, target.name)
+    session = await open_provider(target, lambda _, config: config, (), lambda _, event: None)
+    await close_provider(session, target.name)
     return session.resolver
 
 
 async def test_sessions_that_follow_one_another_share_what_is_known_of_addresses() -> None:
-    target = Target(lambda: MockProvider({}), "parrot", "mock", SessionConfig())
+    target = ProviderTarget(lambda: MockProvider({}), "parrot", "mock", SessionConfig())
     assert await resolver_of(target) is await resolver_of(target) is target.resolver
 
 
@@ -54,4 +54,4 @@ async def test_a_provider_that_was_given_a_resolver_keeps_it() -> None:
         made.resolver = ours
         return made
 
-    assert await resolver_of(Target(make, "parrot", "mock", SessionConfig())) is ours
+    assert await resolver_of(ProviderTarget(make, "parrot", "mock", SessionConfig())) is ours

@@ -28,9 +28,9 @@ from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.net.websocket import MAX_FRAME_BYTES
-from voxd.providers.contract import Heard, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
-from voxd.providers.contract import Reply as Item
-from voxd.providers.realtime.provider import Brain, LiveProvider
+from voxd.providers.contract import PlaybackResult, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import ReplyItem as Item
+from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.realtime.session import Session
 from voxd.providers.routing.announcements import notice
 from voxd.providers.routing.failover import FailoverProvider
@@ -273,8 +273,8 @@ class Device:
 
     def __init__(self, fake: Vendor) -> None:
         self.told, self.local = Listener(), Local()
-        self.live = LiveProvider(
-            Brain("cloud", "", fake.make, SessionConfig(), first_audio_timeout_s=1.0),
+        self.live = RealtimeProvider(
+            RealtimeConfig("cloud", "", fake.make, SessionConfig(), first_audio_timeout_s=1.0),
             tools=ToolBox(),
             emit=self.told,
             clock=SystemClock(),
@@ -290,7 +290,7 @@ class Device:
             emit=self.told,
             clock=clock,
         )
-        self.heard = Heard()
+        self.heard = PlaybackResult()
 
     async def ask(self, on_sound: Callable[[], Awaitable[None]] | None = None) -> list[Item]:
         """Speak the utterance; ``on_sound`` is awaited when the first of the reply is heard."""
@@ -476,7 +476,7 @@ async def test_a_truncation_behind_the_end_disturbs_nobody() -> None:
             await one.ask(cut)
         await fake.server.received("conversation.item.truncate")
         fake.will_answer()
-        one.heard = Heard()
+        one.heard = PlaybackResult()
         items = await one.ask()
     assert ReplyText("Noon.") in items
     assert one.told.of(E.ERROR_GENERAL) == []

@@ -16,17 +16,17 @@ from voxd.events import EventType as E
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.contract import (
     TYPED,
-    Heard,
-    Reached,
-    Reply,
+    LatencyStep,
+    PlaybackResult,
     ReplyAudio,
     ReplyEnd,
+    ReplyItem,
     ReplyText,
     Request,
-    Step,
+    StepReached,
     Transcript,
 )
-from voxd.providers.realtime.provider import Brain, LiveProvider
+from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox, tool
 from voxd.providers.usage import Cost, Usage
@@ -93,8 +93,8 @@ class Line:
         self.failures: list[tuple[str, VoxdError]] = []
         self.records: list[tuple[str, Usage, Cost | None]] = []
         settings = {"config": SessionConfig(), "first_audio_timeout_s": WAIT_S, **brain}
-        self.provider = LiveProvider(
-            Brain("cloud", "mock", vendor, **settings),
+        self.provider = RealtimeProvider(
+            RealtimeConfig("cloud", "mock", vendor, **settings),
             tools=tools or ToolBox(),
             emit=self.emit,
             clock=SystemClock(),
@@ -112,10 +112,10 @@ async def one_clip(text: str) -> AsyncGenerator[Clip]:
 
 
 @pytest.fixture
-async def opened() -> AsyncIterator[list[LiveProvider]]:
+async def opened() -> AsyncIterator[list[RealtimeProvider]]:
     """Live providers to be closed at the end, none of whose tasks may be left then."""
     before = asyncio.all_tasks()
-    providers: list[LiveProvider] = []
+    providers: list[RealtimeProvider] = []
     yield providers
     async with asyncio.timeout(WAIT_S):
         for provider in providers:
@@ -124,7 +124,7 @@ async def opened() -> AsyncIterator[list[LiveProvider]]:
 
 
 @pytest.fixture
-def line(opened: list[LiveProvider]) -> Callable[..., Line]:
+def line(opened: list[RealtimeProvider]) -> Callable[..., Line]:
     def made(vendor: Callable[[], Any], **options: Any) -> Line:
         line = Line(vendor, **options)
         opened.append(line.provider)
@@ -133,21 +133,21 @@ def line(opened: list[LiveProvider]) -> Callable[..., Line]:
     return made
 
 
-async def all_of(provider: Any, request: Request) -> list[Reply]:
+async def all_of(provider: Any, request: Request) -> list[ReplyItem]:
     async with asyncio.timeout(WAIT_S), aclosing(provider.converse(request)) as replies:
         return [item async for item in replies]
 
 
-def spoken_ms(items: list[Reply]) -> float:
+def spoken_ms(items: list[ReplyItem]) -> float:
     return sum(item.clip.duration_s * 1000 for item in items if isinstance(item, ReplyAudio))
 
 
-def words(items: list[Reply]) -> list[str]:
+def words(items: list[ReplyItem]) -> list[str]:
     return [item.text for item in items if isinstance(item, ReplyText)]
 
 
-def _is_sent(item: Reply) -> bool:
-    return isinstance(item, Reached) and item.step is Step.AUDIO_SENT
+def _is_sent(item: ReplyItem) -> bool:
+    return isinstance(item, StepReached) and item.step is LatencyStep.AUDIO_SENT
 
 
 async def test_a_spoken_question_is_understood_and_answered_in_sentences_and_sound(
@@ -160,9 +160,9 @@ async def test_a_spoken_question_is_understood_and_answered_in_sentences_and_sou
     assert words(items) == ["It is noon.", "Shall I go on?"]
     assert spoken_ms(items) == pytest.approx(len("It is noon. Shall I go on?") * 65, abs=20)
     assert items[-1] == ReplyEnd(expects_answer=True)
-    assert [item.step for item in items if isinstance(item, Reached)] == [
-        Step.SESSION_READY,
-        Step.AUDIO_SENT,
+    assert [item.step for item in items if isinstance(item, StepReached)] == [
+        LatencyStep.SESSION_READY,
+        LatencyStep.AUDIO_SENT,
     ]
 
 
@@ -174,10 +174,10 @@ async def test_sound_leaves_while_the_user_still_speaks(line: Callable[..., Line
         aclosing(live.provider.converse(Request("t1", "default", audio=speaking))) as replies,
     ):
         first = await anext(replies)
-        assert isinstance(first, Reached)
+        assert isinstance(first, StepReached)
         speaking.say(0.3)
-        assert (await anext(replies)) == Reached(
-            Step.AUDIO_SENT, pytest.approx(SystemClock().monotonic(), abs=5)
+        assert (await anext(replies)) == StepReached(
+            LatencyStep.AUDIO_SENT, pytest.approx(SystemClock().monotonic(), abs=5)
         )
         assert vendor.now._sound_bytes > 0, "nobody has said that the question is complete"
         speaking.stop()
@@ -210,7 +210,7 @@ async def test_a_typed_question_is_told_as_it_was_typed(line: Callable[..., Line
 
 async def test_a_reply_cut_short_is_remembered_as_far_as_it_was_heard(line: Callable[..., Line]) -> None:
     vendor = Vendor(default_reply="one two three four five six", chunk_delay_s=0.001)
-    live, heard = line(vendor), Heard()
+    live, heard = line(vendor), PlaybackResult()
     async with (
         asyncio.timeout(WAIT_S),
         aclosing(live.provider.converse(Request("t1", "default", text="count", heard=heard))) as replies,
@@ -224,7 +224,7 @@ async def test_a_reply_cut_short_is_remembered_as_far_as_it_was_heard(line: Call
 
 
 async def test_a_reply_that_had_all_come_can_still_be_cut(line: Callable[..., Line]) -> None:
-    vendor, heard = Vendor(default_reply="one two three four five six"), Heard()
+    vendor, heard = Vendor(default_reply="one two three four five six"), PlaybackResult()
     live = line(vendor)
     async with (
         asyncio.timeout(WAIT_S),
@@ -308,7 +308,7 @@ async def test_too_little_sound_is_no_question(line: Callable[..., Line]) -> Non
 
 async def test_turns_follow_one_another(line: Callable[..., Line]) -> None:
     """The second begins when the first has been told what was heard of it."""
-    vendor, heard = Vendor(chunk_delay_s=0.001), Heard()
+    vendor, heard = Vendor(chunk_delay_s=0.001), PlaybackResult()
     live = line(vendor)
     first = live.provider.converse(Request("t1", "default", text="one", heard=heard))
     async with asyncio.timeout(WAIT_S):

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.contract import Reply, ReplyAudio, ReplyText, Transcript
+from voxd.providers.contract import ReplyAudio, ReplyItem, ReplyText, Transcript
 from voxd.providers.realtime import reply_stream as feed_module
-from voxd.providers.realtime.reply_stream import ReplyFeed, Sentences
+from voxd.providers.realtime.reply_stream import ReplyStream, Sentences
 
 STARTED = (E.RESPONSE_STARTED, {"response_id": "r1"})
 DONE = (E.RESPONSE_COMPLETED, {"response_id": "r1", "usage": None})
@@ -25,15 +25,15 @@ def lost(type: E, **data: object) -> tuple[E, dict[str, object]]:
     return type, {"provider": "cloud", "code": "network_error", "reason": "reset", **data}
 
 
-def fed(*events: tuple[E, dict[str, object]], hears_ends: bool = False, sound: bool = True) -> ReplyFeed:
-    feed = ReplyFeed("cloud", sound=sound, hears_ends=hears_ends)
+def fed(*events: tuple[E, dict[str, object]], hears_ends: bool = False, sound: bool = True) -> ReplyStream:
+    feed = ReplyStream("cloud", sound=sound, hears_ends=hears_ends)
     feed.ask()
     for type, data in events:
         feed.take(type, data)
     return feed
 
 
-def items(feed: ReplyFeed) -> list[Reply]:
+def items(feed: ReplyStream) -> list[ReplyItem]:
     found = []
     while (item := feed.pop()) is not None:
         found.append(item)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from voxd.events import EventType as E
 from voxd.providers.base import ProviderEvent
 from voxd.providers.history import MAX_ENTRIES
-from voxd.providers.realtime.response_tracker import Exchange
+from voxd.providers.realtime.response_tracker import ResponseTracker
 
 IDS = st.sampled_from([None, "a", "b", "c"])
 TEXT = st.sampled_from(["", "one", "two three"])
@@ -38,7 +38,7 @@ EVENTS = st.one_of(
 @settings(max_examples=100)
 @given(st.lists(st.one_of(EVENTS, st.floats(0, 300), st.none()), max_size=80))
 def test_nothing_of_a_reply_passes_after_it_was_interrupted(steps: list[Any]) -> None:
-    exchange = Exchange()
+    exchange = ResponseTracker()
     cut: set[str] = set()
     for step in steps:
         if isinstance(step, ProviderEvent):
@@ -61,7 +61,7 @@ def test_nothing_of_a_reply_passes_after_it_was_interrupted(steps: list[Any]) ->
 @settings(max_examples=50)
 @given(st.lists(EVENTS, max_size=40))
 def test_a_broken_session_leaves_nothing_under_way(steps: list[ProviderEvent]) -> None:
-    exchange = Exchange()
+    exchange = ResponseTracker()
     for step in steps:
         exchange.take(step)
     was_responding = exchange.responding
@@ -72,7 +72,7 @@ def test_a_broken_session_leaves_nothing_under_way(steps: list[ProviderEvent]) -
 
 
 def test_a_provider_that_numbers_nothing_is_silenced_until_the_next_question() -> None:
-    exchange = Exchange()
+    exchange = ResponseTracker()
     words = ProviderEvent(E.TEXT_OUTPUT, {"text": "well", "is_partial": False})
     assert exchange.take(words)
     exchange.interrupt(None)

@@ -20,7 +20,7 @@ from voxd.errors import (
 )
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, Capabilities
-from voxd.providers.history import Line
+from voxd.providers.history import HistoryMessage
 from voxd.providers.realtime.connect import CLOSE_TIMEOUT_S
 from voxd.providers.realtime.lifetime import CHECK_S
 from voxd.providers.realtime.session import LONGEST_ANSWER_S, Session
@@ -918,7 +918,7 @@ async def test_what_is_forgotten_is_not_told_to_the_next_session(rig: Rig) -> No
     session = rig.session()
     await session.connect()
     await answered(rig, session.send_text("hello"))
-    assert session.history[0] == Line("user", "hello")
+    assert session.history[0] == HistoryMessage("user", "hello")
     await session.close()
     session.forget()
     await session.connect()

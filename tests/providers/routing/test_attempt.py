@@ -7,7 +7,15 @@ import pytest
 from tests.fakes import FakeClock
 from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.providers.contract import Acted, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import (
+    ActionTaken,
+    ReplyAudio,
+    ReplyEnd,
+    ReplyItem,
+    ReplyText,
+    Request,
+    Transcript,
+)
 from voxd.providers.routing.attempt import Unheard, attempt
 from voxd.providers.routing.question import Inquiry
 
@@ -21,13 +29,13 @@ class Scripted:
 
     name = "cloud"
 
-    def __init__(self, *items: Reply, error: VoxdError) -> None:
+    def __init__(self, *items: ReplyItem, error: VoxdError) -> None:
         self.items, self.error = items, error
 
     def prepare(self) -> None:
         """Always ready."""
 
-    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         for item in self.items:
             yield item
         raise self.error
@@ -39,9 +47,11 @@ class Scripted:
         """Nothing is held."""
 
 
-async def tried(*items: Reply, error: VoxdError = GONE, speak: bool = True) -> tuple[list[Reply], Exception]:
+async def tried(
+    *items: ReplyItem, error: VoxdError = GONE, speak: bool = True
+) -> tuple[list[ReplyItem], Exception]:
     """Return what went out, and what was raised then."""
-    out: list[Reply] = []
+    out: list[ReplyItem] = []
     provider = Scripted(*items, error=error)
     async with Inquiry(Request("t1", "default", text="x", speak=speak), None, FakeClock()) as turn:
         try:
@@ -64,15 +74,15 @@ async def test_words_whose_sound_did_not_come_may_be_said_by_somebody_else() -> 
     [
         ((HEARD, ReplyText("Done."), ReplyAudio(CLIP)), GONE, True),
         ((ReplyText("Done."),), GONE, False),
-        ((HEARD, Acted()), GONE, True),
+        ((HEARD, ActionTaken()), GONE, True),
         ((HEARD, ReplyEnd()), GONE, True),
         ((), ProviderError("no", code="message_stopped"), True),
         ((), DeviceError("no sound"), True),
     ],
 )
 async def test_after_something_was_heard_or_done_nobody_else_is_asked(
-    items: tuple[Reply, ...], error: VoxdError, speak: bool
+    items: tuple[ReplyItem, ...], error: VoxdError, speak: bool
 ) -> None:
     out, raised = await tried(*items, error=error, speak=speak)
     assert raised is error
-    assert out == [item for item in items if not isinstance(item, Acted)]
+    assert out == [item for item in items if not isinstance(item, ActionTaken)]

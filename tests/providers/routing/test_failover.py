@@ -25,7 +25,15 @@ from voxd.errors import (
 )
 from voxd.events import Event
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
-from voxd.providers.contract import Heard, Reply, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import (
+    PlaybackResult,
+    ReplyAudio,
+    ReplyEnd,
+    ReplyItem,
+    ReplyText,
+    Request,
+    Transcript,
+)
 from voxd.providers.routing.announcements import KEPT, kept, notice, reason
 from voxd.providers.routing.failover import FailoverProvider
 from voxd.providers.routing.health import HealthBoard
@@ -42,11 +50,11 @@ GONE = ConnectionFailed("refused")
 WAIT_S = 5.0
 
 
-def said(text: str) -> list[Reply]:
+def said(text: str) -> list[ReplyItem]:
     return [ReplyText(text), ReplyAudio(CLIP)]
 
 
-def told(answer: Sequence[Reply], *notices: str) -> list[Reply]:
+def told(answer: Sequence[ReplyItem], *notices: str) -> list[ReplyItem]:
     """Return ``answer`` with the notices behind its words."""
     return [*answer[:-1], *(item for text in notices for item in said(text)), answer[-1]]
 
@@ -57,7 +65,7 @@ NOTICED = told(DEVICE, notice("network_error", "cloud", "local"))
 class Scripted:
     """Hears ``hears`` frames (None: all), waits for ``go_on``, says ``items``, then fails with ``error``."""
 
-    def __init__(self, name: str, items: Sequence[Reply]) -> None:
+    def __init__(self, name: str, items: Sequence[ReplyItem]) -> None:
         self.name = name
         self.well_items = list(items)
         self.well()
@@ -68,7 +76,7 @@ class Scripted:
         self.mute = False
 
     def well(self) -> None:
-        self.items: Sequence[Reply] = self.well_items
+        self.items: Sequence[ReplyItem] = self.well_items
         self.error: VoxdError | None = None
         self.hears: int | None = None
         self.go_on = asyncio.Event()
@@ -80,7 +88,7 @@ class Scripted:
     def prepare(self) -> None:
         self.prepared += 1
 
-    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         self.asked.append(request)
         frames: list[Frame] = []
         self.heard.append(frames)
@@ -147,7 +155,7 @@ class House:
         data = {"provider": "cloud", "stage": "", "key": 0, "usage": Usage(), "cost_usd": 1.0}
         self.spend.handle(Event(1, "provider.used", 0.0, None, data))
 
-    async def ask(self, *, speak: bool = True) -> list[Reply]:
+    async def ask(self, *, speak: bool = True) -> list[ReplyItem]:
         return await all_of(self.both, Request("t1", "default", audio=utterance(), speak=speak))
 
 
@@ -168,7 +176,7 @@ async def utterance(go_on: asyncio.Event | None = None) -> AsyncIterator[Frame]:
         yield frame
 
 
-async def all_of(provider: FailoverProvider, request: Request) -> list[Reply]:
+async def all_of(provider: FailoverProvider, request: Request) -> list[ReplyItem]:
     async with asyncio.timeout(WAIT_S), aclosing(provider.converse(request)) as replies:
         return [item async for item in replies]
 
@@ -365,7 +373,7 @@ async def test_what_was_heard_of_a_late_answer_does_not_count_the_reason(house: 
     house.cloud.ill(GONE)
     house.use("cloud", "other")
     house.other.go_on.clear()
-    heard = Heard()
+    heard = PlaybackResult()
     async with (
         asyncio.timeout(WAIT_S),
         aclosing(house.both.converse(Request("t1", "default", text="time", heard=heard))) as replies,
@@ -518,7 +526,7 @@ async def test_an_iterator_that_is_closed_closes_who_is_answering(
 ) -> None:
     closed = asyncio.Event()
 
-    async def endless(request: Request) -> AsyncGenerator[Reply]:
+    async def endless(request: Request) -> AsyncGenerator[ReplyItem]:
         try:
             while True:
                 await asyncio.sleep(0)

@@ -19,10 +19,10 @@ from voxd.config import schema, vendors
 from voxd.errors import NotUnderstood, ProviderError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.net.websocket import Deadlines
-from voxd.providers.contract import Reply as Item
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
+from voxd.providers.contract import ReplyItem as Item
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
-from voxd.providers.realtime.provider import Brain, LiveProvider
+from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.routing.failover import FailoverProvider
 from voxd.providers.routing.health import HealthBoard
 from voxd.providers.routing.spend import SpendGuard
@@ -84,8 +84,8 @@ class House:
         # Probes keep to the rule of the clock that stands still; a turn is counted in real time.
         self.clock = FakeClock()
         self.health = HealthBoard(emit=self.emit, clock=self.clock)
-        self.live = LiveProvider(
-            Brain(
+        self.live = RealtimeProvider(
+            RealtimeConfig(
                 "cloud",
                 "openai",
                 self._provider,

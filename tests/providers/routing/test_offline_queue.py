@@ -29,7 +29,7 @@ from voxd.errors import (
 )
 from voxd.events import Event
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText, Transcript
+from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Transcript
 from voxd.providers.routing import deferred as asker
 from voxd.providers.routing.deferred import blame_for
 from voxd.providers.routing.offline_queue import FIRST_S, LONGEST_ROUND_S, ROUND_S, Latecomers, spoken_late
@@ -62,11 +62,11 @@ class Cloud:
         self.open.set()
         self.waits = self.cancelled = 0
 
-    def ask(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[Reply]]:
+    def ask(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
         self.ages_s.append(age_s)
         return f"provider of {agent}", self.answer(agent, said)
 
-    async def answer(self, agent: str, said: Clip | str) -> AsyncGenerator[Reply]:
+    async def answer(self, agent: str, said: Clip | str) -> AsyncGenerator[ReplyItem]:
         self.asked.append((agent, said))
         try:
             self.waits += 1

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import settle
 from voxd.errors import ConnectionFailed
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.providers.contract import Reply, ReplyAudio, ReplyEnd, ReplyText
+from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText
 from voxd.providers.routing.relay import AHEAD, Relay
 
 SOUND = ReplyAudio(Clip(bytes(320), SAMPLE_RATE_HZ))
@@ -18,13 +18,13 @@ WAIT_S = 5.0
 class Source:
     """Gives ``items`` out, notes how many and whether it was closed, and fails with ``error``."""
 
-    def __init__(self, items: list[Reply], error: Exception | None = None) -> None:
+    def __init__(self, items: list[ReplyItem], error: Exception | None = None) -> None:
         self.items = items
         self.error = error
         self.given = 0
         self.closed = False
 
-    async def replies(self) -> AsyncGenerator[Reply]:
+    async def replies(self) -> AsyncGenerator[ReplyItem]:
         try:
             for item in self.items:
                 self.given += 1
@@ -67,7 +67,7 @@ async def test_a_fault_comes_after_what_came_before_it() -> None:
 async def test_waiting_for_an_item_may_be_given_up() -> None:
     go_on = asyncio.Event()
 
-    async def slow() -> AsyncGenerator[Reply]:
+    async def slow() -> AsyncGenerator[ReplyItem]:
         await go_on.wait()
         yield SOUND
         yield ReplyEnd()

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.providers.history import heard_text
+from voxd.providers.history import text_played
 from voxd.providers.pipeline.stages.contract import Answered, Message, ToolCall
 
 MAX_LINES = 256
@@ -62,7 +62,7 @@ class Answer:
 def heard_of(spoken: Sequence[Spoken], played_ms: float = float("inf")) -> str:
     """Return the words that were heard when ``played_ms`` of the sound of ``spoken`` were played.
 
-    Clauses are exact; one that was cut is taken as evenly spoken (`voxd.providers.history.heard_text`), and
+    Clauses are exact; one that was cut is taken as evenly spoken (`voxd.providers.history.text_played`), and
     one whose sound had not all come as about as long as the others make likely. Pieces without sound were
     read, and count as far as those around them.
     """
@@ -76,7 +76,7 @@ def heard_of(spoken: Sequence[Spoken], played_ms: float = float("inf")) -> str:
         all_ms = clause.sound_ms
         if all_ms and not clause.whole:
             all_ms = max(all_ms, len(clause.text) * ms_per_letter)
-        words += heard_text(clause.text, min(left_ms, clause.sound_ms), all_ms)
+        words += text_played(clause.text, min(left_ms, clause.sound_ms), all_ms)
         left_ms -= clause.sound_ms
     return words.strip()
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError, VoxdError
-from voxd.providers.mistakes import mistake
 from voxd.providers.pipeline.stage_stream import within
+from voxd.providers.tools import describe_exception
 
 STOPPED = "message_stopped"
 """The code of a question that middleware did not let through."""
@@ -63,7 +63,7 @@ async def passed(chain: Sequence[MessageMiddleware], message: Said, clock: Clock
         raise ProviderError(msg, code=FAILED, hint=_HINT) from None
     except Exception as error:
         # A stranger's code: its mistake must end one turn with a reason, not the session.
-        msg = f"message middleware failed: {mistake(error)}"
+        msg = f"message middleware failed: {describe_exception(error)}"
         raise ProviderError(msg, code=FAILED, hint=_HINT) from error
 
 

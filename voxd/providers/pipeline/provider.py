@@ -24,7 +24,7 @@ from voxd.providers.pipeline.stt_turn import Hearing
 from voxd.providers.pipeline.tts_chain import RATE_HZ
 from voxd.providers.pipeline.usage import Ledger
 from voxd.providers.pipeline.utterance import SHORTEST_S
-from voxd.providers.realtime.connect import faults_of
+from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 
@@ -248,7 +248,7 @@ class PipelineProvider(BaseProvider):
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            with faults_of(""):
+            with translate_errors(""):
                 await work()
         except VoxdError as error:
             # Whose time ran out matters to nobody outside.

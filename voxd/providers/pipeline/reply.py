@@ -17,7 +17,7 @@ from voxd.providers.pipeline.llm_chain import Again, Written
 from voxd.providers.pipeline.prompt import Asked
 from voxd.providers.pipeline.stage_stream import Crew, within
 from voxd.providers.pipeline.tts_chain import RATE_HZ, Reading
-from voxd.providers.realtime.connect import faults_of
+from voxd.providers.realtime.connect import translate_errors
 
 BROKEN_OFF = "Sorry, I lost the thread there."
 """Said once when the model broke off in the middle of a sentence: nobody else may begin the answer again."""
@@ -111,7 +111,7 @@ class Reply:
 
     async def _guarded(self, work: Work) -> None:
         try:
-            with faults_of(""):
+            with translate_errors(""):
                 await work()
         except VoxdError as error:
             self._error = self._error or error

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, ProviderError, VoxdError
-from voxd.providers.realtime.connect import faults_of
+from voxd.providers.realtime.connect import translate_errors
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ async def pumped(source: AsyncGenerator[T], name: str, put: Callable[[T | Ended]
     """Give everything ``source`` yields to ``put``, and then why it ended. A fault of it names ``name``."""
     error: VoxdError | None = None
     try:
-        with faults_of(name):
+        with translate_errors(name):
             async with aclosing(source) as items:
                 async for item in items:
                     await put(item)

@@ -10,7 +10,7 @@ Record = Callable[[str, Usage, Cost | None], None]
 """Takes the provider's name, what was used since it was last called, and its price if that is known."""
 
 
-class Account:
+class UsageReporter:
     """Asks a session for its totals and passes on what they grew by."""
 
     def __init__(self, name: str, session: Session, record: Record) -> None:

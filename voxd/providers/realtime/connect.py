@@ -10,9 +10,9 @@ from typing import Protocol, runtime_checkable
 from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError
 from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider, ProviderEvent
-from voxd.providers.history import Line
-from voxd.providers.mistakes import mistake
+from voxd.providers.history import HistoryMessage
 from voxd.providers.settings import SessionConfig
+from voxd.providers.tools import describe_exception
 
 _log = logging.getLogger(__name__)
 
@@ -22,12 +22,14 @@ OPEN_TIMEOUT_S = 20.0
 CLOSE_TIMEOUT_S = 5.0
 """A provider that has not closed by then is left to itself."""
 
-HOPELESS = frozenset({"invalid_api_key", "beta_api_shape_disabled", "insufficient_quota", "model_not_found"})
+PERMANENT_CODES = frozenset(
+    {"invalid_api_key", "beta_api_shape_disabled", "insufficient_quota", "model_not_found"}
+)
 """A session lost for one of these reasons is not opened again by itself."""
 
 
 @runtime_checkable
-class AnotherWay(Protocol):
+class AlternativeRoutes(Protocol):
     """What makes sessions in more ways than one: with several keys, at several endpoints."""
 
     def worked(self, made: BaseProvider) -> None:
@@ -44,7 +46,7 @@ Adapt = Callable[[BaseProvider, SessionConfig], SessionConfig]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ProviderTarget:
     """Whom to open, and how: ``kind`` is the vendor, ``name`` his name in the configuration.
 
     ``resolver`` is for a provider that was made without one.
@@ -58,7 +60,7 @@ class Target:
 
 
 @contextmanager
-def faults_of(name: str) -> Iterator[None]:
+def translate_errors(name: str) -> Iterator[None]:
     """Turn what a provider raises into a `VoxdError`; a `ProviderError` names him."""
     try:
         yield
@@ -72,11 +74,11 @@ def faults_of(name: str) -> Iterator[None]:
         raise ConnectionFailed(str(error) or "no answer in time", provider=name) from error
     except Exception as error:
         # A third party's code: its mistakes must look like any other fault of a provider.
-        msg = f"the provider failed: {mistake(error)}"
+        msg = f"the provider failed: {describe_exception(error)}"
         raise ProviderError(msg, provider=name, hint="report this to the provider's author") from error
 
 
-def blamed(error: VoxdError, name: str) -> VoxdError:
+def as_provider_error(error: VoxdError, name: str) -> VoxdError:
     """Return ``error`` as a fault of provider ``name``, unless it is the microphone's."""
     if isinstance(error, DeviceError):
         return error
@@ -87,14 +89,16 @@ def blamed(error: VoxdError, name: str) -> VoxdError:
     return error
 
 
-async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear) -> BaseProvider:
+async def open_provider(
+    target: ProviderTarget, adapt: Adapt, lines: Iterable[HistoryMessage], hear: Hear
+) -> BaseProvider:
     """Return a connected provider that knows ``lines``; ``adapt`` fits the configuration to it.
 
-    Where there is `AnotherWay` it is tried at once. Raises `VoxdError`, leaving nothing open.
+    Where there is `AlternativeRoutes` it is tried at once. Raises `VoxdError`, leaving nothing open.
     """
     ways = _ways(target.make)
     while True:
-        with faults_of(target.name):
+        with translate_errors(target.name):
             made = target.make()
         try:
             await _connect(made, target, adapt, lines, hear)
@@ -107,17 +111,17 @@ async def open_once(target: Target, adapt: Adapt, lines: Iterable[Line], hear: H
             return made
 
 
-def _ways(make: object) -> AnotherWay | None:
-    return make if isinstance(make, AnotherWay) else None
+def _ways(make: object) -> AlternativeRoutes | None:
+    return make if isinstance(make, AlternativeRoutes) else None
 
 
 async def _connect(
-    provider: BaseProvider, target: Target, adapt: Adapt, lines: Iterable[Line], hear: Hear
+    provider: BaseProvider, target: ProviderTarget, adapt: Adapt, lines: Iterable[HistoryMessage], hear: Hear
 ) -> None:
     provider.on_event = lambda event: hear(provider, event)
     provider.resolver = provider.resolver or target.resolver
     try:
-        with faults_of(target.name):
+        with translate_errors(target.name):
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await provider.configure_session(adapt(provider, target.config))
                 await provider.connect()
@@ -126,11 +130,11 @@ async def _connect(
             if not provider.is_connected:
                 raise ConnectionFailed(f"{target.name} closed the session at once", provider=target.name)
     except BaseException:
-        await shut(provider, target.name)
+        await close_provider(provider, target.name)
         raise
 
 
-async def shut(provider: BaseProvider, name: str) -> None:
+async def close_provider(provider: BaseProvider, name: str) -> None:
     """Close ``provider`` whatever state it is in; never raises, and never takes longer than its time."""
     provider.on_event = lambda event: None
     try:

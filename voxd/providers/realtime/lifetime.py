@@ -20,7 +20,7 @@ FAILED_S = 60.0
 """After a new session could not be had the old one, which still works, is kept for so long or longer."""
 
 
-class Keeper:
+class SessionLifetime:
     """Calls ``rotate`` when a session is near its limit and ``rest`` when it has been idle, both in quiet.
 
     ``rest`` returns False when the session was used before it could be closed.

@@ -29,7 +29,7 @@ class SessionMetrics(msgspec.Struct, frozen=True):
     late_events: int
 
 
-class Meter:
+class SessionMeter:
     """The counters of one session; it reads no clock."""
 
     def __init__(self) -> None:

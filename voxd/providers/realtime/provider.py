@@ -15,10 +15,10 @@ from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.audio_buffer import Tape
 from voxd.providers.base import BaseProvider
-from voxd.providers.contract import TYPED, Reply, ReplyEnd, Request, Step, Transcript
-from voxd.providers.realtime.account import Account, Record
-from voxd.providers.realtime.connect import blamed
-from voxd.providers.realtime.reply_stream import ReplyFeed
+from voxd.providers.contract import TYPED, LatencyStep, ReplyEnd, ReplyItem, Request, Transcript
+from voxd.providers.realtime.account import Record, UsageReporter
+from voxd.providers.realtime.connect import as_provider_error
+from voxd.providers.realtime.reply_stream import ReplyStream
 from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
@@ -42,7 +42,7 @@ CLOSING_SILENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Brain:
+class RealtimeConfig:
     """A vendor as the configuration describes it; ``make`` returns a new, unconnected provider."""
 
     name: str
@@ -54,7 +54,7 @@ class Brain:
     first_audio_timeout_s: float = 2.0
 
 
-class LiveProvider:
+class RealtimeProvider:
     """Implements `voxd.providers.contract.Provider` over one `Session`, which it owns.
 
     One turn at a time: the next one begins when the one before was told how much of it was heard. ``speak``
@@ -64,7 +64,7 @@ class LiveProvider:
 
     def __init__(
         self,
-        brain: Brain,
+        brain: RealtimeConfig,
         *,
         tools: ToolBox,
         emit: Emit,
@@ -89,9 +89,9 @@ class LiveProvider:
             idle_close_s=brain.idle_close_s,
             retries=0,
         )
-        self._account = Account(brain.name, self._session, record)
+        self._account = UsageReporter(brain.name, self._session, record)
         self._failed = failed
-        self._feed: ReplyFeed | None = None
+        self._feed: ReplyStream | None = None
         self._turn: str | None = None
         self._one = asyncio.Lock()
         self._connecting: asyncio.Task[None] | None = None
@@ -110,7 +110,7 @@ class LiveProvider:
         # Who needs the session asks for the error; nobody may.
         self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``. Raises `ProviderError`, code ``timeout`` when the vendor stays silent.
 
         His time runs from the end of the question, whether or not there was a session to tell it to.
@@ -118,7 +118,7 @@ class LiveProvider:
         async with self._one, AsyncExitStack() as stack:
             hears_ends = request.audio is not None and self.brain.config.turn_detection != "client"
             self._turn = request.turn
-            self._feed = feed = ReplyFeed(
+            self._feed = feed = ReplyStream(
                 self.name, sound=request.speak, hears_ends=hears_ends, acts=self._tools.acts
             )
             tape = None
@@ -148,7 +148,7 @@ class LiveProvider:
         """Speak ``text`` with the device's own voice: a vendor would answer it."""
         return self._speak(text)
 
-    async def switch(self, brain: Brain) -> None:
+    async def switch(self, brain: RealtimeConfig) -> None:
         """Go on with another vendor after the turn under way; the conversation is carried over.
 
         Raises `ProviderError` when a session is open and the other cannot be had; this one then goes on.
@@ -192,13 +192,13 @@ class LiveProvider:
             msg = f"{self.name} did not open a session within {limit_s:g} s"
             raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
 
-    async def _ask(self, text: str | None, tape: Tape | None, feed: ReplyFeed) -> None:
+    async def _ask(self, text: str | None, tape: Tape | None, feed: ReplyStream) -> None:
         try:
             self.prepare()
             if not self._session.is_connected and self._connecting:
                 # Shielded: when this turn is given up the next one still wants the session.
                 await asyncio.shield(self._connecting)
-            feed.reached(Step.SESSION_READY, self._clock.monotonic())
+            feed.reached(LatencyStep.SESSION_READY, self._clock.monotonic())
             if tape is None:
                 feed.ask()
                 await self._session.send_text(text or "")
@@ -207,7 +207,7 @@ class LiveProvider:
         except VoxdError as error:
             feed.fail(error)
 
-    async def _send(self, frames: AsyncIterator[Frame], feed: ReplyFeed) -> None:
+    async def _send(self, frames: AsyncIterator[Frame], feed: ReplyStream) -> None:
         provider = self._session.provider
         if provider is None:
             raise NotConnected(f"the session with {self.name} is gone", provider=self.name)
@@ -220,7 +220,7 @@ class LiveProvider:
                 await self._session.send_audio(pcm)
                 if not sent:
                     sent = True
-                    feed.reached(Step.AUDIO_SENT, self._clock.monotonic())
+                    feed.reached(LatencyStep.AUDIO_SENT, self._clock.monotonic())
         if rest := resampler.feed(b"", last=True):
             await self._session.send_audio(rest)
         feed.ask()
@@ -243,12 +243,12 @@ class LiveProvider:
         if type != E.AUDIO_OUTPUT_CHUNK and not data.get("is_partial", False):
             self._emit(type, turn=self._turn, **data)
 
-    async def _replies(self, feed: ReplyFeed, *, spoken: bool) -> AsyncIterator[Reply]:
+    async def _replies(self, feed: ReplyStream, *, spoken: bool) -> AsyncIterator[ReplyItem]:
         while True:
             while (item := feed.pop()) is not None:
                 yield item
             if feed.error is not None:
-                raise blamed(feed.error, self.name)
+                raise as_provider_error(feed.error, self.name)
             if feed.complete:
                 break
             await self._wait(feed)
@@ -260,7 +260,7 @@ class LiveProvider:
                         while (item := feed.pop()) is not None:
                             yield item
 
-    async def _wait(self, feed: ReplyFeed) -> None:
+    async def _wait(self, feed: ReplyStream) -> None:
         limit_s = self.brain.first_audio_timeout_s
         since_s = feed.waiting_since_s
         try:
@@ -275,7 +275,7 @@ class LiveProvider:
             msg = f"{self.name} said nothing for {limit_s:g} s"
             raise ProviderError(msg, provider=self.name, code="timeout") from error
 
-    async def _settle(self, feed: ReplyFeed, played_ms: float | None, farewell_s: float) -> None:
+    async def _settle(self, feed: ReplyStream, played_ms: float | None, farewell_s: float) -> None:
         """Tell the vendor what of this turn did not happen."""
         if not self._session.is_connected:
             return
@@ -289,7 +289,7 @@ class LiveProvider:
             _log.info("%s was not told that its reply was cut: %s", self.name, error)
 
 
-async def _wait_for_end(tape: Tape | None, feed: ReplyFeed) -> None:
+async def _wait_for_end(tape: Tape | None, feed: ReplyStream) -> None:
     if tape is not None:
         await tape.ended()
     feed.spoken()

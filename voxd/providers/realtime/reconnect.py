@@ -13,10 +13,16 @@ from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.net.backoff import backoff_s, hold_s, wait_s
 from voxd.providers.base import BaseProvider, ProviderEvent
-from voxd.providers.history import Line
-from voxd.providers.realtime.connect import HOPELESS, Target, faults_of, open_once, shut
-from voxd.providers.realtime.lifetime import Keeper
-from voxd.providers.realtime.meter import Meter
+from voxd.providers.history import HistoryMessage
+from voxd.providers.realtime.connect import (
+    PERMANENT_CODES,
+    ProviderTarget,
+    close_provider,
+    open_provider,
+    translate_errors,
+)
+from voxd.providers.realtime.lifetime import SessionLifetime
+from voxd.providers.realtime.meter import SessionMeter
 from voxd.providers.settings import SessionConfig
 
 _log = logging.getLogger(__name__)
@@ -24,18 +30,18 @@ _log = logging.getLogger(__name__)
 VOICE_FIXED = "voice_fixed"
 """The code of a provider that needs a new session for another voice."""
 
-RETRIES = 3
+DEFAULT_RETRIES = 3
 """A session that broke is opened again with so many retries."""
 
 STEADY_S = 60.0
 """A session that held so long, or answered something, was a good one: losing it begins a new count."""
 
 
-class Talk(Protocol):
+class ConnectionOwner(Protocol):
     """The conversation a link serves."""
 
     @property
-    def history(self) -> Sequence[Line]:
+    def history(self) -> Sequence[HistoryMessage]:
         """What another provider has to know."""
 
     @property
@@ -52,29 +58,29 @@ class Talk(Protocol):
         """``provider`` is gone, and with it what it was doing."""
 
 
-class Link:
+class ProviderConnection:
     """The open provider, if there is one, and how to get the next."""
 
     def __init__(
         self,
-        target: Target,
-        talk: Talk,
+        target: ProviderTarget,
+        talk: ConnectionOwner,
         *,
         emit: Emit,
         clock: Clock,
         idle_close_s: float | None = None,
-        retries: int = RETRIES,
+        retries: int = DEFAULT_RETRIES,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.target = target
         self._retries = retries
         self.provider: BaseProvider | None = None
-        self.meter = Meter()
+        self.meter = SessionMeter()
         self._talk = talk
         self._emit = emit
         self._clock = clock
         self._jitter = jitter
-        self._keeper = Keeper(
+        self._keeper = SessionLifetime(
             clock, idle_close_s, rotate=self._rotate, rest=self._rest, is_quiet=lambda: talk.is_quiet
         )
         self._changing = asyncio.Lock()
@@ -128,11 +134,11 @@ class Link:
         self._leave("requested")
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
 
-    async def switch(self, target: Target, reason: str) -> None:
+    async def switch(self, target: ProviderTarget, reason: str) -> None:
         """Replace the provider by another. Raises `VoxdError` and keeps the old one."""
         await self._unless_closed(self._switch(target, reason))
 
-    async def _switch(self, target: Target, reason: str) -> None:
+    async def _switch(self, target: ProviderTarget, reason: str) -> None:
         async with self._changing:
             before = self.target.name
             fresh, latency_ms = (None, 0.0) if self.provider is None else await self._opened(target)
@@ -153,7 +159,7 @@ class Link:
         if self.provider is None:
             return
         try:
-            with faults_of(self.target.name):
+            with translate_errors(self.target.name):
                 await self.provider.configure_session(self._talk.fitted(self.provider, config))
         except ProviderError as error:
             if error.code == VOICE_FIXED:
@@ -195,9 +201,9 @@ class Link:
             retries += 1
         self._adopt(fresh, latency_ms)
 
-    async def _opened(self, target: Target) -> tuple[BaseProvider, float]:
+    async def _opened(self, target: ProviderTarget) -> tuple[BaseProvider, float]:
         begun_s = self._clock.monotonic()
-        fresh = await open_once(target, self._talk.fitted, self._talk.history, self._hear)
+        fresh = await open_provider(target, self._talk.fitted, self._talk.history, self._hear)
         return fresh, (self._clock.monotonic() - begun_s) * 1000
 
     def _failed(self, error: VoxdError, retries: int) -> None:
@@ -233,7 +239,7 @@ class Link:
             fresh, latency_ms = await self._opened(self.target)
             old = self.provider
             if old is None or not may() or known != self._talk.history:
-                await shut(fresh, self.target.name)
+                await close_provider(fresh, self.target.name)
                 return
             self._retire(old, self.target.name, "replaced")
             self._adopt(fresh, latency_ms)
@@ -257,7 +263,7 @@ class Link:
         self._retiring[provider] = asyncio.create_task(self._retired(provider, name))
 
     async def _retired(self, provider: BaseProvider, name: str) -> None:
-        await shut(provider, name)
+        await close_provider(provider, name)
         await self.meter.retire(provider)
         del self._retiring[provider]
 
@@ -280,7 +286,7 @@ class Link:
         is_quick = self._clock.monotonic() < self._steady_at_s
         self._quick_losses = self._quick_losses + 1 if is_quick else 0
         # A vendor who opens every session and drops it at once must not be called for ever.
-        reconnecting = code not in HOPELESS and self._quick_losses <= RETRIES
+        reconnecting = code not in PERMANENT_CODES and self._quick_losses <= DEFAULT_RETRIES
         self._retire(provider, name, "connection_lost")
         reason = data.get("reason", "")
         self._emit(E.CONNECTION_LOST, provider=name, code=code, reason=reason, reconnecting=reconnecting)

@@ -10,7 +10,15 @@ from typing import Any
 from voxd.errors import ConnectionFailed, ProviderError, StreamError, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.contract import Acted, Reached, Reply, ReplyAudio, ReplyText, Step, Transcript
+from voxd.providers.contract import (
+    ActionTaken,
+    LatencyStep,
+    ReplyAudio,
+    ReplyItem,
+    ReplyText,
+    StepReached,
+    Transcript,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +70,7 @@ class Sentences:
         return self.last.rstrip(_CLOSING).endswith(_QUESTION)
 
 
-class ReplyFeed:
+class ReplyStream:
     """The events of one turn. ``engine`` is who understood the words; ``sound`` False leaves the sound out.
 
     ``hears_ends`` is whether the vendor decides when the user has finished: then he may answer at any time,
@@ -89,7 +97,7 @@ class ReplyFeed:
         self._sound = sound
         self._hears_ends = hears_ends
         self._acts = acts
-        self._items: deque[Reply] = deque()
+        self._items: deque[ReplyItem] = deque()
         self._waiting_s = 0.0
         self._changed = asyncio.Event()
         self._response_id: str | None = None
@@ -111,16 +119,16 @@ class ReplyFeed:
         self.asked = True
         self._await()
 
-    def reached(self, step: Step, at_s: float) -> None:
+    def reached(self, step: LatencyStep, at_s: float) -> None:
         """Note ``step``."""
-        self._put(Reached(step, at_s))
+        self._put(StepReached(step, at_s))
 
     def fail(self, error: VoxdError) -> None:
         """There will be no (further) reply."""
         self.error = self.error or error
         self._changed.set()
 
-    def pop(self) -> Reply | None:
+    def pop(self) -> ReplyItem | None:
         """Return the next item, None while there is none."""
         if not self._items:
             self._changed.clear()
@@ -152,7 +160,7 @@ class ReplyFeed:
                 self._called = True
                 self.waiting_since_s = None
                 if self._acts(str(data["function_name"])):
-                    self._put(Acted())
+                    self._put(ActionTaken())
             case E.FUNCTION_CALL_COMPLETED:
                 self._calls -= 1
                 self._expect()
@@ -207,7 +215,7 @@ class ReplyFeed:
             self._waiting_s += clip.duration_s
             self._say(ReplyAudio(clip))
 
-    def _say(self, item: Reply) -> None:
+    def _say(self, item: ReplyItem) -> None:
         self._said = True
         self._expect()
         self._put(item)
@@ -222,7 +230,7 @@ class ReplyFeed:
             self.waiting_since_s = asyncio.get_running_loop().time()
         self._changed.set()
 
-    def _put(self, item: Reply) -> None:
+    def _put(self, item: ReplyItem) -> None:
         self._items.append(item)
         self._changed.set()
 

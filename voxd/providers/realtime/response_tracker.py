@@ -5,14 +5,14 @@ from collections import deque
 from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers.base import ProviderEvent
-from voxd.providers.history import History
+from voxd.providers.history import ConversationHistory
 
 CUT_REPLIES = 16
 """So many interrupted replies are recognised when more of them arrives."""
 
 _OUTPUT = (E.TEXT_OUTPUT, E.AUDIO_OUTPUT_STARTED, E.AUDIO_OUTPUT_CHUNK, E.AUDIO_OUTPUT_STOPPED)
 
-OURS = frozenset(
+SESSION_EVENTS = frozenset(
     {
         E.CONNECTION_STARTING,
         E.CONNECTION_ESTABLISHED,
@@ -26,15 +26,15 @@ OURS = frozenset(
 )
 """What the session says itself, for every provider alike; a provider that says it too is not repeated."""
 
-REPLYING = (E.RESPONSE_STARTED, E.TEXT_OUTPUT, E.AUDIO_OUTPUT_CHUNK)
+REPLY_STARTS = (E.RESPONSE_STARTED, E.TEXT_OUTPUT, E.AUDIO_OUTPUT_CHUNK)
 """What shows that a reply has begun."""
 
 
-class Exchange:
+class ResponseTracker:
     """The state of the conversation. It holds no provider and survives every change of one."""
 
     def __init__(self) -> None:
-        self.history = History()
+        self.history = ConversationHistory()
         self.responding = False
         self.speaking = False
         self.response_id: str | None = None

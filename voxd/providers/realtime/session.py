@@ -10,11 +10,11 @@ from voxd.errors import VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, ProviderEvent
-from voxd.providers.history import Line
-from voxd.providers.realtime.connect import Target, faults_of
+from voxd.providers.history import HistoryMessage
+from voxd.providers.realtime.connect import ProviderTarget, translate_errors
 from voxd.providers.realtime.meter import SessionMetrics
-from voxd.providers.realtime.reconnect import RETRIES, Link
-from voxd.providers.realtime.response_tracker import OURS, REPLYING, Exchange, sound_ms
+from voxd.providers.realtime.reconnect import DEFAULT_RETRIES, ProviderConnection
+from voxd.providers.realtime.response_tracker import REPLY_STARTS, SESSION_EVENTS, ResponseTracker, sound_ms
 from voxd.providers.realtime.tool_calls import ToolCalls
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
@@ -45,13 +45,13 @@ class Session:
         clock: Clock,
         kind: str = "",
         idle_close_s: float | None = None,
-        retries: int = RETRIES,
+        retries: int = DEFAULT_RETRIES,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._tools = tools
         self._emit = emit
         self._clock = clock
-        self._exchange = Exchange()
+        self._exchange = ResponseTracker()
         self._calls = ToolCalls(
             tools,
             emit,
@@ -60,8 +60,8 @@ class Session:
             is_callers=self._is_callers,
             on_request=self._await_reply,
         )
-        target = Target(make, name, kind or name, voiced(config, kind or name))
-        self._link = Link(
+        target = ProviderTarget(make, name, kind or name, voiced(config, kind or name))
+        self._link = ProviderConnection(
             target, self, emit=emit, clock=clock, idle_close_s=idle_close_s, retries=retries, jitter=jitter
         )
         self._interrupting = False
@@ -99,11 +99,11 @@ class Session:
         return not (self.is_responding or self._exchange.speaking or self._calls.pending)
 
     @property
-    def history(self) -> tuple[Line, ...]:
+    def history(self) -> tuple[HistoryMessage, ...]:
         """What was said, and of the replies what was heard, the oldest first."""
         return self._exchange.history.lines
 
-    async def connect(self, retry_count: int = RETRIES) -> None:
+    async def connect(self, retry_count: int = DEFAULT_RETRIES) -> None:
         """Open a session that knows the history, unless one is open; waits longer before each retry.
 
         Raises faults of our own, such as `AuthenticationError`, at once, any that may pass after
@@ -136,7 +136,7 @@ class Session:
         kind = kind or name
         if config is None:
             config = msgspec.structs.replace(self.config, voice=voice_for(self.config.voice, kind))
-        target = Target(make, name, kind, voiced(config, kind))
+        target = ProviderTarget(make, name, kind, voiced(config, kind))
         await self._link.switch(target, reason)
 
     async def configure(self, config: SessionConfig) -> None:
@@ -156,7 +156,7 @@ class Session:
         # A microphone that is always open says nothing by that; a session must still find a quiet moment.
         provider = self._link.use(asking=self.config.turn_detection == "client")
         self._link.meter.sent(pcm, provider.capabilities.input_rate_hz)
-        with faults_of(self.name):
+        with translate_errors(self.name):
             await provider.send_audio(pcm)
 
     async def send_text(self, text: str) -> None:
@@ -165,7 +165,7 @@ class Session:
         self._exchange.asked(text)
         self._ask()
         self._emit(E.TEXT_INPUT, text=text)
-        with faults_of(self.name):
+        with translate_errors(self.name):
             await provider.send_text(text)
 
     async def commit(self) -> None:
@@ -179,7 +179,7 @@ class Session:
         self._exchange.asked()
         self._ask()
         try:
-            with faults_of(self.name):
+            with translate_errors(self.name):
                 await provider.commit()
         except VoxdError:
             self._exchange.not_asked()
@@ -189,7 +189,7 @@ class Session:
     async def clear_audio(self) -> None:
         """Forget sound that was sent and not committed. Raises `NotConnected`, `ProviderError`."""
         provider = self._link.use()
-        with faults_of(self.name):
+        with translate_errors(self.name):
             await provider.clear_audio()
 
     async def interrupt(self, played_ms: float | None = None) -> None:
@@ -206,7 +206,7 @@ class Session:
             self._emit(E.CONVERSATION_INTERRUPTED, played_ms=played_ms, response_id=response_id)
         self._interrupting = True
         try:
-            with faults_of(self.name):
+            with translate_errors(self.name):
                 await provider.interrupt(played_ms)
         finally:
             self._interrupting = False
@@ -214,7 +214,7 @@ class Session:
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Answer a call of a tool that is not in the tool box. Raises `NotConnected`, `ProviderError`."""
         self._link.use()
-        with faults_of(self.name):
+        with translate_errors(self.name):
             await self._calls.answer(call_id, output)
 
     def forget(self) -> None:
@@ -245,12 +245,14 @@ class Session:
 
     def hear(self, event: ProviderEvent) -> None:
         """Take an event of the open provider and pass it on, unless it is late or ours to tell."""
-        own = event.type in OURS or (self._interrupting and event.type is E.CONVERSATION_INTERRUPTED)
+        own = event.type in SESSION_EVENTS or (
+            self._interrupting and event.type is E.CONVERSATION_INTERRUPTED
+        )
         provider = self._link.provider
         if own or provider is None or not self._exchange.take(event):
             return
         data, meter = event.data, self._link.meter
-        if event.type in REPLYING:
+        if event.type in REPLY_STARTS:
             self._awaited_until_s = 0.0
         match event.type:
             case E.AUDIO_OUTPUT_CHUNK:

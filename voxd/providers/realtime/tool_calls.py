@@ -9,7 +9,7 @@ from voxd.errors import VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
-from voxd.providers.realtime.connect import faults_of
+from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.tools import ToolBox
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class ToolCalls:
 
     async def _guarded(self, work: Any) -> None:
         try:
-            with faults_of(""):
+            with translate_errors(""):
                 await work
         except VoxdError as error:
             _log.warning("the result of a tool was not delivered: %s", error)

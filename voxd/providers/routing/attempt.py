@@ -14,7 +14,15 @@ from voxd.errors import (
     ProviderError,
     VoxdError,
 )
-from voxd.providers.contract import Acted, Heard, Provider, Reached, Reply, ReplyText, Transcript
+from voxd.providers.contract import (
+    ActionTaken,
+    PlaybackResult,
+    Provider,
+    ReplyItem,
+    ReplyText,
+    StepReached,
+    Transcript,
+)
 from voxd.providers.routing.question import Inquiry
 
 ELSEWHERE = (ProviderError, DeadlineExceeded, ConfigError, NotFound, NotUnderstood, EngineError, ModelError)
@@ -34,25 +42,25 @@ class Unheard(Exception):
 
 async def attempt(
     provider: Provider, turn: Inquiry, *, known_only: bool, begun: Callable[[], None]
-) -> AsyncGenerator[Reply]:
+) -> AsyncGenerator[ReplyItem]:
     """Yield the reply of ``provider``; ``begun`` is called with the first of it that is heard.
 
     Raises `Unheard` when he fails before that, and what he raises after it, or after something was done: a
     timer is not to be set twice.
     """
-    asked, heard = turn.request, Heard()
+    asked, heard = turn.request, PlaybackResult()
     audio = turn.tape.play() if turn.tape is not None else None
     request = replace(asked, audio=audio, heard=heard, known_only=known_only)
-    waiting: list[Reply] = []
+    waiting: list[ReplyItem] = []
     is_heard = has_acted = False
     try:
         async with aclosing(provider.converse(request)) as replies:
             try:
                 async for item in replies:
-                    if isinstance(item, Acted):
+                    if isinstance(item, ActionTaken):
                         has_acted = True
                         continue
-                    if is_heard or isinstance(item, Transcript | Reached):
+                    if is_heard or isinstance(item, Transcript | StepReached):
                         yield item
                         continue
                     waiting.append(item)

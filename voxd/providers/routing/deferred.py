@@ -10,13 +10,13 @@ from traceback import format_tb
 from voxd.audio.flac import decode
 from voxd.errors import AudioError, DeadlineExceeded, StreamError, VoxdError
 from voxd.frames import Clip
-from voxd.providers.contract import Reply, ReplyEnd, ReplyText, Transcript
+from voxd.providers.contract import ReplyEnd, ReplyItem, ReplyText, Transcript
 from voxd.providers.routing.health_rules import Cause, cause_of
 from voxd.store.kept import Blame, Kept
 
 _log = logging.getLogger(__name__)
 
-Ask = Callable[[str, Clip | str, float], tuple[str, AsyncGenerator[Reply]]]
+Ask = Callable[[str, Clip | str, float], tuple[str, AsyncGenerator[ReplyItem]]]
 """Asks a vendor of an agent a question that is so many seconds old; only text is wanted.
 
 Returns his name and his answer. Raises `VoxdError`.

@@ -21,12 +21,12 @@ from voxd.frames import Clip
 from voxd.providers.audio_buffer import Tape
 from voxd.providers.contract import (
     Provider,
-    Reached,
-    Reply,
     ReplyAudio,
     ReplyEnd,
+    ReplyItem,
     ReplyText,
     Request,
+    StepReached,
     Transcript,
 )
 from voxd.providers.routing.announcements import kept, notice, reason
@@ -99,7 +99,7 @@ class FailoverProvider:
         if self.problem is not None and able[:1] != [self._local]:
             self._local.prepare()
 
-    async def converse(self, request: Request) -> AsyncGenerator[Reply]:
+    async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``. Raises why the first did not, when nobody did and it could not be kept."""
         async with AsyncExitStack() as stack:
             tape = None
@@ -185,7 +185,7 @@ class FailoverProvider:
 
     # --- the reply --------------------------------------------------------------------------------
 
-    async def _told(self, provider: Provider, turn: Inquiry) -> AsyncGenerator[Reply]:
+    async def _told(self, provider: Provider, turn: Inquiry) -> AsyncGenerator[ReplyItem]:
         """Yield the reply of ``provider``, and once in an outage why it is his.
 
         The answer comes first if it is there in time; while the reason is told he goes on working.
@@ -210,12 +210,12 @@ class FailoverProvider:
                     async with aclosing(self._notice(turn, provider.name)) as said:
                         async for item in said:
                             yield item
-                heard = heard or not isinstance(found, Transcript | Reached)
+                heard = heard or not isinstance(found, Transcript | StepReached)
                 yield found
                 if isinstance(found, ReplyEnd):
                     return
 
-    def _attempt(self, provider: Provider, turn: Inquiry) -> AsyncGenerator[Reply]:
+    def _attempt(self, provider: Provider, turn: Inquiry) -> AsyncGenerator[ReplyItem]:
         is_last = provider is self.candidates[-1]
         known_only = provider is self._local and (turn.is_anybodys_fault or not is_last)
         return attempt(provider, turn, known_only=known_only, begun=lambda: self._answered(provider))
@@ -224,7 +224,7 @@ class FailoverProvider:
         if provider is not self._local:
             self._health.answered(provider.name)
 
-    async def _notice(self, turn: Inquiry, instead: str, *, first: bool = False) -> AsyncGenerator[Reply]:
+    async def _notice(self, turn: Inquiry, instead: str, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
         for name, error in turn.failures:
             if self._tell(name, error, turn):
                 who, turn.is_told = self._culprit(name, error), True
@@ -246,7 +246,7 @@ class FailoverProvider:
             return error.provider or name
         return self._health.culprit(name)
 
-    async def _said(self, text: str, turn: Inquiry, *, first: bool = False) -> AsyncGenerator[Reply]:
+    async def _said(self, text: str, turn: Inquiry, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
         yield ReplyText(text)
         if not turn.request.speak:
             return
@@ -259,7 +259,7 @@ class FailoverProvider:
             # Whoever answers has a voice of his own: a reason must not cost the answer.
             _log.warning("a reason could not be said: %s; %s", error, error.hint)
 
-    async def _given_up(self, turn: Inquiry) -> AsyncGenerator[Reply]:
+    async def _given_up(self, turn: Inquiry) -> AsyncGenerator[ReplyItem]:
         """Keep the question and say so, or raise why it is not answered."""
         name, error = turn.reason
         if not turn.is_anybodys_fault or not await self._is_kept(turn):

@@ -10,7 +10,7 @@ from voxd.clock import Clock, s_to_midnight
 from voxd.errors import VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
-from voxd.providers.realtime.connect import faults_of
+from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.routing.health_rules import Cause, Illness, after, cause_of, may_be_asked, rest_s
 
 _log = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class HealthBoard:
         # The wait for the next one begins now: a probe that hangs must not put it off.
         begun_s = self._clock.monotonic()
         try:
-            with faults_of(name):
+            with translate_errors(name):
                 async with asyncio.timeout(PROBE_S):
                     await self._probes[name]()
         except VoxdError as error:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from voxd.providers.contract import Provider, Reply, Request
+from voxd.providers.contract import Provider, ReplyItem, Request
 from voxd.providers.routing.attempt import ELSEWHERE
 from voxd.providers.routing.health import HealthBoard
 
@@ -29,7 +29,7 @@ def ago(seconds: float) -> str:
     return "a moment ago"
 
 
-async def ask_late(provider: Provider, request: Request, health: HealthBoard) -> AsyncGenerator[Reply]:
+async def ask_late(provider: Provider, request: Request, health: HealthBoard) -> AsyncGenerator[ReplyItem]:
     """Yield the answer of ``provider``, who is made for this question, and closed at its end.
 
     Raises what he raises.

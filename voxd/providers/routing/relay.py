@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Self
 
-from voxd.providers.contract import Reply, ReplyEnd
+from voxd.providers.contract import ReplyEnd, ReplyItem
 
 AHEAD = 32
 """Items that may wait: some seconds of sound. A reply that is further ahead than that waits here."""
@@ -15,9 +15,9 @@ AHEAD = 32
 class Relay:
     """Runs ``replies`` inside ``async with``, and closes them at its end."""
 
-    def __init__(self, replies: AsyncGenerator[Reply]) -> None:
+    def __init__(self, replies: AsyncGenerator[ReplyItem]) -> None:
         self._replies = replies
-        self._items: deque[Reply] = deque()
+        self._items: deque[ReplyItem] = deque()
         self._over = False
         self._error: Exception | None = None
         self._changed = asyncio.Condition()
@@ -37,7 +37,7 @@ class Relay:
         async with self._changed:
             await self._changed.wait_for(lambda: self._items or self._over)
 
-    async def next(self) -> Reply | None:
+    async def next(self) -> ReplyItem | None:
         """Return the next item, None where the reply breaks off; raises what the reply raised.
 
         After `ReplyEnd` there is none.
