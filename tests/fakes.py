@@ -23,7 +23,7 @@ class FakeClock:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody sleeps."""
+        """Whether a task sleeps on this clock."""
         return any(not future.done() for _, _, future in self._sleepers)
 
     def step_wall(self, seconds: float) -> None:

@@ -149,7 +149,7 @@ async def test_a_second_daemon_steps_aside(silent: VoxdProcess, tmp_path: Path) 
         assert (await client.call("system.status"))["state"] == "idle"
 
 
-async def test_garbage_on_the_socket_disturbs_nobody(silent: VoxdProcess) -> None:
+async def test_garbage_on_the_socket_disturbs_no_other_client(silent: VoxdProcess) -> None:
     async with silent.client() as client:
         for junk in (b"\x00\xff\n", b"{\n", b"[" * 5000 + b"\n", b'{"jsonrpc": "2.0"', b"x" * 70_000):
             with socket.socket(socket.AF_UNIX) as sock:
@@ -174,7 +174,7 @@ async def test_questions_do_not_overlap(silent: VoxdProcess) -> None:
         assert (await client.call("turn.ask", text="what time is it"))["outcome"] == "answered"
 
 
-async def test_nobodys_words_are_in_the_log(silent: VoxdProcess) -> None:
+async def test_the_log_holds_no_words_of_the_user(silent: VoxdProcess) -> None:
     async with silent.client() as client:
         await client.call("say", text="the canary sings xylophone")
         await client.call("turn.ask", text="remind me to feed the zebra in ten minutes")

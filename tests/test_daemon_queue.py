@@ -17,7 +17,7 @@ GONE = Refusal(503, "")
 
 
 def voxd(directory: Path, server: RealtimeServer) -> VoxdProcess:
-    """A daemon with nobody to answer but its cloud, that says late answers aloud."""
+    """A daemon that only its cloud can answer, and that speaks deferred answers."""
     quiet = directory / "quiet.wav"
     write_wav(quiet, Clip(bytes(32_000), SAMPLE_RATE_HZ))
     sets = (
@@ -75,7 +75,7 @@ async def test_a_question_outlives_the_cloud_and_the_daemon(tmp_path: Path) -> N
             assert await again.stop() == 0
         finally:
             await again.close()
-    assert server.script.heard not in first.log + again.log, "nobody's words are in the log"
+    assert server.script.heard not in first.log + again.log, "the log holds no words of the user"
     heard = b"".join(base64.b64decode(each["audio"]) for each in server.of_type("input_audio_buffer.append"))
     assert len(heard) / 48_000 > 0.8, "the sound itself was kept"
     assert json.dumps(server.frames).count('"response.create"') == 1

@@ -1,4 +1,4 @@
-"""The daemon as a real process whose cloud comes and goes: nobody repeats himself, nothing is lost."""
+"""The daemon as a real process whose cloud comes and goes: the user repeats nothing, nothing is lost."""
 
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ async def test_what_only_the_cloud_knows_is_kept_and_answered_when_it_is_back(tm
             await events.until("provider.failed", provider="cloud")
             await events.until("queue.added")
             known = await client.call("turn.ask", text="what time is it", speak=True)
-            assert known["reply"].startswith("It is "), "the reason has been told"
+            assert known["reply"].startswith("It is "), "the reason has been given"
             assert (await status(process))["agents"][0]["answering"] == "local"
             await proxy.take(Way.OPEN)
             await events.until("provider.restored", provider="cloud")
@@ -75,9 +75,9 @@ async def test_when_the_days_money_is_spent_the_device_answers_also_after_a_rest
     async with voxd(tmp_path, **cloud) as process, process.events() as events, process.client() as client:
         assert (await client.call("turn.ask", text="hello", speak=True))["reply"] == "Something dear."
         await events.until("spend.stopped", provider="cloud")
-        told = await client.call("turn.ask", text="what time is it", speak=True)
-        assert "money for cloud is spent" in told["reply"]
-        assert "It is " in told["reply"]
+        reply = await client.call("turn.ask", text="what time is it", speak=True)
+        assert "money for cloud is spent" in reply["reply"]
+        assert "It is " in reply["reply"]
         assert await process.stop() == 0
     async with voxd(tmp_path, **cloud) as process, process.client() as client:
         problems = (await client.call("system.status"))["problems"]

@@ -25,7 +25,7 @@ def test_a_code_of_the_reference_text_is_ours_in_lower_case(
     assert f"{theirs} " in str(errors.__doc__)
 
 
-def test_whoever_catches_the_providers_fault_catches_each_of_its_kinds() -> None:
+def test_catching_provider_error_catches_each_of_its_kinds() -> None:
     kinds = {kind for kind in CLASSES if issubclass(kind, ProviderError)}
     assert {kind.code for kind in kinds} == {
         "provider_unavailable",

@@ -57,7 +57,7 @@ class NoDaemon:
 
 
 class Heard:
-    """Notes what systemd would be told."""
+    """Records what systemd would receive."""
 
     said: list[str]
 
@@ -167,7 +167,7 @@ async def test_a_watch_that_fails_ends_the_daemon_aloud(
     service: Callable[[], voxd_main.Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def failing(self: voxd_main.Service) -> None:
-        raise BrokenPipeError("nobody reads")
+        raise BrokenPipeError("the reader is gone")
 
     monkeypatch.setattr(voxd_main.Service, "_watch", failing)
     async with asyncio.timeout(5):
@@ -244,7 +244,7 @@ def test_once_refuses_what_is_no_recording(
     assert voxd_main.main() == code
 
 
-def test_once_tells_a_directory_from_a_file_that_is_missing(
+def test_once_distinguishes_a_directory_from_a_missing_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["voxd", "--once", str(tmp_path)])

@@ -50,7 +50,7 @@ class Panel:
 
 @pytest.fixture
 async def panel(tmp_path: Path) -> AsyncIterator[Panel]:
-    """A daemon in a room in which somebody says "what time is it" over and over."""
+    """A daemon whose microphone hears "what time is it" over and over."""
     pause = bytes(2 * samples_from_s(1.5))
     words = say("what time is it", tmp_path).pcm
     write_wav(tmp_path / "room.wav", Clip((pause + words) * 12, SAMPLE_RATE_HZ))

@@ -40,7 +40,7 @@ async def test_a_daemon_that_hangs_while_it_stops_ends_by_itself_and_says_so(vox
     assert "hangs while it stops" in voxd.log
 
 
-async def test_whoever_asks_twice_does_not_wait(voxd: VoxdProcess) -> None:
+async def test_a_second_signal_ends_it_at_once(voxd: VoxdProcess) -> None:
     broken(HANGS_AS_A_WHOLE.format(limit_s=60))
     await voxd.start()
     assert voxd.process is not None

@@ -105,7 +105,7 @@ def footer(rows: Sequence[Row]) -> str:
 
 
 def main() -> int:
-    """Print the table; 0 whatever was measured, since a busy machine is no defect."""
+    """Print the table; 0 whatever was measured, since a busy machine is not a defect."""
     args = parser().parse_args()
     with tempfile.TemporaryDirectory(prefix="voxd-bench-") as work:
         rows = run(args.only, Options(quick=args.quick, work=Path(work)))

@@ -55,11 +55,11 @@ def live_provider(fake: Vendor) -> RealtimeProvider:
     return RealtimeProvider(
         RealtimeConfig("cloud", "openai", fake.provider, SessionConfig()),
         tools=ToolBox(),
-        emit=nobody,
+        emit=discard_event,
         clock=SystemClock(),
         speak=InstantSynthesizer().synthesize,
     )
 
 
-def nobody(type: str, /, *, turn: str | None = None, **data: Any) -> None:
+def discard_event(type: str, /, *, turn: str | None = None, **data: Any) -> None:
     """Hear no event: an `Emit`."""

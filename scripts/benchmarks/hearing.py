@@ -59,4 +59,4 @@ class Hearing:
 
 
 def _silent(type: str, /, *, turn: str | None = None, **data: Any) -> None:
-    """An `Emit` for nobody."""
+    """An `Emit` that discards the event."""

@@ -19,7 +19,7 @@ _DELTA_MS = 20
 
 
 def measure(options: Options) -> list[Row]:
-    """Ask a vendor who sends in real time, in each mode, and note when the first sample is at the device."""
+    """Time the first sample at the device, in each latency mode, of a fake vendor that sends in real time."""
     rounds = 3 if options.quick else 12
     rows: list[Row] = []
     with vendor(sound_ms=600, delta_ms=_DELTA_MS, pace_s=_DELTA_MS / 1000) as fake:

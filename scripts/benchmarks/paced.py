@@ -29,7 +29,7 @@ _PIECE_BYTES = 4800
 
 
 class Wrote(msgspec.Struct):
-    """When, by CLOCK_MONOTONIC, the word behind each first clause was written: before it, nobody can know
+    """When, by CLOCK_MONOTONIC, the word behind each first clause was written: before it, it cannot be known
     that the clause is complete."""
 
     clauses_s: list[float]

@@ -29,7 +29,7 @@ def family(pid: int) -> list[int]:
 
 
 def usage(pid: int) -> Usage:
-    """Return what ``pid`` and its descendants use; who ended meanwhile counts nothing."""
+    """Return what ``pid`` and its descendants use; a process that has ended counts nothing."""
     pids = family(pid)
     memory = [_kilobytes(_read(f"/proc/{each}/smaps_rollup")) for each in pids]
     return Usage(

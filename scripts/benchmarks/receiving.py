@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from scripts.benchmarks.doubles import live_provider, nobody
+from scripts.benchmarks.doubles import discard_event, live_provider
 from scripts.benchmarks.options import Options
 from scripts.benchmarks.rows import Row, spread
 from scripts.benchmarks.vendor import DELTA, Vendor, vendor
@@ -40,7 +40,7 @@ _SETTLE_S = 0.5
 
 
 def measure(options: Options) -> list[Row]:
-    """Play replies of a vendor next door, who sends in real time, and cut some of them."""
+    """Play replies of a fake vendor in another process that sends in real time; interrupt some of them."""
     seconds, cuts = (5, 4) if options.quick else (30, 20)
     pace_s = DELTA_MS / 1000
     with vendor(sound_ms=seconds * 1000, delta_ms=DELTA_MS, pace_s=pace_s) as fake:
@@ -89,7 +89,7 @@ class TimedSpeaker(Speaker):
 
 @asynccontextmanager
 async def _house(fake: Vendor, audio: Audio) -> AsyncIterator[tuple[RealtimeProvider, TimedSpeaker]]:
-    speaker, live = TimedSpeaker(audio, SystemClock(), nobody), live_provider(fake)
+    speaker, live = TimedSpeaker(audio, SystemClock(), discard_event), live_provider(fake)
     try:
         await speaker.start()
         yield live, speaker
@@ -103,7 +103,7 @@ def _conversation(speaker: Speaker) -> Conversation:
         "t1",
         Outcome(),
         speaker=speaker,
-        emit=nobody,
+        emit=discard_event,
         stamp=lambda stage, at_s=None, /: None,
         on_started=lambda: None,
     )

@@ -109,6 +109,6 @@ async def _frames(hearing: Hearing, offset: int, journey: Journey) -> AsyncItera
         # deadlines, so older blocks are whole block lengths older.
         complete = -(-frame.end // block) * block
         captured_s = heartbeat_s - (head - complete) / SAMPLE_RATE_HZ
-        # Sound from before the button was pressed was there already, and waited for nobody.
+        # Sound from before the button was pressed was there already, and did not have to be captured first.
         journey.captured_s.append(captured_s if captured_s > clock.monotonic() - 0.5 else math.nan)
         yield frame

@@ -45,7 +45,7 @@ def noise(seconds: float, seed: int = 1) -> Samples:
 
 
 def room_speech(seconds: float) -> tuple[Samples, str]:
-    """Return people who talk of other things, and whose voices they are."""
+    """Return recordings of other speech, and the names of their speakers."""
     folders = [SHARED / "audio" / "nonwake", SHARED / "audio" / "asr"]
     files = [
         path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in (".wav", ".flac")
@@ -66,16 +66,16 @@ def flite(text: str, voice: str = "slt") -> Samples:
 
 
 def flite_word(text: str, voice: str) -> Word:
-    """Return ``text`` spoken by flite, with the end of its last sound as flite itself tells it."""
+    """Return ``text`` spoken by flite, with the end of its last sound as flite itself reports it."""
     samples = flite(text, voice)
-    tell = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", "none"]
-    told = subprocess.run(tell, capture_output=True, check=True, text=True).stdout
-    return Word(samples, samples_from_s(last_phone_s(told)))
+    command = ["flite", "-voice", voice, "-psdur", "-t", text, "-o", "none"]
+    listing = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    return Word(samples, samples_from_s(last_phone_s(listing)))
 
 
-def last_phone_s(told: str) -> float:
-    """Return where the last phone that is no pause ends, from flite's list of ``phone:end in seconds``."""
-    phones = [item.rpartition(":") for item in told.split()]
+def last_phone_s(listing: str) -> float:
+    """Return where the last phone that is not a pause ends, from flite's list of ``phone:end in seconds``."""
+    phones = [item.rpartition(":") for item in listing.split()]
     return max(float(end_s) for phone, _, end_s in phones if phone != "pau")
 
 

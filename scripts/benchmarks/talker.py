@@ -19,7 +19,7 @@ WARM_UP = 500
 
 
 def said(**facts: object) -> None:
-    """Tell whoever started us, and wait until he has looked."""
+    """Report to the parent process, and wait until it has read the figures."""
     print(json.dumps(facts), flush=True)
     sys.stdin.readline()
 

@@ -79,14 +79,14 @@ def measure(options: Options) -> list[Row]:
 
 
 def _imported(rounds: int) -> list[Row]:
-    told = []
+    reports = []
     for _ in range(rounds + 1):
         with talker("import") as one:
-            told.append(one.says())
-    told = told[1:]  # the first only warms the page cache
-    times_ms = {key: [each[key] for each in told] for key in ("import_ms", "made_ms")}
-    grown_mb = [each["pss_mb"] - each["bare_mb"] for each in told]
-    heavy = ", ".join(told[0]["heavy"]) or "nothing heavy"
+            reports.append(one.says())
+    reports = reports[1:]  # the first only warms the page cache
+    times_ms = {key: [each[key] for each in reports] for key in ("import_ms", "made_ms")}
+    grown_mb = [each["pss_mb"] - each["bare_mb"] for each in reports]
+    heavy = ", ".join(reports[0]["heavy"]) or "nothing heavy"
     return [
         Row(
             bench=BENCH,

@@ -34,7 +34,7 @@ class Times(list[dict[str, Any]]):
 
 
 class Seen(msgspec.Struct):
-    """When sound arrived at the vendor and when it left him, in order."""
+    """When sound arrived at the vendor and when it left it, in order."""
 
     arrived_s: list[float]
     left_s: list[float]

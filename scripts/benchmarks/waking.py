@@ -1,4 +1,4 @@
-"""From the end of a spoken wake word to the event that tells the device."""
+"""From the end of a spoken wake word to the event ``wake.detected``."""
 
 import asyncio
 from pathlib import Path
@@ -68,7 +68,7 @@ async def _heard(wav: Path, word: str, samples: int) -> list[float]:
 
 
 def delays_ms(ends: list[int], heard: list[float]) -> list[float]:
-    """Return how long after each word's end it was heard; words that nobody heard drop out."""
+    """Return how long after each word's end it was detected; words that were not detected are left out."""
     found = []
     for end in ends:
         near = [at for at in heard if end - _BEFORE_SAMPLES <= at <= end + _AFTER_SAMPLES]

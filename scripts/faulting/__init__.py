@@ -1,1 +1,1 @@
-"""Breaks the network and the vendors in every way the reference lists, and tells what a user then hears."""
+"""Breaks the network and the vendors in many ways, and reports what a user then hears."""

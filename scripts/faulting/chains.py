@@ -1,4 +1,4 @@
-"""Who is asked, in which order: the chains that are put to the test, as settings of the daemon."""
+"""The chains of providers under test, as settings of the daemon."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from scripts.faulting.vendors import EAR, KEYS, LIVE, MIND, SPARE, VOICE
 
 Where = Callable[[str], str]
-"""Returns host and port of a vendor by his name."""
+"""Returns host and port of a vendor by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """``hit`` are the vendors the fault befalls, ``spared`` those that go on as if nothing were."""
+    """``hit`` are the vendors that the fault affects, ``spared`` those that keep working."""
 
     name: str
     hit: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The table of faults: rows N1 to N14 and N16 of reference/reliability.md, section 4, as deeds."""
+"""The table of faults N1 to N14 and N16: each breaks the network or a vendor in one way."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -22,7 +22,7 @@ class When(StrEnum):
 
 @dataclass
 class Scene:
-    """Where a fault may strike: the doors of the vendors that are ``hit``, their certificates and names."""
+    """What a fault may break: the proxies of the vendors that are ``hit``, their certificates and names."""
 
     vendors: Vendors
     hit: tuple[str, ...]
@@ -31,21 +31,21 @@ class Scene:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The ports of those who are hit."""
+        """The ports of the vendors that are hit."""
         return tuple(self.vendors.port(name) for name in self.hit)
 
     def set(self, **faults: object) -> None:
-        """Let the doors of those who are hit do this."""
+        """Set these faults on the proxy of every vendor that is hit."""
         for name in self.hit:
             self.vendors.doors[name].set(**faults)
 
     def replace(self, port: int) -> None:
-        """Put somebody else behind the doors of those who are hit."""
+        """Put another server behind the proxy of every vendor that is hit."""
         for name in self.hit:
             self.vendors.doors[name].upstream = ("127.0.0.1", port)
 
     def reset(self) -> None:
-        """Break every connection of those who are hit."""
+        """Reset every connection to the vendors that are hit."""
         for name in self.hit:
             self.vendors.doors[name].reset_all()
 
@@ -55,7 +55,7 @@ Deed = Callable[[Scene], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row. ``secure``: the vendors are asked over TLS; ``named``: by name; both need what they say."""
+    """One row. ``secure``: the vendors are reached over TLS; ``named``: by host name instead of address."""
 
     id: str
     what: str
@@ -155,7 +155,7 @@ FAULTS = (
     Fault("N9", "401, the key is refused", _like(fake.refusing("401 No", code="invalid_api_key"))),
     Fault("N10", "a log-in page instead", _like(fake.log_in_page())),
     Fault("N10", "a redirect to a log-in page", _like(fake.redirecting())),
-    Fault("N11", "a certificate of somebody else", _certified("192.0.2.7"), secure=True),
+    Fault("N11", "a certificate for another name", _certified("192.0.2.7"), secure=True),
     Fault("N11", "a certificate that has expired", _certified(begins_days=-9, ends_days=-2), secure=True),
     Fault("N11", "a certificate of tomorrow: the clock is wrong", _certified(begins_days=1), secure=True),
     Fault("N11", "a TLS handshake that stalls", _like(fake.silent()), secure=True),

@@ -18,7 +18,7 @@ from voxd.audio.wav import wav_bytes, write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 QUESTION = "who painted the ceiling of the chapel"
-"""Nothing the device knows by itself: it must be answered by somebody, or kept."""
+"""The device cannot answer this by itself: a provider answers it, or it is kept in the queue."""
 
 DRAIN_S = 300.0
 

@@ -10,7 +10,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 
 Manner = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
-"""How a server treats whoever connects."""
+"""How a server treats a client that connects."""
 
 _LOGIN = b"<!doctype html><html><title>Welcome to the hotel</title><form>Room number</form></html>"
 
@@ -39,7 +39,7 @@ def log_in_page() -> Manner:
 
 
 def redirecting() -> Manner:
-    """Send everybody to the log-in page of a hotel's network."""
+    """Redirect every request to a log-in page, as a captive portal does."""
     return answering("302 Found", "Location: http://127.0.0.1:1/login")
 
 
@@ -82,7 +82,7 @@ def silent() -> Manner:
 
 @asynccontextmanager
 async def impostor(manner: Manner, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Run a server that treats everybody in this ``manner``; gives its port."""
+    """Run a server that treats every client in this ``manner``; yields its port."""
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):

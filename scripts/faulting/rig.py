@@ -1,4 +1,4 @@
-"""One turn of a real daemon: it hears a question, somebody breaks something, and we note what it says."""
+"""One turn of a real daemon: a question is spoken, a fault is injected, and the events are recorded."""
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing, suppress
@@ -30,25 +30,25 @@ class Stage:
 
 
 async def turn(chain: Chain, fault: Fault, stage: Stage, directory: Path) -> Row:
-    """Play ``fault`` on ``chain`` once, in a daemon that knows nothing yet."""
+    """Play ``fault`` on ``chain`` once, in a fresh daemon."""
     row = Row(fault=fault.id, what=fault.what, chain=chain.name)
     async with AsyncExitStack() as stack:
-        city = await stack.enter_async_context(vendors(stage.question))
+        fakes = await stack.enter_async_context(vendors(stage.question))
         if stage.names is not None:
             stage.names.announce(v4="127.0.0.1")
-        scene = Scene(city, chain.hit, stage.authority, stage.names)
+        scene = Scene(fakes, chain.hit, stage.authority, stage.names)
         if fault.when is When.BEFORE:
             await stack.enter_async_context(fault.deed(scene))
-        process = VoxdProcess(directory, sets=_settings(chain, fault, stage, city))
+        process = VoxdProcess(directory, sets=_settings(chain, fault, stage, fakes))
         stack.push_async_callback(process.close)
         await process.start()
-        told = await _watch(process, fault, scene, stack)
-        return await _judged(row, told, process, heard=fault.when is When.REPLYING)
+        events = await _watch(process, fault, scene, stack)
+        return await _judge(row, events, process, is_replying=fault.when is When.REPLYING)
 
 
-def _settings(chain: Chain, fault: Fault, stage: Stage, city: Vendors) -> tuple[str, ...]:
+def _settings(chain: Chain, fault: Fault, stage: Stage, fakes: Vendors) -> tuple[str, ...]:
     host = _NAME if fault.named else "127.0.0.1"
-    settings = chain.settings(lambda name: f"{host}:{city.port(name)}")
+    settings = chain.settings(lambda name: f"{host}:{fakes.port(name)}")
     if fault.secure:
         hit = tuple(f"providers.{name}." for name in chain.hit)
         settings = tuple(
@@ -72,7 +72,7 @@ async def _watch(
     process: VoxdProcess, fault: Fault, scene: Scene, stack: AsyncExitStack
 ) -> list[dict[str, Any]]:
     """Return the events of the turn; the fault begins at its cue."""
-    told: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     cue = _CUE.get(fault.when)
     async with process.client() as client:
         subscription = client.subscribe(("*",))
@@ -81,7 +81,7 @@ async def _watch(
             with suppress(TimeoutError):
                 async with asyncio.timeout(TURN_S):
                     async for event in subscription:
-                        told.append(event)
+                        events.append(event)
                         if (
                             cue
                             and event.get("type") == cue[0]
@@ -91,19 +91,19 @@ async def _watch(
                             await stack.enter_async_context(fault.deed(scene))
                         if event.get("type") == "turn.ended":
                             break
-    return told
+    return events
 
 
-async def _judged(row: Row, told: list[dict[str, Any]], process: VoxdProcess, *, heard: bool) -> Row:
-    """Return ``row`` with what was ``told``; ``heard``: the answer was being heard when the fault came."""
+async def _judge(row: Row, events: list[dict[str, Any]], process: VoxdProcess, *, is_replying: bool) -> Row:
+    """Return ``row`` filled from the turn's events; ``is_replying``: the fault began during the reply."""
     by_type: dict[str, list[dict[str, Any]]] = {}
-    for event in told:
+    for event in events:
         by_type.setdefault(event.get("type", ""), []).append(event["data"])
     ended = by_type.get("turn.ended", [{}])[-1]
     said = " ".join(data["text"] for data in by_type.get("turn.reply", []))
     sound_s = ended.get("stages_ms", {}).get("response")
     fate = KEPT if "queue.added" in by_type else str(ended.get("outcome", ""))
-    if heard and fate not in (ANSWERED, KEPT) and "error" in by_type:
+    if is_replying and fate not in (ANSWERED, KEPT) and "error" in by_type:
         fate = BROKEN_OFF
     async with process.client() as client:
         status = await client.call("system.status")

@@ -1,4 +1,4 @@
-"""One row of the table: a fault, who was asked, and what the user heard when."""
+"""One row of the table: a fault, the chain of providers, what the user heard, and when."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ LIMIT_S = 4.0
 
 
 ANSWERED, KEPT, BROKEN_OFF = "answered", "kept", "broken off"
-"""What may become of a question; the last only to one whose answer was being heard already."""
+"""Outcomes of a question; the last one only when its answer was already being played."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What one turn came to. ``fate`` is one of the three, or how else the device says that the turn ended.
+    """The result of one turn. ``fate`` is one of the three outcomes, or the outcome that the device reports.
 
     ``first_sound_s`` is from the end of speech to the first sample at the loudspeaker, as the device
-    measures it: the 0.7 s of silence that end an utterance are part of it. ``next`` is who would answer
-    after the turn. A row of many questions has no first sound: ``is_well`` says whether each came to
-    something, once.
+    measures it: the 0.7 s of silence that end an utterance are part of it. ``next`` is the provider that
+    would answer after the turn. A row of many questions has no first sound: ``is_well`` says whether each was
+    answered or kept, exactly once.
     """
 
     fault: str

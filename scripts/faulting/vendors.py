@@ -1,4 +1,4 @@
-"""The fake vendors, each behind a door of its own at which anything can go wrong."""
+"""The fake vendors, each behind a fault proxy of its own."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,7 +26,7 @@ ANSWERS = {LIVE: "The live one answers.", MIND: "The first one answers.", SPARE:
 
 
 class _Stenographer:
-    """Understands what it was told to, as if it were said at an even pace; it is sent real speech."""
+    """Transcribes any speech as one fixed text, its words spread evenly over the sound."""
 
     def __init__(self, text: str) -> None:
         self._told = text.split()

@@ -16,7 +16,7 @@ DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Authority:
-    """Signs what it is asked to; who trusts `ca_file` believes it."""
+    """A certificate authority; a client that trusts `ca_file` accepts what it signs."""
 
     folder: Path
     key: ec.EllipticCurvePrivateKey

@@ -60,7 +60,7 @@ class FaultProxy:
             _reset(writer)
 
     async def end(self) -> None:
-        """Reset everything and wait until nobody is served any more."""
+        """Reset everything and wait until no connection is served any more."""
         self.set()
         self.reset_all()
         serving = [task for task in self._serving if task is not None]

@@ -143,7 +143,7 @@ def test_the_end_of_a_word_is_where_its_energy_ends() -> None:
     assert sounds.end_of_sound(samples) == 8_000
 
 
-def test_flite_tells_where_its_last_phone_ends() -> None:
+def test_flite_reports_where_its_last_phone_ends() -> None:
     assert sounds.last_phone_s(PSDUR) == 0.943
 
 
@@ -248,7 +248,7 @@ def test_frames_are_timed_from_their_last_block_and_sound_from_before_is_not() -
     assert waits_ms(journey.captured_s, journey.sent_s) == pytest.approx([2.0, 4.0])
 
 
-async def test_the_vendor_next_door_tells_when_sound_came_and_when_it_went() -> None:
+async def test_the_fake_vendor_reports_when_sound_came_and_when_it_left() -> None:
     with vendor(sound_ms=60, delta_ms=20) as fake:
         provider = fake.provider()
         finished = asyncio.Event()
@@ -277,7 +277,7 @@ async def test_sound_of_a_vendor_is_timed_to_the_device_and_a_cut_to_silence() -
     assert stopped_ms > 0
 
 
-def test_a_talker_tells_what_the_library_costs() -> None:
+def test_a_talker_reports_what_the_library_costs() -> None:
     imported, made, memory = talking._imported(1)
     assert imported.value is not None
     assert made.value is not None

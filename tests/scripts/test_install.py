@@ -83,7 +83,7 @@ def test_a_changed_configuration_is_kept_and_the_new_one_put_beside_it(tmp_path:
     assert "everything is up to date" in install("--prefix", str(prefix), root=source)
 
 
-def test_a_configuration_nobody_touched_follows_the_release(tmp_path: Path, source: Path) -> None:
+def test_an_unchanged_configuration_follows_the_release(tmp_path: Path, source: Path) -> None:
     prefix = tmp_path / "image"
     install("--prefix", str(prefix), root=source)
     with (source / "config/voxd.toml").open("a") as config:
@@ -141,7 +141,7 @@ def test_purging_leaves_nothing(tmp_path: Path) -> None:
     assert not [name for name, (mode, _) in tree(tmp_path).items() if not mode & 0o040000]
 
 
-def test_uninstalling_where_nothing_is_installed_is_no_mistake(tmp_path: Path) -> None:
+def test_uninstalling_where_nothing_is_installed_is_not_an_error(tmp_path: Path) -> None:
     assert "uninstalled" in install("--prefix", str(tmp_path), "--uninstall")
 
 
@@ -153,7 +153,7 @@ def test_an_unknown_option_is_a_usage_error() -> None:
     assert b"usage:" in done.stderr
 
 
-def test_a_machine_without_systemd_is_told_so_before_anything_is_done(tmp_path: Path) -> None:
+def test_without_systemd_it_says_so_before_anything_is_done(tmp_path: Path) -> None:
     programs, prefix = tmp_path / "bin", tmp_path / "image"
     programs.mkdir()
     for name in ("bash", "dirname"):

@@ -72,8 +72,8 @@ def test_voxctl_reaches_the_daemon_that_run_started(
     checkout: Path, environment: dict[str, str], running: subprocess.Popen[str]
 ) -> None:
     assert running.stdout is not None
-    told = next(line for line in running.stdout if "in another terminal" in line)
-    assert f"{checkout}/scripts/voxctl status" in told
+    hint = next(line for line in running.stdout if "in another terminal" in line)
+    assert f"{checkout}/scripts/voxctl status" in hint
     assert any("ready" in line for line in running.stdout)
     status = voxctl(checkout, environment, "status")
     assert (status.returncode, status.stderr) == (0, "")
