@@ -17,9 +17,9 @@ from scripts.benchmarks.rows import Row, spread
 from tests.fakes import RecordingEmit
 from voxd.clock import SystemClock
 from voxd.events import EventType as E
-from voxd.net.http import Http
+from voxd.net.http import HttpClient
 from voxd.net.transport import Budget
-from voxd.net.vendor_client import Line, LineSettings
+from voxd.net.vendor_client import VendorClient, VendorClientSettings
 from voxd.providers.base import ProviderEvent
 from voxd.providers.pipeline.phrase_cache import PhraseCache
 from voxd.providers.pipeline.provider import PipelineProvider
@@ -43,7 +43,7 @@ def measure(options: Options) -> list[Row]:
         well_ms = asyncio.run(_questions(vendors, sessions, ("",)))
         ill_ms = asyncio.run(_questions(vendors, sessions, ("/broken", "")))
         ahead_ms = asyncio.run(_first_turns(vendors, sessions))
-        with patch.object(Line, "prepare", lambda *_: None):
+        with patch.object(VendorClient, "prepare", lambda *_: None):
             late_ms = asyncio.run(_first_turns(vendors, sessions))
         misses_ms, hits_ms = asyncio.run(_spoken(vendors, rounds, options.directory(f"{BENCH}-phrases")))
     speed = f"first word after {FIRST_TOKEN_S * 1000:.0f} ms, {TOKEN_S * 1000:.0f} ms a word"
@@ -154,11 +154,11 @@ async def _session(
 
 async def _spoken(vendors: Paced, rounds: int, directory: Path) -> tuple[list[float], list[float]]:
     """Return, in ms, how long the first sound of a phrase takes when it is new and when it is known."""
-    http = Http()
-    line = Line(
+    http = HttpClient()
+    line = VendorClient(
         "voice",
         "tts",
-        LineSettings("bench", keys=("any-key-at-all",), endpoints=(vendors.url,)),
+        VendorClientSettings("bench", keys=("any-key-at-all",), endpoints=(vendors.url,)),
         http=http,
         emit=RecordingEmit(),
         clock=SystemClock(),

@@ -20,7 +20,7 @@ from voxd.audio.speaker import Speaker
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio
 from voxd.frames import Clip
-from voxd.net.websocket import Connection
+from voxd.net.websocket import WebSocketConnection
 from voxd.providers.contract import Request
 from voxd.providers.realtime.provider import RealtimeProvider
 from voxd.turn.conversation import Conversation, Outcome
@@ -112,16 +112,16 @@ def _conversation(speaker: Speaker) -> Conversation:
 async def _streamed(fake: Vendor) -> list[float]:
     """Return for each piece of one reply how long it took from the socket to the device's buffer."""
     clock, received_s = SystemClock(), list[float]()
-    receive = Connection.receive
+    receive = WebSocketConnection.receive
 
-    async def noted(self: Connection) -> str | bytes | None:
+    async def noted(self: WebSocketConnection) -> str | bytes | None:
         message = await receive(self)
         if message is not None and DELTA in str(message[:200]):
             received_s.append(clock.monotonic())
         return message
 
     async with _house(fake, Audio(output="virtual")) as (live, speaker):
-        with patch.object(Connection, "receive", noted):
+        with patch.object(WebSocketConnection, "receive", noted):
             await _conversation(speaker).run(live.converse(Request("t1", "default", text="speak")))
         assert speaker.playback is not None
         stamps = speaker.playback.handoff_ms

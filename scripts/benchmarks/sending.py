@@ -16,7 +16,7 @@ from scripts.benchmarks.rows import Row, spread
 from scripts.benchmarks.vendor import APPEND, Vendor, vendor
 from voxd.config.schema import Endpoint, Wake
 from voxd.frames import SAMPLE_RATE_HZ, Frame, samples_from_ms
-from voxd.net.websocket import Connection
+from voxd.net.websocket import WebSocketConnection
 from voxd.providers.contract import Request
 
 BENCH = "sending"
@@ -64,17 +64,17 @@ def waits_ms(from_s: list[float], to_s: list[float]) -> list[float]:
 async def _spoken(wav: Path, each_s: float, fake: Vendor) -> tuple[Journey, list[float]]:
     whole = Journey()
     arrived_s: list[float] = []
-    send = Connection.send
+    send = WebSocketConnection.send
     now: Journey = Journey()
 
-    async def noted(self: Connection, text: str) -> None:
+    async def noted(self: WebSocketConnection, text: str) -> None:
         await send(self, text)
         if APPEND in text[:120]:
             now.sent_s.append(hearing.clock.monotonic())
 
     hearing = Hearing(wav, Wake(), Endpoint(max_s=each_s))
     live = live_provider(fake)
-    with patch.object(Connection, "send", noted):
+    with patch.object(WebSocketConnection, "send", noted):
         try:
             async with hearing:
                 await hearing.reached(_SETTLE_SAMPLES)

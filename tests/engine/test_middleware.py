@@ -8,7 +8,7 @@ from tests.servers.chat import Chat
 from tests.servers.scripted import KEY, Reply, scripted
 from voxd import VoiceEngine
 from voxd.net.request_middleware import Next as Send
-from voxd.net.transport import Answer, Call
+from voxd.net.transport import HttpRequest, HttpResponse
 from voxd.providers.pipeline.middleware import Next, Said
 
 WAIT_S = 5.0
@@ -18,7 +18,7 @@ async def loud(said: Said, go_on: Next) -> Said | None:
     return await go_on(replace(said, text=said.text.upper()) if said.role == "assistant" else said)
 
 
-async def numbered(call: Call, send: Send) -> Answer:
+async def numbered(call: HttpRequest, send: Send) -> HttpResponse:
     return await send(replace(call, headers={**call.headers, "X-Request-ID": "r1"}))
 
 

@@ -12,15 +12,15 @@ from tests.rig.certificates import Authority, authority
 from tests.rig.wires import line
 from tests.servers.plain_http import Plain, plain_http, reply
 from voxd.errors import AuthenticationError
-from voxd.net.body import Route
-from voxd.net.dns import Found, Resolver
-from voxd.net.http import Http, Terms
-from voxd.net.http_client import Client
-from voxd.net.tls import trusted
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.body import HttpRoute
+from voxd.net.dns import Addresses, Resolver
+from voxd.net.http import HttpClient, RequestTerms
+from voxd.net.http_client import HttpPools
+from voxd.net.tls import load_tls_context
+from voxd.net.transport import Access, Budget, HttpRequest
 
 PATIENCE_S = 10.0
-ROUTE = Route()
+ROUTE = HttpRoute()
 
 
 @pytest.fixture
@@ -72,24 +72,24 @@ async def watched() -> AsyncIterator[tuple[Watched, str]]:
             writer.transport.abort()
 
 
-async def ask(http: Http, url: str, ca_file: str = "") -> bytes:
+async def ask(http: HttpClient, url: str, ca_file: str = "") -> bytes:
     async with asyncio.timeout(PATIENCE_S):
-        answer = await http.send(Call("GET", url), Terms("vendor", ca_file=ca_file))
+        answer = await http.send(HttpRequest("GET", url), RequestTerms("vendor", ca_file=ca_file))
         try:
             return await answer.read()
         finally:
             await answer.close()
 
 
-async def client(*, keep_s: float = 45.0, ca_file: str = "") -> Client:
-    made = Client(Resolver(), keep_s=keep_s)
-    made.learn(ROUTE, await trusted(ca_file))
+async def client(*, keep_s: float = 45.0, ca_file: str = "") -> HttpPools:
+    made = HttpPools(Resolver(), keep_s=keep_s)
+    made.learn(ROUTE, await load_tls_context(ca_file))
     return made
 
 
 async def test_the_first_request_uses_what_was_opened_ahead(watched: tuple[Watched, str]) -> None:
     seen, url = watched
-    http = Http()
+    http = HttpClient()
     http.connect_ahead("vendor", "llm", url, ROUTE)
     await seen.until(opened=1, left=1)
     assert seen.requests == 0, "nothing is sent"
@@ -104,7 +104,7 @@ async def test_a_request_that_comes_meanwhile_waits_for_it_instead_of_opening_an
     seen, url = watched
     made = await client()
     made.prepare(url, ROUTE)
-    head, _ = await made.send("vendor", Call("GET", url), ROUTE)
+    head, _ = await made.send("vendor", HttpRequest("GET", url), ROUTE)
     assert head.status == 200
     assert seen.opened == 1
     await head.close()
@@ -117,7 +117,7 @@ async def test_there_is_one_at_most_and_none_beside_one_that_is_free(watched: tu
     for _ in range(3):
         made.prepare(url, ROUTE)
     await seen.until(opened=1, left=1)
-    head, _ = await made.send("vendor", Call("GET", url), ROUTE)
+    head, _ = await made.send("vendor", HttpRequest("GET", url), ROUTE)
     async for _ in head.pieces:
         pass
     await head.close()
@@ -133,7 +133,7 @@ async def test_a_model_and_a_voice_of_one_vendor_have_one_each(watched: tuple[Wa
     for whose in ("vendor llm", "vendor tts", "vendor llm", "vendor tts"):
         made.prepare(url, ROUTE, whose)
     await seen.until(opened=2, left=2)
-    heads = [(await made.send("vendor", Call("GET", url), ROUTE))[0] for _ in range(2)]
+    heads = [(await made.send("vendor", HttpRequest("GET", url), ROUTE))[0] for _ in range(2)]
     assert seen.opened == 2
     for head in heads:
         await head.close()
@@ -142,8 +142,8 @@ async def test_a_model_and_a_voice_of_one_vendor_have_one_each(watched: tuple[Wa
 
 async def test_tls_is_done_ahead_and_checked_like_any_other(trust: Authority) -> None:
     async with plain_http(tls=trust.server()) as server:
-        http = Http()
-        http.connect_ahead("vendor", "llm", server.url, Route(trust.ca_file))
+        http = HttpClient()
+        http.connect_ahead("vendor", "llm", server.url, HttpRoute(trust.ca_file))
         await asyncio.gather(*http._ahead)
         assert await ask(http, server.url, trust.ca_file) == b"{}"
         assert server.connections == 1
@@ -154,8 +154,8 @@ async def test_a_certificate_that_is_not_trusted_gives_nothing_and_the_request_s
     trust: Authority,
 ) -> None:
     async with plain_http(tls=trust.server("elsewhere.example")) as server:
-        http = Http()
-        http.connect_ahead("vendor", "llm", server.url, Route(trust.ca_file))
+        http = HttpClient()
+        http.connect_ahead("vendor", "llm", server.url, HttpRoute(trust.ca_file))
         with pytest.raises(Exception, match="certificate"):
             await ask(http, server.url, trust.ca_file)
         assert server.requests == []
@@ -170,7 +170,7 @@ async def test_one_that_the_other_side_has_closed_is_not_used(watched: tuple[Wat
     (writer,) = seen.open_now
     writer.transport.abort()
     await seen.until(opened=1, left=0)
-    head, _ = await made.send("vendor", Call("GET", url), ROUTE)
+    head, _ = await made.send("vendor", HttpRequest("GET", url), ROUTE)
     assert (head.status, seen.opened) == (200, 2)
     await head.close()
     await made.close()
@@ -180,7 +180,7 @@ async def test_who_gives_up_while_it_is_opened_gives_it_up_too() -> None:
     class Stuck(Resolver):
         given_up = asked = 0
 
-        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
+        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             self.asked += 1
             try:
                 return await asyncio.Future()
@@ -188,10 +188,10 @@ async def test_who_gives_up_while_it_is_opened_gives_it_up_too() -> None:
                 self.given_up += 1
 
     resolver = Stuck()
-    made = Client(resolver)
-    made.learn(ROUTE, await trusted(""))
+    made = HttpPools(resolver)
+    made.learn(ROUTE, await load_tls_context(""))
     made.prepare("http://vendor.example", ROUTE)
-    asking = asyncio.create_task(made.send("vendor", Call("GET", "http://vendor.example"), ROUTE))
+    asking = asyncio.create_task(made.send("vendor", HttpRequest("GET", "http://vendor.example"), ROUTE))
     await settle()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
@@ -206,7 +206,7 @@ async def test_what_nobody_uses_is_closed_after_a_while(watched: tuple[Watched, 
     made.prepare(url, ROUTE)
     await seen.until(opened=1, left=1)
     await seen.until(opened=1, left=0)
-    head, _ = await made.send("vendor", Call("GET", url), ROUTE)
+    head, _ = await made.send("vendor", HttpRequest("GET", url), ROUTE)
     async for _ in head.pieces:
         pass
     await head.close()
@@ -216,10 +216,10 @@ async def test_what_nobody_uses_is_closed_after_a_while(watched: tuple[Watched, 
 
 @pytest.mark.parametrize("url", ["no url", "ftp://x", "https://", "http://[::1", "http://bücher.invalid:1"])
 async def test_what_cannot_be_reached_is_nobodys_business_yet(url: str) -> None:
-    http = Http()
+    http = HttpClient()
     http.connect_ahead("vendor", "llm", url, ROUTE)
-    http.connect_ahead("vendor", "llm", "http://127.0.0.1:1", Route("/nonexistent.pem"))
-    http.connect_ahead("vendor", "llm", "http://127.0.0.1:1", Route(proxy="socks5://x"))
+    http.connect_ahead("vendor", "llm", "http://127.0.0.1:1", HttpRoute("/nonexistent.pem"))
+    http.connect_ahead("vendor", "llm", "http://127.0.0.1:1", HttpRoute(proxy="socks5://x"))
     await http.prepare()
     await settle()
     await http.close()
@@ -231,7 +231,7 @@ async def test_a_port_where_nobody_is_costs_the_request_nothing() -> None:
     made = await client()
     made.prepare(f"http://127.0.0.1:{port}", ROUTE)
     with pytest.raises(Exception, match="connection failed"):
-        await made.send("vendor", Call("GET", f"http://127.0.0.1:{port}"), ROUTE)
+        await made.send("vendor", HttpRequest("GET", f"http://127.0.0.1:{port}"), ROUTE)
     await made.close()
 
 
@@ -239,12 +239,12 @@ async def test_a_port_where_nobody_is_costs_the_request_nothing() -> None:
 
 
 async def test_a_line_connects_to_where_the_request_would_go(server: Plain) -> None:
-    http = Http()
+    http = HttpClient()
     async with line(server.url, http=http) as wire:
-        wire.prepare(lambda access: Call("GET", f"{access.endpoint}/v1", {"key": access.key}))
+        wire.prepare(lambda access: HttpRequest("GET", f"{access.endpoint}/v1", {"key": access.key}))
         await asyncio.gather(*http._ahead)
         async with wire.request(
-            lambda access: Call("GET", f"{access.endpoint}/v1"), Budget(), kind="models"
+            lambda access: HttpRequest("GET", f"{access.endpoint}/v1"), Budget(), kind="models"
         ) as answer:
             await answer.read()
         assert server.connections == 1
@@ -255,9 +255,9 @@ async def test_a_line_connects_to_where_the_request_would_go(server: Plain) -> N
 async def test_a_line_that_nobody_may_ask_is_not_opened(server: Plain) -> None:
     server.script(reply(status=401))
 
-    def build(access: Access) -> Call:
+    def build(access: Access) -> HttpRequest:
         built.append(access.endpoint)
-        return Call("GET", f"{access.endpoint}/v1")
+        return HttpRequest("GET", f"{access.endpoint}/v1")
 
     async with line(server.url) as wire:
         built: list[str] = []
@@ -269,8 +269,8 @@ async def test_a_line_that_nobody_may_ask_is_not_opened(server: Plain) -> None:
 
 
 async def test_a_line_never_connects_in_clear_to_somebody_far() -> None:
-    http = Http()
+    http = HttpClient()
     async with line("http://api.example.com", http=http) as wire:
-        wire.prepare(lambda access: Call("GET", access.endpoint))
+        wire.prepare(lambda access: HttpRequest("GET", access.endpoint))
     assert http._ahead == set()
     await http.close()

@@ -10,26 +10,26 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from voxd.net import dns as resolver
-from voxd.net.dns import Found, Resolver
+from voxd.net.dns import Addresses, Resolver
 
 PATIENCE_S = 5.0
-HERE: Found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]
-THERE: Found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.2", 443))]
+HERE: Addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]
+THERE: Addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.2", 443))]
 
-Ask = Callable[[str], Found]
+Ask = Callable[[str], Addresses]
 
 
 class NameServer:
     """What `getaddrinfo` asks: silent for names that are `stuck` until the test is over."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Found | Exception] = {}
+        self.answers: dict[str, Addresses | Exception] = {}
         self.asked: list[str] = []
         self.stuck: set[str] = set()
         self.over = threading.Event()
         self.began = threading.Semaphore(0)
 
-    def getaddrinfo(self, host: str, port: int, **_: object) -> Found:
+    def getaddrinfo(self, host: str, port: int, **_: object) -> Addresses:
         self.asked.append(host)
         self.began.release()
         if host in self.stuck:

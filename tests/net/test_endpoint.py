@@ -6,7 +6,7 @@ import pytest
 
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed
-from voxd.net.endpoint import belongs_to, host_of, live_url, site_url
+from voxd.net.endpoint import belongs_to, host_of, http_url, realtime_url
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.vendors.azure.realtime import AzureProvider
 from voxd.providers.vendors.custom.realtime import CustomProvider
@@ -174,18 +174,18 @@ def test_an_address_shows_neither_key_nor_url() -> None:
     ],
 )
 def test_a_socket_is_found_whichever_way_its_endpoint_is_written(endpoint: str, url: str) -> None:
-    assert live_url("x", endpoint, "/v1/listen", {"a": 1}) == url
+    assert realtime_url("x", endpoint, "/v1/listen", {"a": 1}) == url
 
 
 def test_a_list_is_a_parameter_that_is_repeated() -> None:
     query = {"term": ["Ada Lovelace", "voxd & co"], "none": []}
-    assert live_url("x", "wss://a.example", "/p", query).endswith("?term=Ada+Lovelace&term=voxd+%26+co")
+    assert realtime_url("x", "wss://a.example", "/p", query).endswith("?term=Ada+Lovelace&term=voxd+%26+co")
 
 
 @pytest.mark.parametrize("endpoint", ["", "api.example.com", "ftp://api.example.com", "wss://"])
 def test_an_endpoint_that_is_no_url_is_told_and_not_repeated(endpoint: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        live_url("acme", endpoint, "/v1/listen", {})
+        realtime_url("acme", endpoint, "/v1/listen", {})
     assert (raised.value.provider, raised.value.code, raised.value.retryable) == (
         "acme",
         "bad_endpoint",
@@ -204,4 +204,4 @@ def test_an_endpoint_that_is_no_url_is_told_and_not_repeated(endpoint: str) -> N
     ],
 )
 def test_a_question_by_http_goes_to_the_same_place(endpoint: str, url: str) -> None:
-    assert site_url(endpoint, "/v1/listen", "/v1/projects") == url
+    assert http_url(endpoint, "/v1/listen", "/v1/projects") == url

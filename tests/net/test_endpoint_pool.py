@@ -4,14 +4,14 @@ import pytest
 
 from tests.fakes import FakeClock
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, StreamError
-from voxd.net.endpoint_pool import LONGEST_REST_S, REST_S, Endpoints
+from voxd.net.endpoint_pool import LONGEST_REST_S, REST_S, EndpointPool
 
 DOWN = ConnectionFailed("down")
 
 
-def endpoints_of(*names: str) -> tuple[Endpoints, FakeClock]:
+def endpoints_of(*names: str) -> tuple[EndpointPool, FakeClock]:
     clock = FakeClock()
-    return Endpoints(names, clock=clock), clock
+    return EndpointPool(names, clock=clock), clock
 
 
 def test_they_take_turns() -> None:

@@ -31,7 +31,7 @@ from voxd.net import faults
     ],
 )
 def test_the_vendors_codes(theirs: str | None, kind: type, code: str, retryable: bool) -> None:
-    error = faults.fault("openai", theirs, "because")
+    error = faults.error_for_code("openai", theirs, "because")
     assert type(error) is kind
     assert (error.code, error.retryable, error.provider, str(error)) == (code, retryable, "openai", "because")
 
@@ -41,7 +41,7 @@ def test_the_vendors_codes(theirs: str | None, kind: type, code: str, retryable:
     [("try again in 1.5s", 1.5), ("Please try again in 250ms.", 0.25), ("later", None)],
 )
 def test_how_long_to_wait_is_read_from_the_message(message: str, wait_s: float | None) -> None:
-    assert faults.fault("openai", "rate_limit_exceeded", message).retry_after_s == wait_s
+    assert faults.error_for_code("openai", "rate_limit_exceeded", message).retry_after_s == wait_s
 
 
 QUOTA = {"error": {"code": "insufficient_quota", "message": "no money"}}
@@ -89,7 +89,7 @@ GOOGLES_NO = {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMEN
 def test_an_http_answer_instead_of_a_websocket(
     status: int, headers: dict[str, str], body: bytes, kind: type, code: str, retryable: bool
 ) -> None:
-    error = faults.refused("openai", status, headers, body)
+    error = faults.error_for_refusal("openai", status, headers, body)
     assert type(error) is kind
     assert (error.code, error.retryable) == (code, retryable)
 
@@ -110,12 +110,12 @@ def test_an_http_answer_instead_of_a_websocket(
 def test_what_headers_say_about_trying_again_counts_but_for_keys_and_money(
     status: int, headers: dict[str, str], retryable: bool, wait_s: float | None
 ) -> None:
-    error = faults.refused("openai", status, headers, b"")
+    error = faults.error_for_refusal("openai", status, headers, b"")
     assert (error.retryable, error.retry_after_s) == (retryable, wait_s)
 
 
 def test_a_refusal_may_be_a_sentence_alone() -> None:
-    assert str(faults.refused("ollama", 404, {}, b'{"error": "pull it first"}')) == "pull it first"
+    assert str(faults.error_for_refusal("ollama", 404, {}, b'{"error": "pull it first"}')) == "pull it first"
 
 
 def _certificate(reason: str) -> ssl.SSLCertVerificationError:
@@ -137,7 +137,7 @@ def _certificate(reason: str) -> ssl.SSLCertVerificationError:
     ],
 )
 def test_a_socket_that_could_not_be_opened(error: Exception, code: str) -> None:
-    found = faults.unreachable("openai", error)
+    found = faults.connect_error("openai", error)
     assert isinstance(found, ConnectionFailed)
     assert (found.code, found.retryable) == (code, True)
     assert str(found)
@@ -165,7 +165,7 @@ def test_a_socket_that_could_not_be_opened(error: Exception, code: str) -> None:
     ],
 )
 def test_why_a_socket_was_closed(code: int | None, reason: str, sent: int | None, expected: str) -> None:
-    end = faults.ending(code, reason, sent=sent)
+    end = faults.close_reason(code, reason, sent=sent)
     assert end.code == expected
     assert end.reason
 
@@ -180,10 +180,10 @@ def test_why_a_socket_was_closed(code: int | None, reason: str, sent: int | None
     ],
 )
 def test_what_a_waiting_caller_is_told_of_an_end(code: str, kind: type, retryable: bool) -> None:
-    error = faults.error_of("openai", faults.Ending(code, "because"))
+    error = faults.error_for_close("openai", faults.CloseReason(code, "because"))
     assert type(error) is kind
     assert (error.code, error.retryable) == (code, retryable)
 
 
 def test_a_vendors_endless_message_is_cut() -> None:
-    assert len(str(faults.fault("openai", "x", "y" * 10_000))) <= 300
+    assert len(str(faults.error_for_code("openai", "x", "y" * 10_000))) <= 300

@@ -25,12 +25,12 @@ from voxd.errors import (
     StreamError,
 )
 from voxd.net import body as answers
-from voxd.net.dns import Found, Resolver
-from voxd.net.http import Http, Terms
-from voxd.net.transport import Answer, Call
+from voxd.net.dns import Addresses, Resolver
+from voxd.net.http import HttpClient, RequestTerms
+from voxd.net.transport import HttpRequest, HttpResponse
 
 KEY = "sk-test-0123456789abcdef"
-QUICK = Terms("vendor", KEY, first_byte_s=1.0, whole_s=2.0)
+QUICK = RequestTerms("vendor", KEY, first_byte_s=1.0, whole_s=2.0)
 PATIENCE_S = 10.0
 JSON = "application/json"
 
@@ -42,13 +42,13 @@ async def server() -> AsyncIterator[Plain]:
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    http = Http()
+async def http() -> AsyncIterator[HttpClient]:
+    http = HttpClient()
     yield http
     await http.close()
 
 
-async def fetched(http: Http, call: Call, terms: Terms = QUICK) -> bytes:
+async def fetched(http: HttpClient, call: HttpRequest, terms: RequestTerms = QUICK) -> bytes:
     """Return the body of the answer."""
     async with asyncio.timeout(PATIENCE_S):
         answer = await http.send(call, terms)
@@ -59,7 +59,7 @@ async def fetched(http: Http, call: Call, terms: Terms = QUICK) -> bytes:
             await answer.close()
 
 
-async def fault_of(http: Http, call: Call, terms: Terms = QUICK) -> ProviderError:
+async def fault_of(http: HttpClient, call: HttpRequest, terms: RequestTerms = QUICK) -> ProviderError:
     """Return the error that the call ends in."""
     with pytest.raises(ProviderError) as raised:
         await fetched(http, call, terms)
@@ -68,16 +68,16 @@ async def fault_of(http: Http, call: Call, terms: Terms = QUICK) -> ProviderErro
     return raised.value
 
 
-def get(server: Plain, path: str = "/") -> Call:
-    return Call("GET", server.url + path, {"Authorization": f"Bearer {KEY}"})
+def get(server: Plain, path: str = "/") -> HttpRequest:
+    return HttpRequest("GET", server.url + path, {"Authorization": f"Bearer {KEY}"})
 
 
 # --- what is sent -----------------------------------------------------------------------------------
 
 
-async def test_json_goes_out_and_comes_back(server: Plain, http: Http) -> None:
+async def test_json_goes_out_and_comes_back(server: Plain, http: HttpClient) -> None:
     server.script(reply(b'{"text": "h\xc3\xa9"}', content_type=JSON))
-    answer = await http.send(Call("POST", f"{server.url}/v1/chat?a=b", json={"x": 1}), QUICK)
+    answer = await http.send(HttpRequest("POST", f"{server.url}/v1/chat?a=b", json={"x": 1}), QUICK)
     assert (answer.status, answer.headers["content-type"]) == (200, JSON)
     assert await answer.json() == {"text": "hé"}
     await answer.close()
@@ -90,29 +90,33 @@ async def test_json_goes_out_and_comes_back(server: Plain, http: Http) -> None:
     assert (answer.sent_bytes, answer.received_bytes) == (len(asked.body), 14 + 1)
 
 
-async def test_bytes_go_out_as_they_are(server: Plain, http: Http) -> None:
-    await fetched(http, Call("POST", server.url, {"Content-Type": "audio/flac"}, content=b"fLaC\0\xff"))
+async def test_bytes_go_out_as_they_are(server: Plain, http: HttpClient) -> None:
+    await fetched(
+        http, HttpRequest("POST", server.url, {"Content-Type": "audio/flac"}, content=b"fLaC\0\xff")
+    )
     assert server.requests[0].body == b"fLaC\0\xff"
     assert server.requests[0].headers["content-type"] == "audio/flac"
 
 
-async def test_a_form_goes_out_with_its_files(server: Plain, http: Http) -> None:
+async def test_a_form_goes_out_with_its_files(server: Plain, http: HttpClient) -> None:
     form = {"model": "m", "file": ("speech.flac", "audio/flac", b"fLaC")}
-    await fetched(http, Call("POST", server.url, form=form))
+    await fetched(http, HttpRequest("POST", server.url, form=form))
     asked = server.requests[0]
     assert asked.headers["content-type"].startswith("multipart/form-data; boundary=")
     assert b'name="model"\r\n\r\nm\r\n' in asked.body
     assert b'name="file"; filename="speech.flac"\r\nContent-Type: audio/flac\r\n\r\nfLaC\r\n' in asked.body
 
 
-async def test_headers_of_ours_can_be_replaced(server: Plain, http: Http) -> None:
-    await fetched(http, Call("GET", server.url, {"user-agent": "other", "ACCEPT": "text/event-stream"}))
+async def test_headers_of_ours_can_be_replaced(server: Plain, http: HttpClient) -> None:
+    await fetched(
+        http, HttpRequest("GET", server.url, {"user-agent": "other", "ACCEPT": "text/event-stream"})
+    )
     assert server.requests[0].headers["user-agent"] == "other"
     assert server.requests[0].headers["accept"] == "text/event-stream"
 
 
 @pytest.mark.parametrize("body", [reply(b"{}"), pieces(b"{", b"}"), reply(status=204)])
-async def test_a_connection_is_used_again(server: Plain, http: Http, body: Play) -> None:
+async def test_a_connection_is_used_again(server: Plain, http: HttpClient, body: Play) -> None:
     server.script(body)
     for _ in range(3):
         await fetched(http, get(server))
@@ -120,7 +124,7 @@ async def test_a_connection_is_used_again(server: Plain, http: Http, body: Play)
 
 
 async def test_a_stream_that_was_read_to_its_last_event_frees_its_connection(
-    server: Plain, http: Http
+    server: Plain, http: HttpClient
 ) -> None:
     server.script(pieces(b"data: x\n\n", b"data: [DONE]\n\n"))
     for _ in range(2):
@@ -133,7 +137,7 @@ async def test_a_stream_that_was_read_to_its_last_event_frees_its_connection(
     assert server.connections == 1
 
 
-async def test_a_stream_that_was_given_up_does_not_wait_for_its_end(server: Plain, http: Http) -> None:
+async def test_a_stream_that_was_given_up_does_not_wait_for_its_end(server: Plain, http: HttpClient) -> None:
     server.script(pieces(b"data: x\n\n", end=False))
     answer = await http.send(get(server), QUICK)
     async with asyncio.timeout(1.0):
@@ -144,33 +148,33 @@ async def test_a_stream_that_was_given_up_does_not_wait_for_its_end(server: Plai
 
 
 async def test_proxies_of_the_environment_are_ignored(
-    server: Plain, http: Http, monkeypatch: pytest.MonkeyPatch
+    server: Plain, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     assert await fetched(http, get(server)) == b"{}"
 
 
-async def test_a_configured_proxy_is_asked(server: Plain, http: Http) -> None:
-    through = Terms("vendor", proxy=server.url)
-    assert await fetched(http, Call("GET", "http://vendor.example/v1"), through) == b"{}"
+async def test_a_configured_proxy_is_asked(server: Plain, http: HttpClient) -> None:
+    through = RequestTerms("vendor", proxy=server.url)
+    assert await fetched(http, HttpRequest("GET", "http://vendor.example/v1"), through) == b"{}"
     assert server.requests[0].target == "http://vendor.example/v1"
 
 
 async def test_names_are_found_by_the_resolver_that_was_given(server: Plain) -> None:
     class Told(Resolver):
-        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
+        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             assert host == "vendor.example"
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    http = Http(Told())
-    assert await fetched(http, Call("GET", f"http://vendor.example:{server.port}/")) == b"{}"
+    http = HttpClient(Told())
+    assert await fetched(http, HttpRequest("GET", f"http://vendor.example:{server.port}/")) == b"{}"
     assert server.requests[0].headers["host"] == f"vendor.example:{server.port}"
     await http.close()
 
 
 async def test_closing_twice_is_fine_and_so_is_never_having_been_used() -> None:
-    http = Http()
+    http = HttpClient()
     await http.close()
     await http.prepare()
     await http.close()
@@ -180,10 +184,10 @@ async def test_closing_twice_is_fine_and_so_is_never_having_been_used() -> None:
 def test_a_device_that_asks_nobody_does_not_load_http_and_one_that_does_loads_no_command_line() -> None:
     program = """
 import asyncio, sys
-from voxd.net.http import Http
-from voxd.net.vendor_client import Line
+from voxd.net.http import HttpClient
+from voxd.net.vendor_client import VendorClient
 print("httpx" in sys.modules)
-http = Http()
+http = HttpClient()
 asyncio.run(http.prepare())
 print("httpx" in sys.modules, {"click", "rich", "pygments"} & set(sys.modules))
 """
@@ -194,9 +198,9 @@ print("httpx" in sys.modules, {"click", "rich", "pygments"} & set(sys.modules))
 # --- what comes back --------------------------------------------------------------------------------
 
 
-async def test_lines_and_events_come_as_they_are_sent(server: Plain, http: Http) -> None:
+async def test_lines_and_events_come_as_they_are_sent(server: Plain, http: HttpClient) -> None:
     async def read(how: str) -> list[object]:
-        answer: Answer = await http.send(get(server), QUICK)
+        answer: HttpResponse = await http.send(get(server), QUICK)
         return [each async for each in getattr(answer, how)()]
 
     server.script(pieces(b'{"a": "\xc3', b'\xa9"}\r', b'\n{"b": 1}'))
@@ -205,7 +209,7 @@ async def test_lines_and_events_come_as_they_are_sent(server: Plain, http: Http)
     assert await read("events") == [("delta", "\U0001f600")]
 
 
-async def test_one_byte_at_a_time_is_slow_but_right(server: Plain, http: Http) -> None:
+async def test_one_byte_at_a_time_is_slow_but_right(server: Plain, http: HttpClient) -> None:
     """N5."""
     body = json.dumps({"text": "ü" * 100}).encode()
     server.script(pieces(*(body[at : at + 1] for at in range(len(body)))))
@@ -226,7 +230,7 @@ async def test_one_byte_at_a_time_is_slow_but_right(server: Plain, http: Http) -
     ],
 )
 async def test_a_refusal_is_told_apart(
-    server: Plain, http: Http, refusal: Play, kind: type, code: str, retry_after_s: float | None
+    server: Plain, http: HttpClient, refusal: Play, kind: type, code: str, retry_after_s: float | None
 ) -> None:
     """N7, N8, N9."""
     server.script(refusal)
@@ -234,16 +238,16 @@ async def test_a_refusal_is_told_apart(
     assert (type(error), error.code, error.retry_after_s) == (kind, code, retry_after_s)
 
 
-async def test_a_vendor_may_have_his_own_refusals(server: Plain, http: Http) -> None:
+async def test_a_vendor_may_have_his_own_refusals(server: Plain, http: HttpClient) -> None:
     def refused(provider: str, status: int, headers: object, body: bytes) -> ProviderError:
         return ProviderError(f"{status} {body.decode()}", provider=provider, code="theirs")
 
     server.script(reply(b"because", status=418))
-    error = await fault_of(http, get(server), Terms("vendor", refused=refused))
+    error = await fault_of(http, get(server), RequestTerms("vendor", refused=refused))
     assert (error.code, str(error)) == ("theirs", "418 because")
 
 
-async def test_the_key_is_hidden_in_whatever_the_vendor_says(server: Plain, http: Http) -> None:
+async def test_the_key_is_hidden_in_whatever_the_vendor_says(server: Plain, http: HttpClient) -> None:
     said = f'{{"error": {{"message": "wrong key {KEY}"}}}}'.encode()
     server.script(reply(said, status=401))
     assert str(await fault_of(http, get(server))) == f"wrong key {MASK}"
@@ -256,9 +260,9 @@ async def test_the_key_is_hidden_in_whatever_the_vendor_says(server: Plain, http
         assert KEY not in str([each async for each in getattr(answer, how)()])
 
 
-async def test_the_parts_of_a_key_that_has_some_are_hidden_too(server: Plain, http: Http) -> None:
+async def test_the_parts_of_a_key_that_has_some_are_hidden_too(server: Plain, http: HttpClient) -> None:
     server.script(reply(b'{"error": "AKIAIOSFODNN7 is unknown, and wJalrXUtnFEMI is wrong"}', status=400))
-    error = await fault_of(http, get(server), Terms("vendor", "AKIAIOSFODNN7:wJalrXUtnFEMI"))
+    error = await fault_of(http, get(server), RequestTerms("vendor", "AKIAIOSFODNN7:wJalrXUtnFEMI"))
     assert str(error) == f"{MASK} is unknown, and {MASK} is wrong"
 
 
@@ -275,7 +279,7 @@ async def test_the_parts_of_a_key_that_has_some_are_hidden_too(server: Plain, ht
     ],
 )
 async def test_a_log_in_page_is_told_and_no_redirect_is_followed(
-    server: Plain, http: Http, portal: Play
+    server: Plain, http: HttpClient, portal: Play
 ) -> None:
     server.script(portal)
     error = await fault_of(http, get(server))
@@ -283,7 +287,9 @@ async def test_a_log_in_page_is_told_and_no_redirect_is_followed(
     assert len(server.requests) == 1
 
 
-async def test_html_that_says_it_is_something_else_is_a_log_in_page_too(server: Plain, http: Http) -> None:
+async def test_html_that_says_it_is_something_else_is_a_log_in_page_too(
+    server: Plain, http: HttpClient
+) -> None:
     server.script(reply(b" <!doctype html><title>Welcome</title>", content_type=JSON))
     answer = await http.send(get(server), QUICK)
     with pytest.raises(ConnectionFailed) as raised:
@@ -329,41 +335,41 @@ async def only_a_head(writer: asyncio.StreamWriter) -> None:
     ],
 )
 async def test_a_connection_that_breaks_or_falls_silent(
-    server: Plain, http: Http, play: Play, kind: type, code: str
+    server: Plain, http: HttpClient, play: Play, kind: type, code: str
 ) -> None:
     server.script(play)
-    error = await fault_of(http, get(server), Terms("vendor", KEY, first_byte_s=0.2, whole_s=0.4))
+    error = await fault_of(http, get(server), RequestTerms("vendor", KEY, first_byte_s=0.2, whole_s=0.4))
     assert (type(error), error.code, error.retryable) == (kind, code, True)
 
 
-async def test_a_connection_that_broke_is_not_used_again(server: Plain, http: Http) -> None:
+async def test_a_connection_that_broke_is_not_used_again(server: Plain, http: HttpClient) -> None:
     server.script(reply(b"1"), reset_in_the_middle, reply(b"2"))
     assert await fetched(http, get(server)) == b"1"
     await fault_of(http, get(server))
     assert await fetched(http, get(server)) == b"2"
 
 
-async def test_a_closed_port_is_told_at_once(http: Http) -> None:
+async def test_a_closed_port_is_told_at_once(http: HttpClient) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        error = await fault_of(http, Call("GET", f"http://127.0.0.1:{unused.getsockname()[1]}/"))
+        error = await fault_of(http, HttpRequest("GET", f"http://127.0.0.1:{unused.getsockname()[1]}/"))
     assert (type(error), error.code) == (ConnectionFailed, "network_error")
 
 
 @pytest.mark.parametrize("problem", [TimeoutError(), socket.gaierror(socket.EAI_NONAME, "unknown")])
 async def test_a_name_that_is_not_found_is_told_apart(problem: Exception) -> None:
     class Lost(Resolver):
-        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
+        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             raise problem
 
-    http = Http(Lost())
-    assert (await fault_of(http, Call("GET", "http://vendor.example/"))).code == "dns_failed"
+    http = HttpClient(Lost())
+    assert (await fault_of(http, HttpRequest("GET", "http://vendor.example/"))).code == "dns_failed"
     await http.close()
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://127.0.0.1/", "http://", "http://[", "http:///x"])
-async def test_an_endpoint_that_is_no_url_is_a_mistake(http: Http, url: str) -> None:
-    error = await fault_of(http, Call("GET", url))
+async def test_an_endpoint_that_is_no_url_is_a_mistake(http: HttpClient, url: str) -> None:
+    error = await fault_of(http, HttpRequest("GET", url))
     assert (error.code, error.retryable) == ("bad_endpoint", False)
 
 
@@ -371,9 +377,9 @@ async def test_an_endpoint_that_is_no_url_is_a_mistake(http: Http, url: str) -> 
     "headers", [{"X-Custom": "a\r\nb"}, {"X Custom": "a"}, {"X-Custom": "ü"}, {"X-Custom": "\0"}]
 )
 async def test_a_header_that_http_cannot_carry_is_a_mistake_and_is_not_repeated(
-    server: Plain, http: Http, headers: dict[str, str]
+    server: Plain, http: HttpClient, headers: dict[str, str]
 ) -> None:
-    error = await fault_of(http, Call("GET", server.url, headers))
+    error = await fault_of(http, HttpRequest("GET", server.url, headers))
     assert (error.code, error.retryable) == ("bad_request", False)
     assert server.requests == []
 
@@ -386,9 +392,11 @@ def trusted(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return authority(tmp_path_factory.mktemp("tls"))
 
 
-async def test_a_certificate_of_a_configured_authority_is_trusted(trusted: Authority, http: Http) -> None:
+async def test_a_certificate_of_a_configured_authority_is_trusted(
+    trusted: Authority, http: HttpClient
+) -> None:
     async with plain_http(tls=trusted.server()) as server:
-        terms = Terms("vendor", KEY, ca_file=trusted.ca_file)
+        terms = RequestTerms("vendor", KEY, ca_file=trusted.ca_file)
         assert await fetched(http, get(server), terms) == b"{}"
         assert await fetched(http, get(server), terms) == b"{}"
     assert server.connections == 1
@@ -403,15 +411,15 @@ async def test_a_certificate_of_a_configured_authority_is_trusted(trusted: Autho
     ],
 )
 async def test_a_bad_certificate_is_refused_and_nothing_is_sent(
-    trusted: Authority, http: Http, presented: dict[str, float], code: str
+    trusted: Authority, http: HttpClient, presented: dict[str, float], code: str
 ) -> None:
     async with plain_http(tls=trusted.server(**presented)) as server:  # type: ignore[arg-type]
-        error = await fault_of(http, get(server), Terms("vendor", KEY, ca_file=trusted.ca_file))
+        error = await fault_of(http, get(server), RequestTerms("vendor", KEY, ca_file=trusted.ca_file))
         assert (type(error), error.code) == (ConnectionFailed, code)
         assert server.requests == []
 
 
-async def test_an_authority_nobody_configured_is_not_trusted(trusted: Authority, http: Http) -> None:
+async def test_an_authority_nobody_configured_is_not_trusted(trusted: Authority, http: HttpClient) -> None:
     async with plain_http(tls=trusted.server()) as server:
         assert (await fault_of(http, get(server))).code == "tls_untrusted"
         assert server.requests == []
@@ -419,19 +427,21 @@ async def test_an_authority_nobody_configured_is_not_trusted(trusted: Authority,
 
 async def test_the_name_of_the_host_is_checked_and_not_its_address(trusted: Authority) -> None:
     class Told(Resolver):
-        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
+        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    http = Http(Told())
-    terms = Terms("vendor", ca_file=trusted.ca_file)
+    http = HttpClient(Told())
+    terms = RequestTerms("vendor", ca_file=trusted.ca_file)
     async with plain_http(tls=trusted.server("vendor.example")) as server:
-        assert await fetched(http, Call("GET", f"https://vendor.example:{server.port}/"), terms) == b"{}"
-        error = await fault_of(http, Call("GET", f"https://127.0.0.1:{server.port}/"), terms)
+        assert (
+            await fetched(http, HttpRequest("GET", f"https://vendor.example:{server.port}/"), terms) == b"{}"
+        )
+        error = await fault_of(http, HttpRequest("GET", f"https://127.0.0.1:{server.port}/"), terms)
         assert error.code == "tls_untrusted"
     await http.close()
 
 
-async def test_a_server_without_tls_gets_nothing_in_clear(http: Http) -> None:
+async def test_a_server_without_tls_gets_nothing_in_clear(http: HttpClient) -> None:
     got: list[bytes] = []
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -441,12 +451,14 @@ async def test_a_server_without_tls_gets_nothing_in_clear(http: Http) -> None:
 
     server = await asyncio.start_server(plain, "127.0.0.1", 0)
     async with server:
-        error = await fault_of(http, Call("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+        error = await fault_of(
+            http, HttpRequest("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        )
     assert error.code == "tls_failed"
     assert [data[:1] for data in got] == [b"\x16"], "a TLS handshake, and no second attempt without"
 
 
-async def test_a_handshake_that_stalls_is_given_up(http: Http) -> None:
+async def test_a_handshake_that_stalls_is_given_up(http: HttpClient) -> None:
     over = asyncio.Event()
 
     async def stall(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -455,13 +467,13 @@ async def test_a_handshake_that_stalls_is_given_up(http: Http) -> None:
 
     server = await asyncio.start_server(stall, "127.0.0.1", 0)
     async with server:
-        call = Call("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-        assert (await fault_of(http, call, Terms("vendor", first_byte_s=0.2))).code == "timeout"
+        call = HttpRequest("GET", f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        assert (await fault_of(http, call, RequestTerms("vendor", first_byte_s=0.2))).code == "timeout"
         over.set()
 
 
-async def test_an_authority_whose_file_is_missing_is_told(server: Plain, http: Http) -> None:
-    error = await fault_of(http, get(server), Terms("vendor", ca_file="/nonexistent.pem"))
+async def test_an_authority_whose_file_is_missing_is_told(server: Plain, http: HttpClient) -> None:
+    error = await fault_of(http, get(server), RequestTerms("vendor", ca_file="/nonexistent.pem"))
     assert "No such file" in str(error)
 
 
@@ -480,7 +492,9 @@ async def test_an_authority_whose_file_is_missing_is_told(server: Plain, http: H
         (reply(gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}), ConnectionFailed, "bad_answer"),
     ],
 )
-async def test_what_is_no_http_is_told(server: Plain, http: Http, play: Play, kind: type, code: str) -> None:
+async def test_what_is_no_http_is_told(
+    server: Plain, http: HttpClient, play: Play, kind: type, code: str
+) -> None:
     server.script(play)
     error = await fault_of(http, get(server))
     assert (type(error), error.code) == (kind, code)
@@ -498,7 +512,7 @@ async def test_what_is_no_http_is_told(server: Plain, http: Http, play: Play, ki
         b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     ],
 )
-async def test_json_that_is_none_is_told(server: Plain, http: Http, body: bytes) -> None:
+async def test_json_that_is_none_is_told(server: Plain, http: HttpClient, body: bytes) -> None:
     server.script(reply(body, content_type=JSON))
     answer = await http.send(get(server), QUICK)
     with pytest.raises(StreamError) as raised:
@@ -507,7 +521,7 @@ async def test_json_that_is_none_is_told(server: Plain, http: Http, body: bytes)
 
 
 async def test_an_answer_that_is_too_long_is_given_up(
-    server: Plain, http: Http, monkeypatch: pytest.MonkeyPatch
+    server: Plain, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert answers.MAX_BODY_BYTES == 16 * 1024 * 1024
     monkeypatch.setattr(answers, "MAX_BODY_BYTES", 1000)
@@ -516,7 +530,7 @@ async def test_an_answer_that_is_too_long_is_given_up(
     assert (await fault_of(http, get(server))).code == "too_big"
 
 
-async def test_a_long_refusal_is_not_read_to_its_end(server: Plain, http: Http) -> None:
+async def test_a_long_refusal_is_not_read_to_its_end(server: Plain, http: HttpClient) -> None:
     async def talk(writer: asyncio.StreamWriter) -> None:
         writer.write(head(400, "text/plain", {"Transfer-Encoding": "chunked"}))
         while not writer.is_closing():
@@ -528,14 +542,14 @@ async def test_a_long_refusal_is_not_read_to_its_end(server: Plain, http: Http) 
 
 
 async def test_a_refusal_that_drips_is_known_by_its_status(
-    server: Plain, http: Http, monkeypatch: pytest.MonkeyPatch
+    server: Plain, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "REFUSAL_S", 0.05)
     server.script(raw(head(401, "", {"Content-Length": "100"}) + b"x", close=False), silence)
     assert (await fault_of(http, get(server))).code == "invalid_api_key"
 
 
-async def test_a_dripping_answer_ends_when_all_of_it_was_due(server: Plain, http: Http) -> None:
+async def test_a_dripping_answer_ends_when_all_of_it_was_due(server: Plain, http: HttpClient) -> None:
     """N14: each byte comes in time, the whole does not."""
     over = asyncio.Event()
 
@@ -548,13 +562,13 @@ async def test_a_dripping_answer_ends_when_all_of_it_was_due(server: Plain, http
     server.script(drip)
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    error = await fault_of(http, get(server), Terms("vendor", first_byte_s=5.0, whole_s=0.3))
+    error = await fault_of(http, get(server), RequestTerms("vendor", first_byte_s=5.0, whole_s=0.3))
     assert error.code == "timeout"
     assert loop.time() - began_s < 3.0
     over.set()
 
 
-async def test_what_comes_after_the_end_is_nobodys(server: Plain, http: Http) -> None:
+async def test_what_comes_after_the_end_is_nobodys(server: Plain, http: HttpClient) -> None:
     """N13."""
     writers: list[asyncio.StreamWriter] = []
 
@@ -570,19 +584,19 @@ async def test_what_comes_after_the_end_is_nobodys(server: Plain, http: Http) ->
     assert server.connections == 2
 
 
-async def test_a_server_that_never_closes_keeps_nobody_waiting(server: Plain, http: Http) -> None:
+async def test_a_server_that_never_closes_keeps_nobody_waiting(server: Plain, http: HttpClient) -> None:
     """N13: without a length the end of the connection is the end of the body."""
     server.script(raw(b"HTTP/1.1 200 OK\r\n\r\n{}", close=False), silence)
     await http.trust("")  # what a first request waits for is no part of this
     await http.prepare()
-    answer = await http.send(get(server), Terms("vendor", whole_s=0.5))
+    answer = await http.send(get(server), RequestTerms("vendor", whole_s=0.5))
     with pytest.raises(ConnectionFailed):
         await answer.read()
     async with asyncio.timeout(PATIENCE_S):
         await answer.close()
 
 
-async def test_whoever_gives_up_leaves_no_connection_behind(server: Plain, http: Http) -> None:
+async def test_whoever_gives_up_leaves_no_connection_behind(server: Plain, http: HttpClient) -> None:
     server.script(silence)
     for _ in range(3):
         asking = asyncio.create_task(http.send(get(server), QUICK))

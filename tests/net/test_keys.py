@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from tests.fakes import FakeClock, RecordingEmit
 from tests.payloads import problem
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
-from voxd.net.keys import Keys, rest_s
+from voxd.net.keys import KeyPool, rest_s
 
 NO_CREDIT = ProviderError("no credit", code="insufficient_quota")
 
 
-def keys_of(*texts: str) -> tuple[Keys, FakeClock, RecordingEmit]:
+def keys_of(*texts: str) -> tuple[KeyPool, FakeClock, RecordingEmit]:
     clock, emit = FakeClock(), RecordingEmit()
-    return Keys("vendor", texts, emit=emit, clock=clock), clock, emit
+    return KeyPool("vendor", texts, emit=emit, clock=clock), clock, emit
 
 
 def test_one_key_is_used_until_it_is_refused() -> None:

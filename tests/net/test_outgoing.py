@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import ConnectionFailed, ProviderError
-from voxd.net.outgoing import checked, computed, dressed
+from voxd.net.outgoing import add_configured_headers, check_url, compute_headers
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,13 @@ from voxd.net.outgoing import checked, computed, dressed
 def test_configured_headers_win(
     headers: dict[str, str], configured: dict[str, str], expected: dict[str, str]
 ) -> None:
-    assert dressed(headers, configured, wall_s=1_800_000_000.9) == expected
+    assert add_configured_headers(headers, configured, wall_s=1_800_000_000.9) == expected
 
 
 def test_every_request_has_an_id_of_its_own() -> None:
-    first, second = (dressed({}, {"X-Request-ID": "{uuid}"}, wall_s=0)["X-Request-ID"] for _ in range(2))
+    first, second = (
+        add_configured_headers({}, {"X-Request-ID": "{uuid}"}, wall_s=0)["X-Request-ID"] for _ in range(2)
+    )
     assert len(first) == len(second) == 36
     assert first != second
 
@@ -43,7 +45,7 @@ NAMES = st.sampled_from(["a", "A", "b", "B", "c"])
 def test_no_header_is_sent_in_two_spellings_of_which_one_is_configured(
     headers: dict[str, str], configured: dict[str, str]
 ) -> None:
-    found = dressed(headers, configured, wall_s=0)
+    found = add_configured_headers(headers, configured, wall_s=0)
     for name in configured:
         assert {value for key, value in found.items() if key.lower() == name.lower()} == {"ours"}
 
@@ -62,7 +64,7 @@ def test_no_header_is_sent_in_two_spellings_of_which_one_is_configured(
     ],
 )
 def test_what_is_encrypted_or_near_is_allowed(url: str) -> None:
-    assert checked("parrot", url) == url
+    assert check_url("parrot", url) == url
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_what_is_encrypted_or_near_is_allowed(url: str) -> None:
 )
 def test_a_key_in_clear_to_somewhere_far_is_a_mistake_and_is_not_repeated(url: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        checked("parrot", url)
+        check_url("parrot", url)
     assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)
     assert "secret-key" not in str(raised.value)
 
@@ -94,11 +96,11 @@ def test_a_key_in_clear_to_somewhere_far_is_a_mistake_and_is_not_repeated(url: s
 )
 def test_what_is_to_be_written_instead_is_said(url: str, said: str) -> None:
     with pytest.raises(ConnectionFailed, match=said):
-        checked("parrot", url)
+        check_url("parrot", url)
 
 
 def test_headers_that_are_computed_are_those_that_are_sent() -> None:
-    assert computed("parrot", lambda: {"X-Trace": "1"}) == {"X-Trace": "1"}
+    assert compute_headers("parrot", lambda: {"X-Trace": "1"}) == {"X-Trace": "1"}
 
 
 def test_a_function_for_headers_that_fails_is_a_fault_of_the_provider() -> None:
@@ -106,6 +108,6 @@ def test_a_function_for_headers_that_fails_is_a_fault_of_the_provider() -> None:
         raise KeyError("secret-key")
 
     with pytest.raises(ProviderError) as raised:
-        computed("parrot", broken)
+        compute_headers("parrot", broken)
     assert (raised.value.code, raised.value.retryable) == ("headers_failed", False)
     assert "secret-key" not in str(raised.value)

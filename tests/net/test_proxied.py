@@ -13,9 +13,9 @@ from tests.rig.wires import line
 from tests.servers.openai_realtime import RealtimeServer, Script, realtime_server
 from tests.servers.tunnel import tunnel
 from voxd.errors import ConnectionFailed
-from voxd.net.dns import Found, Resolver
-from voxd.net.transport import Budget, Call
-from voxd.net.websocket import Address, Connection, Deadlines
+from voxd.net.dns import Addresses, Resolver
+from voxd.net.transport import Budget, HttpRequest
+from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 
 QUICK = Deadlines(open_s=3.0, send_s=0.2, close_s=0.1)
 FAR = "http://vendor.lan/v1"
@@ -32,9 +32,9 @@ def trusted(tmp_path: Path) -> Authority:
     return authority(tmp_path)
 
 
-def address(server: RealtimeServer, proxy: str, ca_file: str = "") -> Address:
+def address(server: RealtimeServer, proxy: str, ca_file: str = "") -> WebSocketAddress:
     url = server.url.replace("127.0.0.1", "vendor.example")
-    return Address(url, {"Authorization": "Bearer sk-right"}, ca_file=ca_file, proxy=proxy)
+    return WebSocketAddress(url, {"Authorization": "Bearer sk-right"}, ca_file=ca_file, proxy=proxy)
 
 
 async def test_a_proxy_is_found_by_our_own_resolver_and_finds_the_vendor_itself(
@@ -44,14 +44,14 @@ async def test_a_proxy_is_found_by_our_own_resolver_and_finds_the_vendor_itself(
         raise AssertionError("a name is looked up in the threads that everybody shares")
 
     class Told(Resolver):
-        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
+        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             assert host == "proxy.lan"
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     async with tunnel() as proxy:
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", blocked)
         through = address(server, f"http://proxy.lan:{proxy.port}")
-        connection = await Connection.open("openai", through, QUICK, resolver=Told())
+        connection = await WebSocketConnection.open("openai", through, QUICK, resolver=Told())
         await connection.send('{"type": "response.create"}')
         await server.received("response.create")
         await connection.close()
@@ -65,10 +65,10 @@ async def test_a_socket_speaks_tls_with_a_proxy_that_the_configured_authority_vo
 ) -> None:
     async with tunnel(trusted.server()) as proxy:
         through = address(server, f"https://127.0.0.1:{proxy.port}", trusted.ca_file)
-        connection = await Connection.open("openai", through, QUICK)
+        connection = await WebSocketConnection.open("openai", through, QUICK)
         await connection.close()
         with pytest.raises(ConnectionFailed) as raised:
-            await Connection.open("openai", dataclasses.replace(through, ca_file=""), QUICK)
+            await WebSocketConnection.open("openai", dataclasses.replace(through, ca_file=""), QUICK)
     assert raised.value.code == "tls_untrusted"
     assert len(proxy.asked) == 1
 
@@ -80,12 +80,14 @@ async def test_a_request_speaks_tls_with_a_proxy_that_the_configured_authority_v
         through = f"https://127.0.0.1:{proxy.port}"
         async with (
             line(FAR, proxy=through, ca_file=trusted.ca_file) as wire,
-            wire.request(lambda access: Call("GET", access.endpoint), Budget(), kind="x") as answer,
+            wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x") as answer,
         ):
             assert await answer.json() == {}
         async with line(FAR, proxy=through) as wire:
             with pytest.raises(ConnectionFailed) as raised:
-                async with wire.request(lambda access: Call("GET", access.endpoint), Budget(), kind="x"):
+                async with wire.request(
+                    lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"
+                ):
                     pass
     assert raised.value.code == "tls_untrusted"
     assert proxy.asked == [f"GET {FAR} HTTP/1.1"]
@@ -94,11 +96,11 @@ async def test_a_request_speaks_tls_with_a_proxy_that_the_configured_authority_v
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "proxy:3128", "http://proxy:secret"])
 async def test_a_proxy_that_cannot_be_used_is_told_as_such(server: RealtimeServer, proxy: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        await Connection.open("openai", address(server, proxy), QUICK)
+        await WebSocketConnection.open("openai", address(server, proxy), QUICK)
     assert raised.value.code == "bad_endpoint"
     async with line(FAR, proxy=proxy) as wire:
         with pytest.raises(ConnectionFailed) as raised:
-            async with wire.request(lambda access: Call("GET", access.endpoint), Budget(), kind="x"):
+            async with wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"):
                 pass
     assert raised.value.code == "bad_endpoint"
     assert server.requests == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.fakes import RecordingEmit, settle
 from tests.payloads import problem
 from voxd.errors import RateLimited
-from voxd.net.rate_limits import Allowed, Limits, usual_per_minute
+from voxd.net.rate_limits import RateLimiter, RateLimits, usual_per_minute
 
 
 class LoopTime:
@@ -36,20 +36,20 @@ async def time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoopTime]:
         yield time
 
 
-def limits_of(**allowed: int) -> tuple[Limits, RecordingEmit]:
+def limits_of(**allowed: int) -> tuple[RateLimiter, RecordingEmit]:
     emit = RecordingEmit()
-    return Limits("vendor", Allowed(**allowed), emit=emit), emit
+    return RateLimiter("vendor", RateLimits(**allowed), emit=emit), emit
 
 
 class Caller:
     """Somebody who wants to pass, and stays until told."""
 
-    def __init__(self, limits: Limits, tokens: int = 0) -> None:
+    def __init__(self, limits: RateLimiter, tokens: int = 0) -> None:
         self.passed = asyncio.Event()
         self.left = asyncio.Event()
         self.task = asyncio.create_task(self._pass(limits, tokens))
 
-    async def _pass(self, limits: Limits, tokens: int) -> None:
+    async def _pass(self, limits: RateLimiter, tokens: int) -> None:
         async with limits.passed(tokens):
             self.passed.set()
             await self.left.wait()

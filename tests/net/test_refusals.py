@@ -6,10 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited
-from voxd.net.refusals import BAD_KEY, BUSY, NO_CREDIT, SLOW_DOWN, Means, Said, refusal, said
+from voxd.net.refusals import (
+    BAD_KEY,
+    BUSY,
+    NO_CREDIT,
+    SLOW_DOWN,
+    ErrorMeaning,
+    Refusal,
+    parse_refusal,
+    refusal_reader,
+)
 
 TABLE = {"quota_exceeded": NO_CREDIT, "system_busy": BUSY, "slow": SLOW_DOWN, "nobody": BAD_KEY}
-read = refusal(TABLE)
+read = refusal_reader(TABLE)
 
 
 def encoded(body: Any) -> bytes:
@@ -19,36 +28,36 @@ def encoded(body: Any) -> bytes:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"detail": {"status": "quota_exceeded", "message": "m"}}, Said("quota_exceeded", "m")),
-        ({"detail": {"code": "quota_exceeded", "message": "m"}}, Said("quota_exceeded", "m")),
-        ({"detail": [{"loc": ["body"], "msg": "m", "type": "missing"}]}, Said("", "m")),
-        ({"detail": "no such voice here"}, Said("", "no such voice here")),
-        ({"message": "m", "error": "quota_exceeded", "code": 1008}, Said("quota_exceeded", "m")),
-        ({"err_code": "INVALID_AUTH", "err_msg": "m"}, Said("INVALID_AUTH", "m")),
-        ({"category": "NOPE", "message": "m", "details": "d"}, Said("NOPE", "m")),
+        ({"detail": {"status": "quota_exceeded", "message": "m"}}, Refusal("quota_exceeded", "m")),
+        ({"detail": {"code": "quota_exceeded", "message": "m"}}, Refusal("quota_exceeded", "m")),
+        ({"detail": [{"loc": ["body"], "msg": "m", "type": "missing"}]}, Refusal("", "m")),
+        ({"detail": "no such voice here"}, Refusal("", "no such voice here")),
+        ({"message": "m", "error": "quota_exceeded", "code": 1008}, Refusal("quota_exceeded", "m")),
+        ({"err_code": "INVALID_AUTH", "err_msg": "m"}, Refusal("INVALID_AUTH", "m")),
+        ({"category": "NOPE", "message": "m", "details": "d"}, Refusal("NOPE", "m")),
         (
             {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m"}},
-            Said("RESOURCE_EXHAUSTED", "m"),
+            Refusal("RESOURCE_EXHAUSTED", "m"),
         ),
-        ({"error": {"code": "invalid_api_key", "message": "m"}}, Said("invalid_api_key", "m")),
-        ({"Message": "m"}, Said("", "m")),
-        ([], Said()),
-        ({"detail": []}, Said()),
+        ({"error": {"code": "invalid_api_key", "message": "m"}}, Refusal("invalid_api_key", "m")),
+        ({"Message": "m"}, Refusal("", "m")),
+        ([], Refusal()),
+        ({"detail": []}, Refusal()),
     ],
     ids=str,
 )
-def test_a_refusal_is_understood_in_every_shape(body: Any, expected: Said) -> None:
-    assert said({}, encoded(body)) == expected
+def test_a_refusal_is_understood_in_every_shape(body: Any, expected: Refusal) -> None:
+    assert parse_refusal({}, encoded(body)) == expected
 
 
 def test_amazon_names_it_in_a_header() -> None:
     headers = {"x-amzn-errortype": "ThrottlingException:http://internal/"}
-    assert said(headers, b'{"message":"m"}') == Said("ThrottlingException", "m")
+    assert parse_refusal(headers, b'{"message":"m"}') == Refusal("ThrottlingException", "m")
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"<html>", b"[" * 5000, b'{"detail":7}'], ids=str)
 def test_one_that_says_nothing_means_what_its_status_means(body: bytes) -> None:
-    assert said({}, body) == Said()
+    assert parse_refusal({}, body) == Refusal()
     assert isinstance(read("vendor", 401, {}, body), AuthenticationError)
     assert isinstance(read("vendor", 429, {"retry-after": "3"}, body), RateLimited)
     assert isinstance(read("vendor", 503, {}, body), ConnectionFailed)
@@ -80,7 +89,7 @@ def test_the_wait_the_vendor_asks_for_is_kept() -> None:
 
 
 def test_a_meaning_without_a_message_still_says_something() -> None:
-    assert str(refusal({"x": Means("y")})("vendor", 400, {}, encoded({"detail": "x"})))
+    assert str(refusal_reader({"x": ErrorMeaning("y")})("vendor", 400, {}, encoded({"detail": "x"})))
 
 
 @settings(max_examples=50)

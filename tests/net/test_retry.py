@@ -16,7 +16,7 @@ from voxd.errors import (
     RateLimited,
     VoxdError,
 )
-from voxd.net.retry import MOST_ATTEMPTS, NobodyAsked, persevere
+from voxd.net.retry import MAX_ATTEMPTS, NotAttempted, retry
 from voxd.net.transport import Budget
 
 
@@ -38,7 +38,7 @@ class Vendor:
 
 async def outcome(vendor: Vendor, clock: FakeClock, budget: Budget, *, jitter: float = 0.0) -> object:
     """Return what comes of it, an answer or an error, however long it takes."""
-    working = asyncio.create_task(persevere(vendor.work, budget, clock, jitter=lambda: jitter))
+    working = asyncio.create_task(retry(vendor.work, budget, clock, jitter=lambda: jitter))
     while not working.done():
         await clock.advance(0.25)
     return working.exception() or working.result()
@@ -89,7 +89,7 @@ async def test_what_cannot_pass_is_told_at_once(error: VoxdError) -> None:
 async def test_another_way_is_tried_at_once_also_after_what_cannot_pass() -> None:
     clock = FakeClock()
     vendor = Vendor(clock, AuthenticationError("x"), DOWN)
-    assert await persevere(vendor.work, Budget(), clock, another_way=lambda: True) == "done"
+    assert await retry(vendor.work, Budget(), clock, another_way=lambda: True) == "done"
     assert vendor.asked_s == [0, 0, 0]
 
 
@@ -98,10 +98,10 @@ async def test_what_a_limit_of_ours_kept_from_asking_is_not_tried_again() -> Non
 
     async def work(attempt: int) -> str:
         attempts.append(attempt)
-        raise NobodyAsked(RateLimited("full"))
+        raise NotAttempted(RateLimited("full"))
 
     with pytest.raises(RateLimited, match="full"):
-        await persevere(work, Budget(), FakeClock())
+        await retry(work, Budget(), FakeClock())
     assert attempts == [1]
 
 
@@ -120,7 +120,7 @@ async def test_no_turn_spends_more_than_it_has(
     vendor, budget = Vendor(clock, *errors), Budget(left_s and clock.now + left_s, retries)
     result = await outcome(vendor, clock, budget, jitter=jitter)
     assert result == "done" or isinstance(result, ProviderError)
-    assert len(vendor.asked_s) <= min(MOST_ATTEMPTS, 1 + max(retries, 0))
+    assert len(vendor.asked_s) <= min(MAX_ATTEMPTS, 1 + max(retries, 0))
     assert budget.retries == retries - max(len(vendor.asked_s) - 1, 0)
     if left_s:
         assert all(asked_s <= left_s + 1e-6 for asked_s in vendor.asked_s)

@@ -8,8 +8,8 @@ import pytest
 
 from voxd.errors import ConnectionFailed
 from voxd.net import sockets as reach
-from voxd.net.dns import AddressInfo, Found, Resolver
-from voxd.net.sockets import in_turn, open_socket, race
+from voxd.net.dns import Addresses, AddressInfo, Resolver
+from voxd.net.sockets import interleave_families, open_socket, race
 
 SIX, FOUR = socket.AF_INET6, socket.AF_INET
 
@@ -25,7 +25,7 @@ class Known(Resolver):
         super().__init__()
         self._found = found
 
-    async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
+    async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
         return self._found
 
 
@@ -68,7 +68,7 @@ class Racers:
 def test_families_take_turns(found: str, order: str) -> None:
     families = {"6": SIX, "4": FOUR}
     given = [info(families[each[0]], each) for each in found.split()]
-    assert [each[4][0] for each in in_turn(given)] == order.split()
+    assert [each[4][0] for each in interleave_families(given)] == order.split()
 
 
 async def test_a_broken_ipv6_costs_a_quarter_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ async def test_an_address_nobody_listens_on_is_passed_over() -> None:
 
 async def test_a_silent_name_server_is_told_as_such() -> None:
     class Silent(Resolver):
-        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Found:
+        async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             raise TimeoutError
 
     with pytest.raises(ConnectionFailed) as raised:

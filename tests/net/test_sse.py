@@ -6,17 +6,17 @@ from hypothesis import strategies as st
 
 from voxd.errors import StreamError
 from voxd.net import sse
-from voxd.net.sse import Events, Lines
+from voxd.net.sse import LineDecoder, SseDecoder
 
 
 def events_of(*pieces: bytes) -> list[tuple[str, str]]:
-    events = Events()
+    events = SseDecoder()
     found = [event for piece in pieces for event in events.feed(piece)]
     return [*found, *events.end()]
 
 
 def lines_of(*pieces: bytes) -> list[str]:
-    lines = Lines()
+    lines = LineDecoder()
     found = [line for piece in pieces for line in lines.feed(piece)]
     return [*found, *lines.end()]
 
@@ -90,5 +90,5 @@ def test_a_line_without_end_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch
 def test_a_line_without_end_behind_a_whole_one_is_not_kept_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_LINE_BYTES", 100)
     with pytest.raises(StreamError):
-        Lines().feed(b"short\n" + b"x" * 101)
-    assert Lines().feed(b"x" * 300 + b"\n" + b"x" * 100) == ["x" * 300]
+        LineDecoder().feed(b"short\n" + b"x" * 101)
+    assert LineDecoder().feed(b"x" * 300 + b"\n" + b"x" * 100) == ["x" * 300]

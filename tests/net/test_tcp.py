@@ -9,7 +9,7 @@ import pytest
 from tests.rig.wires import line
 from voxd.errors import ConnectionFailed, StreamError
 from voxd.events import EventType as E
-from voxd.net.tcp import MAX_PIECE_BYTES, Stream
+from voxd.net.tcp import MAX_PIECE_BYTES, TcpStream
 from voxd.net.transport import Budget
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -82,7 +82,7 @@ async def test_an_address_that_is_none_or_far_away_is_refused(url: str) -> None:
         assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)
 
 
-async def flood(stream: Stream) -> None:
+async def flood(stream: TcpStream) -> None:
     for _ in range(100):
         stream.write(bytes(1_000_000))
         await stream.drain()

@@ -18,10 +18,10 @@ from tests.rig.wires import KEY, RecordedLine, line
 from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw, reply
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.events import EventType as E
-from voxd.net.endpoint import site_url, socket_url
+from voxd.net.endpoint import http_url, websocket_url
 from voxd.net.request_middleware import Next
-from voxd.net.transport import Access, Answer, Budget, Call
-from voxd.net.websocket import Address, Connection
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
+from voxd.net.websocket import WebSocketAddress, WebSocketConnection
 
 PATIENCE_S = 10.0
 BUSY = reply(status=503)
@@ -39,8 +39,10 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def get(path: str = "/v1/models") -> Callable[[Access], Call]:
-    return lambda access: Call("GET", access.endpoint + path, {"Authorization": f"Bearer {access.key}"})
+def get(path: str = "/v1/models") -> Callable[[Access], HttpRequest]:
+    return lambda access: HttpRequest(
+        "GET", access.endpoint + path, {"Authorization": f"Bearer {access.key}"}
+    )
 
 
 async def ask(wire: RecordedLine, budget: Budget | None = None, **how: Any) -> Any:
@@ -116,9 +118,11 @@ async def test_configured_headers_win_and_their_placeholders_are_filled(server: 
 async def test_an_endpoint_that_cannot_be_taken_apart_is_told_as_such(url: str) -> None:
     async with line(url) as wire:
         waits = (
-            wire.request(lambda access: Call("GET", access.endpoint), Budget(), kind="x"),
-            wire.request(lambda access: Call("GET", site_url(access.endpoint, "", "/")), Budget(), kind="x"),
-            wire.socket(lambda access: Address(access.endpoint), Budget(), kind="x"),
+            wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"),
+            wire.request(
+                lambda access: HttpRequest("GET", http_url(access.endpoint, "", "/")), Budget(), kind="x"
+            ),
+            wire.socket(lambda access: WebSocketAddress(access.endpoint), Budget(), kind="x"),
             wire.stream(lambda access: access.endpoint, Budget(), kind="x"),
         )
         for wait in waits:
@@ -135,7 +139,9 @@ async def test_no_key_crosses_the_internet_in_clear(url: str) -> None:
         with pytest.raises(ProviderError) as raised:
             await ask(wire)
         with pytest.raises(ProviderError):
-            async with wire.socket(lambda access: Address("ws://api.vendor.example/"), Budget(), kind="x"):
+            async with wire.socket(
+                lambda access: WebSocketAddress("ws://api.vendor.example/"), Budget(), kind="x"
+            ):
                 pass
     assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)
 
@@ -144,7 +150,7 @@ async def test_an_endpoint_the_adapter_cannot_use_is_a_fault_of_the_provider() -
     async with line("nonsense") as wire:
         with pytest.raises(ProviderError) as raised:
             async with wire.socket(
-                lambda access: Address(socket_url(access.endpoint, {})), Budget(), kind="listen"
+                lambda access: WebSocketAddress(websocket_url(access.endpoint, {})), Budget(), kind="listen"
             ):
                 pass
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (
@@ -445,7 +451,7 @@ async def test_a_failed_attempt_leaves_its_place_to_the_next(server: Plain) -> N
 async def test_a_middleware_sees_the_request_and_its_answer(server: Plain) -> None:
     seen: list[object] = []
 
-    async def log(call: Call, following: Next) -> Answer:
+    async def log(call: HttpRequest, following: Next) -> HttpResponse:
         seen.append(call.headers["x-id"])
         answer = await following(replace(call, headers={**call.headers, "x-id": "8"}))
         seen.append(answer.status)
@@ -458,7 +464,7 @@ async def test_a_middleware_sees_the_request_and_its_answer(server: Plain) -> No
 
 
 async def test_a_middleware_that_asks_twice_leaves_nothing_open(server: Plain) -> None:
-    async def twice(call: Call, following: Next) -> Answer:
+    async def twice(call: HttpRequest, following: Next) -> HttpResponse:
         await following(call)
         return await following(call)
 
@@ -469,7 +475,7 @@ async def test_a_middleware_that_asks_twice_leaves_nothing_open(server: Plain) -
 
 
 async def test_a_middleware_cannot_send_a_key_in_clear(server: Plain) -> None:
-    async def mislead(call: Call, following: Next) -> Answer:
+    async def mislead(call: HttpRequest, following: Next) -> HttpResponse:
         return await following(replace(call, url="http://elsewhere.example/"))
 
     async with line(server.url, middleware=(mislead,)) as wire:
@@ -490,8 +496,8 @@ async def test_a_socket_is_opened_with_the_key_and_told_of_when_it_is_closed() -
         async for message in socket:
             await socket.send(message)
 
-    def build(access: Access) -> Address:
-        return Address(access.endpoint, {"Authorization": f"Token {access.key}"}, key=access.key)
+    def build(access: Access) -> WebSocketAddress:
+        return WebSocketAddress(access.endpoint, {"Authorization": f"Token {access.key}"}, key=access.key)
 
     async with serve(echo, "127.0.0.1", 0, subprotocols=["usp"]) as server:  # type: ignore[list-item]
         port = server.sockets[0].getsockname()[1]
@@ -515,8 +521,10 @@ async def test_a_socket_that_is_refused_is_opened_with_the_next_key(server: Plai
     def refused(provider: str, status: int, headers: object, body: bytes) -> ProviderError:
         return AuthenticationError("theirs", provider=provider)
 
-    def build(access: Access) -> Address:
-        return Address(access.endpoint.replace("http", "ws"), {"Authorization": f"Bearer {access.key}"})
+    def build(access: Access) -> WebSocketAddress:
+        return WebSocketAddress(
+            access.endpoint.replace("http", "ws"), {"Authorization": f"Bearer {access.key}"}
+        )
 
     async with line(server.url, keys=("key-one-1", "key-two-2")) as wire:
         with pytest.raises(AuthenticationError, match="theirs"):
@@ -531,11 +539,11 @@ async def test_a_fault_on_an_open_socket_counts_against_its_key() -> None:
 
     keys: list[str] = []
 
-    def build(access: Access) -> Address:
+    def build(access: Access) -> WebSocketAddress:
         keys.append(access.key)
-        return Address(access.endpoint)
+        return WebSocketAddress(access.endpoint)
 
-    async def talk(connection: Connection) -> None:
+    async def talk(connection: WebSocketConnection) -> None:
         raise RateLimited("slow down", retry_after_s=5.0)
 
     async with serve(accept, "127.0.0.1", 0) as server:
@@ -555,8 +563,8 @@ async def test_sockets_and_requests_trust_the_configured_authority_alike(tmp_pat
     async def accept(socket: ServerConnection) -> None:
         await socket.send("hello")
 
-    def build(access: Access) -> Address:
-        return Address(access.endpoint)
+    def build(access: Access) -> WebSocketAddress:
+        return WebSocketAddress(access.endpoint)
 
     async with serve(accept, "127.0.0.1", 0, ssl=trusted.server()) as server:
         url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -15,7 +15,7 @@ from tests.rig.wires import RecordedLine, line
 from tests.servers.plain_http import Plain, pieces, plain_http, reply
 from voxd.errors import ProviderError
 from voxd.events import EventType as E
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.transport import Access, Budget, HttpRequest
 
 PATIENCE_S = 20.0
 BODY = b'{"text": "' + b"hello " * 200 + b'"}'
@@ -32,8 +32,8 @@ async def behind_faults(**settings: Any) -> AsyncIterator[tuple[FaultProxy, Reco
         yield proxy, wire, server
 
 
-def post(access: Access) -> Call:
-    return Call("POST", access.endpoint + "/v1/chat", json={"words": "x" * 2000})
+def post(access: Access) -> HttpRequest:
+    return HttpRequest("POST", access.endpoint + "/v1/chat", json={"words": "x" * 2000})
 
 
 async def ask(wire: RecordedLine, budget: Budget | None = None, *, first_byte_s: float = 0.5) -> Any:
@@ -112,7 +112,7 @@ async def test_a_stream_that_stalls_half_way_ends_when_all_of_it_was_due() -> No
 
         async def listen() -> None:
             async with wire.request(
-                lambda access: Call("GET", access.endpoint), Budget(), kind="chat", whole_s=0.5
+                lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="chat", whole_s=0.5
             ) as answer:
                 async for _, data in answer.events():
                     heard.append(data)

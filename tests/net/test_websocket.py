@@ -18,7 +18,7 @@ from websockets.asyncio.server import serve
 from tests.servers.openai_realtime import KEY, RealtimeServer, Refusal, Script, realtime_server
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited
 from voxd.net import websocket as connection
-from voxd.net.websocket import Address, Connection, Deadlines
+from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 
 QUICK = Deadlines(open_s=0.3, answer_s=0.3, send_s=0.2, active_s=0.1, idle_s=0.2, close_s=0.1)
 PATIENCE_S = 5.0
@@ -31,19 +31,19 @@ async def server() -> AsyncIterator[RealtimeServer]:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, deadlines: Deadlines = QUICK) -> AsyncIterator[Connection]:
-    found = await Connection.open("openai", address(url), deadlines)
+async def opened(url: str, deadlines: Deadlines = QUICK) -> AsyncIterator[WebSocketConnection]:
+    found = await WebSocketConnection.open("openai", address(url), deadlines)
     try:
         yield found
     finally:
         await found.close()
 
 
-def address(url: str) -> Address:
-    return Address(url, {"Authorization": f"Bearer {KEY}"})
+def address(url: str) -> WebSocketAddress:
+    return WebSocketAddress(url, {"Authorization": f"Bearer {KEY}"})
 
 
-async def end_of(connection: Connection) -> str:
+async def end_of(connection: WebSocketConnection) -> str:
     """Receive until the connection is over and return why."""
     async with asyncio.timeout(PATIENCE_S):
         while await connection.receive() is not None:
@@ -74,7 +74,9 @@ async def test_a_closed_port_is_a_network_error() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(ConnectionFailed) as raised:
-            await Connection.open("openai", address(f"ws://127.0.0.1:{unused.getsockname()[1]}"), QUICK)
+            await WebSocketConnection.open(
+                "openai", address(f"ws://127.0.0.1:{unused.getsockname()[1]}"), QUICK
+            )
     assert raised.value.code == "network_error"
 
 
@@ -95,7 +97,7 @@ async def test_a_closed_port_is_a_network_error() -> None:
 async def test_a_refusal_tells_why(server: RealtimeServer, refusal: Refusal, kind: type, code: str) -> None:
     server.script.refusal = refusal
     with pytest.raises(kind) as raised:
-        await Connection.open("openai", address(server.url), QUICK)
+        await WebSocketConnection.open("openai", address(server.url), QUICK)
     assert raised.value.code == code
     assert raised.value.retry_after_s == (7.0 if code == "rate_limited" else None)
 
@@ -104,7 +106,7 @@ async def test_a_key_in_a_header_of_its_own_follows_no_redirect(server: Realtime
     async with realtime_server() as stranger:
         server.script.refusal = Refusal(307, "", {"Location": stranger.url})
         with pytest.raises(ConnectionFailed):
-            await Connection.open("openai", Address(server.url, {"api-key": KEY}), QUICK)
+            await WebSocketConnection.open("openai", WebSocketAddress(server.url, {"api-key": KEY}), QUICK)
         assert stranger.requests == []
 
 
@@ -117,7 +119,7 @@ async def test_a_host_that_accepts_and_says_nothing_is_given_up_in_time() -> Non
 
     async with raw_server(silent) as host:
         with pytest.raises(ConnectionFailed) as raised:
-            await Connection.open("openai", address(f"ws://{host}"), QUICK)
+            await WebSocketConnection.open("openai", address(f"ws://{host}"), QUICK)
         done.set()
     assert raised.value.code == "timeout"
 
@@ -134,7 +136,7 @@ async def test_a_host_that_is_no_websocket_is_told_from_one_that_hangs_up(answer
 
     async with raw_server(odd) as host:
         with pytest.raises(ConnectionFailed) as raised:
-            await Connection.open("openai", address(f"ws://{host}"), QUICK)
+            await WebSocketConnection.open("openai", address(f"ws://{host}"), QUICK)
     assert raised.value.code == code
 
 
@@ -144,7 +146,7 @@ async def test_a_name_that_is_not_found_is_told_apart(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(socket, "getaddrinfo", lost)
     with pytest.raises(ConnectionFailed) as raised:
-        await Connection.open("openai", address("ws://nowhere.invalid/v1"), QUICK)
+        await WebSocketConnection.open("openai", address("ws://nowhere.invalid/v1"), QUICK)
     assert raised.value.code == "dns_failed"
 
 
@@ -152,7 +154,9 @@ async def test_a_name_server_that_is_dead_delays_nobody_else(monkeypatch: pytest
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait() and [])
     deadlines = dataclasses.replace(QUICK, name_s=0.05)
-    attempts = [Connection.open("openai", address("ws://slow.invalid/v1"), deadlines) for _ in range(16)]
+    attempts = [
+        WebSocketConnection.open("openai", address("ws://slow.invalid/v1"), deadlines) for _ in range(16)
+    ]
     async with asyncio.timeout(PATIENCE_S):
         problems = await asyncio.gather(*attempts, return_exceptions=True)
         assert await asyncio.to_thread(lambda: "the pool is free") == "the pool is free"
@@ -175,7 +179,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(
 @pytest.mark.parametrize("url", ["http://x", "ws://", "ws://" + "a" * 70 + ".org", "nonsense"])
 async def test_an_endpoint_that_is_none_is_a_mistake_and_its_text_is_not_repeated(url: str) -> None:
     with pytest.raises(ProviderError) as raised:
-        await Connection.open("openai", address(f"{url}?key=secret"), QUICK)
+        await WebSocketConnection.open("openai", address(f"{url}?key=secret"), QUICK)
     assert raised.value.code in {"bad_endpoint", "dns_failed"}
     assert "secret" not in str(raised.value)
 
@@ -284,7 +288,7 @@ async def test_a_frame_that_is_too_long_ends_the_connection_and_not_the_memory(
         await asyncio.gather(sending, return_exceptions=True)
 
 
-async def send_for_ever(connection: Connection) -> None:
+async def send_for_ever(connection: WebSocketConnection) -> None:
     while True:
         await connection.send("x" * 100_000)
 
@@ -294,7 +298,7 @@ def connection_limit() -> int:
 
 
 async def test_closing_does_not_wait_for_a_vendor_who_does_not_answer(server: RealtimeServer) -> None:
-    connection = await Connection.open("openai", address(server.url), QUICK)
+    connection = await WebSocketConnection.open("openai", address(server.url), QUICK)
     await server.until(lambda: bool(server.connections))
     server.peer.freeze()
     async with asyncio.timeout(PATIENCE_S):
@@ -349,7 +353,7 @@ async def tls_port(certificate: tuple[Path, Path]) -> AsyncIterator[int]:
 
 async def test_a_certificate_nobody_vouches_for_is_told_from_a_wrong_key(tls_port: int) -> None:
     with pytest.raises(ConnectionFailed) as raised:
-        await Connection.open("openai", address(f"wss://localhost:{tls_port}"), Deadlines())
+        await WebSocketConnection.open("openai", address(f"wss://localhost:{tls_port}"), Deadlines())
     assert raised.value.code == "tls_untrusted"
 
 
@@ -357,11 +361,13 @@ async def test_a_certificate_that_was_configured_is_trusted_for_its_own_name_onl
     tls_port: int, certificate: tuple[Path, Path]
 ) -> None:
     ca_file = str(certificate[1])
-    where = Address(f"wss://localhost:{tls_port}", {}, ca_file=ca_file)
-    connection = await Connection.open("openai", where, Deadlines())
+    where = WebSocketAddress(f"wss://localhost:{tls_port}", {}, ca_file=ca_file)
+    connection = await WebSocketConnection.open("openai", where, Deadlines())
     await connection.close()
     with pytest.raises(ConnectionFailed) as raised:
-        await Connection.open("openai", Address(f"wss://127.0.0.1:{tls_port}", {}, ca_file=ca_file))
+        await WebSocketConnection.open(
+            "openai", WebSocketAddress(f"wss://127.0.0.1:{tls_port}", {}, ca_file=ca_file)
+        )
     assert raised.value.code == "tls_untrusted"
 
 
@@ -373,5 +379,5 @@ async def test_a_server_without_tls_where_it_should_be_is_told_apart() -> None:
 
     async with raw_server(plain) as host:
         with pytest.raises(ConnectionFailed) as raised:
-            await Connection.open("openai", address(f"wss://{host}"), Deadlines(open_s=3.0))
+            await WebSocketConnection.open("openai", address(f"wss://{host}"), Deadlines(open_s=3.0))
     assert raised.value.code == "tls_failed"

@@ -1,4 +1,4 @@
-"""A `Line` to a fake vendor, for the tests of the adapters."""
+"""A `VendorClient` to a fake vendor, for the tests of the adapters."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -6,14 +6,14 @@ from typing import Any
 
 from tests.fakes import RecordingEmit
 from voxd.clock import Clock, SystemClock
-from voxd.net.http import Http
-from voxd.net.vendor_client import Line, LineSettings
+from voxd.net.http import HttpClient
+from voxd.net.vendor_client import VendorClient, VendorClientSettings
 
 KEY = "sk-test-0123456789abcdef"
 """What the line sends unless the test says otherwise."""
 
 
-class RecordedLine(Line):
+class RecordedLine(VendorClient):
     """A line whose events are in `told`: ``line.told.events`` is a list of (type, data)."""
 
     told: RecordingEmit
@@ -32,20 +32,25 @@ async def line(
     stage: str = "llm",
     kind: str = "vendor",
     clock: Clock | None = None,
-    http: Http | None = None,
+    http: HttpClient | None = None,
     **settings: Any,
 ) -> AsyncIterator[RecordedLine]:
     """Yield a line to ``endpoint`` ("" leaves it to the adapter); "" for a vendor without a key.
 
-    ``settings`` are those of `LineSettings`. A ``clock`` that stands still makes retries wait for
+    ``settings`` are those of `VendorClientSettings`. A ``clock`` that stands still makes retries wait for
     `FakeClock.advance`; deadlines of answers are real time all the same. ``http`` is closed by its owner.
     """
     told = RecordingEmit()
     settings.setdefault("keys", (key,) if key else ())
     settings.setdefault("endpoints", (endpoint,) if endpoint else ())
-    owned = http or Http()
+    owned = http or HttpClient()
     made = RecordedLine(
-        name, stage, LineSettings(kind, **settings), http=owned, emit=told, clock=clock or SystemClock()
+        name,
+        stage,
+        VendorClientSettings(kind, **settings),
+        http=owned,
+        emit=told,
+        clock=clock or SystemClock(),
     )
     made.told = told
     try:

@@ -10,13 +10,13 @@ from voxd.turn.apologies import APOLOGIES, UNKNOWN_REASON, apology
 
 @pytest.mark.parametrize("close_code", sorted(faults._CLOSE_CODES))
 def test_however_a_vendor_closes_the_user_is_told_why(close_code: int) -> None:
-    error = faults.error_of("cloud", faults.ending(close_code, ""))
+    error = faults.error_for_close("cloud", faults.close_reason(close_code, ""))
     assert apology(error.code) != UNKNOWN_REASON
 
 
 @pytest.mark.parametrize("code", sorted(faults._HOPELESS))
 def test_what_only_a_person_can_mend_has_words_of_its_own(code: str) -> None:
-    assert apology(faults.fault("cloud", code, None).code) not in {
+    assert apology(faults.error_for_code("cloud", code, None).code) not in {
         UNKNOWN_REASON,
         APOLOGIES["provider_unavailable"],
     }

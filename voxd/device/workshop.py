@@ -12,7 +12,7 @@ from voxd.local.chain import TranscriberChain
 from voxd.local.contract import Synthesizer
 from voxd.local.engines import GRAMMAR_BOUND
 from voxd.net.dns import Resolver
-from voxd.net.http import Http
+from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, Pipelines
 from voxd.providers.pipeline.candidates import Health
 from voxd.providers.pipeline.latency import Latencies
@@ -41,7 +41,7 @@ class Workshop:
         emit: Emit,
         clock: Clock,
     ) -> None:
-        self.http = Http(resolver)
+        self.http = HttpClient(resolver)
         self.phrases = (
             PhraseCache(phrases_dir, limit_bytes=phrases_bytes, emit=emit) if phrases_bytes else None
         )

@@ -10,8 +10,8 @@ import msgspec
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.net import faults
-from voxd.net.redact import veiled
-from voxd.net.sse import Events, Lines
+from voxd.net.redact import redact
+from voxd.net.sse import LineDecoder, SseDecoder
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """The longest answer we take: five minutes of 16 kHz sound as base64."""
@@ -29,7 +29,7 @@ _REMAINDER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpRoute:
     """What distinguishes connections to one host: whom they trust, and the proxy they go through."""
 
     ca_file: str = ""
@@ -37,7 +37,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ResponseHead:
     """An answer whose body is still to come; ``pieces`` raises `ProviderError`."""
 
     status: int
@@ -46,15 +46,15 @@ class Head:
     close: Callable[[], Awaitable[None]]
 
 
-class HttpAnswer:
+class StreamedResponse:
     """An `Answer`. ``until_s`` is when all of it must be there, in the time of the event loop."""
 
     def __init__(
-        self, provider: str, head: Head, *, until_s: float, key: str = "", sent_bytes: int = 0
+        self, provider: str, head: ResponseHead, *, until_s: float, key: str = "", sent_bytes: int = 0
     ) -> None:
         self.status = head.status
         self.headers: Mapping[str, str] = {
-            name.lower(): veiled(value, key) for name, value in head.headers.items()
+            name.lower(): redact(value, key) for name, value in head.headers.items()
         }
         self.sent_bytes = sent_bytes
         self.received_bytes = 0
@@ -76,7 +76,7 @@ class HttpAnswer:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if body.lstrip()[:1] == b"<":
-                raise faults.portal(self._provider) from None
+                raise faults.captive_portal(self._provider) from None
             msg = "the vendor's answer is no JSON"
             raise StreamError(msg, provider=self._provider, code="bad_answer") from None
 
@@ -85,7 +85,7 @@ class HttpAnswer:
         body = bytearray()
         async for piece in self.chunks():
             body += piece
-        return veiled(bytes(body), self._key)
+        return redact(bytes(body), self._key)
 
     async def read_some(self, most_bytes: int) -> bytes:
         """Return the body or its beginning, whatever becomes of the rest; never raises for a fault."""
@@ -96,7 +96,7 @@ class HttpAnswer:
                     body += piece
                     if len(body) >= most_bytes:
                         break
-        return veiled(bytes(body[:most_bytes]), self._key)
+        return redact(bytes(body[:most_bytes]), self._key)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes. Raises `ProviderError`."""
@@ -108,21 +108,21 @@ class HttpAnswer:
 
     async def lines(self) -> AsyncIterator[str]:
         """Yield the lines of the body. Raises `ProviderError`."""
-        lines = Lines()
+        lines = LineDecoder()
         async for piece in self.chunks():
             for line in lines.feed(piece):
-                yield veiled(line, self._key)
+                yield redact(line, self._key)
         for line in lines.end():
-            yield veiled(line, self._key)
+            yield redact(line, self._key)
 
     async def events(self) -> AsyncIterator[tuple[str, str]]:
         """Yield server-sent events. Raises `ProviderError`."""
-        events = Events()
+        events = SseDecoder()
         async for piece in self.chunks():
             for type, data in events.feed(piece):
-                yield type, veiled(data, self._key)
+                yield type, redact(data, self._key)
         for type, data in events.end():
-            yield type, veiled(data, self._key)
+            yield type, redact(data, self._key)
 
     async def finish(self) -> None:
         """Take what is left if it is little, so that the connection can be used again."""
@@ -144,7 +144,7 @@ class HttpAnswer:
             async with asyncio.timeout_at(self._until_s):
                 piece = await anext(self._head.pieces, b"")
         except TimeoutError as error:
-            raise faults.unreachable(self._provider, error) from None
+            raise faults.connect_error(self._provider, error) from None
         self._is_over = not piece
         self.received_bytes += len(piece)
         if self.received_bytes > MAX_BODY_BYTES:
@@ -152,13 +152,13 @@ class HttpAnswer:
         return piece
 
 
-async def check(answer: HttpAnswer, provider: str, refused: faults.Refused) -> None:
+async def check_response(answer: StreamedResponse, provider: str, refused: faults.RefusalReader) -> None:
     """Look at the head of ``answer``. Raises `ProviderError` unless it is what was asked for."""
     if not 200 <= answer.status < 300:
         body = await answer.read_some(MAX_REFUSAL_BYTES)
         raise refused(provider, answer.status, answer.headers, body)
     if answer.headers.get("content-type", "").lower().startswith("text/html"):
-        raise faults.portal(provider)
+        raise faults.captive_portal(provider)
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         msg = "the vendor packed his answer though he was told not to"
         raise ConnectionFailed(msg, provider=provider, code="bad_answer")

@@ -28,7 +28,7 @@ MOST_WAITING = 32
 MOST_KNOWN = 64
 
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
-Found = Sequence[AddressInfo]
+Addresses = Sequence[AddressInfo]
 _Key = tuple[str, int]
 
 
@@ -37,7 +37,7 @@ class _Question:
     """A name, and everybody who waits for its addresses; two who ask for the same name share it."""
 
     key: _Key
-    waiting: list[asyncio.Future[Found | Exception]] = field(default_factory=list)
+    waiting: list[asyncio.Future[Addresses | Exception]] = field(default_factory=list)
 
 
 class Resolver:
@@ -48,9 +48,9 @@ class Resolver:
         self._asked: dict[_Key, _Question] = {}
         self._queue: deque[_Question] = deque()
         self._workers = 0
-        self._known: OrderedDict[_Key, Found] = OrderedDict()
+        self._known: OrderedDict[_Key, Addresses] = OrderedDict()
 
-    async def look_up(self, host: str, port: int, *, within_s: float = NAME_S) -> Found:
+    async def look_up(self, host: str, port: int, *, within_s: float = NAME_S) -> Addresses:
         """Return the addresses of ``host``, at least one; those of last time when nobody tells new ones.
 
         Raises `TimeoutError`, `socket.gaierror`, `UnicodeError` (no possible name).
@@ -67,8 +67,8 @@ class Resolver:
                 raise
             return known
 
-    async def _ask(self, key: _Key) -> Found:
-        answer: asyncio.Future[Found | Exception] = asyncio.get_running_loop().create_future()
+    async def _ask(self, key: _Key) -> Addresses:
+        answer: asyncio.Future[Addresses | Exception] = asyncio.get_running_loop().create_future()
         with self._lock:
             question = self._asked.get(key)
             if question is None:
@@ -114,14 +114,14 @@ class Resolver:
             self._workers -= 1
             return None
 
-    def _remember(self, key: _Key, found: Found) -> None:
+    def _remember(self, key: _Key, found: Addresses) -> None:
         self._known[key] = found
         self._known.move_to_end(key)
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
 
 
-def _look_up(host: str, port: int) -> Found | Exception:
+def _look_up(host: str, port: int) -> Addresses | Exception:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -129,12 +129,12 @@ def _look_up(host: str, port: int) -> Found | Exception:
     return [*found] or socket.gaierror(socket.EAI_NONAME, "the host has no address")
 
 
-def _settle(answer: asyncio.Future[Found | Exception], outcome: Found | Exception) -> None:
+def _settle(answer: asyncio.Future[Addresses | Exception], outcome: Addresses | Exception) -> None:
     if not answer.done():
         answer.set_result(outcome)
 
 
-def _without_asking(host: str, port: int) -> Found:
+def _without_asking(host: str, port: int) -> Addresses:
     """Return the addresses of what no name server needs to be asked for, none for other names."""
     if host == "localhost":
         return [_numeric("127.0.0.1", port), _numeric("::1", port)]

@@ -8,14 +8,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError
 from voxd.net import faults
-from voxd.net.headers import overlaid
-from voxd.net.websocket import Address
+from voxd.net.headers import merge_headers
+from voxd.net.websocket import WebSocketAddress
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _PLAIN = {"ws": "http", "wss": "https"}
 
 
-def usable_key(provider: str, secret: Secret | str | None) -> str:
+def require_key(provider: str, secret: Secret | str | None) -> str:
     """Return the key. Raises `AuthenticationError` when there is none, or one that no header can carry."""
     key = str(secret.reveal() if isinstance(secret, Secret) else secret or "").strip()
     if not key:
@@ -25,7 +25,7 @@ def usable_key(provider: str, secret: Secret | str | None) -> str:
     return key
 
 
-def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> str:
+def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> str:
     """Return ``endpoint`` as the URL of a WebSocket, with ``path`` at its end and ``query`` added.
 
     Raises `ConfigError` when it is no URL. The text of the error does not repeat it: it may hold a key.
@@ -44,19 +44,19 @@ def socket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> st
     return urlunsplit((scheme, parts.netloc, base, urlencode(asked), ""))
 
 
-def live_url(provider: str, endpoint: str, path: str, query: Mapping[str, Any]) -> str:
+def realtime_url(provider: str, endpoint: str, path: str, query: Mapping[str, Any]) -> str:
     """Return the URL of the socket at ``path``; a list in ``query`` is a parameter that is repeated.
 
     Raises `ProviderError` when ``endpoint`` is no URL.
     """
     try:
-        url = socket_url(endpoint, {}, path=path)
+        url = websocket_url(endpoint, {}, path=path)
     except ConfigError as error:
-        raise faults.misled(provider, str(error)) from None
+        raise faults.bad_endpoint(provider, str(error)) from None
     return f"{url}{'&' if '?' in url else '?'}{urlencode(query, doseq=True)}"
 
 
-def site_url(endpoint: str, live_path: str, path: str) -> str:
+def http_url(endpoint: str, live_path: str, path: str) -> str:
     """Return the URL of ``path`` beside ``live_path``, for a question by HTTP."""
     parts = urlsplit(endpoint)
     base = parts.path.rstrip("/").removesuffix(live_path)
@@ -65,14 +65,14 @@ def site_url(endpoint: str, live_path: str, path: str) -> str:
 
 def address_of(
     url: str, headers: Mapping[str, str], metadata: Mapping[str, Any], *, key: str = ""
-) -> Address:
+) -> WebSocketAddress:
     """Return the address of ``url``, with ``ca_file``, ``proxy`` and ``headers`` of ``metadata``.
 
     ``key`` is the one it sends. Raises `ConfigError` for a plain ``ws://`` to a host outside this network: a
     key must not cross the internet in clear.
     """
     parts = urlsplit(url)
-    if parts.scheme == "ws" and not is_near(parts.hostname or ""):
+    if parts.scheme == "ws" and not is_local_host(parts.hostname or ""):
         raise ConfigError("the provider's endpoint is not encrypted", hint="write it as wss://")
     proxy = metadata.get("proxy")
     ca_file = str(metadata.get("ca_file") or "")
@@ -81,7 +81,7 @@ def address_of(
         raise ConfigError(
             "the headers of the provider are no table", hint='write headers = { NAME = "VALUE" }'
         )
-    return Address(url, overlaid(headers, more), ca_file, str(proxy) if proxy else None, key)
+    return WebSocketAddress(url, merge_headers(headers, more), ca_file, str(proxy) if proxy else None, key)
 
 
 def host_of(url: str) -> str:
@@ -98,7 +98,7 @@ def belongs_to(url: str, domain: str) -> bool:
     return host == domain or host.endswith(f".{domain}")
 
 
-def is_near(host: str) -> bool:
+def is_local_host(host: str) -> bool:
     """Whether ``host`` is in this network, as far as its name or number tells."""
     try:
         found = ipaddress.ip_address(host)

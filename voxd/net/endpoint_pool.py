@@ -22,7 +22,7 @@ class _State:
     failures: int = 0
 
 
-class Endpoints:
+class EndpointPool:
     """Chooses the endpoint of every attempt; "" if none is configured."""
 
     def __init__(self, endpoints: Sequence[str], *, clock: Clock) -> None:

@@ -45,8 +45,8 @@ _CLOSE_CODES: Mapping[int, str] = MappingProxyType(
 _GOOGLES_BAD_KEY = b'"API_KEY_INVALID"'
 """The reason in the details of a refusal whose status is 400, and not 401."""
 
-Refused = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
-"""Reads a refusal (provider, status, lower-case headers, body); `refused` is one."""
+RefusalReader = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
+"""Reads a refusal (provider, status, lower-case headers, body); `error_for_refusal` is one."""
 
 _UNNAMED: Mapping[int, str] = MappingProxyType({409: "conflict", 413: "too_big"})
 """What we call a refusal for which the vendor has no name."""
@@ -71,7 +71,7 @@ class _Body(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CloseReason:
     """Why a session is over: a stable ``code`` for programs, a ``reason`` for people.
 
     ``close_code`` is the number the vendor closed with, None when he did not: some have numbers of their own.
@@ -82,7 +82,7 @@ class Ending:
     close_code: int | None = field(default=None, compare=False)
 
 
-def fault(
+def error_for_code(
     provider: str, code: str | None, message: str | None, *, retry_after_s: float | None = None
 ) -> ProviderError:
     """Return the error for what a vendor calls ``code``; one we do not know keeps the vendor's name."""
@@ -100,7 +100,7 @@ def fault(
     return error
 
 
-def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+def error_for_refusal(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """Return the error for an HTTP answer other than the one that was asked for, 101 or 2xx.
 
     The names of ``headers`` are lower case. What they say about trying again counts, but for keys and money.
@@ -108,11 +108,11 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
     complaint = _complaint(body)
     message = (complaint.message or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
     if complaint.name in _HOPELESS:
-        return fault(provider, complaint.name, message)
+        return error_for_code(provider, complaint.name, message)
     if status in {401, 403} or (status == 400 and _GOOGLES_BAD_KEY in body):
         return AuthenticationError(message, provider=provider)
     if status == 402:
-        return fault(provider, "insufficient_quota", message)
+        return error_for_code(provider, "insufficient_quota", message)
     wait_s = retry_after_s(headers)
     error = _by_status(provider, status, complaint.name, message, wait_s)
     if error.retry_after_s is None:
@@ -125,23 +125,23 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
 
 def _by_status(provider: str, status: int, name: str, message: str, wait_s: float | None) -> ProviderError:
     if status == 429:
-        return fault(provider, "429", message, retry_after_s=wait_s)
+        return error_for_code(provider, "429", message, retry_after_s=wait_s)
     if status == 404:
-        return fault(provider, "model_not_found", message)
+        return error_for_code(provider, "model_not_found", message)
     if status < 400 or status == 511:
-        return portal(provider)
+        return captive_portal(provider)
     if status == 408:
         return ConnectionFailed(message, provider=provider, code="timeout")
     if status == 529:
         return ConnectionFailed(message, provider=provider, code="overloaded")
     if status < 500:
-        error = fault(provider, name or _UNNAMED.get(status, "refused"), message)
+        error = error_for_code(provider, name or _UNNAMED.get(status, "refused"), message)
         error.retryable = status == 409
         return error
     return ConnectionFailed(message, provider=provider, code="server_error")
 
 
-def unreachable(provider: str, error: Exception) -> ProviderError:
+def connect_error(provider: str, error: Exception) -> ProviderError:
     """Return the error for a socket that could not be opened, told apart as the user has to act."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message or "its certificate is not valid"
@@ -164,7 +164,7 @@ def unreachable(provider: str, error: Exception) -> ProviderError:
     return ConnectionFailed(reason, provider=provider)
 
 
-def portal(provider: str) -> ProviderError:
+def captive_portal(provider: str) -> ProviderError:
     """Return the error for a log-in page, or a redirect to it, where the vendor should be.
 
     Nothing more is sent: our key goes to nobody but the host we were given.
@@ -174,7 +174,7 @@ def portal(provider: str) -> ProviderError:
     return ConnectionFailed(msg, provider=provider, code="captive_portal", hint=hint)
 
 
-def misled(provider: str, problem: str = "it is no WebSocket URL") -> ProviderError:
+def bad_endpoint(provider: str, problem: str = "it is no WebSocket URL") -> ProviderError:
     """Return the error for an endpoint that cannot be used."""
     hint = "correct the provider's endpoint in the configuration"
     error = ConnectionFailed(problem, provider=provider, code="bad_endpoint", hint=hint)
@@ -182,7 +182,7 @@ def misled(provider: str, problem: str = "it is no WebSocket URL") -> ProviderEr
     return error
 
 
-def unsendable(provider: str) -> ProviderError:
+def unsendable_request(provider: str) -> ProviderError:
     """Return the error for a request that HTTP cannot carry, such as a line break in a header."""
     hint = "check the provider's headers and key in the configuration"
     error = ProviderError("the request cannot be sent", provider=provider, code="bad_request", hint=hint)
@@ -190,7 +190,7 @@ def unsendable(provider: str) -> ProviderError:
     return error
 
 
-def no_http(provider: str, *, is_silent: bool) -> ProviderError:
+def not_http(provider: str, *, is_silent: bool) -> ProviderError:
     """Return the error for a host that hung up without an answer, or whose answer is no HTTP."""
     if is_silent:
         return ConnectionFailed("the vendor closed the connection at once", provider=provider)
@@ -198,7 +198,7 @@ def no_http(provider: str, *, is_silent: bool) -> ProviderError:
     return ConnectionFailed("it does not speak HTTP", provider=provider, code="bad_answer", hint=hint)
 
 
-def no_websocket(provider: str, cause: BaseException | None) -> ProviderError:
+def not_websocket(provider: str, cause: BaseException | None) -> ProviderError:
     """Return the error for a host that answered, but not as a WebSocket server does."""
     if isinstance(cause, EOFError | OSError):
         return ConnectionFailed("the vendor closed the connection at once", provider=provider)
@@ -206,26 +206,26 @@ def no_websocket(provider: str, cause: BaseException | None) -> ProviderError:
     return ConnectionFailed("it is no WebSocket", provider=provider, code="not_a_websocket", hint=hint)
 
 
-def ending(code: int | None, reason: str, *, sent: int | None = None) -> Ending:
+def close_reason(code: int | None, reason: str, *, sent: int | None = None) -> CloseReason:
     """Return why a socket was closed: ``code`` is the vendor's, ``sent`` ours; None when there was none."""
     if sent == 1009 or code == 1009:
-        return Ending("frame_too_big", "the vendor sent a frame longer than allowed", code)
+        return CloseReason("frame_too_big", "the vendor sent a frame longer than allowed", code)
     if code is None:
-        return Ending("network_error", "the connection broke")
+        return CloseReason("network_error", "the connection broke")
     text = (reason or f"closed with code {code}")[:_MAX_TEXT]
     if code == 1001 and "maximum duration" in reason:
-        return Ending("session_expired", text, code)
+        return CloseReason("session_expired", text, code)
     if code == 1008 and "api_key" in reason:
-        return Ending("invalid_api_key", text, code)
-    return Ending(_CLOSE_CODES.get(code, "network_error"), text, code)
+        return CloseReason("invalid_api_key", text, code)
+    return CloseReason(_CLOSE_CODES.get(code, "network_error"), text, code)
 
 
-def error_of(provider: str, end: Ending) -> ProviderError:
+def error_for_close(provider: str, end: CloseReason) -> ProviderError:
     """Return the error that tells a waiting caller of ``end``."""
     if end.code in _BAD_KEY:
         return AuthenticationError(end.reason, provider=provider)
     if end.code in _HOPELESS:
-        return fault(provider, end.code, end.reason)
+        return error_for_code(provider, end.code, end.reason)
     return ConnectionFailed(end.reason, provider=provider, code=end.code)
 
 

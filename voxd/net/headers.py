@@ -4,13 +4,13 @@ import uuid
 from collections.abc import Mapping
 
 
-def overlaid(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     """Return ``headers`` with ``more``, which win, however their names are written."""
     names = {name.lower() for name in more}
     return {**{name: value for name, value in headers.items() if name.lower() not in names}, **more}
 
 
-def filled(headers: Mapping[str, str], *, wall_s: float) -> dict[str, str]:
+def fill_placeholders(headers: Mapping[str, str], *, wall_s: float) -> dict[str, str]:
     """Return ``headers`` with a new {uuid}, and {unix_s} as whole seconds, in place of these words."""
     return {name: _filled(value, wall_s) for name, value in headers.items()}
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from voxd.errors import ProviderError
 from voxd.net import faults
-from voxd.net.body import HttpAnswer, Route, check
+from voxd.net.body import HttpRoute, StreamedResponse, check_response
 from voxd.net.dns import Resolver
 from voxd.net.proxy import proxy_of
-from voxd.net.tls import trusted
-from voxd.net.transport import Call
+from voxd.net.tls import load_tls_context
+from voxd.net.transport import HttpRequest
 from voxd.tasks import in_thread
 
 if TYPE_CHECKING:
-    from voxd.net.http_client import Client
+    from voxd.net.http_client import HttpPools
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ WHOLE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RequestTerms:
     """How one request is sent. ``key`` is hidden in whatever the vendor says.
 
     ``first_byte_s`` is how long the first byte of the answer's body may take, the connection included;
@@ -38,24 +38,24 @@ class Terms:
 
     provider: str
     key: str = field(default="", repr=False)
-    refused: faults.Refused = faults.refused
+    refused: faults.RefusalReader = faults.error_for_refusal
     first_byte_s: float = FIRST_BYTE_S
     whole_s: float = WHOLE_S
     ca_file: str = ""
     proxy: str | None = field(default=None, repr=False)
 
 
-class Http:
+class HttpClient:
     """Owned by the composition root, together with the resolver that all connections share."""
 
     def __init__(self, resolver: Resolver | None = None) -> None:
         self.resolver = resolver or Resolver()
-        self._client: Client | None = None
+        self._client: HttpPools | None = None
         self._loading = asyncio.Lock()
         self._ahead: set[asyncio.Task[None]] = set()
         self._trust: dict[str, ssl.SSLContext] = {}
 
-    async def send(self, call: Call, terms: Terms) -> HttpAnswer:
+    async def send(self, call: HttpRequest, terms: RequestTerms) -> StreamedResponse:
         """Send ``call``; return its answer when the first byte of the body is there, or the body is empty.
 
         Close the answer. Raises `ProviderError`, also for an answer that is a refusal or a log-in page.
@@ -63,33 +63,33 @@ class Http:
         until_s = asyncio.get_running_loop().time() + terms.whole_s
         try:
             async with asyncio.timeout(min(terms.first_byte_s, terms.whole_s)):
-                route = Route(terms.ca_file, terms.proxy)
+                route = HttpRoute(terms.ca_file, terms.proxy)
                 client = await self._ready(terms.provider, route)
                 head, sent_bytes = await client.send(terms.provider, call, route)
-                answer = HttpAnswer(
+                answer = StreamedResponse(
                     terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
                 )
                 try:
-                    await check(answer, terms.provider, terms.refused)
+                    await check_response(answer, terms.provider, terms.refused)
                     await answer.begin()
                 except BaseException:
                     await answer.close()
                     raise
                 return answer
         except (OSError, TimeoutError) as error:
-            raise faults.unreachable(terms.provider, error) from None
+            raise faults.connect_error(terms.provider, error) from None
 
     async def trust(self, ca_file: str) -> ssl.SSLContext:
         """Return whom connections trust, read once. Raises `OSError` when ``ca_file`` cannot be read."""
         if ca_file not in self._trust:
-            self._trust[ca_file] = await trusted(ca_file)
+            self._trust[ca_file] = await load_tls_context(ca_file)
         return self._trust[ca_file]
 
     async def prepare(self) -> None:
         """Load what the first request needs: 3 MB, and a second on a small device."""
         await self._loaded()
 
-    def connect_ahead(self, provider: str, stage: str, url: str, route: Route) -> None:
+    def connect_ahead(self, provider: str, stage: str, url: str, route: HttpRoute) -> None:
         """Connect to where ``url`` is, in the background, unless a connection waits; never raises.
 
         Nothing is sent, so nothing is billed. The next request of ``route`` to that host uses it.
@@ -107,14 +107,14 @@ class Http:
         if client is not None:
             await client.close()
 
-    async def _loaded(self) -> "Client":
+    async def _loaded(self) -> "HttpPools":
         async with self._loading:
             if self._client is None:
                 made = await in_thread(_load, name="load http")
                 self._client = made(self.resolver)
             return self._client
 
-    async def _ready(self, provider: str, route: Route) -> "Client":
+    async def _ready(self, provider: str, route: HttpRoute) -> "HttpPools":
         client = await self._loaded()
         if not client.knows(route):
             if route.proxy is not None:
@@ -124,7 +124,7 @@ class Http:
                 client.learn(route, trust)
         return client
 
-    async def _connect_ahead(self, provider: str, stage: str, url: str, route: Route) -> None:
+    async def _connect_ahead(self, provider: str, stage: str, url: str, route: HttpRoute) -> None:
         try:
             client = await self._ready(provider, route)
         except (OSError, ProviderError) as error:
@@ -134,9 +134,9 @@ class Http:
         client.prepare(url, route, f"{provider} {stage}")
 
 
-def _load() -> "type[Client]":
+def _load() -> "type[HttpPools]":
     # httpx does without its command line if it cannot be imported: click and rich are 5 MB nobody here needs.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    from voxd.net.http_client import Client
+    from voxd.net.http_client import HttpPools
 
-    return Client
+    return HttpPools

@@ -15,10 +15,10 @@ import httpx
 
 from voxd.errors import ProviderError, StreamError
 from voxd.net import faults
-from voxd.net.body import Head, Route
+from voxd.net.body import HttpRoute, ResponseHead
 from voxd.net.dns import Resolver
-from voxd.net.http_network import CONNECT_S, Network, cause_of
-from voxd.net.transport import Call
+from voxd.net.http_network import CONNECT_S, NetworkBackend, network_cause
+from voxd.net.transport import HttpRequest
 
 KEEP_S = 45.0
 """A connection nobody used for so long is closed: the next turn of a conversation comes sooner. So is one
@@ -39,26 +39,26 @@ _BROKEN = (
 )
 
 
-class Client:
+class HttpPools:
     """Connections to all vendors. Redirects are not followed, proxies of the environment are ignored."""
 
     def __init__(self, resolver: Resolver, *, keep_s: float = KEEP_S) -> None:
         self._resolver = resolver
         self._keep_s = keep_s
-        self._trust: dict[Route, ssl.SSLContext] = {}
-        self._pools: dict[Route, httpcore.AsyncConnectionPool] = {}
-        self._networks: dict[Route, Network] = {}
+        self._trust: dict[HttpRoute, ssl.SSLContext] = {}
+        self._pools: dict[HttpRoute, httpcore.AsyncConnectionPool] = {}
+        self._networks: dict[HttpRoute, NetworkBackend] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
-    def knows(self, route: Route) -> bool:
+    def knows(self, route: HttpRoute) -> bool:
         """Whether `learn` was called for ``route``."""
         return route in self._pools
 
-    def learn(self, route: Route, trust: ssl.SSLContext) -> None:
+    def learn(self, route: HttpRoute, trust: ssl.SSLContext) -> None:
         """Connections of ``route`` are to trust ``trust``."""
         self._trust[route] = trust
-        self._networks[route] = Network(self._resolver)
+        self._networks[route] = NetworkBackend(self._resolver)
         self._pools[route] = httpcore.AsyncConnectionPool(
             ssl_context=trust,
             proxy=_proxy(route.proxy, trust) if route.proxy else None,
@@ -67,7 +67,7 @@ class Client:
             network_backend=self._networks[route],
         )
 
-    def prepare(self, url: str, route: Route, whose: str = "") -> None:
+    def prepare(self, url: str, route: HttpRoute, whose: str = "") -> None:
         """Connect to where ``url`` is, in the background, unless a connection waits; nothing is sent.
 
         There is one for each ``whose`` that ever asked for one there: a model and a voice of one vendor
@@ -88,7 +88,7 @@ class Client:
         self._networks[route].prepare(origin.host.decode("ascii"), origin.port, trust, whose, free)
         self._watch()
 
-    async def send(self, provider: str, call: Call, route: Route) -> tuple[Head, int]:
+    async def send(self, provider: str, call: HttpRequest, route: HttpRoute) -> tuple[ResponseHead, int]:
         """Send ``call``; return the head of the answer, and how many bytes the body of the call had.
 
         Raises `ProviderError`, and `TimeoutError` only if the caller's deadline has passed.
@@ -106,7 +106,7 @@ class Client:
                 )
             )
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-        head = Head(answer.status, headers, _pieces(provider, answer), answer.aclose)
+        head = ResponseHead(answer.status, headers, _pieces(provider, answer), answer.aclose)
         return head, int(request.headers.get("content-length") or 0)
 
     async def close(self) -> None:
@@ -153,21 +153,21 @@ def _proxy(url: str, trust: ssl.SSLContext) -> httpcore.Proxy:
     return httpcore.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
 
 
-def _request(provider: str, call: Call) -> httpx.Request:
+def _request(provider: str, call: HttpRequest) -> httpx.Request:
     """Return ``call`` as HTTP has it. Raises `ProviderError` when it cannot be."""
     try:
         parts = urlsplit(call.url)
     except ValueError:
-        raise faults.misled(provider, "it is no URL") from None
+        raise faults.bad_endpoint(provider, "it is no URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise faults.misled(provider, "it is no URL")
+        raise faults.bad_endpoint(provider, "it is no URL")
     try:
         return _encoded(call)
     except UnicodeEncodeError:
-        raise faults.unsendable(provider) from None
+        raise faults.unsendable_request(provider) from None
 
 
-def _encoded(call: Call) -> httpx.Request:
+def _encoded(call: HttpRequest) -> httpx.Request:
     form = call.form or {}
     fields = {name: value for name, value in form.items() if not isinstance(value, tuple)}
     files = {name: (value[0], value[2], value[1]) for name, value in form.items() if isinstance(value, tuple)}
@@ -206,10 +206,10 @@ def _as_ours(provider: str) -> Iterator[None]:
         error.provider = error.provider or provider
         raise
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol, UnicodeError):
-        raise faults.misled(provider, "it is no URL") from None
+        raise faults.bad_endpoint(provider, "it is no URL") from None
     except httpcore.LocalProtocolError:
-        raise faults.unsendable(provider) from None
+        raise faults.unsendable_request(provider) from None
     except httpcore.RemoteProtocolError as error:
-        raise faults.no_http(provider, is_silent="without sending" in str(error)) from None
+        raise faults.not_http(provider, is_silent="without sending" in str(error)) from None
     except _BROKEN as error:
-        raise faults.unreachable(provider, cause_of(error)) from None
+        raise faults.connect_error(provider, network_cause(error)) from None

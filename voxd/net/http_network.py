@@ -17,7 +17,7 @@ CONNECT_S = 3.0
 """TCP, and TLS after it, may each take so long."""
 
 
-class Network(httpcore.AnyIOBackend):
+class NetworkBackend(httpcore.AnyIOBackend):
     """Finds hosts by our own resolver; TLS is checked against the host's name all the same.
 
     A connection that `prepare` opened is the next one that is asked for.
@@ -99,7 +99,7 @@ class Network(httpcore.AnyIOBackend):
         try:
             return _Stream(await super().connect_tcp(to[4][0], port, None, local_address, SOCKET_OPTIONS))
         except httpcore.ConnectError as error:
-            raise OSError(*cause_of(error).args) from None
+            raise OSError(*network_cause(error).args) from None
 
 
 class _Wrapped(httpcore.AsyncNetworkStream):
@@ -143,7 +143,7 @@ class _Ready(_Wrapped):
         return self._stream
 
 
-def cause_of(error: Exception) -> Exception:
+def network_cause(error: Exception) -> Exception:
     """Return the error of the network at the bottom of the library's."""
     if isinstance(error, httpcore.TimeoutException):
         return TimeoutError()

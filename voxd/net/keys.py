@@ -18,7 +18,7 @@ UNSAID_REST_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """One key: ``number`` counts from 1, 0 stands for a vendor who needs none."""
 
     number: int
@@ -27,24 +27,24 @@ class Key:
 
 @dataclass(slots=True)
 class _State:
-    key: Key
+    key: ApiKey
     until_s: float = 0.0
     problem: ProviderError | None = None
 
 
-class Keys:
+class KeyPool:
     """Chooses the key of every attempt."""
 
     def __init__(self, provider: str, keys: Sequence[str], *, emit: Emit, clock: Clock) -> None:
         self._provider = provider
         self._emit = emit
         self._clock = clock
-        numbered = [Key(number, text) for number, text in enumerate(keys, 1)] or [Key(0, "")]
+        numbered = [ApiKey(number, text) for number, text in enumerate(keys, 1)] or [ApiKey(0, "")]
         self._states = [_State(key) for key in numbered]
         self._current = self._states[0]
 
     @property
-    def current(self) -> Key:
+    def current(self) -> ApiKey:
         """The key that was used last, before any request the first."""
         return self._current.key
 
@@ -68,17 +68,17 @@ class Keys:
         return again
 
     @property
-    def next(self) -> Key:
+    def next(self) -> ApiKey:
         """The key that `take` would return. Raises `ProviderError` when none may be used."""
         return self._chosen().key
 
-    def take(self) -> Key:
+    def take(self) -> ApiKey:
         """Return the key to use. Raises `ProviderError` when none may be: nobody is asked then."""
         state = self._chosen()
         self._use(state)
         return state.key
 
-    def failed(self, key: Key, error: ProviderError) -> bool:
+    def failed(self, key: ApiKey, error: ProviderError) -> bool:
         """Let ``key`` rest if ``error`` is about it; return whether it is, and another one is well.
 
         A vendor who names a time without a reason that has to do with the key means everybody.

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from voxd.errors import ProviderError
 from voxd.net import faults
-from voxd.net.endpoint import is_near
-from voxd.net.headers import filled, overlaid
+from voxd.net.endpoint import is_local_host
+from voxd.net.headers import fill_placeholders, merge_headers
 
 _IN_CLEAR: Mapping[str, str] = MappingProxyType(
     {
@@ -19,24 +19,26 @@ _IN_CLEAR: Mapping[str, str] = MappingProxyType(
 """What is said of somebody far who is spoken to in clear."""
 
 
-def dressed(headers: Mapping[str, str], configured: Mapping[str, str], *, wall_s: float) -> dict[str, str]:
+def add_configured_headers(
+    headers: Mapping[str, str], configured: Mapping[str, str], *, wall_s: float
+) -> dict[str, str]:
     """Return ``headers`` with the configured ones, which win; {uuid} and {unix_s} of those are filled in."""
-    return overlaid(headers, filled(configured, wall_s=wall_s))
+    return merge_headers(headers, fill_placeholders(configured, wall_s=wall_s))
 
 
-def checked(provider: str, url: str) -> str:
+def check_url(provider: str, url: str) -> str:
     """Return ``url``. Raises `ProviderError` for none, or one that would send a key far away in clear."""
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - it is read when it is asked for
     except ValueError:
-        raise faults.misled(provider, "it is no URL") from None
-    if parts.scheme in _IN_CLEAR and not is_near(parts.hostname or ""):
-        raise faults.misled(provider, _IN_CLEAR[parts.scheme])
+        raise faults.bad_endpoint(provider, "it is no URL") from None
+    if parts.scheme in _IN_CLEAR and not is_local_host(parts.hostname or ""):
+        raise faults.bad_endpoint(provider, _IN_CLEAR[parts.scheme])
     return url
 
 
-def computed(provider: str, headers: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+def compute_headers(provider: str, headers: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
     """Return what ``headers``, a function of the user's, returns. Raises `ProviderError` when it fails."""
     try:
         return {**headers()}

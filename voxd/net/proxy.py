@@ -43,6 +43,6 @@ def proxy_of(provider: str, url: str) -> Proxy:
 
 
 def _unusable(provider: str) -> ProviderError:
-    error = faults.misled(provider, "the proxy is no address like http://host:port")
+    error = faults.bad_endpoint(provider, "the proxy is no address like http://host:port")
     error.hint = "correct options.proxy of the provider in the configuration"
     return error

@@ -23,7 +23,7 @@ LONGEST_WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class RateLimits:
     """What may be asked; None for no limit."""
 
     requests_per_minute: int | None = None
@@ -36,10 +36,10 @@ def usual_per_minute(kind: str) -> int | None:
     return USUAL_PER_MINUTE.get(kind.partition("_")[0])
 
 
-class Limits:
+class RateLimiter:
     """Lets requests pass in the order in which they came."""
 
-    def __init__(self, provider: str, allowed: Allowed, *, emit: Emit) -> None:
+    def __init__(self, provider: str, allowed: RateLimits, *, emit: Emit) -> None:
         self._provider = provider
         self._emit = emit
         self._requests = _bucket(allowed.requests_per_minute)

@@ -7,10 +7,10 @@ from voxd.config.secrets import MASK
 LEAST_KEY_CHARS = 8
 """A shorter key is nobody's, and might be a part of any word."""
 
-Said = TypeVar("Said", str, bytes, str | bytes)
+Text = TypeVar("Text", str, bytes, str | bytes)
 
 
-def veiled(said: Said, key: str) -> Said:
+def redact(said: Text, key: str) -> Text:
     """Return what a vendor said without ``key`` and without its parts, where it is one text of several."""
     for part in (key, *key.split(":")):
         if len(part) < LEAST_KEY_CHARS:

@@ -7,13 +7,13 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited
 from voxd.net import faults
-from voxd.net.faults import Refused
+from voxd.net.faults import RefusalReader
 
 _MAX_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ErrorMeaning:
     """What a vendor's name for a refusal is to us."""
 
     code: str
@@ -22,12 +22,12 @@ class Means:
     hint: str = ""
 
 
-NO_CREDIT = Means("insufficient_quota", hint="add credit to the account at the vendor's console")
-BAD_KEY = Means(AuthenticationError.code, AuthenticationError)
-NO_VOICE = Means("voice_not_found", hint="set the provider's voice to one the account may use")
-TOO_LONG = Means("text_too_long", hint="report this: voxd cuts texts before they are spoken")
-SLOW_DOWN = Means(RateLimited.code, RateLimited, retryable=True)
-BUSY = Means("overloaded", ConnectionFailed, retryable=True, hint="wait: the vendor is overloaded")
+NO_CREDIT = ErrorMeaning("insufficient_quota", hint="add credit to the account at the vendor's console")
+BAD_KEY = ErrorMeaning(AuthenticationError.code, AuthenticationError)
+NO_VOICE = ErrorMeaning("voice_not_found", hint="set the provider's voice to one the account may use")
+TOO_LONG = ErrorMeaning("text_too_long", hint="report this: voxd cuts texts before they are spoken")
+SLOW_DOWN = ErrorMeaning(RateLimited.code, RateLimited, retryable=True)
+BUSY = ErrorMeaning("overloaded", ConnectionFailed, retryable=True, hint="wait: the vendor is overloaded")
 
 
 class _Detail(msgspec.Struct):
@@ -51,14 +51,14 @@ class _Body(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Refusal:
     """A refusal as the vendor names and words it; "" where he does not."""
 
     name: str = ""
     message: str = ""
 
 
-def said(headers: Mapping[str, str], body: bytes) -> Said:
+def parse_refusal(headers: Mapping[str, str], body: bytes) -> Refusal:
     """Return what a refusal says; one that says nothing we can read says nothing."""
     try:
         found = msgspec.json.decode(body, type=_Body)
@@ -76,27 +76,29 @@ def said(headers: Mapping[str, str], body: bytes) -> Said:
     names = (amazons, detail.status, detail.code, found.err_code, found.category, found.code)
     messages = (detail.message, detail.msg, found.err_msg, found.message, found.Message)
     name = next((each for each in names if isinstance(each, str) and each), "")
-    return Said(name, next((each for each in messages if each), ""))
+    return Refusal(name, next((each for each in messages if each), ""))
 
 
-def refusal(table: Mapping[str, Means]) -> Refused:
+def refusal_reader(table: Mapping[str, ErrorMeaning]) -> RefusalReader:
     """Return what reads the refusals of a vendor whose names for them are in ``table``.
 
     A refusal with another name means what its HTTP status means.
     """
 
     def read(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-        told = said(headers, body)
+        told = parse_refusal(headers, body)
         error = {"code": told.name, "message": told.message or None}
-        plain = faults.refused(provider, status, headers, msgspec.json.encode({"error": error}))
+        plain = faults.error_for_refusal(provider, status, headers, msgspec.json.encode({"error": error}))
         if told.name not in table:
             return plain
-        return meant(provider, table[told.name], str(plain), retry_after_s=plain.retry_after_s)
+        return error_meaning(provider, table[told.name], str(plain), retry_after_s=plain.retry_after_s)
 
     return read
 
 
-def meant(provider: str, means: Means, message: str, *, retry_after_s: float | None = None) -> ProviderError:
+def error_meaning(
+    provider: str, means: ErrorMeaning, message: str, *, retry_after_s: float | None = None
+) -> ProviderError:
     """Return the error for what a vendor means."""
     error = means.kind(
         message[:_MAX_TEXT], provider=provider, code=means.code, hint=means.hint, retry_after_s=retry_after_s

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from voxd.errors import ProviderError, VoxdError
-from voxd.net.transport import Answer, Call
+from voxd.net.transport import HttpRequest, HttpResponse
 
-Next = Callable[[Call], Awaitable[Answer]]
+Next = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
-RequestMiddleware = Callable[[Call, Next], Awaitable[Answer]]
+RequestMiddleware = Callable[[HttpRequest, Next], Awaitable[HttpResponse]]
 """Is given the request and what comes after; returns an answer, its own or that of what comes after.
 
 It stops a request by raising `ProviderError` (``retryable`` False, or it is asked again), or by returning
@@ -16,13 +16,15 @@ sockets.
 """
 
 
-async def through(chain: Sequence[RequestMiddleware], call: Call, send: Next, *, provider: str) -> Answer:
+async def pass_through(
+    chain: Sequence[RequestMiddleware], call: HttpRequest, send: Next, *, provider: str
+) -> HttpResponse:
     """Return the answer to ``call`` after ``chain``, the first of it outermost. Raises `ProviderError`."""
     if not chain:
         return await send(call)
     first, *rest = chain
     try:
-        return await first(call, lambda changed: through(rest, changed, send, provider=provider))
+        return await first(call, lambda changed: pass_through(rest, changed, send, provider=provider))
     except VoxdError:
         raise
     except Exception as error:

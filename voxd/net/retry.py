@@ -11,7 +11,7 @@ from voxd.errors import ConnectionFailed, ProviderError
 from voxd.net.backoff import wait_s
 from voxd.net.transport import Budget
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
 LEAST_S = 0.2
 """With less time than this left after a pause it is not worth it: the reason is told sooner instead."""
@@ -22,7 +22,7 @@ NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
 T = TypeVar("T")
 
 
-class NobodyAsked(Exception):
+class NotAttempted(Exception):
     """Raised by work that a limit of ours kept from asking: it has waited as long as anybody may."""
 
     def __init__(self, error: ProviderError) -> None:
@@ -30,7 +30,7 @@ class NobodyAsked(Exception):
         self.error = error
 
 
-async def persevere(
+async def retry(
     work: Callable[[int], Awaitable[T]],
     budget: Budget,
     clock: Clock,
@@ -43,7 +43,7 @@ async def persevere(
     ``another_way`` says, after an error, whether the next attempt will not meet it, because it has another
     key or goes elsewhere: then it is made at once. Nobody is asked the same again while ``budget`` knows of
     somebody else to ask. Retries are taken off it, and none begins later than it allows. Raises the error of
-    the last attempt, or the one inside `NobodyAsked` at once.
+    the last attempt, or the one inside `NotAttempted` at once.
     """
     if _left_s(budget.until_s, clock) <= 0:
         raise ConnectionFailed("there is no time left in this turn", code="timeout")
@@ -67,7 +67,7 @@ async def persevere(
         retry=lambda state: pause_s(state) is not None,
         wait=lambda state: pause_s(state) or 0.0,
         stop=lambda state: (
-            state.attempt_number >= MOST_ATTEMPTS
+            state.attempt_number >= MAX_ATTEMPTS
             or budget.retries <= 0
             or not _is_worth(state.upcoming_sleep, budget, clock)
         ),
@@ -79,7 +79,7 @@ async def persevere(
         async for attempt in attempts:
             with attempt:
                 return await work(attempt.retry_state.attempt_number)
-    except NobodyAsked as refusal:
+    except NotAttempted as refusal:
         raise refusal.error from None
     raise AssertionError("unreachable: tenacity raises what the last attempt raised")
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
 from voxd.errors import ConnectionFailed
-from voxd.net.dns import NAME_S, AddressInfo, Found, Resolver
+from voxd.net.dns import NAME_S, Addresses, AddressInfo, Resolver
 
 ADDRESS_S = 2.0
 """One address is tried for this long."""
@@ -45,7 +45,7 @@ async def open_socket(
 
 async def look_up(
     host: str, port: int, *, resolver: Resolver, name_s: float = NAME_S, provider: str = ""
-) -> Found:
+) -> Addresses:
     """Return the addresses of ``host``. Raises `ConnectionFailed`, `socket.gaierror`, `UnicodeError`."""
     try:
         return await resolver.look_up(host, port, within_s=name_s)
@@ -55,7 +55,7 @@ async def look_up(
         raise ConnectionFailed(msg, provider=provider, code="dns_failed", hint=hint) from None
 
 
-def in_turn(found: Found) -> list[AddressInfo]:
+def interleave_families(found: Addresses) -> list[AddressInfo]:
     """Return ``found`` with the families taking turns, the first family first (RFC 8305, section 4)."""
     families: dict[int, list[AddressInfo]] = {}
     for each in found:
@@ -65,7 +65,7 @@ def in_turn(found: Found) -> list[AddressInfo]:
 
 
 async def race(
-    found: Found,
+    found: Addresses,
     connect: Callable[[AddressInfo], Coroutine[None, None, T]],
     discard: Callable[[T], Awaitable[None]],
 ) -> T:
@@ -73,7 +73,7 @@ async def race(
 
     Raises the `OSError` of the last when all of them fail.
     """
-    waiting = deque(in_turn(found))
+    waiting = deque(interleave_families(found))
     running: set[asyncio.Task[T]] = set()
     problem: OSError = OSError("the host has no address")
     try:

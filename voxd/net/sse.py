@@ -8,7 +8,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 """A line as long as the longest body: some vendors put a whole sound into one."""
 
 
-class Lines:
+class LineDecoder:
     """Cuts a stream of UTF-8 into lines that end in ``\\r\\n``, ``\\n`` or, with ``bare_cr``, ``\\r``.
 
     Characters may be split between pieces: a line is decoded when it is complete. Nothing else ends a
@@ -52,11 +52,11 @@ class Lines:
             raise StreamError("the vendor sent a line without end", code="too_big")
 
 
-class Events:
+class SseDecoder:
     """Reads server-sent events (HTML standard, section 9.2.6): type ("" where none is named) and data."""
 
     def __init__(self) -> None:
-        self._lines = Lines(bare_cr=True)
+        self._lines = LineDecoder(bare_cr=True)
         self._type = ""
         self._data: list[str] = []
         self._is_first = True

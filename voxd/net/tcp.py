@@ -20,7 +20,7 @@ CLOSE_S = 1.0
 """So long the peer may take to take note of the end."""
 
 
-class Stream:
+class TcpStream:
     """A reader and a writer in one, as `asyncio` names their methods. All raise `ProviderError`."""
 
     def __init__(self, provider: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +33,7 @@ class Stream:
         self._writer = writer
 
     @classmethod
-    async def open(cls, provider: str, url: str, *, resolver: Resolver, within_s: float) -> "Stream":
+    async def open(cls, provider: str, url: str, *, resolver: Resolver, within_s: float) -> "TcpStream":
         """Connect to ``url``, which is ``tcp://host:port``. Raises `ProviderError`."""
         try:
             parts = urlsplit(url)
@@ -41,13 +41,13 @@ class Stream:
         except ValueError:
             host = port = None
         if not host or not port or parts.scheme != "tcp":
-            raise faults.misled(provider, "it is no address like tcp://host:port")
+            raise faults.bad_endpoint(provider, "it is no address like tcp://host:port")
         try:
             async with asyncio.timeout(within_s):
                 sock = await open_socket(host, port, resolver=resolver, provider=provider)
                 reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_PIECE_BYTES)
         except (OSError, TimeoutError) as error:
-            raise faults.unreachable(provider, error) from None
+            raise faults.connect_error(provider, error) from None
         return cls(provider, reader, writer)
 
     async def readline(self) -> bytes:

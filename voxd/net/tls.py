@@ -5,7 +5,7 @@ import ssl
 from voxd.tasks import in_thread
 
 
-async def trusted(ca_file: str) -> ssl.SSLContext:
+async def load_tls_context(ca_file: str) -> ssl.SSLContext:
     """Return what to trust; read in a thread, for the system's certificates take tens of milliseconds.
 
     Raises `OSError` when ``ca_file`` cannot be read.

@@ -9,8 +9,8 @@ from voxd.net import faults
 
 if TYPE_CHECKING:
     # The contract alone loads no network library.
-    from voxd.net.tcp import Stream
-    from voxd.net.websocket import Address, Connection, Deadlines
+    from voxd.net.tcp import TcpStream
+    from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """An HTTP request with ``json``, ``content`` or ``form``.
 
     The fields of a form are texts, several under one name as a list, and files as (name, type, bytes).
@@ -59,7 +59,7 @@ class Call:
     form: Mapping[str, str | list[str] | tuple[str, str, bytes]] | None = None
 
 
-class Answer(Protocol):
+class HttpResponse(Protocol):
     """An HTTP answer whose status was 2xx, inside ``async with``. Its methods raise `ProviderError`.
 
     All of them keep to the deadline of the whole answer, and to `voxd.net.body.MAX_BODY_BYTES`.
@@ -90,12 +90,12 @@ class Answer(Protocol):
         ...
 
 
-Refused = faults.Refused
-"""Reads a refusal (provider, status, lower-case headers, body); `faults.refused` is one."""
+RefusalReader = faults.RefusalReader
+"""Reads a refusal (provider, status, lower-case headers, body); `faults.error_for_refusal` is one."""
 
 
-class Wire(Protocol):
-    """The line to one vendor, made by `voxd.net.vendor_client.Line`.
+class Transport(Protocol):
+    """The line to one vendor, made by `voxd.net.vendor_client.VendorClient`.
 
     Every attempt asks the builder for its request anew, so that a key or an endpoint that failed is not
     used again. Only what is retryable is tried again, only before anything of the answer was used, at most
@@ -109,15 +109,15 @@ class Wire(Protocol):
 
     def request(
         self,
-        build: Callable[[Access], Call],
+        build: Callable[[Access], HttpRequest],
         budget: Budget,
         *,
         kind: str,
-        refused: Refused | None = None,
+        refused: RefusalReader | None = None,
         tokens: int = 0,
         first_byte_s: float | None = None,
         whole_s: float | None = None,
-    ) -> AbstractAsyncContextManager[Answer]:
+    ) -> AbstractAsyncContextManager[HttpResponse]:
         """Send what ``build`` returns. ``kind`` names the request in the log ("chat", "transcribe").
 
         ``tokens`` is an estimate, for the limit of tokens a minute. Raises `ProviderError`.
@@ -126,27 +126,27 @@ class Wire(Protocol):
 
     def socket(
         self,
-        build: "Callable[[Access], Address]",
+        build: "Callable[[Access], WebSocketAddress]",
         budget: Budget,
         *,
         kind: str,
-        refused: Refused | None = None,
+        refused: RefusalReader | None = None,
         subprotocols: tuple[str, ...] = (),
         deadlines: "Deadlines | None" = None,
-    ) -> "AbstractAsyncContextManager[Connection]":
+    ) -> "AbstractAsyncContextManager[WebSocketConnection]":
         """Open a WebSocket to what ``build`` returns; it is closed at the end of the block."""
         ...
 
     def stream(
         self, build: Callable[[Access], str], budget: Budget, *, kind: str
-    ) -> "AbstractAsyncContextManager[Stream]":
+    ) -> "AbstractAsyncContextManager[TcpStream]":
         """Open a TCP connection to what ``build`` returns, ``tcp://host:port`` in this network.
 
         It is closed at the end of the block.
         """
         ...
 
-    def prepare(self, build: Callable[[Access], Call]) -> None:
+    def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
         """Connect, in the background, to where what ``build`` returns would be sent; never raises.
 
         Nothing is sent. A connection nobody uses is closed after a while.

@@ -6,40 +6,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voxd.errors import VoxdError
-from voxd.net.body import HttpAnswer
+from voxd.net.body import StreamedResponse
 from voxd.net.endpoint import host_of
-from voxd.net.keys import Key
-from voxd.net.tcp import Stream
+from voxd.net.keys import ApiKey
+from voxd.net.tcp import TcpStream
 from voxd.net.transport import Access
-from voxd.net.websocket import Connection
+from voxd.net.websocket import WebSocketConnection
 
 
 @dataclass(slots=True)
-class Trial:
+class Attempt:
     """An attempt; ``stack`` gives its place among the others back."""
 
     attempt: int
     kind: str
-    key: Key = field(default_factory=lambda: Key(0, ""))
+    key: ApiKey = field(default_factory=lambda: ApiKey(0, ""))
     endpoint: str = ""
     url: str = field(default="", repr=False)
     code: str = "ok"
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _began_s: float = 0.0
     _first_byte_ms: float | None = None
-    _links: list[HttpAnswer | Connection | Stream] = field(default_factory=list)
+    _links: list[StreamedResponse | WebSocketConnection | TcpStream] = field(default_factory=list)
 
     @property
     def access(self) -> Access:
         """With what it is made."""
         return Access(self.endpoint, self.key.text)
 
-    def begin(self, key: Key, endpoint: str) -> None:
+    def begin(self, key: ApiKey, endpoint: str) -> None:
         """The attempt begins now: waiting for its turn is no part of it."""
         self.key, self.endpoint, self.url = key, endpoint, endpoint
         self._began_s = time.monotonic()
 
-    def opened(self, link: HttpAnswer | Connection | Stream) -> None:
+    def opened(self, link: StreamedResponse | WebSocketConnection | TcpStream) -> None:
         """The first byte has come. A middleware may open several links, one after the other."""
         self._first_byte_ms = self._passed_ms()
         self._links.append(link)
@@ -48,7 +48,7 @@ class Trial:
         """Close what was opened; with ``finish`` so that the connection can be used again."""
         async with self.stack:
             for link in self._links:
-                if finish and isinstance(link, HttpAnswer):
+                if finish and isinstance(link, StreamedResponse):
                     await link.finish()
                 await link.close()
 
@@ -70,7 +70,7 @@ class Trial:
         return (time.monotonic() - self._began_s) * 1000
 
 
-def code_of(error: BaseException | None) -> str:
+def outcome_code(error: BaseException | None) -> str:
     """Return what the log calls ``error``; who leaves before the end "cancelled" the request."""
     if error is None:
         return "ok"

@@ -14,25 +14,25 @@ from voxd.errors import ConfigError, ProviderError, RateLimited, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.net import faults
-from voxd.net.body import Route
-from voxd.net.endpoint_pool import Endpoints
-from voxd.net.http import FIRST_BYTE_S, WHOLE_S, Http, Terms
-from voxd.net.keys import Keys
-from voxd.net.outgoing import checked, computed, dressed
-from voxd.net.rate_limits import LONGEST_WAIT_S, Allowed, Limits, usual_per_minute
-from voxd.net.request_middleware import RequestMiddleware, through
-from voxd.net.retry import NobodyAsked, persevere
-from voxd.net.tcp import Stream
-from voxd.net.transport import Access, Answer, Budget, Call, Refused
-from voxd.net.trial import Trial, code_of
-from voxd.net.websocket import Address, Connection, Deadlines
+from voxd.net.body import HttpRoute
+from voxd.net.endpoint_pool import EndpointPool
+from voxd.net.http import FIRST_BYTE_S, WHOLE_S, HttpClient, RequestTerms
+from voxd.net.keys import KeyPool
+from voxd.net.outgoing import add_configured_headers, check_url, compute_headers
+from voxd.net.rate_limits import LONGEST_WAIT_S, RateLimiter, RateLimits, usual_per_minute
+from voxd.net.request_middleware import RequestMiddleware, pass_through
+from voxd.net.retry import NotAttempted, retry
+from voxd.net.tcp import TcpStream
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, RefusalReader
+from voxd.net.trial import Attempt, outcome_code
+from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 
 T = TypeVar("T")
-B = TypeVar("B", Call, Address, str)
+B = TypeVar("B", HttpRequest, WebSocketAddress, str)
 
 
 @dataclass(frozen=True, slots=True)
-class LineSettings:
+class VendorClientSettings:
     """What is configured of a line. ``kind`` is the vendor; without ``endpoints`` the adapter knows his.
 
     ``headers`` are sent with every request: {uuid} is a new one each time, {unix_s} the time;
@@ -53,16 +53,16 @@ class LineSettings:
     middleware: tuple[RequestMiddleware, ...] = ()
 
 
-class Line:
-    """A `Wire`. ``name`` is the provider's in the configuration, ``stage`` "stt", "llm" or "tts"."""
+class VendorClient:
+    """A `Transport`. ``name`` is the provider's in the configuration, ``stage`` "stt", "llm" or "tts"."""
 
     def __init__(
         self,
         name: str,
         stage: str,
-        settings: LineSettings,
+        settings: VendorClientSettings,
         *,
-        http: Http,
+        http: HttpClient,
         emit: Emit,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
@@ -74,13 +74,13 @@ class Line:
         self._emit = emit
         self._clock = clock
         self._jitter = jitter
-        self._keys = Keys(name, settings.keys, emit=emit, clock=clock)
-        self._endpoints = Endpoints(settings.endpoints, clock=clock)
+        self._keys = KeyPool(name, settings.keys, emit=emit, clock=clock)
+        self._endpoints = EndpointPool(settings.endpoints, clock=clock)
         per_minute = settings.requests_per_minute or usual_per_minute(settings.kind)
-        limits = Allowed(per_minute, settings.tokens_per_minute, settings.max_concurrent)
-        self._limits = Limits(name, limits, emit=emit)
+        limits = RateLimits(per_minute, settings.tokens_per_minute, settings.max_concurrent)
+        self._limits = RateLimiter(name, limits, emit=emit)
 
-    def for_stage(self, stage: str) -> "Line":
+    def for_stage(self, stage: str) -> "VendorClient":
         """Return the line of another stage of the same provider: keys, endpoints and limits are shared."""
         other = copy.copy(self)
         other.stage = stage
@@ -88,43 +88,43 @@ class Line:
 
     @property
     def key(self) -> int:
-        """The number of the key in use, as `Wire.key` says."""
+        """The number of the key in use, as `Transport.key` says."""
         return self._keys.current.number
 
     @asynccontextmanager
     async def request(
         self,
-        build: Callable[[Access], Call],
+        build: Callable[[Access], HttpRequest],
         budget: Budget,
         *,
         kind: str,
-        refused: Refused | None = None,
+        refused: RefusalReader | None = None,
         tokens: int = 0,
         first_byte_s: float | None = None,
         whole_s: float | None = None,
-    ) -> AsyncIterator[Answer]:
-        """Send what ``build`` returns, as `Wire.request` says."""
+    ) -> AsyncIterator[HttpResponse]:
+        """Send what ``build`` returns, as `Transport.request` says."""
 
-        async def attempt(trial: Trial) -> Answer:
-            terms = Terms(
+        async def attempt(trial: Attempt) -> HttpResponse:
+            terms = RequestTerms(
                 self.name,
                 trial.key.text,
-                refused or faults.refused,
+                refused or faults.error_for_refusal,
                 first_byte_s=self._within(budget, first_byte_s or FIRST_BYTE_S),
                 whole_s=whole_s or WHOLE_S,
                 ca_file=self._settings.ca_file,
                 proxy=self._settings.proxy,
             )
 
-            async def send(call: Call) -> Answer:
-                trial.url = checked(self.name, call.url)
+            async def send(call: HttpRequest) -> HttpResponse:
+                trial.url = check_url(self.name, call.url)
                 answer = await self._http.send(call, terms)
                 trial.opened(answer)
                 return answer
 
             call = self._built(build, trial)
             call = replace(call, headers=self._headers(call.headers))
-            return await through(self._settings.middleware, call, send, provider=self.name)
+            return await pass_through(self._settings.middleware, call, send, provider=self.name)
 
         async with self._tried(attempt, budget, kind, tokens) as answer:
             yield answer
@@ -132,22 +132,22 @@ class Line:
     @asynccontextmanager
     async def socket(
         self,
-        build: Callable[[Access], Address],
+        build: Callable[[Access], WebSocketAddress],
         budget: Budget,
         *,
         kind: str,
-        refused: Refused | None = None,
+        refused: RefusalReader | None = None,
         subprotocols: tuple[str, ...] = (),
         deadlines: Deadlines | None = None,
-    ) -> AsyncIterator[Connection]:
-        """Open a WebSocket to what ``build`` returns, as `Wire.socket` says."""
+    ) -> AsyncIterator[WebSocketConnection]:
+        """Open a WebSocket to what ``build`` returns, as `Transport.socket` says."""
         waits = deadlines or Deadlines()
 
-        async def attempt(trial: Trial) -> Connection:
+        async def attempt(trial: Attempt) -> WebSocketConnection:
             address = self._built(build, trial)
-            trial.url = checked(self.name, address.url)
+            trial.url = check_url(self.name, address.url)
             ca_file = address.ca_file or self._settings.ca_file
-            connection = await Connection.open(
+            connection = await WebSocketConnection.open(
                 self.name,
                 replace(
                     address,
@@ -160,7 +160,7 @@ class Line:
                 resolver=self._http.resolver,
                 trust=await self._trust(address.url, ca_file),
                 subprotocols=subprotocols,
-                refused=refused or faults.refused,
+                refused=refused or faults.error_for_refusal,
             )
             trial.opened(connection)
             return connection
@@ -171,25 +171,27 @@ class Line:
     @asynccontextmanager
     async def stream(
         self, build: Callable[[Access], str], budget: Budget, *, kind: str
-    ) -> AsyncIterator[Stream]:
-        """Open a TCP connection to what ``build`` returns, as `Wire.stream` says."""
+    ) -> AsyncIterator[TcpStream]:
+        """Open a TCP connection to what ``build`` returns, as `Transport.stream` says."""
 
-        async def attempt(trial: Trial) -> Stream:
-            trial.url = checked(self.name, self._built(build, trial))
+        async def attempt(trial: Attempt) -> TcpStream:
+            trial.url = check_url(self.name, self._built(build, trial))
             within_s = self._within(budget, Deadlines().open_s)
-            stream = await Stream.open(self.name, trial.url, resolver=self._http.resolver, within_s=within_s)
+            stream = await TcpStream.open(
+                self.name, trial.url, resolver=self._http.resolver, within_s=within_s
+            )
             trial.opened(stream)
             return stream
 
         async with self._tried(attempt, budget, kind, 0) as stream:
             yield stream
 
-    def prepare(self, build: Callable[[Access], Call]) -> None:
-        """Connect to where what ``build`` returns would be sent, as `Wire.prepare` says."""
+    def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
+        """Connect to where what ``build`` returns would be sent, as `Transport.prepare` says."""
         # Whoever asks is told what is wrong, or that nobody may be asked now.
         with contextlib.suppress(VoxdError, ValueError):
-            url = checked(self.name, build(Access(self._endpoints.next, self._keys.next.text)).url)
-            route = Route(self._settings.ca_file, self._settings.proxy)
+            url = check_url(self.name, build(Access(self._endpoints.next, self._keys.next.text)).url)
+            route = HttpRoute(self._settings.ca_file, self._settings.proxy)
             self._http.connect_ahead(self.name, self.stage, url, route)
 
     def note(self, kind: str, **details: Any) -> None:
@@ -198,17 +200,17 @@ class Line:
 
     @asynccontextmanager
     async def _tried(
-        self, attempt: Callable[[Trial], Awaitable[T]], budget: Budget, kind: str, tokens: int
+        self, attempt: Callable[[Attempt], Awaitable[T]], budget: Budget, kind: str, tokens: int
     ) -> AsyncIterator[T]:
         """Yield what ``attempt`` opened; closes it, and tells of every trial. Raises `ProviderError`."""
         another_way = False
 
-        async def once(number: int) -> tuple[T, Trial]:
+        async def once(number: int) -> tuple[T, Attempt]:
             nonlocal another_way
             try:
                 trial = await self._begun(number, budget, kind, tokens)
             except ProviderError as error:
-                raise NobodyAsked(error) from None
+                raise NotAttempted(error) from None
             try:
                 opened = await attempt(trial)
             except BaseException as error:
@@ -218,7 +220,7 @@ class Line:
             return opened, trial
 
         try:
-            opened, trial = await persevere(
+            opened, trial = await retry(
                 once, budget, self._clock, jitter=self._jitter, another_way=lambda: another_way
             )
         except ProviderError as error:
@@ -231,10 +233,10 @@ class Line:
             raise
         await self._over(trial, None)
 
-    async def _begun(self, number: int, budget: Budget, kind: str, tokens: int) -> Trial:
+    async def _begun(self, number: int, budget: Budget, kind: str, tokens: int) -> Attempt:
         """Return a trial with a key, an endpoint, and a place among the others. Raises `ProviderError`."""
         await self._door(budget)
-        trial = Trial(number, kind)
+        trial = Attempt(number, kind)
         await trial.stack.enter_async_context(
             self._limits.passed(tokens, self._within(budget, LONGEST_WAIT_S))
         )
@@ -257,9 +259,9 @@ class Line:
                 raise error
             await self._clock.sleep(wait_s)
 
-    async def _over(self, trial: Trial, error: BaseException | None) -> bool:
+    async def _over(self, trial: Attempt, error: BaseException | None) -> bool:
         """End ``trial`` and tell of it; return whether the next one would go another way."""
-        trial.code = code_of(error)
+        trial.code = outcome_code(error)
         another_way = False
         if isinstance(error, ProviderError):
             error.provider = self.name  # the vendor's adapter may not know what we call him
@@ -271,14 +273,14 @@ class Line:
             self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.told())
         return another_way
 
-    def _built(self, build: Callable[[Access], B], trial: Trial) -> B:
+    def _built(self, build: Callable[[Access], B], trial: Attempt) -> B:
         try:
             return build(trial.access)
         except ConfigError as error:
-            raise faults.misled(self.name, str(error)) from None
+            raise faults.bad_endpoint(self.name, str(error)) from None
         except ValueError:
             # Of an endpoint that cannot be taken apart. Its text holds the endpoint, and so perhaps a key.
-            raise faults.misled(self.name, "it is no URL") from None
+            raise faults.bad_endpoint(self.name, "it is no URL") from None
 
     async def _trust(self, url: str, ca_file: str) -> ssl.SSLContext | None:
         if not url.startswith("wss:"):
@@ -286,12 +288,12 @@ class Line:
         try:
             return await self._http.trust(ca_file)
         except OSError as error:
-            raise faults.unreachable(self.name, error) from None
+            raise faults.connect_error(self.name, error) from None
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         settings = self._settings
-        more = computed(self.name, settings.more_headers) if settings.more_headers else {}
-        return dressed(headers, {**settings.headers, **more}, wall_s=self._clock.wall())
+        more = compute_headers(self.name, settings.more_headers) if settings.more_headers else {}
+        return add_configured_headers(headers, {**settings.headers, **more}, wall_s=self._clock.wall())
 
     def _within(self, budget: Budget, limit_s: float) -> float:
         if budget.until_s is None:

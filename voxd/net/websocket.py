@@ -19,11 +19,11 @@ from websockets.uri import parse_uri
 from voxd.errors import ConnectionFailed
 from voxd.net import faults
 from voxd.net.dns import Resolver
-from voxd.net.faults import Ending, Refused
+from voxd.net.faults import CloseReason
 from voxd.net.proxy import proxy_of
-from voxd.net.redact import veiled
-from voxd.net.sockets import in_turn, look_up, open_socket
-from voxd.net.tls import trusted
+from voxd.net.redact import redact
+from voxd.net.sockets import interleave_families, look_up, open_socket
+from voxd.net.tls import load_tls_context
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
@@ -40,7 +40,7 @@ _wire_log.setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class WebSocketAddress:
     """Where a vendor is reached; ``ca_file`` names the certificates to trust instead of the system's.
 
     Its ``repr`` shows nothing, because URL and headers may hold the key. ``key`` is that key: what a vendor
@@ -73,7 +73,7 @@ class Deadlines:
     close_s: float = 1.0
 
 
-class Connection:
+class WebSocketConnection:
     """An open WebSocket; `ending` tells why it is over."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Connection:
         self._active = False
         self._nudge = asyncio.Event()
         self._heard_s = self._now_s()
-        self._ending: Ending | None = None
+        self._ending: CloseReason | None = None
         self.sent_bytes = 0
         self.received_bytes = 0
         self._watching = asyncio.create_task(self._watch(), name=f"watch {provider}")
@@ -95,14 +95,14 @@ class Connection:
     async def open(
         cls,
         provider: str,
-        address: Address,
+        address: WebSocketAddress,
         deadlines: Deadlines | None = None,
         *,
         resolver: Resolver | None = None,
         trust: ssl.SSLContext | None = None,
         subprotocols: Sequence[str] = (),
-        refused: Refused = faults.refused,
-    ) -> "Connection":
+        refused: faults.RefusalReader = faults.error_for_refusal,
+    ) -> "WebSocketConnection":
         """Connect to ``address``. Raises `ProviderError`: why, in its class and code.
 
         Redirects are not followed: the key is for the host that was configured. Proxies of the environment
@@ -130,19 +130,19 @@ class Connection:
         except InvalidStatus as error:
             answer = error.response
             headers = {name.lower(): value for name, value in answer.headers.raw_items()}
-            body = veiled(bytes(answer.body or b""), address.key)
+            body = redact(bytes(answer.body or b""), address.key)
             raise refused(provider, answer.status_code, headers, body) from None
         except InvalidHandshake as error:
-            raise faults.no_websocket(provider, error.__cause__) from None
+            raise faults.not_websocket(provider, error.__cause__) from None
         except (OSError, TimeoutError) as error:
-            raise faults.unreachable(provider, error) from error
+            raise faults.connect_error(provider, error) from error
         except (InvalidURI, ValueError):
             # Their text holds the URL, and so perhaps the key. (A bad certificate is an OSError too.)
-            raise faults.misled(provider) from None
+            raise faults.bad_endpoint(provider) from None
         return cls(provider, socket, deadlines, key=address.key)
 
     @property
-    def ending(self) -> Ending | None:
+    def ending(self) -> CloseReason | None:
         """Why the connection is over, None while it is not."""
         return self._ending
 
@@ -163,18 +163,18 @@ class Connection:
         Raises `ProviderError` when that is too long.
         """
         if self._ending is not None:
-            raise faults.error_of(self._provider, self._ending)
+            raise faults.error_for_close(self._provider, self._ending)
         try:
             async with asyncio.timeout(self._deadlines.send_s):
                 await self._socket.send(message)
                 self.sent_bytes += len(message)
         except TimeoutError:
-            self.abort(Ending("send_stalled", "the vendor takes no more data"))
+            self.abort(CloseReason("send_stalled", "the vendor takes no more data"))
             raise ConnectionFailed(
                 "the vendor takes no more data", provider=self._provider, code="send_stalled"
             ) from None
         except ConnectionClosed as closed:
-            raise faults.error_of(self._provider, self._ended(closed)) from None
+            raise faults.error_for_close(self._provider, self._ended(closed)) from None
 
     async def receive(self) -> str | bytes | None:
         """Return the next frame, None when the connection is over."""
@@ -186,26 +186,26 @@ class Connection:
             return None
         self._heard_s = self._now_s()
         self.received_bytes += len(message)
-        return veiled(message, self._key)
+        return redact(message, self._key)
 
-    def abort(self, ending: Ending) -> None:
+    def abort(self, ending: CloseReason) -> None:
         """Break the connection off at once; whoever receives is told ``ending``."""
         self._ending = self._ending or ending
         self._socket.transport.abort()
 
     async def close(self) -> None:
         """Close with the vendor's consent if it comes in time; idempotent."""
-        self._ending = self._ending or Ending("closed", "closed by us")
+        self._ending = self._ending or CloseReason("closed", "closed by us")
         self._watching.cancel()
         await self._socket.close()
         await asyncio.gather(self._watching, return_exceptions=True)
 
-    def _ended(self, closed: ConnectionClosed) -> Ending:
+    def _ended(self, closed: ConnectionClosed) -> CloseReason:
         if self._ending is None:
             received, sent = closed.rcvd, closed.sent
-            self._ending = faults.ending(
+            self._ending = faults.close_reason(
                 received.code if received else None,
-                veiled(received.reason, self._key) if received else "",
+                redact(received.reason, self._key) if received else "",
                 sent=sent.code if sent else None,
             )
         return self._ending
@@ -216,7 +216,7 @@ class Connection:
         while True:
             limit_s = self._deadlines.active_s if self._active else self._deadlines.idle_s
             if self._now_s() - self._heard_s > limit_s:
-                self.abort(Ending("half_open", "the vendor has gone silent"))
+                self.abort(CloseReason("half_open", "the vendor has gone silent"))
                 return
             self._nudge.clear()
             due_s = self._now_s() + limit_s / _PINGS_PER_LIMIT
@@ -252,7 +252,7 @@ class _Connect(connect):
 
 async def _options(
     provider: str,
-    address: Address,
+    address: WebSocketAddress,
     deadlines: Deadlines,
     resolver: Resolver,
     trust: ssl.SSLContext | None,
@@ -261,7 +261,7 @@ async def _options(
     options: dict[str, Any] = {"proxy": None}
     where = parse_uri(address.url)
     if where.secure:
-        trust = trust or await trusted(address.ca_file)
+        trust = trust or await load_tls_context(address.ca_file)
         options["ssl"] = trust
         options["server_hostname"] = where.host
     if address.proxy is None:
@@ -274,8 +274,8 @@ async def _options(
         proxy.host, proxy.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
     )
     # A number, because the library would look a name up in the threads that everybody shares.
-    options["proxy"] = proxy.url(in_turn(found)[0][4][0])
+    options["proxy"] = proxy.url(interleave_families(found)[0][4][0])
     if proxy.scheme == "https":
-        options["proxy_ssl"] = trust or await trusted(address.ca_file)
+        options["proxy_ssl"] = trust or await load_tls_context(address.ca_file)
         options["proxy_server_hostname"] = proxy.host
     return options

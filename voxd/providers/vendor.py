@@ -10,9 +10,9 @@ from voxd.config import vendors
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.events import Emit
 from voxd.net.dns import Resolver
-from voxd.net.endpoint_pool import Endpoints
-from voxd.net.headers import filled
-from voxd.net.keys import Key, Keys
+from voxd.net.endpoint_pool import EndpointPool
+from voxd.net.headers import fill_placeholders
+from voxd.net.keys import ApiKey, KeyPool
 from voxd.providers.base import BaseProvider
 from voxd.providers.registry import provider_class
 
@@ -21,7 +21,7 @@ from voxd.providers.registry import provider_class
 class _Way:
     """With what a session is opened."""
 
-    key: Key
+    key: ApiKey
     endpoint: str
 
 
@@ -39,16 +39,16 @@ class Vendor:
         self._resolver = resolver
         self._emit = emit
         self._clock = clock
-        self._keys: Keys | None = None
+        self._keys: KeyPool | None = None
         places = [each for each in (told.endpoint, *told.endpoints) if each]
-        self._endpoints = Endpoints(places, clock=clock)
+        self._endpoints = EndpointPool(places, clock=clock)
         self._ways: WeakKeyDictionary[BaseProvider, _Way] = WeakKeyDictionary()
 
     def __call__(self) -> BaseProvider:
         """Return a new session. Raises `VoxdError`; nobody is asked with a key that was refused lately."""
         told = self.told
         way = _Way(self._next_key(), self._endpoints.take())
-        headers = filled(self._headers(), wall_s=self._clock.wall())
+        headers = fill_placeholders(self._headers(), wall_s=self._clock.wall())
         made = provider_class(told.kind)(
             {
                 "api_key": way.key.text,
@@ -88,12 +88,12 @@ class Vendor:
         except ConfigError as error:
             raise AuthenticationError(str(error), provider=self._name) from error
 
-    def _next_key(self) -> Key:
+    def _next_key(self) -> ApiKey:
         told = self.told
         with self._secrets():
             keys = [each.reveal() for each in (told.api_key, *told.api_keys) if each is not None]
         if len(keys) < 2:
-            return Key(len(keys), keys[0] if keys else "")
+            return ApiKey(len(keys), keys[0] if keys else "")
         if self._keys is None:
-            self._keys = Keys(self._name, keys, emit=self._emit, clock=self._clock)
+            self._keys = KeyPool(self._name, keys, emit=self._emit, clock=self._clock)
         return self._keys.take()

@@ -10,7 +10,7 @@ from tests.net.test_retry import DOWN, Vendor, outcome
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
-from voxd.net.retry import persevere
+from voxd.net.retry import retry
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.budget import Share
 
@@ -26,7 +26,7 @@ async def test_who_is_followed_is_not_asked_the_same_again() -> None:
 async def test_who_is_followed_still_goes_another_way_at_once() -> None:
     clock = FakeClock()
     vendor, whole = Vendor(clock, DOWN), Budget()
-    done = await persevere(vendor.work, Share(whole, lambda: True), clock, another_way=lambda: True)
+    done = await retry(vendor.work, Share(whole, lambda: True), clock, another_way=lambda: True)
     assert (done, vendor.asked_s, whole.retries) == ("done", [0, 0], 1)
 
 

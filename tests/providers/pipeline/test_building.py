@@ -20,7 +20,7 @@ from voxd.errors import AuthenticationError, ConfigError, NotFound, ProviderErro
 from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.local.contract import Heard
-from voxd.net.http import Http
+from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, Pipelines, build
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, line_settings, stage_config
@@ -76,7 +76,7 @@ def board() -> Board:
 @pytest.fixture
 def ground(board: Board) -> Ground:
     emit, clock = RecordingEmit(), FakeClock()
-    lines = Lines(http=Http(), emit=emit, clock=clock)
+    lines = Lines(http=HttpClient(), emit=emit, clock=clock)
     return Ground(lines, board, emit, clock, Latencies(), engines=Engines(OwnEars(), OwnVoice()))
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.fakes import RecordingEmit
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
-from voxd.net.transport import Budget, Wire
+from voxd.net.transport import Budget, Transport
 from voxd.providers.pipeline import phrase_cache as phrases
 from voxd.providers.pipeline.phrase_cache import PIECE_S, PhraseCache, key_of
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
@@ -30,7 +30,7 @@ class Voice(TextToSpeech):
     heeding = False
 
     def __init__(self, **config: Any) -> None:
-        super().__init__(StageConfig(**{"name": "voice", "kind": "fake", **config}), cast(Wire, None))
+        super().__init__(StageConfig(**{"name": "voice", "kind": "fake", **config}), cast(Transport, None))
         self.asked: list[tuple[str, str]] = []
         self.go_on = asyncio.Event()
         self.go_on.set()

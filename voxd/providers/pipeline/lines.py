@@ -7,9 +7,9 @@ from voxd.clock import Clock
 from voxd.config.vendors import Provider
 from voxd.errors import AuthenticationError, ConfigError
 from voxd.events import Emit
-from voxd.net.http import Http
+from voxd.net.http import HttpClient
 from voxd.net.request_middleware import RequestMiddleware
-from voxd.net.vendor_client import Line, LineSettings
+from voxd.net.vendor_client import VendorClient, VendorClientSettings
 from voxd.providers.pipeline.stages.contract import Kind, StageConfig
 
 MoreHeaders = Callable[[], Mapping[str, str]]
@@ -25,7 +25,7 @@ class Lines:
     def __init__(
         self,
         *,
-        http: Http,
+        http: HttpClient,
         emit: Emit,
         clock: Clock,
         middleware: tuple[RequestMiddleware, ...] = (),
@@ -36,15 +36,17 @@ class Lines:
         self._clock = clock
         self._middleware = middleware
         self._more_headers = more_headers or {}
-        self._lines: dict[str, tuple[Provider, Line]] = {}
+        self._lines: dict[str, tuple[Provider, VendorClient]] = {}
 
-    def line(self, name: str, provider: Provider, kind: Kind) -> Line:
+    def line(self, name: str, provider: Provider, kind: Kind) -> VendorClient:
         """Return the line of ``provider`` for stage ``kind``. Raises `AuthenticationError`."""
         known = self._lines.get(name)
         if known is None or known[0] != provider:
             settings = line_settings(name, provider, self._middleware)
             settings = replace(settings, more_headers=self._more_headers.get(name))
-            made = Line(name, str(kind), settings, http=self._http, emit=self._emit, clock=self._clock)
+            made = VendorClient(
+                name, str(kind), settings, http=self._http, emit=self._emit, clock=self._clock
+            )
             self._lines[name] = known = (provider, made)
         return known[1].for_stage(str(kind))
 
@@ -68,7 +70,7 @@ def stage_config(name: str, provider: Provider) -> StageConfig:
 
 def line_settings(
     name: str, provider: Provider, middleware: tuple[RequestMiddleware, ...] = ()
-) -> LineSettings:
+) -> VendorClientSettings:
     """Return how ``provider`` is reached. Raises `AuthenticationError` when a secret cannot be read."""
     try:
         given = (provider.api_key, *provider.api_keys)
@@ -76,7 +78,7 @@ def line_settings(
         headers: Mapping[str, str] = {key: value.reveal() for key, value in provider.headers.items()}
     except ConfigError as error:
         raise AuthenticationError(str(error), provider=name) from error
-    return LineSettings(
+    return VendorClientSettings(
         kind=provider.kind,
         keys=keys,
         endpoints=tuple(each for each in (provider.endpoint, *provider.endpoints) if each),

@@ -16,7 +16,7 @@ from voxd.config.vendors import Pipeline, Provider
 from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import build_synthesizer, whisper_transcriber
-from voxd.net.http import Http
+from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, build
 from voxd.providers.pipeline.candidates import LOCAL
 from voxd.providers.pipeline.dependencies import Close, Parts
@@ -63,7 +63,7 @@ def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
     names = {kind: _named(kind, getattr(told, kind), known) for kind in _DOES}
     tables = {name: table for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
-    http, health = Http(), HealthBoard(emit=emit, clock=clock)
+    http, health = HttpClient(), HealthBoard(emit=emit, clock=clock)
     engines = _engines(told, emit, clock)
     _require(names, has_ears=told.hedge and engines is not None)
     middleware: tuple[MessageMiddleware, ...] = told.middleware

@@ -8,7 +8,7 @@ import pytest
 
 from voxd.errors import ConfigError
 from voxd.frames import Clip
-from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_options import HttpVoice
 
@@ -30,8 +30,8 @@ class Acme(HttpVoice[Options]):
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         raise NotImplementedError
 
-    def _call(self, text: str, access: Access) -> Call:
-        return Call("POST", f"{access.endpoint}/{len(text)}", {"Speed": str(self._options.speed)})
+    def _call(self, text: str, access: Access) -> HttpRequest:
+        return HttpRequest("POST", f"{access.endpoint}/{len(text)}", {"Speed": str(self._options.speed)})
 
 
 class AcmeToday(Acme):
@@ -42,14 +42,14 @@ class Prepared:
     """A wire that only keeps what it is told to prepare for."""
 
     def __init__(self) -> None:
-        self.builds: list[Callable[[Access], Call]] = []
+        self.builds: list[Callable[[Access], HttpRequest]] = []
 
-    def prepare(self, build: Callable[[Access], Call]) -> None:
+    def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
         self.builds.append(build)
 
 
 def voice(cls: type[Acme] = Acme, wire: Any = None, **options: Any) -> Acme:
-    return cls(StageConfig("voice", "acme", options=options), cast(Wire, wire))
+    return cls(StageConfig("voice", "acme", options=options), cast(Transport, wire))
 
 
 def test_a_default_of_ours_that_changes_is_another_sound() -> None:
@@ -66,4 +66,6 @@ def test_what_is_opened_ahead_is_where_a_text_would_go() -> None:
     wire = Prepared()
     voice(wire=wire, speed=0.5).prepare()
     [build] = wire.builds
-    assert build(Access("https://acme.example")) == Call("POST", "https://acme.example/1", {"Speed": "0.5"})
+    assert build(Access("https://acme.example")) == HttpRequest(
+        "POST", "https://acme.example/1", {"Speed": "0.5"}
+    )

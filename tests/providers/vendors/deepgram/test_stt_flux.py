@@ -9,7 +9,7 @@ from tests.providers.vendors.stt_trouble import ALL, closed_with, complained_wit
 from tests.servers.live_speech import Fault, Script
 from tests.servers.words import spoken
 from voxd.errors import ConnectionFailed, StreamError
-from voxd.net.faults import Ending
+from voxd.net.faults import CloseReason
 from voxd.providers.pipeline.stages.contract import Listening
 from voxd.providers.pipeline.stages.stt_protocol import Reading
 from voxd.providers.vendors.deepgram.stt_flux import ListenV2
@@ -127,7 +127,7 @@ def test_a_close_is_the_end_where_all_of_the_sound_was_heard(
 ) -> None:
     dialect = ListenV2("x")
     dialect.read(turn(1, "Update", "one", 2.0))
-    assert dialect.is_complete(Ending("x", "x", close_code), sent_s) is complete
+    assert dialect.is_complete(CloseReason("x", "x", close_code), sent_s) is complete
 
 
 async def test_a_plain_close_before_the_sound_was_heard_is_a_break() -> None:

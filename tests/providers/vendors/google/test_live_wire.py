@@ -16,7 +16,7 @@ from voxd.errors import (
     StreamError,
     VoxdError,
 )
-from voxd.net.faults import Ending
+from voxd.net.faults import CloseReason
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.google import live_wire as wire
@@ -274,10 +274,10 @@ def test_the_time_left_is_a_protobuf_duration(duration: object, expected_s: floa
 def test_what_a_close_means_is_in_its_reason(
     code: str, reason: str, kind: type[VoxdError], named: str, retryable: bool
 ) -> None:
-    error = wire.error_of(Ending(code, reason))
+    error = wire.error_of(CloseReason(code, reason))
     assert (type(error), error.code, error.retryable) == (kind, named, retryable)
     assert (error.provider, str(error)) == ("gemini", reason)
-    assert wire.meaning(Ending(code, reason)).code == named
+    assert wire.meaning(CloseReason(code, reason)).code == named
 
 
 def test_an_error_message_is_understood_and_any_other_is_none() -> None:

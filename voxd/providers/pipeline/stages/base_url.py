@@ -18,7 +18,7 @@ def resource(provider: str, endpoint: str, path: str, *, prefix: str = "", writt
     except ValueError:
         usable = False
     if not usable:
-        raise faults.misled(provider, "the endpoint is no URL")
+        raise faults.bad_endpoint(provider, "the endpoint is no URL")
     base = parts.path.rstrip("/")
     if written:
         base = base.removesuffix(written)

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from voxd.net.endpoint import belongs_to, host_of, usable_key
-from voxd.net.transport import Access, Answer
+from voxd.net.endpoint import belongs_to, host_of, require_key
+from voxd.net.transport import Access, HttpResponse
 from voxd.providers.pipeline.stages.base_url import resource
 
 _AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
@@ -60,7 +60,7 @@ def headers_of(provider: str, access: Access, options: HostOptions) -> dict[str,
     host = whose(access.endpoint)
     headers = {}
     if access.key or host is not Host.OTHER:
-        key = usable_key(provider, access.key)
+        key = require_key(provider, access.key)
         auth = options.auth or ("api-key" if host is Host.AZURE else "bearer")
         headers = {"api-key": key} if auth == "api-key" else {"Authorization": f"Bearer {key}"}
     if options.organization:
@@ -70,7 +70,7 @@ def headers_of(provider: str, access: Access, options: HostOptions) -> dict[str,
     return headers
 
 
-async def models_of(answer: Answer) -> list[ModelRow] | None:
+async def models_of(answer: HttpResponse) -> list[ModelRow] | None:
     """Return the rows of ``answer``, None when it is no list of models."""
     said: Any = await answer.json()
     try:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from voxd.frames import Clip, Frame
-from voxd.net.transport import Budget, Wire
+from voxd.net.transport import Budget, Transport
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
 
@@ -40,7 +40,7 @@ class StageConfig:
 class Stage(ABC):
     """One vendor's one stage. Subclass it in one file; register it by an entry point of its group.
 
-    It holds no key and opens nothing by itself: `Wire` gives it one of each for every attempt, keeps to
+    It holds no key and opens nothing by itself: `Transport` gives it one of each for every attempt, keeps to
     limits and deadlines, tries again what may be tried again, and writes the log. All its methods raise
     `voxd.errors.ProviderError` (or a subclass) and nothing else on a fault, also for a garbled answer.
     """
@@ -49,7 +49,7 @@ class Stage(ABC):
     default_model: ClassVar[str] = ""
     default_endpoint: ClassVar[str] = ""
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         self.config = config
         self.wire = wire
 

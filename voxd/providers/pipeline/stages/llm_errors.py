@@ -91,7 +91,7 @@ def fault(provider: str, complaint: Complaint) -> ProviderError:
     """Return the error for a complaint in the middle of an answer."""
     if complaint.too_long:
         return ContextTooLong(complaint.message[:300] or complaint.name, provider=provider)
-    error = faults.fault(provider, complaint.name or "stream_failed", complaint.message)
+    error = faults.error_for_code(provider, complaint.name or "stream_failed", complaint.message)
     error.retryable = error.retryable and complaint.name not in _LASTING
     return error
 
@@ -116,7 +116,7 @@ def refused(provider: str, status: int, headers: Headers, body: bytes) -> Provid
     complaint = _body(body)
     if status == 413 or (complaint.too_long and status not in {401, 402, 403, 429}):
         return ContextTooLong(complaint.message[:300] or "the request is too long", provider=provider)
-    error = faults.refused(provider, status, headers, _as_openai_says(complaint))
+    error = faults.error_for_refusal(provider, status, headers, _as_openai_says(complaint))
     if status == 404:
         error.hint = _NO_SUCH_MODEL
     return error
@@ -151,6 +151,6 @@ def _body(body: bytes) -> Complaint:
 
 
 def _as_openai_says(complaint: Complaint) -> bytes:
-    """Return a body in the one shape that `faults.refused` reads."""
+    """Return a body in the one shape that `faults.error_for_refusal` reads."""
     said = {"code": complaint.name or None, "message": complaint.message or None}
     return msgspec.json.encode({"error": said})

@@ -9,7 +9,7 @@ from functools import partial
 from typing import ClassVar, Protocol
 
 from voxd.errors import ProviderError
-from voxd.net.transport import Access, Answer, Budget, Call
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages import llm_errors as complaints
 from voxd.providers.pipeline.stages.contract import Answered, LanguageModel, Message, Prompt, Token
 from voxd.providers.pipeline.stages.llm_errors import Headers
@@ -51,11 +51,11 @@ class StreamingModel(LanguageModel):
     """How long the first byte and all of the answer may take; None leaves it to the line."""
 
     @abstractmethod
-    def _call(self, prompt: Prompt, access: Access) -> Call:
+    def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         """Return the request that asks ``prompt``."""
 
     @abstractmethod
-    def _probe(self, access: Access) -> Call:
+    def _probe(self, access: Access) -> HttpRequest:
         """Return a request that costs nothing."""
 
     @abstractmethod
@@ -65,7 +65,7 @@ class StreamingModel(LanguageModel):
     def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
         return complaints.refused(provider, status, headers, body)
 
-    async def _pieces(self, answer: Answer) -> AsyncGenerator[str]:
+    async def _pieces(self, answer: HttpResponse) -> AsyncGenerator[str]:
         async for _, data in answer.events():
             yield data
 

@@ -8,7 +8,7 @@ import msgspec
 
 from voxd.errors import ProviderError, StreamError
 from voxd.net import faults
-from voxd.net.faults import Ending
+from voxd.net.faults import CloseReason
 from voxd.providers.pipeline.stages.contract import Heard
 from voxd.providers.pipeline.stages.stt_throttle import Throttle
 from voxd.providers.usage import Usage
@@ -76,13 +76,13 @@ class Dialect(ABC):
         Raises `ProviderError` for a fault he tells of; `ConnectionFailed` where another connection may do.
         """
 
-    def is_complete(self, ending: Ending, sent_s: float) -> bool:
+    def is_complete(self, ending: CloseReason, sent_s: float) -> bool:
         """Whether a close, after `finish` and ``sent_s`` seconds of sound, says that everything was told."""
         return ending.close_code in self.last_words
 
-    def closed(self, ending: Ending) -> ProviderError:
+    def closed(self, ending: CloseReason) -> ProviderError:
         """Return the error for a connection that ended before everything was told."""
-        return faults.error_of(self.provider, ending)
+        return faults.error_for_close(self.provider, ending)
 
     def malformed(self, why: str) -> StreamError:
         """Return the error for a message that is none; ``why`` holds nothing of it."""

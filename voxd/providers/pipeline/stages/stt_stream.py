@@ -14,9 +14,9 @@ from typing import ClassVar
 from voxd.errors import ConnectionFailed, ProviderError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms, samples_from_s
 from voxd.net import faults
-from voxd.net.faults import Ending, Refused
+from voxd.net.faults import CloseReason, RefusalReader
 from voxd.net.transport import Access, Budget
-from voxd.net.websocket import Address, Connection
+from voxd.net.websocket import WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText
 from voxd.providers.pipeline.stages.stt_buffer import Kept
 from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Transcript
@@ -31,7 +31,7 @@ FINAL_S = 10.0
 PARTING_S = 0.5
 """So long it may take to say good-bye to a vendor whose answer is not wanted any more."""
 
-_LATE = Ending("timeout", "the vendor did not finish the text in time")
+_LATE = CloseReason("timeout", "the vendor did not finish the text in time")
 
 
 class LiveSpeechToText(SpeechToText):
@@ -42,12 +42,12 @@ class LiveSpeechToText(SpeechToText):
     """What is offered in the handshake; the vendor may pass it over."""
 
     @property
-    def refusals(self) -> Refused:
+    def refusals(self) -> RefusalReader:
         """What reads an answer of the vendor that is no WebSocket."""
-        return faults.refused
+        return faults.error_for_refusal
 
     @abstractmethod
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where, and with what settings, ``told`` is transcribed. Raises `VoxdError`."""
 
     @abstractmethod
@@ -115,7 +115,7 @@ class _Link:
     """One connection of an utterance: sends the sound that is not yet understood, and what follows it."""
 
     def __init__(
-        self, provider: str, connection: Connection, dialect: Dialect, sound: Kept, budget: Budget
+        self, provider: str, connection: WebSocketConnection, dialect: Dialect, sound: Kept, budget: Budget
     ) -> None:
         self._provider = provider
         self._connection = connection
@@ -161,7 +161,9 @@ class _Link:
 
     def _take(self, reading: Reading) -> None:
         if reading.done and not self._finishing:
-            raise faults.error_of(self._provider, Ending("closed_by_vendor", "the vendor ended the session"))
+            raise faults.error_for_close(
+                self._provider, CloseReason("closed_by_vendor", "the vendor ended the session")
+            )
         if reading.heard_s is not None:
             # He cannot have dealt with what he was not sent, whatever he says.
             heard_s = min(max(reading.heard_s, 0.0), self._sent / SAMPLE_RATE_HZ)
@@ -172,7 +174,7 @@ class _Link:
         """Raise why the connection is over; return when that is because everything was told."""
         if sending.done() and not isinstance(sending.exception(), ProviderError | None):
             sending.result()
-        ending = self._connection.ending or Ending("network_error", "the connection broke")
+        ending = self._connection.ending or CloseReason("network_error", "the connection broke")
         if ending is _LATE:
             raise ProviderError(_LATE.reason, provider=self._provider, code=_LATE.code)
         sent_s = self._sent / SAMPLE_RATE_HZ
@@ -223,7 +225,7 @@ class _Link:
 
     def _break_if_failed(self, sending: "asyncio.Task[None]") -> None:
         if not sending.cancelled() and sending.exception() is not None:
-            self._connection.abort(Ending("network_error", "the sound could not be sent"))
+            self._connection.abort(CloseReason("network_error", "the sound could not be sent"))
 
     async def _part(self) -> None:
         if self._connection.ending is None and not self._finishing:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.net import faults
-from voxd.net.endpoint import site_url
-from voxd.net.faults import Refused
-from voxd.net.transport import Access, Answer, Budget, Call
+from voxd.net.endpoint import http_url
+from voxd.net.faults import RefusalReader
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.providers.pipeline.stages.tts_pace import Pace
 from voxd.providers.pipeline.stages.tts_pcm import Pcm, check_type
@@ -34,9 +34,9 @@ class Speech:
     """
 
     text: str
-    build: Callable[[Access], Call]
+    build: Callable[[Access], HttpRequest]
     rate_hz: int
-    refused: Refused = faults.refused
+    refused: RefusalReader = faults.error_for_refusal
     bill: str = ""
     repeatable: bool = False
 
@@ -117,10 +117,10 @@ async def spoken(stage: TextToSpeech, speech: Speech, budget: Budget) -> AsyncGe
 
 def url_of(stage: TextToSpeech, access: Access, path: str, *, live_path: str = "") -> str:
     """Return the URL of ``path``; the endpoint may be written as that of the socket at ``live_path``."""
-    return site_url(access.endpoint or stage.default_endpoint, live_path, path)
+    return http_url(access.endpoint or stage.default_endpoint, live_path, path)
 
 
-async def _clips(provider: str, answer: Answer, rate_hz: int) -> AsyncGenerator[Clip]:
+async def _clips(provider: str, answer: HttpResponse, rate_hz: int) -> AsyncGenerator[Clip]:
     check_type(provider, answer.headers.get("content-type", ""))
     pcm, pace = Pcm(provider, rate_hz), Pace(provider)
     pieces = answer.chunks()

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from voxd.net.transport import Access, Call, Wire
+from voxd.net.transport import Access, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
 from voxd.providers.pipeline.stages.options import options_of
 
@@ -19,7 +19,7 @@ class Voice(TextToSpeech, Generic[Known]):
 
     known: type[Known]
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         """Raises `ConfigError` when an option cannot be used."""
         super().__init__(config, wire)
         self._options = options_of(config, self.known)
@@ -38,5 +38,5 @@ class HttpVoice(Voice[Known]):
         self.wire.prepare(functools.partial(self._call, "."))
 
     @abstractmethod
-    def _call(self, text: str, access: Access) -> Call:
+    def _call(self, text: str, access: Access) -> HttpRequest:
         """Return the request that has ``text`` spoken."""

@@ -64,7 +64,7 @@ class Pace:
                 return await piece
         except TimeoutError as error:
             if not self._has_begun:
-                raise faults.unreachable(self._provider, error) from None
+                raise faults.connect_error(self._provider, error) from None
             msg = "the sound comes slower than one can listen"
             raise StreamError(msg, provider=self._provider, code="too_slow") from None
         finally:

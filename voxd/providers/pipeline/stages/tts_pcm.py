@@ -36,7 +36,7 @@ def check_type(provider: str, content_type: str) -> None:
     """Raise `ProviderError` when what was sent as ``content_type`` is no PCM; "" may be."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/html":
-        raise faults.portal(provider)
+        raise faults.captive_portal(provider)
     if kind.startswith(_NO_SOUND) or kind in _PACKED:
         raise _not_pcm(provider, kind)
 
@@ -101,7 +101,11 @@ class Pcm:
         head = self._held
         for magic, name in _FILES.items():
             if head.startswith(magic):
-                raise faults.portal(self.provider) if name == "a web page" else _not_pcm(self.provider, name)
+                raise (
+                    faults.captive_portal(self.provider)
+                    if name == "a web page"
+                    else _not_pcm(self.provider, name)
+                )
             if len(head) < len(magic) and magic.startswith(head):
                 return False
         maybe = head.startswith(b"RIFF") or b"RIFF".startswith(head)

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from voxd.errors import ProviderError
 from voxd.frames import Clip
-from voxd.net.faults import Ending, error_of
-from voxd.net.transport import Budget, Wire
-from voxd.net.websocket import Connection, Deadlines
+from voxd.net.faults import CloseReason, error_for_close
+from voxd.net.transport import Budget, Transport
+from voxd.net.websocket import Deadlines, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_options import Known, Voice
 from voxd.providers.pipeline.stages.tts_pace import Pace, left_s
@@ -29,16 +29,16 @@ class SocketVoice(Voice[Known]):
     spare_s: ClassVar[float] = 50.0
     """How long a socket may wait for a clause, shorter than the vendor waits for one."""
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._spare: _Spare | None = None
 
     @abstractmethod
-    def opened(self, budget: Budget, *, kind: str) -> AbstractAsyncContextManager[Connection]:
+    def opened(self, budget: Budget, *, kind: str) -> AbstractAsyncContextManager[WebSocketConnection]:
         """Open a socket on which a text can be spoken at once."""
 
     @abstractmethod
-    def said(self, connection: Connection, text: str, pace: Pace) -> AsyncGenerator[Clip]:
+    def said(self, connection: WebSocketConnection, text: str, pace: Pace) -> AsyncGenerator[Clip]:
         """Say ``text`` and yield its sound; whatever is waited for keeps to ``pace``."""
 
     def prepare(self) -> None:
@@ -77,18 +77,22 @@ class SocketVoice(Voice[Known]):
         if spare is not None:
             await spare.release()
 
-    async def received(self, connection: Connection, pace: Pace) -> str | bytes:
+    async def received(self, connection: WebSocketConnection, pace: Pace) -> str | bytes:
         """Return the next frame. Raises `ProviderError` when it is late, or when none comes any more."""
         message = await pace.keeps(connection.receive())
         if message is None:
             raise self.broken_off(connection)
         return message
 
-    def broken_off(self, connection: Connection) -> ProviderError:
+    def broken_off(self, connection: WebSocketConnection) -> ProviderError:
         """Return why ``connection`` is over."""
-        return error_of(self.name, connection.ending or Ending("network_error", "the connection broke"))
+        return error_for_close(
+            self.name, connection.ending or CloseReason("network_error", "the connection broke")
+        )
 
-    async def _spoken(self, connection: Connection, text: str, budget: Budget) -> AsyncGenerator[Clip]:
+    async def _spoken(
+        self, connection: WebSocketConnection, text: str, budget: Budget
+    ) -> AsyncGenerator[Clip]:
         connection.active = True
         pace = Pace(self.name, first_s=left_s(budget, Deadlines().answer_s))
         is_over = False
@@ -101,10 +105,10 @@ class SocketVoice(Voice[Known]):
         finally:
             if not is_over:
                 # The vendor is still speaking: he would be heard out before he takes note of a polite end.
-                connection.abort(Ending("given_up", "the text was given up"))
+                connection.abort(CloseReason("given_up", "the text was given up"))
 
     @asynccontextmanager
-    async def _connection(self, budget: Budget) -> AsyncIterator[Connection]:
+    async def _connection(self, budget: Budget) -> AsyncIterator[WebSocketConnection]:
         spare, self._spare = self._spare, None
         if spare is not None:
             try:
@@ -121,10 +125,12 @@ class SocketVoice(Voice[Known]):
 class _Spare:
     """A socket that waits, owned by a task of its own: whoever opens one also closes it."""
 
-    def __init__(self, name: str, opened: AbstractAsyncContextManager[Connection], spare_s: float) -> None:
+    def __init__(
+        self, name: str, opened: AbstractAsyncContextManager[WebSocketConnection], spare_s: float
+    ) -> None:
         self._opened = opened
         self._spare_s = spare_s
-        self._ready: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._ready: asyncio.Future[WebSocketConnection | None] = asyncio.get_running_loop().create_future()
         self._taken = asyncio.Event()
         self._released = asyncio.Event()
         self._task = asyncio.create_task(self._hold(), name=f"prepare {name}")
@@ -134,7 +140,7 @@ class _Spare:
         """Whether there is nothing to be had any more."""
         return self._task.done()
 
-    async def taken(self, within_s: float) -> Connection | None:
+    async def taken(self, within_s: float) -> WebSocketConnection | None:
         """Return the socket, to be used until `release`; None when there is none, or none in time."""
         self._taken.set()
         await asyncio.wait({self._ready}, timeout=within_s)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from voxd.errors import AudioError, NotConnected, ProviderError
 from voxd.events import EventType
-from voxd.net.endpoint import address_of, socket_url, usable_key
-from voxd.net.faults import Ending, error_of
-from voxd.net.websocket import Address, Connection, Deadlines
+from voxd.net.endpoint import address_of, require_key, websocket_url
+from voxd.net.faults import CloseReason, error_for_close
+from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
 from voxd.providers.prices import cost_of
 from voxd.providers.realtime.openai_protocol import wire
@@ -47,7 +47,7 @@ class OpenAIProvider(BaseProvider):
         self._deadlines = deadlines or Deadlines()
         self._session = SessionConfig()
         self._reader = self._new_reader()
-        self._connection: Connection | None = None
+        self._connection: WebSocketConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._answers = Answers()
         self._ready = False
@@ -60,7 +60,7 @@ class OpenAIProvider(BaseProvider):
         """Whether the session is open."""
         return self._ready and self._connection is not None and self._connection.ending is None
 
-    def address(self) -> Address:
+    def address(self) -> WebSocketAddress:
         """Return where this vendor is reached. Raises `AuthenticationError`, `ConfigError`."""
         key = self.key()
         headers = {"Authorization": f"Bearer {key}"}
@@ -71,11 +71,11 @@ class OpenAIProvider(BaseProvider):
 
     def url(self, **query: str) -> str:
         """Return the URL of the endpoint with the model and ``query``. Raises `ConfigError`."""
-        return socket_url(self.endpoint_url, {"model": self.model_name, **query}, path="/realtime")
+        return websocket_url(self.endpoint_url, {"model": self.model_name, **query}, path="/realtime")
 
     def key(self) -> str:
         """Return the key. Raises `AuthenticationError` when there is none that can be used."""
-        return usable_key(self.name, self.config.get("api_key"))
+        return require_key(self.name, self.config.get("api_key"))
 
     @property
     def endpoint_url(self) -> str:
@@ -96,7 +96,7 @@ class OpenAIProvider(BaseProvider):
         self._reader = self._new_reader()
         self._pending_bytes = 0
         try:
-            self._connection = await Connection.open(
+            self._connection = await WebSocketConnection.open(
                 self.name, address, self._deadlines, resolver=self.resolver
             )
             self._reading = asyncio.create_task(self._read(self._connection), name=f"read {self.name}")
@@ -108,7 +108,7 @@ class OpenAIProvider(BaseProvider):
         self._ready = True
         if not self.is_connected:
             await self.disconnect()
-            raise error_of(self.name, Ending("network_error", "the connection broke at once"))
+            raise error_for_close(self.name, CloseReason("network_error", "the connection broke at once"))
 
     async def disconnect(self) -> None:
         """Close the session; idempotent."""
@@ -217,7 +217,7 @@ class OpenAIProvider(BaseProvider):
         await self._ask(frame, "session.updated")
         self._voice = voice
 
-    def _open(self) -> Connection:
+    def _open(self) -> WebSocketConnection:
         if self._connection is None or not self._ready:
             raise NotConnected(f"there is no session with {self.name}", provider=self.name)
         return self._connection
@@ -240,12 +240,12 @@ class OpenAIProvider(BaseProvider):
             async with asyncio.timeout(self._deadlines.answer_s):
                 await waiter
         except TimeoutError:
-            silence = Ending("timeout", "the vendor did not answer in time")
+            silence = CloseReason("timeout", "the vendor did not answer in time")
             if self._connection is not None:
                 self._connection.abort(silence)
-            raise error_of(self.name, silence) from None
+            raise error_for_close(self.name, silence) from None
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: WebSocketConnection) -> None:
         """Turn what arrives into events until the connection is over."""
         try:
             while (message := await connection.receive()) is not None:
@@ -256,7 +256,7 @@ class OpenAIProvider(BaseProvider):
                     self._tell(reading.events)
                 if reading.fatal:
                     reason = str(reading.error or reading.fatal)
-                    connection.abort(Ending(reading.fatal, reason))
+                    connection.abort(CloseReason(reading.fatal, reason))
                 elif reading.frames:
                     await self._send(reading.frames)
                 self._note_activity()
@@ -264,12 +264,12 @@ class OpenAIProvider(BaseProvider):
             _log.info("the session with %s broke: %s", self.name, error)
         except Exception:
             _log.exception("what %s sent could not be handled", self.name)
-            connection.abort(Ending("internal", "an event could not be handled"))
+            connection.abort(CloseReason("internal", "an event could not be handled"))
         self._over(connection)
 
-    def _over(self, connection: Connection) -> None:
-        end = connection.ending or Ending("network_error", "the connection broke")
-        self._answers.fail(error_of(self.name, end))
+    def _over(self, connection: WebSocketConnection) -> None:
+        end = connection.ending or CloseReason("network_error", "the connection broke")
+        self._answers.fail(error_for_close(self.name, end))
         was_ready, self._ready = self._ready, False
         if was_ready:
             data = {"provider": self.name, "code": end.code, "reason": end.reason, "reconnecting": False}

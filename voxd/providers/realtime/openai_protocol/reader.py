@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voxd.errors import ProviderError, StreamError
-from voxd.net.faults import fault
+from voxd.net.faults import error_for_code
 from voxd.providers.base import ProviderEvent
 from voxd.providers.realtime.openai_protocol import events, frames, wire
 from voxd.providers.usage import Usage
@@ -188,7 +188,7 @@ class Reader:
                 return (words, events.used(self._provider, self.usage))
             case frames.TranscriptionFailed():
                 reason = frame.error.message
-                return (events.error(fault(self._provider, "transcription_failed", reason)),)
+                return (events.error(error_for_code(self._provider, "transcription_failed", reason)),)
             case frames.RateLimits():
                 return tuple(events.rate_limit(limit) for limit in frame.rate_limits)
         return ()
@@ -245,7 +245,7 @@ class Reader:
         details = response.status_details or frames.StatusDetails()
         if response.status == "failed":
             complaint = details.error or frames.Complaint(code="response_failed")
-            told.append(events.error(fault(self._provider, complaint.code, complaint.message)))
+            told.append(events.error(error_for_code(self._provider, complaint.code, complaint.message)))
             told.append(events.cancelled(response.id, "failed"))
         elif response.status == "cancelled" or given_up:
             told.append(events.cancelled(response.id, details.reason or "client_cancelled"))
@@ -270,7 +270,7 @@ class Reader:
             return Reading(type="error")
         if code in HARMLESS or concerns.startswith(("cancel_", "truncate_")):
             return Reading(type="error")
-        error = fault(self._provider, code, complaint.message)
+        error = error_for_code(self._provider, code, complaint.message)
         fatal = code if code in FATAL else ""
         return Reading(() if fatal else (events.error(error),), (), "error", error, concerns, fatal)
 

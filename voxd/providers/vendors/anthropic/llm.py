@@ -1,7 +1,7 @@
 """Asks Anthropic's Messages API, in either of its versions, each with its own way to tell the key."""
 
-from voxd.net.endpoint import usable_key
-from voxd.net.transport import Access, Call, Wire
+from voxd.net.endpoint import require_key
+from voxd.net.transport import Access, HttpRequest, Transport
 from voxd.providers.pipeline.stages.base_url import resource
 from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
 from voxd.providers.pipeline.stages.llm_stream import StreamingModel
@@ -20,17 +20,17 @@ class Anthropic(StreamingModel):
     context_tokens = 100_000
     """Longer prompts cost more: reference/providers.md, section 3."""
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
-    def _call(self, prompt: Prompt, access: Access) -> Call:
+    def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = messages_body(prompt, self.model, self.config.kind, self._options)
         headers = self._headers(access) | dict(prompt.headers)
-        return Call("POST", self._url(access, _MESSAGES), headers, json=body)
+        return HttpRequest("POST", self._url(access, _MESSAGES), headers, json=body)
 
-    def _probe(self, access: Access) -> Call:
-        return Call("GET", self._url(access, "/models"), self._headers(access))
+    def _probe(self, access: Access) -> HttpRequest:
+        return HttpRequest("GET", self._url(access, "/models"), self._headers(access))
 
     def _reader(self) -> MessagesReader:
         return MessagesReader(self.name)
@@ -44,6 +44,6 @@ class Anthropic(StreamingModel):
         headers: dict[str, str] = {"anthropic-version": version}
         if not access.key and access.endpoint not in {"", self.default_endpoint}:
             return headers
-        key = usable_key(self.name, access.key)
+        key = require_key(self.name, access.key)
         # Whether the old scheme is still read with the new version is not known: each has its own.
         return headers | ({"x-api-key": key} if version == OLD else {"Authorization": f"Bearer {key}"})

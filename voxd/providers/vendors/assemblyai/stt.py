@@ -7,11 +7,11 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.endpoint import live_url, site_url, usable_key
-from voxd.net.faults import Ending
-from voxd.net.refusals import NO_CREDIT, Means, meant
-from voxd.net.transport import Access, Budget, Call, Wire
-from voxd.net.websocket import Address
+from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.faults import CloseReason
+from voxd.net.refusals import NO_CREDIT, ErrorMeaning, error_meaning
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import Listening, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -55,13 +55,13 @@ class AssemblyAi(LiveSpeechToText):
     default_model: ClassVar[str] = "universal-3-6-pro"
     default_endpoint: ClassVar[str] = "wss://streaming.assemblyai.com"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
-        key = usable_key(self.name, access.key)
+        key = require_key(self.name, access.key)
         query = chosen(self._options) | {
             "speech_model": self.model,
             "encoding": "pcm_s16le",
@@ -73,8 +73,8 @@ class AssemblyAi(LiveSpeechToText):
             query["keyterms_prompt"] = msgspec.json.encode(likely).decode()
         if language := self.language(told):
             query["language_codes"] = msgspec.json.encode([code_of(language)]).decode()
-        url = live_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
-        return Address(url, {"Authorization": key, "AssemblyAI-Version": VERSION}, key=key)
+        url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
+        return WebSocketAddress(url, {"Authorization": key, "AssemblyAI-Version": VERSION}, key=key)
 
     def dialect(self, told: Listening) -> Dialect:
         """Return what one connection speaks."""
@@ -83,34 +83,34 @@ class AssemblyAi(LiveSpeechToText):
     async def check(self, budget: Budget) -> None:
         """Ask for a token that lasts a minute, which costs nothing. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
-            url = site_url(access.endpoint or self.default_endpoint, PATH, "/v3/token?expires_in_seconds=60")
-            return Call("GET", url, {"Authorization": usable_key(self.name, access.key)})
+        def build(access: Access) -> HttpRequest:
+            url = http_url(access.endpoint or self.default_endpoint, PATH, "/v3/token?expires_in_seconds=60")
+            return HttpRequest("GET", url, {"Authorization": require_key(self.name, access.key)})
 
         async with self.wire.request(build, budget, kind="check") as answer:
             await answer.json()
 
 
-_BAD_REQUEST = Means("invalid_request", StreamError, hint="check the options of the provider")
-_BAD_SOUND = Means("bad_audio", StreamError)
-_GONE = Means("session_expired", ConnectionFailed, retryable=True)
-_BUSY = Means("rate_limited", RateLimited, retryable=True)
+_BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
+_BAD_SOUND = ErrorMeaning("bad_audio", StreamError)
+_GONE = ErrorMeaning("session_expired", ConnectionFailed, retryable=True)
+_BUSY = ErrorMeaning("rate_limited", RateLimited, retryable=True)
 
 MEANINGS = MappingProxyType(
     {
-        1013: Means("overloaded", ConnectionFailed, retryable=True),
-        3005: Means("server_error", ConnectionFailed, retryable=True),
+        1013: ErrorMeaning("overloaded", ConnectionFailed, retryable=True),
+        3005: ErrorMeaning("server_error", ConnectionFailed, retryable=True),
         3006: _BAD_REQUEST,
         3007: _BAD_SOUND,
         3008: _GONE,
         3009: _BUSY,
         4000: _BAD_REQUEST,
-        4001: Means("invalid_api_key", AuthenticationError),
+        4001: ErrorMeaning("invalid_api_key", AuthenticationError),
         4002: NO_CREDIT,
         4003: NO_CREDIT,
         4008: _GONE,
         4029: _BUSY,
-        4031: Means("idle", ConnectionFailed, retryable=True),
+        4031: ErrorMeaning("idle", ConnectionFailed, retryable=True),
         4032: _BAD_SOUND,
         4034: _BAD_SOUND,
         4100: _BAD_REQUEST,
@@ -187,14 +187,16 @@ class StreamingV3(Dialect):
                 billed_s = end.session_duration_seconds
                 return Reading(done=True, usage=Usage(transcribed_seconds=billed_s) if billed_s else None)
             case _Error() as error:
-                ending = Ending("server_error", error.error or "the vendor gave no reason", error.error_code)
+                ending = CloseReason(
+                    "server_error", error.error or "the vendor gave no reason", error.error_code
+                )
                 raise self.closed(ending)
         return None
 
-    def closed(self, ending: Ending) -> ProviderError:
+    def closed(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close with a number of the vendor's own."""
         means = MEANINGS.get(ending.close_code or 0)
-        return super().closed(ending) if means is None else meant(self.provider, means, ending.reason)
+        return super().closed(ending) if means is None else error_meaning(self.provider, means, ending.reason)
 
     def _turn(self, turn: _Turn) -> Reading | None:
         known = self._turns.get(turn.turn_order)

@@ -4,11 +4,19 @@ import re
 from collections.abc import Mapping
 
 from voxd.errors import ConfigError, ConnectionFailed, ProviderError
-from voxd.net.refusals import BAD_KEY, BUSY, SLOW_DOWN, Means, meant, refusal, said
+from voxd.net.refusals import (
+    BAD_KEY,
+    BUSY,
+    SLOW_DOWN,
+    ErrorMeaning,
+    error_meaning,
+    parse_refusal,
+    refusal_reader,
+)
 
-_TIMED_OUT = Means("closed_by_vendor", ConnectionFailed, retryable=True)
-_REFUSED = Means("refused", hint="check the provider's settings in the configuration")
-_NAMES: Mapping[str, Means] = {
+_TIMED_OUT = ErrorMeaning("closed_by_vendor", ConnectionFailed, retryable=True)
+_REFUSED = ErrorMeaning("refused", hint="check the provider's settings in the configuration")
+_NAMES: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(("LimitExceeded", "Throttling", "ThrottledClient", "TooManyRequests"), SLOW_DOWN),
     **dict.fromkeys(("InternalFailure", "InternalServer", "ServiceFailure"), BUSY),
     **dict.fromkeys(("ServiceUnavailable", "Conflict"), BUSY),
@@ -19,7 +27,7 @@ _NAMES: Mapping[str, Means] = {
 _TABLE = {f"{name}{end}": means for name, means in _NAMES.items() for end in ("", "Exception")}
 _CLOCK = ("Signature expired", "Signature not yet current")
 
-_by_name = refusal(_TABLE)
+_by_name = refusal_reader(_TABLE)
 
 
 def region_of(name: str, told: str, endpoint: str, service: str) -> str:
@@ -37,7 +45,7 @@ def region_of(name: str, told: str, endpoint: str, service: str) -> str:
 
 def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """Return the error for a refusal, as its header ``x-amzn-errortype`` names it."""
-    message = said(headers, body).message
+    message = parse_refusal(headers, body).message
     return _clock(provider, message) or _by_name(provider, status, headers, body)
 
 
@@ -45,7 +53,7 @@ def complaint(provider: str, name: str, message: str) -> ProviderError:
     """Return the error for what a stream breaks off with, such as ``name`` "BadRequestException"."""
     text = message or name or "AWS gave no reason"
     known = _TABLE.get(name, _TIMED_OUT if "timed out" in text else _REFUSED)
-    return _clock(provider, text) or meant(provider, known, text)
+    return _clock(provider, text) or error_meaning(provider, known, text)
 
 
 def _clock(provider: str, message: str) -> ProviderError | None:

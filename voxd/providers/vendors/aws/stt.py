@@ -10,11 +10,11 @@ from typing import Literal
 import msgspec
 
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.endpoint import live_url, usable_key
-from voxd.net.faults import Refused
-from voxd.net.refusals import said
-from voxd.net.transport import Access, Budget, Wire
-from voxd.net.websocket import Address
+from voxd.net.endpoint import realtime_url, require_key
+from voxd.net.faults import RefusalReader
+from voxd.net.refusals import parse_refusal
+from voxd.net.transport import Access, Budget, Transport
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import Listening, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -81,23 +81,23 @@ class _Event(msgspec.Struct, rename="pascal"):
 class AwsTranscribe(LiveSpeechToText):
     """One session for each utterance."""
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
         self._region = region_of(config.name, self._options.region, config.endpoint, "transcribestreaming")
 
     @property
-    def refusals(self) -> Refused:
+    def refusals(self) -> RefusalReader:
         """What reads a refusal."""
         return refused
 
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where ``told`` is transcribed, signed for the next five minutes."""
         base = access.endpoint or f"wss://transcribestreaming.{self._region}.amazonaws.com:8443"
-        key = usable_key(self.name, access.key)
+        key = require_key(self.name, access.key)
         signer = Signer(credentials_of(self.name, key), self._region, "transcribe")
-        url = signer.url(live_url(self.name, base, _PATH, self._query(told)), time.time())
-        return Address(url, key=key)
+        url = signer.url(realtime_url(self.name, base, _PATH, self._query(told)), time.time())
+        return WebSocketAddress(url, key=key)
 
     def dialect(self, told: Listening) -> Dialect:
         """Return what one connection speaks."""
@@ -151,7 +151,7 @@ class EventStream(Dialect):
             raise self.malformed("a frame that cannot be read") from None
         if kind == "exception":
             name = told.headers.get(":exception-type", "")
-            raise complaint(self.provider, name, said(told.headers, told.payload).message)
+            raise complaint(self.provider, name, parse_refusal(told.headers, told.payload).message)
         if kind == "error":
             message = told.headers.get(":error-message", "")
             raise complaint(self.provider, told.headers.get(":error-code", ""), message)

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from voxd.frames import Clip
-from voxd.net.endpoint import usable_key
-from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.endpoint import require_key
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_http import Speech, spoken
 from voxd.providers.pipeline.stages.tts_options import HttpVoice
@@ -32,7 +32,7 @@ class Polly(HttpVoice[Options]):
     known = Options
     default_voice: ClassVar[str] = "Joanna"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         """Raises `ConfigError` when the region is not known."""
         super().__init__(config, wire)
         self._region = region_of(config.name, self._options.region, config.endpoint, "polly")
@@ -45,7 +45,7 @@ class Polly(HttpVoice[Options]):
     async def check(self, budget: Budget) -> None:
         """Ask for the voices of the engine. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
+        def build(access: Access) -> HttpRequest:
             query = urlencode({"Engine": self._options.engine})
             return self._signed("GET", f"{self._base(access)}/v1/voices?{query}", b"", access)
 
@@ -60,7 +60,7 @@ class Polly(HttpVoice[Options]):
         )
         return spoken(self, speech, budget)
 
-    def _call(self, text: str, access: Access) -> Call:
+    def _call(self, text: str, access: Access) -> HttpRequest:
         body = {
             "Text": text,
             "TextType": "text",
@@ -78,9 +78,9 @@ class Polly(HttpVoice[Options]):
     def _base(self, access: Access) -> str:
         return (access.endpoint or f"https://polly.{self._region}.amazonaws.com").rstrip("/")
 
-    def _signed(self, method: str, url: str, content: bytes, access: Access) -> Call:
-        credentials = credentials_of(self.name, usable_key(self.name, access.key))
+    def _signed(self, method: str, url: str, content: bytes, access: Access) -> HttpRequest:
+        credentials = credentials_of(self.name, require_key(self.name, access.key))
         headers = {"Content-Type": "application/json"} if content else {}
         signer = Signer(credentials, self._region, "polly")
         signed = signer.headers(method, url, headers, content, time.time())
-        return Call(method, url, signed, content=content or None)
+        return HttpRequest(method, url, signed, content=content or None)

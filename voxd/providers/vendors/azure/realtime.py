@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from voxd.errors import ConfigError
-from voxd.net.endpoint import address_of, socket_url
-from voxd.net.websocket import Address
+from voxd.net.endpoint import address_of, websocket_url
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 
 _PATH = "/openai/v1/realtime"
@@ -21,7 +21,7 @@ class AzureProvider(OpenAIProvider):
     endpoint: ClassVar[str] = ""
     transcription_model: ClassVar[str] = ""
 
-    def address(self) -> Address:
+    def address(self) -> WebSocketAddress:
         """Return where this resource is reached. Raises `AuthenticationError`, `ConfigError`."""
         bearer = self.metadata.get("auth_type") == "bearer"
         key = self.key()
@@ -34,4 +34,4 @@ class AzureProvider(OpenAIProvider):
             hint = "set the provider's endpoint to https://NAME.openai.azure.com"
             raise ConfigError("an Azure provider needs an endpoint", hint=hint)
         bare = self.endpoint_url.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
-        return socket_url(bare, {"model": self.model_name, **query}, path=_PATH)
+        return websocket_url(bare, {"model": self.model_name, **query}, path=_PATH)

@@ -18,11 +18,11 @@ from voxd.errors import (
     RateLimited,
     StreamError,
 )
-from voxd.net.endpoint import live_url, usable_key
-from voxd.net.faults import Ending
-from voxd.net.refusals import Means, meant
-from voxd.net.transport import Access, Budget, Wire
-from voxd.net.websocket import Address
+from voxd.net.endpoint import realtime_url, require_key
+from voxd.net.faults import CloseReason
+from voxd.net.refusals import ErrorMeaning, error_meaning
+from voxd.net.transport import Access, Budget, Transport
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import Listening, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -34,7 +34,7 @@ from voxd.providers.vendors.azure import usp
 _TICKS_PER_S = 10_000_000
 _HEARD = "success"
 _FATAL = frozenset({1002, 1003, 1007, 4000})
-_BAD_REQUEST = Means("invalid_request", StreamError, hint="check the options of the provider")
+_BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
 _UNHEARD = frozenset({"nomatch", "initialsilencetimeout", "babbletimeout", "endofdictation"})
 
 
@@ -64,23 +64,23 @@ class AzureSpeech(LiveSpeechToText):
 
     subprotocols: ClassVar[tuple[str, ...]] = ("USP",)
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
         if not (config.endpoint or self._options.region):
             hint = f'set options.region in [providers.{config.name}], such as "westeurope", or endpoint'
             raise ConfigError(f"where is the Azure resource of {config.name}?", hint=hint)
 
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where ``told`` is transcribed."""
         base = access.endpoint or f"wss://{self._options.region}.stt.speech.microsoft.com"
         query = {"language": locale_of(self.language(told)), "format": "simple"}
         if self._options.profanity:
             query["profanity"] = self._options.profanity
         path = f"/speech/recognition/{self._options.mode}/cognitiveservices/v1"
-        key = usable_key(self.name, access.key)
+        key = require_key(self.name, access.key)
         headers = {"Ocp-Apim-Subscription-Key": key, "X-ConnectionId": uuid.uuid4().hex}
-        return Address(live_url(self.name, base, path, query), headers, key=key)
+        return WebSocketAddress(realtime_url(self.name, base, path, query), headers, key=key)
 
     def dialect(self, told: Listening) -> Dialect:
         """Return what one connection speaks."""
@@ -149,10 +149,10 @@ class Usp(Dialect):
             raise self.malformed("a frame that cannot be read") from None
         return Reading(done=True) if told.path == "turn.end" else None
 
-    def closed(self, ending: Ending) -> ProviderError:
+    def closed(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close; some codes say that another connection will not do either."""
         if ending.close_code in _FATAL:
-            return meant(self.provider, _BAD_REQUEST, ending.reason)
+            return error_meaning(self.provider, _BAD_REQUEST, ending.reason)
         return super().closed(ending)
 
     def _phrase(self, phrase: _Phrase) -> Reading:

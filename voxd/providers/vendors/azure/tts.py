@@ -8,9 +8,9 @@ import msgspec
 
 from voxd.errors import ConfigError
 from voxd.frames import Clip
-from voxd.net.endpoint import usable_key
-from voxd.net.refusals import refusal
-from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.endpoint import require_key
+from voxd.net.refusals import refusal_reader
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_http import Speech, spoken
@@ -20,7 +20,7 @@ from voxd.providers.vendors.azure.ssml import ssml
 _USER_AGENT = "voxd"
 """The vendor refuses a request without one."""
 
-_refused = refusal({})
+_refused = refusal_reader({})
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class AzureVoice(HttpVoice[Options]):
     default_model: ClassVar[str] = "neural"
     default_voice: ClassVar[str] = "en-US-AvaMultilingualNeural"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         """Raises `ConfigError` when it is not said where the resource is."""
         super().__init__(config, wire)
         if not (config.endpoint or self._options.region):
@@ -51,8 +51,10 @@ class AzureVoice(HttpVoice[Options]):
     async def check(self, budget: Budget) -> None:
         """Ask for the list of voices. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
-            return Call("GET", f"{self._base(access)}/cognitiveservices/voices/list", self._headers(access))
+        def build(access: Access) -> HttpRequest:
+            return HttpRequest(
+                "GET", f"{self._base(access)}/cognitiveservices/voices/list", self._headers(access)
+            )
 
         # The list is long, and that it comes is all there is to know.
         async with self.wire.request(build, budget, kind="check", refused=_refused):
@@ -63,7 +65,7 @@ class AzureVoice(HttpVoice[Options]):
         build = functools.partial(self._call, text)
         return spoken(self, Speech(text, build, self._options.sample_rate_hz, refused=_refused), budget)
 
-    def _call(self, text: str, access: Access) -> Call:
+    def _call(self, text: str, access: Access) -> HttpRequest:
         options = self._options
         body = ssml(
             text,
@@ -78,14 +80,14 @@ class AzureVoice(HttpVoice[Options]):
             "X-Microsoft-OutputFormat": _format(options.sample_rate_hz),
         }
         url = f"{self._base(access)}/cognitiveservices/v1"
-        return Call("POST", url, headers, content=body.encode())
+        return HttpRequest("POST", url, headers, content=body.encode())
 
     def _base(self, access: Access) -> str:
         own = f"https://{self._options.region}.tts.speech.microsoft.com"
         return (access.endpoint or own).rstrip("/")
 
     def _headers(self, access: Access) -> dict[str, str]:
-        key = usable_key(self.name, access.key)
+        key = require_key(self.name, access.key)
         return {"Ocp-Apim-Subscription-Key": key, "User-Agent": _USER_AGENT}
 
 

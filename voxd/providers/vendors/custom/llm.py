@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from functools import partial
 
 from voxd.errors import ProviderError
-from voxd.net.endpoint import usable_key
-from voxd.net.transport import Access, Answer, Budget, Call, Wire
+from voxd.net.endpoint import require_key
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
 from voxd.providers.pipeline.stages import llm_errors as complaints
 from voxd.providers.pipeline.stages.base_url import resource
 from voxd.providers.pipeline.stages.contract import (
@@ -28,7 +28,7 @@ _ALIVE = "answered"
 class CustomHttp(LanguageModel):
     """An endpoint of one's own: it is posted a conversation, and answers it. It cannot call tools."""
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
@@ -68,7 +68,7 @@ class CustomHttp(LanguageModel):
                     yield Token(text)
         yield end
 
-    async def _texts(self, answer: Answer) -> AsyncGenerator[str]:
+    async def _texts(self, answer: HttpResponse) -> AsyncGenerator[str]:
         """Yield the body as text; a character may come in two pieces. Raises when nothing is said."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         is_empty = True
@@ -88,15 +88,15 @@ class CustomHttp(LanguageModel):
         error.hint, error.retryable = hint, False
         return error
 
-    def _call(self, prompt: Prompt, access: Access) -> Call:
+    def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = custom_body(prompt, self.model, self._options)
         headers = self._headers(access) | dict(prompt.headers)
-        return Call("POST", resource(self.name, access.endpoint, ""), headers, json=body)
+        return HttpRequest("POST", resource(self.name, access.endpoint, ""), headers, json=body)
 
-    def _probe(self, access: Access) -> Call:
+    def _probe(self, access: Access) -> HttpRequest:
         if self._options.check_url:
-            return Call("GET", resource(self.name, self._options.check_url, ""), self._headers(access))
-        return Call("OPTIONS", resource(self.name, access.endpoint, ""), self._headers(access))
+            return HttpRequest("GET", resource(self.name, self._options.check_url, ""), self._headers(access))
+        return HttpRequest("OPTIONS", resource(self.name, access.endpoint, ""), self._headers(access))
 
     def _unwell(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Read a refusal of `check`: an endpoint that will not be asked like this is there all the same."""
@@ -106,4 +106,4 @@ class CustomHttp(LanguageModel):
         return error
 
     def _headers(self, access: Access) -> dict[str, str]:
-        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"} if access.key else {}
+        return {"Authorization": f"Bearer {require_key(self.name, access.key)}"} if access.key else {}

@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from voxd.errors import ConfigError
-from voxd.net.endpoint import address_of, socket_url
-from voxd.net.websocket import Address
+from voxd.net.endpoint import address_of, websocket_url
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 
 AUTH_TYPES = ("bearer", "header", "query", "none")
@@ -23,7 +23,7 @@ class CustomProvider(OpenAIProvider):
     model: ClassVar[str] = ""
     transcription_model: ClassVar[str] = ""
 
-    def address(self) -> Address:
+    def address(self) -> WebSocketAddress:
         """Return where the server is reached. Raises `AuthenticationError`, `ConfigError`."""
         kind = self.metadata.get("auth_type", "bearer")
         name = str(self.metadata.get("auth_name") or "")
@@ -47,4 +47,4 @@ class CustomProvider(OpenAIProvider):
         if not self.endpoint_url:
             raise ConfigError("a custom provider needs an endpoint", hint="set metadata.endpoint to wss://…")
         model = {"model": self.model_name} if self.model_name else {}
-        return socket_url(self.endpoint_url, {**model, **query})
+        return websocket_url(self.endpoint_url, {**model, **query})

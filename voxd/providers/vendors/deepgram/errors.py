@@ -1,16 +1,18 @@
 """What Deepgram refuses, for its ears and its voices alike."""
 
-from voxd.net.faults import Refused
-from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, Means, refusal
+from voxd.net.faults import RefusalReader
+from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, refusal_reader
 
-refused: Refused = refusal(
+refused: RefusalReader = refusal_reader(
     {
         "INVALID_AUTH": BAD_KEY,
         "INSUFFICIENT_PERMISSIONS": BAD_KEY,
         "ASR_PAYMENT_REQUIRED": NO_CREDIT,
         "PAYMENT_REQUIRED": NO_CREDIT,
         "TOO_MANY_REQUESTS": SLOW_DOWN,
-        "INVALID_MODEL": Means("model_not_found", hint="set the provider's model to one of Deepgram's"),
+        "INVALID_MODEL": ErrorMeaning(
+            "model_not_found", hint="set the provider's model to one of Deepgram's"
+        ),
     }
 )
 """Reads the refusals of Deepgram."""

@@ -7,10 +7,10 @@ import msgspec
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.endpoint import live_url, site_url, usable_key
-from voxd.net.faults import Ending, Refused
-from voxd.net.transport import Access, Budget, Call, Wire
-from voxd.net.websocket import Address
+from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.faults import CloseReason, RefusalReader
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.pipeline.stages.contract import Listening, SpeechToText, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
 from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
@@ -64,7 +64,7 @@ class Deepgram(LiveSpeechToText):
     default_model: ClassVar[str] = "nova-3"
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
@@ -74,11 +74,11 @@ class Deepgram(LiveSpeechToText):
         return listener(self)
 
     @property
-    def refusals(self) -> Refused:
+    def refusals(self) -> RefusalReader:
         """What reads a refusal."""
         return refused
 
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
         # Models before Nova-3 know keywords, and have no key terms.
         takes = "keyterm" if self.model.startswith("nova-3") else "keywords"
@@ -110,20 +110,20 @@ def listener(stage: SpeechToText) -> str:
     return stage.default_model if not told or told.startswith("aura") else told
 
 
-def address(stage: SpeechToText, access: Access, path: str, query: Mapping[str, Any]) -> Address:
+def address(stage: SpeechToText, access: Access, path: str, query: Mapping[str, Any]) -> WebSocketAddress:
     """Return the address of a socket of Deepgram. Raises `ProviderError`."""
-    key = usable_key(stage.name, access.key)
-    url = live_url(stage.name, access.endpoint or stage.default_endpoint, path, query)
-    return Address(url, {"Authorization": f"Token {key}"}, key=key)
+    key = require_key(stage.name, access.key)
+    url = realtime_url(stage.name, access.endpoint or stage.default_endpoint, path, query)
+    return WebSocketAddress(url, {"Authorization": f"Token {key}"}, key=key)
 
 
 async def check(stage: SpeechToText, budget: Budget, live_path: str) -> None:
     """Ask which projects the key is for. Raises `ProviderError`."""
 
-    def build(access: Access) -> Call:
-        key = usable_key(stage.name, access.key)
-        url = site_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
-        return Call("GET", url, {"Authorization": f"Token {key}"})
+    def build(access: Access) -> HttpRequest:
+        key = require_key(stage.name, access.key)
+        url = http_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
+        return HttpRequest("GET", url, {"Authorization": f"Token {key}"})
 
     async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:
         await answer.json()
@@ -199,7 +199,7 @@ class ListenV1(Dialect):
                 raise fault(self.provider, error.code or error.variant, error.message or error.description)
         return None
 
-    def closed(self, ending: Ending) -> ProviderError:
+    def closed(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close."""
         return closed(self.provider, ending) or super().closed(ending)
 
@@ -213,7 +213,7 @@ class ListenV1(Dialect):
         return Reading(results.text, results.end_s, stable=results.speech_final)
 
 
-def closed(provider: str, ending: Ending) -> ProviderError | None:
+def closed(provider: str, ending: CloseReason) -> ProviderError | None:
     """Return the error for a close with 1008, DATA-0000; 1011 means what it means everywhere."""
     return fault(provider, "DATA-0000", ending.reason) if ending.close_code == _UNREADABLE else None
 

@@ -6,9 +6,9 @@ import msgspec
 
 from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.faults import Ending, Refused
-from voxd.net.transport import Access, Budget, Wire
-from voxd.net.websocket import Address
+from voxd.net.faults import CloseReason, RefusalReader
+from voxd.net.transport import Access, Budget, Transport
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import Listening, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -49,7 +49,7 @@ class DeepgramFlux(LiveSpeechToText):
     default_model: ClassVar[str] = ENGLISH
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
@@ -62,11 +62,11 @@ class DeepgramFlux(LiveSpeechToText):
         return MANY if code_of(self.config.language) not in {"", "en"} else ENGLISH
 
     @property
-    def refusals(self) -> Refused:
+    def refusals(self) -> RefusalReader:
         """What reads a refusal."""
         return refused
 
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
         query = chosen(self._options) | {
             "model": self.model,
@@ -133,11 +133,11 @@ class ListenV2(Dialect):
                 raise deepgram.fault(self.provider, error.code, error.description)
         return None
 
-    def is_complete(self, ending: Ending, sent_s: float) -> bool:
+    def is_complete(self, ending: CloseReason, sent_s: float) -> bool:
         """Whether this answers `CloseStream`: nothing does but a close without a code."""
         # He tells of every quarter of a second that he has heard, so it shows when he stopped listening.
         return super().is_complete(ending, sent_s) and sent_s - self._heard_s <= BEHIND_S
 
-    def closed(self, ending: Ending) -> ProviderError:
+    def closed(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close."""
         return deepgram.closed(self.provider, ending) or super().closed(ending)

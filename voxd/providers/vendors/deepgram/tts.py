@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from voxd.frames import Clip
-from voxd.net.endpoint import usable_key
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.endpoint import require_key
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
 from voxd.providers.pipeline.stages.tts_options import HttpVoice
 from voxd.providers.vendors.deepgram.errors import refused
@@ -50,8 +50,8 @@ class Aura(HttpVoice[Options]):
     async def check(self, budget: Budget) -> None:
         """Ask which projects the key is for. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
-            return Call("GET", self._url(access, "/v1/projects"), self._headers(access))
+        def build(access: Access) -> HttpRequest:
+            return HttpRequest("GET", self._url(access, "/v1/projects"), self._headers(access))
 
         async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
             await answer.json()
@@ -62,7 +62,7 @@ class Aura(HttpVoice[Options]):
         speech = Speech(text, build, self._options.sample_rate_hz, refused=refused, bill="dg-char-count")
         return spoken(self, speech, budget)
 
-    def _call(self, text: str, access: Access) -> Call:
+    def _call(self, text: str, access: Access) -> HttpRequest:
         query: dict[str, Any] = {
             "model": self.model,
             "encoding": "linear16",
@@ -74,11 +74,11 @@ class Aura(HttpVoice[Options]):
         if self._options.mip_opt_out:
             query["mip_opt_out"] = "true"
         url = f"{self._url(access, '/v1/speak')}?{urlencode(query)}"
-        return Call("POST", url, self._headers(access), json={"text": text})
+        return HttpRequest("POST", url, self._headers(access), json={"text": text})
 
     def _url(self, access: Access, path: str) -> str:
         # Who listens with the same provider may have written down where he does.
         return url_of(self, access, path, live_path="/v1/listen")
 
     def _headers(self, access: Access) -> dict[str, str]:
-        return {"Authorization": f"Token {usable_key(self.name, access.key)}"}
+        return {"Authorization": f"Token {require_key(self.name, access.key)}"}

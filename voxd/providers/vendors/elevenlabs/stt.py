@@ -8,11 +8,11 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
-from voxd.net.endpoint import live_url, site_url, usable_key
-from voxd.net.faults import Refused
-from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, Means, meant, refusal
-from voxd.net.transport import Access, Budget, Call, Wire
-from voxd.net.websocket import Address
+from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.faults import RefusalReader
+from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, error_meaning, refusal_reader
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import Listening, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -37,7 +37,9 @@ class Options(msgspec.Struct, frozen=True):
     enable_logging: bool | None = None
 
 
-_NO_SPEECH_KEY = Means("missing_permissions", AuthenticationError, hint="allow the key to use speech to text")
+_NO_SPEECH_KEY = ErrorMeaning(
+    "missing_permissions", AuthenticationError, hint="allow the key to use speech to text"
+)
 _REFUSALS = MappingProxyType(
     {
         "invalid_api_key": BAD_KEY,
@@ -45,7 +47,7 @@ _REFUSALS = MappingProxyType(
         "quota_exceeded": NO_CREDIT,
         "missing_permissions": _NO_SPEECH_KEY,
         "too_many_concurrent_requests": SLOW_DOWN,
-        "system_busy": Means("overloaded", ConnectionFailed, retryable=True),
+        "system_busy": ErrorMeaning("overloaded", ConnectionFailed, retryable=True),
     }
 )
 
@@ -56,7 +58,7 @@ class Scribe(LiveSpeechToText):
     default_model: ClassVar[str] = "scribe_v2_realtime"
     default_endpoint: ClassVar[str] = "wss://api.elevenlabs.io"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
@@ -67,13 +69,13 @@ class Scribe(LiveSpeechToText):
         return told if told.startswith("scribe") else self.default_model
 
     @property
-    def refusals(self) -> Refused:
+    def refusals(self) -> RefusalReader:
         """What reads a refusal."""
-        return refusal(_REFUSALS)
+        return refusal_reader(_REFUSALS)
 
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
-        key = usable_key(self.name, access.key)
+        key = require_key(self.name, access.key)
         query = chosen(self._options) | {
             "model_id": self.model,
             "audio_format": "pcm_16000",
@@ -82,8 +84,8 @@ class Scribe(LiveSpeechToText):
         }
         if language := self.language(told):
             query["language_code"] = code_of(language)
-        url = live_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
-        return Address(url, {"xi-api-key": key}, key=key)
+        url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
+        return WebSocketAddress(url, {"xi-api-key": key}, key=key)
 
     def dialect(self, told: Listening) -> Dialect:
         """Return what one connection speaks."""
@@ -92,9 +94,9 @@ class Scribe(LiveSpeechToText):
     async def check(self, budget: Budget) -> None:
         """Ask for the state of the account, which costs nothing. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
-            url = site_url(access.endpoint or self.default_endpoint, PATH, "/v1/user/subscription")
-            return Call("GET", url, {"xi-api-key": usable_key(self.name, access.key)})
+        def build(access: Access) -> HttpRequest:
+            url = http_url(access.endpoint or self.default_endpoint, PATH, "/v1/user/subscription")
+            return HttpRequest("GET", url, {"xi-api-key": require_key(self.name, access.key)})
 
         try:
             async with self.wire.request(build, budget, kind="check", refused=self.refusals) as answer:
@@ -105,19 +107,19 @@ class Scribe(LiveSpeechToText):
                 raise
 
 
-_BAD_REQUEST = Means("invalid_request", StreamError, hint="check the options of the provider")
+_BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
 FAULTS = MappingProxyType(
     {
-        "error": Means("stream_failed", StreamError, retryable=True),
+        "error": ErrorMeaning("stream_failed", StreamError, retryable=True),
         "auth_error": BAD_KEY,
         "quota_exceeded": NO_CREDIT,
-        "unaccepted_terms": Means("unaccepted_terms", hint="accept the terms at the vendor's console"),
+        "unaccepted_terms": ErrorMeaning("unaccepted_terms", hint="accept the terms at the vendor's console"),
         "rate_limited": SLOW_DOWN,
         "commit_throttled": SLOW_DOWN,
-        "queue_overflow": Means("overloaded", ConnectionFailed, retryable=True),
-        "resource_exhausted": Means("overloaded", ConnectionFailed, retryable=True),
-        "transcriber_error": Means("server_error", ConnectionFailed, retryable=True),
-        "session_time_limit_exceeded": Means("session_expired", ConnectionFailed, retryable=True),
+        "queue_overflow": ErrorMeaning("overloaded", ConnectionFailed, retryable=True),
+        "resource_exhausted": ErrorMeaning("overloaded", ConnectionFailed, retryable=True),
+        "transcriber_error": ErrorMeaning("server_error", ConnectionFailed, retryable=True),
+        "session_time_limit_exceeded": ErrorMeaning("session_expired", ConnectionFailed, retryable=True),
         "input_error": _BAD_REQUEST,
         "invalid_request": _BAD_REQUEST,
         "chunk_size_exceeded": _BAD_REQUEST,
@@ -191,7 +193,7 @@ class ScribeRealtime(Dialect):
                 return Reading(done=True)
             raise ConnectionFailed(text, provider=self.provider, code="idle")
         if told.message_type in FAULTS:
-            raise meant(self.provider, FAULTS[told.message_type], text)
+            raise error_meaning(self.provider, FAULTS[told.message_type], text)
         return None
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from voxd.frames import Clip
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
 from voxd.providers.pipeline.stages.tts_options import HttpVoice
 from voxd.providers.vendors.elevenlabs import voice as terms
@@ -51,7 +51,7 @@ class ElevenLabs(HttpVoice[terms.Options]):
         )
         return spoken(self, speech, budget)
 
-    def _call(self, text: str, access: Access, *, previous: str = "") -> Call:
+    def _call(self, text: str, access: Access, *, previous: str = "") -> HttpRequest:
         options = self._options
         seed = zlib.crc32(text.encode("utf-8", "replace")) if options.seed is None else options.seed
         body: dict[str, Any] = {
@@ -68,4 +68,4 @@ class ElevenLabs(HttpVoice[terms.Options]):
         body |= {name: value for name, value in more.items() if value}
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream"
         url = f"{url_of(self, access, path)}?output_format=pcm_{options.sample_rate_hz}"
-        return Call("POST", url, terms.headers(self, access), json=body)
+        return HttpRequest("POST", url, terms.headers(self, access), json=body)

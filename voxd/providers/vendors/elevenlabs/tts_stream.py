@@ -13,10 +13,10 @@ import msgspec
 
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
-from voxd.net.endpoint import live_url
-from voxd.net.refusals import meant, said
+from voxd.net.endpoint import realtime_url
+from voxd.net.refusals import error_meaning, parse_refusal
 from voxd.net.transport import Access, Budget
-from voxd.net.websocket import Address, Connection
+from voxd.net.websocket import WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.tts_pace import Pace
 from voxd.providers.pipeline.stages.tts_pcm import Pcm
 from voxd.providers.pipeline.stages.tts_socket import SocketVoice
@@ -56,13 +56,15 @@ class ElevenLabsStream(SocketVoice[terms.Options]):
         await terms.check(self, budget)
 
     @asynccontextmanager
-    async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[Connection]:
+    async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a socket and say with which voice."""
         async with self.wire.socket(self._address, budget, kind=kind, refused=terms.refused) as connection:
             await connection.send(_encoded({"text": " ", "voice_settings": self._options.voice_settings()}))
             yield connection
 
-    async def said(self, connection: Connection, text: str, pace: Pace) -> AsyncGenerator[Clip]:
+    async def parse_refusal(
+        self, connection: WebSocketConnection, text: str, pace: Pace
+    ) -> AsyncGenerator[Clip]:
         """Say ``text`` and yield its sound. Raises `ProviderError`."""
         # The vendor takes whole words, and knows them by the space behind them.
         await connection.send(_encoded({"text": f"{text.strip()} "}))
@@ -81,15 +83,15 @@ class ElevenLabsStream(SocketVoice[terms.Options]):
         if clip := pcm.finish():
             yield clip
 
-    def broken_off(self, connection: Connection) -> ProviderError:
+    def broken_off(self, connection: WebSocketConnection) -> ProviderError:
         """Return why ``connection`` is over; the reason may be one of the vendor's names."""
         reason = connection.ending.reason if connection.ending else ""
         for name, means in terms.NAMES.items():
             if name in reason:
-                return meant(self.name, means, reason)
+                return error_meaning(self.name, means, reason)
         return super().broken_off(connection)
 
-    def _address(self, access: Access) -> Address:
+    def _address(self, access: Access) -> WebSocketAddress:
         options = self._options
         query = {
             "model_id": self.model,
@@ -105,9 +107,9 @@ class ElevenLabsStream(SocketVoice[terms.Options]):
         if options.seed is not None:
             query["seed"] = options.seed
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream-input"
-        url = live_url(self.name, access.endpoint or self.default_endpoint, path, query)
+        url = realtime_url(self.name, access.endpoint or self.default_endpoint, path, query)
         headers = terms.headers(self, access)
-        return Address(url, headers, key=access.key)
+        return WebSocketAddress(url, headers, key=access.key)
 
     def _read(self, message: str | bytes) -> _Frame:
         try:
@@ -117,9 +119,9 @@ class ElevenLabsStream(SocketVoice[terms.Options]):
             raise StreamError(msg, provider=self.name, code="bad_frame") from None
         if frame.message is None and frame.error is None:
             return frame
-        told = said({}, message if isinstance(message, bytes) else message.encode())
+        told = parse_refusal({}, message if isinstance(message, bytes) else message.encode())
         if told.name in terms.NAMES:
-            raise meant(self.name, terms.NAMES[told.name], told.message or told.name)
+            raise error_meaning(self.name, terms.NAMES[told.name], told.message or told.name)
         raise StreamError(told.message or "the vendor complained", provider=self.name)
 
 

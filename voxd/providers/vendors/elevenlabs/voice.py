@@ -7,9 +7,18 @@ import msgspec
 from msgspec import Meta
 
 from voxd.errors import AuthenticationError, ProviderError, RateLimited, StreamError
-from voxd.net.endpoint import usable_key
-from voxd.net.refusals import BAD_KEY, BUSY, NO_CREDIT, NO_VOICE, TOO_LONG, Means, meant, refusal
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.endpoint import require_key
+from voxd.net.refusals import (
+    BAD_KEY,
+    BUSY,
+    NO_CREDIT,
+    NO_VOICE,
+    TOO_LONG,
+    ErrorMeaning,
+    error_meaning,
+    refusal_reader,
+)
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.providers.pipeline.stages.tts_http import url_of
@@ -44,29 +53,29 @@ class Options(msgspec.Struct, frozen=True):
         return {name: value for name, value in told.items() if value is not None}
 
 
-NAMES: Mapping[str, Means] = {
+NAMES: Mapping[str, ErrorMeaning] = {
     "invalid_api_key": BAD_KEY,
     # These two come with status 401 as well, and the key is not to blame.
     "quota_exceeded": NO_CREDIT,
-    "missing_permissions": Means(
+    "missing_permissions": ErrorMeaning(
         "missing_permissions", AuthenticationError, hint="allow the key to use text to speech"
     ),
     "voice_not_found": NO_VOICE,
-    "unsupported_model": Means("unsupported_model", hint="set the provider's model to another one"),
+    "unsupported_model": ErrorMeaning("unsupported_model", hint="set the provider's model to another one"),
     "max_character_limit_exceeded": TOO_LONG,
-    "too_many_concurrent_requests": Means(
+    "too_many_concurrent_requests": ErrorMeaning(
         "too_many_concurrent", RateLimited, retryable=True, hint="lower max_concurrent of the provider"
     ),
     "system_busy": BUSY,
 }
 
-refused = refusal(NAMES)
+refused = refusal_reader(NAMES)
 """Reads the refusals of ElevenLabs."""
 
 
 def headers(stage: TextToSpeech, access: Access) -> dict[str, str]:
     """Return what proves who asks. Raises `AuthenticationError` without a key."""
-    return {"xi-api-key": usable_key(stage.name, access.key)}
+    return {"xi-api-key": require_key(stage.name, access.key)}
 
 
 def speaker(model: str) -> str:
@@ -94,8 +103,8 @@ class _Subscription(msgspec.Struct):
 async def check(stage: TextToSpeech, budget: Budget) -> None:
     """Ask for the state of the account. Raises `ProviderError`, also when its characters are used up."""
 
-    def build(access: Access) -> Call:
-        return Call("GET", url_of(stage, access, "/v1/user/subscription"), headers(stage, access))
+    def build(access: Access) -> HttpRequest:
+        return HttpRequest("GET", url_of(stage, access, "/v1/user/subscription"), headers(stage, access))
 
     try:
         async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:
@@ -111,4 +120,4 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
         raise
     more = told.can_extend_character_limit and told.allowed_to_extend_character_limit
     if told.character_count >= told.character_limit and told.character_limit and not more:
-        raise meant(stage.name, NO_CREDIT, "the characters of the account are used up")
+        raise error_meaning(stage.name, NO_CREDIT, "the characters of the account are used up")

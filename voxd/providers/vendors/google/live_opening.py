@@ -3,25 +3,25 @@
 import asyncio
 
 from voxd.net.dns import Resolver
-from voxd.net.faults import Ending
-from voxd.net.websocket import Address, Connection, Deadlines
+from voxd.net.faults import CloseReason
+from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.vendors.google import live_wire as wire
 
-_SILENCE = Ending("timeout", "the vendor did not answer in time")
+_SILENCE = CloseReason("timeout", "the vendor did not answer in time")
 
 
 async def open_session(
-    address: Address,
+    address: WebSocketAddress,
     setup: wire.Message,
     seed: wire.Message | None,
     deadlines: Deadlines,
     resolver: Resolver | None = None,
-) -> tuple[Connection, str | None]:
+) -> tuple[WebSocketConnection, str | None]:
     """Return a connection on which input is accepted, and the vendor's name of the session if it tells.
 
     ``seed`` is what ``setup`` announced as initial history. Raises `ProviderError`, leaving nothing open.
     """
-    connection = await Connection.open(wire.NAME, address, deadlines, resolver=resolver)
+    connection = await WebSocketConnection.open(wire.NAME, address, deadlines, resolver=resolver)
     try:
         await connection.send(wire.encode(setup))
         async with asyncio.timeout(deadlines.answer_s):
@@ -38,7 +38,7 @@ async def open_session(
     return connection, session_id
 
 
-async def _greeting(connection: Connection) -> str | None:
+async def _greeting(connection: WebSocketConnection) -> str | None:
     while (frame := await connection.receive()) is not None:
         message = wire.decode(frame)
         if (error := wire.refusal(message)) is not None:
@@ -46,4 +46,4 @@ async def _greeting(connection: Connection) -> str | None:
         if "setupComplete" in message:
             done = message["setupComplete"]
             return str(done.get("sessionId") or "") or None if isinstance(done, dict) else None
-    raise wire.error_of(connection.ending or Ending("network_error", "the connection broke"))
+    raise wire.error_of(connection.ending or CloseReason("network_error", "the connection broke"))

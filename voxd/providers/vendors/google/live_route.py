@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from voxd.errors import NotConnected, ProviderError
-from voxd.net.faults import Ending
-from voxd.net.websocket import Connection
+from voxd.net.faults import CloseReason
+from voxd.net.websocket import WebSocketConnection
 from voxd.providers.vendors.google.live_wire import NAME
 
 _log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ LEAVE_EARLY_S = 3.0
 """So long before the vendor goes the session moves, even in the middle of an answer."""
 
 EXPIRED = "session_expired"
-_BROKEN = Ending("network_error", "the connection broke")
+_BROKEN = CloseReason("network_error", "the connection broke")
 
 
 class Rider(Protocol):
@@ -38,7 +38,7 @@ class Rider(Protocol):
         """The session is on another connection; ``resumed`` when the vendor still knows what was said."""
         ...
 
-    def lost(self, end: Ending) -> None:
+    def lost(self, end: CloseReason) -> None:
         """The session is over, and not on purpose."""
         ...
 
@@ -50,10 +50,10 @@ class Route:
     something was said that a new session would not know.
     """
 
-    def __init__(self, open: Callable[[str], Awaitable[Connection]], rider: Rider) -> None:
+    def __init__(self, open: Callable[[str], Awaitable[WebSocketConnection]], rider: Rider) -> None:
         self._open = open
         self._rider = rider
-        self._connection: Connection | None = None
+        self._connection: WebSocketConnection | None = None
         self._reading: asyncio.Task[None] | None = None
         self._moving: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
@@ -62,7 +62,7 @@ class Route:
         self.talked = False
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> WebSocketConnection | None:
         """The connection of now, None when there is no session."""
         return self._connection
 
@@ -84,7 +84,7 @@ class Route:
         if connection is not None:
             await connection.close()
 
-    async def settled(self) -> Connection:
+    async def settled(self) -> WebSocketConnection:
         """Return the connection, after a move under way. Raises `NotConnected`."""
         if self._moving is not None:
             await asyncio.wait([self._moving])
@@ -110,20 +110,20 @@ class Route:
         delay_s = max(left_s - LEAVE_EARLY_S, 0.0)
         self._leaving = asyncio.get_running_loop().call_later(delay_s, self.move)
 
-    def _use(self, connection: Connection, *, resumed: bool) -> None:
+    def _use(self, connection: WebSocketConnection, *, resumed: bool) -> None:
         self._connection = connection
         self._stale = False
         self._rider.arrived(resumed=resumed)
         self._reading = asyncio.create_task(self._read(connection), name="read gemini")
 
-    async def _read(self, connection: Connection) -> None:
+    async def _read(self, connection: WebSocketConnection) -> None:
         try:
             while (frame := await connection.receive()) is not None:
                 self._rider.take(frame)
                 self._look()
         except Exception:
             _log.exception("what gemini sent could not be handled")
-            connection.abort(Ending("internal", "an event could not be handled"))
+            connection.abort(CloseReason("internal", "an event could not be handled"))
         if connection is not self._connection or self._moving is not None:
             return
         if self._leaving is not None:
@@ -142,11 +142,11 @@ class Route:
             fresh = await self._open(handle)
         except ProviderError as error:
             refused = handle and error.code in ("bad_frame", "policy")
-            self._lose(Ending(EXPIRED if refused else error.code, str(error)))
+            self._lose(CloseReason(EXPIRED if refused else error.code, str(error)))
             return
         except Exception:
             _log.exception("the session with gemini could not be moved")
-            self._lose(Ending("internal", "the session could not be moved"))
+            self._lose(CloseReason("internal", "the session could not be moved"))
             return
         finally:
             self._moving = None
@@ -157,9 +157,9 @@ class Route:
             await old.close()
             await asyncio.wait([reading])
         finally:
-            old.abort(Ending("closed", "closed by us"))
+            old.abort(CloseReason("closed", "closed by us"))
 
-    def _lose(self, end: Ending) -> None:
+    def _lose(self, end: CloseReason) -> None:
         connection, self._connection = self._connection, None
         self._stay()
         self._rider.lost(end)

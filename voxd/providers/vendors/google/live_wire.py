@@ -15,7 +15,7 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited, StreamError
 from voxd.net import faults
-from voxd.net.faults import Ending
+from voxd.net.faults import CloseReason
 from voxd.providers.settings import SessionConfig, ToolSpec
 
 ENDPOINT = "wss://generativelanguage.googleapis.com"
@@ -242,31 +242,31 @@ _FINAL = frozenset({"bad_frame", "policy"})
 """What the vendor will say again: 1007 is an invalid argument, 1008 a policy."""
 
 
-def meaning(end: Ending) -> Ending:
+def meaning(end: CloseReason) -> CloseReason:
     """Return ``end`` with the code for what its reason says.
 
     The close code does not tell: a wrong key was seen with 1007 and 1008, an empty quota with 1008 and 1011.
     """
     found = (code for pattern, code in _MEANINGS if pattern.search(end.reason))
-    return Ending(next(found, end.code), end.reason)
+    return CloseReason(next(found, end.code), end.reason)
 
 
-def error_of(end: Ending) -> ProviderError:
+def error_of(end: CloseReason) -> ProviderError:
     """Return the error for a session that ended, or could not begin, with ``end``."""
     match meaning(end):
-        case Ending("rate_limited", reason):
+        case CloseReason("rate_limited", reason):
             return RateLimited(reason, provider=NAME)
-        case Ending("invalid_api_key", reason):
+        case CloseReason("invalid_api_key", reason):
             return AuthenticationError(reason, provider=NAME)
-        case Ending("context_too_long", reason):
+        case CloseReason("context_too_long", reason):
             return ContextTooLong(reason, provider=NAME)
-        case Ending(code, reason) if code in _FINAL:
+        case CloseReason(code, reason) if code in _FINAL:
             hint = "check the provider's model, voice and tools"
             error = StreamError(reason, provider=NAME, code=code, hint=hint)
             error.retryable = False
             return error
         case known:
-            return faults.error_of(NAME, known)
+            return faults.error_for_close(NAME, known)
 
 
 def refusal(message: Mapping[str, Any]) -> ProviderError | None:
@@ -275,4 +275,4 @@ def refusal(message: Mapping[str, Any]) -> ProviderError | None:
     if not isinstance(error, dict):
         return None
     reason = f"{error.get('status', '')} {error.get('message', '')}".strip()[:300]
-    return error_of(Ending("server_error", reason))
+    return error_of(CloseReason("server_error", reason))

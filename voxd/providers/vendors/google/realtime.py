@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from voxd.errors import AudioError, ProviderError
 from voxd.events import EventType
 from voxd.frames import BYTES_PER_SAMPLE
-from voxd.net.endpoint import address_of, socket_url, usable_key
-from voxd.net.faults import Ending
-from voxd.net.websocket import Address, Connection, Deadlines
+from voxd.net.endpoint import address_of, require_key, websocket_url
+from voxd.net.faults import CloseReason
+from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
 from voxd.providers.prices import cost_of
 from voxd.providers.settings import SessionConfig
@@ -167,22 +167,22 @@ class GeminiProvider(BaseProvider):
         """Return what that costs, None where no price is known."""
         return cost_of(self._model.removeprefix("models/"), self._turns.usage)
 
-    def _ask(self, connection: Connection) -> None:
+    def _ask(self, connection: WebSocketConnection) -> None:
         self._turns.asked()
         self._route.talked = True
         connection.active = True
 
-    def _address(self) -> Address:
-        key = usable_key(wire.NAME, self.config.get("api_key"))
+    def _address(self) -> WebSocketAddress:
+        key = require_key(wire.NAME, self.config.get("api_key"))
         endpoint = str(self.config.get("endpoint") or wire.ENDPOINT)
         version = str(self.metadata.get("api_version") or "v1")
         url, headers = wire.url_and_headers(endpoint, key, version)
-        return address_of(socket_url(url, {}), headers, self.metadata, key=key)
+        return address_of(websocket_url(url, {}), headers, self.metadata, key=key)
 
     def _behavior(self) -> str:
         return wire.behavior_of(self._model, str(self.metadata.get("behavior") or ""))
 
-    async def _open(self, handle: str) -> Connection:
+    async def _open(self, handle: str) -> WebSocketConnection:
         """Return a connection on which input is accepted. Raises `ProviderError`, leaving nothing open."""
         seed = wire.content(self._history, complete=True) if self._history and not handle else None
         setup = wire.setup(
@@ -228,7 +228,7 @@ class GeminiProvider(BaseProvider):
         self._turns.detects = self._session.turn_detection != "client"
         self._untouched, self._speaking = not resumed, False
 
-    def lost(self, end: Ending) -> None:
+    def lost(self, end: CloseReason) -> None:
         """The session is over: end what was under way, and tell why."""
         self._tell(self._turns.drop())
         known = wire.meaning(end)
@@ -248,6 +248,6 @@ class GeminiProvider(BaseProvider):
             self.on_event(event)
 
 
-async def _send(connection: Connection, *messages: wire.Message) -> None:
+async def _send(connection: WebSocketConnection, *messages: wire.Message) -> None:
     for message in messages:
         await connection.send(wire.encode(message))

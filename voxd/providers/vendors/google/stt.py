@@ -12,8 +12,8 @@ import msgspec
 from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.net import faults
-from voxd.net.endpoint import usable_key
-from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.endpoint import require_key
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -55,7 +55,7 @@ class GoogleSpeech(SpeechToText):
     default_model = "latest_short"
     default_endpoint = "https://speech.googleapis.com"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
@@ -92,10 +92,10 @@ class GoogleSpeech(SpeechToText):
             if error.code != _NOTHING_TO_HEAR:
                 raise
 
-    def _call(self, access: Access, body: Mapping[str, Any]) -> Call:
+    def _call(self, access: Access, body: Mapping[str, Any]) -> HttpRequest:
         base = (access.endpoint or self.default_endpoint).rstrip("/")
-        headers = {"x-goog-api-key": usable_key(self.name, access.key)}
-        return Call("POST", f"{base}{_PATH}", headers, json=body)
+        headers = {"x-goog-api-key": require_key(self.name, access.key)}
+        return HttpRequest("POST", f"{base}{_PATH}", headers, json=body)
 
     def _config(self, told: Listening) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -114,7 +114,7 @@ class GoogleSpeech(SpeechToText):
 
 
 def _told_of_nothing(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    error = faults.refused(provider, status, headers, body)
+    error = faults.error_for_refusal(provider, status, headers, body)
     if status == 400 and _INVALID in body and _BAD_KEY not in body:
         error.code = _NOTHING_TO_HEAR
     return error

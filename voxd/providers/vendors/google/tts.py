@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from voxd.errors import StreamError
 from voxd.frames import Clip
-from voxd.net.endpoint import usable_key
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.endpoint import require_key
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.tts_http import url_of
 from voxd.providers.pipeline.stages.tts_options import HttpVoice
@@ -45,9 +45,9 @@ class GoogleVoice(HttpVoice[Options]):
     async def check(self, budget: Budget) -> None:
         """Ask for the voices of the language. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
+        def build(access: Access) -> HttpRequest:
             url = url_of(self, access, "/v1/voices")
-            return Call("GET", f"{url}?languageCode={self._language}", self._headers(access))
+            return HttpRequest("GET", f"{url}?languageCode={self._language}", self._headers(access))
 
         async with self.wire.request(build, budget, kind="check") as answer:
             await answer.json()
@@ -67,7 +67,7 @@ class GoogleVoice(HttpVoice[Options]):
             if clip is not None:
                 yield clip
 
-    def _call(self, text: str, access: Access) -> Call:
+    def _call(self, text: str, access: Access) -> HttpRequest:
         options = self._options
         voice = {"languageCode": self._language, **({"name": self.voice} if self.voice else {})}
         audio: dict[str, Any] = {
@@ -83,7 +83,9 @@ class GoogleVoice(HttpVoice[Options]):
             "voice": voice,
             "audioConfig": {name: value for name, value in audio.items() if value is not None},
         }
-        return Call("POST", url_of(self, access, "/v1/text:synthesize"), self._headers(access), json=body)
+        return HttpRequest(
+            "POST", url_of(self, access, "/v1/text:synthesize"), self._headers(access), json=body
+        )
 
     @property
     def _language(self) -> str:
@@ -93,4 +95,4 @@ class GoogleVoice(HttpVoice[Options]):
         return locale_of(self.config.language)
 
     def _headers(self, access: Access) -> dict[str, str]:
-        return {"x-goog-api-key": usable_key(self.name, access.key)}
+        return {"x-goog-api-key": require_key(self.name, access.key)}

@@ -1,6 +1,6 @@
 """Asks models of Hugging Face through their router, which speaks as OpenAI does."""
 
-from voxd.net.endpoint import usable_key
+from voxd.net.endpoint import require_key
 from voxd.net.transport import Access
 from voxd.providers.vendors.openai.llm import OpenAIChat
 
@@ -16,5 +16,5 @@ class HuggingFace(OpenAIChat):
     default_endpoint = "https://router.huggingface.co/v1"
 
     def _at(self, access: Access) -> Access:
-        usable_key(self.name, access.key)
+        require_key(self.name, access.key)
         return super()._at(access)

@@ -10,8 +10,8 @@ import msgspec
 from voxd.errors import ConnectionFailed, ProviderError
 from voxd.frames import Frame
 from voxd.net import faults
-from voxd.net.endpoint import belongs_to, usable_key
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.endpoint import belongs_to, require_key
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText
 from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, gathered, packed, understood
 from voxd.providers.usage import Usage
@@ -47,9 +47,9 @@ class HuggingFace(SpeechToText):
             return
         sound = await packed(clip)
 
-        def build(access: Access) -> Call:
+        def build(access: Access) -> HttpRequest:
             headers = {**self._headers(access), "Content-Type": FLAC_TYPE}
-            return Call("POST", self._url(access), headers, content=sound)
+            return HttpRequest("POST", self._url(access), headers, content=sound)
 
         async with self.wire.request(build, told.budget, kind="transcribe", refused=refused) as answer:
             found = understood(self.name, await answer.json(), _Answer)
@@ -57,17 +57,17 @@ class HuggingFace(SpeechToText):
 
     def prepare(self) -> None:
         """Connect while the user still speaks."""
-        self.wire.prepare(lambda access: Call("POST", self._url(access)))
+        self.wire.prepare(lambda access: HttpRequest("POST", self._url(access)))
 
     async def check(self, budget: Budget) -> None:
         """Ask whose key it is; an endpoint of one's own is asked whether anybody is there."""
 
         own = True
 
-        def build(access: Access) -> Call:
+        def build(access: Access) -> HttpRequest:
             nonlocal own
             own = belongs_to(access.endpoint or self.default_endpoint, _OWN_HOST)
-            return Call("GET", _WHO_AM_I if own else self._url(access), self._headers(access))
+            return HttpRequest("GET", _WHO_AM_I if own else self._url(access), self._headers(access))
 
         try:
             async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
@@ -83,7 +83,7 @@ class HuggingFace(SpeechToText):
     def _headers(self, access: Access) -> dict[str, str]:
         if not access.key and not belongs_to(access.endpoint or self.default_endpoint, _OWN_HOST):
             return {}
-        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
+        return {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
 
 
 def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
@@ -91,15 +91,15 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
     try:
         complaint = msgspec.json.decode(body, type=_Complaint)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return faults.refused(provider, status, headers, body)
+        return faults.error_for_refusal(provider, status, headers, body)
     said = complaint.error if isinstance(complaint.error, str) else "; ".join(complaint.error)
     if status == 402:
-        return faults.fault(provider, "insufficient_quota", said)
+        return faults.error_for_code(provider, "insufficient_quota", said)
     if status == 503:
         wait_s = complaint.estimated_time
         msg = said or "the model is not loaded yet"
         return ConnectionFailed(msg, provider=provider, code="overloaded", retry_after_s=wait_s)
-    error = faults.refused(provider, status, headers, body)
+    error = faults.error_for_refusal(provider, status, headers, body)
     if said:
         error.args = (said[:300],)
     return error

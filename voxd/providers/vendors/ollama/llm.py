@@ -8,8 +8,8 @@ from typing import ClassVar
 import msgspec
 
 from voxd.errors import ProviderError
-from voxd.net.endpoint import usable_key
-from voxd.net.transport import Access, Answer, Budget, Call, Wire
+from voxd.net.endpoint import require_key
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
 from voxd.providers.pipeline.stages import llm_errors as complaints
 from voxd.providers.pipeline.stages.base_url import resource
 from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
@@ -47,7 +47,7 @@ class Ollama(StreamingModel):
     first_byte_s: ClassVar[float | None] = LOADING_S
     whole_s: ClassVar[float | None] = LOADING_S + WRITING_S
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
         self._loading: asyncio.Task[None] | None = None
@@ -79,7 +79,9 @@ class Ollama(StreamingModel):
         body = loading_body(self.model, self._options)
         try:
             async with self.wire.request(
-                lambda access: Call("POST", self._url(access, _CHAT), self._headers(access), json=body),
+                lambda access: HttpRequest(
+                    "POST", self._url(access, _CHAT), self._headers(access), json=body
+                ),
                 budget,
                 kind="load",
                 refused=self._refused,
@@ -90,18 +92,18 @@ class Ollama(StreamingModel):
         except ProviderError as error:
             _log.debug("%s: the model was not loaded: %s", self.name, error)
 
-    def _call(self, prompt: Prompt, access: Access) -> Call:
+    def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = chat_body(prompt, self.model, self.config.kind, self._options)
         headers = self._headers(access) | dict(prompt.headers)
-        return Call("POST", self._url(access, _CHAT), headers, json=body)
+        return HttpRequest("POST", self._url(access, _CHAT), headers, json=body)
 
-    def _probe(self, access: Access) -> Call:
-        return Call("GET", self._url(access, "/api/tags"), self._headers(access))
+    def _probe(self, access: Access) -> HttpRequest:
+        return HttpRequest("GET", self._url(access, "/api/tags"), self._headers(access))
 
     def _reader(self) -> OllamaReader:
         return OllamaReader(self.name)
 
-    async def _pieces(self, answer: Answer) -> AsyncGenerator[str]:
+    async def _pieces(self, answer: HttpResponse) -> AsyncGenerator[str]:
         async for line in answer.lines():
             yield line
 
@@ -123,4 +125,4 @@ class Ollama(StreamingModel):
         return resource(self.name, access.endpoint or self.default_endpoint, path, written=_CHAT)
 
     def _headers(self, access: Access) -> dict[str, str]:
-        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"} if access.key else {}
+        return {"Authorization": f"Bearer {require_key(self.name, access.key)}"} if access.key else {}

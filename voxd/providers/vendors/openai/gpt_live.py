@@ -13,9 +13,9 @@ import msgspec
 
 from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
-from voxd.net.endpoint import socket_url
-from voxd.net.faults import fault
-from voxd.net.websocket import Connection
+from voxd.net.endpoint import websocket_url
+from voxd.net.faults import error_for_code
+from voxd.net.websocket import WebSocketConnection
 from voxd.providers.base import Capabilities, ProviderEvent, as_session_config
 from voxd.providers.prices import cost_of
 from voxd.providers.realtime.openai_protocol import events, wire
@@ -74,7 +74,7 @@ class LiveReader(Reader):
             return Reading((events.error(broken),))
         if frame.type == "error":
             complaint = frame.error or {}
-            error = fault(self._provider, _text(complaint, "code"), _text(complaint, "message"))
+            error = error_for_code(self._provider, _text(complaint, "code"), _text(complaint, "message"))
             fatal = error.code if error.code in {"invalid_api_key", "session_expired"} else ""
             concerns = _text(complaint, "client_event_id")
             return Reading(() if fatal else (events.error(error),), (), "error", error, concerns, fatal)
@@ -174,7 +174,7 @@ class GptLiveProvider(OpenAIProvider):
 
     def url(self, **query: str) -> str:
         """Return the URL of the endpoint; the model is told in the first frame. Raises `ConfigError`."""
-        return socket_url(self.endpoint_url, query, path="/live/sessions")
+        return websocket_url(self.endpoint_url, query, path="/live/sessions")
 
     async def disconnect(self) -> None:
         """Finish the session, so that its bill is closed, and close the socket; idempotent."""
@@ -256,7 +256,7 @@ class GptLiveProvider(OpenAIProvider):
             self._stop_timer()
             self._timer = asyncio.get_running_loop().call_later(self.quiet_s, self._quiet)
 
-    def _over(self, connection: Connection) -> None:
+    def _over(self, connection: WebSocketConnection) -> None:
         self._stop_timer()
         super()._over(connection)
 

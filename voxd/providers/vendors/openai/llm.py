@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from voxd.net.transport import Access, Budget, Call, Wire
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages import llm_errors as complaints
 from voxd.providers.pipeline.stages.chat_completions import ChatReader, Options, chat_body
 from voxd.providers.pipeline.stages.chat_hosts import ModelRow, headers_of, models_of, url_of, whose
@@ -19,7 +19,7 @@ class OpenAIChat(StreamingModel):
     default_model = "gpt-6-luna"
     default_endpoint = "https://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
@@ -31,16 +31,16 @@ class OpenAIChat(StreamingModel):
             raise complaints.garbled(self.name)
         return rows
 
-    def _call(self, prompt: Prompt, access: Access) -> Call:
+    def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         access = self._at(access)
         body = chat_body(prompt, self.model, self._options, whose(access.endpoint))
         headers = headers_of(self.name, access, self._options) | dict(prompt.headers)
-        return Call("POST", url_of(self.name, access.endpoint, _CHAT, _CHAT), headers, json=body)
+        return HttpRequest("POST", url_of(self.name, access.endpoint, _CHAT, _CHAT), headers, json=body)
 
-    def _probe(self, access: Access) -> Call:
+    def _probe(self, access: Access) -> HttpRequest:
         access = self._at(access)
         headers = headers_of(self.name, access, self._options)
-        return Call("GET", url_of(self.name, access.endpoint, "/models", _CHAT), headers)
+        return HttpRequest("GET", url_of(self.name, access.endpoint, "/models", _CHAT), headers)
 
     def _reader(self) -> ChatReader:
         return ChatReader(self.name)

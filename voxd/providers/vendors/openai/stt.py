@@ -12,8 +12,8 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip, Frame
 from voxd.net import faults
-from voxd.net.endpoint import belongs_to, usable_key
-from voxd.net.transport import Access, Answer, Budget, Call, Wire
+from voxd.net.endpoint import belongs_to, require_key
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -82,7 +82,7 @@ class OpenAITranscription(SpeechToText):
     default_model = "gpt-transcribe"
     default_endpoint = "https://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
@@ -102,10 +102,10 @@ class OpenAITranscription(SpeechToText):
             return
         sound = await packed(clip)
 
-        def build(access: Access) -> Call:
+        def build(access: Access) -> HttpRequest:
             base = self._base(access)
             form = self._form(told, sound, streamed=self._is_streamed(base))
-            return Call("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
+            return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
         wait_s = None if self._is_openais else SMALL_MACHINE_S
         async with self.wire.request(build, told.budget, kind="transcribe", first_byte_s=wait_s) as answer:
@@ -119,17 +119,17 @@ class OpenAITranscription(SpeechToText):
 
     def prepare(self) -> None:
         """Connect while the user still speaks."""
-        self.wire.prepare(lambda access: Call("POST", self._base(access)))
+        self.wire.prepare(lambda access: HttpRequest("POST", self._base(access)))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the model, which costs nothing; other servers need not know models at all."""
         own = True
 
-        def build(access: Access) -> Call:
+        def build(access: Access) -> HttpRequest:
             nonlocal own
             own = belongs_to(self._base(access), _OWN_HOST)
             one = f"/{self.model}" if own else ""
-            return Call("GET", f"{self._base(access)}/models{one}", self._headers(access))
+            return HttpRequest("GET", f"{self._base(access)}/models{one}", self._headers(access))
 
         try:
             async with self.wire.request(build, budget, kind="check") as answer:
@@ -148,7 +148,7 @@ class OpenAITranscription(SpeechToText):
     def _headers(self, access: Access) -> Mapping[str, str]:
         if not access.key and not belongs_to(self._base(access), _OWN_HOST):
             return {}
-        return {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
+        return {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
 
     def _form(
         self, told: Listening, sound: bytes, *, streamed: bool
@@ -177,14 +177,14 @@ class OpenAITranscription(SpeechToText):
             return self._options.stream
         return belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
 
-    async def _streamed(self, answer: Answer, clip: Clip) -> AsyncGenerator[Heard]:
+    async def _streamed(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Heard]:
         text = ""
         async for _, data in answer.events():
             if data.strip() == _OVER:
                 break
             event = understood(self.name, data, _Event)
             if event.error is not None:
-                raise faults.fault(self.name, str(event.error.code or ""), event.error.message)
+                raise faults.error_for_code(self.name, str(event.error.code or ""), event.error.message)
             if event.type == _DONE:
                 whole = text if event.text is None else event.text
                 yield Heard(whole.strip(), final=True, usage=_usage(event.usage, clip))

@@ -8,9 +8,9 @@ from voxd.audio.resample import Resampler
 from voxd.errors import ConnectionFailed
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.net import faults
-from voxd.net.endpoint import live_url, site_url, usable_key
-from voxd.net.transport import Access, Budget, Call, Wire
-from voxd.net.websocket import Address
+from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import Listening, StageConfig
 from voxd.providers.pipeline.stages.options import options_of
@@ -49,16 +49,16 @@ class OpenAILiveTranscription(LiveSpeechToText):
     default_model: ClassVar[str] = "gpt-live-transcribe"
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = options_of(config, Options)
 
-    def address(self, access: Access, told: Listening) -> Address:
+    def address(self, access: Access, told: Listening) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
         headers = self._headers(access)
         endpoint = access.endpoint or self.default_endpoint
-        return Address(
-            live_url(self.name, endpoint, PATH, {"intent": "transcription"}), headers, key=access.key
+        return WebSocketAddress(
+            realtime_url(self.name, endpoint, PATH, {"intent": "transcription"}), headers, key=access.key
         )
 
     def dialect(self, told: Listening) -> Dialect:
@@ -77,15 +77,17 @@ class OpenAILiveTranscription(LiveSpeechToText):
     async def check(self, budget: Budget) -> None:
         """Ask for the model, which costs nothing. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
+        def build(access: Access) -> HttpRequest:
             endpoint = access.endpoint or self.default_endpoint
-            return Call("GET", site_url(endpoint, PATH, f"/models/{self.model}"), self._headers(access))
+            return HttpRequest(
+                "GET", http_url(endpoint, PATH, f"/models/{self.model}"), self._headers(access)
+            )
 
         async with self.wire.request(build, budget, kind="check") as answer:
             await answer.json()
 
     def _headers(self, access: Access) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {usable_key(self.name, access.key)}"}
+        headers = {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
         if self._options.organization:
             headers["OpenAI-Organization"] = self._options.organization
         if self._options.project:
@@ -159,4 +161,4 @@ class Transcription(Dialect):
             if name in _ELSEWHERE:
                 text = complaint.message or "the vendor gave no reason"
                 raise ConnectionFailed(text, provider=self.provider, code=str(name))
-        raise faults.fault(self.provider, complaint.code, complaint.message)
+        raise faults.error_for_code(self.provider, complaint.code, complaint.message)

@@ -13,12 +13,12 @@ from msgspec import Meta
 
 from voxd.errors import ProviderError
 from voxd.frames import Clip
-from voxd.net.refusals import refusal
-from voxd.net.transport import Access, Budget, Call
+from voxd.net.refusals import refusal_reader
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
 from voxd.providers.pipeline.stages.tts_options import HttpVoice
 
-_refused = refusal({})
+_refused = refusal_reader({})
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -43,8 +43,8 @@ class OpenAISpeech(HttpVoice[Options]):
     async def check(self, budget: Budget) -> None:
         """Ask for the list of models. Raises `ProviderError`."""
 
-        def build(access: Access) -> Call:
-            return Call("GET", url_of(self, access, "/models"), _headers(access))
+        def build(access: Access) -> HttpRequest:
+            return HttpRequest("GET", url_of(self, access, "/models"), _headers(access))
 
         try:
             async with self.wire.request(build, budget, kind="check", refused=_refused) as answer:
@@ -59,7 +59,7 @@ class OpenAISpeech(HttpVoice[Options]):
         build = functools.partial(self._call, text)
         return spoken(self, Speech(text, build, self._options.sample_rate_hz, refused=_refused), budget)
 
-    def _call(self, text: str, access: Access) -> Call:
+    def _call(self, text: str, access: Access) -> HttpRequest:
         body: dict[str, Any] = {
             "model": self.model,
             "input": text,
@@ -70,7 +70,7 @@ class OpenAISpeech(HttpVoice[Options]):
             body["speed"] = self._options.speed
         if self._options.instructions:
             body["instructions"] = self._options.instructions
-        return Call("POST", url_of(self, access, "/audio/speech"), _headers(access), json=body)
+        return HttpRequest("POST", url_of(self, access, "/audio/speech"), _headers(access), json=body)
 
 
 def _headers(access: Access) -> dict[str, str]:

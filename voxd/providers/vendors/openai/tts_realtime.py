@@ -19,9 +19,9 @@ from rapidfuzz import fuzz
 from voxd.errors import StreamError
 from voxd.frames import Clip
 from voxd.net import faults
-from voxd.net.endpoint import live_url, usable_key
-from voxd.net.transport import Access, Budget, Wire
-from voxd.net.websocket import Address, Connection, Deadlines
+from voxd.net.endpoint import realtime_url, require_key
+from voxd.net.transport import Access, Budget, Transport
+from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_pace import Pace, left_s
 from voxd.providers.pipeline.stages.tts_pcm import Pcm
@@ -59,7 +59,7 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
     default_voice: ClassVar[str] = "marin"
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, wire: Wire) -> None:
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._numbers = itertools.count(1)
 
@@ -80,7 +80,7 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
             pass
 
     @asynccontextmanager
-    async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[Connection]:
+    async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a session and say with which voice."""
         async with self.wire.socket(self._address, budget, kind=kind) as connection:
             pace = Pace(self.name, first_s=left_s(budget, Deadlines().answer_s))
@@ -91,7 +91,7 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
             await self._wait_for(connection, frames.SessionUpdated, pace)
             yield connection
 
-    async def said(self, connection: Connection, text: str, pace: Pace) -> AsyncGenerator[Clip]:
+    async def said(self, connection: WebSocketConnection, text: str, pace: Pace) -> AsyncGenerator[Clip]:
         """Have ``text`` read and yield its sound. Raises `ProviderError`."""
         await connection.send(wire.encode(self._request(text)))
         pcm = Pcm(self.name, wire.RATE_HZ)
@@ -125,18 +125,20 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
         how = self._options.instructions
         return f"{_READ} Speak like this: {how}" if how else _READ
 
-    def _address(self, access: Access) -> Address:
-        key = usable_key(self.name, access.key)
-        url = live_url(
+    def _address(self, access: Access) -> WebSocketAddress:
+        key = require_key(self.name, access.key)
+        url = realtime_url(
             self.name, access.endpoint or self.default_endpoint, "/realtime", {"model": self.model}
         )
-        return Address(url, {"Authorization": f"Bearer {key}"}, key=key)
+        return WebSocketAddress(url, {"Authorization": f"Bearer {key}"}, key=key)
 
-    async def _wait_for(self, connection: Connection, kind: type[msgspec.Struct], pace: Pace) -> None:
+    async def _wait_for(
+        self, connection: WebSocketConnection, kind: type[msgspec.Struct], pace: Pace
+    ) -> None:
         while not isinstance(await self._next(connection, pace), kind):
             pass
 
-    async def _next(self, connection: Connection, pace: Pace) -> frames.ServerFrame | None:
+    async def _next(self, connection: WebSocketConnection, pace: Pace) -> frames.ServerFrame | None:
         """Return the next frame, None for one we do not know. Raises `ProviderError`."""
         message = await self.received(connection, pace)
         try:
@@ -144,7 +146,7 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
         except ValueError as error:
             raise StreamError(str(error), provider=self.name, code="bad_frame") from None
         if isinstance(frame, frames.ErrorFrame):
-            raise faults.fault(self.name, frame.error.code, frame.error.message)
+            raise faults.error_for_code(self.name, frame.error.code, frame.error.message)
         return frame
 
     def _compare(self, text: str, words: str) -> None:
@@ -160,7 +162,7 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
             return
         details = response.status_details or frames.StatusDetails()
         if details.error is not None:
-            raise faults.fault(self.name, details.error.code, details.error.message)
+            raise faults.error_for_code(self.name, details.error.code, details.error.message)
         reason = details.reason or response.status or "it was not completed"
         raise StreamError(f"the text was not read to its end: {reason}", provider=self.name, code="truncated")
 

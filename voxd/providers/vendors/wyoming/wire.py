@@ -1,7 +1,7 @@
-"""What speech-to-text and text-to-speech share of Wyoming: events over a `Stream`, and who offers what.
+"""What speech-to-text and text-to-speech share of Wyoming: events over a `TcpStream`, and who offers what.
 
 Wire facts: reference/providers.md, section 11. A peer on the network is not believed: what he announces is
-bounded by `Stream`, and what cannot be read is a fault, not the end of the connection.
+bounded by `TcpStream`, and what cannot be read is a fault, not the end of the connection.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from wyoming.info import Describe, Info
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.net import faults
-from voxd.net.tcp import Stream
-from voxd.net.transport import Budget, Wire
+from voxd.net.tcp import TcpStream
+from voxd.net.transport import Budget, Transport
 
 DESCRIBE_S = 5.0
 """A peer has so long to say what he offers."""
@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Peer:
     """Whoever is at the other end of ``stream``. All methods raise `ProviderError`."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: TcpStream) -> None:
         self._stream = stream
 
     async def say(self, *events: Eventable) -> None:
@@ -51,7 +51,7 @@ class Peer:
             raise self._garbled()
         if Error.is_type(event.type):
             error = self.read(Error.from_event, event)
-            raise faults.fault(provider, str(error.code or ""), str(error.text))
+            raise faults.error_for_code(provider, str(error.code or ""), str(error.text))
         return event
 
     def read(self, kind: Callable[[Event], T], event: Event) -> T:
@@ -81,14 +81,14 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(wire: Wire, budget: Budget, endpoint: str, *, kind: str) -> AsyncIterator[Peer]:
+async def peer(wire: Transport, budget: Budget, endpoint: str, *, kind: str) -> AsyncIterator[Peer]:
     """Connect to the configured peer, or to the one at ``endpoint``; the connection is for one request."""
     async with wire.stream(lambda access: access.endpoint or endpoint, budget, kind=kind) as stream:
         yield Peer(stream)
 
 
 async def check(
-    name: str, wire: Wire, budget: Budget, endpoint: str, offer: Literal["asr", "tts"], what: str
+    name: str, wire: Transport, budget: Budget, endpoint: str, offer: Literal["asr", "tts"], what: str
 ) -> None:
     """Ask the peer whether it offers ``what``. Raises `ProviderError`, also when it does not."""
     async with peer(wire, budget, endpoint, kind="check") as found:
