@@ -13,7 +13,7 @@ from voxd.audio.wav import write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 HANGS_AS_A_WHOLE = "voxd.main.STOP_LIMIT_S = {limit_s}\nvoxd.daemon.Daemon.stop = lambda self: time.sleep(60)"
-EARS_HANG = "voxd.listen.hearing.Hearing._may_wait = lambda self, behind: time.sleep(60)"
+EARS_HANG = "voxd.listen.audio_processor.AudioProcessor._may_wait = lambda self, behind: time.sleep(60)"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
 from voxd.hardware.leds import StateLights, open_leds
-from voxd.listen.ears import Ears
+from voxd.listen.speech_input import SpeechInput
 from voxd.local.demonstration import demonstration
 from voxd.local.engines import build_synthesizer, build_transcriber
 from voxd.observe.event_log import EventLog
@@ -78,7 +78,7 @@ class Daemon:
         self._build_turns(state_dir)
         self._build_panel()
         self.appliance = self._build_appliance(read_config)
-        follow = Consequences(self.post, self.ears, self.buttons, self.timers, self.settings)
+        follow = Consequences(self.post, self.speech_input, self.buttons, self.timers, self.settings)
         self.bus.handle(follow)
 
     async def start(self, listeners: Sequence[Listener]) -> None:
@@ -97,8 +97,8 @@ class Daemon:
         await self.timers.start()
         opened(self.timers.close)
         opened(self.runner.close)
-        self.ears.start()
-        opened(self.ears.stop)
+        self.speech_input.start()
+        opened(self.speech_input.stop)
         opened(self.microphone.close)
         if self.settings.values.muted and self._heed_mute:
             self.post(MuteAsked(True, Source.SOCKET))
@@ -111,9 +111,9 @@ class Daemon:
         server = ControlServer(self.appliance, listeners, limits)
         opened(server.close)
         await server.start()
-        self.metrics.watch_queue("ears", lambda: self.ears.lost_samples)
-        self.metrics.watch_queue("orders", lambda: self.ears.dropped_orders)
-        self.metrics.watch_queue("candidates", lambda: self.ears.candidates.dropped)
+        self.metrics.watch_queue("ears", lambda: self.speech_input.lost_samples)
+        self.metrics.watch_queue("orders", lambda: self.speech_input.dropped_orders)
+        self.metrics.watch_queue("candidates", lambda: self.speech_input.candidates.dropped)
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 
     async def stop(self) -> None:
@@ -169,7 +169,7 @@ class Daemon:
         self.microphone = Microphone(
             audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
         )
-        self.ears = Ears(
+        self.speech_input = SpeechInput(
             self.ring,
             channel=audio.channel,
             wake=self.config.wake,
@@ -199,7 +199,7 @@ class Daemon:
         self.runner = TurnRunner(
             TurnMachine(follow_up=turn.follow_up, earcons=turn.earcons),
             Surroundings(
-                ears=self.ears,
+                speech_input=self.speech_input,
                 speaker=self.speaker,
                 ringer=Ringer(self.speaker, self.clock, self._ring_words),
                 ledger=self.ledger,
@@ -227,7 +227,7 @@ class Daemon:
         reloader = Reloader(
             self.config,
             read_config,
-            ears=self.ears,
+            speech_input=self.speech_input,
             runner=self.runner,
             skills=self.skills,
             history=self.history,
@@ -243,7 +243,7 @@ class Daemon:
                 ring=self.ring,
                 microphone=self.microphone,
                 speaker=self.speaker,
-                ears=self.ears,
+                speech_input=self.speech_input,
                 runner=self.runner,
                 transcriber=self.transcriber,
                 synthesizer=self.synthesizer,
@@ -283,7 +283,7 @@ class Daemon:
         if not open_:
             return self.microphone.close_stream()
         # At once, not when it is open: by then somebody may have begun to speak.
-        self.ears.reset()
+        self.speech_input.reset()
         return self.microphone.open_stream()
 
     def _ring_words(self) -> AsyncGenerator[Clip]:

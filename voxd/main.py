@@ -191,7 +191,7 @@ class Service:
         daemon = self._daemon
         async with asyncio.TaskGroup() as group:
             if interval_s := watchdog_interval_s():
-                signs = signs_of_life(daemon.clock, daemon.ring, daemon.microphone, daemon.ears)
+                signs = signs_of_life(daemon.clock, daemon.ring, daemon.microphone, daemon.speech_input)
                 dog = Watchdog(signs, dog=self._notifier, interval_s=interval_s, clock=daemon.clock)
                 group.create_task(dog.run())
             while self._args.once:

@@ -36,7 +36,7 @@ async def _captured(wav: Path, each_s: float) -> list[float]:
         waits_ms = []
         for offset in _OFFSETS:
             taken_ms = []
-            async for frame in hearing.ears.capture(ring.head - offset, hold=True):
+            async for frame in hearing.speech_input.capture(ring.head - offset, hold=True):
                 now_s, head, heartbeat_s = clock.monotonic(), ring.head, ring.heartbeat_s
                 # Blocks end at multiples of their length, because this ring is new; the child keeps to
                 # absolute deadlines, so older blocks are whole block lengths older.

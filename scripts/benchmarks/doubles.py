@@ -6,7 +6,7 @@ from typing import Any
 from scripts.benchmarks.vendor import Vendor
 from voxd.clock import SystemClock
 from voxd.frames import Clip
-from voxd.local.contract import Heard
+from voxd.local.contract import LocalTranscript
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
@@ -25,9 +25,9 @@ class InstantTranscriber:
     def prepare(self) -> None:
         """Nothing is to be loaded."""
 
-    async def transcribe(self, clip: Clip) -> Heard:
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Answer at once."""
-        return Heard(QUESTION, self.name)
+        return LocalTranscript(QUESTION, self.name)
 
     async def close(self) -> None:
         """Nothing is held."""

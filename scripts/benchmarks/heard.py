@@ -10,10 +10,10 @@ from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
 
 from voxd.config.schema import WakeWord
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms
-from voxd.listen.detector import Detector
-from voxd.listen.gate import Gate
+from voxd.listen.gate import WakeGate
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
-from voxd.listen.words import build, rule
+from voxd.listen.wake_detector import WakeDetector
+from voxd.listen.wake_words import build, rule
 
 Hear = Callable[[int, int], object]
 """Hears the sound from one sample to another."""
@@ -35,13 +35,13 @@ def alone(pcm: bytes) -> tuple[Hear, int]:
 
 def ears(pcm: bytes, *, vad: bool = False) -> tuple[Hear, int]:
     """Return the ears' two stages, with the voice detector on every frame if ``vad``."""
-    word, gate = WakeWord(name="hey_jarvis"), Gate()
+    word, gate = WakeWord(name="hey_jarvis"), WakeGate()
     stages, _ = build((word,), Path())
     gate.configure({word.name: rule(word)})
     silence = bytes(10 * SAMPLE_RATE_HZ * BYTES_PER_SAMPLE)
     whole = silence + pcm
     ahead = len(silence) // BYTES_PER_SAMPLE
-    detector = Detector(
+    detector = WakeDetector(
         stages, gate, lambda start, count: Frame(start, _cut(whole, start + ahead, start + ahead + count))
     )
     voice, heard_until = Vad(), 0

@@ -9,7 +9,7 @@ from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio, Endpoint, Wake
-from voxd.listen.ears import Ears
+from voxd.listen.speech_input import SpeechInput
 from voxd.turn.inputs import Input
 
 LEAD_SAMPLES = 24_000
@@ -38,7 +38,7 @@ class Hearing:
         self.audio = Audio(input="virtual", virtual_input=str(wav))
         self.ring = Ring.create(self.audio.channels, self.audio.ring_s)
         self.microphone = Microphone(self.audio, self.ring, self.clock, _silent)
-        self.ears = Ears(
+        self.speech_input = SpeechInput(
             self.ring, channel=0, wake=wake, endpoint=endpoint, post=ignore, note=forward, clock=self.clock
         )
 
@@ -48,13 +48,13 @@ class Hearing:
             await self.clock.sleep(0.02)
 
     async def __aenter__(self) -> Self:
-        self.ears.start()
+        self.speech_input.start()
         await self.microphone.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.microphone.close()
-        self.ears.stop()
+        self.speech_input.stop()
         self.ring.close()
 
 

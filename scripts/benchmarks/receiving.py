@@ -15,7 +15,7 @@ from scripts.benchmarks.options import Options
 from scripts.benchmarks.rows import Row, spread
 from scripts.benchmarks.vendor import DELTA, Vendor, vendor
 from tests.rig.soundcard import SPEAKER_RATE_HZ, SoundCard, missing, sound_card
-from voxd.audio.sound import Playback
+from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio

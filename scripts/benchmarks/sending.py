@@ -103,7 +103,7 @@ async def _frames(hearing: Hearing, offset: int, journey: Journey) -> AsyncItera
     ring, clock = hearing.ring, hearing.clock
     block = samples_from_ms(hearing.audio.block_ms)
     start = ring.head - offset
-    async for frame in hearing.ears.capture(start, hold=True):
+    async for frame in hearing.speech_input.capture(start, hold=True):
         head, heartbeat_s = ring.head, ring.heartbeat_s
         # Blocks end at multiples of their length, because this ring is new; the child keeps to absolute
         # deadlines, so older blocks are whole block lengths older.

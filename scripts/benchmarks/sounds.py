@@ -13,7 +13,7 @@ from scripts.benchmarks.options import SHARED, Skip
 from voxd.audio.resample import to_rate
 from voxd.audio.wav import read_wav
 from voxd.frames import SAMPLE_RATE_HZ, samples_from_ms, samples_from_s
-from voxd.listen.recordings import Unreadable, load
+from voxd.listen.recordings import UnreadableRecording, load
 
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 
@@ -87,7 +87,7 @@ def recorded_words(word: str, limit: int) -> list[Word]:
             break
         try:
             samples = np.frombuffer(load(path), np.int16)
-        except Unreadable:
+        except UnreadableRecording:
             continue
         found.append(Word(samples, end_of_sound(samples)))
     return found
@@ -123,7 +123,7 @@ def write(path: Path, samples: Samples) -> Path:
 def _loaded(path: Path) -> Samples:
     try:
         return np.frombuffer(load(path), np.int16)
-    except Unreadable:
+    except UnreadableRecording:
         return np.zeros(0, np.int16)
 
 

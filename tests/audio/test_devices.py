@@ -5,8 +5,8 @@ import sys
 
 from tests.audio.witness import children_of
 from tests.rig.soundcard import SoundCard
-from voxd.audio.devices import devices_of, list_devices
-from voxd.audio.names import Found
+from voxd.audio.device_names import FoundDevice
+from voxd.audio.devices import describe_devices, list_devices
 
 
 async def test_the_devices_of_the_machine_are_listed_by_name(card: SoundCard) -> None:
@@ -23,8 +23,8 @@ async def test_the_devices_of_the_machine_are_listed_by_name(card: SoundCard) ->
 
 
 def test_a_device_with_one_direction_appears_once() -> None:
-    found = [Found(0, "Mic", 4, 0, 16_000.0, True, False, "Mic (hw:1,0)")]
-    assert [(device.name, device.direction, device.channels) for device in devices_of(found)] == [
+    found = [FoundDevice(0, "Mic", 4, 0, 16_000.0, True, False, "Mic (hw:1,0)")]
+    assert [(device.name, device.direction, device.channels) for device in describe_devices(found)] == [
         ("Mic", "input", 4)
     ]
 

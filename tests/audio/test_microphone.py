@@ -127,9 +127,9 @@ async def test_a_killed_capture_process_is_replaced_on_the_same_clock(card: Soun
 
 async def test_muting_kills_the_process_and_is_no_loss(card: SoundCard, ring: Ring) -> None:
     async with running(VMIC, ring) as (microphone, witness):
-        assert len(children_of("voxd.audio.capture")) == 1
+        assert len(children_of("voxd.audio.capture_process")) == 1
         await microphone.close_stream()
-        assert children_of("voxd.audio.capture") == []
+        assert children_of("voxd.audio.capture_process") == []
         assert microphone.pid is None
         assert microphone.ok
         muted_head = ring.head
@@ -260,7 +260,7 @@ class TestEverySource:
 
 def test_the_capture_process_loads_nothing_heavy() -> None:
     code = (
-        "import sys, voxd.audio.capture, voxd.audio.wavinput\n"
+        "import sys, voxd.audio.capture_process, voxd.audio.wavinput\n"
         "heavy = {'numpy', 'asyncio', 'soxr', 'dataclasses', 'msgspec', 'logging'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)))"
     )

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.audio import ringwriter
+from voxd.audio import ring_writer
 from voxd.audio.ring import Ring, RingOverrun
-from voxd.audio.ringwriter import RingWriter
+from voxd.audio.ring_writer import RingWriter
 from voxd.frames import SAMPLE_RATE_HZ
 
 CAPACITY = 160
@@ -67,7 +67,7 @@ def test_what_is_overwritten_raises(start: int) -> None:
 def test_a_block_being_written_already_counts_as_overwritten() -> None:
     with small() as ring:
         ring.append(numbered(0, CAPACITY))
-        ring.header[ringwriter.RESERVED] = CAPACITY + 40
+        ring.header[ring_writer.RESERVED] = CAPACITY + 40
         with pytest.raises(RingOverrun):
             ring.read(39, 1)
         assert ring.read(40, 1).pcm == numbered(40, 1)
@@ -90,7 +90,7 @@ def test_zeros_are_counted_until_any_sound_comes() -> None:
 def test_a_second_writer_goes_on_where_the_first_was_killed() -> None:
     with small() as ring:
         ring.append(numbered(0, 50))
-        ring.header[ringwriter.FLAGS] = ringwriter.FLAG_ENDED
+        ring.header[ring_writer.FLAGS] = ring_writer.FLAG_ENDED
         with RingWriter(os.dup(ring.fd), os.dup(ring.wake_fd)) as writer:
             writer.begin()
             writer.append(numbered(50, 20))

@@ -13,7 +13,7 @@ import pytest
 
 from tests.audio.witness import Witness, children_of
 from tests.rig.soundcard import SPEAKER_RATE_HZ, SoundCard
-from voxd.audio.outring import OutRing
+from voxd.audio.output_ring import OutputRing
 from voxd.audio.speaker import Speaker
 from voxd.audio.wav import read_wav
 from voxd.clock import SystemClock
@@ -347,12 +347,12 @@ async def test_too_many_waiting_sounds_are_refused() -> None:
 async def test_a_machine_out_of_descriptors_is_a_lost_loudspeaker_and_no_silence_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def full(size: int) -> OutRing:
+    def full(size: int) -> OutputRing:
         raise OSError(24, "Too many open files")
 
     async with running(VIRTUAL) as (speaker, witness):
         with monkeypatch.context() as patched:
-            patched.setattr(OutRing, "create", full)
+            patched.setattr(OutputRing, "create", full)
             await speaker.start()
             await witness.wait("output.lost")
         async with asyncio.timeout(8):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit, settle
-from voxd.audio import ringwriter
+from voxd.audio import ring_writer
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.config.schema import Audio
@@ -56,7 +56,7 @@ class Bench:
         for _ in range(round(seconds / 0.1)):
             if sound:
                 self.ring.append(sound)
-                self.ring.header[ringwriter.HEARTBEAT_NS] = round(self.clock.now * 1e9)
+                self.ring.header[ring_writer.HEARTBEAT_NS] = round(self.clock.now * 1e9)
             await self.clock.advance(0.1)
 
     def lost(self) -> list[str]:
@@ -67,14 +67,14 @@ class Bench:
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     FakeChild.spawned = []
     FakeChild.error = None
-    monkeypatch.setattr("voxd.audio.microphone.Child", FakeChild)
+    monkeypatch.setattr("voxd.audio.microphone.AudioProcess", FakeChild)
     with Ring.create(1, 4.0) as ring:
         yield Bench(ring, tmp_path)
 
 
 async def started(bench: Bench) -> None:
     bench.ring.append(b"\x01\x00" * 160)
-    bench.ring.header[ringwriter.HEARTBEAT_NS] = 0
+    bench.ring.header[ring_writer.HEARTBEAT_NS] = 0
     task = asyncio.create_task(bench.microphone.start())
     await settle()
     await bench.pass_time(0.3)
@@ -107,9 +107,9 @@ async def test_no_block_for_the_stall_timeout_is_a_loss(bench: Bench) -> None:
 
 async def test_overruns_are_reported_as_they_are_counted(bench: Bench) -> None:
     await started(bench)
-    bench.ring.add(ringwriter.OVERRUNS, 3)
+    bench.ring.add(ring_writer.OVERRUNS, 3)
     await bench.pass_time(0.5)
-    bench.ring.add(ringwriter.OVERRUNS, 2)
+    bench.ring.add(ring_writer.OVERRUNS, 2)
     await bench.pass_time(0.5)
     assert bench.emit.events == [("audio.overrun", {"count": 3}), ("audio.overrun", {"count": 2})]
     await bench.microphone.close()

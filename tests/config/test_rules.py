@@ -2,7 +2,7 @@ import pytest
 
 from voxd.config.checking import check
 from voxd.config.rules import BUILTIN_WORDS, READ_SLOTS
-from voxd.listen import openww
+from voxd.listen import openwakeword
 from voxd.skills import slots
 
 COMMAND = '[[skills.commands]]\nname = "lamp"\n'
@@ -81,7 +81,7 @@ def test_a_broken_rule_is_told_once_and_at_its_place(text: str, expected: str) -
 
 
 def test_the_built_in_words_are_those_of_the_engine() -> None:
-    assert set(BUILTIN_WORDS) == set(openww.builtin_words())
+    assert set(BUILTIN_WORDS) == set(openwakeword.builtin_words())
 
 
 def test_the_slots_that_need_no_values_are_those_the_skills_read() -> None:

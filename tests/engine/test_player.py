@@ -11,7 +11,7 @@ from tests.engine.conftest import Make
 from tests.engine.sounds import duration_ms, tone
 from tests.rig.soundcard import SoundCard
 from voxd import AudioError
-from voxd.audio.sound import Playback
+from voxd.audio.playback import Playback
 from voxd.clock import SystemClock
 from voxd.engine.player import MAX_WAITING_S, Player, Reply, open_player
 from voxd.errors import DeviceError

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes import settle
-from voxd.audio import ringwriter
+from voxd.audio import ring_writer
 from voxd.audio.ring import Ring
 from voxd.config.schema import Endpoint
 from voxd.listen import vad
-from voxd.listen.capture import Capture
+from voxd.listen.capture import UtteranceCapture
 from voxd.listen.utterance import CHUNK_SAMPLES, Utterance
 
 BLOCK = bytes(2 * 640)
@@ -22,8 +22,8 @@ def ring() -> Iterator[Ring]:
         yield made
 
 
-def held(ring: Ring, utterance: Utterance) -> Capture:
-    return Capture(ring, 0, vad.Vad(), utterance, Endpoint(), hold=True, no_speech_s=None)
+def held(ring: Ring, utterance: Utterance) -> UtteranceCapture:
+    return UtteranceCapture(ring, 0, vad.Vad(), utterance, Endpoint(), hold=True, no_speech_s=None)
 
 
 async def test_a_frame_is_given_out_before_the_vad_has_heard_its_last_sample(ring: Ring) -> None:
@@ -60,7 +60,7 @@ class Voice(vad.Vad):
 
 async def test_what_was_given_out_belongs_to_the_utterance_when_it_ends(ring: Ring) -> None:
     utterance = Utterance(ring, 0, 0)
-    capture = Capture(ring, 0, Voice(), utterance, Endpoint(max_s=1.0), hold=True, no_speech_s=None)
+    capture = UtteranceCapture(ring, 0, Voice(), utterance, Endpoint(max_s=1.0), hold=True, no_speech_s=None)
     while not capture.done:
         ring.append(BLOCK)
         capture.offer()
@@ -70,20 +70,20 @@ async def test_what_was_given_out_belongs_to_the_utterance_when_it_ends(ring: Ri
     assert 16_000 <= last.end <= 16_000 + CHUNK_SAMPLES + vad.CHUNK_SAMPLES
 
 
-def ended(ring: Ring, blocks: int, losses: int = 0) -> Capture:
+def ended(ring: Ring, blocks: int, losses: int = 0) -> UtteranceCapture:
     settings = Endpoint(max_s=60.0)
-    capture = Capture(ring, 0, Voice(), Utterance(ring, 0, 0), settings, hold=True, no_speech_s=None)
+    capture = UtteranceCapture(ring, 0, Voice(), Utterance(ring, 0, 0), settings, hold=True, no_speech_s=None)
     for _ in range(blocks):
         ring.append(BLOCK)
         capture.offer()
         capture.advance()
-    ring.header[ringwriter.OVERRUNS] += losses
+    ring.header[ring_writer.OVERRUNS] += losses
     capture.release(None)
     return capture
 
 
 async def test_the_quality_counts_what_the_device_lost_since_the_capture_began(ring: Ring) -> None:
-    ring.header[ringwriter.OVERRUNS] = 7
+    ring.header[ring_writer.OVERRUNS] = 7
     quality = ended(ring, blocks=20, losses=2).quality()
     assert quality is not None
     assert (quality.dropouts, quality.level_dbfs) == (2, -120.0)
@@ -96,5 +96,7 @@ async def test_of_an_utterance_longer_than_the_ring_its_end_is_measured(ring: Ri
 
 async def test_of_nothing_there_is_no_quality(ring: Ring) -> None:
     assert ended(ring, blocks=0).quality() is None
-    unsaid = Capture(ring, 0, Voice(), Utterance(ring, 0, 0), Endpoint(), hold=False, no_speech_s=None)
+    unsaid = UtteranceCapture(
+        ring, 0, Voice(), Utterance(ring, 0, 0), Endpoint(), hold=False, no_speech_s=None
+    )
     assert unsaid.quality() is None

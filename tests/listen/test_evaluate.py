@@ -12,7 +12,7 @@ from tests.shared import AUDIO, needs_shared
 from voxd.config.schema import WakeWord
 from voxd.errors import ModelError, NotFound
 from voxd.listen.evaluate import evaluate
-from voxd.listen.recordings import Unreadable, find, load
+from voxd.listen.recordings import UnreadableRecording, find, load
 
 NOWHERE = Path("/nowhere")
 
@@ -72,7 +72,7 @@ def test_other_rates_and_channels_are_converted(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"RIFFnothing")
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableRecording):
         load(tmp_path / "broken.wav")
 
 

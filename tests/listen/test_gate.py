@@ -4,26 +4,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.listen.gate import CONFIRM_SAMPLES, OTHERS_DEAF_SAMPLES, Gate, Rule, Verdict
-from voxd.listen.stage import Score
+from voxd.listen.gate import CONFIRM_SAMPLES, OTHERS_DEAF_SAMPLES, WakeDecision, WakeGate, WakeRule
+from voxd.listen.wake_engine import Score
 
 HOP = 1280
 REFRACTORY = 24_000
 
 
-def gate(**rules: Rule) -> Gate:
-    made = Gate()
+def gate(**rules: WakeRule) -> WakeGate:
+    made = WakeGate()
     made.configure(rules)
     return made
 
 
-def rule(first: float = 0.3, second: float = 0.3, *, enabled: bool = True) -> Rule:
-    return Rule(first, second, REFRACTORY, enabled)
+def rule(first: float = 0.3, second: float = 0.3, *, enabled: bool = True) -> WakeRule:
+    return WakeRule(first, second, REFRACTORY, enabled)
 
 
-def step(made: Gate, now: int, first: dict[str, float], second: dict[str, float]) -> list[Verdict]:
-    made.suspect(Score(word, score, now) for word, score in first.items())
-    return made.judge([Score(word, score, now) for word, score in second.items()], now)
+def step(made: WakeGate, now: int, first: dict[str, float], second: dict[str, float]) -> list[WakeDecision]:
+    made.open_candidates(Score(word, score, now) for word, score in first.items())
+    return made.decide([Score(word, score, now) for word, score in second.items()], now)
 
 
 @pytest.mark.parametrize(
@@ -36,25 +36,25 @@ def step(made: Gate, now: int, first: dict[str, float], second: dict[str, float]
     ],
 )
 def test_both_stages_must_reach_their_threshold(first: float, second: float, accepted: list[str]) -> None:
-    verdicts = step(gate(alexa=rule()), HOP, {"alexa": first}, {"alexa": second})
-    assert [verdict.candidate.word for verdict in verdicts if verdict.accepted] == accepted
+    decisions = step(gate(alexa=rule()), HOP, {"alexa": first}, {"alexa": second})
+    assert [decision.candidate.word for decision in decisions if decision.accepted] == accepted
 
 
 def test_the_second_stage_may_agree_later_but_not_too_late() -> None:
     for late, accepted in ((CONFIRM_SAMPLES - 1, True), (CONFIRM_SAMPLES + HOP, False)):
         made = gate(alexa=rule())
         assert step(made, HOP, {"alexa": 0.9}, {"alexa": 0.0}) == []
-        verdicts = step(made, HOP + late, {"alexa": 0.9}, {"alexa": 0.9 if accepted else 0.1})
-        assert [verdict.accepted for verdict in verdicts] == [accepted]
+        decisions = step(made, HOP + late, {"alexa": 0.9}, {"alexa": 0.9 if accepted else 0.1})
+        assert [decision.accepted for decision in decisions] == [accepted]
 
 
 def test_a_rejection_gives_its_reason_and_the_best_scores() -> None:
     made = gate(alexa=rule())
     step(made, HOP, {"alexa": 0.4}, {"alexa": 0.2})
     step(made, 2 * HOP, {"alexa": 0.8}, {"alexa": 0.1})
-    (verdict,) = step(made, HOP + CONFIRM_SAMPLES, {"alexa": 0.5}, {})
-    assert verdict.reason == "second stage below threshold"
-    assert (verdict.candidate.first_score, verdict.candidate.score) == (0.8, 0.2)
+    (decision,) = step(made, HOP + CONFIRM_SAMPLES, {"alexa": 0.5}, {})
+    assert decision.reason == "second stage below threshold"
+    assert (decision.candidate.first_score, decision.candidate.score) == (0.8, 0.2)
 
 
 def test_one_sound_is_one_candidate_until_the_first_score_has_fallen() -> None:
@@ -62,23 +62,23 @@ def test_one_sound_is_one_candidate_until_the_first_score_has_fallen() -> None:
     step(made, HOP, {"alexa": 0.9}, {"alexa": 0.0})
     step(made, HOP + CONFIRM_SAMPLES, {"alexa": 0.9}, {})
     later = HOP + 2 * CONFIRM_SAMPLES
-    assert made.suspect([Score("alexa", 0.9, later)]) == []
-    made.suspect([Score("alexa", 0.1, later + HOP)])
-    assert made.suspect([Score("alexa", 0.9, later + 2 * HOP)]) != []
+    assert made.open_candidates([Score("alexa", 0.9, later)]) == []
+    made.open_candidates([Score("alexa", 0.1, later + HOP)])
+    assert made.open_candidates([Score("alexa", 0.9, later + 2 * HOP)]) != []
 
 
 def test_an_accepted_word_is_deaf_for_its_refractory_time() -> None:
     made = gate(alexa=rule())
     assert step(made, HOP, {"alexa": 0.9}, {"alexa": 0.9})[0].accepted
-    made.suspect([Score("alexa", 0.0, 2 * HOP)])
-    assert made.suspect([Score("alexa", 0.9, HOP + REFRACTORY - 1)]) == []
-    assert made.suspect([Score("alexa", 0.9, HOP + REFRACTORY)]) != []
+    made.open_candidates([Score("alexa", 0.0, 2 * HOP)])
+    assert made.open_candidates([Score("alexa", 0.9, HOP + REFRACTORY - 1)]) == []
+    assert made.open_candidates([Score("alexa", 0.9, HOP + REFRACTORY)]) != []
 
 
 def test_of_several_words_at_once_the_best_wins_and_the_others_are_told_so() -> None:
     made = gate(alexa=rule(), hey_jarvis=rule())
-    verdicts = step(made, HOP, {"alexa": 0.9, "hey_jarvis": 0.9}, {"alexa": 0.6, "hey_jarvis": 0.7})
-    assert {v.candidate.word: v.reason for v in verdicts} == {
+    decisions = step(made, HOP, {"alexa": 0.9, "hey_jarvis": 0.9}, {"alexa": 0.6, "hey_jarvis": 0.7})
+    assert {v.candidate.word: v.reason for v in decisions} == {
         "hey_jarvis": "",
         "alexa": "another word scored higher",
     }
@@ -87,16 +87,16 @@ def test_of_several_words_at_once_the_best_wins_and_the_others_are_told_so() -> 
 def test_the_same_sound_does_not_pass_for_another_word_right_after() -> None:
     made = gate(alexa=rule(), hey_jarvis=rule())
     step(made, HOP, {"alexa": 0.9}, {"alexa": 0.9})
-    assert made.suspect([Score("hey_jarvis", 0.9, HOP + OTHERS_DEAF_SAMPLES - 1)]) == []
-    assert made.suspect([Score("hey_jarvis", 0.9, HOP + OTHERS_DEAF_SAMPLES)]) != []
+    assert made.open_candidates([Score("hey_jarvis", 0.9, HOP + OTHERS_DEAF_SAMPLES - 1)]) == []
+    assert made.open_candidates([Score("hey_jarvis", 0.9, HOP + OTHERS_DEAF_SAMPLES)]) != []
 
 
 def test_a_disabled_word_is_never_suspected_and_its_candidate_is_dropped() -> None:
     made = gate(alexa=rule())
-    made.suspect([Score("alexa", 0.9, HOP)])
+    made.open_candidates([Score("alexa", 0.9, HOP)])
     made.configure({"alexa": rule(enabled=False)})
     assert made.open_words == frozenset()
-    assert made.suspect([Score("alexa", 0.9, 2 * HOP)]) == []
+    assert made.open_candidates([Score("alexa", 0.9, 2 * HOP)]) == []
 
 
 def test_thresholds_change_while_a_candidate_waits() -> None:
@@ -124,13 +124,13 @@ def test_accepted_words_had_both_scores_and_kept_their_distance(
     rules, last = made.rules(), dict[str, int]()
     for index, (word, first, second) in enumerate(heard, start=1):
         now = index * HOP
-        verdicts = step(made, now, {word: first}, {word: second})
-        assert sum(verdict.accepted for verdict in verdicts) <= 1
-        for verdict in verdicts:
-            assert verdict.sample - verdict.candidate.opened <= CONFIRM_SAMPLES + HOP
-            if verdict.accepted:
-                name = verdict.candidate.word
-                assert verdict.candidate.first_score >= rules[name].first_threshold
-                assert verdict.candidate.score >= rules[name].threshold
+        decisions = step(made, now, {word: first}, {word: second})
+        assert sum(decision.accepted for decision in decisions) <= 1
+        for decision in decisions:
+            assert decision.sample - decision.candidate.opened <= CONFIRM_SAMPLES + HOP
+            if decision.accepted:
+                name = decision.candidate.word
+                assert decision.candidate.first_score >= rules[name].first_threshold
+                assert decision.candidate.score >= rules[name].threshold
                 assert now - last.get(name, -REFRACTORY) >= REFRACTORY
                 last[name] = now

@@ -14,33 +14,33 @@ from tests.shared import MODELS, needs_shared
 from voxd.config.schema import WakeWord
 from voxd.errors import ModelError
 from voxd.frames import Frame
-from voxd.listen import onnxww, tflite
-from voxd.listen.micro import MicroStage
-from voxd.listen.onnxww import OnnxStage
-from voxd.listen.openww import OpenStage
-from voxd.listen.stage import Stage
-from voxd.listen.words import build, engines
+from voxd.listen import openwakeword_onnx, tflite
+from voxd.listen.microwakeword import MicroWakeWordEngine
+from voxd.listen.openwakeword import OpenWakeWordEngine
+from voxd.listen.openwakeword_onnx import OnnxWakeWordEngine
+from voxd.listen.wake_engine import WakeEngine
+from voxd.listen.wake_words import build, engines
 
 ONNX = MODELS / "openwakeword"
 needs_openwakeword = pytest.mark.skipif(
-    not onnxww.available(), reason="the extra `openwakeword` is not installed"
+    not openwakeword_onnx.available(), reason="the extra `openwakeword` is not installed"
 )
 
 
-def onnx() -> Stage:
-    return OnnxStage({"hey_jarvis": str(ONNX / "hey_jarvis_v0.1.onnx")}, ONNX)
+def onnx() -> WakeEngine:
+    return OnnxWakeWordEngine({"hey_jarvis": str(ONNX / "hey_jarvis_v0.1.onnx")}, ONNX)
 
 
 STAGES = [
-    pytest.param(lambda: MicroStage(("alexa", "hey_jarvis")), id="micro"),
-    pytest.param(lambda: OpenStage({"alexa": "", "hey_jarvis": ""}), id="open"),
+    pytest.param(lambda: MicroWakeWordEngine(("alexa", "hey_jarvis")), id="micro"),
+    pytest.param(lambda: OpenWakeWordEngine({"alexa": "", "hey_jarvis": ""}), id="open"),
     pytest.param(onnx, id="onnx", marks=[needs_openwakeword, needs_shared]),
 ]
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    made: Stage = request.param()
+def stage(request: pytest.FixtureRequest) -> Iterator[WakeEngine]:
+    made: WakeEngine = request.param()
     yield made
     made.close()
 
@@ -49,7 +49,7 @@ def sound() -> np.ndarray:
     return np.concatenate([quiet(2.0), say("hey jarvis"), quiet(1.0)])
 
 
-def best(stage: Stage, pcm: bytes, word: str = "hey_jarvis") -> float:
+def best(stage: WakeEngine, pcm: bytes, word: str = "hey_jarvis") -> float:
     stage.reset()
     return max(score.score for score in stage.feed(Frame(0, pcm)) if score.word == word)
 
@@ -57,15 +57,15 @@ def best(stage: Stage, pcm: bytes, word: str = "hey_jarvis") -> float:
 @needs_flite
 @pytest.mark.parametrize("stage", STAGES, indirect=True)
 class TestEveryStage:
-    def test_hears_its_word_and_not_the_room(self, stage: Stage) -> None:
+    def test_hears_its_word_and_not_the_room(self, stage: WakeEngine) -> None:
         assert best(stage, sound().tobytes()) > 0.5
         assert best(stage, quiet(4.0).tobytes()) < 0.1
 
-    def test_does_not_take_one_phrase_for_another(self, stage: Stage) -> None:
+    def test_does_not_take_one_phrase_for_another(self, stage: WakeEngine) -> None:
         other = np.concatenate([quiet(2.0), say("what time is it"), quiet(1.0)])
         assert best(stage, other.tobytes()) < 0.3
 
-    def test_gives_the_same_scores_whatever_the_length_of_the_frames(self, stage: Stage) -> None:
+    def test_gives_the_same_scores_whatever_the_length_of_the_frames(self, stage: WakeEngine) -> None:
         samples = sound()
         # The openwakeword package fills its buffers with random numbers at every reset.
         np.random.seed(1)
@@ -81,7 +81,7 @@ class TestEveryStage:
         assert [(s.word, s.sample) for s in pieces] == [(s.word, s.sample) for s in at_once]
         assert [s.score for s in pieces] == pytest.approx([s.score for s in at_once], abs=1e-3)
 
-    def test_counts_samples_from_the_first_frame_after_a_reset(self, stage: Stage) -> None:
+    def test_counts_samples_from_the_first_frame_after_a_reset(self, stage: WakeEngine) -> None:
         samples = sound()
         stage.reset()
         scores = stage.feed(Frame(1_000_000, samples.tobytes()))
@@ -90,19 +90,19 @@ class TestEveryStage:
         assert ends[0] > 1_000_000
         assert 1_000_000 + len(samples) - 1_280 <= ends[-1] <= 1_000_000 + len(samples)
 
-    def test_scores_every_word_in_every_step(self, stage: Stage) -> None:
+    def test_scores_every_word_in_every_step(self, stage: WakeEngine) -> None:
         stage.reset()
         scores = stage.feed(Frame(0, sound().tobytes()))
         by_word = {word: [s.sample for s in scores if s.word == word] for word in stage.words}
         assert len({tuple(samples) for samples in by_word.values()}) == 1
 
-    def test_trusts_its_score_after_its_context(self, stage: Stage) -> None:
+    def test_trusts_its_score_after_its_context(self, stage: WakeEngine) -> None:
         samples = sound()
         stage.reset()
         last = samples[-stage.context_samples - 4_000 :]
         assert max(score.score for score in stage.feed(Frame(0, last.tobytes()))) > 0.3
 
-    def test_may_be_closed_twice(self, stage: Stage) -> None:
+    def test_may_be_closed_twice(self, stage: WakeEngine) -> None:
         stage.close()
         stage.close()
 
@@ -156,8 +156,8 @@ def test_a_word_that_cannot_be_heard_is_reported_and_the_others_work(tmp_path: P
 
 def test_an_onnx_word_without_its_package_or_front_end_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
-        OnnxStage({"computer": str(tmp_path / "computer.onnx")}, tmp_path)
-    expected = "voxctl models pull" if onnxww.available() else "pip install"
+        OnnxWakeWordEngine({"computer": str(tmp_path / "computer.onnx")}, tmp_path)
+    expected = "voxctl models pull" if openwakeword_onnx.available() else "pip install"
     assert expected in caught.value.hint
 
 
@@ -173,7 +173,9 @@ def test_the_second_stage_is_read_ahead_but_not_made(monkeypatch: pytest.MonkeyP
 
 def test_nothing_is_told_to_the_terminal_when_the_second_stage_is_made() -> None:
     """In a process of its own: the library says it once."""
-    script = "from voxd.listen.openww import OpenStage; OpenStage({'alexa': ''}).close()"
+    script = (
+        "from voxd.listen.openwakeword import OpenWakeWordEngine; OpenWakeWordEngine({'alexa': ''}).close()"
+    )
     made = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
     assert made.stderr == b""
 
@@ -184,7 +186,7 @@ def test_the_front_end_runs_on_one_thread_and_as_before() -> None:
     samples = np.random.default_rng(3).normal(0, 800, 32_000).astype(np.int16).tobytes()
     plain = OpenWakeWordFeatures.from_builtin(libtensorflowlite_c_path=tflite.library_path())
     plain.new_audio_samples = 0
-    fast = OpenStage({"alexa": ""})
+    fast = OpenWakeWordEngine({"alexa": ""})
     expected = [np.array(embedding) for embedding in plain.process_streaming(samples)]
     got = [np.array(embedding) for embedding in fast._features.process_streaming(samples)]
     assert len(got) == len(expected) > 10

@@ -11,11 +11,11 @@ from tests.listen.speech import VOICES, Spoken, needs_flite, spoken
 from tests.shared import MODELS, needs_shared
 from voxd.config.schema import WakeWord
 from voxd.frames import Frame, ms_from_samples, samples_from_ms
-from voxd.listen.detector import Detector
-from voxd.listen.gate import Candidate, Gate, Verdict
+from voxd.listen.gate import WakeCandidate, WakeDecision, WakeGate
 from voxd.listen.utterance import LEAD_IN_SAMPLES
+from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_end import MARGIN_SAMPLES, NEEDED_SAMPLES, wake_end
-from voxd.listen.words import build, rule
+from voxd.listen.wake_words import build, rule
 
 GAPS_S = (0.0, 0.1, 0.3, 1.0)
 COMMANDS = ("What time is it?", "Stop.", "Turn on the kitchen light.", "Yes.")
@@ -27,9 +27,9 @@ class Listener:
     def __init__(self, name: str) -> None:
         word = WakeWord(name=name)
         stages, _ = build((word,), Path("/nowhere"))
-        gate = Gate()
+        gate = WakeGate()
         gate.configure({name: rule(word)})
-        self._detector = Detector(stages, gate, self._history)
+        self._detector = WakeDetector(stages, gate, self._history)
         self._pcm = b""
 
     def wake_end(self, clip: Spoken) -> int:
@@ -37,9 +37,9 @@ class Listener:
         self._detector.reset()
         for start in range(0, len(clip.samples), 640):
             frame = Frame(start, self._pcm[2 * start : 2 * start + 1280])
-            for verdict in self._detector.feed(frame)[1]:
-                if verdict.accepted:
-                    return wake_end(verdict, self._history(verdict.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
+            for decision in self._detector.feed(frame)[1]:
+                if decision.accepted:
+                    return wake_end(decision, self._history(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
         pytest.fail("the wake word was not heard")
 
     def _history(self, start: int, count: int) -> Frame:
@@ -79,20 +79,20 @@ def test_the_end_is_found_whatever_the_gap(voice: str) -> None:
 
 def test_without_any_dip_the_expected_place_is_taken() -> None:
     tone = (3_000 * np.sin(np.arange(NEEDED_SAMPLES) * 0.3)).astype(np.int16)
-    verdict = Verdict(Candidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
-    assert abs(wake_end(verdict, Frame(0, tone.tobytes())) - (14_000 - 800 - MARGIN_SAMPLES)) <= 160
+    decision = WakeDecision(WakeCandidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
+    assert abs(wake_end(decision, Frame(0, tone.tobytes())) - (14_000 - 800 - MARGIN_SAMPLES)) <= 160
 
 
 def test_a_dip_near_the_expected_place_is_taken() -> None:
     tone = (3_000 * np.sin(np.arange(NEEDED_SAMPLES) * 0.3)).astype(np.int16)
     tone[12_400:12_900] = 0
-    verdict = Verdict(Candidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
-    assert 12_400 <= wake_end(verdict, Frame(0, tone.tobytes())) + MARGIN_SAMPLES <= 12_900
+    decision = WakeDecision(WakeCandidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
+    assert 12_400 <= wake_end(decision, Frame(0, tone.tobytes())) + MARGIN_SAMPLES <= 12_900
 
 
 def test_with_hardly_any_sound_it_does_not_fail() -> None:
-    verdict = Verdict(Candidate("mine", 14_000, 0.9, 0.9, 14_000), 14_080)
-    assert 12_000 < wake_end(verdict, Frame(13_920, bytes(320))) <= 14_080
+    decision = WakeDecision(WakeCandidate("mine", 14_000, 0.9, 0.9, 14_000), 14_080)
+    assert 12_000 < wake_end(decision, Frame(13_920, bytes(320))) <= 14_080
 
 
 @needs_shared

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from voxd.errors import ModelError
-from voxd.local.serve import Answer, serve
+from voxd.local.serve import EngineOutput, serve
 
 
 class Stub:
@@ -25,23 +25,23 @@ class Stub:
 
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
-    ) -> Iterator[Answer]:
+    ) -> Iterator[EngineOutput]:
         match op:
             case "echo":
-                yield Answer("echo", payload, {"pid": os.getpid(), "nice": os.nice(0)})
+                yield EngineOutput("echo", payload, {"pid": os.getpid(), "nice": os.nice(0)})
             case "print":
                 print("a library prints to standard output", flush=True)
                 ctypes.CDLL(None).puts(b"and so does C")
-                yield Answer("echo", payload)
+                yield EngineOutput("echo", payload)
             case "hang":
-                yield Answer("echo")
+                yield EngineOutput("echo")
                 threading.Event().wait()
             case "until_cancelled":
-                yield Answer("echo")
+                yield EngineOutput("echo")
                 while not cancelled():
                     pass
             case "die":
-                yield Answer("echo")
+                yield EngineOutput("echo")
                 print("last words", file=sys.stderr, flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
             case "garbage":
@@ -60,7 +60,7 @@ class Stub:
             case "noise":
                 for _ in range(20_000):
                     print("x" * 200, file=sys.stderr)
-                yield Answer("echo")
+                yield EngineOutput("echo")
 
 
 def _sink() -> int:

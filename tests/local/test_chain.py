@@ -15,7 +15,7 @@ from voxd.config.schema import Piper, Stt, Tts, Whisper
 from voxd.errors import EngineError
 from voxd.frames import Clip
 from voxd.local.chain import SynthesizerChain, TranscriberChain
-from voxd.local.contract import Heard
+from voxd.local.contract import LocalTranscript
 from voxd.local.engines import build_synthesizer, build_transcriber
 from voxd.local.order import RETRY_S, EngineOrder
 
@@ -35,11 +35,11 @@ class FakeTranscriber:
     def prepare(self) -> None:
         self.prepared += 1
 
-    async def transcribe(self, clip: Clip) -> Heard:
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
         self.asked += 1
         if not self.works:
             raise EngineError(self.reason)
-        return Heard("yes", self.name)
+        return LocalTranscript("yes", self.name)
 
     async def close(self) -> None:
         self.loaded = False

@@ -9,7 +9,7 @@ from tests.fakes import FakeClock
 from tests.local.hub import CONTENT, SHA256, Hub
 from voxd.errors import DeadlineExceeded, ModelError, StoreError, VoxdError
 from voxd.local.catalogue import CatalogueModel, ModelFile
-from voxd.local.download import Limits, pull
+from voxd.local.download import DownloadLimits, pull
 
 
 class HastyClock(FakeClock):
@@ -29,7 +29,11 @@ def model(hub: Hub, *, sha256: str = SHA256, size: int = len(CONTENT), url: str 
 
 
 async def get(
-    wanted: CatalogueModel, directory: Path, *, limits: Limits | None = None, clock: HastyClock | None = None
+    wanted: CatalogueModel,
+    directory: Path,
+    *,
+    limits: DownloadLimits | None = None,
+    clock: HastyClock | None = None,
 ) -> list[tuple[str, int, int]]:
     seen: list[tuple[str, int, int]] = []
     await pull(
@@ -73,7 +77,7 @@ async def test_a_transfer_that_breaks_off_is_resumed_where_it_stopped(tmp_path: 
 async def test_what_came_is_kept_for_the_next_call(tmp_path: Path) -> None:
     async with Hub(cut_at=[100_000]) as hub:
         with pytest.raises(ModelError, match="broke off"):
-            await get(model(hub), tmp_path, limits=Limits(retries=0))
+            await get(model(hub), tmp_path, limits=DownloadLimits(retries=0))
         assert names(tmp_path) == ["m.bin.part", "m.bin.part.etag"]
         await get(model(hub), tmp_path)
     assert hub.asked[1]["range"] == "bytes=100000-"
@@ -89,7 +93,7 @@ async def test_a_server_that_cannot_resume_sends_all_again(tmp_path: Path) -> No
 async def test_a_file_that_changed_meanwhile_is_begun_anew(tmp_path: Path) -> None:
     async with Hub(cut_at=[100_000]) as hub:
         with pytest.raises(ModelError):
-            await get(model(hub), tmp_path, limits=Limits(retries=0))
+            await get(model(hub), tmp_path, limits=DownloadLimits(retries=0))
         hub.etag = '"two"'
         await get(model(hub), tmp_path)
     assert hub.asked[1]["if-range"] == '"one"'
@@ -136,7 +140,7 @@ async def test_a_server_in_trouble_is_asked_four_times(tmp_path: Path) -> None:
 async def test_a_server_that_stops_sending_is_left(tmp_path: Path) -> None:
     async with Hub(stall_at=1000) as hub:
         with pytest.raises(DeadlineExceeded, match="stopped sending"):
-            await get(model(hub), tmp_path, limits=Limits(stall_s=0.2, retries=1))
+            await get(model(hub), tmp_path, limits=DownloadLimits(stall_s=0.2, retries=1))
     assert (tmp_path / "m.bin.part").stat().st_size == 2000
     assert len(hub.asked) == 2
 
@@ -144,7 +148,7 @@ async def test_a_server_that_stops_sending_is_left(tmp_path: Path) -> None:
 async def test_a_download_that_takes_too_long_is_left(tmp_path: Path) -> None:
     async with Hub(stall_at=1000) as hub:
         with pytest.raises(DeadlineExceeded, match="did not arrive"):
-            await get(model(hub), tmp_path, limits=Limits(total_s=0.3))
+            await get(model(hub), tmp_path, limits=DownloadLimits(total_s=0.3))
 
 
 async def test_nobody_listens(tmp_path: Path) -> None:

@@ -18,16 +18,16 @@ SPY = """
 import os, sys
 touched = []
 sys.addaudithook(lambda event, args: touched.append(event) if event.startswith("socket.") else None)
-from voxd.local.serve import Answer, serve
-from voxd.local.piper import Engine
+from voxd.local.serve import EngineOutput, serve
+from voxd.local.piper import PiperEngine
 
-class Spied(Engine):
+class Spied(PiperEngine):
     def work(self, op, data, payload, cancelled):
         yield from super().work(op, data, payload, cancelled)
         names = [f"/proc/self/fd/{n}" for n in os.listdir("/proc/self/fd")]
         sockets = [n for n in names if os.path.islink(n) and os.readlink(n).startswith("socket:")]
         variable = os.environ.get("ORT_DISABLE_TELEMETRY")
-        yield Answer("spied", b"", {"touched": touched, "sockets": sockets, "variable": variable})
+        yield EngineOutput("spied", b"", {"touched": touched, "sockets": sockets, "variable": variable})
 
 serve(Spied)
 """

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import settle
 from voxd.errors import EngineError, NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
-from voxd.local.contract import Heard
+from voxd.local.contract import LocalTranscript
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
 from voxd.providers.local import LocalProvider
 from voxd.skills.contract import SkillReply
@@ -32,11 +32,11 @@ class ToldTranscriber:
     def prepare(self) -> None:
         self.prepared += 1
 
-    async def transcribe(self, clip: Clip) -> Heard:
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
         self.clips.append(clip)
         if self.error:
             raise self.error
-        return Heard("what time is it" if clip.pcm else "", self.name)
+        return LocalTranscript("what time is it" if clip.pcm else "", self.name)
 
     async def close(self) -> None:
         self.closed += 1

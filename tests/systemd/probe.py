@@ -25,11 +25,11 @@ SHARED = Path("/opt/voxd/shared")
 
 def hear_with_the_wake_engines() -> str:
     from voxd.frames import Frame
-    from voxd.listen.micro import MicroStage
-    from voxd.listen.openww import OpenStage
+    from voxd.listen.microwakeword import MicroWakeWordEngine
+    from voxd.listen.openwakeword import OpenWakeWordEngine
     from voxd.listen.vad import Vad
 
-    for stage in (MicroStage(("hey_jarvis",)), OpenStage({"hey_jarvis": ""})):
+    for stage in (MicroWakeWordEngine(("hey_jarvis",)), OpenWakeWordEngine({"hey_jarvis": ""})):
         for block in range(50):
             stage.feed(Frame(block * 640, bytes(1280)))
         stage.close()

@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit, settle
-from voxd.audio.sound import Playback
+from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.config.schema import Turn as TurnConfig
 from voxd.errors import Busy, DeviceError, EngineError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
-from voxd.listen.ears import Ears
+from voxd.listen.speech_input import SpeechInput
 from voxd.observe.ledger import Ledger
 from voxd.providers.contract import (
     LatencyStep,
@@ -119,7 +119,7 @@ class ToldUtterance:
         yield Frame(0, CLIP.pcm)
 
 
-class ToldEars:
+class ScriptedSpeechInput:
     """Remembers its orders."""
 
     def __init__(self) -> None:
@@ -197,7 +197,7 @@ class House:
     """A runner and everything it touches."""
 
     runner: TurnRunner
-    ears: ToldEars
+    speech_input: ScriptedSpeechInput
     speaker: PaperSpeaker
     provider: ScriptedProvider
     emit: RecordingEmit
@@ -224,7 +224,7 @@ class House:
         """Wake word, speech, silence: the provider has the whole utterance afterwards."""
         self.runner.feed(WOKEN)
         self.runner.feed(SpeechStarted(17_000))
-        self.ears.utterances[-1].over.set()
+        self.speech_input.utterances[-1].over.set()
         self.runner.feed(SpeechEnded(32_000, "silence"))
         await settle()
 
@@ -237,7 +237,12 @@ class House:
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    clock, speaker, ears, provider = FakeClock(), PaperSpeaker(), ToldEars(), ScriptedProvider()
+    clock, speaker, speech_input, provider = (
+        FakeClock(),
+        PaperSpeaker(),
+        ScriptedSpeechInput(),
+        ScriptedProvider(),
+    )
     emit, ledger = RecordingEmit(), Ledger(clock)
     ended: list[Turn] = []
     microphone: list[bool] = []
@@ -247,7 +252,7 @@ async def house() -> AsyncIterator[House]:
         microphone.append(open_)
 
     surroundings = Surroundings(
-        ears=cast(Ears, ears),
+        speech_input=cast(SpeechInput, speech_input),
         speaker=cast(Speaker, speaker),
         ringer=Ringer(cast(Speaker, speaker), clock, lambda: provider.speak("Your timer is done.")),
         ledger=ledger,
@@ -258,7 +263,7 @@ async def house() -> AsyncIterator[House]:
         emit=emit,
     )
     runner = TurnRunner(TurnMachine(), surroundings, TurnConfig())
-    yield House(runner, ears, speaker, provider, emit, ledger, clock, ended, microphone, stopped)
+    yield House(runner, speech_input, speaker, provider, emit, ledger, clock, ended, microphone, stopped)
     async with asyncio.timeout(TIMEOUT_S):
         await runner.close()
         await speaker.close()
@@ -270,7 +275,7 @@ async def test_a_spoken_command_is_answered_aloud(house: House) -> None:
     assert house.speaker.played == [("reply", 1)]
     assert house.ended[0].result.transcript == "what time is it"
     assert house.ended[0].result.reply == house.runner.last_reply == "It is noon."
-    assert house.ears.orders == ["capture 16000 hold=False follow_up_s=None", "end 32000"]
+    assert house.speech_input.orders == ["capture 16000 hold=False follow_up_s=None", "end 32000"]
     assert house.state is State.IDLE
     assert list(house.ended[0].stages_ms)[:2] == ["speech", "endpoint"]
 
@@ -287,7 +292,7 @@ async def test_a_second_wake_word_takes_the_turn_to_its_own_agent(house: House) 
     house.runner.feed(WOKEN)
     house.runner.feed(Woken("alexa", "house", 0.9, 24_000))
     house.runner.feed(SpeechStarted(25_000))
-    house.ears.utterances[-1].over.set()
+    house.speech_input.utterances[-1].over.set()
     house.runner.feed(SpeechEnded(32_000, "silence"))
     await settle()
     assert asked[-1] == "house"
@@ -373,17 +378,17 @@ async def test_a_question_of_the_device_listens_again_and_keeps_the_agent(house:
 
     house.provider.script = asking
     house.runner.feed(Woken("alexa", "cook", 0.9, 16_000))
-    house.ears.utterances[-1].over.set()
+    house.speech_input.utterances[-1].over.set()
     house.runner.feed(SpeechEnded(32_000, "silence"))
     await settle()
     assert house.state is State.FOLLOW_UP
-    assert house.ears.orders[-1] == "capture None hold=False follow_up_s=5.0"
+    assert house.speech_input.orders[-1] == "capture None hold=False follow_up_s=5.0"
     assert house.runner.turn is None, "nobody has answered yet"
     house.runner.feed(SpeechStarted(50_000))
     assert house.runner.turn is not None
     assert (house.runner.turn.source, house.runner.turn.agent) == (Source.FOLLOW_UP, "cook")
     house.provider.script = answer
-    house.ears.utterances[-1].over.set()
+    house.speech_input.utterances[-1].over.set()
     house.runner.feed(SpeechEnded(60_000, "silence"))
     await settle()
     assert house.outcomes() == ["answered", "answered"]
@@ -564,7 +569,7 @@ async def test_muting_while_it_listens_drops_what_was_said(house: House) -> None
     house.runner.feed(MuteAsked(True, Source.BUTTON))
     await settle()
     assert house.outcomes() == ["cancelled"]
-    assert house.ears.orders[-1] == "drop"
+    assert house.speech_input.orders[-1] == "drop"
     assert house.microphone == [False]
     assert house.state is State.MUTED
 
@@ -653,7 +658,7 @@ async def test_closing_ends_the_turn_for_whoever_waits_for_it(house: House) -> N
 async def test_an_utterance_lost_under_way_does_not_leave_the_device_listening(house: House) -> None:
     """The ears may give an utterance up without a word, as when the microphone is opened anew."""
     house.runner.feed(WOKEN)
-    house.ears.utterances[-1].over.set()
+    house.speech_input.utterances[-1].over.set()
     await settle()
     assert house.state is State.IDLE
     assert house.runner.turn is None

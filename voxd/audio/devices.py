@@ -1,21 +1,21 @@
 """Lists the sound devices by a short-lived process, so that the daemon never loads PortAudio."""
 
-from voxd.audio.child import Child
-from voxd.audio.names import Found
+from voxd.audio.device_names import FoundDevice
+from voxd.audio.process import AudioProcess
 from voxd.reports import Device
 
 _TIMEOUT_S = 5.0
 _LIMIT_DEVICES = 256
 
 
-async def found_devices() -> list[Found]:
+async def enumerate_devices() -> list[FoundDevice]:
     """Return what PortAudio lists now, in its order. Raises `DeviceError` when it cannot be asked."""
-    child = await Child.spawn("voxd.audio.portaudio", {})
+    child = await AudioProcess.spawn("voxd.audio.portaudio", {})
     try:
         report = await child.report(_TIMEOUT_S)
     finally:
         await child.kill()
-    return [Found(**fields) for fields in report["devices"][:_LIMIT_DEVICES]]
+    return [FoundDevice(**fields) for fields in report["devices"][:_LIMIT_DEVICES]]
 
 
 async def list_devices() -> list[Device]:
@@ -23,10 +23,10 @@ async def list_devices() -> list[Device]:
 
     A device that does both appears twice. Raises `DeviceError` when PortAudio cannot be asked.
     """
-    return devices_of(await found_devices())
+    return describe_devices(await enumerate_devices())
 
 
-def devices_of(found: list[Found]) -> list[Device]:
+def describe_devices(found: list[FoundDevice]) -> list[Device]:
     """Return ``found`` as the API shows it."""
     devices = [
         Device(item.name, direction, channels, item.rate_hz, is_default)

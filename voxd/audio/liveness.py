@@ -6,7 +6,7 @@ from enum import StrEnum
 from voxd.frames import SAMPLE_RATE_HZ
 
 
-class Lost(StrEnum):
+class LossReason(StrEnum):
     """Why there is no sound."""
 
     MISSING = "missing"
@@ -17,7 +17,7 @@ class Lost(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class StreamState:
     """What can be seen of a capture stream at one moment.
 
     ``heartbeat_s`` is the time of the last block (or of the opening, before the first), ``zero_run`` in
@@ -33,28 +33,28 @@ class Vitals:
     card_now: str = ""
 
 
-def judge(vitals: Vitals, *, stall_timeout_s: float, silence_timeout_s: float) -> Lost | None:
+def find_loss(vitals: StreamState, *, stall_timeout_s: float, silence_timeout_s: float) -> LossReason | None:
     """Return why the stream is lost, None while it lives.
 
     No analogue microphone delivers a second of exact zeros: they mean that the sound server moved the
     stream to something else. ``silence_timeout_s`` 0 turns that check off.
     """
     if not vitals.alive:
-        return Lost.EXITED
+        return LossReason.EXITED
     if vitals.card_now != vitals.card_before:
-        return Lost.IDENTITY
+        return LossReason.IDENTITY
     if vitals.now_s - vitals.heartbeat_s > stall_timeout_s:
-        return Lost.STALLED
+        return LossReason.STALLED
     if 0 < silence_timeout_s <= vitals.zero_run / SAMPLE_RATE_HZ:
-        return Lost.DIGITAL_SILENCE
+        return LossReason.DIGITAL_SILENCE
     return None
 
 
 HINTS = {
-    Lost.MISSING: "plug the microphone in, or set audio.input to a name from `voxctl devices`",
-    Lost.STALLED: "check the cable and `journalctl -k`; voxd goes on trying",
-    Lost.DIGITAL_SILENCE: "check the microphone's own mute switch, and that it is plugged in",
-    Lost.EXITED: "see `journalctl -u voxd` at level debug; voxd goes on trying",
-    Lost.IDENTITY: "plug the same microphone in again, or set audio.input to the new one",
+    LossReason.MISSING: "plug the microphone in, or set audio.input to a name from `voxctl devices`",
+    LossReason.STALLED: "check the cable and `journalctl -k`; voxd goes on trying",
+    LossReason.DIGITAL_SILENCE: "check the microphone's own mute switch, and that it is plugged in",
+    LossReason.EXITED: "see `journalctl -u voxd` at level debug; voxd goes on trying",
+    LossReason.IDENTITY: "plug the same microphone in again, or set audio.input to the new one",
 }
 """What to do about each."""

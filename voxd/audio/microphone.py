@@ -7,9 +7,9 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from voxd.audio.child import Child
-from voxd.audio.liveness import HINTS, Lost, Vitals, judge
-from voxd.audio.names import card_number
+from voxd.audio.device_names import card_number
+from voxd.audio.liveness import HINTS, LossReason, StreamState, find_loss
+from voxd.audio.process import AudioProcess
 from voxd.audio.resample import to_rate
 from voxd.audio.ring import Ring
 from voxd.audio.wav import read_wav
@@ -55,7 +55,7 @@ class Microphone:
         self._demonstration = demonstration
         self._asound = asound
         self._pinned = VIRTUAL if config.input == VIRTUAL else ""
-        self._child: Child | None = None
+        self._child: AudioProcess | None = None
         self._task: asyncio.Task[None] | None = None
         self._switch = asyncio.Lock()
         self._settled = asyncio.Event()
@@ -126,7 +126,7 @@ class Microphone:
             try:
                 reason, problem = await self._session()
             except DeviceError as error:
-                reason, problem = Lost.MISSING, f"{error}; {error.hint}" if error.hint else str(error)
+                reason, problem = LossReason.MISSING, f"{error}; {error.hint}" if error.hint else str(error)
                 if self._config.input == "auto" and not self._pinned and error.code == "no_device":
                     _log.warning(
                         "%s: the virtual microphone stands in, set audio.input to change that", error
@@ -134,17 +134,17 @@ class Microphone:
                     self._pinned = VIRTUAL
                     continue
             except VoxdError as error:
-                reason, problem = Lost.MISSING, f"{error}; {error.hint}"
+                reason, problem = LossReason.MISSING, f"{error}; {error.hint}"
             except Exception as error:
                 _log.exception("the microphone's supervision failed")
-                reason, problem = Lost.EXITED, str(error)
+                reason, problem = LossReason.EXITED, str(error)
             if self._ring.head > was_ok_at and self.ok:
                 attempt = 0
             self._declare_lost(reason, problem)
             await self._clock.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
             attempt += 1
 
-    async def _session(self) -> tuple[Lost, str]:
+    async def _session(self) -> tuple[LossReason, str]:
         """Run one capture process until it is lost; never leaves one behind."""
         with contextlib.ExitStack() as stack:
             child = self._child = await (self._spawn_virtual(stack) if self.virtual else self._spawn())
@@ -156,13 +156,13 @@ class Microphone:
         finally:
             await child.kill()
 
-    async def _watch(self, child: Child, raw_name: str) -> Lost:
+    async def _watch(self, child: AudioProcess, raw_name: str) -> LossReason:
         opened_at, first = self._clock.monotonic(), self._ring.head
         card = self._card(raw_name)
         while True:
             now_s = self.progress_s = self._clock.monotonic()
-            lost = judge(
-                Vitals(
+            lost = find_loss(
+                StreamState(
                     now_s=now_s,
                     heartbeat_s=max(opened_at, self._ring.heartbeat_s),
                     zero_run=self._ring.zero_run,
@@ -183,17 +183,21 @@ class Microphone:
             self._report_overruns()
             await self._clock.sleep(_CHECK_S if self._settled.is_set() and self.ok else _CHECK_S / 10)
 
-    async def _spawn(self) -> Child:
+    async def _spawn(self) -> AudioProcess:
         arguments = {**self._arguments(), "device": self._pinned or self._config.input}
-        return await Child.spawn("voxd.audio.capture", arguments, (self._ring.fd, self._ring.wake_fd))
+        return await AudioProcess.spawn(
+            "voxd.audio.capture_process", arguments, (self._ring.fd, self._ring.wake_fd)
+        )
 
-    async def _spawn_virtual(self, stack: contextlib.ExitStack) -> Child:
+    async def _spawn_virtual(self, stack: contextlib.ExitStack) -> AudioProcess:
         clip = await self._virtual_clip()
         fd = os.memfd_create("voxd-clip")
         stack.callback(os.close, fd)
         os.write(fd, clip.pcm)
         arguments = {**self._arguments(), "clip_fd": fd, "lead_s": _LEAD_S}
-        return await Child.spawn("voxd.audio.wavinput", arguments, (self._ring.fd, self._ring.wake_fd, fd))
+        return await AudioProcess.spawn(
+            "voxd.audio.wavinput", arguments, (self._ring.fd, self._ring.wake_fd, fd)
+        )
 
     async def _virtual_clip(self) -> Clip:
         if self._config.virtual_input:
@@ -233,7 +237,7 @@ class Microphone:
         _log.warning("the microphone %s is back after %.1f s", self.device, after_s)
         self._emit("audio.restored", device=self.device, after_s=after_s)
 
-    def _declare_lost(self, reason: Lost, problem: str) -> None:
+    def _declare_lost(self, reason: LossReason, problem: str) -> None:
         self.problem = problem
         if self._lost_at is None:
             self._lost_at = self._clock.monotonic()

@@ -5,9 +5,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from voxd.audio import outring
-from voxd.audio.child import Child
-from voxd.audio.outring import BYTES_PER_SAMPLE, OutRing
+from voxd.audio import output_ring
+from voxd.audio.output_ring import BYTES_PER_SAMPLE, OutputRing
+from voxd.audio.process import AudioProcess
 from voxd.errors import DeviceError
 
 _OPEN_TIMEOUT_S = 3.0
@@ -22,7 +22,7 @@ _AHEAD_S = 0.75
 class Output:
     """Owns one playback process; when anything is wrong with it, kill it and open another."""
 
-    def __init__(self, ring: OutRing, child: Child) -> None:
+    def __init__(self, ring: OutputRing, child: AudioProcess) -> None:
         self._ring = ring
         self._child = child
         self._changed = asyncio.Event()
@@ -32,7 +32,7 @@ class Output:
         self.device = ""
         self.rate_hz = 0
         self.latency_s = 0.0
-        self.stamps: deque[tuple[int, float]] = deque(maxlen=outring.STAMP_SLOTS)
+        self.stamps: deque[tuple[int, float]] = deque(maxlen=output_ring.STAMP_SLOTS)
         """The newest blocks: index after the block, CLOCK_MONOTONIC s when the device took it."""
         self.on_progress: Callable[[], None] = lambda: None
         """Called on the loop whenever the device took something."""
@@ -42,13 +42,13 @@ class Output:
     async def open(cls, device: str, *, virtual: bool, gain: int) -> "Output":
         """Start the process and open ``device``. Raises `DeviceError`, code ``no_device`` without any."""
         try:
-            ring = OutRing.create(_QUEUE_SAMPLES)
+            ring = OutputRing.create(_QUEUE_SAMPLES)
         except OSError as error:
             raise DeviceError(f"no memory or descriptor for a loudspeaker: {error}") from error
-        ring.header[outring.GAIN] = gain
+        ring.header[output_ring.GAIN] = gain
         try:
-            child = await Child.spawn(
-                "voxd.audio.virtualout" if virtual else "voxd.audio.playback",
+            child = await AudioProcess.spawn(
+                "voxd.audio.virtualout" if virtual else "voxd.audio.playback_process",
                 {"ring_fd": ring.fd, "wake_fd": ring.wake_fd, "device": device},
                 (ring.fd, ring.wake_fd),
             )
@@ -73,16 +73,16 @@ class Output:
     @property
     def written(self) -> int:
         """Samples written so far."""
-        return self._ring.header[outring.WRITTEN]
+        return self._ring.header[output_ring.WRITTEN]
 
     @property
     def consumed(self) -> int:
         """Samples the device took so far."""
-        return self._ring.header[outring.CONSUMED]
+        return self._ring.header[output_ring.CONSUMED]
 
     def set_gain(self, gain: int) -> None:
         """Change the volume of everything not yet handed to the device."""
-        self._ring.header[outring.GAIN] = gain
+        self._ring.header[output_ring.GAIN] = gain
 
     def write(self, pcm: memoryview) -> int:
         """Queue as much of ``pcm`` as may be ahead of the device; returns the bytes taken."""
@@ -97,7 +97,7 @@ class Output:
         """Raise `DeviceError` when the process died or its device stopped asking for sound."""
         if not self._child.alive:
             raise DeviceError(f"playback on {self.device!r} ended", code="output_exited")
-        heard_s = max(self._opened_s, self._ring.header[outring.HEARTBEAT_NS] / 1e9)
+        heard_s = max(self._opened_s, self._ring.header[output_ring.HEARTBEAT_NS] / 1e9)
         if time.monotonic() - heard_s > _HANG_S:
             raise DeviceError(f"{self.device!r} stopped taking sound", code="output_stalled")
 
@@ -116,14 +116,14 @@ class Output:
         end = self.written
         if self.consumed >= end:
             return end
-        ring.header[outring.FLUSH] = end
+        ring.header[output_ring.FLUSH] = end
         try:
             async with asyncio.timeout(_CUT_TIMEOUT_S):
                 while self.consumed < end:
                     await self.progress()
         except TimeoutError:
             raise DeviceError(f"{self.device!r} does not stop", code="output_stalled") from None
-        return ring.header[outring.CUT]
+        return ring.header[output_ring.CUT]
 
     async def close(self) -> None:
         """Kill the process and free the memory; idempotent."""
@@ -135,8 +135,8 @@ class Output:
 
     def _on_wake(self) -> None:
         self._ring.clear_wake()
-        total = self._ring.header[outring.STAMPS]
-        for number in range(max(self._stamps_seen, total - outring.STAMP_SLOTS), total):
+        total = self._ring.header[output_ring.STAMPS]
+        for number in range(max(self._stamps_seen, total - output_ring.STAMP_SLOTS), total):
             self.stamps.append(self._ring.stamp(number))
         self._stamps_seen = total
         self.on_progress()

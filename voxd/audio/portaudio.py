@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import pyaudio
 
-from voxd.audio import program
-from voxd.audio.names import DEFAULT, Found, resolve, stable_names
+from voxd.audio import child_process
+from voxd.audio.device_names import DEFAULT, FoundDevice, resolve, stable_names
 from voxd.errors import DeviceError
 
 Direction = Literal["input", "output"]
@@ -29,7 +29,7 @@ class PortAudio:
         self._pyaudio = pyaudio.PyAudio()
         self.found = self._enumerate()
 
-    def find(self, name: str, direction: Direction) -> Found:
+    def find(self, name: str, direction: Direction) -> FoundDevice:
         """Return the device ``name`` means for ``direction``, "default" and "auto" being the default one.
 
         Raises `DeviceError`, with the code ``no_device`` when there is no default.
@@ -45,7 +45,7 @@ class PortAudio:
 
     def open(
         self,
-        found: Found,
+        found: FoundDevice,
         direction: Direction,
         *,
         rate_hz: int,
@@ -73,14 +73,14 @@ class PortAudio:
             hint = "find out who uses it with `fuser -v /dev/snd/*`" if code == "device_busy" else ""
             raise DeviceError(f"cannot open {found.name!r}: {error}", hint=hint, code=code) from error
 
-    def _enumerate(self) -> list[Found]:
+    def _enumerate(self) -> list[FoundDevice]:
         count = self._pyaudio.get_device_count()
         infos = [self._pyaudio.get_device_info_by_index(index) for index in range(count)]
         names = stable_names([str(info["name"]) for info in infos], _card_ids())
         default_input = _default(self._pyaudio.get_default_input_device_info)
         default_output = _default(self._pyaudio.get_default_output_device_info)
         return [
-            Found(
+            FoundDevice(
                 number=index,
                 name=name,
                 inputs=int(info["maxInputChannels"]),
@@ -110,8 +110,8 @@ def _card_ids() -> dict[int, str]:
 
 def main() -> None:
     """List the devices as one report."""
-    program.begin()
-    program.report(devices=[found._asdict() for found in PortAudio().found])
+    child_process.begin()
+    child_process.report(devices=[found._asdict() for found in PortAudio().found])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Carries one sound from its source into the device's queue, no further ahead than need be."""
 
 from voxd.audio.output import Output
-from voxd.audio.outring import BYTES_PER_SAMPLE
+from voxd.audio.output_ring import BYTES_PER_SAMPLE
+from voxd.audio.playback import Playback, PlayedWavWriter
 from voxd.audio.resample import Resampler
-from voxd.audio.sound import Heard, Playback
 from voxd.clock import Clock
 from voxd.events import Emit
 
@@ -15,7 +15,7 @@ class Pump:
     """Carries one playback's clips into the device's queue and watches them being played."""
 
     def __init__(
-        self, output: Output, playback: Playback, clock: Clock, emit: Emit, heard: Heard | None
+        self, output: Output, playback: Playback, clock: Clock, emit: Emit, heard: PlayedWavWriter | None
     ) -> None:
         self._output = output
         self._playback = playback

@@ -3,8 +3,8 @@
 import select
 from typing import Self
 
-from voxd.audio import ringwriter as layout
-from voxd.audio.ringwriter import BYTES_PER_SAMPLE, RingWriter
+from voxd.audio import ring_writer as layout
+from voxd.audio.ring_writer import BYTES_PER_SAMPLE, RingWriter
 from voxd.errors import VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Frame
 

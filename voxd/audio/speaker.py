@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from voxd.audio.output import Output
-from voxd.audio.outring import GAIN_ONE
+from voxd.audio.output_ring import GAIN_ONE
+from voxd.audio.playback import Playback, PlayedWavWriter
 from voxd.audio.pump import Pump
-from voxd.audio.sound import Heard, Playback
 from voxd.clock import Clock
 from voxd.config.schema import Audio
 from voxd.errors import Busy, DeviceError, VoxdError
@@ -247,7 +247,7 @@ class Speaker:
             await self._old.close()
             self._old = None
 
-    def _heard(self, playback: Playback, output: Output) -> Heard | None:
+    def _heard(self, playback: Playback, output: Output) -> PlayedWavWriter | None:
         if not self.virtual or self._wav_dir is None or playback.kind != "reply":
             return None
         self._wavs += 1
@@ -256,7 +256,7 @@ class Speaker:
             self._wav_dir.mkdir(parents=True, exist_ok=True)
             for old in sorted(self._wav_dir.glob("reply-*.wav"))[: -_KEPT_WAVS + 1]:
                 old.unlink(missing_ok=True)
-            heard = Heard(path, output.rate_hz)
+            heard = PlayedWavWriter(path, output.rate_hz)
         except OSError as error:
             _log.warning("the reply is not written to %s: %s", path, error)
             return None

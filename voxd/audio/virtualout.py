@@ -2,8 +2,8 @@
 
 import time
 
-from voxd.audio import program
-from voxd.audio.outring import OutRing
+from voxd.audio import child_process
+from voxd.audio.output_ring import OutputRing
 
 RATE_HZ = 48_000
 _BLOCK_S = 0.01
@@ -11,9 +11,9 @@ _BLOCK_S = 0.01
 
 def main() -> None:
     """Consume the queue in real time on absolute deadlines; the parent's death ends us."""
-    arguments = program.begin()
-    ring = OutRing(arguments["ring_fd"], arguments["wake_fd"])
-    program.report(device="virtual", rate_hz=RATE_HZ, latency_s=_BLOCK_S)
+    arguments = child_process.begin()
+    ring = OutputRing(arguments["ring_fd"], arguments["wake_fd"])
+    child_process.report(device="virtual", rate_hz=RATE_HZ, latency_s=_BLOCK_S)
     due = time.monotonic()
     while True:
         ring.pull(round(RATE_HZ * _BLOCK_S))

@@ -10,8 +10,8 @@ import time
 from array import array
 from typing import Any
 
-from voxd.audio import program
-from voxd.audio.ringwriter import BYTES_PER_SAMPLE, FLAG_ENDED, FLAGS, RingWriter
+from voxd.audio import child_process
+from voxd.audio.ring_writer import BYTES_PER_SAMPLE, FLAG_ENDED, FLAGS, RingWriter
 
 RATE_HZ = 16_000
 _NOISE_SAMPLES = 16_001
@@ -20,10 +20,10 @@ _NOISE_SAMPLES = 16_001
 
 def main() -> None:
     """Play ``clip_fd`` (mono PCM at 16 kHz) after ``lead_s`` of noise; the parent's death ends us."""
-    arguments = program.begin()
+    arguments = child_process.begin()
     ring = RingWriter(arguments["ring_fd"], arguments["wake_fd"])
     ring.begin()
-    program.report(device="virtual", raw_name="virtual", rate_hz=RATE_HZ)
+    child_process.report(device="virtual", raw_name="virtual", rate_hz=RATE_HZ)
     _play(ring, _clip(arguments["clip_fd"]), arguments)
 
 

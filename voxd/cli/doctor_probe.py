@@ -17,7 +17,7 @@ from voxd.config.schema import WakeWord
 from voxd.errors import VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms
 from voxd.hardware.gpio import open_device
-from voxd.listen import words as wake_words
+from voxd.listen import wake_words
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
 
 _BLOCK_SAMPLES = samples_from_ms(40)

@@ -54,7 +54,7 @@ class Appliance:
             muted=machine.muted,
             volume_percent=rooms.speaker.volume_percent,
             agent=rooms.runner.agent,
-            wake_words=tuple(word.name for word in rooms.ears.words() if word.enabled),
+            wake_words=tuple(word.name for word in rooms.speech_input.words() if word.enabled),
             audio=reports.AudioStatus(
                 input=rooms.microphone.device,
                 output=rooms.speaker.device,
@@ -78,7 +78,7 @@ class Appliance:
         rooms = self._rooms
         return summary(
             rooms.runner.machine.state,
-            words=[word.name for word in rooms.ears.words() if word.enabled],
+            words=[word.name for word in rooms.speech_input.words() if word.enabled],
             device=rooms.microphone.device,
             problems=self.problems(),
         )
@@ -88,7 +88,7 @@ class Appliance:
         problems = self.problems()
         if problems:
             return f"I have a problem: {problems[0]}."
-        words = [spoken_name(word.name) for word in self._rooms.ears.words() if word.enabled]
+        words = [spoken_name(word.name) for word in self._rooms.speech_input.words() if word.enabled]
         return f"I am well, and I listen for {' and '.join(words)}." if words else "I am well."
 
     def problems(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Appliance:
             found.append(f"microphone {rooms.microphone.device}: {rooms.microphone.problem}")
         if rooms.speaker.problem:
             found.append(f"loudspeaker {rooms.speaker.device}: {rooms.speaker.problem}")
-        found += [f"wake word {problem.word}: {problem.error}" for problem in rooms.ears.problems]
+        found += [f"wake word {problem.word}: {problem.error}" for problem in rooms.speech_input.problems]
         for engine in (rooms.transcriber.status(), rooms.synthesizer.status()):
             if engine.problem:
                 found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
@@ -217,23 +217,23 @@ class Appliance:
 
     def wake_words(self) -> list[reports.WakeEntry]:
         """Return the wake words as they run."""
-        return self._rooms.ears.words()
+        return self._rooms.speech_input.words()
 
     def set_wake_word(
         self, name: str, *, enabled: bool | None, threshold: float | None, first_threshold: float | None
     ) -> reports.WakeEntry:
         """Change a word until the next restart."""
-        ears = self._rooms.ears
-        ears.set_word(name, enabled=enabled, threshold=threshold, first_threshold=first_threshold)
-        return next(word for word in ears.words() if word.name == name)
+        speech_input = self._rooms.speech_input
+        speech_input.set_word(name, enabled=enabled, threshold=threshold, first_threshold=first_threshold)
+        return next(word for word in speech_input.words() if word.name == name)
 
     def wake_candidates(self, limit: int) -> list[reports.Candidate]:
         """Return what was suspected lately, newest first."""
-        return self._rooms.ears.candidates.newest(limit, self._rooms.clock.monotonic())
+        return self._rooms.speech_input.candidates.newest(limit, self._rooms.clock.monotonic())
 
     def wake_clip(self, id: int) -> bytes:
         """Return the sound of a candidate as a WAV file."""
-        return wav_bytes(self._rooms.ears.candidates.clip(id))
+        return wav_bytes(self._rooms.speech_input.candidates.clip(id))
 
     # --- who answers ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from voxd.events import Event
 from voxd.hardware.button import Buttons
-from voxd.listen.ears import Ears
+from voxd.listen.speech_input import SpeechInput
 from voxd.skills.timers import Timers
 from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import AudioLost, AudioRestored, Input, RingEnded, Source
@@ -16,13 +16,13 @@ class Consequences:
     def __init__(
         self,
         post: Callable[[Input], None],
-        ears: Ears,
+        speech_input: SpeechInput,
         buttons: Buttons,
         timers: Timers,
         settings: SettingsFile,
     ) -> None:
         self._post = post
-        self._ears = ears
+        self._speech_input = speech_input
         self._buttons = buttons
         self._timers = timers
         self._settings = settings
@@ -33,7 +33,7 @@ class Consequences:
             case "audio.lost":
                 self._post(AudioLost(event.data["reason"]))
             case "audio.restored":
-                self._ears.reset()
+                self._speech_input.reset()
                 self._post(AudioRestored())
             case "speech.started":
                 self._buttons.speech_heard()

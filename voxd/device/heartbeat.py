@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.clock import Clock
-from voxd.listen.ears import Ears
+from voxd.listen.speech_input import SpeechInput
 from voxd.observe.watchdog import Stamp
 
 
 def signs_of_life(
-    clock: Clock, ring: Ring, microphone: Microphone, ears: Ears
+    clock: Clock, ring: Ring, microphone: Microphone, speech_input: SpeechInput
 ) -> Mapping[str, Callable[[], Stamp]]:
     """Return what must move; a microphone that is closed, or known to be lost, need not."""
     return {
         "audio": lambda: Stamp(ring.heartbeat_s, excused=not (microphone.is_open and microphone.ok)),
-        "ears": lambda: Stamp(ears.progress_ns / 1e9),
+        "ears": lambda: Stamp(speech_input.progress_ns / 1e9),
         "microphone": lambda: Stamp(microphone.progress_s, excused=not microphone.is_open),
         "loop": lambda: Stamp(clock.monotonic()),
     }

@@ -7,10 +7,10 @@ from voxd.audio.wav import read_wav
 from voxd.config.schema import WakeWord
 from voxd.errors import InvalidRequest
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame, samples_from_ms, samples_from_s
-from voxd.listen.detector import Detector
-from voxd.listen.gate import CONFIRM_SAMPLES, Gate
+from voxd.listen.gate import CONFIRM_SAMPLES, WakeGate
+from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
-from voxd.listen.words import build, rule
+from voxd.listen.wake_words import build, rule
 
 MAX_QUESTION_S = 60.0
 """Longest recorded question; local engines need memory in proportion to it."""
@@ -55,17 +55,17 @@ def _wake_word_end(pcm: bytes, words: tuple[WakeWord, ...], models_dir: Path) ->
         sound = pcm[(start + missing) * BYTES_PER_SAMPLE : (start + count) * BYTES_PER_SAMPLE]
         return Frame(start, bytes(missing * BYTES_PER_SAMPLE) + sound)
 
-    gate = Gate()
+    gate = WakeGate()
     gate.configure({word.name: rule(word) for word in words})
     stages, _ = build(words, models_dir)
-    detector = Detector(stages, gate, heard)
+    detector = WakeDetector(stages, gate, heard)
     try:
         samples = len(pcm) // BYTES_PER_SAMPLE
         for start in range(0, samples, _BLOCK_SAMPLES):
-            _, verdicts = detector.feed(heard(start, min(_BLOCK_SAMPLES, samples - start)))
-            for verdict in verdicts:
-                if verdict.accepted:
-                    return wake_end(verdict, heard(verdict.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
+            _, decisions = detector.feed(heard(start, min(_BLOCK_SAMPLES, samples - start)))
+            for decision in decisions:
+                if decision.accepted:
+                    return wake_end(decision, heard(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
         return 0
     finally:
         detector.close()

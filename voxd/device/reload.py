@@ -7,7 +7,7 @@ from voxd.config.live import diff
 from voxd.config.schema import Config
 from voxd.device.answering import Answering
 from voxd.hardware.leds import Leds
-from voxd.listen.ears import Ears
+from voxd.listen.speech_input import SpeechInput
 from voxd.observe.log import set_level
 from voxd.skills.engine import Skills
 from voxd.store.history import History
@@ -22,7 +22,7 @@ class Reloader:
         config: Config,
         read: Callable[[], Config],
         *,
-        ears: Ears,
+        speech_input: SpeechInput,
         runner: TurnRunner,
         skills: Skills,
         history: History,
@@ -32,7 +32,7 @@ class Reloader:
         self.config = config
         self._started_with = config
         self._read = read
-        self._ears = ears
+        self._speech_input = speech_input
         self._runner = runner
         self._skills = skills
         self._history = history
@@ -45,7 +45,7 @@ class Reloader:
         applied, _ = diff(self.config, new)
         _, needs_restart = diff(self._started_with, new)
         self.config = new
-        self._ears.configure(new.wake, new.endpoint)
+        self._speech_input.configure(new.wake, new.endpoint)
         self._runner.configure(new.turn)
         self._skills.configure(new.skills)
         self._history.configure(new.history)

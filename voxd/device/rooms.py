@@ -12,7 +12,7 @@ from voxd.device.reload import Reloader
 from voxd.device.turn_recorder import Recorder
 from voxd.hardware.button import Buttons
 from voxd.hardware.leds import Leds
-from voxd.listen.ears import Ears
+from voxd.listen.speech_input import SpeechInput
 from voxd.local.chain import SynthesizerChain, TranscriberChain
 from voxd.observe.ledger import Ledger
 from voxd.observe.metrics import Metrics
@@ -34,7 +34,7 @@ class Rooms:
     ring: Ring
     microphone: Microphone
     speaker: Speaker
-    ears: Ears
+    speech_input: SpeechInput
     runner: TurnRunner
     transcriber: TranscriberChain
     synthesizer: SynthesizerChain

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from voxd.audio.devices import found_devices
+from voxd.audio.devices import enumerate_devices
 from voxd.errors import DeviceError
 
 AUTO = "auto"
@@ -18,7 +18,7 @@ async def stable_name(device: int | str | None, direction: Literal["input", "out
         return AUTO
     if isinstance(device, str):
         return device
-    for found in await found_devices():
+    for found in await enumerate_devices():
         if found.number == device and (found.inputs if direction == "input" else found.outputs):
             return found.name
     raise DeviceError(

@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 
-from voxd.audio.sound import Playback
+from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.config.schema import Audio

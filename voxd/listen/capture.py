@@ -17,7 +17,7 @@ _MARGIN_SAMPLES = samples_from_s(0.2)
 """What the microphone may overwrite while the utterance is read."""
 
 
-class Capture:
+class UtteranceCapture:
     """Lives on the ears thread from `Utterance` made to utterance finished."""
 
     def __init__(

@@ -9,14 +9,14 @@ import msgspec
 from voxd.config.schema import WakeWord
 from voxd.errors import NotFound
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms, samples_from_s
-from voxd.listen.detector import Detector, Stages
-from voxd.listen.gate import Gate, Rule
-from voxd.listen.recordings import RULE, Recording, Unreadable, find, load
-from voxd.listen.stage import Stage
-from voxd.listen.words import build, rule
+from voxd.listen.gate import WakeGate, WakeRule
+from voxd.listen.recordings import RULE, LabelledRecording, UnreadableRecording, find, load
+from voxd.listen.wake_detector import WakeDetector, WakeEngines
+from voxd.listen.wake_engine import WakeEngine
+from voxd.listen.wake_words import build, rule
 
 _BLOCK_SAMPLES = samples_from_ms(40)
-"""The daemon's default `audio.block_ms`: verdicts fall at the same places."""
+"""The daemon's default `audio.block_ms`: decisions fall at the same places."""
 
 _SILENCE = bytes(samples_from_s(1.0) * BYTES_PER_SAMPLE)
 """Stands before and after every recording, as quiet does in a room."""
@@ -91,7 +91,7 @@ def evaluate(
         for done, recording in enumerate(recordings, start=1):
             try:
                 pcm = load(recording.path)
-            except Unreadable as error:
+            except UnreadableRecording as error:
                 unreadable.append((str(recording.path.relative_to(directory)), str(error.__cause__)))
                 continue
             for tally in tallies:
@@ -112,12 +112,12 @@ def evaluate(
 class _Run:
     """One way of hearing a word, over all recordings."""
 
-    def __init__(self, engine: str, stages: Stages, how: Rule, word: str) -> None:
+    def __init__(self, engine: str, stages: WakeEngines, how: WakeRule, word: str) -> None:
         self._engine = engine
-        self._gate = Gate()
+        self._gate = WakeGate()
         self._gate.configure({word: how})
         self._pcm = b""
-        self._detector = Detector(stages, self._gate, self._history)
+        self._detector = WakeDetector(stages, self._gate, self._history)
         self._recalled = self._false_accepts = self._heard_samples = 0
         self._cpu_s = 0.0
         self._missed: list[str] = []
@@ -132,7 +132,7 @@ class _Run:
         began_s = time.process_time()
         for start in range(0, samples, _BLOCK_SAMPLES):
             frame = self._history(start, min(_BLOCK_SAMPLES, samples - start))
-            accepted += sum(verdict.accepted for verdict in self._detector.feed(frame)[1])
+            accepted += sum(decision.accepted for decision in self._detector.feed(frame)[1])
         self._cpu_s += time.process_time() - began_s
         self._heard_samples += samples
         if positive:
@@ -172,7 +172,7 @@ class _Tally:
         self._positives = self._negatives = self._negative_samples = 0
         self._runs = [_Run(*how, word.name) for how in _ways(word, models_dir)]
 
-    def hear(self, recording: Recording, name: str, pcm: bytes) -> None:
+    def hear(self, recording: LabelledRecording, name: str, pcm: bytes) -> None:
         """Run every engine over one recording that is a positive or a negative of the word."""
         if self._word in recording.positive:
             self._positives += 1
@@ -203,10 +203,10 @@ class _Tally:
             run.close()
 
 
-def _ways(word: WakeWord, models_dir: Path) -> list[tuple[str, Stages, Rule]]:
+def _ways(word: WakeWord, models_dir: Path) -> list[tuple[str, WakeEngines, WakeRule]]:
     """Return each way to hear ``word``: every engine alone, then as the ears do it. Raises `ModelError`."""
 
-    def stages() -> Stages:
+    def stages() -> WakeEngines:
         built, problems = build((msgspec.structs.replace(word, enabled=True),), models_dir)
         if problems:
             raise problems[0].error
@@ -227,5 +227,5 @@ def _ways(word: WakeWord, models_dir: Path) -> list[tuple[str, Stages, Rule]]:
     return [*ways, (label, ours, rule(real))]
 
 
-def _only(stages: tuple[Stage, ...]) -> Stages:
-    return Stages(first=None, confirm=lambda: stages[0], alone=stages)
+def _only(stages: tuple[WakeEngine, ...]) -> WakeEngines:
+    return WakeEngines(first=None, confirm=lambda: stages[0], alone=stages)

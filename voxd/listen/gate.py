@@ -1,10 +1,10 @@
-"""The wake gate: from scores of two stages to verdicts, counted in samples and nothing else."""
+"""The wake gate: from scores of two stages to decisions, counted in samples and nothing else."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from voxd.frames import samples_from_s
-from voxd.listen.stage import Score
+from voxd.listen.wake_engine import Score
 
 CONFIRM_SAMPLES = samples_from_s(0.8)
 """How long the second stage may take to agree: its scores peak up to 0.15 s after the end of a word
@@ -15,7 +15,7 @@ OTHERS_DEAF_SAMPLES = samples_from_s(0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class WakeRule:
     """What one word needs: thresholds from 0 to 1, and how long it is deaf after it was accepted."""
 
     first_threshold: float
@@ -25,7 +25,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class WakeCandidate:
     """A word is suspected since ``opened``; the best scores of both stages until now."""
 
     word: str
@@ -37,10 +37,10 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WakeDecision:
     """The end of a candidate at ``sample``: ``reason`` is "" when it was accepted."""
 
-    candidate: Candidate
+    candidate: WakeCandidate
     sample: int
     reason: str = ""
 
@@ -52,14 +52,14 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Word:
-    rule: Rule
-    candidate: Candidate | None = None
+    rule: WakeRule
+    candidate: WakeCandidate | None = None
     armed: bool = True
     deaf_until: int = 0
 
 
 @dataclass(slots=True)
-class Gate:
+class WakeGate:
     """One candidate at most per word; the first to reach its threshold wins, the best if several do.
 
     A word whose candidate has ended is armed again when its first score falls below its first threshold,
@@ -68,7 +68,7 @@ class Gate:
 
     _words: dict[str, _Word] = field(default_factory=dict)
 
-    def configure(self, rules: Mapping[str, Rule]) -> None:
+    def configure(self, rules: Mapping[str, WakeRule]) -> None:
         """Put ``rules`` in force; words keep their candidates and refractory times."""
         known = self._words
         self._words = {}
@@ -79,7 +79,7 @@ class Gate:
                 word.candidate = None
             self._words[name] = word
 
-    def rules(self) -> dict[str, Rule]:
+    def rules(self) -> dict[str, WakeRule]:
         """Return the rules in force."""
         return {name: word.rule for name, word in self._words.items()}
 
@@ -92,7 +92,7 @@ class Gate:
         """The words that wait for the second stage."""
         return frozenset(name for name, word in self._words.items() if word.candidate)
 
-    def suspect(self, scores: Iterable[Score]) -> list[Candidate]:
+    def open_candidates(self, scores: Iterable[Score]) -> list[WakeCandidate]:
         """Take scores of the first stage; return the candidates they opened."""
         opened = []
         for score in scores:
@@ -105,42 +105,42 @@ class Gate:
                 best = max(word.candidate.first_score, score.score)
                 word.candidate = replace(word.candidate, first_score=best)
             elif word.armed and score.sample >= word.deaf_until:
-                word.candidate = Candidate(score.word, score.sample, score.score)
+                word.candidate = WakeCandidate(score.word, score.sample, score.score)
                 opened.append(word.candidate)
         return opened
 
-    def judge(self, scores: Iterable[Score], now: int) -> list[Verdict]:
+    def decide(self, scores: Iterable[Score], now: int) -> list[WakeDecision]:
         """Take scores of the second stage up to sample ``now``; return the candidates that ended."""
         for score in scores:
             word = self._words.get(score.word)
             if word and word.candidate:
                 word.candidate = _with_second(word.candidate, score, word.rule.threshold)
-        verdicts = []
+        decisions = []
         open_words = [word for word in self._words.values() if word.candidate]
         reached = [word for word in open_words if _score(word) >= word.rule.threshold]
         winner = max(reached, key=_score, default=None)
         for word in open_words:
             if word is winner:
-                verdicts.append(self._end(word, now))
+                decisions.append(self._end(word, now))
             elif winner:
-                verdicts.append(self._end(word, now, "another word scored higher"))
+                decisions.append(self._end(word, now, "another word scored higher"))
             elif word.candidate and now - word.candidate.opened >= CONFIRM_SAMPLES:
-                verdicts.append(self._end(word, now, "second stage below threshold"))
+                decisions.append(self._end(word, now, "second stage below threshold"))
         if winner:
             for word in self._words.values():
                 word.deaf_until = max(word.deaf_until, now + OTHERS_DEAF_SAMPLES)
             winner.deaf_until = now + winner.rule.refractory_samples
-        return verdicts
+        return decisions
 
-    def _end(self, word: _Word, now: int, reason: str = "") -> Verdict:
+    def _end(self, word: _Word, now: int, reason: str = "") -> WakeDecision:
         assert word.candidate is not None
-        verdict = Verdict(word.candidate, now, reason)
+        decision = WakeDecision(word.candidate, now, reason)
         word.candidate = None
         word.armed = False
-        return verdict
+        return decision
 
 
-def _with_second(candidate: Candidate, score: Score, threshold: float) -> Candidate:
+def _with_second(candidate: WakeCandidate, score: Score, threshold: float) -> WakeCandidate:
     reached = candidate.reached
     if reached is None and score.score >= threshold:
         reached = score.sample

@@ -23,7 +23,7 @@ RULE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class LabelledRecording:
     """One file, the words it is a positive of and the words it is a negative of."""
 
     path: Path
@@ -31,13 +31,13 @@ class Recording:
     negative: frozenset[str]
 
 
-class Unreadable(InvalidRequest):
+class UnreadableRecording(InvalidRequest):
     """A recording that no decoder can read."""
 
 
 def find(
     folder: Path, words: tuple[str, ...], positives: Mapping[str, tuple[str, ...]]
-) -> Iterator[Recording]:
+) -> Iterator[LabelledRecording]:
     """Yield every recording under ``folder``, sorted; ``positives`` maps a word to globs that decide."""
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
@@ -47,16 +47,16 @@ def find(
         named = Path(folder.name) / inside
         positive = {word for word in words if _is_positive(named, inside, word, positives.get(word, ()))}
         negative = {word for word in words if word not in positive and _plain(word) not in _plain(str(named))}
-        yield Recording(path, frozenset(positive), frozenset(negative))
+        yield LabelledRecording(path, frozenset(positive), frozenset(negative))
 
 
 def load(path: Path) -> bytes:
-    """Return ``path`` as 16 kHz mono 16-bit samples, its first channel. Raises `Unreadable`."""
+    """Return ``path`` as 16 kHz mono 16-bit samples, its first channel. Raises `UnreadableRecording`."""
     try:
         samples, rate_hz = _decode(path)
     except (OSError, RuntimeError) as error:
         # soundfile's errors are RuntimeErrors.
-        raise Unreadable(f"cannot read {path}: {error}", hint="convert it to 16-bit WAV") from error
+        raise UnreadableRecording(f"cannot read {path}: {error}", hint="convert it to 16-bit WAV") from error
     if rate_hz != SAMPLE_RATE_HZ:
         floats = soxr.resample(samples.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
         samples = np.clip(np.rint(floats), -32768, 32767).astype(np.int16)

@@ -6,16 +6,16 @@ import msgspec
 
 from voxd.config.schema import WakeWord
 from voxd.errors import InvalidRequest, ModelError, NotFound
-from voxd.listen.words import Engines, Problem, engines
+from voxd.listen.wake_words import WakeWordProblem, WordEngines, engines
 from voxd.reports import WakeEntry
 
 
-class Roll:
+class ActiveWakeWords:
     """Replaced on the event loop, read by the ears thread: ``words`` is one immutable value."""
 
     def __init__(self, words: tuple[WakeWord, ...]) -> None:
         self.words = words
-        self.problems: tuple[Problem, ...] = ()
+        self.problems: tuple[WakeWordProblem, ...] = ()
         """Words that cannot be heard, and why."""
         self._detections: Counter[str] = Counter()
         self._rejections: Counter[str] = Counter()
@@ -25,7 +25,7 @@ class Roll:
         return next((word.agent for word in self.words if word.name == name), "default")
 
     def count(self, name: str, *, accepted: bool) -> None:
-        """Count a verdict on ``name``."""
+        """Count a decision on ``name``."""
         (self._detections if accepted else self._rejections)[name] += 1
 
     def changed(
@@ -57,7 +57,7 @@ class Roll:
         try:
             chosen = engines(word)
         except ModelError:
-            chosen = Engines("", "")
+            chosen = WordEngines("", "")
         return WakeEntry(
             name=word.name,
             enabled=word.enabled and heard,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from voxd.frames import Frame, samples_from_ms
-from voxd.listen.gate import Verdict
+from voxd.listen.gate import WakeDecision
 
 _Floats = np.ndarray[Any, np.dtype[np.float64]]
 _Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -21,7 +21,7 @@ _EARLIEST = samples_from_ms(320)
 _LATEST = samples_from_ms(120)
 _WORD = samples_from_ms(600)
 NEEDED_SAMPLES = samples_from_ms(1000)
-"""Sound before the verdict that `wake_end` wants to see."""
+"""Sound before the decision that `wake_end` wants to see."""
 
 _DEPTH_DB = 30.0
 """Quieter than this below the word is silence; how quiet does not matter."""
@@ -50,19 +50,19 @@ where the end is known. The spread after is narrow where a late guess would cut 
 _OTHER = Lag(60, 70, 60)
 
 
-def heard_enough(verdict: Verdict) -> int:
+def heard_enough(decision: WakeDecision) -> int:
     """Return the sample at which the first of the two stages was sure."""
-    candidate = verdict.candidate
+    candidate = decision.candidate
     return min(candidate.opened, candidate.opened if candidate.reached is None else candidate.reached)
 
 
-def wake_end(verdict: Verdict, sound: Frame) -> int:
+def wake_end(decision: WakeDecision, sound: Frame) -> int:
     """Return the estimated end of the accepted word.
 
-    ``sound`` ends at the verdict and is `NEEDED_SAMPLES` long; with less the answer is less exact.
+    ``sound`` ends at the decision and is `NEEDED_SAMPLES` long; with less the answer is less exact.
     """
-    lag = LAGS.get(verdict.candidate.word, _OTHER)
-    enough = heard_enough(verdict)
+    lag = LAGS.get(decision.candidate.word, _OTHER)
+    enough = heard_enough(decision)
     expected = enough - samples_from_ms(lag.ms)
     first = max(sound.start + _HOP, enough - _EARLIEST)
     last = min(sound.end - _HOP, enough + _LATEST)

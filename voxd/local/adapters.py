@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from voxd.errors import EngineError, InvalidRequest
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.local.contract import Heard
+from voxd.local.contract import LocalTranscript
 from voxd.local.worker import Worker
 
 
@@ -24,14 +24,14 @@ class WorkerTranscriber:
         """Start loading in the background."""
         self._worker.prepare()
 
-    async def transcribe(self, clip: Clip) -> Heard:
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return what was said in ``clip`` (16 kHz)."""
         if clip.rate_hz != SAMPLE_RATE_HZ:
             raise InvalidRequest(f"a clip at {clip.rate_hz} Hz; {SAMPLE_RATE_HZ} Hz is needed")
-        heard: Heard | None = None
+        heard: LocalTranscript | None = None
         async for message, payload in self._worker.request("transcribe", clip.pcm):
             text = payload.decode(errors="replace")
-            heard = Heard(text, self.name, message.data.get("confidence"))
+            heard = LocalTranscript(text, self.name, message.data.get("confidence"))
         if heard is None:
             raise EngineError(f"{self.name} gave no answer")
         return heard

@@ -9,7 +9,7 @@ from voxd.clock import Clock
 from voxd.errors import EngineError, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
-from voxd.local.contract import Heard
+from voxd.local.contract import LocalTranscript
 from voxd.local.order import EngineOrder
 from voxd.reports import EngineStatus
 from voxd.text import sentences
@@ -39,7 +39,7 @@ class LocalEngine(Protocol):
 class TranscribingEngine(LocalEngine, Protocol):
     """A `voxd.local.contract.Transcriber` that can tell whether it is loaded."""
 
-    async def transcribe(self, clip: Clip) -> Heard:
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return what was said."""
         ...
 
@@ -109,7 +109,7 @@ class TranscriberChain(_Chain):
         super().__init__("stt", engines, emit, clock)
         self._engines = {engine.name: engine for engine in engines}
 
-    async def transcribe(self, clip: Clip) -> Heard:
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return what the first working engine heard in ``clip`` (16 kHz).
 
         Raises the last engine's `EngineError`, `ModelError` or `DeadlineExceeded` when all failed.

@@ -8,7 +8,7 @@ from voxd.frames import Clip
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class LocalTranscript:
     """A transcript: ``text`` is empty when nothing was said; ``confidence`` is 0 to 1 where known."""
 
     text: str
@@ -25,7 +25,7 @@ class Transcriber(Protocol):
         """Start loading in the background; never raises."""
         ...
 
-    async def transcribe(self, clip: Clip) -> Heard:
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return what was said in ``clip`` (16 kHz).
 
         Raises `EngineError`, `ModelError` or `DeadlineExceeded`; a fault is never an empty transcript.

@@ -25,7 +25,7 @@ _RETRY_WAIT_S = (1.0, 4.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DownloadLimits:
     """How patient a download is: no byte for ``stall_s``, a whole file in ``total_s``, ``retries`` more."""
 
     stall_s: float = 30.0
@@ -38,21 +38,28 @@ class _Interrupted(Exception):
 
 
 async def pull(
-    model: CatalogueModel, models_dir: Path, *, clock: Clock, progress: Progress, limits: Limits | None = None
+    model: CatalogueModel,
+    models_dir: Path,
+    *,
+    clock: Clock,
+    progress: Progress,
+    limits: DownloadLimits | None = None,
 ) -> None:
     """Install every file of ``model`` in ``models_dir``; files already there and right are kept.
 
     Raises `ModelError` (not found, wrong bytes), `DeadlineExceeded` (too slow) or `StoreError` (no room).
     A file that broke off stays as ``.part`` and is resumed by the next call.
     """
-    limits = limits or Limits()
+    limits = limits or DownloadLimits()
     _make(models_dir)
     for file in model.files:
         if not await asyncio.to_thread(_is_right, models_dir / file.file, file):
             await _fetch(file, models_dir, clock, progress, limits)
 
 
-async def _fetch(file: ModelFile, models_dir: Path, clock: Clock, progress: Progress, limits: Limits) -> None:
+async def _fetch(
+    file: ModelFile, models_dir: Path, clock: Clock, progress: Progress, limits: DownloadLimits
+) -> None:
     target = models_dir / file.file
     part = target.with_name(target.name + ".part")
     have = _size(part)
@@ -67,7 +74,9 @@ async def _fetch(file: ModelFile, models_dir: Path, clock: Clock, progress: Prog
     await asyncio.to_thread(_install, part, target, file)
 
 
-async def _attempts(file: ModelFile, part: Path, clock: Clock, progress: Progress, limits: Limits) -> None:
+async def _attempts(
+    file: ModelFile, part: Path, clock: Clock, progress: Progress, limits: DownloadLimits
+) -> None:
     _check_scheme(file.url, file.url)
     timeout = httpx.Timeout(limits.stall_s)
     async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=True) as client:

@@ -3,7 +3,7 @@
 import signal
 
 from voxd.errors import EngineError, ModelError
-from voxd.local.wire import Message
+from voxd.local.worker_protocol import WorkerMessage
 
 
 def exit_reason(code: int) -> str:
@@ -15,7 +15,7 @@ def exit_reason(code: int) -> str:
     return f"ended by itself (exit status {code})"
 
 
-def error_of(name: str, message: Message) -> EngineError | ModelError:
+def error_of(name: str, message: WorkerMessage) -> EngineError | ModelError:
     """Return the error that the engine ``name`` reports in ``message``."""
     text = f"{name}: {message.data.get('message', 'no reason given')}"
     hint = str(message.data.get("hint", ""))

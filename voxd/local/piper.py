@@ -15,10 +15,10 @@ from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
 from voxd.errors import EngineError, ModelError
-from voxd.local.serve import Answer
+from voxd.local.serve import EngineOutput
 
 
-class Engine:
+class PiperEngine:
     """One loaded voice."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Engine:
 
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
-    ) -> Iterator[Answer]:
+    ) -> Iterator[EngineOutput]:
         """Speak ``payload``, one sentence of UTF-8 text."""
         if self._voice is None or op != "synthesize":
             raise EngineError(f"piper cannot {op}")
@@ -57,4 +57,4 @@ class Engine:
             samples = chunk.audio_int16_array
             if not np.any(samples):
                 raise ModelError("the voice gives no sound", hint="choose another voice in tts.piper.voice")
-            yield Answer("audio", samples.astype("<i2").tobytes(), {"rate_hz": chunk.sample_rate})
+            yield EngineOutput("audio", samples.astype("<i2").tobytes(), {"rate_hz": chunk.sample_rate})

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from voxd.errors import EngineError, VoxdError
-from voxd.local.wire import MAX_HEADER_BYTES, Message, decode_header, encode
+from voxd.local.worker_protocol import MAX_HEADER_BYTES, WorkerMessage, decode_header, encode
 
-ENGINES = ("whisper", "sphinx", "piper")
+ENGINES = {"whisper": "WhisperEngine", "sphinx": "SphinxEngine", "piper": "PiperEngine"}
 _PR_SET_PDEATHSIG = 1
 _NICE = 5
 _OOM_SCORE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EngineOutput:
     """A piece of what an engine answers."""
 
     op: str
@@ -29,7 +29,7 @@ class Answer:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-class Engine(Protocol):
+class WorkerEngine(Protocol):
     """A model in this process; every method may block."""
 
     def load(self, settings: dict[str, Any], payload: bytes) -> None:
@@ -38,20 +38,20 @@ class Engine(Protocol):
 
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
-    ) -> Iterator[Answer]:
-        """Answer one request, soon after ``cancelled()`` with nothing more. Raises `VoxdError`."""
+    ) -> Iterator[EngineOutput]:
+        """EngineOutput one request, soon after ``cancelled()`` with nothing more. Raises `VoxdError`."""
         ...
 
 
 class Server:
     """Serves one engine over two byte streams; a thread reads, so that a cancellation is seen at once."""
 
-    def __init__(self, engine: Engine, source: BinaryIO, sink: BinaryIO) -> None:
+    def __init__(self, engine: WorkerEngine, source: BinaryIO, sink: BinaryIO) -> None:
         self._engine = engine
         self._source = source
         self._sink = sink
         # The client sends one request at a time: a full queue means it is not our client.
-        self._requests: queue.Queue[tuple[Message, bytes]] = queue.Queue(maxsize=4)
+        self._requests: queue.Queue[tuple[WorkerMessage, bytes]] = queue.Queue(maxsize=4)
         self._cancelled_id = 0
 
     def run(self) -> None:
@@ -71,7 +71,7 @@ class Server:
                 self._requests.put_nowait((message, payload))
         os._exit(0)
 
-    def _answer(self, message: Message, payload: bytes) -> None:
+    def _answer(self, message: WorkerMessage, payload: bytes) -> None:
         def cancelled() -> bool:
             return self._cancelled_id >= message.id > 0
 
@@ -99,7 +99,7 @@ class Server:
         self._sink.flush()
 
 
-def serve(engine_of: Callable[[], Engine]) -> None:
+def serve(engine_of: Callable[[], WorkerEngine]) -> None:
     """Become the engine's process: tie it to its parent, put it behind the audio, serve until the end."""
     _die_with_parent()
     os.nice(_NICE)
@@ -136,8 +136,8 @@ def main(name: str) -> None:
     if name not in ENGINES:
         raise SystemExit(f"no engine {name!r}; use one of {', '.join(ENGINES)}")
 
-    def engine_of() -> Engine:
-        engine: Engine = importlib.import_module(f"voxd.local.{name}").Engine()
+    def engine_of() -> WorkerEngine:
+        engine: WorkerEngine = getattr(importlib.import_module(f"voxd.local.{name}"), ENGINES[name])()
         return engine
 
     serve(engine_of)

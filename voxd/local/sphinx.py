@@ -14,7 +14,7 @@ from voxd.errors import EngineError, ModelError
 from voxd.frames import samples_from_ms
 from voxd.local.acceptance import LEAD_IN_COST, HeardWord, accepts
 from voxd.local.loudness import MIN_SPEECH_DBFS, loudest_dbfs
-from voxd.local.serve import Answer
+from voxd.local.serve import EngineOutput
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _TAG = re.compile(r"\{[^}]*\}|/[0-9.]+/|\"[^\"]*\"")
 _WORD = re.compile(r"[^\s|()\[\]*+;=<>]+")
 
 
-class Engine:
+class SphinxEngine:
     """One decoder with two searches: the grammar and the English language model in the wheel."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Engine:
 
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
-    ) -> Iterator[Answer]:
+    ) -> Iterator[EngineOutput]:
         """Transcribe ``payload``, int16 mono at 16 kHz."""
         if self._decoder is None or op != "transcribe":
             raise EngineError(f"pocketsphinx cannot {op}")
@@ -72,7 +72,7 @@ class Engine:
         if loudest_dbfs(samples.astype(np.float32) / 32768.0) > MIN_SPEECH_DBFS:
             text = self._hear(dithered(samples), cancelled)
         if not cancelled():
-            yield Answer("heard", text.encode())
+            yield EngineOutput("heard", text.encode())
 
     def _hear(self, samples: _Samples, cancelled: Callable[[], bool]) -> str:
         free = self._decode(_OPEN, samples, cancelled)

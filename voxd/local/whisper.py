@@ -13,7 +13,7 @@ from pywhispercpp.model import Model
 from voxd.errors import EngineError, ModelError
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.local.loudness import MIN_SPEECH_DBFS, loudest_dbfs
-from voxd.local.serve import Answer
+from voxd.local.serve import EngineOutput
 
 MIN_PROBABILITY = 0.3
 """Mean token probability under which a transcript is thought up; whisper's own -1.0 log limit is 0.37."""
@@ -30,7 +30,7 @@ _GGML_MAGIC = 0x67676D6C
 _TAG = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|[♪♫]+")
 
 
-class Engine:
+class WhisperEngine:
     """One loaded model; no context is carried from clip to clip."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Engine:
 
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
-    ) -> Iterator[Answer]:
+    ) -> Iterator[EngineOutput]:
         """Transcribe ``payload``, int16 mono at 16 kHz."""
         if self._model is None or op != "transcribe":
             raise EngineError(f"whisper cannot {op}")
@@ -76,7 +76,7 @@ class Engine:
             if probability is None or probability >= MIN_PROBABILITY:
                 text = strip_tags(" ".join(segment.text for segment in segments))
         if not cancelled():
-            yield Answer("heard", text.encode(), {"confidence": probability if text else None})
+            yield EngineOutput("heard", text.encode(), {"confidence": probability if text else None})
 
 
 def audio_ctx_for(samples: int) -> int:

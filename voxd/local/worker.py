@@ -14,7 +14,7 @@ from voxd.clock import Clock
 from voxd.errors import DeadlineExceeded, EngineError, VoxdError
 from voxd.local.ending import error_of, exit_reason
 from voxd.local.stderr import Stderr
-from voxd.local.wire import MAX_HEADER_BYTES, Message, decode_header, encode
+from voxd.local.worker_protocol import MAX_HEADER_BYTES, WorkerMessage, decode_header, encode
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -82,7 +82,7 @@ class Worker:
 
     async def request(
         self, op: str, payload: bytes = b"", data: Mapping[str, Any] | None = None
-    ) -> AsyncGenerator[tuple[Message, bytes], None]:
+    ) -> AsyncGenerator[tuple[WorkerMessage, bytes], None]:
         """Yield the answers to one request.
 
         Raises `ModelError`, `EngineError`, or `DeadlineExceeded` once starting, asking and waiting took
@@ -239,7 +239,7 @@ class Worker:
         except (BrokenPipeError, ConnectionResetError):
             raise await self._death() from None
 
-    async def _receive(self, id: int) -> tuple[Message, bytes]:
+    async def _receive(self, id: int) -> tuple[WorkerMessage, bytes]:
         """Return the next message of request ``id``; what is left of an earlier one is thrown away."""
         process = self._process
         assert process is not None

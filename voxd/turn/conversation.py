@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from voxd.audio.sound import Playback
+from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.errors import DeadlineExceeded, VoxdError
 from voxd.events import Emit

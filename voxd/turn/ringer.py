@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from voxd.audio.earcons import render
-from voxd.audio.sound import Playback
+from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.errors import VoxdError

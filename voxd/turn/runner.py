@@ -9,7 +9,7 @@ from traceback import format_tb
 from typing import Any, Protocol
 
 from voxd.audio.earcons import render
-from voxd.audio.sound import Playback
+from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.config.schema import Turn as TurnConfig
 from voxd.errors import Busy, VoxdError
@@ -39,8 +39,8 @@ from voxd.turn.streams import frames, once, sentence
 _log = logging.getLogger(__name__)
 
 
-class Ears(Protocol):
-    """What the runner asks of the ears; `voxd.listen.ears.Ears` is the real one."""
+class UtteranceSource(Protocol):
+    """What the runner asks of the ears; `voxd.listen.speech_input.SpeechInput` is the real one."""
 
     def capture(
         self, from_sample: int | None, hold: bool = False, follow_up_s: float | None = None
@@ -61,7 +61,7 @@ class Ears(Protocol):
 class Surroundings:
     """What the runner acts on; built by the composition root."""
 
-    ears: Ears
+    speech_input: UtteranceSource
     speaker: Speaker
     ringer: Ringer
     ledger: Ledger
@@ -125,9 +125,9 @@ class TurnRunner:
     def _note(self, given: Input) -> None:
         match given:
             case Woken(end_sample=sample):
-                self._began_s = self._house.ears.time_of(sample)
+                self._began_s = self._house.speech_input.time_of(sample)
             case ListenAsked(at_sample=sample):
-                self._began_s = self._house.ears.time_of(sample)
+                self._began_s = self._house.speech_input.time_of(sample)
             case SpeechStarted(sample):
                 self._speech_start = sample
                 self._house.emit("speech.started", turn=self._turn_id, sample=sample)
@@ -139,7 +139,7 @@ class TurnRunner:
                 self._house.emit(
                     "speech.ended", turn=self._turn_id, sample=sample, reason=reason, duration_ms=duration_ms
                 )
-                self._house.ledger.stamp(Stage.END_OF_SPEECH, self._house.ears.time_of(sample))
+                self._house.ledger.stamp(Stage.END_OF_SPEECH, self._house.speech_input.time_of(sample))
                 self._house.ledger.stamp(Stage.ENDPOINT)
                 if self._conversation:
                     self._conversation.expect_reply(self.config.reply_timeout_s)
@@ -155,14 +155,14 @@ class TurnRunner:
                     self.turn.agent = agent
             case do.Capture(from_sample, hold, follow_up):
                 wait_s = self.config.follow_up_s if follow_up else None
-                self._utterance = house.ears.capture(from_sample, hold=hold, follow_up_s=wait_s)
+                self._utterance = house.speech_input.capture(from_sample, hold=hold, follow_up_s=wait_s)
                 house.provider_for(self.agent).prepare()
                 if self.turn:
                     self._listen()
             case do.EndCapture(sample):
-                house.ears.end_capture(sample)
+                house.speech_input.end_capture(sample)
             case do.DropCapture():
-                house.ears.drop_capture()
+                house.speech_input.drop_capture()
                 self._cancel()
             case do.Answer(question, speak):
                 self._answer(question, speak)

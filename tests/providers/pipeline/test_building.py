@@ -19,7 +19,7 @@ from voxd.config.vendors import Pipeline, Provider
 from voxd.errors import AuthenticationError, ConfigError, NotFound, ProviderError
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.local.contract import Heard
+from voxd.local.contract import LocalTranscript
 from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, Pipelines, build
 from voxd.providers.pipeline.latency import Latencies
@@ -48,8 +48,8 @@ class OwnEars:
     def prepare(self) -> None:
         self.prepared = True
 
-    async def transcribe(self, clip: Clip) -> Heard:
-        return Heard(f"{clip.duration_s:g} s at {clip.rate_hz}", self.name)
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
+        return LocalTranscript(f"{clip.duration_s:g} s at {clip.rate_hz}", self.name)
 
     async def close(self) -> None:
         raise AssertionError("it is not the pipeline's")

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxd.audio import capture
-from voxd.audio.names import Found
+from voxd.audio import capture_process
+from voxd.audio.device_names import FoundDevice
 from voxd.audio.portaudio import CONTINUE, INPUT_OVERFLOW, Callback
 from voxd.audio.ring import Ring
 from voxd.errors import DeviceError
@@ -21,11 +21,11 @@ class Card:
     callback: Callback
     block: int
 
-    def find(self, name: str, direction: str) -> Found:
-        return Found(0, name, 2, 0, float(self.rate_hz), True, False, name)
+    def find(self, name: str, direction: str) -> FoundDevice:
+        return FoundDevice(0, name, 2, 0, float(self.rate_hz), True, False, name)
 
     def open(
-        self, found: Found, direction: str, *, rate_hz: int, block: int, callback: Callback, **_: Any
+        self, found: FoundDevice, direction: str, *, rate_hz: int, block: int, callback: Callback, **_: Any
     ) -> str:
         if rate_hz != self.rate_hz:
             raise DeviceError("wrong rate", code="rate")
@@ -35,8 +35,8 @@ class Card:
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> type[Card]:
-    monkeypatch.setattr(capture, "PortAudio", Card)
-    monkeypatch.setattr(capture.program, "report", lambda **_: None)
+    monkeypatch.setattr(capture_process, "PortAudio", Card)
+    monkeypatch.setattr(capture_process.child_process, "report", lambda **_: None)
     return Card
 
 
@@ -52,7 +52,7 @@ def test_whatever_the_card_runs_at_the_ring_holds_16_khz(
 ) -> None:
     monkeypatch.setattr(card, "rate_hz", rate_hz)
     with Ring.create(2, 2.0) as ring:
-        assert capture._open(ring, ARGUMENTS) == "stream"
+        assert capture_process._open(ring, ARGUMENTS) == "stream"
         assert card.block == rate_hz // 25
         tone = stereo_tone(rate_hz)
         step = card.block * 4
@@ -68,7 +68,7 @@ def test_whatever_the_card_runs_at_the_ring_holds_16_khz(
 def test_lost_samples_are_counted(card: type[Card]) -> None:
     with Ring.create(2, 1.0) as ring:
         card.rate_hz = 16_000
-        capture._open(ring, ARGUMENTS)
+        capture_process._open(ring, ARGUMENTS)
         card.callback(bytes(40), 10, None, INPUT_OVERFLOW)
         card.callback(bytes(40), 10, None, 0)
         assert ring.overruns == 1
@@ -77,4 +77,4 @@ def test_lost_samples_are_counted(card: type[Card]) -> None:
 
 def test_more_channels_than_the_card_has_are_refused(card: type[Card]) -> None:
     with Ring.create(4, 1.0) as ring, pytest.raises(DeviceError, match="has 2 channels"):
-        capture._open(ring, {**ARGUMENTS, "channels": 4})
+        capture_process._open(ring, {**ARGUMENTS, "channels": 4})

@@ -2,7 +2,7 @@
 
 import time
 
-from voxd.audio.shared import SharedMemory
+from voxd.audio.shared_memory import SharedMemory
 
 BYTES_PER_SAMPLE = 2
 

@@ -12,7 +12,7 @@ DEFAULT = "default"
 _HARDWARE = re.compile(r"\s*\(hw:(?P<card>\d+),(?P<device>\d+)\)$")
 
 
-class Found(NamedTuple):
+class FoundDevice(NamedTuple):
     """One device as PortAudio lists it: ``number`` is good for this process and this moment only."""
 
     number: int

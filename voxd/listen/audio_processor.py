@@ -11,23 +11,23 @@ from voxd.clock import Clock
 from voxd.config.schema import Endpoint
 from voxd.errors import DeviceError, VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_ms
-from voxd.listen.candidates import CLIP_SAMPLES, Candidates
-from voxd.listen.capture import Capture
-from voxd.listen.detector import Detector
+from voxd.listen.candidate_log import CLIP_SAMPLES, CandidateLog
+from voxd.listen.capture import UtteranceCapture
 from voxd.listen.endpoint import Signal
-from voxd.listen.gate import Gate, Rule, Verdict
+from voxd.listen.gate import WakeDecision, WakeGate, WakeRule
 from voxd.listen.quality import Quality
-from voxd.listen.roll import Roll
+from voxd.listen.roll import ActiveWakeWords
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import Vad
+from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
-from voxd.listen.words import build, rule
+from voxd.listen.wake_words import build, rule
 from voxd.turn.inputs import CaptureFailed, Input, SpeechEnded, Woken
 
 _log = logging.getLogger(__name__)
 
 _STEP_SAMPLES = samples_from_ms(80)
-"""The most that is heard at once while catching up, so that a late verdict still knows its sample."""
+"""The most that is heard at once while catching up, so that a late decision still knows its sample."""
 
 _QUIET_DBFS = -50.0
 """Below this a block holds no wake word spoken to the device, only the room."""
@@ -43,7 +43,7 @@ class Post(Protocol):
         ...
 
 
-class Hearing:
+class AudioProcessor:
     """From the ring's blocks to inputs; after the first `step` only for the thread that calls it."""
 
     def __init__(
@@ -51,8 +51,8 @@ class Hearing:
         ring: Ring,
         channel: int,
         *,
-        roll: Roll,
-        candidates: Candidates,
+        active_words: ActiveWakeWords,
+        candidates: CandidateLog,
         post: Post,
         note: Note,
         models_dir: Path,
@@ -63,15 +63,15 @@ class Hearing:
         """Sound that was overwritten before it was heard."""
         self._ring = ring
         self._channel = channel
-        self._roll = roll
+        self._active_words = active_words
         self._candidates = candidates
         self._post = post
         self._note = note
         self._models_dir = models_dir
         self._clock = clock
-        self._gate = Gate()
+        self._gate = WakeGate()
         self._vad: Vad | None = None
-        self._capture: Capture | None = None
+        self._capture: UtteranceCapture | None = None
         self._utterance: Utterance | None = None
         self._cursor = ring.head
         self._quiet = False
@@ -107,27 +107,27 @@ class Hearing:
         return self._quiet and not busy and behind < _STEP_SAMPLES
 
     def _hear(self, frame: Frame) -> None:
-        opened, verdicts = self._detector.feed(frame)
+        opened, decisions = self._detector.feed(frame)
         for candidate in opened:
             self._note("wake.candidate", {"word": candidate.word, "score": candidate.first_score})
-        for verdict in verdicts:
-            self._conclude(verdict)
+        for decision in decisions:
+            self._conclude(decision)
 
-    def _conclude(self, verdict: Verdict) -> None:
-        candidate = verdict.candidate
+    def _conclude(self, decision: WakeDecision) -> None:
+        candidate = decision.candidate
         scores = {"word": candidate.word, "score": candidate.score, "first_score": candidate.first_score}
-        clip = self._history(verdict.sample - CLIP_SAMPLES, CLIP_SAMPLES)
+        clip = self._history(decision.sample - CLIP_SAMPLES, CLIP_SAMPLES)
         self._candidates.add(
-            verdict, clip.pcm, monotonic_s=self._clock.monotonic(), wall_s=self._clock.wall()
+            decision, clip.pcm, monotonic_s=self._clock.monotonic(), wall_s=self._clock.wall()
         )
-        self._roll.count(candidate.word, accepted=verdict.accepted)
-        if verdict.accepted:
-            agent = self._roll.agent_of(candidate.word)
-            end = wake_end(verdict, self._history(verdict.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
+        self._active_words.count(candidate.word, accepted=decision.accepted)
+        if decision.accepted:
+            agent = self._active_words.agent_of(candidate.word)
+            end = wake_end(decision, self._history(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
             self._note("wake.detected", {**scores, "agent": agent, "end_sample": end})
             self._post(Woken(candidate.word, agent, candidate.score, end))
         else:
-            self._note("wake.rejected", {**scores, "reason": verdict.reason})
+            self._note("wake.rejected", {**scores, "reason": decision.reason})
 
     def _history(self, start: int, count: int) -> Frame:
         missing = min(count, max(0, self._ring.tail - start))
@@ -139,12 +139,12 @@ class Hearing:
     def begin(
         self, utterance: Utterance, endpoint: Endpoint, *, hold: bool, no_speech_s: float | None
     ) -> None:
-        """Capture ``utterance`` in place of any before it."""
+        """UtteranceCapture ``utterance`` in place of any before it."""
         self.drop()
         self._utterance = utterance
         if self._vad is None:
             self._vad = Vad()
-        self._capture = Capture(
+        self._capture = UtteranceCapture(
             self._ring, self._channel, self._vad, utterance, endpoint, hold=hold, no_speech_s=no_speech_s
         )
         self._advance()
@@ -197,7 +197,7 @@ class Hearing:
         self._detector.reset()
         self._cursor = sample
 
-    def judge_by(self, rules: dict[str, Rule]) -> None:
+    def set_rules(self, rules: dict[str, WakeRule]) -> None:
         """Put new thresholds in force."""
         self._gate.configure(rules)
 
@@ -223,12 +223,12 @@ class Hearing:
         self.drop()
         self._detector.close()
 
-    def _load(self) -> Detector:
-        words = self._roll.words
+    def _load(self) -> WakeDetector:
+        words = self._active_words.words
         stages, problems = build(words, self._models_dir)
-        self._roll.problems = tuple(problems)
+        self._active_words.problems = tuple(problems)
         for problem in problems:
             _log.warning("wake word %s cannot be heard: %s", problem.word, problem.error)
         self._gate.configure({word.name: rule(word) for word in words})
         self._gate.reset()
-        return Detector(stages, self._gate, self._history)
+        return WakeDetector(stages, self._gate, self._history)

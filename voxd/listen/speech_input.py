@@ -13,11 +13,11 @@ from voxd.audio.ring import Ring
 from voxd.clock import Clock, SystemClock
 from voxd.config.schema import Endpoint, Wake, WakeWord
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.listen.candidates import Candidates
-from voxd.listen.hearing import Hearing, Note
-from voxd.listen.roll import Roll
+from voxd.listen.audio_processor import AudioProcessor, Note
+from voxd.listen.candidate_log import CandidateLog
+from voxd.listen.roll import ActiveWakeWords
 from voxd.listen.utterance import Utterance
-from voxd.listen.words import Problem, rule
+from voxd.listen.wake_words import WakeWordProblem, rule
 from voxd.reports import WakeEntry
 from voxd.turn.inputs import Input
 
@@ -34,7 +34,7 @@ _STOP_S = 1.0
 """An inference takes 20 ms, loading all models half a second: a thread that needs longer hangs."""
 
 
-class Ears:
+class SpeechInput:
     """Hears wake words all the time, and the end of an utterance while one is captured.
 
     Made and called on the event loop, where ``post`` and ``note`` are called too. No method but `stop`
@@ -54,7 +54,7 @@ class Ears:
         clock: Clock | None = None,
     ) -> None:
         """Load the models. Words that cannot be heard are in `problems`; the others work."""
-        self.candidates = Candidates(wake.keep_clips_s)
+        self.candidates = CandidateLog(wake.keep_clips_s)
         self.dropped_orders = 0
         """Orders that a hung thread never took."""
         self.progress_ns = time.monotonic_ns()
@@ -66,11 +66,11 @@ class Ears:
         self._post = post
         self._clock = clock or SystemClock()
         self._captured: Utterance | None = None
-        self._roll = Roll(wake.words)
-        self._hearing = Hearing(
+        self._active_words = ActiveWakeWords(wake.words)
+        self._processor = AudioProcessor(
             ring,
             channel,
-            roll=self._roll,
+            active_words=self._active_words,
             candidates=self.candidates,
             post=lambda given, utterance=None: self._on_loop(self._deliver, given, utterance),
             note=lambda type, data: self._on_loop(note, type, data),
@@ -83,7 +83,7 @@ class Ears:
 
     def start(self) -> None:
         """Begin to hear, from the present on."""
-        self._hearing.start_over(self._ring.head)
+        self._processor.start_over(self._ring.head)
         self._thread = threading.Thread(target=self._run, name="voxd-ears", daemon=True)
         self._thread.start()
 
@@ -101,14 +101,14 @@ class Ears:
             if self._thread.is_alive():
                 _log.error("the ears hang: their thread is left behind")
                 return
-        self._hearing.close()
+        self._processor.close()
 
     # --- orders -----------------------------------------------------------------------------------
 
     def capture(
         self, from_sample: int | None, hold: bool = False, follow_up_s: float | None = None
     ) -> Utterance:
-        """Capture from ``from_sample`` (None: now) to the end of speech; ends the capture before.
+        """UtteranceCapture from ``from_sample`` (None: now) to the end of speech; ends the capture before.
 
         ``hold`` ends only by `end_capture` or at the maximum length; ``follow_up_s`` replaces the time
         after which nobody is expected to speak any more. From now on nothing of an earlier capture is
@@ -117,18 +117,18 @@ class Ears:
         start = self._ring.head if from_sample is None else max(from_sample, self._ring.tail)
         utterance = self._captured = Utterance(self._ring, self._channel, start)
         endpoint = self._endpoint
-        self._order(lambda: self._hearing.begin(utterance, endpoint, hold=hold, no_speech_s=follow_up_s))
+        self._order(lambda: self._processor.begin(utterance, endpoint, hold=hold, no_speech_s=follow_up_s))
         return utterance
 
     def end_capture(self, sample: int | None) -> None:
         """End the utterance at ``sample`` (None: now); posts `SpeechEnded` unless it has ended already."""
         now = self._ring.head if sample is None else sample
-        self._order(lambda: self._hearing.release(now))
+        self._order(lambda: self._processor.release(now))
 
     def drop_capture(self) -> None:
         """Forget the utterance; nothing of it is posted any more."""
         self._captured = None
-        self._order(self._hearing.drop)
+        self._order(self._processor.drop)
 
     def set_word(
         self,
@@ -140,7 +140,9 @@ class Ears:
     ) -> None:
         """Change one word until the next `configure`. Raises `NotFound`, `InvalidRequest`."""
         self._change(
-            self._roll.changed(name, enabled=enabled, threshold=threshold, first_threshold=first_threshold)
+            self._active_words.changed(
+                name, enabled=enabled, threshold=threshold, first_threshold=first_threshold
+            )
         )
 
     def configure(self, wake: Wake, endpoint: Endpoint) -> None:
@@ -152,23 +154,23 @@ class Ears:
     def reset(self) -> None:
         """The microphone was replaced: forget what was heard and go on with what comes now."""
         now = self._ring.head
-        self._order(lambda: self._hearing.start_over(now))
+        self._order(lambda: self._processor.start_over(now))
 
     # --- questions --------------------------------------------------------------------------------
 
     def words(self) -> list[WakeEntry]:
         """Return the wake words as they run."""
-        return self._roll.entries()
+        return self._active_words.entries()
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[WakeWordProblem, ...]:
         """Words that cannot be heard, and why."""
-        return self._roll.problems
+        return self._active_words.problems
 
     @property
     def lost_samples(self) -> int:
         """Sound that was overwritten before it was heard."""
-        return self._hearing.lost_samples
+        return self._processor.lost_samples
 
     def time_of(self, sample: int) -> float:
         """Return the CLOCK_MONOTONIC second at which ``sample`` was captured."""
@@ -178,11 +180,11 @@ class Ears:
     # --- between the loop and the thread ----------------------------------------------------------
 
     def _change(self, words: tuple[WakeWord, ...]) -> None:
-        before, self._roll.words = self._roll.words, words
+        before, self._active_words.words = self._active_words.words, words
         if [_loaded(word) for word in before] == [_loaded(word) for word in words]:
-            self._order(lambda: self._hearing.judge_by({word.name: rule(word) for word in words}))
+            self._order(lambda: self._processor.set_rules({word.name: rule(word) for word in words}))
         else:
-            self._order(self._hearing.reload)
+            self._order(self._processor.reload)
 
     def _order(self, command: Callable[[], None]) -> None:
         if self._thread is None:
@@ -211,12 +213,12 @@ class Ears:
                 self.progress_ns = time.monotonic_ns()
                 while self._commands:
                     self._commands.popleft()()
-                self._hearing.step(_IDLE_WAIT_S)
+                self._processor.step(_IDLE_WAIT_S)
                 pause_s = _ERROR_PAUSE_S
             except Exception as error:
                 if self._stopping.is_set():
                     return  # whoever left this thread behind has closed the ring
-                self._hearing.fail(error)
+                self._processor.fail(error)
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, _ERROR_PAUSE_MAX_S)
 

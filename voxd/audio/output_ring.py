@@ -4,7 +4,7 @@ import time
 from array import array
 from typing import Self
 
-from voxd.audio.shared import SharedMemory
+from voxd.audio.shared_memory import SharedMemory
 
 BYTES_PER_SAMPLE = 2
 GAIN_ONE = 1 << 15
@@ -30,7 +30,7 @@ STAMP_SLOTS = 128
 _RAMP_STEPS = 10
 
 
-class OutRing(SharedMemory):
+class OutputRing(SharedMemory):
     """A bounded queue of mono 16-bit samples with a volume that acts at the very end of it."""
 
     @classmethod

@@ -4,47 +4,47 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voxd.frames import Frame
-from voxd.listen.gate import Candidate, Gate, Verdict
-from voxd.listen.stage import Score, Stage
+from voxd.listen.gate import WakeCandidate, WakeDecision, WakeGate
+from voxd.listen.wake_engine import Score, WakeEngine
 
 History = Callable[[int, int], Frame]
 """Returns ``count`` samples from sample ``start`` on, zeros before the beginning of time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
+class WakeEngines:
     """The engines of a set of words. ``confirm`` is made when it is first needed: it costs 12 MB."""
 
-    first: Stage | None
-    confirm: Callable[[], Stage]
-    alone: tuple[Stage, ...]
+    first: WakeEngine | None
+    confirm: Callable[[], WakeEngine]
+    alone: tuple[WakeEngine, ...]
 
 
-class Detector:
+class WakeDetector:
     """Scores frames with the first stage, confirms with the second over the last seconds of sound.
 
     Words without a first stage run on the second alone, all the time; the same gate judges both, and
     there the score that opens a candidate is the one that confirms it.
     """
 
-    def __init__(self, stages: Stages, gate: Gate, history: History) -> None:
+    def __init__(self, stages: WakeEngines, gate: WakeGate, history: History) -> None:
         self._stages = stages
         self._gate = gate
         self._history = history
-        self._confirm: Stage | None = None
+        self._confirm: WakeEngine | None = None
         self._confirming = False
 
-    def feed(self, frame: Frame) -> tuple[list[Candidate], list[Verdict]]:
+    def feed(self, frame: Frame) -> tuple[list[WakeCandidate], list[WakeDecision]]:
         """Hear ``frame``, which follows the last one; return what became suspect and what was judged."""
         first, alone = self._stages.first, self._stages.alone
-        opened = self._gate.suspect(first.feed(frame)) if first else []
+        opened = self._gate.open_candidates(first.feed(frame)) if first else []
         scores = [score for stage in alone for score in stage.feed(frame)]
-        opened += self._gate.suspect(scores)
+        opened += self._gate.open_candidates(scores)
         if first and not self._gate.open_words.isdisjoint(first.words):
             scores += self._confirm_scores(frame)
         else:
             self._confirming = False
-        return opened, self._gate.judge(scores, frame.end)
+        return opened, self._gate.decide(scores, frame.end)
 
     def _confirm_scores(self, frame: Frame) -> list[Score]:
         if self._confirm is None:

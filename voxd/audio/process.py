@@ -18,7 +18,7 @@ _LOGGED_LINES = 40
 _KILL_TIMEOUT_S = 2.0
 
 
-class Child:
+class AudioProcess:
     """One running audio program. It dies with us, and at once when told to."""
 
     def __init__(self, process: asyncio.subprocess.Process, module: str) -> None:
@@ -29,7 +29,7 @@ class Child:
         self._drain = asyncio.create_task(self._drain_stderr(), name=f"{module} stderr")
 
     @classmethod
-    async def spawn(cls, module: str, arguments: dict[str, Any], fds: tuple[int, ...] = ()) -> "Child":
+    async def spawn(cls, module: str, arguments: dict[str, Any], fds: tuple[int, ...] = ()) -> "AudioProcess":
         """Start ``python -m module`` with ``arguments`` as JSON and these descriptors open.
 
         Raises `DeviceError` when the machine cannot start another process.

@@ -17,8 +17,8 @@ from pyopen_wakeword.openwakeword import (
 
 from voxd.errors import ModelError
 from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_s
-from voxd.listen.stage import Score
 from voxd.listen.tflite import Delegate, check_model, input_shape, library_path
+from voxd.listen.wake_engine import Score
 
 _MODELS = Path(pyopen_wakeword.__file__).parent / "models"
 _FRONT_END: Final = ("melspectrogram", "embedding_model")
@@ -42,7 +42,7 @@ def read_ahead(words: Iterable[str]) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
-class OpenStage:
+class OpenWakeWordEngine:
     """Any number of openWakeWord models over one front end; a step is one hop of 80 ms.
 
     Confirming a suspicion means `reset` and then one long frame. The binding would first fill its front
@@ -73,7 +73,7 @@ class OpenStage:
         self._start_empty()
 
     def feed(self, frame: Frame) -> list[Score]:
-        """See `voxd.listen.stage.Stage.feed`."""
+        """See `voxd.listen.wake_engine.WakeEngine.feed`."""
         if self._at is None:
             self._at = frame.start
         pcm = self._pending + frame.pcm
@@ -92,13 +92,13 @@ class OpenStage:
         return scores
 
     def reset(self) -> None:
-        """See `voxd.listen.stage.Stage.reset`."""
+        """See `voxd.listen.wake_engine.WakeEngine.reset`."""
         self._start_empty()
         for model in self._models.values():
             model.reset()
 
     def close(self) -> None:
-        """See `voxd.listen.stage.Stage.close`."""
+        """See `voxd.listen.wake_engine.WakeEngine.close`."""
         self._features.close()
         for model in self._models.values():
             model.close()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import EngineError
-from voxd.local.wire import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, decode_header, encode
+from voxd.local.worker_protocol import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, decode_header, encode
 
 JSON = st.dictionaries(st.text(max_size=8), st.integers(-(2**53), 2**53) | st.text(max_size=20), max_size=5)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from voxd.errors import NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
-from voxd.listen.gate import Verdict
+from voxd.listen.gate import WakeDecision
 from voxd.reports import Candidate
 
 CLIP_SAMPLES = samples_from_s(2.5)
@@ -25,7 +25,7 @@ class _Kept:
     kept_at_s: float
 
 
-class Candidates:
+class CandidateLog:
     """The newest candidates, bounded by age, count and bytes; the oldest goes first and is counted.
 
     The ears thread adds, the event loop reads. Nothing is written to disk.
@@ -39,16 +39,16 @@ class Candidates:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
 
-    def add(self, verdict: Verdict, pcm: bytes, *, monotonic_s: float, wall_s: float) -> None:
-        """Keep what ``verdict`` ended, with its sound."""
+    def add(self, decision: WakeDecision, pcm: bytes, *, monotonic_s: float, wall_s: float) -> None:
+        """Keep what ``decision`` ended, with its sound."""
         candidate = Candidate(
             id=next(self._ids),
             time=wall_s,
-            word=verdict.candidate.word,
-            first_score=verdict.candidate.first_score,
-            score=verdict.candidate.score,
-            accepted=verdict.accepted,
-            reason=verdict.reason,
+            word=decision.candidate.word,
+            first_score=decision.candidate.first_score,
+            score=decision.candidate.score,
+            accepted=decision.accepted,
+            reason=decision.reason,
             clip_s=Clip(pcm, SAMPLE_RATE_HZ).duration_s,
         )
         with self._lock:

@@ -13,7 +13,7 @@ MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
 """Six minutes of 22.05 kHz sound: far above a sentence, far below the memory of a Pi."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class WorkerMessage(msgspec.Struct, frozen=True):
     """One message; ``id`` is the request it belongs to, 0 for the process itself."""
 
     op: str
@@ -24,18 +24,18 @@ class Message(msgspec.Struct, frozen=True):
 
 def encode(op: str, id: int = 0, payload: bytes = b"", data: dict[str, Any] | None = None) -> bytes:
     """Return the bytes of a message. Raises `EngineError` when it is larger than the caps."""
-    header = msgspec.json.encode(Message(op, id, len(payload), data or {})) + b"\n"
+    header = msgspec.json.encode(WorkerMessage(op, id, len(payload), data or {})) + b"\n"
     if len(header) > MAX_HEADER_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
         raise EngineError(f"a message of {len(header)} + {len(payload)} bytes is too large for the engine")
     return header + payload
 
 
-def decode_header(line: bytes) -> Message:
+def decode_header(line: bytes) -> WorkerMessage:
     """Return the message whose header is ``line``. Raises `EngineError` when it is not one."""
     if len(line) > MAX_HEADER_BYTES or not line.endswith(b"\n"):
         raise EngineError("the engine's process sent no header line")
     try:
-        message = msgspec.json.decode(line, type=Message)
+        message = msgspec.json.decode(line, type=WorkerMessage)
     except msgspec.MsgspecError as error:
         raise EngineError(f"the engine's process sent garbage: {error}") from None
     if not 0 <= message.payload_bytes <= MAX_PAYLOAD_BYTES:

@@ -15,7 +15,7 @@ class Score:
     sample: int
 
 
-class Stage(Protocol):
+class WakeEngine(Protocol):
     """One wake engine with all its words, which share one feature front end.
 
     The first stage hears everything; the second is reset and given the last seconds of the ring when

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from voxd.audio import program
+from voxd.audio import child_process
 from voxd.audio.portaudio import CONTINUE, INPUT_OVERFLOW, Callback, PortAudio
-from voxd.audio.ringwriter import OVERRUNS, RingWriter
+from voxd.audio.ring_writer import OVERRUNS, RingWriter
 from voxd.errors import DeviceError
 
 RATE_HZ = 16_000
@@ -12,14 +12,14 @@ RATE_HZ = 16_000
 
 def main() -> None:
     """Capture ``device`` into the ring until the daemon closes standard input or kills us."""
-    arguments = program.begin()
+    arguments = child_process.begin()
     ring = RingWriter(arguments["ring_fd"], arguments["wake_fd"])
     ring.begin()
     try:
         stream = _open(ring, arguments)
     except DeviceError as error:
-        program.fail(error)
-    program.wait_for_the_end(stream)
+        child_process.fail(error)
+    child_process.wait_for_the_end(stream)
 
 
 def _open(ring: RingWriter, arguments: dict[str, Any]) -> Any:
@@ -52,7 +52,7 @@ def _open(ring: RingWriter, arguments: dict[str, Any]) -> Any:
             block=rate_hz * block_ms // 1000,
             callback=_resampled(ring, rate_hz, channels),
         )
-    program.report(device=found.name, raw_name=found.raw_name, rate_hz=rate_hz)
+    child_process.report(device=found.name, raw_name=found.raw_name, rate_hz=rate_hz)
     return stream
 
 

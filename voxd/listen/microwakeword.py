@@ -11,8 +11,8 @@ from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
 
 from voxd.errors import ModelError
 from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_s
-from voxd.listen.stage import Score
 from voxd.listen.tflite import library_path
+from voxd.listen.wake_engine import Score
 
 _MODELS = Path(pymicro_wakeword.__file__).parent / "models"
 _STEP_SAMPLES = 160
@@ -32,13 +32,13 @@ def builtin_words() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _MODELS.glob("*.json")))
 
 
-class MicroStage:
+class MicroWakeWordEngine:
     """Any number of microWakeWord models over one front end; a step is 30 ms.
 
     The score is the mean of the last two probabilities. microWakeWord itself averages five, which a
     cutoff of 0.9 needs; with a second stage behind it that only costs time: over the recordings of
     ../shared/audio two instead of five open 6 instead of 4 vain candidates in 17 minutes and bring
-    the 95th percentile from the end of a spoken "hey jarvis" to the verdict from 300 to 199 ms.
+    the 95th percentile from the end of a spoken "hey jarvis" to the decision from 300 to 199 ms.
     """
 
     context_samples = samples_from_s(1.5)
@@ -52,7 +52,7 @@ class MicroStage:
         self._pending = b""
 
     def feed(self, frame: Frame) -> list[Score]:
-        """See `voxd.listen.stage.Stage.feed`."""
+        """See `voxd.listen.wake_engine.WakeEngine.feed`."""
         if self._at is None:
             self._at = frame.start
         pcm = self._pending + frame.pcm
@@ -71,7 +71,7 @@ class MicroStage:
         return [Score(word, score, sample) for word, score in heard if score is not None]
 
     def reset(self) -> None:
-        """See `voxd.listen.stage.Stage.reset`."""
+        """See `voxd.listen.wake_engine.WakeEngine.reset`."""
         self._features.reset()
         self._pending = b""
         self._at = None
@@ -79,7 +79,7 @@ class MicroStage:
             model.reset()
 
     def close(self) -> None:
-        """See `voxd.listen.stage.Stage.close`."""
+        """See `voxd.listen.wake_engine.WakeEngine.close`."""
         for model in self._models:
             model.close()
         self._models = []

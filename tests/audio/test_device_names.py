@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxd.audio.names import card_number, resolve, stable_names
+from voxd.audio.device_names import card_number, resolve, stable_names
 from voxd.errors import DeviceError
 
 DEVICES = ["ReSpeaker 4 Mic Array: USB Audio", "USB PnP Sound Device: Audio", "sysdefault", "default"]

@@ -10,15 +10,15 @@ import numpy as np
 
 from voxd.errors import ModelError
 from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_ms
-from voxd.listen.openww import CONTEXT_SAMPLES
-from voxd.listen.stage import Score
+from voxd.listen.openwakeword import CONTEXT_SAMPLES
+from voxd.listen.wake_engine import Score
 
 _HOP_SAMPLES = samples_from_ms(80)
 _MELSPECTROGRAM = "melspectrogram.onnx"
 _EMBEDDING = "embedding_model.onnx"
 
 
-class OnnxStage:
+class OnnxWakeWordEngine:
     """Any number of ``.onnx`` openWakeWord models over one front end; a step is one hop of 80 ms.
 
     openWakeWord can also load "custom verifiers", which are pickles and may run any code: never here.
@@ -38,7 +38,7 @@ class OnnxStage:
         self._pending = b""
 
     def feed(self, frame: Frame) -> list[Score]:
-        """See `voxd.listen.stage.Stage.feed`."""
+        """See `voxd.listen.wake_engine.WakeEngine.feed`."""
         if self._at is None:
             self._at = frame.start
         pcm = self._pending + frame.pcm
@@ -53,13 +53,13 @@ class OnnxStage:
         return scores
 
     def reset(self) -> None:
-        """See `voxd.listen.stage.Stage.reset`."""
+        """See `voxd.listen.wake_engine.WakeEngine.reset`."""
         self._model.reset()
         self._at = None
         self._pending = b""
 
     def close(self) -> None:
-        """See `voxd.listen.stage.Stage.close`."""
+        """See `voxd.listen.wake_engine.WakeEngine.close`."""
         self._model = None
 
 
