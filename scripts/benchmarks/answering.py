@@ -25,7 +25,7 @@ from voxd.providers.pipeline.phrase_cache import PhraseCache
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.settings import SessionConfig
-from voxd.providers.vendors.elevenlabs.tts import ElevenLabs
+from voxd.providers.vendors.elevenlabs.tts import ElevenLabsTts
 
 BENCH = "answering"
 BUDGET_MS = 20
@@ -163,7 +163,7 @@ async def _spoken(vendors: Paced, rounds: int, directory: Path) -> tuple[list[fl
         emit=RecordingEmit(),
         clock=SystemClock(),
     )
-    stage = ElevenLabs(StageConfig("voice", "elevenlabs", voice="rachel"), line)
+    stage = ElevenLabsTts(StageConfig("voice", "elevenlabs", voice="rachel"), line)
     cache = PhraseCache(directory / "phrases", limit_bytes=50 * _MB, emit=RecordingEmit())
     times_ms: dict[bool, list[float]] = {False: [], True: []}
     for known in (False, True):

@@ -1,31 +1,31 @@
 """Conversations that between them use everything a model can be told."""
 
 from tests.providers.vendors.llm_contract import TIMER
-from voxd.providers.pipeline.stages.contract import Message, Prompt, ToolCall
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
 
 _CALLS = (
     ToolCall("call_1", "set_timer", '{"seconds": 5}'),
     ToolCall("call_2", "set_timer", '{"seconds": 9}'),
 )
 _RESULTS = (
-    Message("tool", "done", call_id="call_1", tool="set_timer"),
-    Message("tool", "no", call_id="call_2", tool="set_timer", ok=False),
+    ChatMessage("tool", "done", call_id="call_1", tool="set_timer"),
+    ChatMessage("tool", "no", call_id="call_2", tool="set_timer", ok=False),
 )
 
-PLAIN = Prompt("", (Message("user", "Hello."),))
-LIMITED = Prompt("Be brief.", (Message("user", "Hello."),), max_output_tokens=200)
-WARM = Prompt("Be brief.", (Message("user", "Hello."),), temperature=0.5)
+PLAIN = Prompt("", (ChatMessage("user", "Hello."),))
+LIMITED = Prompt("Be brief.", (ChatMessage("user", "Hello."),), max_output_tokens=200)
+WARM = Prompt("Be brief.", (ChatMessage("user", "Hello."),), temperature=0.5)
 TOOLS = Prompt(
     "Be brief.",
     (
-        Message("user", "Set two timers."),
-        Message("assistant", "Right.", _CALLS),
+        ChatMessage("user", "Set two timers."),
+        ChatMessage("assistant", "Right.", _CALLS),
         *_RESULTS,
-        Message("assistant", "One of them runs."),
-        Message("user", "And again."),
-        Message("assistant", "", _CALLS),
+        ChatMessage("assistant", "One of them runs."),
+        ChatMessage("user", "And again."),
+        ChatMessage("assistant", "", _CALLS),
         *_RESULTS,
-        Message("user", "Hurry."),
+        ChatMessage("user", "Hurry."),
     ),
     (TIMER,),
 )

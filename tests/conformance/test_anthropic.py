@@ -12,9 +12,9 @@ from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, ask
 from tests.rig.wires import line
 from tests.servers.anthropic import Messages, refusal
 from tests.servers.scripted import KEY, Call, Refusal, Reply, Scripted, Used, scripted
-from voxd.providers.pipeline.stages.contract import Message, Prompt, StageConfig
-from voxd.providers.vendors.anthropic.llm import Anthropic
-from voxd.providers.vendors.anthropic.wire import NEW, OLD, Options, messages_body
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig
+from voxd.providers.vendors.anthropic.llm import AnthropicLlm
+from voxd.providers.vendors.anthropic.wire import NEW, OLD, AnthropicOptions, messages_body
 
 anthropic = pytest.importorskip("anthropic", reason="the extra `conformance` is not installed")
 
@@ -76,7 +76,7 @@ async def test_the_official_client_asks_as_voxd_does() -> None:
             system="Be brief.",
         ) as stream:
             await stream.get_final_message()
-        await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked())
+        await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
         theirs, ours = server.plain.requests
         assert json.loads(ours.body) == json.loads(theirs.body)
         for name in ("anthropic-version", "authorization", "content-type"):
@@ -122,25 +122,31 @@ async def test_the_official_client_lists_the_models() -> None:
 @pytest.mark.parametrize("name", [*prompts.ALL, "warm"])
 def test_what_voxd_asks_is_what_the_types_allow(judge: Judge, name: str) -> None:
     prompt = prompts.ALL.get(name, prompts.WARM)
-    for options in (Options(), Options(cache="1h"), Options(body={"thinking": {"type": "adaptive"}})):
+    for options in (
+        AnthropicOptions(),
+        AnthropicOptions(cache="1h"),
+        AnthropicOptions(body={"thinking": {"type": "adaptive"}}),
+    ):
         body = messages_body(prompt, "claude-haiku-5-5", "anthropic", options)
         assert judge.complaint(json.loads(json.dumps(body))) == ""
 
 
 def test_a_temperature_is_what_only_the_old_types_allowed(judge: Judge) -> None:
-    body = messages_body(prompts.WARM, "claude-haiku-4-5", "anthropic", Options(api_version=OLD))
+    body = messages_body(prompts.WARM, "claude-haiku-4-5", "anthropic", AnthropicOptions(api_version=OLD))
     assert "temperature" in judge.complaint(body)
     body.pop("temperature")
     assert judge.complaint(body) == ""
-    assert "temperature" not in messages_body(prompts.WARM, "claude-haiku-4-5", "x", Options(api_version=NEW))
+    assert "temperature" not in messages_body(
+        prompts.WARM, "claude-haiku-4-5", "x", AnthropicOptions(api_version=NEW)
+    )
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_thoughts_that_go_back_are_what_the_types_allow(judge: Judge, encrypted: bool) -> None:
     async with scripted(Messages(encrypted=encrypted), WHOLE, Reply()) as server, line(server.url) as wire:
-        model = Anthropic(StageConfig("p", "anthropic"), wire)
+        model = AnthropicLlm(StageConfig("p", "anthropic"), wire)
         _, end = await answer(model, asked(tools=(TIMER,)))
-        said = Message("assistant", "Right.", end.calls, raw=end.raw, raw_of="anthropic")
+        said = ChatMessage("assistant", "Right.", end.calls, raw=end.raw, raw_of="anthropic")
         first, _, *results = after_tools(end, kind="anthropic").messages
         await answer(model, Prompt("", (first, said, *results), (TIMER,)))
         assert "thinking" in json.dumps(server.bodies[-1])
@@ -161,6 +167,6 @@ async def test_thoughts_that_go_back_are_what_the_types_allow(judge: Judge, encr
     ],
 )
 def test_the_judge_can_say_no(judge: Judge, change: dict[str, Any]) -> None:
-    body = messages_body(prompts.PLAIN, "claude-haiku-5-5", "anthropic", Options())
+    body = messages_body(prompts.PLAIN, "claude-haiku-5-5", "anthropic", AnthropicOptions())
     assert judge.complaint(body) == ""
     assert judge.complaint(body | change) != ""

@@ -14,7 +14,7 @@ from tests.providers.vendors.stt_live import bench
 from tests.servers.azure_speech import AzureSession, AzureSpeech
 from tests.servers.live_speech import KEY
 from tests.servers.words import spoken
-from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 
 speech = pytest.importorskip(
     "azure.cognitiveservices.speech", reason="the extra `conformance` is not installed"
@@ -118,7 +118,7 @@ def test_voxd_sends_the_frames_that_the_native_client_sends(server: AzureSpeech)
 
     async def ours() -> AzureSession:
         async with bench("azure") as bench_:
-            await heard_of(bench_.make(language="en-GB"), spoken(TEXT), Listening(hints=("Zoë",)))
+            await heard_of(bench_.make(language="en-GB"), spoken(TEXT), TranscriptionRequest(hints=("Zoë",)))
             assert isinstance(bench_.server.last, AzureSession)
             return bench_.server.last
 

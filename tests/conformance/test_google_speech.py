@@ -14,8 +14,8 @@ from tests.servers.google_speech import GoogleSpeechServer, complaint
 from tests.servers.words import spoken
 from voxd.audio import flac
 from voxd.frames import Clip
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.vendors.google.stt import GoogleSpeech
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.vendors.google.stt import GoogleStt
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -66,8 +66,8 @@ async def test_the_vendors_client_is_told_of_a_refusal(house: GoogleSpeechServer
 async def test_the_vendors_types_accept_what_voxd_asks(house: GoogleSpeechServer) -> None:
     options = {"languages": ["fr"], "boost": 10.0}
     async with line(house.plain.url, name="ears", stage="stt") as wire:
-        stt = GoogleSpeech(StageConfig("ears", "google", options=options), wire)
-        await heard_of(stt, CLIP.pcm, Listening(language="de", hints=("Zoë",)))
+        stt = GoogleStt(StageConfig("ears", "google", options=options), wire)
+        await heard_of(stt, CLIP.pcm, TranscriptionRequest(language="de", hints=("Zoë",)))
     [body] = house.bodies
     request = speech.RecognizeRequest()
     ParseDict(body, request._pb)

@@ -15,7 +15,7 @@ from tests.servers.words import spoken
 from voxd.audio import flac
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.huggingface.stt import HuggingFace
+from voxd.providers.vendors.huggingface.stt import HuggingFaceStt
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -54,7 +54,7 @@ async def test_the_vendors_client_is_refused_with_a_wrong_key(house: HuggingFace
 async def test_voxd_sends_what_the_vendors_client_sends(house: HuggingFaceServer) -> None:
     await recognise(house, KEY)
     async with line(f"{house.plain.url}{ROUTER}", name="ears", stage="stt") as wire:
-        await heard_of(HuggingFace(StageConfig("ears", "huggingface"), wire), CLIP.pcm)
+        await heard_of(HuggingFaceStt(StageConfig("ears", "huggingface"), wire), CLIP.pcm)
     theirs, ours = house.plain.requests
     assert (ours.method, ours.target, ours.body) == (theirs.method, theirs.target, theirs.body)
     names = ("authorization", "content-type", "content-length")

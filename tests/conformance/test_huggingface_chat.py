@@ -9,7 +9,7 @@ import pytest
 from tests.providers.vendors.llm_contract import TIMER
 from tests.servers.chat import Chat
 from tests.servers.scripted import KEY, Call, Refusal, Reply, Scripted, scripted
-from voxd.providers.pipeline.stages.chat_completions import tools_of
+from voxd.providers.pipeline.stages.chat_completions import chat_tools
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="the extra `conformance` is not installed")
 
@@ -33,7 +33,7 @@ async def test_the_official_client_reads_a_chat_with_calls() -> None:
                 messages=USER,
                 model="openai/gpt-oss-20b:fastest",
                 stream=True,
-                tools=tools_of((TIMER,)),
+                tools=chat_tools((TIMER,)),
                 stream_options={"include_usage": True},
             )
         ]

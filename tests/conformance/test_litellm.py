@@ -25,7 +25,7 @@ from tests.servers.scripted import Call, Dialect, Reply, Used, scripted
 from voxd.errors import ContextTooLong, ProviderError, RateLimited
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.openai.llm import OpenAIChat
+from voxd.providers.vendors.openai.llm import OpenAIChatLlm
 
 LITELLM = Path(sys.prefix) / "peers" / "litellm" / "bin" / "litellm"
 MASTER_KEY = "sk-proxy-0123456789"
@@ -118,9 +118,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def asking(proxy: str, model: str, **options: Any) -> AsyncIterator[OpenAIChat]:
+async def asking(proxy: str, model: str, **options: Any) -> AsyncIterator[OpenAIChatLlm]:
     async with line(proxy, MASTER_KEY) as wire:
-        yield OpenAIChat(StageConfig("p", "openai", model=model, options=options), wire)
+        yield OpenAIChatLlm(StageConfig("p", "openai", model=model, options=options), wire)
 
 
 async def test_voxd_reads_what_it_says(proxy: str) -> None:

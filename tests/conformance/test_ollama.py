@@ -11,9 +11,9 @@ from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, ask
 from tests.rig.wires import line
 from tests.servers.ollama import MODEL, OllamaChat
 from tests.servers.scripted import Call, Reply, Scripted, scripted
-from voxd.providers.pipeline.stages.chat_completions import tools_of
+from voxd.providers.pipeline.stages.chat_completions import chat_tools
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.ollama.llm import Ollama
+from voxd.providers.vendors.ollama.llm import OllamaLlm
 
 ollama = pytest.importorskip("ollama", reason="the extra `conformance` is not installed")
 
@@ -63,13 +63,13 @@ async def test_the_official_client_lists_the_models() -> None:
 async def test_the_official_client_asks_as_voxd_does() -> None:
     options = {"keep_alive": "1h", "think": True, "context_tokens": 8192, "options": {"top_p": 0.9}}
     async with client_of(WHOLE, Reply()) as (client, server), line(server.url, "") as wire:
-        model = Ollama(StageConfig("p", "ollama", options=options), wire)
+        model = OllamaLlm(StageConfig("p", "ollama", options=options), wire)
         _, end = await answer(model, asked(tools=(TIMER,), max_output_tokens=200))
         await answer(model, after_tools(end, kind="ollama", max_output_tokens=200))
         parts = await client.chat(
             model=MODEL,
             messages=json.loads(json.dumps(server.bodies[-1]["messages"])),
-            tools=tools_of((TIMER,)),
+            tools=chat_tools((TIMER,)),
             stream=True,
             think=True,
             keep_alive="1h",

@@ -14,12 +14,12 @@ from tests.rig.wires import line
 from tests.servers.chat import Chat, refusal
 from tests.servers.responses import Responses
 from tests.servers.scripted import KEY, Call, Dialect, Refusal, Reply, Scripted, scripted
-from voxd.providers.pipeline.stages.chat_completions import Options, chat_body, tools_of
-from voxd.providers.pipeline.stages.chat_hosts import Host
+from voxd.providers.pipeline.stages.chat_completions import ChatOptions, chat_body, chat_tools
+from voxd.providers.pipeline.stages.chat_hosts import ChatHost
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.openai.llm import OpenAIChat
-from voxd.providers.vendors.openai.llm_responses import OpenAIResponses
-from voxd.providers.vendors.openai.responses_wire import Options as ResponsesOptions
+from voxd.providers.vendors.openai.llm import OpenAIChatLlm
+from voxd.providers.vendors.openai.llm_responses import OpenAIResponsesLlm
+from voxd.providers.vendors.openai.responses_wire import OpenAIResponsesOptions as ResponsesOptions
 from voxd.providers.vendors.openai.responses_wire import responses_body
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")
@@ -60,7 +60,7 @@ async def client_of(
 
 async def test_the_official_client_reads_a_chat_with_calls() -> None:
     async with client_of(Chat(), WHOLE) as (client, server):
-        stream = client.chat.completions.stream(model="gpt-6-luna", messages=USER, tools=tools_of((TIMER,)))
+        stream = client.chat.completions.stream(model="gpt-6-luna", messages=USER, tools=chat_tools((TIMER,)))
         async with stream as events:
             whole = await events.get_final_completion()
         choice = whole.choices[0]
@@ -137,22 +137,22 @@ async def test_the_official_client_is_told_that_a_response_failed() -> None:
 @pytest.mark.parametrize("name", [*prompts.ALL, "warm"])
 def test_what_voxd_asks_in_a_chat_is_what_the_types_allow(chat_judge: Judge, name: str) -> None:
     prompt = prompts.ALL.get(name, prompts.WARM)
-    for host in Host:
-        body = chat_body(prompt, "gpt-6-luna", Options(), host)
+    for host in ChatHost:
+        body = chat_body(prompt, "gpt-6-luna", ChatOptions(), host)
         assert chat_judge.complaint(json.loads(json.dumps(body))) == ""
 
 
 @pytest.mark.parametrize("name", [*prompts.ALL, "warm"])
 def test_what_voxd_asks_for_a_response_is_what_the_types_allow(responses_judge: Judge, name: str) -> None:
     prompt = prompts.ALL.get(name, prompts.WARM)
-    for host in Host:
+    for host in ChatHost:
         body = responses_body(prompt, "gpt-6-luna", "x", ResponsesOptions(), host)
         assert responses_judge.complaint(json.loads(json.dumps(body))) == ""
 
 
 async def test_thoughts_that_go_back_are_what_the_types_allow(responses_judge: Judge) -> None:
     async with scripted(Responses(), WHOLE, Reply()) as server, line(server.url) as wire:
-        model = OpenAIResponses(StageConfig("p", "openai_responses"), wire)
+        model = OpenAIResponsesLlm(StageConfig("p", "openai_responses"), wire)
         _, end = await answer(model, asked(tools=(TIMER,)))
         await answer(model, after_tools(end, kind="openai_responses"))
         assert "encrypted_content" in json.dumps(server.bodies[-1])
@@ -161,7 +161,7 @@ async def test_thoughts_that_go_back_are_what_the_types_allow(responses_judge: J
 
 async def test_a_whole_turn_of_voxd_is_what_the_types_allow(chat_judge: Judge) -> None:
     async with scripted(Chat(), WHOLE, Reply()) as server, line(server.url) as wire:
-        model = OpenAIChat(StageConfig("p", "openai"), wire)
+        model = OpenAIChatLlm(StageConfig("p", "openai"), wire)
         _, end = await answer(model, asked(tools=(TIMER,)))
         await answer(model, after_tools(end, kind="openai"))
         assert [chat_judge.complaint(body) for body in server.bodies] == ["", ""]
@@ -181,7 +181,7 @@ async def test_a_whole_turn_of_voxd_is_what_the_types_allow(chat_judge: Judge) -
     ],
 )
 def test_the_judge_of_chats_can_say_no(chat_judge: Judge, change: dict[str, Any]) -> None:
-    body = chat_body(prompts.PLAIN, "m", Options(), Host.OPENAI)
+    body = chat_body(prompts.PLAIN, "m", ChatOptions(), ChatHost.OPENAI)
     assert chat_judge.complaint(body) == ""
     assert chat_judge.complaint(body | change) != ""
 
@@ -197,7 +197,7 @@ def test_the_judge_of_chats_can_say_no(chat_judge: Judge, change: dict[str, Any]
     ],
 )
 def test_the_judge_of_responses_can_say_no(responses_judge: Judge, change: dict[str, Any]) -> None:
-    body = responses_body(prompts.PLAIN, "m", "x", ResponsesOptions(), Host.OPENAI)
+    body = responses_body(prompts.PLAIN, "m", "x", ResponsesOptions(), ChatHost.OPENAI)
     assert responses_judge.complaint(body) == ""
     assert responses_judge.complaint(body | change) != ""
 

@@ -12,8 +12,8 @@ from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint
 from tests.servers.words import spoken
 from voxd.audio import flac, wav
 from voxd.frames import Clip
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.vendors.openai.stt import OpenAITranscription
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.vendors.openai.stt import OpenAIStt
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")
 
@@ -73,8 +73,8 @@ async def test_voxd_sends_the_form_that_the_official_client_sends(house: Transcr
     )
     async with line(f"{house.plain.url}/v1", name="ears", stage="stt") as wire:
         options = {"prompt": "A device.", "stream": True}
-        stt = OpenAITranscription(StageConfig("ears", "openai", options=options), wire)
-        await heard_of(stt, CLIP.pcm, Listening(language="en", hints=("Zoë", "voxd")))
+        stt = OpenAIStt(StageConfig("ears", "openai", options=options), wire)
+        await heard_of(stt, CLIP.pcm, TranscriptionRequest(language="en", hints=("Zoë", "voxd")))
     theirs, ours = house.forms
     assert ours == theirs
     assert house.files[0] == house.files[1]

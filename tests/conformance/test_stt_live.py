@@ -16,7 +16,7 @@ from tests.servers.live_speech import KEY, Fault, Message, Script
 from tests.servers.words import spoken
 from voxd.audio.resample import to_rate
 from voxd.frames import Clip
-from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 from voxd.providers.vendors.assemblyai import stt as assemblyai
 from voxd.providers.vendors.deepgram import stt as deepgram
 from voxd.providers.vendors.deepgram import stt_flux as deepgram_flux
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 
 PCM = spoken(SAID)
 PIECES = [PCM[at : at + 3200] for at in range(0, len(PCM), 3200)]
-TOLD = Listening(language="en-US", hints=("kitchen", "Ada Lovelace"))
+TOLD = TranscriptionRequest(language="en-US", hints=("kitchen", "Ada Lovelace"))
 
 
 def client_of(name: str) -> Any:
@@ -155,8 +155,8 @@ async def test_what_our_deepgram_says_is_what_its_types_require(kind: str) -> No
 @pytest.mark.parametrize(
     ("kind", "module", "client", "ours"),
     [
-        ("deepgram", "deepgram.listen.v1.client", "AsyncV1Client", deepgram.Options),
-        ("deepgram_flux", "deepgram.listen.v2.client", "AsyncV2Client", deepgram_flux.Options),
+        ("deepgram", "deepgram.listen.v1.client", "AsyncV1Client", deepgram.DeepgramSttOptions),
+        ("deepgram_flux", "deepgram.listen.v2.client", "AsyncV2Client", deepgram_flux.DeepgramFluxSttOptions),
     ],
 )
 async def test_deepgrams_client_knows_every_parameter_we_send(
@@ -223,9 +223,9 @@ async def test_what_we_and_our_assemblyai_say_is_what_its_types_allow(assembly: 
     for frame in parsed(session.told):
         TypeAdapter(models.EventMessage).validate_python(frame)
     assert parsed(session.messages) == [models.TerminateSession().model_dump()]
-    assert json.loads(assemblyai.StreamingV3.keep_alive) == models.KeepAlive().model_dump()
+    assert json.loads(assemblyai.AssemblyAiSttProtocol.keep_alive) == models.KeepAlive().model_dump()
     known = set(models.StreamingParameters.model_fields)
-    assert set(assemblyai.Options.__struct_fields__) <= known
+    assert set(assemblyai.AssemblyAiSttOptions.__struct_fields__) <= known
     assert set(session.query) <= known
     asked = models.StreamingParameters(**values(session.query))
     assert asked.keyterms_prompt == ["kitchen", "Ada Lovelace"]
@@ -278,7 +278,7 @@ async def test_what_we_and_our_scribe_say_is_what_its_types_allow(scribe: Bench)
     assert [each.commit for each in sent] == [False] * (len(sent) - 1) + [True]
     assert not any(each.model_extra for each in sent)
     known = set(options.__annotations__)
-    assert set(elevenlabs.Options.__struct_fields__) <= known
+    assert set(elevenlabs.ElevenLabsSttOptions.__struct_fields__) <= known
     assert set(session.query) <= known
     assert session.query["keyterms"] == ["kitchen", "Ada Lovelace"]
 

@@ -21,7 +21,7 @@ from tests.servers.voices import served, sound_of
 from voxd.errors import ProviderError
 from voxd.net.transport import Access, Budget
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.aws.tts import Polly
+from voxd.providers.vendors.aws.tts import AwsTts
 
 pytest.importorskip("boto3", reason="the extra `conformance` is not installed")
 
@@ -64,8 +64,8 @@ def spoken(url: str, **asked: str) -> bytes:
         client.close()
 
 
-def voice_of(wire: Any = None, **config: Any) -> Polly:
-    return Polly(StageConfig("den", "aws", options={"region": REGION}, **config), wire)
+def voice_of(wire: Any = None, **config: Any) -> AwsTts:
+    return AwsTts(StageConfig("den", "aws", options={"region": REGION}, **config), wire)
 
 
 async def test_voxd_asks_for_the_same_as_boto3() -> None:

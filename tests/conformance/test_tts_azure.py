@@ -18,7 +18,7 @@ from tests.servers.voices import KEY, sound_of
 from voxd.net.transport import Access
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.vendors.azure.ssml import ssml
-from voxd.providers.vendors.azure.tts import AzureVoice
+from voxd.providers.vendors.azure.tts import AzureTts
 
 speech = pytest.importorskip(
     "azure.cognitiveservices.speech", reason="the extra `conformance` is not installed"
@@ -141,6 +141,6 @@ def test_the_native_client_calls_every_rate_what_voxd_calls_it(server: Usp, rate
     client = client_of(server, form)
     client.speak_text_async(TEXT).get()
     options = {"region": "x", "sample_rate_hz": rate_hz}
-    tts = AzureVoice(StageConfig("den", "azure", options=options), None)  # type: ignore[arg-type]
+    tts = AzureTts(StageConfig("den", "azure", options=options), None)  # type: ignore[arg-type]
     headers = tts._call(TEXT, Access("", KEY)).headers
     assert server.formats == [headers["X-Microsoft-OutputFormat"]]

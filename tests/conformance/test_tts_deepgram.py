@@ -13,7 +13,7 @@ from tests.servers.aura import Aura as Server
 from tests.servers.voices import KEY, query_of, served, sound_of
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.deepgram.tts import Aura
+from voxd.providers.vendors.deepgram.tts import DeepgramTts
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -48,7 +48,7 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
             speed=0.9,
         )
         theirs = b"".join([piece async for piece in pieces])
-        tts = Aura(StageConfig("den", "deepgram", options={"speed": 0.9}), wire)
+        tts = DeepgramTts(StageConfig("den", "deepgram", options={"speed": 0.9}), wire)
         ours = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())])
         first, second = server.spoken
         assert theirs == ours == sound_of(TEXT, 24_000, "aura-2-thalia-en")
@@ -64,7 +64,7 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
 async def test_the_question_that_costs_nothing_is_one_of_the_official_client() -> None:
     async with served(Server) as server, line(server.url, KEY) as wire, client_of(server.url) as client:
         assert (await client.manage.v1.projects.list()).projects
-        await Aura(StageConfig("den", "deepgram"), wire).check(Budget())
+        await DeepgramTts(StageConfig("den", "deepgram"), wire).check(Budget())
         first, second = server.plain.requests
         assert (second.method, second.target) == (first.method, first.target)
 

@@ -17,8 +17,8 @@ from tests.servers.plain_http import Asked
 from tests.servers.voices import KEY, query_of, served, sound_of
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.elevenlabs.tts import ElevenLabs
-from voxd.providers.vendors.elevenlabs.tts_stream import ElevenLabsStream
+from voxd.providers.vendors.elevenlabs.tts import ElevenLabsTts
+from voxd.providers.vendors.elevenlabs.tts_stream import ElevenLabsStreamTts
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -80,7 +80,7 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
         )
         theirs = b"".join([piece async for piece in sound])
         options = {**SETTINGS, "seed": 7, "apply_text_normalization": "on"}
-        tts = ElevenLabs(
+        tts = ElevenLabsTts(
             StageConfig("den", "elevenlabs", voice="amy", language="en-GB", options=options), wire
         )
         ours = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget(), previous="Hello.")])
@@ -139,7 +139,7 @@ async def test_the_official_client_takes_a_complaint_for_an_error() -> None:
 async def test_every_frame_of_voxd_is_one_of_the_official_types() -> None:
     async with stream_input() as server, line(server.url, KEY) as wire:
         config = StageConfig("den", "elevenlabs_stream", voice="amy", language="en", options=SETTINGS)
-        tts = ElevenLabsStream(config, wire)
+        tts = ElevenLabsStreamTts(config, wire)
         assert [clip async for clip in tts.synthesize(TEXT, Budget())]
         (peer,) = server.peers
         kinds = (types.InitializeConnection, types.SendText, types.CloseConnection)

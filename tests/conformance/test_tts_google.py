@@ -12,7 +12,7 @@ from tests.servers.google_voice import GoogleVoiceServer
 from tests.servers.voices import KEY, served, sound_of, wav_of
 from voxd.net.transport import Access, Budget
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.google.tts import GoogleVoice
+from voxd.providers.vendors.google.tts import GoogleTts
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -34,7 +34,7 @@ def client_of(url: str) -> Any:
 
 
 def request_of(**config: Any) -> Any:
-    tts = GoogleVoice(StageConfig("den", "google", **config), None)  # type: ignore[arg-type]
+    tts = GoogleTts(StageConfig("den", "google", **config), None)  # type: ignore[arg-type]
     return tts._call(TEXT, Access("", KEY)).json
 
 
@@ -104,7 +104,7 @@ def test_googles_types_catch_what_does_not_exist() -> None:
 
 async def test_the_sound_of_the_fake_is_what_voxd_hears() -> None:
     async with served(GoogleVoiceServer) as server, line(server.url, KEY) as wire:
-        tts = GoogleVoice(StageConfig("den", "google"), wire)
+        tts = GoogleTts(StageConfig("den", "google"), wire)
         assert b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())]) == sound_of(
             TEXT, 24_000, None
         )

@@ -11,8 +11,8 @@ from tests.servers.openai_speech import OpenAISpeechServer
 from tests.servers.voices import KEY, served, sound_of
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.openai.tts import OpenAISpeech
-from voxd.providers.vendors.openai.tts_realtime import OpenAIRealtimeVoice
+from voxd.providers.vendors.openai.tts import OpenAITts
+from voxd.providers.vendors.openai.tts_realtime import OpenAIRealtimeTts
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")
 
@@ -38,7 +38,7 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
         ):
             theirs = b"".join([piece async for piece in answer.iter_bytes()])
         options = {"speed": 1.5, "instructions": "Whisper."}
-        tts = OpenAISpeech(StageConfig("den", "openai", options=options), wire)
+        tts = OpenAITts(StageConfig("den", "openai", options=options), wire)
         ours = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())])
         first, second = server.spoken
         assert theirs == ours == sound_of(TEXT, 24_000, "alloy")
@@ -62,7 +62,7 @@ async def test_every_frame_of_a_text_that_is_read_aloud_passes_the_strict_types(
         line(server.base_url, REALTIME_KEY) as wire,
     ):
         options = {"speed": 1.2, "instructions": "calmly"}
-        tts = OpenAIRealtimeVoice(StageConfig("den", "openai_realtime", voice="cedar", options=options), wire)
+        tts = OpenAIRealtimeTts(StageConfig("den", "openai_realtime", voice="cedar", options=options), wire)
         assert [clip async for clip in tts.synthesize(TEXT, Budget())]
         assert server.types() == ["session.update", "response.create"]
         assert complaints(RealtimeClientEvent, server.frames) == []

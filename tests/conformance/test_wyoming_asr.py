@@ -26,9 +26,9 @@ from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.frames import samples_from_ms
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
 from voxd.providers.vendors.wyoming.stt import WyomingStt
-from voxd.providers.vendors.wyoming.wire import peer
+from voxd.providers.vendors.wyoming.wire import connect
 
 OPENWAKEWORD = Path(sys.prefix) / "peers" / "wyoming" / "bin" / "wyoming-openwakeword"
 START_S = 60.0
@@ -80,7 +80,7 @@ async def wire() -> AsyncIterator[RecordedLine]:
 async def test_voxd_is_understood_by_a_server_of_the_package(wire: RecordedLine) -> None:
     stt = WyomingStt(StageConfig("ears", "wyoming", model="tiny", language="en-US"), wire)
     await stt.check(Budget())
-    heard = await heard_of(stt, spoken(SAID), Listening(hints=("Zoë",)))
+    heard = await heard_of(stt, spoken(SAID), TranscriptionRequest(hints=("Zoë",)))
     assert [each.text for each in heard] == ["kitchen", "kitchen light", SAID, SAID]
     assert Ears.told == [Transcribe(name="tiny", language="en", transcript_terms=["Zoë"])]
 
@@ -142,11 +142,11 @@ async def openwakeword() -> AsyncIterator[str]:
 )
 async def test_a_real_server_takes_sound_and_tells_that_it_heard_nothing() -> None:
     async with openwakeword() as url, line(url, "", name="ears", stage="stt") as wire:
-        async with peer(wire, Budget(), "", kind="describe") as server:
+        async with connect(wire, Budget(), "", kind="describe") as server:
             info = await server.info()
         assert info.wake
         assert info.wake[0].name == "openwakeword"
-        async with asyncio.timeout(START_S), peer(wire, Budget(), "", kind="detect") as server:
+        async with asyncio.timeout(START_S), connect(wire, Budget(), "", kind="detect") as server:
             await server.say(Detect(names=[info.wake[0].models[0].name]), AudioStart(**FORM))
             silence = AudioChunk(audio=bytes(2 * samples_from_ms(100)), **FORM)
             await server.say(*([silence] * 20), AudioStop())

@@ -24,7 +24,7 @@ from voxd.local.chain import TranscriberChain
 from voxd.net.dns import Resolver
 from voxd.providers.pipeline.llm_chain import Thought, Written
 from voxd.providers.pipeline.provider import PipelineProvider
-from voxd.providers.pipeline.stages.contract import Answered, Token
+from voxd.providers.pipeline.stages.contract import Completion, TextChunk
 from voxd.providers.routing.health import HealthBoard
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.usage import Usage
@@ -84,13 +84,13 @@ async def test_answers_that_are_kept_are_forgotten_too(house: House) -> None:
     assert answers is not None
     for text in ("A secret.", "Forgotten."):
         told = [item async for item in answers.through("key", thoughts(text))]
-        assert told[0] == Token(text)
+        assert told[0] == TextChunk(text)
         await house.pipelines.forget()
 
 
 async def thoughts(text: str) -> AsyncGenerator[Thought]:
-    yield Token(text)
-    yield Written(Answered("stop"), "scripted")
+    yield TextChunk(text)
+    yield Written(Completion("stop"), "scripted")
 
 
 async def test_a_key_that_was_refused_is_not_tried_before_somebody_says_it_is_mended(house: House) -> None:

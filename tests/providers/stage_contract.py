@@ -9,7 +9,7 @@ import pytest
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, StreamError, VoxdError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Kind, Stage
+from voxd.providers.pipeline.stages.contract import PipelineStage, StageKind
 
 WAIT_S = 5.0
 """Nothing in the contract takes this long; a test that waits for more fails here instead of hanging."""
@@ -20,7 +20,7 @@ NO_RETRIES = 0
 class StageContract:
     """Give the fixtures; a vendor works only while `make`'s fake runs. `use` has him do his work once."""
 
-    does: ClassVar[Kind]
+    does: ClassVar[StageKind]
 
     @pytest.fixture
     def make(self) -> Callable[[], Any]:
@@ -145,6 +145,6 @@ class StageContract:
         assert not secret or secret not in told
 
 
-async def checked(stage: Stage) -> None:
+async def checked(stage: PipelineStage) -> None:
     """Ask whether the vendor can be asked, once."""
     await stage.check(Budget(retries=NO_RETRIES))

@@ -79,11 +79,11 @@ def _kinds() -> Any:
     # Loaded in this process, not in the daemon: what is not used shall not stay in its memory.
     import msgspec
 
-    from voxd.providers.pipeline.stages.registry import stage_statuses
+    from voxd.providers.pipeline.stages.registry import list_stages
     from voxd.providers.registry import provider_statuses
 
     speech = [each for each in provider_statuses() if each.name != PIPELINE]
-    groups = {"realtime": speech, **{stage: stage_statuses(stage) for stage in ("stt", "llm", "tts")}}
+    groups = {"realtime": speech, **{stage: list_stages(stage) for stage in ("stt", "llm", "tts")}}
     return msgspec.to_builtins(groups)
 
 

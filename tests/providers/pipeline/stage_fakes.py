@@ -10,23 +10,23 @@ from voxd.errors import ProviderError
 from voxd.frames import Clip, Frame
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import (
-    Answered,
-    Heard,
+    Completion,
     LanguageModel,
-    Listening,
     Prompt,
     SpeechToText,
     StageConfig,
+    TextChunk,
     TextToSpeech,
-    Token,
     ToolCall,
+    Transcription,
+    TranscriptionRequest,
 )
 from voxd.providers.usage import Usage
 
 RATE_HZ = 16_000
 MS_PER_CHAR = 10
 
-Step = str | float | Exception | ToolCall | Heard
+Step = str | float | Exception | ToolCall | Transcription
 """A number of seconds to wait, a fault to raise, or something to say."""
 
 
@@ -96,7 +96,9 @@ class Ears(Scripted, SpeechToText):
         self.calls = 0
         self.gone = 0
 
-    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    async def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         self.calls += 1
         pcm = b""
         said = 0
@@ -108,12 +110,12 @@ class Ears(Scripted, SpeechToText):
                         await self._step(step)
                 if said < len(self.partials):
                     partial = self.partials[said]
-                    yield partial if isinstance(partial, Heard) else Heard(partial)
+                    yield partial if isinstance(partial, Transcription) else Transcription(partial)
                 said += 1
             self.heard.append(pcm)
             for step in self.steps:
                 await self._step(step)
-            yield Heard(self.text, final=True, usage=Usage(transcribed_seconds=len(pcm) / 2 / 16_000))
+            yield Transcription(self.text, final=True, usage=Usage(transcribed_seconds=len(pcm) / 2 / 16_000))
         finally:
             self.gone += 1
 
@@ -135,7 +137,7 @@ class Brain(Scripted, LanguageModel):
         self.prompts: list[Prompt] = []
         self.gone = 0
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Token | Answered]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
         self.prompts.append(prompt)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         steps = answer if isinstance(answer, tuple) else (answer,)
@@ -144,14 +146,14 @@ class Brain(Scripted, LanguageModel):
             for step in steps:
                 if isinstance(step, str):
                     for word in step.split(" "):
-                        yield Token(word + " ")
+                        yield TextChunk(word + " ")
                 elif isinstance(step, ToolCall):
                     calls.append(step)
                 else:
                     await self._step(step)
             reason = "tool_calls" if calls else "stop"
             usage = Usage(input_text_tokens=100, output_text_tokens=10)
-            yield Answered(reason, tuple(calls), usage, raw=self.raw)
+            yield Completion(reason, tuple(calls), usage, raw=self.raw)
         finally:
             self.gone += 1
 

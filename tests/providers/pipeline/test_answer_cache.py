@@ -12,7 +12,7 @@ from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
 from voxd.providers.pipeline.answer_cache import MAX_ANSWERS, AnswerCache, key_of
 from voxd.providers.pipeline.llm_chain import Thought, Written
-from voxd.providers.pipeline.stages.contract import Answered, Message, Prompt, Token, ToolCall
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt, TextChunk, ToolCall
 
 
 def cache(clock: FakeClock, emit: RecordingEmit | None = None) -> AnswerCache:
@@ -63,7 +63,7 @@ async def test_what_is_forgotten_is_asked_anew_also_when_it_is_just_being_answer
     async with Rig(clock=clock, llm=[brain], answers=kept) as rig:
         await rig.type("what time is it")
     source = kept.through("key", thoughts("My secret."))
-    assert await anext(source) == Token("My secret.")
+    assert await anext(source) == TextChunk("My secret.")
     kept.forget()
     assert await written(source) == ""
     assert await written(kept.through("key", thoughts("Another."))) == "Another."
@@ -73,12 +73,12 @@ async def test_what_is_forgotten_is_asked_anew_also_when_it_is_just_being_answer
 
 
 async def thoughts(text: str) -> AsyncGenerator[Thought]:
-    yield Token(text)
-    yield Written(Answered("stop"), "scripted")
+    yield TextChunk(text)
+    yield Written(Completion("stop"), "scripted")
 
 
 async def written(source: object) -> str:
-    return "".join([thought.text async for thought in source if isinstance(thought, Token)])  # type: ignore[attr-defined]
+    return "".join([thought.text async for thought in source if isinstance(thought, TextChunk)])  # type: ignore[attr-defined]
 
 
 async def test_the_same_question_at_the_same_time_is_asked_once_and_again_if_it_fails() -> None:
@@ -91,7 +91,7 @@ async def test_the_same_question_at_the_same_time_is_asked_once_and_again_if_it_
         await gate.wait()
         if fails:
             raise ConnectionFailed("gone")
-        thoughts: tuple[Thought, ...] = (Token("Noon."), Written(Answered("stop"), "scripted"))
+        thoughts: tuple[Thought, ...] = (TextChunk("Noon."), Written(Completion("stop"), "scripted"))
         for thought in thoughts:
             yield thought
 
@@ -120,10 +120,10 @@ async def test_it_forgets_the_oldest() -> None:
 
 
 def test_a_key_changes_with_everything_that_is_told() -> None:
-    base = Prompt("be brief", (Message("user", "hello"),))
+    base = Prompt("be brief", (ChatMessage("user", "hello"),))
     others = [
         Prompt("be long", base.messages),
-        Prompt("be brief", (Message("user", "hi"),)),
+        Prompt("be brief", (ChatMessage("user", "hi"),)),
         Prompt("be brief", base.messages, max_output_tokens=1),
         Prompt("be brief", base.messages, temperature=0.1),
     ]

@@ -27,8 +27,8 @@ from voxd.providers.pipeline.lines import Lines, line_settings, stage_config
 from voxd.providers.pipeline.local_stages import Engines
 from voxd.providers.pipeline.metadata import parts_of
 from voxd.providers.pipeline.provider import PipelineProvider
-from voxd.providers.pipeline.stages.contract import Kind
-from voxd.providers.pipeline.stages.registry import kinds_of, register_stage, speech_to_text, stage_statuses
+from voxd.providers.pipeline.stages.contract import StageKind
+from voxd.providers.pipeline.stages.registry import kinds_of, list_stages, register_stage, speech_to_text
 from voxd.providers.settings import SessionConfig
 
 register()
@@ -200,10 +200,10 @@ def test_a_key_that_cannot_be_read_is_a_wrong_key() -> None:
 
 
 async def test_stages_of_one_provider_share_their_line(ground: Ground) -> None:
-    stt, llm = (ground.lines.line("ears", TABLES["ears"], kind) for kind in (Kind.STT, Kind.LLM))
+    stt, llm = (ground.lines.line("ears", TABLES["ears"], kind) for kind in (StageKind.STT, StageKind.LLM))
     assert (stt.stage, llm.stage) == ("stt", "llm")
     assert stt._keys is llm._keys
-    other = ground.lines.line("ears", Provider(kind=KIND, model="other"), Kind.STT)
+    other = ground.lines.line("ears", Provider(kind=KIND, model="other"), StageKind.STT)
     assert other._keys is not stt._keys
 
 
@@ -278,10 +278,10 @@ def test_a_slip_in_the_metadata_is_told_with_its_place_and_a_way_out(
 
 
 def test_stages_are_found_through_the_plug_in_door() -> None:
-    names = {status.name for status in stage_statuses("llm") if status.source == "voxd" and status.enabled}
+    names = {status.name for status in list_stages("llm") if status.source == "voxd" and status.enabled}
     assert {"anthropic", "openai", "ollama"} <= names
-    assert speech_to_text("deepgram").stage is Kind.STT
-    assert set(kinds_of("openai")) == {Kind.STT, Kind.LLM, Kind.TTS}
+    assert speech_to_text("deepgram").stage is StageKind.STT
+    assert set(kinds_of("openai")) == {StageKind.STT, StageKind.LLM, StageKind.TTS}
     assert kinds_of("nobody") == ()
     with pytest.raises(ProviderError, match="no subclass of LanguageModel"):
         register_stage("llm", "x", speech_to_text("deepgram"))

@@ -7,7 +7,7 @@ from tests.providers.pipeline.stage_fakes import Board, Brain
 from voxd.errors import ConnectionFailed, ContextTooLong
 from voxd.providers.pipeline.candidates import NO_TIME, Roster
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.stages.contract import Kind, LanguageModel
+from voxd.providers.pipeline.stages.contract import LanguageModel, StageKind
 
 
 def roster(board: Board, *stages: Brain, latencies: Latencies | None = None) -> Roster[LanguageModel]:
@@ -70,7 +70,7 @@ def test_the_first_leaves_time_to_the_others_unless_he_is_known_to_need_it(
 ) -> None:
     latencies = Latencies()
     for _ in range(5 if known_s is not None else 0):
-        latencies.note(Kind.LLM, "a", known_s or 0.0)
+        latencies.note(StageKind.LLM, "a", known_s or 0.0)
     made = roster(Board(), *brains("a"), latencies=latencies)
     assert made.due_s(made.stages[0], 0.0, others, until_s) == pytest.approx(due_s)
 

@@ -16,7 +16,7 @@ from voxd.providers.pipeline.context_window import (
     to_summarise,
     tokens_of,
 )
-from voxd.providers.pipeline.stages.contract import Message, StageConfig, ToolCall
+from voxd.providers.pipeline.stages.contract import ChatMessage, StageConfig, ToolCall
 from voxd.providers.settings import ToolSpec
 
 
@@ -37,11 +37,11 @@ def test_instructions_tools_and_the_answer_need_room_too() -> None:
 LINES = st.lists(
     st.sampled_from(["u", "a", "c"]).map(
         lambda kind: {
-            "u": [Message("user", "question " * 4)],
-            "a": [Message("assistant", "answer " * 6)],
+            "u": [ChatMessage("user", "question " * 4)],
+            "a": [ChatMessage("assistant", "answer " * 6)],
             "c": [
-                Message("assistant", "", calls=(ToolCall("1", "f", "{}"),)),
-                Message("tool", "result", call_id="1", tool="f"),
+                ChatMessage("assistant", "", calls=(ToolCall("1", "f", "{}"),)),
+                ChatMessage("tool", "result", call_id="1", tool="f"),
             ],
         }[kind]
     ),
@@ -52,7 +52,7 @@ LINES = st.lists(
 @settings(max_examples=50)
 @given(LINES, st.integers(0, 300))
 def test_the_newest_stay_in_order_and_no_result_without_its_call(
-    messages: list[Message], tokens: int
+    messages: list[ChatMessage], tokens: int
 ) -> None:
     kept = fitted(messages, tokens)
     assert list(kept) == messages[len(messages) - len(kept) :]
@@ -66,7 +66,9 @@ def test_the_newest_stay_in_order_and_no_result_without_its_call(
 
 def test_half_of_a_full_conversation_is_summarised() -> None:
     lines = [
-        message for n in range(6) for message in (Message("user", "x" * 36), Message("assistant", "y" * 36))
+        message
+        for n in range(6)
+        for message in (ChatMessage("user", "x" * 36), ChatMessage("assistant", "y" * 36))
     ]
     assert to_summarise(lines, 1000) == 0
     assert to_summarise(lines, 200) == 6

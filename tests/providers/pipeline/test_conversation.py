@@ -11,7 +11,7 @@ from voxd.providers.pipeline.conversation import (
     heard_of,
     instructed,
 )
-from voxd.providers.pipeline.stages.contract import Answered, Message, ToolCall
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, ToolCall
 
 SPOKEN = [Spoken("One two.", 100, whole=True), Spoken(" Three four.", 150, whole=True)]
 
@@ -45,12 +45,12 @@ def test_words_without_sound_were_read() -> None:
 def test_what_a_vendor_signed_is_gone_when_the_answer_was_cut() -> None:
     conversation = Conversation()
     answer = Answer(list(SPOKEN))
-    answer.completed(Answered("stop", raw="signed"), "anthropic")
+    answer.completed(Completion("stop", raw="signed"), "anthropic")
     conversation.asked("count")
     conversation.answered(answer)
     assert conversation.messages[-1].raw == "signed"
     conversation.heard(100)
-    assert conversation.messages[-1] == Message("assistant", "One two.")
+    assert conversation.messages[-1] == ChatMessage("assistant", "One two.")
     conversation.heard(0)
     assert conversation.messages[-1].text == "One two.", "it is cut once"
 
@@ -89,7 +89,10 @@ def test_it_is_bounded_and_begins_with_a_question() -> None:
 
 
 def test_another_vendor_is_not_told_what_one_signed() -> None:
-    lines = (Message("assistant", "x", raw=1, raw_of="a"), Message("assistant", "y", raw=2, raw_of="b"))
+    lines = (
+        ChatMessage("assistant", "x", raw=1, raw_of="a"),
+        ChatMessage("assistant", "y", raw=2, raw_of="b"),
+    )
     assert [line.raw for line in for_vendor(lines, "a")] == [1, None]
 
 

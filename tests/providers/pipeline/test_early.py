@@ -5,7 +5,7 @@ from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
-from voxd.providers.pipeline.stages.contract import Heard
+from voxd.providers.pipeline.stages.contract import Transcription
 from voxd.providers.pipeline.stt_turn import normalised
 
 
@@ -56,7 +56,10 @@ async def test_a_vendors_stable_words_are_asked_at_once() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock)
     async with Rig(
-        clock=clock, stt=[heard(clock, Heard("what time is it", stable=True))], llm=[brain], early_start=True
+        clock=clock,
+        stt=[heard(clock, Transcription("what time is it", stable=True))],
+        llm=[brain],
+        early_start=True,
     ) as rig:
         await rig.speak(seconds=0.05)
         assert len(brain.prompts) == 1
@@ -68,7 +71,7 @@ async def test_a_vendors_stable_words_are_asked_at_once() -> None:
 async def test_an_early_answer_that_failed_is_asked_again_by_the_next_model() -> None:
     clock = FakeClock()
     first = Brain("first", clock, (ConnectionFailed("gone"),))
-    ears = heard(clock, Heard("what time is it", stable=True))
+    ears = heard(clock, Transcription("what time is it", stable=True))
     async with Rig(clock=clock, stt=[ears], llm=[first, Brain("second", clock)], early_start=True) as rig:
         await rig.ask(0.1)
         assert rig.said == ["It is noon."]
@@ -81,7 +84,7 @@ async def test_it_is_off_unless_asked_for_and_with_middleware() -> None:
     for middleware, early in (((), False), ((same,), True)):
         clock = FakeClock()
         brain = Brain("brain", clock)
-        ears = heard(clock, Heard("what time is it", stable=True))
+        ears = heard(clock, Transcription("what time is it", stable=True))
         async with Rig(clock=clock, stt=[ears], llm=[brain], middleware=middleware, early_start=early) as rig:
             await rig.speak()
             assert brain.prompts == []
@@ -90,7 +93,7 @@ async def test_it_is_off_unless_asked_for_and_with_middleware() -> None:
 async def test_sound_that_is_forgotten_takes_its_early_answer_along() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, (5.0, "Never."))
-    ears = heard(clock, Heard("what time is it", stable=True))
+    ears = heard(clock, Transcription("what time is it", stable=True))
     async with Rig(clock=clock, stt=[ears], llm=[brain], early_start=True) as rig:
         await rig.speak()
         await rig.provider.clear_audio()
@@ -103,7 +106,7 @@ async def test_sound_that_is_forgotten_takes_its_early_answer_along() -> None:
 async def test_words_that_came_to_nothing_take_their_early_answer_along() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, (5.0, "Never."))
-    ears = heard(clock, Heard("hm", stable=True), text="")
+    ears = heard(clock, Transcription("hm", stable=True), text="")
     async with Rig(clock=clock, stt=[ears], llm=[brain], early_start=True) as rig:
         await rig.ask()
         assert rig.errors == ["audio_too_short"]
@@ -114,7 +117,7 @@ async def test_the_voice_says_nothing_of_a_dropped_start() -> None:
     clock = FakeClock()
     voice = Voice("voice", clock)
     brain = Brain("brain", clock, "Wrong answer.", "Right answer.")
-    ears = heard(clock, Heard("what", stable=True))
+    ears = heard(clock, Transcription("what", stable=True))
     async with Rig(clock=clock, stt=[ears], llm=[brain], tts=[voice], early_start=True) as rig:
         await rig.ask(1.0)
         assert voice.spoken == ["Right answer."]

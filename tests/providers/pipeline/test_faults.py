@@ -13,7 +13,7 @@ from tests.providers.pipeline.stage_fakes import HANG, Brain, Ears, Voice
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, EngineError, RateLimited
 from voxd.events import EventType as E
 from voxd.providers.pipeline.reply import BROKEN_OFF
-from voxd.providers.pipeline.stages.contract import Kind
+from voxd.providers.pipeline.stages.contract import StageKind
 
 TURN_S = 3.0
 ANSWER = "One two three four. Five six seven. Eight nine."
@@ -203,7 +203,7 @@ async def test_one_that_was_quick_and_hangs_is_soon_given_up_and_told() -> None:
     first, second = Brain("first", clock, (HANG,)), Brain("second", clock, ANSWER)
     async with Rig(clock=clock, llm=[first, second]) as rig:
         for _ in range(5):
-            rig.latencies.note(Kind.LLM, "first", 0.2)
+            rig.latencies.note(StageKind.LLM, "first", 0.2)
         assert await turn(rig) == pytest.approx(0.8, abs=0.06)
         assert rig.board.failures == [("first", "timeout")]
 

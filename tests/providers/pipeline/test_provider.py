@@ -10,7 +10,7 @@ from voxd.clock import SystemClock
 from voxd.errors import AudioError, AuthenticationError, ConnectionFailed, NotConnected
 from voxd.events import EventType as E
 from voxd.providers.pipeline.provider import PipelineProvider
-from voxd.providers.pipeline.stages.contract import Heard, Prompt, ToolCall
+from voxd.providers.pipeline.stages.contract import Prompt, ToolCall, Transcription
 from voxd.providers.settings import SessionConfig
 
 STORY = "Once upon a time there was a king. " * 20
@@ -297,7 +297,7 @@ async def test_middleware_that_fails_ends_the_turn_with_a_reason() -> None:
 
 
 async def test_a_vendors_stable_words_are_passed_on() -> None:
-    async with Rig(stt=[Ears("ears", FakeClock(), partials=(Heard("what", stable=True),))]) as rig:
+    async with Rig(stt=[Ears("ears", FakeClock(), partials=(Transcription("what", stable=True),))]) as rig:
         await rig.ask()
         assert rig.of(E.TEXT_TRANSCRIPTION)[0]["text"] == "what"
 

@@ -13,7 +13,7 @@ from voxd.providers.pipeline.llm_chain import Again, Thought, Written
 from voxd.providers.pipeline.prompt import Asked
 from voxd.providers.pipeline.reply import BROKEN_OFF, Reply
 from voxd.providers.pipeline.stage_stream import Crew
-from voxd.providers.pipeline.stages.contract import Answered, Token
+from voxd.providers.pipeline.stages.contract import Completion, TextChunk
 from voxd.providers.pipeline.tts_chain import TtsChain
 
 
@@ -25,12 +25,12 @@ async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
     budget = Budget(clock.now + 3.0)
 
     async def thoughts() -> AsyncGenerator[Thought]:
-        yield Token("One two. Three")
+        yield TextChunk("One two. Three")
         # As when it comes through a queue: the decision to begin again is older than the first sound.
         await begun.wait()
         yield Again()
-        yield Token("Something else.")
-        yield Written(Answered("stop"), "scripted")
+        yield TextChunk("Something else.")
+        yield Written(Completion("stop"), "scripted")
 
     reply = Reply(
         "response_1",

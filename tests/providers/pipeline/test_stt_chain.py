@@ -8,13 +8,13 @@ from tests.providers.pipeline.stage_fakes import HANG, Ears
 from voxd.errors import ConnectionFailed, ModelError
 from voxd.events import EventType as E
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.stages.contract import Kind
+from voxd.providers.pipeline.stages.contract import StageKind
 
 
 def known(seconds: float) -> Latencies:
     latencies = Latencies()
     for _ in range(5):
-        latencies.note(Kind.STT, "cloud", seconds)
+        latencies.note(StageKind.STT, "cloud", seconds)
     return latencies
 
 
@@ -42,7 +42,7 @@ async def test_the_cloud_still_wins_when_it_is_first() -> None:
         await rig.ask(1.0)
         assert [data["text"] for data in rig.of(E.TEXT_TRANSCRIPTION)] == ["from the cloud"]
         assert own.gone == 1
-        assert rig.latencies.usual_s(Kind.STT, "cloud") == pytest.approx(0.4)
+        assert rig.latencies.usual_s(StageKind.STT, "cloud") == pytest.approx(0.4)
 
 
 async def test_a_late_one_is_allowed_more_the_next_time() -> None:
@@ -51,7 +51,7 @@ async def test_a_late_one_is_allowed_more_the_next_time() -> None:
     own = Ears("local", clock, kind="local", steps=(0.2,))
     async with Rig(clock=clock, stt=[cloud], hedge=own, latencies=known(0.3)) as rig:
         await rig.ask(1.0)
-        assert rig.latencies.usual_s(Kind.STT, "cloud") == pytest.approx(0.5)
+        assert rig.latencies.usual_s(StageKind.STT, "cloud") == pytest.approx(0.5)
 
 
 async def test_a_device_that_cannot_listen_harms_nobody() -> None:
@@ -125,10 +125,10 @@ async def test_one_that_has_finished_before_the_user_is_not_believed() -> None:
 
     class Hasty(Ears):
         async def transcribe(self, audio, told):  # type: ignore[no-untyped-def]
-            from voxd.providers.pipeline.stages.contract import Heard
+            from voxd.providers.pipeline.stages.contract import Transcription
 
             async for _ in audio:
-                yield Heard("half of", final=True)
+                yield Transcription("half of", final=True)
                 return
 
     second = Ears("second", clock)

@@ -31,7 +31,7 @@ from voxd.providers.contract import (
 )
 from voxd.providers.pipeline.local_stages import LocalEars, LocalVoice
 from voxd.providers.pipeline.provider import PipelineProvider
-from voxd.providers.pipeline.stages.contract import Listening, ToolCall
+from voxd.providers.pipeline.stages.contract import ToolCall, TranscriptionRequest
 from voxd.providers.realtime.provider import RealtimeConfig as Told
 from voxd.providers.realtime.provider import RealtimeProvider
 from voxd.providers.realtime.session import Session
@@ -218,7 +218,7 @@ async def test_the_devices_own_ears_understand_a_recording() -> None:
     ears = whisper_transcriber(Stt(whisper=whisper, timeout_s=60), NOWHERE, clock)
     stage = LocalEars(ears)
     clip = await say("turn on the light")
-    heard = [each async for each in stage.transcribe(frames(clip.pcm), Listening())]
+    heard = [each async for each in stage.transcribe(frames(clip.pcm), TranscriptionRequest())]
     assert heard[-1].final
     assert "light" in heard[-1].text.lower()
     await ears.close()

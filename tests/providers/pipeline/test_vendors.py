@@ -23,7 +23,7 @@ from tests.servers.voices import Voice, served, told
 from tests.servers.words import spoken
 from voxd.events import EventType as E
 from voxd.providers.pipeline.provider import PipelineProvider
-from voxd.providers.pipeline.stages.contract import Message, Prompt
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt
 from voxd.providers.settings import SessionConfig, ToolSpec
 
 QUESTION = spoken("kitchen light off")
@@ -149,7 +149,7 @@ async def test_headers_may_be_fixed_or_computed_for_every_request(stack: AsyncEx
     stack.push_async_callback(provider.disconnect)
     first, second = provider._parts.llm.roster.stages
     for stage in (first, first, second):
-        async for _ in stage.reply(Prompt("", (Message("user", "hello"),))):
+        async for _ in stage.reply(Prompt("", (ChatMessage("user", "hello"),))):
             pass
     asked = [request.headers for request in server.plain.requests]
     assert [headers.get("x-number") for headers in asked] == ["1", "2", None]

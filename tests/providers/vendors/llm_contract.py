@@ -14,15 +14,15 @@ from tests.servers.scripted import Bytes, Call, Dialect, Refusal, Reply, Scripte
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import (
-    Answered,
+    ChatMessage,
+    Completion,
     LanguageModel,
-    Message,
     Prompt,
     StageConfig,
-    Token,
+    TextChunk,
     ToolCall,
 )
-from voxd.providers.pipeline.stages.llm_stream import Reader
+from voxd.providers.pipeline.stages.llm_stream import ReplyReader
 from voxd.providers.settings import ToolSpec
 
 WAIT_S = 5.0
@@ -38,29 +38,30 @@ HTML = Bytes(b"<html><body>Log in, please.</body></html>", "text/html; charset=u
 def asked(text: str = "What time is it?", **more: Any) -> Prompt:
     """Return a prompt that asks ``text``."""
     more = {"budget": Budget(retries=0), **more}
-    return Prompt("Be brief.", (Message("user", text),), **more)
+    return Prompt("Be brief.", (ChatMessage("user", text),), **more)
 
 
-def after_tools(answered: Answered, *, kind: str, ok: bool = True, **more: Any) -> Prompt:
+def after_tools(answered: Completion, *, kind: str, ok: bool = True, **more: Any) -> Prompt:
     """Return the prompt that follows when the calls of ``answered`` have been run."""
-    said = Message("assistant", "", answered.calls, raw=answered.raw, raw_of=kind)
+    said = ChatMessage("assistant", "", answered.calls, raw=answered.raw, raw_of=kind)
     results = tuple(
-        Message("tool", f"done {call.id}", call_id=call.id, tool=call.name, ok=ok) for call in answered.calls
+        ChatMessage("tool", f"done {call.id}", call_id=call.id, tool=call.name, ok=ok)
+        for call in answered.calls
     )
-    messages = (Message("user", "Set a timer."), said, *results)
+    messages = (ChatMessage("user", "Set a timer."), said, *results)
     return Prompt("Be brief.", messages, (TIMER,), budget=Budget(retries=0), **more)
 
 
-async def answer(model: LanguageModel, prompt: Prompt) -> tuple[list[str], Answered]:
+async def answer(model: LanguageModel, prompt: Prompt) -> tuple[list[str], Completion]:
     """Return the pieces and the end of an answer, which comes once and last."""
     async with asyncio.timeout(WAIT_S):
         *tokens, end = [item async for item in model.reply(prompt)]
-    assert isinstance(end, Answered)
-    assert all(isinstance(token, Token) and token.text for token in tokens)
-    return [token.text for token in tokens if isinstance(token, Token)], end
+    assert isinstance(end, Completion)
+    assert all(isinstance(token, TextChunk) and token.text for token in tokens)
+    return [token.text for token in tokens if isinstance(token, TextChunk)], end
 
 
-def heard(reader: Reader, said: Iterable[str]) -> ProviderError | None:
+def heard(reader: ReplyReader, said: Iterable[str]) -> ProviderError | None:
     """Have ``reader`` read ``said``; return the error it raises, None when it takes it for an answer."""
     try:
         for data in said:
@@ -129,14 +130,14 @@ class LanguageModelContract:
     async def test_a_conversation_with_loose_ends_is_taken_all_the_same(self) -> None:
         loose = ToolCall("call_9", "set_timer", '{"seconds": 5}')
         messages = (
-            Message("tool", "whose?", call_id="call_0", tool="set_timer"),
-            Message("user", "Set a timer."),
-            Message("assistant", "", (loose,)),
-            Message("user", "No, wait."),
-            Message("assistant", "Certainly", (loose,)),
-            Message("user", "Thanks."),
-            Message("assistant", ""),
-            Message("user", "And now?"),
+            ChatMessage("tool", "whose?", call_id="call_0", tool="set_timer"),
+            ChatMessage("user", "Set a timer."),
+            ChatMessage("assistant", "", (loose,)),
+            ChatMessage("user", "No, wait."),
+            ChatMessage("assistant", "Certainly", (loose,)),
+            ChatMessage("user", "Thanks."),
+            ChatMessage("assistant", ""),
+            ChatMessage("user", "And now?"),
         )
         async with self.serving() as (model, _, _):
             pieces, _ = await answer(model, Prompt("", messages, budget=Budget(retries=0)))
@@ -219,9 +220,11 @@ class StreamingContract(LanguageModelContract):
         async with self.serving(Reply(hold_after=1)) as (model, server, _):
             replies = model.reply(asked())
             async with asyncio.timeout(WAIT_S), aclosing(replies):
-                assert await anext(replies) == Token("Hello")
+                assert await anext(replies) == TextChunk("Hello")
                 server.go()
-                assert "".join([item.text async for item in replies if isinstance(item, Token)]) == " there."
+                assert (
+                    "".join([item.text async for item in replies if isinstance(item, TextChunk)]) == " there."
+                )
 
     async def test_giving_an_answer_up_frees_the_line(self) -> None:
         async with self.serving(Reply(hold_after=1)) as (model, _, wire):

@@ -18,7 +18,12 @@ from voxd.errors import (
 )
 from voxd.frames import Frame
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Heard, Kind, Listening, SpeechToText
+from voxd.providers.pipeline.stages.contract import (
+    SpeechToText,
+    StageKind,
+    Transcription,
+    TranscriptionRequest,
+)
 
 SAID = "kitchen light off"
 SILENCE = bytes(2 * 16_000)
@@ -27,9 +32,14 @@ SILENCE = bytes(2 * 16_000)
 Make = Callable[[], SpeechToText]
 
 
-async def heard_of(stt: SpeechToText, pcm: bytes, told: Listening | None = None) -> list[Heard]:
+async def heard_of(
+    stt: SpeechToText, pcm: bytes, told: TranscriptionRequest | None = None
+) -> list[Transcription]:
     """Return everything that was heard of ``pcm``."""
-    async with asyncio.timeout(WAIT_S), aclosing(stt.transcribe(played(pcm), told or Listening())) as heard:
+    async with (
+        asyncio.timeout(WAIT_S),
+        aclosing(stt.transcribe(played(pcm), told or TranscriptionRequest())) as heard,
+    ):
         return [each async for each in heard]
 
 
@@ -52,10 +62,10 @@ class Speaker:
 class SttContract(StageContract):
     """Give the fixtures; a vendor transcribes only while `make`'s fake runs."""
 
-    does = Kind.STT
+    does = StageKind.STT
 
     async def use(self, stage: SpeechToText, budget: Budget | None = None) -> None:
-        told = Listening(budget=budget or Budget(retries=0))
+        told = TranscriptionRequest(budget=budget or Budget(retries=0))
         assert (await heard_of(stage, spoken(SAID), told))[-1].final
 
     def betrays(self, told: str) -> bool:
@@ -98,7 +108,7 @@ class SttContract(StageContract):
         assert [heard[-1].text.lower().strip(" .") for heard in both] == [SAID, SAID]
 
     async def test_a_language_and_hints_are_taken(self, stt: SpeechToText) -> None:
-        told = Listening(language="en-US", hints=("kitchen", "Ada Lovelace"))
+        told = TranscriptionRequest(language="en-US", hints=("kitchen", "Ada Lovelace"))
         assert (await heard_of(stt, spoken(SAID), told))[-1].text.lower().strip(" .") == SAID
 
     async def test_nothing_runs_after_the_end(self, make: Make) -> None:
@@ -114,7 +124,7 @@ class SttContract(StageContract):
         before = asyncio.all_tasks()
         stt = make()
         speaker = Speaker(spoken(SAID))
-        heard = stt.transcribe(speaker.sound(), Listening())
+        heard = stt.transcribe(speaker.sound(), TranscriptionRequest())
         waiting = asyncio.ensure_future(anext(heard, None))
         await asyncio.wait({waiting}, timeout=0.1)
         if not waiting.done():
@@ -133,6 +143,9 @@ class SttContract(StageContract):
             yield Frame(0, bytes(6400))
             raise DeviceError("unplugged")
 
-        async with asyncio.timeout(WAIT_S), aclosing(stt.transcribe(broken(), Listening())) as heard:
+        async with (
+            asyncio.timeout(WAIT_S),
+            aclosing(stt.transcribe(broken(), TranscriptionRequest())) as heard,
+        ):
             with pytest.raises(DeviceError):
                 await anext(each async for each in heard if each.final)

@@ -21,14 +21,14 @@ from tests.servers.live_speech import KEY, TASK, Fault, LiveSpeech, Script
 from tests.servers.openai_transcribe import OpenAITranscription as FakeOpenAI
 from tests.servers.scribe import Scribe as FakeScribe
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
-from voxd.providers.vendors.assemblyai.stt import AssemblyAi
-from voxd.providers.vendors.aws.stt import AwsTranscribe
-from voxd.providers.vendors.azure.stt import AzureSpeech
-from voxd.providers.vendors.deepgram.stt import Deepgram
-from voxd.providers.vendors.deepgram.stt_flux import DeepgramFlux
-from voxd.providers.vendors.elevenlabs.stt import Scribe
-from voxd.providers.vendors.openai.stt_live import OpenAILiveTranscription
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
+from voxd.providers.vendors.assemblyai.stt import AssemblyAiStt
+from voxd.providers.vendors.aws.stt import AwsStt
+from voxd.providers.vendors.azure.stt import AzureStt
+from voxd.providers.vendors.deepgram.stt import DeepgramStt
+from voxd.providers.vendors.deepgram.stt_flux import DeepgramFluxStt
+from voxd.providers.vendors.elevenlabs.stt import ElevenLabsStt
+from voxd.providers.vendors.openai.stt_live import OpenAILiveStt
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Vendor:
     """An adapter and its fake; ``base`` is the path of the endpoint, ``options`` it cannot do without."""
 
     kind: str
-    adapter: type[LiveSpeechToText]
+    adapter: type[StreamingSpeechToText]
     fake: type[LiveSpeech]
     base: str = ""
     key: str = KEY
@@ -50,13 +50,13 @@ class Vendor:
 VENDORS = {
     each.kind: each
     for each in (
-        Vendor("deepgram", Deepgram, FakeNova),
-        Vendor("deepgram_flux", DeepgramFlux, FakeFlux),
-        Vendor("assemblyai", AssemblyAi, FakeAssemblyAi),
-        Vendor("elevenlabs", Scribe, FakeScribe),
-        Vendor("openai_live", OpenAILiveTranscription, FakeOpenAI, "/v1"),
-        Vendor("azure", AzureSpeech, FakeAzure, options={"region": "westeurope"}),
-        Vendor("aws", AwsTranscribe, FakeAws, key=AWS_KEY, options={"region": "eu-central-1"}),
+        Vendor("deepgram", DeepgramStt, FakeNova),
+        Vendor("deepgram_flux", DeepgramFluxStt, FakeFlux),
+        Vendor("assemblyai", AssemblyAiStt, FakeAssemblyAi),
+        Vendor("elevenlabs", ElevenLabsStt, FakeScribe),
+        Vendor("openai_live", OpenAILiveStt, FakeOpenAI, "/v1"),
+        Vendor("azure", AzureStt, FakeAzure, options={"region": "westeurope"}),
+        Vendor("aws", AwsStt, FakeAws, key=AWS_KEY, options={"region": "eu-central-1"}),
     )
 }
 
@@ -71,9 +71,9 @@ class Bench:
     vendor: Vendor
     server: LiveSpeech
     wire: RecordedLine
-    stages: list[LiveSpeechToText] = field(default_factory=list)
+    stages: list[StreamingSpeechToText] = field(default_factory=list)
 
-    def make(self, **config: Any) -> LiveSpeechToText:
+    def make(self, **config: Any) -> StreamingSpeechToText:
         stage = self.vendor.adapter(self.vendor.config(self.wire.name, **config), self.wire)
         self.stages.append(stage)
         return stage

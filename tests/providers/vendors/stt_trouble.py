@@ -11,7 +11,7 @@ from tests.servers.live_speech import Fault, Frame, Refusal, Script
 from tests.servers.words import spoken
 from voxd.errors import ProviderError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_stream import RECONNECTS
 
 ALL = 1 + RECONNECTS
@@ -35,7 +35,9 @@ async def trouble(kind: str, script: Script) -> Trouble:
     """Return what ``script`` leads to."""
     async with bench(kind, script) as bench_:
         with pytest.raises(ProviderError) as raised:
-            await heard_of(bench_.make(), spoken("one two three"), Listening(budget=Budget(retries=9)))
+            await heard_of(
+                bench_.make(), spoken("one two three"), TranscriptionRequest(budget=Budget(retries=9))
+            )
         return Trouble(raised.value, len(bench_.server.sessions))
 
 
@@ -53,5 +55,5 @@ async def refused_with(kind: str, status: int, body: Frame | str) -> Trouble:
     """Return what comes of an HTTP answer instead of a WebSocket, without trying again."""
     async with bench(kind, Script(refusal=Refusal(status, body))) as bench_:
         with pytest.raises(ProviderError) as raised:
-            await heard_of(bench_.make(), spoken("one"), Listening(budget=Budget(retries=0)))
+            await heard_of(bench_.make(), spoken("one"), TranscriptionRequest(budget=Budget(retries=0)))
         return Trouble(raised.value, len(bench_.server.requests))

@@ -16,7 +16,7 @@ from tests.providers.stage_contract import WAIT_S, StageContract
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Kind, TextToSpeech
+from voxd.providers.pipeline.stages.contract import StageKind, TextToSpeech
 
 TEXT = "Your tea is ready."
 ODD_TEXTS = [
@@ -57,7 +57,7 @@ def pcm_of(clips: list[Clip]) -> bytes:
 class TtsContract(StageContract):
     """Give the fixtures; a vendor speaks only while `make`'s fake runs."""
 
-    does = Kind.TTS
+    does = StageKind.TTS
 
     async def use(self, stage: TextToSpeech, budget: Budget | None = None) -> None:
         async with (

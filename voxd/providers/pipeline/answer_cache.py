@@ -13,7 +13,7 @@ from voxd.clock import Clock
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.pipeline.llm_chain import Again, Thought, Written
-from voxd.providers.pipeline.stages.contract import Answered, Message, Prompt, Token
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt, TextChunk
 
 MAX_ANSWERS = 128
 """The one that was not used for longest is forgotten."""
@@ -61,8 +61,8 @@ class AnswerCache:
         self._emit(E.CACHE_USED, cache=CACHE, hit=text is not None)
         if text is not None:
             await asked.aclose()
-            yield Token(text)
-            yield Written(Answered("stop"), "")
+            yield TextChunk(text)
+            yield Written(Completion("stop"), "")
             return
         async with aclosing(self._recorded(key, asked)) as thoughts:
             async for thought in thoughts:
@@ -88,7 +88,7 @@ class AnswerCache:
         try:
             async with aclosing(asked) as thoughts:
                 async for thought in thoughts:
-                    if isinstance(thought, Token):
+                    if isinstance(thought, TextChunk):
                         text += thought.text
                     elif isinstance(thought, Again):
                         text = ""
@@ -109,6 +109,6 @@ class AnswerCache:
             self._kept.popitem(last=False)
 
 
-def _line(message: Message) -> tuple[object, ...]:
+def _line(message: ChatMessage) -> tuple[object, ...]:
     calls = [(call.name, call.arguments) for call in message.calls]
     return (message.role, message.text, calls, message.tool, message.ok)

@@ -21,14 +21,20 @@ from voxd.providers.pipeline.lines import Lines, stage_config
 from voxd.providers.pipeline.llm_chain import LlmChain
 from voxd.providers.pipeline.local_stages import Engines, LocalEars, LocalVoice
 from voxd.providers.pipeline.middleware import MessageMiddleware
-from voxd.providers.pipeline.stages.contract import Kind, LanguageModel, SpeechToText, Stage, TextToSpeech
+from voxd.providers.pipeline.stages.contract import (
+    LanguageModel,
+    PipelineStage,
+    SpeechToText,
+    StageKind,
+    TextToSpeech,
+)
 from voxd.providers.pipeline.stages.registry import kinds_of, language_model, speech_to_text, text_to_speech
 from voxd.providers.pipeline.stt_chain import SttChain
 from voxd.providers.pipeline.tts_chain import Phrases, TtsChain
 
 _log = logging.getLogger(__name__)
 
-S = TypeVar("S", bound=Stage)
+S = TypeVar("S", bound=PipelineStage)
 
 CHECK_S = 5.0
 """A stage that has not answered a check by then does not answer."""
@@ -64,9 +70,9 @@ def build(
     ears = LocalEars(ground.engines.transcriber) if ground.engines else None
     voice = LocalVoice(ground.engines.synthesizer) if ground.engines else None
     make = functools.partial(_made, ground, providers)
-    stt: list[SpeechToText] = make(settings.stt, Kind.STT, speech_to_text, ears)
-    llm: list[LanguageModel] = make(settings.llm, Kind.LLM, language_model, None)
-    tts: list[TextToSpeech] = make(settings.tts, Kind.TTS, text_to_speech, voice)
+    stt: list[SpeechToText] = make(settings.stt, StageKind.STT, speech_to_text, ears)
+    llm: list[LanguageModel] = make(settings.llm, StageKind.LLM, language_model, None)
+    tts: list[TextToSpeech] = make(settings.tts, StageKind.TTS, text_to_speech, voice)
     common: dict[str, Any] = {
         "health": ground.health,
         "latencies": ground.latencies,
@@ -94,7 +100,7 @@ def _made(
     ground: Ground,
     providers: Mapping[str, Provider],
     names: Sequence[str],
-    kind: Kind,
+    kind: StageKind,
     find: Callable[[str], type[S]],
     local: S | None,
 ) -> list[S]:
@@ -119,7 +125,7 @@ def _stage(
     ground: Ground,
     providers: Mapping[str, Provider],
     name: str,
-    kind: Kind,
+    kind: StageKind,
     find: Callable[[str], type[S]],
 ) -> S:
     if name not in providers:
@@ -158,9 +164,9 @@ class Pipelines:
             return
         kind = config.providers[name].kind
         settings = Pipeline(
-            stt=(name,) if Kind.STT in kinds_of(kind) else (),
-            llm=(name,) if Kind.LLM in kinds_of(kind) else (),
-            tts=(name,) if Kind.TTS in kinds_of(kind) else (),
+            stt=(name,) if StageKind.STT in kinds_of(kind) else (),
+            llm=(name,) if StageKind.LLM in kinds_of(kind) else (),
+            tts=(name,) if StageKind.TTS in kinds_of(kind) else (),
             hedge=False,
         )
         parts = build(self._ground, settings, config.providers)
@@ -208,7 +214,7 @@ class Pipelines:
         self._built[name] = settings, providers, parts
         return parts
 
-    async def _check_any(self, stages: Sequence[Stage]) -> None:
+    async def _check_any(self, stages: Sequence[PipelineStage]) -> None:
         problem: VoxdError = ProviderError("a list of the pipeline is empty")
         for stage in stages:
             try:
@@ -218,5 +224,5 @@ class Pipelines:
                 problem = error
         raise problem
 
-    async def _check(self, stage: Stage) -> None:
+    async def _check(self, stage: PipelineStage) -> None:
         await stage.check(Budget(self._ground.clock.monotonic() + CHECK_S, retries=0))

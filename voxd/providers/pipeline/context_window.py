@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from voxd.providers.pipeline.stages.contract import Message
+from voxd.providers.pipeline.stages.contract import ChatMessage
 from voxd.providers.settings import ToolSpec
 
 CHARS_PER_TOKEN = 4
@@ -32,7 +32,7 @@ def tokens_of(text: str) -> int:
     return math.ceil(len(text) / CHARS_PER_TOKEN)
 
 
-def message_tokens(message: Message) -> int:
+def message_tokens(message: ChatMessage) -> int:
     """Return about how many tokens a line takes, with its calls; a signed thought counts as its text."""
     called = sum(tokens_of(call.name) + tokens_of(call.arguments) for call in message.calls)
     raw = 0 if message.raw is None else len(msgspec.json.encode(message.raw, enc_hook=str)) // CHARS_PER_TOKEN
@@ -51,12 +51,12 @@ def room(
     return max(0, int(context_tokens * SAFETY) - told - min(answer, context_tokens // 4))
 
 
-def exchanges(messages: Sequence[Message]) -> list[list[Message]]:
+def exchanges(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
     """Return the lines in groups that belong together: a question and all that followed on it.
 
     A call of a tool and its result are always in the same group.
     """
-    groups: list[list[Message]] = []
+    groups: list[list[ChatMessage]] = []
     for message in messages:
         if message.role == "user" or not groups:
             groups.append([])
@@ -64,9 +64,9 @@ def exchanges(messages: Sequence[Message]) -> list[list[Message]]:
     return groups
 
 
-def fitted(messages: Sequence[Message], room_tokens: int) -> tuple[Message, ...]:
+def fitted(messages: Sequence[ChatMessage], room_tokens: int) -> tuple[ChatMessage, ...]:
     """Return the newest exchanges that fit; the last one always, for without it nothing is asked."""
-    kept: list[list[Message]] = []
+    kept: list[list[ChatMessage]] = []
     left = room_tokens
     for group in reversed(exchanges(messages)):
         left -= sum(map(message_tokens, group))
@@ -76,7 +76,7 @@ def fitted(messages: Sequence[Message], room_tokens: int) -> tuple[Message, ...]
     return tuple(message for group in reversed(kept) for message in group)
 
 
-def to_summarise(messages: Sequence[Message], room_tokens: int) -> int:
+def to_summarise(messages: Sequence[ChatMessage], room_tokens: int) -> int:
     """Return how many of the oldest lines are due to be summarised, 0 while there is room.
 
     The newer half of the exchanges stays as it is, and so does the last one in any case.

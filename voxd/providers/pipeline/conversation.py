@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from voxd.providers.history import text_played
-from voxd.providers.pipeline.stages.contract import Answered, Message, ToolCall
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, ToolCall
 
 MAX_LINES = 256
 """Lines kept; no context is worth more of them, and whole exchanges go at once."""
@@ -50,13 +50,15 @@ class Answer:
         """The length of all its sound."""
         return sum(each.sound_ms for each in self.spoken)
 
-    def completed(self, end: Answered, vendor: str) -> None:
+    def completed(self, end: Completion, vendor: str) -> None:
         """The model has finished; what it sent can be given back to ``vendor`` as it is."""
         self.calls, self.raw, self.raw_of = end.calls, end.raw, vendor
 
-    def message(self) -> Message:
+    def message(self) -> ChatMessage:
         """Return the line for the model."""
-        return Message("assistant", heard_of(self.spoken), calls=self.calls, raw=self.raw, raw_of=self.raw_of)
+        return ChatMessage(
+            "assistant", heard_of(self.spoken), calls=self.calls, raw=self.raw, raw_of=self.raw_of
+        )
 
 
 def heard_of(spoken: Sequence[Spoken], played_ms: float = float("inf")) -> str:
@@ -87,14 +89,14 @@ class Conversation:
     def __init__(self) -> None:
         self.summary = ""
         """What was said before the first line, in short."""
-        self._lines: list[Message] = []
-        self._results: dict[str, Message] = {}
+        self._lines: list[ChatMessage] = []
+        self._results: dict[str, ChatMessage] = {}
         self._last: Answer | None = None
 
     @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self) -> tuple[ChatMessage, ...]:
         """Return the lines with the result of every call right behind it, as vendors want it."""
-        found: list[Message] = []
+        found: list[ChatMessage] = []
         for line in self._lines:
             found.append(line)
             found += [self._results.get(call.id) or _unanswered(call) for call in line.calls]
@@ -102,11 +104,11 @@ class Conversation:
 
     def add(self, role: str, text: str) -> None:
         """Add a line that was said before this session."""
-        self._append(Message("user" if role == "user" else "assistant", text))
+        self._append(ChatMessage("user" if role == "user" else "assistant", text))
 
     def asked(self, text: str) -> None:
         """The user said ``text``."""
-        self._append(Message("user", text))
+        self._append(ChatMessage("user", text))
 
     def answered(self, answer: Answer) -> None:
         """The assistant said ``answer``, or as much of it as there is."""
@@ -118,7 +120,7 @@ class Conversation:
         """A tool came to ``output``; for a call nobody made it is dropped."""
         call = next((call for line in self._lines for call in line.calls if call.id == call_id), None)
         if call is not None:
-            self._results[call_id] = Message("tool", output, call_id=call_id, tool=call.name, ok=ok)
+            self._results[call_id] = ChatMessage("tool", output, call_id=call_id, tool=call.name, ok=ok)
 
     def heard(self, played_ms: float) -> None:
         """Only ``played_ms`` of the last answer were heard; once another line follows it is not cut."""
@@ -142,7 +144,7 @@ class Conversation:
             self._forget_results(line)
         self.summary = summary
 
-    def _append(self, message: Message) -> None:
+    def _append(self, message: ChatMessage) -> None:
         self._lines.append(message)
         self._last = None
         if len(self._lines) > MAX_LINES:
@@ -153,12 +155,12 @@ class Conversation:
         while self._lines and self._lines[0].role != "user":
             self._forget_results(self._lines.pop(0))
 
-    def _forget_results(self, line: Message) -> None:
+    def _forget_results(self, line: ChatMessage) -> None:
         for call in line.calls:
             self._results.pop(call.id, None)
 
 
-def for_vendor(messages: Sequence[Message], vendor: str) -> tuple[Message, ...]:
+def for_vendor(messages: Sequence[ChatMessage], vendor: str) -> tuple[ChatMessage, ...]:
     """Return ``messages`` with what other vendors sent for themselves taken out."""
     return tuple(
         message if message.raw is None or message.raw_of == vendor else replace(message, raw=None, raw_of="")
@@ -179,5 +181,5 @@ def arguments_of(call: ToolCall) -> Mapping[str, Any] | str:
         return call.arguments
 
 
-def _unanswered(call: ToolCall) -> Message:
-    return Message("tool", NOT_RUN, call_id=call.id, tool=call.name, ok=False)
+def _unanswered(call: ToolCall) -> ChatMessage:
+    return ChatMessage("tool", NOT_RUN, call_id=call.id, tool=call.name, ok=False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from voxd.providers.pipeline.stages.contract import Kind
+from voxd.providers.pipeline.stages.contract import StageKind
 
 SAMPLES = 50
 """So many of the last answers of one name count."""
@@ -26,11 +26,11 @@ class Limits:
     ceiling_s: float
 
 
-LIMITS: Mapping[Kind, Limits] = MappingProxyType(
+LIMITS: Mapping[StageKind, Limits] = MappingProxyType(
     {
-        Kind.STT: Limits(0.5, 1.2),
-        Kind.LLM: Limits(0.8, 2.0),
-        Kind.TTS: Limits(0.5, 1.0),
+        StageKind.STT: Limits(0.5, 1.2),
+        StageKind.LLM: Limits(0.8, 2.0),
+        StageKind.TTS: Limits(0.5, 1.0),
     }
 )
 """From the end of speech to the final text, from the question to the first token, from a clause to its first
@@ -46,18 +46,18 @@ class Latencies:
     """What was measured, by stage and name; one for the whole process. It reads no clock."""
 
     def __init__(self) -> None:
-        self._samples: dict[tuple[Kind, str], deque[float]] = {}
+        self._samples: dict[tuple[StageKind, str], deque[float]] = {}
 
-    def note(self, kind: Kind, name: str, seconds: float) -> None:
+    def note(self, kind: StageKind, name: str, seconds: float) -> None:
         """An answer took ``seconds``, or was given up after them: then the next may take longer."""
         self._samples.setdefault((kind, name), deque(maxlen=SAMPLES)).append(seconds)
 
-    def usual_s(self, kind: Kind, name: str) -> float | None:
+    def usual_s(self, kind: StageKind, name: str) -> float | None:
         """Return the P95, None while too little is known."""
         samples = self._samples.get((kind, name), ())
         return p95(samples) if len(samples) >= ENOUGH else None
 
-    def deadline_s(self, kind: Kind, name: str) -> float:
+    def deadline_s(self, kind: StageKind, name: str) -> float:
         """Return how long ``name`` may take before the next one is asked."""
         limits, usual_s = LIMITS[kind], self.usual_s(kind, name)
         if usual_s is None:
@@ -66,6 +66,6 @@ class Latencies:
 
     def patience_s(self, name: str) -> float:
         """Return after how long a second listener starts beside ``name``: when he is later than usual."""
-        usual_s = self.usual_s(Kind.STT, name)
-        limits = LIMITS[Kind.STT]
+        usual_s = self.usual_s(StageKind.STT, name)
+        limits = LIMITS[StageKind.STT]
         return limits.floor_s if usual_s is None else min(usual_s, limits.ceiling_s)

@@ -10,7 +10,7 @@ from voxd.events import Emit
 from voxd.net.http import HttpClient
 from voxd.net.request_middleware import RequestMiddleware
 from voxd.net.vendor_client import VendorClient, VendorClientSettings
-from voxd.providers.pipeline.stages.contract import Kind, StageConfig
+from voxd.providers.pipeline.stages.contract import StageConfig, StageKind
 
 MoreHeaders = Callable[[], Mapping[str, str]]
 
@@ -38,7 +38,7 @@ class Lines:
         self._more_headers = more_headers or {}
         self._lines: dict[str, tuple[Provider, VendorClient]] = {}
 
-    def line(self, name: str, provider: Provider, kind: Kind) -> VendorClient:
+    def line(self, name: str, provider: Provider, kind: StageKind) -> VendorClient:
         """Return the line of ``provider`` for stage ``kind``. Raises `AuthenticationError`."""
         known = self._lines.get(name)
         if known is None or known[0] != provider:

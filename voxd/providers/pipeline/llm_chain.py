@@ -10,7 +10,7 @@ from voxd.providers.pipeline.budget import Share
 from voxd.providers.pipeline.candidates import TOO_LATE, Health, Roster
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.stage_stream import Crew, Stream
-from voxd.providers.pipeline.stages.contract import Answered, LanguageModel, Prompt, Token
+from voxd.providers.pipeline.stages.contract import Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.usage import Usage
 
 STALL_S = 3.0
@@ -29,11 +29,11 @@ class Again:
 class Written:
     """The answer is complete; ``vendor`` is the kind of who wrote it."""
 
-    end: Answered
+    end: Completion
     vendor: str
 
 
-Thought = Token | Again | Written
+Thought = TextChunk | Again | Written
 
 PromptOf = Callable[[LanguageModel, bool], Prompt]
 """Returns what a model is told; True asks for a shorter one, for a vendor said that it was too long."""
@@ -126,7 +126,7 @@ class _Attempt:
         self._others = others
         self._asked_s = 0.0
 
-    def stream(self, *, is_shorter: bool) -> Stream[Token | Answered]:
+    def stream(self, *, is_shorter: bool) -> Stream[TextChunk | Completion]:
         """Ask."""
         self._asked_s = self._roster.clock.monotonic()
         prompt = self._asking.prompt_of(self._stage, is_shorter)
@@ -134,7 +134,7 @@ class _Attempt:
         reply = self._stage.reply(replace(prompt, budget=share))
         return Stream(reply, name=self._stage.name, crew=self._crew, clock=self._roster.clock)
 
-    async def next(self, stream: Stream[Token | Answered]) -> Token | Written:
+    async def next(self, stream: Stream[TextChunk | Completion]) -> TextChunk | Written:
         """Return the next item. Raises `VoxdError` when there is none, or none in time."""
         since_s = self._roster.clock.monotonic() if self.began else self._asked_s
         try:
@@ -151,7 +151,7 @@ class _Attempt:
         if not self.began:
             self.began = True
             self._roster.answered(self._stage, self._roster.clock.monotonic() - self._asked_s)
-        if isinstance(item, Token):
+        if isinstance(item, TextChunk):
             return item
         self._asking.used(self._stage, item.usage)
         return Written(item, self._stage.config.kind)

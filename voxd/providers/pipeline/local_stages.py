@@ -8,7 +8,13 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.candidates import LOCAL
-from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText, StageConfig, TextToSpeech
+from voxd.providers.pipeline.stages.contract import (
+    SpeechToText,
+    StageConfig,
+    TextToSpeech,
+    Transcription,
+    TranscriptionRequest,
+)
 
 _CONFIG = StageConfig(LOCAL, LOCAL)
 
@@ -42,11 +48,13 @@ class LocalEars(SpeechToText):
     async def check(self, budget: Budget) -> None:
         """Nothing: the engine tells of its faults itself."""
 
-    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    async def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         """Yield the final words. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
         pcm = b"".join([frame.pcm async for frame in audio])
         heard = await self._engine.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
-        yield Heard(heard.text, final=True)
+        yield Transcription(heard.text, final=True)
 
 
 class LocalVoice(TextToSpeech):

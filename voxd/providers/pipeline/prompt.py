@@ -12,7 +12,7 @@ from voxd.providers.pipeline.conversation import Conversation, for_vendor, instr
 from voxd.providers.pipeline.dependencies import Parts
 from voxd.providers.pipeline.llm_chain import Asking, Thought, Used
 from voxd.providers.pipeline.stage_stream import Crew, Stream, drained
-from voxd.providers.pipeline.stages.contract import LanguageModel, Message, Prompt, Token
+from voxd.providers.pipeline.stages.contract import ChatMessage, LanguageModel, Prompt, TextChunk
 from voxd.providers.pipeline.stt_turn import normalised
 from voxd.providers.settings import SessionConfig
 
@@ -66,7 +66,9 @@ class Questions:
         early.budget.until_s = budget.until_s
         return Asked(drained(early.thoughts), early.budget, early.begun)
 
-    def _thoughts(self, budget: Budget, begun: asyncio.Event, *messages: Message) -> AsyncGenerator[Thought]:
+    def _thoughts(
+        self, budget: Budget, begun: asyncio.Event, *messages: ChatMessage
+    ) -> AsyncGenerator[Thought]:
         """Return the answer to the conversation so far, and ``messages`` behind it."""
         told = (*self._conversation.messages, *messages)
         instructions = instructed(self.session.instructions, self._conversation.summary)
@@ -95,7 +97,7 @@ class Questions:
         if text is None:
             return
         budget, begun = Budget(), asyncio.Event()
-        source = self._thoughts(budget, begun, Message("user", text))
+        source = self._thoughts(budget, begun, ChatMessage("user", text))
         stream = Stream(source, name="early start", crew=self._crew, clock=self._parts.clock)
         self._early = Early(words, stream, budget, begun)
 
@@ -126,13 +128,13 @@ class Questions:
         if count := context.to_summarise(messages, room):
             self._summarising = self._crew.start(self._summarise(messages[:count]), "summary")
 
-    async def _summarise(self, messages: tuple[Message, ...]) -> None:
+    async def _summarise(self, messages: tuple[ChatMessage, ...]) -> None:
         budget = Budget(self._parts.clock.monotonic() + SUMMARY_S)
         before = f"Notes so far: {self._conversation.summary}\n" if self._conversation.summary else ""
         lines = "\n".join(f"{message.role}: {message.text}" for message in messages if message.text)
         prompt = Prompt(
             _SUMMARISE,
-            (Message("user", f"{before}{lines}"),),
+            (ChatMessage("user", f"{before}{lines}"),),
             max_output_tokens=SUMMARY_TOKENS,
             budget=budget,
         )
@@ -140,7 +142,7 @@ class Questions:
         text = ""
         async with aclosing(self._parts.llm.answer(asking, self._crew)) as thoughts:
             async for thought in thoughts:
-                if isinstance(thought, Token):
+                if isinstance(thought, TextChunk):
                     text += thought.text
         # Lines are only ever added behind: those that were summarised are still the oldest, or forgotten.
         if text.strip() and self._conversation.messages[: len(messages)] == messages:
@@ -150,7 +152,7 @@ class Questions:
         self,
         stage: LanguageModel,
         instructions: str,
-        messages: tuple[Message, ...],
+        messages: tuple[ChatMessage, ...],
         budget: Budget,
         *,
         is_shorter: bool,

@@ -18,7 +18,7 @@ from voxd.providers.pipeline.middleware import Said, passed, stopped
 from voxd.providers.pipeline.prompt import Early, Questions
 from voxd.providers.pipeline.reply import Reply
 from voxd.providers.pipeline.stage_stream import Crew, within
-from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 from voxd.providers.pipeline.stt_chain import Understood
 from voxd.providers.pipeline.stt_turn import Hearing
 from voxd.providers.pipeline.tts_chain import RATE_HZ
@@ -174,7 +174,7 @@ class PipelineProvider(BaseProvider):
         is_early = parts.settings.early_start and not parts.middleware
         return Hearing(
             parts.stt,
-            Listening(self._session.language, parts.hints, Budget()),
+            TranscriptionRequest(self._session.language, parts.hints, Budget()),
             partial=self._understood,
             guess=self._questions.guess if is_early else None,
             used=self._ledger.used,

@@ -10,7 +10,7 @@ from voxd.providers.pipeline.budget import Share
 from voxd.providers.pipeline.candidates import Health, Roster
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.stage_stream import Crew, Ended, pumped, within
-from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText
+from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
 from voxd.providers.pipeline.utterance import Utterance
 from voxd.providers.usage import Usage
 
@@ -63,7 +63,7 @@ class SttChain:
             self.hedge.prepare()
 
     async def hear(
-        self, utterance: Utterance, told: Listening, crew: Crew, used: Used
+        self, utterance: Utterance, told: TranscriptionRequest, crew: Crew, used: Used
     ) -> AsyncGenerator[Understood]:
         """Yield what is understood; the last item is the final one. Raises what the last listener raised."""
         race = _Race(self.roster, self.hedge, utterance, told, crew)
@@ -104,7 +104,7 @@ class _Race:
         roster: Roster[SpeechToText],
         hedge: SpeechToText | None,
         utterance: Utterance,
-        told: Listening,
+        told: TranscriptionRequest,
         crew: Crew,
     ) -> None:
         self._roster = roster
@@ -115,7 +115,7 @@ class _Race:
         self._waiting = roster.candidates()
         self._hedge = hedge
         self._runners: dict[SpeechToText, _Runner] = {}
-        self._items: asyncio.Queue[tuple[_Runner, Heard | Ended] | None] = asyncio.Queue(MAX_WAITING)
+        self._items: asyncio.Queue[tuple[_Runner, Transcription | Ended] | None] = asyncio.Queue(MAX_WAITING)
         self._lead: _Runner | None = None
         self._error: VoxdError = roster.nobody()
         self._ending = crew.start(self._tell_end(), "end of speech")
@@ -126,7 +126,7 @@ class _Race:
         assert self._lead is not None
         return self._lead.stage
 
-    async def next(self) -> Heard:
+    async def next(self) -> Transcription:
         """Return the next that counts. Raises `VoxdError` when nobody is left."""
         while True:
             if self._lead is None and not self._promote():
@@ -161,7 +161,7 @@ class _Race:
         runner = _Runner(stage, self._clock.monotonic())
         self._runners[stage] = runner
 
-        async def put(item: Heard | Ended) -> None:
+        async def put(item: Transcription | Ended) -> None:
             await self._items.put((runner, item))
 
         share = Share(self._told.budget, self._is_followed, reserve_s=LEFT_FOR_ANSWER_S)
@@ -174,7 +174,7 @@ class _Race:
         """Whether somebody else can listen; the device itself only helps when the user has finished."""
         return bool(self._waiting) or (self._hedge is not None and self._utterance.ended_s is not None)
 
-    def _sorted(self, runner: _Runner, item: Heard | Ended) -> Heard | None:
+    def _sorted(self, runner: _Runner, item: Transcription | Ended) -> Transcription | None:
         """Return ``item`` if it counts, else draw the consequence."""
         if runner.stage not in self._runners:
             return None

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from voxd.clock import Clock
 from voxd.errors import ProviderError
 from voxd.providers.pipeline.stage_stream import Crew
-from voxd.providers.pipeline.stages.contract import Listening
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 from voxd.providers.pipeline.stt_chain import SttChain, Understood, Used
 from voxd.providers.pipeline.utterance import Utterance
 
@@ -27,7 +27,7 @@ class Hearing:
     def __init__(
         self,
         chain: SttChain,
-        told: Listening,
+        told: TranscriptionRequest,
         *,
         partial: Callable[[Understood], None],
         guess: Guess | None,

@@ -4,7 +4,7 @@ import msgspec
 
 from voxd.events import Emit
 from voxd.events import EventType as E
-from voxd.providers.pipeline.stages.contract import Stage
+from voxd.providers.pipeline.stages.contract import PipelineStage
 from voxd.providers.prices import cost_of_stage
 from voxd.providers.usage import Cost, Usage
 
@@ -31,7 +31,7 @@ class Ledger:
         """Another response begins."""
         self.response = Usage()
 
-    def used(self, stage: Stage, usage: Usage) -> None:
+    def used(self, stage: PipelineStage, usage: Usage) -> None:
         """One request of ``stage`` used ``usage``; nothing where that is nothing."""
         if usage == Usage():
             return

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited
 from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.llm_errors import Complaint, complaint_of
+from voxd.providers.pipeline.stages.llm_errors import ErrorDetail, find_error
 
 TOO_LONG: list[Any] = [
     {"error": {"message": "no", "code": "context_length_exceeded"}},
@@ -27,26 +27,26 @@ TOO_LONG: list[Any] = [
 
 @pytest.mark.parametrize("body", TOO_LONG)
 def test_a_conversation_that_does_not_fit_is_told_under_any_name(body: Any) -> None:
-    error = complaints.refused("p", 400, {}, json.dumps(body).encode())
+    error = complaints.error_from_response("p", 400, {}, json.dumps(body).encode())
     assert isinstance(error, ContextTooLong)
     assert not error.retryable
 
 
 @pytest.mark.parametrize("body", [each for each in TOO_LONG if "detail" not in each])
 def test_it_is_also_told_in_the_middle_of_an_answer(body: Any) -> None:
-    assert isinstance(complaints.fault_in("p", json.dumps(body)), ContextTooLong)
+    assert isinstance(complaints.error_from_event("p", json.dumps(body)), ContextTooLong)
 
 
 @pytest.mark.parametrize(
     ("said", "found"),
     [
-        ({"error": {"message": "m", "type": "server_error", "code": None}}, Complaint("server_error", "m")),
+        ({"error": {"message": "m", "type": "server_error", "code": None}}, ErrorDetail("server_error", "m")),
         ({"error": {"message": "m", "type": "requests", "code": "rate_limit_exceeded"}}, ...),
-        ({"error": {"message": "m", "code": 429}}, Complaint("rate_limit_exceeded", "m")),
-        ({"error": {"message": "m", "code": "500", "type": "x"}}, Complaint("x", "m")),
-        ({"error": {"message": 5, "code": []}}, Complaint()),
-        ({"error": "m"}, Complaint("", "m")),
-        ({"error": {"type": "overloaded_error", "message": "m"}}, Complaint("overloaded", "m")),
+        ({"error": {"message": "m", "code": 429}}, ErrorDetail("rate_limit_exceeded", "m")),
+        ({"error": {"message": "m", "code": "500", "type": "x"}}, ErrorDetail("x", "m")),
+        ({"error": {"message": 5, "code": []}}, ErrorDetail()),
+        ({"error": "m"}, ErrorDetail("", "m")),
+        ({"error": {"type": "overloaded_error", "message": "m"}}, ErrorDetail("overloaded", "m")),
         (
             {
                 "error": {
@@ -54,12 +54,12 @@ def test_it_is_also_told_in_the_middle_of_an_answer(body: Any) -> None:
                     "details": {"error_code": "contract_spend_limit_reached"},
                 }
             },
-            Complaint("insufficient_quota"),
+            ErrorDetail("insufficient_quota"),
         ),
         ({"error": {"type": "rate_limit_error", "details": {"error_code": "new"}}}, ...),
         (
             {"type": "error", "code": "server_error", "message": "m", "param": None},
-            Complaint("server_error", "m"),
+            ErrorDetail("server_error", "m"),
         ),
         ({"error": None}, None),
         ({"error": ""}, None),
@@ -70,25 +70,25 @@ def test_it_is_also_told_in_the_middle_of_an_answer(body: Any) -> None:
 )
 def test_a_complaint_is_found_in_any_shape(said: Any, found: Any) -> None:
     message = said["error"].get("message", "") if found is ... else ""
-    assert complaint_of(said) == (Complaint("rate_limit_exceeded", message) if found is ... else found)
+    assert find_error(said) == (ErrorDetail("rate_limit_exceeded", message) if found is ... else found)
 
 
 @pytest.mark.parametrize(
     ("complaint", "kind", "code", "retryable"),
     [
-        (Complaint("authentication_error"), ProviderError, "authentication_error", True),
-        (Complaint("invalid_api_key"), AuthenticationError, "invalid_api_key", False),
-        (Complaint("rate_limit_exceeded"), RateLimited, "rate_limited", True),
-        (Complaint("overloaded"), ProviderError, "overloaded", True),
-        (Complaint("insufficient_quota"), ProviderError, "insufficient_quota", False),
-        (Complaint("invalid_request_error"), ProviderError, "invalid_request_error", False),
-        (Complaint(), ProviderError, "stream_failed", True),
+        (ErrorDetail("authentication_error"), ProviderError, "authentication_error", True),
+        (ErrorDetail("invalid_api_key"), AuthenticationError, "invalid_api_key", False),
+        (ErrorDetail("rate_limit_exceeded"), RateLimited, "rate_limited", True),
+        (ErrorDetail("overloaded"), ProviderError, "overloaded", True),
+        (ErrorDetail("insufficient_quota"), ProviderError, "insufficient_quota", False),
+        (ErrorDetail("invalid_request_error"), ProviderError, "invalid_request_error", False),
+        (ErrorDetail(), ProviderError, "stream_failed", True),
     ],
 )
 def test_a_complaint_in_the_middle_says_whether_trying_again_helps(
-    complaint: Complaint, kind: type[ProviderError], code: str, retryable: bool
+    complaint: ErrorDetail, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
-    error = complaints.fault("p", complaint)
+    error = complaints.error_from_detail("p", complaint)
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
 
 
@@ -96,23 +96,23 @@ def test_a_wait_that_is_only_told_in_words_is_kept() -> None:
     body = {
         "error": {"message": "Rate limit reached. Please try again in 1.5s.", "code": "rate_limit_exceeded"}
     }
-    assert complaints.refused("p", 429, {}, json.dumps(body).encode()).retry_after_s == 1.5
+    assert complaints.error_from_response("p", 429, {}, json.dumps(body).encode()).retry_after_s == 1.5
 
 
 def test_money_that_is_spent_does_not_come_back_by_asking() -> None:
     spent = {"error": {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}}}
     for status, body in ((402, {}), (429, spent), (429, {"error": {"code": "insufficient_quota"}})):
-        error = complaints.refused("p", status, {}, json.dumps(body).encode())
+        error = complaints.error_from_response("p", status, {}, json.dumps(body).encode())
         assert (error.code, error.retryable) == ("insufficient_quota", False)
         assert error.hint
     ramp = {"error": {"type": "rate_limit_error", "details": {"error_code": "ramp_limit_exceeded"}}}
-    assert complaints.refused("p", 429, {"retry-after": "5"}, json.dumps(ramp).encode()).retryable
+    assert complaints.error_from_response("p", 429, {"retry-after": "5"}, json.dumps(ramp).encode()).retryable
 
 
 @settings(max_examples=50)
 @given(st.integers(300, 599), st.binary(max_size=60))
 def test_any_refusal_becomes_an_error_of_ours(status: int, body: bytes) -> None:
-    error = complaints.refused("p", status, {}, body)
+    error = complaints.error_from_response("p", status, {}, body)
     assert isinstance(error, ProviderError)
     assert error.provider == "p"
     assert str(error)

@@ -11,9 +11,9 @@ from tests.providers.vendors.llm_contract import answer, asked
 from voxd.errors import ProviderError, StreamError
 from voxd.providers.pipeline.stages import llm_stream as streaming
 from voxd.providers.pipeline.stages.contract import LanguageModel, StageConfig
-from voxd.providers.pipeline.stages.messages import estimated_tokens
-from voxd.providers.vendors.ollama.llm import LOADING_S, Ollama
-from voxd.providers.vendors.openai.llm import OpenAIChat
+from voxd.providers.pipeline.stages.messages import estimate_tokens
+from voxd.providers.vendors.ollama.llm import LOADING_S, OllamaLlm
+from voxd.providers.vendors.openai.llm import OpenAIChatLlm
 
 DONE = '{"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}'
 USED = '{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}'
@@ -47,7 +47,7 @@ class Told:
             yield data
 
 
-def model_on(wire: Told, kind: type[LanguageModel] = OpenAIChat) -> LanguageModel:
+def model_on(wire: Told, kind: type[LanguageModel] = OpenAIChatLlm) -> LanguageModel:
     return kind(StageConfig("mine", "openai"), wire)  # type: ignore[arg-type]
 
 
@@ -58,7 +58,7 @@ async def test_the_line_is_told_what_it_has_to_know() -> None:
     assert wire.told == {
         "budget": prompt.budget,
         "kind": "chat",
-        "tokens": estimated_tokens(prompt),
+        "tokens": estimate_tokens(prompt),
         "first_byte_s": None,
         "whole_s": None,
     }
@@ -67,7 +67,7 @@ async def test_the_line_is_told_what_it_has_to_know() -> None:
 
 async def test_a_server_that_loads_a_model_first_gets_more_time() -> None:
     wire = Told(['{"message": {"content": "Yes."}, "done": true}'])
-    await answer(model_on(wire, Ollama), asked())
+    await answer(model_on(wire, OllamaLlm), asked())
     assert wire.told["first_byte_s"] == LOADING_S
     assert wire.told["whole_s"] > LOADING_S
 

@@ -5,7 +5,7 @@ import pytest
 
 from voxd.errors import ConfigError
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.options import parse_options
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -18,16 +18,16 @@ def config(**options: object) -> StageConfig:
 
 
 def test_options_left_out_have_their_defaults() -> None:
-    assert options_of(config(speed=0.9), Known) == Known(speed=0.9)
+    assert parse_options(config(speed=0.9), Known) == Known(speed=0.9)
 
 
 def test_options_of_others_are_passed_over() -> None:
-    assert options_of(config(ca_file="/x", keyterms=["voxd"]), Known) == Known()
+    assert parse_options(config(ca_file="/x", keyterms=["voxd"]), Known) == Known()
 
 
 @pytest.mark.parametrize("value", ["fast", 3, None])
 def test_one_that_cannot_be_used_is_named_with_its_provider(value: object) -> None:
     with pytest.raises(ConfigError, match=r"speed") as raised:
-        options_of(config(speed=value), Known)
+        parse_options(config(speed=value), Known)
     assert "den" in str(raised.value)
     assert "[providers.den]" in raised.value.hint

@@ -8,14 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import ProviderError, StreamError
-from voxd.providers.pipeline.stages.contract import Heard
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Transcript, Vocabulary
+from voxd.providers.pipeline.stages.contract import Transcription
+from voxd.providers.pipeline.stages.stt_protocol import (
+    MessageDecoder,
+    SttProtocol,
+    TranscriptAssembler,
+    TranscriptUpdate,
+    WireMessage,
+)
 from voxd.providers.realtime.openai_protocol import wire as openai_wire
-from voxd.providers.vendors.assemblyai.stt import StreamingV3
-from voxd.providers.vendors.deepgram.stt import ListenV1
-from voxd.providers.vendors.deepgram.stt_flux import ListenV2
-from voxd.providers.vendors.elevenlabs.stt import FAULTS, ScribeRealtime
-from voxd.providers.vendors.openai.stt_live import Transcription
+from voxd.providers.vendors.assemblyai.stt import AssemblyAiSttProtocol
+from voxd.providers.vendors.deepgram.stt import DeepgramSttProtocol
+from voxd.providers.vendors.deepgram.stt_flux import DeepgramFluxSttProtocol
+from voxd.providers.vendors.elevenlabs.stt import FAULTS, ElevenLabsSttProtocol
+from voxd.providers.vendors.openai.stt_live import OpenAILiveSttProtocol
 
 
 class Greeting(msgspec.Struct, tag="hello"):
@@ -26,15 +32,15 @@ class Farewell(msgspec.Struct, tag="bye"):
     pass
 
 
-class Plain(Dialect):
-    def finish(self) -> tuple[Message, ...]:
+class Plain(SttProtocol):
+    def finish(self) -> tuple[WireMessage, ...]:
         return ()
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         return None
 
 
-VOCABULARY = Vocabulary(Greeting | Farewell)
+VOCABULARY = MessageDecoder(Greeting | Farewell)
 
 
 def test_a_message_of_a_known_type_is_read() -> None:
@@ -65,7 +71,7 @@ def test_a_message_of_another_type_is_passed_over() -> None:
         '{"type":"hello","name":' + "[" * 5000,
     ],
 )
-def test_garbage_is_told_as_such_and_not_repeated(garbage: Message) -> None:
+def test_garbage_is_told_as_such_and_not_repeated(garbage: WireMessage) -> None:
     with pytest.raises(StreamError) as raised:
         VOCABULARY.read(garbage, Plain("acme"))
     assert raised.value.provider == "acme"
@@ -73,37 +79,37 @@ def test_garbage_is_told_as_such_and_not_repeated(garbage: Message) -> None:
 
 
 def test_a_text_grows_by_what_is_committed_and_what_is_not() -> None:
-    transcript = Transcript()
-    assert transcript.take(Reading(partial="turn")) == Heard("turn")
-    assert transcript.take(Reading(partial="turn the ")) == Heard("turn the")
-    assert transcript.take(Reading("Turn the", 1.0)) == Heard("Turn the")
-    assert transcript.take(Reading(partial="light")) == Heard("Turn the light")
-    assert transcript.take(Reading("light off.", 2.0, stable=True)) == Heard(
+    transcript = TranscriptAssembler()
+    assert transcript.take(TranscriptUpdate(partial="turn")) == Transcription("turn")
+    assert transcript.take(TranscriptUpdate(partial="turn the ")) == Transcription("turn the")
+    assert transcript.take(TranscriptUpdate("Turn the", 1.0)) == Transcription("Turn the")
+    assert transcript.take(TranscriptUpdate(partial="light")) == Transcription("Turn the light")
+    assert transcript.take(TranscriptUpdate("light off.", 2.0, stable=True)) == Transcription(
         "Turn the light off.", stable=True
     )
 
 
 def test_what_was_told_is_not_told_again() -> None:
-    transcript = Transcript()
-    assert transcript.take(Reading(partial="")) is None
-    assert transcript.take(Reading("", 1.0)) is None
-    assert transcript.take(Reading(partial="on")) == Heard("on")
-    assert transcript.take(Reading("on", 1.5)) is None
+    transcript = TranscriptAssembler()
+    assert transcript.take(TranscriptUpdate(partial="")) is None
+    assert transcript.take(TranscriptUpdate("", 1.0)) is None
+    assert transcript.take(TranscriptUpdate(partial="on")) == Transcription("on")
+    assert transcript.take(TranscriptUpdate("on", 1.5)) is None
 
 
 def test_what_was_settled_can_be_taken_back() -> None:
-    transcript = Transcript()
-    transcript.take(Reading(partial="on", stable=True))
-    assert transcript.take(Reading(partial="on")) == Heard("on", stable=False)
+    transcript = TranscriptAssembler()
+    transcript.take(TranscriptUpdate(partial="on", stable=True))
+    assert transcript.take(TranscriptUpdate(partial="on")) == Transcription("on", stable=False)
 
 
 def test_what_is_not_committed_is_forgotten_with_its_connection() -> None:
-    transcript = Transcript()
-    transcript.take(Reading("one", 1.0))
-    transcript.take(Reading(partial="two"))
+    transcript = TranscriptAssembler()
+    transcript.take(TranscriptUpdate("one", 1.0))
+    transcript.take(TranscriptUpdate(partial="two"))
     transcript.break_off()
     assert transcript.text == "one"
-    assert transcript.take(Reading(partial="two three")) == Heard("one two three")
+    assert transcript.take(TranscriptUpdate(partial="two three")) == Transcription("one two three")
 
 
 STEM = "conversation.item.input_audio_transcription"
@@ -117,12 +123,12 @@ FIELDS = (
     *("event", "sequence_id", "audio_window_end", "turn_order", "end_of_turn", "turn_is_formatted", "end"),
     *("error", "error_code", "code", "description", "text", "item_id", "delta", "usage", "seconds"),
 )
-DIALECTS: dict[str, Callable[[], Dialect]] = {
-    "deepgram": lambda: ListenV1("x"),
-    "deepgram_flux": lambda: ListenV2("x"),
-    "assemblyai": lambda: StreamingV3("x", formatted=True),
-    "elevenlabs": lambda: ScribeRealtime("x"),
-    "openai_live": lambda: Transcription("x", openai_wire.transcribe({"model": "m"}, None)),
+DIALECTS: dict[str, Callable[[], SttProtocol]] = {
+    "deepgram": lambda: DeepgramSttProtocol("x"),
+    "deepgram_flux": lambda: DeepgramFluxSttProtocol("x"),
+    "assemblyai": lambda: AssemblyAiSttProtocol("x", formatted=True),
+    "elevenlabs": lambda: ElevenLabsSttProtocol("x"),
+    "openai_live": lambda: OpenAILiveSttProtocol("x", openai_wire.transcribe({"model": "m"}, None)),
 }
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["", "one"])
 nested = st.recursive(
@@ -140,9 +146,9 @@ odd_messages = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(messages=st.lists(odd_messages | st.binary(max_size=40), min_size=1, max_size=5))
 def test_whatever_comes_is_read_or_told_as_a_fault(kind: str, messages: list[dict[str, Any] | bytes]) -> None:
-    dialect, transcript = DIALECTS[kind](), Transcript()
+    dialect, transcript = DIALECTS[kind](), TranscriptAssembler()
     for message in messages:
-        reading: Reading | None = None
+        reading: TranscriptUpdate | None = None
         with contextlib.suppress(ProviderError):
             reading = dialect.read(message if isinstance(message, bytes) else msgspec.json.encode(message))
         if reading is not None:

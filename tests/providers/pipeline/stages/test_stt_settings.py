@@ -1,6 +1,6 @@
 import msgspec
 
-from voxd.providers.pipeline.stages.stt_settings import chosen, terms
+from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
 
 
 class Options(msgspec.Struct):
@@ -10,8 +10,8 @@ class Options(msgspec.Struct):
 
 
 def test_only_what_is_set_is_chosen_and_truth_is_written_small() -> None:
-    assert chosen(Options()) == {}
-    assert chosen(Options(fast=False, words=["a"], limit=0.5)) == {
+    assert query_options(Options()) == {}
+    assert query_options(Options(fast=False, words=["a"], limit=0.5)) == {
         "fast": "false",
         "words": ["a"],
         "limit": 0.5,
@@ -19,5 +19,5 @@ def test_only_what_is_set_is_chosen_and_truth_is_written_small() -> None:
 
 
 def test_likely_words_are_told_once_and_no_more_than_are_taken() -> None:
-    assert terms(["b", " a ", ""], ("a", "c" * 9), most=5, longest=8) == ["b", "a"]
-    assert terms([str(n) for n in range(9)], most=3) == ["0", "1", "2"]
+    assert select_terms(["b", " a ", ""], ("a", "c" * 9), most=5, longest=8) == ["b", "a"]
+    assert select_terms([str(n) for n in range(9)], most=3) == ["0", "1", "2"]

@@ -20,10 +20,10 @@ from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.frames import Frame
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages import stt_stream as streaming
-from voxd.providers.pipeline.stages.contract import Heard, Listening
+from voxd.providers.pipeline.stages.contract import Transcription, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_stream import RECONNECTS
-from voxd.providers.vendors.assemblyai.stt import StreamingV3
-from voxd.providers.vendors.deepgram.stt import ListenV1
+from voxd.providers.vendors.assemblyai.stt import AssemblyAiSttProtocol
+from voxd.providers.vendors.deepgram.stt import DeepgramSttProtocol
 
 TEXT = "one two three four five six seven"
 LENGTH_S = SPACE_S * len(TEXT.split())
@@ -34,8 +34,8 @@ every_vendor = pytest.mark.parametrize("kind", VENDORS)
 every_vendor_of_json = pytest.mark.parametrize("kind", JSON)
 
 
-def plenty(until_s: float | None = None) -> Listening:
-    return Listening(budget=Budget(until_s, retries=5))
+def plenty(until_s: float | None = None) -> TranscriptionRequest:
+    return TranscriptionRequest(budget=Budget(until_s, retries=5))
 
 
 class Talker:
@@ -84,7 +84,7 @@ def test_no_word_is_lost_or_doubled_wherever_the_line_is_cut(
     cuts = [(first, 0, ways[0])] + ([] if second is None else [(second, 1, ways[1])])
     faults = [cut(kind, at, on, way) for at, on, way in cuts]
 
-    async def listen() -> list[Heard]:
+    async def listen() -> list[Transcription]:
         async with bench(kind, Script(faults, settles=settles)) as bench_:
             return await heard_of(bench_.make(), spoken(TEXT), plenty())
 
@@ -155,7 +155,7 @@ async def test_a_line_that_is_cut_again_and_again_is_given_up(kind: str) -> None
 
 async def test_the_budget_of_the_turn_says_how_often_it_is_tried() -> None:
     async with bench("deepgram", Script([breaking(0.5, on=None)])) as bench_:
-        told = Listening(budget=Budget(retries=1))
+        told = TranscriptionRequest(budget=Budget(retries=1))
         with pytest.raises(ConnectionFailed):
             await heard_of(bench_.make(), spoken(TEXT), told)
         assert len(bench_.server.sessions) == 2
@@ -217,9 +217,9 @@ async def test_a_vendor_who_cannot_be_reached_again_is_told_as_such(kind: str) -
 
 
 async def heard_from(
-    stage: streaming.LiveSpeechToText, talker: Talker, budget: Budget | None = None
-) -> list[Heard]:
-    told = Listening(budget=budget or Budget(retries=5))
+    stage: streaming.StreamingSpeechToText, talker: Talker, budget: Budget | None = None
+) -> list[Transcription]:
+    told = TranscriptionRequest(budget=budget or Budget(retries=5))
     async with asyncio.timeout(WAIT_S), aclosing(stage.transcribe(talker.sound(), told)) as hearing:
         return [each async for each in hearing]
 
@@ -299,7 +299,7 @@ async def test_nobody_is_hurried_while_he_speaks(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_vendor_is_kept_awake_while_the_user_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ListenV1, "keep_alive_s", 0.02)
+    monkeypatch.setattr(DeepgramSttProtocol, "keep_alive_s", 0.02)
     async with bench("deepgram", Script(silence_s=0.5)) as bench_:
         talker = Talker(spoken("one two three"), spoken("four five six seven"))
         hearing = asyncio.create_task(heard_from(bench_.make(), talker))
@@ -318,7 +318,7 @@ def kept_awake(server: LiveSpeech) -> int:
 
 
 async def test_a_vendor_who_fell_asleep_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ListenV1, "keep_alive_s", None)
+    monkeypatch.setattr(DeepgramSttProtocol, "keep_alive_s", None)
     async with bench("deepgram", Script(silence_s=0.05)) as bench_:
         talker = Talker(spoken("one two three"), spoken("four five six seven"))
         hearing = asyncio.create_task(heard_from(bench_.make(), talker))
@@ -332,11 +332,11 @@ async def test_a_vendor_who_fell_asleep_is_called_again(monkeypatch: pytest.Monk
 async def test_a_session_that_is_paid_by_time_is_ended_when_it_is_given_up() -> None:
     async with bench("assemblyai") as bench_:
         speaker = Speaker(spoken(TEXT))
-        hearing = bench_.make().transcribe(speaker.sound(), Listening())
+        hearing = bench_.make().transcribe(speaker.sound(), TranscriptionRequest())
         await asyncio.wait_for(anext(hearing), WAIT_S)
         await hearing.aclose()
         await bench_.server.until(lambda: bench_.server.open == 0)
-        assert bench_.server.last.messages[-1] == StreamingV3("x", formatted=True).parting()[0]
+        assert bench_.server.last.messages[-1] == AssemblyAiSttProtocol("x", formatted=True).parting()[0]
 
 
 @every_vendor
@@ -344,7 +344,7 @@ async def test_an_iterator_that_is_thrown_away_leaves_nothing_behind(kind: str) 
     async with bench(kind) as bench_:
         before = asyncio.all_tasks()
         for _ in range(3):
-            hearing = bench_.make().transcribe(Speaker(spoken("one two")).sound(), Listening())
+            hearing = bench_.make().transcribe(Speaker(spoken("one two")).sound(), TranscriptionRequest())
             await asyncio.wait_for(anext(hearing), WAIT_S)
             await hearing.aclose()
         await bench_.server.until(lambda: bench_.server.open == 0)

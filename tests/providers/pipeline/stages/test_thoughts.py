@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.providers.pipeline.stages.chat_completions import ChatReader
-from voxd.providers.pipeline.stages.thoughts import Aloud
+from voxd.providers.pipeline.stages.thoughts import ThinkTagFilter
 from voxd.providers.vendors.ollama.wire import OllamaReader
 
 
 def spoken(*pieces: str) -> str:
-    aloud = Aloud()
+    aloud = ThinkTagFilter()
     return "".join(map(aloud.feed, pieces)) + aloud.end()
 
 
@@ -53,7 +53,7 @@ def test_an_answer_without_thoughts_is_spoken_as_it_is(said: str) -> None:
 
 
 def test_words_are_not_held_back() -> None:
-    aloud = Aloud()
+    aloud = ThinkTagFilter()
     assert [aloud.feed(piece) for piece in ("He", "llo <", "think>")] == ["He", "llo <", "think>"]
 
 

@@ -8,13 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.providers.pipeline.stages.contract import ToolCall
-from voxd.providers.pipeline.stages.tool_calls import Drafts, ended, fitting_id, object_of, object_text
+from voxd.providers.pipeline.stages.tool_calls import (
+    ToolCallAssembler,
+    finish,
+    normalize_arguments,
+    parse_arguments,
+    portable_id,
+)
 
 CALL = ToolCall("c1", "f", "{}")
 
 
 def test_pieces_of_one_place_are_one_call() -> None:
-    drafts = Drafts()
+    drafts = ToolCallAssembler()
     drafts.at(0, id="c1", name="f").add("")
     drafts.at(1, id="c2", name="g").add('{"b"')
     drafts.at(0).add('{"a": ')
@@ -24,21 +30,21 @@ def test_pieces_of_one_place_are_one_call() -> None:
 
 
 def test_another_id_and_name_at_the_same_place_is_another_call() -> None:
-    drafts = Drafts()
+    drafts = ToolCallAssembler()
     drafts.at(0, id="c1", name="f").add("{}")
     drafts.at(0, id="c2", name="f").add("{}")
     assert [call.id for call in drafts.calls()] == ["c1", "c2"]
 
 
 def test_another_id_without_a_name_is_the_same_call() -> None:
-    drafts = Drafts()
+    drafts = ToolCallAssembler()
     drafts.at(0, id="c1", name="f").add('{"a"')
     drafts.at(0, id="c9").add(": 1}")
     assert drafts.calls() == (ToolCall("c1", "f", '{"a": 1}'),)
 
 
 def test_a_call_without_an_id_gets_one_of_its_own() -> None:
-    drafts = Drafts()
+    drafts = ToolCallAssembler()
     drafts.at(0, name="f").add(None)
     drafts.at(1, name="f").add({"a": 1})
     first, second = drafts.calls()
@@ -47,7 +53,7 @@ def test_a_call_without_an_id_gets_one_of_its_own() -> None:
 
 
 def test_a_call_without_a_name_is_nobodys() -> None:
-    drafts = Drafts()
+    drafts = ToolCallAssembler()
     drafts.at(0, id="c1").add("{}")
     assert drafts.calls() == ()
 
@@ -65,22 +71,22 @@ def test_a_call_without_a_name_is_nobodys() -> None:
     ],
 )
 def test_arguments_are_always_an_object(text: str, found: dict[str, object]) -> None:
-    assert object_of(text) == found
-    assert json.loads(object_text(text)) == found
+    assert parse_arguments(text) == found
+    assert json.loads(normalize_arguments(text)) == found
 
 
 @settings(max_examples=50)
 @given(st.text())
 def test_arguments_are_an_object_whatever_was_said(text: str) -> None:
-    assert isinstance(object_of(text), dict)
+    assert isinstance(parse_arguments(text), dict)
 
 
 @settings(max_examples=50)
 @given(st.text(), st.text())
 def test_ids_of_one_vendor_fit_another_and_stay_apart(one: str, other: str) -> None:
-    assert re.fullmatch("[a-zA-Z0-9_-]{1,40}", fitting_id(one))
-    assert (fitting_id(one) == fitting_id(other)) is (one == other)
-    assert fitting_id("toolu_01A-b") == "toolu_01A-b"
+    assert re.fullmatch("[a-zA-Z0-9_-]{1,40}", portable_id(one))
+    assert (portable_id(one) == portable_id(other)) is (one == other)
+    assert portable_id("toolu_01A-b") == "toolu_01A-b"
 
 
 @pytest.mark.parametrize(
@@ -98,4 +104,4 @@ def test_ids_of_one_vendor_fit_another_and_stay_apart(one: str, other: str) -> N
 def test_reasons_are_told_in_our_words_and_no_cut_call_is_run(
     reason: str, calls: tuple[ToolCall, ...], found: tuple[str, tuple[ToolCall, ...]]
 ) -> None:
-    assert ended(reason, calls) == found
+    assert finish(reason, calls) == found

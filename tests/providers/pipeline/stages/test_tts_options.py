@@ -10,7 +10,7 @@ from voxd.errors import ConfigError
 from voxd.frames import Clip
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Hastier(msgspec.Struct, frozen=True):
     speed: float = 1.2
 
 
-class Acme(HttpVoice[Options]):
+class Acme(HttpTextToSpeech[Options]):
     known = Options
 
     async def check(self, budget: Budget) -> None:

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
-from voxd.providers.pipeline.stages.tts_pcm import MAX_HEADER_BYTES, Pcm, check_type
+from voxd.providers.pipeline.stages.tts_pcm import MAX_HEADER_BYTES, PcmDecoder, check_type
 
 RATE_HZ = 24_000
 TONE = struct.pack("<60h", *(n * 300 for n in range(-30, 30)))
@@ -29,7 +29,7 @@ def wav(
 
 def spoken(parts: list[bytes], rate_hz: int = RATE_HZ) -> tuple[bytes, set[int]]:
     """What comes out for ``parts``, and at which rates; every clip has whole samples and is not empty."""
-    pcm = Pcm("vendor", rate_hz)
+    pcm = PcmDecoder("vendor", rate_hz)
     clips = [*(pcm.feed(part) for part in parts), pcm.finish()]
     found = [clip for clip in clips if clip is not None]
     assert all(clip.pcm and len(clip.pcm) % 2 == 0 for clip in found)
@@ -106,7 +106,7 @@ def test_what_is_no_whole_sound_is_a_fault(parts: list[bytes], code: str) -> Non
 
 def test_a_header_without_an_end_is_not_waited_for() -> None:
     endless = wav(b"")[:36] + b"LIST" + struct.pack("<I", 1 << 30)
-    pcm = Pcm("vendor", RATE_HZ)
+    pcm = PcmDecoder("vendor", RATE_HZ)
     assert pcm.feed(endless) is None
     with pytest.raises(StreamError, match="endless"):
         pcm.feed(bytes(MAX_HEADER_BYTES))

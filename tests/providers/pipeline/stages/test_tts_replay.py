@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.frames import Clip
-from voxd.providers.pipeline.stages.tts_http import Another, Replay
+from voxd.providers.pipeline.stages.tts_http import ReplayMismatch, ReplaySkipper
 
 SOUND = bytes(range(1, 201))
 CUTS = st.lists(st.integers(0, 100).map(lambda n: n * 2), max_size=6)
@@ -16,7 +16,7 @@ def clips(pcm: bytes, cuts: list[int]) -> list[Clip]:
     return [Clip(pcm[a:b], 16_000) for a, b in itertools.pairwise(at)]
 
 
-def fresh(replay: Replay, heard: list[Clip]) -> bytes:
+def fresh(replay: ReplaySkipper, heard: list[Clip]) -> bytes:
     return b"".join(clip.pcm for each in heard if (clip := replay.fresh(each)) is not None)
 
 
@@ -25,7 +25,7 @@ def fresh(replay: Replay, heard: list[Clip]) -> bytes:
 def test_an_answer_that_breaks_off_again_and_again_is_heard_once(
     broken: list[tuple[int, list[int]]], cuts: list[int]
 ) -> None:
-    replay = Replay()
+    replay = ReplaySkipper()
     heard = b""
     for size, at in broken:
         heard += fresh(replay, clips(SOUND[:size], at))
@@ -38,25 +38,25 @@ def test_an_answer_that_breaks_off_again_and_again_is_heard_once(
 
 @pytest.mark.parametrize("at", [0, 2, 58])
 def test_another_answer_is_noticed_before_anything_of_it_is_heard(at: int) -> None:
-    replay = Replay()
+    replay = ReplaySkipper()
     replay.fresh(Clip(SOUND[:60], 16_000))
     replay.rewind()
     other = SOUND[:at] + b"??" + SOUND[at + 2 :]
     assert replay.fresh(Clip(other[:40], 16_000)) is None
-    with pytest.raises(Another):
+    with pytest.raises(ReplayMismatch):
         replay.fresh(Clip(other[40:], 16_000))
 
 
 def test_an_answer_that_is_shorter_than_what_was_heard_is_another_one() -> None:
-    replay = Replay()
+    replay = ReplaySkipper()
     replay.fresh(Clip(SOUND[:60], 16_000))
     replay.rewind()
     replay.fresh(Clip(SOUND[:40], 16_000))
-    with pytest.raises(Another):
+    with pytest.raises(ReplayMismatch):
         replay.finish()
 
 
 def test_without_a_break_nothing_is_passed_over() -> None:
-    replay = Replay()
+    replay = ReplaySkipper()
     assert fresh(replay, clips(SOUND, [10, 50])) == SOUND
     replay.finish()

@@ -14,26 +14,26 @@ from tests.servers.anthropic import SIGNATURE, Messages, refusal
 from tests.servers.scripted import Bytes, Call, Reply, scripted, sse
 from voxd.errors import AuthenticationError, ConfigError, ProviderError, RateLimited
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.contract import Message, Prompt, StageConfig, ToolCall
-from voxd.providers.pipeline.stages.tool_calls import fitting_id
-from voxd.providers.vendors.anthropic.llm import Anthropic
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
+from voxd.providers.pipeline.stages.tool_calls import portable_id
+from voxd.providers.vendors.anthropic.llm import AnthropicLlm
 from voxd.providers.vendors.anthropic.reader import MessagesReader
 from voxd.providers.vendors.anthropic.wire import (
     NEW,
     OLD,
-    Options,
+    AnthropicOptions,
     messages_body,
     messages_of,
     takes_temperature,
 )
 
 FIRST, SECOND = ToolCall("toolu_1", "set_timer", '{"seconds": 5}'), ToolCall("functions.stop:0", "stop", "{}")
-FITTING = fitting_id(SECOND.id)
+FITTING = portable_id(SECOND.id)
 SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": SIGNATURE}
 
 
 class TestContract(FullContract):
-    model = Anthropic
+    model = AnthropicLlm
     kind = "anthropic"
     path = ""
 
@@ -42,7 +42,7 @@ class TestContract(FullContract):
 
 
 class TestContractOfTheOldVersion(FullContract):
-    model = Anthropic
+    model = AnthropicLlm
     kind = "anthropic"
     path = "/v1/messages"
     options = {"api_version": OLD}  # noqa: RUF012
@@ -53,14 +53,14 @@ class TestContractOfTheOldVersion(FullContract):
 
 def test_a_request_has_the_whole_conversation() -> None:
     messages = (
-        Message("user", "Set a timer."),
-        Message("assistant", "Right.", (FIRST, SECOND)),
-        Message("tool", "done", call_id="toolu_1", tool="set_timer"),
-        Message("tool", "no timer runs", call_id="functions.stop:0", tool="stop", ok=False),
-        Message("user", "And now?"),
+        ChatMessage("user", "Set a timer."),
+        ChatMessage("assistant", "Right.", (FIRST, SECOND)),
+        ChatMessage("tool", "done", call_id="toolu_1", tool="set_timer"),
+        ChatMessage("tool", "no timer runs", call_id="functions.stop:0", tool="stop", ok=False),
+        ChatMessage("user", "And now?"),
     )
     prompt = Prompt("Be brief.", messages, (TIMER,), max_output_tokens=200)
-    assert messages_body(prompt, "claude-haiku-5-5", "anthropic", Options(cache="1h")) == {
+    assert messages_body(prompt, "claude-haiku-5-5", "anthropic", AnthropicOptions(cache="1h")) == {
         "model": "claude-haiku-5-5",
         "max_tokens": 200,
         "system": "Be brief.",
@@ -95,14 +95,14 @@ def test_a_request_has_the_whole_conversation() -> None:
 
 
 def test_a_limit_is_always_sent_and_other_fields_when_they_are_configured() -> None:
-    body = messages_body(asked(), "m", "anthropic", Options(body={"thinking": {"type": "adaptive"}}))
+    body = messages_body(asked(), "m", "anthropic", AnthropicOptions(body={"thinking": {"type": "adaptive"}}))
     assert (body["max_tokens"], body["thinking"]) == (4096, {"type": "adaptive"})
     assert set(body) == {"model", "max_tokens", "messages", "stream", "system", "thinking"}
 
 
 def test_a_conversation_begins_with_the_user_and_the_roles_take_turns() -> None:
-    said = [Message("assistant", "Hello."), *(Message("user", text) for text in ("One.", "Two."))]
-    assert messages_of([*said, Message("assistant", "A."), Message("assistant", "B.")], "x") == [
+    said = [ChatMessage("assistant", "Hello."), *(ChatMessage("user", text) for text in ("One.", "Two."))]
+    assert messages_of([*said, ChatMessage("assistant", "A."), ChatMessage("assistant", "B.")], "x") == [
         {"role": "user", "content": [{"type": "text", "text": "One."}, {"type": "text", "text": "Two."}]},
         {"role": "assistant", "content": [{"type": "text", "text": "A."}, {"type": "text", "text": "B."}]},
     ]
@@ -128,7 +128,7 @@ def test_a_conversation_begins_with_the_user_and_the_roles_take_turns() -> None:
 )
 def test_a_temperature_is_only_sent_to_who_takes_one(model: str, version: Any, takes: bool) -> None:
     assert takes_temperature(model, version) is takes
-    options = Options(api_version=version)
+    options = AnthropicOptions(api_version=version)
     assert ("temperature" in messages_body(asked(temperature=1.5), model, "x", options)) is takes
     assert "temperature" not in messages_body(asked(), model, "x", options)
 
@@ -136,7 +136,7 @@ def test_a_temperature_is_only_sent_to_who_takes_one(model: str, version: Any, t
 async def test_a_temperature_the_vendor_takes_is_within_his_range() -> None:
     async with scripted(Messages()) as server, line(server.url) as wire:
         config = StageConfig("p", "anthropic", model="claude-haiku-4-5", options={"api_version": OLD})
-        await answer(Anthropic(config, wire), asked(temperature=1.5))
+        await answer(AnthropicLlm(config, wire), asked(temperature=1.5))
         assert server.bodies[0]["temperature"] == 1.0
 
 
@@ -144,7 +144,7 @@ async def test_a_temperature_the_vendor_takes_is_within_his_range() -> None:
 async def test_each_version_has_its_own_way_to_tell_the_key(version: str, header: str) -> None:
     async with scripted(Messages()) as server, line(server.url) as wire:
         config = StageConfig("p", "anthropic", options={"api_version": version})
-        await answer(Anthropic(config, wire), asked())
+        await answer(AnthropicLlm(config, wire), asked())
         assert server.asked.headers["anthropic-version"] == version
         assert KEY in server.asked.headers[header]
         assert not {"authorization", "x-api-key"} - {header} & set(server.asked.headers)
@@ -152,20 +152,20 @@ async def test_each_version_has_its_own_way_to_tell_the_key(version: str, header
 
 def test_a_version_nobody_knows_is_a_mistake_in_the_configuration() -> None:
     with pytest.raises(ConfigError, match="2024-01-01"):
-        Anthropic(StageConfig("p", "x", options={"api_version": "2024-01-01"}), None)  # type: ignore[arg-type]
+        AnthropicLlm(StageConfig("p", "x", options={"api_version": "2024-01-01"}), None)  # type: ignore[arg-type]
 
 
 async def test_only_the_vendor_himself_needs_a_key() -> None:
     async with line("", "") as wire:
         with pytest.raises(AuthenticationError):
-            await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked())
+            await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
     async with scripted(Messages(key="")) as server, line(server.url, "") as wire:
-        await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked())
+        await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
         assert "authorization" not in server.asked.headers
 
 
 def test_the_models_own_endpoint_is_used_unless_another_is_configured() -> None:
-    model = Anthropic(StageConfig("p", "anthropic"), None)  # type: ignore[arg-type]
+    model = AnthropicLlm(StageConfig("p", "anthropic"), None)  # type: ignore[arg-type]
     assert model._probe(Access("", "key")).url == "https://api.anthropic.com/v1/models"
 
 
@@ -173,11 +173,11 @@ def test_the_models_own_endpoint_is_used_unless_another_is_configured() -> None:
 async def test_thoughts_go_back_word_for_word_with_the_results(encrypted: bool) -> None:
     thinking = Reply(("Right.",), (Call(), Call("stop", "{}", "call_2")), thoughts="Hm.")
     async with scripted(Messages(encrypted=encrypted), thinking, Reply()) as server, line(server.url) as wire:
-        model = Anthropic(StageConfig("p", "anthropic"), wire)
+        model = AnthropicLlm(StageConfig("p", "anthropic"), wire)
         pieces, end = await answer(model, asked(tools=(TIMER,)))
         assert "".join(pieces) == "Right."
         prompt = after_tools(end, kind="anthropic")
-        said = Message("assistant", "Right.", end.calls, raw=end.raw, raw_of="anthropic")
+        said = ChatMessage("assistant", "Right.", end.calls, raw=end.raw, raw_of="anthropic")
         await answer(model, Prompt("", (prompt.messages[0], said, *prompt.messages[2:]), budget=Budget()))
         first, text, *calls = server.bodies[-1]["messages"][1]["content"]
         assert first == ({"type": "redacted_thinking", "data": "Hm."} if encrypted else SIGNED)
@@ -188,9 +188,9 @@ async def test_thoughts_go_back_word_for_word_with_the_results(encrypted: bool) 
 def test_thoughts_go_back_only_to_who_thought_them_and_with_all_their_calls() -> None:
     call = {"type": "tool_use", "id": "toolu_1", "name": "set_timer", "input": {"seconds": 5}}
     raw = [SIGNED, {"type": "text", "text": "Right."}, call]
-    said = Message("assistant", "Right", (FIRST,), raw=raw, raw_of="anthropic")
-    result = Message("tool", "done", call_id="toolu_1", tool="set_timer")
-    asked_for = Message("user", "Set a timer.")
+    said = ChatMessage("assistant", "Right", (FIRST,), raw=raw, raw_of="anthropic")
+    result = ChatMessage("tool", "done", call_id="toolu_1", tool="set_timer")
+    asked_for = ChatMessage("user", "Set a timer.")
     assert messages_of((asked_for, said, result), "anthropic")[1]["content"] == raw
     assert messages_of((asked_for, said, result), "other")[1]["content"] == [
         {"type": "text", "text": "Right"},
@@ -204,7 +204,7 @@ def test_thoughts_go_back_only_to_who_thought_them_and_with_all_their_calls() ->
 
 async def test_an_answer_without_thoughts_has_nothing_to_give_back() -> None:
     async with scripted(Messages(), Reply(("Right.",), (Call(),))) as server, line(server.url) as wire:
-        _, end = await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked(tools=(TIMER,)))
+        _, end = await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked(tools=(TIMER,)))
         assert end.raw is None
 
 
@@ -221,13 +221,13 @@ async def test_an_answer_without_thoughts_has_nothing_to_give_back() -> None:
 )
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
     async with scripted(Messages(), Reply(end=end)) as server, line(server.url) as wire:
-        _, told = await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked())
+        _, told = await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
         assert told.reason == reason
 
 
 async def test_a_call_that_was_cut_off_is_not_run() -> None:
     async with scripted(Messages(), Reply((), (Call(),), end="length")) as server, line(server.url) as wire:
-        _, told = await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked(tools=(TIMER,)))
+        _, told = await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked(tools=(TIMER,)))
         assert (told.reason, told.calls) == ("length", ())
 
 
@@ -252,7 +252,7 @@ async def test_his_refusals_say_whether_trying_again_helps(
 ) -> None:
     async with scripted(Messages(), refused) as server, line(server.url) as wire:
         with pytest.raises(kind) as caught:
-            await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked())
+            await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
         assert len(server.bodies) == 1
 
@@ -262,7 +262,7 @@ async def test_a_complaint_before_the_first_word_is_told() -> None:
     body = Bytes(sse(complaint, named=True), "text/event-stream")
     async with scripted(Messages(), body) as server, line(server.url) as wire:
         with pytest.raises(ProviderError, match="Overloaded") as caught:
-            await answer(Anthropic(StageConfig("p", "anthropic"), wire), asked())
+            await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
         assert (caught.value.code, caught.value.retryable) == ("overloaded", True)
 
 

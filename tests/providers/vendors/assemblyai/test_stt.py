@@ -10,16 +10,16 @@ from tests.providers.vendors.stt_live import LiveContract, bench
 from tests.providers.vendors.stt_trouble import ALL, closed_with, complained_with, refused_with
 from tests.servers.words import spoken
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
-from voxd.providers.pipeline.stages.contract import Listening
-from voxd.providers.pipeline.stages.stt_protocol import Reading, Transcript
-from voxd.providers.vendors.assemblyai.stt import StreamingV3
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_protocol import TranscriptAssembler, TranscriptUpdate
+from voxd.providers.vendors.assemblyai.stt import AssemblyAiSttProtocol
 
 
 class TestContract(LiveContract):
     kind = "assemblyai"
 
 
-async def asked(told: Listening | None = None, **config: Any) -> dict[str, list[str]]:
+async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict[str, list[str]]:
     async with bench("assemblyai") as bench_:
         await heard_of(bench_.make(**config), spoken("one"), told)
         return bench_.server.last.query
@@ -36,7 +36,7 @@ async def test_what_it_asks_for_by_itself() -> None:
 
 async def test_the_vendors_own_settings_are_passed_on_under_their_names() -> None:
     options = {"max_turn_silence": 800, "mode": "min_latency", "keyterms_prompt": ["voxd"]}
-    told = Listening(language="de-AT", hints=("Ada", "x" * 60))
+    told = TranscriptionRequest(language="de-AT", hints=("Ada", "x" * 60))
     query = await asked(told, options=options, model="universal-streaming-english")
     assert query["speech_model"] == ["universal-streaming-english"]
     assert query["max_turn_silence"] == ["800"]
@@ -131,24 +131,26 @@ def turn(order: int, text: str, *, ended: bool = False, formatted: bool = False,
 
 
 def test_a_turn_is_settled_when_it_has_its_punctuation() -> None:
-    dialect = StreamingV3("x", formatted=True)
+    dialect = AssemblyAiSttProtocol("x", formatted=True)
     assert dialect.read('{"type":"Begin","id":"1","expires_at":1}') is None
-    assert dialect.read(turn(0, "on two")) == Reading(partial="on two")
-    assert dialect.read(turn(0, "one two", ended=True)) == Reading(partial="one two", stable=True)
+    assert dialect.read(turn(0, "on two")) == TranscriptUpdate(partial="on two")
+    assert dialect.read(turn(0, "one two", ended=True)) == TranscriptUpdate(partial="one two", stable=True)
     final = turn(0, "One two.", ended=True, formatted=True)
-    assert dialect.read(final) == Reading("One two.", 1.5, partial="", stable=True)
-    assert dialect.read(turn(1, "three")) == Reading(partial="three")
+    assert dialect.read(final) == TranscriptUpdate("One two.", 1.5, partial="", stable=True)
+    assert dialect.read(turn(1, "three")) == TranscriptUpdate(partial="three")
 
 
 def test_a_turn_may_begin_before_the_last_one_is_settled() -> None:
-    dialect = StreamingV3("x", formatted=True)
+    dialect = AssemblyAiSttProtocol("x", formatted=True)
     dialect.read(turn(0, "one", ended=True))
-    assert dialect.read(turn(1, "two")) == Reading(partial="one two")
-    assert dialect.read(turn(0, "One.", ended=True, formatted=True)) == Reading("One.", 0.5, partial="two")
+    assert dialect.read(turn(1, "two")) == TranscriptUpdate(partial="one two")
+    assert dialect.read(turn(0, "One.", ended=True, formatted=True)) == TranscriptUpdate(
+        "One.", 0.5, partial="two"
+    )
 
 
 def test_a_turn_that_comes_late_or_twice_changes_nothing() -> None:
-    dialect = StreamingV3("x", formatted=True)
+    dialect = AssemblyAiSttProtocol("x", formatted=True)
     final = turn(0, "One.", ended=True, formatted=True)
     dialect.read(final)
     assert dialect.read(final) is None
@@ -157,9 +159,11 @@ def test_a_turn_that_comes_late_or_twice_changes_nothing() -> None:
 
 
 def test_a_turn_whose_place_is_not_known_stays_open() -> None:
-    dialect = StreamingV3("x", formatted=False)
-    assert dialect.read(turn(0, "one", ended=True, words=False)) == Reading(partial="one", stable=True)
-    assert dialect.read(turn(1, "", ended=True)) == Reading(partial="one", stable=True)
+    dialect = AssemblyAiSttProtocol("x", formatted=False)
+    assert dialect.read(turn(0, "one", ended=True, words=False)) == TranscriptUpdate(
+        partial="one", stable=True
+    )
+    assert dialect.read(turn(1, "", ended=True)) == TranscriptUpdate(partial="one", stable=True)
 
 
 @given(st.data())
@@ -170,7 +174,7 @@ def test_in_whatever_order_and_number_turns_come_the_text_is_the_same(data: st.D
         [turn(n, text), turn(n, text, ended=True), turn(n, f"{text}.", ended=True, formatted=True)]
         for n, text in enumerate(texts)
     ]
-    dialect, transcript = StreamingV3("x", formatted=True), Transcript()
+    dialect, transcript = AssemblyAiSttProtocol("x", formatted=True), TranscriptAssembler()
     while any(left):
         message = data.draw(st.sampled_from([each for each in left if each])).pop(0)
         for _ in range(data.draw(st.integers(1, 2))):

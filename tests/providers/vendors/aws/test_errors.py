@@ -3,7 +3,7 @@
 import pytest
 
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, ProviderError, RateLimited
-from voxd.providers.vendors.aws.errors import complaint, refused, region_of
+from voxd.providers.vendors.aws.errors import find_region, read_error, stream_error
 
 
 @pytest.mark.parametrize(
@@ -15,13 +15,13 @@ from voxd.providers.vendors.aws.errors import complaint, refused, region_of
     ],
 )
 def test_the_region_is_told_or_stands_in_the_endpoint(told: str, endpoint: str, region: str) -> None:
-    assert region_of("den", told, endpoint, "polly") == region
+    assert find_region("den", told, endpoint, "polly") == region
 
 
 @pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:1", "https://transcribe.us-east-1.amazonaws.com"])
 def test_without_a_region_the_configuration_is_wrong(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="den") as raised:
-        region_of("den", "", endpoint, "polly")
+        find_region("den", "", endpoint, "polly")
     assert "options.region" in raised.value.hint
 
 
@@ -47,7 +47,7 @@ def test_without_a_region_the_configuration_is_wrong(endpoint: str) -> None:
 def test_what_a_stream_breaks_off_with(
     name: str, message: str, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
-    error = complaint("den", name, message)
+    error = stream_error("den", name, message)
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
 
 
@@ -62,12 +62,12 @@ def test_what_a_stream_breaks_off_with(
     ],
 )
 def test_what_an_answer_is_refused_with(status: int, name: str, code: str, retryable: bool) -> None:
-    error = refused("den", status, {"x-amzn-errortype": name}, b'{"message": "no"}')
+    error = read_error("den", status, {"x-amzn-errortype": name}, b'{"message": "no"}')
     assert (error.code, error.retryable, str(error)) == (code, retryable, "no")
 
 
 def test_a_clock_that_is_wrong_is_told_as_such() -> None:
     body = b'{"message": "Signature expired: 20260101T000000Z is now earlier than 20261120T000000Z"}'
-    error = refused("den", 403, {"x-amzn-errortype": "InvalidSignatureException"}, body)
+    error = read_error("den", 403, {"x-amzn-errortype": "InvalidSignatureException"}, body)
     assert error.code == "clock_wrong"
     assert "timedatectl" in error.hint

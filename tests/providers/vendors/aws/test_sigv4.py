@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import AuthenticationError
-from voxd.providers.vendors.aws.sigv4 import Credentials, Signer, credentials_of
+from voxd.providers.vendors.aws.sigv4 import Credentials, Signer, parse_credentials
 
 EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 AUGUST_2015_S = 1_440_938_160.0
@@ -39,13 +39,13 @@ def test_the_vendors_documented_example_comes_out() -> None:
     ],
 )
 def test_a_key_is_one_text(key: str, credentials: Credentials) -> None:
-    assert credentials_of("aws", key) == credentials
+    assert parse_credentials("aws", key) == credentials
 
 
 @pytest.mark.parametrize("key", ["", "AKIA", "AKIA:", ":secret", "::token"])
 def test_half_a_key_is_refused_without_being_repeated(key: str) -> None:
     with pytest.raises(AuthenticationError) as caught:
-        credentials_of("my-aws", key)
+        parse_credentials("my-aws", key)
     assert (caught.value.provider, caught.value.retryable) == ("my-aws", False)
     assert "secret" not in str(caught.value)
     assert "ACCESS_KEY_ID:SECRET_ACCESS_KEY" in caught.value.hint

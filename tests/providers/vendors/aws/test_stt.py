@@ -16,10 +16,10 @@ from tests.servers.live_speech import Fault, Refusal, Script
 from tests.servers.words import spoken
 from voxd.errors import ConfigError, ProviderError, StreamError
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.stt_protocol import Reading
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
 from voxd.providers.vendors.aws.eventstream import decode, encode
-from voxd.providers.vendors.aws.stt import AwsTranscribe, EventStream
+from voxd.providers.vendors.aws.stt import AwsStt, AwsSttProtocol
 
 
 class TestContract(LiveContract):
@@ -35,21 +35,24 @@ def result(text: str, end_s: float, *stable: bool, partial: bool = False) -> dic
     ("frame", "reading"),
     [
         (transcript(), None),
-        (transcript(result("kit", 0.4, False, partial=True)), Reading(partial="kit")),
-        (transcript(result("kit", 0.4, True, False, partial=True)), Reading(partial="kit")),
-        (transcript(result("kit", 0.4, True, True, partial=True)), Reading(partial="kit", stable=True)),
-        (transcript(result("Kitchen.", 1.5)), Reading(committed="Kitchen.", heard_s=1.5)),
+        (transcript(result("kit", 0.4, False, partial=True)), TranscriptUpdate(partial="kit")),
+        (transcript(result("kit", 0.4, True, False, partial=True)), TranscriptUpdate(partial="kit")),
+        (
+            transcript(result("kit", 0.4, True, True, partial=True)),
+            TranscriptUpdate(partial="kit", stable=True),
+        ),
+        (transcript(result("Kitchen.", 1.5)), TranscriptUpdate(committed="Kitchen.", heard_s=1.5)),
         (
             transcript(result("Kitchen.", 1.5), result("li", 1.9, partial=True)),
-            Reading(committed="Kitchen.", heard_s=1.5, partial="li"),
+            TranscriptUpdate(committed="Kitchen.", heard_s=1.5, partial="li"),
         ),
-        (transcript({"EndTime": 2.0, "IsPartial": False, "Alternatives": []}), Reading(heard_s=2.0)),
+        (transcript({"EndTime": 2.0, "IsPartial": False, "Alternatives": []}), TranscriptUpdate(heard_s=2.0)),
         (encode({":message-type": "event", ":event-type": "NewEvent"}, b"?"), None),
         (encode({":message-type": "news"}, b"?"), None),
     ],
 )
-def test_what_the_service_tells_is_read(frame: bytes, reading: Reading | None) -> None:
-    assert EventStream("den").read(frame) == reading
+def test_what_the_service_tells_is_read(frame: bytes, reading: TranscriptUpdate | None) -> None:
+    assert AwsSttProtocol("den").read(frame) == reading
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,7 @@ def test_what_the_service_tells_is_read(frame: bytes, reading: Reading | None) -
 )
 def test_an_exception_is_told_as_what_it_is(kind: str, message: str, code: str, retryable: bool) -> None:
     with pytest.raises(ProviderError) as raised:
-        EventStream("den").read(exception(kind, message))
+        AwsSttProtocol("den").read(exception(kind, message))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "den")
     assert str(raised.value) == (message or kind)
 
@@ -77,7 +80,7 @@ def test_an_error_without_a_type_is_told_too() -> None:
         {":message-type": "error", ":error-code": "ThrottlingException", ":error-message": "Slow"}, b""
     )
     with pytest.raises(ProviderError, match="Slow") as raised:
-        EventStream("den").read(frame)
+        AwsSttProtocol("den").read(frame)
     assert raised.value.code == "rate_limited"
 
 
@@ -86,7 +89,7 @@ def test_an_error_without_a_type_is_told_too() -> None:
 def test_a_transcript_of_any_bytes_is_read_or_refused(body: bytes) -> None:
     frame = encode({":message-type": "event", ":event-type": "TranscriptEvent"}, body)
     with pytest.raises(StreamError):
-        EventStream("den").read(frame)
+        AwsSttProtocol("den").read(frame)
 
 
 async def test_a_frame_with_a_wrong_checksum_is_a_fault_and_not_a_transcript() -> None:
@@ -125,20 +128,20 @@ async def test_words_that_are_settled_are_told_as_such() -> None:
 @pytest.mark.parametrize(
     ("config", "told", "asked"),
     [
-        ({}, Listening(), {"language-code": "en-US"}),
-        ({"language": "de"}, Listening(), {"language-code": "de-DE"}),
-        ({"language": "de"}, Listening(language="fr-CA"), {"language-code": "fr-CA"}),
-        ({"options": {"vocabulary": "our-words"}}, Listening(), {"vocabulary-name": "our-words"}),
+        ({}, TranscriptionRequest(), {"language-code": "en-US"}),
+        ({"language": "de"}, TranscriptionRequest(), {"language-code": "de-DE"}),
+        ({"language": "de"}, TranscriptionRequest(language="fr-CA"), {"language-code": "fr-CA"}),
+        ({"options": {"vocabulary": "our-words"}}, TranscriptionRequest(), {"vocabulary-name": "our-words"}),
         (
             {"options": {"languages": ["en", "de-AT"]}},
-            Listening(),
+            TranscriptionRequest(),
             {"identify-language": "true", "language-options": "en-US,de-AT"},
         ),
-        ({"options": {"stability": "high"}}, Listening(), {"partial-results-stability": "high"}),
+        ({"options": {"stability": "high"}}, TranscriptionRequest(), {"partial-results-stability": "high"}),
     ],
 )
 async def test_the_service_is_told_what_is_known(
-    config: dict[str, Any], told: Listening, asked: dict[str, str]
+    config: dict[str, Any], told: TranscriptionRequest, asked: dict[str, str]
 ) -> None:
     async with bench("aws") as bench_:
         heard = await heard_of(bench_.make(**config), spoken(SAID), told)
@@ -157,17 +160,17 @@ async def test_every_connection_is_signed_anew() -> None:
 
 async def test_the_region_says_where_it_is() -> None:
     async with line("", KEY, name="den", stage="stt") as wire:
-        stt = AwsTranscribe(StageConfig("den", "aws", options={"region": "eu-west-1"}), wire)
-        url = stt.address(Access("", KEY), Listening()).url
+        stt = AwsStt(StageConfig("den", "aws", options={"region": "eu-west-1"}), wire)
+        url = stt.address(Access("", KEY), TranscriptionRequest()).url
         assert url.startswith(
             "wss://transcribestreaming.eu-west-1.amazonaws.com:8443/stream-transcription-websocket?"
         )
         assert "eu-west-1%2Ftranscribe%2Faws4_request" in url
         host = "wss://transcribestreaming.eu-north-1.amazonaws.com:8443"
-        stt = AwsTranscribe(StageConfig("den", "aws", endpoint=host), wire)
-        assert "eu-north-1%2Ftranscribe" in stt.address(Access(host, KEY), Listening()).url
+        stt = AwsStt(StageConfig("den", "aws", endpoint=host), wire)
+        assert "eu-north-1%2Ftranscribe" in stt.address(Access(host, KEY), TranscriptionRequest()).url
         with pytest.raises(ConfigError) as raised:
-            AwsTranscribe(StageConfig("den", "aws"), wire)
+            AwsStt(StageConfig("den", "aws"), wire)
     assert "[providers.den]" in raised.value.hint
 
 
@@ -199,7 +202,7 @@ async def test_a_refusal_is_told_as_what_it_is(
     refusal = Refusal(status, json.dumps({"Message": message}), headers)
     async with bench("aws", Script(refusal=refusal)) as bench_:
         with pytest.raises(ProviderError) as raised:
-            await heard_of(bench_.make(), spoken(SAID), Listening(budget=Budget(retries=0)))
+            await heard_of(bench_.make(), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "aws")
 
 

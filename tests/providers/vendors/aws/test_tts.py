@@ -9,12 +9,12 @@ from tests.servers.voices import sound_of
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, ProviderError, RateLimited
 from voxd.net.transport import Access
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.vendors.aws.tts import Polly
+from voxd.providers.vendors.aws.tts import AwsTts
 
 
 class TestPolly(Streamed):
     vendor = PollyServer
-    kind = Polly
+    kind = AwsTts
     key = KEY
     wrong_key = "AKIAWRONG:secretsecretsecret"
     options: ClassVar[dict[str, Any]] = {"region": "eu-central-1"}

@@ -17,11 +17,11 @@ from tests.servers.live_speech import KEY, Refusal, Script
 from tests.servers.words import SPACE_S, spoken
 from voxd.errors import ConfigError, ProviderError, StreamError
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.stt_protocol import Reading
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
 from voxd.providers.pipeline.stages.stt_throttle import Throttle
 from voxd.providers.vendors.azure import usp
-from voxd.providers.vendors.azure.stt import AzureSpeech, Usp
+from voxd.providers.vendors.azure.stt import AzureStt, AzureSttProtocol
 
 AT_S = 1_795_184_523.25
 AT = "2026-11-20T14:22:03.250Z"
@@ -77,7 +77,7 @@ def test_what_the_service_says_is_read_as_it_was_said(path: str, said: str) -> N
 @given(st.binary(max_size=60) | st.text(max_size=60))
 @settings(max_examples=50)
 def test_any_frame_is_read_or_refused(frame: str | bytes) -> None:
-    dialect = Usp("den", "en-US")
+    dialect = AzureSttProtocol("den", "en-US")
     try:
         assert dialect.read(frame) is None
     except StreamError as error:
@@ -92,9 +92,9 @@ def test_a_frame_that_is_none_is_refused(frame: str | bytes) -> None:
         usp.read(frame)
 
 
-def dialect() -> tuple[Usp, str]:
+def dialect() -> tuple[AzureSttProtocol, str]:
     """A dialect and the id of its turn, in the other case: the service may write it as it likes."""
-    spoken_ = Usp("den", "en-US")
+    spoken_ = AzureSttProtocol("den", "en-US")
     return spoken_, usp.read(str(spoken_.opening()[1])).request_id.upper()
 
 
@@ -105,18 +105,28 @@ def phrase(status: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "body", "reading"),
     [
-        ("speech.hypothesis", {"Text": "turn on", "Offset": 1, "Duration": 2}, Reading(partial="turn on")),
-        ("speech.phrase", phrase("Success", DisplayText="Hi."), Reading(committed="Hi.", heard_s=2.1)),
-        ("speech.phrase", phrase("NoMatch"), Reading(heard_s=2.1)),
-        ("speech.phrase", phrase("InitialSilenceTimeout"), Reading(heard_s=2.1)),
-        ("speech.phrase", phrase("BabbleTimeout"), Reading(heard_s=2.1)),
-        ("turn.end", {}, Reading(done=True)),
+        (
+            "speech.hypothesis",
+            {"Text": "turn on", "Offset": 1, "Duration": 2},
+            TranscriptUpdate(partial="turn on"),
+        ),
+        (
+            "speech.phrase",
+            phrase("Success", DisplayText="Hi."),
+            TranscriptUpdate(committed="Hi.", heard_s=2.1),
+        ),
+        ("speech.phrase", phrase("NoMatch"), TranscriptUpdate(heard_s=2.1)),
+        ("speech.phrase", phrase("InitialSilenceTimeout"), TranscriptUpdate(heard_s=2.1)),
+        ("speech.phrase", phrase("BabbleTimeout"), TranscriptUpdate(heard_s=2.1)),
+        ("turn.end", {}, TranscriptUpdate(done=True)),
         ("turn.start", {"context": {"serviceTag": "x"}}, None),
         ("speech.startDetected", {"Offset": 5}, None),
         ("something.new", {"x": 1}, None),
     ],
 )
-def test_what_the_service_tells_is_read(path: str, body: dict[str, Any], reading: Reading | None) -> None:
+def test_what_the_service_tells_is_read(
+    path: str, body: dict[str, Any], reading: TranscriptUpdate | None
+) -> None:
     ours, turn = dialect()
     assert ours.read(told(path, body, turn)) == reading
 
@@ -160,7 +170,7 @@ async def test_an_utterance_that_waited_goes_no_faster_than_the_service_takes_it
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     length_s = SPACE_S * len(SAID.split())
-    monkeypatch.setattr(Usp, "throttle", Throttle(burst_s=length_s / 2, speed=20.0))
+    monkeypatch.setattr(AzureSttProtocol, "throttle", Throttle(burst_s=length_s / 2, speed=20.0))
     loop = asyncio.get_running_loop()
     async with bench("azure") as bench_:
         began_s = loop.time()
@@ -168,7 +178,7 @@ async def test_an_utterance_that_waited_goes_no_faster_than_the_service_takes_it
         took_s = loop.time() - began_s
     assert heard[-1].text == SAID
     # The last piece waits for all that comes before it.
-    assert took_s >= (length_s / 2 - Usp.chunk_ms / 1000) / 20.0
+    assert took_s >= (length_s / 2 - AzureSttProtocol.chunk_ms / 1000) / 20.0
 
 
 @pytest.mark.parametrize("body", [[], {"Text": 5}, {}])
@@ -181,7 +191,7 @@ def test_a_hypothesis_without_text_is_a_fault(body: Any) -> None:
 async def test_the_service_is_told_what_is_spoken_and_which_words_are_likely() -> None:
     async with bench("azure") as bench_:
         stt = bench_.make(options={"profanity": "raw"})
-        await heard_of(stt, spoken(SAID), Listening(language="de", hints=("Zoë",)))
+        await heard_of(stt, spoken(SAID), TranscriptionRequest(language="de", hints=("Zoë",)))
         session = bench_.server.last
     assert isinstance(session, AzureSession)
     assert session.query == {"language": ["de-DE"], "format": ["simple"], "profanity": ["raw"]}
@@ -219,7 +229,7 @@ async def test_the_protocol_is_offered_as_the_vendors_own_client_does() -> None:
 async def test_a_refusal_is_told_as_what_it_is(status: int, code: str, retryable: bool) -> None:
     async with bench("azure", Script(refusal=Refusal(status))) as bench_:
         with pytest.raises(ProviderError) as raised:
-            await heard_of(bench_.make(), spoken(SAID), Listening(budget=Budget(retries=0)))
+            await heard_of(bench_.make(), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable) == (code, retryable)
 
 
@@ -234,8 +244,8 @@ async def test_where_the_service_is_follows_from_region_or_endpoint(
     endpoint: str, mode: str, url: str
 ) -> None:
     async with line("", KEY, name="den", stage="stt") as wire:
-        stt = AzureSpeech(StageConfig("den", "azure", options={"region": "westeurope", "mode": mode}), wire)
-        address = stt.address(Access(endpoint, KEY), Listening())
+        stt = AzureStt(StageConfig("den", "azure", options={"region": "westeurope", "mode": mode}), wire)
+        address = stt.address(Access(endpoint, KEY), TranscriptionRequest())
     assert address.url == f"{url}/cognitiveservices/v1?language=en-US&format=simple"
     assert address.headers["Ocp-Apim-Subscription-Key"] == KEY
     assert len(address.headers["X-ConnectionId"]) == 32
@@ -244,5 +254,5 @@ async def test_where_the_service_is_follows_from_region_or_endpoint(
 async def test_neither_region_nor_endpoint_is_told_when_it_is_made() -> None:
     async with line("", KEY, name="den", stage="stt") as wire:
         with pytest.raises(ConfigError) as raised:
-            AzureSpeech(StageConfig("den", "azure"), wire)
+            AzureStt(StageConfig("den", "azure"), wire)
     assert "[providers.den]" in raised.value.hint

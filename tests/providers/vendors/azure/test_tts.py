@@ -11,12 +11,12 @@ from tests.servers.voices import sound_of
 from voxd.errors import ConfigError, RateLimited
 from voxd.net.transport import Access
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.vendors.azure.tts import AzureVoice
+from voxd.providers.vendors.azure.tts import AzureTts
 
 
 class TestAzureVoice(Streamed):
     vendor = AzureVoiceServer
-    kind = AzureVoice
+    kind = AzureTts
     options: ClassVar[dict[str, Any]] = {"region": "westeurope"}
 
     def sound(self, tts: TextToSpeech, text: str) -> bytes:

@@ -12,13 +12,13 @@ from tests.servers.plain_http import plain_http, reply
 from tests.servers.scripted import Bytes, Reply, scripted
 from voxd.errors import AuthenticationError, ProviderError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Message, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.custom.llm import CustomHttp
-from voxd.providers.vendors.custom.wire import Options, answered, custom_body, text_of
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
+from voxd.providers.vendors.custom.llm import CustomLlm
+from voxd.providers.vendors.custom.wire import CustomLlmOptions, answered, custom_body, text_of
 
 
 class TestContractOfText(StreamingContract):
-    model = CustomHttp
+    model = CustomLlm
     kind = "custom"
     path = "/ask"
 
@@ -27,7 +27,7 @@ class TestContractOfText(StreamingContract):
 
 
 class TestContractOfJson(ProtocolContract):
-    model = CustomHttp
+    model = CustomLlm
     kind = "custom"
     path = "/ask"
     options = {"stream": False}  # noqa: RUF012
@@ -40,12 +40,12 @@ class TestContractOfJson(ProtocolContract):
 def test_a_request_is_as_the_guide_has_it() -> None:
     call = ToolCall("x", "set_timer", "{}")
     messages = (
-        Message("user", "Set a timer."),
-        Message("assistant", "", (call,)),
-        Message("tool", "done", call_id="x", tool="set_timer"),
+        ChatMessage("user", "Set a timer."),
+        ChatMessage("assistant", "", (call,)),
+        ChatMessage("tool", "done", call_id="x", tool="set_timer"),
     )
     prompt = Prompt("Be brief.", messages, (TIMER,), max_output_tokens=200)
-    assert custom_body(prompt, "mine", Options()) == {
+    assert custom_body(prompt, "mine", CustomLlmOptions()) == {
         "messages": [
             {"role": "system", "content": "Be brief."},
             {"role": "user", "content": "Set a timer."},
@@ -55,11 +55,11 @@ def test_a_request_is_as_the_guide_has_it() -> None:
         "max_tokens": 200,
         "stream": True,
     }
-    assert set(custom_body(asked(), "", Options(stream=False))) == {"messages"}
+    assert set(custom_body(asked(), "", CustomLlmOptions(stream=False))) == {"messages"}
 
 
 def test_fields_may_have_other_names() -> None:
-    options = Options(
+    options = CustomLlmOptions(
         messages_field="turns",
         model_field="",
         max_tokens_field="limit",
@@ -69,7 +69,9 @@ def test_fields_may_have_other_names() -> None:
     )
     body = custom_body(asked(max_output_tokens=9, temperature=0.5), "mine", options)
     assert set(body) == {"turns", "limit", "heat", "live", "room"}
-    options = Options(content_path="result.text", input_tokens_path="n.in", output_tokens_path="n.out")
+    options = CustomLlmOptions(
+        content_path="result.text", input_tokens_path="n.in", output_tokens_path="n.out"
+    )
     said = {"result": {"text": "Hi."}, "n": {"in": 3, "out": "many"}}
     assert text_of("p", said, options) == "Hi."
     assert answered(said, options).usage.input_text_tokens == 3
@@ -79,14 +81,14 @@ def test_fields_may_have_other_names() -> None:
 @pytest.mark.parametrize("said", [{}, {"content": 5}, {"content": None}, [], "x", None, 5])
 def test_an_answer_without_text_is_a_fault(said: Any) -> None:
     with pytest.raises(ProviderError) as caught:
-        text_of("p", said, Options())
+        text_of("p", said, CustomLlmOptions())
     assert caught.value.code == "bad_frame"
 
 
 async def test_who_answers_in_json_though_text_was_asked_for_is_understood() -> None:
     body = Bytes(json.dumps({"content": "Hi."}).encode(), "application/json; charset=utf-8")
     async with scripted(OwnHttp(), body) as server, line(f"{server.url}/ask") as wire:
-        pieces, _ = await answer(CustomHttp(StageConfig("p", "custom"), wire), asked())
+        pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
         assert pieces == ["Hi."]
 
 
@@ -94,33 +96,33 @@ async def test_events_are_not_read_aloud() -> None:
     body = Bytes(b"data: {}\n\n", "text/event-stream")
     async with scripted(OwnHttp(), body) as server, line(f"{server.url}/ask") as wire:
         with pytest.raises(ProviderError) as caught:
-            await answer(CustomHttp(StageConfig("p", "custom"), wire), asked())
+            await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
         assert "openai" in caught.value.hint
 
 
 async def test_a_character_that_never_ends_is_told_as_one_that_is_missing() -> None:
     body = Bytes("Grüß".encode()[:-1], "text/plain")
     async with scripted(OwnHttp(), body) as server, line(f"{server.url}/ask") as wire:
-        pieces, _ = await answer(CustomHttp(StageConfig("p", "custom"), wire), asked())
+        pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
         assert "".join(pieces) == "Grü\N{REPLACEMENT CHARACTER}"
 
 
 async def test_no_key_is_sent_where_none_is_configured() -> None:
     async with scripted(OwnHttp(key=""), Reply()) as server, line(f"{server.url}/ask", "") as wire:
-        await answer(CustomHttp(StageConfig("p", "custom"), wire), asked())
+        await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
         assert "authorization" not in server.asked.headers
 
 
 async def test_an_endpoint_that_is_not_configured_is_a_fault() -> None:
     async with line("", "") as wire:
         with pytest.raises(ProviderError, match="no URL"):
-            await answer(CustomHttp(StageConfig("p", "custom"), wire), asked())
+            await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 405, 501])
 async def test_whoever_is_there_is_well(status: int) -> None:
     async with plain_http(reply(b"", status=status)) as server, line(f"{server.url}/ask") as wire:
-        await CustomHttp(StageConfig("p", "custom"), wire).check(Budget(retries=0))
+        await CustomLlm(StageConfig("p", "custom"), wire).check(Budget(retries=0))
         assert [asked.method for asked in server.requests] == ["OPTIONS"]
 
 
@@ -130,7 +132,7 @@ async def test_whoever_is_there_is_well(status: int) -> None:
 async def test_whoever_refuses_us_is_not(status: int, kind: type[ProviderError]) -> None:
     async with plain_http(reply(b"", status=status)) as server, line(f"{server.url}/ask") as wire:
         with pytest.raises(kind):
-            await CustomHttp(StageConfig("p", "custom"), wire).check(Budget(retries=0))
+            await CustomLlm(StageConfig("p", "custom"), wire).check(Budget(retries=0))
 
 
 async def test_an_address_of_its_own_may_tell_how_it_is() -> None:
@@ -139,7 +141,7 @@ async def test_an_address_of_its_own_may_tell_how_it_is() -> None:
         line("https://far.example") as wire,
     ):
         options = {"check_url": f"{server.url}/health"}
-        model = CustomHttp(StageConfig("p", "custom", options=options), wire)
+        model = CustomLlm(StageConfig("p", "custom", options=options), wire)
         await model.check(Budget(retries=0))
         assert [(asked.method, asked.target) for asked in server.requests] == [("GET", "/health")]
         with pytest.raises(ProviderError):

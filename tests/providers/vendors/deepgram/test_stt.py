@@ -15,16 +15,16 @@ from voxd.errors import (
     RateLimited,
     StreamError,
 )
-from voxd.providers.pipeline.stages.contract import Listening
-from voxd.providers.pipeline.stages.stt_protocol import Reading
-from voxd.providers.vendors.deepgram.stt import ListenV1
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
+from voxd.providers.vendors.deepgram.stt import DeepgramSttProtocol
 
 
 class TestContract(LiveContract):
     kind = "deepgram"
 
 
-async def asked(told: Listening | None = None, **config: Any) -> dict[str, list[str]]:
+async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict[str, list[str]]:
     async with bench("deepgram") as bench_:
         await heard_of(bench_.make(**config), spoken("one"), told)
         return bench_.server.last.query
@@ -65,14 +65,14 @@ async def test_a_model_that_speaks_is_not_asked_to_listen() -> None:
 
 @pytest.mark.parametrize(("model", "name"), [("nova-3-medical", "keyterm"), ("nova-2", "keywords")])
 async def test_likely_words_are_told_as_the_model_takes_them(model: str, name: str) -> None:
-    told = Listening(hints=("Ada Lovelace", "Grace", "Ada Lovelace"))
+    told = TranscriptionRequest(hints=("Ada Lovelace", "Grace", "Ada Lovelace"))
     query = await asked(told, model=model, options={name: ["voxd"]})
     assert query[name] == ["voxd", "Ada Lovelace", "Grace"]
     assert not {"keyterm", "keywords"} - {name} & set(query)
 
 
 async def test_a_language_of_the_moment_wins() -> None:
-    assert (await asked(Listening(language="fr"), language="de"))["language"] == ["fr"]
+    assert (await asked(TranscriptionRequest(language="fr"), language="de"))["language"] == ["fr"]
 
 
 async def test_an_option_that_makes_no_sense_is_told() -> None:
@@ -134,28 +134,32 @@ def results(text: str, start: float, duration: float, **more: bool) -> str:
 
 
 def test_a_piece_that_is_final_is_settled_up_to_its_end() -> None:
-    dialect = ListenV1("x")
-    assert dialect.read(results("one", 0, 0.5)) == Reading(partial="one")
-    assert dialect.read(results("one two", 0, 1.0, is_final=True)) == Reading("one two", 1.0)
-    assert dialect.read(results("three", 1.0, 0.5)) == Reading(partial="three")
+    dialect = DeepgramSttProtocol("x")
+    assert dialect.read(results("one", 0, 0.5)) == TranscriptUpdate(partial="one")
+    assert dialect.read(results("one two", 0, 1.0, is_final=True)) == TranscriptUpdate("one two", 1.0)
+    assert dialect.read(results("three", 1.0, 0.5)) == TranscriptUpdate(partial="three")
     final = results("three", 1.0, 0.75, is_final=True, speech_final=True)
-    assert dialect.read(final) == Reading("three", 1.75, stable=True)
+    assert dialect.read(final) == TranscriptUpdate("three", 1.75, stable=True)
 
 
 def test_a_piece_that_comes_late_or_twice_changes_nothing() -> None:
-    dialect = ListenV1("x")
+    dialect = DeepgramSttProtocol("x")
     dialect.read(results("one two", 0, 1.0, is_final=True))
     assert dialect.read(results("one two", 0, 1.0, is_final=True)) is None
     assert dialect.read(results("one", 0, 0.5)) is None
-    assert dialect.read(results("", 1.0, 0.0, is_final=True, speech_final=True)) == Reading(stable=True)
+    assert dialect.read(results("", 1.0, 0.0, is_final=True, speech_final=True)) == TranscriptUpdate(
+        stable=True
+    )
 
 
 def test_a_piece_without_words_is_settled_too() -> None:
     channel = '{"type":"Results","start":0,"duration":2.5,"is_final":true,"channel":{"alternatives":[]}}'
-    assert ListenV1("x").read(channel) == Reading("", 2.5)
+    assert DeepgramSttProtocol("x").read(channel) == TranscriptUpdate("", 2.5)
 
 
 def test_the_end_of_speech_settles_the_words_until_more_come() -> None:
-    dialect = ListenV1("x")
-    assert dialect.read('{"type":"UtteranceEnd","channel":[0,1],"last_word_end":1.5}') == Reading(stable=True)
+    dialect = DeepgramSttProtocol("x")
+    assert dialect.read('{"type":"UtteranceEnd","channel":[0,1],"last_word_end":1.5}') == TranscriptUpdate(
+        stable=True
+    )
     assert dialect.read('{"type":"SpeechStarted","channel":[0],"timestamp":0.1}') is None

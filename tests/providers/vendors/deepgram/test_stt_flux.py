@@ -10,16 +10,16 @@ from tests.servers.live_speech import Fault, Script
 from tests.servers.words import spoken
 from voxd.errors import ConnectionFailed, StreamError
 from voxd.net.faults import CloseReason
-from voxd.providers.pipeline.stages.contract import Listening
-from voxd.providers.pipeline.stages.stt_protocol import Reading
-from voxd.providers.vendors.deepgram.stt_flux import ListenV2
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
+from voxd.providers.vendors.deepgram.stt_flux import DeepgramFluxSttProtocol
 
 
 class TestContract(LiveContract):
     kind = "deepgram_flux"
 
 
-async def asked(told: Listening | None = None, **config: Any) -> dict[str, list[str]]:
+async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict[str, list[str]]:
     async with bench("deepgram_flux") as bench_:
         await heard_of(bench_.make(**config), spoken("one"), told)
         return bench_.server.last.query
@@ -43,7 +43,7 @@ async def test_another_language_than_english_needs_the_other_model() -> None:
 
 async def test_the_vendors_own_settings_are_passed_on_under_their_names() -> None:
     options = {"eot_threshold": 0.8, "eot_timeout_ms": 3000, "keyterm": ["voxd"], "numerals": True}
-    query = await asked(Listening(hints=("Ada",)), options=options, model="nova-3")
+    query = await asked(TranscriptionRequest(hints=("Ada",)), options=options, model="nova-3")
     assert query["eot_threshold"] == ["0.8"]
     assert query["eot_timeout_ms"] == ["3000"]
     assert query["keyterm"] == ["voxd", "Ada"]
@@ -109,13 +109,17 @@ def turn(number: int, event: str, text: str, end_s: float) -> str:
 
 
 def test_a_turn_is_settled_when_it_ends() -> None:
-    dialect = ListenV2("x")
+    dialect = DeepgramFluxSttProtocol("x")
     assert dialect.read('{"type":"Connected","request_id":"1","sequence_id":0}') is None
-    assert dialect.read(turn(1, "StartOfTurn", "one", 0.5)) == Reading(partial="one")
-    assert dialect.read(turn(2, "Update", "one two", 1.0)) == Reading(partial="one two")
-    assert dialect.read(turn(3, "EagerEndOfTurn", "one two", 1.2)) == Reading(partial="one two", stable=True)
-    assert dialect.read(turn(4, "TurnResumed", "one two", 1.4)) == Reading(partial="one two")
-    assert dialect.read(turn(5, "EndOfTurn", "One, two.", 2.0)) == Reading("One, two.", 2.0, stable=True)
+    assert dialect.read(turn(1, "StartOfTurn", "one", 0.5)) == TranscriptUpdate(partial="one")
+    assert dialect.read(turn(2, "Update", "one two", 1.0)) == TranscriptUpdate(partial="one two")
+    assert dialect.read(turn(3, "EagerEndOfTurn", "one two", 1.2)) == TranscriptUpdate(
+        partial="one two", stable=True
+    )
+    assert dialect.read(turn(4, "TurnResumed", "one two", 1.4)) == TranscriptUpdate(partial="one two")
+    assert dialect.read(turn(5, "EndOfTurn", "One, two.", 2.0)) == TranscriptUpdate(
+        "One, two.", 2.0, stable=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def test_a_turn_is_settled_when_it_ends() -> None:
 def test_a_close_is_the_end_where_all_of_the_sound_was_heard(
     close_code: int | None, sent_s: float, complete: bool
 ) -> None:
-    dialect = ListenV2("x")
+    dialect = DeepgramFluxSttProtocol("x")
     dialect.read(turn(1, "Update", "one", 2.0))
     assert dialect.is_complete(CloseReason("x", "x", close_code), sent_s) is complete
 
@@ -139,8 +143,8 @@ async def test_a_plain_close_before_the_sound_was_heard_is_a_break() -> None:
 
 
 def test_messages_that_come_late_or_twice_change_nothing() -> None:
-    dialect = ListenV2("x")
+    dialect = DeepgramFluxSttProtocol("x")
     dialect.read(turn(3, "EndOfTurn", "one", 1.0))
     assert dialect.read(turn(3, "EndOfTurn", "one", 1.0)) is None
     assert dialect.read(turn(2, "Update", "on", 0.5)) is None
-    assert dialect.read(turn(4, "Update", "two", 1.5)) == Reading(partial="two")
+    assert dialect.read(turn(4, "Update", "two", 1.5)) == TranscriptUpdate(partial="two")

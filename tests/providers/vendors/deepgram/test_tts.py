@@ -8,12 +8,12 @@ from tests.servers.voices import query_of, sound_of, streamed, told
 from voxd.errors import ProviderError, RateLimited
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.vendors.deepgram.tts import Aura
+from voxd.providers.vendors.deepgram.tts import DeepgramTts
 
 
 class TestAura(Streamed):
     vendor = Server
-    kind = Aura
+    kind = DeepgramTts
 
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, 24_000, tts.model)
@@ -76,7 +76,7 @@ class TestAura(Streamed):
     ) -> None:
         url = server.url.replace("http://", "ws://")
         async with line(f"{url}/v1/listen", self.key, name="den", stage="tts") as wire:
-            tts = Aura(self.config(), wire)
+            tts = DeepgramTts(self.config(), wire)
             await clips_of(tts, TEXT)
             await tts.check(Budget(retries=0))
         assert [asked.target.partition("?")[0] for asked in server.plain.requests] == [

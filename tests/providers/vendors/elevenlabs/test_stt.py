@@ -11,16 +11,16 @@ from tests.servers.scribe import ScribeSession
 from tests.servers.words import spoken
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Listening
-from voxd.providers.pipeline.stages.stt_protocol import Reading
-from voxd.providers.vendors.elevenlabs.stt import ScribeRealtime
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
+from voxd.providers.vendors.elevenlabs.stt import ElevenLabsSttProtocol
 
 
 class TestContract(LiveContract):
     kind = "elevenlabs"
 
 
-async def asked(told: Listening | None = None, **config: Any) -> dict[str, list[str]]:
+async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict[str, list[str]]:
     async with bench("elevenlabs") as bench_:
         await heard_of(bench_.make(**config), spoken("one"), told)
         return bench_.server.last.query
@@ -36,7 +36,7 @@ async def test_what_it_asks_for_by_itself() -> None:
 
 async def test_the_vendors_own_settings_are_passed_on_under_their_names() -> None:
     options = {"no_verbatim": True, "secondary_languages": ["fr", "it"], "stability": 0.3}
-    told = Listening(language="de-CH", hints=("Ada", "a term of more than twenty letters"))
+    told = TranscriptionRequest(language="de-CH", hints=("Ada", "a term of more than twenty letters"))
     query = await asked(told, options=options, model="eleven_flash_v2_5")
     assert query["model_id"] == ["scribe_v2_realtime"], "the other one speaks"
     assert query["no_verbatim"] == ["true"]
@@ -68,7 +68,7 @@ async def test_what_the_vendor_commits_unasked_is_understood_once_even_after_a_c
         heard = []
 
         async def listen() -> None:
-            told = Listening(budget=Budget(retries=5))
+            told = TranscriptionRequest(budget=Budget(retries=5))
             heard.extend([each async for each in bench_.make().transcribe(speaker.sound(), told)])
 
         listening = asyncio.create_task(listen())
@@ -138,30 +138,34 @@ async def test_a_key_that_may_only_listen_is_a_good_one() -> None:
 
 
 async def test_nobody_who_spoke_is_no_fault_at_the_end_and_a_break_before_it() -> None:
-    dialect = ScribeRealtime("x")
+    dialect = ElevenLabsSttProtocol("x")
     told = '{"message_type":"insufficient_audio_activity","error":"quiet"}'
     with pytest.raises(ConnectionFailed) as raised:
         dialect.read(told)
     assert raised.value.code == "idle"
     dialect.finish()
-    assert dialect.read(told) == Reading(done=True)
+    assert dialect.read(told) == TranscriptUpdate(done=True)
 
 
 async def test_a_quiet_user_is_heard_as_silence() -> None:
     says = ('{"message_type":"insufficient_audio_activity","error":"quiet"}',)
     async with bench("elevenlabs", Script([Fault(0.9, says=says)])) as bench_:
-        told = Listening(budget=Budget(retries=5))
+        told = TranscriptionRequest(budget=Budget(retries=5))
         heard = await heard_of(bench_.make(), SILENCE, told)
     assert (heard[-1].text, heard[-1].final) == ("", True)
 
 
 def test_texts_are_read_for_what_they_are() -> None:
-    dialect = ScribeRealtime("x")
+    dialect = ElevenLabsSttProtocol("x")
     assert dialect.read('{"message_type":"session_started","session_id":"1","config":{}}') is None
-    assert dialect.read('{"message_type":"partial_transcript","text":"one"}') == Reading(partial="one")
+    assert dialect.read('{"message_type":"partial_transcript","text":"one"}') == TranscriptUpdate(
+        partial="one"
+    )
     committed = '{"message_type":"committed_transcript","text":"One."}'
-    assert dialect.read(committed) == Reading(partial="One.")
-    assert dialect.read('{"message_type":"partial_transcript","text":"two"}') == Reading(partial="One. two")
+    assert dialect.read(committed) == TranscriptUpdate(partial="One.")
+    assert dialect.read('{"message_type":"partial_transcript","text":"two"}') == TranscriptUpdate(
+        partial="One. two"
+    )
     dialect.finish()
-    assert dialect.read(committed) == Reading(partial="One. One.", done=True)
+    assert dialect.read(committed) == TranscriptUpdate(partial="One. One.", done=True)
     assert dialect.read('{"message_type":"warning","warning":"x"}') is None

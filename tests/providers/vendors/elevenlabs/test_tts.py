@@ -20,7 +20,7 @@ from voxd.errors import (
 from voxd.frames import Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.vendors.elevenlabs.tts import ElevenLabs
+from voxd.providers.vendors.elevenlabs.tts import ElevenLabsTts
 from voxd.providers.vendors.elevenlabs.voice import VOICE
 
 SOUND = sound_of(TEXT, 24_000, (VOICE, zlib.crc32(TEXT.encode())))
@@ -28,7 +28,7 @@ SOUND = sound_of(TEXT, 24_000, (VOICE, zlib.crc32(TEXT.encode())))
 
 class TestElevenLabs(Streamed):
     vendor = ElevenLabsVoice
-    kind = ElevenLabs
+    kind = ElevenLabsTts
 
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, 24_000, (tts.voice, zlib.crc32(text.encode())))

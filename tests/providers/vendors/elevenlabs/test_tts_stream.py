@@ -32,7 +32,7 @@ from voxd.frames import Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages import tts_pace as pace
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
-from voxd.providers.vendors.elevenlabs.tts_stream import ElevenLabsStream
+from voxd.providers.vendors.elevenlabs.tts_stream import ElevenLabsStreamTts
 
 WRONG_KEY = "sk-voice-wrong-0123456789"
 
@@ -54,15 +54,15 @@ async def wire(server: StreamInput) -> AsyncIterator[RecordedLine]:
         yield wire
 
 
-Build = Callable[..., ElevenLabsStream]
+Build = Callable[..., ElevenLabsStreamTts]
 
 
 @pytest.fixture
 async def build(wire: RecordedLine) -> AsyncIterator[Build]:
-    made: list[ElevenLabsStream] = []
+    made: list[ElevenLabsStreamTts] = []
 
-    def build(**config: Any) -> ElevenLabsStream:
-        made.append(ElevenLabsStream(StageConfig("den", "elevenlabs_stream", **config), wire))
+    def build(**config: Any) -> ElevenLabsStreamTts:
+        made.append(ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream", **config), wire))
         return made[-1]
 
     yield build
@@ -87,12 +87,12 @@ class TestElevenLabsStream(TtsContract):
         async with served(ElevenLabsVoice) as rest, stream_input() as server:
             server.refuse_by_http = True
 
-            class Both(ElevenLabsStream):
+            class Both(ElevenLabsStreamTts):
                 """Asks how the account is where that is served."""
 
                 async def check(self, budget: Budget) -> None:
                     async with line(rest.url, WRONG_KEY, name="den", stage="tts") as wire:
-                        await ElevenLabsStream(self.config, wire).check(budget)
+                        await ElevenLabsStreamTts(self.config, wire).check(budget)
 
             async with line(server.url, WRONG_KEY, name="den", stage="tts") as wire:
                 yield lambda: Both(StageConfig("den", "elevenlabs_stream"), wire)
@@ -116,7 +116,7 @@ class TestElevenLabsStream(TtsContract):
     @pytest.fixture
     async def make_unreachable(self, unused_tcp_port: int) -> AsyncIterator[Make]:
         async with line(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as nobody:
-            yield lambda: ElevenLabsStream(StageConfig("den", "elevenlabs_stream"), nobody)
+            yield lambda: ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), nobody)
 
     @pytest.fixture
     def secret(self) -> str:
@@ -137,7 +137,7 @@ class TestElevenLabsStream(TtsContract):
         async with served(ElevenLabsVoice) as rest:
             url = rest.url.replace("http://", "ws://")
             async with line(url, KEY, name="den", stage="tts") as wire:
-                await ElevenLabsStream(tts.config, wire).check(Budget(retries=0))
+                await ElevenLabsStreamTts(tts.config, wire).check(Budget(retries=0))
 
 
 async def test_it_says_how_it_wants_to_be_spoken_to(build: Build, server: StreamInput) -> None:
@@ -188,7 +188,7 @@ async def test_a_socket_opened_ahead_that_is_gone_costs_nothing(build: Build, se
 async def test_a_socket_that_nobody_needs_is_closed(
     build: Build, server: StreamInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ElevenLabsStream, "spare_s", 0.02)
+    monkeypatch.setattr(ElevenLabsStreamTts, "spare_s", 0.02)
     tts = build()
     tts.prepare()
     await server.until(lambda: bool(server.peers) and server.open == 0)
@@ -202,7 +202,7 @@ async def test_a_vendor_who_is_gone_when_a_socket_is_opened_ahead_is_no_fault_ye
     unused_tcp_port: int,
 ) -> None:
     async with line(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as wire:
-        tts = ElevenLabsStream(StageConfig("den", "elevenlabs_stream"), wire)
+        tts = ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), wire)
         tts.prepare()
         with pytest.raises(ConnectionFailed):
             await clips_of(tts)
@@ -291,7 +291,7 @@ async def test_what_the_vendor_complains_of_is_told_apart(
 async def test_a_wrong_key_may_be_told_in_a_frame(server: StreamInput) -> None:
     async with line(server.url, WRONG_KEY, name="den", stage="tts") as wire:
         with pytest.raises(AuthenticationError):
-            await clips_of(ElevenLabsStream(StageConfig("den", "elevenlabs_stream"), wire))
+            await clips_of(ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), wire))
 
 
 async def test_a_vendor_who_stops_in_the_middle_is_not_waited_for(

@@ -13,12 +13,12 @@ from tests.servers.plain_http import Play, raw, reply
 from tests.servers.words import spoken
 from voxd.errors import ProviderError
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.vendors.google.stt import GoogleSpeech
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.vendors.google.stt import GoogleStt
 
 
 class TestContract(UploadContract):
-    kind = GoogleSpeech
+    kind = GoogleStt
     fake = GoogleSpeechServer
 
 
@@ -34,13 +34,13 @@ async def wire(house: GoogleSpeechServer) -> AsyncIterator[RecordedLine]:
         yield wire
 
 
-def stage(wire: RecordedLine, **config: Any) -> GoogleSpeech:
-    return GoogleSpeech(StageConfig("ears", "google", **config), wire)
+def stage(wire: RecordedLine, **config: Any) -> GoogleStt:
+    return GoogleStt(StageConfig("ears", "google", **config), wire)
 
 
 async def test_the_request_says_what_is_known(house: GoogleSpeechServer, wire: RecordedLine) -> None:
     stt = stage(wire, model="command_and_search", options={"languages": ["fr", "it-IT"], "boost": 15})
-    await heard_of(stt, spoken(SAID), Listening(language="de", hints=("Zoë",)))
+    await heard_of(stt, spoken(SAID), TranscriptionRequest(language="de", hints=("Zoë",)))
     assert house.bodies[0]["config"] == {
         "encoding": "FLAC",
         "sampleRateHertz": 16_000,
@@ -84,7 +84,7 @@ async def test_every_fault_is_told_as_what_it_is(
 ) -> None:
     house.script = [play]
     with pytest.raises(ProviderError) as raised:
-        await heard_of(stage(wire), spoken(SAID), Listening(budget=Budget(retries=0)))
+        await heard_of(stage(wire), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
 
 

@@ -9,7 +9,7 @@ from tests.servers.plain_http import reply
 from tests.servers.voices import Voice, sound_of, told, wav_of
 from voxd.errors import ProviderError, RateLimited, StreamError
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.vendors.google.tts import GoogleVoice
+from voxd.providers.vendors.google.tts import GoogleTts
 
 
 def audio(sound: bytes) -> str:
@@ -18,7 +18,7 @@ def audio(sound: bytes) -> str:
 
 class TestGoogleVoice(OverHttp):
     vendor = GoogleVoiceServer
-    kind = GoogleVoice
+    kind = GoogleTts
 
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, 24_000, tts.voice or None)

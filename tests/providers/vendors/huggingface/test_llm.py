@@ -11,11 +11,11 @@ from tests.servers.scripted import Refusal, scripted
 from voxd.errors import AuthenticationError, ProviderError, RateLimited
 from voxd.net.transport import Access, Budget
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.huggingface.llm import HuggingFace
+from voxd.providers.vendors.huggingface.llm import HuggingFaceLlm
 
 
 class TestContract(FullContract):
-    model = HuggingFace
+    model = HuggingFaceLlm
     kind = "huggingface"
 
     def dialect(self) -> Chat:
@@ -23,7 +23,7 @@ class TestContract(FullContract):
 
 
 def test_the_router_is_asked_unless_another_place_is_configured() -> None:
-    model = HuggingFace(StageConfig("p", "huggingface"), None)  # type: ignore[arg-type]
+    model = HuggingFaceLlm(StageConfig("p", "huggingface"), None)  # type: ignore[arg-type]
     call = model._call(asked(max_output_tokens=9), Access("", "hf_x"))
     assert call.url == "https://router.huggingface.co/v1/chat/completions"
     assert call.headers["Authorization"] == "Bearer hf_x"
@@ -33,7 +33,7 @@ def test_the_router_is_asked_unless_another_place_is_configured() -> None:
 async def test_a_key_is_needed_even_to_ask_for_the_models() -> None:
     async with scripted(Chat(key="")) as server, line(server.url, "") as wire:
         with pytest.raises(AuthenticationError):
-            await HuggingFace(StageConfig("p", "huggingface"), wire).check(Budget())
+            await HuggingFaceLlm(StageConfig("p", "huggingface"), wire).check(Budget())
         assert server.plain.requests == []
 
 
@@ -58,7 +58,7 @@ async def test_its_refusals_say_whether_trying_again_helps(
 ) -> None:
     async with scripted(Chat(), Refusal(status, body)) as server, line(server.url) as wire:
         with pytest.raises(kind) as caught:
-            await answer(HuggingFace(StageConfig("p", "huggingface"), wire), asked())
+            await answer(HuggingFaceLlm(StageConfig("p", "huggingface"), wire), asked())
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
         said = body.get("message") or (body["error"] if isinstance(body["error"], str) else "model not found")
         assert said in str(caught.value)

@@ -13,12 +13,12 @@ from tests.servers.plain_http import Play, plain_http, reply
 from tests.servers.words import spoken
 from voxd.errors import ProviderError
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.vendors.huggingface.stt import HuggingFace
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.vendors.huggingface.stt import HuggingFaceStt
 
 
 class TestContract(UploadContract):
-    kind = HuggingFace
+    kind = HuggingFaceStt
     fake = HuggingFaceServer
     base = ROUTER
 
@@ -35,8 +35,8 @@ async def wire(house: HuggingFaceServer) -> AsyncIterator[RecordedLine]:
         yield wire
 
 
-def stage(wire: RecordedLine, **config: Any) -> HuggingFace:
-    return HuggingFace(StageConfig("ears", "huggingface", **config), wire)
+def stage(wire: RecordedLine, **config: Any) -> HuggingFaceStt:
+    return HuggingFaceStt(StageConfig("ears", "huggingface", **config), wire)
 
 
 async def test_the_sound_goes_to_the_model_as_it_is(house: HuggingFaceServer, wire: RecordedLine) -> None:
@@ -67,14 +67,14 @@ async def test_every_fault_is_told_as_what_it_is(
 ) -> None:
     house.script = [play]
     with pytest.raises(ProviderError) as raised:
-        await heard_of(stage(wire), spoken(SAID), Listening(budget=Budget(retries=0)))
+        await heard_of(stage(wire), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
 
 
 async def test_the_vendors_own_words_and_wait_are_kept(house: HuggingFaceServer, wire: RecordedLine) -> None:
     house.script = [complaint(503, "Model is loading", estimated_time=3.5)]
     with pytest.raises(ProviderError, match="Model is loading") as raised:
-        await heard_of(stage(wire), spoken(SAID), Listening(budget=Budget(retries=0)))
+        await heard_of(stage(wire), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert raised.value.retry_after_s == 3.5
 
 

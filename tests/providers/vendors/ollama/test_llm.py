@@ -22,15 +22,15 @@ from tests.servers.ollama import MODEL, OllamaChat
 from tests.servers.scripted import Call, Refusal, Reply, scripted
 from voxd.errors import AuthenticationError, ProviderError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Message, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.ollama.llm import LOADING_S, Ollama
-from voxd.providers.vendors.ollama.wire import OllamaReader, Options, chat_body, loading_body
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
+from voxd.providers.vendors.ollama.llm import LOADING_S, OllamaLlm
+from voxd.providers.vendors.ollama.wire import OllamaOptions, OllamaReader, chat_body, loading_body
 
 CALL = ToolCall("call_1", "set_timer", '{"seconds": 5}')
 
 
 class TestContract(FullContract):
-    model = Ollama
+    model = OllamaLlm
     kind = "ollama"
     path = ""
     tells_cached = False
@@ -41,12 +41,12 @@ class TestContract(FullContract):
 
 def test_a_request_has_the_whole_conversation() -> None:
     messages = (
-        Message("user", "Set a timer."),
-        Message("assistant", "", (CALL,), raw="Hm.", raw_of="ollama"),
-        Message("tool", "done", call_id="call_1", tool="set_timer"),
+        ChatMessage("user", "Set a timer."),
+        ChatMessage("assistant", "", (CALL,), raw="Hm.", raw_of="ollama"),
+        ChatMessage("tool", "done", call_id="call_1", tool="set_timer"),
     )
     prompt = Prompt("Be brief.", messages, (TIMER,), max_output_tokens=200, temperature=0.5)
-    options = Options(keep_alive="1h", think="low", context_tokens=8192, options={"top_p": 0.9})
+    options = OllamaOptions(keep_alive="1h", think="low", context_tokens=8192, options={"top_p": 0.9})
     assert chat_body(prompt, "qwen3", "ollama", options) == {
         "model": "qwen3",
         "messages": [
@@ -79,11 +79,11 @@ def test_a_request_has_the_whole_conversation() -> None:
 
 
 def test_what_is_not_configured_is_not_sent() -> None:
-    assert set(chat_body(asked(), "m", "ollama", Options())) == {"model", "messages", "stream"}
+    assert set(chat_body(asked(), "m", "ollama", OllamaOptions())) == {"model", "messages", "stream"}
 
 
 def test_a_model_is_loaded_with_the_settings_it_is_used_with() -> None:
-    options = Options(keep_alive=-1, context_tokens=8192)
+    options = OllamaOptions(keep_alive=-1, context_tokens=8192)
     loading = loading_body("m", options)
     assert loading["messages"] == []
     asking = chat_body(asked(), "m", "ollama", options)
@@ -94,7 +94,7 @@ def test_a_model_is_loaded_with_the_settings_it_is_used_with() -> None:
 
 async def test_the_model_is_loaded_while_the_user_still_speaks() -> None:
     async with scripted(OllamaChat()) as server, line(server.url, "") as wire:
-        model = Ollama(StageConfig("p", "ollama", options={"keep_alive": "1h"}), wire)
+        model = OllamaLlm(StageConfig("p", "ollama", options={"keep_alive": "1h"}), wire)
         model.prepare()
         model.prepare()
         async with asyncio.timeout(WAIT_S):
@@ -105,7 +105,7 @@ async def test_the_model_is_loaded_while_the_user_still_speaks() -> None:
 
 async def test_a_model_that_cannot_be_loaded_disturbs_nobody() -> None:
     async with line("http://127.0.0.1:1", "") as wire:
-        model = Ollama(StageConfig("p", "ollama"), wire)
+        model = OllamaLlm(StageConfig("p", "ollama"), wire)
         model.prepare()
         assert model._loading is not None
         async with asyncio.timeout(WAIT_S):
@@ -114,14 +114,14 @@ async def test_a_model_that_cannot_be_loaded_disturbs_nobody() -> None:
 
 
 def test_a_model_that_is_being_loaded_may_take_its_time() -> None:
-    assert Ollama.first_byte_s == LOADING_S
-    assert Ollama.whole_s is not None
-    assert Ollama.whole_s > LOADING_S
+    assert OllamaLlm.first_byte_s == LOADING_S
+    assert OllamaLlm.whole_s is not None
+    assert OllamaLlm.whole_s > LOADING_S
 
 
 async def test_a_model_that_is_not_there_is_named_with_the_command_that_gets_it() -> None:
     async with scripted(OllamaChat()) as server, line(server.url, "") as wire:
-        model = Ollama(StageConfig("p", "ollama", model="qwen3:4b"), wire)
+        model = OllamaLlm(StageConfig("p", "ollama", model="qwen3:4b"), wire)
         for asking in (answer(model, asked()), model.check(Budget())):
             with pytest.raises(ProviderError) as caught:
                 await asking
@@ -133,7 +133,7 @@ async def test_a_model_that_knows_no_tools_is_told_apart() -> None:
     refused = Refusal(400, {"error": "registry.ollama.ai/library/gemma3 does not support tools"})
     async with scripted(OllamaChat(), refused) as server, line(server.url, "") as wire:
         with pytest.raises(ProviderError, match="does not support tools") as caught:
-            await answer(Ollama(StageConfig("p", "ollama"), wire), asked(tools=(TIMER,)))
+            await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked(tools=(TIMER,)))
         assert "tools" in caught.value.hint
         assert not caught.value.retryable
 
@@ -141,10 +141,10 @@ async def test_a_model_that_knows_no_tools_is_told_apart() -> None:
 async def test_the_cloud_is_told_the_key() -> None:
     async with scripted(OllamaChat(key=KEY)) as server:
         async with line(server.url) as wire:
-            await answer(Ollama(StageConfig("p", "ollama"), wire), asked())
+            await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked())
         async with line(server.url, "") as wire:
             with pytest.raises(AuthenticationError):
-                await answer(Ollama(StageConfig("p", "ollama"), wire), asked())
+                await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked())
 
 
 async def test_thoughts_before_a_call_go_back_and_are_never_spoken() -> None:
@@ -153,7 +153,7 @@ async def test_thoughts_before_a_call_go_back_and_are_never_spoken() -> None:
         scripted(OllamaChat(numbered=False), thinking, Reply()) as server,
         line(server.url, "") as wire,
     ):
-        model = Ollama(StageConfig("p", "ollama"), wire)
+        model = OllamaLlm(StageConfig("p", "ollama"), wire)
         pieces, end = await answer(model, asked(tools=(TIMER,)))
         assert pieces == ["Right."]
         assert (end.raw, bool(end.calls[0].id)) == ("Hm.", True)
@@ -164,7 +164,7 @@ async def test_thoughts_before_a_call_go_back_and_are_never_spoken() -> None:
 @pytest.mark.parametrize(("end", "reason"), [("stop", "stop"), ("length", "length"), ("load", "stop")])
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
     async with scripted(OllamaChat(), Reply(end=end)) as server, line(server.url, "") as wire:
-        _, told = await answer(Ollama(StageConfig("p", "ollama"), wire), asked())
+        _, told = await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked())
         assert told.reason == reason
 
 
@@ -173,13 +173,13 @@ async def test_a_list_of_models_that_is_none_is_a_fault() -> None:
     odd.other = lambda asked: {"models": 5}  # type: ignore[method-assign]
     async with scripted(odd) as server, line(server.url, "") as wire:
         with pytest.raises(ProviderError):
-            await Ollama(StageConfig("p", "ollama"), wire).check(Budget())
+            await OllamaLlm(StageConfig("p", "ollama"), wire).check(Budget())
 
 
 def test_a_conversation_of_another_vendor_is_understood() -> None:
-    said = Message("assistant", "", (ToolCall("x", "f", "nonsense"),), raw=[1], raw_of="anthropic")
-    prompt = Prompt("", (Message("user", "?"), said, Message("tool", "ok", call_id="x", tool="f")))
-    sent = chat_body(prompt, "m", "ollama", Options())["messages"][1]
+    said = ChatMessage("assistant", "", (ToolCall("x", "f", "nonsense"),), raw=[1], raw_of="anthropic")
+    prompt = Prompt("", (ChatMessage("user", "?"), said, ChatMessage("tool", "ok", call_id="x", tool="f")))
+    sent = chat_body(prompt, "m", "ollama", OllamaOptions())["messages"][1]
     assert sent["tool_calls"][0]["function"]["arguments"] == {"malformed_json": "nonsense"}
     assert "thinking" not in sent
 

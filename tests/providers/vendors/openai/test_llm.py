@@ -13,17 +13,17 @@ from tests.servers.chat import Chat
 from tests.servers.scripted import Bytes, Call, Refusal, Reply, Used, scripted, sse
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.chat_completions import ChatReader, Options, chat_body
-from voxd.providers.pipeline.stages.chat_hosts import Host, ModelRow, headers_of, url_of, whose
-from voxd.providers.pipeline.stages.contract import Message, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.openai.llm import OpenAIChat
+from voxd.providers.pipeline.stages.chat_completions import ChatOptions, ChatReader, chat_body
+from voxd.providers.pipeline.stages.chat_hosts import ChatHost, ModelRow, chat_headers, chat_url, host_at
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
+from voxd.providers.vendors.openai.llm import OpenAIChatLlm
 
 CALL = ToolCall("call_1", "set_timer", '{"seconds": 5}')
 QUIRKS = ("ollama", "llama.cpp", "litellm", "bare", "objects", "continuous", "stop", "late")
 
 
 class TestContract(FullContract):
-    model = OpenAIChat
+    model = OpenAIChatLlm
     kind = "openai"
 
     def dialect(self) -> Chat:
@@ -32,14 +32,14 @@ class TestContract(FullContract):
 
 def test_a_request_has_the_whole_conversation() -> None:
     messages = (
-        Message("user", "Set a timer."),
-        Message("assistant", "", (CALL,)),
-        Message("tool", "done", call_id="call_1", tool="set_timer"),
-        Message("assistant", "It is set."),
-        Message("user", "Thanks."),
+        ChatMessage("user", "Set a timer."),
+        ChatMessage("assistant", "", (CALL,)),
+        ChatMessage("tool", "done", call_id="call_1", tool="set_timer"),
+        ChatMessage("assistant", "It is set."),
+        ChatMessage("user", "Thanks."),
     )
     prompt = Prompt("Be brief.", messages, (TIMER,), max_output_tokens=200, temperature=0.5)
-    assert chat_body(prompt, "gpt-6-luna", Options(), Host.OPENAI) == {
+    assert chat_body(prompt, "gpt-6-luna", ChatOptions(), ChatHost.OPENAI) == {
         "model": "gpt-6-luna",
         "messages": [
             {"role": "system", "content": "Be brief."},
@@ -77,7 +77,7 @@ def test_a_request_has_the_whole_conversation() -> None:
 
 
 def test_what_is_not_configured_is_not_sent() -> None:
-    assert chat_body(Prompt("", (Message("user", "Hi."),)), "m", Options(), Host.OTHER) == {
+    assert chat_body(Prompt("", (ChatMessage("user", "Hi."),)), "m", ChatOptions(), ChatHost.OTHER) == {
         "model": "m",
         "messages": [{"role": "user", "content": "Hi."}],
         "stream": True,
@@ -87,10 +87,10 @@ def test_what_is_not_configured_is_not_sent() -> None:
 
 def test_a_server_may_call_things_by_other_names() -> None:
     prompt = asked(max_output_tokens=9)
-    assert chat_body(prompt, "m", Options(), Host.OTHER)["max_tokens"] == 9
-    assert chat_body(prompt, "m", Options(), Host.AZURE)["max_completion_tokens"] == 9
-    options = Options(max_tokens_field="n_predict", stream_usage=False, body={"reasoning_effort": "low"})
-    body = chat_body(prompt, "m", options, Host.OTHER)
+    assert chat_body(prompt, "m", ChatOptions(), ChatHost.OTHER)["max_tokens"] == 9
+    assert chat_body(prompt, "m", ChatOptions(), ChatHost.AZURE)["max_completion_tokens"] == 9
+    options = ChatOptions(max_tokens_field="n_predict", stream_usage=False, body={"reasoning_effort": "low"})
+    body = chat_body(prompt, "m", options, ChatHost.OTHER)
     assert (body["n_predict"], body["reasoning_effort"]) == (9, "low")
     assert "stream_options" not in body
 
@@ -98,61 +98,65 @@ def test_a_server_may_call_things_by_other_names() -> None:
 @pytest.mark.parametrize(
     ("endpoint", "host", "url"),
     [
-        ("https://api.openai.com/v1", Host.OPENAI, "https://api.openai.com/v1/chat/completions"),
-        ("https://eu.api.openai.com", Host.OPENAI, "https://eu.api.openai.com/v1/chat/completions"),
+        ("https://api.openai.com/v1", ChatHost.OPENAI, "https://api.openai.com/v1/chat/completions"),
+        ("https://eu.api.openai.com", ChatHost.OPENAI, "https://eu.api.openai.com/v1/chat/completions"),
         (
             "https://api.openai.com.evil.example",
-            Host.OTHER,
+            ChatHost.OTHER,
             "https://api.openai.com.evil.example/v1/chat/completions",
         ),
-        ("https://r.openai.azure.com", Host.AZURE, "https://r.openai.azure.com/openai/v1/chat/completions"),
         (
-            "https://r.openai.azure.com/openai/v1/",
-            Host.AZURE,
+            "https://r.openai.azure.com",
+            ChatHost.AZURE,
             "https://r.openai.azure.com/openai/v1/chat/completions",
         ),
-        ("http://pi.local:11434", Host.OTHER, "http://pi.local:11434/v1/chat/completions"),
-        ("http://pi.local/api/chat/completions", Host.OTHER, "http://pi.local/api/chat/completions"),
-        ("http://pi.local/v1?version=2", Host.OTHER, "http://pi.local/v1/chat/completions?version=2"),
+        (
+            "https://r.openai.azure.com/openai/v1/",
+            ChatHost.AZURE,
+            "https://r.openai.azure.com/openai/v1/chat/completions",
+        ),
+        ("http://pi.local:11434", ChatHost.OTHER, "http://pi.local:11434/v1/chat/completions"),
+        ("http://pi.local/api/chat/completions", ChatHost.OTHER, "http://pi.local/api/chat/completions"),
+        ("http://pi.local/v1?version=2", ChatHost.OTHER, "http://pi.local/v1/chat/completions?version=2"),
     ],
 )
-def test_an_endpoint_may_be_written_in_many_ways(endpoint: str, host: Host, url: str) -> None:
-    assert whose(endpoint) is host
-    assert url_of("p", endpoint, "/chat/completions", "/chat/completions") == url
+def test_an_endpoint_may_be_written_in_many_ways(endpoint: str, host: ChatHost, url: str) -> None:
+    assert host_at(endpoint) is host
+    assert chat_url("p", endpoint, "/chat/completions", "/chat/completions") == url
 
 
 @pytest.mark.parametrize("endpoint", ["", "api.openai.com", "wss://x/v1", "http://", "http://[x/v1"])
 def test_an_endpoint_that_is_no_url_is_told_without_repeating_it(endpoint: str) -> None:
     with pytest.raises(ProviderError, match="no URL") as caught:
-        url_of("p", endpoint, "/chat/completions", "/chat/completions")
+        chat_url("p", endpoint, "/chat/completions", "/chat/completions")
     assert (caught.value.code, caught.value.retryable) == ("bad_endpoint", False)
 
 
 def test_the_key_goes_into_the_header_the_host_reads() -> None:
     own, azure, other = "https://api.openai.com/v1", "https://r.openai.azure.com", "http://pi.local/v1"
-    options = Options()
-    assert headers_of("p", Access(own, "k"), options) == {"Authorization": "Bearer k"}
-    assert headers_of("p", Access(azure, "k"), options) == {"api-key": "k"}
-    assert headers_of("p", Access(azure, "k"), Options(auth="bearer")) == {"Authorization": "Bearer k"}
-    assert headers_of("p", Access(other, "k"), Options(auth="api-key")) == {"api-key": "k"}
-    assert headers_of("p", Access(other), options) == {}
-    named = Options(organization="org", project="proj")
-    assert headers_of("p", Access(other), named) == {"OpenAI-Organization": "org", "OpenAI-Project": "proj"}
+    options = ChatOptions()
+    assert chat_headers("p", Access(own, "k"), options) == {"Authorization": "Bearer k"}
+    assert chat_headers("p", Access(azure, "k"), options) == {"api-key": "k"}
+    assert chat_headers("p", Access(azure, "k"), ChatOptions(auth="bearer")) == {"Authorization": "Bearer k"}
+    assert chat_headers("p", Access(other, "k"), ChatOptions(auth="api-key")) == {"api-key": "k"}
+    assert chat_headers("p", Access(other), options) == {}
+    named = ChatOptions(organization="org", project="proj")
+    assert chat_headers("p", Access(other), named) == {"OpenAI-Organization": "org", "OpenAI-Project": "proj"}
     for endpoint in (own, azure):
         with pytest.raises(AuthenticationError):
-            headers_of("p", Access(endpoint), options)
+            chat_headers("p", Access(endpoint), options)
     with pytest.raises(AuthenticationError, match="odd characters"):
-        headers_of("p", Access(other, "k\nx"), options)
+        chat_headers("p", Access(other, "k\nx"), options)
 
 
 def test_an_option_of_a_wrong_type_is_named() -> None:
     with pytest.raises(ConfigError, match="stream_usage"):
-        OpenAIChat(StageConfig("p", "openai", options={"stream_usage": "no"}), None)  # type: ignore[arg-type]
+        OpenAIChatLlm(StageConfig("p", "openai", options={"stream_usage": "no"}), None)  # type: ignore[arg-type]
 
 
 async def test_a_local_server_needs_no_key() -> None:
     async with scripted(Chat(key="")) as server, line(server.url, "") as wire:
-        pieces, _ = await answer(OpenAIChat(StageConfig("p", "openai", model="qwen3"), wire), asked())
+        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai", model="qwen3"), wire), asked())
         assert "".join(pieces) == "Hello there."
         assert server.bodies[0]["model"] == "qwen3"
         assert "authorization" not in server.asked.headers
@@ -163,7 +167,7 @@ async def test_the_quirks_of_other_servers_are_understood(quirk: str) -> None:
     calls = (Call(), Call("stop", "{}", "call_2"))
     reply = Reply(("Right", "."), calls, thoughts="Hm. What do they want?", used=Used(120, 40, 0, 2))
     async with scripted(Chat(quirk), reply) as server, line(server.url) as wire:
-        pieces, end = await answer(OpenAIChat(StageConfig("p", "openai"), wire), asked(tools=(TIMER,)))
+        pieces, end = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked(tools=(TIMER,)))
         assert "".join(pieces) == "Right."
         assert end.reason == "tool_calls"
         assert [(call.name, call.id) for call in end.calls] == [("set_timer", "call_1"), ("stop", "call_2")]
@@ -176,7 +180,7 @@ async def test_the_quirks_of_other_servers_are_understood(quirk: str) -> None:
 async def test_lines_may_end_in_any_way_with_comments_between_them(newline: bytes) -> None:
     async with scripted(Chat()) as server, line(server.url) as wire:
         server.newline, server.noise = newline, (b": ping\n\n", b"retry: 9\n", b"event: chunk\n")
-        pieces, _ = await answer(OpenAIChat(StageConfig("p", "openai"), wire), asked())
+        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
         assert "".join(pieces) == "Hello there."
 
 
@@ -185,13 +189,13 @@ async def test_lines_may_end_in_any_way_with_comments_between_them(newline: byte
 )
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
     async with scripted(Chat(), Reply(("I", " cannot."), end=end)) as server, line(server.url) as wire:
-        pieces, told = await answer(OpenAIChat(StageConfig("p", "openai"), wire), asked())
+        pieces, told = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
         assert ("".join(pieces), told.reason) == ("I cannot.", reason)
 
 
 async def test_the_models_are_told_with_their_last_day() -> None:
     async with scripted(Chat()) as server, line(server.url) as wire:
-        rows = await OpenAIChat(StageConfig("p", "openai"), wire).models(Budget())
+        rows = await OpenAIChatLlm(StageConfig("p", "openai"), wire).models(Budget())
         assert rows == [ModelRow("gpt-6-luna"), ModelRow("gpt-4o", "2027-01-14")]
 
 
@@ -200,14 +204,14 @@ async def test_a_list_of_models_that_is_none_is_a_fault() -> None:
     odd.other = lambda asked: {"models": []}  # type: ignore[method-assign]
     async with scripted(odd) as server, line(server.url) as wire:
         with pytest.raises(ProviderError):
-            await OpenAIChat(StageConfig("p", "openai"), wire).models(Budget())
+            await OpenAIChatLlm(StageConfig("p", "openai"), wire).models(Budget())
 
 
 async def test_a_vendor_who_repeats_the_key_is_not_quoted() -> None:
     refusal = Refusal(400, {"error": {"message": f"bad header {KEY}", "code": None}})
     async with scripted(Chat(), refusal) as server, line(server.url) as wire:
         with pytest.raises(ProviderError) as caught:
-            await answer(OpenAIChat(StageConfig("p", "openai"), wire), asked())
+            await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
         assert KEY not in str(caught.value)
 
 
@@ -215,7 +219,7 @@ async def test_an_answer_that_is_whole_is_one_whatever_follows_it() -> None:
     chunks: list[Any] = [{"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}]
     broken = b"".join(map(sse, chunks)) + b'data: {"error": {"message": "late"}}\n\n'
     async with scripted(Chat(), Bytes(broken, "text/event-stream")) as server, line(server.url) as wire:
-        pieces, end = await answer(OpenAIChat(StageConfig("p", "openai"), wire), asked())
+        pieces, end = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
         assert (pieces, end.reason) == (["Yes."], "stop")
 
 
@@ -225,7 +229,7 @@ async def test_text_behind_a_hasty_end_is_not_lost() -> None:
     ]
     body = b"".join(map(sse, chunks))
     async with scripted(Chat(), Bytes(body, "text/event-stream")) as server, line(server.url) as wire:
-        pieces, _ = await answer(OpenAIChat(StageConfig("p", "openai"), wire), asked())
+        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
         assert "".join(pieces) == "One, two."
 
 

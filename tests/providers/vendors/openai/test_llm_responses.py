@@ -12,16 +12,20 @@ from tests.rig.wires import line
 from tests.servers.responses import ENCRYPTED, Responses
 from tests.servers.scripted import Call, Reply, scripted
 from voxd.errors import ContextTooLong, ProviderError, RateLimited, StreamError
-from voxd.providers.pipeline.stages.chat_hosts import Host
-from voxd.providers.pipeline.stages.contract import Message, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.openai.llm_responses import OpenAIResponses
-from voxd.providers.vendors.openai.responses_wire import Options, ResponsesReader, responses_body
+from voxd.providers.pipeline.stages.chat_hosts import ChatHost
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
+from voxd.providers.vendors.openai.llm_responses import OpenAIResponsesLlm
+from voxd.providers.vendors.openai.responses_wire import (
+    OpenAIResponsesOptions,
+    ResponsesReader,
+    responses_body,
+)
 
 CALL = ToolCall("call_1", "set_timer", '{"seconds": 5}')
 
 
 class TestContract(FullContract):
-    model = OpenAIResponses
+    model = OpenAIResponsesLlm
     kind = "openai_responses"
 
     def dialect(self) -> Responses:
@@ -30,12 +34,14 @@ class TestContract(FullContract):
 
 def test_a_request_is_stored_nowhere_and_has_the_whole_conversation() -> None:
     messages = (
-        Message("user", "Set a timer."),
-        Message("assistant", "Right.", (CALL,)),
-        Message("tool", "done", call_id="call_1", tool="set_timer"),
+        ChatMessage("user", "Set a timer."),
+        ChatMessage("assistant", "Right.", (CALL,)),
+        ChatMessage("tool", "done", call_id="call_1", tool="set_timer"),
     )
     prompt = Prompt("Be brief.", messages, (TIMER,), max_output_tokens=200, temperature=0.5)
-    assert responses_body(prompt, "gpt-6-luna", "openai_responses", Options(), Host.OPENAI) == {
+    assert responses_body(
+        prompt, "gpt-6-luna", "openai_responses", OpenAIResponsesOptions(), ChatHost.OPENAI
+    ) == {
         "model": "gpt-6-luna",
         "input": [
             {"type": "message", "role": "user", "content": "Set a timer."},
@@ -64,14 +70,16 @@ def test_a_request_is_stored_nowhere_and_has_the_whole_conversation() -> None:
         "max_output_tokens": 200,
         "temperature": 0.5,
     }
-    bare = responses_body(asked(), "m", "x", Options(body={"reasoning": {"effort": "low"}}), Host.OTHER)
+    bare = responses_body(
+        asked(), "m", "x", OpenAIResponsesOptions(body={"reasoning": {"effort": "low"}}), ChatHost.OTHER
+    )
     assert set(bare) == {"model", "input", "instructions", "stream", "store", "reasoning"}
 
 
 async def test_thoughts_behind_a_call_go_back_to_who_thought_them() -> None:
     thinking = Reply((), (Call(),), thoughts="Hm.")
     async with scripted(Responses(), thinking, Reply()) as server, line(server.url) as wire:
-        model = OpenAIResponses(StageConfig("p", "openai_responses"), wire)
+        model = OpenAIResponsesLlm(StageConfig("p", "openai_responses"), wire)
         _, end = await answer(model, asked(tools=(TIMER,)))
         await answer(model, after_tools(end, kind="openai_responses"))
         kinds = [item["type"] for item in server.bodies[-1]["input"]]
@@ -86,7 +94,7 @@ async def test_thoughts_behind_a_call_go_back_to_who_thought_them() -> None:
 )
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
     async with scripted(Responses(), Reply(("I", " cannot."), end=end)) as server, line(server.url) as wire:
-        pieces, told = await answer(OpenAIResponses(StageConfig("p", "x"), wire), asked())
+        pieces, told = await answer(OpenAIResponsesLlm(StageConfig("p", "x"), wire), asked())
         assert ("".join(pieces), told.reason) == ("I cannot.", reason)
 
 

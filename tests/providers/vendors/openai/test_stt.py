@@ -16,14 +16,14 @@ from voxd.audio import flac
 from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.vendors.openai.stt import OpenAITranscription
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.vendors.openai.stt import OpenAIStt
 
 DELTA = {"type": "transcript.text.delta", "delta": "kit"}
 
 
 class TestContract(UploadContract):
-    kind = OpenAITranscription
+    kind = OpenAIStt
     fake = Transcriptions
     base = "/v1"
 
@@ -34,7 +34,7 @@ class TestStreamedContract(TestContract):
     async def made(self, wires: Any, url: str, key: str = KEY) -> Any:
         plain = await super().made(wires, url, key)
         wire = plain().wire
-        return lambda: OpenAITranscription(StageConfig("ears", "openai", options={"stream": True}), wire)
+        return lambda: OpenAIStt(StageConfig("ears", "openai", options={"stream": True}), wire)
 
     garbage = staticmethod(pieces(b'data: {"type": 5}\n\n', content_type="text/event-stream"))
 
@@ -51,12 +51,12 @@ async def wire(house: Transcriptions) -> AsyncIterator[RecordedLine]:
         yield wire
 
 
-def stage(wire: RecordedLine, **config: Any) -> OpenAITranscription:
-    return OpenAITranscription(StageConfig("ears", "openai", **config), wire)
+def stage(wire: RecordedLine, **config: Any) -> OpenAIStt:
+    return OpenAIStt(StageConfig("ears", "openai", **config), wire)
 
 
 async def test_the_request_says_what_is_known(house: Transcriptions, wire: RecordedLine) -> None:
-    told = Listening(language="de-AT", hints=("Zoë", "voxd"))
+    told = TranscriptionRequest(language="de-AT", hints=("Zoë", "voxd"))
     await heard_of(stage(wire, options={"prompt": "A device."}), spoken(SAID), told)
     [form] = house.forms
     assert form == {
@@ -75,7 +75,7 @@ async def test_the_request_says_what_is_known(house: Transcriptions, wire: Recor
 async def test_another_model_takes_likely_words_as_a_prompt(
     house: Transcriptions, wire: RecordedLine
 ) -> None:
-    told = Listening(hints=("Zoë", "voxd"))
+    told = TranscriptionRequest(hints=("Zoë", "voxd"))
     await heard_of(stage(wire, model="whisper-1", language="en"), spoken(SAID), told)
     assert house.forms[0]["prompt"] == ["Zoë, voxd"]
     assert house.forms[0]["language"] == ["en"]
@@ -154,7 +154,7 @@ async def test_every_fault_is_told_as_what_it_is(
     house.script = [play]
     stt = stage(wire, options={"stream": True})
     with pytest.raises(ProviderError) as raised:
-        await heard_of(stt, spoken(SAID), Listening(budget=Budget(retries=0)))
+        await heard_of(stt, spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
     assert wire.data(E.PROVIDER_CALL)[-1]["code"] == code
 
@@ -164,7 +164,7 @@ async def test_a_transcript_can_be_given_up_between_its_words(
 ) -> None:
     house.script = [sse(DELTA, done=False)]
     stt = stage(wire, options={"stream": True})
-    async with aclosing(stt.transcribe(played(spoken(SAID)), Listening())) as heard:
+    async with aclosing(stt.transcribe(played(spoken(SAID)), TranscriptionRequest())) as heard:
         assert (await anext(heard)).text == "kit"
     assert [call["kind"] for call in wire.data(E.PROVIDER_CALL)] == ["transcribe"]
 
@@ -172,7 +172,7 @@ async def test_a_transcript_can_be_given_up_between_its_words(
 async def test_half_a_transcript_is_never_the_final_one(house: Transcriptions, wire: RecordedLine) -> None:
     house.script = [sse(DELTA)]
     stt = stage(wire, options={"stream": True})
-    async with aclosing(stt.transcribe(played(spoken(SAID)), Listening())) as heard:
+    async with aclosing(stt.transcribe(played(spoken(SAID)), TranscriptionRequest())) as heard:
         first = await anext(heard)
         with pytest.raises(ProviderError):
             await anext(heard)

@@ -8,18 +8,18 @@ from tests.providers.vendors.stt_live import LiveContract, bench
 from tests.providers.vendors.stt_trouble import ALL, closed_with, complained_with, refused_with
 from tests.servers.words import spoken
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
-from voxd.providers.pipeline.stages.contract import Listening
-from voxd.providers.pipeline.stages.stt_protocol import Reading
+from voxd.providers.pipeline.stages.contract import TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
 from voxd.providers.realtime.openai_protocol import wire
 from voxd.providers.usage import Usage
-from voxd.providers.vendors.openai.stt_live import Transcription
+from voxd.providers.vendors.openai.stt_live import OpenAILiveSttProtocol
 
 
 class TestContract(LiveContract):
     kind = "openai_live"
 
 
-async def session_of(told: Listening | None = None, **config: Any) -> dict[str, Any]:
+async def session_of(told: TranscriptionRequest | None = None, **config: Any) -> dict[str, Any]:
     async with bench("openai_live") as bench_:
         await heard_of(bench_.make(**config), spoken("one"), told)
         update = bench_.server.last.frames[0]
@@ -39,7 +39,7 @@ async def test_what_it_asks_for_by_itself() -> None:
 
 async def test_the_vendors_own_settings_are_passed_on_under_their_names() -> None:
     options = {"noise_reduction": "near_field", "delay": "low", "prompt": "a kitchen", "keywords": ["voxd"]}
-    told = Listening(language="en-GB", hints=("Ada",))
+    told = TranscriptionRequest(language="en-GB", hints=("Ada",))
     heard = (await session_of(told, options=options, model="gpt-transcribe"))["audio"]["input"]
     assert heard["noise_reduction"] == {"type": "near_field"}
     assert heard["transcription"] == {
@@ -116,8 +116,8 @@ async def test_a_quota_that_is_used_up_is_no_wrong_key() -> None:
 STEM = "conversation.item.input_audio_transcription"
 
 
-def dialect() -> Transcription:
-    return Transcription("x", wire.transcribe({"model": "m"}, None))
+def dialect() -> OpenAILiveSttProtocol:
+    return OpenAILiveSttProtocol("x", wire.transcribe({"model": "m"}, None))
 
 
 def said(kind: str, **more: Any) -> str:
@@ -131,18 +131,20 @@ def completed(item: str, text: str, seconds: float = 1.0) -> str:
 
 def test_deltas_are_added_and_the_whole_replaces_them() -> None:
     reader = dialect()
-    assert reader.read(said(f"{STEM}.delta", item_id="a", delta="One ")) == Reading(partial="One")
-    assert reader.read(said(f"{STEM}.delta", item_id="a", delta="tow")) == Reading(partial="One tow")
+    assert reader.read(said(f"{STEM}.delta", item_id="a", delta="One ")) == TranscriptUpdate(partial="One")
+    assert reader.read(said(f"{STEM}.delta", item_id="a", delta="tow")) == TranscriptUpdate(partial="One tow")
     assert reader.read(said("input_audio_buffer.committed", item_id="a")) is None
     used = Usage(transcribed_seconds=1.0)
-    assert reader.read(completed("a", "One two.")) == Reading(partial="One two.", done=True, usage=used)
+    assert reader.read(completed("a", "One two.")) == TranscriptUpdate(
+        partial="One two.", done=True, usage=used
+    )
 
 
 def test_an_utterance_of_several_items_is_done_when_all_are() -> None:
     reader = dialect()
     for item in ("a", "b"):
         reader.read(said("input_audio_buffer.committed", item_id=item))
-    assert reader.read(completed("b", "two.")) == Reading(
+    assert reader.read(completed("b", "two.")) == TranscriptUpdate(
         partial="two.", usage=Usage(transcribed_seconds=1.0)
     )
     whole = reader.read(completed("a", "One,"))
@@ -154,7 +156,7 @@ def test_an_utterance_of_several_items_is_done_when_all_are() -> None:
 
 def test_nothing_to_commit_is_no_text_and_no_fault() -> None:
     error = {"code": "input_audio_buffer_commit_empty", "message": "buffer too small"}
-    assert dialect().read(said("error", error=error)) == Reading(done=True)
+    assert dialect().read(said("error", error=error)) == TranscriptUpdate(done=True)
 
 
 def test_a_malformed_frame_is_told_as_such() -> None:

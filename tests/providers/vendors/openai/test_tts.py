@@ -8,12 +8,12 @@ from tests.servers.voices import sound_of, told
 from voxd.errors import ProviderError
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
-from voxd.providers.vendors.openai.tts import OpenAISpeech
+from voxd.providers.vendors.openai.tts import OpenAITts
 
 
 class TestOpenAISpeech(Streamed):
     vendor = OpenAISpeechServer
-    kind = OpenAISpeech
+    kind = OpenAITts
 
     @pytest.fixture
     async def wire(self, server: OpenAISpeechServer):  # type: ignore[no-untyped-def]
@@ -23,7 +23,7 @@ class TestOpenAISpeech(Streamed):
     @pytest.fixture
     async def make_refused(self, server: OpenAISpeechServer):  # type: ignore[no-untyped-def]
         async with line(f"{server.url}/v1", self.wrong_key, name="den", stage="tts") as wire:
-            yield lambda: OpenAISpeech(self.config(), wire)
+            yield lambda: OpenAITts(self.config(), wire)
 
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, RATE_HZ, tts.voice)
@@ -56,7 +56,7 @@ class TestOpenAISpeech(Streamed):
     async def test_a_server_at_home_needs_no_key(self, server: OpenAISpeechServer) -> None:
         server.key = ""
         async with line(f"{server.url}/v1", "", name="den", stage="tts") as wire:
-            assert await clips_of(OpenAISpeech(StageConfig("den", "openai"), wire))
+            assert await clips_of(OpenAITts(StageConfig("den", "openai"), wire))
         assert "authorization" not in server.spoken[0].headers
 
     async def test_a_server_without_a_list_of_models_is_well(

@@ -20,9 +20,9 @@ from tests.servers.openai_realtime import (
 from voxd.errors import AuthenticationError, ProviderError, StreamError
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
-from voxd.providers.vendors.openai.tts_realtime import OpenAIRealtimeVoice
+from voxd.providers.vendors.openai.tts_realtime import OpenAIRealtimeTts
 
-Build = Callable[..., OpenAIRealtimeVoice]
+Build = Callable[..., OpenAIRealtimeTts]
 Play = Callable[[RealtimeServer], Awaitable[None]]
 
 
@@ -47,10 +47,10 @@ async def wire(server: RealtimeServer) -> AsyncIterator[RecordedLine]:
 
 @pytest.fixture
 async def build(wire: RecordedLine) -> AsyncIterator[Build]:
-    made: list[OpenAIRealtimeVoice] = []
+    made: list[OpenAIRealtimeTts] = []
 
-    def build(**config: Any) -> OpenAIRealtimeVoice:
-        made.append(OpenAIRealtimeVoice(StageConfig("den", "openai_realtime", **config), wire))
+    def build(**config: Any) -> OpenAIRealtimeTts:
+        made.append(OpenAIRealtimeTts(StageConfig("den", "openai_realtime", **config), wire))
         return made[-1]
 
     yield build
@@ -96,7 +96,7 @@ class TestOpenAIRealtimeVoice(TtsContract):
     @pytest.fixture
     async def make_refused(self, server: RealtimeServer) -> AsyncIterator[Make]:
         async with line(server.base_url, "sk-wrong-0123456789", name="den", stage="tts") as wire:
-            yield lambda: OpenAIRealtimeVoice(StageConfig("den", "openai_realtime"), wire)
+            yield lambda: OpenAIRealtimeTts(StageConfig("den", "openai_realtime"), wire)
 
     @pytest.fixture
     def make_garbled(self, build: Build, when_asked: Callable[[Play], None]) -> Make:
@@ -117,7 +117,7 @@ class TestOpenAIRealtimeVoice(TtsContract):
     @pytest.fixture
     async def make_unreachable(self, unused_tcp_port: int) -> AsyncIterator[Make]:
         async with line(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as nobody:
-            yield lambda: OpenAIRealtimeVoice(StageConfig("den", "openai_realtime"), nobody)
+            yield lambda: OpenAIRealtimeTts(StageConfig("den", "openai_realtime"), nobody)
 
     def faulty(self, build: Build, plan: Callable[[], None]) -> Make:
         def make() -> TextToSpeech:

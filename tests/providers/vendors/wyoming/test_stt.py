@@ -15,7 +15,7 @@ from tests.servers.wyoming_asr import INFO, WyomingAsr, wyoming_asr
 from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
 from voxd.providers.vendors.wyoming.stt import WyomingStt
 
 
@@ -86,7 +86,7 @@ class TestStreamedContract(TestContract):
 
 async def test_the_server_is_told_what_is_known() -> None:
     async with ears() as (house, wire):
-        told = Listening(language="de-AT", hints=("Zoë",))
+        told = TranscriptionRequest(language="de-AT", hints=("Zoë",))
         await heard_of(stage(wire, model="tiny"), spoken(SAID), told)
     assert house.data("transcribe") == [{"name": "tiny", "language": "de", "transcript_terms": ["Zoë"]}]
     assert bytes(house.sound) == spoken(SAID)
@@ -110,7 +110,7 @@ async def test_the_first_words_come_while_the_user_speaks() -> None:
     async with (
         ears(streaming=True) as (_, wire),
         asyncio.timeout(5),
-        aclosing(stage(wire).transcribe(speaker.sound(), Listening())) as heard,
+        aclosing(stage(wire).transcribe(speaker.sound(), TranscriptionRequest())) as heard,
     ):
         assert (await anext(heard)).text == "red"
         speaker.finish()
@@ -130,7 +130,7 @@ async def test_a_server_that_knows_the_end_of_speech_itself_is_believed() -> Non
     async with (
         ears(early=b'{"type": "transcript", "data": {"text": "red"}}\n') as (_, wire),
         asyncio.timeout(5),
-        aclosing(stage(wire).transcribe(speaker.sound(), Listening())) as heard,
+        aclosing(stage(wire).transcribe(speaker.sound(), TranscriptionRequest())) as heard,
     ):
         assert [(each.text, each.final) async for each in heard] == [("red", True)]
 

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 from voxd.net import faults
 
 
-def resource(provider: str, endpoint: str, path: str, *, prefix: str = "", written: str = "") -> str:
+def resource_url(provider: str, endpoint: str, path: str, *, prefix: str = "", written: str = "") -> str:
     """Return the URL of ``path`` at ``endpoint``.
 
     ``prefix`` stands between an endpoint that names a host only and ``path``; an endpoint that already ends

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.chat_hosts import Host, HostOptions
-from voxd.providers.pipeline.stages.contract import Answered, Message, Prompt
-from voxd.providers.pipeline.stages.messages import paired
-from voxd.providers.pipeline.stages.thoughts import Aloud
-from voxd.providers.pipeline.stages.tool_calls import Drafts, ended, fitting_id
+from voxd.providers.pipeline.stages.chat_hosts import ChatHost, HostOptions
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
+from voxd.providers.pipeline.stages.messages import pair_tool_results
+from voxd.providers.pipeline.stages.thoughts import ThinkTagFilter
+from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, portable_id
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
 
@@ -22,7 +22,7 @@ _END = "[DONE]"
 Json = dict[str, Any]
 
 
-class Options(HostOptions, frozen=True, kw_only=True):
+class ChatOptions(HostOptions, frozen=True, kw_only=True):
     """The settings of this kind.
 
     ``max_tokens_field``: how the server calls the limit of the answer. ``stream_usage``: whether it may be
@@ -34,30 +34,32 @@ class Options(HostOptions, frozen=True, kw_only=True):
     body: Json = msgspec.field(default_factory=dict)
 
 
-def chat_body(prompt: Prompt, model: str, options: Options, host: Host) -> Json:
+def chat_body(prompt: Prompt, model: str, options: ChatOptions, host: ChatHost) -> Json:
     """Return the body of a request that ``host`` is to read."""
-    body: Json = {"model": model, "messages": messages_of(prompt), "stream": True}
+    body: Json = {"model": model, "messages": chat_messages(prompt), "stream": True}
     if options.stream_usage:
         # Only OpenAI pads its chunks, and only there may it be asked not to.
-        plain = {"include_obfuscation": False} if host is Host.OPENAI else {}
+        plain = {"include_obfuscation": False} if host is ChatHost.OPENAI else {}
         body["stream_options"] = {"include_usage": True, **plain}
     if prompt.tools:
-        body["tools"] = tools_of(prompt.tools)
+        body["tools"] = chat_tools(prompt.tools)
     if prompt.max_output_tokens is not None:
-        field = options.max_tokens_field or ("max_tokens" if host is Host.OTHER else "max_completion_tokens")
+        field = options.max_tokens_field or (
+            "max_tokens" if host is ChatHost.OTHER else "max_completion_tokens"
+        )
         body[field] = prompt.max_output_tokens
     if prompt.temperature is not None:
         body["temperature"] = prompt.temperature
     return body | options.body
 
 
-def messages_of(prompt: Prompt) -> list[Json]:
+def chat_messages(prompt: Prompt) -> list[Json]:
     """Return the conversation, with the instructions before it."""
     system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
-    return system + [_message(message) for message in paired(prompt.messages)]
+    return system + [_message(message) for message in pair_tool_results(prompt.messages)]
 
 
-def tools_of(tools: Sequence[ToolSpec]) -> list[Json]:
+def chat_tools(tools: Sequence[ToolSpec]) -> list[Json]:
     """Return the tools as the vendor, and those who copy him, want them."""
     return [
         {
@@ -68,14 +70,14 @@ def tools_of(tools: Sequence[ToolSpec]) -> list[Json]:
     ]
 
 
-def _message(message: Message) -> Json:
+def _message(message: ChatMessage) -> Json:
     if message.role == "tool":
-        return {"role": "tool", "tool_call_id": fitting_id(message.call_id), "content": message.text}
+        return {"role": "tool", "tool_call_id": portable_id(message.call_id), "content": message.text}
     if not message.calls:
         return {"role": message.role, "content": message.text}
     calls = [
         {
-            "id": fitting_id(call.id),
+            "id": portable_id(call.id),
             "type": "function",
             "function": {"name": call.name, "arguments": call.arguments},
         }
@@ -128,8 +130,8 @@ class ChatReader:
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._drafts = Drafts()
-        self._aloud = Aloud()
+        self._drafts = ToolCallAssembler()
+        self._aloud = ThinkTagFilter()
         self._reason = ""
         self._refused = False
         self.over = False
@@ -152,20 +154,20 @@ class ChatReader:
             self._usage = _usage(chunk.usage)
         return "".join(self._choice(choice) for choice in (chunk.choices or ())[:1])
 
-    def answered(self) -> Answered:
+    def answered(self) -> Completion:
         """Return how the answer ended."""
         if not self._reason:
-            raise complaints.cut_off(self._provider)
-        reason, calls = ended("refusal" if self._refused else self._reason, self._drafts.calls())
-        return Answered(reason, calls, self._usage)
+            raise complaints.truncated_reply(self._provider)
+        reason, calls = finish("refusal" if self._refused else self._reason, self._drafts.calls())
+        return Completion(reason, calls, self._usage)
 
     def _decode(self, data: str) -> _Chunk:
         try:
             chunk = msgspec.json.decode(data, type=_Chunk)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise complaints.garbled(self._provider) from None
+            raise complaints.malformed_reply(self._provider) from None
         if chunk.error or chunk.object == "error":
-            raise complaints.fault_in(self._provider, data)
+            raise complaints.error_from_event(self._provider, data)
         return chunk
 
     def _choice(self, choice: _Choice) -> str:

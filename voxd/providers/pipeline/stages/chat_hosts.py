@@ -10,12 +10,12 @@ import msgspec
 
 from voxd.net.endpoint import belongs_to, host_of, require_key
 from voxd.net.transport import Access, HttpResponse
-from voxd.providers.pipeline.stages.base_url import resource
+from voxd.providers.pipeline.stages.base_url import resource_url
 
 _AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 
 
-class Host(StrEnum):
+class ChatHost(StrEnum):
     """Whose server it is."""
 
     OPENAI = "openai"
@@ -42,26 +42,26 @@ class _Models(msgspec.Struct):
     data: list[ModelRow]
 
 
-def whose(endpoint: str) -> Host:
+def host_at(endpoint: str) -> ChatHost:
     """Return whose server is at ``endpoint``; OpenAI has several regions."""
     if belongs_to(endpoint, "api.openai.com"):
-        return Host.OPENAI
-    return Host.AZURE if host_of(endpoint).endswith(_AZURE) else Host.OTHER
+        return ChatHost.OPENAI
+    return ChatHost.AZURE if host_of(endpoint).endswith(_AZURE) else ChatHost.OTHER
 
 
-def url_of(provider: str, endpoint: str, path: str, written: str) -> str:
+def chat_url(provider: str, endpoint: str, path: str, written: str) -> str:
     """Return the URL of ``path`` at ``endpoint``, of which often only the host is told."""
-    prefix = "/openai/v1" if whose(endpoint) is Host.AZURE else "/v1"
-    return resource(provider, endpoint, path, prefix=prefix, written=written)
+    prefix = "/openai/v1" if host_at(endpoint) is ChatHost.AZURE else "/v1"
+    return resource_url(provider, endpoint, path, prefix=prefix, written=written)
 
 
-def headers_of(provider: str, access: Access, options: HostOptions) -> dict[str, str]:
+def chat_headers(provider: str, access: Access, options: HostOptions) -> dict[str, str]:
     """Return the headers of a request. Raises `AuthenticationError` when a key that is needed is missing."""
-    host = whose(access.endpoint)
+    host = host_at(access.endpoint)
     headers = {}
-    if access.key or host is not Host.OTHER:
+    if access.key or host is not ChatHost.OTHER:
         key = require_key(provider, access.key)
-        auth = options.auth or ("api-key" if host is Host.AZURE else "bearer")
+        auth = options.auth or ("api-key" if host is ChatHost.AZURE else "bearer")
         headers = {"api-key": key} if auth == "api-key" else {"Authorization": f"Bearer {key}"}
     if options.organization:
         headers["OpenAI-Organization"] = options.organization
@@ -70,7 +70,7 @@ def headers_of(provider: str, access: Access, options: HostOptions) -> dict[str,
     return headers
 
 
-async def models_of(answer: HttpResponse) -> list[ModelRow] | None:
+async def parse_models(answer: HttpResponse) -> list[ModelRow] | None:
     """Return the rows of ``answer``, None when it is no list of models."""
     said: Any = await answer.json()
     try:

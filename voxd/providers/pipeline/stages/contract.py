@@ -12,7 +12,7 @@ from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
 
 
-class Kind(StrEnum):
+class StageKind(StrEnum):
     """What a stage does. Each is also the end of an entry point group: ``voxd.stt`` and so on."""
 
     STT = "stt"
@@ -37,7 +37,7 @@ class StageConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Stage(ABC):
+class PipelineStage(ABC):
     """One vendor's one stage. Subclass it in one file; register it by an entry point of its group.
 
     It holds no key and opens nothing by itself: `Transport` gives it one of each for every attempt, keeps to
@@ -45,7 +45,7 @@ class Stage(ABC):
     `voxd.errors.ProviderError` (or a subclass) and nothing else on a fault, also for a garbled answer.
     """
 
-    stage: ClassVar[Kind]
+    stage: ClassVar[StageKind]
     default_model: ClassVar[str] = ""
     default_endpoint: ClassVar[str] = ""
 
@@ -80,7 +80,7 @@ class Stage(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Transcription:
     """What was understood so far, all of the utterance (not the last piece only).
 
     ``stable``: the vendor does not expect to change it. ``final``: it will not change, and nothing follows.
@@ -94,7 +94,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class TranscriptionRequest:
     """What a transcription is told: ``hints`` are words that are likely, such as names."""
 
     language: str = ""
@@ -102,15 +102,17 @@ class Listening:
     budget: Budget = field(default_factory=Budget)
 
 
-class SpeechToText(Stage):
+class SpeechToText(PipelineStage):
     """Turns one utterance into text."""
 
-    stage = Kind.STT
+    stage = StageKind.STT
     live: ClassVar[bool] = False
     """Whether it transcribes while the user still speaks."""
 
     @abstractmethod
-    def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         """Yield what is understood of ``audio`` (16 kHz frames, in real time, until the user has finished).
 
         The last item is the final one, and the only one; its text is "" when nobody spoke. Closing the
@@ -128,7 +130,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ChatMessage:
     """One line of a conversation as a model sees it.
 
     An assistant's may hold ``calls``; role "tool" answers the call ``call_id`` (of tool ``tool``).
@@ -150,7 +152,7 @@ class Prompt:
     """All that a model is told."""
 
     instructions: str
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
     max_output_tokens: int | None = None
     temperature: float | None = None
@@ -159,14 +161,14 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class TextChunk:
     """A piece of the answer's text, in order."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Completion:
     """The answer is complete. ``reason``: stop, length, tool_calls, refusal. ``calls`` are to be run."""
 
     reason: str
@@ -175,25 +177,25 @@ class Answered:
     raw: Any = None
 
 
-class LanguageModel(Stage):
+class LanguageModel(PipelineStage):
     """Answers a conversation."""
 
-    stage = Kind.LLM
+    stage = StageKind.LLM
     context_tokens: ClassVar[int] = 32_000
     """What a prompt may hold, unless the options say otherwise (``context_tokens``)."""
 
     @abstractmethod
-    def reply(self, prompt: Prompt) -> AsyncGenerator[Token | Answered]:
-        """Yield the answer's text as it is written; the last item is `Answered`, and the only one.
+    def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
+        """Yield the answer's text as it is written; the last item is `Completion`, and the only one.
 
         Raises `ContextTooLong` when the prompt does not fit. Closing the iterator gives the answer up.
         """
 
 
-class TextToSpeech(Stage):
+class TextToSpeech(PipelineStage):
     """Speaks a clause or a sentence."""
 
-    stage = Kind.TTS
+    stage = StageKind.TTS
     default_voice: ClassVar[str] = ""
     max_chars: ClassVar[int] = 2000
 

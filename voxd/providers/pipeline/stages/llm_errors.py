@@ -62,7 +62,7 @@ _NO_SUCH_MODEL = "set the provider's model to one that is there, and check its e
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ErrorDetail:
     """What a vendor says is wrong: ``name`` for programs, ``message`` for people, either may be ""."""
 
     name: str = ""
@@ -74,20 +74,20 @@ class Complaint:
         return self.name in _TOO_LONG_NAMES or bool(_TOO_LONG_WORDS.search(self.message))
 
 
-def complaint_of(said: Any) -> Complaint | None:
+def find_error(said: Any) -> ErrorDetail | None:
     """Return what ``said``, decoded JSON of any shape, complains of; None when it does not."""
     match said:
         case {"error": {} as error}:
             return _named(error)
         case {"error": str(text)} if text:
-            return Complaint("", text)
+            return ErrorDetail("", text)
         case {"object": "error"} | {"type": "error"}:
             return _named(said)
         case _:
             return None
 
 
-def fault(provider: str, complaint: Complaint) -> ProviderError:
+def error_from_detail(provider: str, complaint: ErrorDetail) -> ProviderError:
     """Return the error for a complaint in the middle of an answer."""
     if complaint.too_long:
         return ContextTooLong(complaint.message[:300] or complaint.name, provider=provider)
@@ -96,22 +96,22 @@ def fault(provider: str, complaint: Complaint) -> ProviderError:
     return error
 
 
-def fault_in(provider: str, data: str) -> ProviderError:
+def error_from_event(provider: str, data: str) -> ProviderError:
     """Return the error for ``data``, a piece of an answer that is known to complain of something."""
-    return fault(provider, _body(data.encode(errors="replace")))
+    return error_from_detail(provider, _body(data.encode(errors="replace")))
 
 
-def garbled(provider: str) -> StreamError:
+def malformed_reply(provider: str) -> StreamError:
     """Return the error for something that is no part of the vendor's protocol."""
     return StreamError("the vendor sent what his protocol does not know", provider=provider, code="bad_frame")
 
 
-def cut_off(provider: str) -> StreamError:
+def truncated_reply(provider: str) -> StreamError:
     """Return the error for an answer whose end never came."""
     return StreamError("the answer broke off before its end", provider=provider)
 
 
-def refused(provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
+def error_from_response(provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
     """Return the error for an HTTP status other than 2xx; the names of ``headers`` are lower case."""
     complaint = _body(body)
     if status == 413 or (complaint.too_long and status not in {401, 402, 403, 429}):
@@ -122,7 +122,7 @@ def refused(provider: str, status: int, headers: Headers, body: bytes) -> Provid
     return error
 
 
-def _named(error: Mapping[str, Any]) -> Complaint:
+def _named(error: Mapping[str, Any]) -> ErrorDetail:
     details = error.get("details")
     reason = details.get("error_code") if isinstance(details, Mapping) else None
     code = error.get("code")
@@ -134,23 +134,23 @@ def _named(error: Mapping[str, Any]) -> Complaint:
     ]
     name = next((each for each in told if isinstance(each, str) and each), "")
     message = error.get("message")
-    return Complaint(_NAMES.get(name, name), message if isinstance(message, str) else "")
+    return ErrorDetail(_NAMES.get(name, name), message if isinstance(message, str) else "")
 
 
-def _body(body: bytes) -> Complaint:
+def _body(body: bytes) -> ErrorDetail:
     """Return what the body of a refusal says; one that says nothing we can read says nothing."""
     try:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return Complaint()
-    found = complaint_of(said)
+        return ErrorDetail()
+    found = find_error(said)
     if found is None and isinstance(said, dict):
         text = said.get("message") or said.get("detail")
-        return Complaint("", text if isinstance(text, str) else "")
-    return found or Complaint()
+        return ErrorDetail("", text if isinstance(text, str) else "")
+    return found or ErrorDetail()
 
 
-def _as_openai_says(complaint: Complaint) -> bytes:
+def _as_openai_says(complaint: ErrorDetail) -> bytes:
     """Return a body in the one shape that `faults.error_for_refusal` reads."""
     said = {"code": complaint.name or None, "message": complaint.message or None}
     return msgspec.json.encode({"error": said})

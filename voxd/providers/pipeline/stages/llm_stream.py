@@ -11,9 +11,9 @@ from typing import ClassVar, Protocol
 from voxd.errors import ProviderError
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.contract import Answered, LanguageModel, Message, Prompt, Token
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.pipeline.stages.llm_errors import Headers
-from voxd.providers.pipeline.stages.messages import estimated_tokens
+from voxd.providers.pipeline.stages.messages import estimate_tokens
 
 TAIL_S = 1.0
 """How long an answer that is complete may take to say what it used."""
@@ -21,7 +21,7 @@ TAIL_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Reader(Protocol):
+class ReplyReader(Protocol):
     """Reads one answer, piece by piece; pure."""
 
     @property
@@ -38,12 +38,12 @@ class Reader(Protocol):
         """Take a piece and return the text in it, "" when there is none. Raises `ProviderError`."""
         ...
 
-    def answered(self) -> Answered:
+    def answered(self) -> Completion:
         """Return how the answer ended. Raises `StreamError` when it did not."""
         ...
 
 
-class StreamingModel(LanguageModel):
+class StreamingLanguageModel(LanguageModel):
     """A model whose vendor sends server-sent events; who sends something else overrides `_pieces`."""
 
     first_byte_s: ClassVar[float | None] = None
@@ -59,11 +59,11 @@ class StreamingModel(LanguageModel):
         """Return a request that costs nothing."""
 
     @abstractmethod
-    def _reader(self) -> Reader:
+    def _reader(self) -> ReplyReader:
         """Return a reader for one answer."""
 
     def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
-        return complaints.refused(provider, status, headers, body)
+        return complaints.error_from_response(provider, status, headers, body)
 
     async def _pieces(self, answer: HttpResponse) -> AsyncGenerator[str]:
         async for _, data in answer.events():
@@ -71,14 +71,14 @@ class StreamingModel(LanguageModel):
 
     def prepare(self) -> None:
         """Connect while the user still speaks."""
-        self.wire.prepare(partial(self._call, Prompt("", (Message("user", "."),))))
+        self.wire.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
 
     async def check(self, budget: Budget) -> None:
         """Ask which models there are."""
         async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:
             await answer.json()
 
-    async def reply(self, prompt: Prompt) -> AsyncGenerator[Token | Answered]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
         """Yield the answer of the vendor."""
         reader = self._reader()
         request = self.wire.request(
@@ -86,21 +86,21 @@ class StreamingModel(LanguageModel):
             prompt.budget,
             kind="chat",
             refused=self._refused,
-            tokens=estimated_tokens(prompt),
+            tokens=estimate_tokens(prompt),
             first_byte_s=self.first_byte_s,
             whole_s=self.whole_s,
         )
         async with request as answer, aclosing(self._pieces(answer)) as pieces:
             async for data in pieces:
                 if text := reader.feed(data):
-                    yield Token(text)
+                    yield TextChunk(text)
                 if reader.complete:
                     break
             if text := await self._rest(pieces, reader):
-                yield Token(text)
+                yield TextChunk(text)
         yield reader.answered()
 
-    async def _rest(self, pieces: AsyncGenerator[str], reader: Reader) -> str:
+    async def _rest(self, pieces: AsyncGenerator[str], reader: ReplyReader) -> str:
         """Read what follows a complete answer: what it used, and text of those who say the end too soon.
 
         The answer is whole and perhaps spoken already, so nothing that goes wrong from here on matters.

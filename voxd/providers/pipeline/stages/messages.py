@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.providers.pipeline.stages.contract import Message, Prompt
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt
 
 _BYTES_PER_TOKEN = 4
 """English takes about four bytes a token; other writing, longer in UTF-8, seldom more tokens than that."""
@@ -20,13 +20,13 @@ _TOKENS_PER_MESSAGE = 4
 _USUAL_ANSWER_TOKENS = 256
 
 
-def paired(messages: Iterable[Message]) -> tuple[Message, ...]:
+def pair_tool_results(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
     """Return ``messages`` without calls that have no result, results that have no call, and empty lines.
 
     A result counts when it comes right behind the call, with nothing but other results between them.
     """
-    found: list[Message] = []
-    asking: Message | None = None
+    found: list[ChatMessage] = []
+    asking: ChatMessage | None = None
     for is_tool, group in groupby(messages, lambda message: message.role == "tool"):
         if is_tool:
             found += _answered(asking, list(group))
@@ -38,7 +38,7 @@ def paired(messages: Iterable[Message]) -> tuple[Message, ...]:
     return (*found, *_answered(asking, []))
 
 
-def _answered(asking: Message | None, results: Sequence[Message]) -> list[Message]:
+def _answered(asking: ChatMessage | None, results: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Return a line and the results of its calls, as far as they belong together."""
     if asking is None:
         return []
@@ -50,12 +50,12 @@ def _answered(asking: Message | None, results: Sequence[Message]) -> list[Messag
     return kept + [given[call.id] for call in calls]
 
 
-def raw_of(message: Message, vendor: str) -> Any:
+def vendor_data(message: ChatMessage, vendor: str) -> Any:
     """Return what ``vendor`` wants back word for word of an assistant's line, None when there is nothing."""
     return message.raw if message.raw_of == vendor else None
 
 
-def estimated_tokens(prompt: Prompt) -> int:
+def estimate_tokens(prompt: Prompt) -> int:
     """Return about how many tokens ``prompt`` and its answer take: for limits, where a guess is enough."""
     texts = [prompt.instructions, *(message.text for message in prompt.messages)]
     texts += [call.arguments for message in prompt.messages for call in message.calls]

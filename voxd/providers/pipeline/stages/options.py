@@ -10,7 +10,7 @@ from voxd.providers.pipeline.stages.contract import StageConfig
 Options = TypeVar("Options", bound=msgspec.Struct)
 
 
-def options_of(config: StageConfig, kind: type[Options]) -> Options:
+def parse_options(config: StageConfig, kind: type[Options]) -> Options:
     """Return the options of ``config`` as ``kind``. Raises `ConfigError` for one that cannot be used.
 
     Others are passed over: they may be meant for the line, such as ``ca_file``, or for another stage of the

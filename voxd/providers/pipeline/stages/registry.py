@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from voxd.providers.pipeline.stages.contract import Kind, LanguageModel, SpeechToText, Stage, TextToSpeech
+from voxd.providers.pipeline.stages.contract import (
+    LanguageModel,
+    PipelineStage,
+    SpeechToText,
+    StageKind,
+    TextToSpeech,
+)
 from voxd.providers.registry import ProviderStatus, Registry
 
 # Process-wide because the documented way to add a stage is a plain function, called before any engine.
@@ -11,7 +17,7 @@ _LLM: Registry[LanguageModel] = Registry(LanguageModel, group="voxd.llm", what="
 _TTS: Registry[TextToSpeech] = Registry(TextToSpeech, group="voxd.tts", what="text to speech")
 
 
-def register_stage(kind: Kind | str, name: str, cls: type[Stage]) -> None:
+def register_stage(kind: StageKind | str, name: str, cls: type[PipelineStage]) -> None:
     """Make ``cls`` known as ``name`` among the "stt", "llm" or "tts" of this process.
 
     Raises `ProviderError` when it is none, and `ValueError` for another ``kind``.
@@ -34,22 +40,26 @@ def text_to_speech(name: str) -> type[TextToSpeech]:
     return _TTS.find(name)
 
 
-def stage_class(kind: Kind | str, name: str) -> type[Stage]:
+def stage_class(kind: StageKind | str, name: str) -> type[PipelineStage]:
     """Return the stage ``name`` of ``kind``. Raises `NotFound`, and `ProviderError` when it is broken."""
-    found: type[Stage] = _registry(kind).find(name)
+    found: type[PipelineStage] = _registry(kind).find(name)
     return found
 
 
-def kinds_of(name: str) -> tuple[Kind, ...]:
+def kinds_of(name: str) -> tuple[StageKind, ...]:
     """Return which stages there are under ``name``."""
-    return tuple(kind for kind in Kind if name in _registry(kind))
+    return tuple(kind for kind in StageKind if name in _registry(kind))
 
 
-def stage_statuses(kind: Kind | str) -> list[ProviderStatus]:
+def list_stages(kind: StageKind | str) -> list[ProviderStatus]:
     """Return every stage of ``kind``, the broken ones with their error; loads all of them."""
     return _registry(kind).statuses()
 
 
-def _registry(kind: Kind | str) -> Registry[Any]:
-    registries: dict[Kind, Registry[Any]] = {Kind.STT: _STT, Kind.LLM: _LLM, Kind.TTS: _TTS}
-    return registries[Kind(kind)]
+def _registry(kind: StageKind | str) -> Registry[Any]:
+    registries: dict[StageKind, Registry[Any]] = {
+        StageKind.STT: _STT,
+        StageKind.LLM: _LLM,
+        StageKind.TTS: _TTS,
+    }
+    return registries[StageKind(kind)]

@@ -9,15 +9,15 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.net import faults
 from voxd.net.faults import CloseReason
-from voxd.providers.pipeline.stages.contract import Heard
+from voxd.providers.pipeline.stages.contract import Transcription
 from voxd.providers.pipeline.stages.stt_throttle import Throttle
 from voxd.providers.usage import Usage
 
-Message = str | bytes
+WireMessage = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TranscriptUpdate:
     """What one message of the vendor tells.
 
     ``committed`` will not change and is added to the text; then ``heard_s`` says how many seconds of this
@@ -34,7 +34,7 @@ class Reading:
     usage: Usage | None = None
 
 
-class Dialect(ABC):
+class SttProtocol(ABC):
     """How one vendor speaks on one connection. Subclass it in the vendor's file.
 
     Sound is sent in pieces of ``chunk_ms``, the last one with silence up to ``least_ms`` (not more). After
@@ -53,24 +53,24 @@ class Dialect(ABC):
     def __init__(self, provider: str) -> None:
         self.provider = provider
 
-    def opening(self) -> tuple[Message, ...]:
+    def opening(self) -> tuple[WireMessage, ...]:
         """Return what is sent before the first sound."""
         return ()
 
-    def sound(self, pcm: bytes) -> Message:
+    def sound(self, pcm: bytes) -> WireMessage:
         """Return ``pcm`` (16 kHz) as it is sent; an empty message is not."""
         return pcm
 
     @abstractmethod
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return what tells the vendor that the user has finished."""
 
-    def parting(self) -> tuple[Message, ...]:
+    def parting(self) -> tuple[WireMessage, ...]:
         """Return what is sent when the utterance is given up."""
         return ()
 
     @abstractmethod
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells, None when that is nothing.
 
         Raises `ProviderError` for a fault he tells of; `ConnectionFailed` where another connection may do.
@@ -89,7 +89,7 @@ class Dialect(ABC):
         return StreamError(f"the vendor sent {why}", provider=self.provider)
 
 
-class Vocabulary:
+class MessageDecoder:
     """Reads a vendor's messages: a union of tagged structs. Types that are not in it are passed over."""
 
     def __init__(self, union: Any, *, tag: str = "type") -> None:
@@ -97,7 +97,7 @@ class Vocabulary:
         self._decoder = msgspec.json.Decoder(union)
         self._known = {kind.__struct_config__.tag for kind in get_args(union)}
 
-    def read(self, message: Message, dialect: Dialect) -> Any:
+    def read(self, message: WireMessage, dialect: SttProtocol) -> Any:
         """Return the struct in ``message``, None for an unknown type. Raises `StreamError` for garbage."""
         try:
             return self._decoder.decode(message)
@@ -107,7 +107,7 @@ class Vocabulary:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise dialect.malformed("something that is not JSON") from None
 
-    def _check(self, message: Message, dialect: Dialect) -> None:
+    def _check(self, message: WireMessage, dialect: SttProtocol) -> None:
         """Raise `StreamError` unless ``message`` is whole, and of a type that is not ours to know."""
         try:
             kind = msgspec.json.decode(message, type=dict[str, Any]).get(self._tag)
@@ -117,27 +117,27 @@ class Vocabulary:
             raise dialect.malformed("a message that lacks what it needs")
 
 
-class Transcript:
+class TranscriptAssembler:
     """The text of an utterance, put together from readings over all its connections."""
 
     def __init__(self) -> None:
         self._committed: list[str] = []
         self._partial = ""
-        self._told = Heard("")
+        self._told = Transcription("")
 
     @property
     def text(self) -> str:
         """All that is understood."""
         return " ".join(filter(None, (*self._committed, self._partial)))
 
-    def take(self, reading: Reading) -> Heard | None:
+    def take(self, reading: TranscriptUpdate) -> Transcription | None:
         """Add ``reading``; return what is heard now, None when that was told before."""
         if reading.heard_s is not None:
             self._committed.append(reading.committed.strip())
             self._partial = ""
         if reading.partial is not None:
             self._partial = reading.partial.strip()
-        heard = Heard(self.text, stable=reading.stable)
+        heard = Transcription(self.text, stable=reading.stable)
         if heard == self._told:
             return None
         self._told = heard

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 
-def chosen(options: msgspec.Struct) -> dict[str, Any]:
+def query_options(options: msgspec.Struct) -> dict[str, Any]:
     """Return the options that are set, as a URL has them: ``true`` and ``false`` in small letters."""
     told = {name: getattr(options, name) for name in options.__struct_fields__}
     return {
@@ -16,7 +16,7 @@ def chosen(options: msgspec.Struct) -> dict[str, Any]:
     }
 
 
-def terms(*lists: Iterable[str], most: int, longest: int = 100) -> list[str]:
+def select_terms(*lists: Iterable[str], most: int, longest: int = 100) -> list[str]:
     """Return the words that are likely, each once, as many and as long as the vendor takes them."""
-    found = dict.fromkeys(term.strip() for terms in lists for term in terms)
+    found = dict.fromkeys(term.strip() for select_terms in lists for term in select_terms)
     return [term for term in found if 0 < len(term) <= longest][:most]

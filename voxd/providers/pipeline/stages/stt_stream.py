@@ -17,9 +17,14 @@ from voxd.net import faults
 from voxd.net.faults import CloseReason, RefusalReader
 from voxd.net.transport import Access, Budget
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
-from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText
+from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_buffer import Kept
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Transcript
+from voxd.providers.pipeline.stages.stt_protocol import (
+    SttProtocol,
+    TranscriptAssembler,
+    TranscriptUpdate,
+    WireMessage,
+)
 from voxd.providers.usage import Usage
 
 RECONNECTS = 2
@@ -34,7 +39,7 @@ PARTING_S = 0.5
 _LATE = CloseReason("timeout", "the vendor did not finish the text in time")
 
 
-class LiveSpeechToText(SpeechToText):
+class StreamingSpeechToText(SpeechToText):
     """A vendor who transcribes while the user speaks: subclass it, and give the address and the dialect."""
 
     live: ClassVar[bool] = True
@@ -47,18 +52,20 @@ class LiveSpeechToText(SpeechToText):
         return faults.error_for_refusal
 
     @abstractmethod
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where, and with what settings, ``told`` is transcribed. Raises `VoxdError`."""
 
     @abstractmethod
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
 
-    def language(self, told: Listening) -> str:
+    def language(self, told: TranscriptionRequest) -> str:
         """Return what is spoken, "" when nobody knows."""
         return told.language or self.config.language
 
-    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    async def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         """Yield what is understood of ``audio``; the budget's end counts from when the user has finished.
 
         Set ``told.budget.until_s`` before ``audio`` ends. Raises `ProviderError`, of code "timeout" when
@@ -74,15 +81,15 @@ class LiveSpeechToText(SpeechToText):
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
 
-    async def _follow(self, sound: Kept, told: Listening) -> AsyncGenerator[Heard]:
-        transcript, used = Transcript(), Usage()
+    async def _follow(self, sound: Kept, told: TranscriptionRequest) -> AsyncGenerator[Transcription]:
+        transcript, used = TranscriptAssembler(), Usage()
         broken: ConnectionFailed | None = None
         reconnects = 0
         if not await sound.begun():
-            yield Heard("", final=True)
+            yield Transcription("", final=True)
             return
         while not (broken and sound.understood):
-            link: _Link | None = None
+            link: _SttConnection | None = None
             try:
                 async with self.wire.socket(
                     lambda access: self.address(access, told),
@@ -91,7 +98,7 @@ class LiveSpeechToText(SpeechToText):
                     refused=self.refusals,
                     subprotocols=self.subprotocols,
                 ) as connection:
-                    link = _Link(self.name, connection, self.dialect(told), sound, told.budget)
+                    link = _SttConnection(self.name, connection, self.dialect(told), sound, told.budget)
                     if broken is not None:
                         self.wire.note("reconnected", code=broken.code, replayed_s=link.behind_s)
                     async with aclosing(link.readings()) as readings:
@@ -99,7 +106,7 @@ class LiveSpeechToText(SpeechToText):
                             if heard := transcript.take(reading):
                                 yield heard
                     # Within the block: the closing handshake is nothing to wait for.
-                    yield Heard(transcript.text, final=True, usage=used + link.used)
+                    yield Transcription(transcript.text, final=True, usage=used + link.used)
                     return
             except ConnectionFailed as error:
                 if link is None or reconnects == RECONNECTS or told.budget.retries <= 0:
@@ -108,14 +115,19 @@ class LiveSpeechToText(SpeechToText):
                 reconnects += 1
                 broken, used = error, used + link.used
                 transcript.break_off()
-        yield Heard(transcript.text, final=True, usage=used)
+        yield Transcription(transcript.text, final=True, usage=used)
 
 
-class _Link:
+class _SttConnection:
     """One connection of an utterance: sends the sound that is not yet understood, and what follows it."""
 
     def __init__(
-        self, provider: str, connection: WebSocketConnection, dialect: Dialect, sound: Kept, budget: Budget
+        self,
+        provider: str,
+        connection: WebSocketConnection,
+        dialect: SttProtocol,
+        sound: Kept,
+        budget: Budget,
     ) -> None:
         self._provider = provider
         self._connection = connection
@@ -137,7 +149,7 @@ class _Link:
         """What the vendor will bill."""
         return self._billed or Usage(transcribed_seconds=self._sent / SAMPLE_RATE_HZ)
 
-    async def readings(self) -> AsyncGenerator[Reading]:
+    async def readings(self) -> AsyncGenerator[TranscriptUpdate]:
         """Yield what the vendor tells, to the end. Raises `ProviderError`, or what ``audio`` raised."""
         self._connection.active = True
         sending = asyncio.create_task(self._send(), name=f"send {self._provider}")
@@ -159,7 +171,7 @@ class _Link:
             await asyncio.gather(sending, limiting, return_exceptions=True)
             await self._part()
 
-    def _take(self, reading: Reading) -> None:
+    def _take(self, reading: TranscriptUpdate) -> None:
         if reading.done and not self._finishing:
             raise faults.error_for_close(
                 self._provider, CloseReason("closed_by_vendor", "the vendor ended the session")
@@ -210,7 +222,7 @@ class _Link:
             except TimeoutError:
                 await self._say(self._dialect.keep_alive)
 
-    async def _say(self, *messages: Message) -> None:
+    async def _say(self, *messages: WireMessage) -> None:
         for message in messages:
             if message:
                 await self._connection.send(message)

@@ -15,7 +15,7 @@ FLAC_TYPE = "audio/flac"
 T = TypeVar("T")
 
 
-async def gathered(audio: AsyncIterator[Frame]) -> Clip:
+async def collect_audio(audio: AsyncIterator[Frame]) -> Clip:
     """Return the sound of ``audio`` once the user has finished; it is as long as an utterance may be."""
     pcm = bytearray()
     async for frame in audio:
@@ -23,12 +23,12 @@ async def gathered(audio: AsyncIterator[Frame]) -> Clip:
     return Clip(bytes(pcm), SAMPLE_RATE_HZ)
 
 
-async def packed(clip: Clip) -> bytes:
+async def encode_flac(clip: Clip) -> bytes:
     """Return ``clip`` as FLAC. Raises `AudioError` when there is no sound in it."""
     return await in_thread(lambda: flac.encode(clip), name="pack an utterance")
 
 
-def understood(provider: str, answer: Any, kind: type[T]) -> T:
+def parse_answer(provider: str, answer: Any, kind: type[T]) -> T:
     """Return the JSON that ``provider`` answered, decoded or as text, as ``kind``.
 
     Raises `StreamError` when it is something else.

@@ -8,7 +8,7 @@ _OPEN = "<think>"
 _CLOSE = "</think>"
 
 
-class Aloud:
+class ThinkTagFilter:
     """Lets through what is to be spoken of one answer; holds back no more than may be a tag."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ _REASONS: Mapping[str, str] = {
 
 
 @dataclass(slots=True)
-class Draft:
+class ToolCallDraft:
     """A call that is being written."""
 
     id: str = ""
@@ -42,24 +42,26 @@ class Draft:
 
     def call(self) -> ToolCall:
         """Return the call; one without an id, as of some local servers, gets one."""
-        return ToolCall(self.id or f"call_{uuid4().hex}", self.name, object_text("".join(self.arguments)))
+        return ToolCall(
+            self.id or f"call_{uuid4().hex}", self.name, normalize_arguments("".join(self.arguments))
+        )
 
 
-class Drafts:
+class ToolCallAssembler:
     """The calls of one answer, kept apart by the place each piece says it belongs to."""
 
     def __init__(self) -> None:
-        self._at: dict[Any, Draft] = {}
-        self._all: list[Draft] = []
+        self._at: dict[Any, ToolCallDraft] = {}
+        self._all: list[ToolCallDraft] = []
 
-    def at(self, place: Any, *, id: str = "", name: str = "") -> Draft:
+    def at(self, place: Any, *, id: str = "", name: str = "") -> ToolCallDraft:
         """Return the call at ``place``, with ``id`` and ``name`` as far as they are told.
 
         Some servers number every call 0: another id together with a name begins another call.
         """
         draft = self._at.get(place)
         if draft is None or (id and name and draft.id and draft.id != id):
-            draft = self._at[place] = Draft()
+            draft = self._at[place] = ToolCallDraft()
             self._all.append(draft)
         draft.id = draft.id or id
         draft.name = draft.name or name
@@ -70,7 +72,7 @@ class Drafts:
         return tuple(draft.call() for draft in self._all if draft.name)
 
 
-def ended(reason: str, calls: tuple[ToolCall, ...]) -> tuple[str, tuple[ToolCall, ...]]:
+def finish(reason: str, calls: tuple[ToolCall, ...]) -> tuple[str, tuple[ToolCall, ...]]:
     """Return the reason in our words, and the calls that are to be run.
 
     Of an answer that was cut off, or taken back, no call is run: its arguments may lack their end.
@@ -81,7 +83,7 @@ def ended(reason: str, calls: tuple[ToolCall, ...]) -> tuple[str, tuple[ToolCall
     return ("tool_calls" if calls else "stop"), calls
 
 
-def fitting_id(call_id: str) -> str:
+def portable_id(call_id: str) -> str:
     """Return the id of a call, or of its result, as every vendor takes it, for it may be another vendor's.
 
     An id that does not fit becomes another that does, always the same one.
@@ -91,7 +93,7 @@ def fitting_id(call_id: str) -> str:
     return f"call_{blake2s(call_id.encode(errors='replace'), digest_size=16).hexdigest()}"
 
 
-def object_text(text: str) -> str:
+def normalize_arguments(text: str) -> str:
     """Return ``text`` as the text of a JSON object; what is none becomes an object that no tool accepts."""
     if not text.strip():
         return "{}"
@@ -104,7 +106,7 @@ def object_text(text: str) -> str:
     return "{}" if text.strip() == "null" else msgspec.json.encode({"malformed_json": text}).decode()
 
 
-def object_of(text: str) -> dict[str, Any]:
+def parse_arguments(text: str) -> dict[str, Any]:
     """Return the arguments as an object, for the vendors that want them so."""
-    found: dict[str, Any] = msgspec.json.decode(object_text(text))
+    found: dict[str, Any] = msgspec.json.decode(normalize_arguments(text))
     return found

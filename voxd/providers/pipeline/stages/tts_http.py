@@ -18,15 +18,15 @@ from voxd.net.endpoint import http_url
 from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.pipeline.stages.tts_pace import Pace
-from voxd.providers.pipeline.stages.tts_pcm import Pcm, check_type
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, check_type
 
 WHOLE_S = 600.0
-"""The deadline of a whole answer, during which its listener listens; `Pace` notices who is late."""
+"""The deadline of a whole answer, during which its listener listens; `PlaybackLead` notices who is late."""
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SpeechRequest:
     """A text and the request that has it spoken as PCM at ``rate_hz``.
 
     ``bill`` names the header, in lower case, in which the vendor counts the characters he bills.
@@ -41,13 +41,13 @@ class Speech:
     repeatable: bool = False
 
 
-class Another(StreamError):
+class ReplayMismatch(StreamError):
     """A second answer is not the first one over again."""
 
     code = "another_answer"
 
 
-class Replay:
+class ReplaySkipper:
     """Passes over what was used of an earlier answer, if a new one begins with just that."""
 
     def __init__(self) -> None:
@@ -62,14 +62,14 @@ class Replay:
         self._to_see = self.used_bytes
 
     def fresh(self, clip: Clip) -> Clip | None:
-        """Return what of ``clip`` was not used before. Raises `Another`."""
+        """Return what of ``clip`` was not used before. Raises `ReplayMismatch`."""
         pcm = clip.pcm
         if self._to_see:
             again, pcm = pcm[: self._to_see], pcm[self._to_see :]
             self._seen.update(again)
             self._to_see -= len(again)
             if not self._to_see and self._seen.digest() != self._used.digest():
-                raise Another("the vendor spoke the same text in another way")
+                raise ReplayMismatch("the vendor spoke the same text in another way")
         if not pcm:
             return None
         self.used_bytes += len(pcm)
@@ -77,14 +77,14 @@ class Replay:
         return Clip(pcm, clip.rate_hz)
 
     def finish(self) -> None:
-        """Nothing follows. Raises `Another` when the new answer was shorter than what was used."""
+        """Nothing follows. Raises `ReplayMismatch` when the new answer was shorter than what was used."""
         if self._to_see:
-            raise Another("the vendor spoke the same text in another way")
+            raise ReplayMismatch("the vendor spoke the same text in another way")
 
 
-async def spoken(stage: TextToSpeech, speech: Speech, budget: Budget) -> AsyncGenerator[Clip]:
+async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budget) -> AsyncGenerator[Clip]:
     """Yield the sound of ``speech`` as it comes. Raises `ProviderError`."""
-    replay = Replay()
+    replay = ReplaySkipper()
     broken: ProviderError | None = None
     while True:
         begun = False
@@ -100,7 +100,7 @@ async def spoken(stage: TextToSpeech, speech: Speech, budget: Budget) -> AsyncGe
                 replay.finish()
                 _tell_bill(stage, speech, answer.headers)
                 return
-        except Another as another:
+        except ReplayMismatch as another:
             raise broken or another from None
         except ProviderError as error:
             # What failed before an answer began was tried again on the wire already.
@@ -115,14 +115,14 @@ async def spoken(stage: TextToSpeech, speech: Speech, budget: Budget) -> AsyncGe
         replay.rewind()
 
 
-def url_of(stage: TextToSpeech, access: Access, path: str, *, live_path: str = "") -> str:
+def stage_url(stage: TextToSpeech, access: Access, path: str, *, live_path: str = "") -> str:
     """Return the URL of ``path``; the endpoint may be written as that of the socket at ``live_path``."""
     return http_url(access.endpoint or stage.default_endpoint, live_path, path)
 
 
 async def _clips(provider: str, answer: HttpResponse, rate_hz: int) -> AsyncGenerator[Clip]:
     check_type(provider, answer.headers.get("content-type", ""))
-    pcm, pace = Pcm(provider, rate_hz), Pace(provider)
+    pcm, pace = PcmDecoder(provider, rate_hz), PlaybackLead(provider)
     pieces = answer.chunks()
     while data := await pace.keeps(anext(pieces, b"")):
         if clip := pcm.feed(data):
@@ -132,7 +132,7 @@ async def _clips(provider: str, answer: HttpResponse, rate_hz: int) -> AsyncGene
         yield clip
 
 
-def _tell_bill(stage: TextToSpeech, speech: Speech, headers: Mapping[str, str]) -> None:
+def _tell_bill(stage: TextToSpeech, speech: SpeechRequest, headers: Mapping[str, str]) -> None:
     """Tell when the vendor bills something else than the length of the text."""
     billed = headers.get(speech.bill, "")
     if billed.isdecimal() and int(billed) != len(speech.text):

@@ -9,20 +9,20 @@ import msgspec
 
 from voxd.net.transport import Access, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
-from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.options import parse_options
 
-Known = TypeVar("Known", bound=msgspec.Struct)
+OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 
-class Voice(TextToSpeech, Generic[Known]):
+class ConfiguredTextToSpeech(TextToSpeech, Generic[OptionsT]):
     """A voice of a vendor; ``known`` is the type of the options that can be set for it."""
 
-    known: type[Known]
+    known: type[OptionsT]
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         """Raises `ConfigError` when an option cannot be used."""
         super().__init__(config, wire)
-        self._options = options_of(config, self.known)
+        self._options = parse_options(config, self.known)
 
     @property
     def variant(self) -> Mapping[str, Any]:
@@ -30,7 +30,7 @@ class Voice(TextToSpeech, Generic[Known]):
         return {**super().variant, "settings": msgspec.to_builtins(self._options)}
 
 
-class HttpVoice(Voice[Known]):
+class HttpTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
     """A voice that speaks each text by one HTTP request."""
 
     def prepare(self) -> None:

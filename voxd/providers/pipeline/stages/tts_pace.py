@@ -21,14 +21,14 @@ GRACE_S = 2.0
 T = TypeVar("T")
 
 
-def left_s(budget: Budget, limit_s: float) -> float:
+def remaining_s(budget: Budget, limit_s: float) -> float:
     """Return ``limit_s``, or less where the turn has less time."""
     if budget.until_s is None:
         return limit_s
     return max(min(limit_s, budget.until_s - time.monotonic()), 0.0)
 
 
-class Pace:
+class PlaybackLead:
     """How far a voice is ahead of its listener, who may run dry for ``grace_s`` (None: `GRACE_S`).
 
     The first piece may take ``first_s``, None for no longer than any other.

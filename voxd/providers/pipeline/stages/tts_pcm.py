@@ -41,7 +41,7 @@ def check_type(provider: str, content_type: str) -> None:
         raise _not_pcm(provider, kind)
 
 
-class Pcm:
+class PcmDecoder:
     """Cuts sound that arrives in pieces of any length into clips; ``rate_hz`` is what was asked for."""
 
     def __init__(self, provider: str, rate_hz: int) -> None:

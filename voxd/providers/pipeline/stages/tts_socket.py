@@ -13,13 +13,13 @@ from voxd.net.faults import CloseReason, error_for_close
 from voxd.net.transport import Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_options import Known, Voice
-from voxd.providers.pipeline.stages.tts_pace import Pace, left_s
+from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech, OptionsT
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead, remaining_s
 
 _log = logging.getLogger(__name__)
 
 
-class SocketVoice(Voice[Known]):
+class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
     """A voice that is reached by WebSocket; a subclass says what is said on it.
 
     A socket that `prepare` opened is used for the next clause, or closed after ``spare_s``. Where it breaks
@@ -38,7 +38,7 @@ class SocketVoice(Voice[Known]):
         """Open a socket on which a text can be spoken at once."""
 
     @abstractmethod
-    def said(self, connection: WebSocketConnection, text: str, pace: Pace) -> AsyncGenerator[Clip]:
+    def said(self, connection: WebSocketConnection, text: str, pace: PlaybackLead) -> AsyncGenerator[Clip]:
         """Say ``text`` and yield its sound; whatever is waited for keeps to ``pace``."""
 
     def prepare(self) -> None:
@@ -77,7 +77,7 @@ class SocketVoice(Voice[Known]):
         if spare is not None:
             await spare.release()
 
-    async def received(self, connection: WebSocketConnection, pace: Pace) -> str | bytes:
+    async def received(self, connection: WebSocketConnection, pace: PlaybackLead) -> str | bytes:
         """Return the next frame. Raises `ProviderError` when it is late, or when none comes any more."""
         message = await pace.keeps(connection.receive())
         if message is None:
@@ -94,7 +94,7 @@ class SocketVoice(Voice[Known]):
         self, connection: WebSocketConnection, text: str, budget: Budget
     ) -> AsyncGenerator[Clip]:
         connection.active = True
-        pace = Pace(self.name, first_s=left_s(budget, Deadlines().answer_s))
+        pace = PlaybackLead(self.name, first_s=remaining_s(budget, Deadlines().answer_s))
         is_over = False
         try:
             async with aclosing(self.said(connection, text, pace)) as clips:
@@ -112,7 +112,7 @@ class SocketVoice(Voice[Known]):
         spare, self._spare = self._spare, None
         if spare is not None:
             try:
-                connection = await spare.taken(left_s(budget, Deadlines().open_s))
+                connection = await spare.taken(remaining_s(budget, Deadlines().open_s))
                 if connection is not None:
                     yield connection
                     return

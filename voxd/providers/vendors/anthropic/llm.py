@@ -2,17 +2,17 @@
 
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, HttpRequest, Transport
-from voxd.providers.pipeline.stages.base_url import resource
+from voxd.providers.pipeline.stages.base_url import resource_url
 from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
-from voxd.providers.pipeline.stages.llm_stream import StreamingModel
-from voxd.providers.pipeline.stages.options import options_of
+from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
+from voxd.providers.pipeline.stages.options import parse_options
 from voxd.providers.vendors.anthropic.reader import MessagesReader
-from voxd.providers.vendors.anthropic.wire import OLD, Options, messages_body
+from voxd.providers.vendors.anthropic.wire import OLD, AnthropicOptions, messages_body
 
 _MESSAGES = "/messages"
 
 
-class Anthropic(StreamingModel):
+class AnthropicLlm(StreamingLanguageModel):
     """The Messages API of Anthropic, or of a server that copies it and may need no key."""
 
     default_model = "claude-haiku-5-5"
@@ -22,7 +22,7 @@ class Anthropic(StreamingModel):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, AnthropicOptions)
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = messages_body(prompt, self.model, self.config.kind, self._options)
@@ -37,7 +37,7 @@ class Anthropic(StreamingModel):
 
     def _url(self, access: Access, path: str) -> str:
         endpoint = access.endpoint or self.default_endpoint
-        return resource(self.name, endpoint, path, prefix="/v1", written=_MESSAGES)
+        return resource_url(self.name, endpoint, path, prefix="/v1", written=_MESSAGES)
 
     def _headers(self, access: Access) -> dict[str, str]:
         version = self._options.api_version

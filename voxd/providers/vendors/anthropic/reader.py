@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.contract import Answered
-from voxd.providers.pipeline.stages.tool_calls import Drafts, ended, object_of
+from voxd.providers.pipeline.stages.contract import Completion
+from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, parse_arguments
 from voxd.providers.usage import Usage
 
 Json = dict[str, Any]
@@ -50,7 +50,7 @@ class MessagesReader:
         self.over = False
         self._provider = provider
         self._blocks: dict[int, Json] = {}
-        self._drafts = Drafts()
+        self._drafts = ToolCallAssembler()
         self._reason = ""
         self._numbers: dict[str, int] = {}
 
@@ -77,22 +77,22 @@ class MessagesReader:
                 self._reason = self._reason or "end_turn"
         return ""
 
-    def answered(self) -> Answered:
+    def answered(self) -> Completion:
         """Return how the answer ended; ``raw`` is all of it when the vendor wants his thoughts back."""
         if not self.complete:
-            raise complaints.cut_off(self._provider)
-        reason, calls = ended(self._reason, self._drafts.calls())
-        return Answered(reason, calls, self._used(), self._raw())
+            raise complaints.truncated_reply(self._provider)
+        reason, calls = finish(self._reason, self._drafts.calls())
+        return Completion(reason, calls, self._used(), self._raw())
 
     def _decode(self, data: str) -> _Event:
         try:
             event = msgspec.json.decode(data, type=_Event)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise complaints.garbled(self._provider) from None
+            raise complaints.malformed_reply(self._provider) from None
         if event.type == "error" or event.error:
-            raise complaints.fault_in(self._provider, data)
+            raise complaints.error_from_event(self._provider, data)
         if event.type is None:
-            raise complaints.garbled(self._provider)
+            raise complaints.malformed_reply(self._provider)
         return event
 
     def _start(self, index: int, block: Json) -> str:
@@ -145,7 +145,7 @@ class MessagesReader:
             if block["type"] == "tool_use":
                 if block.get("id") not in calls:
                     continue
-                block = block | {"input": object_of(calls[block["id"]].arguments)}
+                block = block | {"input": parse_arguments(calls[block["id"]].arguments)}
             if block["type"] != "text" or block.get("text"):
                 found.append(block)
         return found

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from voxd.providers.pipeline.stages.contract import Message, Prompt
-from voxd.providers.pipeline.stages.messages import paired, raw_of
-from voxd.providers.pipeline.stages.tool_calls import fitting_id, object_of
+from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt
+from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
+from voxd.providers.pipeline.stages.tool_calls import parse_arguments, portable_id
 
 Json = dict[str, Any]
 
@@ -23,7 +23,7 @@ MAX_OUTPUT_TOKENS = 4096
 _VERSION = re.compile(r"claude-(?:(?P<family>[a-z]+)-)?(?P<major>\d)(?:-(?P<minor>\d{1,2}))?(?!\d)")
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class AnthropicOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of this kind.
 
     ``api_version`` also decides how the key is told. ``cache``: "5m" or "1h" to have the vendor remember
@@ -36,7 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     body: Json = msgspec.field(default_factory=dict)
 
 
-def messages_body(prompt: Prompt, model: str, vendor: str, options: Options) -> Json:
+def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOptions) -> Json:
     """Return the body of a request."""
     body: Json = {
         "model": model,
@@ -69,13 +69,13 @@ def takes_temperature(model: str, api_version: str) -> bool:
     return version < ((4, 7) if found["family"] == "opus" else (5, 0))
 
 
-def messages_of(messages: Sequence[Message], vendor: str) -> list[Json]:
+def messages_of(messages: Sequence[ChatMessage], vendor: str) -> list[Json]:
     """Return the conversation: it begins with the user, and the roles take turns.
 
     All results of one answer's calls have to be in one message, before anything else the user says.
     """
     found: list[Json] = []
-    for message in dropwhile(lambda message: message.role != "user", paired(messages)):
+    for message in dropwhile(lambda message: message.role != "user", pair_tool_results(messages)):
         role = "assistant" if message.role == "assistant" else "user"
         if found and found[-1]["role"] == role:
             found[-1]["content"] += _blocks(message, vendor)
@@ -84,25 +84,25 @@ def messages_of(messages: Sequence[Message], vendor: str) -> list[Json]:
     return found
 
 
-def _blocks(message: Message, vendor: str) -> list[Json]:
+def _blocks(message: ChatMessage, vendor: str) -> list[Json]:
     if message.role == "tool":
         failed = {} if message.ok else {"is_error": True}
-        result = {"type": "tool_result", "tool_use_id": fitting_id(message.call_id), "content": message.text}
+        result = {"type": "tool_result", "tool_use_id": portable_id(message.call_id), "content": message.text}
         return [result | failed]
     written = list(_written(message))
-    raw = raw_of(message, vendor)
+    raw = vendor_data(message, vendor)
     return list(raw) if isinstance(raw, list) and _calls(raw) == _calls(written) else written
 
 
-def _written(message: Message) -> Iterator[Json]:
+def _written(message: ChatMessage) -> Iterator[Json]:
     if message.text.strip():
         yield {"type": "text", "text": message.text}
     for call in message.calls:
         yield {
             "type": "tool_use",
-            "id": fitting_id(call.id),
+            "id": portable_id(call.id),
             "name": call.name,
-            "input": object_of(call.arguments),
+            "input": parse_arguments(call.arguments),
         }
 
 

@@ -13,11 +13,16 @@ from voxd.net.refusals import NO_CREDIT, ErrorMeaning, error_meaning
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
-from voxd.providers.pipeline.stages.stt_settings import chosen, terms
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_protocol import (
+    MessageDecoder,
+    SttProtocol,
+    TranscriptUpdate,
+    WireMessage,
+)
+from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.usage import Usage
 
 PATH = "/v3/ws"
@@ -28,7 +33,7 @@ LONGEST_TERM = 50
 _TERMINATE = '{"type":"Terminate"}'
 
 
-class Options(msgspec.Struct, frozen=True):
+class AssemblyAiSttOptions(msgspec.Struct, frozen=True):
     """The vendor's own settings under the vendor's own names; what is not set is left to the vendor."""
 
     format_turns: bool = True
@@ -49,7 +54,7 @@ class Options(msgspec.Struct, frozen=True):
     redact_pii: bool | None = None
 
 
-class AssemblyAi(LiveSpeechToText):
+class AssemblyAiStt(StreamingSpeechToText):
     """Transcribes while the user speaks. It is billed for the time a session is open."""
 
     default_model: ClassVar[str] = "universal-3-6-pro"
@@ -57,18 +62,20 @@ class AssemblyAi(LiveSpeechToText):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, AssemblyAiSttOptions)
 
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
         key = require_key(self.name, access.key)
-        query = chosen(self._options) | {
+        query = query_options(self._options) | {
             "speech_model": self.model,
             "encoding": "pcm_s16le",
             "sample_rate": SAMPLE_RATE_HZ,
         }
         del query["keyterms_prompt"]
-        likely = terms(self._options.keyterms_prompt, told.hints, most=MOST_TERMS, longest=LONGEST_TERM)
+        likely = select_terms(
+            self._options.keyterms_prompt, told.hints, most=MOST_TERMS, longest=LONGEST_TERM
+        )
         if likely:
             query["keyterms_prompt"] = msgspec.json.encode(likely).decode()
         if language := self.language(told):
@@ -76,9 +83,9 @@ class AssemblyAi(LiveSpeechToText):
         url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
         return WebSocketAddress(url, {"Authorization": key, "AssemblyAI-Version": VERSION}, key=key)
 
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
-        return StreamingV3(self.name, formatted=self._options.format_turns)
+        return AssemblyAiSttProtocol(self.name, formatted=self._options.format_turns)
 
     async def check(self, budget: Budget) -> None:
         """Ask for a token that lasts a minute, which costs nothing. Raises `ProviderError`."""
@@ -150,10 +157,10 @@ class _Error(msgspec.Struct, tag="Error"):
     error_code: int | None = None
 
 
-_VOCABULARY = Vocabulary(_Turn | _Termination | _Error)
+_VOCABULARY = MessageDecoder(_Turn | _Termination | _Error)
 
 
-class StreamingV3(Dialect):
+class AssemblyAiSttProtocol(SttProtocol):
     """One session: numbered turns, each told again as it grows, and once more when it is punctuated."""
 
     chunk_ms = 60
@@ -170,22 +177,24 @@ class StreamingV3(Dialect):
         self._next = 0
         self._heard_s = 0.0
 
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return what makes the vendor tell the rest, and end the session."""
         return (_TERMINATE,)
 
-    def parting(self) -> tuple[Message, ...]:
+    def parting(self) -> tuple[WireMessage, ...]:
         """Return what ends the session: an open one is paid for."""
         return (_TERMINATE,)
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _Turn() as turn:
                 return self._turn(turn)
             case _Termination() as end:
                 billed_s = end.session_duration_seconds
-                return Reading(done=True, usage=Usage(transcribed_seconds=billed_s) if billed_s else None)
+                return TranscriptUpdate(
+                    done=True, usage=Usage(transcribed_seconds=billed_s) if billed_s else None
+                )
             case _Error() as error:
                 ending = CloseReason(
                     "server_error", error.error or "the vendor gave no reason", error.error_code
@@ -198,7 +207,7 @@ class StreamingV3(Dialect):
         means = MEANINGS.get(ending.close_code or 0)
         return super().closed(ending) if means is None else error_meaning(self.provider, means, ending.reason)
 
-    def _turn(self, turn: _Turn) -> Reading | None:
+    def _turn(self, turn: _Turn) -> TranscriptUpdate | None:
         known = self._turns.get(turn.turn_order)
         if turn.turn_order < self._next or (known and known.end_of_turn and not turn.end_of_turn):
             return None  # Told before, and settled since.
@@ -211,7 +220,9 @@ class StreamingV3(Dialect):
             self._next += 1
         rest = " ".join(filter(None, (self._turns[order].text for order in sorted(self._turns))))
         stable = all(turn.end_of_turn for turn in self._turns.values())
-        return Reading(" ".join(settled), self._heard_s if settled else None, partial=rest, stable=stable)
+        return TranscriptUpdate(
+            " ".join(settled), self._heard_s if settled else None, partial=rest, stable=stable
+        )
 
     def _is_settled(self, turn: _Turn) -> bool:
         # Where a turn lies is known by its words alone.

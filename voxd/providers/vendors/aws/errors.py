@@ -30,7 +30,7 @@ _CLOCK = ("Signature expired", "Signature not yet current")
 _by_name = refusal_reader(_TABLE)
 
 
-def region_of(name: str, told: str, endpoint: str, service: str) -> str:
+def find_region(name: str, told: str, endpoint: str, service: str) -> str:
     """Return the region of provider ``name``: as it was told, or as the host of ``service`` has it.
 
     Raises `ConfigError` when neither says.
@@ -43,13 +43,13 @@ def region_of(name: str, told: str, endpoint: str, service: str) -> str:
     return region
 
 
-def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+def read_error(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """Return the error for a refusal, as its header ``x-amzn-errortype`` names it."""
     message = parse_refusal(headers, body).message
     return _clock(provider, message) or _by_name(provider, status, headers, body)
 
 
-def complaint(provider: str, name: str, message: str) -> ProviderError:
+def stream_error(provider: str, name: str, message: str) -> ProviderError:
     """Return the error for what a stream breaks off with, such as ``name`` "BadRequestException"."""
     text = message or name or "AWS gave no reason"
     known = _TABLE.get(name, _TIMED_OUT if "timed out" in text else _REFUSED)

@@ -20,7 +20,7 @@ _VALUE_BYTES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class EventFrame:
     """One frame; ``headers`` are those that hold text."""
 
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ def encode(headers: Mapping[str, str], payload: bytes) -> bytes:
     return frame + _U32.pack(crc32(frame))
 
 
-def decode(frame: bytes) -> Message:
+def decode(frame: bytes) -> EventFrame:
     """Return what is in ``frame``, which holds exactly one. Raises `ValueError` when it is garbled."""
     if len(frame) < _PRELUDE.size + _U32.size:
         raise ValueError("the frame is too short")
@@ -52,7 +52,7 @@ def decode(frame: bytes) -> Message:
         headers = dict(_headers(frame[_PRELUDE.size : headers_end]))
     except (struct.error, IndexError, KeyError, UnicodeDecodeError) as error:
         raise ValueError("the headers of the frame cannot be read") from error
-    return Message(headers, frame[headers_end:end])
+    return EventFrame(headers, frame[headers_end:end])
 
 
 def _packed(name: bytes, value: bytes) -> bytes:

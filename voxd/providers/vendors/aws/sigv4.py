@@ -99,7 +99,7 @@ class Signer:
         return hmac.digest(key, text.encode(), "sha256").hex()
 
 
-def credentials_of(provider: str, key: str) -> Credentials:
+def parse_credentials(provider: str, key: str) -> Credentials:
     """Read ``key``, "ID:SECRET" or "ID:SECRET:TOKEN". Raises `AuthenticationError` when it is neither."""
     key_id, *rest = key.split(":", 2)
     if not key_id or not rest or not rest[0]:

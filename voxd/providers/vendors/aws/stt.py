@@ -16,13 +16,13 @@ from voxd.net.refusals import parse_refusal
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
-from voxd.providers.vendors.aws.errors import complaint, refused, region_of
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
+from voxd.providers.vendors.aws.errors import find_region, read_error, stream_error
 from voxd.providers.vendors.aws.eventstream import decode, encode
-from voxd.providers.vendors.aws.sigv4 import Signer, credentials_of
+from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
 
 _PATH = "/stream-transcription-websocket"
 _SOUND = {
@@ -32,7 +32,7 @@ _SOUND = {
 }
 
 
-class Options(msgspec.Struct, frozen=True):
+class AwsSttOptions(msgspec.Struct, frozen=True):
     """The kind's own settings.
 
     ``region`` is AWS's, such as "eu-central-1"; ``vocabulary`` names a list of words kept there;
@@ -78,39 +78,42 @@ class _Event(msgspec.Struct, rename="pascal"):
     transcript: _Transcript
 
 
-class AwsTranscribe(LiveSpeechToText):
+class AwsStt(StreamingSpeechToText):
     """One session for each utterance."""
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
-        self._region = region_of(config.name, self._options.region, config.endpoint, "transcribestreaming")
+        self._options = parse_options(config, AwsSttOptions)
+        self._region = find_region(config.name, self._options.region, config.endpoint, "transcribestreaming")
 
     @property
     def refusals(self) -> RefusalReader:
         """What reads a refusal."""
-        return refused
+        return read_error
 
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where ``told`` is transcribed, signed for the next five minutes."""
         base = access.endpoint or f"wss://transcribestreaming.{self._region}.amazonaws.com:8443"
         key = require_key(self.name, access.key)
-        signer = Signer(credentials_of(self.name, key), self._region, "transcribe")
+        signer = Signer(parse_credentials(self.name, key), self._region, "transcribe")
         url = signer.url(realtime_url(self.name, base, _PATH, self._query(told)), time.time())
         return WebSocketAddress(url, key=key)
 
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
-        return EventStream(self.name)
+        return AwsSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
         """Open the socket, which needs a good signature, and send nothing."""
         async with self.wire.socket(
-            lambda access: self.address(access, Listening()), budget, kind="check", refused=self.refusals
+            lambda access: self.address(access, TranscriptionRequest()),
+            budget,
+            kind="check",
+            refused=self.refusals,
         ):
             pass
 
-    def _query(self, told: Listening) -> dict[str, str]:
+    def _query(self, told: TranscriptionRequest) -> dict[str, str]:
         options, language = self._options, self.language(told)
         query = {"media-encoding": "pcm", "sample-rate": str(SAMPLE_RATE_HZ)}
         if language or not options.languages:
@@ -126,21 +129,21 @@ class AwsTranscribe(LiveSpeechToText):
         return query
 
 
-class EventStream(Dialect):
+class AwsSttProtocol(SttProtocol):
     """Sound in frames of 100 ms, transcripts back; the vendor closes when he has told everything."""
 
     chunk_ms = 100
     last_words = frozenset({1000, 1005})
 
-    def sound(self, pcm: bytes) -> Message:
+    def sound(self, pcm: bytes) -> WireMessage:
         """Return ``pcm`` as a frame."""
         return encode(_SOUND, pcm)
 
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return a frame without sound."""
         return (encode(_SOUND, b""),)
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells. Raises `ProviderError` for an exception of the vendor."""
         try:
             told = decode(message if isinstance(message, bytes) else message.encode())
@@ -151,19 +154,19 @@ class EventStream(Dialect):
             raise self.malformed("a frame that cannot be read") from None
         if kind == "exception":
             name = told.headers.get(":exception-type", "")
-            raise complaint(self.provider, name, parse_refusal(told.headers, told.payload).message)
+            raise stream_error(self.provider, name, parse_refusal(told.headers, told.payload).message)
         if kind == "error":
             message = told.headers.get(":error-message", "")
-            raise complaint(self.provider, told.headers.get(":error-code", ""), message)
+            raise stream_error(self.provider, told.headers.get(":error-code", ""), message)
         return None
 
 
-def _reading(results: Sequence[_Result]) -> Reading | None:
+def _reading(results: Sequence[_Result]) -> TranscriptUpdate | None:
     finals = [result for result in results if not result.is_partial]
     partials = [result for result in results if result.is_partial]
     if not results:
         return None
-    return Reading(
+    return TranscriptUpdate(
         committed=" ".join(result.text for result in finals),
         heard_s=max(result.end_time for result in finals) if finals else None,
         partial=" ".join(result.text for result in partials) if partials else None,

@@ -12,13 +12,13 @@ from voxd.frames import Clip
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_http import Speech, spoken
-from voxd.providers.pipeline.stages.tts_options import HttpVoice
-from voxd.providers.vendors.aws.errors import refused, region_of
-from voxd.providers.vendors.aws.sigv4 import Signer, credentials_of
+from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
+from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
+from voxd.providers.vendors.aws.errors import find_region, read_error
+from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
 
 
-class Options(msgspec.Struct, frozen=True):
+class AwsTtsOptions(msgspec.Struct, frozen=True):
     """``region`` is AWS's, such as "eu-central-1"; bare PCM has no other rates."""
 
     region: str = ""
@@ -26,16 +26,16 @@ class Options(msgspec.Struct, frozen=True):
     sample_rate_hz: Literal[8000, 16_000] = 16_000
 
 
-class Polly(HttpVoice[Options]):
+class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
     """Amazon Polly (reference/providers.md, section 9). Its engines are its models."""
 
-    known = Options
+    known = AwsTtsOptions
     default_voice: ClassVar[str] = "Joanna"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         """Raises `ConfigError` when the region is not known."""
         super().__init__(config, wire)
-        self._region = region_of(config.name, self._options.region, config.endpoint, "polly")
+        self._region = find_region(config.name, self._options.region, config.endpoint, "polly")
 
     @property
     def model(self) -> str:
@@ -49,16 +49,16 @@ class Polly(HttpVoice[Options]):
             query = urlencode({"Engine": self._options.engine})
             return self._signed("GET", f"{self._base(access)}/v1/voices?{query}", b"", access)
 
-        async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
+        async with self.wire.request(build, budget, kind="check", refused=read_error) as answer:
             await answer.json()
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
-        speech = Speech(
-            text, build, self._options.sample_rate_hz, refused=refused, bill="x-amzn-requestcharacters"
+        speech = SpeechRequest(
+            text, build, self._options.sample_rate_hz, refused=read_error, bill="x-amzn-requestcharacters"
         )
-        return spoken(self, speech, budget)
+        return stream_speech(self, speech, budget)
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         body = {
@@ -79,7 +79,7 @@ class Polly(HttpVoice[Options]):
         return (access.endpoint or f"https://polly.{self._region}.amazonaws.com").rstrip("/")
 
     def _signed(self, method: str, url: str, content: bytes, access: Access) -> HttpRequest:
-        credentials = credentials_of(self.name, require_key(self.name, access.key))
+        credentials = parse_credentials(self.name, require_key(self.name, access.key))
         headers = {"Content-Type": "application/json"} if content else {}
         signer = Signer(credentials, self._region, "polly")
         signed = signer.headers(method, url, headers, content, time.time())

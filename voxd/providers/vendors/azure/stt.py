@@ -24,10 +24,10 @@ from voxd.net.refusals import ErrorMeaning, error_meaning
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.pipeline.stages.stt_throttle import Throttle
 from voxd.providers.vendors.azure import usp
 
@@ -38,7 +38,7 @@ _BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the opti
 _UNHEARD = frozenset({"nomatch", "initialsilencetimeout", "babbletimeout", "endofdictation"})
 
 
-class Options(msgspec.Struct, frozen=True):
+class AzureSttOptions(msgspec.Struct, frozen=True):
     """The kind's own settings. ``region`` is the resource's, such as "westeurope"; or set an endpoint."""
 
     region: str = ""
@@ -59,19 +59,19 @@ class _Phrase(msgspec.Struct, rename="pascal"):
     duration: int = 0
 
 
-class AzureSpeech(LiveSpeechToText):
+class AzureStt(StreamingSpeechToText):
     """One turn of the protocol for each utterance."""
 
     subprotocols: ClassVar[tuple[str, ...]] = ("USP",)
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, AzureSttOptions)
         if not (config.endpoint or self._options.region):
             hint = f'set options.region in [providers.{config.name}], such as "westeurope", or endpoint'
             raise ConfigError(f"where is the Azure resource of {config.name}?", hint=hint)
 
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where ``told`` is transcribed."""
         base = access.endpoint or f"wss://{self._options.region}.stt.speech.microsoft.com"
         query = {"language": locale_of(self.language(told)), "format": "simple"}
@@ -82,14 +82,14 @@ class AzureSpeech(LiveSpeechToText):
         headers = {"Ocp-Apim-Subscription-Key": key, "X-ConnectionId": uuid.uuid4().hex}
         return WebSocketAddress(realtime_url(self.name, base, path, query), headers, key=key)
 
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
-        return Usp(self.name, locale_of(self.language(told)), told.hints)
+        return AzureSttProtocol(self.name, locale_of(self.language(told)), told.hints)
 
     async def check(self, budget: Budget) -> None:
         """Open the socket, which needs a good key; nothing is billed before there is sound."""
         async with self.wire.socket(
-            lambda access: self.address(access, Listening()),
+            lambda access: self.address(access, TranscriptionRequest()),
             budget,
             kind="check",
             refused=self.refusals,
@@ -98,7 +98,7 @@ class AzureSpeech(LiveSpeechToText):
             pass
 
 
-class Usp(Dialect):
+class AzureSttProtocol(SttProtocol):
     """One turn: its id is in every frame. ``now_s`` is the time since 1970 UTC."""
 
     chunk_ms = 100
@@ -118,7 +118,7 @@ class Usp(Dialect):
         self._now_s = now_s
         self._turn = uuid.uuid4().hex
 
-    def opening(self) -> tuple[Message, ...]:
+    def opening(self) -> tuple[WireMessage, ...]:
         """Return who speaks, what is spoken, and the form of the sound."""
         now_s = self._now_s()
         return (
@@ -127,27 +127,27 @@ class Usp(Dialect):
             usp.beginning(self._turn, now_s),
         )
 
-    def sound(self, pcm: bytes) -> Message:
+    def sound(self, pcm: bytes) -> WireMessage:
         """Return ``pcm`` as a frame."""
         return usp.sound(pcm, self._turn, self._now_s())
 
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return a frame without sound."""
         return (usp.sound(b"", self._turn, self._now_s()),)
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells; of the times, Azure counts from the first sound of the turn."""
         try:
             told = usp.read(message)
             if told.request_id.lower() != self._turn:
                 return None
             if told.path == "speech.hypothesis":
-                return Reading(partial=msgspec.json.decode(told.body, type=_Hypothesis).text)
+                return TranscriptUpdate(partial=msgspec.json.decode(told.body, type=_Hypothesis).text)
             if told.path == "speech.phrase":
                 return self._phrase(msgspec.json.decode(told.body, type=_Phrase))
         except (ValueError, RecursionError):
             raise self.malformed("a frame that cannot be read") from None
-        return Reading(done=True) if told.path == "turn.end" else None
+        return TranscriptUpdate(done=True) if told.path == "turn.end" else None
 
     def closed(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close; some codes say that another connection will not do either."""
@@ -155,11 +155,11 @@ class Usp(Dialect):
             return error_meaning(self.provider, _BAD_REQUEST, ending.reason)
         return super().closed(ending)
 
-    def _phrase(self, phrase: _Phrase) -> Reading:
+    def _phrase(self, phrase: _Phrase) -> TranscriptUpdate:
         status = phrase.recognition_status.lower()
         if status == _HEARD or status in _UNHEARD:
             heard_s = (phrase.offset + phrase.duration) / _TICKS_PER_S
-            return Reading(committed=phrase.display_text, heard_s=heard_s)
+            return TranscriptUpdate(committed=phrase.display_text, heard_s=heard_s)
         raise _refusal(self.provider, status)
 
 

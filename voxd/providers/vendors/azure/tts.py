@@ -13,8 +13,8 @@ from voxd.net.refusals import refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_http import Speech, spoken
-from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
+from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.azure.ssml import ssml
 
 _USER_AGENT = "voxd"
@@ -23,7 +23,7 @@ _USER_AGENT = "voxd"
 _refused = refusal_reader({})
 
 
-class Options(msgspec.Struct, frozen=True):
+class AzureTtsOptions(msgspec.Struct, frozen=True):
     """``region`` is the resource's, such as "westeurope"; the others are those of SSML."""
 
     region: str = ""
@@ -34,10 +34,10 @@ class Options(msgspec.Struct, frozen=True):
     sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 44_100, 48_000] = 24_000
 
 
-class AzureVoice(HttpVoice[Options]):
+class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
     """Azure Speech (reference/providers.md, section 7, which is of documents and not of a real server)."""
 
-    known = Options
+    known = AzureTtsOptions
     default_model: ClassVar[str] = "neural"
     default_voice: ClassVar[str] = "en-US-AvaMultilingualNeural"
 
@@ -63,7 +63,9 @@ class AzureVoice(HttpVoice[Options]):
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
-        return spoken(self, Speech(text, build, self._options.sample_rate_hz, refused=_refused), budget)
+        return stream_speech(
+            self, SpeechRequest(text, build, self._options.sample_rate_hz, refused=_refused), budget
+        )
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         options = self._options

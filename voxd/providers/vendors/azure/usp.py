@@ -27,7 +27,7 @@ _STREAM = "1"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class UspMessage:
     """What Azure says: ``path`` names it, ``body`` is JSON, or "" ."""
 
     path: str
@@ -68,7 +68,7 @@ def sound(pcm: bytes, request_id: str, at_s: float) -> bytes:
     return _sound(pcm, {}, request_id, at_s)
 
 
-def read(frame: str | bytes) -> Message:
+def read(frame: str | bytes) -> UspMessage:
     """Return what is in ``frame``. Raises `ValueError` when it is garbled."""
     if isinstance(frame, bytes):
         size = 2 + int.from_bytes(frame[:2])
@@ -83,7 +83,7 @@ def read(frame: str | bytes) -> Message:
         headers[name.strip().lower()] = value.strip()
     if not headers.get("path"):
         raise ValueError("the frame has no path")
-    return Message(headers["path"].lower(), headers.get("x-requestid", ""), body)
+    return UspMessage(headers["path"].lower(), headers.get("x-requestid", ""), body)
 
 
 def _sound(body: bytes, headers: Mapping[str, str], request_id: str, at_s: float) -> bytes:

@@ -11,11 +11,16 @@ from voxd.net.endpoint import http_url, realtime_url, require_key
 from voxd.net.faults import CloseReason, RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
-from voxd.providers.pipeline.stages.contract import Listening, SpeechToText, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
-from voxd.providers.pipeline.stages.stt_settings import chosen, terms
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.pipeline.stages.contract import SpeechToText, StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_protocol import (
+    MessageDecoder,
+    SttProtocol,
+    TranscriptUpdate,
+    WireMessage,
+)
+from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.deepgram.errors import refused
 
 PATH = "/v1/listen"
@@ -27,7 +32,7 @@ _EPSILON_S = 0.001
 _UNREADABLE = 1008
 
 
-class Options(msgspec.Struct, frozen=True):
+class DeepgramSttOptions(msgspec.Struct, frozen=True):
     """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
 
     ``endpointing`` is in milliseconds of silence, or false. It does not end the utterance, which the device
@@ -58,7 +63,7 @@ class Options(msgspec.Struct, frozen=True):
     extra: str | list[str] | None = None
 
 
-class Deepgram(LiveSpeechToText):
+class DeepgramStt(StreamingSpeechToText):
     """Transcribes with a Nova model while the user speaks."""
 
     default_model: ClassVar[str] = "nova-3"
@@ -66,7 +71,7 @@ class Deepgram(LiveSpeechToText):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, DeepgramSttOptions)
 
     @property
     def model(self) -> str:
@@ -78,11 +83,11 @@ class Deepgram(LiveSpeechToText):
         """What reads a refusal."""
         return refused
 
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
         # Models before Nova-3 know keywords, and have no key terms.
         takes = "keyterm" if self.model.startswith("nova-3") else "keywords"
-        query = chosen(self._options) | {
+        query = query_options(self._options) | {
             "model": self.model,
             "encoding": "linear16",
             "sample_rate": SAMPLE_RATE_HZ,
@@ -90,14 +95,14 @@ class Deepgram(LiveSpeechToText):
             "keyterm": [],
             "keywords": [],
         }
-        query[takes] = terms(getattr(self._options, takes), told.hints, most=MOST_TERMS)
+        query[takes] = select_terms(getattr(self._options, takes), told.hints, most=MOST_TERMS)
         if language := self.language(told):
             query["language"] = language
         return address(self, access, PATH, query)
 
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
-        return ListenV1(self.name)
+        return DeepgramSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
         """Ask which projects the key is for, which costs nothing. Raises `ProviderError`."""
@@ -168,10 +173,10 @@ class _Error(msgspec.Struct, tag="Error"):
     message: str | None = None
 
 
-_VOCABULARY = Vocabulary(_Results | _UtteranceEnd | _Metadata | _Error)
+_VOCABULARY = MessageDecoder(_Results | _UtteranceEnd | _Metadata | _Error)
 
 
-class ListenV1(Dialect):
+class DeepgramSttProtocol(SttProtocol):
     """One connection to ``/v1/listen``: its final results follow each other, each for a piece of sound."""
 
     chunk_ms = 50
@@ -182,19 +187,19 @@ class ListenV1(Dialect):
         super().__init__(provider)
         self._heard_s = 0.0
 
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return what makes the vendor tell the rest, and then close."""
         return ('{"type":"CloseStream"}',)
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _Results() as results:
                 return self._results(results)
             case _UtteranceEnd():
-                return Reading(stable=True)
+                return TranscriptUpdate(stable=True)
             case _Metadata():
-                return Reading(done=True)
+                return TranscriptUpdate(done=True)
             case _Error() as error:
                 raise fault(self.provider, error.code or error.variant, error.message or error.description)
         return None
@@ -203,14 +208,14 @@ class ListenV1(Dialect):
         """Return the error for a close."""
         return closed(self.provider, ending) or super().closed(ending)
 
-    def _results(self, results: _Results) -> Reading | None:
+    def _results(self, results: _Results) -> TranscriptUpdate | None:
         if results.end_s <= self._heard_s + _EPSILON_S:
             # Told before, or of a piece that is settled already. The end of speech may come alone.
-            return Reading(stable=True) if results.speech_final else None
+            return TranscriptUpdate(stable=True) if results.speech_final else None
         if not results.is_final:
-            return Reading(partial=results.text)
+            return TranscriptUpdate(partial=results.text)
         self._heard_s = results.end_s
-        return Reading(results.text, results.end_s, stable=results.speech_final)
+        return TranscriptUpdate(results.text, results.end_s, stable=results.speech_final)
 
 
 def closed(provider: str, ending: CloseReason) -> ProviderError | None:

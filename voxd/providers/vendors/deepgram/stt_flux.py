@@ -10,11 +10,16 @@ from voxd.net.faults import CloseReason, RefusalReader
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
-from voxd.providers.pipeline.stages.stt_settings import chosen, terms
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_protocol import (
+    MessageDecoder,
+    SttProtocol,
+    TranscriptUpdate,
+    WireMessage,
+)
+from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.deepgram import stt as deepgram
 from voxd.providers.vendors.deepgram.errors import refused
 
@@ -25,7 +30,7 @@ BEHIND_S = 2.0
 ENGLISH, MANY = "flux-general-en", "flux-general-multi"
 
 
-class Options(msgspec.Struct, frozen=True):
+class DeepgramFluxSttOptions(msgspec.Struct, frozen=True):
     """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
 
     ``eager_eot_threshold`` is when the words are told to be settled: early starts of an answer need it.
@@ -43,7 +48,7 @@ class Options(msgspec.Struct, frozen=True):
     tag: str | list[str] | None = None
 
 
-class DeepgramFlux(LiveSpeechToText):
+class DeepgramFluxStt(StreamingSpeechToText):
     """Transcribes with a Flux model while the user speaks."""
 
     default_model: ClassVar[str] = ENGLISH
@@ -51,7 +56,7 @@ class DeepgramFlux(LiveSpeechToText):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, DeepgramFluxSttOptions)
 
     @property
     def model(self) -> str:
@@ -66,22 +71,24 @@ class DeepgramFlux(LiveSpeechToText):
         """What reads a refusal."""
         return refused
 
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
-        query = chosen(self._options) | {
+        query = query_options(self._options) | {
             "model": self.model,
             "encoding": "linear16",
             "sample_rate": SAMPLE_RATE_HZ,
-            "keyterm": terms(self._options.keyterm, told.hints, most=deepgram.MOST_TERMS),
+            "keyterm": select_terms(self._options.keyterm, told.hints, most=deepgram.MOST_TERMS),
             "language_hint": [],
         }
         if self.model.endswith("multi"):
-            query["language_hint"] = terms(self._options.language_hint, (self.language(told),), most=10)
+            query["language_hint"] = select_terms(
+                self._options.language_hint, (self.language(told),), most=10
+            )
         return deepgram.address(self, access, PATH, query)
 
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
-        return ListenV2(self.name)
+        return DeepgramFluxSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
         """Ask which projects the key is for, which costs nothing. Raises `ProviderError`."""
@@ -100,10 +107,10 @@ class _Error(msgspec.Struct, tag="Error"):
     description: str = ""
 
 
-_VOCABULARY = Vocabulary(_TurnInfo | _Error)
+_VOCABULARY = MessageDecoder(_TurnInfo | _Error)
 
 
-class ListenV2(Dialect):
+class DeepgramFluxSttProtocol(SttProtocol):
     """One connection to ``/v2/listen``: turns, one after the other, each told again and again as it grows."""
 
     last_words = frozenset({1000, 1005})
@@ -115,20 +122,20 @@ class ListenV2(Dialect):
         self._last = -1
         self._heard_s = 0.0
 
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return what ends the turn under way, if there is one, and then the connection."""
         return ('{"type":"ForceEndTurn"}', '{"type":"CloseStream"}')
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _TurnInfo() as turn if turn.sequence_id > self._last:
                 self._last = turn.sequence_id
                 self._heard_s = turn.audio_window_end
                 if turn.event == "EndOfTurn":
-                    return Reading(turn.transcript, turn.audio_window_end, stable=True)
+                    return TranscriptUpdate(turn.transcript, turn.audio_window_end, stable=True)
                 # `TurnResumed` takes back what `EagerEndOfTurn` said; all others only tell the words.
-                return Reading(partial=turn.transcript, stable=turn.event == "EagerEndOfTurn")
+                return TranscriptUpdate(partial=turn.transcript, stable=turn.event == "EagerEndOfTurn")
             case _Error() as error:
                 raise deepgram.fault(self.provider, error.code, error.description)
         return None

@@ -15,12 +15,12 @@ from msgspec import Meta
 from voxd.frames import Clip
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
-from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
+from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.deepgram.errors import refused
 
 
-class Options(msgspec.Struct, frozen=True):
+class DeepgramTtsOptions(msgspec.Struct, frozen=True):
     """``speed`` is a factor, and not known to every language."""
 
     speed: Annotated[float, Meta(ge=0.5, le=2.0)] | None = None
@@ -28,10 +28,10 @@ class Options(msgspec.Struct, frozen=True):
     mip_opt_out: bool = False
 
 
-class Aura(HttpVoice[Options]):
+class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
     """Deepgram Aura (reference/providers.md, section 5). Its models are its voices."""
 
-    known = Options
+    known = DeepgramTtsOptions
     default_model: ClassVar[str] = "aura-2-thalia-en"
     default_endpoint: ClassVar[str] = "https://api.deepgram.com"
 
@@ -59,8 +59,10 @@ class Aura(HttpVoice[Options]):
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
-        speech = Speech(text, build, self._options.sample_rate_hz, refused=refused, bill="dg-char-count")
-        return spoken(self, speech, budget)
+        speech = SpeechRequest(
+            text, build, self._options.sample_rate_hz, refused=refused, bill="dg-char-count"
+        )
+        return stream_speech(self, speech, budget)
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         query: dict[str, Any] = {
@@ -78,7 +80,7 @@ class Aura(HttpVoice[Options]):
 
     def _url(self, access: Access, path: str) -> str:
         # Who listens with the same provider may have written down where he does.
-        return url_of(self, access, path, live_path="/v1/listen")
+        return stage_url(self, access, path, live_path="/v1/listen")
 
     def _headers(self, access: Access) -> dict[str, str]:
         return {"Authorization": f"Token {require_key(self.name, access.key)}"}

@@ -14,11 +14,16 @@ from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, error
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading, Vocabulary
-from voxd.providers.pipeline.stages.stt_settings import chosen, terms
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_protocol import (
+    MessageDecoder,
+    SttProtocol,
+    TranscriptUpdate,
+    WireMessage,
+)
+from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 
 PATH = "/v1/speech-to-text/realtime"
 MOST_TERMS, LONGEST_TERM = 50, 20
@@ -27,7 +32,7 @@ _LEAST_BYTES = samples_from_ms(400) * BYTES_PER_SAMPLE
 """Less than 0.3 s of sound cannot be committed."""
 
 
-class Options(msgspec.Struct, frozen=True):
+class ElevenLabsSttOptions(msgspec.Struct, frozen=True):
     """The vendor's own settings under the vendor's own names; what is not set is left to the vendor."""
 
     keyterms: list[str] = []
@@ -52,7 +57,7 @@ _REFUSALS = MappingProxyType(
 )
 
 
-class Scribe(LiveSpeechToText):
+class ElevenLabsStt(StreamingSpeechToText):
     """Transcribes while the user speaks."""
 
     default_model: ClassVar[str] = "scribe_v2_realtime"
@@ -60,7 +65,7 @@ class Scribe(LiveSpeechToText):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, ElevenLabsSttOptions)
 
     @property
     def model(self) -> str:
@@ -73,23 +78,25 @@ class Scribe(LiveSpeechToText):
         """What reads a refusal."""
         return refusal_reader(_REFUSALS)
 
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
         key = require_key(self.name, access.key)
-        query = chosen(self._options) | {
+        query = query_options(self._options) | {
             "model_id": self.model,
             "audio_format": "pcm_16000",
             "commit_strategy": "manual",
-            "keyterms": terms(self._options.keyterms, told.hints, most=MOST_TERMS, longest=LONGEST_TERM),
+            "keyterms": select_terms(
+                self._options.keyterms, told.hints, most=MOST_TERMS, longest=LONGEST_TERM
+            ),
         }
         if language := self.language(told):
             query["language_code"] = code_of(language)
         url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
         return WebSocketAddress(url, {"xi-api-key": key}, key=key)
 
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
-        return ScribeRealtime(self.name)
+        return ElevenLabsSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
         """Ask for the state of the account, which costs nothing. Raises `ProviderError`."""
@@ -143,11 +150,11 @@ class _Fault(msgspec.Struct):
     error: str | None = None
 
 
-_VOCABULARY = Vocabulary(_Partial | _Committed, tag="message_type")
+_VOCABULARY = MessageDecoder(_Partial | _Committed, tag="message_type")
 _FAULT = msgspec.json.Decoder(_Fault)
 
 
-class ScribeRealtime(Dialect):
+class ElevenLabsSttProtocol(SttProtocol):
     """One session. What the vendor commits unasked has no place in the sound, and so stays a partial text."""
 
     chunk_ms = 100
@@ -158,26 +165,26 @@ class ScribeRealtime(Dialect):
         self._sent_bytes = 0
         self._finishing = False
 
-    def sound(self, pcm: bytes) -> Message:
+    def sound(self, pcm: bytes) -> WireMessage:
         """Return ``pcm`` as a message."""
         self._sent_bytes += len(pcm)
         return _chunk(pcm)
 
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return what commits the utterance, with silence before it where there is too little to commit."""
         self._finishing = True
         missing_bytes = max(_LEAST_BYTES - self._sent_bytes, 0)
         silence = (_chunk(bytes(missing_bytes)),) if missing_bytes else ()
         return (*silence, _chunk(b"", commit=True))
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _Partial() as partial:
-                return Reading(partial=self._joined(partial.text))
+                return TranscriptUpdate(partial=self._joined(partial.text))
             case _Committed() as committed:
                 self._parts.append(committed.text)
-                return Reading(partial=self._joined(), done=self._finishing)
+                return TranscriptUpdate(partial=self._joined(), done=self._finishing)
         try:
             return self._read_fault(_FAULT.decode(message))
         except msgspec.ValidationError:
@@ -186,11 +193,11 @@ class ScribeRealtime(Dialect):
     def _joined(self, *rest: str) -> str:
         return " ".join(filter(None, (*self._parts, *rest)))
 
-    def _read_fault(self, told: _Fault) -> Reading | None:
+    def _read_fault(self, told: _Fault) -> TranscriptUpdate | None:
         text = told.error or "the vendor gave no reason"
         if told.message_type == _NOBODY_SPOKE:
             if self._finishing:
-                return Reading(done=True)
+                return TranscriptUpdate(done=True)
             raise ConnectionFailed(text, provider=self.provider, code="idle")
         if told.message_type in FAULTS:
             raise error_meaning(self.provider, FAULTS[told.message_type], text)

@@ -8,19 +8,19 @@ from urllib.parse import quote
 
 from voxd.frames import Clip
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
-from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
+from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.elevenlabs import voice as terms
 
 
-class ElevenLabs(HttpVoice[terms.Options]):
+class ElevenLabsTts(HttpTextToSpeech[terms.ElevenLabsTtsOptions]):
     """ElevenLabs, streaming by REST (reference/providers.md, section 6).
 
     A sound that breaks off is asked for again, and goes on where it broke off if the second answer begins
     with the very same bytes: that is why every request carries a seed.
     """
 
-    known = terms.Options
+    known = terms.ElevenLabsTtsOptions
     default_model: ClassVar[str] = terms.MODEL
     default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT
@@ -41,7 +41,7 @@ class ElevenLabs(HttpVoice[terms.Options]):
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text``. Raises `ProviderError`."""
-        speech = Speech(
+        speech = SpeechRequest(
             text,
             functools.partial(self._call, text, previous=previous),
             self._options.sample_rate_hz,
@@ -49,7 +49,7 @@ class ElevenLabs(HttpVoice[terms.Options]):
             bill="character-cost",
             repeatable=True,
         )
-        return spoken(self, speech, budget)
+        return stream_speech(self, speech, budget)
 
     def _call(self, text: str, access: Access, *, previous: str = "") -> HttpRequest:
         options = self._options
@@ -67,5 +67,5 @@ class ElevenLabs(HttpVoice[terms.Options]):
         }
         body |= {name: value for name, value in more.items() if value}
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream"
-        url = f"{url_of(self, access, path)}?output_format=pcm_{options.sample_rate_hz}"
+        url = f"{stage_url(self, access, path)}?output_format=pcm_{options.sample_rate_hz}"
         return HttpRequest("POST", url, terms.headers(self, access), json=body)

@@ -17,9 +17,9 @@ from voxd.net.endpoint import realtime_url
 from voxd.net.refusals import error_meaning, parse_refusal
 from voxd.net.transport import Access, Budget
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
-from voxd.providers.pipeline.stages.tts_pace import Pace
-from voxd.providers.pipeline.stages.tts_pcm import Pcm
-from voxd.providers.pipeline.stages.tts_socket import SocketVoice
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
+from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
 from voxd.providers.vendors.elevenlabs import voice as terms
 
 INACTIVITY_S = 60
@@ -37,10 +37,10 @@ class _Frame(msgspec.Struct):
     error: str | None = None
 
 
-class ElevenLabsStream(SocketVoice[terms.Options]):
+class ElevenLabsStreamTts(SocketTextToSpeech[terms.ElevenLabsTtsOptions]):
     """ElevenLabs, ``stream-input`` (reference/providers.md, section 6)."""
 
-    known = terms.Options
+    known = terms.ElevenLabsTtsOptions
     default_model: ClassVar[str] = terms.MODEL
     default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT
@@ -63,13 +63,13 @@ class ElevenLabsStream(SocketVoice[terms.Options]):
             yield connection
 
     async def parse_refusal(
-        self, connection: WebSocketConnection, text: str, pace: Pace
+        self, connection: WebSocketConnection, text: str, pace: PlaybackLead
     ) -> AsyncGenerator[Clip]:
         """Say ``text`` and yield its sound. Raises `ProviderError`."""
         # The vendor takes whole words, and knows them by the space behind them.
         await connection.send(_encoded({"text": f"{text.strip()} "}))
         await connection.send(_encoded({"text": ""}))
-        pcm = Pcm(self.name, self._options.sample_rate_hz)
+        pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
         while message := await pace.keeps(connection.receive()):
             frame = self._read(message)
             if frame.audio and (clip := pcm.feed(frame.audio)):

@@ -21,7 +21,7 @@ from voxd.net.refusals import (
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.pipeline.stages.tts_http import url_of
+from voxd.providers.pipeline.stages.tts_http import stage_url
 
 ENDPOINT = "https://api.elevenlabs.io"
 MODEL = "eleven_flash_v2_5"
@@ -31,7 +31,7 @@ VOICE = "JBFqnCBsd6RMkjVDRZzb"
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Options(msgspec.Struct, frozen=True):
+class ElevenLabsTtsOptions(msgspec.Struct, frozen=True):
     """Settings of the voice (reference/providers.md, section 6; the first two defaults are of seed 001).
 
     ``seed`` None: one is made of the text, so that the same text sounds the same again.
@@ -104,7 +104,7 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
     """Ask for the state of the account. Raises `ProviderError`, also when its characters are used up."""
 
     def build(access: Access) -> HttpRequest:
-        return HttpRequest("GET", url_of(stage, access, "/v1/user/subscription"), headers(stage, access))
+        return HttpRequest("GET", stage_url(stage, access, "/v1/user/subscription"), headers(stage, access))
 
     try:
         async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:

@@ -15,9 +15,14 @@ from voxd.net import faults
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_upload import gathered, packed, understood
+from voxd.providers.pipeline.stages.contract import (
+    SpeechToText,
+    StageConfig,
+    Transcription,
+    TranscriptionRequest,
+)
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_upload import collect_audio, encode_flac, parse_answer
 from voxd.providers.usage import Usage
 
 _PATH = "/v1/speech:recognize"
@@ -26,7 +31,7 @@ _INVALID = b"INVALID_ARGUMENT"
 _BAD_KEY = b"API_KEY_INVALID"
 
 
-class Options(msgspec.Struct, frozen=True):
+class GoogleSttOptions(msgspec.Struct, frozen=True):
     """The kind's own settings: other languages that may be spoken, how much likely words count (0 to 20)."""
 
     languages: tuple[str, ...] = ()
@@ -49,7 +54,7 @@ class _Answer(msgspec.Struct):
     billed: str = msgspec.field(default="", name="totalBilledTime")
 
 
-class GoogleSpeech(SpeechToText):
+class GoogleStt(SpeechToText):
     """Uploads the utterance when the user has finished."""
 
     default_model = "latest_short"
@@ -57,24 +62,28 @@ class GoogleSpeech(SpeechToText):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, GoogleSttOptions)
 
-    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    async def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         """Yield the whole text."""
-        clip = await gathered(audio)
+        clip = await collect_audio(audio)
         if not clip.pcm:
-            yield Heard("", final=True)
+            yield Transcription("", final=True)
             return
         body = {
             "config": self._config(told),
-            "audio": {"content": base64.b64encode(await packed(clip)).decode()},
+            "audio": {"content": base64.b64encode(await encode_flac(clip)).decode()},
         }
         async with self.wire.request(
             lambda access: self._call(access, body), told.budget, kind="transcribe"
         ) as answer:
-            found = understood(self.name, await answer.json(), _Answer)
+            found = parse_answer(self.name, await answer.json(), _Answer)
         text = "".join(result.alternatives[0].transcript for result in found.results if result.alternatives)
-        yield Heard(text.strip(), final=True, usage=Usage(transcribed_seconds=_billed_s(found.billed, clip)))
+        yield Transcription(
+            text.strip(), final=True, usage=Usage(transcribed_seconds=_billed_s(found.billed, clip))
+        )
 
     def prepare(self) -> None:
         """Connect while the user still speaks."""
@@ -82,7 +91,7 @@ class GoogleSpeech(SpeechToText):
 
     async def check(self, budget: Budget) -> None:
         """Ask for a transcript of nothing: a good key is told that nothing was sent, and pays nothing."""
-        body = {"config": self._config(Listening())}
+        body = {"config": self._config(TranscriptionRequest())}
         try:
             async with self.wire.request(
                 lambda access: self._call(access, body), budget, kind="check", refused=_told_of_nothing
@@ -97,7 +106,7 @@ class GoogleSpeech(SpeechToText):
         headers = {"x-goog-api-key": require_key(self.name, access.key)}
         return HttpRequest("POST", f"{base}{_PATH}", headers, json=body)
 
-    def _config(self, told: Listening) -> dict[str, Any]:
+    def _config(self, told: TranscriptionRequest) -> dict[str, Any]:
         config: dict[str, Any] = {
             "encoding": "FLAC",
             "sampleRateHertz": SAMPLE_RATE_HZ,

@@ -12,12 +12,12 @@ from voxd.frames import Clip
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.tts_http import url_of
-from voxd.providers.pipeline.stages.tts_options import HttpVoice
-from voxd.providers.pipeline.stages.tts_pcm import Pcm
+from voxd.providers.pipeline.stages.tts_http import stage_url
+from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
 
 
-class Options(msgspec.Struct, frozen=True):
+class GoogleTtsOptions(msgspec.Struct, frozen=True):
     """What changes the voice, as the vendor calls it in ``audioConfig``."""
 
     speaking_rate: Annotated[float, Meta(ge=0.25, le=2)] | None = None
@@ -31,13 +31,13 @@ class _Answer(msgspec.Struct):
     audio: bytes = msgspec.field(name="audioContent")
 
 
-class GoogleVoice(HttpVoice[Options]):
+class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
     """Google Cloud Text-to-Speech v1 (reference/providers.md, section 8).
 
     Without a voice in the configuration it is the usual one of the language.
     """
 
-    known = Options
+    known = GoogleTtsOptions
     default_endpoint: ClassVar[str] = "https://texttospeech.googleapis.com"
     max_chars: ClassVar[int] = 1250
     """The vendor takes 5000 bytes, and a character may have four."""
@@ -46,7 +46,7 @@ class GoogleVoice(HttpVoice[Options]):
         """Ask for the voices of the language. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            url = url_of(self, access, "/v1/voices")
+            url = stage_url(self, access, "/v1/voices")
             return HttpRequest("GET", f"{url}?languageCode={self._language}", self._headers(access))
 
         async with self.wire.request(build, budget, kind="check") as answer:
@@ -62,7 +62,7 @@ class GoogleVoice(HttpVoice[Options]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             msg = "the vendor's answer holds no sound"
             raise StreamError(msg, provider=self.name, code="bad_answer") from None
-        pcm = Pcm(self.name, self._options.sample_rate_hz)
+        pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
         for clip in (pcm.feed(sound), pcm.finish()):
             if clip is not None:
                 yield clip
@@ -84,7 +84,7 @@ class GoogleVoice(HttpVoice[Options]):
             "audioConfig": {name: value for name, value in audio.items() if value is not None},
         }
         return HttpRequest(
-            "POST", url_of(self, access, "/v1/text:synthesize"), self._headers(access), json=body
+            "POST", stage_url(self, access, "/v1/text:synthesize"), self._headers(access), json=body
         )
 
     @property

@@ -2,10 +2,10 @@
 
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access
-from voxd.providers.vendors.openai.llm import OpenAIChat
+from voxd.providers.vendors.openai.llm import OpenAIChatLlm
 
 
-class HuggingFace(OpenAIChat):
+class HuggingFaceLlm(OpenAIChatLlm):
     """The router of Hugging Face (reference/providers.md, section 10).
 
     A model is "org/name", with ":provider", ":fastest" or ":cheapest" behind it if wanted. The key needs the

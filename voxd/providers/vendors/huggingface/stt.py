@@ -12,8 +12,8 @@ from voxd.frames import Frame
 from voxd.net import faults
 from voxd.net.endpoint import belongs_to, require_key
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText
-from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, gathered, packed, understood
+from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, collect_audio, encode_flac, parse_answer
 from voxd.providers.usage import Usage
 
 _OWN_HOST = "huggingface.co"
@@ -33,27 +33,29 @@ class _Complaint(msgspec.Struct):
     estimated_time: float | None = None
 
 
-class HuggingFace(SpeechToText):
+class HuggingFaceStt(SpeechToText):
     """Uploads the utterance when the user has finished. Takes neither language nor likely words."""
 
     default_model = "openai/whisper-large-v3"
     default_endpoint = f"https://router.huggingface.co{_ROUTER}"
 
-    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    async def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         """Yield the whole text."""
-        clip = await gathered(audio)
+        clip = await collect_audio(audio)
         if not clip.pcm:
-            yield Heard("", final=True)
+            yield Transcription("", final=True)
             return
-        sound = await packed(clip)
+        sound = await encode_flac(clip)
 
         def build(access: Access) -> HttpRequest:
             headers = {**self._headers(access), "Content-Type": FLAC_TYPE}
             return HttpRequest("POST", self._url(access), headers, content=sound)
 
         async with self.wire.request(build, told.budget, kind="transcribe", refused=refused) as answer:
-            found = understood(self.name, await answer.json(), _Answer)
-        yield Heard(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
+            found = parse_answer(self.name, await answer.json(), _Answer)
+        yield Transcription(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
 
     def prepare(self) -> None:
         """Connect while the user still speaks."""

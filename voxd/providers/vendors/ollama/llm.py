@@ -11,12 +11,12 @@ from voxd.errors import ProviderError
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
 from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.base_url import resource
+from voxd.providers.pipeline.stages.base_url import resource_url
 from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
 from voxd.providers.pipeline.stages.llm_errors import Headers
-from voxd.providers.pipeline.stages.llm_stream import StreamingModel
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.vendors.ollama.wire import OllamaReader, Options, chat_body, loading_body
+from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.vendors.ollama.wire import OllamaOptions, OllamaReader, chat_body, loading_body
 
 LOADING_S = 120.0
 """A model that is not loaded answers only when it is, which may take minutes."""
@@ -36,7 +36,7 @@ class _Tags(msgspec.Struct):
     models: list[_Model]
 
 
-class Ollama(StreamingModel):
+class OllamaLlm(StreamingLanguageModel):
     """Ollama on this device, in this network, or at ollama.com."""
 
     default_model = "llama3.2"
@@ -49,7 +49,7 @@ class Ollama(StreamingModel):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, OllamaOptions)
         self._loading: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
@@ -64,7 +64,7 @@ class Ollama(StreamingModel):
         try:
             names = {row.name for row in msgspec.convert(said, _Tags).models}
         except msgspec.ValidationError:
-            raise complaints.garbled(self.name) from None
+            raise complaints.malformed_reply(self.name) from None
         if not names & {self.model, f"{self.model}:latest"}:
             raise self._missing(f"the server has no model {self.model}")
 
@@ -108,7 +108,7 @@ class Ollama(StreamingModel):
             yield line
 
     def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
-        error = complaints.refused(provider, status, headers, body)
+        error = complaints.error_from_response(provider, status, headers, body)
         if status == 404:
             return self._missing(str(error))
         if "does not support tools" in str(error):
@@ -122,7 +122,7 @@ class Ollama(StreamingModel):
         return error
 
     def _url(self, access: Access, path: str) -> str:
-        return resource(self.name, access.endpoint or self.default_endpoint, path, written=_CHAT)
+        return resource_url(self.name, access.endpoint or self.default_endpoint, path, written=_CHAT)
 
     def _headers(self, access: Access) -> dict[str, str]:
         return {"Authorization": f"Bearer {require_key(self.name, access.key)}"} if access.key else {}

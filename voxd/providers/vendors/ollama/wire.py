@@ -5,17 +5,17 @@ from typing import Any
 import msgspec
 
 from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.chat_completions import tools_of
-from voxd.providers.pipeline.stages.contract import Answered, Message, Prompt
-from voxd.providers.pipeline.stages.messages import paired, raw_of
-from voxd.providers.pipeline.stages.thoughts import Aloud
-from voxd.providers.pipeline.stages.tool_calls import Drafts, ended, object_of
+from voxd.providers.pipeline.stages.chat_completions import chat_tools
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
+from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
+from voxd.providers.pipeline.stages.thoughts import ThinkTagFilter
+from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, parse_arguments
 from voxd.providers.usage import Usage
 
 Json = dict[str, Any]
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of this kind.
 
     ``keep_alive``: how long the model stays loaded ("5m", -1 for ever). ``think``: whether, or how much,
@@ -29,23 +29,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     options: Json = msgspec.field(default_factory=dict)
 
 
-def chat_body(prompt: Prompt, model: str, vendor: str, options: Options) -> Json:
+def chat_body(prompt: Prompt, model: str, vendor: str, options: OllamaOptions) -> Json:
     """Return the body of a request."""
     system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
-    messages = system + [_message(message, vendor) for message in paired(prompt.messages)]
+    messages = system + [_message(message, vendor) for message in pair_tool_results(prompt.messages)]
     body = loading_body(model, options) | {"messages": messages, "stream": True}
     settings = {"num_predict": prompt.max_output_tokens, "temperature": prompt.temperature}
     told = {name: value for name, value in settings.items() if value is not None}
     if told or "options" in body:
         body["options"] = told | body.get("options", {})
     if prompt.tools:
-        body["tools"] = tools_of(prompt.tools)
+        body["tools"] = chat_tools(prompt.tools)
     if options.think is not None:
         body["think"] = options.think
     return body
 
 
-def loading_body(model: str, options: Options) -> Json:
+def loading_body(model: str, options: OllamaOptions) -> Json:
     """Return the body of a request that only loads the model, with the settings it will be used with.
 
     Another ``num_ctx`` would make the server load it once more.
@@ -61,17 +61,17 @@ def loading_body(model: str, options: Options) -> Json:
     return body
 
 
-def _message(message: Message, vendor: str) -> Json:
+def _message(message: ChatMessage, vendor: str) -> Json:
     if message.role == "tool":
         answer = {"role": "tool", "tool_name": message.tool, "content": message.text}
         return answer | ({"tool_call_id": message.call_id} if message.call_id else {})
     found: Json = {"role": message.role} | ({"content": message.text} if message.text else {})
     if message.calls:
         found["tool_calls"] = [
-            {"id": call.id, "function": {"name": call.name, "arguments": object_of(call.arguments)}}
+            {"id": call.id, "function": {"name": call.name, "arguments": parse_arguments(call.arguments)}}
             for call in message.calls
         ]
-    thoughts = raw_of(message, vendor)
+    thoughts = vendor_data(message, vendor)
     return found | ({"thinking": thoughts} if isinstance(thoughts, str) else {})
 
 
@@ -106,8 +106,8 @@ class OllamaReader:
     def __init__(self, provider: str) -> None:
         self.over = False
         self._provider = provider
-        self._drafts = Drafts()
-        self._aloud = Aloud()
+        self._drafts = ToolCallAssembler()
+        self._aloud = ThinkTagFilter()
         self._calls = 0
         self._thoughts = ""
         self._last = _Line()
@@ -135,22 +135,22 @@ class OllamaReader:
             text += self._aloud.end()
         return text
 
-    def answered(self) -> Answered:
+    def answered(self) -> Completion:
         """Return how the answer ended; ``raw`` is what was thought before a call."""
         if not self.over:
-            raise complaints.cut_off(self._provider)
-        reason, calls = ended(self._last.done_reason or "stop", self._drafts.calls())
+            raise complaints.truncated_reply(self._provider)
+        reason, calls = finish(self._last.done_reason or "stop", self._drafts.calls())
         usage = Usage(
             input_text_tokens=self._last.prompt_eval_count or 0,
             output_text_tokens=self._last.eval_count or 0,
         )
-        return Answered(reason, calls, usage, (self._thoughts or None) if calls else None)
+        return Completion(reason, calls, usage, (self._thoughts or None) if calls else None)
 
     def _decode(self, data: str) -> _Line:
         try:
             line = msgspec.json.decode(data, type=_Line)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise complaints.garbled(self._provider) from None
+            raise complaints.malformed_reply(self._provider) from None
         if line.error:
-            raise complaints.fault_in(self._provider, data)
+            raise complaints.error_from_event(self._provider, data)
         return line

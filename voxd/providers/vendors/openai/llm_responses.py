@@ -3,16 +3,20 @@
 from dataclasses import replace
 
 from voxd.net.transport import Access, HttpRequest, Transport
-from voxd.providers.pipeline.stages.chat_hosts import headers_of, url_of, whose
+from voxd.providers.pipeline.stages.chat_hosts import chat_headers, chat_url, host_at
 from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
-from voxd.providers.pipeline.stages.llm_stream import StreamingModel
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.vendors.openai.responses_wire import Options, ResponsesReader, responses_body
+from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.vendors.openai.responses_wire import (
+    OpenAIResponsesOptions,
+    ResponsesReader,
+    responses_body,
+)
 
 _RESPONSES = "/responses"
 
 
-class OpenAIResponses(StreamingModel):
+class OpenAIResponsesLlm(StreamingLanguageModel):
     """The Responses API of OpenAI, of Azure OpenAI, or of a server that copies it."""
 
     default_model = "gpt-6-luna"
@@ -20,21 +24,21 @@ class OpenAIResponses(StreamingModel):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, OpenAIResponsesOptions)
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         access = self._at(access)
-        host = whose(access.endpoint)
+        host = host_at(access.endpoint)
         body = responses_body(prompt, self.model, self.config.kind, self._options, host)
-        headers = headers_of(self.name, access, self._options) | dict(prompt.headers)
+        headers = chat_headers(self.name, access, self._options) | dict(prompt.headers)
         return HttpRequest(
-            "POST", url_of(self.name, access.endpoint, _RESPONSES, _RESPONSES), headers, json=body
+            "POST", chat_url(self.name, access.endpoint, _RESPONSES, _RESPONSES), headers, json=body
         )
 
     def _probe(self, access: Access) -> HttpRequest:
         access = self._at(access)
-        headers = headers_of(self.name, access, self._options)
-        return HttpRequest("GET", url_of(self.name, access.endpoint, "/models", _RESPONSES), headers)
+        headers = chat_headers(self.name, access, self._options)
+        return HttpRequest("GET", chat_url(self.name, access.endpoint, "/models", _RESPONSES), headers)
 
     def _reader(self) -> ResponsesReader:
         return ResponsesReader(self.name)

@@ -6,29 +6,31 @@ from typing import Any
 import msgspec
 
 from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.chat_hosts import Host, HostOptions
-from voxd.providers.pipeline.stages.contract import Answered, Message, Prompt
-from voxd.providers.pipeline.stages.messages import paired, raw_of
-from voxd.providers.pipeline.stages.tool_calls import Draft, Drafts, ended, fitting_id
+from voxd.providers.pipeline.stages.chat_hosts import ChatHost, HostOptions
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
+from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
+from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, ToolCallDraft, finish, portable_id
 from voxd.providers.usage import Usage
 
 Json = dict[str, Any]
 
 
-class Options(HostOptions, frozen=True, kw_only=True):
+class OpenAIResponsesOptions(HostOptions, frozen=True, kw_only=True):
     """The settings of this kind; ``body``: more fields of the request, such as ``reasoning``."""
 
     body: Json = msgspec.field(default_factory=dict)
 
 
-def responses_body(prompt: Prompt, model: str, vendor: str, options: Options, host: Host) -> Json:
+def responses_body(
+    prompt: Prompt, model: str, vendor: str, options: OpenAIResponsesOptions, host: ChatHost
+) -> Json:
     """Return the body of a request that ``host`` is to read, and is to forget."""
-    items = [item for message in paired(prompt.messages) for item in _items(message, vendor)]
+    items = [item for message in pair_tool_results(prompt.messages) for item in _items(message, vendor)]
     # Stored is the default: 30 days of what was said in somebody's home.
     body: Json = {"model": model, "input": items, "stream": True, "store": False}
     if prompt.instructions:
         body["instructions"] = prompt.instructions
-    if host is Host.OPENAI:
+    if host is ChatHost.OPENAI:
         body["stream_options"] = {"include_obfuscation": False}
     if prompt.tools:
         body["tools"] = [
@@ -49,12 +51,16 @@ def responses_body(prompt: Prompt, model: str, vendor: str, options: Options, ho
     return body | options.body
 
 
-def _items(message: Message, vendor: str) -> Iterable[Json]:
+def _items(message: ChatMessage, vendor: str) -> Iterable[Json]:
     if message.role == "tool":
-        yield {"type": "function_call_output", "call_id": fitting_id(message.call_id), "output": message.text}
+        yield {
+            "type": "function_call_output",
+            "call_id": portable_id(message.call_id),
+            "output": message.text,
+        }
         return
     # The thoughts behind calls, encrypted: without them the model has to think again.
-    thoughts = raw_of(message, vendor)
+    thoughts = vendor_data(message, vendor)
     if message.calls and isinstance(thoughts, list):
         yield from thoughts
     if message.text:
@@ -62,7 +68,7 @@ def _items(message: Message, vendor: str) -> Iterable[Json]:
     for call in message.calls:
         yield {
             "type": "function_call",
-            "call_id": fitting_id(call.id),
+            "call_id": portable_id(call.id),
             "name": call.name,
             "arguments": call.arguments,
         }
@@ -111,7 +117,7 @@ class ResponsesReader:
     def __init__(self, provider: str) -> None:
         self.over = False
         self._provider = provider
-        self._drafts = Drafts()
+        self._drafts = ToolCallAssembler()
         self._thoughts: list[Json] = []
         self._reason = "stop"
         self._usage = Usage()
@@ -146,18 +152,18 @@ class ResponsesReader:
                 raise self._failure(event, data)
         return ""
 
-    def answered(self) -> Answered:
+    def answered(self) -> Completion:
         """Return how the answer ended."""
         if not self.over:
-            raise complaints.cut_off(self._provider)
-        reason, calls = ended(self._reason, self._drafts.calls())
-        return Answered(reason, calls, self._usage, self._thoughts or None)
+            raise complaints.truncated_reply(self._provider)
+        reason, calls = finish(self._reason, self._drafts.calls())
+        return Completion(reason, calls, self._usage, self._thoughts or None)
 
-    def _draft(self, event: _Event, item: _Item | None = None) -> Draft:
+    def _draft(self, event: _Event, item: _Item | None = None) -> ToolCallDraft:
         told = item or _Item()
         return self._drafts.at(event.output_index or 0, id=told.call_id or "", name=told.name or "")
 
-    def _whole(self, draft: Draft, arguments: str | Json | None) -> None:
+    def _whole(self, draft: ToolCallDraft, arguments: str | Json | None) -> None:
         if arguments:
             draft.arguments.clear()
             draft.add(arguments)
@@ -184,14 +190,14 @@ class ResponsesReader:
 
     def _failure(self, event: _Event, data: str) -> Exception:
         if event.response is not None and isinstance(event.response.error, dict):
-            found = complaints.complaint_of({"error": event.response.error})
-            return complaints.fault(self._provider, found or complaints.Complaint())
-        if event.type is None and complaints.complaint_of(msgspec.json.decode(data)) is None:
-            return complaints.garbled(self._provider)
-        return complaints.fault_in(self._provider, data)
+            found = complaints.find_error({"error": event.response.error})
+            return complaints.error_from_detail(self._provider, found or complaints.ErrorDetail())
+        if event.type is None and complaints.find_error(msgspec.json.decode(data)) is None:
+            return complaints.malformed_reply(self._provider)
+        return complaints.error_from_event(self._provider, data)
 
     def _decode(self, data: str | bytes, kind: Any) -> Any:
         try:
             return msgspec.json.decode(data, type=kind)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise complaints.garbled(self._provider) from None
+            raise complaints.malformed_reply(self._provider) from None

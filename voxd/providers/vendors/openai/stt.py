@@ -15,9 +15,14 @@ from voxd.net import faults
 from voxd.net.endpoint import belongs_to, require_key
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, gathered, packed, understood
+from voxd.providers.pipeline.stages.contract import (
+    SpeechToText,
+    StageConfig,
+    Transcription,
+    TranscriptionRequest,
+)
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, collect_audio, encode_flac, parse_answer
 from voxd.providers.usage import Usage
 
 SMALL_MACHINE_S = 30.0
@@ -33,7 +38,7 @@ _DONE = "transcript.text.done"
 _OVER = "[DONE]"
 
 
-class Options(msgspec.Struct, frozen=True):
+class OpenAISttOptions(msgspec.Struct, frozen=True):
     """The kind's own settings.
 
     ``prompt`` guides style and spelling; ``stream`` asks for words as they are understood, unset: where the
@@ -76,7 +81,7 @@ class _Event(msgspec.Struct):
     error: _Complaint | None = None
 
 
-class OpenAITranscription(SpeechToText):
+class OpenAIStt(SpeechToText):
     """Uploads the utterance when the user has finished."""
 
     default_model = "gpt-transcribe"
@@ -84,7 +89,7 @@ class OpenAITranscription(SpeechToText):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, OpenAISttOptions)
 
     @property
     def model(self) -> str:
@@ -94,13 +99,15 @@ class OpenAITranscription(SpeechToText):
             return told or self.default_model
         return told if any(part in told for part in _LISTENERS) else self.default_model
 
-    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    async def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         """Yield the words as the model writes them, or all at once."""
-        clip = await gathered(audio)
+        clip = await collect_audio(audio)
         if not clip.pcm:
-            yield Heard("", final=True)
+            yield Transcription("", final=True)
             return
-        sound = await packed(clip)
+        sound = await encode_flac(clip)
 
         def build(access: Access) -> HttpRequest:
             base = self._base(access)
@@ -114,8 +121,8 @@ class OpenAITranscription(SpeechToText):
                     async for heard in pieces:
                         yield heard
             else:
-                whole = understood(self.name, await answer.json(), _Whole)
-                yield Heard(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
+                whole = parse_answer(self.name, await answer.json(), _Whole)
+                yield Transcription(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
 
     def prepare(self) -> None:
         """Connect while the user still speaks."""
@@ -151,7 +158,7 @@ class OpenAITranscription(SpeechToText):
         return {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
 
     def _form(
-        self, told: Listening, sound: bytes, *, streamed: bool
+        self, told: TranscriptionRequest, sound: bytes, *, streamed: bool
     ) -> dict[str, str | list[str] | tuple[str, str, bytes]]:
         form: dict[str, str | list[str] | tuple[str, str, bytes]] = {
             "model": self.model,
@@ -177,21 +184,21 @@ class OpenAITranscription(SpeechToText):
             return self._options.stream
         return belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
 
-    async def _streamed(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Heard]:
+    async def _streamed(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
         text = ""
         async for _, data in answer.events():
             if data.strip() == _OVER:
                 break
-            event = understood(self.name, data, _Event)
+            event = parse_answer(self.name, data, _Event)
             if event.error is not None:
                 raise faults.error_for_code(self.name, str(event.error.code or ""), event.error.message)
             if event.type == _DONE:
                 whole = text if event.text is None else event.text
-                yield Heard(whole.strip(), final=True, usage=_usage(event.usage, clip))
+                yield Transcription(whole.strip(), final=True, usage=_usage(event.usage, clip))
                 return
             if event.type == _DELTA and event.delta:
                 text += event.delta
-                yield Heard(text.strip())
+                yield Transcription(text.strip())
         raise StreamError("the transcript broke off", provider=self.name, code="truncated")
 
 

@@ -12,11 +12,11 @@ from voxd.net.endpoint import http_url, realtime_url, require_key
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import Listening, StageConfig
-from voxd.providers.pipeline.stages.options import options_of
-from voxd.providers.pipeline.stages.stt_protocol import Dialect, Message, Reading
-from voxd.providers.pipeline.stages.stt_settings import terms
-from voxd.providers.pipeline.stages.stt_stream import LiveSpeechToText
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
+from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
+from voxd.providers.pipeline.stages.stt_settings import select_terms
+from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.usage import Usage
 
@@ -29,7 +29,7 @@ _ELSEWHERE = frozenset({"session_expired", "server_error"})
 _NOTHING_SENT = "input_audio_buffer_commit_empty"
 
 
-class Options(msgspec.Struct, frozen=True):
+class OpenAILiveSttOptions(msgspec.Struct, frozen=True):
     """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
 
     ``delay`` trades time for accuracy, where the model lets it.
@@ -43,7 +43,7 @@ class Options(msgspec.Struct, frozen=True):
     project: str = ""
 
 
-class OpenAILiveTranscription(LiveSpeechToText):
+class OpenAILiveStt(StreamingSpeechToText):
     """Transcribes while the user speaks."""
 
     default_model: ClassVar[str] = "gpt-live-transcribe"
@@ -51,9 +51,9 @@ class OpenAILiveTranscription(LiveSpeechToText):
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
-        self._options = options_of(config, Options)
+        self._options = parse_options(config, OpenAILiveSttOptions)
 
-    def address(self, access: Access, told: Listening) -> WebSocketAddress:
+    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
         """Return where ``told`` is transcribed. Raises `ProviderError`."""
         headers = self._headers(access)
         endpoint = access.endpoint or self.default_endpoint
@@ -61,18 +61,18 @@ class OpenAILiveTranscription(LiveSpeechToText):
             realtime_url(self.name, endpoint, PATH, {"intent": "transcription"}), headers, key=access.key
         )
 
-    def dialect(self, told: Listening) -> Dialect:
+    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
         """Return what one connection speaks."""
         asked: dict[str, Any] = {"model": self.model}
         if language := self.language(told):
             asked["language"] = code_of(language)
-        if likely := terms(self._options.keywords, told.hints, most=MOST_TERMS):
+        if likely := select_terms(self._options.keywords, told.hints, most=MOST_TERMS):
             asked["keywords"] = likely
         if self._options.prompt:
             asked["prompt"] = self._options.prompt
         if self._options.delay:
             asked["delay"] = self._options.delay
-        return Transcription(self.name, wire.transcribe(asked, self._options.noise_reduction))
+        return OpenAILiveSttProtocol(self.name, wire.transcribe(asked, self._options.noise_reduction))
 
     async def check(self, budget: Budget) -> None:
         """Ask for the model, which costs nothing. Raises `ProviderError`."""
@@ -95,7 +95,7 @@ class OpenAILiveTranscription(LiveSpeechToText):
         return headers
 
 
-class Transcription(Dialect):
+class OpenAILiveSttProtocol(SttProtocol):
     """One session. Sound is committed once, at the end, so all of the utterance is one item or a few."""
 
     # Less than 100 ms cannot be committed.
@@ -111,21 +111,21 @@ class Transcription(Dialect):
         self._committed = False
         self._used = Usage()
 
-    def opening(self) -> tuple[Message, ...]:
+    def opening(self) -> tuple[WireMessage, ...]:
         """Return what makes the session one of transcription."""
         return (wire.encode(self._update),)
 
-    def sound(self, pcm: bytes) -> Message:
+    def sound(self, pcm: bytes) -> WireMessage:
         """Return ``pcm`` at 24 kHz."""
         raised = self._resampler.feed(pcm)
         return wire.append_audio(raised) if raised else ""
 
-    def finish(self) -> tuple[Message, ...]:
+    def finish(self) -> tuple[WireMessage, ...]:
         """Return what ends the utterance."""
         rest = self._resampler.feed(b"", last=True)
         return (wire.append_audio(rest) if rest else "", wire.encode(wire.commit("commit_1")))
 
-    def read(self, message: Message) -> Reading | None:
+    def read(self, message: WireMessage) -> TranscriptUpdate | None:
         """Return what ``message`` tells. Raises `ProviderError`."""
         try:
             frame = frames.decode(message)
@@ -139,13 +139,13 @@ class Transcription(Dialect):
                 return None
             case frames.TranscriptionDelta(item_id=item, delta=delta):
                 self._texts[item] = self._texts.get(item, "") + (delta or "")
-                return Reading(partial=self._text)
+                return TranscriptUpdate(partial=self._text)
             case frames.TranscriptionCompleted(item_id=item, transcript=text):
                 self._texts[item] = text
                 self._open.discard(item)
                 self._used += frame.spent()
                 done = self._committed and not self._open
-                return Reading(partial=self._text, done=done, usage=self._used)
+                return TranscriptUpdate(partial=self._text, done=done, usage=self._used)
             case frames.TranscriptionFailed(error=complaint) | frames.ErrorFrame(error=complaint):
                 return self._complaint(complaint)
         return None
@@ -154,9 +154,9 @@ class Transcription(Dialect):
     def _text(self) -> str:
         return " ".join(filter(None, map(str.strip, self._texts.values())))
 
-    def _complaint(self, complaint: frames.Complaint) -> Reading | None:
+    def _complaint(self, complaint: frames.Complaint) -> TranscriptUpdate | None:
         if complaint.code == _NOTHING_SENT:
-            return Reading(done=True)
+            return TranscriptUpdate(done=True)
         for name in (complaint.code, complaint.type):
             if name in _ELSEWHERE:
                 text = complaint.message or "the vendor gave no reason"

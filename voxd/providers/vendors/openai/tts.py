@@ -15,13 +15,13 @@ from voxd.errors import ProviderError
 from voxd.frames import Clip
 from voxd.net.refusals import refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import Speech, spoken, url_of
-from voxd.providers.pipeline.stages.tts_options import HttpVoice
+from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
+from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 
 _refused = refusal_reader({})
 
 
-class Options(msgspec.Struct, frozen=True):
+class OpenAITtsOptions(msgspec.Struct, frozen=True):
     """``instructions`` says how to speak; ``sample_rate_hz`` is what the server's bare PCM has."""
 
     speed: Annotated[float, Meta(ge=0.25, le=4)] | None = None
@@ -29,13 +29,13 @@ class Options(msgspec.Struct, frozen=True):
     sample_rate_hz: Annotated[int, Meta(ge=8000, le=48_000)] = 24_000
 
 
-class OpenAISpeech(HttpVoice[Options]):
+class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
     """OpenAI's speech endpoint and the many servers that speak like it (reference/providers.md, section 2).
 
     The default model is the one that most of those servers know; OpenAI serves it until 2027-01-06.
     """
 
-    known = Options
+    known = OpenAITtsOptions
     default_model: ClassVar[str] = "tts-1"
     default_voice: ClassVar[str] = "alloy"
     default_endpoint: ClassVar[str] = "https://api.openai.com/v1"
@@ -44,7 +44,7 @@ class OpenAISpeech(HttpVoice[Options]):
         """Ask for the list of models. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            return HttpRequest("GET", url_of(self, access, "/models"), _headers(access))
+            return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access))
 
         try:
             async with self.wire.request(build, budget, kind="check", refused=_refused) as answer:
@@ -57,7 +57,9 @@ class OpenAISpeech(HttpVoice[Options]):
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
-        return spoken(self, Speech(text, build, self._options.sample_rate_hz, refused=_refused), budget)
+        return stream_speech(
+            self, SpeechRequest(text, build, self._options.sample_rate_hz, refused=_refused), budget
+        )
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         body: dict[str, Any] = {
@@ -70,7 +72,7 @@ class OpenAISpeech(HttpVoice[Options]):
             body["speed"] = self._options.speed
         if self._options.instructions:
             body["instructions"] = self._options.instructions
-        return HttpRequest("POST", url_of(self, access, "/audio/speech"), _headers(access), json=body)
+        return HttpRequest("POST", stage_url(self, access, "/audio/speech"), _headers(access), json=body)
 
 
 def _headers(access: Access) -> dict[str, str]:

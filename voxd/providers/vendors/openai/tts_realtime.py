@@ -23,9 +23,9 @@ from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_pace import Pace, left_s
-from voxd.providers.pipeline.stages.tts_pcm import Pcm
-from voxd.providers.pipeline.stages.tts_socket import SocketVoice
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead, remaining_s
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
+from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Usage
@@ -44,17 +44,17 @@ _TOKENS_PER_S = 20
 """Of speech (reference/providers.md, section 1); the other two are usual of English."""
 
 
-class Options(msgspec.Struct, frozen=True):
+class OpenAIRealtimeTtsOptions(msgspec.Struct, frozen=True):
     """``instructions`` says how to speak: "calmly", "with a Scottish accent"."""
 
     speed: Annotated[float, Meta(ge=0.25, le=1.5)] | None = None
     instructions: str = ""
 
 
-class OpenAIRealtimeVoice(SocketVoice[Options]):
+class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     """OpenAI Realtime as a voice (reference/providers.md, section 1)."""
 
-    known = Options
+    known = OpenAIRealtimeTtsOptions
     default_model: ClassVar[str] = "gpt-realtime-2.1-mini"
     default_voice: ClassVar[str] = "marin"
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
@@ -83,7 +83,7 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
     async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a session and say with which voice."""
         async with self.wire.socket(self._address, budget, kind=kind) as connection:
-            pace = Pace(self.name, first_s=left_s(budget, Deadlines().answer_s))
+            pace = PlaybackLead(self.name, first_s=remaining_s(budget, Deadlines().answer_s))
             await self._wait_for(connection, frames.SessionCreated, pace)
             config = SessionConfig(instructions=_READ, speed=self._options.speed, transcription=False)
             update = wire.update_session(f"update_{next(self._numbers)}", config, {}, voice=self.voice)
@@ -91,10 +91,12 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
             await self._wait_for(connection, frames.SessionUpdated, pace)
             yield connection
 
-    async def said(self, connection: WebSocketConnection, text: str, pace: Pace) -> AsyncGenerator[Clip]:
+    async def said(
+        self, connection: WebSocketConnection, text: str, pace: PlaybackLead
+    ) -> AsyncGenerator[Clip]:
         """Have ``text`` read and yield its sound. Raises `ProviderError`."""
         await connection.send(wire.encode(self._request(text)))
-        pcm = Pcm(self.name, wire.RATE_HZ)
+        pcm = PcmDecoder(self.name, wire.RATE_HZ)
         while True:
             match await self._next(connection, pace):
                 case frames.AudioDelta(delta=sound):
@@ -133,12 +135,12 @@ class OpenAIRealtimeVoice(SocketVoice[Options]):
         return WebSocketAddress(url, {"Authorization": f"Bearer {key}"}, key=key)
 
     async def _wait_for(
-        self, connection: WebSocketConnection, kind: type[msgspec.Struct], pace: Pace
+        self, connection: WebSocketConnection, kind: type[msgspec.Struct], pace: PlaybackLead
     ) -> None:
         while not isinstance(await self._next(connection, pace), kind):
             pass
 
-    async def _next(self, connection: WebSocketConnection, pace: Pace) -> frames.ServerFrame | None:
+    async def _next(self, connection: WebSocketConnection, pace: PlaybackLead) -> frames.ServerFrame | None:
         """Return the next frame, None for one we do not know. Raises `ProviderError`."""
         message = await self.received(connection, pace)
         try:

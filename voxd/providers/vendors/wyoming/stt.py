@@ -15,9 +15,9 @@ from voxd.errors import ConnectionFailed
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame
 from voxd.net.transport import Budget
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import Heard, Listening, SpeechToText
+from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
 from voxd.providers.usage import Usage
-from voxd.providers.vendors.wyoming.wire import Peer, check, peer
+from voxd.providers.vendors.wyoming.wire import WyomingConnection, check, connect
 
 FINAL_S = 20.0
 """So long the text may take after the end of the sound, where the budget has no end: machines are small."""
@@ -28,13 +28,15 @@ class WyomingStt(SpeechToText):
 
     default_endpoint = "tcp://127.0.0.1:10300"
 
-    async def transcribe(self, audio: AsyncIterator[Frame], told: Listening) -> AsyncGenerator[Heard]:
+    async def transcribe(
+        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         """Yield what the server tells; most tell the whole text only."""
         first = await anext(audio, None)
         if first is None:
-            yield Heard("", final=True)
+            yield Transcription("", final=True)
             return
-        async with peer(self.wire, told.budget, self.default_endpoint, kind="transcribe") as server:
+        async with connect(self.wire, told.budget, self.default_endpoint, kind="transcribe") as server:
             sound = _Sound(server, first, audio)
             sending = asyncio.create_task(sound.send(self._question(told)), name=f"send {self.name}")
             text = ""
@@ -46,17 +48,17 @@ class WyomingStt(SpeechToText):
                         break
                     if TranscriptChunk.is_type(event.type):
                         text += str(server.read(TranscriptChunk.from_event, event).text)
-                        yield Heard(text.strip())
+                        yield Transcription(text.strip())
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
-            yield Heard(str(final).strip(), final=True, usage=Usage(transcribed_seconds=sound.sent_s))
+            yield Transcription(str(final).strip(), final=True, usage=Usage(transcribed_seconds=sound.sent_s))
 
     async def check(self, budget: Budget) -> None:
         """Ask the server what it offers."""
         await check(self.name, self.wire, budget, self.default_endpoint, "asr", "speech-to-text")
 
-    def _question(self, told: Listening) -> Transcribe:
+    def _question(self, told: TranscriptionRequest) -> Transcribe:
         language = told.language or self.config.language
         return Transcribe(
             name=self.model or None,
@@ -64,7 +66,7 @@ class WyomingStt(SpeechToText):
             transcript_terms=list(told.hints) or None,
         )
 
-    async def _next(self, server: Peer, sending: "asyncio.Task[None]", budget: Budget) -> Event:
+    async def _next(self, server: WyomingConnection, sending: "asyncio.Task[None]", budget: Budget) -> Event:
         """Return the next event; once the sound is over it has to come in time."""
         hearing = asyncio.create_task(server.hear(), name=f"hear {self.name}")
         try:
@@ -86,7 +88,7 @@ class WyomingStt(SpeechToText):
 class _Sound:
     """The sound of one utterance on its way."""
 
-    def __init__(self, server: Peer, first: Frame, rest: AsyncIterator[Frame]) -> None:
+    def __init__(self, server: WyomingConnection, first: Frame, rest: AsyncIterator[Frame]) -> None:
         self._server = server
         self._first = first
         self._rest = rest

@@ -16,10 +16,10 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 from voxd.errors import StreamError
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages.tts_options import Voice
-from voxd.providers.pipeline.stages.tts_pace import Pace, left_s
-from voxd.providers.pipeline.stages.tts_pcm import Pcm
-from voxd.providers.vendors.wyoming.wire import check, peer
+from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead, remaining_s
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
+from voxd.providers.vendors.wyoming.wire import check, connect
 
 FIRST_S = 20.0
 """So long the first sound may take, where the budget has no end: machines are small, and load a voice."""
@@ -28,7 +28,7 @@ GRACE_S = 10.0
 """A small machine that speaks slower than one can listen is still better than none."""
 
 
-class Options(msgspec.Struct, frozen=True):
+class WyomingTtsOptions(msgspec.Struct, frozen=True):
     """``speaker`` is one of a voice that has several."""
 
     speaker: str = ""
@@ -40,10 +40,10 @@ class _Form(msgspec.Struct):
     channels: int
 
 
-class WyomingTts(Voice[Options]):
+class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
     """Voice and language are names that the server knows; it has its own where they are not set."""
 
-    known = Options
+    known = WyomingTtsOptions
     default_endpoint = "tcp://127.0.0.1:10200"
 
     async def check(self, budget: Budget) -> None:
@@ -52,10 +52,10 @@ class WyomingTts(Voice[Options]):
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the sound of ``text``. Raises `ProviderError`."""
-        async with peer(self.wire, budget, self.default_endpoint, kind="speak") as server:
+        async with connect(self.wire, budget, self.default_endpoint, kind="speak") as server:
             await server.say(Synthesize(text, voice=self._speaker()))
-            pace = Pace(self.name, first_s=left_s(budget, FIRST_S), grace_s=GRACE_S)
-            pcm: Pcm | None = None
+            pace = PlaybackLead(self.name, first_s=remaining_s(budget, FIRST_S), grace_s=GRACE_S)
+            pcm: PcmDecoder | None = None
             while True:
                 event = await pace.keeps(server.hear())
                 if AudioStart.is_type(event.type):
@@ -67,10 +67,10 @@ class WyomingTts(Voice[Options]):
                         yield clip
                 elif AudioStop.is_type(event.type):
                     break
-            if clip := (pcm or Pcm(self.name, 0)).finish():
+            if clip := (pcm or PcmDecoder(self.name, 0)).finish():
                 yield clip
 
-    def _pcm(self, event: Event, pcm: Pcm | None) -> Pcm:
+    def _pcm(self, event: Event, pcm: PcmDecoder | None) -> PcmDecoder:
         """Return what takes the sound of ``event``: ``pcm``, if there is one. Raises `StreamError`."""
         try:
             form = msgspec.convert(event.data, _Form)
@@ -82,7 +82,7 @@ class WyomingTts(Voice[Options]):
             raise StreamError(msg, provider=self.name, code="not_pcm", hint="use a voice of 16-bit mono")
         if pcm is not None and pcm.rate_hz != form.rate:
             raise StreamError("the server changed its rate", provider=self.name, code="bad_answer")
-        return pcm or Pcm(self.name, form.rate)
+        return pcm or PcmDecoder(self.name, form.rate)
 
     def _speaker(self) -> SynthesizeVoice | None:
         if self.voice:

@@ -24,7 +24,7 @@ DESCRIBE_S = 5.0
 T = TypeVar("T")
 
 
-class Peer:
+class WyomingConnection:
     """Whoever is at the other end of ``stream``. All methods raise `ProviderError`."""
 
     def __init__(self, stream: TcpStream) -> None:
@@ -81,17 +81,19 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(wire: Transport, budget: Budget, endpoint: str, *, kind: str) -> AsyncIterator[Peer]:
+async def connect(
+    wire: Transport, budget: Budget, endpoint: str, *, kind: str
+) -> AsyncIterator[WyomingConnection]:
     """Connect to the configured peer, or to the one at ``endpoint``; the connection is for one request."""
     async with wire.stream(lambda access: access.endpoint or endpoint, budget, kind=kind) as stream:
-        yield Peer(stream)
+        yield WyomingConnection(stream)
 
 
 async def check(
     name: str, wire: Transport, budget: Budget, endpoint: str, offer: Literal["asr", "tts"], what: str
 ) -> None:
     """Ask the peer whether it offers ``what``. Raises `ProviderError`, also when it does not."""
-    async with peer(wire, budget, endpoint, kind="check") as found:
+    async with connect(wire, budget, endpoint, kind="check") as found:
         programs = getattr(await found.info(), offer)
     if not any(program.installed for program in programs):
         hint = "correct the provider's endpoint in the configuration"
