@@ -16,13 +16,13 @@ from voxd.config.schema import Config
 from voxd.control.connection import Limits
 from voxd.control.server import ControlServer
 from voxd.control.sockets import Listener
-from voxd.device.answering import Answering
+from voxd.device.answering import ProviderServices
 from voxd.device.button_inputs import meaning
 from voxd.device.device import Appliance
-from voxd.device.event_inputs import Consequences
+from voxd.device.event_inputs import EventInputs
 from voxd.device.reload import Reloader
 from voxd.device.rooms import Rooms
-from voxd.device.shutdown import Takedown
+from voxd.device.shutdown import Shutdown
 from voxd.device.skill_device import VoiceControl
 from voxd.device.summary import spoken_name
 from voxd.device.turn_recorder import Recorder
@@ -71,14 +71,14 @@ class Daemon:
         self.clock = SystemClock()
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
-        self._parts = Takedown()
+        self._parts = Shutdown()
         self._build_memory(state_dir)
         self._build_voice(state_dir, models_dir)
         self._build_hearing(models_dir)
         self._build_turns(state_dir)
         self._build_panel()
         self.appliance = self._build_appliance(read_config)
-        follow = Consequences(self.post, self.speech_input, self.buttons, self.timers, self.settings)
+        follow = EventInputs(self.post, self.speech_input, self.buttons, self.timers, self.settings)
         self.bus.handle(follow)
 
     async def start(self, listeners: Sequence[Listener]) -> None:
@@ -183,7 +183,7 @@ class Daemon:
     def _build_turns(self, state_dir: Path) -> None:
         turn = self.config.turn
         self.local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
-        self.answering = Answering(
+        self.answering = ProviderServices(
             self.config,
             self.local,
             transcriber=self.transcriber,

@@ -2,7 +2,7 @@ from typing import Any, cast
 
 import pytest
 
-from voxd.device.event_inputs import Consequences
+from voxd.device.event_inputs import EventInputs
 from voxd.events import Event
 from voxd.turn.inputs import AudioLost, AudioRestored, RingEnded
 
@@ -29,7 +29,7 @@ class Rooms:
 
 def drawn(rooms: Rooms, type: str, **data: Any) -> list[Any]:
     room = cast(Any, rooms)
-    Consequences(rooms.told.append, room, room, room, room)(Event(1, type, 0.0, None, data))
+    EventInputs(rooms.told.append, room, room, room, room)(Event(1, type, 0.0, None, data))
     return rooms.told
 
 

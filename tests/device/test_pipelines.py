@@ -25,7 +25,7 @@ from voxd.net.dns import Resolver
 from voxd.providers.pipeline.llm_chain import Thought, Written
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import Completion, TextChunk
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.usage import Usage
 
@@ -40,7 +40,7 @@ CONFIG = schema.Config(
 class House:
     def __init__(self, state_dir: Path) -> None:
         self.emit, self.clock = RecordingEmit(), FakeClock()
-        self.health = HealthBoard(emit=self.emit, clock=self.clock)
+        self.health = CircuitBreaker(emit=self.emit, clock=self.clock)
         self.spend = SpendGuard(CONFIG, emit=self.emit, clock=self.clock)
         ears = TranscriberChain([cast(Any, SimpleNamespace(name="own", loaded=True))], self.emit, self.clock)
         self.pipelines = LazyPipelines(
@@ -139,12 +139,12 @@ async def test_middleware_that_cannot_be_loaded_is_a_fault_of_the_settings(
 async def test_who_is_ill_or_has_spent_his_money_is_not_asked(house: House) -> None:
     able = Able(house.health, house.spend)
     able.failed("brain", ConnectionFailed("refused"))
-    assert (able.is_well("brain"), able.may_be_asked("brain")) == (False, True)
+    assert (able.is_healthy("brain"), able.can_try("brain")) == (False, True)
     able.answered("brain")
-    assert able.is_well("brain")
+    assert able.is_healthy("brain")
     data = {"provider": "brain", "stage": "llm", "key": 1, "usage": Usage(), "cost_usd": 1.0}
     house.spend.handle(Event(1, "provider.used", 0.0, None, data))
-    assert (able.is_well("brain"), able.may_be_asked("brain")) == (False, False)
+    assert (able.is_healthy("brain"), able.can_try("brain")) == (False, False)
 
 
 def test_making_them_loads_nothing() -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from voxd.device import shutdown as takedown
-from voxd.device.shutdown import Takedown
+from voxd.device.shutdown import Shutdown
 
 
 async def test_parts_end_in_reverse_whatever_one_of_them_does(
@@ -26,7 +26,7 @@ async def test_parts_end_in_reverse_whatever_one_of_them_does(
         message = "no such luck"
         raise RuntimeError(message)
 
-    parts = Takedown()
+    parts = Shutdown()
     for close in (database, hanging, broken):
         parts.add(close)
     async with asyncio.timeout(5):

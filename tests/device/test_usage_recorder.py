@@ -5,7 +5,7 @@ import pytest
 
 from tests.fakes import FakeClock
 from tests.payloads import problem
-from voxd.device.usage_recorder import Bookkeeper
+from voxd.device.usage_recorder import UsageRecorder
 from voxd.events import Event
 from voxd.providers.prices import price_list
 from voxd.providers.usage import Usage
@@ -25,7 +25,7 @@ async def test_what_was_used_is_in_the_book_when_it_is_closed(tmp_path: Path) ->
     db = Database(tmp_path / "voxd.db")
     await db.open()
     book = UsageLog(db, FakeClock())
-    keeper = Bookkeeper(book, keyed=lambda name: name == "cloud")
+    keeper = UsageRecorder(book, keyed=lambda name: name == "cloud")
     keeper(used("cloud", 0.75, prices_of="2026-11-20"))
     keeper(used("other", None))
     keeper(used("local", None))
@@ -40,7 +40,7 @@ async def test_what_was_used_is_in_the_book_when_it_is_closed(tmp_path: Path) ->
 async def test_a_book_that_cannot_be_written_stops_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keeper = Bookkeeper(UsageLog(Database(tmp_path / "voxd.db"), FakeClock()), keyed=lambda name: False)
+    keeper = UsageRecorder(UsageLog(Database(tmp_path / "voxd.db"), FakeClock()), keyed=lambda name: False)
     keeper(used("cloud", None))
     await keeper.close()
     assert "what cloud used is not entered" in caplog.text
@@ -50,7 +50,7 @@ async def test_each_key_has_a_row_of_its_own(tmp_path: Path) -> None:
     db = Database(tmp_path / "voxd.db")
     await db.open()
     book = UsageLog(db, FakeClock())
-    keeper = Bookkeeper(book, keyed=lambda name: True)
+    keeper = UsageRecorder(book, keyed=lambda name: True)
     keeper(used("cloud", 0.25))
     keeper(
         Event(2, "provider.key_changed", 0.0, None, {"provider": "cloud", "from": 1, "to": 2, "reason": ""})
@@ -67,7 +67,7 @@ async def test_each_request_of_a_member_of_a_pipeline_counts(tmp_path: Path) -> 
     db = Database(tmp_path / "voxd.db")
     await db.open()
     book = UsageLog(db, FakeClock())
-    keeper = Bookkeeper(book, keyed=lambda name: True)
+    keeper = UsageRecorder(book, keyed=lambda name: True)
     for _ in range(2):
         keeper(used("mind", None, usage=Usage(input_text_tokens=120)))
     keeper(used("cloud", None, stage="realtime", usage=Usage(audio_seconds=1.0)))

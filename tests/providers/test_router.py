@@ -21,7 +21,7 @@ from voxd.providers.factory import PERSONA, Surroundings
 from voxd.providers.registry import register_provider
 from voxd.providers.router import Router
 from voxd.providers.routing.failover import FailoverProvider
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.tools import tool
 from voxd.providers.vendors.mock.realtime import MockProvider
@@ -101,7 +101,7 @@ class House:
 
     def router(self, config: schema.Config) -> Router:
         clock = SystemClock()
-        self.health = HealthBoard(emit=self.emit, clock=clock)
+        self.health = CircuitBreaker(emit=self.emit, clock=clock)
         self.spend = SpendGuard(config, emit=self.emit, clock=clock)
         router = Router(
             config,
@@ -373,7 +373,7 @@ async def test_an_agent_may_be_answered_by_a_pipeline_and_by_several_in_order(ho
     assert isinstance(made, FailoverProvider)
     assert [each.name for each in made.candidates] == ["pipe", "cloud", "local"], "each once"
     assert await ask(router) == "I am pipe with brain."
-    house.health.failed("brain", AuthenticationError("wrong key"))
+    house.health.record_failure("brain", AuthenticationError("wrong key"))
     assert await ask(router) == "I am the cloud. Brain does not accept my key, so cloud answers."
     (status,) = router.agents()
     assert (status.provider, status.answering) == ("pipe", "cloud")
@@ -404,31 +404,31 @@ async def test_what_a_person_says_is_mended_is_forgiven_before_it_is_tested(hous
     router = house.router(PIPED)
     await router.test("brain")
     assert house.pipelines.forgiven == []
-    house.health.failed("brain", AuthenticationError("wrong key"))
+    house.health.record_failure("brain", AuthenticationError("wrong key"))
     await router.test("brain")
     assert house.pipelines.forgiven == ["brain"]
-    assert house.health.is_well("brain")
+    assert house.health.is_healthy("brain")
 
 
 async def test_a_changed_member_makes_its_pipeline_anew_and_is_probed_at_once(house: House) -> None:
     router = house.router(PIPED)
     assert await ask(router) == "I am pipe with brain."
-    house.health.failed("brain", AuthenticationError("wrong key"))
+    house.health.record_failure("brain", AuthenticationError("wrong key"))
     providers = {**PIPED.providers, "brain": vendors.Provider(kind="thinks", model="new")}
     router.configure(msgspec.structs.replace(PIPED, providers=providers))
     await settle()
     assert house.pipelines.checked == ["brain"]
-    assert house.health.is_well("brain")
+    assert house.health.is_healthy("brain")
     await ask(router)
     assert len(MADE) == 2
     router.configure(schema.Config())
-    house.health.failed("brain", ConnectionFailed("gone"))
+    house.health.record_failure("brain", ConnectionFailed("gone"))
     assert router.provider_for("default") is house.device
 
 
 async def test_who_is_taken_out_of_the_configuration_is_nobodys_problem(house: House) -> None:
     router = house.router(PIPED)
-    house.health.failed("cloud", ConnectionFailed("gone"))
+    house.health.record_failure("cloud", ConnectionFailed("gone"))
     providers = {name: each for name, each in PIPED.providers.items() if name != "cloud"}
     agents = {"default": vendors.Agent(provider="pipe")}
     router.configure(msgspec.structs.replace(PIPED, providers=providers, agents=agents))
@@ -439,9 +439,9 @@ async def test_what_was_kept_is_answered_by_a_vendor_or_not_at_all(house: House)
     router = house.router(PIPED)
 
     assert await later(router) == ("pipe", "I am pipe with brain.")
-    house.health.failed("brain", ConnectionFailed("gone"))
+    house.health.record_failure("brain", ConnectionFailed("gone"))
     assert await later(router) == ("cloud", "I am the cloud.")
-    house.health.failed("cloud", AuthenticationError("wrong key"))
+    house.health.record_failure("cloud", AuthenticationError("wrong key"))
     with pytest.raises(ConnectionFailed):
         await later(router)
 
@@ -479,7 +479,7 @@ async def test_who_cannot_answer_late_is_ill(house: House) -> None:
     router = house.router(config(cloud=mock(connect_fault="refused")))
     with pytest.raises(ConnectionFailed):
         await later(router)
-    assert not house.health.is_well("cloud")
+    assert not house.health.is_healthy("cloud")
 
 
 async def test_a_conversation_goes_on_from_a_pipeline_to_a_vendor_and_back(house: House) -> None:

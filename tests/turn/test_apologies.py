@@ -4,7 +4,7 @@ import pytest
 
 from voxd.net import faults
 from voxd.providers.routing.announcements import REASONS
-from voxd.providers.routing.health_rules import INNOCENT
+from voxd.providers.routing.health import NEUTRAL_CODES
 from voxd.turn.apologies import APOLOGIES, UNKNOWN_REASON, apology
 
 
@@ -30,6 +30,6 @@ def test_every_sentence_ends() -> None:
     assert all(sentence.endswith(".") for sentence in [*APOLOGIES.values(), UNKNOWN_REASON])
 
 
-@pytest.mark.parametrize("code", sorted({*REASONS, *INNOCENT}))
+@pytest.mark.parametrize("code", sorted({*REASONS, *NEUTRAL_CODES}))
 def test_whatever_keeps_a_provider_from_answering_has_words(code: str) -> None:
     assert apology(code) != UNKNOWN_REASON

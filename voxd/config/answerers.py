@@ -9,10 +9,8 @@ from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding
 from voxd.config.reaching import reaching
 from voxd.config.suggest import did_you_mean
+from voxd.config.vendors import LOCAL
 from voxd.config.written import Settings, error, warning
-
-LOCAL = "local"
-"""The provider that is always there."""
 
 LIVE = "providers"
 """The group of kinds that answer speech with speech, and so may be an agent's provider."""

@@ -10,6 +10,9 @@ from voxd.config.section import LIVE, Positive, Section
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Heat = Annotated[float, Meta(ge=0, le=2)]
 
+LOCAL = "local"
+"""The name of the device itself among providers, and the kind of its own engines."""
+
 
 class Provider(Section, frozen=True):
     """A vendor that agents and pipelines may use, under a name of your own."""
@@ -83,10 +86,10 @@ class Pipeline(Section, frozen=True):
             description='Who listens: names of [providers.NAME], the first that can; "local" is this device'
         ),
         LIVE,
-    ] = ("local",)
+    ] = (LOCAL,)
     tts: Annotated[
         tuple[str, ...], Meta(description='Who speaks: names of [providers.NAME], or "local"'), LIVE
-    ] = ("local",)
+    ] = (LOCAL,)
     early_start: Annotated[
         bool, Meta(description="Ask the model before the user has finished, if the words seem settled"), LIVE
     ] = False
@@ -127,7 +130,7 @@ class Agent(Section, frozen=True):
             description='"local" answers on the device; else a name of [providers.NAME] or [pipelines.NAME]'
         ),
         LIVE,
-    ] = "local"
+    ] = LOCAL
     persona: Annotated[
         str,
         Meta(description='Who it is and how it speaks, told to the model; "" for a short-spoken helper'),
@@ -138,7 +141,7 @@ class Agent(Section, frozen=True):
         tuple[str, ...],
         Meta(description="Who answers when the provider cannot, in this order; [] for nobody"),
         LIVE,
-    ] = ("local",)
+    ] = (LOCAL,)
     tools: Annotated[
         tuple[str, ...],
         Meta(description="Skills of this device the model may use: set_timer, ...; * stands for anything"),

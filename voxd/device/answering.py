@@ -8,7 +8,7 @@ from voxd.bus.bus import Bus
 from voxd.clock import Clock
 from voxd.config.schema import Config
 from voxd.device.pipelines import LazyPipelines
-from voxd.device.usage_recorder import Bookkeeper
+from voxd.device.usage_recorder import UsageRecorder
 from voxd.frames import Clip
 from voxd.local.chain import TranscriberChain
 from voxd.local.contract import Synthesizer
@@ -16,8 +16,8 @@ from voxd.net.dns import Resolver
 from voxd.providers.contract import Provider, ReplyItem, Request
 from voxd.providers.factory import Surroundings
 from voxd.providers.router import Router
-from voxd.providers.routing.health import HealthBoard
-from voxd.providers.routing.offline_queue import Latecomers
+from voxd.providers.routing.health import CircuitBreaker
+from voxd.providers.routing.offline_queue import OfflineQueue
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.tools import Tool
 from voxd.store.db import Database
@@ -31,7 +31,7 @@ LATER = "later"
 """In the place of a turn: nobody waits for the answer."""
 
 
-class Answering:
+class ProviderServices:
     """A part of the composition root. ``announce`` says a text aloud, and returns when it was heard."""
 
     def __init__(
@@ -51,10 +51,10 @@ class Answering:
     ) -> None:
         self._config = config
         self.usage = UsageLog(database, clock)
-        self.health = HealthBoard(emit=bus.emit, clock=clock)
+        self.health = CircuitBreaker(emit=bus.emit, clock=clock)
         self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
-        self.bookkeeper = Bookkeeper(self.usage, keyed=self._needs_key)
-        self.latecomers = Latecomers(
+        self.bookkeeper = UsageRecorder(self.usage, keyed=self._needs_key)
+        self.latecomers = OfflineQueue(
             UtteranceQueue(database, config.queue, clock),
             history,
             config.queue,

@@ -10,7 +10,7 @@ from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import AudioLost, AudioRestored, Input, RingEnded, Source
 
 
-class Consequences:
+class EventInputs:
     """A handler of the bus that lets events be inputs of the turn machine, and settings outlive a restart."""
 
     def __init__(

@@ -14,7 +14,7 @@ from voxd.local.chain import TranscriberChain
 from voxd.local.contract import Synthesizer
 from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.store.shelf import Shelf
 
@@ -34,7 +34,7 @@ class LazyPipelines:
         transcriber: TranscriberChain,
         synthesizer: Synthesizer,
         *,
-        health: HealthBoard,
+        health: CircuitBreaker,
         spend: SpendGuard,
         cache: schema.Cache,
         state_dir: Path,
@@ -115,22 +115,22 @@ async def _clear(directory: Path) -> None:
 class Able:
     """Who of a list is to be asked: he is well, and may cost something today."""
 
-    def __init__(self, health: HealthBoard, spend: SpendGuard) -> None:
+    def __init__(self, health: CircuitBreaker, spend: SpendGuard) -> None:
         self._health = health
         self._spend = spend
 
-    def is_well(self, name: str) -> bool:
+    def is_healthy(self, name: str) -> bool:
         """Whether ``name`` is to be asked."""
-        return self._spend.stopped(name) is None and self._health.is_well(name)
+        return self._spend.stopped(name) is None and self._health.is_healthy(name)
 
-    def may_be_asked(self, name: str) -> bool:
+    def can_try(self, name: str) -> bool:
         """Whether ``name`` may be asked when nobody who is well is left; never without money."""
-        return self._spend.stopped(name) is None and self._health.may_be_asked(name)
+        return self._spend.stopped(name) is None and self._health.can_try(name)
 
-    def failed(self, name: str, error: VoxdError) -> None:
+    def record_failure(self, name: str, error: VoxdError) -> None:
         """Note that ``name`` did not answer."""
-        self._health.failed(name, error)
+        self._health.record_failure(name, error)
 
-    def answered(self, name: str) -> None:
+    def record_success(self, name: str) -> None:
         """Note that ``name`` has answered."""
-        self._health.answered(name)
+        self._health.record_success(name)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from voxd import reports
 from voxd.config.live import diff
 from voxd.config.schema import Config
-from voxd.device.answering import Answering
+from voxd.device.answering import ProviderServices
 from voxd.hardware.leds import Leds
 from voxd.listen.speech_input import SpeechInput
 from voxd.observe.log import set_level
@@ -27,7 +27,7 @@ class Reloader:
         skills: Skills,
         history: History,
         leds: Leds,
-        answering: Answering,
+        answering: ProviderServices,
     ) -> None:
         self.config = config
         self._started_with = config

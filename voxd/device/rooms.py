@@ -7,7 +7,7 @@ from voxd.audio.ring import Ring
 from voxd.audio.speaker import Speaker
 from voxd.bus.bus import Bus
 from voxd.clock import Clock
-from voxd.device.answering import Answering
+from voxd.device.answering import ProviderServices
 from voxd.device.reload import Reloader
 from voxd.device.turn_recorder import Recorder
 from voxd.hardware.button import Buttons
@@ -38,7 +38,7 @@ class Rooms:
     runner: TurnRunner
     transcriber: TranscriberChain
     synthesizer: SynthesizerChain
-    answering: Answering
+    answering: ProviderServices
     timers: Timers
     database: Database
     history: History

@@ -15,7 +15,7 @@ LEAST_S = 0.1
 """What a part still gets when the time is over, because another one hangs."""
 
 
-class Takedown:
+class Shutdown:
     """Remembers how to close what was opened."""
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from voxd.config.vendors import LOCAL
 from voxd.errors import StoreError
 from voxd.events import Event
 from voxd.providers.prices import price_list
@@ -13,15 +14,11 @@ from voxd.store.usage import UsageLog
 
 _log = logging.getLogger(__name__)
 
-LOCAL = "local"
-"""The device itself, a member of many pipelines, costs nothing."""
-
-
 STAGES = frozenset({"stt", "llm", "tts"})
 """What members of pipelines do."""
 
 
-class Bookkeeper:
+class UsageRecorder:
     """A handler of the bus; writing never keeps anybody waiting. ``keyed`` says who needs a key."""
 
     def __init__(self, log: UsageLog, *, keyed: Callable[[str], bool]) -> None:
@@ -36,6 +33,7 @@ class Bookkeeper:
             case "provider.key_changed":
                 self._keys[event.data["provider"]] = event.data["to"]
             case "provider.used" if event.data["provider"] != LOCAL:
+                # The device itself, a member of many pipelines, costs nothing.
                 task = asyncio.create_task(self._write(self._entry(event.data)))
                 self._writing.add(task)
                 task.add_done_callback(self._writing.discard)

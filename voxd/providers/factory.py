@@ -21,7 +21,7 @@ from voxd.providers.realtime.connect import ProviderTarget, close_provider, open
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.registry import has_provider
 from voxd.providers.routing.failover import FailoverProvider, Keep
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.later import late_instructions
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.settings import SessionConfig
@@ -69,7 +69,7 @@ class Surroundings:
 
     local: Provider
     tools: Callable[[], Sequence[Tool]]
-    health: HealthBoard
+    health: CircuitBreaker
     spend: SpendGuard
     emit: Emit
     clock: Clock
@@ -150,7 +150,7 @@ class Maker:
             clock=house.clock,
             speak=house.local.speak,
             record=self._record,
-            failed=house.health.failed,
+            failed=house.health.record_failure,
         )
 
     def brain(self, agent: vendors.Agent, name: str) -> RealtimeConfig:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from voxd.config.vendors import LOCAL
 from voxd.errors import NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
@@ -14,7 +15,7 @@ from voxd.skills.engine import Skills
 class LocalProvider:
     """The pipeline that is always there."""
 
-    name = "local"
+    name = LOCAL
 
     def __init__(self, transcriber: Transcriber, skills: Skills, synthesizer: Synthesizer) -> None:
         self._transcriber = transcriber

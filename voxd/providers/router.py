@@ -8,6 +8,7 @@ from typing import Any
 
 from voxd import reports
 from voxd.config import schema, vendors
+from voxd.config.vendors import LOCAL
 from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
 from voxd.providers.contract import Provider, ReplyItem, Request
@@ -79,7 +80,7 @@ class Router:
         before = self.name_of(agent)
         if name == before:
             self._maker.forgive(name)
-            self._house.health.renew(name)
+            self._house.health.reset(name)
             self._drop_users(name)
             return
         live = self._live.get(agent, {}).pop(before, None)
@@ -92,7 +93,7 @@ class Router:
             self._drop(agent)
             self._chosen[agent] = name
             self._live[agent] = {name: live}
-            self._house.health.renew(name)
+            self._house.health.reset(name)
             return
         self._drop(agent, also=live)
         self._chosen[agent] = name
@@ -105,13 +106,13 @@ class Router:
         """
         if name == self._local.name:
             raise InvalidRequest("the device itself needs no test", hint="run `voxctl doctor`")
-        if self._house.health.illness(name) is not None:
+        if self._house.health.outage(name) is not None:
             self._maker.forgive(name)
         begun_s = self._house.clock.monotonic()
         await self._maker.check(name)
         latency_ms = (self._house.clock.monotonic() - begun_s) * 1000
-        if self._house.health.illness(name) is not None:
-            self._house.health.answered(name)
+        if self._house.health.outage(name) is not None:
+            self._house.health.record_success(name)
             self._drop_users(name)
         return latency_ms
 
@@ -128,13 +129,13 @@ class Router:
             if told or self._names(agent) != names or changed & {*names}:
                 self._drop(agent)
         for name in {*old.providers, *old.pipelines} - {*config.providers, *config.pipelines}:
-            self._house.health.drop(name)
+            self._house.health.remove(name)
         self._watch()
         if changed or old.agents != config.agents:
             self.start()
         for name in changed:
             # A new key, say, is tried at once and not when the old one would have been tried again.
-            self._house.health.renew(name)
+            self._house.health.reset(name)
 
     def agents(self) -> tuple[reports.AgentStatus, ...]:
         """Return who answers for each agent, and why not whoever should."""
@@ -146,7 +147,7 @@ class Router:
         for agent in self._config.agents:
             used.setdefault(self.name_of(agent), []).append(agent)
         described = [
-            (self._local.name, "local", "", ()),
+            (self._local.name, LOCAL, "", ()),
             *(
                 (name, each.kind, each.model, self._maker.stages_of(name))
                 for name, each in self._config.providers.items()
@@ -208,9 +209,9 @@ class Router:
 
     def _watch(self) -> None:
         for name in (*self._config.providers, *self._config.pipelines):
-            self._house.health.watch(name, functools.partial(self._maker.check, name))
+            self._house.health.set_probe(name, functools.partial(self._maker.check, name))
         for name, each in self._config.pipelines.items():
-            self._house.health.compose(name, (each.stt, each.llm, each.tts))
+            self._house.health.set_members(name, (each.stt, each.llm, each.tts))
 
     def _status(self, agent: str) -> reports.AgentStatus:
         made, name = self._made.get(agent), self.name_of(agent)
@@ -220,7 +221,7 @@ class Router:
         return reports.AgentStatus(agent, name, made.answering, f"{problem} ({problem.code})")
 
     def _problem(self, name: str) -> str:
-        illness = self._house.health.illness(name)
+        illness = self._house.health.outage(name)
         error = self._house.spend.stopped(name) or (illness.error if illness is not None else None)
         return f"{error} ({error.code})" if error is not None else ""
 

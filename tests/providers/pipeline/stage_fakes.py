@@ -204,14 +204,14 @@ class Board:
         self.failures: list[tuple[str, str]] = []
         self.answers: list[str] = []
 
-    def is_well(self, name: str) -> bool:
+    def is_healthy(self, name: str) -> bool:
         return name not in self.ill
 
-    def may_be_asked(self, name: str) -> bool:
+    def can_try(self, name: str) -> bool:
         return name not in self.barred
 
-    def failed(self, name: str, error: Any) -> None:
+    def record_failure(self, name: str, error: Any) -> None:
         self.failures.append((name, error.code))
 
-    def answered(self, name: str) -> None:
+    def record_success(self, name: str) -> None:
         self.answers.append(name)

@@ -34,7 +34,7 @@ from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.realtime.session import Session
 from voxd.providers.routing.announcements import notice
 from voxd.providers.routing.failover import FailoverProvider
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
@@ -281,7 +281,7 @@ class Device:
             speak=self.local.speak,
         )
         clock = SystemClock()
-        self.health = HealthBoard(emit=self.told, clock=clock)
+        self.health = CircuitBreaker(emit=self.told, clock=clock)
         self.both = FailoverProvider(
             [self.live, self.local],
             self.local,

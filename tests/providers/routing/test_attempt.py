@@ -16,8 +16,8 @@ from voxd.providers.contract import (
     Request,
     Transcript,
 )
-from voxd.providers.routing.attempt import Unheard, attempt
-from voxd.providers.routing.question import Inquiry
+from voxd.providers.routing.attempt import FailedBeforeReply, attempt
+from voxd.providers.routing.question import Question
 
 CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)
 GONE = ConnectionFailed("gone")
@@ -53,11 +53,11 @@ async def tried(
     """Return what went out, and what was raised then."""
     out: list[ReplyItem] = []
     provider = Scripted(*items, error=error)
-    async with Inquiry(Request("t1", "default", text="x", speak=speak), None, FakeClock()) as turn:
+    async with Question(Request("t1", "default", text="x", speak=speak), None, FakeClock()) as turn:
         try:
             async for item in attempt(provider, turn, known_only=False, begun=lambda: None):
                 out.append(item)  # noqa: PERF401 - what came before the failure
-        except (VoxdError, Unheard) as raised:
+        except (VoxdError, FailedBeforeReply) as raised:
             return out, raised
     raise AssertionError("it fails in every one of these tests")
 
@@ -65,7 +65,7 @@ async def tried(
 async def test_words_whose_sound_did_not_come_may_be_said_by_somebody_else() -> None:
     out, raised = await tried(HEARD, ReplyText("Done."))
     assert out == [HEARD]
-    assert isinstance(raised, Unheard)
+    assert isinstance(raised, FailedBeforeReply)
     assert raised.error is GONE
 
 

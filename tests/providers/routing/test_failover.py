@@ -36,7 +36,7 @@ from voxd.providers.contract import (
 )
 from voxd.providers.routing.announcements import KEPT, kept, notice, reason
 from voxd.providers.routing.failover import FailoverProvider
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.usage import Usage
 
@@ -122,7 +122,7 @@ class House:
         self.clock, self.emit = FakeClock(), RecordingEmit()
         self.cloud, self.other = Scripted("cloud", CLOUD), Scripted("other", OTHER)
         self.device = Scripted("local", DEVICE)
-        self.health = HealthBoard(emit=self.emit, clock=self.clock, jitter=lambda: 0.0)
+        self.health = CircuitBreaker(emit=self.emit, clock=self.clock, jitter=lambda: 0.0)
         config = schema.Config(providers={"cloud": vendors.Provider(kind="mock", usd_per_day=1.0)})
         self.spend = SpendGuard(config, emit=self.emit, clock=self.clock)
         self.kept: list[tuple[str, Clip | None, str]] = []
@@ -208,7 +208,7 @@ async def test_they_are_asked_in_their_order(house: House) -> None:
     house.other.ill(AuthenticationError("wrong key"))
     assert await house.ask() == told(DEVICE, notice("invalid_api_key", "other", "local"))
     house.cloud.well()
-    house.health.answered("cloud")
+    house.health.record_success("cloud")
     assert await house.ask() == CLOUD, "back to the first"
     assert [data for type, data in house.emit.events if type == "provider.changed"] == [
         {"from": "cloud", "to": "other", "reason": "network_error"},
@@ -286,7 +286,7 @@ async def test_an_utterance_without_sound_is_no_outage(house: House, code: str) 
 
 
 async def test_an_outage_is_told_once_and_its_end_once(house: House) -> None:
-    house.health.watch("cloud", house.probe)
+    house.health.set_probe("cloud", house.probe)
     house.cloud.ill(GONE)
     await house.ask()
     assert await house.ask() == DEVICE
@@ -314,7 +314,7 @@ async def test_during_an_outage_nobody_who_is_ill_is_asked_or_prepared(house: Ho
 
 
 async def test_an_outage_that_was_found_between_turns_is_told_in_the_next(house: House) -> None:
-    house.health.failed("cloud", GONE)
+    house.health.record_failure("cloud", GONE)
     assert await house.ask() == NOTICED
     assert house.cloud.asked == []
 
@@ -447,7 +447,7 @@ async def test_middleware_that_fails_is_said_and_costs_no_question(house: House)
     kept_words = kept("middleware_failed", "cloud")
     assert kept_words.startswith("Cloud does not work as it is set up.")
     assert await house.ask() == [*said(kept_words), ReplyEnd()]
-    assert house.health.illness("cloud") is None, "it says nothing about the provider"
+    assert house.health.outage("cloud") is None, "it says nothing about the provider"
 
 
 # --- what nobody answers ----------------------------------------------------------------------------

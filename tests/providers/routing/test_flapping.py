@@ -24,7 +24,7 @@ from voxd.providers.contract import ReplyItem as Item
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.routing.failover import FailoverProvider
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
@@ -83,7 +83,7 @@ class House:
         self.kept: list[tuple[int, Clip]] = []
         # Probes keep to the rule of the clock that stands still; a turn is counted in real time.
         self.clock = FakeClock()
-        self.health = HealthBoard(emit=self.emit, clock=self.clock)
+        self.health = CircuitBreaker(emit=self.emit, clock=self.clock)
         self.live = RealtimeProvider(
             RealtimeConfig(
                 "cloud",
@@ -96,9 +96,9 @@ class House:
             emit=self.emit,
             clock=SystemClock(),
             speak=self.local.speak,
-            failed=self.health.failed,
+            failed=self.health.record_failure,
         )
-        self.health.watch("cloud", self._probe)
+        self.health.set_probe("cloud", self._probe)
         self.both = FailoverProvider(
             [self.live, self.local],
             self.local,
@@ -155,7 +155,7 @@ class House:
         """Let the network come back, and have that noticed."""
         await self.proxy.take(Way.OPEN)
         async with asyncio.timeout(TURN_S):
-            while not self.health.is_well("cloud"):
+            while not self.health.is_healthy("cloud"):
                 await self.clock.advance(61.0)
                 await asyncio.sleep(0)
 

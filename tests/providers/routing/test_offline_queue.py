@@ -32,7 +32,7 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Transcript
 from voxd.providers.routing import deferred as asker
 from voxd.providers.routing.deferred import blame_for
-from voxd.providers.routing.offline_queue import FIRST_S, LONGEST_ROUND_S, ROUND_S, Latecomers, spoken_late
+from voxd.providers.routing.offline_queue import FIRST_S, LONGEST_ROUND_S, ROUND_S, OfflineQueue, spoken_late
 from voxd.store.db import Database
 from voxd.store.history import History
 from voxd.store.kept import Blame, Late
@@ -92,7 +92,7 @@ class Cloud:
 
 
 class House:
-    """Latecomers with a database, a clock, a cloud and a loudspeaker of their own."""
+    """OfflineQueue with a database, a clock, a cloud and a loudspeaker of their own."""
 
     def __init__(self, path: Path, **config: Any) -> None:
         self.clock = FakeClock()
@@ -105,7 +105,7 @@ class House:
         settings = schema.Queue(**config)
         self.queue = UtteranceQueue(self.database, settings, self.clock, boot="b")
         self.history = History(self.database, schema.History(), self.clock, boot="b")
-        self.late = Latecomers(
+        self.late = OfflineQueue(
             self.queue,
             self.history,
             settings,

@@ -1,4 +1,4 @@
-"""The day's money: warned of, stopped at, counted over restarts, and free again at midnight."""
+"""Spending limits: the warning, the stop, sums that survive a restart, and the new day."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -11,11 +11,11 @@ from voxd.clock import s_to_midnight
 from voxd.config import schema, vendors
 from voxd.errors import SpendLimitReached, StoreError
 from voxd.events import Event
-from voxd.providers.routing.spend import Level, SpendGuard, level
+from voxd.providers.routing.spend import SpendGuard, SpendLevel, spend_level
 from voxd.providers.usage import Usage
 
 
-def config(everybody: float | None = None, **limits: float | None) -> schema.Config:
+def config(total: float | None = None, **limits: float | None) -> schema.Config:
     return schema.Config(
         providers={
             "own": vendors.Provider(kind="ollama"),
@@ -26,11 +26,11 @@ def config(everybody: float | None = None, **limits: float | None) -> schema.Con
             "ours": vendors.Pipeline(llm=("a", "own")),
             "one": vendors.Pipeline(llm=("a",), stt=("local",)),
         },
-        spend=schema.Spend(usd_per_day=everybody),
+        spend=schema.Spend(usd_per_day=total),
     )
 
 
-class House:
+class Rig:
     def __init__(self, config: schema.Config, spent: Mapping[str, float] | StoreError | None = None) -> None:
         self.clock, self.emit, self.book = FakeClock(), RecordingEmit(), spent
         self.guard = SpendGuard(config, emit=self.emit, clock=self.clock, spent=self.read)
@@ -52,140 +52,144 @@ class House:
             raise error
 
 
-Build = Callable[..., House]
+Build = Callable[..., Rig]
 
 
 @pytest.fixture
 async def build() -> AsyncIterator[Build]:
-    made: list[House] = []
+    made: list[Rig] = []
 
-    def one(*given: Any) -> House:
-        made.append(House(*given))
+    def one(*given: Any) -> Rig:
+        made.append(Rig(*given))
         return made[-1]
 
     yield one
-    for house in made:
-        await house.guard.close()
+    for rig in made:
+        await rig.guard.close()
 
 
 @pytest.mark.parametrize(
     ("spent", "limit", "found"),
     [
-        (100.0, None, Level.FREE),
-        (0.0, 1.0, Level.FREE),
-        (0.79, 1.0, Level.FREE),
-        (0.8, 1.0, Level.WARNED),
-        (0.999, 1.0, Level.WARNED),
-        (1.0, 1.0, Level.STOPPED),
-        (9.0, 1.0, Level.STOPPED),
+        (100.0, None, SpendLevel.FREE),
+        (0.0, 1.0, SpendLevel.FREE),
+        (0.79, 1.0, SpendLevel.FREE),
+        (0.8, 1.0, SpendLevel.WARNED),
+        (0.999, 1.0, SpendLevel.WARNED),
+        (1.0, 1.0, SpendLevel.STOPPED),
+        (9.0, 1.0, SpendLevel.STOPPED),
     ],
 )
-def test_a_sum_stands_to_its_limit(spent: float, limit: float | None, found: Level) -> None:
-    assert level(spent, limit) is found
+def test_a_sum_has_a_level(spent: float, limit: float | None, found: SpendLevel) -> None:
+    assert spend_level(spent, limit) is found
 
 
-async def test_who_has_spent_his_money_is_not_asked_and_others_are(build: Build) -> None:
-    house = build(config(a=1.0, b=None))
-    house.use("b", 50.0)
+async def test_a_provider_at_its_limit_is_stopped_and_others_are_not(build: Build) -> None:
+    rig = build(config(a=1.0, b=None))
+    rig.use("b", 50.0)
     for _ in range(9):
-        house.use("a", 0.1)
-        house.check("a")
-    house.use("a", 0.2)
+        rig.use("a", 0.1)
+        rig.check("a")
+    rig.use("a", 0.2)
     with pytest.raises(SpendLimitReached) as raised:
-        house.check("a")
+        rig.check("a")
     assert "1 USD for a" in str(raised.value)
-    house.check("b")
-    assert [(type, data["provider"]) for type, data in house.emit.events] == [
+    rig.check("b")
+    assert [(type, data["provider"]) for type, data in rig.emit.events] == [
         ("spend.warning", "a"),
         ("spend.stopped", "a"),
     ]
-    assert all(problem(type, data) == "" for type, data in house.emit.events)
+    assert all(problem(type, data) == "" for type, data in rig.emit.events)
 
 
-async def test_the_limit_on_all_together_stops_everybody(build: Build) -> None:
-    house = build(config(1.0, a=None, b=None))
-    house.use("a", 0.5)
-    house.use("b", 0.6)
-    for name in ("a", "b", "both", "anybody"):
-        assert house.guard.stopped(name) is not None
+async def test_the_limit_on_the_total_stops_every_provider_with_a_price(build: Build) -> None:
+    rig = build(config(1.0, a=None, b=None))
+    rig.use("a", 0.5)
+    rig.use("b", 0.6)
+    for name in ("a", "b", "both", "unknown"):
+        assert rig.guard.stopped(name) is not None
     for name in ("local", "own", "ours"):
-        assert house.guard.stopped(name) is None, "who costs nothing may go on"
-    assert house.emit.types() == ["spend.stopped"]
+        assert rig.guard.stopped(name) is None, "what costs nothing may go on"
+    assert rig.emit.types() == ["spend.stopped"]
 
 
-async def test_a_pipeline_stops_when_one_of_its_lists_has_nobody_left(build: Build) -> None:
-    house = build(config(a=1.0, b=1.0))
-    house.use("a", 1.0)
-    assert house.guard.stopped("one") is not None
-    assert house.guard.stopped("both") is None
-    house.use("b", 1.0)
-    stopped = house.guard.stopped("both")
+async def test_a_pipeline_stops_when_one_of_its_lists_has_no_member_left(build: Build) -> None:
+    rig = build(config(a=1.0, b=1.0))
+    rig.use("a", 1.0)
+    assert rig.guard.stopped("one") is not None
+    assert rig.guard.stopped("both") is None
+    rig.use("b", 1.0)
+    stopped = rig.guard.stopped("both")
     assert stopped is not None
     assert stopped.provider == "a"
 
 
 async def test_what_was_spent_before_a_restart_counts(build: Build) -> None:
-    house = build(config(a=1.0), {"a": 0.95})
-    await house.guard.start()
-    house.check("a")
-    house.use("a", 0.06)
-    assert house.guard.stopped("a") is not None
+    rig = build(config(a=1.0), {"a": 0.95})
+    await rig.guard.start()
+    rig.check("a")
+    rig.use("a", 0.06)
+    assert rig.guard.stopped("a") is not None
     again = build(config(a=1.0), {"a": 1.01})
     await again.guard.start()
     assert again.guard.stopped("a") is not None
     assert again.emit.types() == ["spend.stopped"]
 
 
-async def test_a_book_that_cannot_be_read_stops_nobody(build: Build) -> None:
-    house = build(config(a=1.0), StoreError("torn"))
-    await house.guard.start()
-    house.check("a")
+async def test_a_usage_log_that_cannot_be_read_stops_no_provider(build: Build) -> None:
+    rig = build(config(a=1.0), StoreError("torn"))
+    await rig.guard.start()
+    rig.check("a")
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_a_new_day_frees_everybody_whether_or_not_somebody_asks(build: Build, asked: bool) -> None:
-    house = build(config(a=1.0))
-    house.use("a", 1.0)
-    left_s = s_to_midnight(house.clock.wall())
+async def test_a_new_day_lifts_the_stop_with_and_without_a_question(build: Build, asked: bool) -> None:
+    rig = build(config(a=1.0))
+    rig.use("a", 1.0)
+    left_s = s_to_midnight(rig.clock.wall())
     if asked:
-        house.clock.step_wall(left_s - 10.0)
-        assert house.guard.stopped("a") is not None
-        house.clock.step_wall(11.0)
-        house.check("a")
+        rig.clock.step_wall(left_s - 10.0)
+        assert rig.guard.stopped("a") is not None
+        rig.clock.step_wall(11.0)
+        rig.check("a")
     else:
-        await house.clock.advance(left_s - 10.0)
-        assert "spend.resumed" not in house.emit.types()
-        await house.clock.advance(12.0)
-    assert house.emit.events[-1] == ("spend.resumed", {"provider": "a"})
+        await rig.clock.advance(left_s - 10.0)
+        assert "spend.resumed" not in rig.emit.types()
+        await rig.clock.advance(12.0)
+    assert rig.emit.events[-1] == ("spend.resumed", {"provider": "a"})
 
 
-async def test_when_the_clock_is_set_the_book_of_the_true_day_counts(build: Build) -> None:
-    house = build(config(a=1.0))
-    house.book = {"a": 2.0}
-    house.clock.step_wall(40 * 86_400.0)
-    house.check("a")
+async def test_when_the_clock_is_set_the_sums_of_the_true_day_count(build: Build) -> None:
+    rig = build(config(a=1.0))
+    rig.book = {"a": 2.0}
+    rig.clock.step_wall(40 * 86_400.0)
+    rig.check("a")
     await settle()
-    assert house.guard.stopped("a") is not None
+    assert rig.guard.stopped("a") is not None
 
 
 @pytest.mark.parametrize("limit", [5.0, None])
 async def test_a_raised_limit_resumes_at_once(build: Build, limit: float | None) -> None:
-    house = build(config(a=1.0))
-    house.use("a", 1.0)
-    house.guard.configure(config(a=limit))
-    house.check("a")
-    assert house.emit.types()[-1] == "spend.resumed"
+    rig = build(config(a=1.0))
+    rig.use("a", 1.0)
+    rig.guard.configure(config(a=limit))
+    rig.check("a")
+    assert rig.emit.types()[-1] == "spend.resumed"
 
 
-async def test_the_user_is_told_once_a_day(build: Build) -> None:
-    house = build(config(a=1.0))
-    assert not house.guard.tell("a", aloud=True)
-    house.use("a", 1.0)
-    assert [house.guard.tell("a", aloud=aloud) for aloud in (True, True, False)] == [True, False, True]
+async def test_a_stop_is_announced_once_a_day(build: Build) -> None:
+    rig = build(config(a=1.0))
+    assert not rig.guard.should_announce("a", aloud=True)
+    rig.use("a", 1.0)
+    assert [rig.guard.should_announce("a", aloud=aloud) for aloud in (True, True, False)] == [
+        True,
+        False,
+        True,
+    ]
 
 
-async def test_what_has_no_price_cannot_be_counted(build: Build) -> None:
-    house = build(config(1.0, a=1.0))
-    house.use("a", None)
-    house.check("a")
-    assert house.emit.events == []
+async def test_usage_without_a_price_is_not_counted(build: Build) -> None:
+    rig = build(config(1.0, a=1.0))
+    rig.use("a", None)
+    rig.check("a")
+    assert rig.emit.events == []

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from voxd.clock import Clock
 from voxd.config import schema
-from voxd.config.vendors import Pipeline, Provider
+from voxd.config.vendors import LOCAL, Pipeline, Provider
 from voxd.errors import NotFound, ProviderError, VoxdError
 from voxd.events import Emit
 from voxd.net.transport import Budget
 from voxd.providers.base import BaseProvider
 from voxd.providers.pipeline.answer_cache import AnswerCache
-from voxd.providers.pipeline.candidates import LOCAL, Health
+from voxd.providers.pipeline.candidates import Health
 from voxd.providers.pipeline.dependencies import Close, Parts
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, stage_config
@@ -115,7 +115,7 @@ def _made(
         except VoxdError as error:
             problem = problem or error
             _log.warning("%s is left out of a pipeline: %s; %s", name, error, error.hint)
-            ground.health.failed(name, error)
+            ground.health.record_failure(name, error)
     if not found and problem is not None:
         raise problem
     return found

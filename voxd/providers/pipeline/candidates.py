@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from voxd.clock import Clock
+from voxd.config.vendors import LOCAL
 from voxd.errors import ContextTooLong, ProviderError, VoxdError
 from voxd.providers.pipeline.latency import LIMITS, Latencies
 from voxd.providers.pipeline.stages.contract import LanguageModel, SpeechToText, TextToSpeech
 
 S = TypeVar("S", SpeechToText, LanguageModel, TextToSpeech)
-
-LOCAL = "local"
-"""The kind of the device's own engines: they have a chain and a status of their own."""
 
 TOO_LATE = "timeout"
 
@@ -24,21 +22,21 @@ FAIR = 0.95
 
 
 class Health(Protocol):
-    """Who is well: `voxd.providers.routing.health.HealthBoard`."""
+    """Who is well: `voxd.providers.routing.health.CircuitBreaker`."""
 
-    def is_well(self, name: str) -> bool:
+    def is_healthy(self, name: str) -> bool:
         """Whether ``name`` is to be asked."""
         ...
 
-    def may_be_asked(self, name: str) -> bool:
+    def can_try(self, name: str) -> bool:
         """Whether ``name`` may be asked when nobody who is well is left."""
         ...
 
-    def failed(self, name: str, error: VoxdError) -> None:
+    def record_failure(self, name: str, error: VoxdError) -> None:
         """Note that ``name`` was asked and did not answer."""
         ...
 
-    def answered(self, name: str) -> None:
+    def record_success(self, name: str) -> None:
         """Note that ``name`` has answered."""
         ...
 
@@ -63,7 +61,7 @@ class Roster(Generic[S]):
     def candidates(self) -> list[S]:
         """Return who may be asked now, in order: the well ones, and if there are none who may be tried."""
         well = [stage for stage in self.stages if self._is_well(stage)]
-        return well or [stage for stage in self.stages if self._health.may_be_asked(stage.name)]
+        return well or [stage for stage in self.stages if self._health.can_try(stage.name)]
 
     def prepare(self) -> None:
         """Have the first candidate make ready."""
@@ -89,12 +87,12 @@ class Roster(Generic[S]):
         """``stage`` answered after ``seconds``."""
         self.latencies.note(stage.stage, stage.name, seconds)
         if stage.config.kind != LOCAL:
-            self._health.answered(stage.name)
+            self._health.record_success(stage.name)
 
     def failed(self, stage: S, error: VoxdError) -> None:
         """``stage`` did not answer; too long a conversation, or too little time, is nobody's illness."""
         if stage.config.kind != LOCAL and not isinstance(error, ContextTooLong) and error.code != NO_TIME:
-            self._health.failed(stage.name, error)
+            self._health.record_failure(stage.name, error)
 
     def too_late(self, stage: S, seconds: float) -> ProviderError:
         """Note that ``stage`` was given up after ``seconds``, and return the error for that."""
@@ -119,4 +117,4 @@ class Roster(Generic[S]):
             await stage.close()
 
     def _is_well(self, stage: S) -> bool:
-        return stage.config.kind == LOCAL or self._health.is_well(stage.name)
+        return stage.config.kind == LOCAL or self._health.is_healthy(stage.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.candidates import LOCAL
+from voxd.config.vendors import LOCAL
 from voxd.providers.pipeline.stages.contract import (
     SpeechToText,
     StageConfig,

@@ -12,19 +12,18 @@ from voxd.config.paths import models_dir
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
 from voxd.config.suggest import did_you_mean
-from voxd.config.vendors import Pipeline, Provider
+from voxd.config.vendors import LOCAL, Pipeline, Provider
 from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import build_synthesizer, whisper_transcriber
 from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, build
-from voxd.providers.pipeline.candidates import LOCAL
 from voxd.providers.pipeline.dependencies import Close, Parts
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, MoreHeaders
 from voxd.providers.pipeline.local_stages import Engines
 from voxd.providers.pipeline.middleware import MessageMiddleware
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 
 _DOES: Mapping[str, str] = MappingProxyType({"stt": "listens", "llm": "thinks", "tts": "speaks"})
 """The lists, and what those in them do."""
@@ -63,7 +62,7 @@ def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
     names = {kind: _named(kind, getattr(told, kind), known) for kind in _DOES}
     tables = {name: table for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
-    http, health = HttpClient(), HealthBoard(emit=emit, clock=clock)
+    http, health = HttpClient(), CircuitBreaker(emit=emit, clock=clock)
     engines = _engines(told, emit, clock)
     _require(names, has_ears=told.hedge and engines is not None)
     middleware: tuple[MessageMiddleware, ...] = told.middleware

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from voxd.audio.resample import Resampler
 from voxd.clock import Clock
+from voxd.config.vendors import LOCAL
 from voxd.errors import StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.budget import Share
-from voxd.providers.pipeline.candidates import LOCAL, TOO_LATE, Health, Roster
+from voxd.providers.pipeline.candidates import TOO_LATE, Health, Roster
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.llm_chain import STALL_S
 from voxd.providers.pipeline.stage_stream import Crew, Stream

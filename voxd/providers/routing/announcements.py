@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-LOCAL = "local"
-"""The name of the device itself."""
+from voxd.config.vendors import LOCAL
 
 _KEY = "{who} does not accept my key"
 _ACCOUNT = "my account with {who} is used up"

@@ -23,7 +23,7 @@ from voxd.providers.contract import (
     StepReached,
     Transcript,
 )
-from voxd.providers.routing.question import Inquiry
+from voxd.providers.routing.question import Question
 
 ELSEWHERE = (ProviderError, DeadlineExceeded, ConfigError, NotFound, NotUnderstood, EngineError, ModelError)
 """Faults after which somebody else may still answer: all but those of the microphone and the program."""
@@ -32,7 +32,7 @@ FINAL = frozenset({"message_stopped"})
 """Refusals that are meant, and hold for everybody."""
 
 
-class Unheard(Exception):
+class FailedBeforeReply(Exception):
     """A provider failed before anything of his reply was heard."""
 
     def __init__(self, error: VoxdError) -> None:
@@ -41,12 +41,12 @@ class Unheard(Exception):
 
 
 async def attempt(
-    provider: Provider, turn: Inquiry, *, known_only: bool, begun: Callable[[], None]
+    provider: Provider, turn: Question, *, known_only: bool, begun: Callable[[], None]
 ) -> AsyncGenerator[ReplyItem]:
     """Yield the reply of ``provider``; ``begun`` is called with the first of it that is heard.
 
-    Raises `Unheard` when he fails before that, and what he raises after it, or after something was done: a
-    timer is not to be set twice.
+    Raises `FailedBeforeReply` when it fails before that. Raises what the provider raises after that, and
+    after something was done: a timer must not be set twice.
     """
     asked, heard = turn.request, PlaybackResult()
     audio = turn.tape.play() if turn.tape is not None else None
@@ -75,4 +75,4 @@ async def attempt(
     except ELSEWHERE as error:
         if is_heard or has_acted or error.code in FINAL:
             raise
-        raise Unheard(error) from error
+        raise FailedBeforeReply(error) from error

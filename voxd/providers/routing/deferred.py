@@ -11,7 +11,7 @@ from voxd.audio.flac import decode
 from voxd.errors import AudioError, DeadlineExceeded, StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.providers.contract import ReplyEnd, ReplyItem, ReplyText, Transcript
-from voxd.providers.routing.health_rules import Cause, cause_of
+from voxd.providers.routing.health import FailureCause, failure_cause
 from voxd.store.kept import Blame, Kept
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def blame_for(error: VoxdError) -> Blame | None:
     if error.code in _ITS_OWN:
         return Blame.UTTERANCE
     # A server that breaks off, a refusal: that may be meant for all questions or only for this one.
-    doubtful = cause_of(error) in (Cause.SILENCE, Cause.SERVER) or error.code in _DOUBTFUL
+    doubtful = failure_cause(error) in (FailureCause.SILENCE, FailureCause.SERVER) or error.code in _DOUBTFUL
     return Blame.UNSURE if doubtful else Blame.NOBODY
 
 

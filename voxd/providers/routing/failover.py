@@ -30,9 +30,9 @@ from voxd.providers.contract import (
     Transcript,
 )
 from voxd.providers.routing.announcements import kept, notice, reason
-from voxd.providers.routing.attempt import Unheard, attempt
-from voxd.providers.routing.health import HealthBoard
-from voxd.providers.routing.question import Inquiry
+from voxd.providers.routing.attempt import FailedBeforeReply, attempt
+from voxd.providers.routing.health import CircuitBreaker
+from voxd.providers.routing.question import Question
 from voxd.providers.routing.relay import Relay
 from voxd.providers.routing.spend import SpendGuard
 
@@ -60,7 +60,7 @@ class FailoverProvider:
         candidates: Sequence[Provider],
         local: Provider,
         *,
-        health: HealthBoard,
+        health: CircuitBreaker,
         spend: SpendGuard,
         emit: Emit,
         clock: Clock,
@@ -105,7 +105,7 @@ class FailoverProvider:
             tape = None
             if request.audio is not None:
                 tape = await stack.enter_async_context(Tape(request.audio))
-            turn = await stack.enter_async_context(Inquiry(request, tape, self._clock))
+            turn = await stack.enter_async_context(Question(request, tape, self._clock))
             for provider in self._order(turn):
                 self._turn_to(provider, turn)
                 try:
@@ -113,7 +113,7 @@ class FailoverProvider:
                         async for item in replies:
                             yield item
                     return
-                except Unheard as failure:
+                except FailedBeforeReply as failure:
                     self._failed(provider, failure.error, turn)
             async with aclosing(self._given_up(turn)) as replies:
                 async for item in replies:
@@ -144,11 +144,11 @@ class FailoverProvider:
             return None
         if stopped := self._spend.stopped(provider.name):
             return stopped
-        illness = self._health.illness(provider.name)
-        well = illness is None or self._health.is_well(provider.name)
+        illness = self._health.outage(provider.name)
+        well = illness is None or self._health.is_healthy(provider.name)
         return None if well or illness is None else illness.error
 
-    def _order(self, turn: Inquiry) -> Iterator[Provider]:
+    def _order(self, turn: Question) -> Iterator[Provider]:
         """Yield whom to ask; what became of one decides who is next."""
         has_local = self._local in self.candidates
         passed_over: list[Provider] = []
@@ -162,10 +162,10 @@ class FailoverProvider:
             return
         for provider in passed_over:
             stopped = self._spend.stopped(provider.name) is not None
-            if not stopped and self._health.may_be_asked(provider.name):
+            if not stopped and self._health.can_try(provider.name):
                 yield provider
 
-    def _turn_to(self, provider: Provider, turn: Inquiry) -> None:
+    def _turn_to(self, provider: Provider, turn: Question) -> None:
         """Tell the house when another one answers than before."""
         before, name = self._answering, provider.name
         if name == before or not (turn.is_anybodys_fault or provider is self.candidates[0]):
@@ -174,18 +174,18 @@ class FailoverProvider:
         self._answering = name
         self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": reason})
 
-    def _failed(self, provider: Provider, error: VoxdError, turn: Inquiry) -> None:
+    def _failed(self, provider: Provider, error: VoxdError, turn: Question) -> None:
         if isinstance(error, NotUnderstood):
             return
         turn.failures.append((provider.name, error))
         if provider is not self._local:
-            self._health.failed(provider.name, error)
+            self._health.record_failure(provider.name, error)
             if self._local in self.candidates:
                 self._local.prepare()
 
     # --- the reply --------------------------------------------------------------------------------
 
-    async def _told(self, provider: Provider, turn: Inquiry) -> AsyncGenerator[ReplyItem]:
+    async def _told(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
         """Yield the reply of ``provider``, and once in an outage why it is his.
 
         The answer comes first if it is there in time; while the reason is told he goes on working.
@@ -215,16 +215,18 @@ class FailoverProvider:
                 if isinstance(found, ReplyEnd):
                     return
 
-    def _attempt(self, provider: Provider, turn: Inquiry) -> AsyncGenerator[ReplyItem]:
+    def _attempt(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
         is_last = provider is self.candidates[-1]
         known_only = provider is self._local and (turn.is_anybodys_fault or not is_last)
         return attempt(provider, turn, known_only=known_only, begun=lambda: self._answered(provider))
 
     def _answered(self, provider: Provider) -> None:
         if provider is not self._local:
-            self._health.answered(provider.name)
+            self._health.record_success(provider.name)
 
-    async def _notice(self, turn: Inquiry, instead: str, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
+    async def _notice(
+        self, turn: Question, instead: str, *, first: bool = False
+    ) -> AsyncGenerator[ReplyItem]:
         for name, error in turn.failures:
             if self._tell(name, error, turn):
                 who, turn.is_told = self._culprit(name, error), True
@@ -236,17 +238,17 @@ class FailoverProvider:
                         yield item
                 return
 
-    def _tell(self, name: str, error: VoxdError, turn: Inquiry) -> bool:
+    def _tell(self, name: str, error: VoxdError, turn: Question) -> bool:
         if isinstance(error, SpendLimitReached):
-            return self._spend.tell(name, aloud=turn.request.speak)
-        return self._health.tell(name, aloud=turn.request.speak)
+            return self._spend.should_announce(name, aloud=turn.request.speak)
+        return self._health.should_announce(name, aloud=turn.request.speak)
 
     def _culprit(self, name: str, error: VoxdError) -> str:
         if isinstance(error, SpendLimitReached):
             return error.provider or name
-        return self._health.culprit(name)
+        return self._health.failing_member(name)
 
-    async def _said(self, text: str, turn: Inquiry, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
+    async def _said(self, text: str, turn: Question, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
         yield ReplyText(text)
         if not turn.request.speak:
             return
@@ -259,7 +261,7 @@ class FailoverProvider:
             # Whoever answers has a voice of his own: a reason must not cost the answer.
             _log.warning("a reason could not be said: %s; %s", error, error.hint)
 
-    async def _given_up(self, turn: Inquiry) -> AsyncGenerator[ReplyItem]:
+    async def _given_up(self, turn: Question) -> AsyncGenerator[ReplyItem]:
         """Keep the question and say so, or raise why it is not answered."""
         name, error = turn.reason
         if not turn.is_anybodys_fault or not await self._is_kept(turn):
@@ -271,7 +273,7 @@ class FailoverProvider:
                 yield item
         yield ReplyEnd()
 
-    async def _is_kept(self, turn: Inquiry) -> bool:
+    async def _is_kept(self, turn: Question) -> bool:
         clip = await turn.tape.whole() if turn.tape is not None else None
         try:
             return self._keep is not None and await self._keep(

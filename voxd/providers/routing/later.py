@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 from voxd.providers.contract import Provider, ReplyItem, Request
 from voxd.providers.routing.attempt import ELSEWHERE
-from voxd.providers.routing.health import HealthBoard
+from voxd.providers.routing.health import CircuitBreaker
 
 _UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60))
 
@@ -29,7 +29,7 @@ def ago(seconds: float) -> str:
     return "a moment ago"
 
 
-async def ask_late(provider: Provider, request: Request, health: HealthBoard) -> AsyncGenerator[ReplyItem]:
+async def ask_late(provider: Provider, request: Request, health: CircuitBreaker) -> AsyncGenerator[ReplyItem]:
     """Yield the answer of ``provider``, who is made for this question, and closed at its end.
 
     Raises what he raises.
@@ -38,9 +38,9 @@ async def ask_late(provider: Provider, request: Request, health: HealthBoard) ->
         async with aclosing(provider.converse(request)) as replies:
             async for item in replies:
                 yield item
-        health.answered(provider.name)
+        health.record_success(provider.name)
     except ELSEWHERE as error:
-        health.failed(provider.name, error)
+        health.record_failure(provider.name, error)
         raise
     finally:
         await provider.close()

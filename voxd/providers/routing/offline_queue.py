@@ -43,7 +43,7 @@ def spoken_late(late: Late) -> str:
     return f"Earlier you asked: {asked}. {late.reply}" if asked else f"To your earlier question: {late.reply}"
 
 
-class Latecomers:
+class OfflineQueue:
     """Fills and empties the queue. ``announce`` says a text aloud, and returns when it was heard.
 
     A handler of the bus (`handle`) tells it when the room is quiet, for it gives way to every turn, and when

@@ -8,13 +8,13 @@ from voxd.clock import Clock
 from voxd.errors import ProviderError, VoxdError
 from voxd.providers.audio_buffer import Tape
 from voxd.providers.contract import Request
-from voxd.providers.routing.health_rules import INNOCENT
+from voxd.providers.routing.health import NEUTRAL_CODES
 
 OURS = frozenset({"spend_limit", "middleware_failed"})
 """Reasons of ours: the question is as good as any, and is asked again when they are gone."""
 
 
-class Inquiry:
+class Question:
     """The state of one turn of a failover; use it inside ``async with``.
 
     ``failures`` are the names that did not answer, with their reasons, in the order in which they were to be
@@ -50,7 +50,7 @@ class Inquiry:
     @property
     def is_anybodys_fault(self) -> bool:
         """Whether somebody failed for a reason other than that there was nothing to answer."""
-        return any(error.code not in INNOCENT or error.code in OURS for _, error in self.failures)
+        return any(error.code not in NEUTRAL_CODES or error.code in OURS for _, error in self.failures)
 
     @property
     def reason(self) -> tuple[str, VoxdError]:

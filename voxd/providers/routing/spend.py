@@ -1,4 +1,4 @@
-"""Keeps the day's money together: who has spent how much, who is warned of, and who is not asked any more."""
+"""Spending limits per day: sums what providers cost, warns near a limit, stops at it, resumes next day."""
 
 import asyncio
 import logging
@@ -7,30 +7,29 @@ from enum import IntEnum
 
 from voxd.clock import Clock, local_day, s_to_midnight
 from voxd.config import schema
+from voxd.config.vendors import LOCAL
 from voxd.errors import SpendLimitReached, VoxdError
 from voxd.events import Emit, Event
 from voxd.events import EventType as E
 from voxd.providers.prices import FREE
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
 WARN_AT = 0.8
 """The part of a limit at which there is a warning."""
 
-LOCAL = "local"
-"""The device itself, which costs nothing."""
-
-EVERYBODY = ""
-"""The scope of the limit on all together."""
+TOTAL = ""
+"""The scope of the limit on the sum of all providers; the event's ``provider`` is then empty."""
 
 CHECK_S = 3600.0
-"""The clock may be set in the night, so midnight is looked for this often at least."""
+"""The longest sleep until midnight: the wall clock may be set meanwhile."""
 
 Spent = Callable[[], Awaitable[Mapping[str, float]]]
-"""Returns what each provider has spent today, US dollars, from the account book. Raises `VoxdError`."""
+"""Returns what each provider has cost today in US dollars, from the usage log. Raises `VoxdError`."""
 
 
-class Level(IntEnum):
+class SpendLevel(IntEnum):
     """How much of a limit is spent."""
 
     FREE = 0
@@ -38,18 +37,18 @@ class Level(IntEnum):
     STOPPED = 2
 
 
-def level(spent_usd: float, limit_usd: float | None) -> Level:
-    """Return how ``spent_usd`` stands to ``limit_usd``; None is no limit."""
+def spend_level(spent_usd: float, limit_usd: float | None) -> SpendLevel:
+    """Return the level of ``spent_usd``; a ``limit_usd`` of None means there is no limit."""
     if limit_usd is None or spent_usd < WARN_AT * limit_usd:
-        return Level.FREE
-    return Level.STOPPED if spent_usd >= limit_usd else Level.WARNED
+        return SpendLevel.FREE
+    return SpendLevel.STOPPED if spent_usd >= limit_usd else SpendLevel.WARNED
 
 
 class SpendGuard:
-    """One for the whole process; hand it the events of the bus. A new day, or a new limit, frees everybody.
+    """Holds the sums of the day and the levels they have reached; a handler of the bus (`handle`).
 
-    The sums of a day come from the account book (``spent``), so a restart does not begin anew. What has no
-    price cannot be counted.
+    A new day or a higher limit lifts a stop. The sums start with those of the usage log (``spent``), so a
+    restart does not reset them. A provider without a price cannot be counted.
     """
 
     def __init__(
@@ -57,118 +56,113 @@ class SpendGuard:
     ) -> None:
         self._emit = emit
         self._clock = clock
-        self._book = spent
+        self._read_spent = spent
         self._config = config
         self._day = local_day(clock.wall())
-        self._spent: dict[str, float] = {}
-        self._levels: dict[str, Level] = {}
-        self._told: set[tuple[str, bool]] = set()
+        self._sums: dict[str, float] = {}
+        self._levels: dict[str, SpendLevel] = {}
+        self._announced: set[tuple[str, bool]] = set()
         self._midnight: asyncio.Task[None] | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._tasks = TaskScope("spend")
 
     async def start(self) -> None:
-        """Read what was spent today before this start; a book that cannot be read counts as empty."""
-        if self._book is None:
+        """Read what was spent today before this start; a log that cannot be read counts as empty."""
+        if self._read_spent is None:
             return
         try:
-            found = await self._book()
+            found = await self._read_spent()
         except VoxdError as error:
-            _log.warning("what was spent today is not known: %s", error)
+            _log.warning("cannot read what was spent today: %s", error)
             return
         for name, dollars in found.items():
-            self._spent[name] = max(dollars, self._spent.get(name, 0.0))
-        self._judge()
+            # The larger: what was used since the start may not be in the log yet.
+            self._sums[name] = max(dollars, self._sums.get(name, 0.0))
+        self._update_levels()
 
     def configure(self, config: schema.Config) -> None:
         """Apply the limits of a reloaded configuration."""
         self._config = config
-        self._judge()
+        self._update_levels()
 
     def handle(self, event: Event) -> None:
-        """Count what ``event`` says was used; a handler of the bus."""
+        """Count the cost in a ``provider.used`` event."""
         if event.type == E.PROVIDER_USED and event.data["cost_usd"]:
-            self._turn_page()
+            self._check_day()
             name = event.data["provider"]
-            self._spent[name] = self._spent.get(name, 0.0) + event.data["cost_usd"]
-            self._judge()
+            self._sums[name] = self._sums.get(name, 0.0) + event.data["cost_usd"]
+            self._update_levels()
 
     def stopped(self, name: str) -> SpendLimitReached | None:
-        """Return why ``name``, a provider or a pipeline, is not to be asked today, None when he is."""
-        self._turn_page()
-        scope = self._scope(name)
+        """Return why provider or pipeline ``name`` may not be used today, None when it may."""
+        self._check_day()
+        scope = self._stopping_scope(name)
         if scope is None:
             return None
-        whose = "" if scope == EVERYBODY else f" for {scope}"
+        whose = "" if scope == TOTAL else f" for {scope}"
         limit = self._limit(scope)
         return SpendLimitReached(f"the day's {limit:g} USD{whose} are spent", provider=scope or name)
 
-    def tell(self, name: str, *, aloud: bool) -> bool:
-        """Whether the user is to be told now why ``name`` is not asked: once a day."""
-        scope = self._scope(name)
-        if scope is None or (scope, aloud) in self._told:
+    def should_announce(self, name: str, *, aloud: bool) -> bool:
+        """Whether to report now that ``name`` is stopped: once a day, in sound and in text."""
+        scope = self._stopping_scope(name)
+        if scope is None or (scope, aloud) in self._announced:
             return False
-        self._told.add((scope, aloud))
+        self._announced.add((scope, aloud))
         return True
 
     async def close(self) -> None:
-        """Stop watching for midnight; idempotent."""
-        tasks = [task for task in (self._midnight, self._reading) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop waiting for midnight; idempotent."""
+        await self._tasks.close()
 
-    def _scope(self, name: str) -> str | None:
-        """Return whose limit stops ``name``, None when none does; a pipeline needs one of each list."""
+    def _stopping_scope(self, name: str) -> str | None:
+        """Return the scope whose limit stops ``name``, None when none does."""
         pipeline = self._config.pipelines.get(name)
         if pipeline is not None:
+            # A pipeline needs one member of each list; it stops with the first list that has none left.
             for members in (pipeline.stt, pipeline.llm, pipeline.tts):
-                scopes = [self._scope(each) for each in members]
+                scopes = [self._stopping_scope(each) for each in members]
                 if None not in scopes:
                     return next(iter(scopes), None)
             return None
         provider = self._config.providers.get(name)
         if name == LOCAL or (provider is not None and provider.kind in FREE):
             return None
-        whose = (EVERYBODY, name)
-        return next((scope for scope in whose if self._levels.get(scope) is Level.STOPPED), None)
+        return next((scope for scope in (TOTAL, name) if self._levels.get(scope) is SpendLevel.STOPPED), None)
 
     def _limit(self, scope: str) -> float | None:
-        if scope == EVERYBODY:
+        if scope == TOTAL:
             return self._config.spend.usd_per_day
         provider = self._config.providers.get(scope)
         return provider.usd_per_day if provider is not None else None
 
-    def _judge(self) -> None:
-        """Compare every sum with its limit and tell what changed."""
-        sums = {EVERYBODY: sum(self._spent.values()), **self._spent}
+    def _update_levels(self) -> None:
+        """Compare every sum with its limit, and emit an event for each level that changed."""
+        sums = {TOTAL: sum(self._sums.values()), **self._sums}
         for scope in {*sums, *self._levels}:
             spent, limit = sums.get(scope, 0.0), self._limit(scope)
-            before, now = self._levels.get(scope, Level.FREE), level(spent, limit)
+            before, now = self._levels.get(scope, SpendLevel.FREE), spend_level(spent, limit)
             self._levels[scope] = now
             if now > before:
-                self._tell_of(scope, now, spent, limit or 0.0)
-            elif before is Level.STOPPED and now is not Level.STOPPED:
-                self._told -= {(scope, True), (scope, False)}
+                type = E.SPEND_STOPPED if now is SpendLevel.STOPPED else E.SPEND_WARNING
+                self._emit(type, provider=scope, spent_usd=round(spent, 6), limit_usd=limit or 0.0)
+            elif before is SpendLevel.STOPPED and now is not SpendLevel.STOPPED:
+                self._announced -= {(scope, True), (scope, False)}
                 self._emit(E.SPEND_RESUMED, provider=scope)
-        if Level.STOPPED in self._levels.values() and (self._midnight is None or self._midnight.done()):
-            self._midnight = asyncio.create_task(self._watch_for_midnight(), name="spend")
+        if SpendLevel.STOPPED in self._levels.values() and (self._midnight is None or self._midnight.done()):
+            self._midnight = self._tasks.start(self._wait_for_midnight())
 
-    def _tell_of(self, scope: str, now: Level, spent: float, limit: float) -> None:
-        kind = E.SPEND_STOPPED if now is Level.STOPPED else E.SPEND_WARNING
-        self._emit(kind, provider=scope, spent_usd=round(spent, 6), limit_usd=limit)
-
-    def _turn_page(self) -> None:
+    def _check_day(self) -> None:
         today = local_day(self._clock.wall())
         if today == self._day:
             return
         self._day = today
-        self._spent.clear()
-        self._judge()
-        # Not always midnight: the clock may just have been set, and the true day begun before this start.
-        if self._book is not None:
-            self._reading = asyncio.create_task(self.start(), name="spend")
+        self._sums.clear()
+        self._update_levels()
+        # Not always midnight: when the clock was just set, the true day began before this start.
+        if self._read_spent is not None:
+            self._tasks.start(self.start())
 
-    async def _watch_for_midnight(self) -> None:
-        while Level.STOPPED in self._levels.values():
+    async def _wait_for_midnight(self) -> None:
+        while SpendLevel.STOPPED in self._levels.values():
             await self._clock.sleep(min(s_to_midnight(self._clock.wall()) + 1.0, CHECK_S))
-            self._turn_page()
+            self._check_day()
