@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from voxd.config.vendors import LOCAL
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.net.transport import Budget
-from voxd.config.vendors import LOCAL
 from voxd.providers.pipeline.stages.contract import (
     SpeechToText,
     StageConfig,
