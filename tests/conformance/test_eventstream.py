@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from voxd.providers.vendors.aws.eventstream import decode, encode
+from voxd.providers.vendors.aws.wire import decode, encode
 
 pytest.importorskip("botocore", reason="the extra `conformance` is not installed")
 pytest.importorskip("amazon_transcribe", reason="the extra `conformance` is not installed")

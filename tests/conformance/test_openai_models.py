@@ -14,11 +14,9 @@ from tests.rig.wires import line
 from tests.servers.chat import Chat, refusal
 from tests.servers.responses import Responses
 from tests.servers.scripted import KEY, Call, Dialect, Refusal, Reply, Scripted, scripted
-from voxd.providers.pipeline.stages.chat_completions import ChatOptions, chat_body, chat_tools
-from voxd.providers.pipeline.stages.chat_hosts import ChatHost
+from voxd.providers.pipeline.stages.chat_completions import ChatHost, ChatOptions, chat_body, chat_tools
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.openai.llm import OpenAIChatLlm
-from voxd.providers.vendors.openai.llm_responses import OpenAIResponsesLlm
+from voxd.providers.vendors.openai.llm import OpenAIChatLlm, OpenAIResponsesLlm
 from voxd.providers.vendors.openai.responses_wire import OpenAIResponsesOptions as ResponsesOptions
 from voxd.providers.vendors.openai.responses_wire import responses_body
 

@@ -17,8 +17,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from tests.servers.voices import KEY, sound_of
 from voxd.net.transport import Access
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.vendors.azure.ssml import ssml
-from voxd.providers.vendors.azure.tts import AzureTts
+from voxd.providers.vendors.azure.tts import AzureTts, ssml
 
 speech = pytest.importorskip(
     "azure.cognitiveservices.speech", reason="the extra `conformance` is not installed"

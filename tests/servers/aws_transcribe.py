@@ -14,7 +14,7 @@ from websockets.http11 import Request
 from tests.servers.live_speech import KEY as SECRET
 from tests.servers.live_speech import LiveSpeech, Message, Refusal, Session
 from tests.servers.words import PAUSE_S, Word, text_of
-from voxd.providers.vendors.aws.eventstream import decode, encode
+from voxd.providers.vendors.aws.wire import decode, encode
 
 KEY_ID = "AKIDEXAMPLE0123456789"
 KEY = f"{KEY_ID}:{SECRET}"

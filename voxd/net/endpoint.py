@@ -105,3 +105,23 @@ def is_local_host(host: str) -> bool:
     except ValueError:
         return host == "localhost" or host.endswith((".local", ".lan", ".home.arpa")) or "." not in host
     return found.is_private or found.is_loopback or found.is_link_local
+
+
+def resource_url(provider: str, endpoint: str, path: str, *, prefix: str = "", written: str = "") -> str:
+    """Return the URL of ``path`` at ``endpoint``.
+
+    ``prefix`` stands between an endpoint that names a host only and ``path``; an endpoint that already ends
+    with ``written``, the resource people copy from a manual, loses it first. A query is kept. Raises
+    `ProviderError` when the endpoint is no URL; its text does not repeat it, for it may hold a key.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise faults.bad_endpoint(provider, "the endpoint is no URL")
+    base = parts.path.rstrip("/")
+    if written:
+        base = base.removesuffix(written)
+    return urlunsplit((parts.scheme, parts.netloc, f"{base or prefix}{path}", parts.query, ""))

@@ -12,7 +12,7 @@ from tests.servers.plain_http import reply
 from tests.servers.voices import KEY, Voice, broken, garbled, served, stalled, streamed, wav_of
 from voxd.errors import ConnectionFailed, RateLimited, StreamError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages import tts_pace as pace
+from voxd.providers.pipeline.stages import tts_pcm as pace
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
 
 Build = Callable[..., TextToSpeech]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited
-from voxd.providers.pipeline.stages import llm_errors as complaints
+from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.llm_errors import ErrorDetail, find_error
 
 TOO_LONG: list[Any] = [
@@ -27,14 +27,14 @@ TOO_LONG: list[Any] = [
 
 @pytest.mark.parametrize("body", TOO_LONG)
 def test_a_conversation_that_does_not_fit_is_told_under_any_name(body: Any) -> None:
-    error = complaints.error_from_response("p", 400, {}, json.dumps(body).encode())
+    error = llm_errors.error_from_response("p", 400, {}, json.dumps(body).encode())
     assert isinstance(error, ContextTooLong)
     assert not error.retryable
 
 
 @pytest.mark.parametrize("body", [each for each in TOO_LONG if "detail" not in each])
 def test_it_is_also_told_in_the_middle_of_an_answer(body: Any) -> None:
-    assert isinstance(complaints.error_from_event("p", json.dumps(body)), ContextTooLong)
+    assert isinstance(llm_errors.error_from_event("p", json.dumps(body)), ContextTooLong)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_complaint_is_found_in_any_shape(said: Any, found: Any) -> None:
 def test_a_complaint_in_the_middle_says_whether_trying_again_helps(
     complaint: ErrorDetail, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
-    error = complaints.error_from_detail("p", complaint)
+    error = llm_errors.error_from_detail("p", complaint)
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
 
 
@@ -96,23 +96,23 @@ def test_a_wait_that_is_only_told_in_words_is_kept() -> None:
     body = {
         "error": {"message": "Rate limit reached. Please try again in 1.5s.", "code": "rate_limit_exceeded"}
     }
-    assert complaints.error_from_response("p", 429, {}, json.dumps(body).encode()).retry_after_s == 1.5
+    assert llm_errors.error_from_response("p", 429, {}, json.dumps(body).encode()).retry_after_s == 1.5
 
 
 def test_money_that_is_spent_does_not_come_back_by_asking() -> None:
     spent = {"error": {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}}}
     for status, body in ((402, {}), (429, spent), (429, {"error": {"code": "insufficient_quota"}})):
-        error = complaints.error_from_response("p", status, {}, json.dumps(body).encode())
+        error = llm_errors.error_from_response("p", status, {}, json.dumps(body).encode())
         assert (error.code, error.retryable) == ("insufficient_quota", False)
         assert error.hint
     ramp = {"error": {"type": "rate_limit_error", "details": {"error_code": "ramp_limit_exceeded"}}}
-    assert complaints.error_from_response("p", 429, {"retry-after": "5"}, json.dumps(ramp).encode()).retryable
+    assert llm_errors.error_from_response("p", 429, {"retry-after": "5"}, json.dumps(ramp).encode()).retryable
 
 
 @settings(max_examples=50)
 @given(st.integers(300, 599), st.binary(max_size=60))
 def test_any_refusal_becomes_an_error_of_ours(status: int, body: bytes) -> None:
-    error = complaints.error_from_response("p", status, {}, body)
+    error = llm_errors.error_from_response("p", status, {}, body)
     assert isinstance(error, ProviderError)
     assert error.provider == "p"
     assert str(error)

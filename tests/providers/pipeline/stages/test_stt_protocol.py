@@ -12,9 +12,12 @@ from voxd.providers.pipeline.stages.contract import Transcription
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
+    Throttle,
     TranscriptAssembler,
     TranscriptUpdate,
     WireMessage,
+    query_options,
+    select_terms,
 )
 from voxd.providers.realtime.openai_protocol import wire as openai_wire
 from voxd.providers.vendors.assemblyai.stt import AssemblyAiSttProtocol
@@ -154,3 +157,64 @@ def test_whatever_comes_is_read_or_told_as_a_fault(kind: str, messages: list[dic
         if reading is not None:
             transcript.take(reading)
     assert isinstance(transcript.text, str)
+
+
+class Options(msgspec.Struct):
+    fast: bool | None = None
+    words: list[str] | None = None
+    limit: float | None = None
+
+
+def test_only_what_is_set_is_chosen_and_truth_is_written_small() -> None:
+    assert query_options(Options()) == {}
+    assert query_options(Options(fast=False, words=["a"], limit=0.5)) == {
+        "fast": "false",
+        "words": ["a"],
+        "limit": 0.5,
+    }
+
+
+def test_likely_words_are_told_once_and_no_more_than_are_taken() -> None:
+    assert select_terms(["b", " a ", ""], ("a", "c" * 9), most=5, longest=8) == ["b", "a"]
+    assert select_terms([str(n) for n in range(9)], most=3) == ["0", "1", "2"]
+
+
+AZURE = Throttle(burst_s=5.0, speed=2.0)
+
+
+@pytest.mark.parametrize(
+    ("sent_s", "passed_s", "pause_s"),
+    [
+        (0.0, 0.0, 0.0),
+        (5.0, 0.0, 0.0),
+        (6.0, 0.0, 0.5),
+        (6.0, 0.2, 0.3),
+        (6.0, 0.5, 0.0),
+        (9.0, 2.5, 0.0),
+        (60.0, 60.0, 0.0),
+    ],
+)
+def test_what_goes_beyond_the_burst_waits(sent_s: float, passed_s: float, pause_s: float) -> None:
+    assert AZURE.pause_s(sent_s, passed_s) == pytest.approx(pause_s)
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.tuples(st.floats(0.01, 1.0), st.floats(0.0, 2.0)), max_size=40),
+    st.floats(0.1, 10.0),
+    st.floats(1.0, 4.0),
+)
+def test_a_vendor_is_never_sent_more_than_he_takes(
+    pieces: list[tuple[float, float]], burst_s: float, speed: float
+) -> None:
+    throttle, sent_s, now_s = Throttle(burst_s, speed), 0.0, 0.0
+    for piece_s, late_s in pieces:
+        now_s += late_s + throttle.pause_s(sent_s, now_s + late_s)
+        sent_s += piece_s
+        assert sent_s <= burst_s + speed * now_s + piece_s + 1e-6
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 1200), st.floats(0.1, 10.0), st.floats(1.0, 4.0))
+def test_who_speaks_just_now_never_waits(tenths: int, burst_s: float, speed: float) -> None:
+    assert Throttle(burst_s, speed).pause_s(tenths / 10, tenths / 10) == 0.0

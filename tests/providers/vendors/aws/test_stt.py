@@ -18,8 +18,8 @@ from voxd.errors import ConfigError, ProviderError, StreamError
 from voxd.net.transport import Access, Budget
 from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
-from voxd.providers.vendors.aws.eventstream import decode, encode
 from voxd.providers.vendors.aws.stt import AwsStt, AwsSttProtocol
+from voxd.providers.vendors.aws.wire import decode, encode
 
 
 class TestContract(LiveContract):

@@ -18,9 +18,8 @@ from tests.servers.words import SPACE_S, spoken
 from voxd.errors import ConfigError, ProviderError, StreamError
 from voxd.net.transport import Access, Budget
 from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
-from voxd.providers.pipeline.stages.stt_protocol import TranscriptUpdate
-from voxd.providers.pipeline.stages.stt_throttle import Throttle
-from voxd.providers.vendors.azure import usp
+from voxd.providers.pipeline.stages.stt_protocol import Throttle, TranscriptUpdate
+from voxd.providers.vendors.azure import wire as usp
 from voxd.providers.vendors.azure.stt import AzureStt, AzureSttProtocol
 
 AT_S = 1_795_184_523.25

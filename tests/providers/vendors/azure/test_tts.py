@@ -1,7 +1,10 @@
+import re
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.providers.vendors.tts_contract import clips_of
 from tests.providers.vendors.tts_over_http import Build, Streamed
@@ -11,7 +14,7 @@ from tests.servers.voices import sound_of
 from voxd.errors import ConfigError, RateLimited
 from voxd.net.transport import Access
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.vendors.azure.tts import AzureTts
+from voxd.providers.vendors.azure.tts import AzureTts, ssml
 
 
 class TestAzureVoice(Streamed):
@@ -62,3 +65,51 @@ class TestAzureVoice(Streamed):
         server.faults.append(reply(b"", status=429))
         with pytest.raises(RateLimited):
             await clips_of(build())
+
+
+SSML = "{http://www.w3.org/2001/10/synthesis}"
+ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def parsed(document: str) -> ElementTree.Element:
+    return ElementTree.fromstring(document.encode())
+
+
+@settings(max_examples=60)
+@given(st.text(), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+def test_any_text_comes_out_as_it_went_in(text: str, voice: str, style: str, rate: str) -> None:
+    speak = parsed(ssml(text, voice=voice, language="en-US", style=style, prosody={"rate": rate}))
+    assert "".join(speak.itertext()) == ILLEGAL.sub("", text)
+    found = speak.find(f"{SSML}voice")
+    assert found is not None
+    wanted = ILLEGAL.sub("", voice)
+    assert re.sub(r"\s", " ", found.get("name", "")) == re.sub(r"\s", " ", wanted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["</voice></speak>", "a & b", "]]>", "<break time='9s'/>", "\r\n\t x", "&amp;", "\x00\x1b[0m", "\ud800"],
+)
+def test_no_text_is_taken_for_markup(text: str) -> None:
+    speak = parsed(ssml(text, voice='v"><audio src="x"/>', language="en-US"))
+    assert "".join(speak.itertext()) == ILLEGAL.sub("", text)
+    assert [element.tag for element in speak.iter()] == [f"{SSML}speak", f"{SSML}voice"]
+
+
+def test_what_is_not_configured_is_not_said() -> None:
+    speak = parsed(ssml("Hello.", voice="v", language="en-US", prosody={"rate": "", "pitch": ""}))
+    assert [element.tag for element in speak.iter()] == [f"{SSML}speak", f"{SSML}voice"]
+    assert speak.get("version") == "1.0"
+
+
+def test_style_and_prosody_stand_around_the_text() -> None:
+    document = ssml(
+        "Hi.", voice="v", language="en-US", style="cheerful", prosody={"rate": "slow", "volume": "+5%"}
+    )
+    express, prosody = list(parsed(document).iter())[2:]
+    assert (express.tag, express.attrib) == (
+        "{https://www.w3.org/2001/mstts}express-as",
+        {"style": "cheerful"},
+    )
+    assert (prosody.tag, prosody.attrib) == (f"{SSML}prosody", {"rate": "slow", "volume": "+5%"})
+    assert prosody.text == "Hi."

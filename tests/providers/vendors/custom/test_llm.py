@@ -13,8 +13,7 @@ from tests.servers.scripted import Bytes, Reply, scripted
 from voxd.errors import AuthenticationError, ProviderError
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.custom.llm import CustomLlm
-from voxd.providers.vendors.custom.wire import CustomLlmOptions, answered, custom_body, text_of
+from voxd.providers.vendors.custom.llm import CustomLlm, CustomLlmOptions, answered, custom_body, text_of
 
 
 class TestContractOfText(StreamingContract):

@@ -21,7 +21,7 @@ from voxd.frames import Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.providers.vendors.elevenlabs.tts import ElevenLabsTts
-from voxd.providers.vendors.elevenlabs.voice import VOICE
+from voxd.providers.vendors.elevenlabs.wire import VOICE
 
 SOUND = sound_of(TEXT, 24_000, (VOICE, zlib.crc32(TEXT.encode())))
 

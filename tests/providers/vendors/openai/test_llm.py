@@ -13,13 +13,24 @@ from tests.servers.chat import Chat
 from tests.servers.scripted import Bytes, Call, Refusal, Reply, Used, scripted, sse
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.net.transport import Access, Budget
-from voxd.providers.pipeline.stages.chat_completions import ChatOptions, ChatReader, chat_body
-from voxd.providers.pipeline.stages.chat_hosts import ChatHost, ModelRow, chat_headers, chat_url, host_at
+from voxd.providers.pipeline.stages.chat_completions import (
+    ChatHost,
+    ChatOptions,
+    ChatReader,
+    ModelRow,
+    chat_body,
+    host_at,
+)
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
 from voxd.providers.vendors.openai.llm import OpenAIChatLlm
 
 CALL = ToolCall("call_1", "set_timer", '{"seconds": 5}')
 QUIRKS = ("ollama", "llama.cpp", "litellm", "bare", "objects", "continuous", "stop", "late")
+
+
+def model(**options: Any) -> OpenAIChatLlm:
+    """Return a model that is only asked what it would send."""
+    return OpenAIChatLlm(StageConfig("p", "openai", options=options), None)  # type: ignore[arg-type]
 
 
 class TestContract(FullContract):
@@ -122,31 +133,30 @@ def test_a_server_may_call_things_by_other_names() -> None:
 )
 def test_an_endpoint_may_be_written_in_many_ways(endpoint: str, host: ChatHost, url: str) -> None:
     assert host_at(endpoint) is host
-    assert chat_url("p", endpoint, "/chat/completions", "/chat/completions") == url
+    assert model().url(Access(endpoint), "/chat/completions") == url
 
 
-@pytest.mark.parametrize("endpoint", ["", "api.openai.com", "wss://x/v1", "http://", "http://[x/v1"])
-def test_an_endpoint_that_is_no_url_is_told_without_repeating_it(endpoint: str) -> None:
-    with pytest.raises(ProviderError, match="no URL") as caught:
-        chat_url("p", endpoint, "/chat/completions", "/chat/completions")
+@pytest.mark.parametrize("endpoint", ["api.openai.com", "wss://x/v1", "http://", "http://[x/v1"])
+def test_an_endpoint_that_is_not_a_url_is_reported_without_repeating_it(endpoint: str) -> None:
+    with pytest.raises(ProviderError, match="URL") as caught:
+        model().url(Access(endpoint), "/chat/completions")
     assert (caught.value.code, caught.value.retryable) == ("bad_endpoint", False)
 
 
 def test_the_key_goes_into_the_header_the_host_reads() -> None:
     own, azure, other = "https://api.openai.com/v1", "https://r.openai.azure.com", "http://pi.local/v1"
-    options = ChatOptions()
-    assert chat_headers("p", Access(own, "k"), options) == {"Authorization": "Bearer k"}
-    assert chat_headers("p", Access(azure, "k"), options) == {"api-key": "k"}
-    assert chat_headers("p", Access(azure, "k"), ChatOptions(auth="bearer")) == {"Authorization": "Bearer k"}
-    assert chat_headers("p", Access(other, "k"), ChatOptions(auth="api-key")) == {"api-key": "k"}
-    assert chat_headers("p", Access(other), options) == {}
-    named = ChatOptions(organization="org", project="proj")
-    assert chat_headers("p", Access(other), named) == {"OpenAI-Organization": "org", "OpenAI-Project": "proj"}
+    assert model().headers(Access(own, "k")) == {"Authorization": "Bearer k"}
+    assert model().headers(Access(azure, "k")) == {"api-key": "k"}
+    assert model(auth="bearer").headers(Access(azure, "k")) == {"Authorization": "Bearer k"}
+    assert model(auth="api-key").headers(Access(other, "k")) == {"api-key": "k"}
+    assert model().headers(Access(other)) == {}
+    named = model(organization="org", project="proj").headers(Access(other))
+    assert named == {"OpenAI-Organization": "org", "OpenAI-Project": "proj"}
     for endpoint in (own, azure):
         with pytest.raises(AuthenticationError):
-            chat_headers("p", Access(endpoint), options)
+            model().headers(Access(endpoint))
     with pytest.raises(AuthenticationError, match="odd characters"):
-        chat_headers("p", Access(other, "k\nx"), options)
+        model().headers(Access(other, "k\nx"))
 
 
 def test_an_option_of_a_wrong_type_is_named() -> None:

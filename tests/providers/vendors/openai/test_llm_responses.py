@@ -12,9 +12,9 @@ from tests.rig.wires import line
 from tests.servers.responses import ENCRYPTED, Responses
 from tests.servers.scripted import Call, Reply, scripted
 from voxd.errors import ContextTooLong, ProviderError, RateLimited, StreamError
-from voxd.providers.pipeline.stages.chat_hosts import ChatHost
+from voxd.providers.pipeline.stages.chat_completions import ChatHost
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.openai.llm_responses import OpenAIResponsesLlm
+from voxd.providers.vendors.openai.llm import OpenAIResponsesLlm
 from voxd.providers.vendors.openai.responses_wire import (
     OpenAIResponsesOptions,
     ResponsesReader,

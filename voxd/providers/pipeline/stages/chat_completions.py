@@ -1,21 +1,122 @@
-"""The chat completions of OpenAI and of everybody who copies them: the request, and its streamed answer.
+"""OpenAI-compatible chat: addresses and headers of such servers, and the chat completions protocol.
 
-Shapes and the quirks of the copies: reference/providers.md, section 2.
+OpenAI, Azure OpenAI, Hugging Face's router, llama.cpp, vLLM and LiteLLM offer it with small differences that
+are listed in `voxd/providers/vendors/openai/README.md`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from enum import StrEnum
+from typing import Any, ClassVar
 
 import msgspec
 
-from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.chat_hosts import ChatHost, HostOptions
-from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
+from voxd.net.endpoint import belongs_to, host_of, require_key, resource_url
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.providers.pipeline.stages import llm_errors
+from voxd.providers.pipeline.stages.contract import (
+    ChatMessage,
+    Completion,
+    Prompt,
+    StageConfig,
+    parse_options,
+)
+from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel, ThinkTagFilter
 from voxd.providers.pipeline.stages.messages import pair_tool_results
-from voxd.providers.pipeline.stages.thoughts import ThinkTagFilter
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, portable_id
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
+
+_AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+
+
+class ChatHost(StrEnum):
+    """The operator of a server, which decides its paths, its authentication and some field names."""
+
+    OPENAI = "openai"
+    AZURE = "azure"
+    OTHER = "other"
+
+
+class HostOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """``auth``: how the key is sent, "bearer" or "api-key"; "" for the usual way of the server."""
+
+    auth: str = ""
+    organization: str = ""
+    project: str = ""
+
+
+class ModelRow(msgspec.Struct, frozen=True):
+    """A model of the server; ``shutdown_date`` is YYYY-MM-DD, None when none is announced."""
+
+    id: str
+    shutdown_date: str | None = None
+
+
+class _Models(msgspec.Struct):
+    data: list[ModelRow]
+
+
+def host_at(endpoint: str) -> ChatHost:
+    """Return the operator of the server at ``endpoint``."""
+    # OpenAI has regional hosts too, such as eu.api.openai.com.
+    if belongs_to(endpoint, "api.openai.com"):
+        return ChatHost.OPENAI
+    return ChatHost.AZURE if host_of(endpoint).endswith(_AZURE) else ChatHost.OTHER
+
+
+class OpenAICompatibleLlm(StreamingLanguageModel):
+    """A model on a server that has OpenAI's paths and headers; compatible servers may need no key."""
+
+    default_endpoint = "https://api.openai.com/v1"
+    path: ClassVar[str]
+    """Where the API is below the endpoint, such as "/responses"."""
+
+    @property
+    def host_options(self) -> HostOptions:
+        """The settings that name the account."""
+        return HostOptions()
+
+    def endpoint(self, access: Access) -> str:
+        """Return the configured endpoint, or the vendor's own."""
+        return access.endpoint or self.default_endpoint
+
+    def url(self, access: Access, path: str) -> str:
+        """Return the URL of ``path``; an endpoint may be a host, a base URL, or the URL of the API itself."""
+        endpoint = self.endpoint(access)
+        prefix = "/openai/v1" if host_at(endpoint) is ChatHost.AZURE else "/v1"
+        return resource_url(self.name, endpoint, path, prefix=prefix, written=self.path)
+
+    def headers(self, access: Access) -> dict[str, str]:
+        """Return the headers of a request. Raises `AuthenticationError` when a required key is missing."""
+        host, options = host_at(self.endpoint(access)), self.host_options
+        headers = {}
+        if access.key or host is not ChatHost.OTHER:
+            key = require_key(self.name, access.key)
+            auth = options.auth or ("api-key" if host is ChatHost.AZURE else "bearer")
+            headers = {"api-key": key} if auth == "api-key" else {"Authorization": f"Bearer {key}"}
+        if options.organization:
+            headers["OpenAI-Organization"] = options.organization
+        if options.project:
+            headers["OpenAI-Project"] = options.project
+        return headers
+
+    def post(self, body: "Json", prompt: Prompt, access: Access) -> HttpRequest:
+        """Return the request that sends ``body`` to the API."""
+        headers = self.headers(access) | dict(prompt.headers)
+        return HttpRequest("POST", self.url(access, self.path), headers, json=body)
+
+    async def models(self, budget: Budget) -> list[ModelRow]:
+        """Return the models of the server, with their shutdown dates. Raises `ProviderError`."""
+        async with self.wire.request(self._probe, budget, kind="models", refused=self._refused) as answer:
+            found = await answer.json()
+        try:
+            return msgspec.convert(found, _Models).data
+        except msgspec.ValidationError:
+            raise llm_errors.malformed_reply(self.name) from None
+
+    def _probe(self, access: Access) -> HttpRequest:
+        return HttpRequest("GET", self.url(access, "/models"), self.headers(access))
+
 
 _END = "[DONE]"
 
@@ -23,10 +124,10 @@ Json = dict[str, Any]
 
 
 class ChatOptions(HostOptions, frozen=True, kw_only=True):
-    """The settings of this kind.
+    """Options of a chat completions model.
 
-    ``max_tokens_field``: how the server calls the limit of the answer. ``stream_usage``: whether it may be
-    asked what it used. ``body``: more fields of the request.
+    ``max_tokens_field``: the server's name for the limit of output tokens. ``stream_usage``: whether the
+    server accepts ``stream_options.include_usage``. ``body``: additional fields of the request.
     """
 
     max_tokens_field: str = ""
@@ -34,33 +135,54 @@ class ChatOptions(HostOptions, frozen=True, kw_only=True):
     body: Json = msgspec.field(default_factory=dict)
 
 
+class ChatCompletionsLlm(OpenAICompatibleLlm):
+    """A model with the chat completions API."""
+
+    path = "/chat/completions"
+
+    def __init__(self, config: StageConfig, wire: Transport) -> None:
+        super().__init__(config, wire)
+        self._options = parse_options(config, ChatOptions)
+
+    @property
+    def host_options(self) -> HostOptions:
+        """The settings that name the account."""
+        return self._options
+
+    def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
+        body = chat_body(prompt, self.model, self._options, host_at(self.endpoint(access)))
+        return self.post(body, prompt, access)
+
+    def _reader(self) -> "ChatReader":
+        return ChatReader(self.name)
+
+
 def chat_body(prompt: Prompt, model: str, options: ChatOptions, host: ChatHost) -> Json:
-    """Return the body of a request that ``host`` is to read."""
+    """Return the body of a streaming request to ``host``."""
     body: Json = {"model": model, "messages": chat_messages(prompt), "stream": True}
     if options.stream_usage:
-        # Only OpenAI pads its chunks, and only there may it be asked not to.
+        # Only OpenAI pads its chunks (field ``obfuscation``), and only OpenAI accepts the request not to.
         plain = {"include_obfuscation": False} if host is ChatHost.OPENAI else {}
         body["stream_options"] = {"include_usage": True, **plain}
     if prompt.tools:
         body["tools"] = chat_tools(prompt.tools)
     if prompt.max_output_tokens is not None:
-        field = options.max_tokens_field or (
-            "max_tokens" if host is ChatHost.OTHER else "max_completion_tokens"
-        )
-        body[field] = prompt.max_output_tokens
+        # OpenAI's reasoning models reject ``max_tokens``; compatible servers often know no other name.
+        usual = "max_tokens" if host is ChatHost.OTHER else "max_completion_tokens"
+        body[options.max_tokens_field or usual] = prompt.max_output_tokens
     if prompt.temperature is not None:
         body["temperature"] = prompt.temperature
     return body | options.body
 
 
 def chat_messages(prompt: Prompt) -> list[Json]:
-    """Return the conversation, with the instructions before it."""
+    """Return the conversation, with the instructions as its first message."""
     system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
     return system + [_message(message) for message in pair_tool_results(prompt.messages)]
 
 
 def chat_tools(tools: Sequence[ToolSpec]) -> list[Json]:
-    """Return the tools as the vendor, and those who copy him, want them."""
+    """Return the tools in OpenAI's nested form, which Ollama uses too."""
     return [
         {
             "type": "function",
@@ -126,12 +248,15 @@ class _Chunk(msgspec.Struct):
 
 
 class ChatReader:
-    """Reads the chunks of one answer."""
+    """Reads the chunks of one reply, as lenient as the servers differ.
+
+    Missing roles, indexes, usage and ``[DONE]`` are accepted, and so are arguments sent as an object.
+    """
 
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._drafts = ToolCallAssembler()
-        self._aloud = ThinkTagFilter()
+        self._filter = ThinkTagFilter()
         self._reason = ""
         self._refused = False
         self.over = False
@@ -139,25 +264,26 @@ class ChatReader:
 
     @property
     def complete(self) -> bool:
-        """Whether it was said why the answer ended; some leave ``[DONE]`` out, others the reason."""
+        """Whether the reply has ended: some servers omit ``[DONE]``, others the finish reason."""
         return bool(self._reason)
 
     def feed(self, data: str) -> str:
-        """Take the data of one event and return the text in it."""
+        """Process the data of one server-sent event and return the text in it."""
         if data.strip() == _END:
             self._reason = self._reason or "stop"
             self.over = True
-            return self._aloud.end()
+            return self._filter.end()
         chunk = self._decode(data)
         if chunk.usage is not None:
-            # Any chunk may hold it, of some servers every one: the last counts.
+            # OpenAI sends it in a last chunk without choices, LiteLLM in one with an empty choice, and vLLM
+            # can send running sums in every chunk: the last one counts.
             self._usage = _usage(chunk.usage)
         return "".join(self._choice(choice) for choice in (chunk.choices or ())[:1])
 
     def answered(self) -> Completion:
-        """Return how the answer ended."""
+        """Return the end of the reply. Raises `StreamError` when it was truncated."""
         if not self._reason:
-            raise complaints.truncated_reply(self._provider)
+            raise llm_errors.truncated_reply(self._provider)
         reason, calls = finish("refusal" if self._refused else self._reason, self._drafts.calls())
         return Completion(reason, calls, self._usage)
 
@@ -165,9 +291,10 @@ class ChatReader:
         try:
             chunk = msgspec.json.decode(data, type=_Chunk)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise complaints.malformed_reply(self._provider) from None
+            raise llm_errors.malformed_reply(self._provider) from None
+        # An error after the first chunk arrives with HTTP status 200, as an event of its own.
         if chunk.error or chunk.object == "error":
-            raise complaints.error_from_event(self._provider, data)
+            raise llm_errors.error_from_event(self._provider, data)
         return chunk
 
     def _choice(self, choice: _Choice) -> str:
@@ -175,18 +302,19 @@ class ChatReader:
         delta = choice.delta or _Delta()
         for position, fragment in enumerate(delta.tool_calls or ()):
             function = fragment.function or _Function()
+            # Fragments belong together by index; servers that send a call whole may omit it.
             place = position if fragment.index is None else fragment.index
             draft = self._drafts.at(place, id=fragment.id or "", name=function.name or "")
             draft.add(function.arguments)
         self._refused = self._refused or bool(delta.refusal)
-        text = self._aloud.feed(delta.content or "") + (delta.refusal or "")
-        return text + (self._aloud.end() if self._reason else "")
+        text = self._filter.feed(delta.content or "") + (delta.refusal or "")
+        return text + (self._filter.end() if self._reason else "")
 
 
-def _usage(told: _Usage) -> Usage:
-    cached = told.prompt_tokens_details.cached_tokens if told.prompt_tokens_details else 0
+def _usage(reported: _Usage) -> Usage:
+    cached = reported.prompt_tokens_details.cached_tokens if reported.prompt_tokens_details else 0
     return Usage(
-        input_text_tokens=told.prompt_tokens or 0,
+        input_text_tokens=reported.prompt_tokens or 0,
         cached_text_tokens=cached or 0,
-        output_text_tokens=told.completion_tokens or 0,
+        output_text_tokens=reported.completion_tokens or 0,
     )

@@ -4,8 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
+import msgspec
+
+from voxd.errors import ConfigError
 from voxd.frames import Clip, Frame
 from voxd.net.transport import Budget, Transport
 from voxd.providers.settings import ToolSpec
@@ -232,3 +235,21 @@ class TextToSpeech(PipelineStage):
 
         ``previous`` was spoken just before it. Yields at least one clip; the clips hold whole samples.
         """
+
+
+Options = TypeVar("Options", bound=msgspec.Struct)
+
+
+def parse_options(config: StageConfig, kind: type[Options]) -> Options:
+    """Return the options of ``config`` as ``kind``. Raises `ConfigError` for one that cannot be used.
+
+    Others are passed over: they may be meant for the line, such as ``ca_file``, or for another stage of the
+    same vendor.
+    """
+    try:
+        return msgspec.convert(dict(config.options), kind)
+    except msgspec.ValidationError as error:
+        hint = f"correct options in [providers.{config.name}]"
+        raise ConfigError(
+            f"an option of the provider {config.name} cannot be used: {error}", hint=hint
+        ) from None

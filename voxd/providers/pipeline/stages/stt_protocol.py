@@ -1,6 +1,7 @@
 """What a vendor of live transcription has to say about his protocol: pure, one object for one connection."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
@@ -10,8 +11,23 @@ from voxd.errors import ProviderError, StreamError
 from voxd.net import faults
 from voxd.net.faults import CloseReason
 from voxd.providers.pipeline.stages.contract import Transcription
-from voxd.providers.pipeline.stages.stt_throttle import Throttle
 from voxd.providers.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """``burst_s`` seconds of sound at once, and then ``speed`` times as fast as it was spoken.
+
+    Sound that comes from the microphone never waits: it is not faster than it was spoken.
+    """
+
+    burst_s: float
+    speed: float
+
+    def pause_s(self, sent_s: float, passed_s: float) -> float:
+        """Return how long the next piece has to wait, ``passed_s`` after the first of ``sent_s`` was sent."""
+        return max((sent_s - self.burst_s) / self.speed - passed_s, 0.0)
+
 
 WireMessage = str | bytes
 
@@ -146,3 +162,19 @@ class TranscriptAssembler:
     def break_off(self) -> None:
         """Forget what is not committed: its sound is sent again."""
         self._partial = ""
+
+
+def query_options(options: msgspec.Struct) -> dict[str, Any]:
+    """Return the options that are set, as a URL has them: ``true`` and ``false`` in small letters."""
+    told = {name: getattr(options, name) for name in options.__struct_fields__}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in told.items()
+        if value is not None
+    }
+
+
+def select_terms(*lists: Iterable[str], most: int, longest: int = 100) -> list[str]:
+    """Return the words that are likely, each once, as many and as long as the vendor takes them."""
+    found = dict.fromkeys(term.strip() for select_terms in lists for term in select_terms)
+    return [term for term in found if 0 < len(term) <= longest][:most]

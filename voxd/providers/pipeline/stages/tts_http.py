@@ -18,8 +18,7 @@ from voxd.net.endpoint import http_url
 from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, check_type
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead, check_type
 
 WHOLE_S = 600.0
 """The deadline of a whole answer, during which its listener listens; `PlaybackLead` notices who is late."""

@@ -8,8 +8,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from voxd.net.transport import Access, HttpRequest, Transport
-from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
-from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech, parse_options
 
 OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 

@@ -5,12 +5,16 @@ header is taken off, and believed about the rate. Anything else that is not PCM 
 it is recognised by its type or its first bytes, and refused.
 """
 
+import asyncio
 import struct
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net import faults
+from voxd.net.transport import Budget
 
 MAX_HEADER_BYTES = 64 * 1024
 """A WAV header with more in front of its sound is none we wait for."""
@@ -146,3 +150,59 @@ def _not_pcm(provider: str, what: str) -> ProviderError:
 
 def _broken(provider: str) -> ProviderError:
     return StreamError("the sound broke off within a sample", provider=provider, code="truncated")
+
+
+GRACE_S = 2.0
+"""A listener may run dry for so long, unless somebody knows better."""
+
+T = TypeVar("T")
+
+
+def remaining_s(budget: Budget, limit_s: float) -> float:
+    """Return ``limit_s``, or less where the turn has less time."""
+    if budget.until_s is None:
+        return limit_s
+    return max(min(limit_s, budget.until_s - time.monotonic()), 0.0)
+
+
+class PlaybackLead:
+    """How far a voice is ahead of its listener, who may run dry for ``grace_s`` (None: `GRACE_S`).
+
+    The first piece may take ``first_s``, None for no longer than any other.
+    """
+
+    def __init__(self, provider: str, *, first_s: float | None = None, grace_s: float | None = None) -> None:
+        self._provider = provider
+        self._grace_s = GRACE_S if grace_s is None else grace_s
+        self._ahead_s = self._grace_s if first_s is None else max(first_s, 0.0)
+        self._has_begun = False
+
+    @property
+    def patience_s(self) -> float:
+        """How long the next piece may take."""
+        return self._ahead_s
+
+    def heard(self, clip: Clip) -> None:
+        """Some sound came."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._ahead_s = self._grace_s
+        self._ahead_s += clip.duration_s
+
+    def waited(self, seconds: float) -> None:
+        """Somebody waited for the next piece."""
+        self._ahead_s = max(self._ahead_s - seconds, 0.0)
+
+    async def keeps(self, piece: Awaitable[T]) -> T:
+        """Return ``piece``. Raises `ProviderError` when it takes too long."""
+        began_s = time.monotonic()
+        try:
+            async with asyncio.timeout(self.patience_s):
+                return await piece
+        except TimeoutError as error:
+            if not self._has_begun:
+                raise faults.connect_error(self._provider, error) from None
+            msg = "the sound comes slower than one can listen"
+            raise StreamError(msg, provider=self._provider, code="too_slow") from None
+        finally:
+            self.waited(time.monotonic() - began_s)

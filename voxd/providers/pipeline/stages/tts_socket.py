@@ -14,7 +14,7 @@ from voxd.net.transport import Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech, OptionsT
-from voxd.providers.pipeline.stages.tts_pace import PlaybackLead, remaining_s
+from voxd.providers.pipeline.stages.tts_pcm import PlaybackLead, remaining_s
 
 _log = logging.getLogger(__name__)
 

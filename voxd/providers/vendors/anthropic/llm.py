@@ -1,13 +1,10 @@
 """Asks Anthropic's Messages API, in either of its versions, each with its own way to tell the key."""
 
-from voxd.net.endpoint import require_key
+from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, HttpRequest, Transport
-from voxd.providers.pipeline.stages.base_url import resource_url
-from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
+from voxd.providers.pipeline.stages.contract import Prompt, StageConfig, parse_options
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
-from voxd.providers.pipeline.stages.options import parse_options
-from voxd.providers.vendors.anthropic.reader import MessagesReader
-from voxd.providers.vendors.anthropic.wire import OLD, AnthropicOptions, messages_body
+from voxd.providers.vendors.anthropic.wire import OLD, AnthropicOptions, MessagesReader, messages_body
 
 _MESSAGES = "/messages"
 

@@ -16,13 +16,11 @@ from voxd.net.refusals import parse_refusal
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
-from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
 from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
-from voxd.providers.vendors.aws.errors import find_region, read_error, stream_error
-from voxd.providers.vendors.aws.eventstream import decode, encode
 from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
+from voxd.providers.vendors.aws.wire import decode, encode, find_region, read_error, stream_error
 
 _PATH = "/stream-transcription-websocket"
 _SOUND = {

@@ -14,8 +14,8 @@ from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
-from voxd.providers.vendors.aws.errors import find_region, read_error
 from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
+from voxd.providers.vendors.aws.wire import find_region, read_error
 
 
 class AwsTtsOptions(msgspec.Struct, frozen=True):

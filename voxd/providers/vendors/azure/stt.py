@@ -24,12 +24,10 @@ from voxd.net.refusals import ErrorMeaning, error_meaning
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
-from voxd.providers.pipeline.stages.options import parse_options
-from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, Throttle, TranscriptUpdate, WireMessage
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
-from voxd.providers.pipeline.stages.stt_throttle import Throttle
-from voxd.providers.vendors.azure import usp
+from voxd.providers.vendors.azure import wire as usp
 
 _TICKS_PER_S = 10_000_000
 _HEARD = "success"

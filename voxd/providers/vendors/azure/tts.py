@@ -1,8 +1,10 @@
 """Speaks with Azure Speech by HTTP: one SSML document for each clause, its sound streamed back."""
 
 import functools
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Mapping
 from typing import ClassVar, Literal
+from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
@@ -15,7 +17,6 @@ from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
-from voxd.providers.vendors.azure.ssml import ssml
 
 _USER_AGENT = "voxd"
 """The vendor refuses a request without one."""
@@ -97,3 +98,29 @@ def _format(rate_hz: int) -> str:
     """Return the vendor's name for bare PCM: "raw-24khz-16bit-mono-pcm", but "raw-22050hz-…"."""
     rate = f"{rate_hz // 1000}khz" if rate_hz % 1000 == 0 else f"{rate_hz}hz"
     return f"raw-{rate}-16bit-mono-pcm"
+
+
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML document may hold, not even escaped (XML 1.0, 2.2), and nobody can speak."""
+
+_NAMESPACES = 'xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://www.w3.org/2001/mstts"'
+
+
+def ssml(
+    text: str, *, voice: str, language: str, style: str = "", prosody: Mapping[str, str] | None = None
+) -> str:
+    """Return the document in which ``voice`` speaks ``text``; ``prosody`` has rate, pitch and volume."""
+    # A parser makes a line feed of a bare carriage return.
+    inner = escape(_ILLEGAL.sub("", text), {"\r": "&#13;"})
+    if told := {name: value for name, value in (prosody or {}).items() if value}:
+        inner = f"<prosody{_attributes(told)}>{inner}</prosody>"
+    if style:
+        inner = f"<mstts:express-as{_attributes({'style': style})}>{inner}</mstts:express-as>"
+    return (
+        f'<speak version="1.0" {_NAMESPACES}{_attributes({"xml:lang": language})}>'
+        f"<voice{_attributes({'name': voice})}>{inner}</voice></speak>"
+    )
+
+
+def _attributes(values: Mapping[str, str]) -> str:
+    return "".join(f" {name}={quoteattr(_ILLEGAL.sub('', value))}" for name, value in values.items())

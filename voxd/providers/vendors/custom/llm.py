@@ -3,12 +3,14 @@
 import codecs
 from collections.abc import AsyncGenerator
 from functools import partial
+from typing import Any
+
+import msgspec
 
 from voxd.errors import ProviderError
-from voxd.net.endpoint import require_key
+from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
-from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.base_url import resource_url
+from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import (
     ChatMessage,
     Completion,
@@ -16,11 +18,11 @@ from voxd.providers.pipeline.stages.contract import (
     Prompt,
     StageConfig,
     TextChunk,
+    parse_options,
 )
 from voxd.providers.pipeline.stages.llm_errors import Headers
-from voxd.providers.pipeline.stages.messages import estimate_tokens
-from voxd.providers.pipeline.stages.options import parse_options
-from voxd.providers.vendors.custom.wire import CustomLlmOptions, answered, custom_body, text_of
+from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
+from voxd.providers.usage import Usage
 
 _ALIVE = "answered"
 
@@ -51,7 +53,7 @@ class CustomLlm(LanguageModel):
             partial(self._call, prompt),
             prompt.budget,
             kind="chat",
-            refused=complaints.error_from_response,
+            refused=llm_errors.error_from_response,
             tokens=estimate_tokens(prompt),
         )
         async with request as answer:
@@ -80,11 +82,11 @@ class CustomLlm(LanguageModel):
             is_empty = False
             yield text
         if is_empty:
-            raise complaints.truncated_reply(self.name)
+            raise llm_errors.truncated_reply(self.name)
 
     def _of_another_kind(self) -> ProviderError:
         hint = 'set kind = "openai" if the endpoint speaks as OpenAI does, else have it send plain text'
-        error = complaints.malformed_reply(self.name)
+        error = llm_errors.malformed_reply(self.name)
         error.hint, error.retryable = hint, False
         return error
 
@@ -102,10 +104,89 @@ class CustomLlm(LanguageModel):
 
     def _unwell(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Read a refusal of `check`: an endpoint that will not be asked like this is there all the same."""
-        error = complaints.error_from_response(provider, status, headers, body)
+        error = llm_errors.error_from_response(provider, status, headers, body)
         if not self._options.check_url and status in {400, 405, 415, 422, 501}:
             error.code, error.retryable = _ALIVE, False
         return error
 
     def _headers(self, access: Access) -> dict[str, str]:
         return {"Authorization": f"Bearer {require_key(self.name, access.key)}"} if access.key else {}
+
+
+Json = dict[str, Any]
+
+
+class CustomLlmOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of this kind.
+
+    ``stream``: ask for text as it is written. The ``..._field`` name the fields of the request, "" leaves one
+    out; the ``..._path`` name those of the answer, with dots between a field and one inside it. ``check_url``
+    is asked whether the endpoint is well. ``body``: more fields of the request.
+    """
+
+    stream: bool = True
+    messages_field: str = "messages"
+    model_field: str = "model"
+    max_tokens_field: str = "max_tokens"
+    temperature_field: str = "temperature"
+    stream_field: str = "stream"
+    content_path: str = "content"
+    input_tokens_path: str = "usage.input_tokens"
+    output_tokens_path: str = "usage.output_tokens"
+    check_url: str = ""
+    body: Json = msgspec.field(default_factory=dict)
+
+
+def custom_body(prompt: Prompt, model: str, options: CustomLlmOptions) -> Json:
+    """Return the body of a request. It names no tools: the endpoint knows of none."""
+    system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
+    fields: dict[str, Any] = {
+        options.messages_field: system
+        + [_message(each) for each in pair_tool_results(prompt.messages) if each.text],
+        options.model_field: model or None,
+        options.max_tokens_field: prompt.max_output_tokens,
+        options.temperature_field: prompt.temperature,
+        options.stream_field: options.stream or None,
+    }
+    return {name: value for name, value in fields.items() if name and value is not None} | options.body
+
+
+def _message(message: ChatMessage) -> Json:
+    if message.role == "tool":
+        # Another model may have called it, and failed before it could answer.
+        return {"role": "user", "content": f"[{message.tool}] {message.text}"}
+    return {"role": message.role, "content": message.text}
+
+
+def text_of(provider: str, said: Any, options: CustomLlmOptions) -> str:
+    """Return the text of a JSON answer. Raises `ProviderError` for a complaint, or when there is no text."""
+    found = _at(said, options.content_path)
+    if isinstance(found, str):
+        return found
+    complaint = llm_errors.find_error(said)
+    raise (
+        llm_errors.error_from_detail(provider, complaint)
+        if complaint
+        else llm_errors.malformed_reply(provider)
+    )
+
+
+def answered(said: Any, options: CustomLlmOptions) -> Completion:
+    """Return how a JSON answer ended, with what it used as far as it says so."""
+    used = Usage(
+        input_text_tokens=_number(_at(said, options.input_tokens_path)),
+        output_text_tokens=_number(_at(said, options.output_tokens_path)),
+    )
+    return Completion("stop", usage=used)
+
+
+def _at(said: Any, path: str) -> Any:
+    for name in path.split("."):
+        if not isinstance(said, dict):
+            return None
+        said = said.get(name)
+    return said
+
+
+def _number(found: Any) -> int:
+    return found if isinstance(found, int) and found >= 0 else 0

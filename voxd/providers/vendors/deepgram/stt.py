@@ -11,17 +11,22 @@ from voxd.net.endpoint import http_url, realtime_url, require_key
 from voxd.net.faults import CloseReason, RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
-from voxd.providers.pipeline.stages.contract import SpeechToText, StageConfig, TranscriptionRequest
-from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.contract import (
+    SpeechToText,
+    StageConfig,
+    TranscriptionRequest,
+    parse_options,
+)
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
     TranscriptUpdate,
     WireMessage,
+    query_options,
+    select_terms,
 )
-from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
-from voxd.providers.vendors.deepgram.errors import refused
+from voxd.providers.vendors.deepgram.wire import refused
 
 PATH = "/v1/listen"
 KEEP_ALIVE_S = 4.0

@@ -10,18 +10,18 @@ from voxd.net.faults import CloseReason, RefusalReader
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
-from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
     TranscriptUpdate,
     WireMessage,
+    query_options,
+    select_terms,
 )
-from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.deepgram import stt as deepgram
-from voxd.providers.vendors.deepgram.errors import refused
+from voxd.providers.vendors.deepgram.wire import refused
 
 PATH = "/v2/listen"
 BEHIND_S = 2.0

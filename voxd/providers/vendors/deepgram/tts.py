@@ -17,7 +17,7 @@ from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
-from voxd.providers.vendors.deepgram.errors import refused
+from voxd.providers.vendors.deepgram.wire import refused
 
 
 class DeepgramTtsOptions(msgspec.Struct, frozen=True):

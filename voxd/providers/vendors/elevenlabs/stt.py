@@ -14,15 +14,15 @@ from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, error
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
-from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
     TranscriptUpdate,
     WireMessage,
+    query_options,
+    select_terms,
 )
-from voxd.providers.pipeline.stages.stt_settings import query_options, select_terms
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 
 PATH = "/v1/speech-to-text/realtime"

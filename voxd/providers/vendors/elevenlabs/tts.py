@@ -10,7 +10,7 @@ from voxd.frames import Clip
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
-from voxd.providers.vendors.elevenlabs import voice as terms
+from voxd.providers.vendors.elevenlabs import wire as terms
 
 
 class ElevenLabsTts(HttpTextToSpeech[terms.ElevenLabsTtsOptions]):

@@ -17,10 +17,9 @@ from voxd.net.endpoint import realtime_url
 from voxd.net.refusals import error_meaning, parse_refusal
 from voxd.net.transport import Access, Budget
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
-from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
 from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
-from voxd.providers.vendors.elevenlabs import voice as terms
+from voxd.providers.vendors.elevenlabs import wire as terms
 
 INACTIVITY_S = 60
 """How long the vendor is to wait for a text; he would wait 20 s, and 180 s at most."""

@@ -20,8 +20,8 @@ from voxd.providers.pipeline.stages.contract import (
     StageConfig,
     Transcription,
     TranscriptionRequest,
+    parse_options,
 )
-from voxd.providers.pipeline.stages.options import parse_options
 from voxd.providers.pipeline.stages.stt_upload import collect_audio, encode_flac, parse_answer
 from voxd.providers.usage import Usage
 

@@ -1,20 +1,21 @@
-"""Asks models of Hugging Face through their router, which speaks as OpenAI does."""
+"""Chat models through Hugging Face's router, which has OpenAI's chat completions API."""
 
 from voxd.net.endpoint import require_key
 from voxd.net.transport import Access
-from voxd.providers.vendors.openai.llm import OpenAIChatLlm
+from voxd.providers.pipeline.stages.chat_completions import ChatCompletionsLlm
 
 
-class HuggingFaceLlm(OpenAIChatLlm):
-    """The router of Hugging Face (reference/providers.md, section 10).
+class HuggingFaceLlm(ChatCompletionsLlm):
+    """Hugging Face's router.
 
-    A model is "org/name", with ":provider", ":fastest" or ":cheapest" behind it if wanted. The key needs the
+    The model is "org/name", with an optional suffix ":provider", ":fastest" or ":cheapest". The key needs the
     scope "inference providers".
     """
 
     default_model = "openai/gpt-oss-20b:fastest"
     default_endpoint = "https://router.huggingface.co/v1"
 
-    def _at(self, access: Access) -> Access:
+    def headers(self, access: Access) -> dict[str, str]:
+        """Return the headers. Raises `AuthenticationError` without a key, which every endpoint here needs."""
         require_key(self.name, access.key)
-        return super()._at(access)
+        return super().headers(access)

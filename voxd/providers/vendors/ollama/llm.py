@@ -8,14 +8,12 @@ from typing import ClassVar
 import msgspec
 
 from voxd.errors import ProviderError
-from voxd.net.endpoint import require_key
+from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
-from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.base_url import resource_url
-from voxd.providers.pipeline.stages.contract import Prompt, StageConfig
+from voxd.providers.pipeline.stages import llm_errors
+from voxd.providers.pipeline.stages.contract import Prompt, StageConfig, parse_options
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
-from voxd.providers.pipeline.stages.options import parse_options
 from voxd.providers.vendors.ollama.wire import OllamaOptions, OllamaReader, chat_body, loading_body
 
 LOADING_S = 120.0
@@ -64,7 +62,7 @@ class OllamaLlm(StreamingLanguageModel):
         try:
             names = {row.name for row in msgspec.convert(said, _Tags).models}
         except msgspec.ValidationError:
-            raise complaints.malformed_reply(self.name) from None
+            raise llm_errors.malformed_reply(self.name) from None
         if not names & {self.model, f"{self.model}:latest"}:
             raise self._missing(f"the server has no model {self.model}")
 
@@ -108,7 +106,7 @@ class OllamaLlm(StreamingLanguageModel):
             yield line
 
     def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
-        error = complaints.error_from_response(provider, status, headers, body)
+        error = llm_errors.error_from_response(provider, status, headers, body)
         if status == 404:
             return self._missing(str(error))
         if "does not support tools" in str(error):

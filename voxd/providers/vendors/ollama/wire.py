@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from voxd.providers.pipeline.stages import llm_errors as complaints
+from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.chat_completions import chat_tools
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
+from voxd.providers.pipeline.stages.llm_stream import ThinkTagFilter
 from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
-from voxd.providers.pipeline.stages.thoughts import ThinkTagFilter
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, parse_arguments
 from voxd.providers.usage import Usage
 
@@ -138,7 +138,7 @@ class OllamaReader:
     def answered(self) -> Completion:
         """Return how the answer ended; ``raw`` is what was thought before a call."""
         if not self.over:
-            raise complaints.truncated_reply(self._provider)
+            raise llm_errors.truncated_reply(self._provider)
         reason, calls = finish(self._last.done_reason or "stop", self._drafts.calls())
         usage = Usage(
             input_text_tokens=self._last.prompt_eval_count or 0,
@@ -150,7 +150,7 @@ class OllamaReader:
         try:
             line = msgspec.json.decode(data, type=_Line)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise complaints.malformed_reply(self._provider) from None
+            raise llm_errors.malformed_reply(self._provider) from None
         if line.error:
-            raise complaints.error_from_event(self._provider, data)
+            raise llm_errors.error_from_event(self._provider, data)
         return line

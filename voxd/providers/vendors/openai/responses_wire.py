@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from voxd.providers.pipeline.stages import llm_errors as complaints
-from voxd.providers.pipeline.stages.chat_hosts import ChatHost, HostOptions
+from voxd.providers.pipeline.stages import llm_errors
+from voxd.providers.pipeline.stages.chat_completions import ChatHost, HostOptions
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
 from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, ToolCallDraft, finish, portable_id
@@ -155,7 +155,7 @@ class ResponsesReader:
     def answered(self) -> Completion:
         """Return how the answer ended."""
         if not self.over:
-            raise complaints.truncated_reply(self._provider)
+            raise llm_errors.truncated_reply(self._provider)
         reason, calls = finish(self._reason, self._drafts.calls())
         return Completion(reason, calls, self._usage, self._thoughts or None)
 
@@ -190,14 +190,14 @@ class ResponsesReader:
 
     def _failure(self, event: _Event, data: str) -> Exception:
         if event.response is not None and isinstance(event.response.error, dict):
-            found = complaints.find_error({"error": event.response.error})
-            return complaints.error_from_detail(self._provider, found or complaints.ErrorDetail())
-        if event.type is None and complaints.find_error(msgspec.json.decode(data)) is None:
-            return complaints.malformed_reply(self._provider)
-        return complaints.error_from_event(self._provider, data)
+            found = llm_errors.find_error({"error": event.response.error})
+            return llm_errors.error_from_detail(self._provider, found or llm_errors.ErrorDetail())
+        if event.type is None and llm_errors.find_error(msgspec.json.decode(data)) is None:
+            return llm_errors.malformed_reply(self._provider)
+        return llm_errors.error_from_event(self._provider, data)
 
     def _decode(self, data: str | bytes, kind: Any) -> Any:
         try:
             return msgspec.json.decode(data, type=kind)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise complaints.malformed_reply(self._provider) from None
+            raise llm_errors.malformed_reply(self._provider) from None

@@ -12,10 +12,13 @@ from voxd.net.endpoint import http_url, realtime_url, require_key
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
-from voxd.providers.pipeline.stages.options import parse_options
-from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
-from voxd.providers.pipeline.stages.stt_settings import select_terms
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.stt_protocol import (
+    SttProtocol,
+    TranscriptUpdate,
+    WireMessage,
+    select_terms,
+)
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.usage import Usage

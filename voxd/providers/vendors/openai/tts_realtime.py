@@ -23,8 +23,7 @@ from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_pace import PlaybackLead, remaining_s
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead, remaining_s
 from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.settings import SessionConfig

@@ -17,8 +17,7 @@ from voxd.errors import StreamError
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech
-from voxd.providers.pipeline.stages.tts_pace import PlaybackLead, remaining_s
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead, remaining_s
 from voxd.providers.vendors.wyoming.wire import check, connect
 
 FIRST_S = 20.0

@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from voxd.errors import ConfigError
-from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.options import parse_options
+from voxd.providers.pipeline.stages.contract import StageConfig, parse_options
 
 
 class Known(msgspec.Struct, frozen=True):
