@@ -29,26 +29,26 @@ from voxd.device.turn_recorder import Recorder
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
-from voxd.hardware.leds import StateLights, open_leds
+from voxd.hardware.leds import LedEventHandler, open_leds
 from voxd.listen.speech_input import SpeechInput
 from voxd.local.demonstration import demonstration
 from voxd.local.engines import build_synthesizer, build_transcriber
 from voxd.observe.event_log import EventLog
-from voxd.observe.ledger import Ledger
+from voxd.observe.ledger import LatencyLedger
 from voxd.observe.metrics import Metrics
 from voxd.providers.local import LocalProvider
 from voxd.providers.skill_tools import skill_tools
-from voxd.skills.engine import Skills
+from voxd.skills.engine import SkillEngine
 from voxd.skills.replies import ring_sentence
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
-from voxd.store.history import History
+from voxd.store.history import HistoryStore
 from voxd.store.settings import SettingsFile
 from voxd.store.timers import TimerStore
-from voxd.turn.inputs import Input, MuteAsked, RingStarted, Source
+from voxd.turn.inputs import Input, MuteRequested, RingStarted, Source
 from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
-from voxd.turn.runner import Surroundings, TurnRunner
+from voxd.turn.runner import TurnDependencies, TurnRunner
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Daemon:
         opened(self.speech_input.stop)
         opened(self.microphone.close)
         if self.settings.values.muted and self._heed_mute:
-            self.post(MuteAsked(True, Source.SOCKET))
+            self.post(MuteRequested(True, Source.SOCKET))
         self.buttons.open()
         opened(self.buttons.close)
         if not self.runner.machine.muted:
@@ -130,9 +130,9 @@ class Daemon:
     def _build_memory(self, state_dir: Path) -> None:
         self.settings = SettingsFile(state_dir / "settings.json")
         self.database = Database(state_dir / "voxd.db")
-        self.history = History(self.database, self.config.history, self.clock)
+        self.history = HistoryStore(self.database, self.config.history, self.clock)
         self.metrics = Metrics()
-        self.ledger = Ledger(self.clock)
+        self.ledger = LatencyLedger(self.clock)
         self.recorder = Recorder(self.history, self.metrics, self.clock)
         for handler in (self.metrics.handle, EventLog()):
             self.bus.handle(handler)
@@ -156,7 +156,7 @@ class Daemon:
             last_reply=lambda: self.runner.last_reply,
             describe=lambda: self.appliance.spoken_summary(),
         )
-        self.skills = Skills(config.skills, timers=self.timers, device=voice, clock=self.clock)
+        self.skills = SkillEngine(config.skills, timers=self.timers, device=voice, clock=self.clock)
         self.synthesizer = build_synthesizer(config.tts, models_dir=models_dir, emit=emit, clock=self.clock)
         self.transcriber = build_transcriber(
             config.stt, models_dir=models_dir, grammar=self.skills.jsgf(), emit=emit, clock=self.clock
@@ -198,7 +198,7 @@ class Daemon:
         )
         self.runner = TurnRunner(
             TurnMachine(follow_up=turn.follow_up, earcons=turn.earcons),
-            Surroundings(
+            TurnDependencies(
                 speech_input=self.speech_input,
                 speaker=self.speaker,
                 ringer=Ringer(self.speaker, self.clock, self._ring_words),
@@ -214,11 +214,11 @@ class Daemon:
 
     def _build_panel(self) -> None:
         self.leds = open_leds(self.config.leds, clock=self.clock, emit=self.bus.emit)
-        self.bus.handle(StateLights(self.leds))
+        self.bus.handle(LedEventHandler(self.leds))
         self.buttons = Buttons(
             self.config.button,
             post=self._pressed,
-            on_switch=lambda closed: self.post(MuteAsked(closed, Source.SWITCH)),
+            on_switch=lambda closed: self.post(MuteRequested(closed, Source.SWITCH)),
             clock=self.clock,
             loop=self._loop,
         )

@@ -26,7 +26,7 @@ from voxd.device.heartbeat import signs_of_life
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Event
 from voxd.observe.log import start_logging
-from voxd.observe.memory import give_back, share_one_arena
+from voxd.observe.memory import limit_arenas, release_free_memory
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
 from voxd.observe.watchdog import Watchdog
 from voxd.turn.inputs import State
@@ -124,7 +124,7 @@ class Service:
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            give_back()
+            release_free_memory()
             watching = asyncio.create_task(self._watch())
             watching.add_done_callback(self._watched)
             return await self._exit_code
@@ -268,7 +268,7 @@ def main() -> int:
     """Entry point of ``voxd``."""
     # Before anything can import onnxruntime: from 1.29 on it reports to its vendor unless told not to.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    share_one_arena()
+    limit_arenas()
     try:
         return run(parser().parse_args())
     except VoxdError as error:

@@ -23,7 +23,7 @@ from voxd.frames import Clip
 from voxd.net.websocket import WebSocketConnection
 from voxd.providers.contract import Request
 from voxd.providers.realtime.provider import RealtimeProvider
-from voxd.turn.conversation import Conversation, Outcome
+from voxd.turn.reply_player import Outcome, ReplyPlayer
 
 BENCH = "receiving"
 BUDGET_MS = 5
@@ -98,8 +98,8 @@ async def _house(fake: Vendor, audio: Audio) -> AsyncIterator[tuple[RealtimeProv
         await speaker.close()
 
 
-def _conversation(speaker: Speaker) -> Conversation:
-    return Conversation(
+def _conversation(speaker: Speaker) -> ReplyPlayer:
+    return ReplyPlayer(
         "t1",
         Outcome(),
         speaker=speaker,

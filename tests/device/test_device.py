@@ -14,7 +14,7 @@ from voxd.daemon import Daemon
 from voxd.errors import Busy, InvalidRequest, Muted, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.store.settings import SettingsFile
-from voxd.turn.inputs import MuteAsked, Source, State
+from voxd.turn.inputs import MuteRequested, Source, State
 
 
 async def until(daemon: Daemon, state: State) -> None:
@@ -124,8 +124,8 @@ async def test_a_device_told_to_close_its_microphone_does(house: House) -> None:
 async def test_who_listens_right_after_unmuting_is_heard(house: House) -> None:
     house.change(endpoint=Endpoint(no_speech_s=0.5))
     daemon = await house.start()
-    daemon.post(MuteAsked(True, Source.SOCKET))
-    daemon.post(MuteAsked(False, Source.SOCKET))
+    daemon.post(MuteRequested(True, Source.SOCKET))
+    daemon.post(MuteRequested(False, Source.SOCKET))
     daemon.appliance.listen()
     await until(daemon, State.IDLE)
     assert daemon.ledger.finished[0].outcome == "no_speech", "the ears listened to the end"

@@ -10,9 +10,9 @@ from voxd.config.schema import History as HistoryConfig
 from voxd.device.turn_recorder import PRUNE_S, Recorder
 from voxd.observe.metrics import Metrics
 from voxd.store.db import Database
-from voxd.store.history import History
-from voxd.turn.conversation import Outcome, Turn
+from voxd.store.history import HistoryStore
 from voxd.turn.inputs import Source
+from voxd.turn.reply_player import Outcome, TurnRecord
 
 DAY_S = 86_400.0
 
@@ -23,7 +23,7 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.clock = FakeClock()
         self.database = Database(path)
-        self.history = History(self.database, HistoryConfig(max_age_days=1), self.clock, boot="b")
+        self.history = HistoryStore(self.database, HistoryConfig(max_age_days=1), self.clock, boot="b")
         self.recorder = Recorder(self.history, Metrics(), self.clock)
 
     async def remembered(self) -> list[str]:
@@ -39,8 +39,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     await made.database.close()
 
 
-def turn(transcript: str) -> Turn:
-    return Turn("t1", Source.SOCKET, "default", result=Outcome(transcript), outcome="answered")
+def turn(transcript: str) -> TurnRecord:
+    return TurnRecord("t1", Source.SOCKET, "default", result=Outcome(transcript), outcome="answered")
 
 
 async def test_turns_are_remembered_in_order_and_silent_ones_only_counted(desk: Desk) -> None:

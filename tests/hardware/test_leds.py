@@ -7,7 +7,7 @@ from gpiozero.pins.mock import MockFactory
 from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.bus.bus import Bus
 from voxd.config import schema
-from voxd.hardware.leds import Leds, NoLeds, PatternLeds, StateLights, open_leds
+from voxd.hardware.leds import LedDisplay, LedEventHandler, NoLedDisplay, PatternDisplay, open_leds
 from voxd.hardware.patterns import Cue, Rgb, rgb_at
 from voxd.turn.inputs import State
 
@@ -15,7 +15,7 @@ RGB = schema.Leds(kind="rgbled", pins=(5, 6, 13), brightness=1.0)
 ONE = schema.Leds(kind="led", pins=(18,), brightness=0.5)
 
 
-class RecordingLeds(NoLeds):
+class RecordingLeds(NoLedDisplay):
     def __init__(self) -> None:
         super().__init__("recording")
         self.shown: list[Cue] = []
@@ -74,7 +74,7 @@ async def test_a_steady_cue_writes_once_and_leaves_no_task(pins: MockFactory) ->
     await clock.advance(60)
     assert len(pins.pin(18).states) == written
     assert pin_levels(pins, 18) == (0.0,)
-    assert isinstance(leds, PatternLeds)
+    assert isinstance(leds, PatternDisplay)
     assert leds._task is None
     await leds.close()
 
@@ -107,7 +107,7 @@ async def test_a_line_that_is_active_low_is_inverted(pins: MockFactory) -> None:
 
 async def test_a_failing_write_is_announced_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     clock, emit, lamp = FakeClock(), RecordingEmit(), FragileLamp()
-    leds: Leds = PatternLeds(lamp, name="led", brightness=1.0, clock=clock, emit=emit)
+    leds: LedDisplay = PatternDisplay(lamp, name="led", brightness=1.0, clock=clock, emit=emit)
     leds.show(Cue.RINGING)
     await clock.advance(3)
     assert emit.types() == ["error"]
@@ -164,7 +164,7 @@ def test_none_means_none() -> None:
 def test_events_become_cues() -> None:
     leds = RecordingLeds()
     bus = Bus(FakeClock())
-    bus.handle(StateLights(leds))
+    bus.handle(LedEventHandler(leds))
     bus.emit("state.changed", **{"from": State.IDLE, "to": State.LISTENING})
     bus.emit("wake.candidate", word="alexa", score=0.4)
     bus.emit("timer.ringing", id=1, kind="timer", name="")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.hardware.patterns import DARK, FRAME_S, PATTERNS, Cue, choose, next_change_s, rgb_at
+from voxd.hardware.patterns import DARK, FRAME_S, PATTERNS, Cue, next_change_s, rgb_at, select_cue
 from voxd.turn.inputs import State
 
 
@@ -15,7 +15,7 @@ def rhythm(cue: Cue) -> list[float]:
 
 
 def test_every_state_has_a_cue() -> None:
-    assert {choose(state).value for state in State} == {state.value for state in State}
+    assert {select_cue(state).value for state in State} == {state.value for state in State}
     assert set(PATTERNS) == set(Cue)
 
 
@@ -63,7 +63,7 @@ def test_a_fade_is_drawn_frame_by_frame() -> None:
     ],
 )
 def test_the_most_urgent_truth_is_shown(state: State, truths: set[str], cue: Cue) -> None:
-    assert choose(state, **dict.fromkeys(truths, True)) is cue
+    assert select_cue(state, **dict.fromkeys(truths, True)) is cue
 
 
 @settings(max_examples=100)

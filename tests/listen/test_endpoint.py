@@ -14,7 +14,7 @@ from voxd.frames import samples_from_s
 from voxd.listen.endpoint import Endpointer, Signal
 from voxd.listen.recordings import load
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
-from voxd.turn.inputs import AwaitingSpeech, NoSpeech, SpeechEnded, SpeechStarted
+from voxd.turn.inputs import AwaitingSpeech, NoSpeechDetected, UserSpeechEnded, UserSpeechStarted
 
 CHUNK_S = CHUNK_SAMPLES / 16_000
 START = 100_000
@@ -40,56 +40,56 @@ def at(seconds: float) -> int:
         pytest.param(
             {},
             [("voice", 1.6), ("quiet", 1.0)],
-            [SpeechStarted(at(0)), SpeechEnded(at(1.6), "silence")],
+            [UserSpeechStarted(at(0)), UserSpeechEnded(at(1.6), "silence")],
             id="speech at once, then silence",
         ),
         pytest.param(
             {},
             [("quiet", 0.96), ("voice", 1.6), ("quiet", 1.0)],
-            [AwaitingSpeech(), SpeechStarted(at(0.96)), SpeechEnded(at(2.56), "silence")],
+            [AwaitingSpeech(), UserSpeechStarted(at(0.96)), UserSpeechEnded(at(2.56), "silence")],
             id="a pause first",
         ),
-        pytest.param({}, [("quiet", 6.0)], [AwaitingSpeech(), NoSpeech()], id="nobody speaks"),
+        pytest.param({}, [("quiet", 6.0)], [AwaitingSpeech(), NoSpeechDetected()], id="nobody speaks"),
         pytest.param(
             {},
             [("voice", 0.096), ("quiet", 6.0)],
-            [AwaitingSpeech(), NoSpeech()],
+            [AwaitingSpeech(), NoSpeechDetected()],
             id="the last of the wake word is not speech",
         ),
         pytest.param(
             {},
             [("voice", 0.256), ("quiet", 1.6)],
-            [SpeechStarted(at(0)), SpeechEnded(at(0.256), "silence")],
+            [UserSpeechStarted(at(0)), UserSpeechEnded(at(0.256), "silence")],
             id="a short no is an answer",
         ),
         pytest.param(
             {},
             [("voice", 0.96), ("quiet", 0.544), ("voice", 0.96), ("quiet", 1.0)],
-            [SpeechStarted(at(0)), SpeechEnded(at(2.464), "silence")],
+            [UserSpeechStarted(at(0)), UserSpeechEnded(at(2.464), "silence")],
             id="a short pause does not end it",
         ),
         pytest.param(
             {"mode": "relaxed"},
             [("voice", 0.96), ("quiet", 0.96), ("voice", 0.96), ("quiet", 1.28)],
-            [SpeechStarted(at(0)), SpeechEnded(at(2.88), "silence")],
+            [UserSpeechStarted(at(0)), UserSpeechEnded(at(2.88), "silence")],
             id="relaxed waits 1.25 s",
         ),
         pytest.param(
             {"mode": "aggressive"},
             [("voice", 0.96), ("quiet", 0.32), ("voice", 0.96)],
-            [SpeechStarted(at(0)), SpeechEnded(at(0.96), "silence")],
+            [UserSpeechStarted(at(0)), UserSpeechEnded(at(0.96), "silence")],
             id="aggressive waits 0.25 s",
         ),
         pytest.param(
             {"mode": "aggressive", "silence_s": 1.0},
             [("voice", 0.96), ("quiet", 0.32), ("voice", 0.96), ("quiet", 1.6)],
-            [SpeechStarted(at(0)), SpeechEnded(at(2.24), "silence")],
+            [UserSpeechStarted(at(0)), UserSpeechEnded(at(2.24), "silence")],
             id="silence_s overrides the mode",
         ),
         pytest.param(
             {"max_s": 4.0},
             [("voice", 9.0)],
-            [SpeechStarted(at(0)), SpeechEnded(at(4.0), "max_length")],
+            [UserSpeechStarted(at(0)), UserSpeechEnded(at(4.0), "max_length")],
             id="nobody may speak for ever",
         ),
     ],
@@ -102,28 +102,28 @@ def test_spans_of_voice_and_quiet(
 
 def test_a_follow_up_gives_up_after_its_own_time() -> None:
     endpointer = Endpointer(START, Endpoint(), no_speech_s=2.0)
-    assert NoSpeech() not in run(endpointer, ("quiet", 1.9))
-    assert run(endpointer, ("quiet", 0.2)) == [NoSpeech()]
+    assert NoSpeechDetected() not in run(endpointer, ("quiet", 1.9))
+    assert run(endpointer, ("quiet", 0.2)) == [NoSpeechDetected()]
 
 
 def test_while_held_silence_ends_nothing_and_the_release_does() -> None:
     endpointer = Endpointer(START, Endpoint(), hold=True)
     spans = (("quiet", 1.6), ("voice", 0.96), ("quiet", 4.0))
-    assert run(endpointer, *spans) == [SpeechStarted(at(1.6))]
-    assert endpointer.release(at(7.0)) == [SpeechEnded(at(7.0), "released")]
+    assert run(endpointer, *spans) == [UserSpeechStarted(at(1.6))]
+    assert endpointer.release(at(7.0)) == [UserSpeechEnded(at(7.0), "released")]
     assert endpointer.release(at(8.0)) == []
 
 
 def test_a_release_without_a_word_is_no_speech() -> None:
     endpointer = Endpointer(START, Endpoint(), hold=True)
     run(endpointer, ("quiet", 1.0))
-    assert endpointer.release(at(1.0)) == [NoSpeech()]
+    assert endpointer.release(at(1.0)) == [NoSpeechDetected()]
 
 
 def test_a_release_right_after_a_word_keeps_the_word() -> None:
     endpointer = Endpointer(START, Endpoint(), hold=True)
     run(endpointer, ("voice", 0.16))
-    assert endpointer.release(at(0.2)) == [SpeechStarted(at(0)), SpeechEnded(at(0.2), "released")]
+    assert endpointer.release(at(0.2)) == [UserSpeechStarted(at(0)), UserSpeechEnded(at(0.2), "released")]
 
 
 @settings(max_examples=60, deadline=None)
@@ -141,12 +141,12 @@ def test_the_signals_come_once_and_in_order(spans: list[tuple[int, float]], hold
     signals += endpointer.release(endpointer._at)
     kinds = [type(signal) for signal in signals]
     assert kinds in (
-        [NoSpeech],
-        [AwaitingSpeech, NoSpeech],
-        [SpeechStarted, SpeechEnded],
-        [AwaitingSpeech, SpeechStarted, SpeechEnded],
+        [NoSpeechDetected],
+        [AwaitingSpeech, NoSpeechDetected],
+        [UserSpeechStarted, UserSpeechEnded],
+        [AwaitingSpeech, UserSpeechStarted, UserSpeechEnded],
     )
-    samples = [signal.sample for signal in signals if isinstance(signal, SpeechStarted | SpeechEnded)]
+    samples = [signal.sample for signal in signals if isinstance(signal, UserSpeechStarted | UserSpeechEnded)]
     assert samples == sorted(samples)
 
 
@@ -196,6 +196,6 @@ def test_recorded_noise_at_10_db_does_not_hold_it_open_after_real_speech(noise: 
 
 
 def _assert_ends_in_time(signals: list[Signal], end: int) -> None:
-    ended = next(signal for signal in signals if isinstance(signal, SpeechEnded))
+    ended = next(signal for signal in signals if isinstance(signal, UserSpeechEnded))
     assert ended.reason == "silence"
     assert abs(ended.sample - end) < samples_from_s(0.6)

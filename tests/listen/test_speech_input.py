@@ -16,7 +16,15 @@ from voxd.config.schema import Endpoint, Wake, WakeWord
 from voxd.errors import DeviceError, InvalidRequest, NotFound
 from voxd.frames import samples_from_ms, samples_from_s
 from voxd.listen.speech_input import SpeechInput
-from voxd.turn.inputs import AwaitingSpeech, CaptureFailed, Input, NoSpeech, SpeechEnded, SpeechStarted, Woken
+from voxd.turn.inputs import (
+    AwaitingSpeech,
+    CaptureFailed,
+    Input,
+    NoSpeechDetected,
+    UserSpeechEnded,
+    UserSpeechStarted,
+    WakeWordDetected,
+)
 
 BLOCK = 640
 TIMEOUT_S = 20
@@ -59,10 +67,10 @@ class Rig:
         self.speech_input.stop()
         self.ring.close()
 
-    async def woken(self, clip: Spoken) -> Woken:
+    async def woken(self, clip: Spoken) -> WakeWordDetected:
         self.play(clip.samples)
         woken = await self.next()
-        assert isinstance(woken, Woken)
+        assert isinstance(woken, WakeWordDetected)
         return woken
 
 
@@ -84,9 +92,9 @@ async def test_a_command_right_after_the_wake_word_is_captured_whole(rig: Rig, c
     assert woken.word == "hey_jarvis"
     assert abs(woken.end_sample - clip.word_end) <= samples_from_ms(80)
     utterance = rig.speech_input.capture(woken.end_sample)
-    assert isinstance(await rig.next(), SpeechStarted)
+    assert isinstance(await rig.next(), UserSpeechStarted)
     ended = await rig.next()
-    assert isinstance(ended, SpeechEnded)
+    assert isinstance(ended, UserSpeechEnded)
     assert ended.reason == "silence"
     assert abs(ended.sample - clip.command_end) < samples_from_ms(250)
     sound = await utterance.clip()
@@ -102,9 +110,9 @@ async def test_a_pause_after_the_wake_word_is_announced_and_left_out(rig: Rig) -
     utterance = rig.speech_input.capture(woken.end_sample)
     assert await rig.next() == AwaitingSpeech()
     started = await rig.next()
-    assert isinstance(started, SpeechStarted)
+    assert isinstance(started, UserSpeechStarted)
     assert abs(started.sample - clip.command_start) < samples_from_ms(150)
-    assert isinstance(await rig.next(), SpeechEnded)
+    assert isinstance(await rig.next(), UserSpeechEnded)
     await utterance.clip()
     assert utterance.start_sample == started.sample - samples_from_s(0.5)
 
@@ -113,7 +121,7 @@ async def test_nobody_speaking_ends_the_capture(rig: Rig) -> None:
     utterance = rig.speech_input.capture(None, follow_up_s=1.0)
     rig.play(quiet(2.0))
     assert await rig.next() == AwaitingSpeech()
-    assert await rig.next() == NoSpeech()
+    assert await rig.next() == NoSpeechDetected()
     assert (await utterance.clip()).pcm == b""
 
 
@@ -121,17 +129,17 @@ async def test_a_held_capture_ends_when_it_is_told(rig: Rig) -> None:
     utterance = rig.speech_input.capture(None, hold=True)
     question = say("What time is it?")
     rig.play(np.concatenate([question, quiet(3.0)]))
-    assert isinstance(await rig.next(), SpeechStarted)
+    assert isinstance(await rig.next(), UserSpeechStarted)
     rig.speech_input.end_capture(None)
-    assert await rig.next() == SpeechEnded(rig.ring.head, "released")
+    assert await rig.next() == UserSpeechEnded(rig.ring.head, "released")
     assert len((await utterance.clip()).pcm) == 2 * rig.ring.head
 
 
 async def test_the_quality_of_what_was_said_is_told_when_it_was_said(rig: Rig, clip: Spoken) -> None:
     woken = await rig.woken(clip)
     rig.speech_input.capture(woken.end_sample)
-    assert isinstance(await rig.next(), SpeechStarted)
-    assert isinstance(await rig.next(), SpeechEnded)
+    assert isinstance(await rig.next(), UserSpeechStarted)
+    assert isinstance(await rig.next(), UserSpeechEnded)
     types = []
     while not types or types[-1] != "audio.quality":
         type, data = await rig.event()
@@ -150,7 +158,7 @@ async def test_a_dropped_capture_posts_nothing_more(rig: Rig, clip: Spoken) -> N
     assert (await utterance.clip()).pcm == b""
     rig.play(clip.samples)
     again = await rig.next()
-    assert isinstance(again, Woken)
+    assert isinstance(again, WakeWordDetected)
     assert again.end_sample > woken.end_sample
 
 
@@ -158,7 +166,7 @@ async def test_the_wake_word_is_heard_while_something_is_captured(rig: Rig, clip
     rig.speech_input.capture(None, hold=True)
     rig.play(clip.samples)
     heard = [await rig.next(), await rig.next()]
-    assert {type(one) for one in heard} == {Woken, SpeechStarted}
+    assert {type(one) for one in heard} == {WakeWordDetected, UserSpeechStarted}
 
 
 async def test_the_events_of_a_wake_word_and_its_clip(rig: Rig, clip: Spoken) -> None:
@@ -188,10 +196,10 @@ async def test_a_word_is_switched_off_and_on_again_live(rig: Rig, clip: Spoken) 
     rig.play(clip.samples)
     rig.speech_input.capture(None, follow_up_s=0.5)
     rig.play(quiet(1.0))
-    assert isinstance(await rig.next(), AwaitingSpeech | NoSpeech), "it woke"
+    assert isinstance(await rig.next(), AwaitingSpeech | NoSpeechDetected), "it woke"
     rig.speech_input.set_word("hey_jarvis", enabled=True)
     rig.play(clip.samples)
-    while not isinstance(await rig.next(), Woken):
+    while not isinstance(await rig.next(), WakeWordDetected):
         pass
 
 
@@ -263,7 +271,7 @@ async def test_after_a_new_microphone_stale_sound_is_not_heard(clip: Spoken) -> 
     rig.speech_input.start()
     rig.speech_input.capture(None, follow_up_s=0.5)
     rig.play(quiet(1.0))
-    assert [await rig.next(), await rig.next()] == [AwaitingSpeech(), NoSpeech()]
+    assert [await rig.next(), await rig.next()] == [AwaitingSpeech(), NoSpeechDetected()]
     rig.close()
 
 

@@ -5,21 +5,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
-from voxd.observe.ledger import BESIDE, RESPONSE, Ledger, Stage, stages_ms
+from voxd.observe.ledger import BESIDE, RESPONSE, LatencyLedger, TurnStage, stages_ms
 
 SPOKEN = {
-    Stage.END_OF_SPEECH: 2.0,
-    Stage.ENDPOINT: 2.7,
-    Stage.TRANSCRIPT: 3.0,
-    Stage.FIRST_TOKEN: 3.01,
-    Stage.FIRST_AUDIO: 3.2,
-    Stage.FIRST_SAMPLE: 3.25,
-    Stage.ENDED: 5.0,
+    TurnStage.END_OF_SPEECH: 2.0,
+    TurnStage.ENDPOINT: 2.7,
+    TurnStage.TRANSCRIPT: 3.0,
+    TurnStage.FIRST_TOKEN: 3.01,
+    TurnStage.FIRST_AUDIO: 3.2,
+    TurnStage.FIRST_SAMPLE: 3.25,
+    TurnStage.ENDED: 5.0,
 }
-TYPED = {Stage.ASKED: 0.0, Stage.FIRST_TOKEN: 0.01}
-RECORDED = {Stage.ASKED: 0.0, Stage.TRANSCRIPT: 0.4, Stage.FIRST_TOKEN: 0.41, Stage.FIRST_AUDIO: 0.5}
-SAID = {Stage.FIRST_TOKEN: 0.1, Stage.FIRST_AUDIO: 0.2, Stage.FIRST_SAMPLE: 0.3, Stage.ENDED: 1.3}
-UNHEARD = {Stage.END_OF_SPEECH: 2.0, Stage.ENDPOINT: 2.7, Stage.FIRST_TOKEN: 3.2}
+TYPED = {TurnStage.ASKED: 0.0, TurnStage.FIRST_TOKEN: 0.01}
+RECORDED = {
+    TurnStage.ASKED: 0.0,
+    TurnStage.TRANSCRIPT: 0.4,
+    TurnStage.FIRST_TOKEN: 0.41,
+    TurnStage.FIRST_AUDIO: 0.5,
+}
+SAID = {
+    TurnStage.FIRST_TOKEN: 0.1,
+    TurnStage.FIRST_AUDIO: 0.2,
+    TurnStage.FIRST_SAMPLE: 0.3,
+    TurnStage.ENDED: 1.3,
+}
+UNHEARD = {TurnStage.END_OF_SPEECH: 2.0, TurnStage.ENDPOINT: 2.7, TurnStage.FIRST_TOKEN: 3.2}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +51,7 @@ UNHEARD = {Stage.END_OF_SPEECH: 2.0, Stage.ENDPOINT: 2.7, Stage.FIRST_TOKEN: 3.2
         ),
         pytest.param(TYPED, {"think": 10}, id="typed, answered without a sound"),
         pytest.param(
-            TYPED | {Stage.FIRST_AUDIO: 0.2, Stage.FIRST_SAMPLE: 0.25},
+            TYPED | {TurnStage.FIRST_AUDIO: 0.2, TurnStage.FIRST_SAMPLE: 0.25},
             {"think": 10, "synthesise": 190, "play": 50, "speak": 9750, RESPONSE: 250},
             id="typed, answered aloud",
         ),
@@ -52,15 +62,15 @@ UNHEARD = {Stage.END_OF_SPEECH: 2.0, Stage.ENDPOINT: 2.7, Stage.FIRST_TOKEN: 3.2
         ),
         pytest.param({}, {}, id="nobody spoke"),
         pytest.param(
-            {Stage.END_OF_SPEECH: 2.0, Stage.ENDPOINT: 1.96, Stage.ENDED: 3.0},
+            {TurnStage.END_OF_SPEECH: 2.0, TurnStage.ENDPOINT: 1.96, TurnStage.ENDED: 3.0},
             {"speech": 2000, "endpoint": 0},
             id="clocks that cross",
         ),
     ],
 )
-def test_stamps_become_bars(stamps: dict[Stage, float], lengths_ms: dict[str, float]) -> None:
+def test_stamps_become_bars(stamps: dict[TurnStage, float], lengths_ms: dict[str, float]) -> None:
     clock = FakeClock()
-    ledger = Ledger(clock)
+    ledger = LatencyLedger(clock)
     ledger.begin("t1", "wake_word")
     for stage, after_s in stamps.items():
         ledger.stamp(stage, 1000 + after_s)
@@ -74,9 +84,9 @@ def test_stamps_become_bars(stamps: dict[Stage, float], lengths_ms: dict[str, fl
 
 def test_a_turn_can_begin_where_the_wake_word_ended() -> None:
     clock = FakeClock()
-    ledger = Ledger(clock)
+    ledger = LatencyLedger(clock)
     ledger.begin("t1", "wake_word", clock.now - 0.25)
-    ledger.stamp(Stage.END_OF_SPEECH)
+    ledger.stamp(TurnStage.END_OF_SPEECH)
     turn = ledger.last()
     assert turn is not None
     assert stages_ms(turn) == {"speech": 250}
@@ -84,32 +94,32 @@ def test_a_turn_can_begin_where_the_wake_word_ended() -> None:
 
 
 def test_only_the_first_token_counts() -> None:
-    ledger = Ledger(FakeClock())
+    ledger = LatencyLedger(FakeClock())
     ledger.begin("t1", "socket")
-    ledger.stamp(Stage.ASKED, 1000.5)
-    ledger.stamp(Stage.FIRST_TOKEN, 1001.0)
-    ledger.stamp(Stage.FIRST_TOKEN, 1009.0)
+    ledger.stamp(TurnStage.ASKED, 1000.5)
+    ledger.stamp(TurnStage.FIRST_TOKEN, 1001.0)
+    ledger.stamp(TurnStage.FIRST_TOKEN, 1009.0)
     turn = ledger.last()
     assert turn is not None
     assert stages_ms(turn) == {"think": 500}
 
 
 def test_stamps_without_a_turn_are_ignored() -> None:
-    ledger = Ledger(FakeClock())
-    ledger.stamp(Stage.FIRST_TOKEN)
+    ledger = LatencyLedger(FakeClock())
+    ledger.stamp(TurnStage.FIRST_TOKEN)
     assert ledger.end("answered") is None
     assert ledger.last() is None
 
 
 def test_a_turn_that_is_replaced_is_closed() -> None:
-    ledger = Ledger(FakeClock())
+    ledger = LatencyLedger(FakeClock())
     ledger.begin("t1", "button")
     ledger.begin("t2", "button")
     assert [(turn.turn, turn.outcome) for turn in ledger.finished] == [("t1", "replaced")]
 
 
 def test_only_the_newest_turns_are_kept_newest_first() -> None:
-    ledger = Ledger(FakeClock(), keep=2)
+    ledger = LatencyLedger(FakeClock(), keep=2)
     for name in ("t1", "t2", "t3"):
         ledger.begin(name, "socket")
         ledger.end("answered")
@@ -117,9 +127,9 @@ def test_only_the_newest_turns_are_kept_newest_first() -> None:
 
 
 @settings(max_examples=50)
-@given(st.dictionaries(st.sampled_from(Stage), st.floats(900, 1100)))
-def test_bars_never_overlap_or_run_backwards(stamps_s: dict[Stage, float]) -> None:
-    ledger = Ledger(FakeClock())
+@given(st.dictionaries(st.sampled_from(TurnStage), st.floats(900, 1100)))
+def test_bars_never_overlap_or_run_backwards(stamps_s: dict[TurnStage, float]) -> None:
+    ledger = LatencyLedger(FakeClock())
     ledger.begin("t1", "socket")
     for stage, at_s in stamps_s.items():
         ledger.stamp(stage, at_s)
@@ -132,16 +142,16 @@ def test_bars_never_overlap_or_run_backwards(stamps_s: dict[Stage, float]) -> No
 
 
 def test_a_cloud_turn_has_bars_of_its_own_beside_the_others() -> None:
-    ledger = Ledger(FakeClock())
+    ledger = LatencyLedger(FakeClock())
     ledger.begin("t1", "wake_word", 1000.0)
     for stage, at_s in (
-        (Stage.SESSION_READY, 1000.1),
-        (Stage.AUDIO_SENT, 1000.3),
-        (Stage.END_OF_SPEECH, 1002.0),
-        (Stage.ENDPOINT, 1002.7),
-        (Stage.FIRST_AUDIO, 1003.2),
-        (Stage.FIRST_SAMPLE, 1003.25),
-        (Stage.TRANSCRIPT, 1003.5),
+        (TurnStage.SESSION_READY, 1000.1),
+        (TurnStage.AUDIO_SENT, 1000.3),
+        (TurnStage.END_OF_SPEECH, 1002.0),
+        (TurnStage.ENDPOINT, 1002.7),
+        (TurnStage.FIRST_AUDIO, 1003.2),
+        (TurnStage.FIRST_SAMPLE, 1003.25),
+        (TurnStage.TRANSCRIPT, 1003.5),
     ):
         ledger.stamp(stage, at_s)
     turn = ledger.last()

@@ -6,17 +6,17 @@ import sys
 PROGRAM = """
 import re
 from pathlib import Path
-from voxd.observe.memory import give_back, share_one_arena
+from voxd.observe.memory import limit_arenas, release_free_memory
 
 def anonymous_kb():
     return int(re.search(r"Anonymous:\\s+(\\d+)", Path("/proc/self/smaps_rollup").read_text())[1])
 
-share_one_arena()
+limit_arenas()
 blocks = [bytes(60_000) for _ in range(500)]
 keep = blocks[-1]
 before = anonymous_kb()
 del blocks
-give_back()
+release_free_memory()
 print(before - anonymous_kb())
 """
 

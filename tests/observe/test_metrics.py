@@ -243,7 +243,7 @@ def test_an_odd_label_does_not_break_the_text() -> None:
 
 def test_words_of_others_do_not_make_numbers_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(series, "MOST_KEYS", 2)
-    numbers = series.Numbers()
+    numbers = series.MetricSet()
     counter = numbers.counter("voxd_refusals", "Refusals", "code")
     spread = numbers.histogram("voxd_waits", "Waits", (1.0,), "code")
     for code in ("a", "b", "c", "d", "a"):

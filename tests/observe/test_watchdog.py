@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
-from voxd.observe.watchdog import Health, Stamp, Watchdog, judge
+from voxd.observe.watchdog import Liveness, Progress, Watchdog, assess
 
 NOW_S = 100.0
 
@@ -14,38 +14,42 @@ NOW_S = 100.0
 @pytest.mark.parametrize(
     ("stamps", "late"),
     [
-        pytest.param({"audio": Stamp(99.9), "ears": Stamp(99.8), "loop": Stamp(100.0)}, set(), id="all move"),
-        pytest.param({"audio": Stamp(90.0), "ears": Stamp(99.8)}, {"audio"}, id="audio stands"),
-        pytest.param({"audio": Stamp(99.9), "ears": Stamp(90.0)}, {"ears"}, id="ears stand"),
-        pytest.param({"audio": Stamp(0.0, excused=True), "loop": Stamp(99.0)}, set(), id="muted"),
         pytest.param(
-            {"audio": Stamp(0.0, excused=True), "supervisor": Stamp(90.0)}, {"supervisor"}, id="muted, dead"
+            {"audio": Progress(99.9), "ears": Progress(99.8), "loop": Progress(100.0)}, set(), id="all move"
         ),
-        pytest.param({"audio": Stamp(95.0)}, set(), id="just in time"),
+        pytest.param({"audio": Progress(90.0), "ears": Progress(99.8)}, {"audio"}, id="audio stands"),
+        pytest.param({"audio": Progress(99.9), "ears": Progress(90.0)}, {"ears"}, id="ears stand"),
+        pytest.param({"audio": Progress(0.0, excused=True), "loop": Progress(99.0)}, set(), id="muted"),
+        pytest.param(
+            {"audio": Progress(0.0, excused=True), "supervisor": Progress(90.0)},
+            {"supervisor"},
+            id="muted, dead",
+        ),
+        pytest.param({"audio": Progress(95.0)}, set(), id="just in time"),
     ],
 )
-def test_who_is_late(stamps: dict[str, Stamp], late: set[str]) -> None:
-    health = judge(Health(), NOW_S, stamps)
+def test_who_is_late(stamps: dict[str, Progress], late: set[str]) -> None:
+    health = assess(Liveness(), NOW_S, stamps)
     assert set(health.late_since_s) == late
     assert health.well == (not late)
     assert health.stuck == ()
 
 
 def test_late_for_long_is_stuck() -> None:
-    health = judge(Health(), NOW_S, {"ears": Stamp(90.0)})
-    assert judge(health, NOW_S + 9.9, {"ears": Stamp(90.0)}).stuck == ()
-    assert judge(health, NOW_S + 10.0, {"ears": Stamp(90.0)}).stuck == ("ears",)
+    health = assess(Liveness(), NOW_S, {"ears": Progress(90.0)})
+    assert assess(health, NOW_S + 9.9, {"ears": Progress(90.0)}).stuck == ()
+    assert assess(health, NOW_S + 10.0, {"ears": Progress(90.0)}).stuck == ("ears",)
 
 
 def test_an_old_stamp_alone_is_not_stuck() -> None:
-    assert judge(Health(), NOW_S, {"audio": Stamp(-5000.0)}).stuck == ()
+    assert assess(Liveness(), NOW_S, {"audio": Progress(-5000.0)}).stuck == ()
 
 
 def test_progress_forgives() -> None:
-    health = judge(Health(), NOW_S, {"ears": Stamp(90.0)})
-    health = judge(health, NOW_S + 5, {"ears": Stamp(NOW_S + 5)})
-    health = judge(health, NOW_S + 12, {"ears": Stamp(NOW_S + 5)})
-    assert health == Health({"ears": NOW_S + 12})
+    health = assess(Liveness(), NOW_S, {"ears": Progress(90.0)})
+    health = assess(health, NOW_S + 5, {"ears": Progress(NOW_S + 5)})
+    health = assess(health, NOW_S + 12, {"ears": Progress(NOW_S + 5)})
+    assert health == Liveness({"ears": NOW_S + 12})
 
 
 @settings(max_examples=50)
@@ -54,7 +58,7 @@ def test_progress_forgives() -> None:
     st.dictionaries(st.sampled_from(["audio", "ears", "loop"]), st.floats(0, 100)),
 )
 def test_it_feeds_exactly_when_nobody_is_late(stamps_s: dict[str, float], since_s: dict[str, float]) -> None:
-    health = judge(Health(since_s), NOW_S, {name: Stamp(at_s) for name, at_s in stamps_s.items()})
+    health = assess(Liveness(since_s), NOW_S, {name: Progress(at_s) for name, at_s in stamps_s.items()})
     assert health.well == all(at_s >= NOW_S - 5 for at_s in stamps_s.values())
     assert set(health.stuck) <= set(health.late_since_s)
 
@@ -82,9 +86,9 @@ class Device:
         self.standing: dict[str, float] = {}
         self.muted = False
 
-    def read(self, name: str) -> Stamp:
+    def read(self, name: str) -> Progress:
         excused = self.muted and name in ("audio", "ears")
-        return Stamp(self.standing.get(name, self._clock.now), excused=excused)
+        return Progress(self.standing.get(name, self._clock.now), excused=excused)
 
     def stand(self, *names: str) -> None:
         self.standing |= dict.fromkeys(names, self._clock.now)

@@ -14,7 +14,7 @@ from voxd.local.contract import LocalTranscript
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
 from voxd.providers.local import LocalProvider
 from voxd.skills.contract import SkillReply
-from voxd.skills.engine import Skills
+from voxd.skills.engine import SkillEngine
 
 CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)
 
@@ -89,7 +89,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.transcriber, self.skills, self.synthesizer = ToldTranscriber(), ToldSkills(), ToldSynthesizer()
-        self.provider = LocalProvider(self.transcriber, cast(Skills, self.skills), self.synthesizer)
+        self.provider = LocalProvider(self.transcriber, cast(SkillEngine, self.skills), self.synthesizer)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from voxd.config import schema
 from voxd.config.commands import Command, ReplyAction
 from voxd.providers.skill_tools import skill_tools
 from voxd.providers.tools import ToolBox
-from voxd.skills.engine import Skills
+from voxd.skills.engine import SkillEngine
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore
@@ -63,7 +63,7 @@ class Model:
         clock = FakeClock(wall=AFTERNOON)
         self.device = Device()
         self.timers = Timers(TimerStore(db), clock, RecordingEmit(), lambda entry: None, tz=BERLIN, boot="1")
-        skills = Skills(config, timers=self.timers, device=self.device, clock=clock, tz=BERLIN)
+        skills = SkillEngine(config, timers=self.timers, device=self.device, clock=clock, tz=BERLIN)
         self.box = ToolBox(skill_tools(skills))
 
     async def calls(self, name: str, /, **arguments: object) -> str:

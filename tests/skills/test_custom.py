@@ -12,7 +12,7 @@ import pytest
 from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.config.secrets import Secret
 from voxd.errors import InvalidRequest
-from voxd.skills.custom import MAX_OUTPUT_BYTES, filled, json_filled, plain, run
+from voxd.skills.custom import MAX_OUTPUT_BYTES, fill_json, fill_slots, format_slot, run
 from voxd.skills.numbers import ClockTime
 
 Action = ShellAction | HttpAction | ReplyAction
@@ -39,21 +39,21 @@ def shell(*argv: str, timeout_s: float = 5.0) -> Command:
     ],
 )
 def test_values_reach_programs_as_plain_text(value: Any, expected: str) -> None:
-    assert plain(value) == expected
+    assert format_slot(value) == expected
 
 
 def test_a_value_is_never_filled_again() -> None:
-    assert filled("{a}-{b}-{c}", {"a": "{b}", "b": "x"}) == "{b}-x-"
+    assert fill_slots("{a}-{b}-{c}", {"a": "{b}", "b": "x"}) == "{b}-x-"
 
 
 def test_values_are_escaped_in_json() -> None:
-    body = json_filled('{"room": "{room}", "level": {level}}', {"room": 'a"b\\c', "level": 5})
+    body = fill_json('{"room": "{room}", "level": {level}}', {"room": 'a"b\\c', "level": 5})
     assert json.loads(body) == {"room": 'a"b\\c', "level": 5}
 
 
 def test_a_body_that_is_no_json_is_refused() -> None:
     with pytest.raises(InvalidRequest):
-        json_filled('{"room": {room}}', {"room": "kitchen"})
+        fill_json('{"room": {room}}', {"room": "kitchen"})
 
 
 async def test_a_reply_is_said() -> None:

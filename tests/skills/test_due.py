@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.skills.due import LATE_S, Aim, Verdict, aim, moved, remaining_s, verdict, wall_of
+from voxd.skills.due import (
+    LATE_S,
+    DueState,
+    LocalMoment,
+    due_state,
+    move_alarm,
+    remaining_s,
+    resolve_moment,
+    wall_of,
+)
 from voxd.skills.numbers import ClockTime
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -25,15 +34,15 @@ def local(wall_s: float) -> str:
 @pytest.mark.parametrize(
     ("late_s", "expected"),
     [
-        (-0.001, Verdict.WAIT),
-        (0.0, Verdict.RING),
-        (LATE_S, Verdict.RING),
-        (LATE_S + 1, Verdict.MISSED),
-        (56 * YEAR_S, Verdict.MISSED),
+        (-0.001, DueState.WAIT),
+        (0.0, DueState.RING),
+        (LATE_S, DueState.RING),
+        (LATE_S + 1, DueState.MISSED),
+        (56 * YEAR_S, DueState.MISSED),
     ],
 )
-def test_late_things_ring_for_an_hour_and_are_missed_then(late_s: float, expected: Verdict) -> None:
-    assert verdict(1000.0, 1000.0 + late_s) is expected
+def test_late_things_ring_for_an_hour_and_are_missed_then(late_s: float, expected: DueState) -> None:
+    assert due_state(1000.0, 1000.0 + late_s) is expected
 
 
 @pytest.mark.parametrize(
@@ -79,13 +88,13 @@ NOW = "2026-11-20 15:00"  # a Friday
     ],
 )
 def test_what_people_mean(said: ClockTime, day: str, morning: bool, expected: str) -> None:
-    aimed = aim(said, day, wall(NOW), BERLIN, morning=morning, clock_24h=False)
+    aimed = resolve_moment(said, day, wall(NOW), BERLIN, morning=morning, clock_24h=False)
     assert local(aimed.wall_s) == expected
     assert f"{aimed.day} {aimed.at:%H:%M}" == expected
 
 
 def test_with_a_24_hour_clock_an_hour_is_what_it_says() -> None:
-    aimed = aim(ClockTime(7), "", wall(NOW), BERLIN, morning=False, clock_24h=True)
+    aimed = resolve_moment(ClockTime(7), "", wall(NOW), BERLIN, morning=False, clock_24h=True)
     assert local(aimed.wall_s) == "2026-11-21 07:00"
 
 
@@ -101,12 +110,12 @@ def test_an_alarm_is_always_ahead_and_within_eight_days(
     hour: int, minute: int, now_s: int, day: str, half: str
 ) -> None:
     said = ClockTime(hour, minute, half if 1 <= hour <= 12 else "")
-    aimed = aim(said, day, float(now_s), BERLIN, morning=False, clock_24h=False)
+    aimed = resolve_moment(said, day, float(now_s), BERLIN, morning=False, clock_24h=False)
     assert 0 < aimed.wall_s - now_s <= 8 * 86_400 + 3600
     assert aimed.at.minute == minute
 
 
-ALARM = Aim(date(2026, 11, 21), time(7), wall("2026-11-21 07:00"))
+ALARM = LocalMoment(date(2026, 11, 21), time(7), wall("2026-11-21 07:00"))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +134,7 @@ ALARM = Aim(date(2026, 11, 21), time(7), wall("2026-11-21 07:00"))
     ],
 )
 def test_alarms_follow_a_step_of_the_clock(saved: str, old: str, new: str, expected: str) -> None:
-    after = moved(ALARM, wall(saved), wall(old), wall(new), BERLIN)
+    after = move_alarm(ALARM, wall(saved), wall(old), wall(new), BERLIN)
     assert local(after.wall_s) == expected
 
 

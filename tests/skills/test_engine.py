@@ -13,7 +13,7 @@ from voxd.config import schema
 from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.contract import SkillReply
-from voxd.skills.engine import QUESTION_OPEN_S, Skills
+from voxd.skills.engine import QUESTION_OPEN_S, SkillEngine
 from voxd.skills.replies import NOT_HEARD, NOT_UNDERSTOOD
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
@@ -60,7 +60,7 @@ class Talk:
         self.device = Device()
         store = TimerStore(db)
         self.timers = Timers(store, self.clock, RecordingEmit(), lambda entry: None, tz=BERLIN, boot="one")
-        self.skills = Skills(config, timers=self.timers, device=self.device, clock=self.clock, tz=BERLIN)
+        self.skills = SkillEngine(config, timers=self.timers, device=self.device, clock=self.clock, tz=BERLIN)
 
     async def ask(self, text: str) -> SkillReply:
         return await self.skills.answer(text)

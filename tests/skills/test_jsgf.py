@@ -15,7 +15,7 @@ from pocketsphinx import Decoder
 
 from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
-from voxd.skills.dictionary import pronounceable
+from voxd.skills.dictionary import pronunciation_test
 from voxd.skills.grammar import Grammar
 from voxd.skills.jsgf import MAX_PER_COMMAND, to_jsgf
 
@@ -80,7 +80,7 @@ def test_every_sentence_that_may_be_heard_is_understood() -> None:
 
 
 def test_every_word_of_the_grammar_can_be_pronounced() -> None:
-    known = pronounceable()
+    known = pronunciation_test()
     words = {
         word for tokens in Sampler(to_jsgf((), bool)).rules.values() for word in tokens if word[0].isalpha()
     }
@@ -89,7 +89,7 @@ def test_every_word_of_the_grammar_can_be_pronounced() -> None:
 
 
 def test_the_owners_sentences_are_spelled_out_without_what_cannot_be_heard() -> None:
-    rule = to_jsgf(OWN, pronounceable()).partition("<own> = ")[2].partition(";")[0]
+    rule = to_jsgf(OWN, pronunciation_test()).partition("<own> = ")[2].partition(";")[0]
     sentences = rule.split(" | ")
     assert "paint the kitchen red" in sentences
     assert "make room five blue" in sentences
@@ -115,7 +115,7 @@ def test_a_template_that_cannot_be_read_is_a_config_error() -> None:
 @pytest.fixture(scope="module")
 def decoder() -> Decoder:
     decoder = Decoder(lm=None, loglevel="FATAL", samprate=16000)
-    decoder.add_jsgf_string("commands", to_jsgf(OWN, pronounceable()))
+    decoder.add_jsgf_string("commands", to_jsgf(OWN, pronunciation_test()))
     decoder.activate_search("commands")
     return decoder
 

@@ -102,4 +102,4 @@ def test_figures(value: float, expected: str) -> None:
 
 
 def test_lists_end_with_and() -> None:
-    assert [replies.joined([*"abc"[:n]]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
+    assert [replies.join_items([*"abc"[:n]]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

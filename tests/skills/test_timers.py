@@ -11,7 +11,7 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.errors import Busy, NotFound
 from voxd.reports import TimerEntry
-from voxd.skills.due import aim
+from voxd.skills.due import resolve_moment
 from voxd.skills.numbers import ClockTime
 from voxd.skills.timers import MAX_TIMERS, Timers
 from voxd.store.db import Database
@@ -65,7 +65,7 @@ class House:
         await self.start()
 
     async def alarm(self, hour: int = 7) -> TimerEntry:
-        aimed = aim(ClockTime(hour), "", self.clock.wall(), BERLIN, morning=True, clock_24h=False)
+        aimed = resolve_moment(ClockTime(hour), "", self.clock.wall(), BERLIN, morning=True, clock_24h=False)
         return await self.timers.set("alarm", aim=aimed)
 
     def now(self) -> str:

@@ -14,7 +14,7 @@ from voxd.config import schema
 from voxd.errors import NotFound, StoreError
 from voxd.store import queue
 from voxd.store.db import Database
-from voxd.store.kept import Blame, Gone, Kept
+from voxd.store.kept import DroppedUtterance, Fault, QueuedUtterance
 from voxd.store.queue import (
     BEHIND_FAULTS,
     DELIVERED_KEPT,
@@ -41,7 +41,7 @@ class Desk:
     async def answer(self, id: str, reply: str = "yes") -> bool:
         return await self.queue.answer(id, provider="cloud", transcript="really", reply=reply)
 
-    async def fail(self, blame: Blame) -> tuple[str, Gone | None]:
+    async def fail(self, blame: Fault) -> tuple[str, DroppedUtterance | None]:
         """Take the next one and put it back; returns its text and whether it is given up."""
         kept = await self.queue.take()
         assert kept is not None
@@ -62,7 +62,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 async def test_an_utterance_goes_from_waiting_to_answered_to_delivered(desk: Desk) -> None:
     id = await desk.queue.add("kitchen", flac=b"fLaC sound", duration_ms=1500)
     assert await desk.queue.pending() == 1
-    assert await desk.queue.take() == Kept(id, "kitchen", b"fLaC sound", "", 0.0)
+    assert await desk.queue.take() == QueuedUtterance(id, "kitchen", b"fLaC sound", "", 0.0)
     await desk.clock.advance(90)
     assert await desk.answer(id)
     [late] = await desk.queue.undelivered()
@@ -77,7 +77,7 @@ async def test_an_utterance_goes_from_waiting_to_answered_to_delivered(desk: Des
 
 async def test_a_typed_question_waits_too(desk: Desk) -> None:
     id = await desk.add("who is tom")
-    assert await desk.queue.take() == Kept(id, "default", None, "who is tom", 0.0)
+    assert await desk.queue.take() == QueuedUtterance(id, "default", None, "who is tom", 0.0)
 
 
 async def test_they_are_given_out_in_order_and_never_to_two(desk: Desk) -> None:
@@ -97,7 +97,7 @@ async def test_agents_whose_provider_is_ill_are_passed_over(desk: Desk) -> None:
 
 async def test_the_list_says_how_it_stands_without_a_word_of_what_was_said(desk: Desk) -> None:
     id = await desk.queue.add("default", flac=b"123456", duration_ms=700)
-    await desk.fail(Blame.UNSURE)
+    await desk.fail(Fault.UNSURE)
     await desk.clock.advance(5)
     [entry] = await desk.queue.entries()
     assert (entry.id, entry.agent, entry.state, entry.time) == (id, "default", "waiting", 1_800_000_000.0)
@@ -113,29 +113,29 @@ async def test_who_could_not_be_reached_keeps_its_place_for_as_long_as_it_takes(
     await desk.add("one")
     await desk.add("two")
     for _ in range(5 * MAX_FAULTS):
-        assert await desk.fail(Blame.NOBODY) == ("one", None)
+        assert await desk.fail(Fault.NOBODY) == ("one", None)
 
 
 async def test_one_that_fails_again_and_again_lets_the_others_pass_and_is_never_given_up(desk: Desk) -> None:
     await desk.add("poison")
     await desk.add("good")
     for _ in range(BEHIND_FAULTS):
-        assert await desk.fail(Blame.UNSURE) == ("poison", None)
+        assert await desk.fail(Fault.UNSURE) == ("poison", None)
     good = await desk.queue.take()
     assert good is not None
     assert good.text == "good"
     assert await desk.queue.take() is None, "it rests"
     for _ in range(3 * MAX_FAULTS):
         await desk.clock.advance(LONGEST_REST_S)
-        assert await desk.fail(Blame.UNSURE) == ("poison", None)
+        assert await desk.fail(Fault.UNSURE) == ("poison", None)
 
 
 async def test_one_that_is_refused_again_and_again_is_given_up(desk: Desk) -> None:
     id = await desk.add("poison")
     for _ in range(MAX_FAULTS - 1):
-        assert await desk.fail(Blame.UTTERANCE) == ("poison", None)
+        assert await desk.fail(Fault.UTTERANCE) == ("poison", None)
         await desk.clock.advance(LONGEST_REST_S)
-    assert await desk.fail(Blame.UTTERANCE) == ("poison", Gone(id, "default"))
+    assert await desk.fail(Fault.UTTERANCE) == ("poison", DroppedUtterance(id, "default"))
     assert await desk.states() == []
 
 
@@ -146,7 +146,7 @@ async def test_one_that_ends_the_process_again_and_again_is_given_up(desk: Desk)
         assert await desk.queue.recover(crashed=True) == []
         await desk.clock.advance(LONGEST_REST_S)
     assert await desk.queue.take()
-    assert await desk.queue.recover(crashed=True) == [Gone(id, "default")]
+    assert await desk.queue.recover(crashed=True) == [DroppedUtterance(id, "default")]
 
 
 async def test_what_a_dead_process_had_taken_is_given_out_again(desk: Desk) -> None:
@@ -169,9 +169,9 @@ async def test_what_never_came_back_though_its_process_lives_is_nobodys_fault(de
 async def test_an_answer_to_what_was_dropped_meanwhile_is_no_answer(desk: Desk) -> None:
     id = await desk.add("one")
     await desk.queue.take()
-    assert await desk.queue.drop(id) == [Gone(id, "default")]
+    assert await desk.queue.drop(id) == [DroppedUtterance(id, "default")]
     assert not await desk.answer(id)
-    assert await desk.queue.put_back(id, "x", Blame.UTTERANCE) is None
+    assert await desk.queue.put_back(id, "x", Fault.UTTERANCE) is None
     assert await desk.queue.undelivered() == []
 
 
@@ -237,7 +237,7 @@ async def test_what_waits_for_too_long_is_dropped_and_said(desk: Desk) -> None:
     await desk.add("young")
     assert await desk.queue.prune() == []
     await desk.clock.advance(2 * HOUR_S)
-    assert await desk.queue.prune() == [Gone(old, "default")]
+    assert await desk.queue.prune() == [DroppedUtterance(old, "default")]
     assert await desk.states() == ["answered", "waiting"], "an answer is delivered however old it is"
 
 
@@ -268,7 +268,7 @@ async def test_traces_of_deliveries_are_bounded(desk: Desk) -> None:
 async def test_retrying_ends_a_rest(desk: Desk) -> None:
     id = await desk.add("poison")
     for _ in range(BEHIND_FAULTS):
-        await desk.fail(Blame.UNSURE)
+        await desk.fail(Fault.UNSURE)
     assert await desk.queue.take() is None
     assert await desk.queue.retry(id) == 1
     assert await desk.queue.take()
@@ -279,7 +279,7 @@ async def test_retrying_ends_a_rest(desk: Desk) -> None:
 
 async def test_dropping_one_or_all(desk: Desk) -> None:
     ids = [await desk.add(str(number)) for number in range(3)]
-    assert await desk.queue.drop(ids[1]) == [Gone(ids[1], "default")]
+    assert await desk.queue.drop(ids[1]) == [DroppedUtterance(ids[1], "default")]
     with pytest.raises(NotFound):
         await desk.queue.drop(ids[1])
     assert [gone.id for gone in await desk.queue.drop()] == [ids[0], ids[2]]
@@ -374,7 +374,7 @@ async def test_whatever_happens_what_was_accepted_is_there_until_it_is_delivered
                 await desk.queue.deliver(answered[0])
                 state[answered[0]] = "delivered"
             case "nobody" | "unsure" if taken:
-                assert await desk.queue.put_back(taken.pop(), "x", Blame(operation)) is None
+                assert await desk.queue.put_back(taken.pop(), "x", Fault(operation)) is None
             case "recover":
                 await desk.queue.recover(crashed=True)
                 taken.clear()

@@ -7,21 +7,21 @@ import msgspec
 import pytest
 
 from tests.fakes import settle
-from voxd.store.settings import Settings, SettingsFile
+from voxd.store.settings import SavedSettings, SettingsFile
 
 
 async def test_what_was_set_is_found_again(tmp_path: Path) -> None:
     file = SettingsFile(tmp_path / "state" / "settings.json")
     file.change(muted=True, volume_percent=40)
     await file.close()
-    assert SettingsFile(tmp_path / "state" / "settings.json").values == Settings(True, 40)
+    assert SettingsFile(tmp_path / "state" / "settings.json").values == SavedSettings(True, 40)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"muted": "yes"}', b"\xff\xfe"])
 def test_a_damaged_file_counts_as_no_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "settings.json"
     path.write_bytes(content)
-    assert SettingsFile(path).values == Settings()
+    assert SettingsFile(path).values == SavedSettings()
 
 
 async def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
@@ -65,4 +65,4 @@ async def test_a_directory_that_cannot_be_written_is_logged_and_tried_again(
     (tmp_path / "state").unlink()
     file.change(volume_percent=40)
     await file.close()
-    assert SettingsFile(tmp_path / "state" / "settings.json").values == Settings(True, 40)
+    assert SettingsFile(tmp_path / "state" / "settings.json").values == SavedSettings(True, 40)

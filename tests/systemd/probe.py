@@ -98,8 +98,8 @@ async def _keep_an_utterance_and_a_phrase() -> str:
     from voxd.clock import SystemClock
     from voxd.config.schema import Queue
     from voxd.store.db import Database
+    from voxd.store.file_cache import FileCache
     from voxd.store.queue import UtteranceQueue
-    from voxd.store.shelf import Shelf
 
     database = Database(STATE / "utterances.db")
     try:
@@ -107,7 +107,7 @@ async def _keep_an_utterance_and_a_phrase() -> str:
         await UtteranceQueue(database, Queue(), SystemClock()).add("probe", flac=b"fLaC", duration_ms=1)
     finally:
         await database.close()
-    shelf = Shelf(STATE / "phrases", limit_bytes=100)
+    shelf = FileCache(STATE / "phrases", limit_bytes=100)
     await shelf.put("hello", b"fLaC")
     return str(await shelf.get("hello"))
 

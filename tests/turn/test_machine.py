@@ -8,57 +8,57 @@ from hypothesis import strategies as st
 
 from voxd.turn.actions import (
     Action,
-    Answer,
-    Apologise,
+    AnswerQuestion,
     BeginTurn,
     CancelReply,
-    Capture,
-    Chime,
     DropCapture,
     EndCapture,
+    EndRing,
     EndTurn,
     PauseRing,
-    Readdress,
-    Repeat,
-    Say,
+    PlayEarcon,
+    RepeatReply,
     SetMicrophone,
+    SpeakError,
+    SpeakText,
+    StartCapture,
     StartRing,
-    StopRing,
+    SwitchAgent,
 )
 from voxd.turn.inputs import (
-    Asked,
     AudioLost,
     AudioRestored,
     AwaitingSpeech,
     CaptureFailed,
     Earcon,
     Input,
-    ListenAsked,
     ListenReleased,
-    MuteAsked,
-    NoSpeech,
-    RepeatAsked,
+    ListenRequested,
+    MuteRequested,
+    NoSpeechDetected,
+    QuestionReceived,
+    RepeatRequested,
     ReplyFailed,
     ReplyFinished,
     ReplyStarted,
     RingEnded,
     RingStarted,
-    SayAsked,
+    SayRequested,
     Source,
-    SpeechEnded,
-    SpeechStarted,
     State,
-    StopAsked,
-    Woken,
+    StopRequested,
+    UserSpeechEnded,
+    UserSpeechStarted,
+    WakeWordDetected,
 )
 from voxd.turn.machine import RESTING, TABLE, TurnMachine
 
-WOKEN = Woken("hey_jarvis", "default", 0.9, 16_000)
-BUTTON = ListenAsked(Source.BUTTON, 5_000)
-HOLD = ListenAsked(Source.BUTTON, 5_000, hold=True)
-ENDED = SpeechEnded(32_000, "silence")
-MUTE = MuteAsked(True, Source.SOCKET)
-UNMUTE = MuteAsked(False, Source.SOCKET)
+WOKEN = WakeWordDetected("hey_jarvis", "default", 0.9, 16_000)
+BUTTON = ListenRequested(Source.BUTTON, 5_000)
+HOLD = ListenRequested(Source.BUTTON, 5_000, hold=True)
+ENDED = UserSpeechEnded(32_000, "silence")
+MUTE = MuteRequested(True, Source.SOCKET)
+UNMUTE = MuteRequested(False, Source.SOCKET)
 
 PATHS: dict[State, list[Input]] = {
     State.IDLE: [],
@@ -79,46 +79,51 @@ def machine_in(state: State) -> TurnMachine:
     return machine
 
 
-WAKE = [BeginTurn(Source.WAKE_WORD, "default"), Capture(16_000)]
+WAKE = [BeginTurn(Source.WAKE_WORD, "default"), StartCapture(16_000)]
 
 TRANSITIONS: list[tuple[State, Input, list[Action], State]] = [
     (State.IDLE, WOKEN, WAKE, State.LISTENING),
-    (State.IDLE, BUTTON, [BeginTurn(Source.BUTTON, None), Capture(5_000)], State.LISTENING),
-    (State.IDLE, HOLD, [BeginTurn(Source.BUTTON, None), Capture(5_000, hold=True)], State.LISTENING),
-    (State.IDLE, SpeechStarted(1), [], State.IDLE),
-    (State.IDLE, StopAsked(Source.SOCKET), [], State.IDLE),
-    (State.IDLE, Asked("hi", True), [BeginTurn(Source.SOCKET, None), Answer("hi", True)], State.THINKING),
-    (State.IDLE, SayAsked("hi"), [BeginTurn(Source.SOCKET, None), Say("hi")], State.THINKING),
+    (State.IDLE, BUTTON, [BeginTurn(Source.BUTTON, None), StartCapture(5_000)], State.LISTENING),
+    (State.IDLE, HOLD, [BeginTurn(Source.BUTTON, None), StartCapture(5_000, hold=True)], State.LISTENING),
+    (State.IDLE, UserSpeechStarted(1), [], State.IDLE),
+    (State.IDLE, StopRequested(Source.SOCKET), [], State.IDLE),
     (
         State.IDLE,
-        RepeatAsked(Source.BUTTON),
-        [BeginTurn(Source.BUTTON, None), Repeat()],
+        QuestionReceived("hi", True),
+        [BeginTurn(Source.SOCKET, None), AnswerQuestion("hi", True)],
         State.THINKING,
     ),
-    (State.IDLE, MUTE, [SetMicrophone(False, Source.SOCKET), Chime(Earcon.MUTED)], State.MUTED),
+    (State.IDLE, SayRequested("hi"), [BeginTurn(Source.SOCKET, None), SpeakText("hi")], State.THINKING),
+    (
+        State.IDLE,
+        RepeatRequested(Source.BUTTON),
+        [BeginTurn(Source.BUTTON, None), RepeatReply()],
+        State.THINKING,
+    ),
+    (State.IDLE, MUTE, [SetMicrophone(False, Source.SOCKET), PlayEarcon(Earcon.MUTED)], State.MUTED),
     (State.IDLE, UNMUTE, [], State.IDLE),
     (State.IDLE, AudioLost("stalled"), [], State.ERROR),
     (State.IDLE, RingStarted(), [StartRing()], State.IDLE),
     (
         State.LISTENING,
-        Woken("alexa", "house", 0.9, 16_000),
-        [DropCapture(), Readdress("house"), Capture(16_000)],
+        WakeWordDetected("alexa", "house", 0.9, 16_000),
+        [DropCapture(), SwitchAgent("house"), StartCapture(16_000)],
         State.LISTENING,
     ),
     (State.LISTENING, BUTTON, [], State.LISTENING),
-    (State.LISTENING, AwaitingSpeech(), [Chime(Earcon.WAKE)], State.LISTENING),
-    (State.LISTENING, SpeechStarted(1), [], State.LISTENING),
+    (State.LISTENING, AwaitingSpeech(), [PlayEarcon(Earcon.WAKE)], State.LISTENING),
+    (State.LISTENING, UserSpeechStarted(1), [], State.LISTENING),
     (State.LISTENING, ListenReleased(), [EndCapture(None)], State.LISTENING),
     (State.LISTENING, ENDED, [EndCapture(32_000)], State.THINKING),
-    (State.LISTENING, NoSpeech(), [DropCapture(), EndTurn("no_speech")], State.IDLE),
-    (State.LISTENING, Asked("hi", True), [], State.LISTENING),
+    (State.LISTENING, NoSpeechDetected(), [DropCapture(), EndTurn("no_speech")], State.IDLE),
+    (State.LISTENING, QuestionReceived("hi", True), [], State.LISTENING),
     (
         State.LISTENING,
-        RepeatAsked(Source.BUTTON),
-        [DropCapture(), EndTurn("cancelled"), BeginTurn(Source.BUTTON, None), Repeat()],
+        RepeatRequested(Source.BUTTON),
+        [DropCapture(), EndTurn("cancelled"), BeginTurn(Source.BUTTON, None), RepeatReply()],
         State.THINKING,
     ),
-    (State.LISTENING, StopAsked(Source.BUTTON), [DropCapture(), EndTurn("cancelled")], State.IDLE),
+    (State.LISTENING, StopRequested(Source.BUTTON), [DropCapture(), EndTurn("cancelled")], State.IDLE),
     (
         State.LISTENING,
         MUTE,
@@ -126,21 +131,21 @@ TRANSITIONS: list[tuple[State, Input, list[Action], State]] = [
             DropCapture(),
             EndTurn("cancelled"),
             SetMicrophone(False, Source.SOCKET),
-            Chime(Earcon.MUTED),
+            PlayEarcon(Earcon.MUTED),
         ],
         State.MUTED,
     ),
     (
         State.LISTENING,
         AudioLost("stalled"),
-        [DropCapture(), Apologise("device_unavailable")],
+        [DropCapture(), SpeakError("device_unavailable")],
         State.THINKING,
     ),
-    (State.LISTENING, CaptureFailed("x"), [DropCapture(), Apologise("x")], State.THINKING),
-    (State.LISTENING, ReplyFailed("timeout"), [DropCapture(), Apologise("timeout")], State.THINKING),
+    (State.LISTENING, CaptureFailed("x"), [DropCapture(), SpeakError("x")], State.THINKING),
+    (State.LISTENING, ReplyFailed("timeout"), [DropCapture(), SpeakError("timeout")], State.THINKING),
     (State.THINKING, ReplyStarted(), [], State.SPEAKING),
     (State.THINKING, ReplyFinished(), [EndTurn("answered")], State.IDLE),
-    (State.THINKING, ReplyFailed("timeout"), [Apologise("timeout")], State.THINKING),
+    (State.THINKING, ReplyFailed("timeout"), [SpeakError("timeout")], State.THINKING),
     (State.THINKING, MUTE, [SetMicrophone(False, Source.SOCKET)], State.THINKING),
     (
         State.SPEAKING,
@@ -150,34 +155,34 @@ TRANSITIONS: list[tuple[State, Input, list[Action], State]] = [
     ),
     (
         State.SPEAKING,
-        StopAsked(Source.BUTTON),
+        StopRequested(Source.BUTTON),
         [CancelReply(Source.BUTTON), EndTurn("cancelled")],
         State.IDLE,
     ),
-    (State.SPEAKING, StopAsked(Source.VOICE), [], State.SPEAKING),
+    (State.SPEAKING, StopRequested(Source.VOICE), [], State.SPEAKING),
     (State.SPEAKING, ReplyFinished(), [EndTurn("answered")], State.IDLE),
     (
         State.SPEAKING,
         ReplyFinished(expects_answer=True),
-        [EndTurn("answered"), Capture(None, follow_up=True)],
+        [EndTurn("answered"), StartCapture(None, follow_up=True)],
         State.FOLLOW_UP,
     ),
     (State.SPEAKING, RingStarted(), [], State.SPEAKING),
     (State.SPEAKING, AudioLost("stalled"), [], State.SPEAKING),
-    (State.FOLLOW_UP, SpeechStarted(1), [BeginTurn(Source.FOLLOW_UP, None)], State.LISTENING),
-    (State.FOLLOW_UP, NoSpeech(), [DropCapture()], State.IDLE),
+    (State.FOLLOW_UP, UserSpeechStarted(1), [BeginTurn(Source.FOLLOW_UP, None)], State.LISTENING),
+    (State.FOLLOW_UP, NoSpeechDetected(), [DropCapture()], State.IDLE),
     (State.FOLLOW_UP, CaptureFailed("x"), [DropCapture()], State.IDLE),
     (State.FOLLOW_UP, WOKEN, [DropCapture(), *WAKE], State.LISTENING),
     (State.FOLLOW_UP, AwaitingSpeech(), [], State.FOLLOW_UP),
     (State.FOLLOW_UP, AudioLost("stalled"), [DropCapture()], State.ERROR),
     (State.MUTED, WOKEN, [], State.MUTED),
-    (State.MUTED, BUTTON, [Chime(Earcon.MUTED)], State.MUTED),
-    (State.MUTED, UNMUTE, [SetMicrophone(True, Source.SOCKET), Chime(Earcon.UNMUTED)], State.IDLE),
-    (State.MUTED, SayAsked("hi"), [BeginTurn(Source.SOCKET, None), Say("hi")], State.THINKING),
+    (State.MUTED, BUTTON, [PlayEarcon(Earcon.MUTED)], State.MUTED),
+    (State.MUTED, UNMUTE, [SetMicrophone(True, Source.SOCKET), PlayEarcon(Earcon.UNMUTED)], State.IDLE),
+    (State.MUTED, SayRequested("hi"), [BeginTurn(Source.SOCKET, None), SpeakText("hi")], State.THINKING),
     (
         State.ERROR,
         BUTTON,
-        [BeginTurn(Source.BUTTON, None), Apologise("device_unavailable")],
+        [BeginTurn(Source.BUTTON, None), SpeakError("device_unavailable")],
         State.THINKING,
     ),
     (State.ERROR, AudioRestored(), [], State.IDLE),
@@ -197,7 +202,7 @@ def test_every_input_has_its_row() -> None:
 
 def test_a_muted_device_that_was_asked_to_speak_is_muted_again_afterwards() -> None:
     machine = machine_in(State.MUTED)
-    machine.feed(SayAsked("hi"))
+    machine.feed(SayRequested("hi"))
     machine.feed(ReplyStarted())
     machine.feed(ReplyFinished(expects_answer=True))
     assert machine.state is State.MUTED
@@ -205,17 +210,17 @@ def test_a_muted_device_that_was_asked_to_speak_is_muted_again_afterwards() -> N
 
 def test_a_closed_switch_wins_over_unmute() -> None:
     machine = TurnMachine()
-    machine.feed(MuteAsked(True, Source.SWITCH))
+    machine.feed(MuteRequested(True, Source.SWITCH))
     assert machine.feed(UNMUTE) == []
     assert machine.state is State.MUTED
-    assert SetMicrophone(True, Source.SWITCH) in machine.feed(MuteAsked(False, Source.SWITCH))
+    assert SetMicrophone(True, Source.SWITCH) in machine.feed(MuteRequested(False, Source.SWITCH))
     assert machine.state is State.IDLE
 
 
 def test_a_failed_apology_ends_in_a_tone() -> None:
     machine = machine_in(State.THINKING)
     machine.feed(ReplyFailed("timeout"))
-    assert machine.feed(ReplyFailed("engine_failed")) == [Chime(Earcon.ERROR), EndTurn("engine_failed")]
+    assert machine.feed(ReplyFailed("engine_failed")) == [PlayEarcon(Earcon.ERROR), EndTurn("engine_failed")]
     assert machine.state is State.IDLE
 
 
@@ -232,14 +237,14 @@ def test_a_ring_waits_for_the_turn_and_goes_on_after_it() -> None:
     assert machine.feed(ReplyFinished()) == [EndTurn("answered"), StartRing()]
     assert machine.feed(WOKEN)[0] == PauseRing()
     machine.feed(ENDED)
-    assert machine.feed(StopAsked(Source.VOICE)) == [PauseRing(), StopRing(Source.VOICE)]
+    assert machine.feed(StopRequested(Source.VOICE)) == [PauseRing(), EndRing(Source.VOICE)]
     assert machine.feed(ReplyFinished()) == [EndTurn("answered")]
 
 
 def test_a_button_silences_a_ring() -> None:
     machine = TurnMachine()
     machine.feed(RingStarted())
-    assert machine.feed(StopAsked(Source.BUTTON)) == [PauseRing(), StopRing(Source.BUTTON)]
+    assert machine.feed(StopRequested(Source.BUTTON)) == [PauseRing(), EndRing(Source.BUTTON)]
     assert machine.feed(RingEnded()) == []
 
 
@@ -255,24 +260,24 @@ INPUTS = st.sampled_from(
         BUTTON,
         HOLD,
         ListenReleased(),
-        SpeechStarted(1),
+        UserSpeechStarted(1),
         ENDED,
         AwaitingSpeech(),
-        NoSpeech(),
+        NoSpeechDetected(),
         CaptureFailed("device_unavailable"),
-        Asked("hi", True),
-        SayAsked("hi"),
-        RepeatAsked(Source.BUTTON),
+        QuestionReceived("hi", True),
+        SayRequested("hi"),
+        RepeatRequested(Source.BUTTON),
         ReplyStarted(),
         ReplyFinished(),
         ReplyFinished(expects_answer=True),
         ReplyFailed("timeout"),
-        StopAsked(Source.BUTTON),
-        StopAsked(Source.VOICE),
+        StopRequested(Source.BUTTON),
+        StopRequested(Source.VOICE),
         MUTE,
         UNMUTE,
-        MuteAsked(True, Source.SWITCH),
-        MuteAsked(False, Source.SWITCH),
+        MuteRequested(True, Source.SWITCH),
+        MuteRequested(False, Source.SWITCH),
         AudioLost("stalled"),
         AudioRestored(),
         RingStarted(),
@@ -295,7 +300,7 @@ def test_turns_never_overlap_and_a_muted_device_never_captures(inputs: list[Inpu
                 case EndTurn():
                     assert open_turn
                     open_turn = False
-                case Capture():
+                case StartCapture():
                     assert not machine.muted
                     assert not machine.deaf
                     capturing = True
@@ -305,5 +310,5 @@ def test_turns_never_overlap_and_a_muted_device_never_captures(inputs: list[Inpu
                     assert not capturing
         if machine.state in RESTING:
             assert not open_turn
-    machine.feed(StopAsked(Source.BUTTON))
+    machine.feed(StopRequested(Source.BUTTON))
     assert machine.state in RESTING

@@ -15,7 +15,7 @@ from voxd.config.schema import Turn as TurnConfig
 from voxd.errors import Busy, DeviceError, EngineError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.listen.speech_input import SpeechInput
-from voxd.observe.ledger import Ledger
+from voxd.observe.ledger import LatencyLedger
 from voxd.providers.contract import (
     LatencyStep,
     Provider,
@@ -27,30 +27,30 @@ from voxd.providers.contract import (
     StepReached,
     Transcript,
 )
-from voxd.turn.conversation import Turn
 from voxd.turn.inputs import (
-    Asked,
     AwaitingSpeech,
-    ListenAsked,
-    MuteAsked,
-    NoSpeech,
-    RepeatAsked,
+    ListenRequested,
+    MuteRequested,
+    NoSpeechDetected,
+    QuestionReceived,
+    RepeatRequested,
     RingStarted,
-    SayAsked,
+    SayRequested,
     Source,
-    SpeechEnded,
-    SpeechStarted,
     State,
-    StopAsked,
-    Woken,
+    StopRequested,
+    UserSpeechEnded,
+    UserSpeechStarted,
+    WakeWordDetected,
 )
 from voxd.turn.machine import TurnMachine
+from voxd.turn.reply_player import TurnRecord
 from voxd.turn.ringer import PAUSE_S, WORDS_EVERY, Ringer
-from voxd.turn.runner import Surroundings, TurnRunner
+from voxd.turn.runner import TurnDependencies, TurnRunner
 from voxd.turn.streams import once
 
 CLIP = Clip(bytes(3200), SAMPLE_RATE_HZ)
-WOKEN = Woken("hey_jarvis", "default", 0.9, 16_000)
+WOKEN = WakeWordDetected("hey_jarvis", "default", 0.9, 16_000)
 TIMEOUT_S = 5.0
 
 
@@ -201,9 +201,9 @@ class House:
     speaker: PaperSpeaker
     provider: ScriptedProvider
     emit: RecordingEmit
-    ledger: Ledger
+    ledger: LatencyLedger
     clock: FakeClock
-    ended: list[Turn] = field(default_factory=list)
+    ended: list[TurnRecord] = field(default_factory=list)
     microphone: list[bool] = field(default_factory=list)
     stopped_rings: list[Source] = field(default_factory=list)
 
@@ -211,7 +211,7 @@ class House:
     def state(self) -> State:
         return self.runner.machine.state
 
-    async def turn(self, given: Asked | SayAsked) -> Turn:
+    async def turn(self, given: QuestionReceived | SayRequested) -> TurnRecord:
         self.runner.feed(given)
         turn = self.runner.turn
         assert turn is not None
@@ -223,9 +223,9 @@ class House:
     async def speak_a_command(self) -> None:
         """Wake word, speech, silence: the provider has the whole utterance afterwards."""
         self.runner.feed(WOKEN)
-        self.runner.feed(SpeechStarted(17_000))
+        self.runner.feed(UserSpeechStarted(17_000))
         self.speech_input.utterances[-1].over.set()
-        self.runner.feed(SpeechEnded(32_000, "silence"))
+        self.runner.feed(UserSpeechEnded(32_000, "silence"))
         await settle()
 
     def outcomes(self) -> list[str]:
@@ -243,15 +243,15 @@ async def house() -> AsyncIterator[House]:
         ScriptedSpeechInput(),
         ScriptedProvider(),
     )
-    emit, ledger = RecordingEmit(), Ledger(clock)
-    ended: list[Turn] = []
+    emit, ledger = RecordingEmit(), LatencyLedger(clock)
+    ended: list[TurnRecord] = []
     microphone: list[bool] = []
     stopped: list[Source] = []
 
     async def set_microphone(open_: bool) -> None:
         microphone.append(open_)
 
-    surroundings = Surroundings(
+    surroundings = TurnDependencies(
         speech_input=cast(SpeechInput, speech_input),
         speaker=cast(Speaker, speaker),
         ringer=Ringer(cast(Speaker, speaker), clock, lambda: provider.speak("Your timer is done.")),
@@ -290,10 +290,10 @@ async def test_a_second_wake_word_takes_the_turn_to_its_own_agent(house: House) 
 
     house.provider.script = script
     house.runner.feed(WOKEN)
-    house.runner.feed(Woken("alexa", "house", 0.9, 24_000))
-    house.runner.feed(SpeechStarted(25_000))
+    house.runner.feed(WakeWordDetected("alexa", "house", 0.9, 24_000))
+    house.runner.feed(UserSpeechStarted(25_000))
     house.speech_input.utterances[-1].over.set()
-    house.runner.feed(SpeechEnded(32_000, "silence"))
+    house.runner.feed(UserSpeechEnded(32_000, "silence"))
     await settle()
     assert asked[-1] == "house"
     assert [(turn.agent, turn.outcome) for turn in house.ended] == [("house", "answered")]
@@ -301,14 +301,14 @@ async def test_a_second_wake_word_takes_the_turn_to_its_own_agent(house: House) 
 
 
 async def test_a_question_that_wants_no_sound_gets_none(house: House) -> None:
-    turn = await house.turn(Asked("what time is it", speak=False))
+    turn = await house.turn(QuestionReceived("what time is it", speak=False))
     assert (turn.outcome, turn.result.reply) == ("answered", "It is noon.")
     assert house.speaker.played == []
 
 
 async def test_a_question_that_wants_no_sound_gets_no_spoken_apology_either(house: House) -> None:
     house.provider.script = failing(EngineError("broken"))
-    turn = await house.turn(Asked("what time is it", speak=False))
+    turn = await house.turn(QuestionReceived("what time is it", speak=False))
     assert turn.outcome == "engine_failed"
     assert turn.result.reply
     assert house.speaker.played == []
@@ -323,14 +323,14 @@ async def test_a_recorded_question_is_handed_over_in_frames(house: House) -> Non
         yield ReplyEnd()
 
     house.provider.script = script
-    await house.turn(Asked(Clip(bytes(6400), SAMPLE_RATE_HZ), speak=True))
+    await house.turn(QuestionReceived(Clip(bytes(6400), SAMPLE_RATE_HZ), speak=True))
     assert [frame.start for frame in frames] == [0, 1280, 2560]
     assert sum(frame.samples for frame in frames) == 3200
 
 
 async def test_engines_are_loaded_while_the_user_speaks_and_not_for_a_text(house: House) -> None:
-    await house.turn(Asked("what time is it", speak=True))
-    await house.turn(SayAsked("dinner is ready"))
+    await house.turn(QuestionReceived("what time is it", speak=True))
+    await house.turn(SayRequested("dinner is ready"))
     assert house.provider.prepared == 0, "a recogniser in memory is of no use to either"
     house.runner.feed(WOKEN)
     assert house.provider.prepared == 1
@@ -352,9 +352,9 @@ async def test_what_an_interrupted_reply_still_says_belongs_to_no_turn(house: Ho
     """The next turn's state and ledger are its own."""
     house.speaker.held.clear()
     house.speaker.play(once(CLIP), kind="earcon")  # the reply waits behind it
-    house.runner.feed(Asked("what time is it", speak=True))
+    house.runner.feed(QuestionReceived("what time is it", speak=True))
     await settle()
-    house.runner.feed(StopAsked(Source.SOCKET))
+    house.runner.feed(StopRequested(Source.SOCKET))
     go = asyncio.Event()
 
     async def waiting(request: Request) -> AsyncGenerator[ReplyItem]:
@@ -362,7 +362,7 @@ async def test_what_an_interrupted_reply_still_says_belongs_to_no_turn(house: Ho
         yield ReplyEnd()
 
     house.provider.script = waiting
-    house.runner.feed(Asked("and now", speak=True))
+    house.runner.feed(QuestionReceived("and now", speak=True))
     await settle()
     assert house.state is State.THINKING
     last = house.ledger.last()
@@ -377,19 +377,19 @@ async def test_a_question_of_the_device_listens_again_and_keeps_the_agent(house:
             yield ReplyEnd(expects_answer=True) if isinstance(item, ReplyEnd) else item
 
     house.provider.script = asking
-    house.runner.feed(Woken("alexa", "cook", 0.9, 16_000))
+    house.runner.feed(WakeWordDetected("alexa", "cook", 0.9, 16_000))
     house.speech_input.utterances[-1].over.set()
-    house.runner.feed(SpeechEnded(32_000, "silence"))
+    house.runner.feed(UserSpeechEnded(32_000, "silence"))
     await settle()
     assert house.state is State.FOLLOW_UP
     assert house.speech_input.orders[-1] == "capture None hold=False follow_up_s=5.0"
     assert house.runner.turn is None, "nobody has answered yet"
-    house.runner.feed(SpeechStarted(50_000))
+    house.runner.feed(UserSpeechStarted(50_000))
     assert house.runner.turn is not None
     assert (house.runner.turn.source, house.runner.turn.agent) == (Source.FOLLOW_UP, "cook")
     house.provider.script = answer
     house.speech_input.utterances[-1].over.set()
-    house.runner.feed(SpeechEnded(60_000, "silence"))
+    house.runner.feed(UserSpeechEnded(60_000, "silence"))
     await settle()
     assert house.outcomes() == ["answered", "answered"]
     assert house.state is State.IDLE
@@ -400,8 +400,8 @@ async def test_a_follow_up_nobody_answers_leaves_no_turn(house: House) -> None:
         yield ReplyEnd(expects_answer=True)
 
     house.provider.script = asking
-    await house.turn(Asked("set a timer", speak=True))
-    house.runner.feed(NoSpeech())
+    await house.turn(QuestionReceived("set a timer", speak=True))
+    house.runner.feed(NoSpeechDetected())
     assert house.state is State.IDLE
     assert house.outcomes() == ["answered"]
 
@@ -423,7 +423,7 @@ def failing(error: Exception, *, after: int = 0) -> Script:
 @pytest.mark.parametrize("after", [0, 1, 40])
 async def test_a_failed_reply_ends_in_an_apology_whenever_it_fails(house: House, after: int) -> None:
     house.provider.script = failing(EngineError("broken", hint="mend it"), after=after)
-    turn = await house.turn(Asked("what time is it", speak=True))
+    turn = await house.turn(QuestionReceived("what time is it", speak=True))
     assert turn.outcome == "engine_failed"
     assert house.provider.spoken == ["Sorry, something went wrong inside me. Please try again."]
     assert house.speaker.played[-1] == ("reply", 1)
@@ -435,7 +435,7 @@ async def test_a_bug_in_a_provider_ends_in_an_apology_and_its_words_in_no_log(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.provider.script = failing(ValueError("zebra"))
-    turn = await house.turn(Asked("feed the zebra", speak=True))
+    turn = await house.turn(QuestionReceived("feed the zebra", speak=True))
     assert turn.outcome == "internal"
     assert "zebra" not in str(house.events("error"))
     assert "zebra" not in caplog.text
@@ -446,7 +446,7 @@ async def test_a_bug_in_a_provider_ends_in_an_apology_and_its_words_in_no_log(
 async def test_an_apology_that_fails_too_is_a_tone(house: House) -> None:
     house.provider.script = failing(EngineError("broken"))
     house.provider.speech_error = EngineError("no voice")
-    turn = await house.turn(Asked("what time is it", speak=True))
+    turn = await house.turn(QuestionReceived("what time is it", speak=True))
     assert turn.outcome == "engine_failed"
     assert house.speaker.played == [("earcon", 1)]
 
@@ -462,7 +462,7 @@ async def test_a_provider_that_falls_silent_is_given_up(house: House, said_befor
         await asyncio.Event().wait()
 
     house.provider.script = silent
-    turn = await house.turn(Asked("what time is it", speak=True))
+    turn = await house.turn(QuestionReceived("what time is it", speak=True))
     assert turn.outcome == "timeout"
     assert house.provider.spoken == ["Sorry, that took too long."]
     assert house.provider.closed == 1
@@ -471,7 +471,7 @@ async def test_a_provider_that_falls_silent_is_given_up(house: House, said_befor
 async def test_the_time_a_long_reply_takes_to_be_heard_is_not_the_providers(house: House) -> None:
     house.runner.configure(TurnConfig(reply_timeout_s=0.02))
     house.speaker.held.clear()
-    house.runner.feed(Asked("what time is it", speak=True))
+    house.runner.feed(QuestionReceived("what time is it", speak=True))
     turn = house.runner.turn
     assert turn is not None
     patience = asyncio.get_running_loop().create_future()
@@ -484,7 +484,7 @@ async def test_the_time_a_long_reply_takes_to_be_heard_is_not_the_providers(hous
 
 async def test_without_a_loudspeaker_the_answer_is_still_given(house: House) -> None:
     house.speaker.lost = True
-    turn = await house.turn(Asked("what time is it", speak=True))
+    turn = await house.turn(QuestionReceived("what time is it", speak=True))
     assert (turn.outcome, turn.result.reply) == ("answered", "It is noon.")
 
 
@@ -498,25 +498,25 @@ async def test_a_loudspeaker_with_a_full_queue_does_not_hold_the_turn(house: Hou
         yield ReplyEnd()
 
     house.provider.script = long
-    turn = await house.turn(Asked("tell me a story", speak=True))
+    turn = await house.turn(QuestionReceived("tell me a story", speak=True))
     assert turn.outcome == "answered"
 
 
 async def test_repeat_says_the_last_reply_again(house: House) -> None:
-    house.runner.feed(RepeatAsked(Source.BUTTON))
+    house.runner.feed(RepeatRequested(Source.BUTTON))
     await settle()
-    await house.turn(Asked("what time is it", speak=True))
-    house.runner.feed(RepeatAsked(Source.BUTTON))
+    await house.turn(QuestionReceived("what time is it", speak=True))
+    house.runner.feed(RepeatRequested(Source.BUTTON))
     await settle()
     assert house.provider.spoken == ["I have not said anything yet.", "It is noon."]
 
 
 async def test_say_is_over_when_somebody_stops_it(house: House) -> None:
     house.speaker.held.clear()
-    house.runner.feed(SayAsked("a long story"))
+    house.runner.feed(SayRequested("a long story"))
     turn = house.runner.turn
     await settle()
-    house.runner.feed(StopAsked(Source.SOCKET))
+    house.runner.feed(StopRequested(Source.SOCKET))
     assert turn is not None
     assert (turn.done.is_set(), turn.outcome) == (True, "cancelled")
     await settle()
@@ -524,8 +524,8 @@ async def test_say_is_over_when_somebody_stops_it(house: House) -> None:
 
 
 async def test_a_turn_cancelled_before_it_began_leaves_nothing_behind(house: House) -> None:
-    house.runner.feed(Asked("what time is it", speak=True))
-    house.runner.feed(StopAsked(Source.SOCKET))
+    house.runner.feed(QuestionReceived("what time is it", speak=True))
+    house.runner.feed(StopRequested(Source.SOCKET))
     await settle()
     assert house.outcomes() == ["cancelled"]
     assert (house.speaker.played, house.state) == ([], State.IDLE)
@@ -535,7 +535,7 @@ async def test_whoever_begins_to_speak_stops_the_chime_even_at_the_same_moment(h
     house.speaker.held.clear()
     house.runner.feed(WOKEN)
     house.runner.feed(AwaitingSpeech())
-    house.runner.feed(SpeechStarted(20_000))
+    house.runner.feed(UserSpeechStarted(20_000))
     await settle()
     assert [playback.kind for playback in house.speaker.playing] == ["earcon"]
     assert house.speaker.silent
@@ -555,10 +555,10 @@ async def test_a_chime_the_loudspeaker_cannot_take_is_no_failure(
 async def test_the_ledger_of_a_typed_question_begins_when_it_was_asked(house: House) -> None:
     """Not at a wake word that was heard while another turn ran."""
     house.runner.feed(WOKEN)
-    house.runner.feed(Woken("hey_jarvis", "default", 0.9, 20_000))
-    house.runner.feed(StopAsked(Source.SOCKET))
+    house.runner.feed(WakeWordDetected("hey_jarvis", "default", 0.9, 20_000))
+    house.runner.feed(StopRequested(Source.SOCKET))
     await house.clock.advance(100)
-    await house.turn(Asked("what time is it", speak=False))
+    await house.turn(QuestionReceived("what time is it", speak=False))
     last = house.ledger.last()
     assert last is not None
     assert [stage.end_ms < 1000 for stage in last.stages] == [True, True]
@@ -566,7 +566,7 @@ async def test_the_ledger_of_a_typed_question_begins_when_it_was_asked(house: Ho
 
 async def test_muting_while_it_listens_drops_what_was_said(house: House) -> None:
     house.runner.feed(WOKEN)
-    house.runner.feed(MuteAsked(True, Source.BUTTON))
+    house.runner.feed(MuteRequested(True, Source.BUTTON))
     await settle()
     assert house.outcomes() == ["cancelled"]
     assert house.speech_input.orders[-1] == "drop"
@@ -577,7 +577,7 @@ async def test_muting_while_it_listens_drops_what_was_said(house: House) -> None
 async def test_muting_while_it_speaks_lets_it_finish(house: House) -> None:
     house.speaker.held.clear()
     await house.speak_a_command()
-    house.runner.feed(MuteAsked(True, Source.SOCKET))
+    house.runner.feed(MuteRequested(True, Source.SOCKET))
     assert house.state is State.SPEAKING
     house.speaker.held.set()
     await settle()
@@ -603,8 +603,8 @@ async def test_a_ring_waits_for_the_reply_and_pauses_for_the_wake_word(house: Ho
 async def test_a_ring_that_pauses_and_goes_on_at_once_goes_on(house: House) -> None:
     house.runner.feed(RingStarted())
     await settle()
-    house.runner.feed(ListenAsked(Source.SOCKET, 0))
-    house.runner.feed(NoSpeech())
+    house.runner.feed(ListenRequested(Source.SOCKET, 0))
+    house.runner.feed(NoSpeechDetected())
     rings = len(house.speaker.played)
     await house.clock.advance(4 * PAUSE_S)
     assert len(house.speaker.played) > rings
@@ -638,7 +638,7 @@ async def test_a_ring_whose_words_fail_still_rings(house: House) -> None:
 
 async def test_stopping_a_ring_says_who_did(house: House) -> None:
     house.runner.feed(RingStarted())
-    house.runner.feed(StopAsked(Source.BUTTON))
+    house.runner.feed(StopRequested(Source.BUTTON))
     await settle()
     assert house.stopped_rings == [Source.BUTTON]
     assert house.speaker.silent
@@ -646,7 +646,7 @@ async def test_stopping_a_ring_says_who_did(house: House) -> None:
 
 async def test_closing_ends_the_turn_for_whoever_waits_for_it(house: House) -> None:
     house.speaker.held.clear()
-    house.runner.feed(SayAsked("a long story"))
+    house.runner.feed(SayRequested("a long story"))
     turn = house.runner.turn
     await settle()
     await house.runner.close()
@@ -688,25 +688,25 @@ async def test_a_provider_whose_reply_is_cut_is_told_how_much_was_heard(house: H
     """Also when all of it had come: sound comes faster than it is heard."""
     house.provider.script = script = Listening(clips=2, ends=ends)
     house.speaker.held.clear()
-    house.runner.feed(Asked("count", speak=True))
+    house.runner.feed(QuestionReceived("count", speak=True))
     await settle()
     assert script.told == [], "not closed while it is heard"
-    house.runner.feed(StopAsked(Source.SOCKET))
+    house.runner.feed(StopRequested(Source.SOCKET))
     await settle()
     assert script.told == [200.0]
 
 
 async def test_a_provider_whose_reply_was_heard_is_told_of_no_cut(house: House) -> None:
     house.provider.script = script = Listening()
-    await house.turn(Asked("count", speak=True))
+    await house.turn(QuestionReceived("count", speak=True))
     assert script.told == [None]
 
 
 async def test_a_reply_cut_before_its_first_sound_was_not_heard(house: House) -> None:
     house.provider.script = script = Listening(clips=0, ends=False)
-    house.runner.feed(Asked("count", speak=True))
+    house.runner.feed(QuestionReceived("count", speak=True))
     await settle()
-    house.runner.feed(StopAsked(Source.SOCKET))
+    house.runner.feed(StopRequested(Source.SOCKET))
     await settle()
     assert script.told == [0.0]
 
@@ -718,6 +718,6 @@ async def test_what_a_cloud_reached_is_in_the_ledger(house: House) -> None:
         yield ReplyEnd()
 
     house.provider.script = script
-    turn = await house.turn(Asked("count", speak=True))
+    turn = await house.turn(QuestionReceived("count", speak=True))
     assert "connect" in turn.stages_ms
     assert "cloud" in turn.stages_ms

@@ -21,7 +21,7 @@ from voxd.providers.routing.offline_queue import OfflineQueue
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.tools import Tool
 from voxd.store.db import Database
-from voxd.store.history import History
+from voxd.store.history import HistoryStore
 from voxd.store.queue import UtteranceQueue
 from voxd.store.usage import UsageLog
 from voxd.turn.machine import RESTING
@@ -44,7 +44,7 @@ class ProviderServices:
         state_dir: Path,
         tools: Callable[[], Sequence[Tool]],
         database: Database,
-        history: History,
+        history: HistoryStore,
         announce: Callable[[str], Awaitable[None]],
         bus: Bus,
         clock: Clock,

@@ -3,13 +3,13 @@
 from voxd.hardware.gestures import GestureKind
 from voxd.turn.inputs import (
     Input,
-    ListenAsked,
     ListenReleased,
-    MuteAsked,
-    RepeatAsked,
+    ListenRequested,
+    MuteRequested,
+    RepeatRequested,
     Source,
     State,
-    StopAsked,
+    StopRequested,
 )
 from voxd.turn.machine import REPLYING
 
@@ -22,16 +22,16 @@ def meaning(kind: GestureKind, *, state: State, ringing: bool, muted: bool, at_s
     """
     match kind:
         case GestureKind.SHORT if ringing or state in REPLYING:
-            return StopAsked(Source.BUTTON)
+            return StopRequested(Source.BUTTON)
         case GestureKind.SHORT if state is State.LISTENING:
             return ListenReleased()
         case GestureKind.SHORT:
-            return ListenAsked(Source.BUTTON, at_sample)
+            return ListenRequested(Source.BUTTON, at_sample)
         case GestureKind.TALK_START:
-            return ListenAsked(Source.BUTTON, at_sample, hold=True)
+            return ListenRequested(Source.BUTTON, at_sample, hold=True)
         case GestureKind.TALK_END:
             return ListenReleased()
         case GestureKind.REPEAT:
-            return RepeatAsked(Source.BUTTON)
+            return RepeatRequested(Source.BUTTON)
         case GestureKind.MUTE:
-            return MuteAsked(not muted, Source.BUTTON)
+            return MuteRequested(not muted, Source.BUTTON)

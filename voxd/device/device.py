@@ -15,15 +15,15 @@ from voxd.device.summary import spoken_name, summary
 from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
 from voxd.frames import samples_from_s
 from voxd.turn.inputs import (
-    Asked,
     Input,
-    ListenAsked,
-    MuteAsked,
-    RepeatAsked,
-    SayAsked,
+    ListenRequested,
+    MuteRequested,
+    QuestionReceived,
+    RepeatRequested,
+    SayRequested,
     Source,
     State,
-    StopAsked,
+    StopRequested,
 )
 from voxd.turn.machine import RESTING
 
@@ -124,35 +124,35 @@ class Appliance:
             raise Muted("the microphone is muted")
         if machine.deaf:
             raise DeviceError(f"no sound from the microphone: {self._rooms.microphone.problem}")
-        self._feed(ListenAsked(Source.SOCKET, self._rooms.ring.head))
+        self._feed(ListenRequested(Source.SOCKET, self._rooms.ring.head))
 
     def stop(self) -> None:
         """Stop listening, speaking and ringing."""
-        self._feed(StopAsked(Source.SOCKET))
+        self._feed(StopRequested(Source.SOCKET))
 
     async def say(self, text: str) -> None:
         """Speak ``text``; returns when it was heard."""
-        await self._turn(SayAsked(text))
+        await self._turn(SayRequested(text))
 
     async def ask(self, text: str, *, speak: bool) -> reports.Answered:
         """Answer a typed question."""
-        return await self._turn(Asked(text, speak))
+        return await self._turn(QuestionReceived(text, speak))
 
     async def ask_audio(self, wav: bytes, *, speak: bool) -> reports.Answered:
         """Answer a spoken question given as a WAV file; a wake word before it is passed over."""
         config = self._rooms.reloader.config
         asked = await asyncio.to_thread(recorded_question, wav, config.wake.words, models_dir(config))
-        return await self._turn(Asked(asked, speak))
+        return await self._turn(QuestionReceived(asked, speak))
 
     def repeat(self) -> None:
         """Say the last reply again."""
-        self._feed(RepeatAsked(Source.SOCKET))
+        self._feed(RepeatRequested(Source.SOCKET))
 
     def set_muted(self, muted: bool) -> None:
         """Close or open the microphone."""
         if not muted and self._rooms.runner.machine.switch_closed:
             raise Muted("the mute switch is closed", hint="open the mute switch on the device")
-        self._feed(MuteAsked(muted, Source.SOCKET))
+        self._feed(MuteRequested(muted, Source.SOCKET))
 
     def volume(self) -> int:
         """Return the output volume in percent."""

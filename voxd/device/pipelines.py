@@ -16,7 +16,7 @@ from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
 from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
-from voxd.store.shelf import Shelf
+from voxd.store.file_cache import FileCache
 
 if TYPE_CHECKING:
     from voxd.device.workshop import Workshop
@@ -109,7 +109,7 @@ class LazyPipelines:
 
 
 async def _clear(directory: Path) -> None:
-    await Shelf(directory, limit_bytes=0).clear()
+    await FileCache(directory, limit_bytes=0).clear()
 
 
 class Able:

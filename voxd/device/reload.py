@@ -6,11 +6,11 @@ from voxd import reports
 from voxd.config.live import diff
 from voxd.config.schema import Config
 from voxd.device.answering import ProviderServices
-from voxd.hardware.leds import Leds
+from voxd.hardware.leds import LedDisplay
 from voxd.listen.speech_input import SpeechInput
 from voxd.observe.log import set_level
-from voxd.skills.engine import Skills
-from voxd.store.history import History
+from voxd.skills.engine import SkillEngine
+from voxd.store.history import HistoryStore
 from voxd.turn.runner import TurnRunner
 
 
@@ -24,9 +24,9 @@ class Reloader:
         *,
         speech_input: SpeechInput,
         runner: TurnRunner,
-        skills: Skills,
-        history: History,
-        leds: Leds,
+        skills: SkillEngine,
+        history: HistoryStore,
+        leds: LedDisplay,
         answering: ProviderServices,
     ) -> None:
         self.config = config

@@ -11,14 +11,14 @@ from voxd.device.answering import ProviderServices
 from voxd.device.reload import Reloader
 from voxd.device.turn_recorder import Recorder
 from voxd.hardware.button import Buttons
-from voxd.hardware.leds import Leds
+from voxd.hardware.leds import LedDisplay
 from voxd.listen.speech_input import SpeechInput
 from voxd.local.chain import SynthesizerChain, TranscriberChain
-from voxd.observe.ledger import Ledger
+from voxd.observe.ledger import LatencyLedger
 from voxd.observe.metrics import Metrics
 from voxd.skills.timers import Timers
 from voxd.store.db import Database
-from voxd.store.history import History
+from voxd.store.history import HistoryStore
 from voxd.store.settings import SettingsFile
 from voxd.turn.runner import TurnRunner
 
@@ -41,9 +41,9 @@ class Rooms:
     answering: ProviderServices
     timers: Timers
     database: Database
-    history: History
+    history: HistoryStore
     settings: SettingsFile
-    ledger: Ledger
+    ledger: LatencyLedger
     metrics: Metrics
-    leds: Leds
+    leds: LedDisplay
     buttons: Buttons

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from voxd.turn.inputs import Input, MuteAsked, Source, StopAsked
+from voxd.turn.inputs import Input, MuteRequested, Source, StopRequested
 
 
 class VoiceControl:
@@ -33,11 +33,11 @@ class VoiceControl:
 
     def mute(self) -> None:
         """Close the microphone."""
-        self._post(MuteAsked(True, Source.VOICE))
+        self._post(MuteRequested(True, Source.VOICE))
 
     def stop(self) -> None:
         """Silence whatever rings; the turn that says so ends by itself."""
-        self._post(StopAsked(Source.VOICE))
+        self._post(StopRequested(Source.VOICE))
 
     def last_reply(self) -> str:
         """Return what was said last, "" if nothing was."""

@@ -7,8 +7,8 @@ from voxd.clock import Clock
 from voxd.errors import StoreError
 from voxd.observe.metrics import Metrics
 from voxd.reports import HistoryEntry
-from voxd.store.history import History
-from voxd.turn.conversation import Turn
+from voxd.store.history import HistoryStore
+from voxd.turn.reply_player import TurnRecord
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ PRUNE_S = 6 * 3600.0
 class Recorder:
     """Takes finished turns; writing goes on beside the next turn, in order."""
 
-    def __init__(self, history: History, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, history: HistoryStore, metrics: Metrics, clock: Clock) -> None:
         self._history = history
         self._metrics = metrics
         self._clock = clock
@@ -32,7 +32,7 @@ class Recorder:
         """Begin to forget what is too old, whether or not there are new turns."""
         self._pruning = asyncio.create_task(self._prune(), name="history")
 
-    def __call__(self, turn: Turn) -> None:
+    def __call__(self, turn: TurnRecord) -> None:
         """Record ``turn``; one in which nothing was said is only counted."""
         self.turns += 1
         self._metrics.stages(turn.stages_ms)

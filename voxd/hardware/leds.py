@@ -10,7 +10,7 @@ from voxd.config import schema
 from voxd.errors import DeviceError
 from voxd.events import Emit, Event
 from voxd.hardware.gpio import open_device
-from voxd.hardware.patterns import Cue, Rgb, choose, next_change_s, rgb_at
+from voxd.hardware.patterns import Cue, Rgb, next_change_s, rgb_at, select_cue
 from voxd.turn.inputs import State
 
 _log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 _PINS = {"led": 1, "rgbled": 3}
 
 
-class Leds(Protocol):
+class LedDisplay(Protocol):
     """Lights of any kind."""
 
     status: str
@@ -37,7 +37,7 @@ class Leds(Protocol):
         ...
 
 
-class Lamp(Protocol):
+class LedBackend(Protocol):
     """Something that can take a colour. ``set`` raises whatever the pin library raises."""
 
     def set(self, rgb: Rgb) -> None:
@@ -49,7 +49,7 @@ class Lamp(Protocol):
         ...
 
 
-class NoLeds:
+class NoLedDisplay:
     """No lights: none configured, or none that work."""
 
     def __init__(self, status: str) -> None:
@@ -65,14 +65,14 @@ class NoLeds:
         """Do nothing."""
 
 
-class PatternLeds:
+class PatternDisplay:
     """Draws patterns on a lamp; a task runs only while the pattern moves.
 
     A failed write is logged and announced once, as event ``error``, and tried again with the next
     drawing: the lights are never a reason to stop answering.
     """
 
-    def __init__(self, lamp: Lamp, *, name: str, brightness: float, clock: Clock, emit: Emit) -> None:
+    def __init__(self, lamp: LedBackend, *, name: str, brightness: float, clock: Clock, emit: Emit) -> None:
         self._lamp = lamp
         self._name = name
         self._brightness = brightness
@@ -147,7 +147,7 @@ class PatternLeds:
         )
 
 
-class SingleLamp:
+class SingleLed:
     """One LED on a GPIO line, by pulse width: it shows how bright the colour would be."""
 
     def __init__(self, led: Any) -> None:
@@ -162,7 +162,7 @@ class SingleLamp:
         self._led.close()
 
 
-class ColourLamp:
+class RgbLed:
     """A red, a green and a blue LED on three GPIO lines, by pulse width."""
 
     def __init__(self, led: Any) -> None:
@@ -177,10 +177,10 @@ class ColourLamp:
         self._led.close()
 
 
-class StateLights:
+class LedEventHandler:
     """The event handler between the bus and the lights."""
 
-    def __init__(self, leds: Leds) -> None:
+    def __init__(self, leds: LedDisplay) -> None:
         self._leds = leds
         self._state = State.IDLE
         self._ringing: set[int] = set()
@@ -211,7 +211,7 @@ class StateLights:
             case _:
                 return
         self._leds.show(
-            choose(
+            select_cue(
                 self._state,
                 ringing=bool(self._ringing),
                 audio_lost=self._audio_lost,
@@ -220,19 +220,19 @@ class StateLights:
         )
 
 
-def open_leds(config: schema.Leds, *, clock: Clock, emit: Emit) -> Leds:
-    """Return the configured lights, or `NoLeds` with the reason in one line of the log."""
+def open_leds(config: schema.Leds, *, clock: Clock, emit: Emit) -> LedDisplay:
+    """Return the configured lights, or `NoLedDisplay` with the reason in one line of the log."""
     if config.kind == "none":
-        return NoLeds("none")
+        return NoLedDisplay("none")
     try:
         lamp = _open_lamp(config)
     except DeviceError as error:
         _log.warning("no LED: %s (%s)", error, error.hint)
-        return NoLeds(f"{config.kind}: {error}")
-    return PatternLeds(lamp, name=config.kind, brightness=config.brightness, clock=clock, emit=emit)
+        return NoLedDisplay(f"{config.kind}: {error}")
+    return PatternDisplay(lamp, name=config.kind, brightness=config.brightness, clock=clock, emit=emit)
 
 
-def _open_lamp(config: schema.Leds) -> Lamp:
+def _open_lamp(config: schema.Leds) -> LedBackend:
     needed = _PINS[config.kind]
     if len(config.pins) != needed:
         raise DeviceError(
@@ -240,5 +240,5 @@ def _open_lamp(config: schema.Leds) -> Lamp:
         )
     high = config.active_high
     if config.kind == "led":
-        return open_device(lambda gpiozero: SingleLamp(gpiozero.PWMLED(*config.pins, active_high=high)))
-    return open_device(lambda gpiozero: ColourLamp(gpiozero.RGBLED(*config.pins, active_high=high)))
+        return open_device(lambda gpiozero: SingleLed(gpiozero.PWMLED(*config.pins, active_high=high)))
+    return open_device(lambda gpiozero: RgbLed(gpiozero.RGBLED(*config.pins, active_high=high)))

@@ -32,7 +32,7 @@ class Cue(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Segment:
     """A piece of a rhythm: the level goes from ``start`` to ``end`` (0 to 1) in ``duration_s``."""
 
     duration_s: float
@@ -45,11 +45,11 @@ class Pattern:
     """A colour and a rhythm that repeats; a rhythm of one flat step is steady."""
 
     colour: Rgb
-    rhythm: tuple[Step, ...]
+    rhythm: tuple[Segment, ...]
 
 
-def _flat(duration_s: float, level: float) -> Step:
-    return Step(duration_s, level, level)
+def _flat(duration_s: float, level: float) -> Segment:
+    return Segment(duration_s, level, level)
 
 
 PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
@@ -57,8 +57,8 @@ PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
         Cue.IDLE: Pattern(DARK, (_flat(1.0, 0.0),)),
         Cue.LISTENING: Pattern((0.0, 0.3, 1.0), (_flat(1.0, 1.0),)),
         Cue.FOLLOW_UP: Pattern((0.0, 1.0, 0.8), (_flat(0.85, 1.0), _flat(0.15, 0.0))),
-        Cue.THINKING: Pattern((0.6, 0.0, 1.0), (Step(0.4, 0.1, 1.0), Step(0.4, 1.0, 0.1))),
-        Cue.SPEAKING: Pattern((0.0, 1.0, 0.2), (Step(1.2, 0.2, 1.0), Step(1.2, 1.0, 0.2))),
+        Cue.THINKING: Pattern((0.6, 0.0, 1.0), (Segment(0.4, 0.1, 1.0), Segment(0.4, 1.0, 0.1))),
+        Cue.SPEAKING: Pattern((0.0, 1.0, 0.2), (Segment(1.2, 0.2, 1.0), Segment(1.2, 1.0, 0.2))),
         Cue.MUTED: Pattern((1.0, 0.0, 0.0), (_flat(2.0, 1.0), _flat(2.0, 0.15))),
         Cue.ERROR: Pattern((1.0, 0.45, 0.0), (_flat(0.1, 1.0), _flat(0.1, 0.0))),
         Cue.RINGING: Pattern((1.0, 0.8, 0.1), (_flat(0.5, 1.0), _flat(0.5, 0.0))),
@@ -71,7 +71,9 @@ PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
 """The whole language of the lights. Muted is never fully dark, so that it cannot be taken for idle."""
 
 
-def choose(state: State, *, ringing: bool = False, audio_lost: bool = False, degraded: bool = False) -> Cue:
+def select_cue(
+    state: State, *, ringing: bool = False, audio_lost: bool = False, degraded: bool = False
+) -> Cue:
     """Return what to show when several things are true at once.
 
     A ringing timer wants a hand at once; a microphone that is gone, or somebody who should answer and
@@ -107,7 +109,7 @@ def next_change_s(cue: Cue, seconds: float) -> float | None:
     return left_s if step.start == step.end else min(FRAME_S, left_s)
 
 
-def _step_at(pattern: Pattern, seconds: float) -> tuple[Step, float]:
+def _step_at(pattern: Pattern, seconds: float) -> tuple[Segment, float]:
     into_s = seconds % sum(step.duration_s for step in pattern.rhythm)
     for step in pattern.rhythm[:-1]:
         if into_s < step.duration_s:

@@ -22,7 +22,7 @@ from voxd.listen.vad import Vad
 from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.wake_words import build, rule
-from voxd.turn.inputs import CaptureFailed, Input, SpeechEnded, Woken
+from voxd.turn.inputs import CaptureFailed, Input, UserSpeechEnded, WakeWordDetected
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class AudioProcessor:
             agent = self._active_words.agent_of(candidate.word)
             end = wake_end(decision, self._history(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
             self._note("wake.detected", {**scores, "agent": agent, "end_sample": end})
-            self._post(Woken(candidate.word, agent, candidate.score, end))
+            self._post(WakeWordDetected(candidate.word, agent, candidate.score, end))
         else:
             self._note("wake.rejected", {**scores, "reason": decision.reason})
 
@@ -172,7 +172,7 @@ class AudioProcessor:
         for signal in signals:
             self._post(signal, utterance)
         # Last: nobody waits for it.
-        if capture and any(isinstance(signal, SpeechEnded) for signal in signals):
+        if capture and any(isinstance(signal, UserSpeechEnded) for signal in signals):
             self._judge(capture.quality())
 
     def _judge(self, quality: Quality | None) -> None:

@@ -8,7 +8,7 @@ from voxd.listen.quality import Quality, measure
 from voxd.listen.utterance import CHUNK_SAMPLES as GIVEN_SAMPLES
 from voxd.listen.utterance import Utterance
 from voxd.listen.vad import CHUNK_SAMPLES, Vad
-from voxd.turn.inputs import NoSpeech, SpeechEnded, SpeechStarted
+from voxd.turn.inputs import NoSpeechDetected, UserSpeechEnded, UserSpeechStarted
 
 _WARM_UP_SAMPLES = samples_from_s(0.32)
 """Sound before the start that the VAD hears first: its network needs a few chunks to find its feet."""
@@ -90,13 +90,13 @@ class UtteranceCapture:
     def _obey(self, signals: list[Signal]) -> list[Signal]:
         for signal in signals:
             match signal:
-                case SpeechStarted(sample):
+                case UserSpeechStarted(sample):
                     self._utterance.open(sample)
-                case SpeechEnded(sample, reason):
+                case UserSpeechEnded(sample, reason):
                     self.done = True
                     # After silence the consumer gets that silence too: it was given out already, and
                     # recognisers like a quiet end.
                     self._utterance.finish(sample if reason == "released" else max(self._at, self._offered))
-                case NoSpeech():
+                case NoSpeechDetected():
                     self.drop()
         return signals

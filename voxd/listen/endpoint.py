@@ -2,9 +2,9 @@
 
 from voxd.config.schema import Endpoint
 from voxd.frames import samples_from_s
-from voxd.turn.inputs import AwaitingSpeech, NoSpeech, SpeechEnded, SpeechStarted
+from voxd.turn.inputs import AwaitingSpeech, NoSpeechDetected, UserSpeechEnded, UserSpeechStarted
 
-Signal = AwaitingSpeech | NoSpeech | SpeechStarted | SpeechEnded
+Signal = AwaitingSpeech | NoSpeechDetected | UserSpeechStarted | UserSpeechEnded
 
 SILENCE_S = {"relaxed": 1.25, "default": 0.7, "aggressive": 0.25}
 """The names and numbers of Home Assistant's assist pipeline (reference/style.md section 6)."""
@@ -67,9 +67,9 @@ class Endpointer:
         if self.ended:
             return []
         if not self._voiced:
-            return self._end(NoSpeech())
+            return self._end(NoSpeechDetected())
         signals: list[Signal] = [] if self.started else [self._begin()]
-        return signals + self._end(SpeechEnded(max(sample, self._onset), "released"))
+        return signals + self._end(UserSpeechEnded(max(sample, self._onset), "released"))
 
     def _voice(self, began: int, samples: int) -> list[Signal]:
         if not self._voiced:
@@ -86,7 +86,7 @@ class Endpointer:
         self._quiet += samples
         if self.started:
             if self._quiet >= self._silence and not self._hold:
-                return self._end(SpeechEnded(self._last_voice, "silence"))
+                return self._end(UserSpeechEnded(self._last_voice, "silence"))
             return self._limits()
         if self._quiet >= RESET_SAMPLES and not self._hold:
             if self._voiced >= SHORT_SAMPLES:
@@ -105,18 +105,18 @@ class Endpointer:
     def _limits(self) -> list[Signal]:
         if self.started:
             if self._at - self._onset >= self._max:
-                return self._end(SpeechEnded(self._at, "max_length"))
+                return self._end(UserSpeechEnded(self._at, "max_length"))
         elif self._hold:
             if self._at - self._start >= self._max:
-                return self._end(NoSpeech())
+                return self._end(NoSpeechDetected())
         elif self._at - self._start >= self._no_speech + (self._voiced and self._voice_needed):
             # Whoever begins to speak at the last moment may finish his first syllable.
-            return self._end(NoSpeech())
+            return self._end(NoSpeechDetected())
         return []
 
     def _begin(self) -> Signal:
         self.started = True
-        return SpeechStarted(self._onset)
+        return UserSpeechStarted(self._onset)
 
     def _end(self, signal: Signal) -> list[Signal]:
         self.ended = True

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """How an event is logged: at which level, and which of its data in which words."""
 
     level: int
@@ -23,65 +23,65 @@ class Line:
 
 _DEBUG, _INFO, _WARNING = logging.DEBUG, logging.INFO, logging.WARNING
 
-LINES: Mapping[str, Line | None] = MappingProxyType(
+LINES: Mapping[str, LogLine | None] = MappingProxyType(
     {
-        "daemon.ready": Line(_INFO, "ready: voxd {version}, audio {audio}"),
-        "daemon.reloaded": Line(_INFO, "reloaded: applied {applied}, restart needed for {needs_restart}"),
-        "daemon.stopping": Line(_INFO, "stopping"),
-        "state.changed": Line(_DEBUG, "state {from} -> {to}"),
-        "wake.candidate": Line(_DEBUG, "wake word {word} suspected, score {score}"),
-        "wake.detected": Line(_INFO, "wake word {word}, score {score}"),
-        "wake.rejected": Line(_INFO, "wake word {word} rejected: {reason}, score {score}"),
-        "speech.started": Line(_DEBUG, "speech begins"),
-        "speech.ended": Line(_DEBUG, "speech ends: {reason}, {duration_ms} ms"),
-        "turn.started": Line(_INFO, "turn begins: {source}"),
-        "turn.transcript": Line(_INFO, "transcript by {engine}"),
-        "turn.reply": Line(_DEBUG, "reply"),
-        "turn.interrupted": Line(_INFO, "reply interrupted by {by} after {played_ms} ms"),
-        "turn.ended": Line(_INFO, "turn ends: {outcome}, {latency_ms} ms"),
+        "daemon.ready": LogLine(_INFO, "ready: voxd {version}, audio {audio}"),
+        "daemon.reloaded": LogLine(_INFO, "reloaded: applied {applied}, restart needed for {needs_restart}"),
+        "daemon.stopping": LogLine(_INFO, "stopping"),
+        "state.changed": LogLine(_DEBUG, "state {from} -> {to}"),
+        "wake.candidate": LogLine(_DEBUG, "wake word {word} suspected, score {score}"),
+        "wake.detected": LogLine(_INFO, "wake word {word}, score {score}"),
+        "wake.rejected": LogLine(_INFO, "wake word {word} rejected: {reason}, score {score}"),
+        "speech.started": LogLine(_DEBUG, "speech begins"),
+        "speech.ended": LogLine(_DEBUG, "speech ends: {reason}, {duration_ms} ms"),
+        "turn.started": LogLine(_INFO, "turn begins: {source}"),
+        "turn.transcript": LogLine(_INFO, "transcript by {engine}"),
+        "turn.reply": LogLine(_DEBUG, "reply"),
+        "turn.interrupted": LogLine(_INFO, "reply interrupted by {by} after {played_ms} ms"),
+        "turn.ended": LogLine(_INFO, "turn ends: {outcome}, {latency_ms} ms"),
         "playback.started": None,
         "playback.finished": None,
-        "audio.lost": Line(_WARNING, "microphone lost: {device}: {reason}"),
-        "audio.restored": Line(_INFO, "microphone back: {device}, after {after_s} s"),
-        "audio.overrun": Line(_WARNING, "samples lost at the device: {count}"),
-        "output.lost": Line(_WARNING, "loudspeaker lost: {device}: {reason}"),
-        "output.restored": Line(_INFO, "loudspeaker back: {device}"),
-        "engine.failed": Line(_WARNING, "engine {engine} failed: {code}: {reason}"),
-        "engine.changed": Line(_WARNING, "{kind} is done by {engine} now: {reason}"),
-        "engine.restored": Line(_INFO, "{kind} is done by {engine} again"),
-        "mute.changed": Line(_INFO, "muted: {muted}, by {source}"),
-        "volume.changed": Line(_INFO, "volume {percent} %"),
-        "button.pressed": Line(_INFO, "button: {gesture}"),
-        "timer.set": Line(_INFO, "{kind} {id} set, due in {due_s} s"),
-        "timer.cancelled": Line(_INFO, "timer {id} cancelled"),
-        "timer.ringing": Line(_INFO, "{kind} {id} rings"),
-        "timer.stopped": Line(_INFO, "timer {id} stopped by {by}"),
-        "connection.established": Line(_INFO, "session with {provider} open after {latency_ms} ms"),
-        "connection.lost": Line(_WARNING, "session with {provider} lost: {code}: {reason}"),
-        "connection.closed": Line(_INFO, "session with {provider} closed: {reason}"),
-        "provider.failed": Line(_WARNING, "provider {provider} does not answer: {code}: {reason}"),
-        "provider.changed": Line(_WARNING, "{to} answers now instead of {from}: {reason}"),
-        "provider.restored": Line(_INFO, "provider {provider} answers again"),
-        "provider.call": Line(
+        "audio.lost": LogLine(_WARNING, "microphone lost: {device}: {reason}"),
+        "audio.restored": LogLine(_INFO, "microphone back: {device}, after {after_s} s"),
+        "audio.overrun": LogLine(_WARNING, "samples lost at the device: {count}"),
+        "output.lost": LogLine(_WARNING, "loudspeaker lost: {device}: {reason}"),
+        "output.restored": LogLine(_INFO, "loudspeaker back: {device}"),
+        "engine.failed": LogLine(_WARNING, "engine {engine} failed: {code}: {reason}"),
+        "engine.changed": LogLine(_WARNING, "{kind} is done by {engine} now: {reason}"),
+        "engine.restored": LogLine(_INFO, "{kind} is done by {engine} again"),
+        "mute.changed": LogLine(_INFO, "muted: {muted}, by {source}"),
+        "volume.changed": LogLine(_INFO, "volume {percent} %"),
+        "button.pressed": LogLine(_INFO, "button: {gesture}"),
+        "timer.set": LogLine(_INFO, "{kind} {id} set, due in {due_s} s"),
+        "timer.cancelled": LogLine(_INFO, "timer {id} cancelled"),
+        "timer.ringing": LogLine(_INFO, "{kind} {id} rings"),
+        "timer.stopped": LogLine(_INFO, "timer {id} stopped by {by}"),
+        "connection.established": LogLine(_INFO, "session with {provider} open after {latency_ms} ms"),
+        "connection.lost": LogLine(_WARNING, "session with {provider} lost: {code}: {reason}"),
+        "connection.closed": LogLine(_INFO, "session with {provider} closed: {reason}"),
+        "provider.failed": LogLine(_WARNING, "provider {provider} does not answer: {code}: {reason}"),
+        "provider.changed": LogLine(_WARNING, "{to} answers now instead of {from}: {reason}"),
+        "provider.restored": LogLine(_INFO, "provider {provider} answers again"),
+        "provider.call": LogLine(
             _INFO, "{provider} {stage} {kind}: {code}, first byte {first_byte_ms} ms, in all {duration_ms} ms"
         ),
-        "provider.note": Line(_INFO, "{provider} {stage}: {kind}"),
-        "provider.key_changed": Line(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
-        "rate_limit.reached": Line(
+        "provider.note": LogLine(_INFO, "{provider} {stage}: {kind}"),
+        "provider.key_changed": LogLine(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
+        "rate_limit.reached": LogLine(
             _WARNING, "{provider}: its limit is reached ({limit}), who asks now may have to wait"
         ),
-        "spend.warning": Line(
+        "spend.warning": LogLine(
             _WARNING, "{provider}: {spent_usd} of the {limit_usd} US dollars of today are spent"
         ),
-        "spend.stopped": Line(_WARNING, "{provider}: {spent_usd} US dollars are spent, no more today"),
-        "spend.resumed": Line(_INFO, "{provider}: money may be spent again"),
-        "queue.added": Line(_INFO, "kept for later: {id}, {duration_ms} ms"),
-        "queue.answered": Line(_INFO, "answered late: {id}, by {provider}, after {age_s} s"),
-        "queue.dropped": Line(_WARNING, "given up: {id}: {reason}"),
-        "audio.quality": Line(
+        "spend.stopped": LogLine(_WARNING, "{provider}: {spent_usd} US dollars are spent, no more today"),
+        "spend.resumed": LogLine(_INFO, "{provider}: money may be spent again"),
+        "queue.added": LogLine(_INFO, "kept for later: {id}, {duration_ms} ms"),
+        "queue.answered": LogLine(_INFO, "answered late: {id}, by {provider}, after {age_s} s"),
+        "queue.dropped": LogLine(_WARNING, "given up: {id}: {reason}"),
+        "audio.quality": LogLine(
             _DEBUG, "sound: {level_dbfs} dBFS, clipped {clipped_percent} %, SNR {snr_db} dB, {dropouts} gaps"
         ),
-        "error": Line(_WARNING, "{code}: {message}"),
+        "error": LogLine(_WARNING, "{code}: {message}"),
     }
 )
 """Every event type that is logged; None, or not here: not worth a line.
@@ -135,7 +135,7 @@ class EventLog:
         return text in recent
 
 
-def _write(event: Event, line: Line) -> None:
+def _write(event: Event, line: LogLine) -> None:
     fields = {
         "event": event.type,
         **{name: event.data[name] for name in CALL_FIELDS if event.type in _CALLS and name in event.data},

@@ -8,7 +8,7 @@ from voxd import reports
 from voxd.clock import Clock
 
 
-class Stage(StrEnum):
+class TurnStage(StrEnum):
     """The moments of a turn that are recorded; few turns pass all.
 
     The last two only happen with a provider in the cloud, mostly while the user still speaks.
@@ -28,14 +28,14 @@ class Stage(StrEnum):
     AUDIO_SENT = "audio_sent"
 
 
-BARS: tuple[tuple[str, tuple[Stage, ...], Stage], ...] = (
-    ("speech", (Stage.BEGAN,), Stage.END_OF_SPEECH),
-    ("endpoint", (Stage.END_OF_SPEECH,), Stage.ENDPOINT),
-    ("transcribe", (Stage.ENDPOINT, Stage.ASKED), Stage.TRANSCRIPT),
-    ("think", (Stage.TRANSCRIPT, Stage.ENDPOINT, Stage.ASKED), Stage.FIRST_TOKEN),
-    ("synthesise", (Stage.FIRST_TOKEN,), Stage.FIRST_AUDIO),
-    ("play", (Stage.FIRST_AUDIO,), Stage.FIRST_SAMPLE),
-    ("speak", (Stage.FIRST_SAMPLE,), Stage.ENDED),
+BARS: tuple[tuple[str, tuple[TurnStage, ...], TurnStage], ...] = (
+    ("speech", (TurnStage.BEGAN,), TurnStage.END_OF_SPEECH),
+    ("endpoint", (TurnStage.END_OF_SPEECH,), TurnStage.ENDPOINT),
+    ("transcribe", (TurnStage.ENDPOINT, TurnStage.ASKED), TurnStage.TRANSCRIPT),
+    ("think", (TurnStage.TRANSCRIPT, TurnStage.ENDPOINT, TurnStage.ASKED), TurnStage.FIRST_TOKEN),
+    ("synthesise", (TurnStage.FIRST_TOKEN,), TurnStage.FIRST_AUDIO),
+    ("play", (TurnStage.FIRST_AUDIO,), TurnStage.FIRST_SAMPLE),
+    ("speak", (TurnStage.FIRST_SAMPLE,), TurnStage.ENDED),
 )
 """The bars of `voxctl last` in order: from the first of these stages that the turn passed, to that one.
 
@@ -45,20 +45,20 @@ A bar whose ends were not both passed is not there: a text has no transcription,
 RESPONSE = "response"
 """The bar people feel, beside the others: from the end of the question to the first sample at the device."""
 
-_COMPLETE = (Stage.END_OF_SPEECH, Stage.ASKED)
+_COMPLETE = (TurnStage.END_OF_SPEECH, TurnStage.ASKED)
 
-BESIDE: tuple[tuple[str, tuple[Stage, ...], Stage], ...] = (
-    ("connect", (Stage.BEGAN,), Stage.SESSION_READY),
-    ("send", (Stage.SESSION_READY,), Stage.AUDIO_SENT),
-    ("cloud", _COMPLETE, Stage.FIRST_AUDIO),
-    (RESPONSE, _COMPLETE, Stage.FIRST_SAMPLE),
+BESIDE: tuple[tuple[str, tuple[TurnStage, ...], TurnStage], ...] = (
+    ("connect", (TurnStage.BEGAN,), TurnStage.SESSION_READY),
+    ("send", (TurnStage.SESSION_READY,), TurnStage.AUDIO_SENT),
+    ("cloud", _COMPLETE, TurnStage.FIRST_AUDIO),
+    (RESPONSE, _COMPLETE, TurnStage.FIRST_SAMPLE),
 )
 """Bars that overlap the others, told as those are."""
 
 _CLOUD = frozenset({"connect", "send", "cloud"})
 """Bars of turns that a provider in the cloud has answered."""
 
-_AT_LEISURE = frozenset({Stage.TRANSCRIPT, Stage.FIRST_TOKEN})
+_AT_LEISURE = frozenset({TurnStage.TRANSCRIPT, TurnStage.FIRST_TOKEN})
 """A cloud may tell the words after their sound: then they held nobody up and are no bar."""
 
 
@@ -69,10 +69,10 @@ class _Turn:
     began_s: float
     wall_s: float
     outcome: str = ""
-    stamps_s: dict[Stage, float] = field(default_factory=dict)
+    stamps_s: dict[TurnStage, float] = field(default_factory=dict)
 
 
-class Ledger:
+class LatencyLedger:
     """Keeps the stamps of the turn under way and of the last ``keep`` finished ones.
 
     Times are CLOCK_MONOTONIC seconds, taken from ``clock`` where the caller gives none. A stage counts
@@ -106,7 +106,7 @@ class Ledger:
         began_s = now_s if at_s is None else at_s
         self._current = _Turn(turn, source, began_s, self._clock.wall() - (now_s - began_s))
 
-    def stamp(self, stage: Stage, at_s: float | None = None, /) -> None:
+    def stamp(self, stage: TurnStage, at_s: float | None = None, /) -> None:
         """Note that ``stage`` of the turn under way was reached, now or at ``at_s``."""
         if self._current is not None:
             self._current.stamps_s.setdefault(stage, self._clock.monotonic() if at_s is None else at_s)
@@ -116,7 +116,7 @@ class Ledger:
         finished, self._current = self._current, None
         if finished is None:
             return None
-        finished.stamps_s.setdefault(Stage.ENDED, self._clock.monotonic())
+        finished.stamps_s.setdefault(TurnStage.ENDED, self._clock.monotonic())
         finished.outcome = outcome
         self._finished.append(finished)
         return stages_ms(_view(finished)).get(RESPONSE)
@@ -129,9 +129,9 @@ def stages_ms(turn: reports.LastTurn) -> dict[str, float]:
 
 def _view(turn: _Turn) -> reports.LastTurn:
     passed_ms = {stage: (at_s - turn.began_s) * 1000 for stage, at_s in turn.stamps_s.items()}
-    passed_ms[Stage.BEGAN] = 0.0
+    passed_ms[TurnStage.BEGAN] = 0.0
     bars: list[reports.Stage] = []
-    first_sound_ms = passed_ms.get(Stage.FIRST_AUDIO, float("inf"))
+    first_sound_ms = passed_ms.get(TurnStage.FIRST_AUDIO, float("inf"))
     before_ms = 0.0
     for name, starts, end in BARS:
         start = _first(starts, passed_ms)
@@ -141,7 +141,7 @@ def _view(turn: _Turn) -> reports.LastTurn:
         start_ms = max(before_ms, passed_ms[start])
         before_ms = max(start_ms, passed_ms[end])
         bars.append(reports.Stage(name, start_ms, before_ms))
-    in_cloud = Stage.SESSION_READY in passed_ms
+    in_cloud = TurnStage.SESSION_READY in passed_ms
     for name, starts, end in BESIDE:
         start = _first(starts, passed_ms)
         if start is not None and end in passed_ms and (in_cloud or name not in _CLOUD):
@@ -150,5 +150,5 @@ def _view(turn: _Turn) -> reports.LastTurn:
     return reports.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))
 
 
-def _first(stages: tuple[Stage, ...], passed_ms: dict[Stage, float]) -> Stage | None:
+def _first(stages: tuple[TurnStage, ...], passed_ms: dict[TurnStage, float]) -> TurnStage | None:
     return next((stage for stage in stages if stage in passed_ms), None)

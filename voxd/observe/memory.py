@@ -6,14 +6,14 @@ M_ARENA_MAX = -8
 """mallopt(3): the most arenas the allocator makes; by default each thread gets one of its own."""
 
 
-def share_one_arena() -> None:
+def limit_arenas() -> None:
     """Let all threads allocate from one place; call it before any thread starts."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
 
 
-def give_back() -> None:
+def release_free_memory() -> None:
     """Return what starting up has freed to the system."""
     malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if malloc_trim is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from voxd.events import Event
-from voxd.observe.series import Numbers
+from voxd.observe.series import MetricSet
 from voxd.observe.vendor_metrics import vendor_feeds
 
 STAGE_BUCKETS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 8)
@@ -15,7 +15,7 @@ class Metrics:
     """The numbers of one daemon. Labels take few values: never a text, a name or an id."""
 
     def __init__(self) -> None:
-        self._numbers = numbers = Numbers()
+        self._numbers = numbers = MetricSet()
         self._turns = numbers.counter("voxd_turns", "Turns by how they ended", "outcome")
         self._stages = numbers.histogram(
             "voxd_turn_stage_seconds", "Length of each stage of a turn", STAGE_BUCKETS_S, "stage"

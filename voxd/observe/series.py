@@ -81,7 +81,7 @@ class _Families:
 
     def collect(self) -> Iterator["Metric"]:
         """Yield one family for each name; queues are read at this moment, so that no queue has to tell."""
-        # See `Numbers.render`: loaded only when somebody asks.
+        # See `MetricSet.render`: loaded only when somebody asks.
         from prometheus_client import core
 
         build = {"version": __version__, "python": platform.python_version()}
@@ -107,7 +107,7 @@ class _Families:
         yield dropped
 
 
-class Numbers:
+class MetricSet:
     """All the numbers of one daemon. Labels take few values: never a text or an id."""
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voxd.observe.series import Numbers
+from voxd.observe.series import MetricSet
 
 SESSION = "session"
 """In the place of a stage: the opening of a whole session, with a vendor or a pipeline."""
@@ -13,12 +13,12 @@ CALL_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 8, 15, 30, 60)
 _Feed = Callable[[Mapping[str, Any]], None]
 
 
-def vendor_feeds(numbers: Numbers) -> dict[str, _Feed]:
+def vendor_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     """Return which event moves which number."""
     return {**_lines(numbers), **_money(numbers), **_patience(numbers), **_sound(numbers)}
 
 
-def _lines(numbers: Numbers) -> dict[str, _Feed]:
+def _lines(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feeds about requests: latency, errors, retries, bytes, and how stable streams are."""
     both = ("provider", "stage")
     calls = numbers.counter("voxd_provider_requests", "Requests by how they ended", *both, "code")
@@ -68,7 +68,7 @@ def _lines(numbers: Numbers) -> dict[str, _Feed]:
     }
 
 
-def _money(numbers: Numbers) -> dict[str, _Feed]:
+def _money(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feeds about tokens and dollars."""
     both = ("provider", "stage")
     tokens = numbers.counter("voxd_provider_tokens", "Tokens of text and sound", *both, "direction")
@@ -87,7 +87,7 @@ def _money(numbers: Numbers) -> dict[str, _Feed]:
     return {"provider.used": used}
 
 
-def _patience(numbers: Numbers) -> dict[str, _Feed]:
+def _patience(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feeds about waiting: limits, keys, caches and the offline queue."""
     limited = numbers.counter(
         "voxd_rate_limited", "Requests that waited or were refused", "provider", "limit"
@@ -109,7 +109,7 @@ def _patience(numbers: Numbers) -> dict[str, _Feed]:
     }
 
 
-def _sound(numbers: Numbers) -> dict[str, _Feed]:
+def _sound(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feed about how the last utterance sounded."""
     level = numbers.gauge("voxd_utterance_level_dbfs", "Level of the last utterance", absent=True)
     peak = numbers.gauge("voxd_utterance_peak_dbfs", "Loudest sample of the last utterance", absent=True)

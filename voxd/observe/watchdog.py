@@ -20,7 +20,7 @@ RECHECK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class Progress:
     """When something last made progress (monotonic seconds), or that it need not just now.
 
     Excused are the audio of a muted or a lost and announced microphone, and the ears that wait for
@@ -32,7 +32,7 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class Liveness:
     """The verdict: who is late, and since when that has been known (monotonic seconds)."""
 
     late_since_s: Mapping[str, float] = field(default_factory=dict)
@@ -44,14 +44,14 @@ class Health:
         return not self.late_since_s
 
 
-def judge(
-    before: Health,
+def assess(
+    before: Liveness,
     now_s: float,
-    stamps: Mapping[str, Stamp],
+    stamps: Mapping[str, Progress],
     *,
     stale_s: float = STALE_S,
     stuck_s: float = STUCK_S,
-) -> Health:
+) -> Liveness:
     """Return the health at ``now_s``.
 
     Lateness counts towards ``stuck_s`` from the first look that saw it, not from the stamp: after
@@ -63,10 +63,10 @@ def judge(
         if not stamp.excused and now_s - stamp.at_s > stale_s
     }
     stuck = tuple(name for name, since_s in late_since_s.items() if now_s - since_s >= stuck_s)
-    return Health(late_since_s, stuck)
+    return Liveness(late_since_s, stuck)
 
 
-class Dog(Protocol):
+class WatchdogNotifier(Protocol):
     """The two words the watchdog says to systemd."""
 
     def alive(self) -> None:
@@ -83,9 +83,9 @@ class Watchdog:
 
     def __init__(
         self,
-        stamps: Mapping[str, Callable[[], Stamp]],
+        stamps: Mapping[str, Callable[[], Progress]],
         *,
-        dog: Dog,
+        dog: WatchdogNotifier,
         interval_s: float,
         clock: Clock,
     ) -> None:
@@ -93,7 +93,7 @@ class Watchdog:
         self._dog = dog
         self._interval_s = interval_s
         self._clock = clock
-        self.health = Health()
+        self.health = Liveness()
 
     async def run(self) -> None:
         """Watch until cancelled, or until nothing more can be done."""
@@ -105,7 +105,7 @@ class Watchdog:
     def _look(self) -> None:
         before = self.health
         stamps = {name: read() for name, read in self._stamps.items()}
-        self.health = judge(before, self._clock.monotonic(), stamps)
+        self.health = assess(before, self._clock.monotonic(), stamps)
         if self.health.stuck:
             _log.critical("no progress: %s; asking systemd for a restart", _names(self.health.stuck))
             self._dog.beyond_help()

@@ -9,7 +9,7 @@ from voxd.errors import NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.contract import TYPED, ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
-from voxd.skills.engine import Skills
+from voxd.skills.engine import SkillEngine
 
 
 class LocalProvider:
@@ -17,7 +17,7 @@ class LocalProvider:
 
     name = LOCAL
 
-    def __init__(self, transcriber: Transcriber, skills: Skills, synthesizer: Synthesizer) -> None:
+    def __init__(self, transcriber: Transcriber, skills: SkillEngine, synthesizer: Synthesizer) -> None:
         self._transcriber = transcriber
         self._skills = skills
         self._synthesizer = synthesizer

@@ -9,7 +9,7 @@ from msgspec import Meta
 from voxd.errors import InvalidRequest
 from voxd.providers.tools import Tool, tool
 from voxd.skills.contract import SkillReply
-from voxd.skills.engine import Skills
+from voxd.skills.engine import SkillEngine
 from voxd.skills.numbers import ClockTime
 
 Kind = Literal["timer", "alarm", "reminder"]
@@ -23,7 +23,7 @@ Percent = Annotated[int, Meta(ge=0, le=100)]
 _DAYS: Mapping[str, str] = MappingProxyType({"today": "0", "tomorrow": "1"})
 
 
-def skill_tools(skills: Skills) -> list[Tool]:
+def skill_tools(skills: SkillEngine) -> list[Tool]:
     """Return the tools of a device: time, timers, alarms, reminders, volume, silence, its owner's commands.
 
     Each answers with the sentence the device itself would say, so that the model can pass it on.
@@ -52,7 +52,7 @@ def skill_tools(skills: Skills) -> list[Tool]:
 class _SkillTools:
     """The handlers: docstrings and types are what the model reads."""
 
-    def __init__(self, skills: Skills) -> None:
+    def __init__(self, skills: SkillEngine) -> None:
         self._skills = skills
 
     async def get_time(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ _SLOT = re.compile(r"\{([a-z0-9_]+)\}")
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "TZ", "HOME")
 
 
-def plain(value: Any) -> str:
+def format_slot(value: Any) -> str:
     """Return a slot's value as a program gets it: seconds, HH:MM, digits or words."""
     if isinstance(value, ClockTime):
         hour = (
@@ -41,14 +41,14 @@ def plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def filled(template: str, slots: Mapping[str, Any], encode: Callable[[str], str] = str) -> str:
+def fill_slots(template: str, slots: Mapping[str, Any], encode: Callable[[str], str] = str) -> str:
     """Return ``template`` with each {slot} replaced once by its encoded value, "" where nothing was said."""
-    return _SLOT.sub(lambda match: encode(plain(slots.get(match[1], ""))), template)
+    return _SLOT.sub(lambda match: encode(format_slot(slots.get(match[1], ""))), template)
 
 
-def json_filled(template: str, slots: Mapping[str, Any]) -> bytes:
+def fill_json(template: str, slots: Mapping[str, Any]) -> bytes:
     """Return a JSON body with its slots escaped. Raises `InvalidRequest` when the result is not JSON."""
-    body = filled(template, slots, lambda value: json.dumps(value)[1:-1])
+    body = fill_slots(template, slots, lambda value: json.dumps(value)[1:-1])
     try:
         json.loads(body)
     except ValueError as error:
@@ -65,7 +65,7 @@ async def run(command: Command, slots: Mapping[str, Any]) -> str:
     try:
         match action:
             case ReplyAction():
-                return filled(action.text, slots)
+                return fill_slots(action.text, slots)
             case ShellAction():
                 said = await _within(action.timeout_s, run_program(action, slots))
             case HttpAction():
@@ -76,7 +76,7 @@ async def run(command: Command, slots: Mapping[str, Any]) -> str:
     except VoxdError as error:
         _log.warning("the command %s failed: %s; %s", command.name, error, error.hint)
         return f"Sorry, the command {name} failed: {error}."
-    return said or filled(command.reply, slots)
+    return said or fill_slots(command.reply, slots)
 
 
 async def _within(timeout_s: float, work: Any) -> str:
@@ -95,7 +95,7 @@ async def run_program(action: ShellAction, slots: Mapping[str, Any]) -> str:
     variables, no input and a process group of its own, which is killed when this is cancelled. Raises
     `EngineError` when it cannot be started or fails.
     """
-    argv = [filled(argument, slots) for argument in action.command]
+    argv = [fill_slots(argument, slots) for argument in action.command]
     environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
     try:
         process = await asyncio.create_subprocess_exec(
@@ -144,10 +144,10 @@ async def call_address(action: HttpAction, slots: Mapping[str, Any]) -> str:
     import httpx  # costs 18 MB, so a device without such commands never loads it
 
     headers = {name: value.reveal() for name, value in action.headers.items()}
-    content = json_filled(action.body, slots) if action.body else None
+    content = fill_json(action.body, slots) if action.body else None
     if content is not None and "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = "application/json"
-    url = filled(action.url, slots, lambda value: quote(value, safe=""))
+    url = fill_slots(action.url, slots, lambda value: quote(value, safe=""))
     try:
         async with (
             httpx.AsyncClient(timeout=action.timeout_s, follow_redirects=False, trust_env=False) as client,

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 
-def pronounceable() -> Callable[[str], bool]:
+def pronunciation_test() -> Callable[[str], bool]:
     """Return a test for words of the dictionary in the pocketsphinx wheel (3 MB, read while it is used).
 
     Where pocketsphinx is not installed nothing can refuse the grammar, so every word passes.

@@ -15,7 +15,7 @@ NEW_CLOCK_S = 86_400.0
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-class Verdict(Enum):
+class DueState(Enum):
     """What to do with something that is due at a certain time."""
 
     WAIT = "wait"
@@ -23,11 +23,11 @@ class Verdict(Enum):
     MISSED = "missed"
 
 
-def verdict(due_s: float, now_s: float) -> Verdict:
+def due_state(due_s: float, now_s: float) -> DueState:
     """Return what to do at ``now_s`` with what is due at ``due_s``, both on the same clock."""
     if now_s < due_s:
-        return Verdict.WAIT
-    return Verdict.RING if now_s - due_s <= LATE_S else Verdict.MISSED
+        return DueState.WAIT
+    return DueState.RING if now_s - due_s <= LATE_S else DueState.MISSED
 
 
 def wall_of(day: date, at: time, tz: tzinfo) -> float:
@@ -40,7 +40,7 @@ def wall_of(day: date, at: time, tz: tzinfo) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class LocalMoment:
     """A local date and time, and the wall time (seconds since 1970) they stand for now."""
 
     day: date
@@ -48,7 +48,9 @@ class Aim:
     wall_s: float
 
 
-def aim(said: ClockTime, day: str, now_s: float, tz: tzinfo, *, morning: bool, clock_24h: bool) -> Aim:
+def resolve_moment(
+    said: ClockTime, day: str, now_s: float, tz: tzinfo, *, morning: bool, clock_24h: bool
+) -> LocalMoment:
     """Return the moment somebody means who says ``said`` and ``day`` at wall time ``now_s``.
 
     ``day`` is "", a number of days from today, or a weekday, each with am or pm behind it ("1 am" is
@@ -65,7 +67,7 @@ def aim(said: ClockTime, day: str, now_s: float, tz: tzinfo, *, morning: bool, c
             on, at = first + timedelta(days=later_days), time(hour, said.minute)
             wall_s = wall_of(on, at, tz)
             if wall_s > now_s:
-                return Aim(on, at, wall_s)
+                return LocalMoment(on, at, wall_s)
     raise AssertionError("every time of day comes again within a week")
 
 
@@ -93,7 +95,9 @@ def _hours(said: ClockTime, half: str, *, named_day: bool, morning: bool, clock_
     return (am, pm)
 
 
-def moved(aimed: Aim, saved_wall_s: float, old_now_s: float, new_now_s: float, tz: tzinfo) -> Aim:
+def move_alarm(
+    aimed: LocalMoment, saved_wall_s: float, old_now_s: float, new_now_s: float, tz: tzinfo
+) -> LocalMoment:
     """Return where an alarm set under the old wall clock belongs now that it was set to ``new_now_s``.
 
     A local date and time stay what they are. Only when the clock was off by a day or more while the alarm
@@ -103,14 +107,14 @@ def moved(aimed: Aim, saved_wall_s: float, old_now_s: float, new_now_s: float, t
     step_s = new_now_s - old_now_s
     was_good = saved_wall_s <= new_now_s <= aimed.wall_s + LATE_S
     if abs(step_s) < NEW_CLOCK_S or was_good:
-        return Aim(aimed.day, aimed.at, wall_of(aimed.day, aimed.at, tz))
+        return LocalMoment(aimed.day, aimed.at, wall_of(aimed.day, aimed.at, tz))
     days = (aimed.day - datetime.fromtimestamp(old_now_s, tz).date()).days
     on = datetime.fromtimestamp(new_now_s, tz).date() + timedelta(days=min(max(days, 0), 7))
     wall_s = wall_of(on, aimed.at, tz)
     if wall_s <= new_now_s:
         on += timedelta(days=1)
         wall_s = wall_of(on, aimed.at, tz)
-    return Aim(on, aimed.at, wall_s)
+    return LocalMoment(on, aimed.at, wall_s)
 
 
 def remaining_s(

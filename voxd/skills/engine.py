@@ -16,12 +16,12 @@ from voxd.errors import VoxdError
 from voxd.skills import custom, replies
 from voxd.skills.contract import SkillDevice, SkillReply
 from voxd.skills.dialogue import Question, Said
-from voxd.skills.dictionary import pronounceable
+from voxd.skills.dictionary import pronunciation_test
 from voxd.skills.jsgf import to_jsgf
 from voxd.skills.localtime import local_zone
 from voxd.skills.numbers import number_words, words
 from voxd.skills.smalltalk import FIXED, JOKES
-from voxd.skills.timer_intents import TimerTalk
+from voxd.skills.timer_intents import TimerIntents
 from voxd.skills.timers import Timers
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _STEP_PERCENT = 10
 _Slots = dict[str, Any]
 
 
-class Skills:
+class SkillEngine:
     """Everything the device can do by itself."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Skills:
         self._clock = clock
         self._tz = tz or local_zone()
         self._timers = timers
-        self._talk = TimerTalk(timers, clock, self._tz, clock_24h=config.clock_24h)
+        self._talk = TimerIntents(timers, clock, self._tz, clock_24h=config.clock_24h)
         self._commands = {command.name: command for command in config.commands}
         self._question: tuple[Question, float] | None = None
         self._volume_before = 50
@@ -86,7 +86,7 @@ class Skills:
 
     def jsgf(self) -> str:
         """Return the usual sentences, and the owner's, as a JSGF grammar for pocketsphinx."""
-        return to_jsgf(self._config.commands, pronounceable() if self._config.commands else bool)
+        return to_jsgf(self._config.commands, pronunciation_test() if self._config.commands else bool)
 
     async def answer(self, text: str) -> SkillReply:
         """Answer the sentence ``text``; one that is not understood has no intent and an honest reply."""

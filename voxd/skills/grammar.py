@@ -11,7 +11,7 @@ from voxd.config.commands import Command
 from voxd.skills import templates
 from voxd.skills.near_miss import NearMisses
 from voxd.skills.numbers import words
-from voxd.skills.slots import Marked, readings
+from voxd.skills.slots import MarkedSentence, readings
 
 _POLITE_START = re.compile(
     r"^(?:please|hey|okay|ok|so|um|uh|well|and|can you|could you|would you|will you|can i have"
@@ -38,9 +38,9 @@ class Grammar:
         own = {
             templates.COMMAND_PREFIX + command.name: templates.command_data(command) for command in commands
         }
-        self.own = templates.compiled(self.templates, own)
-        self.builtin = templates.compiled(self.templates, self.templates.intents)
-        self.answers = templates.compiled(self.templates, self.templates.answers)
+        self.own = templates.compile_intents(self.templates, own)
+        self.builtin = templates.compile_intents(self.templates, self.templates.intents)
+        self.answers = templates.compile_intents(self.templates, self.templates.answers)
         self.near_miss = near_miss
         self._near: NearMisses | None = None
 
@@ -92,7 +92,7 @@ def _stripped(text: str, polite: re.Pattern[str]) -> list[str]:
     return ways
 
 
-def _best(marked: Marked, intents: Intents) -> Match | None:
+def _best(marked: MarkedSentence, intents: Intents) -> Match | None:
     """Return the match that leaves the fewest words to wildcards: they take what no template knows."""
     results = [result for result in recognize_all(marked.text, intents) if not _names_a_value(result, marked)]
     if not results:
@@ -112,7 +112,7 @@ def _free_length(result: RecognizeResult) -> int:
     return sum(len(entity.text.strip()) for entity in result.entities_list if entity.is_wildcard)
 
 
-def _names_a_value(result: RecognizeResult, marked: Marked) -> bool:
+def _names_a_value(result: RecognizeResult, marked: MarkedSentence) -> bool:
     """Whether a timer would be called by a number or a duration: "a second timer" is not a name."""
     return any(
         entity.name == "name" and entity.is_wildcard and set(entity.text.split()) & marked.spans.keys()

@@ -35,9 +35,9 @@ def to_jsgf(commands: Iterable[Command], known: Callable[[str], bool]) -> str:
 
 def _sentences(command: Command, known: Callable[[str], bool]) -> Iterable[str]:
     # hassil costs 11 MB, so a device without commands of its owner's does not load it to write a grammar.
-    from voxd.skills.templates import spelled_out
+    from voxd.skills.templates import expand_command
 
-    for sentence in spelled_out(command):
+    for sentence in expand_command(command):
         words = [_VALUES.get(word, word) for word in sentence.split()]
         if all(word in _VALUES.values() or (_WORD.fullmatch(word) and known(word)) for word in words):
             yield " ".join(words)

@@ -7,7 +7,7 @@ from rapidfuzz import fuzz, process
 
 from voxd.skills import templates
 from voxd.skills.numbers import PERIODS, TENS, UNIT_SECONDS, UNITS
-from voxd.skills.slots import spans
+from voxd.skills.slots import find_spans
 
 MAX_PER_TEMPLATE = 200
 """No template contributes more sentences than this: memory and time are bounded."""
@@ -83,7 +83,7 @@ class NearMisses:
         be missing, added or be quite another, and no sentence of another intent may be as near.
         """
         snapped = [self._snap(word) for word in said]
-        found = spans(snapped)
+        found = find_spans(snapped)
         heard: list[str] = []
         at = 0
         for span in found:

@@ -109,7 +109,7 @@ def figure_words(value: float) -> str:
     return f"minus {spoken}" if value < 0 else spoken
 
 
-def joined(items: list[str]) -> str:
+def join_items(items: list[str]) -> str:
     """Return "a", "a and b", "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 

@@ -22,7 +22,7 @@ class Span:
     value: float | int | ClockTime
 
 
-def spans(said: list[str]) -> list[Span]:
+def find_spans(said: list[str]) -> list[Span]:
     """Return the values in ``said``, from left to right, each as long as it can be."""
     found: list[Span] = []
     at = 0
@@ -53,7 +53,7 @@ def placeholder(slot: str, index: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class MarkedSentence:
     """A sentence in which some values are single words; ``spans`` says which word stands for what."""
 
     said: list[str]
@@ -74,7 +74,7 @@ class Marked:
         return " ".join(words)
 
 
-def mark(said: list[str], found: list[Span]) -> Marked:
+def mark(said: list[str], found: list[Span]) -> MarkedSentence:
     """Return ``said`` with each of the spans ``found`` as one word."""
     marked: list[str] = []
     named: dict[str, Span] = {}
@@ -84,15 +84,15 @@ def mark(said: list[str], found: list[Span]) -> Marked:
         named[name] = span
         marked += [*said[at : span.start], name]
         at = span.end
-    return Marked(said, named, [*marked, *said[at:]])
+    return MarkedSentence(said, named, [*marked, *said[at:]])
 
 
-def readings(said: list[str]) -> Iterator[Marked]:
+def readings(said: list[str]) -> Iterator[MarkedSentence]:
     """Yield the ways to read ``said``: every value marked, then one of them left as words, then all.
 
     "Start a second timer" holds no second, and a command of the owner may hold the word "five".
     """
-    found = spans(said)
+    found = find_spans(said)
     yield mark(said, found)
     if len(found) > 1:
         for left_out in found:

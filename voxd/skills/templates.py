@@ -47,7 +47,7 @@ def load() -> Templates:
     return msgspec.convert(tomli.loads(text), Templates)
 
 
-def compiled(templates: Templates, intents: dict[str, dict[str, Any]]) -> Intents:
+def compile_intents(templates: Templates, intents: dict[str, dict[str, Any]]) -> Intents:
     """Return ``intents`` for hassil, with the rules and lists of ``templates``."""
     lists = {name: {**entry} for name, entry in templates.lists.items()}
     for slot in READ_SLOTS:
@@ -88,9 +88,9 @@ def command_data(command: Command) -> dict[str, Any]:
     return data
 
 
-def spelled_out(command: Command) -> Iterator[str]:
+def expand_command(command: Command) -> Iterator[str]:
     """Yield the sentences of ``command``, read values and free text left as {slots}. Raises `ConfigError`."""
-    intents = compiled(load(), {command.name: command_data(command)})
+    intents = compile_intents(load(), {command.name: command_data(command)})
     for data in intents.intents[command.name].data:
         for sentence in data.sentences:
             yield from expand(sentence.expression, intents, slot_lists(intents, data))

@@ -7,7 +7,7 @@ from voxd.clock import Clock
 from voxd.reports import TimerEntry
 from voxd.skills import replies
 from voxd.skills.dialogue import Question, Said
-from voxd.skills.due import Aim, aim
+from voxd.skills.due import LocalMoment, resolve_moment
 from voxd.skills.numbers import ClockTime, number_words
 from voxd.skills.timers import Timers
 
@@ -20,7 +20,7 @@ MAX_TOLD = 4
 Slots = dict[str, Any]
 
 
-class TimerTalk:
+class TimerIntents:
     """The skills around `Timers`. Every method takes the slots of a sentence and returns what to say."""
 
     def __init__(self, timers: Timers, clock: Clock, tz: tzinfo, *, clock_24h: bool) -> None:
@@ -72,7 +72,7 @@ class TimerTalk:
         """Say what is set of a kind, and what was missed."""
         kind = slots["kind"]
         missed = [replies.title(entry) for entry in self._timers.take_missed()]
-        told = f"You missed your {replies.joined(missed)}. " if missed else ""
+        told = f"You missed your {replies.join_items(missed)}. " if missed else ""
         found = self._matching({"kind": kind})
         if not found:
             return Said(f"{told}You have no {kind}s set.")
@@ -129,7 +129,7 @@ class TimerTalk:
         if said is None:
             return None
         now_s = self._clock.wall()
-        aimed: Aim = aim(
+        aimed: LocalMoment = resolve_moment(
             said, slots.get("day", ""), now_s, self._tz, morning=morning, clock_24h=self.clock_24h
         )
         await self._timers.set(kind, name=name, aim=aimed)
@@ -170,7 +170,7 @@ class TimerTalk:
 def _told(items: list[str]) -> str:
     """Return the first few of ``items``, and how many more there are: nobody listens to a long list."""
     more = len(items) - MAX_TOLD
-    return replies.joined([*items[:MAX_TOLD], *([f"{number_words(more)} more"] if more > 0 else [])])
+    return replies.join_items([*items[:MAX_TOLD], *([f"{number_words(more)} more"] if more > 0 else [])])
 
 
 def _clock_of(slots: Slots) -> ClockTime | None:

@@ -4,19 +4,19 @@ from datetime import tzinfo
 
 import msgspec
 
-from voxd.skills.due import Aim, moved, remaining_s, wall_of
+from voxd.skills.due import LocalMoment, move_alarm, remaining_s, wall_of
 from voxd.store.timers import TimerRecord
 
 _replace = msgspec.structs.replace
 
 
-def restored(
+def restore_timer(
     record: TimerRecord, monotonic_s: float, wall_s: float, boot: str, tz: tzinfo
 ) -> tuple[TimerRecord, bool]:
     """Return ``record`` as it runs on after a restart, and whether the wall clock is not set yet.
 
     That is so when, after a reboot, it shows a time before the record was made. An alarm then waits for its
-    date; a countdown runs on as if no time had passed, and `after_step` corrects it.
+    date; a countdown runs on as if no time had passed, and `apply_clock_step` corrects it.
     """
     clock_unset = record.boot != boot and wall_s < record.saved_wall_s
     if record.day is not None and record.at is not None:
@@ -32,12 +32,12 @@ def restored(
     return _replace(record, due_monotonic_s=monotonic_s + left_s, boot=boot), clock_unset
 
 
-def after_step(
+def apply_clock_step(
     record: TimerRecord, clock_unset: bool, step_s: float, monotonic_s: float, wall_s: float, tz: tzinfo
 ) -> tuple[TimerRecord, bool]:
     """Return ``record`` after the wall clock moved by ``step_s`` to ``wall_s``, and if it is still unset.
 
-    An alarm follows `voxd.skills.due.moved`. A countdown stays where it is on the monotonic clock, except
+    An alarm follows `move_alarm`. A countdown stays where it is on the monotonic clock, except
     once: when the clock is set for the first time after a reboot, the time the device was off is counted.
     """
     still_unset = clock_unset and wall_s < record.saved_wall_s
@@ -46,8 +46,8 @@ def after_step(
     if record.day is not None and record.at is not None:
         if clock_unset:
             return record, False
-        aimed = Aim(record.day, record.at, record.due_wall_s)
-        aimed = moved(aimed, record.saved_wall_s, wall_s - step_s, wall_s, tz)
+        aimed = LocalMoment(record.day, record.at, record.due_wall_s)
+        aimed = move_alarm(aimed, record.saved_wall_s, wall_s - step_s, wall_s, tz)
         record = _replace(record, day=aimed.day, at=aimed.at, due_wall_s=aimed.wall_s, saved_wall_s=wall_s)
         return record, False
     if clock_unset:

@@ -15,9 +15,9 @@ from voxd.clock import Clock
 from voxd.errors import Busy, NotFound, StoreError
 from voxd.events import Emit
 from voxd.reports import TimerEntry
-from voxd.skills.due import Aim, Verdict, verdict
+from voxd.skills.due import DueState, LocalMoment, due_state
 from voxd.skills.localtime import local_zone
-from voxd.skills.timer_state import after_step, restored
+from voxd.skills.timer_state import apply_clock_step, restore_timer
 from voxd.store.age import boot_id
 from voxd.store.timers import TimerRecord, TimerStore
 
@@ -87,7 +87,7 @@ class Timers:
         self._last = (self._clock.monotonic(), self._clock.wall())
         kept = await self._store.all()
         for record in kept:
-            self._live[record.id] = _Live(*restored(record, *self._last, self._boot, self.tz))
+            self._live[record.id] = _Live(*restore_timer(record, *self._last, self._boot, self.tz))
         # From here on this boot's monotonic clock counts, whatever the wall clock does while we are away.
         settled = [live.record for live in self._live.values() if not live.clock_unset]
         if changed := [record for record in settled if record not in kept]:
@@ -104,7 +104,7 @@ class Timers:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def set(
-        self, kind: str, *, name: str = "", duration_s: float | None = None, aim: Aim | None = None
+        self, kind: str, *, name: str = "", duration_s: float | None = None, aim: LocalMoment | None = None
     ) -> TimerEntry:
         """Set a ``kind`` (timer, alarm, reminder), due in ``duration_s`` seconds or at the moment ``aim``.
 
@@ -202,10 +202,10 @@ class Timers:
                     self._finish(live, "timeout")
                 continue
             due_s, now_s = self._due(live)
-            decision = verdict(due_s, now_s)
-            if decision is Verdict.RING:
+            decision = due_state(due_s, now_s)
+            if decision is DueState.RING:
                 self._ring(live, monotonic_s)
-            elif decision is Verdict.MISSED:
+            elif decision is DueState.MISSED:
                 _log.warning(
                     "%s %s was due %.0f s ago and is missed", live.record.kind, live.record.id, now_s - due_s
                 )
@@ -248,7 +248,7 @@ class Timers:
     def _wall_stepped(self, step_s: float) -> None:
         _log.info("the wall clock moved by %.1f s; alarms follow it, countdowns do not", step_s)
         for live in self._live.values():
-            live.record, live.clock_unset = after_step(
+            live.record, live.clock_unset = apply_clock_step(
                 live.record, live.clock_unset, step_s, *self._last, self.tz
             )
         self._in_background(self._store.update([live.record for live in self._live.values()]))

@@ -21,7 +21,7 @@ def boot_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class AgeStamp:
     """A moment on three clocks; ``lived_s`` is the age of the database itself."""
 
     lived_s: float
@@ -30,7 +30,7 @@ class Stamp:
     boot: str
 
 
-def lived(before: Stamp | None, monotonic_s: float, wall_s: float, boot: str) -> Stamp:
+def advance_age(before: AgeStamp | None, monotonic_s: float, wall_s: float, boot: str) -> AgeStamp:
     """Return the stamp of now, given the last one.
 
     Within one boot only monotonic time counts, so no jump of the wall clock, however small, makes
@@ -39,29 +39,29 @@ def lived(before: Stamp | None, monotonic_s: float, wall_s: float, boot: str) ->
     keeps things for longer than asked, never for shorter.
     """
     if before is None:
-        return Stamp(0.0, monotonic_s, wall_s, boot)
+        return AgeStamp(0.0, monotonic_s, wall_s, boot)
     if boot and boot == before.boot:
         gap_s = monotonic_s - before.monotonic_s
     else:
         gap_s = wall_s - before.wall_s
         gap_s = gap_s if gap_s <= MAX_OFF_S else 0.0
-    return Stamp(before.lived_s + max(0.0, gap_s), monotonic_s, wall_s, boot)
+    return AgeStamp(before.lived_s + max(0.0, gap_s), monotonic_s, wall_s, boot)
 
 
-class LivedClock:
+class AgeClock:
     """Tells how long a database has lived, for all its tables alike; call it inside a transaction."""
 
     def __init__(self, clock: Clock, *, boot: str | None = None) -> None:
         self._clock = clock
         self._boot = boot_id() if boot is None else boot
 
-    def peek(self, connection: sqlite3.Connection) -> Stamp:
+    def peek(self, connection: sqlite3.Connection) -> AgeStamp:
         """Return the stamp of now, and write nothing."""
         row = connection.execute("SELECT lived_s, monotonic_s, wall_s, boot FROM age").fetchone()
-        before = Stamp(*row) if row else None
-        return lived(before, self._clock.monotonic(), self._clock.wall(), self._boot)
+        before = AgeStamp(*row) if row else None
+        return advance_age(before, self._clock.monotonic(), self._clock.wall(), self._boot)
 
-    def now(self, connection: sqlite3.Connection) -> Stamp:
+    def now(self, connection: sqlite3.Connection) -> AgeStamp:
         """Return the stamp of now and keep it, so that a later start goes on from it."""
         stamp = self.peek(connection)
         connection.execute(

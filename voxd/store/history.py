@@ -8,7 +8,7 @@ import msgspec
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.reports import HistoryEntry
-from voxd.store.age import LivedClock, Stamp
+from voxd.store.age import AgeClock, AgeStamp
 from voxd.store.db import Database
 
 _log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ _COLUMNS = "id, turn, time, source, agent, transcript, reply, outcome, stages_ms
 _DAY_S = 86_400.0
 
 
-class History:
+class HistoryStore:
     """The remembered turns; age is counted by `voxd.store.age.lived`, so no clock jump deletes anything."""
 
     def __init__(
@@ -25,7 +25,7 @@ class History:
     ) -> None:
         self._db = db
         self._config = config
-        self._age = LivedClock(clock, boot=boot)
+        self._age = AgeClock(clock, boot=boot)
 
     def configure(self, config: schema.History) -> None:
         """Apply a reloaded configuration from the next turn on."""
@@ -83,7 +83,7 @@ class History:
         self._prune(connection, stamp)
         return int(cursor.lastrowid or 0)
 
-    def _prune(self, connection: sqlite3.Connection, now: Stamp) -> int:
+    def _prune(self, connection: sqlite3.Connection, now: AgeStamp) -> int:
         oldest_s = now.lived_s - self._config.max_age_days * _DAY_S
         deleted = connection.execute("DELETE FROM turns WHERE lived_s < ?", (oldest_s,)).rowcount
         while _used_bytes(connection) > self._config.max_size_mb * 1_000_000:

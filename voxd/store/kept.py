@@ -5,7 +5,7 @@ from enum import Enum
 import msgspec
 
 
-class Blame(Enum):
+class Fault(Enum):
     """Why an utterance was not answered, which decides what becomes of it."""
 
     NOBODY = "nobody"
@@ -16,7 +16,7 @@ class Blame(Enum):
     """It was refused, and the next one may not be."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class QueuedUtterance(msgspec.Struct, frozen=True):
     """An utterance that was given out to be answered: FLAC, or the text of a typed question.
 
     ``age_s`` is how long ago it was asked.
@@ -29,7 +29,7 @@ class Kept(msgspec.Struct, frozen=True):
     age_s: float
 
 
-class Late(msgspec.Struct, frozen=True):
+class DeferredAnswer(msgspec.Struct, frozen=True):
     """The answer to an utterance, not delivered yet; ``age_s`` is how long ago it was asked."""
 
     id: str
@@ -40,7 +40,7 @@ class Late(msgspec.Struct, frozen=True):
     age_s: float
 
 
-class Gone(msgspec.Struct, frozen=True):
+class DroppedUtterance(msgspec.Struct, frozen=True):
     """An utterance that is given up."""
 
     id: str

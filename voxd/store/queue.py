@@ -11,9 +11,9 @@ from voxd.clock import Clock
 from voxd.config import schema
 from voxd.errors import NotFound, StoreError
 from voxd.reports import QueueEntry
-from voxd.store.age import LivedClock
+from voxd.store.age import AgeClock
 from voxd.store.db import Database
-from voxd.store.kept import Blame, Gone, Kept, Late
+from voxd.store.kept import DeferredAnswer, DroppedUtterance, Fault, QueuedUtterance
 
 BEHIND_FAULTS = 2
 """An utterance that failed so often lets the others pass, and rests after every further failure."""
@@ -47,19 +47,19 @@ class UtteranceQueue:
         self._db = db
         self._config = config
         self._clock = clock
-        self._age = LivedClock(clock, boot=boot)
+        self._age = AgeClock(clock, boot=boot)
 
     def configure(self, config: schema.Queue) -> None:
         """Apply new limits from the next utterance on."""
         self._config = config
 
-    async def recover(self, *, crashed: bool) -> list[Gone]:
+    async def recover(self, *, crashed: bool) -> list[DroppedUtterance]:
         """Take back what was given out and never came back; returns what is given up.
 
         ``crashed``: its process died over it. One that ends too many is given up; else nobody is to blame.
         """
 
-        def write(connection: sqlite3.Connection) -> list[Gone]:
+        def write(connection: sqlite3.Connection) -> list[DroppedUtterance]:
             gone = _deleted(connection, "taken AND faults >= ?", MAX_FAULTS) if crashed else []
             connection.execute(
                 "UPDATE utterances SET taken = 0, faults = faults - ? WHERE taken", (0 if crashed else 1,)
@@ -89,13 +89,13 @@ class UtteranceQueue:
         await self._db.run(write)
         return id
 
-    async def take(self, without: Collection[str] = ()) -> Kept | None:
+    async def take(self, without: Collection[str] = ()) -> QueuedUtterance | None:
         """Give the next utterance out, of an agent not in ``without``; None when there is none.
 
         It is counted as a fault until its end is known, so that one that ends the process is known by that.
         """
 
-        def write(connection: sqlite3.Connection) -> Kept | None:
+        def write(connection: sqlite3.Connection) -> QueuedUtterance | None:
             marks, now_s = ", ".join("?" * len(without)), self._age.peek(connection).lived_s
             row = connection.execute(
                 "SELECT id, agent, flac, text, ? - lived_s FROM utterances LEFT JOIN sounds USING (id)"
@@ -109,23 +109,23 @@ class UtteranceQueue:
                 "UPDATE utterances SET taken = 1, attempts = attempts + 1, faults = faults + 1 WHERE id = ?",
                 (row[0],),
             )
-            return Kept(*row)
+            return QueuedUtterance(*row)
 
         return await self._db.run(write)
 
-    async def put_back(self, id: str, code: str, blame: Blame) -> Gone | None:
+    async def put_back(self, id: str, code: str, blame: Fault) -> DroppedUtterance | None:
         """Take an unanswered utterance back; returns it when it is given up. ``code`` is the error's."""
 
-        def write(connection: sqlite3.Connection) -> Gone | None:
+        def write(connection: sqlite3.Connection) -> DroppedUtterance | None:
             row = connection.execute("SELECT faults FROM utterances WHERE id = ?", (id,)).fetchone()
             if row is None:
                 return None  # dropped meanwhile, and told
             faults = int(row[0])
-            if blame is Blame.UTTERANCE and faults >= MAX_FAULTS:
+            if blame is Fault.UTTERANCE and faults >= MAX_FAULTS:
                 (gone,) = _deleted(connection, "id = ?", id)
                 return gone
-            faults = max(0, faults - 1) if blame is Blame.NOBODY else min(faults, MAX_FAULTS - 1)
-            rest_s = 0.0 if blame is Blame.NOBODY else _rest_s(faults)
+            faults = max(0, faults - 1) if blame is Fault.NOBODY else min(faults, MAX_FAULTS - 1)
+            rest_s = 0.0 if blame is Fault.NOBODY else _rest_s(faults)
             due_s = self._age.now(connection).lived_s + rest_s
             connection.execute(
                 "UPDATE utterances SET taken = 0, faults = ?, problem = ?, due_lived_s = ? WHERE id = ?",
@@ -150,16 +150,16 @@ class UtteranceQueue:
 
         return await self._db.run(write)
 
-    async def undelivered(self) -> list[Late]:
+    async def undelivered(self) -> list[DeferredAnswer]:
         """Return the answers that wait to be delivered, the oldest question first."""
 
-        def read(connection: sqlite3.Connection) -> list[Late]:
+        def read(connection: sqlite3.Connection) -> list[DeferredAnswer]:
             rows = connection.execute(
                 "SELECT id, agent, provider, transcript, reply, ? - lived_s FROM utterances"
                 " WHERE state = 'answered' ORDER BY number",
                 (self._age.peek(connection).lived_s,),
             )
-            return [Late(*row) for row in rows]
+            return [DeferredAnswer(*row) for row in rows]
 
         return await self._db.run(read)
 
@@ -177,10 +177,10 @@ class UtteranceQueue:
 
         await self._db.run(write)
 
-    async def prune(self) -> list[Gone]:
+    async def prune(self) -> list[DroppedUtterance]:
         """Drop what has waited for too long, and traces of old deliveries; returns what had waited."""
 
-        def write(connection: sqlite3.Connection) -> list[Gone]:
+        def write(connection: sqlite3.Connection) -> list[DroppedUtterance]:
             oldest_s = self._age.peek(connection).lived_s - self._config.max_age_h * _HOUR_S
             connection.execute(
                 "DELETE FROM utterances WHERE state = 'delivered' AND (lived_s < ? OR number NOT IN"
@@ -217,16 +217,16 @@ class UtteranceQueue:
         count = await self._db.run(lambda connection: connection.execute(update, (id or "",)).rowcount)
         return _found(id, count)
 
-    async def drop(self, id: str | None = None) -> list[Gone]:
+    async def drop(self, id: str | None = None) -> list[DroppedUtterance]:
         """Drop one, or all, that are not delivered yet; returns them. Raises `NotFound`."""
         where = "state != 'delivered' AND ? IN (id, '')"
         gone = await self._db.run(lambda connection: _deleted(connection, where, id or ""))
         return _found(id, gone)
 
-    async def forget(self) -> list[Gone]:
+    async def forget(self) -> list[DroppedUtterance]:
         """Delete everything and overwrite what it left in the file; returns what was not delivered yet."""
 
-        def write(connection: sqlite3.Connection) -> list[Gone]:
+        def write(connection: sqlite3.Connection) -> list[DroppedUtterance]:
             gone = _deleted(connection, "state != 'delivered'")
             connection.execute("DELETE FROM utterances")
             return gone
@@ -263,9 +263,9 @@ def _rest_s(faults: int) -> float:
     return 0.0 if faults < BEHIND_FAULTS else min(60.0 * 2.0**faults, LONGEST_REST_S)
 
 
-def _deleted(connection: sqlite3.Connection, where: str, *values: object) -> list[Gone]:
+def _deleted(connection: sqlite3.Connection, where: str, *values: object) -> list[DroppedUtterance]:
     rows = connection.execute(f"SELECT id, agent FROM utterances WHERE {where} ORDER BY number", values)
-    gone = [Gone(*row) for row in rows]
+    gone = [DroppedUtterance(*row) for row in rows]
     connection.execute(f"DELETE FROM utterances WHERE {where}", values)
     return gone
 

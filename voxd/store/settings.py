@@ -10,7 +10,7 @@ import msgspec
 _log = logging.getLogger(__name__)
 
 
-class Settings(msgspec.Struct, frozen=True):
+class SavedSettings(msgspec.Struct, frozen=True):
     """The values that outlive a restart; None means "as configured"."""
 
     muted: bool = False
@@ -50,12 +50,12 @@ class SettingsFile:
                 if wanted == self.values:
                     return
 
-    def _read(self) -> Settings:
+    def _read(self) -> SavedSettings:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Settings)
+            return msgspec.json.decode(self._path.read_bytes(), type=SavedSettings)
         except (OSError, msgspec.DecodeError):
             # Missing at the first start, and worth no more than its defaults when damaged.
-            return Settings()
+            return SavedSettings()
 
     def _write(self, content: bytes) -> None:
         # Without the directory's own fsync the rename was lost in 5 of 20 simulated power cuts.

@@ -15,14 +15,14 @@ class BeginTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Readdress:
+class SwitchAgent:
     """The turn under way is for ``agent``."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
+class StartCapture:
     """Hand the sound from ``from_sample`` on to the provider, which will be needed, until speech ends."""
 
     from_sample: int | None
@@ -43,7 +43,7 @@ class DropCapture:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerQuestion:
     """Answer a typed or recorded question."""
 
     question: str | Clip
@@ -51,14 +51,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class SpeakText:
     """Speak ``text`` as it is."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class RepeatReply:
     """Speak the last reply again."""
 
 
@@ -77,14 +77,14 @@ class EndTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Chime:
+class PlayEarcon:
     """Play a short sound."""
 
     earcon: Earcon
 
 
 @dataclass(frozen=True, slots=True)
-class Apologise:
+class SpeakError:
     """Say aloud that, and why, it did not work."""
 
     code: str
@@ -99,7 +99,7 @@ class SetMicrophone:
 
 
 @dataclass(frozen=True, slots=True)
-class StopRing:
+class EndRing:
     """The ringing timer has been noticed: it is over."""
 
     by: Source
@@ -117,19 +117,19 @@ class StartRing:
 
 Action = (
     BeginTurn
-    | Readdress
-    | Capture
+    | SwitchAgent
+    | StartCapture
     | EndCapture
     | DropCapture
-    | Answer
-    | Say
-    | Repeat
+    | AnswerQuestion
+    | SpeakText
+    | RepeatReply
     | CancelReply
     | EndTurn
-    | Chime
-    | Apologise
+    | PlayEarcon
+    | SpeakError
     | SetMicrophone
-    | StopRing
+    | EndRing
     | PauseRing
     | StartRing
 )

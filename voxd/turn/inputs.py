@@ -40,7 +40,7 @@ class Earcon(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Woken:
+class WakeWordDetected:
     """A wake word was confirmed; ``end_sample`` is where it ended."""
 
     word: str
@@ -50,7 +50,7 @@ class Woken:
 
 
 @dataclass(frozen=True, slots=True)
-class ListenAsked:
+class ListenRequested:
     """Button or socket: listen from ``at_sample`` on; ``hold`` means until `ListenReleased`."""
 
     source: Source
@@ -64,14 +64,14 @@ class ListenReleased:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechStarted:
+class UserSpeechStarted:
     """The user began to speak."""
 
     sample: int
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechEnded:
+class UserSpeechEnded:
     """The utterance is complete: ``reason`` is silence, max_length or released."""
 
     sample: int
@@ -84,7 +84,7 @@ class AwaitingSpeech:
 
 
 @dataclass(frozen=True, slots=True)
-class NoSpeech:
+class NoSpeechDetected:
     """Nobody spoke in time."""
 
 
@@ -96,7 +96,7 @@ class CaptureFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionReceived:
     """A typed or recorded question (``speak`` the answer aloud or only return it)."""
 
     question: str | Clip
@@ -104,14 +104,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class SayAsked:
+class SayRequested:
     """Speak ``text`` as it is."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatAsked:
+class RepeatRequested:
     """Say the last reply again."""
 
     source: Source
@@ -137,14 +137,14 @@ class ReplyFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopRequested:
     """Be quiet: button, socket or voice."""
 
     source: Source
 
 
 @dataclass(frozen=True, slots=True)
-class MuteAsked:
+class MuteRequested:
     """Close (or open) the microphone."""
 
     muted: bool
@@ -174,22 +174,22 @@ class RingEnded:
 
 
 Input = (
-    Woken
-    | ListenAsked
+    WakeWordDetected
+    | ListenRequested
     | ListenReleased
-    | SpeechStarted
-    | SpeechEnded
+    | UserSpeechStarted
+    | UserSpeechEnded
     | AwaitingSpeech
-    | NoSpeech
+    | NoSpeechDetected
     | CaptureFailed
-    | Asked
-    | SayAsked
-    | RepeatAsked
+    | QuestionReceived
+    | SayRequested
+    | RepeatRequested
     | ReplyStarted
     | ReplyFinished
     | ReplyFailed
-    | StopAsked
-    | MuteAsked
+    | StopRequested
+    | MuteRequested
     | AudioLost
     | AudioRestored
     | RingStarted

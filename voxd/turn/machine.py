@@ -10,30 +10,30 @@ from typing import Any, TypeVar
 from voxd.turn import actions as do
 from voxd.turn.actions import Action
 from voxd.turn.inputs import (
-    Asked,
     AudioLost,
     AudioRestored,
     AwaitingSpeech,
     CaptureFailed,
     Earcon,
     Input,
-    ListenAsked,
     ListenReleased,
-    MuteAsked,
-    NoSpeech,
-    RepeatAsked,
+    ListenRequested,
+    MuteRequested,
+    NoSpeechDetected,
+    QuestionReceived,
+    RepeatRequested,
     ReplyFailed,
     ReplyFinished,
     ReplyStarted,
     RingEnded,
     RingStarted,
-    SayAsked,
+    SayRequested,
     Source,
-    SpeechEnded,
-    SpeechStarted,
     State,
-    StopAsked,
-    Woken,
+    StopRequested,
+    UserSpeechEnded,
+    UserSpeechStarted,
+    WakeWordDetected,
 )
 
 I = TypeVar("I")  # noqa: E741 - the input a rule is for
@@ -65,7 +65,7 @@ class TurnMachine:
 
     # --- listening --------------------------------------------------------------------------------
 
-    def _woken(self, given: Woken) -> list[Action]:
+    def _woken(self, given: WakeWordDetected) -> list[Action]:
         if self.muted or self.deaf:
             return []  # heard before the microphone went
         return [
@@ -73,11 +73,11 @@ class TurnMachine:
             *self._listen(Source.WAKE_WORD, given.agent, given.end_sample),
         ]
 
-    def _woken_again(self, given: Woken) -> list[Action]:
+    def _woken_again(self, given: WakeWordDetected) -> list[Action]:
         # Whoever calls twice begins anew: what was said before the second call was not meant.
-        return [do.DropCapture(), do.Readdress(given.agent), do.Capture(given.end_sample)]
+        return [do.DropCapture(), do.SwitchAgent(given.agent), do.StartCapture(given.end_sample)]
 
-    def _listen_asked(self, given: ListenAsked) -> list[Action]:
+    def _listen_asked(self, given: ListenRequested) -> list[Action]:
         if self.muted or self.deaf:
             return self._chime(Earcon.MUTED if self.muted else Earcon.ERROR)
         return [
@@ -85,7 +85,7 @@ class TurnMachine:
             *self._listen(given.source, None, given.at_sample, hold=given.hold),
         ]
 
-    def _listen_while_deaf(self, given: ListenAsked) -> list[Action]:
+    def _listen_while_deaf(self, given: ListenRequested) -> list[Action]:
         return [*self._hush(), do.BeginTurn(given.source, None), *self._fail("device_unavailable")]
 
     def _listen(
@@ -93,7 +93,7 @@ class TurnMachine:
     ) -> list[Action]:
         self.state = State.LISTENING
         self._holding = hold
-        return [do.BeginTurn(source, agent), do.Capture(sample, hold=hold)]
+        return [do.BeginTurn(source, agent), do.StartCapture(sample, hold=hold)]
 
     def _released(self, given: ListenReleased) -> list[Action]:
         return [do.EndCapture(None)]
@@ -101,28 +101,28 @@ class TurnMachine:
     def _awaiting(self, given: AwaitingSpeech) -> list[Action]:
         return [] if self._holding else self._chime(Earcon.WAKE)
 
-    def _follow_up_speech(self, given: SpeechStarted) -> list[Action]:
+    def _follow_up_speech(self, given: UserSpeechStarted) -> list[Action]:
         self.state = State.LISTENING
         self._holding = False
         return [do.BeginTurn(Source.FOLLOW_UP, None)]
 
-    def _speech_ended(self, given: SpeechEnded) -> list[Action]:
+    def _speech_ended(self, given: UserSpeechEnded) -> list[Action]:
         self.state = State.THINKING
         return [do.EndCapture(given.sample)]
 
-    def _no_speech(self, given: NoSpeech | CaptureFailed) -> list[Action]:
+    def _no_speech(self, given: NoSpeechDetected | CaptureFailed) -> list[Action]:
         return [*self._drop("no_speech"), *self._rest()]
 
     # --- questions that are not spoken here -------------------------------------------------------
 
-    def _asked(self, given: Asked) -> list[Action]:
-        return [*self._take_over(), do.Answer(given.question, given.speak)]
+    def _asked(self, given: QuestionReceived) -> list[Action]:
+        return [*self._take_over(), do.AnswerQuestion(given.question, given.speak)]
 
-    def _say_asked(self, given: SayAsked) -> list[Action]:
-        return [*self._take_over(), do.Say(given.text)]
+    def _say_asked(self, given: SayRequested) -> list[Action]:
+        return [*self._take_over(), do.SpeakText(given.text)]
 
-    def _repeat_asked(self, given: RepeatAsked) -> list[Action]:
-        return [*self._take_over(given.source), do.Repeat()]
+    def _repeat_asked(self, given: RepeatRequested) -> list[Action]:
+        return [*self._take_over(given.source), do.RepeatReply()]
 
     def _take_over(self, source: Source = Source.SOCKET) -> list[Action]:
         actions = self._clear_the_floor(source)
@@ -140,7 +140,7 @@ class TurnMachine:
         done: list[Action] = [do.EndTurn(outcome)]
         if given.expects_answer and self.follow_up and not self.muted and not self.deaf:
             self.state = State.FOLLOW_UP
-            return [*done, do.Capture(None, follow_up=True)]
+            return [*done, do.StartCapture(None, follow_up=True)]
         return [*done, *self._rest()]
 
     def _reply_failed(self, given: ReplyFailed) -> list[Action]:
@@ -160,17 +160,17 @@ class TurnMachine:
     def _fail(self, code: str) -> list[Action]:
         self._failed = code
         self.state = State.THINKING
-        return [do.Apologise(code)]
+        return [do.SpeakError(code)]
 
     # --- stopping ---------------------------------------------------------------------------------
 
-    def _stop_resting(self, given: StopAsked) -> list[Action]:
+    def _stop_resting(self, given: StopRequested) -> list[Action]:
         return self._stop_ring(given.source)
 
-    def _stop_capturing(self, given: StopAsked) -> list[Action]:
+    def _stop_capturing(self, given: StopRequested) -> list[Action]:
         return [*self._stop_ring(given.source), *self._drop("cancelled"), *self._rest()]
 
-    def _stop_replying(self, given: StopAsked) -> list[Action]:
+    def _stop_replying(self, given: StopRequested) -> list[Action]:
         ring = self._stop_ring(given.source)
         if given.source is Source.VOICE:
             return ring  # the turn that says "stop" is itself the reply: it ends by itself
@@ -179,7 +179,7 @@ class TurnMachine:
 
     # --- the microphone ---------------------------------------------------------------------------
 
-    def _mute_asked(self, given: MuteAsked) -> list[Action]:
+    def _mute_asked(self, given: MuteRequested) -> list[Action]:
         if given.source is Source.SWITCH:
             self.switch_closed = given.muted
         wanted = given.muted or self.switch_closed
@@ -225,7 +225,7 @@ class TurnMachine:
         return [do.PauseRing()]
 
     def _stop_ring(self, by: Source) -> list[Action]:
-        return [*self._ring_ended(RingEnded()), do.StopRing(by)] if self.ringing else []
+        return [*self._ring_ended(RingEnded()), do.EndRing(by)] if self.ringing else []
 
     def _hush(self) -> list[Action]:
         """Pause the ring; `_rest` lets it sound again unless somebody stopped it meanwhile."""
@@ -256,7 +256,7 @@ class TurnMachine:
         return [do.StartRing()] if self.ringing and not was_resting else []
 
     def _chime(self, earcon: Earcon) -> list[Action]:
-        return [do.Chime(earcon)] if self.earcons else []
+        return [do.PlayEarcon(earcon)] if self.earcons else []
 
 
 def _in(states: frozenset[State], rule: Rule[I]) -> dict[State, Rule[I]]:
@@ -270,25 +270,25 @@ _FOLLOW_UP = frozenset({State.FOLLOW_UP})
 _ALL = frozenset(State)
 
 TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
-    Woken: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._woken) | _in(_LISTENING, _M._woken_again),
-    ListenAsked: _in(_ALL - _LISTENING - {State.ERROR}, _M._listen_asked)
+    WakeWordDetected: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._woken) | _in(_LISTENING, _M._woken_again),
+    ListenRequested: _in(_ALL - _LISTENING - {State.ERROR}, _M._listen_asked)
     | _in(frozenset({State.ERROR}), _M._listen_while_deaf),
     ListenReleased: _in(_LISTENING, _M._released),
-    SpeechStarted: _in(_FOLLOW_UP, _M._follow_up_speech),
-    SpeechEnded: _in(_LISTENING, _M._speech_ended),
+    UserSpeechStarted: _in(_FOLLOW_UP, _M._follow_up_speech),
+    UserSpeechEnded: _in(_LISTENING, _M._speech_ended),
     AwaitingSpeech: _in(_LISTENING, _M._awaiting),
-    NoSpeech: _in(CAPTURING, _M._no_speech),
+    NoSpeechDetected: _in(CAPTURING, _M._no_speech),
     CaptureFailed: _in(_LISTENING, _M._failed_while_listening) | _in(_FOLLOW_UP, _M._no_speech),
-    Asked: _in(RESTING | _FOLLOW_UP, _M._asked),
-    SayAsked: _in(RESTING | _FOLLOW_UP, _M._say_asked),
-    RepeatAsked: _in(_ALL, _M._repeat_asked),
+    QuestionReceived: _in(RESTING | _FOLLOW_UP, _M._asked),
+    SayRequested: _in(RESTING | _FOLLOW_UP, _M._say_asked),
+    RepeatRequested: _in(_ALL, _M._repeat_asked),
     ReplyStarted: _in(frozenset({State.THINKING}), _M._reply_started),
     ReplyFinished: _in(REPLYING, _M._reply_finished) | _in(_LISTENING, _M._finished_while_listening),
     ReplyFailed: _in(REPLYING, _M._reply_failed) | _in(_LISTENING, _M._failed_while_listening),
-    StopAsked: _in(RESTING, _M._stop_resting)
+    StopRequested: _in(RESTING, _M._stop_resting)
     | _in(CAPTURING, _M._stop_capturing)
     | _in(REPLYING, _M._stop_replying),
-    MuteAsked: _in(_ALL, _M._mute_asked),
+    MuteRequested: _in(_ALL, _M._mute_asked),
     AudioLost: _in(REPLYING, _M._audio_lost)
     | _in(RESTING, _M._audio_lost_resting)
     | _in(_LISTENING, _M._audio_lost_listening)

@@ -15,25 +15,25 @@ from voxd.config.schema import Turn as TurnConfig
 from voxd.errors import Busy, VoxdError
 from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
-from voxd.observe.ledger import RESPONSE, Ledger, Stage, stages_ms
+from voxd.observe.ledger import RESPONSE, LatencyLedger, TurnStage, stages_ms
 from voxd.providers.contract import PlaybackResult, Provider, ReplyItem, Request
 from voxd.turn import actions as do
-from voxd.turn.apologies import apology
-from voxd.turn.conversation import Conversation, Outcome, Turn
 from voxd.turn.inputs import (
     Earcon,
     Input,
-    ListenAsked,
+    ListenRequested,
     ReplyFailed,
     ReplyFinished,
     ReplyStarted,
     Source,
-    SpeechEnded,
-    SpeechStarted,
-    Woken,
+    UserSpeechEnded,
+    UserSpeechStarted,
+    WakeWordDetected,
 )
 from voxd.turn.machine import TurnMachine
+from voxd.turn.reply_player import Outcome, ReplyPlayer, TurnRecord
 from voxd.turn.ringer import Ringer
+from voxd.turn.spoken_errors import spoken_error
 from voxd.turn.streams import frames, once, sentence
 
 _log = logging.getLogger(__name__)
@@ -58,27 +58,27 @@ class UtteranceSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class TurnDependencies:
     """What the runner acts on; built by the composition root."""
 
     speech_input: UtteranceSource
     speaker: Speaker
     ringer: Ringer
-    ledger: Ledger
+    ledger: LatencyLedger
     provider_for: Callable[[str], Provider]
     set_microphone: Callable[[bool], Coroutine[Any, Any, None]]
     stop_ring: Callable[[Source], None]
-    turn_ended: Callable[[Turn], None]
+    turn_ended: Callable[[TurnRecord], None]
     emit: Emit
 
 
 class TurnRunner:
     """The hands of the turn machine."""
 
-    def __init__(self, machine: TurnMachine, house: Surroundings, config: TurnConfig) -> None:
+    def __init__(self, machine: TurnMachine, house: TurnDependencies, config: TurnConfig) -> None:
         self.machine = machine
         self.config = config
-        self.turn: Turn | None = None
+        self.turn: TurnRecord | None = None
         self.last_reply = ""
         self._house = house
         self.agent = "default"
@@ -87,7 +87,7 @@ class TurnRunner:
         self._ids = itertools.count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._utterance: AsyncIterator[Frame] | None = None
-        self._conversation: Conversation | None = None
+        self._conversation: ReplyPlayer | None = None
         self._task: asyncio.Task[None] | None = None
         self._chime: Playback | None = None
 
@@ -124,23 +124,23 @@ class TurnRunner:
 
     def _note(self, given: Input) -> None:
         match given:
-            case Woken(end_sample=sample):
+            case WakeWordDetected(end_sample=sample):
                 self._began_s = self._house.speech_input.time_of(sample)
-            case ListenAsked(at_sample=sample):
+            case ListenRequested(at_sample=sample):
                 self._began_s = self._house.speech_input.time_of(sample)
-            case SpeechStarted(sample):
+            case UserSpeechStarted(sample):
                 self._speech_start = sample
                 self._house.emit("speech.started", turn=self._turn_id, sample=sample)
                 if self._chime:
                     # Whoever begins to speak is not talked over, not even by a tone.
                     self._spawn(self._chime.stop())
-            case SpeechEnded(sample, reason):
+            case UserSpeechEnded(sample, reason):
                 duration_ms = round(ms_from_samples(sample - self._speech_start))
                 self._house.emit(
                     "speech.ended", turn=self._turn_id, sample=sample, reason=reason, duration_ms=duration_ms
                 )
-                self._house.ledger.stamp(Stage.END_OF_SPEECH, self._house.speech_input.time_of(sample))
-                self._house.ledger.stamp(Stage.ENDPOINT)
+                self._house.ledger.stamp(TurnStage.END_OF_SPEECH, self._house.speech_input.time_of(sample))
+                self._house.ledger.stamp(TurnStage.ENDPOINT)
                 if self._conversation:
                     self._conversation.expect_reply(self.config.reply_timeout_s)
 
@@ -149,11 +149,11 @@ class TurnRunner:
         match action:
             case do.BeginTurn(source, agent):
                 self._begin(source, agent)
-            case do.Readdress(agent):
+            case do.SwitchAgent(agent):
                 self.agent = agent
                 if self.turn:
                     self.turn.agent = agent
-            case do.Capture(from_sample, hold, follow_up):
+            case do.StartCapture(from_sample, hold, follow_up):
                 wait_s = self.config.follow_up_s if follow_up else None
                 self._utterance = house.speech_input.capture(from_sample, hold=hold, follow_up_s=wait_s)
                 house.provider_for(self.agent).prepare()
@@ -164,19 +164,19 @@ class TurnRunner:
             case do.DropCapture():
                 house.speech_input.drop_capture()
                 self._cancel()
-            case do.Answer(question, speak):
+            case do.AnswerQuestion(question, speak):
                 self._answer(question, speak)
-            case do.Say(text):
+            case do.SpeakText(text):
                 self._speak(text)
-            case do.Repeat():
+            case do.RepeatReply():
                 self._speak(self.last_reply or "I have not said anything yet.")
-            case do.Apologise(code):
-                self._speak(apology(code))
+            case do.SpeakError(code):
+                self._speak(spoken_error(code))
             case do.CancelReply(by):
                 self._cancel(by)
             case do.EndTurn(outcome):
                 self._end(outcome)
-            case do.Chime(earcon):
+            case do.PlayEarcon(earcon):
                 self._play_chime(earcon)
             case do.SetMicrophone(open_, source):
                 self._spawn(house.set_microphone(open_))
@@ -185,14 +185,14 @@ class TurnRunner:
                 house.ringer.start()
             case do.PauseRing():
                 house.ringer.pause()
-            case do.StopRing(by):
+            case do.EndRing(by):
                 house.stop_ring(by)
 
     # --- turns ------------------------------------------------------------------------------------
 
     def _begin(self, source: Source, agent: str | None) -> None:
         self.agent = agent or (self.agent if source is Source.FOLLOW_UP else "default")
-        self.turn = Turn(f"t{next(self._ids)}", source, self.agent)
+        self.turn = TurnRecord(f"t{next(self._ids)}", source, self.agent)
         self._house.ledger.begin(self.turn.id, source.value, self._began_s)
         self._house.emit("turn.started", turn=self.turn.id, source=source.value, agent=self.agent)
         self._house.speaker.prepare()
@@ -232,10 +232,10 @@ class TurnRunner:
             request = Request(self.turn.id, self.turn.agent, text=question, speak=speak)
         else:
             request = Request(self.turn.id, self.turn.agent, audio=frames(question), speak=speak)
-        self._house.ledger.stamp(Stage.ASKED)
+        self._house.ledger.stamp(TurnStage.ASKED)
         self._converse(request).expect_reply(self.config.reply_timeout_s)
 
-    def _converse(self, request: Request) -> Conversation:
+    def _converse(self, request: Request) -> ReplyPlayer:
         replies = self._house.provider_for(request.agent).converse(request)
         return self._drive(replies, request.heard)
 
@@ -244,10 +244,10 @@ class TurnRunner:
         replies = sentence(text, self._house.provider_for(self.agent), aloud=aloud)
         self._drive(replies).expect_reply(self.config.reply_timeout_s)
 
-    def _drive(self, replies: AsyncGenerator[ReplyItem], heard: PlaybackResult | None = None) -> Conversation:
+    def _drive(self, replies: AsyncGenerator[ReplyItem], heard: PlaybackResult | None = None) -> ReplyPlayer:
         self._cancel()
         turn = self.turn
-        conversation = Conversation(
+        conversation = ReplyPlayer(
             turn.id if turn else "",
             turn.result if turn else Outcome(),
             speaker=self._house.speaker,
@@ -260,7 +260,7 @@ class TurnRunner:
         self._task = self._spawn(self._run(conversation, replies))
         return conversation
 
-    async def _run(self, conversation: Conversation, replies: AsyncGenerator[ReplyItem]) -> None:
+    async def _run(self, conversation: ReplyPlayer, replies: AsyncGenerator[ReplyItem]) -> None:
         try:
             await conversation.run(replies)
         except VoxdError as error:
@@ -275,7 +275,7 @@ class TurnRunner:
         else:
             self._finish(conversation, ReplyFinished(conversation.outcome.expects_answer))
 
-    def _finish(self, conversation: Conversation, result: Input) -> None:
+    def _finish(self, conversation: ReplyPlayer, result: Input) -> None:
         if self._conversation is conversation:
             self._conversation = self._task = None
             self.feed(result)
@@ -288,7 +288,7 @@ class TurnRunner:
             self._spawn(self._silence(conversation, task, by, self._turn_id))
 
     async def _silence(
-        self, conversation: Conversation, task: asyncio.Task[None], by: Source | None, turn: str | None
+        self, conversation: ReplyPlayer, task: asyncio.Task[None], by: Source | None, turn: str | None
     ) -> None:
         played_ms = await conversation.stop()
         task.cancel()

@@ -38,7 +38,7 @@ from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
-from voxd.turn.apologies import UNKNOWN_REASON, apology
+from voxd.turn.spoken_errors import UNKNOWN_REASON, spoken_error
 
 DEADLINE_S = 3.0
 """Within this every turn has ended; the deadlines of the providers here are a tenth of a second or three."""
@@ -432,7 +432,7 @@ async def test_a_reply_that_breaks_while_it_is_heard_ends_with_an_apology(fault:
         with pytest.raises(ProviderError) as raised:
             await one.ask(strike)
     assert raised.value.code == fault.code
-    assert apology(raised.value.code) != UNKNOWN_REASON
+    assert spoken_error(raised.value.code) != UNKNOWN_REASON
     assert one.local.heard == []
     assert fault.code in one.told.codes(fault.told)
 

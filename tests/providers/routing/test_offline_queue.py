@@ -34,8 +34,8 @@ from voxd.providers.routing import deferred as asker
 from voxd.providers.routing.deferred import blame_for
 from voxd.providers.routing.offline_queue import FIRST_S, LONGEST_ROUND_S, ROUND_S, OfflineQueue, spoken_late
 from voxd.store.db import Database
-from voxd.store.history import History
-from voxd.store.kept import Blame, Late
+from voxd.store.history import HistoryStore
+from voxd.store.kept import DeferredAnswer, Fault
 from voxd.store.queue import MAX_FAULTS, UtteranceQueue
 from voxd.turn.machine import RESTING
 
@@ -104,7 +104,7 @@ class House:
         self._numbers = itertools.count(1)
         settings = schema.Queue(**config)
         self.queue = UtteranceQueue(self.database, settings, self.clock, boot="b")
-        self.history = History(self.database, schema.History(), self.clock, boot="b")
+        self.history = HistoryStore(self.database, schema.History(), self.clock, boot="b")
         self.late = OfflineQueue(
             self.queue,
             self.history,
@@ -283,23 +283,23 @@ async def test_what_is_being_asked_when_the_device_stops_is_asked_after_the_next
 @pytest.mark.parametrize(
     ("error", "blame"),
     [
-        (DOWN, Blame.NOBODY),
-        (RateLimited("later"), Blame.NOBODY),
-        (AuthenticationError("no"), Blame.NOBODY),
-        (SpendLimitReached("no money"), Blame.NOBODY),
-        (ProviderError("no such model", code="model_not_found"), Blame.NOBODY),
-        (ProviderError("oops", code="server_error"), Blame.UNSURE),
-        (ProviderError("oops", code="middleware_failed"), Blame.UNSURE),
-        (StreamError("broke off"), Blame.UNSURE),
-        (ProviderError("slow", code="timeout"), Blame.UNSURE),
-        (ProviderError("no", code="refused"), Blame.UNSURE),
-        (ContextTooLong("too long"), Blame.UTTERANCE),
-        (VoxdError("a bug"), Blame.UTTERANCE),
+        (DOWN, Fault.NOBODY),
+        (RateLimited("later"), Fault.NOBODY),
+        (AuthenticationError("no"), Fault.NOBODY),
+        (SpendLimitReached("no money"), Fault.NOBODY),
+        (ProviderError("no such model", code="model_not_found"), Fault.NOBODY),
+        (ProviderError("oops", code="server_error"), Fault.UNSURE),
+        (ProviderError("oops", code="middleware_failed"), Fault.UNSURE),
+        (StreamError("broke off"), Fault.UNSURE),
+        (ProviderError("slow", code="timeout"), Fault.UNSURE),
+        (ProviderError("no", code="refused"), Fault.UNSURE),
+        (ContextTooLong("too long"), Fault.UTTERANCE),
+        (VoxdError("a bug"), Fault.UTTERANCE),
         (AudioError("damaged"), None),
         (ProviderError("short", code="audio_too_short"), None),
     ],
 )
-def test_whose_fault_it_is(error: VoxdError, blame: Blame | None) -> None:
+def test_whose_fault_it_is(error: VoxdError, blame: Fault | None) -> None:
     assert blame_for(error) is blame
 
 
@@ -495,7 +495,7 @@ async def test_an_answer_that_cannot_be_said_is_delivered_all_the_same(tmp_path:
     ],
 )
 def test_the_announcement(transcript: str, sentence: str) -> None:
-    assert spoken_late(Late("1", "default", "cloud", transcript, "Far.", 9.0)) == sentence
+    assert spoken_late(DeferredAnswer("1", "default", "cloud", transcript, "Far.", 9.0)) == sentence
 
 
 # --- what a person may do -------------------------------------------------------------------------

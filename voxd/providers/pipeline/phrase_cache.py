@@ -16,7 +16,7 @@ from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.store.shelf import Shelf
+from voxd.store.file_cache import FileCache
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class PhraseCache:
     """
 
     def __init__(self, directory: Path, *, limit_bytes: int, emit: Emit) -> None:
-        self._shelf = Shelf(directory, limit_bytes=limit_bytes)
+        self._shelf = FileCache(directory, limit_bytes=limit_bytes)
         self._emit = emit
         self._spoken: dict[str, _Phrase] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -12,7 +12,7 @@ from voxd.errors import AudioError, DeadlineExceeded, StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.providers.contract import ReplyEnd, ReplyItem, ReplyText, Transcript
 from voxd.providers.routing.health import FailureCause, failure_cause
-from voxd.store.kept import Blame, Kept
+from voxd.store.kept import Fault, QueuedUtterance
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +35,15 @@ _DOUBTFUL = frozenset({"refused", "middleware_failed"})
 _ITS_OWN = frozenset({"context_too_long", "internal"})
 
 
-def blame_for(error: VoxdError) -> Blame | None:
+def blame_for(error: VoxdError) -> Fault | None:
     """Return whose fault it is that an utterance was not answered; None when it never will be."""
     if error.code in _LOST:
         return None
     if error.code in _ITS_OWN:
-        return Blame.UTTERANCE
+        return Fault.UTTERANCE
     # A server that breaks off, a refusal: that may be meant for all questions or only for this one.
     doubtful = failure_cause(error) in (FailureCause.SILENCE, FailureCause.SERVER) or error.code in _DOUBTFUL
-    return Blame.UNSURE if doubtful else Blame.NOBODY
+    return Fault.UNSURE if doubtful else Fault.NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Asker:
         if self._asking is not None:
             self._asking.cancel()
 
-    async def answer(self, kept: Kept) -> Answer:
+    async def answer(self, kept: QueuedUtterance) -> Answer:
         """Return the answer. Raises `VoxdError`, or `GaveWay`."""
         self._asking = asking = asyncio.create_task(self._collect(kept), name="ask late")
         try:
@@ -90,7 +90,7 @@ class Asker:
             raise VoxdError(message) from error
         return asking.result()
 
-    async def _collect(self, kept: Kept) -> Answer:
+    async def _collect(self, kept: QueuedUtterance) -> Answer:
         said: Clip | str = kept.text
         if kept.flac is not None:
             said = await asyncio.to_thread(decode, kept.flac)

@@ -16,8 +16,8 @@ from voxd.events import Emit, Event
 from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.providers.routing.deferred import Ask, Asker, GaveWay, blame_for
-from voxd.store.history import History
-from voxd.store.kept import Blame, Gone, Kept, Late
+from voxd.store.history import HistoryStore
+from voxd.store.kept import DeferredAnswer, DroppedUtterance, Fault, QueuedUtterance
 from voxd.store.queue import UtteranceQueue
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ BY_HAND = "requested"
 """The reason in ``provider.changed`` when a person has chosen another one."""
 
 
-def spoken_late(late: Late) -> str:
+def spoken_late(late: DeferredAnswer) -> str:
     """Return the announcement of an answer that comes late."""
     asked = late.transcript.rstrip(" .?!")
     return f"Earlier you asked: {asked}. {late.reply}" if asked else f"To your earlier question: {late.reply}"
@@ -53,7 +53,7 @@ class OfflineQueue:
     def __init__(
         self,
         queue: UtteranceQueue,
-        history: History,
+        history: HistoryStore,
         config: schema.Queue,
         *,
         ask: Ask,
@@ -204,9 +204,9 @@ class OfflineQueue:
             await self._deliver()
         return answered
 
-    async def _try(self, kept: Kept, ill: set[str]) -> bool:
+    async def _try(self, kept: QueuedUtterance, ill: set[str]) -> bool:
         """Ask one question; returns whether it was answered, or adds its agent to ``ill`` if nobody can."""
-        code, blame = "", Blame.NOBODY
+        code, blame = "", Fault.NOBODY
         try:
             if self._quiet.is_set():
                 answer = await self._asker.answer(kept)
@@ -224,7 +224,7 @@ class OfflineQueue:
                 await self._give_up(kept.id, code)
                 return False
             blame = found
-            if blame is not Blame.UTTERANCE:
+            if blame is not Fault.UTTERANCE:
                 ill.add(kept.agent)
         except asyncio.CancelledError:
             await self._queue.put_back(kept.id, code, blame)
@@ -268,7 +268,7 @@ class OfflineQueue:
     def _remember(self, connection: sqlite3.Connection, *, entry: reports.HistoryEntry) -> None:
         self._history.insert(connection, entry)
 
-    def _entry(self, late: Late) -> reports.HistoryEntry:
+    def _entry(self, late: DeferredAnswer) -> reports.HistoryEntry:
         return reports.HistoryEntry(
             id=0,
             turn=late.id,
@@ -281,7 +281,7 @@ class OfflineQueue:
             stages_ms={},
         )
 
-    async def _dropped(self, gone: Sequence[Gone], reason: str) -> int:
+    async def _dropped(self, gone: Sequence[DroppedUtterance], reason: str) -> int:
         for each in gone:
             self._emit(E.QUEUE_DROPPED, id=each.id, agent=each.agent, reason=reason)
         self.waiting = await self._queue.pending()

@@ -9,7 +9,7 @@ _KEY = "Sorry, my assistant does not accept my key. Please check my settings."
 _SETTINGS = "Sorry, my assistant does not work as it is set up. Please check my settings."
 _ACCOUNT = "Sorry, my assistant's account is used up."
 
-APOLOGIES: Mapping[str, str] = MappingProxyType(
+SPOKEN_ERRORS: Mapping[str, str] = MappingProxyType(
     {
         "device_unavailable": "I can't hear you: my microphone is not working.",
         "engine_failed": "Sorry, something went wrong inside me. Please try again.",
@@ -61,6 +61,6 @@ APOLOGIES: Mapping[str, str] = MappingProxyType(
 UNKNOWN_REASON = "Sorry, that did not work."
 
 
-def apology(code: str) -> str:
+def spoken_error(code: str) -> str:
     """Return the sentence for an error ``code``."""
-    return APOLOGIES.get(code, UNKNOWN_REASON)
+    return SPOKEN_ERRORS.get(code, UNKNOWN_REASON)

@@ -11,7 +11,7 @@ from voxd.audio.speaker import Speaker
 from voxd.errors import DeadlineExceeded, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
-from voxd.observe.ledger import Stage
+from voxd.observe.ledger import TurnStage
 from voxd.providers.contract import (
     TYPED,
     PlaybackResult,
@@ -38,7 +38,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Turn:
+class TurnRecord:
     """One utterance and its reply, while it runs and when it is over."""
 
     id: str
@@ -54,12 +54,12 @@ class Turn:
 class StampStage(Protocol):
     """Notes when a stage was reached (now, or at a CLOCK_MONOTONIC time in seconds)."""
 
-    def __call__(self, stage: Stage, at_s: float | None = None, /) -> None:
+    def __call__(self, stage: TurnStage, at_s: float | None = None, /) -> None:
         """Note ``stage``."""
         ...
 
 
-class Conversation:
+class ReplyPlayer:
     """One reply on its way from a provider to the speaker."""
 
     def __init__(
@@ -158,16 +158,16 @@ class Conversation:
             case Transcript(text, True, engine):
                 self.outcome.transcript = text
                 if engine != TYPED:
-                    self._stamp(Stage.TRANSCRIPT)
+                    self._stamp(TurnStage.TRANSCRIPT)
                 self._emit("turn.transcript", turn=self._turn, text=text, engine=engine)
             case ReplyText(text):
-                self._stamp(Stage.FIRST_TOKEN)
+                self._stamp(TurnStage.FIRST_TOKEN)
                 self.outcome.reply = f"{self.outcome.reply} {text}".strip()
                 self._emit("turn.reply", turn=self._turn, text=text)
             case ReplyAudio():
-                self._stamp(Stage.FIRST_AUDIO)
+                self._stamp(TurnStage.FIRST_AUDIO)
             case StepReached(step, at_s):
-                self._stamp(Stage(step), at_s)
+                self._stamp(TurnStage(step), at_s)
             case ReplyEnd(expects_answer):
                 self.outcome.expects_answer = expects_answer
 
@@ -186,7 +186,7 @@ class Conversation:
     def _started(self, at_s: float | None) -> None:
         if not self._abandoned:
             if at_s is not None:
-                self._stamp(Stage.FIRST_SAMPLE, at_s)
+                self._stamp(TurnStage.FIRST_SAMPLE, at_s)
             self._on_started()
 
     async def _queued(self) -> AsyncIterator[Clip]:

@@ -5,31 +5,31 @@ import pytest
 from voxd.net import faults
 from voxd.providers.routing.announcements import REASONS
 from voxd.providers.routing.health import NEUTRAL_CODES
-from voxd.turn.apologies import APOLOGIES, UNKNOWN_REASON, apology
+from voxd.turn.spoken_errors import SPOKEN_ERRORS, UNKNOWN_REASON, spoken_error
 
 
 @pytest.mark.parametrize("close_code", sorted(faults._CLOSE_CODES))
 def test_however_a_vendor_closes_the_user_is_told_why(close_code: int) -> None:
     error = faults.error_for_close("cloud", faults.close_reason(close_code, ""))
-    assert apology(error.code) != UNKNOWN_REASON
+    assert spoken_error(error.code) != UNKNOWN_REASON
 
 
 @pytest.mark.parametrize("code", sorted(faults._HOPELESS))
 def test_what_only_a_person_can_mend_has_words_of_its_own(code: str) -> None:
-    assert apology(faults.error_for_code("cloud", code, None).code) not in {
+    assert spoken_error(faults.error_for_code("cloud", code, None).code) not in {
         UNKNOWN_REASON,
-        APOLOGIES["provider_unavailable"],
+        SPOKEN_ERRORS["provider_unavailable"],
     }
 
 
 def test_an_unknown_reason_is_not_explained() -> None:
-    assert apology("something_new") == UNKNOWN_REASON
+    assert spoken_error("something_new") == UNKNOWN_REASON
 
 
 def test_every_sentence_ends() -> None:
-    assert all(sentence.endswith(".") for sentence in [*APOLOGIES.values(), UNKNOWN_REASON])
+    assert all(sentence.endswith(".") for sentence in [*SPOKEN_ERRORS.values(), UNKNOWN_REASON])
 
 
 @pytest.mark.parametrize("code", sorted({*REASONS, *NEUTRAL_CODES}))
 def test_whatever_keeps_a_provider_from_answering_has_words(code: str) -> None:
-    assert apology(code) != UNKNOWN_REASON
+    assert spoken_error(code) != UNKNOWN_REASON

@@ -16,7 +16,7 @@ _SUFFIX = ".flac"
 _NEW = ".new"
 
 
-class Shelf:
+class FileCache:
     """A directory of files; all of its work on the disk is done in threads, one change after the other.
 
     A disk that fails makes it forgetful, and that is logged once; it never raises. A file is complete or not

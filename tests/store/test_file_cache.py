@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from voxd.store.shelf import Shelf
+from voxd.store.file_cache import FileCache
 
 
 @pytest.fixture
@@ -37,20 +37,20 @@ def left_by_others(place: Path) -> None:
 
 
 async def test_what_was_put_is_found_again_also_after_a_restart(place: Path) -> None:
-    shelf = Shelf(place, limit_bytes=100)
+    shelf = FileCache(place, limit_bytes=100)
     assert await shelf.get("a") is None
     await shelf.put("a", b"sound")
     assert await shelf.get("a") == b"sound"
-    assert await Shelf(place, limit_bytes=100).get("a") == b"sound"
+    assert await FileCache(place, limit_bytes=100).get("a") == b"sound"
 
 
 async def test_nobody_else_may_read_it(place: Path) -> None:
-    await Shelf(place, limit_bytes=100).put("a", b"sound")
+    await FileCache(place, limit_bytes=100).put("a", b"sound")
     assert modes(place) == {"drwx------", "-rw-------"}
 
 
 async def test_the_least_used_goes_first(place: Path) -> None:
-    shelf = Shelf(place, limit_bytes=30)
+    shelf = FileCache(place, limit_bytes=30)
     for key in "abc":
         await shelf.put(key, bytes(10))
     await shelf.get("a")
@@ -61,18 +61,18 @@ async def test_the_least_used_goes_first(place: Path) -> None:
 
 
 async def test_after_a_restart_the_oldest_goes_first_and_a_use_makes_it_young(place: Path) -> None:
-    shelf = Shelf(place, limit_bytes=30)
+    shelf = FileCache(place, limit_bytes=30)
     for days_ago, key in enumerate("cba", start=10):
         await shelf.put(key, bytes(10))
         then = place.joinpath(f"{key}.flac").stat().st_mtime - 86_400 * days_ago
         os.utime(place / f"{key}.flac", (then, then))
-    await Shelf(place, limit_bytes=30).get("a")
-    await Shelf(place, limit_bytes=30).put("d", bytes(10))
+    await FileCache(place, limit_bytes=30).get("a")
+    await FileCache(place, limit_bytes=30).put("d", bytes(10))
     assert names(place) == {"a", "c", "d"}
 
 
 async def test_what_is_used_often_is_not_written_each_time(place: Path) -> None:
-    shelf = Shelf(place, limit_bytes=30)
+    shelf = FileCache(place, limit_bytes=30)
     await shelf.put("a", b"sound")
     before = place.joinpath("a.flac").stat().st_mtime_ns
     await shelf.get("a")
@@ -80,30 +80,30 @@ async def test_what_is_used_often_is_not_written_each_time(place: Path) -> None:
 
 
 async def test_what_is_larger_than_the_shelf_is_not_put(place: Path) -> None:
-    shelf = Shelf(place, limit_bytes=10)
+    shelf = FileCache(place, limit_bytes=10)
     await shelf.put("a", bytes(10))
     await shelf.put("b", bytes(11))
     assert names(place) == {"a"}
 
 
 async def test_removing_and_clearing(place: Path) -> None:
-    shelf = Shelf(place, limit_bytes=100)
+    shelf = FileCache(place, limit_bytes=100)
     for key in "abc":
         await shelf.put(key, b"sound")
     await shelf.remove("a")
     assert await shelf.get("a") is None
-    await Shelf(place, limit_bytes=100).clear()
+    await FileCache(place, limit_bytes=100).clear()
     assert names(place) == set()
 
 
 async def test_a_half_written_file_goes_and_a_strangers_stays(place: Path) -> None:
     left_by_others(place)
-    assert await Shelf(place, limit_bytes=100).get("a") is None
+    assert await FileCache(place, limit_bytes=100).get("a") is None
     assert names(place) == {"README"}
 
 
 async def test_a_file_that_somebody_deleted_is_only_missing(place: Path) -> None:
-    shelf = Shelf(place, limit_bytes=100)
+    shelf = FileCache(place, limit_bytes=100)
     await shelf.put("a", b"sound")
     (place / "a.flac").unlink()
     assert await shelf.get("a") is None
@@ -116,7 +116,7 @@ async def test_a_disk_that_cannot_be_written_is_complained_of_once(
 ) -> None:
     blocked = tmp_path / "phrases"
     blocked.write_text("a file where the directory should be")
-    shelf = Shelf(blocked, limit_bytes=100)
+    shelf = FileCache(blocked, limit_bytes=100)
     for key in "abc":
         await shelf.put(key, b"sound")
         assert await shelf.get(key) is None
@@ -125,7 +125,7 @@ async def test_a_disk_that_cannot_be_written_is_complained_of_once(
 
 
 async def test_who_reads_does_not_wait_for_who_writes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = Shelf(place, limit_bytes=100)
+    shelf = FileCache(place, limit_bytes=100)
     await shelf.put("a", b"sound")
     slow, write = threading.Event(), shelf._write
 
@@ -144,7 +144,7 @@ async def test_who_reads_does_not_wait_for_who_writes(place: Path, monkeypatch: 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 60)), max_size=20))
 async def test_it_never_holds_more_than_its_limit(place: Path, sizes: list[tuple[str, int]]) -> None:
-    shelf = Shelf(place, limit_bytes=100)
+    shelf = FileCache(place, limit_bytes=100)
     await shelf.clear()
     for key, size in sizes:
         await shelf.put(key, bytes(size))
