@@ -7,7 +7,7 @@ import pytest
 from tests.fakes import FakeClock
 from tests.payloads import Emission, emissions, problem
 from tests.shared import SHARED
-from voxd.bus.aliases import SEED_NAMES
+from voxd.bus.aliases import EVENT_ALIASES
 from voxd.bus.bus import Bus
 from voxd.events import EVENT_TYPES, Event, EventType
 from voxd.providers.realtime.session import Session
@@ -124,12 +124,12 @@ def test_an_event_goes_over_a_wire_and_comes_back() -> None:
 
 
 def test_seed_names_are_not_also_ours() -> None:
-    assert set(SEED_NAMES).isdisjoint(set(EventType))
+    assert set(EVENT_ALIASES).isdisjoint(set(EventType))
 
 
-@pytest.mark.parametrize("name", sorted(SEED_NAMES))
+@pytest.mark.parametrize("name", sorted(EVENT_ALIASES))
 def test_what_a_seed_name_asks_for_is_in_the_payload(name: str) -> None:
-    seed = SEED_NAMES[name]
+    seed = EVENT_ALIASES[name]
     fields = EVENT_TYPES[seed.type].fields
     assert all(isinstance(value, fields[key]) for key, value in seed.where.items())
 
@@ -145,9 +145,9 @@ def test_every_event_of_the_seeds_has_a_name_here() -> None:
     for listed in re.findall(r"events: \[(.+)\]", voide):
         names |= set(re.findall(r"'([a-z:]+)'", listed))
     assert len(names) > 35, "the seeds were not understood"
-    assert names - set(SEED_NAMES) - set(EventType) == set()
+    assert names - set(EVENT_ALIASES) - set(EventType) == set()
 
 
-@pytest.mark.parametrize("name", [name for name in SEED_NAMES if name.isupper()])
+@pytest.mark.parametrize("name", [name for name in EVENT_ALIASES if name.isupper()])
 def test_names_of_the_python_seed_are_members_too(name: str) -> None:
-    assert EventType[name] == SEED_NAMES[name].type
+    assert EventType[name] == EVENT_ALIASES[name].type

@@ -5,17 +5,17 @@ from typing import Protocol
 from voxd.bus.bus import Bus
 from voxd.config.schema import Config
 from voxd.reports import (
-    Answered,
-    Candidate,
     Device,
+    DeviceStatus,
     HistoryEntry,
     LastTurn,
     ProviderEntry,
+    QuestionResult,
     QueueEntry,
     Reloaded,
-    Status,
     TimerEntry,
     UsageEntry,
+    WakeCandidate,
     WakeEntry,
 )
 
@@ -25,7 +25,7 @@ class DeviceApi(Protocol):
 
     bus: Bus
 
-    def status(self) -> Status:
+    def status(self) -> DeviceStatus:
         """Return the state of the device."""
         ...
 
@@ -41,11 +41,11 @@ class DeviceApi(Protocol):
         """Speak ``text``; returns when it was heard. Raises `Busy`."""
         ...
 
-    async def ask(self, text: str, *, speak: bool) -> Answered:
+    async def ask(self, text: str, *, speak: bool) -> QuestionResult:
         """Answer a typed question. Raises `Busy`."""
         ...
 
-    async def ask_audio(self, wav: bytes, *, speak: bool) -> Answered:
+    async def ask_audio(self, wav: bytes, *, speak: bool) -> QuestionResult:
         """Answer a spoken question given as a WAV file. Raises `Busy`, `InvalidRequest`."""
         ...
 
@@ -95,7 +95,7 @@ class DeviceApi(Protocol):
         """Change a word until the next restart. Raises `NotFound`, `InvalidRequest`."""
         ...
 
-    def wake_candidates(self, limit: int) -> list[Candidate]:
+    def wake_candidates(self, limit: int) -> list[WakeCandidate]:
         """Return what was suspected lately, newest first."""
         ...
 

@@ -362,7 +362,7 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             dropouts=int,
         ),
         EventType.HANDLER_FAILED: _says(
-            "A handler of events misbehaved, as `voxd.bus.handler_stats.Fault` says; counts since it was registered.",
+            "A handler of events misbehaved, as `voxd.bus.handler_stats.HandlerFault` says; counts since it was registered.",
             handler=str,
             handler_id=str,
             event=str,

@@ -33,7 +33,7 @@ class AgentStatus(msgspec.Struct, frozen=True):
     problem: str
 
 
-class Status(msgspec.Struct, frozen=True):
+class DeviceStatus(msgspec.Struct, frozen=True):
     """The state of the device in one value; ``summary`` is the sentence systemd shows."""
 
     version: str
@@ -55,7 +55,7 @@ class Status(msgspec.Struct, frozen=True):
     queued: int = 0
 
 
-class Answered(msgspec.Struct, frozen=True):
+class QuestionResult(msgspec.Struct, frozen=True):
     """The result of a question: what was understood, what is answered, how long each stage took (ms)."""
 
     turn: str
@@ -65,7 +65,7 @@ class Answered(msgspec.Struct, frozen=True):
     stages_ms: dict[str, float]
 
 
-class Stage(msgspec.Struct, frozen=True):
+class LedgerStage(msgspec.Struct, frozen=True):
     """One bar of the latency ledger, in milliseconds since the turn began."""
 
     name: str
@@ -80,7 +80,7 @@ class LastTurn(msgspec.Struct, frozen=True):
     source: str
     outcome: str
     started_at: float
-    stages: tuple[Stage, ...]
+    stages: tuple[LedgerStage, ...]
 
 
 class HistoryEntry(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ class WakeEntry(msgspec.Struct, frozen=True):
     rejections: int
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class WakeCandidate(msgspec.Struct, frozen=True):
     """A moment at which a wake word was suspected: scores of both stages, and the verdict."""
 
     id: int

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
 from tests.payloads import problem
-from voxd.bus.aliases import SEED_NAMES
+from voxd.bus.aliases import EVENT_ALIASES
 from voxd.bus.bus import CHUNKS_KEPT, TYPES_COUNTED, Bus
 from voxd.errors import InvalidRequest
 from voxd.events import Event, EventType
@@ -58,13 +58,13 @@ def test_a_name_means_these_events(bus: Bus, name: str, heard: list[str]) -> Non
     assert texts(bus.get_history(name)) == heard
 
 
-@pytest.mark.parametrize("name", sorted(SEED_NAMES))
+@pytest.mark.parametrize("name", sorted(EVENT_ALIASES))
 def test_an_event_emitted_under_a_seed_name_is_ours_and_heard_under_it(bus: Bus, name: str) -> None:
     heard: list[Event] = []
     bus.on(name, heard.append)
-    bus.on(SEED_NAMES[name].type, heard.append)
+    bus.on(EVENT_ALIASES[name].type, heard.append)
     bus.emit(name)
-    assert [event.type for event in heard] == [SEED_NAMES[name].type] * 2
+    assert [event.type for event in heard] == [EVENT_ALIASES[name].type] * 2
 
 
 def test_types_of_ours_arrive_as_members(bus: Bus) -> None:

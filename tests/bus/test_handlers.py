@@ -11,7 +11,7 @@ from tests.fakes import FakeClock, settle
 from tests.payloads import problem
 from voxd.bus.bus import Bus
 from voxd.bus.handler import CALL_TIMEOUT_S, QUEUE_EVENTS, SLOW_CALLS, SLOW_S, SLOW_WITHIN_S
-from voxd.bus.loop_affinity import MAX_ON_THE_WAY
+from voxd.bus.workers import MAX_PENDING
 from voxd.events import Event
 
 DEADLINE_S = 5.0
@@ -361,7 +361,7 @@ async def test_a_thread_that_floods_the_loop_is_refused(bus: Bus, clock: FakeClo
         if event.number < SLOW_CALLS:
             clock.now += SLOW_S * 1.5
             return
-        for _ in range(MAX_ON_THE_WAY + 40):
+        for _ in range(MAX_PENDING + 40):
             bus.emit("y")
         flooded.set()
 
@@ -370,7 +370,7 @@ async def test_a_thread_that_floods_the_loop_is_refused(bus: Bus, clock: FakeClo
         bus.emit("x", number=number)
     assert flooded.wait(DEADLINE_S), "the loop does nothing meanwhile"
     await settle()
-    assert bus.get_metrics()["events_by_type"]["y"] == MAX_ON_THE_WAY
+    assert bus.get_metrics()["events_by_type"]["y"] == MAX_PENDING
     assert bus.get_metrics()["events_dropped"] == 40
 
 

@@ -12,24 +12,24 @@ from voxd.config.schema import Config
 from voxd.errors import Muted, NotFound, VoxdError
 from voxd.reports import (
     AgentStatus,
-    Answered,
     AudioStatus,
-    Candidate,
     Device,
+    DeviceStatus,
     EngineStatus,
     HistoryEntry,
     LastTurn,
+    LedgerStage,
     ProviderEntry,
+    QuestionResult,
     QueueEntry,
     Reloaded,
-    Stage,
-    Status,
     TimerEntry,
     UsageEntry,
+    WakeCandidate,
     WakeEntry,
 )
 
-STATUS = Status(
+STATUS = DeviceStatus(
     version="0.1.0",
     state="idle",
     summary="listening for hey_jarvis",
@@ -68,7 +68,7 @@ class FakeDevice:
         self.configuration = Config()
         self.outcome = "answered"
 
-    def status(self) -> Status:
+    def status(self) -> DeviceStatus:
         if self.fail:
             raise self.fail
         return msgspec.structs.replace(STATUS, volume_percent=self.volume_percent)
@@ -85,14 +85,14 @@ class FakeDevice:
         await self.free.wait()
         self.said.set()
 
-    async def ask(self, text: str, *, speak: bool) -> Answered:
+    async def ask(self, text: str, *, speak: bool) -> QuestionResult:
         self.calls.append(("ask", text, speak))
         reply = "" if self.outcome == "cancelled" else f"You said {text}"
-        return Answered("t1", text, reply, self.outcome, {"reply": 12.5})
+        return QuestionResult("t1", text, reply, self.outcome, {"reply": 12.5})
 
-    async def ask_audio(self, wav: bytes, *, speak: bool) -> Answered:
+    async def ask_audio(self, wav: bytes, *, speak: bool) -> QuestionResult:
         self.calls.append(("ask_audio", len(wav), speak))
-        return Answered("t2", "what time is it", "Noon.", "answered", {"stt": 300.0})
+        return QuestionResult("t2", "what time is it", "Noon.", "answered", {"stt": 300.0})
 
     def repeat(self) -> None:
         self.calls.append(("repeat",))
@@ -109,7 +109,11 @@ class FakeDevice:
         return percent
 
     async def last(self) -> LastTurn:
-        stages = (Stage("listen", 0.0, 900.0), Stage("stt", 900.0, 1200.0), Stage("reply", 1200.0, 1250.0))
+        stages = (
+            LedgerStage("listen", 0.0, 900.0),
+            LedgerStage("stt", 900.0, 1200.0),
+            LedgerStage("reply", 1200.0, 1250.0),
+        )
         return LastTurn("t1", "wake_word", "answered", 1_800_000_000.0, stages)
 
     async def history(self, limit: int) -> list[HistoryEntry]:
@@ -139,8 +143,8 @@ class FakeDevice:
         self.calls.append(("set_wake_word", name, enabled, threshold, first_threshold))
         return self.wake_words()[0]
 
-    def wake_candidates(self, limit: int) -> list[Candidate]:
-        one = Candidate(3, 1_800_000_000.0, "hey_jarvis", 0.8, 0.1, False, "second stage said no", 2.0)
+    def wake_candidates(self, limit: int) -> list[WakeCandidate]:
+        one = WakeCandidate(3, 1_800_000_000.0, "hey_jarvis", 0.8, 0.1, False, "second stage said no", 2.0)
         return [one][:limit]
 
     def wake_clip(self, id: int) -> bytes:

@@ -15,7 +15,7 @@ from voxd import AudioError, EngineState, VoiceEngine
 from voxd.audio.wav import write_wav
 from voxd.clock import SystemClock
 from voxd.engine import microphone as listening
-from voxd.engine.microphone import Listener, block_ms
+from voxd.engine.microphone import MicrophoneStream, block_ms
 from voxd.frames import Clip
 
 
@@ -168,7 +168,7 @@ async def test_sound_that_was_not_fetched_in_time_is_counted_and_the_newest_goes
             await going.wait()
 
     monkeypatch.setattr(listening, "RING_S", 0.2)
-    listener = Listener("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=witness)
+    listener = MicrophoneStream("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=witness)
     await listener.start(slow)
     await stuck.wait()
     async with asyncio.timeout(5):
@@ -192,7 +192,7 @@ async def test_a_fault_of_one_chunk_does_not_end_the_listening() -> None:
             raise ZeroDivisionError
         heard.set()
 
-    listener = Listener("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=Witness())
+    listener = MicrophoneStream("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=Witness())
     await listener.start(broken)
     async with asyncio.timeout(5):
         await heard.wait()

@@ -13,19 +13,19 @@ from tests.rig.soundcard import SoundCard
 from voxd import AudioError
 from voxd.audio.playback import Playback
 from voxd.clock import SystemClock
-from voxd.engine.player import MAX_WAITING_S, Player, Reply, open_player
+from voxd.engine.player import MAX_WAITING_S, Player, PlayingReply, open_player
 from voxd.errors import DeviceError
 from voxd.frames import Clip
 
 PIECE = Clip(tone(20), 24_000)
 
 
-async def collected(reply: Reply) -> list[Clip]:
+async def collected(reply: PlayingReply) -> list[Clip]:
     return [clip async for clip in reply.clips()]
 
 
-def reply_of(jitter_ms: float) -> Reply:
-    reply = Reply("one", jitter_ms)
+def reply_of(jitter_ms: float) -> PlayingReply:
+    reply = PlayingReply("one", jitter_ms)
     reply.playback = Playback(reply.clips(), "reply", None)
     return reply
 

@@ -12,7 +12,7 @@ from tests.engine.sounds import duration_ms, pieces, silence, tone
 from tests.fakes import FakeClock
 from voxd.audio.wav import read_wav
 from voxd.engine import recording
-from voxd.engine.recording import Recording, surplus, turn_of
+from voxd.engine.recording import SessionRecording, surplus, turn_of
 
 
 def files(directory: Path) -> list[Path]:
@@ -93,7 +93,7 @@ async def test_a_side_that_never_ends_is_cut_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recording, "MAX_SIDE_S", 1)
-    kept = Recording(tmp_path, rate_hz=24_000, keep_turns=9, clock=FakeClock())
+    kept = SessionRecording(tmp_path, rate_hz=24_000, keep_turns=9, clock=FakeClock())
     for _ in range(3):
         kept.add("user", tone(600))
     kept.finish("user")

@@ -4,9 +4,9 @@ import pytest
 
 from tests.engine.sounds import duration_ms, pieces, silence, tone
 from tests.fakes import FakeClock
-from voxd.engine.meter import Meter
+from voxd.engine.meter import EngineMeter
 from voxd.engine.uplink import PRE_ROLL_MS, Uplink
-from voxd.engine.vad import EnergyVad, Speech
+from voxd.engine.vad import EnergyVad, SpeechChange
 from voxd.errors import AudioError
 
 
@@ -14,13 +14,13 @@ class Sent:
     """What went out, in order: sound and signals."""
 
     def __init__(self) -> None:
-        self.log: list[bytes | Speech] = []
+        self.log: list[bytes | SpeechChange] = []
         self.raw = b""
 
     async def send(self, pcm: bytes) -> None:
         self.log.append(pcm)
 
-    async def signal(self, speech: Speech, at_ms: float) -> None:
+    async def signal(self, speech: SpeechChange, at_ms: float) -> None:
         self.log.append(speech)
 
     def note(self, pcm: bytes) -> None:
@@ -44,7 +44,7 @@ def uplink(sent: Sent, *, own_vad: bool = True, to_hz: int = 24_000) -> Uplink:
         to_hz=to_hz,
         vad=EnergyVad(24_000, threshold=0.02, start_ms=100, end_ms=500) if own_vad else None,
         start_ms=100,
-        meter=Meter(clock),
+        meter=EngineMeter(clock),
         clock=clock,
     )
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.sounds import pieces, silence, tone
-from voxd.engine.vad import EnergyVad, Speech, level
+from voxd.engine.vad import EnergyVad, SpeechChange, level
 
-STARTED, ENDED = Speech.STARTED, Speech.ENDED
+STARTED, ENDED = SpeechChange.STARTED, SpeechChange.ENDED
 
 
 def vad(threshold: float = 0.02, start_ms: int = 100, end_ms: int = 500) -> EnergyVad:
@@ -34,7 +34,9 @@ def sound(script: list[tuple[str, int]]) -> bytes:
         ([("loud", 60), ("quiet", 150), ("loud", 60)], []),
     ],
 )
-def test_speech_begins_and_ends_when_it_should(script: list[tuple[str, int]], found: list[Speech]) -> None:
+def test_speech_begins_and_ends_when_it_should(
+    script: list[tuple[str, int]], found: list[SpeechChange]
+) -> None:
     assert vad().feed(sound(script)) == found
 
 
@@ -48,7 +50,7 @@ def test_speech_begins_and_ends_when_it_should(script: list[tuple[str, int]], fo
     ],
 )
 def test_each_setting_counts(
-    options: dict[str, float], script: list[tuple[str, int]], found: list[Speech]
+    options: dict[str, float], script: list[tuple[str, int]], found: list[SpeechChange]
 ) -> None:
     assert vad(**options).feed(sound(script)) == found  # type: ignore[arg-type]
 

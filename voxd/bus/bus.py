@@ -1,4 +1,4 @@
-"""Carries events from whoever emits them to whoever listens, without ever waiting for a listener."""
+"""The event bus: publishes every event to all subscribers and never waits for one of them."""
 
 import asyncio
 import fnmatch
@@ -7,11 +7,11 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Self
 
-from voxd.bus.aliases import SEED_NAMES
-from voxd.bus.dispatcher import Board
+from voxd.bus.aliases import EVENT_ALIASES
+from voxd.bus.dispatcher import Dispatcher
 from voxd.bus.handler import Filter, Handler, Selector
-from voxd.bus.handler_stats import Conduct, Record, name_of
-from voxd.bus.loop_affinity import HomeLoop
+from voxd.bus.handler_stats import HandlerRecord, HandlerStats, handler_name
+from voxd.bus.workers import LoopAffinity
 from voxd.clock import Clock
 from voxd.errors import InvalidRequest
 from voxd.events import Event, EventType
@@ -23,7 +23,7 @@ CHUNKS_KEPT = 64
 """How many chunks are remembered, by their sizes."""
 
 TYPES_COUNTED = 512
-"""Beyond so many names, events of a user's own names are counted together."""
+"""Event types with a counter of their own; further custom types share the counter `(other)`."""
 
 _SOUND = (bytes, bytearray, memoryview)
 _HEAVY = (*_SOUND, BaseException)
@@ -33,7 +33,7 @@ _MEMBERS = {member.value: member for member in EventType}
 
 
 class Subscription:
-    """A bounded queue of events for one listener; the oldest is dropped, and counted, when it lags."""
+    """A bounded queue of events for one subscriber; the oldest is dropped, and counted, when it lags."""
 
     def __init__(self, bus: "Bus", patterns: tuple[str, ...], limit: int) -> None:
         self._bus = bus
@@ -75,14 +75,15 @@ class Subscription:
 
 
 class Bus:
-    """Carries events from whoever emits them to whoever listens, without ever waiting for a listener.
+    """Publishes every event to all handlers and subscriptions and never waits for one of them.
 
-    The house's own rooms use `handle` and `subscribe`; the library's users have `on`, `once` and `off`, which
-    trust nobody. A type is named as in `EventType`, as in `voxd.bus.aliases`, by the user, or by a glob.
+    Internal code uses `handle` and `subscribe`; users of the library `on`, `once` and `off`, which isolate
+    the bus from slow and failing handlers. A type is an `EventType`, an alias of `voxd.bus.aliases`, a custom
+    name, or a glob.
 
-    The last ``history`` events are remembered, without sound (its size is kept) and without exceptions (their
-    text is). Chunks of sound are many: the last `CHUNKS_KEPT` are remembered apart so that they push nothing
-    else out, and no subscription gets them.
+    The last ``history`` events are kept, with the size instead of the audio and the text instead of an
+    exception. Chunks are kept in a deque of their own (`CHUNKS_KEPT`), so that they do not push other
+    events out; a subscription does not get them.
     """
 
     def __init__(self, clock: Clock, *, history: int = 256) -> None:
@@ -90,10 +91,10 @@ class Bus:
         self._ids = itertools.count(1)
         self._chunk_ids = itertools.count(1)
         self._subscriptions: set[Subscription] = set()
-        self._trusted: list[tuple[Callable[[Event], None], Record]] = []
-        self._conduct = Conduct(clock, self.emit)
-        self._home = HomeLoop()
-        self._board = Board(self._conduct, clock, self._home)
+        self._internal: list[tuple[Callable[[Event], None], HandlerRecord]] = []
+        self._stats = HandlerStats(clock, self.emit)
+        self._affinity = LoopAffinity()
+        self._dispatcher = Dispatcher(self._stats, clock, self._affinity)
         self._counts: Counter[str] = Counter()
         self.history: deque[Event] = deque(maxlen=history)
         self._chunks: deque[Event] = deque(maxlen=CHUNKS_KEPT)
@@ -104,32 +105,32 @@ class Bus:
         A handler that raises is logged and does not stop the others. Only a handler that the bus itself has
         moved to a thread may call it there; then it happens on the loop soon.
         """
-        if not self._home.is_here:
-            self._home.send(lambda: self.emit(type, turn=turn, **data))
+        if not self._affinity.is_here:
+            self._affinity.send(lambda: self.emit(type, turn=turn, **data))
             return
         name: str | None = _MEMBERS.get(type)
         if name is None:
-            seed = SEED_NAMES.get(type)
-            name, data = (seed.type, {**seed.where, **data}) if seed else (type, data)
+            alias = EVENT_ALIASES.get(type)
+            name, data = (alias.type, {**alias.where, **data}) if alias else (type, data)
         is_chunk = name in CHUNKS
         event = Event(next(self._chunk_ids if is_chunk else self._ids), name, self._clock.wall(), turn, data)
         self._count(name)
-        memento = _memento(event)
-        (self._chunks if is_chunk else self.history).append(memento)
+        summary = _summary(event)
+        (self._chunks if is_chunk else self.history).append(summary)
         # The queues first: what a handler emits in turn comes after its cause.
         if not is_chunk:
             for subscription in tuple(self._subscriptions):
-                subscription.offer(memento)
-        for handler, record in self._trusted:
+                subscription.offer(summary)
+        for handler, record in self._internal:
             try:
                 handler(event)
             except Exception as error:
-                self._conduct.failed(record, event, error)
-        self._board.deliver(event)
+                self._stats.failed(record, event, error)
+        self._dispatcher.deliver(event)
 
     def handle(self, handler: Callable[[Event], None]) -> None:
         """Call ``handler`` with every event, on the loop, at once; it must not block."""
-        self._trusted.append((handler, Record("", name_of(handler))))
+        self._internal.append((handler, HandlerRecord("", handler_name(handler))))
 
     def subscribe(self, patterns: Iterable[str] = ("*",), *, limit: int = 256) -> Subscription:
         """Return a queue of the events whose type matches one of the glob ``patterns``, as remembered."""
@@ -150,15 +151,15 @@ class Bus:
         be quick: after three calls of more than 50 ms it moves to a thread of its own. A coroutine function
         runs in a task of its own, one event after the other, at most 10 s each. Raises `InvalidRequest`.
         """
-        return self._board.add(type, handler, priority=priority, filter=filter, once=False)
+        return self._dispatcher.add(type, handler, priority=priority, filter=filter, once=False)
 
     def once(self, type: str, handler: Handler, *, priority: int = 0, filter: Filter | None = None) -> str:
         """Like `on`, for the first such event only."""
-        return self._board.add(type, handler, priority=priority, filter=filter, once=True)
+        return self._dispatcher.add(type, handler, priority=priority, filter=filter, once=True)
 
     def off(self, which: str, handler: Handler | str | None = None) -> bool:
         """Forget a handler, by its id, or by type and handler (or id); says whether there was one."""
-        return self._board.remove(which, handler)
+        return self._dispatcher.remove(which, handler)
 
     def get_history(self, event_type: str | None = None, limit: int | None = None) -> list[Event]:
         """Return the newest ``limit`` remembered events of ``event_type``, the oldest of them first.
@@ -167,7 +168,7 @@ class Bus:
         """
         if limit is not None and limit < 0:
             raise InvalidRequest(f"{limit} is not a number of events", hint="use 0 or more")
-        selector = Selector.named("*" if event_type is None else event_type)
+        selector = Selector.from_name("*" if event_type is None else event_type)
         kept = self._chunks if selector.type in CHUNKS else self.history
         found = [event for event in kept if selector.takes(event.type) and selector.accepts(event)]
         return found if limit is None else found[len(found) - min(limit, len(found)) :]
@@ -178,19 +179,19 @@ class Bus:
         self._chunks.clear()
 
     def get_metrics(self) -> dict[str, Any]:
-        """Return counts since the start; ``events_handled`` are calls of handlers that ended well."""
+        """Return counts since the start; ``events_handled`` are calls of handlers that succeeded."""
         return {
             "events_emitted": self._counts.total(),
-            "events_handled": self._conduct.events_handled,
-            "events_dropped": self._conduct.events_dropped + self._home.refused,
-            "handler_count": self._board.count,
-            "handler_errors": self._conduct.handler_errors,
+            "events_handled": self._stats.events_handled,
+            "events_dropped": self._stats.events_dropped + self._affinity.refused,
+            "handler_count": self._dispatcher.count,
+            "handler_errors": self._stats.handler_errors,
             "events_by_type": dict(self._counts),
         }
 
     async def close(self, timeout_s: float = 1.0) -> None:
-        """Let async handlers end what they do, for ``timeout_s``; then give them up. Idempotent."""
-        await self._board.close(timeout_s)
+        """Wait up to ``timeout_s`` for running async handlers, then cancel them. Idempotent."""
+        await self._dispatcher.close(timeout_s)
 
     def _count(self, name: str) -> None:
         if name in self._counts or len(self._counts) < TYPES_COUNTED:
@@ -199,7 +200,7 @@ class Bus:
             self._counts["(other)"] += 1
 
 
-def _memento(event: Event) -> Event:
+def _summary(event: Event) -> Event:
     """Return ``event`` as it is remembered: the size of sound, the text of an exception."""
     if not any(isinstance(value, _HEAVY) for value in event.data.values()):
         return event

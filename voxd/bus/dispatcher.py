@@ -4,9 +4,9 @@ import asyncio
 import itertools
 from collections import deque
 
-from voxd.bus.handler import Filter, Handler, Listener, Selector
-from voxd.bus.handler_stats import REPORTS_PER_MINUTE, Conduct, Fault, Record, name_of
-from voxd.bus.loop_affinity import HomeLoop
+from voxd.bus.handler import Filter, Handler, Registration, Selector
+from voxd.bus.handler_stats import REPORTS_PER_MINUTE, HandlerFault, HandlerRecord, HandlerStats, handler_name
+from voxd.bus.workers import LoopAffinity
 from voxd.clock import Clock
 from voxd.errors import InvalidRequest
 from voxd.events import Event, EventType
@@ -18,25 +18,25 @@ ROUTES_KEPT = 512
 """Types whose handlers are remembered, so that an event finds them by one look-up."""
 
 
-class Board:
+class Dispatcher:
     """Keeps the registrations and calls them."""
 
-    def __init__(self, conduct: Conduct, clock: Clock, home: HomeLoop) -> None:
-        self._conduct = conduct
+    def __init__(self, stats: HandlerStats, clock: Clock, affinity: LoopAffinity) -> None:
+        self._stats = stats
         self._clock = clock
-        self._home = home
+        self._affinity = affinity
         self._ids = itertools.count(1)
-        self._listeners: list[Listener] = []
-        self._routes: dict[str, tuple[Listener, ...]] = {}
+        self._registrations: list[Registration] = []
+        self._routes: dict[str, tuple[Registration, ...]] = {}
         self._following: deque[Event] = deque()
-        self._running: Listener | None = None
+        self._running: Registration | None = None
         # What was registered for one event only may still have a task that runs.
-        self._spent: set[Listener] = set()
+        self._once_done: set[Registration] = set()
 
     @property
     def count(self) -> int:
         """How many handlers are registered."""
-        return len(self._listeners)
+        return len(self._registrations)
 
     def add(self, type: str, handler: Handler, *, priority: int, filter: Filter | None, once: bool) -> str:
         """Register; returns the id. Raises `InvalidRequest`."""
@@ -44,30 +44,30 @@ class Board:
             raise InvalidRequest(f"{type!r} is not a type of events", hint="use an EventType, a name or `*`")
         if not callable(handler) or (filter is not None and not callable(filter)):
             raise InvalidRequest("a handler of events, and its filter, must be callable")
-        record = Record(f"h{next(self._ids)}", name_of(handler))
-        listener = Listener(
+        record = HandlerRecord(f"h{next(self._ids)}", handler_name(handler))
+        registration = Registration(
             record,
-            Selector.named(type),
+            Selector.from_name(type),
             handler,
             priority=priority,
             filter=filter,
-            on_spent=self._spend if once else None,
-            conduct=self._conduct,
+            on_once=self._retire if once else None,
+            stats=self._stats,
             clock=self._clock,
-            home=self._home,
+            affinity=self._affinity,
         )
-        self._listeners.append(listener)
+        self._registrations.append(registration)
         # Stable: equal priorities stay in the order of registration.
-        self._listeners.sort(key=lambda each: -each.priority)
+        self._registrations.sort(key=lambda each: -each.priority)
         self._routes.clear()
         return record.id
 
     def remove(self, which: str, handler: Handler | str | None) -> bool:
         """Forget by id, by type and id, or by type and handler; says whether there was one."""
-        found = [each for each in self._listeners if _is_meant(each, which, handler)]
-        for listener in found:
-            self._forget(listener)
-            listener.close()
+        found = [each for each in self._registrations if _is_meant(each, which, handler)]
+        for registration in found:
+            self._forget(registration)
+            registration.close()
         return bool(found)
 
     def deliver(self, event: Event) -> None:
@@ -79,7 +79,7 @@ class Board:
             if _may_follow(event, len(self._following)):
                 self._following.append(event)
             else:
-                self._conduct.dropped(self._running.record, event, Fault.LOOP)
+                self._stats.dropped(self._running.record, event, HandlerFault.LOOP)
             return
         try:
             self._call(route, event)
@@ -90,22 +90,22 @@ class Board:
 
     async def close(self, timeout_s: float) -> None:
         """Let async handlers end, for ``timeout_s``; then give them up and end the threads."""
-        listeners = [*self._listeners, *self._spent]
-        tasks = {each.tasks.task for each in listeners if each.tasks.task}
+        registrations = [*self._registrations, *self._once_done]
+        tasks = {each.tasks.task for each in registrations if each.tasks.task}
         running = {task for task in tasks if not task.done()} - {asyncio.current_task()}
         if running:
             await asyncio.wait(running, timeout=timeout_s)
-        for listener in listeners:
-            listener.give_up()
+        for registration in registrations:
+            registration.give_up()
         if running:
             await asyncio.wait(running, timeout=0)
-        self._spent.clear()
+        self._once_done.clear()
 
-    def _call(self, route: tuple[Listener, ...], event: Event) -> None:
-        for listener in route:
-            if listener.registered:
-                self._running = listener
-                listener.deliver(event)
+    def _call(self, route: tuple[Registration, ...], event: Event) -> None:
+        for registration in route:
+            if registration.registered:
+                self._running = registration
+                registration.deliver(event)
 
     def _follow(self) -> None:
         followed = 0
@@ -115,25 +115,25 @@ class Board:
                 followed += 1
                 self._call(self._route(event.type), event)
             else:
-                self._conduct.dropped(self._running.record, event, Fault.LOOP)
+                self._stats.dropped(self._running.record, event, HandlerFault.LOOP)
 
-    def _route(self, type: str) -> tuple[Listener, ...]:
+    def _route(self, type: str) -> tuple[Registration, ...]:
         route = self._routes.get(type)
         if route is None:
             if len(self._routes) >= ROUTES_KEPT:
                 self._routes.clear()
-            route = tuple(each for each in self._listeners if each.selector.takes(type))
+            route = tuple(each for each in self._registrations if each.selector.takes(type))
             self._routes[type] = route
         return route
 
-    def _forget(self, listener: Listener) -> None:
-        listener.registered = False
-        self._listeners.remove(listener)
+    def _forget(self, registration: Registration) -> None:
+        registration.registered = False
+        self._registrations.remove(registration)
         self._routes.clear()
 
-    def _spend(self, listener: Listener) -> None:
-        self._forget(listener)
-        self._spent = {each for each in self._spent if each.tasks.is_busy} | {listener}
+    def _retire(self, registration: Registration) -> None:
+        self._forget(registration)
+        self._once_done = {each for each in self._once_done if each.tasks.is_busy} | {registration}
 
 
 def _may_follow(event: Event, before: int) -> bool:
@@ -142,9 +142,9 @@ def _may_follow(event: Event, before: int) -> bool:
     return before < MAX_FOLLOWING + (REPORTS_PER_MINUTE if is_report else 0)
 
 
-def _is_meant(listener: Listener, which: str, handler: Handler | str | None) -> bool:
+def _is_meant(registration: Registration, which: str, handler: Handler | str | None) -> bool:
     if handler is None:
-        return listener.record.id == which
-    return listener.selector == Selector.named(which) and (
-        listener.record.id == handler or listener.handler == handler
+        return registration.record.id == which
+    return registration.selector == Selector.from_name(which) and (
+        registration.record.id == handler or registration.handler == handler
     )

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from voxd.bus.aliases import SEED_NAMES
-from voxd.bus.handler_stats import Conduct, Fault, Record
-from voxd.bus.loop_affinity import HomeLoop
-from voxd.bus.workers import TaskWorker, ThreadWorker
+from voxd.bus.aliases import EVENT_ALIASES
+from voxd.bus.handler_stats import HandlerFault, HandlerRecord, HandlerStats
+from voxd.bus.workers import LoopAffinity, TaskWorker, ThreadWorker
 from voxd.clock import Clock
 from voxd.events import Event
 
@@ -42,10 +41,10 @@ class Selector:
     where: Mapping[str, Any]
 
     @classmethod
-    def named(cls, name: str) -> Self:
-        """Return what ``name`` means: one of our types, a seed's name, the user's own, or a glob."""
-        seed = SEED_NAMES.get(name)
-        return cls(seed.type, seed.where) if seed else cls(name, {})
+    def from_name(cls, name: str) -> Self:
+        """Return what ``name`` means: one of our types, a alias's name, the user's own, or a glob."""
+        alias = EVENT_ALIASES.get(name)
+        return cls(alias.type, alias.where) if alias else cls(name, {})
 
     def takes(self, type: str) -> bool:
         """Say whether events of ``type`` may be meant."""
@@ -56,21 +55,21 @@ class Selector:
         return all(event.data.get(key) == value for key, value in self.where.items())
 
 
-class Listener:
+class Registration:
     """A handler with its priority and filter. `deliver` never raises and never waits."""
 
     def __init__(
         self,
-        record: Record,
+        record: HandlerRecord,
         selector: Selector,
         handler: Handler,
         *,
         priority: int,
         filter: Filter | None,
-        on_spent: Callable[["Listener"], None] | None,
-        conduct: Conduct,
+        on_once: Callable[["Registration"], None] | None,
+        stats: HandlerStats,
         clock: Clock,
-        home: HomeLoop,
+        affinity: LoopAffinity,
     ) -> None:
         self.record = record
         self.selector = selector
@@ -78,12 +77,12 @@ class Listener:
         self.priority = priority
         self.registered = True
         self._filter = filter
-        self._on_spent = on_spent
-        self._conduct = conduct
+        self._on_spent = on_once
+        self._stats = stats
         self._clock = clock
-        self._home = home
+        self._affinity = affinity
         self._slow_calls_s: deque[float] = deque(maxlen=SLOW_CALLS)
-        self.tasks = TaskWorker(handler, record, conduct, clock, limit=QUEUE_EVENTS, timeout_s=CALL_TIMEOUT_S)
+        self.tasks = TaskWorker(handler, record, stats, clock, limit=QUEUE_EVENTS, timeout_s=CALL_TIMEOUT_S)
         self.thread: ThreadWorker | None = None
         self._is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
             getattr(handler, "__call__", None)  # noqa: B004 (an object with an async __call__)
@@ -100,7 +99,7 @@ class Listener:
         try:
             self._call(event)
         except Exception as error:
-            self._conduct.failed(self.record, event, error)
+            self._stats.failed(self.record, event, error)
         ended_s = self._clock.monotonic()
         if ended_s - began_s > SLOW_S:
             self._note_slow(event, ended_s)
@@ -134,7 +133,7 @@ class Listener:
             self._is_async = True
             self.tasks.offer(event, result)
         else:
-            self._conduct.handled()
+            self._stats.handled()
 
     def _note_slow(self, event: Event, now_s: float) -> None:
         calls_s = self._slow_calls_s
@@ -142,10 +141,10 @@ class Listener:
         if len(calls_s) < SLOW_CALLS or now_s - calls_s[0] > SLOW_WITHIN_S or self._is_async:
             return
         try:
-            loop = self._home.settle()
+            loop = self._affinity.bind()
         except RuntimeError:
             return  # nothing can be held up where no loop runs
         self.thread = ThreadWorker(
-            self.handler, self.record, self._conduct, loop, wants=self._wants, limit=QUEUE_EVENTS
+            self.handler, self.record, self._stats, loop, wants=self._wants, limit=QUEUE_EVENTS
         )
-        self._conduct.reproach(self.record, event, Fault.SLOW)
+        self._stats.report_fault(self.record, event, HandlerFault.SLOW)

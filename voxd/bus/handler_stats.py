@@ -1,4 +1,4 @@
-"""Keep account of how handlers of events behave: each fault counted, logged once, told seldom."""
+"""Counts the faults of event handlers, logs each kind once and reports them at a limited rate."""
 
 import logging
 import math
@@ -20,8 +20,8 @@ REPORTS_PER_MINUTE = 20
 """Most reports of all handlers together."""
 
 
-class Fault(StrEnum):
-    """How a handler can misbehave: the ``reason`` of ``handler.failed``."""
+class HandlerFault(StrEnum):
+    """How a handler can fail: the ``reason`` of ``handler.failed``."""
 
     RAISED = "raised"
     TIMEOUT = "timeout"
@@ -31,55 +31,59 @@ class Fault(StrEnum):
 
 
 @dataclass(slots=True)
-class Record:
-    """What is known of one handler."""
+class HandlerRecord:
+    """The name and counters of one handler."""
 
     id: str
     name: str
     failures: int = 0
     dropped: int = 0
-    logged: set[Fault] = field(default_factory=set)
+    logged: set[HandlerFault] = field(default_factory=set)
     reported_s: float = -math.inf
 
 
-class Conduct:
-    """Counts what all handlers of one bus do, and reports what they should not.
+class HandlerStats:
+    """Counters of all handlers of one bus; emits ``handler.failed`` for their faults.
 
-    A fault with a ``handler.failed`` event itself is never reported as another: that would not end.
+    A fault while handling ``handler.failed`` itself is only counted, because a report would cause the next.
     """
 
-    def __init__(self, clock: Clock, tell: Callable[..., None]) -> None:
+    def __init__(self, clock: Clock, emit: Callable[..., None]) -> None:
         self._clock = clock
-        self._tell = tell
+        self._post = emit
         self._reports: deque[float] = deque(maxlen=REPORTS_PER_MINUTE)
         self.events_handled = 0
         self.events_dropped = 0
         self.handler_errors = 0
 
     def handled(self) -> None:
-        """A call has ended well."""
+        """Count a call that succeeded."""
         self.events_handled += 1
 
-    def failed(self, record: Record, event: Event, error: BaseException) -> None:
-        """A call has raised."""
-        self.reproach(record, event, Fault.RAISED, error)
+    def failed(self, record: HandlerRecord, event: Event, error: BaseException) -> None:
+        """Count a call that raised."""
+        self.report_fault(record, event, HandlerFault.RAISED, error)
 
-    def dropped(self, record: Record, event: Event, fault: Fault = Fault.LAGGING) -> None:
-        """``event`` will not reach a handler."""
+    def dropped(
+        self, record: HandlerRecord, event: Event, fault: HandlerFault = HandlerFault.LAGGING
+    ) -> None:
+        """Count an event that does not reach a handler."""
         self.events_dropped += 1
         record.dropped += 1
         self._report(record, event, fault, None)
 
-    def reproach(
-        self, record: Record, event: Event, fault: Fault, error: BaseException | None = None
+    def report_fault(
+        self, record: HandlerRecord, event: Event, fault: HandlerFault, error: BaseException | None = None
     ) -> None:
-        """The handler has done with ``event`` what it should not."""
-        if fault in (Fault.RAISED, Fault.TIMEOUT):
+        """Count and report a fault of a handler with ``event``."""
+        if fault in (HandlerFault.RAISED, HandlerFault.TIMEOUT):
             self.handler_errors += 1
             record.failures += 1
         self._report(record, event, fault, error)
 
-    def _report(self, record: Record, event: Event, fault: Fault, error: BaseException | None) -> None:
+    def _report(
+        self, record: HandlerRecord, event: Event, fault: HandlerFault, error: BaseException | None
+    ) -> None:
         if fault not in record.logged:
             record.logged.add(fault)
             text = "handler %s of event %s: %s; further ones are only counted"
@@ -90,7 +94,7 @@ class Conduct:
             return
         record.reported_s = now_s
         self._reports.append(now_s)
-        self._tell(
+        self._post(
             EventType.HANDLER_FAILED,
             handler=record.name,
             handler_id=record.id,
@@ -102,8 +106,8 @@ class Conduct:
         )
 
 
-def name_of(handler: Callable[..., Any]) -> str:
-    """Return what a handler is called in logs and events: module and name, never its arguments."""
+def handler_name(handler: Callable[..., Any]) -> str:
+    """Return the name of a handler for logs and events: module and name, never its arguments."""
     named = getattr(handler, "func", handler)
     if not hasattr(named, "__qualname__"):
         named = type(named)

@@ -8,9 +8,54 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from voxd.bus.handler_stats import Conduct, Fault, Record
+from voxd.bus.handler_stats import HandlerFault, HandlerRecord, HandlerStats
 from voxd.clock import Clock
 from voxd.events import Event
+
+MAX_PENDING = 256
+"""Calls from other threads that wait for the loop; more are refused."""
+
+
+class LoopAffinity:
+    """The event loop a bus belongs to, and the bounded way there for handlers that run in a thread."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._pending = 0
+        self._lock = threading.Lock()
+        self.refused = 0
+        """Calls that were not made because `MAX_PENDING` were waiting."""
+
+    def bind(self) -> asyncio.AbstractEventLoop:
+        """Remember, and return, the running loop. Raises `RuntimeError` when there is none."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._pending = loop, 0
+        self._thread = threading.get_ident()
+        return loop
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller runs in the loop's own thread; also True before `bind`."""
+        loop = self._loop
+        return loop is None or threading.get_ident() == self._thread or loop.is_closed()
+
+    def send(self, call: Callable[[], None]) -> None:
+        """Make ``call`` on the loop soon; refused, and counted, when too many are pending."""
+        loop = self._loop
+        with self._lock:
+            if loop is None or self._pending >= MAX_PENDING:
+                self.refused += 1
+                return
+            self._pending += 1
+        with contextlib.suppress(RuntimeError):  # the loop is closed, the call is not needed
+            loop.call_soon_threadsafe(self._arrive, call)
+
+    def _arrive(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            self._pending -= 1
+        call()
 
 
 class TaskWorker:
@@ -23,8 +68,8 @@ class TaskWorker:
     def __init__(
         self,
         handler: Callable[[Event], Any],
-        record: Record,
-        conduct: Conduct,
+        record: HandlerRecord,
+        stats: HandlerStats,
         clock: Clock,
         *,
         limit: int,
@@ -32,14 +77,14 @@ class TaskWorker:
     ) -> None:
         self._handler = handler
         self._record = record
-        self._conduct = conduct
+        self._stats = stats
         self._clock = clock
         self._limit = limit
         self._timeout_s = timeout_s
         self._queue: deque[tuple[Event, Awaitable[Any] | None]] = deque()
         self._began_s = 0.0
         self._current: Event | None = None
-        self._given_up = 0
+        self._timeouts = 0
         self.task: asyncio.Task[None] | None = None
 
     def offer(self, event: Event, begun: Awaitable[Any] | None = None) -> None:
@@ -55,7 +100,7 @@ class TaskWorker:
         if len(self._queue) == self._limit:
             oldest, never_begun = self._queue.popleft()
             _discard(never_begun)
-            self._conduct.dropped(self._record, oldest)
+            self._stats.dropped(self._record, oldest)
         self._queue.append((event, begun))
         if not self.is_busy:
             self.task = loop.create_task(self._drain())
@@ -90,28 +135,28 @@ class TaskWorker:
             result = begun if begun is not None else self._handler(event)
             if inspect.isawaitable(result):
                 await result
-            self._conduct.handled()
+            self._stats.handled()
             # A handler that never waits for anything must not keep the loop until its queue is empty.
             await asyncio.sleep(0)
         except asyncio.CancelledError as error:
             self._cancelled(event, error)
         except Exception as error:
-            self._conduct.failed(self._record, event, error)
-        self._take_back()
+            self._stats.failed(self._record, event, error)
+        self._clear_timeouts()
 
     def _cancelled(self, event: Event, error: asyncio.CancelledError) -> None:
         """Go on if the call was given up or cancelled itself; whoever cancels the worker means it."""
         task = asyncio.current_task()
-        if task is None or task.cancelling() > self._given_up:
+        if task is None or task.cancelling() > self._timeouts:
             raise error
-        if not self._given_up:
-            self._conduct.failed(self._record, event, error)
+        if not self._timeouts:
+            self._stats.failed(self._record, event, error)
 
-    def _take_back(self) -> None:
+    def _clear_timeouts(self) -> None:
         task = asyncio.current_task()
-        while task and self._given_up:
+        while task and self._timeouts:
             task.uncancel()
-            self._given_up -= 1
+            self._timeouts -= 1
 
     async def _watch(self, calls: asyncio.Task[None] | None) -> None:
         while calls is not None:
@@ -120,9 +165,9 @@ class TaskWorker:
                 await self._clock.sleep(left_s)
             elif self._current is not None:
                 self._began_s = self._clock.monotonic()
-                self._given_up += 1
+                self._timeouts += 1
                 calls.cancel()
-                self._conduct.reproach(self._record, self._current, Fault.TIMEOUT)
+                self._stats.report_fault(self._record, self._current, HandlerFault.TIMEOUT)
 
 
 class ThreadWorker:
@@ -135,8 +180,8 @@ class ThreadWorker:
     def __init__(
         self,
         handler: Callable[[Event], Any],
-        record: Record,
-        conduct: Conduct,
+        record: HandlerRecord,
+        stats: HandlerStats,
         loop: asyncio.AbstractEventLoop,
         *,
         wants: Callable[[Event], object],
@@ -145,7 +190,7 @@ class ThreadWorker:
         self._handler = handler
         self._wants = wants
         self._record = record
-        self._conduct = conduct
+        self._stats = stats
         self._loop = loop
         self._limit = limit
         self._queue: deque[Event] = deque()
@@ -164,7 +209,7 @@ class ThreadWorker:
             self._queue.append(event)
             self._wake.notify()
         if oldest is not None:
-            self._conduct.dropped(self._record, oldest)
+            self._stats.dropped(self._record, oldest)
 
     def close(self) -> None:
         """Forget what waits; the thread ends after the call that runs."""
@@ -178,16 +223,16 @@ class ThreadWorker:
             try:
                 if self._wants(event):
                     self._handler(event)
-                    self._tell(self._conduct.handled)
+                    self._post(self._stats.handled)
             except Exception as error:
-                self._tell(self._conduct.failed, self._record, event, error)
+                self._post(self._stats.failed, self._record, event, error)
 
     def _next(self) -> Event | None:
         with self._wake:
             self._wake.wait_for(lambda: self._queue or self._closed)
             return self._queue.popleft() if self._queue else None
 
-    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
+    def _post(self, what: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(what, *arguments)
 

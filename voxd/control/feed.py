@@ -10,7 +10,7 @@ from msgspec import Meta
 from voxd.api import DeviceApi
 from voxd.bus.bus import Subscription
 from voxd.events import Event
-from voxd.reports import Status
+from voxd.reports import DeviceStatus
 
 QUEUE_EVENTS = 256
 """How many events wait for a slow reader; then the oldest is dropped and the reader is told how many."""
@@ -34,7 +34,7 @@ class Feed:
     closes its subscription.
     """
 
-    state: Status
+    state: DeviceStatus
     last_id: int
     missed: tuple[Event, ...]
     lost: int

@@ -43,10 +43,10 @@ class Appliance:
 
     # --- what it is -------------------------------------------------------------------------------
 
-    def status(self) -> reports.Status:
+    def status(self) -> reports.DeviceStatus:
         """Return the state of the device."""
         rooms, machine = self._rooms, self._rooms.runner.machine
-        return reports.Status(
+        return reports.DeviceStatus(
             version=__version__,
             state=machine.state.value,
             summary=self.summary(),
@@ -134,11 +134,11 @@ class Appliance:
         """Speak ``text``; returns when it was heard."""
         await self._turn(SayRequested(text))
 
-    async def ask(self, text: str, *, speak: bool) -> reports.Answered:
+    async def ask(self, text: str, *, speak: bool) -> reports.QuestionResult:
         """Answer a typed question."""
         return await self._turn(QuestionReceived(text, speak))
 
-    async def ask_audio(self, wav: bytes, *, speak: bool) -> reports.Answered:
+    async def ask_audio(self, wav: bytes, *, speak: bool) -> reports.QuestionResult:
         """Answer a spoken question given as a WAV file; a wake word before it is passed over."""
         config = self._rooms.reloader.config
         asked = await asyncio.to_thread(recorded_question, wav, config.wake.words, models_dir(config))
@@ -170,7 +170,7 @@ class Appliance:
     def _feed(self, given: Input) -> None:
         self._rooms.runner.feed(given)
 
-    async def _turn(self, given: Input) -> reports.Answered:
+    async def _turn(self, given: Input) -> reports.QuestionResult:
         runner = self._rooms.runner
         if runner.machine.state not in RESTING | {State.FOLLOW_UP}:
             raise Busy(f"the device is {runner.machine.state.value}")
@@ -179,7 +179,7 @@ class Appliance:
         if turn is None:
             raise Busy(f"the device is {runner.machine.state.value}")
         await turn.done.wait()
-        return reports.Answered(
+        return reports.QuestionResult(
             turn.id, turn.result.transcript, turn.result.reply, turn.outcome, turn.stages_ms
         )
 
@@ -227,7 +227,7 @@ class Appliance:
         speech_input.set_word(name, enabled=enabled, threshold=threshold, first_threshold=first_threshold)
         return next(word for word in speech_input.words() if word.name == name)
 
-    def wake_candidates(self, limit: int) -> list[reports.Candidate]:
+    def wake_candidates(self, limit: int) -> list[reports.WakeCandidate]:
         """Return what was suspected lately, newest first."""
         return self._rooms.speech_input.candidates.newest(limit, self._rooms.clock.monotonic())
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from voxd.engine.call import Call
 from voxd.engine.config import VoiceEngineConfig
+from voxd.engine.session import EngineSession
 from voxd.errors import AudioError, ConnectionFailed, NotConnected, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
@@ -18,7 +18,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class Dialer:
+class Connector:
     """The providers that have not been tried yet; one that has failed is not asked again."""
 
     def __init__(
@@ -26,44 +26,44 @@ class Dialer:
         first: VoiceEngineConfig,
         others: Iterable[VoiceEngineConfig],
         *,
-        make: Callable[[VoiceEngineConfig], Call],
+        make: Callable[[VoiceEngineConfig], EngineSession],
         emit: Emit,
     ) -> None:
         self._first = first
         self._waiting = deque(others)
         self._make = make
         self._emit = emit
-        self._dialling: asyncio.Task[Any] | None = None
+        self._connecting: asyncio.Task[Any] | None = None
         self._taking_over: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def dial(self, retries: int) -> Call:
+    async def connect(self, retries: int) -> EngineSession:
         """Return an open call with the first provider that answers. Raises the last one's `VoxdError`.
 
         `AudioError`, of a loudspeaker, is nothing that another provider could help. When `close` comes
         between: `NotConnected`.
         """
-        return await self._unless_closed(self._dial(retries))
+        return await self._unless_closed(self._connect(retries))
 
-    async def redial(self, call: Call, retries: int) -> None:
-        """Open the session of ``call`` again. Raises `VoxdError`, `NotConnected` as `dial` does."""
+    async def reconnect(self, call: EngineSession, retries: int) -> None:
+        """Open the session of ``call`` again. Raises `VoxdError`, `NotConnected` as `connect` does."""
         await self._unless_closed(call.session.connect(retries))
 
-    async def switch(self, call: Call, config: VoiceEngineConfig) -> None:
-        """Let another provider take ``call`` over. Raises `VoxdError`, `NotConnected` as `dial` does."""
+    async def switch(self, call: EngineSession, config: VoiceEngineConfig) -> None:
+        """Let another provider take ``call`` over. Raises `VoxdError`, `NotConnected` as `connect` does."""
         await self._unless_closed(call.switch(config))
 
     async def close(self) -> None:
-        """Give up what is being dialled; idempotent."""
+        """Give up what is being connected; idempotent."""
         self._closed = True
-        for task in (self._dialling, self._taking_over):
+        for task in (self._connecting, self._taking_over):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
     async def _unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(work, name="voice engine dialling")
-        self._dialling = task
+        task = asyncio.create_task(work, name="voice engine connect")
+        self._connecting = task
         try:
             return await task
         except asyncio.CancelledError:
@@ -71,7 +71,7 @@ class Dialer:
                 raise NotConnected("disconnected while connecting", provider=self._first.provider) from None
             raise
 
-    async def _dial(self, retries: int) -> Call:
+    async def _connect(self, retries: int) -> EngineSession:
         config = self._first
         while True:
             try:
@@ -88,7 +88,7 @@ class Dialer:
                 call.down.watchers.append(functools.partial(self._watch, call))
                 return call
 
-    def _watch(self, call: Call, type: str, data: dict[str, Any]) -> None:
+    def _watch(self, call: EngineSession, type: str, data: dict[str, Any]) -> None:
         lost = type == E.CONNECTION_FAILED or (
             type == E.CONNECTION_LOST and not data.get("reconnecting", True)
         )
@@ -100,7 +100,7 @@ class Dialer:
                 self._fail_over(call, error), name="voice engine failover"
             )
 
-    async def _fail_over(self, call: Call, error: VoxdError) -> None:
+    async def _fail_over(self, call: EngineSession, error: VoxdError) -> None:
         while self._waiting:
             config = self._next(call.config, error)
             try:
@@ -118,7 +118,7 @@ class Dialer:
         self._emit(E.PROVIDER_FAILED, provider=failed.provider, code=error.code, reason=str(error))
         return self._waiting.popleft()
 
-    async def _open(self, config: VoiceEngineConfig, retries: int) -> Call:
+    async def _open(self, config: VoiceEngineConfig, retries: int) -> EngineSession:
         try:
             call = self._make(config)
         except VoxdError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from voxd.clock import Clock
 from voxd.engine import sound, tuning
 from voxd.engine.config import VoiceEngineConfig
-from voxd.engine.meter import Meter
+from voxd.engine.meter import EngineMeter
 from voxd.engine.uplink import OnSpeech, Send, Uplink
 from voxd.engine.vad import EnergyVad
 from voxd.errors import AudioError, NotConnected, VoxdError
@@ -16,13 +16,13 @@ from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE
 
 if TYPE_CHECKING:
-    from voxd.engine.microphone import Listener
+    from voxd.engine.microphone import MicrophoneStream
 
 PIECE_S = 1.0
 """A recording is sent in pieces of this length: a vendor takes at most 15 MiB at once."""
 
 
-class Hearing:
+class AudioInput:
     """The microphone and the uplink of one call. ``on_sent`` gets all sound that went to the provider."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Hearing:
         on_sent: Callable[[bytes], None],
         emit: Emit,
         clock: Clock,
-        meter: Meter,
+        meter: EngineMeter,
     ) -> None:
         self._config = config
         self._send = send
@@ -43,7 +43,7 @@ class Hearing:
         self._emit = emit
         self._clock = clock
         self._meter = meter
-        self._listener: Listener | None = None
+        self._listener: MicrophoneStream | None = None
         self._changing = asyncio.Lock()
         self._uplink: Uplink | None = None
         self._to_hz = config.sample_rate

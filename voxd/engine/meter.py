@@ -29,7 +29,7 @@ class Mean:
         self._any = True
 
 
-class Meter:
+class EngineMeter:
     """Collects; every method is a few microseconds and on the event loop."""
 
     def __init__(self, clock: Clock) -> None:
@@ -57,7 +57,7 @@ class Meter:
 
 
 def metrics(
-    meter: Meter,
+    meter: EngineMeter,
     session: SessionMetrics | None,
     *,
     playback_latency_ms: float,

@@ -31,7 +31,7 @@ def block_ms(chunk_ms: int) -> int:
     return round(chunk_ms / parts)
 
 
-class Listener:
+class MicrophoneStream:
     """One microphone from `start` to `stop`. ``on_chunk`` is awaited for every chunk, in order."""
 
     def __init__(

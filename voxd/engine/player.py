@@ -20,7 +20,7 @@ MAX_WAITING_S = 600.0
 """A vendor sends faster than speech; a reply longer than this is cut, and what is cut is counted."""
 
 
-class Reply:
+class PlayingReply:
     """The sound of one reply between the provider and the loudspeaker."""
 
     def __init__(self, response_id: str, jitter_ms: float) -> None:
@@ -78,7 +78,7 @@ class Player:
         self._speaker = speaker
         self._clock = clock
         self._jitter_ms = jitter_ms
-        self._replies: deque[Reply] = deque(maxlen=8)
+        self._replies: deque[PlayingReply] = deque(maxlen=8)
         self._silenced = ""
         self._watchers: set[asyncio.Task[None]] = set()
         self.latency_ms = 0.0
@@ -134,7 +134,7 @@ class Player:
     def _begin(self, response_id: str) -> None:
         if self._replies:
             self._replies[-1].complete()
-        reply = Reply(response_id, self._jitter_ms)
+        reply = PlayingReply(response_id, self._jitter_ms)
         self._replies.append(reply)
         try:
             reply.playback = self._speaker.play(reply.clips(), kind="reply")

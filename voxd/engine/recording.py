@@ -21,7 +21,7 @@ MAX_SIDE_S = 600
 _PATTERN = "voxd-*-*-*.wav"
 
 
-class Recording:
+class SessionRecording:
     """Collects the sound of the turn under way and writes it when it is complete, on a thread.
 
     Files are named ``voxd-DATE-TIME-NUMBER-user.wav`` and ``-reply.wav``, in UTC, and only their owner may

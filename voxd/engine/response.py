@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
-from voxd.engine.call import Call
+from voxd.engine.session import EngineSession
 from voxd.errors import DeadlineExceeded, StreamError
 from voxd.events import EventType as E
 
 
-async def ask_for_sound(call: Call, text: str, timeout_s: float) -> bytes:
+async def ask_for_sound(call: EngineSession, text: str, timeout_s: float) -> bytes:
     """Send ``text`` and return the sound of the reply, which is not played.
 
     Raises `DeadlineExceeded`, `StreamError` when it was broken off or has no sound, `ProviderError`.

@@ -13,9 +13,9 @@ from voxd.events import Emit
 from voxd.frames import Clip
 
 if TYPE_CHECKING:
-    from voxd.engine.microphone import Listener
+    from voxd.engine.microphone import MicrophoneStream
     from voxd.engine.player import Player
-    from voxd.engine.recording import Recording
+    from voxd.engine.recording import SessionRecording
 
 
 class Converter(Protocol):
@@ -61,11 +61,11 @@ def whole_clip(audio: bytes, rate_hz: int) -> Clip:
 
 def make_listener(
     device: int | str | None, *, rate_hz: int, chunk_ms: int, clock: Clock, emit: Emit
-) -> "Listener":
+) -> "MicrophoneStream":
     """Return a microphone that is not open yet."""
-    from voxd.engine.microphone import Listener
+    from voxd.engine.microphone import MicrophoneStream
 
-    return Listener(device, rate_hz=rate_hz, chunk_ms=chunk_ms, clock=clock, emit=emit)
+    return MicrophoneStream(device, rate_hz=rate_hz, chunk_ms=chunk_ms, clock=clock, emit=emit)
 
 
 async def open_player(device: int | str, *, jitter_ms: int, clock: Clock, emit: Emit) -> "Player":
@@ -75,8 +75,8 @@ async def open_player(device: int | str, *, jitter_ms: int, clock: Clock, emit: 
     return await open_it(device, jitter_ms=jitter_ms, clock=clock, emit=emit)
 
 
-def make_recording(directory: Path, *, rate_hz: int, keep_turns: int, clock: Clock) -> "Recording":
+def make_recording(directory: Path, *, rate_hz: int, keep_turns: int, clock: Clock) -> "SessionRecording":
     """Return what writes the turns into ``directory``."""
-    from voxd.engine.recording import Recording
+    from voxd.engine.recording import SessionRecording
 
-    return Recording(directory, rate_hz=rate_hz, keep_turns=keep_turns, clock=clock)
+    return SessionRecording(directory, rate_hz=rate_hz, keep_turns=keep_turns, clock=clock)

@@ -34,7 +34,7 @@ MIN_CHUNK_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class LatencyProfile:
     """Factors of the configured chunk and silence, and the sound that is kept before a reply begins."""
 
     chunk: float
@@ -42,27 +42,27 @@ class Pace:
     silence: float
 
 
-PACES: Mapping[LatencyMode, Pace] = {
-    "ultra_low": Pace(chunk=0.5, jitter_ms=0, silence=0.6),
-    "balanced": Pace(chunk=1.0, jitter_ms=60, silence=1.0),
-    "quality": Pace(chunk=2.0, jitter_ms=200, silence=1.5),
+LATENCY_PROFILES: Mapping[LatencyMode, LatencyProfile] = {
+    "ultra_low": LatencyProfile(chunk=0.5, jitter_ms=0, silence=0.6),
+    "balanced": LatencyProfile(chunk=1.0, jitter_ms=60, silence=1.0),
+    "quality": LatencyProfile(chunk=2.0, jitter_ms=200, silence=1.5),
 }
 
 
 def chunk_ms(config: VoiceEngineConfig) -> int:
     """Return how much sound is captured, shown and sent at once."""
-    wanted = round(config.chunk_duration_ms * PACES[config.latency_mode].chunk)
+    wanted = round(config.chunk_duration_ms * LATENCY_PROFILES[config.latency_mode].chunk)
     return max(BIG_CHUNK_MS if config.mode == "big" else MIN_CHUNK_MS, wanted)
 
 
 def jitter_ms(config: VoiceEngineConfig) -> int:
     """Return how much of a reply is collected before its first sample is played."""
-    return PACES[config.latency_mode].jitter_ms
+    return LATENCY_PROFILES[config.latency_mode].jitter_ms
 
 
 def silence_ms(config: VoiceEngineConfig) -> int:
     """Return the silence that ends what the user says."""
-    return round(config.vad_speech_end_ms * PACES[config.latency_mode].silence)
+    return round(config.vad_speech_end_ms * LATENCY_PROFILES[config.latency_mode].silence)
 
 
 def turn_detection(config: VoiceEngineConfig, *, server_vad: bool) -> TurnDetection:

@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from voxd.clock import Clock
-from voxd.engine.meter import Meter
+from voxd.engine.meter import EngineMeter
 from voxd.engine.sound import Converter, converter
-from voxd.engine.vad import EnergyVad, Speech
+from voxd.engine.vad import EnergyVad, SpeechChange
 from voxd.errors import AudioError
 from voxd.frames import BYTES_PER_SAMPLE
 
@@ -14,7 +14,7 @@ PRE_ROLL_MS = 300
 """Sound before a voice was noticed that is sent too: soft first consonants lie below the threshold."""
 
 Send = Callable[[bytes], Awaitable[None]]
-OnSpeech = Callable[[Speech, float], Awaitable[None]]
+OnSpeech = Callable[[SpeechChange, float], Awaitable[None]]
 """Takes what the user does, and when: milliseconds of sound since the beginning."""
 
 
@@ -37,7 +37,7 @@ class Uplink:
         to_hz: int,
         vad: EnergyVad | None,
         start_ms: int,
-        meter: Meter,
+        meter: EngineMeter,
         clock: Clock,
     ) -> None:
         self._send = send
@@ -63,17 +63,17 @@ class Uplink:
         check_pcm(pcm)
         self._at_ms += len(pcm) / BYTES_PER_SAMPLE / self._rates[0] * 1000
         signals = self._hear(pcm)
-        started = Speech.STARTED in signals
+        started = SpeechChange.STARTED in signals
         if started:
-            await self._on_speech(Speech.STARTED, self._at_ms)
+            await self._on_speech(SpeechChange.STARTED, self._at_ms)
         if self._vad is None or not hold_back or self.speaking or signals:
             await self._flush_kept()
             await self._convert(pcm)
         else:
             self._keep(pcm)
-        if Speech.ENDED in signals and not self.speaking:
+        if SpeechChange.ENDED in signals and not self.speaking:
             await self.finish()
-            await self._on_speech(Speech.ENDED, self._at_ms)
+            await self._on_speech(SpeechChange.ENDED, self._at_ms)
 
     async def send_whole(self, pcm: bytes, *, piece_bytes: int) -> None:
         """Send a recording as it is, unheard by the VAD. Raises `AudioError`."""
@@ -98,7 +98,7 @@ class Uplink:
         if self._vad is not None:
             self._vad.reset()
 
-    def _hear(self, pcm: bytes) -> list[Speech]:
+    def _hear(self, pcm: bytes) -> list[SpeechChange]:
         if self._vad is None:
             return []
         since_s = self._clock.monotonic()

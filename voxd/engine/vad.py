@@ -20,7 +20,7 @@ GAP_MS = 100
 _FULL_SCALE = 32_768
 
 
-class Speech(StrEnum):
+class SpeechChange(StrEnum):
     """What the user does."""
 
     STARTED = "started"
@@ -50,7 +50,7 @@ class EnergyVad:
         self._quiet = 0
         self.speaking = False
 
-    def feed(self, pcm: bytes) -> list[Speech]:
+    def feed(self, pcm: bytes) -> list[SpeechChange]:
         """Take the next sound and return what it showed, in order."""
         found = []
         for loudness in self._levels(pcm):
@@ -67,7 +67,7 @@ class EnergyVad:
             for at in range(0, whole, self._frame_bytes):
                 yield level(view[at : at + self._frame_bytes])
 
-    def _step(self, loudness: float) -> Speech | None:
+    def _step(self, loudness: float) -> SpeechChange | None:
         if loudness >= self._threshold * (HYSTERESIS if self.speaking else 1.0):
             self._loud += 1
             self._quiet = 0
@@ -77,10 +77,10 @@ class EnergyVad:
             if self._quiet < self._end_frames:
                 return None
             self.speaking, self._loud = False, 0
-            return Speech.ENDED
+            return SpeechChange.ENDED
         if self._quiet * FRAME_MS >= GAP_MS:
             self._loud = 0
         if self._loud < self._start_frames:
             return None
         self.speaking = True
-        return Speech.STARTED
+        return SpeechChange.STARTED

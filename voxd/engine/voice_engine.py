@@ -9,12 +9,12 @@ from typing import Any, Self
 from voxd.bus.bus import Bus
 from voxd.clock import Clock, SystemClock
 from voxd.engine import config as settings
-from voxd.engine.call import Call
 from voxd.engine.callbacks import Callbacks, Function
 from voxd.engine.config import Mode, VoiceEngineConfig
-from voxd.engine.connect import Dialer
-from voxd.engine.meter import Meter, add_costs, metrics
+from voxd.engine.connect import Connector
+from voxd.engine.meter import EngineMeter, add_costs, metrics
 from voxd.engine.response import ask_for_sound
+from voxd.engine.session import EngineSession
 from voxd.engine.sound import as_bytes
 from voxd.engine.state import EngineState, state_of
 from voxd.errors import InvalidRequest, NotConnected
@@ -55,11 +55,11 @@ class VoiceEngine(Callbacks):
         self._clock = clock or SystemClock()
         self._bus = Bus(self._clock)
         self.callback_handlers: dict[str, tuple[Function, str]] = {}
-        self._meter = Meter(self._clock)
+        self._meter = EngineMeter(self._clock)
         self._tools: dict[str, Tool] = {}
-        self._call: Call | None = None
+        self._session: EngineSession | None = None
         self._others = settings.failovers(self._config, os.environ)
-        self._dialer: Dialer | None = None
+        self._connector: Connector | None = None
         self._changing = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._connecting = False
@@ -98,21 +98,23 @@ class VoiceEngine(Callbacks):
                 return
             self._connecting = True
             try:
-                if self._call is not None and self._dialer is not None:
+                if self._session is not None and self._connector is not None:
                     # It was lost, not ended: the conversation goes on.
-                    await self._dialer.redial(self._call, retry_count - 1)
+                    await self._connector.reconnect(self._session, retry_count - 1)
                     return
-                self._dialer = Dialer(self._config, self._others, make=self._new_call, emit=self._bus.emit)
-                self._call = await self._dialer.dial(retry_count - 1)
+                self._connector = Connector(
+                    self._config, self._others, make=self._new_session, emit=self._bus.emit
+                )
+                self._session = await self._connector.connect(retry_count - 1)
             finally:
                 self._connecting = False
 
     async def disconnect(self) -> None:
         """Stop listening and playing and close the session; idempotent."""
-        if self._dialer is not None:
-            await self._dialer.close()
+        if self._connector is not None:
+            await self._connector.close()
         async with self._changing:
-            await self._end_call()
+            await self._end_session()
         await self._bus.close()
 
     async def switch_provider(
@@ -129,15 +131,15 @@ class VoiceEngine(Callbacks):
         else:
             new = settings.other_provider(self.config, {**(config or {}), "provider": name}, os.environ)
         async with self._changing:
-            if self._call is not None and self._dialer is not None:
-                await self._dialer.switch(self._call, new)
+            if self._session is not None and self._connector is not None:
+                await self._connector.switch(self._session, new)
             self._config = new
 
     async def configure_session(self, session: SessionConfig) -> None:
         """Use ``session`` from now on: instructions, voice, limits, tools without a handler."""
         async with self._changing:
-            if self._call is not None:
-                await self._call.configure(session)
+            if self._session is not None:
+                await self._session.configure(session)
             self._config = dataclasses.replace(self._config, session=session)
 
     def middleware(self, *, request: Iterable[Function] = (), message: Iterable[Function] = ()) -> None:
@@ -152,12 +154,12 @@ class VoiceEngine(Callbacks):
 
     async def start_listening(self) -> None:
         """Open the microphone and send what it hears. Raises `NotConnected`, `AudioError`."""
-        await self._connected().hearing.start()
+        await self._connected().input.start()
 
     async def stop_listening(self) -> None:
         """Close the microphone; idempotent. What was not answered yet is answered by `commit`."""
-        if self._call is not None:
-            await self._call.hearing.stop()
+        if self._session is not None:
+            await self._session.input.stop()
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Send mono s16le PCM at ``config.sample_rate``, as it is captured.
@@ -165,7 +167,7 @@ class VoiceEngine(Callbacks):
         Whoever detects turns (the client VAD, the vendor) hears it too; with neither, call `commit`.
         Raises `NotConnected`, `AudioError`, `ProviderError`.
         """
-        await self._connected().hearing.push(as_bytes(audio_data))
+        await self._connected().input.push(as_bytes(audio_data))
 
     async def commit(self) -> None:
         """Have the sound sent so far answered, without waiting for a pause. Raises `ProviderError`."""
@@ -233,64 +235,64 @@ class VoiceEngine(Callbacks):
     @property
     def config(self) -> VoiceEngineConfig:
         """The configuration in force; that of the provider in use while there is a session."""
-        return self._call.config if self._call is not None else self._config
+        return self._session.config if self._session is not None else self._config
 
     @property
     def is_connected(self) -> bool:
         """Whether a session is open."""
-        return self._call is not None and self._call.session.is_connected
+        return self._session is not None and self._session.session.is_connected
 
     @property
     def is_listening(self) -> bool:
         """Whether the microphone is open."""
-        return self._call is not None and self._call.hearing.is_listening
+        return self._session is not None and self._session.input.is_listening
 
     @property
     def history(self) -> tuple[HistoryMessage, ...]:
         """What was said, and of the replies what was heard, the oldest first."""
-        return self._call.session.history if self._call is not None else ()
+        return self._session.session.history if self._session is not None else ()
 
     def get_state(self) -> EngineState:
         """Return what the engine does at this moment."""
         return state_of(
             connecting=self._connecting,
             connected=self.is_connected,
-            responding=self._call is not None and self._call.session.is_responding,
+            responding=self._session is not None and self._session.session.is_responding,
             listening=self.is_listening,
         )
 
     def get_metrics(self) -> dict[str, dict[str, float]]:
         """Return rates and times, see `voxd.engine.meter.metrics`; zeros where nothing was measured."""
-        call = self._call
+        call = self._session
         return metrics(
             self._meter,
             call.session.metrics() if call is not None else None,
             playback_latency_ms=call.playback_latency_ms if call is not None else 0.0,
-            buffer_health=call.hearing.buffer_health if call is not None else 1.0,
+            buffer_health=call.input.buffer_health if call is not None else 1.0,
         )
 
     async def get_usage(self) -> Usage:
         """Return what all sessions of this engine used, as the vendors reported it."""
-        return self._used if self._call is None else self._used + await self._call.session.usage()
+        return self._used if self._session is None else self._used + await self._session.session.usage()
 
     async def estimate_cost(self) -> Cost:
         """Return what that costs in US dollars; ``prices_of`` is "" when no price is known."""
-        return add_costs(self._cost, None if self._call is None else await self._call.session.cost())
+        return add_costs(self._cost, None if self._session is None else await self._session.session.cost())
 
     # --- within --------------------------------------------------------------------------------------
 
-    def _connected(self) -> Call:
-        if self._call is None:
+    def _connected(self) -> EngineSession:
+        if self._session is None:
             raise NotConnected("the engine is not connected", provider=self.config.provider)
-        self._call.require()
-        return self._call
+        self._session.require()
+        return self._session
 
-    def _new_call(self, config: VoiceEngineConfig) -> Call:
+    def _new_session(self, config: VoiceEngineConfig) -> EngineSession:
         tools = ToolBox(self._tools.values())
-        return Call(config, bus=self._bus, tools=tools, clock=self._clock, meter=self._meter)
+        return EngineSession(config, bus=self._bus, tools=tools, clock=self._clock, meter=self._meter)
 
-    async def _end_call(self) -> None:
-        call, self._call = self._call, None
+    async def _end_session(self) -> None:
+        call, self._session = self._session, None
         if call is not None:
             await call.close()
             self._used = self._used + await call.session.usage()

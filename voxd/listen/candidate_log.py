@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from voxd.errors import NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
 from voxd.listen.gate import WakeDecision
-from voxd.reports import Candidate
+from voxd.reports import WakeCandidate
 
 CLIP_SAMPLES = samples_from_s(2.5)
 """A wake word of a slow speaker and what both stages needed to judge it."""
@@ -20,7 +20,7 @@ MAX_BYTES = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    candidate: Candidate
+    candidate: WakeCandidate
     pcm: bytes
     kept_at_s: float
 
@@ -41,7 +41,7 @@ class CandidateLog:
 
     def add(self, decision: WakeDecision, pcm: bytes, *, monotonic_s: float, wall_s: float) -> None:
         """Keep what ``decision`` ended, with its sound."""
-        candidate = Candidate(
+        candidate = WakeCandidate(
             id=next(self._ids),
             time=wall_s,
             word=decision.candidate.word,
@@ -59,7 +59,7 @@ class CandidateLog:
                 self._drop()
                 self.dropped += 1
 
-    def newest(self, limit: int, monotonic_s: float) -> list[Candidate]:
+    def newest(self, limit: int, monotonic_s: float) -> list[WakeCandidate]:
         """Return at most ``limit`` candidates, newest first."""
         with self._lock:
             self._expire(monotonic_s)

@@ -130,7 +130,7 @@ def stages_ms(turn: reports.LastTurn) -> dict[str, float]:
 def _view(turn: _Turn) -> reports.LastTurn:
     passed_ms = {stage: (at_s - turn.began_s) * 1000 for stage, at_s in turn.stamps_s.items()}
     passed_ms[TurnStage.BEGAN] = 0.0
-    bars: list[reports.Stage] = []
+    bars: list[reports.LedgerStage] = []
     first_sound_ms = passed_ms.get(TurnStage.FIRST_AUDIO, float("inf"))
     before_ms = 0.0
     for name, starts, end in BARS:
@@ -140,13 +140,13 @@ def _view(turn: _Turn) -> reports.LastTurn:
         # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
         start_ms = max(before_ms, passed_ms[start])
         before_ms = max(start_ms, passed_ms[end])
-        bars.append(reports.Stage(name, start_ms, before_ms))
+        bars.append(reports.LedgerStage(name, start_ms, before_ms))
     in_cloud = TurnStage.SESSION_READY in passed_ms
     for name, starts, end in BESIDE:
         start = _first(starts, passed_ms)
         if start is not None and end in passed_ms and (in_cloud or name not in _CLOUD):
             end_ms = max(0.0, passed_ms[end])
-            bars.append(reports.Stage(name, min(max(0.0, passed_ms[start]), end_ms), end_ms))
+            bars.append(reports.LedgerStage(name, min(max(0.0, passed_ms[start]), end_ms), end_ms))
     return reports.LastTurn(turn.turn, turn.source, turn.outcome, turn.wall_s, tuple(bars))
 
 

@@ -11,9 +11,9 @@ from voxd.clock import Clock
 from voxd.engine import sound, tuning
 from voxd.engine.config import KEY_VARIABLES, VoiceEngineConfig
 from voxd.engine.downlink import Downlink
-from voxd.engine.input import Hearing
-from voxd.engine.meter import Meter
-from voxd.engine.vad import Speech
+from voxd.engine.input import AudioInput
+from voxd.engine.meter import EngineMeter
+from voxd.engine.vad import SpeechChange
 from voxd.errors import AudioError, AuthenticationError, DeviceError, NotConnected, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, Clip
@@ -25,7 +25,7 @@ from voxd.providers.tools import ToolBox
 
 if TYPE_CHECKING:
     from voxd.engine.player import Player
-    from voxd.engine.recording import Recording
+    from voxd.engine.recording import SessionRecording
 
 DEFAULT_SAVE_PATH = "recordings"
 
@@ -40,16 +40,16 @@ _OPENED = (
 """Fields of a configuration that are obeyed once, when a call is opened."""
 
 
-class Call:
+class EngineSession:
     """Made by `VoiceEngine.connect`; everything it opens is closed by `close`."""
 
     def __init__(
-        self, config: VoiceEngineConfig, *, bus: Bus, tools: ToolBox, clock: Clock, meter: Meter
+        self, config: VoiceEngineConfig, *, bus: Bus, tools: ToolBox, clock: Clock, meter: EngineMeter
     ) -> None:
         """Raises `NotFound`, `AuthenticationError`, `ProviderError` for a provider that cannot be used."""
         self.config = config
         self._clock = clock
-        cls = usable_provider(config)
+        cls = require_provider(config)
         self.down = Downlink(bus, rate_hz=config.sample_rate, on_sound=self._on_sound)
         self.down.watchers.append(self._watch)
         self.session = Session(
@@ -60,7 +60,7 @@ class Call:
             emit=self.down,
             clock=clock,
         )
-        self.hearing = Hearing(
+        self.input = AudioInput(
             config,
             send=self.session.send_audio,
             on_speech=self._on_speech,
@@ -72,7 +72,7 @@ class Call:
         self._provider_class = cls
         self._target()
         self._player: Player | None = None
-        self._recording: Recording | None = None
+        self._recording: SessionRecording | None = None
         self._interruptions: set[asyncio.Task[None]] = set()
         self.muted = False
         """While True replies are not played: somebody else wants their sound."""
@@ -99,7 +99,7 @@ class Call:
 
     async def close(self) -> None:
         """Close everything; idempotent."""
-        await self.hearing.stop()
+        await self.input.stop()
         for task in tuple(self._interruptions):
             task.cancel()
         await asyncio.gather(*self._interruptions, return_exceptions=True)
@@ -117,7 +117,7 @@ class Call:
         What concerns sound stays as it was: the microphone and the loudspeaker are open.
         """
         config = dataclasses.replace(config, **{name: getattr(self.config, name) for name in _OPENED})
-        cls = usable_provider(config)
+        cls = require_provider(config)
         if self.session.is_connected and self._replying:
             await self.interrupt(None)
         await self.session.switch(
@@ -152,16 +152,16 @@ class Call:
         await self.session.clear_audio()
         if self._recording is not None:
             self._recording.forget("user")
-        await self.hearing.send_whole(pcm)
+        await self.input.send_whole(pcm)
         if self._detects_itself:
             # The vendor decides when the user has finished, so he must hear him be silent.
-            await self.hearing.send_whole(self._silence())
+            await self.input.send_whole(self._silence())
         elif answer:
             await self.commit()
 
     async def commit(self) -> None:
         """The user has finished: have what was sent answered. Raises `ProviderError`."""
-        await self.hearing.finish()
+        await self.input.finish()
         if self._recording is not None:
             self._recording.finish("user")
         if self._player is not None:
@@ -193,15 +193,15 @@ class Call:
     def _target(self) -> None:
         own_vad = self.config.vad_enabled and not self._detects_itself
         to_hz = self._provider_class.capabilities.input_rate_hz
-        self.hearing.target(self.config, to_hz=to_hz, own_vad=own_vad)
+        self.input.target(self.config, to_hz=to_hz, own_vad=own_vad)
 
     def _silence(self) -> bytes:
         silence_ms = self.session.config.vad_silence_ms or self.config.vad_speech_end_ms
         return bytes(2 * silence_ms * self.config.sample_rate // 1000 * BYTES_PER_SAMPLE)
 
-    async def _on_speech(self, speech: Speech, at_ms: float) -> None:
-        self.down(E.CONVERSATION_TURN_DETECTED, speaking=speech is Speech.STARTED, at_ms=at_ms)
-        if speech is Speech.ENDED:
+    async def _on_speech(self, speech: SpeechChange, at_ms: float) -> None:
+        self.down(E.CONVERSATION_TURN_DETECTED, speaking=speech is SpeechChange.STARTED, at_ms=at_ms)
+        if speech is SpeechChange.ENDED:
             await self.commit()
         elif self._replying:
             await self.interrupt(None)
@@ -242,7 +242,7 @@ class Call:
             self.down(E.ERROR_GENERAL, error=error)
 
 
-def usable_provider(config: VoiceEngineConfig) -> type[BaseProvider]:
+def require_provider(config: VoiceEngineConfig) -> type[BaseProvider]:
     """Return the class of the provider.
 
     Raises `NotFound`, `ProviderError` for a broken one, and `AuthenticationError` without a key.
