@@ -22,7 +22,7 @@ from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotF
 from voxd.events import Event
 from voxd.local.chain import TranscriberChain
 from voxd.net.dns import Resolver
-from voxd.providers.pipeline.llm_chain import Thought, Written
+from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import Completion, TextChunk
 from voxd.providers.routing.health import CircuitBreaker
@@ -88,9 +88,9 @@ async def test_answers_that_are_kept_are_forgotten_too(house: House) -> None:
         await house.pipelines.forget()
 
 
-async def thoughts(text: str) -> AsyncGenerator[Thought]:
+async def thoughts(text: str) -> AsyncGenerator[AnswerEvent]:
     yield TextChunk(text)
-    yield Written(Completion("stop"), "scripted")
+    yield AnswerEnd(Completion("stop"), "scripted")
 
 
 async def test_a_key_that_was_refused_is_not_tried_before_somebody_says_it_is_mended(house: House) -> None:

@@ -9,12 +9,12 @@ from tests.servers.scripted import KEY, Reply, scripted
 from voxd import VoiceEngine
 from voxd.net.request_middleware import Next as Send
 from voxd.net.transport import HttpRequest, HttpResponse
-from voxd.providers.pipeline.middleware import Next, Said
+from voxd.providers.pipeline.middleware import MiddlewareMessage, Next
 
 WAIT_S = 5.0
 
 
-async def loud(said: Said, go_on: Next) -> Said | None:
+async def loud(said: MiddlewareMessage, go_on: Next) -> MiddlewareMessage | None:
     return await go_on(replace(said, text=said.text.upper()) if said.role == "assistant" else said)
 
 

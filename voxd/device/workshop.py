@@ -14,10 +14,10 @@ from voxd.local.engines import GRAMMAR_BOUND
 from voxd.net.dns import Resolver
 from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, Pipelines
-from voxd.providers.pipeline.candidates import Health
+from voxd.providers.pipeline.candidates import StageHealth
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines
-from voxd.providers.pipeline.local_stages import Engines
+from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.phrase_cache import PhraseCache
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.registry import language_model, speech_to_text, text_to_speech
@@ -34,7 +34,7 @@ class Workshop:
         transcriber: TranscriberChain,
         synthesizer: Synthesizer,
         *,
-        health: Health,
+        health: StageHealth,
         phrases_dir: Path,
         phrases_bytes: int,
         resolver: Resolver,
@@ -46,7 +46,7 @@ class Workshop:
             PhraseCache(phrases_dir, limit_bytes=phrases_bytes, emit=emit) if phrases_bytes else None
         )
         hears_anything = transcriber.status().active != GRAMMAR_BOUND
-        self._engines = Engines(transcriber, synthesizer, hears_anything)
+        self._engines = LocalEngines(transcriber, synthesizer, hears_anything)
         self._health = health
         self._latencies = Latencies()
         self._emit = emit

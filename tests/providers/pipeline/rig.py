@@ -11,7 +11,7 @@ from voxd.config.vendors import Pipeline
 from voxd.events import EventType as E
 from voxd.providers.base import ProviderEvent
 from voxd.providers.pipeline.answer_cache import AnswerCache
-from voxd.providers.pipeline.dependencies import Parts
+from voxd.providers.pipeline.dependencies import PipelineDependencies
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.llm_chain import LlmChain
 from voxd.providers.pipeline.middleware import MessageMiddleware
@@ -52,7 +52,7 @@ class Rig:
         self.emit = RecordingEmit()
         self.latencies = latencies or Latencies()
         common: Any = {"health": self.board, "latencies": self.latencies, "clock": self.clock}
-        self.parts = Parts(
+        self.parts = PipelineDependencies(
             SttChain(stt or [Ears("ears", self.clock)], hedge=hedge, **common),
             LlmChain(llm or [Brain("brain", self.clock)], **common),
             TtsChain(tts or [Voice("voice", self.clock)], **common),

@@ -11,7 +11,7 @@ from tests.providers.pipeline.stage_fakes import HANG, Brain
 from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
 from voxd.providers.pipeline.answer_cache import MAX_ANSWERS, AnswerCache, key_of
-from voxd.providers.pipeline.llm_chain import Thought, Written
+from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt, TextChunk, ToolCall
 
 
@@ -72,9 +72,9 @@ async def test_what_is_forgotten_is_asked_anew_also_when_it_is_just_being_answer
     assert len(brain.prompts) == 2
 
 
-async def thoughts(text: str) -> AsyncGenerator[Thought]:
+async def thoughts(text: str) -> AsyncGenerator[AnswerEvent]:
     yield TextChunk(text)
-    yield Written(Completion("stop"), "scripted")
+    yield AnswerEnd(Completion("stop"), "scripted")
 
 
 async def written(source: object) -> str:
@@ -91,7 +91,7 @@ async def test_the_same_question_at_the_same_time_is_asked_once_and_again_if_it_
         await gate.wait()
         if fails:
             raise ConnectionFailed("gone")
-        thoughts: tuple[Thought, ...] = (TextChunk("Noon."), Written(Completion("stop"), "scripted"))
+        thoughts: tuple[AnswerEvent, ...] = (TextChunk("Noon."), AnswerEnd(Completion("stop"), "scripted"))
         for thought in thoughts:
             yield thought
 

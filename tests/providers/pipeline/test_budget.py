@@ -12,13 +12,13 @@ from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
 from voxd.net.retry import retry
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.budget import Share
+from voxd.providers.pipeline.budget import StageBudget
 
 
 async def test_who_is_followed_is_not_asked_the_same_again() -> None:
     clock = FakeClock()
     vendor, whole = Vendor(clock, DOWN), Budget()
-    assert await outcome(vendor, clock, Share(whole, lambda: True)) is DOWN
+    assert await outcome(vendor, clock, StageBudget(whole, lambda: True)) is DOWN
     assert vendor.asked_s == [0]
     assert whole.retries == 2
 
@@ -26,14 +26,14 @@ async def test_who_is_followed_is_not_asked_the_same_again() -> None:
 async def test_who_is_followed_still_goes_another_way_at_once() -> None:
     clock = FakeClock()
     vendor, whole = Vendor(clock, DOWN), Budget()
-    done = await retry(vendor.work, Share(whole, lambda: True), clock, another_way=lambda: True)
+    done = await retry(vendor.work, StageBudget(whole, lambda: True), clock, another_way=lambda: True)
     assert (done, vendor.asked_s, whole.retries) == ("done", [0, 0], 1)
 
 
 async def test_the_last_one_spends_what_the_turn_has_left() -> None:
     clock = FakeClock()
     vendor, whole = Vendor(clock, DOWN, DOWN), Budget()
-    assert await outcome(vendor, clock, Share(whole, lambda: False)) == "done"
+    assert await outcome(vendor, clock, StageBudget(whole, lambda: False)) == "done"
     assert vendor.asked_s == [0, 0.5, 1.5]
     assert whole.retries == 0
 
@@ -42,20 +42,20 @@ async def test_the_last_one_spends_what_the_turn_has_left() -> None:
 async def test_nobody_is_tried_again_in_the_time_of_others(reserve_s: float, asked_s: list[float]) -> None:
     clock = FakeClock()
     vendor = Vendor(clock, DOWN, DOWN)
-    share = Share(Budget(clock.now + 1.0), lambda: False, reserve_s=reserve_s)
+    share = StageBudget(Budget(clock.now + 1.0), lambda: False, reserve_s=reserve_s)
     assert await outcome(vendor, clock, share) is DOWN
     assert vendor.asked_s == asked_s
 
 
 def test_a_share_is_a_view_of_the_turn() -> None:
     whole = Budget()
-    share = Share(whole, lambda: False, reserve_s=1.0)
+    share = StageBudget(whole, lambda: False, reserve_s=1.0)
     assert (share.until_s, share.retry_until_s) == (None, None)
     whole.until_s = 7.0
     assert (share.until_s, share.retry_until_s) == (7.0, 6.0)
     share.until_s, share.retries = 9.0, 0
     assert (whole.until_s, whole.retries) == (9.0, 0)
-    assert not Share(Share(whole, lambda: True), lambda: False).is_last
+    assert not StageBudget(StageBudget(whole, lambda: True), lambda: False).is_last
 
 
 class Noting:

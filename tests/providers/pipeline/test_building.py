@@ -24,8 +24,8 @@ from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, Pipelines, build
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, line_settings, stage_config
-from voxd.providers.pipeline.local_stages import Engines
-from voxd.providers.pipeline.metadata import parts_of
+from voxd.providers.pipeline.local_stages import LocalEngines
+from voxd.providers.pipeline.metadata import build_from_metadata
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import StageKind
 from voxd.providers.pipeline.stages.registry import kinds_of, list_stages, register_stage, speech_to_text
@@ -77,7 +77,7 @@ def board() -> Board:
 def ground(board: Board) -> Ground:
     emit, clock = RecordingEmit(), FakeClock()
     lines = Lines(http=HttpClient(), emit=emit, clock=clock)
-    return Ground(lines, board, emit, clock, Latencies(), engines=Engines(OwnEars(), OwnVoice()))
+    return Ground(lines, board, emit, clock, Latencies(), engines=LocalEngines(OwnEars(), OwnVoice()))
 
 
 def config(**pipelines: Pipeline) -> schema.Config:
@@ -87,10 +87,10 @@ def config(**pipelines: Pipeline) -> schema.Config:
 async def test_lists_are_made_in_order_and_the_broken_are_left_out(ground: Ground, board: Board) -> None:
     settings = Pipeline(stt=("local", "ears"), llm=("brain",), tts=("broken", "nobody", "voice", "local"))
     parts = build(ground, settings, TABLES)
-    assert [stage.name for stage in parts.stt.roster.stages] == ["local", "ears"]
-    assert [stage.name for stage in parts.tts.roster.stages] == ["voice", "local"]
-    assert parts.tts.roster.stages[0].voice == "alto"
-    assert parts.stt.hedge is parts.stt.roster.stages[0], "one engine, whoever asks it"
+    assert [stage.name for stage in parts.stt.candidates.stages] == ["local", "ears"]
+    assert [stage.name for stage in parts.tts.candidates.stages] == ["voice", "local"]
+    assert parts.tts.candidates.stages[0].voice == "alto"
+    assert parts.stt.hedge is parts.stt.candidates.stages[0], "one engine, whoever asks it"
     assert board.failures == [("broken", "config_invalid"), ("nobody", "not_found")]
 
 
@@ -132,8 +132,8 @@ async def test_sessions_share_what_was_built_until_its_tables_change(ground: Gro
         providers={**TABLES, "voice": Provider(kind=KIND, voice="bass")}, pipelines=told.pipelines
     )
     pipelines.maker("home", changed)()
-    assert made[2].tts.roster.stages[0].voice == "bass"
-    stage = made[0].tts.roster.stages[0]
+    assert made[2].tts.candidates.stages[0].voice == "bass"
+    stage = made[0].tts.candidates.stages[0]
     assert stage.closed == 0, "a session may still speak with it"
     await pipelines.close()
     assert stage.closed == 1
@@ -147,9 +147,9 @@ async def test_a_check_asks_somebody_of_every_list(ground: Ground) -> None:
     await pipelines.check("home", told)
     await pipelines.check("ears", told)
     parts = pipelines._parts("home", told)
-    parts.tts.roster.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
+    parts.tts.candidates.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
     await pipelines.check("home", told)
-    parts.llm.roster.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
+    parts.llm.candidates.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
     with pytest.raises(ProviderError, match="gone"):
         await pipelines.check("home", told)
     await pipelines.close()
@@ -159,11 +159,11 @@ async def test_an_agents_voice_is_that_of_the_first_who_speaks(ground: Ground) -
     pipelines = Pipelines(ground, PipelineProvider)
     provider: Any = pipelines.maker("home", config(home=Pipeline(llm=("brain",), tts=("voice",))))()
     await provider.configure_session(SessionConfig(voice="tenor"))
-    (stage,) = provider._tts.roster.stages
+    (stage,) = provider._tts.candidates.stages
     assert (stage.voice, stage.name) == ("tenor", "voice")
     await provider.disconnect()
     assert stage.closed == 1
-    assert provider._parts.tts.roster.stages[0].closed == 0
+    assert provider._parts.tts.candidates.stages[0].closed == 0
 
 
 def test_a_table_becomes_a_line_and_what_a_stage_is_told() -> None:
@@ -230,10 +230,10 @@ async def test_a_librarys_engine_talks_through_a_pipeline() -> None:
 
 async def test_names_are_kinds_made_unique(tmp_path: Path) -> None:
     told = {**METADATA, "models_dir": str(tmp_path), "tts": [*METADATA["tts"], {"kind": "local"}]}
-    parts = parts_of({"metadata": told, "clock": FakeClock()}, RecordingEmit())
-    names = [[s.name for s in chain.roster.stages] for chain in (parts.stt, parts.llm, parts.tts)]
+    parts = build_from_metadata({"metadata": told, "clock": FakeClock()}, RecordingEmit())
+    names = [[s.name for s in chain.candidates.stages] for chain in (parts.stt, parts.llm, parts.tts)]
     assert names == [[KIND], [f"{KIND}_2"], ["mine", "local"]]
-    assert parts.tts.roster.stages[0].voice == "alto"
+    assert parts.tts.candidates.stages[0].voice == "alto"
     assert parts.stt.hedge is not None, "this machine can listen too"
     await parts.close()
 

@@ -5,13 +5,13 @@ import pytest
 from tests.fakes import FakeClock
 from tests.providers.pipeline.stage_fakes import Board, Brain
 from voxd.errors import ConnectionFailed, ContextTooLong
-from voxd.providers.pipeline.candidates import NO_TIME, Roster
+from voxd.providers.pipeline.candidates import NO_TIME, Candidates
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.stages.contract import LanguageModel, StageKind
 
 
-def roster(board: Board, *stages: Brain, latencies: Latencies | None = None) -> Roster[LanguageModel]:
-    return Roster("thinks", stages, health=board, latencies=latencies or Latencies(), clock=FakeClock())
+def candidates(board: Board, *stages: Brain, latencies: Latencies | None = None) -> Candidates[LanguageModel]:
+    return Candidates("thinks", stages, health=board, latencies=latencies or Latencies(), clock=FakeClock())
 
 
 def brains(*names: str, kind: str = "scripted") -> list[Brain]:
@@ -20,10 +20,10 @@ def brains(*names: str, kind: str = "scripted") -> list[Brain]:
 
 def test_the_well_are_asked_in_order_and_the_ill_only_when_nobody_else_is_left() -> None:
     board = Board("a")
-    made = roster(board, *brains("a", "b", "c"))
-    assert [stage.name for stage in made.candidates()] == ["b", "c"]
+    made = candidates(board, *brains("a", "b", "c"))
+    assert [stage.name for stage in made.available()] == ["b", "c"]
     board.ill = {"a", "b", "c"}
-    assert [stage.name for stage in made.candidates()] == ["a", "b", "c"]
+    assert [stage.name for stage in made.available()] == ["a", "b", "c"]
     assert made.is_open, "there is nobody else"
     board.barred = {"a", "b", "c"}
     assert not made.is_open
@@ -31,8 +31,8 @@ def test_the_well_are_asked_in_order_and_the_ill_only_when_nobody_else_is_left()
 
 def test_the_devices_own_is_always_well_and_no_matter_of_the_board() -> None:
     board = Board("own")
-    made = roster(board, *brains("own", kind="local"))
-    (stage,) = made.candidates()
+    made = candidates(board, *brains("own", kind="local"))
+    (stage,) = made.available()
     made.failed(stage, ConnectionFailed("gone"))
     made.answered(stage, 0.1)
     assert (board.failures, board.answers) == ([], [])
@@ -40,7 +40,7 @@ def test_the_devices_own_is_always_well_and_no_matter_of_the_board() -> None:
 
 def test_too_long_or_too_little_time_is_nobodys_illness() -> None:
     board = Board()
-    made = roster(board, *brains("a"))
+    made = candidates(board, *brains("a"))
     (stage,) = made.stages
     made.failed(stage, ContextTooLong("too long"))
     short = made.too_late(stage, 0.3)
@@ -71,10 +71,10 @@ def test_the_first_leaves_time_to_the_others_unless_he_is_known_to_need_it(
     latencies = Latencies()
     for _ in range(5 if known_s is not None else 0):
         latencies.note(StageKind.LLM, "a", known_s or 0.0)
-    made = roster(Board(), *brains("a"), latencies=latencies)
+    made = candidates(Board(), *brains("a"), latencies=latencies)
     assert made.due_s(made.stages[0], 0.0, others, until_s) == pytest.approx(due_s)
 
 
 def test_nobody_is_told_by_name() -> None:
-    assert "a, b" in str(roster(Board(), *brains("a", "b")).nobody())
-    assert "nobody who thinks" in str(roster(Board()).nobody())
+    assert "a, b" in str(candidates(Board(), *brains("a", "b")).unavailable())
+    assert "nobody who thinks" in str(candidates(Board()).unavailable())

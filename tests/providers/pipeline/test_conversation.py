@@ -4,16 +4,16 @@ import pytest
 
 from voxd.providers.pipeline.conversation import (
     MAX_LINES,
-    Answer,
-    Conversation,
-    Spoken,
+    ChatHistory,
+    SpokenAnswer,
+    SpokenPiece,
     for_vendor,
     heard_of,
     instructed,
 )
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, ToolCall
 
-SPOKEN = [Spoken("One two.", 100, whole=True), Spoken(" Three four.", 150, whole=True)]
+SPOKEN = [SpokenPiece("One two.", 100, whole=True), SpokenPiece(" Three four.", 150, whole=True)]
 
 
 @pytest.mark.parametrize(
@@ -33,18 +33,18 @@ def test_clauses_that_were_played_were_heard(played_ms: float, words: str) -> No
 
 
 def test_a_clause_whose_sound_stopped_is_not_taken_as_whole() -> None:
-    cut = [SPOKEN[0], Spoken(" Three four five six.", 120)]
+    cut = [SPOKEN[0], SpokenPiece(" Three four five six.", 120)]
     assert heard_of(cut) == "One two. Three"
-    assert heard_of([Spoken("One two three.", 65 * 4)]) == "One"
+    assert heard_of([SpokenPiece("One two three.", 65 * 4)]) == "One"
 
 
 def test_words_without_sound_were_read() -> None:
-    assert heard_of([Spoken("One "), Spoken("two.")], 0.0) == "One two."
+    assert heard_of([SpokenPiece("One "), SpokenPiece("two.")], 0.0) == "One two."
 
 
 def test_what_a_vendor_signed_is_gone_when_the_answer_was_cut() -> None:
-    conversation = Conversation()
-    answer = Answer(list(SPOKEN))
+    conversation = ChatHistory()
+    answer = SpokenAnswer(list(SPOKEN))
     answer.completed(Completion("stop", raw="signed"), "anthropic")
     conversation.asked("count")
     conversation.answered(answer)
@@ -56,16 +56,16 @@ def test_what_a_vendor_signed_is_gone_when_the_answer_was_cut() -> None:
 
 
 def test_an_answer_of_which_nothing_was_heard_was_not_given() -> None:
-    conversation = Conversation()
+    conversation = ChatHistory()
     conversation.asked("count")
-    conversation.answered(Answer(list(SPOKEN)))
+    conversation.answered(SpokenAnswer(list(SPOKEN)))
     conversation.heard(0)
     assert [line.text for line in conversation.messages] == ["count"]
 
 
 def test_results_stand_behind_their_calls_and_strangers_are_dropped() -> None:
-    conversation = Conversation()
-    answer = Answer(calls=(ToolCall("1", "f", "{}"), ToolCall("2", "g", "{}")))
+    conversation = ChatHistory()
+    answer = SpokenAnswer(calls=(ToolCall("1", "f", "{}"), ToolCall("2", "g", "{}")))
     conversation.asked("go")
     conversation.answered(answer)
     conversation.result("2", "two")
@@ -80,7 +80,7 @@ def test_results_stand_behind_their_calls_and_strangers_are_dropped() -> None:
 
 
 def test_it_is_bounded_and_begins_with_a_question() -> None:
-    conversation = Conversation()
+    conversation = ChatHistory()
     for number in range(MAX_LINES):
         conversation.add("user", f"q{number}")
         conversation.add("assistant", f"a{number}")
@@ -97,9 +97,9 @@ def test_another_vendor_is_not_told_what_one_signed() -> None:
 
 
 def test_lines_that_were_summarised_are_told_in_short() -> None:
-    conversation = Conversation()
+    conversation = ChatHistory()
     conversation.asked("one")
-    conversation.answered(Answer([Spoken("a")], calls=(ToolCall("1", "f", "{}"),)))
+    conversation.answered(SpokenAnswer([SpokenPiece("a")], calls=(ToolCall("1", "f", "{}"),)))
     conversation.asked("two")
     conversation.shorten(3, "they spoke")
     assert [line.text for line in conversation.messages] == ["two"]

@@ -6,7 +6,7 @@ from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
 from voxd.providers.pipeline.stages.contract import Transcription
-from voxd.providers.pipeline.stt_turn import normalised
+from voxd.providers.pipeline.stt_turn import normalize
 
 
 def heard(clock: FakeClock, *partials: object, text: str = "what time is it") -> Ears:
@@ -124,5 +124,5 @@ async def test_the_voice_says_nothing_of_a_dropped_start() -> None:
 
 
 def test_only_words_count() -> None:
-    assert normalised("What time is it?") == normalised(" what  time, is it") == "what time is it"
-    assert normalised("It's 5 %") != normalised("It's 5 €")
+    assert normalize("What time is it?") == normalize(" what  time, is it") == "what time is it"
+    assert normalize("It's 5 %") != normalize("It's 5 €")

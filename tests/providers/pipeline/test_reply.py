@@ -9,9 +9,9 @@ from tests.providers.pipeline.stage_fakes import Board, Voice
 from voxd.events import EventType as E
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.llm_chain import Again, Thought, Written
-from voxd.providers.pipeline.prompt import Asked
-from voxd.providers.pipeline.reply import BROKEN_OFF, Reply
+from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, Restart
+from voxd.providers.pipeline.prompt import PendingAnswer
+from voxd.providers.pipeline.reply import BROKEN_OFF, ReplyTask
 from voxd.providers.pipeline.stage_stream import Crew
 from voxd.providers.pipeline.stages.contract import Completion, TextChunk
 from voxd.providers.pipeline.tts_chain import TtsChain
@@ -24,17 +24,17 @@ async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
     chain = TtsChain([voice], health=Board(), latencies=Latencies(), clock=clock)
     budget = Budget(clock.now + 3.0)
 
-    async def thoughts() -> AsyncGenerator[Thought]:
+    async def thoughts() -> AsyncGenerator[AnswerEvent]:
         yield TextChunk("One two. Three")
         # As when it comes through a queue: the decision to begin again is older than the first sound.
         await begun.wait()
-        yield Again()
+        yield Restart()
         yield TextChunk("Something else.")
-        yield Written(Completion("stop"), "scripted")
+        yield AnswerEnd(Completion("stop"), "scripted")
 
-    reply = Reply(
+    reply = ReplyTask(
         "response_1",
-        Asked(thoughts(), budget, begun),
+        PendingAnswer(thoughts(), budget, begun),
         new_reading=lambda: chain.reading(budget, crew, lambda stage, usage: None),
         through=None,
         tell=lambda type, /, **data: told.append((type, data)),

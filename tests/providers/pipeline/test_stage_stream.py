@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes import FakeClock, settle
 from voxd.errors import ConnectionFailed, ProviderError
-from voxd.providers.pipeline.stage_stream import Crew, Stream, drained, within
+from voxd.providers.pipeline.stage_stream import Crew, StageStream, drain, run_until
 
 
 async def numbers(
@@ -25,7 +25,7 @@ async def numbers(
 
 async def test_items_come_in_order_and_then_the_end() -> None:
     clock, crew, gone = FakeClock(), Crew(), list[bool]()
-    stream = Stream(numbers(clock, gone), name="s", crew=crew, clock=clock)
+    stream = StageStream(numbers(clock, gone), name="s", crew=crew, clock=clock)
     assert await stream.next(None) == 1
     waiting = asyncio.create_task(stream.next(clock.now + 2.0))
     await clock.advance(1.0)
@@ -39,7 +39,7 @@ async def test_items_come_in_order_and_then_the_end() -> None:
 
 async def test_an_item_that_does_not_come_in_time_may_still_come_later() -> None:
     clock, crew = FakeClock(), Crew()
-    stream = Stream(numbers(clock, []), name="s", crew=crew, clock=clock)
+    stream = StageStream(numbers(clock, []), name="s", crew=crew, clock=clock)
     assert await stream.next(None) == 1
     waiting = asyncio.create_task(stream.next(clock.now + 0.5))
     await clock.advance(0.5)
@@ -53,7 +53,7 @@ async def test_an_item_that_does_not_come_in_time_may_still_come_later() -> None
 @pytest.mark.parametrize("error", [ConnectionFailed("gone"), KeyError("x"), asyncio.CancelledError()])
 async def test_a_fault_comes_behind_what_was_said_and_names_the_stage(error: BaseException) -> None:
     clock, crew = FakeClock(), Crew()
-    stream = Stream(numbers(clock, [], error), name="s", crew=crew, clock=clock)
+    stream = StageStream(numbers(clock, [], error), name="s", crew=crew, clock=clock)
     await clock.advance(1.0)
     assert [await stream.next(None), await stream.next(None)] == [1, 2]
     for _ in range(2):
@@ -65,7 +65,7 @@ async def test_a_fault_comes_behind_what_was_said_and_names_the_stage(error: Bas
 
 async def test_one_that_is_given_up_is_closed_and_says_no_more() -> None:
     clock, crew, gone = FakeClock(), Crew(), list[bool]()
-    stream = Stream(numbers(clock, gone), name="s", crew=crew, clock=clock)
+    stream = StageStream(numbers(clock, gone), name="s", crew=crew, clock=clock)
     assert await stream.next(None) == 1
     stream.give_up()
     await settle()
@@ -77,7 +77,7 @@ async def test_one_that_is_given_up_is_closed_and_says_no_more() -> None:
 
 async def test_draining_gives_it_up_when_nobody_listens_any_more() -> None:
     clock, crew, gone = FakeClock(), Crew(), list[bool]()
-    items = drained(Stream(numbers(clock, gone), name="s", crew=crew, clock=clock))
+    items = drain(StageStream(numbers(clock, gone), name="s", crew=crew, clock=clock))
     assert await anext(items) == 1
     await items.aclose()
     await settle()
@@ -95,7 +95,7 @@ async def test_a_deadline_cancels_the_work_and_leaves_nothing() -> None:
         finally:
             ended.append(True)
 
-    waiting = asyncio.create_task(within(clock, work(), clock.now + 1.0))
+    waiting = asyncio.create_task(run_until(clock, work(), clock.now + 1.0))
     await settle()
     await clock.advance(1.0)
     with pytest.raises(TimeoutError):

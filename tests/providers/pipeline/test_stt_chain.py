@@ -140,7 +140,7 @@ async def test_one_that_has_finished_before_the_user_is_not_believed() -> None:
 
 async def test_nobody_at_all_is_a_reason() -> None:
     rig = Rig()
-    rig.parts.stt.roster.stages = ()
+    rig.parts.stt.candidates.stages = ()
     rig.provider._connected = True
     await rig.ask()
     assert rig.errors == ["provider_unavailable"]

@@ -29,7 +29,7 @@ from voxd.providers.contract import (
     Request,
     Transcript,
 )
-from voxd.providers.pipeline.local_stages import LocalEars, LocalVoice
+from voxd.providers.pipeline.local_stages import LocalStt, LocalTts
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import ToolCall, TranscriptionRequest
 from voxd.providers.realtime.provider import RealtimeConfig as Told
@@ -163,7 +163,7 @@ async def test_another_session_goes_on_with_the_conversation_and_counts_on() -> 
     await session.connect()
     await session.send_text("again")
     await rig.pass_time()
-    brain: Any = rig.parts.llm.roster.stages[0]
+    brain: Any = rig.parts.llm.candidates.stages[0]
     assert [line.text for line in brain.prompts[-1].messages] == ["hello", "It is noon.", "again"]
     usage = await session.usage()
     assert isinstance(usage, Usage)
@@ -200,7 +200,7 @@ async def test_an_interruption_in_mid_turn_silences_all_stages_of_a_session() ->
 async def test_the_devices_own_voice_speaks_at_the_rate_of_the_pipeline() -> None:
     clock: Any = SystemClock()
     voice = build_synthesizer(Tts(engine="espeak"), models_dir=NOWHERE, emit=RecordingEmit(), clock=clock)
-    rig = Rig(clock=clock, tts=[LocalVoice(voice)])
+    rig = Rig(clock=clock, tts=[LocalTts(voice)])
     await rig.provider.connect()
     ear = Ear(rig.provider)
     await rig.provider.send_text("what time is it")
@@ -216,7 +216,7 @@ async def test_the_devices_own_ears_understand_a_recording() -> None:
     clock: Any = SystemClock()
     whisper = Whisper(model=str(WHISPER_MODEL), threads=1)
     ears = whisper_transcriber(Stt(whisper=whisper, timeout_s=60), NOWHERE, clock)
-    stage = LocalEars(ears)
+    stage = LocalStt(ears)
     clip = await say("turn on the light")
     heard = [each async for each in stage.transcribe(frames(clip.pcm), TranscriptionRequest())]
     assert heard[-1].final

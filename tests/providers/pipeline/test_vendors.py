@@ -147,7 +147,7 @@ async def test_headers_may_be_fixed_or_computed_for_every_request(stack: AsyncEx
     told = {"stt": near, "llm": [computed, {**table, "headers": {"x-team": "red"}}], "tts": near}
     provider = PipelineProvider({"metadata": {**told, "hedge": False}})
     stack.push_async_callback(provider.disconnect)
-    first, second = provider._parts.llm.roster.stages
+    first, second = provider._parts.llm.candidates.stages
     for stage in (first, first, second):
         async for _ in stage.reply(Prompt("", (ChatMessage("user", "hello"),))):
             pass

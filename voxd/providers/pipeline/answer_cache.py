@@ -12,7 +12,7 @@ import msgspec
 from voxd.clock import Clock
 from voxd.events import Emit
 from voxd.events import EventType as E
-from voxd.providers.pipeline.llm_chain import Again, Thought, Written
+from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, Restart
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt, TextChunk
 
 MAX_ANSWERS = 128
@@ -52,7 +52,7 @@ class AnswerCache:
         self._underway: dict[str, asyncio.Future[str | None]] = {}
         self._forgotten = 0
 
-    async def through(self, key: str, asked: AsyncGenerator[Thought]) -> AsyncGenerator[Thought]:
+    async def through(self, key: str, asked: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
         """Yield the answer kept under ``key``, else what ``asked`` yields.
 
         Who asks the same while somebody already does waits for that answer, and asks himself if it fails.
@@ -62,7 +62,7 @@ class AnswerCache:
         if text is not None:
             await asked.aclose()
             yield TextChunk(text)
-            yield Written(Completion("stop"), "")
+            yield AnswerEnd(Completion("stop"), "")
             return
         async with aclosing(self._recorded(key, asked)) as thoughts:
             async for thought in thoughts:
@@ -81,7 +81,7 @@ class AnswerCache:
         underway = self._underway.get(key)
         return await asyncio.shield(underway) if underway is not None else None
 
-    async def _recorded(self, key: str, asked: AsyncGenerator[Thought]) -> AsyncGenerator[Thought]:
+    async def _recorded(self, key: str, asked: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
         future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._underway.setdefault(key, future)
         text, whole, forgotten = "", None, self._forgotten
@@ -90,7 +90,7 @@ class AnswerCache:
                 async for thought in thoughts:
                     if isinstance(thought, TextChunk):
                         text += thought.text
-                    elif isinstance(thought, Again):
+                    elif isinstance(thought, Restart):
                         text = ""
                     elif thought.end.reason == "stop" and not thought.end.calls and text.strip():
                         whole = text

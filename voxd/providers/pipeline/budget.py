@@ -5,7 +5,7 @@ from collections.abc import Callable
 from voxd.net.transport import Budget
 
 
-class Share(Budget):
+class StageBudget(Budget):
     """A view of ``whole``: what is spent here is spent there.
 
     ``is_followed`` says whether another engine waits behind this one, now. ``reserve_s`` of the turn is for

@@ -14,12 +14,12 @@ from voxd.events import Emit
 from voxd.net.transport import Budget
 from voxd.providers.base import BaseProvider
 from voxd.providers.pipeline.answer_cache import AnswerCache
-from voxd.providers.pipeline.candidates import Health
-from voxd.providers.pipeline.dependencies import Close, Parts
+from voxd.providers.pipeline.candidates import StageHealth
+from voxd.providers.pipeline.dependencies import Close, PipelineDependencies
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, stage_config
 from voxd.providers.pipeline.llm_chain import LlmChain
-from voxd.providers.pipeline.local_stages import Engines, LocalEars, LocalVoice
+from voxd.providers.pipeline.local_stages import LocalEngines, LocalStt, LocalTts
 from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.pipeline.stages.contract import (
     LanguageModel,
@@ -30,7 +30,7 @@ from voxd.providers.pipeline.stages.contract import (
 )
 from voxd.providers.pipeline.stages.registry import kinds_of, language_model, speech_to_text, text_to_speech
 from voxd.providers.pipeline.stt_chain import SttChain
-from voxd.providers.pipeline.tts_chain import Phrases, TtsChain
+from voxd.providers.pipeline.tts_chain import PhraseSource, TtsChain
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ class Ground:
     """What every pipeline of a process stands on; ``engines`` is None where there are none."""
 
     lines: Lines
-    health: Health
+    health: StageHealth
     emit: Emit
     clock: Clock
     latencies: Latencies
-    engines: Engines | None = None
-    phrases: Phrases | None = None
+    engines: LocalEngines | None = None
+    phrases: PhraseSource | None = None
     middleware: tuple[MessageMiddleware, ...] = ()
 
 
@@ -61,14 +61,14 @@ def build(
     *,
     hints: tuple[str, ...] = (),
     owned: tuple[Close, ...] = (),
-) -> Parts:
+) -> PipelineDependencies:
     """Return the parts of the pipeline that ``settings`` describes, of the ``providers`` it names.
 
     A stage that cannot be made is left out and told to ``ground.health``. Raises `VoxdError` when a list
     has none that can. ``owned`` is closed with the parts.
     """
-    ears = LocalEars(ground.engines.transcriber) if ground.engines else None
-    voice = LocalVoice(ground.engines.synthesizer) if ground.engines else None
+    ears = LocalStt(ground.engines.transcriber) if ground.engines else None
+    voice = LocalTts(ground.engines.synthesizer) if ground.engines else None
     make = functools.partial(_made, ground, providers)
     stt: list[SpeechToText] = make(settings.stt, StageKind.STT, speech_to_text, ears)
     llm: list[LanguageModel] = make(settings.llm, StageKind.LLM, language_model, None)
@@ -80,7 +80,7 @@ def build(
     }
     is_free = ground.engines is not None and ground.engines.hears_anything
     keeps = settings.cache_answers_s > 0
-    return Parts(
+    return PipelineDependencies(
         stt=SttChain(stt, hedge=ears if settings.hedge and is_free else None, **common),
         llm=LlmChain(llm, **common),
         tts=TtsChain(tts, phrases=ground.phrases, **common),
@@ -140,8 +140,8 @@ class Pipelines:
     def __init__(self, ground: Ground, make: Callable[[Mapping[str, Any]], BaseProvider]) -> None:
         self._ground = ground
         self._make = make
-        self._built: dict[str, tuple[Pipeline, dict[str, Provider], Parts]] = {}
-        self._old: list[Parts] = []
+        self._built: dict[str, tuple[Pipeline, dict[str, Provider], PipelineDependencies]] = {}
+        self._old: list[PipelineDependencies] = []
 
     def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
         """Return what makes a new, unconnected session of pipeline ``name``. Raises `VoxdError`.
@@ -159,7 +159,11 @@ class Pipelines:
         """
         if name in config.pipelines:
             parts = self._parts(name, config)
-            for stages in (parts.stt.roster.stages, parts.llm.roster.stages, parts.tts.roster.stages):
+            for stages in (
+                parts.stt.candidates.stages,
+                parts.llm.candidates.stages,
+                parts.tts.candidates.stages,
+            ):
                 await self._check_any(stages)
             return
         kind = config.providers[name].kind
@@ -171,7 +175,11 @@ class Pipelines:
         )
         parts = build(self._ground, settings, config.providers)
         try:
-            for stage in (*parts.stt.roster.stages, *parts.llm.roster.stages, *parts.tts.roster.stages):
+            for stage in (
+                *parts.stt.candidates.stages,
+                *parts.llm.candidates.stages,
+                *parts.tts.candidates.stages,
+            ):
                 await self._check(stage)
         finally:
             await parts.close()
@@ -197,10 +205,10 @@ class Pipelines:
         for parts in self._all():
             await parts.close()
 
-    def _all(self) -> list[Parts]:
+    def _all(self) -> list[PipelineDependencies]:
         return [*(parts for _, _, parts in self._built.values()), *self._old]
 
-    def _parts(self, name: str, config: schema.Config) -> Parts:
+    def _parts(self, name: str, config: schema.Config) -> PipelineDependencies:
         settings = config.pipelines[name]
         names = {*settings.stt, *settings.llm, *settings.tts}
         providers = {each: config.providers[each] for each in names if each in config.providers}

@@ -11,17 +11,17 @@ from voxd.providers.pipeline.stages.contract import LanguageModel, SpeechToText,
 
 S = TypeVar("S", SpeechToText, LanguageModel, TextToSpeech)
 
-TOO_LATE = "timeout"
+TIMEOUT = "timeout"
 
 NO_TIME = "no_time"
 """The code of who was given up before he had a fair chance: that is no fault of his."""
 
 
-FAIR = 0.95
+FAIR_FRACTION = 0.95
 """Part of the shortest deadline that is a fair chance: clocks are not exact."""
 
 
-class Health(Protocol):
+class StageHealth(Protocol):
     """Who is well: `voxd.providers.routing.health.CircuitBreaker`."""
 
     def is_healthy(self, name: str) -> bool:
@@ -41,11 +41,11 @@ class Health(Protocol):
         ...
 
 
-class Roster(Generic[S]):
+class Candidates(Generic[S]):
     """``stages`` in the order they are asked; ``what`` is what they are, for messages."""
 
     def __init__(
-        self, what: str, stages: Sequence[S], *, health: Health, latencies: Latencies, clock: Clock
+        self, what: str, stages: Sequence[S], *, health: StageHealth, latencies: Latencies, clock: Clock
     ) -> None:
         self.stages: tuple[S, ...] = tuple(stages)
         self.latencies = latencies
@@ -56,16 +56,16 @@ class Roster(Generic[S]):
     @property
     def is_open(self) -> bool:
         """Whether anybody may be asked, well or not."""
-        return bool(self.candidates())
+        return bool(self.available())
 
-    def candidates(self) -> list[S]:
+    def available(self) -> list[S]:
         """Return who may be asked now, in order: the well ones, and if there are none who may be tried."""
         well = [stage for stage in self.stages if self._is_well(stage)]
         return well or [stage for stage in self.stages if self._health.can_try(stage.name)]
 
     def prepare(self) -> None:
         """Have the first candidate make ready."""
-        for stage in self.candidates()[:1]:
+        for stage in self.available()[:1]:
             stage.prepare()
 
     def due_s(self, stage: S, asked_s: float, others: int, until_s: float | None) -> float | None:
@@ -97,12 +97,12 @@ class Roster(Generic[S]):
     def too_late(self, stage: S, seconds: float) -> ProviderError:
         """Note that ``stage`` was given up after ``seconds``, and return the error for that."""
         msg = f"{stage.name} did not answer within {seconds:.1f} s"
-        if seconds < FAIR * LIMITS[stage.stage].floor_s:
+        if seconds < FAIR_FRACTION * LIMITS[stage.stage].floor_s:
             return ProviderError(msg, provider=stage.name, code=NO_TIME)
         self.latencies.note(stage.stage, stage.name, seconds)
-        return ProviderError(msg, provider=stage.name, code=TOO_LATE)
+        return ProviderError(msg, provider=stage.name, code=TIMEOUT)
 
-    def nobody(self) -> ProviderError:
+    def unavailable(self) -> ProviderError:
         """Return the error for a list none of which can be asked."""
         if not self.stages:
             return ProviderError(

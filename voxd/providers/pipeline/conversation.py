@@ -20,7 +20,7 @@ NOT_RUN = "not run: the user went on"
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SpokenPiece:
     """A piece of an answer, with the space before it, and how long its sound is so far: 0 for writing.
 
     ``whole`` is whether all of its sound has come.
@@ -32,10 +32,10 @@ class Spoken:
 
 
 @dataclass(slots=True)
-class Answer:
+class SpokenAnswer:
     """What became of an answer: the clauses that were said, and what the model sent beside them."""
 
-    spoken: list[Spoken] = field(default_factory=list)
+    spoken: list[SpokenPiece] = field(default_factory=list)
     calls: tuple[ToolCall, ...] = ()
     raw: Any = None
     raw_of: str = ""
@@ -61,7 +61,7 @@ class Answer:
         )
 
 
-def heard_of(spoken: Sequence[Spoken], played_ms: float = float("inf")) -> str:
+def heard_of(spoken: Sequence[SpokenPiece], played_ms: float = float("inf")) -> str:
     """Return the words that were heard when ``played_ms`` of the sound of ``spoken`` were played.
 
     Clauses are exact; one that was cut is taken as evenly spoken (`voxd.providers.history.text_played`), and
@@ -83,7 +83,7 @@ def heard_of(spoken: Sequence[Spoken], played_ms: float = float("inf")) -> str:
     return words.strip()
 
 
-class Conversation:
+class ChatHistory:
     """The lines of one session, the oldest first."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Conversation:
         """What was said before the first line, in short."""
         self._lines: list[ChatMessage] = []
         self._results: dict[str, ChatMessage] = {}
-        self._last: Answer | None = None
+        self._last: SpokenAnswer | None = None
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:
@@ -110,7 +110,7 @@ class Conversation:
         """The user said ``text``."""
         self._append(ChatMessage("user", text))
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: SpokenAnswer) -> None:
         """The assistant said ``answer``, or as much of it as there is."""
         if answer.spoken or answer.calls:
             self._append(answer.message())

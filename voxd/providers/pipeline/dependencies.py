@@ -16,7 +16,7 @@ Close = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class PipelineDependencies:
     """The three lists, and how they are used; ``hints`` are likely words, ``owned`` is closed too."""
 
     stt: SttChain

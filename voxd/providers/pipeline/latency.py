@@ -19,18 +19,18 @@ MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DeadlineRange:
     """The shortest and the longest deadline of a stage, in seconds."""
 
     floor_s: float
     ceiling_s: float
 
 
-LIMITS: Mapping[StageKind, Limits] = MappingProxyType(
+LIMITS: Mapping[StageKind, DeadlineRange] = MappingProxyType(
     {
-        StageKind.STT: Limits(0.5, 1.2),
-        StageKind.LLM: Limits(0.8, 2.0),
-        StageKind.TTS: Limits(0.5, 1.0),
+        StageKind.STT: DeadlineRange(0.5, 1.2),
+        StageKind.LLM: DeadlineRange(0.8, 2.0),
+        StageKind.TTS: DeadlineRange(0.5, 1.0),
     }
 )
 """From the end of speech to the final text, from the question to the first token, from a clause to its first

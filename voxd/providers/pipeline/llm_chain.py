@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from voxd.clock import Clock
 from voxd.errors import ContextTooLong, StreamError, VoxdError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.budget import Share
-from voxd.providers.pipeline.candidates import TOO_LATE, Health, Roster
+from voxd.providers.pipeline.budget import StageBudget
+from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, StageHealth
 from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.stage_stream import Crew, Stream
+from voxd.providers.pipeline.stage_stream import Crew, StageStream
 from voxd.providers.pipeline.stages.contract import Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.usage import Usage
 
@@ -21,72 +21,72 @@ LEFT_FOR_VOICE_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Restart:
     """What was written so far is void: another model begins anew."""
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class AnswerEnd:
     """The answer is complete; ``vendor`` is the kind of who wrote it."""
 
     end: Completion
     vendor: str
 
 
-Thought = TextChunk | Again | Written
+AnswerEvent = TextChunk | Restart | AnswerEnd
 
-PromptOf = Callable[[LanguageModel, bool], Prompt]
+BuildPrompt = Callable[[LanguageModel, bool], Prompt]
 """Returns what a model is told; True asks for a shorter one, for a vendor said that it was too long."""
 
-Used = Callable[[LanguageModel, Usage], None]
+RecordUsage = Callable[[LanguageModel, Usage], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class LlmRequest:
     """How an answer is asked for; ``may_begin_again`` is whether nothing of it was spoken yet."""
 
-    prompt_of: PromptOf
+    prompt_of: BuildPrompt
     budget: Budget
     may_begin_again: Callable[[], bool]
-    used: Used
+    used: RecordUsage
 
 
 class LlmChain:
     """``stages`` in order."""
 
     def __init__(
-        self, stages: Sequence[LanguageModel], *, health: Health, latencies: Latencies, clock: Clock
+        self, stages: Sequence[LanguageModel], *, health: StageHealth, latencies: Latencies, clock: Clock
     ) -> None:
-        self.roster: Roster[LanguageModel] = Roster(
+        self.candidates: Candidates[LanguageModel] = Candidates(
             "thinks", stages, health=health, latencies=latencies, clock=clock
         )
 
     @property
     def is_open(self) -> bool:
         """Whether anybody may be asked to think."""
-        return self.roster.is_open
+        return self.candidates.is_open
 
     def prepare(self) -> None:
         """Make ready who will be asked first."""
-        self.roster.prepare()
+        self.candidates.prepare()
 
-    async def answer(self, asking: Asking, crew: Crew) -> AsyncGenerator[Thought]:
-        """Yield the answer as it is written; the last item is `Written`. Raises what the last model raised.
+    async def answer(self, asking: LlmRequest, crew: Crew) -> AsyncGenerator[AnswerEvent]:
+        """Yield the answer as it is written; the last item is `AnswerEnd`. Raises what the last model raised.
 
         Once something was spoken a fault is raised as it is: whoever hears an answer begin twice has to
         listen twice.
         """
-        error: VoxdError = self.roster.nobody()
-        candidates = self.roster.candidates()
+        error: VoxdError = self.candidates.unavailable()
+        candidates = self.candidates.available()
         for position, stage in enumerate(candidates):
-            attempt = _Attempt(self.roster, stage, asking, crew, others=len(candidates) - position - 1)
+            attempt = _Attempt(self.candidates, stage, asking, crew, others=len(candidates) - position - 1)
             for is_shorter in (False, True):
                 stream = attempt.stream(is_shorter=is_shorter)
                 try:
                     while True:
                         item = await attempt.next(stream)
                         yield item
-                        if isinstance(item, Written):
+                        if isinstance(item, AnswerEnd):
                             return
                 except VoxdError as raised:
                     error = raised
@@ -94,16 +94,16 @@ class LlmChain:
                     stream.give_up()
                 if not isinstance(error, ContextTooLong) or attempt.began:
                     break
-            self.roster.failed(stage, error)
+            self.candidates.failed(stage, error)
             if not asking.may_begin_again():
                 break
             if attempt.began:
-                yield Again()
+                yield Restart()
         raise error
 
     async def close(self) -> None:
         """Free every stage."""
-        await self.roster.close()
+        await self.candidates.close()
 
 
 class _Attempt:
@@ -111,50 +111,50 @@ class _Attempt:
 
     def __init__(
         self,
-        roster: Roster[LanguageModel],
+        candidates: Candidates[LanguageModel],
         stage: LanguageModel,
-        asking: Asking,
+        asking: LlmRequest,
         crew: Crew,
         *,
         others: int,
     ) -> None:
         self.began = False
-        self._roster = roster
+        self._candidates = candidates
         self._stage = stage
         self._asking = asking
         self._crew = crew
         self._others = others
         self._asked_s = 0.0
 
-    def stream(self, *, is_shorter: bool) -> Stream[TextChunk | Completion]:
+    def stream(self, *, is_shorter: bool) -> StageStream[TextChunk | Completion]:
         """Ask."""
-        self._asked_s = self._roster.clock.monotonic()
+        self._asked_s = self._candidates.clock.monotonic()
         prompt = self._asking.prompt_of(self._stage, is_shorter)
-        share = Share(self._asking.budget, self._is_followed, reserve_s=LEFT_FOR_VOICE_S)
+        share = StageBudget(self._asking.budget, self._is_followed, reserve_s=LEFT_FOR_VOICE_S)
         reply = self._stage.reply(replace(prompt, budget=share))
-        return Stream(reply, name=self._stage.name, crew=self._crew, clock=self._roster.clock)
+        return StageStream(reply, name=self._stage.name, crew=self._crew, clock=self._candidates.clock)
 
-    async def next(self, stream: Stream[TextChunk | Completion]) -> TextChunk | Written:
+    async def next(self, stream: StageStream[TextChunk | Completion]) -> TextChunk | AnswerEnd:
         """Return the next item. Raises `VoxdError` when there is none, or none in time."""
-        since_s = self._roster.clock.monotonic() if self.began else self._asked_s
+        since_s = self._candidates.clock.monotonic() if self.began else self._asked_s
         try:
             item = await stream.next(self._due_s(since_s))
         except TimeoutError:
             if not self.began:
-                waited_s = self._roster.clock.monotonic() - since_s
-                raise self._roster.too_late(self._stage, waited_s) from None
+                waited_s = self._candidates.clock.monotonic() - since_s
+                raise self._candidates.too_late(self._stage, waited_s) from None
             msg = f"{self._stage.name} stopped in the middle of its answer"
-            raise StreamError(msg, provider=self._stage.name, code=TOO_LATE) from None
+            raise StreamError(msg, provider=self._stage.name, code=TIMEOUT) from None
         except StopAsyncIteration:
             msg = f"{self._stage.name} broke its answer off"
             raise StreamError(msg, provider=self._stage.name, code="truncated") from None
         if not self.began:
             self.began = True
-            self._roster.answered(self._stage, self._roster.clock.monotonic() - self._asked_s)
+            self._candidates.answered(self._stage, self._candidates.clock.monotonic() - self._asked_s)
         if isinstance(item, TextChunk):
             return item
         self._asking.used(self._stage, item.usage)
-        return Written(item, self._stage.config.kind)
+        return AnswerEnd(item, self._stage.config.kind)
 
     def _is_followed(self) -> bool:
         return self._others > 0 and self._asking.may_begin_again()
@@ -165,4 +165,4 @@ class _Attempt:
             return since_s + STALL_S
         until_s = self._asking.budget.until_s
         left_s = None if until_s is None else until_s - LEFT_FOR_VOICE_S
-        return self._roster.due_s(self._stage, since_s, self._others, left_s)
+        return self._candidates.due_s(self._stage, since_s, self._others, left_s)

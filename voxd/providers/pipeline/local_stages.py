@@ -20,7 +20,7 @@ _CONFIG = StageConfig(LOCAL, LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
-class Engines:
+class LocalEngines:
     """The device's own ears and voice; whoever built them closes them.
 
     ``hears_anything`` is False for ears that take whatever they hear for one of the sentences they know.
@@ -31,7 +31,7 @@ class Engines:
     hears_anything: bool = True
 
 
-class LocalEars(SpeechToText):
+class LocalStt(SpeechToText):
     """Hears the whole utterance, then says what it was."""
 
     key = 0
@@ -57,7 +57,7 @@ class LocalEars(SpeechToText):
         yield Transcription(heard.text, final=True)
 
 
-class LocalVoice(TextToSpeech):
+class LocalTts(TextToSpeech):
     """Speaks with the device's own voice."""
 
     key = 0

@@ -18,10 +18,10 @@ from voxd.events import Emit
 from voxd.local.engines import build_synthesizer, whisper_transcriber
 from voxd.net.http import HttpClient
 from voxd.providers.pipeline.building import Ground, build
-from voxd.providers.pipeline.dependencies import Close, Parts
+from voxd.providers.pipeline.dependencies import Close, PipelineDependencies
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.lines import Lines, MoreHeaders
-from voxd.providers.pipeline.local_stages import Engines
+from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.routing.health import CircuitBreaker
 
@@ -31,7 +31,7 @@ _DOES: Mapping[str, str] = MappingProxyType({"stt": "listens", "llm": "thinks", 
 _Vendor = tuple[Provider, MoreHeaders | None]
 
 
-class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``metadata`` may hold: lists of tables as in voxd.toml's ``[providers.NAME]``, with a ``name``.
 
     Its ``headers`` may be a function that returns them, asked before every request. A table of kind "local"
@@ -54,9 +54,9 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     models_dir: str = ""
 
 
-def parts_of(config: Mapping[str, Any], emit: Emit) -> Parts:
+def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDependencies:
     """Return the parts for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
-    told = _converted(config.get("metadata") or {}, Told, "metadata")
+    told = _converted(config.get("metadata") or {}, PipelineMetadata, "metadata")
     clock: Clock = config.get("clock") or SystemClock()
     known: dict[str, _Vendor] = {}
     names = {kind: _named(kind, getattr(told, kind), known) for kind in _DOES}
@@ -116,7 +116,7 @@ def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Ven
     return tuple(names)
 
 
-def _engines(told: Told, emit: Emit, clock: Clock) -> Engines | None:
+def _engines(told: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngines | None:
     """Return this machine's own engines if one of the lists names them."""
     named = [entry for entry in (*told.stt, *told.tts) if entry.get("kind") == LOCAL]
     if not named:
@@ -124,7 +124,7 @@ def _engines(told: Told, emit: Emit, clock: Clock) -> Engines | None:
     where = Path(told.models_dir).expanduser() if told.models_dir else models_dir(Config())
     ears = next((entry for entry in told.stt if entry.get("kind") == LOCAL), {})
     model = str(ears.get("model", "")) or Whisper().model
-    return Engines(
+    return LocalEngines(
         whisper_transcriber(Stt(whisper=Whisper(model=model)), where, clock),
         build_synthesizer(Tts(), models_dir=where, emit=emit, clock=clock),
     )

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError, VoxdError
-from voxd.providers.pipeline.stage_stream import within
+from voxd.providers.pipeline.stage_stream import run_until
 from voxd.providers.tools import describe_exception
 
 STOPPED = "message_stopped"
@@ -21,7 +21,7 @@ _HINT = "mend it, or take it out of middleware.message"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class MiddlewareMessage:
     """What the user said, or a clause of what is answered; ``metadata`` is for the middleware itself."""
 
     role: Literal["user", "assistant"]
@@ -29,10 +29,10 @@ class Said:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-Next = Callable[[Said], Awaitable[Said | None]]
-"""Passes a message on to the rest of the chain and returns what became of it, None when it was stopped."""
+Next = Callable[[MiddlewareMessage], Awaitable[MiddlewareMessage | None]]
+"""Passes a message to the rest of the chain and returns the result, None when it was stopped."""
 
-MessageMiddleware = Callable[[Said, Next], Awaitable[Said | None]]
+MessageMiddleware = Callable[[MiddlewareMessage, Next], Awaitable[MiddlewareMessage | None]]
 """Takes a message and what comes next.
 
 It returns ``await next(message)``, with another message if it likes, or does something with what that
@@ -40,7 +40,9 @@ returns; without calling ``next`` what it returns is the end of it: None stops t
 """
 
 
-async def passed(chain: Sequence[MessageMiddleware], message: Said, clock: Clock) -> Said | None:
+async def run_middleware(
+    chain: Sequence[MessageMiddleware], message: MiddlewareMessage, clock: Clock
+) -> MiddlewareMessage | None:
     """Return ``message`` as ``chain`` leaves it, None when one of it stopped it.
 
     Raises `VoxdError` as middleware raises it; anything else it raises, or that it does not come to an end,
@@ -49,13 +51,13 @@ async def passed(chain: Sequence[MessageMiddleware], message: Said, clock: Clock
     if not chain:
         return message
 
-    async def at(index: int, message: Said) -> Said | None:
+    async def at(index: int, message: MiddlewareMessage) -> MiddlewareMessage | None:
         if index == len(chain):
             return message
         return await chain[index](message, lambda changed: at(index + 1, changed))
 
     try:
-        return await within(clock, at(0, message), clock.monotonic() + LONGEST_S)
+        return await run_until(clock, at(0, message), clock.monotonic() + LONGEST_S)
     except VoxdError:
         raise
     except TimeoutError:
@@ -67,7 +69,7 @@ async def passed(chain: Sequence[MessageMiddleware], message: Said, clock: Clock
         raise ProviderError(msg, code=FAILED, hint=_HINT) from error
 
 
-def stopped() -> ProviderError:
+def stopped_error() -> ProviderError:
     """Return the error of a question that was not let through: nobody else may answer it either."""
     error = ProviderError("message middleware stopped the question", code=STOPPED)
     error.retryable = False

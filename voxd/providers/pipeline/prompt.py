@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from voxd.net.transport import Budget
 from voxd.providers.pipeline import context_window as context
 from voxd.providers.pipeline.answer_cache import key_of
-from voxd.providers.pipeline.conversation import Conversation, for_vendor, instructed
-from voxd.providers.pipeline.dependencies import Parts
-from voxd.providers.pipeline.llm_chain import Asking, Thought, Used
-from voxd.providers.pipeline.stage_stream import Crew, Stream, drained
+from voxd.providers.pipeline.conversation import ChatHistory, for_vendor, instructed
+from voxd.providers.pipeline.dependencies import PipelineDependencies
+from voxd.providers.pipeline.llm_chain import AnswerEvent, LlmRequest, RecordUsage
+from voxd.providers.pipeline.stage_stream import Crew, StageStream, drain
 from voxd.providers.pipeline.stages.contract import ChatMessage, LanguageModel, Prompt, TextChunk
-from voxd.providers.pipeline.stt_turn import normalised
+from voxd.providers.pipeline.stt_turn import normalize
 from voxd.providers.settings import SessionConfig
 
 SUMMARY_S = 30.0
@@ -28,47 +28,49 @@ _SUMMARISE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PendingAnswer:
     """An answer on its way; ``begun`` is set once it goes out: nobody may begin again then."""
 
-    thoughts: AsyncGenerator[Thought]
+    thoughts: AsyncGenerator[AnswerEvent]
     budget: Budget
     begun: asyncio.Event
 
 
 @dataclass(slots=True)
-class Early:
+class EarlyAnswer:
     """An answer that was begun before the user had finished; ``begun`` is set once it goes out."""
 
     words: str
-    thoughts: Stream[Thought]
+    thoughts: StageStream[AnswerEvent]
     budget: Budget
     begun: asyncio.Event
 
 
-class Questions:
+class PromptSession:
     """Asks the models of ``parts`` for one session."""
 
-    def __init__(self, parts: Parts, conversation: Conversation, crew: Crew, used: Used) -> None:
+    def __init__(
+        self, parts: PipelineDependencies, conversation: ChatHistory, crew: Crew, used: RecordUsage
+    ) -> None:
         self.session = SessionConfig()
         self._parts = parts
         self._conversation = conversation
         self._crew = crew
         self._used = used
-        self._early: Early | None = None
+        self._early: EarlyAnswer | None = None
         self._summarising: asyncio.Task[None] | None = None
 
-    def ask(self, budget: Budget, early: Early | None = None) -> Asked:
+    def ask(self, budget: Budget, early: EarlyAnswer | None = None) -> PendingAnswer:
         """Return the answer to the conversation so far: ``early`` if it was begun, within ``budget``."""
         if early is None:
             begun = asyncio.Event()
-            return Asked(self._thoughts(budget, begun), budget, begun)
+            return PendingAnswer(self._thoughts(budget, begun), budget, begun)
         early.budget.until_s = budget.until_s
-        return Asked(drained(early.thoughts), early.budget, early.begun)
+        return PendingAnswer(drain(early.thoughts), early.budget, early.begun)
 
     def _thoughts(
         self, budget: Budget, begun: asyncio.Event, *messages: ChatMessage
-    ) -> AsyncGenerator[Thought]:
+    ) -> AsyncGenerator[AnswerEvent]:
         """Return the answer to the conversation so far, and ``messages`` behind it."""
         told = (*self._conversation.messages, *messages)
         instructions = instructed(self.session.instructions, self._conversation.summary)
@@ -77,11 +79,11 @@ class Questions:
             return self._prompt(stage, instructions, told, budget, is_shorter=is_shorter)
 
         chain = self._parts.llm
-        asking = Asking(prompt_of, budget, lambda: not begun.is_set(), self._used)
+        asking = LlmRequest(prompt_of, budget, lambda: not begun.is_set(), self._used)
         written = chain.answer(asking, self._crew)
-        if self._parts.answers is None or not chain.roster.stages:
+        if self._parts.answers is None or not chain.candidates.stages:
             return written
-        stages = chain.roster.stages
+        stages = chain.candidates.stages
         names = [f"{stage.config.kind} {stage.model}" for stage in stages]
         key = key_of(self._prompt(stages[0], instructions, told, Budget(), is_shorter=False), names)
         return self._parts.answers.through(key, written)
@@ -90,7 +92,7 @@ class Questions:
 
     def guess(self, text: str | None) -> None:
         """Ask what the user has probably said, unless that is being asked; None: it was wrong."""
-        words = normalised(text) if text is not None else ""
+        words = normalize(text) if text is not None else ""
         if self._early is not None and self._early.words == words:
             return
         self.drop_guess()
@@ -98,13 +100,13 @@ class Questions:
             return
         budget, begun = Budget(), asyncio.Event()
         source = self._thoughts(budget, begun, ChatMessage("user", text))
-        stream = Stream(source, name="early start", crew=self._crew, clock=self._parts.clock)
-        self._early = Early(words, stream, budget, begun)
+        stream = StageStream(source, name="early start", crew=self._crew, clock=self._parts.clock)
+        self._early = EarlyAnswer(words, stream, budget, begun)
 
-    def take_guess(self, text: str) -> Early | None:
+    def take_guess(self, text: str) -> EarlyAnswer | None:
         """Return the answer that was begun to the words of ``text``, None when there is none."""
         early, self._early = self._early, None
-        if early is None or early.words == normalised(text):
+        if early is None or early.words == normalize(text):
             return early
         early.thoughts.give_up()
         return None
@@ -119,7 +121,7 @@ class Questions:
 
     def tidy(self) -> None:
         """After a turn: have a long conversation summarised in the background, if that is wanted."""
-        stages = self._parts.llm.roster.stages
+        stages = self._parts.llm.candidates.stages
         busy = self._summarising is not None and not self._summarising.done()
         if self._parts.settings.history != "summarise" or busy or not stages:
             return
@@ -138,7 +140,7 @@ class Questions:
             max_output_tokens=SUMMARY_TOKENS,
             budget=budget,
         )
-        asking = Asking(lambda stage, is_shorter: prompt, budget, lambda: False, self._used)
+        asking = LlmRequest(lambda stage, is_shorter: prompt, budget, lambda: False, self._used)
         text = ""
         async with aclosing(self._parts.llm.answer(asking, self._crew)) as thoughts:
             async for thought in thoughts:

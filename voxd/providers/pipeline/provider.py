@@ -10,19 +10,19 @@ from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError, name
 from voxd.events import EventType as E
 from voxd.net.transport import Budget
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
-from voxd.providers.pipeline.candidates import NO_TIME, TOO_LATE
-from voxd.providers.pipeline.conversation import Conversation, arguments_of
-from voxd.providers.pipeline.dependencies import Parts
-from voxd.providers.pipeline.metadata import parts_of
-from voxd.providers.pipeline.middleware import Said, passed, stopped
-from voxd.providers.pipeline.prompt import Early, Questions
-from voxd.providers.pipeline.reply import Reply
-from voxd.providers.pipeline.stage_stream import Crew, within
+from voxd.providers.pipeline.candidates import NO_TIME, TIMEOUT
+from voxd.providers.pipeline.conversation import ChatHistory, arguments_of
+from voxd.providers.pipeline.dependencies import PipelineDependencies
+from voxd.providers.pipeline.metadata import build_from_metadata
+from voxd.providers.pipeline.middleware import MiddlewareMessage, run_middleware, stopped_error
+from voxd.providers.pipeline.prompt import EarlyAnswer, PromptSession
+from voxd.providers.pipeline.reply import ReplyTask
+from voxd.providers.pipeline.stage_stream import Crew, run_until
 from voxd.providers.pipeline.stages.contract import TranscriptionRequest
-from voxd.providers.pipeline.stt_chain import Understood
-from voxd.providers.pipeline.stt_turn import Hearing
+from voxd.providers.pipeline.stt_chain import TranscriptUpdate
+from voxd.providers.pipeline.stt_turn import SttTurn
 from voxd.providers.pipeline.tts_chain import RATE_HZ
-from voxd.providers.pipeline.usage import Ledger
+from voxd.providers.pipeline.usage import PipelineUsage
 from voxd.providers.pipeline.utterance import SHORTEST_S
 from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.settings import SessionConfig
@@ -32,7 +32,7 @@ NAME = "pipeline"
 
 
 class PipelineProvider(BaseProvider):
-    """``config["parts"]`` are the `Parts` of the daemon; without them ``metadata`` says what to build.
+    """``config["parts"]`` are the daemon's `PipelineDependencies`; without them ``metadata`` is built.
 
     `SessionConfig.voice` is a voice of the first who speaks, in the daemon; with ``metadata`` each voice is
     in its own table. Turns end with `commit`; a question that finds a reply under way ends it.
@@ -47,20 +47,22 @@ class PipelineProvider(BaseProvider):
         super().__init__(config)
         given = self.config.get("parts")
         self._is_ours = given is None
-        self._parts: Parts = given if given is not None else parts_of(self.config, self._emit)
+        self._parts: PipelineDependencies = (
+            given if given is not None else build_from_metadata(self.config, self._emit)
+        )
         self._tts = self._parts.tts
         self._clock = self._parts.clock
         self._crew = Crew()
-        self._conversation = Conversation()
-        self._ledger = Ledger(self._parts.emit)
-        self._questions = Questions(self._parts, self._conversation, self._crew, self._ledger.used)
+        self._conversation = ChatHistory()
+        self._ledger = PipelineUsage(self._parts.emit)
+        self._questions = PromptSession(self._parts, self._conversation, self._crew, self._ledger.used)
         self._session = SessionConfig()
         self._numbers = itertools.count(1)
         self._connected = False
-        self._hearing: Hearing | None = None
+        self._hearing: SttTurn | None = None
         self._turn: asyncio.Task[None] | None = None
-        self._asked: Hearing | None = None
-        self._reply: Reply | None = None
+        self._asked: SttTurn | None = None
+        self._reply: ReplyTask | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -73,7 +75,7 @@ class PipelineProvider(BaseProvider):
             return
         for chain in (self._parts.stt, self._parts.llm, self._parts.tts):
             if not chain.is_open:
-                raise chain.roster.nobody()
+                raise chain.candidates.unavailable()
         self._parts.stt.prepare()
         self._parts.llm.prepare()
         self._tts.prepare()
@@ -165,14 +167,14 @@ class PipelineProvider(BaseProvider):
         if changed is not self._parts.tts:
             await changed.close_first()
 
-    def _listen(self) -> Hearing:
+    def _listen(self) -> SttTurn:
         parts = self._parts
         # While the user speaks there is time to get ready.
         for chain in (parts.stt, parts.llm, self._tts):
-            chain.roster.prepare()
+            chain.candidates.prepare()
         # Words that were never said are not for middleware to see: with it nothing is asked early.
         is_early = parts.settings.early_start and not parts.middleware
-        return Hearing(
+        return SttTurn(
             parts.stt,
             TranscriptionRequest(self._session.language, parts.hints, Budget()),
             partial=self._understood,
@@ -190,13 +192,13 @@ class PipelineProvider(BaseProvider):
 
     # --- the turn ---------------------------------------------------------------------------------
 
-    async def _spoken(self, hearing: Hearing) -> None:
+    async def _spoken(self, hearing: SttTurn) -> None:
         until_s, text, engine = hearing.budget.until_s, "", ""
         try:
-            understood = await within(self._clock, hearing.understood(), until_s)
+            understood = await run_until(self._clock, hearing.understood(), until_s)
             text, engine = understood.text, understood.engine
         except TimeoutError:
-            raise ProviderError("the question was not understood in time", code=TOO_LATE) from None
+            raise ProviderError("the question was not understood in time", code=TIMEOUT) from None
         finally:
             hearing.give_up()
             early = self._questions.take_guess(text)
@@ -204,21 +206,23 @@ class PipelineProvider(BaseProvider):
             raise AudioError("no words were understood in what was said", code="audio_too_short")
         await self._ask(text, Budget(until_s, hearing.budget.retries), engine, early)
 
-    async def _ask(self, text: str, budget: Budget, engine: str = "", early: Early | None = None) -> None:
+    async def _ask(
+        self, text: str, budget: Budget, engine: str = "", early: EarlyAnswer | None = None
+    ) -> None:
         """Put the user's question, which ``engine`` understood; "" when it was typed."""
         said = await self._passed("user", text)
         if said is None:
-            raise stopped()
+            raise stopped_error()
         if engine:
-            self._understood(Understood(said, engine, final=True))
+            self._understood(TranscriptUpdate(said, engine, final=True))
         self._conversation.asked(said)
         await self._respond(budget, early)
 
-    async def _respond(self, budget: Budget, early: Early | None = None) -> None:
+    async def _respond(self, budget: Budget, early: EarlyAnswer | None = None) -> None:
         asked = self._questions.ask(budget, early)
         speaks = "audio" in self._session.modalities
         used = self._ledger.used
-        reply = self._reply = Reply(
+        reply = self._reply = ReplyTask(
             f"response_{next(self._numbers)}",
             asked,
             new_reading=(lambda: self._tts.reading(asked.budget, self._crew, used)) if speaks else None,
@@ -230,7 +234,7 @@ class PipelineProvider(BaseProvider):
         await reply.run()
         self._complete(reply)
 
-    def _complete(self, reply: Reply) -> None:
+    def _complete(self, reply: ReplyTask) -> None:
         self._reply = None
         self._conversation.answered(reply.answer)
         self._ledger.count(Usage(responses=1, audio_seconds=reply.answer.sound_ms / 1000))
@@ -252,7 +256,7 @@ class PipelineProvider(BaseProvider):
                 await work()
         except VoxdError as error:
             # Whose time ran out matters to nobody outside.
-            code = TOO_LATE if error.code == NO_TIME else error.code
+            code = TIMEOUT if error.code == NO_TIME else error.code
             self._tell(E.ERROR_GENERAL, code=code, message=named(error), hint=error.hint)
             self._end_reply(code)
 
@@ -275,10 +279,10 @@ class PipelineProvider(BaseProvider):
 
     async def _passed(self, role: Any, text: str) -> str | None:
         """Return what the middleware makes of ``text``, None when it is stopped."""
-        said = await passed(self._parts.middleware, Said(role, text), self._clock)
+        said = await run_middleware(self._parts.middleware, MiddlewareMessage(role, text), self._clock)
         return said.text if said is not None else None
 
-    def _understood(self, understood: Understood) -> None:
+    def _understood(self, understood: TranscriptUpdate) -> None:
         if self._session.transcription:
             self._tell(
                 E.TEXT_TRANSCRIPTION, text=understood.text, is_partial=not understood.final, item_id=None

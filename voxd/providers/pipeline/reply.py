@@ -10,13 +10,13 @@ from voxd.clock import Clock
 from voxd.errors import ProviderError, StreamError, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.pipeline.candidates import TOO_LATE
+from voxd.providers.pipeline.candidates import TIMEOUT
 from voxd.providers.pipeline.clauses import Clauses
-from voxd.providers.pipeline.conversation import Answer, Spoken
-from voxd.providers.pipeline.llm_chain import Again, Written
-from voxd.providers.pipeline.prompt import Asked
-from voxd.providers.pipeline.stage_stream import Crew, within
-from voxd.providers.pipeline.tts_chain import RATE_HZ, Reading
+from voxd.providers.pipeline.conversation import SpokenAnswer, SpokenPiece
+from voxd.providers.pipeline.llm_chain import AnswerEnd, Restart
+from voxd.providers.pipeline.prompt import PendingAnswer
+from voxd.providers.pipeline.stage_stream import Crew, run_until
+from voxd.providers.pipeline.tts_chain import RATE_HZ, TtsTurn
 from voxd.providers.realtime.connect import translate_errors
 
 BROKEN_OFF = "Sorry, I lost the thread there."
@@ -27,14 +27,14 @@ MAX_PIECES = 32
 
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", ":", '"', "”", ")")  # noqa: RUF001
 
-Filter = Callable[[str], Awaitable[str | None]]
+FilterClause = Callable[[str], Awaitable[str | None]]
 """Passes a clause through the middleware; None when it is not to be said."""
 
 
 Work = Callable[[], Awaitable[None]]
 
 
-class Tell(Protocol):
+class EmitEvent(Protocol):
     """How a provider tells an event."""
 
     def __call__(self, type: E, /, **data: Any) -> None:
@@ -42,7 +42,7 @@ class Tell(Protocol):
         ...
 
 
-class Reply:
+class ReplyTask:
     """``asked`` is what the model writes; ``new_reading`` returns a voice, None when only text is wanted.
 
     ``through`` is the middleware, None without any.
@@ -51,16 +51,16 @@ class Reply:
     def __init__(
         self,
         response_id: str,
-        asked: Asked,
+        asked: PendingAnswer,
         *,
-        new_reading: Callable[[], Reading] | None,
-        through: Filter | None,
-        tell: Tell,
+        new_reading: Callable[[], TtsTurn] | None,
+        through: FilterClause | None,
+        tell: EmitEvent,
         crew: Crew,
         clock: Clock,
     ) -> None:
         self.response_id = response_id
-        self.answer = Answer()
+        self.answer = SpokenAnswer()
         self._thoughts = asked.thoughts
         self._new_reading = new_reading
         self._through = through
@@ -77,15 +77,15 @@ class Reply:
         self._silent = False
 
     async def run(self) -> None:
-        """Answer. Raises `VoxdError`; what was said until then is in ``answer``."""
+        """Run until the reply is complete. Raises `VoxdError`; what was said until then is in ``answer``."""
         self._tell(E.RESPONSE_STARTED, response_id=self.response_id)
         self._start("output", self._put_out)
         self._start("writing", self._write)
         try:
-            await within(self._clock, self._underway(), self._budget.until_s)
+            await run_until(self._clock, self._underway(), self._budget.until_s)
             await self._over.wait()
         except TimeoutError:
-            raise ProviderError("no answer came in time", code=TOO_LATE) from None
+            raise ProviderError("no answer came in time", code=TIMEOUT) from None
         finally:
             self._end_tasks()
         if self._error is not None:
@@ -128,13 +128,13 @@ class Reply:
         try:
             async with aclosing(self._thoughts) as thoughts:
                 async for thought in thoughts:
-                    if isinstance(thought, Again):
+                    if isinstance(thought, Restart):
                         if self._begun.is_set():
                             # It was heard just before the other model was asked.
                             raise StreamError("the answer was broken off")
                         clauses = Clauses()
                         self._begin_again()
-                    elif isinstance(thought, Written):
+                    elif isinstance(thought, AnswerEnd):
                         self.answer.completed(thought.end, thought.vendor)
                     elif self._is_raw:
                         await self._pieces.put(thought.text)
@@ -203,7 +203,7 @@ class Reply:
             if self._new_reading is not None:
                 self._tell(E.AUDIO_OUTPUT_STARTED, **self._ids, sample_rate=RATE_HZ)
         text = piece if self._is_raw or not self.answer.spoken else f" {piece}"
-        self.answer.spoken.append(Spoken(text))
+        self.answer.spoken.append(SpokenPiece(text))
         self._tell(E.TEXT_OUTPUT, text=text, is_partial=True, response_id=self.response_id)
 
     def _sounded(self, clip: Clip) -> None:

@@ -42,7 +42,7 @@ class Crew:
             task.exception()  # whoever needs the result asks the task; nobody may
 
 
-async def within(clock: Clock, work: Coroutine[Any, Any, T], until_s: float | None) -> T:
+async def run_until(clock: Clock, work: Coroutine[Any, Any, T], until_s: float | None) -> T:
     """Return what ``work`` returns. Raises `TimeoutError` at ``until_s`` (of ``clock``), None for never."""
     if until_s is None:
         return await work
@@ -60,13 +60,13 @@ async def within(clock: Clock, work: Coroutine[Any, Any, T], until_s: float | No
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class StreamEnd:
     """A stream is over; ``error`` is why, None when it came to its end."""
 
     error: VoxdError | None = None
 
 
-async def pumped(source: AsyncGenerator[T], name: str, put: Callable[[T | Ended], Awaitable[None]]) -> None:
+async def pump(source: AsyncGenerator[T], name: str, put: Callable[[T | StreamEnd], Awaitable[None]]) -> None:
     """Give everything ``source`` yields to ``put``, and then why it ended. A fault of it names ``name``."""
     error: VoxdError | None = None
     try:
@@ -81,18 +81,18 @@ async def pumped(source: AsyncGenerator[T], name: str, put: Callable[[T | Ended]
         if task is not None and task.cancelling():
             raise
         error = ProviderError(f"{name} gave up by itself", provider=name)
-    await put(Ended(error))
+    await put(StreamEnd(error))
 
 
-class Stream(Generic[T]):
+class StageStream(Generic[T]):
     """What ``source`` yields. `give_up` ends it without waiting for its farewell."""
 
     def __init__(self, source: AsyncGenerator[T], *, name: str, crew: Crew, clock: Clock) -> None:
-        self._queue: asyncio.Queue[T | Ended] = asyncio.Queue(MAX_WAITING)
+        self._queue: asyncio.Queue[T | StreamEnd] = asyncio.Queue(MAX_WAITING)
         self._clock = clock
         self._name = name
-        self._over: Ended | None = None
-        self._task = crew.start(pumped(source, name, self._queue.put), name)
+        self._over: StreamEnd | None = None
+        self._task = crew.start(pump(source, name, self._queue.put), name)
 
     async def next(self, until_s: float | None) -> T:
         """Return the next item.
@@ -101,7 +101,7 @@ class Stream(Generic[T]):
         """
         if self._over is None:
             item = await self._taken(until_s)
-            if not isinstance(item, Ended):
+            if not isinstance(item, StreamEnd):
                 return item
             self._over = item
         if self._over.error is not None:
@@ -110,17 +110,17 @@ class Stream(Generic[T]):
 
     def give_up(self) -> None:
         """End it; idempotent."""
-        self._over = self._over or Ended(ConnectionFailed("given up", provider=self._name))
+        self._over = self._over or StreamEnd(ConnectionFailed("given up", provider=self._name))
         self._task.cancel()
 
-    async def _taken(self, until_s: float | None) -> T | Ended:
+    async def _taken(self, until_s: float | None) -> T | StreamEnd:
         try:
             return self._queue.get_nowait()
         except asyncio.QueueEmpty:
-            return await within(self._clock, self._queue.get(), until_s)
+            return await run_until(self._clock, self._queue.get(), until_s)
 
 
-async def drained(stream: Stream[T]) -> AsyncGenerator[T]:
+async def drain(stream: StageStream[T]) -> AsyncGenerator[T]:
     """Yield what ``stream`` holds and what still comes. Raises the stage's fault."""
     try:
         while True:

@@ -8,17 +8,17 @@ from voxd.clock import Clock
 from voxd.errors import ProviderError
 from voxd.providers.pipeline.stage_stream import Crew
 from voxd.providers.pipeline.stages.contract import TranscriptionRequest
-from voxd.providers.pipeline.stt_chain import SttChain, Understood, Used
+from voxd.providers.pipeline.stt_chain import RecordUsage, SttChain, TranscriptUpdate
 from voxd.providers.pipeline.utterance import Utterance
 
 SETTLED_S = 0.3
 """Words that have not changed for so long are likely to be all."""
 
-Guess = Callable[[str | None], None]
+OnGuess = Callable[[str | None], None]
 """Is told what the user has probably said, None when that was wrong."""
 
 
-class Hearing:
+class SttTurn:
     """Listens from the first sound on. ``partial`` is told what is understood meanwhile.
 
     ``guess`` is told words that seem settled: unchanged for `SETTLED_S`, or called stable by the vendor.
@@ -29,9 +29,9 @@ class Hearing:
         chain: SttChain,
         told: TranscriptionRequest,
         *,
-        partial: Callable[[Understood], None],
-        guess: Guess | None,
-        used: Used,
+        partial: Callable[[TranscriptUpdate], None],
+        guess: OnGuess | None,
+        used: RecordUsage,
         crew: Crew,
         clock: Clock,
     ) -> None:
@@ -53,7 +53,7 @@ class Hearing:
         self.budget.until_s = until_s
         self.utterance.end(now_s)
 
-    async def understood(self) -> Understood:
+    async def understood(self) -> TranscriptUpdate:
         """Return what he said. Raises `VoxdError`."""
         try:
             return await asyncio.shield(self._task)
@@ -67,7 +67,7 @@ class Hearing:
         self._task.cancel()
         self._unsettle()
 
-    async def _hear(self) -> Understood:
+    async def _hear(self) -> TranscriptUpdate:
         chain = self._chain
         async with aclosing(chain.hear(self.utterance, self._told, self._crew, self._used)) as heard:
             async for understood in heard:
@@ -78,11 +78,11 @@ class Hearing:
                 self._consider(understood)
         raise ProviderError("nobody said what he understood")
 
-    def _consider(self, understood: Understood) -> None:
+    def _consider(self, understood: TranscriptUpdate) -> None:
         """Guess now, or after a while, or not at all."""
         if self._guess is None:
             return
-        words, before = normalised(understood.text), self._words
+        words, before = normalize(understood.text), self._words
         if words != before:
             self._words = words
             self._unsettle()
@@ -94,7 +94,7 @@ class Hearing:
         elif words != before:
             self._settling = self._crew.start(self._settle(understood.text, self._guess), "settling")
 
-    async def _settle(self, text: str, guess: Guess) -> None:
+    async def _settle(self, text: str, guess: OnGuess) -> None:
         await self._clock.sleep(SETTLED_S)
         guess(text)
 
@@ -103,7 +103,7 @@ class Hearing:
             self._settling.cancel()
 
 
-def normalised(text: str) -> str:
+def normalize(text: str) -> str:
     """Return the words of ``text`` alone: two transcripts that only differ in commas ask the same."""
     letters = (letter if letter.isalnum() or letter in "'+-%$€£°" else " " for letter in text.lower())
     return " ".join("".join(letters).split())

@@ -11,11 +11,11 @@ from voxd.config.vendors import LOCAL
 from voxd.errors import StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.budget import Share
-from voxd.providers.pipeline.candidates import TOO_LATE, Health, Roster
+from voxd.providers.pipeline.budget import StageBudget
+from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, StageHealth
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.llm_chain import STALL_S
-from voxd.providers.pipeline.stage_stream import Crew, Stream
+from voxd.providers.pipeline.stage_stream import Crew, StageStream
 from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.providers.usage import Usage
 from voxd.text import cut_at
@@ -26,10 +26,10 @@ LEFT_AT_END_S = 0.1
 RATE_HZ = 24_000
 """The rate of everything a pipeline says, whatever the voice."""
 
-Used = Callable[[TextToSpeech, Usage], None]
+RecordUsage = Callable[[TextToSpeech, Usage], None]
 
 
-class Phrases(Protocol):
+class PhraseSource(Protocol):
     """Spoken phrases that are kept: `voxd.providers.pipeline.phrase_cache`."""
 
     def cached(self, stage: TextToSpeech, text: str, budget: Budget, previous: str) -> AsyncGenerator[Clip]:
@@ -44,29 +44,29 @@ class TtsChain:
         self,
         stages: Sequence[TextToSpeech],
         *,
-        health: Health,
+        health: StageHealth,
         latencies: Latencies,
         clock: Clock,
-        phrases: Phrases | None = None,
+        phrases: PhraseSource | None = None,
     ) -> None:
         self._common: dict[str, Any] = {"health": health, "latencies": latencies, "clock": clock}
-        self.roster: Roster[TextToSpeech] = Roster("speaks", stages, **self._common)
+        self.candidates: Candidates[TextToSpeech] = Candidates("speaks", stages, **self._common)
         self._phrases = phrases
 
     @property
     def is_open(self) -> bool:
         """Whether anybody may be asked to speak."""
-        return self.roster.is_open
+        return self.candidates.is_open
 
     def prepare(self) -> None:
         """Make ready who will speak first."""
-        self.roster.prepare()
+        self.candidates.prepare()
 
     def voiced(self, voice: str) -> "TtsChain":
         """Return the list with ``voice`` for the first of it, "" for its own; close it by `close_first`."""
-        if not self.roster.stages or self.roster.stages[0].config.kind == LOCAL:
+        if not self.candidates.stages or self.candidates.stages[0].config.kind == LOCAL:
             return self
-        first, *rest = self.roster.stages
+        first, *rest = self.candidates.stages
         if voice in ("", first.voice):
             return self
         changed = type(first)(replace(first.config, voice=voice), first.wire)
@@ -74,29 +74,34 @@ class TtsChain:
 
     async def close_first(self) -> None:
         """Free the first voice: the others are those of the list it was made from."""
-        await self.roster.stages[0].close()
+        await self.candidates.stages[0].close()
 
-    def reading(self, budget: Budget, crew: Crew, used: Used) -> "Reading":
+    def reading(self, budget: Budget, crew: Crew, used: RecordUsage) -> "TtsTurn":
         """Return what speaks one answer."""
-        return Reading(self.roster, self._phrases, budget, crew, used)
+        return TtsTurn(self.candidates, self._phrases, budget, crew, used)
 
     async def close(self) -> None:
         """Free every stage."""
-        await self.roster.close()
+        await self.candidates.close()
 
 
-class Reading:
+class TtsTurn:
     """One answer being spoken: who failed in it is not asked again before its end."""
 
     def __init__(
-        self, roster: Roster[TextToSpeech], phrases: Phrases | None, budget: Budget, crew: Crew, used: Used
+        self,
+        candidates: Candidates[TextToSpeech],
+        phrases: PhraseSource | None,
+        budget: Budget,
+        crew: Crew,
+        used: RecordUsage,
     ) -> None:
-        self._roster = roster
+        self._candidates = candidates
         self._phrases = phrases
         self._budget = budget
         self._crew = crew
         self._used = used
-        self._left = roster.candidates()
+        self._left = candidates.available()
         self._previous = ""
 
     async def speak(self, clause: str) -> AsyncGenerator[Clip]:
@@ -105,7 +110,7 @@ class Reading:
         The next voice says it when one fails before anything of it came. After that what came is all of it,
         and the next clause is the next voice's: nobody hears a word twice.
         """
-        error: VoxdError = self._roster.nobody()
+        error: VoxdError = self._candidates.unavailable()
         while self._left:
             stage = self._left[0]
             begun = False
@@ -119,7 +124,7 @@ class Reading:
             except VoxdError as raised:
                 error = raised
                 self._left.pop(0)
-                self._roster.failed(stage, raised)
+                self._candidates.failed(stage, raised)
                 if begun:
                     self._previous = clause
                     return
@@ -142,10 +147,10 @@ class Reading:
             yield Clip(pcm, RATE_HZ)
 
     async def _one(self, stage: TextToSpeech, text: str) -> AsyncGenerator[Clip]:
-        clock = self._roster.clock
+        clock = self._candidates.clock
         asked_s = clock.monotonic()
         metered = _Metered(stage, self._used)
-        stream = Stream(self._source(metered, text), name=stage.name, crew=self._crew, clock=clock)
+        stream = StageStream(self._source(metered, text), name=stage.name, crew=self._crew, clock=clock)
         due_s = self._first_due_s(stage, asked_s)
         begun = False
         try:
@@ -155,16 +160,16 @@ class Reading:
                 if clip.pcm and not begun:
                     begun = True
                     if metered.asked:
-                        self._roster.answered(stage, clock.monotonic() - asked_s)
+                        self._candidates.answered(stage, clock.monotonic() - asked_s)
                 yield clip
         except StopAsyncIteration:
             if not begun:
                 raise StreamError(f"{stage.name} made no sound", provider=stage.name) from None
         except TimeoutError:
             if not begun:
-                raise self._roster.too_late(stage, clock.monotonic() - asked_s) from None
+                raise self._candidates.too_late(stage, clock.monotonic() - asked_s) from None
             msg = f"{stage.name} stopped in the middle of a sentence"
-            raise StreamError(msg, provider=stage.name, code=TOO_LATE) from None
+            raise StreamError(msg, provider=stage.name, code=TIMEOUT) from None
         finally:
             stream.give_up()
 
@@ -172,10 +177,10 @@ class Reading:
         """Return when the first sound is due: in the turn's time, or while it is heard in that of a pause."""
         until_s = self._budget.until_s
         left_s = asked_s + STALL_S if until_s is None else until_s - LEFT_AT_END_S
-        return self._roster.due_s(stage, asked_s, len(self._left) - 1, left_s)
+        return self._candidates.due_s(stage, asked_s, len(self._left) - 1, left_s)
 
     def _source(self, metered: "_Metered", text: str) -> AsyncGenerator[Clip]:
-        share = Share(self._budget, lambda: len(self._left) > 1, reserve_s=LEFT_AT_END_S)
+        share = StageBudget(self._budget, lambda: len(self._left) > 1, reserve_s=LEFT_AT_END_S)
         if self._phrases is None:
             return metered.synthesize(text, share, previous=self._previous)
         return self._phrases.cached(metered, text, share, self._previous)
@@ -184,7 +189,7 @@ class Reading:
 class _Metered(TextToSpeech):
     """A voice that tells what it was really asked to say: what comes from a cache costs nothing."""
 
-    def __init__(self, stage: TextToSpeech, used: Used) -> None:
+    def __init__(self, stage: TextToSpeech, used: RecordUsage) -> None:
         self.config = stage.config
         self.asked = False
         self._stage = stage

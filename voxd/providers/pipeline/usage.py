@@ -9,7 +9,7 @@ from voxd.providers.prices import cost_of_stage
 from voxd.providers.usage import Cost, Usage
 
 
-class Ledger:
+class PipelineUsage:
     """The account of one session."""
 
     def __init__(self, emit: Emit) -> None:
