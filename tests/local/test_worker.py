@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import FakeClock, settle
+from voxd.children import explain_exit
 from voxd.errors import DeadlineExceeded, EngineError, ModelError
-from voxd.local.ending import exit_reason
 from voxd.local.worker import Load, Worker
 
 ARGV = (sys.executable, str(Path(__file__).with_name("stub_engine.py")))
@@ -272,4 +272,4 @@ async def test_the_process_dies_with_its_parent() -> None:
     ("code", "words"), [(-9, "memory runs out"), (-6, "SIGABRT"), (-11, "SIGSEGV"), (3, "exit status 3")]
 )
 def test_an_exit_status_is_explained(code: int, words: str) -> None:
-    assert words in exit_reason(code)
+    assert words in explain_exit(code)

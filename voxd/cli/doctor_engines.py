@@ -16,6 +16,7 @@ from voxd.audio.level import dbfs
 from voxd.audio.microphone import Microphone
 from voxd.audio.resample import to_rate
 from voxd.audio.ring import Ring
+from voxd.children import explain_exit
 from voxd.cli.checkup import Finding, Patient, Status, fail, ok, skip, warn
 from voxd.clock import SystemClock
 from voxd.config.paths import client_socket_path, models_dir
@@ -23,7 +24,6 @@ from voxd.config.schema import Config
 from voxd.control.call import Caller
 from voxd.errors import DeviceError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
-from voxd.local.ending import exit_reason
 from voxd.local.engines import build_synthesizer, build_transcriber
 from voxd.reports import Device, EngineStatus
 
@@ -211,6 +211,6 @@ def _probe(name: str, request: dict[str, Any]) -> Finding:
         return fail(f"no answer after {_PROBE_TIMEOUT_S:g} s", "look at `dmesg`, and free memory")
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        reason = ": ".join([exit_reason(done.returncode), *last])
+        reason = ": ".join([explain_exit(done.returncode), *last])
         return fail(reason, "install the engine again: its wheel may not fit this processor")
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Finding)

@@ -3,19 +3,14 @@
 import asyncio
 import contextlib
 import io
-import logging
 import os
-import signal
 import wave
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
+from voxd.children import ChildProcess, explain_exit
 from voxd.errors import DeadlineExceeded, EngineError, ModelError
 from voxd.frames import Clip
-from voxd.local.ending import exit_reason
-
-_log = logging.getLogger(__name__)
 
 _MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 _WAV_HEADER_BYTES = 44
@@ -78,9 +73,7 @@ class ProgramSynthesizer:
         with _memory_file(text.encode()) as said, _memory_file(b"") as sound:
             argv = self._program.argv(f"/dev/fd/{said}", f"/dev/fd/{sound}")
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *argv, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, pass_fds=(said, sound)
-                )
+                child = await ChildProcess.start(self.name, argv, pass_fds=(said, sound))
             except FileNotFoundError:
                 raise ModelError(
                     f"{argv[0]} is not installed", hint=f"run `sudo apt install {self._program.package}`"
@@ -89,18 +82,16 @@ class ProgramSynthesizer:
                 raise EngineError(f"{argv[0]} cannot be started: {error}") from error
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    _, stderr = await process.communicate()
+                    returncode = await child.wait()
+                last = await child.last_line()
             except TimeoutError:
                 raise DeadlineExceeded(f"{self.name} did not speak within {self._timeout_s:g} s") from None
             finally:
-                if process.returncode is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        process.send_signal(signal.SIGKILL)
-                    await process.wait()
-                    process._transport.close()  # type: ignore[attr-defined]
-            if process.returncode:
-                last = stderr.decode(errors="replace").strip().splitlines()[-1:]
-                raise EngineError(": ".join([f"{self.name} {exit_reason(process.returncode)}", *last]))
+                await child.close()
+            if returncode:
+                raise EngineError(
+                    ": ".join([f"{self.name} {explain_exit(returncode)}", *filter(None, [last])])
+                )
             return _clip_of(self.name, os.pread(sound, _MAX_OUTPUT_BYTES, 0))
 
 

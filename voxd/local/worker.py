@@ -1,20 +1,19 @@
-"""The daemon's side of an engine's process: starts it, asks it, and outlives whatever happens to it."""
+"""The daemon's side of a worker process: starts it, sends requests, survives its failures."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from voxd.children import ChildProcess, explain_exit
 from voxd.clock import Clock
-from voxd.errors import DeadlineExceeded, EngineError, VoxdError
-from voxd.local.ending import error_of, exit_reason
-from voxd.local.stderr import Stderr
+from voxd.errors import DeadlineExceeded, EngineError, ModelError, VoxdError
 from voxd.local.worker_protocol import MAX_HEADER_BYTES, WorkerMessage, decode_header, encode
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -56,29 +55,28 @@ class Worker:
         self._idle_unload_s = idle_unload_s
         self._environment = dict(environment or {})
         self._lock = asyncio.Lock()
-        self._process: Process | None = None
-        self._stderr: Stderr | None = None
+        self._child: ChildProcess | None = None
         self._loaded = False
         self._ids = 0
         self._used_at = 0.0
         self._idle: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope(name)
         self._closed = False
 
     @property
     def loaded(self) -> bool:
         """Whether the model is in memory and its process alive."""
-        return self._loaded and self._process is not None and self._process.returncode is None
+        return self._loaded and self._child is not None and self._child.returncode is None
 
     @property
     def pid(self) -> int | None:
         """The process that holds the model, if there is one."""
-        return self._process.pid if self._process is not None else None
+        return self._child.pid if self._child is not None else None
 
     def prepare(self) -> None:
         """Start the process in the background unless something is under way; never raises."""
         if not self.loaded and not self._lock.locked() and not self._closed:
-            self._spawn(self._prepare())
+            self._tasks.start(self._prepare())
 
     async def request(
         self, op: str, payload: bytes = b"", data: Mapping[str, Any] | None = None
@@ -103,7 +101,7 @@ class Worker:
                     return
                 if message.op == "error":
                     finished = True
-                    raise error_of(self.name, message)
+                    raise _error_of(self.name, message)
                 yield message, body
         except VoxdError:
             failed = not finished
@@ -118,15 +116,12 @@ class Worker:
                 finally:
                     self._lock.release()
             else:
-                self._spawn(self._cancel(self._ids))
+                self._tasks.start(self._cancel(self._ids))
 
     async def close(self) -> None:
         """End the process; idempotent."""
         self._closed = True
-        tasks = [*self._tasks, *([self._idle] if self._idle else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
         await self._stop()
 
     # --- starting and stopping --------------------------------------------------------------------
@@ -150,31 +145,29 @@ class Worker:
         load = self._load()
         started = self._clock.monotonic()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._argv,
+            self._child = await ChildProcess.start(
+                self.name,
+                self._argv,
                 stdin=PIPE,
                 stdout=PIPE,
-                stderr=PIPE,
                 limit=MAX_HEADER_BYTES * 16,
                 env={**os.environ, **self._environment},
             )
         except OSError as error:
             raise EngineError(f"{self.name} cannot be started: {error}") from error
-        assert self._process.stderr is not None
-        self._stderr = Stderr(self.name, self._process.stderr)
         await self._send("load", 0, load.payload, dict(load.settings))
         message, _ = await self._receive(0)
         if message.op == "error":
             await self._stop()
-            raise error_of(self.name, message)
+            raise _error_of(self.name, message)
         self._loaded = True
         if self._idle is None or self._idle.done():
-            self._idle = asyncio.create_task(self._unload_when_idle())
+            self._idle = self._tasks.start(self._unload_when_idle())
         _log.debug("%s is ready after %.2f s", self.name, self._clock.monotonic() - started)
 
     async def _unload_when_idle(self) -> None:
         self._used_at = self._clock.monotonic()
-        while self._process is not None:
+        while self._child is not None:
             left = self._used_at + self._idle_unload_s - self._clock.monotonic()
             if left > 0:
                 await self._clock.sleep(left)
@@ -186,22 +179,13 @@ class Worker:
 
     async def _stop(self) -> None:
         """Kill the process and wait until it is gone with its pipes."""
-        process, self._process = self._process, None
+        child, self._child = self._child, None
         self._loaded = False
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
-        if self._stderr is not None:
-            await self._stderr.close()
-        # asyncio keeps the pipes until the loop has seen their end; a restart must not leak them.
-        process._transport.close()  # type: ignore[attr-defined]
+        if child is not None:
+            await child.close()
 
     async def _cancel(self, id: int) -> None:
-        """Tell the process to give up, and end it when it does not; holds the lock of the request."""
+        """Ask the process to stop its work, and end it when it does not; holds the lock of the request."""
         try:
             if self.loaded:
                 async with asyncio.timeout(CANCEL_GRACE_S):
@@ -215,7 +199,7 @@ class Worker:
         finally:
             self._lock.release()
 
-    # --- talking ----------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------
 
     async def _within(self, budget: "_Budget", work: Awaitable[_T]) -> _T:
         started = time.monotonic()
@@ -230,51 +214,40 @@ class Worker:
             budget.left_s -= time.monotonic() - started
 
     async def _send(self, op: str, id: int, payload: bytes, data: dict[str, Any]) -> None:
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
+        assert self._child is not None
         try:
-            process.stdin.write(encode(op, id, payload, data))
-            await process.stdin.drain()
+            self._child.stdin.write(encode(op, id, payload, data))
+            await self._child.stdin.drain()
         except (BrokenPipeError, ConnectionResetError):
-            raise await self._death() from None
+            raise await self._explain_end() from None
 
     async def _receive(self, id: int) -> tuple[WorkerMessage, bytes]:
         """Return the next message of request ``id``; what is left of an earlier one is thrown away."""
-        process = self._process
-        assert process is not None
-        assert process.stdout is not None
+        assert self._child is not None
+        stdout = self._child.stdout
         while True:
             try:
-                line = await process.stdout.readuntil(b"\n")
+                line = await stdout.readuntil(b"\n")
                 message = decode_header(line)
-                body = await process.stdout.readexactly(message.payload_bytes)
+                body = await stdout.readexactly(message.payload_bytes)
             except asyncio.IncompleteReadError as error:
                 if error.partial:
                     _log.debug("%s ended in the middle of a message", self.name)
-                raise await self._death() from None
+                raise await self._explain_end() from None
             except asyncio.LimitOverrunError:
-                raise EngineError(f"{self.name} sent garbage: no end of line") from None
+                raise EngineError(f"{self.name} sent a header without an end of line") from None
             if message.id == id:
                 return message, body
 
-    async def _death(self) -> EngineError:
+    async def _explain_end(self) -> EngineError:
         """Wait for the end of a process whose pipe broke, and say why it ended."""
-        process = self._process
-        assert process is not None
-        with contextlib.suppress(ProcessLookupError):
-            # Its pipe is closed: it serves no more, even if it should still run.
-            if process.returncode is None:
-                async with _grace(process):
-                    await process.wait()
-        last = await self._stderr.last_line() if self._stderr is not None else ""
-        code = process.returncode if process.returncode is not None else 0
-        return EngineError(f"{self.name} {exit_reason(code)}" + (f": {last}" if last else ""))
-
-    def _spawn(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        child = self._child
+        assert child is not None
+        # Its pipe is closed, so it serves no more even if it still runs. A moment of its own lets it end
+        # with a status that says why.
+        code = await child.wait_or_kill(CANCEL_GRACE_S)
+        last = await child.last_line()
+        return EngineError(f"{self.name} {explain_exit(code)}" + (f": {last}" if last else ""))
 
 
 @dataclass(slots=True)
@@ -284,12 +257,10 @@ class _Budget:
     left_s: float
 
 
-@contextlib.asynccontextmanager
-async def _grace(process: Process) -> AsyncIterator[None]:
-    """Give ``process`` a moment to end by itself, so that its exit status tells why; then kill it."""
-    try:
-        async with asyncio.timeout(CANCEL_GRACE_S):
-            yield
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+def _error_of(name: str, message: WorkerMessage) -> EngineError | ModelError:
+    """Return the error that the engine ``name`` reports in ``message``."""
+    text = f"{name}: {message.data.get('message', 'no reason given')}"
+    hint = str(message.data.get("hint", ""))
+    if message.data.get("code") == ModelError.code:
+        return ModelError(text, hint=hint)
+    return EngineError(text, hint=hint)

@@ -1,16 +1,16 @@
 """Runs the owner's own commands: a program, a web address or a sentence, with a limit on time and output."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
 import re
-import signal
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from voxd.children import ChildProcess
 from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
 from voxd.skills.numbers import ClockTime
@@ -98,41 +98,28 @@ async def run_program(action: ShellAction, slots: Mapping[str, Any]) -> str:
     argv = [fill_slots(argument, slots) for argument in action.command]
     environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
+        child = await ChildProcess.start(
+            argv[0], argv, stdout=PIPE, stderr=DEVNULL, env=environment, own_group=True
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its arguments are not valid"
         raise EngineError(f"the program could not be started, {reason.lower()}") from error
     try:
-        output = await _read_capped(process)
-        status = await process.wait()
+        output = await _read_capped(child.stdout)
+        status = await child.wait()
     finally:
-        _kill_group(process.pid)
-        await process.wait()
+        await child.close()
     if status != 0:
         raise EngineError(f"the program ended with error {status}")
     first = output.decode("utf-8", "replace").strip().partition("\n")[0].strip()
     return first if len(first) <= MAX_SPOKEN else ""
 
 
-async def _read_capped(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None
+async def _read_capped(stdout: asyncio.StreamReader) -> bytes:
     kept = b""
-    while chunk := await process.stdout.read(8192):
+    while chunk := await stdout.read(8192):
         kept += chunk[: MAX_OUTPUT_BYTES - len(kept)]
     return kept
-
-
-def _kill_group(pid: int) -> None:
-    # The group is killed after a good end too: a program may leave children behind.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
 
 
 async def call_address(action: HttpAction, slots: Mapping[str, Any]) -> str:
