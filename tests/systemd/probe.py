@@ -152,9 +152,9 @@ def find_a_host() -> str:
 
 
 def load_what_reaches_vendors() -> str:
-    from voxd.net import http_client, tls
+    from voxd.net import http_client, sockets
 
-    return f"{http_client.__name__}, {len(asyncio.run(tls.trusted('')).get_ciphers())} ciphers"
+    return f"{http_client.__name__}, {len(asyncio.run(sockets.load_tls_context('')).get_ciphers())} ciphers"
 
 
 def map_memory_to_write_and_execute() -> str:

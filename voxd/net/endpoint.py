@@ -1,6 +1,7 @@
 """Where a vendor is reached, and with which key: pure functions of a provider's configuration."""
 
 import ipaddress
+import uuid
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -8,7 +9,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError
 from voxd.net import faults
-from voxd.net.headers import merge_headers
 from voxd.net.websocket import WebSocketAddress
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
@@ -125,3 +125,18 @@ def resource_url(provider: str, endpoint: str, path: str, *, prefix: str = "", w
     if written:
         base = base.removesuffix(written)
     return urlunsplit((parts.scheme, parts.netloc, f"{base or prefix}{path}", parts.query, ""))
+
+
+def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return ``headers`` with ``more``, which win, however their names are written."""
+    names = {name.lower() for name in more}
+    return {**{name: value for name, value in headers.items() if name.lower() not in names}, **more}
+
+
+def fill_placeholders(headers: Mapping[str, str], *, wall_s: float) -> dict[str, str]:
+    """Return ``headers`` with a new {uuid}, and {unix_s} as whole seconds, in place of these words."""
+    return {name: _filled(value, wall_s) for name, value in headers.items()}
+
+
+def _filled(value: str, wall_s: float) -> str:
+    return value.replace("{uuid}", str(uuid.uuid4())).replace("{unix_s}", str(int(wall_s)))

@@ -1,26 +1,76 @@
-"""What a vendor's refusals, error codes and closed sockets mean: pure tables from theirs to `voxd.errors`.
+"""Maps a vendor's refusals, error codes, close codes and socket errors to `voxd.errors`; pure functions.
 
-Codes and close codes are those of the GA Realtime API (2026-05-12) and of the WebSocket RFC 6455, 7.4.1.
+Error and close codes are those of OpenAI's GA Realtime API (2026-05-12) and of RFC 6455, section 7.4.1.
 """
 
+import math
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
 import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
-from voxd.net.waiting import retry_after_s, should_retry
+
+MAX_RETRY_AFTER_S = 86_400.0
+"""A longer ``retry-after`` is taken for a mistake of the vendor and cut to a day."""
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds the vendor asks us to wait, None if it does not say; at most a day.
+
+    ``retry-after-ms`` counts before ``retry-after``, which is in seconds or a date (RFC 9110, section
+    10.2.3). A date is compared with the vendor's own clock: a small device may not know the time yet.
+    """
+    millis = _number(headers.get("retry-after-ms", ""))
+    if millis is not None:
+        return _clamp_wait(millis / 1000)
+    asked = headers.get("retry-after", "")
+    seconds = _number(asked)
+    if seconds is not None:
+        return _clamp_wait(seconds)
+    until_s = _date_s(asked)
+    if until_s is None:
+        return None
+    now_s = _date_s(headers.get("date", ""))
+    return _clamp_wait(until_s - (time.time() if now_s is None else now_s))
+
+
+def should_retry(headers: Mapping[str, str]) -> bool | None:
+    """Return the vendor's verdict on a retry (``x-should-retry`` of OpenAI and Anthropic), None without."""
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+
+
+def _clamp_wait(seconds: float) -> float:
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return None if math.isnan(number) else number
+
+
+def _date_s(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
 
 _BAD_KEY = frozenset(
     {"invalid_api_key", "invalid_authentication", "account_deactivated", "permission_denied"}
 )
 _SLOW_DOWN = frozenset({"rate_limit_exceeded", "rate_limited", "429"})
 _TOO_LONG = frozenset({"context_length_exceeded", "context_too_long"})
-_HOPELESS: Mapping[str, str] = MappingProxyType(
+_PERMANENT: Mapping[str, str] = MappingProxyType(
     {
         "insufficient_quota": "add credit to the account at the vendor's console",
         "billing_hard_limit_reached": "raise the account's limit at the vendor's console",
@@ -42,21 +92,22 @@ _CLOSE_CODES: Mapping[int, str] = MappingProxyType(
         4000: "beta_api_shape_disabled",
     }
 )
-_GOOGLES_BAD_KEY = b'"API_KEY_INVALID"'
-"""The reason in the details of a refusal whose status is 400, and not 401."""
+_GOOGLE_BAD_KEY = b'"API_KEY_INVALID"'
+"""Google refuses a wrong key with status 400 instead of 401; the reason is in the details."""
 
 RefusalReader = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
 """Reads a refusal (provider, status, lower-case headers, body); `error_for_refusal` is one."""
 
 _UNNAMED: Mapping[int, str] = MappingProxyType({409: "conflict", 413: "too_big"})
-"""What we call a refusal for which the vendor has no name."""
+"""Our code for a refusal without a name of the vendor's."""
 
 _MAX_TEXT = 300
+# OpenAI puts the wait into the message: "Please try again in 1.2s."
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
 
 
-class _Complaint(msgspec.Struct):
-    """What a vendor says of a refusal; one of them counts where others name."""
+class _ErrorObject(msgspec.Struct):
+    """``error`` in the body of a refusal. Google's ``code`` is the HTTP status, a number and not a name."""
 
     code: str | int | None = None
     message: str | None = None
@@ -66,15 +117,15 @@ class _Complaint(msgspec.Struct):
         return self.code if isinstance(self.code, str) else ""
 
 
-class _Body(msgspec.Struct):
-    error: _Complaint | str
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorObject | str
 
 
 @dataclass(frozen=True, slots=True)
 class CloseReason:
-    """Why a session is over: a stable ``code`` for programs, a ``reason`` for people.
+    """Why a connection is closed: a stable ``code`` for programs, a ``reason`` for people.
 
-    ``close_code`` is the number the vendor closed with, None when he did not: some have numbers of their own.
+    ``close_code`` is the vendor's WebSocket close code, None without a close frame; some have private codes.
     """
 
     code: str
@@ -85,7 +136,7 @@ class CloseReason:
 def error_for_code(
     provider: str, code: str | None, message: str | None, *, retry_after_s: float | None = None
 ) -> ProviderError:
-    """Return the error for what a vendor calls ``code``; one we do not know keeps the vendor's name."""
+    """Return the error for a vendor's error ``code``; an unknown code is kept as it is."""
     name = code or ""
     text = (message or name or "the vendor gave no reason")[:_MAX_TEXT]
     if name in _BAD_KEY:
@@ -95,26 +146,26 @@ def error_for_code(
         return RateLimited(text, provider=provider, retry_after_s=wait_s)
     if name in _TOO_LONG:
         return ContextTooLong(text, provider=provider)
-    error = ProviderError(text, provider=provider, code=name[:64], hint=_HOPELESS.get(name, ""))
-    error.retryable = name not in _HOPELESS
+    error = ProviderError(text, provider=provider, code=name[:64], hint=_PERMANENT.get(name, ""))
+    error.retryable = name not in _PERMANENT
     return error
 
 
 def error_for_refusal(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """Return the error for an HTTP answer other than the one that was asked for, 101 or 2xx.
+    """Return the error for an HTTP response with another status than 2xx, or 101 for a WebSocket.
 
-    The names of ``headers`` are lower case. What they say about trying again counts, but for keys and money.
+    The names of ``headers`` are lower case. ``x-should-retry`` does not apply to keys and credit.
     """
-    complaint = _complaint(body)
-    message = (complaint.message or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
-    if complaint.name in _HOPELESS:
-        return error_for_code(provider, complaint.name, message)
-    if status in {401, 403} or (status == 400 and _GOOGLES_BAD_KEY in body):
+    found = _parse_error(body)
+    message = (found.message or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
+    if found.name in _PERMANENT:
+        return error_for_code(provider, found.name, message)
+    if status in {401, 403} or (status == 400 and _GOOGLE_BAD_KEY in body):
         return AuthenticationError(message, provider=provider)
     if status == 402:
         return error_for_code(provider, "insufficient_quota", message)
     wait_s = retry_after_s(headers)
-    error = _by_status(provider, status, complaint.name, message, wait_s)
+    error = _by_status(provider, status, found.name, message, wait_s)
     if error.retry_after_s is None:
         error.retry_after_s = wait_s
     said = should_retry(headers)
@@ -128,10 +179,12 @@ def _by_status(provider: str, status: int, name: str, message: str, wait_s: floa
         return error_for_code(provider, "429", message, retry_after_s=wait_s)
     if status == 404:
         return error_for_code(provider, "model_not_found", message)
+    # 511 Network Authentication Required is a captive portal by definition (RFC 6585, section 6).
     if status < 400 or status == 511:
         return captive_portal(provider)
     if status == 408:
         return ConnectionFailed(message, provider=provider, code="timeout")
+    # 529 is Anthropic's "overloaded_error".
     if status == 529:
         return ConnectionFailed(message, provider=provider, code="overloaded")
     if status < 500:
@@ -142,7 +195,7 @@ def _by_status(provider: str, status: int, name: str, message: str, wait_s: floa
 
 
 def connect_error(provider: str, error: Exception) -> ProviderError:
-    """Return the error for a socket that could not be opened, told apart as the user has to act."""
+    """Return the error for a socket that could not be opened; each code needs another action of the user."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message or "its certificate is not valid"
         if "not yet valid" in reason:
@@ -158,23 +211,23 @@ def connect_error(provider: str, error: Exception) -> ProviderError:
     if isinstance(error, socket.gaierror):
         hint = "check the provider's endpoint and the network's name server"
         return ConnectionFailed(
-            "the vendor's name was not found", provider=provider, code="dns_failed", hint=hint
+            "cannot resolve the vendor's host name", provider=provider, code="dns_failed", hint=hint
         )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else "the connection failed"
     return ConnectionFailed(reason, provider=provider)
 
 
 def captive_portal(provider: str) -> ProviderError:
-    """Return the error for a log-in page, or a redirect to it, where the vendor should be.
+    """Return the error for a log-in page, or a redirect to it, in place of the vendor's response.
 
-    Nothing more is sent: our key goes to nobody but the host we were given.
+    Redirects are never followed: the key is for the configured host only.
     """
     hint = "log in to the network, or correct the provider's endpoint"
-    msg = "somebody else answers in the vendor's place"
+    msg = "the network answers with a log-in page"
     return ConnectionFailed(msg, provider=provider, code="captive_portal", hint=hint)
 
 
-def bad_endpoint(provider: str, problem: str = "it is no WebSocket URL") -> ProviderError:
+def bad_endpoint(provider: str, problem: str = "the endpoint is not a WebSocket URL") -> ProviderError:
     """Return the error for an endpoint that cannot be used."""
     hint = "correct the provider's endpoint in the configuration"
     error = ConnectionFailed(problem, provider=provider, code="bad_endpoint", hint=hint)
@@ -191,28 +244,33 @@ def unsendable_request(provider: str) -> ProviderError:
 
 
 def not_http(provider: str, *, is_silent: bool) -> ProviderError:
-    """Return the error for a host that hung up without an answer, or whose answer is no HTTP."""
+    """Return the error for a host that closed the connection without a response, or does not speak HTTP."""
     if is_silent:
         return ConnectionFailed("the vendor closed the connection at once", provider=provider)
     hint = "check the provider's endpoint"
-    return ConnectionFailed("it does not speak HTTP", provider=provider, code="bad_answer", hint=hint)
+    return ConnectionFailed(
+        "the endpoint does not speak HTTP", provider=provider, code="bad_answer", hint=hint
+    )
 
 
 def not_websocket(provider: str, cause: BaseException | None) -> ProviderError:
-    """Return the error for a host that answered, but not as a WebSocket server does."""
+    """Return the error for a host that responded, but not as a WebSocket server."""
     if isinstance(cause, EOFError | OSError):
         return ConnectionFailed("the vendor closed the connection at once", provider=provider)
     hint = "check the provider's endpoint, and whether the network has a log-in page"
-    return ConnectionFailed("it is no WebSocket", provider=provider, code="not_a_websocket", hint=hint)
+    return ConnectionFailed(
+        "the endpoint is not a WebSocket", provider=provider, code="not_a_websocket", hint=hint
+    )
 
 
 def close_reason(code: int | None, reason: str, *, sent: int | None = None) -> CloseReason:
-    """Return why a socket was closed: ``code`` is the vendor's, ``sent`` ours; None when there was none."""
+    """Return why a socket was closed, from the vendor's close ``code`` and the one we ``sent``, if any."""
     if sent == 1009 or code == 1009:
         return CloseReason("frame_too_big", "the vendor sent a frame longer than allowed", code)
     if code is None:
         return CloseReason("network_error", "the connection broke")
     text = (reason or f"closed with code {code}")[:_MAX_TEXT]
+    # OpenAI ends a realtime session after its maximum duration with 1001 "going away".
     if code == 1001 and "maximum duration" in reason:
         return CloseReason("session_expired", text, code)
     if code == 1008 and "api_key" in reason:
@@ -221,20 +279,20 @@ def close_reason(code: int | None, reason: str, *, sent: int | None = None) -> C
 
 
 def error_for_close(provider: str, end: CloseReason) -> ProviderError:
-    """Return the error that tells a waiting caller of ``end``."""
+    """Return the error that a waiting caller gets for ``end``."""
     if end.code in _BAD_KEY:
         return AuthenticationError(end.reason, provider=provider)
-    if end.code in _HOPELESS:
+    if end.code in _PERMANENT:
         return error_for_code(provider, end.code, end.reason)
     return ConnectionFailed(end.reason, provider=provider, code=end.code)
 
 
-def _complaint(body: bytes) -> _Complaint:
+def _parse_error(body: bytes) -> _ErrorObject:
     try:
-        error = msgspec.json.decode(body, type=_Body).error
+        error = msgspec.json.decode(body, type=_ErrorBody).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Complaint()
-    return _Complaint(message=error) if isinstance(error, str) else error
+        return _ErrorObject()
+    return _ErrorObject(message=error) if isinstance(error, str) else error
 
 
 def _wait_s(message: str) -> float | None:
@@ -242,3 +300,98 @@ def _wait_s(message: str) -> float | None:
     if found is None:
         return None
     return float(found[1]) / (1000 if found[2] == "ms" else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorMeaning:
+    """Our code, class and hint for a vendor's error name."""
+
+    code: str
+    kind: type[ProviderError] = ProviderError
+    retryable: bool = False
+    hint: str = ""
+
+
+NO_CREDIT = ErrorMeaning("insufficient_quota", hint="add credit to the account at the vendor's console")
+BAD_KEY = ErrorMeaning(AuthenticationError.code, AuthenticationError)
+NO_VOICE = ErrorMeaning("voice_not_found", hint="set the provider's voice to one the account may use")
+TOO_LONG = ErrorMeaning("text_too_long", hint="report this: voxd cuts texts before they are spoken")
+SLOW_DOWN = ErrorMeaning(RateLimited.code, RateLimited, retryable=True)
+BUSY = ErrorMeaning("overloaded", ConnectionFailed, retryable=True, hint="wait: the vendor is overloaded")
+
+
+class _Detail(msgspec.Struct):
+    status: str | int | None = None
+    code: str | int | None = None
+    message: str | None = None
+    msg: str | None = None
+
+
+class _RefusalBody(msgspec.Struct):
+    """The union of the fields that our vendors use in a refusal."""
+
+    detail: _Detail | list[_Detail] | str | None = None
+    error: _Detail | str | None = None
+    err_code: str | None = None
+    err_msg: str | None = None
+    category: str | None = None
+    code: str | int | None = None
+    message: str | None = None
+    Message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The vendor's error name and message; "" where the body has none."""
+
+    name: str = ""
+    message: str = ""
+
+
+def parse_refusal(headers: Mapping[str, str], body: bytes) -> Refusal:
+    """Return the name and message of a refusal, both "" for a body in an unknown format."""
+    try:
+        found = msgspec.json.decode(body, type=_RefusalBody)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _RefusalBody()
+    amazons = headers.get("x-amzn-errortype", "").partition(":")[0]
+    detail = found.detail if found.detail else found.error
+    if isinstance(detail, list):
+        detail = detail[0]
+    if isinstance(detail, str):
+        # ElevenLabs sends the bare error name, FastAPI servers a sentence.
+        one_word = detail.replace("_", "").isalnum()
+        detail = _Detail(code=detail) if one_word else _Detail(message=detail)
+    detail = detail or _Detail()
+    names = (amazons, detail.status, detail.code, found.err_code, found.category, found.code)
+    messages = (detail.message, detail.msg, found.err_msg, found.message, found.Message)
+    name = next((each for each in names if isinstance(each, str) and each), "")
+    return Refusal(name, next((each for each in messages if each), ""))
+
+
+def refusal_reader(table: Mapping[str, ErrorMeaning]) -> RefusalReader:
+    """Return a reader of one vendor's refusals; ``table`` maps the vendor's error names.
+
+    A name that is not in ``table`` is mapped by the HTTP status.
+    """
+
+    def read(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        named = parse_refusal(headers, body)
+        error = {"code": named.name, "message": named.message or None}
+        plain = error_for_refusal(provider, status, headers, msgspec.json.encode({"error": error}))
+        if named.name not in table:
+            return plain
+        return error_meaning(provider, table[named.name], str(plain), retry_after_s=plain.retry_after_s)
+
+    return read
+
+
+def error_meaning(
+    provider: str, means: ErrorMeaning, message: str, *, retry_after_s: float | None = None
+) -> ProviderError:
+    """Return the error for ``means``."""
+    error = means.kind(
+        message[:_MAX_TEXT], provider=provider, code=means.code, hint=means.hint, retry_after_s=retry_after_s
+    )
+    error.retryable = means.retryable
+    return error

@@ -12,7 +12,7 @@ from voxd.net import faults
 from voxd.net.body import HttpRoute, StreamedResponse, check_response
 from voxd.net.dns import Resolver
 from voxd.net.proxy import proxy_of
-from voxd.net.tls import load_tls_context
+from voxd.net.sockets import load_tls_context
 from voxd.net.transport import HttpRequest
 from voxd.tasks import in_thread
 

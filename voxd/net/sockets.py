@@ -3,12 +3,14 @@
 import asyncio
 import itertools
 import socket
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
 from voxd.errors import ConnectionFailed
 from voxd.net.dns import NAME_S, Addresses, AddressInfo, Resolver
+from voxd.tasks import in_thread
 
 ADDRESS_S = 2.0
 """One address is tried for this long."""
@@ -123,3 +125,13 @@ async def _connected(to: AddressInfo) -> socket.socket:
 
 async def _closed(sock: socket.socket) -> None:
     sock.close()
+
+
+async def load_tls_context(ca_file: str) -> ssl.SSLContext:
+    """Return what to trust; read in a thread, for the system's certificates take tens of milliseconds.
+
+    Raises `OSError` when ``ca_file`` cannot be read.
+    """
+    return await in_thread(
+        lambda: ssl.create_default_context(cafile=ca_file or None), name="read certificates"
+    )

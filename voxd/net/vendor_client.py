@@ -4,28 +4,137 @@ import contextlib
 import copy
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from voxd.clock import Clock
 from voxd.errors import ConfigError, ProviderError, RateLimited, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.net import faults
-from voxd.net.body import HttpRoute
+from voxd.net.body import HttpRoute, StreamedResponse
+from voxd.net.endpoint import fill_placeholders, host_of, is_local_host, merge_headers
 from voxd.net.endpoint_pool import EndpointPool
 from voxd.net.http import FIRST_BYTE_S, WHOLE_S, HttpClient, RequestTerms
-from voxd.net.keys import KeyPool
-from voxd.net.outgoing import add_configured_headers, check_url, compute_headers
+from voxd.net.keys import ApiKey, KeyPool
 from voxd.net.rate_limits import LONGEST_WAIT_S, RateLimiter, RateLimits, usual_per_minute
 from voxd.net.request_middleware import RequestMiddleware, pass_through
 from voxd.net.retry import NotAttempted, retry
 from voxd.net.tcp import TcpStream
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, RefusalReader
-from voxd.net.trial import Attempt, outcome_code
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
+
+_IN_CLEAR: Mapping[str, str] = MappingProxyType(
+    {
+        "http": "the endpoint is not encrypted: write it as https://",
+        "ws": "the endpoint is not encrypted: write it as wss://",
+        "tcp": "the endpoint is outside this network, and tcp:// is never encrypted",
+    }
+)
+"""What is said of somebody far who is spoken to in clear."""
+
+
+def add_configured_headers(
+    headers: Mapping[str, str], configured: Mapping[str, str], *, wall_s: float
+) -> dict[str, str]:
+    """Return ``headers`` with the configured ones, which win; {uuid} and {unix_s} of those are filled in."""
+    return merge_headers(headers, fill_placeholders(configured, wall_s=wall_s))
+
+
+def check_url(provider: str, url: str) -> str:
+    """Return ``url``. Raises `ProviderError` for none, or one that would send a key far away in clear."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read when it is asked for
+    except ValueError:
+        raise faults.bad_endpoint(provider, "it is no URL") from None
+    if parts.scheme in _IN_CLEAR and not is_local_host(parts.hostname or ""):
+        raise faults.bad_endpoint(provider, _IN_CLEAR[parts.scheme])
+    return url
+
+
+def compute_headers(provider: str, headers: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
+    """Return what ``headers``, a function of the user's, returns. Raises `ProviderError` when it fails."""
+    try:
+        return {**headers()}
+    except Exception as error:
+        # A stranger's code: its mistakes must look like any other fault of a provider.
+        msg = f"the function for its headers failed: {type(error).__name__}"
+        hint = "report this to the author of the function"
+        failure = ProviderError(msg, provider=provider, code="headers_failed", hint=hint)
+        failure.retryable = False
+        raise failure from error
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt; ``stack`` gives its place among the others back."""
+
+    attempt: int
+    kind: str
+    key: ApiKey = field(default_factory=lambda: ApiKey(0, ""))
+    endpoint: str = ""
+    url: str = field(default="", repr=False)
+    code: str = "ok"
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _began_s: float = 0.0
+    _first_byte_ms: float | None = None
+    _links: list[StreamedResponse | WebSocketConnection | TcpStream] = field(default_factory=list)
+
+    @property
+    def access(self) -> Access:
+        """With what it is made."""
+        return Access(self.endpoint, self.key.text)
+
+    def begin(self, key: ApiKey, endpoint: str) -> None:
+        """The attempt begins now: waiting for its turn is no part of it."""
+        self.key, self.endpoint, self.url = key, endpoint, endpoint
+        self._began_s = time.monotonic()
+
+    def opened(self, link: StreamedResponse | WebSocketConnection | TcpStream) -> None:
+        """The first byte has come. A middleware may open several links, one after the other."""
+        self._first_byte_ms = self._passed_ms()
+        self._links.append(link)
+
+    async def close(self, *, finish: bool) -> None:
+        """Close what was opened; with ``finish`` so that the connection can be used again."""
+        async with self.stack:
+            for link in self._links:
+                if finish and isinstance(link, StreamedResponse):
+                    await link.finish()
+                await link.close()
+
+    def told(self) -> dict[str, Any]:
+        """Return what `provider.call` says of it."""
+        return {
+            "kind": self.kind,
+            "endpoint": host_of(self.url),
+            "key": self.key.number,
+            "attempt": self.attempt,
+            "code": self.code,
+            "first_byte_ms": self._first_byte_ms,
+            "duration_ms": self._passed_ms(),
+            "sent_bytes": sum(link.sent_bytes for link in self._links),
+            "received_bytes": sum(link.received_bytes for link in self._links),
+        }
+
+    def _passed_ms(self) -> float:
+        return (time.monotonic() - self._began_s) * 1000
+
+
+def outcome_code(error: BaseException | None) -> str:
+    """Return what the log calls ``error``; who leaves before the end "cancelled" the request."""
+    if error is None:
+        return "ok"
+    if isinstance(error, VoxdError):
+        return error.code
+    return "internal" if isinstance(error, Exception) else "cancelled"
+
 
 T = TypeVar("T")
 B = TypeVar("B", HttpRequest, WebSocketAddress, str)

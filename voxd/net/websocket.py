@@ -22,8 +22,7 @@ from voxd.net.dns import Resolver
 from voxd.net.faults import CloseReason
 from voxd.net.proxy import proxy_of
 from voxd.net.redact import redact
-from voxd.net.sockets import interleave_families, look_up, open_socket
-from voxd.net.tls import load_tls_context
+from voxd.net.sockets import interleave_families, load_tls_context, look_up, open_socket
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""

@@ -10,8 +10,8 @@ from voxd.config import vendors
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.events import Emit
 from voxd.net.dns import Resolver
+from voxd.net.endpoint import fill_placeholders
 from voxd.net.endpoint_pool import EndpointPool
-from voxd.net.headers import fill_placeholders
 from voxd.net.keys import ApiKey, KeyPool
 from voxd.providers.base import BaseProvider
 from voxd.providers.registry import provider_class

@@ -8,8 +8,7 @@ import msgspec
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.net.endpoint import http_url, realtime_url, require_key
-from voxd.net.faults import CloseReason
-from voxd.net.refusals import NO_CREDIT, ErrorMeaning, error_meaning
+from voxd.net.faults import NO_CREDIT, CloseReason, ErrorMeaning, error_meaning
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of

@@ -11,8 +11,7 @@ import msgspec
 
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.net.endpoint import realtime_url, require_key
-from voxd.net.faults import RefusalReader
-from voxd.net.refusals import parse_refusal
+from voxd.net.faults import RefusalReader, parse_refusal
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from voxd.errors import ConfigError, ConnectionFailed, ProviderError
-from voxd.net.refusals import (
+from voxd.net.faults import (
     BAD_KEY,
     BUSY,
     SLOW_DOWN,

@@ -19,8 +19,7 @@ from voxd.errors import (
     StreamError,
 )
 from voxd.net.endpoint import realtime_url, require_key
-from voxd.net.faults import CloseReason
-from voxd.net.refusals import ErrorMeaning, error_meaning
+from voxd.net.faults import CloseReason, ErrorMeaning, error_meaning
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of

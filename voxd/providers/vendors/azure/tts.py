@@ -11,7 +11,7 @@ import msgspec
 from voxd.errors import ConfigError
 from voxd.frames import Clip
 from voxd.net.endpoint import require_key
-from voxd.net.refusals import refusal_reader
+from voxd.net.faults import refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import StageConfig

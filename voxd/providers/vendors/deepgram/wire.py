@@ -1,7 +1,6 @@
 """What Deepgram refuses, for its ears and its voices alike."""
 
-from voxd.net.faults import RefusalReader
-from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, refusal_reader
+from voxd.net.faults import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, RefusalReader, refusal_reader
 
 refused: RefusalReader = refusal_reader(
     {

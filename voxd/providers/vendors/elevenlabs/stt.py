@@ -9,8 +9,15 @@ import msgspec
 from voxd.errors import AuthenticationError, ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
 from voxd.net.endpoint import http_url, realtime_url, require_key
-from voxd.net.faults import RefusalReader
-from voxd.net.refusals import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, error_meaning, refusal_reader
+from voxd.net.faults import (
+    BAD_KEY,
+    NO_CREDIT,
+    SLOW_DOWN,
+    ErrorMeaning,
+    RefusalReader,
+    error_meaning,
+    refusal_reader,
+)
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of

@@ -14,7 +14,7 @@ import msgspec
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.net.endpoint import realtime_url
-from voxd.net.refusals import error_meaning, parse_refusal
+from voxd.net.faults import error_meaning, parse_refusal
 from voxd.net.transport import Access, Budget
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from voxd.errors import AuthenticationError, ProviderError, RateLimited, StreamError
 from voxd.net.endpoint import require_key
-from voxd.net.refusals import (
+from voxd.net.faults import (
     BAD_KEY,
     BUSY,
     NO_CREDIT,

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from voxd.errors import ProviderError
 from voxd.frames import Clip
-from voxd.net.refusals import refusal_reader
+from voxd.net.faults import refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech

@@ -16,7 +16,7 @@ from voxd.net.body import HttpRoute
 from voxd.net.dns import Addresses, Resolver
 from voxd.net.http import HttpClient, RequestTerms
 from voxd.net.http_client import HttpPools
-from voxd.net.tls import load_tls_context
+from voxd.net.sockets import load_tls_context
 from voxd.net.transport import Access, Budget, HttpRequest
 
 PATIENCE_S = 10.0
