@@ -83,36 +83,36 @@ def test_garbage_is_told_as_such_and_not_repeated(garbage: WireMessage) -> None:
 
 def test_a_text_grows_by_what_is_committed_and_what_is_not() -> None:
     transcript = TranscriptAssembler()
-    assert transcript.take(TranscriptUpdate(partial="turn")) == Transcription("turn")
-    assert transcript.take(TranscriptUpdate(partial="turn the ")) == Transcription("turn the")
-    assert transcript.take(TranscriptUpdate("Turn the", 1.0)) == Transcription("Turn the")
-    assert transcript.take(TranscriptUpdate(partial="light")) == Transcription("Turn the light")
-    assert transcript.take(TranscriptUpdate("light off.", 2.0, stable=True)) == Transcription(
+    assert transcript.add(TranscriptUpdate(partial="turn")) == Transcription("turn")
+    assert transcript.add(TranscriptUpdate(partial="turn the ")) == Transcription("turn the")
+    assert transcript.add(TranscriptUpdate("Turn the", 1.0)) == Transcription("Turn the")
+    assert transcript.add(TranscriptUpdate(partial="light")) == Transcription("Turn the light")
+    assert transcript.add(TranscriptUpdate("light off.", 2.0, stable=True)) == Transcription(
         "Turn the light off.", stable=True
     )
 
 
 def test_what_was_told_is_not_told_again() -> None:
     transcript = TranscriptAssembler()
-    assert transcript.take(TranscriptUpdate(partial="")) is None
-    assert transcript.take(TranscriptUpdate("", 1.0)) is None
-    assert transcript.take(TranscriptUpdate(partial="on")) == Transcription("on")
-    assert transcript.take(TranscriptUpdate("on", 1.5)) is None
+    assert transcript.add(TranscriptUpdate(partial="")) is None
+    assert transcript.add(TranscriptUpdate("", 1.0)) is None
+    assert transcript.add(TranscriptUpdate(partial="on")) == Transcription("on")
+    assert transcript.add(TranscriptUpdate("on", 1.5)) is None
 
 
 def test_what_was_settled_can_be_taken_back() -> None:
     transcript = TranscriptAssembler()
-    transcript.take(TranscriptUpdate(partial="on", stable=True))
-    assert transcript.take(TranscriptUpdate(partial="on")) == Transcription("on", stable=False)
+    transcript.add(TranscriptUpdate(partial="on", stable=True))
+    assert transcript.add(TranscriptUpdate(partial="on")) == Transcription("on", stable=False)
 
 
 def test_what_is_not_committed_is_forgotten_with_its_connection() -> None:
     transcript = TranscriptAssembler()
-    transcript.take(TranscriptUpdate("one", 1.0))
-    transcript.take(TranscriptUpdate(partial="two"))
-    transcript.break_off()
+    transcript.add(TranscriptUpdate("one", 1.0))
+    transcript.add(TranscriptUpdate(partial="two"))
+    transcript.drop_partial()
     assert transcript.text == "one"
-    assert transcript.take(TranscriptUpdate(partial="two three")) == Transcription("one two three")
+    assert transcript.add(TranscriptUpdate(partial="two three")) == Transcription("one two three")
 
 
 STEM = "conversation.item.input_audio_transcription"
@@ -126,7 +126,7 @@ FIELDS = (
     *("event", "sequence_id", "audio_window_end", "turn_order", "end_of_turn", "turn_is_formatted", "end"),
     *("error", "error_code", "code", "description", "text", "item_id", "delta", "usage", "seconds"),
 )
-DIALECTS: dict[str, Callable[[], SttProtocol]] = {
+PROTOCOLS: dict[str, Callable[[], SttProtocol]] = {
     "deepgram": lambda: DeepgramSttProtocol("x"),
     "deepgram_flux": lambda: DeepgramFluxSttProtocol("x"),
     "assemblyai": lambda: AssemblyAiSttProtocol("x", formatted=True),
@@ -145,17 +145,17 @@ odd_messages = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("kind", DIALECTS)
+@pytest.mark.parametrize("kind", PROTOCOLS)
 @settings(max_examples=150, deadline=None)
 @given(messages=st.lists(odd_messages | st.binary(max_size=40), min_size=1, max_size=5))
 def test_whatever_comes_is_read_or_told_as_a_fault(kind: str, messages: list[dict[str, Any] | bytes]) -> None:
-    dialect, transcript = DIALECTS[kind](), TranscriptAssembler()
+    protocol, transcript = PROTOCOLS[kind](), TranscriptAssembler()
     for message in messages:
-        reading: TranscriptUpdate | None = None
+        update: TranscriptUpdate | None = None
         with contextlib.suppress(ProviderError):
-            reading = dialect.read(message if isinstance(message, bytes) else msgspec.json.encode(message))
-        if reading is not None:
-            transcript.take(reading)
+            update = protocol.read(message if isinstance(message, bytes) else msgspec.json.encode(message))
+        if update is not None:
+            transcript.add(update)
     assert isinstance(transcript.text, str)
 
 

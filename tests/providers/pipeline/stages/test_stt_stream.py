@@ -336,7 +336,7 @@ async def test_a_session_that_is_paid_by_time_is_ended_when_it_is_given_up() -> 
         await asyncio.wait_for(anext(hearing), WAIT_S)
         await hearing.aclose()
         await bench_.server.until(lambda: bench_.server.open == 0)
-        assert bench_.server.last.messages[-1] == AssemblyAiSttProtocol("x", formatted=True).parting()[0]
+        assert bench_.server.last.messages[-1] == AssemblyAiSttProtocol("x", formatted=True).abort()[0]
 
 
 @every_vendor

@@ -131,39 +131,39 @@ def turn(order: int, text: str, *, ended: bool = False, formatted: bool = False,
 
 
 def test_a_turn_is_settled_when_it_has_its_punctuation() -> None:
-    dialect = AssemblyAiSttProtocol("x", formatted=True)
-    assert dialect.read('{"type":"Begin","id":"1","expires_at":1}') is None
-    assert dialect.read(turn(0, "on two")) == TranscriptUpdate(partial="on two")
-    assert dialect.read(turn(0, "one two", ended=True)) == TranscriptUpdate(partial="one two", stable=True)
+    protocol = AssemblyAiSttProtocol("x", formatted=True)
+    assert protocol.read('{"type":"Begin","id":"1","expires_at":1}') is None
+    assert protocol.read(turn(0, "on two")) == TranscriptUpdate(partial="on two")
+    assert protocol.read(turn(0, "one two", ended=True)) == TranscriptUpdate(partial="one two", stable=True)
     final = turn(0, "One two.", ended=True, formatted=True)
-    assert dialect.read(final) == TranscriptUpdate("One two.", 1.5, partial="", stable=True)
-    assert dialect.read(turn(1, "three")) == TranscriptUpdate(partial="three")
+    assert protocol.read(final) == TranscriptUpdate("One two.", 1.5, partial="", stable=True)
+    assert protocol.read(turn(1, "three")) == TranscriptUpdate(partial="three")
 
 
 def test_a_turn_may_begin_before_the_last_one_is_settled() -> None:
-    dialect = AssemblyAiSttProtocol("x", formatted=True)
-    dialect.read(turn(0, "one", ended=True))
-    assert dialect.read(turn(1, "two")) == TranscriptUpdate(partial="one two")
-    assert dialect.read(turn(0, "One.", ended=True, formatted=True)) == TranscriptUpdate(
+    protocol = AssemblyAiSttProtocol("x", formatted=True)
+    protocol.read(turn(0, "one", ended=True))
+    assert protocol.read(turn(1, "two")) == TranscriptUpdate(partial="one two")
+    assert protocol.read(turn(0, "One.", ended=True, formatted=True)) == TranscriptUpdate(
         "One.", 0.5, partial="two"
     )
 
 
 def test_a_turn_that_comes_late_or_twice_changes_nothing() -> None:
-    dialect = AssemblyAiSttProtocol("x", formatted=True)
+    protocol = AssemblyAiSttProtocol("x", formatted=True)
     final = turn(0, "One.", ended=True, formatted=True)
-    dialect.read(final)
-    assert dialect.read(final) is None
-    dialect.read(turn(1, "two", ended=True))
-    assert dialect.read(turn(1, "tw")) is None
+    protocol.read(final)
+    assert protocol.read(final) is None
+    protocol.read(turn(1, "two", ended=True))
+    assert protocol.read(turn(1, "tw")) is None
 
 
 def test_a_turn_whose_place_is_not_known_stays_open() -> None:
-    dialect = AssemblyAiSttProtocol("x", formatted=False)
-    assert dialect.read(turn(0, "one", ended=True, words=False)) == TranscriptUpdate(
+    protocol = AssemblyAiSttProtocol("x", formatted=False)
+    assert protocol.read(turn(0, "one", ended=True, words=False)) == TranscriptUpdate(
         partial="one", stable=True
     )
-    assert dialect.read(turn(1, "", ended=True)) == TranscriptUpdate(partial="one", stable=True)
+    assert protocol.read(turn(1, "", ended=True)) == TranscriptUpdate(partial="one", stable=True)
 
 
 @given(st.data())
@@ -174,10 +174,10 @@ def test_in_whatever_order_and_number_turns_come_the_text_is_the_same(data: st.D
         [turn(n, text), turn(n, text, ended=True), turn(n, f"{text}.", ended=True, formatted=True)]
         for n, text in enumerate(texts)
     ]
-    dialect, transcript = AssemblyAiSttProtocol("x", formatted=True), TranscriptAssembler()
+    protocol, transcript = AssemblyAiSttProtocol("x", formatted=True), TranscriptAssembler()
     while any(left):
         message = data.draw(st.sampled_from([each for each in left if each])).pop(0)
         for _ in range(data.draw(st.integers(1, 2))):
-            if reading := dialect.read(message):
-                transcript.take(reading)
+            if update := protocol.read(message):
+                transcript.add(update)
     assert transcript.text == "one two. three. four five."

@@ -32,7 +32,7 @@ def result(text: str, end_s: float, *stable: bool, partial: bool = False) -> dic
 
 
 @pytest.mark.parametrize(
-    ("frame", "reading"),
+    ("frame", "update"),
     [
         (transcript(), None),
         (transcript(result("kit", 0.4, False, partial=True)), TranscriptUpdate(partial="kit")),
@@ -41,18 +41,21 @@ def result(text: str, end_s: float, *stable: bool, partial: bool = False) -> dic
             transcript(result("kit", 0.4, True, True, partial=True)),
             TranscriptUpdate(partial="kit", stable=True),
         ),
-        (transcript(result("Kitchen.", 1.5)), TranscriptUpdate(committed="Kitchen.", heard_s=1.5)),
+        (transcript(result("Kitchen.", 1.5)), TranscriptUpdate(committed="Kitchen.", processed_s=1.5)),
         (
             transcript(result("Kitchen.", 1.5), result("li", 1.9, partial=True)),
-            TranscriptUpdate(committed="Kitchen.", heard_s=1.5, partial="li"),
+            TranscriptUpdate(committed="Kitchen.", processed_s=1.5, partial="li"),
         ),
-        (transcript({"EndTime": 2.0, "IsPartial": False, "Alternatives": []}), TranscriptUpdate(heard_s=2.0)),
+        (
+            transcript({"EndTime": 2.0, "IsPartial": False, "Alternatives": []}),
+            TranscriptUpdate(processed_s=2.0),
+        ),
         (encode({":message-type": "event", ":event-type": "NewEvent"}, b"?"), None),
         (encode({":message-type": "news"}, b"?"), None),
     ],
 )
-def test_what_the_service_tells_is_read(frame: bytes, reading: TranscriptUpdate | None) -> None:
-    assert AwsSttProtocol("den").read(frame) == reading
+def test_what_the_service_tells_is_read(frame: bytes, update: TranscriptUpdate | None) -> None:
+    assert AwsSttProtocol("den").read(frame) == update
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,9 @@ def test_what_the_service_says_is_read_as_it_was_said(path: str, said: str) -> N
 @given(st.binary(max_size=60) | st.text(max_size=60))
 @settings(max_examples=50)
 def test_any_frame_is_read_or_refused(frame: str | bytes) -> None:
-    dialect = AzureSttProtocol("den", "en-US")
+    protocol = AzureSttProtocol("den", "en-US")
     try:
-        assert dialect.read(frame) is None
+        assert protocol.read(frame) is None
     except StreamError as error:
         assert error.provider == "den"  # noqa: PT017
 
@@ -91,8 +91,8 @@ def test_a_frame_that_is_none_is_refused(frame: str | bytes) -> None:
         usp.read(frame)
 
 
-def dialect() -> tuple[AzureSttProtocol, str]:
-    """A dialect and the id of its turn, in the other case: the service may write it as it likes."""
+def protocol() -> tuple[AzureSttProtocol, str]:
+    """A protocol and the id of its turn, in the other case: the service may write it as it likes."""
     spoken_ = AzureSttProtocol("den", "en-US")
     return spoken_, usp.read(str(spoken_.opening()[1])).request_id.upper()
 
@@ -102,7 +102,7 @@ def phrase(status: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "reading"),
+    ("path", "body", "update"),
     [
         (
             "speech.hypothesis",
@@ -112,11 +112,11 @@ def phrase(status: str, **more: Any) -> dict[str, Any]:
         (
             "speech.phrase",
             phrase("Success", DisplayText="Hi."),
-            TranscriptUpdate(committed="Hi.", heard_s=2.1),
+            TranscriptUpdate(committed="Hi.", processed_s=2.1),
         ),
-        ("speech.phrase", phrase("NoMatch"), TranscriptUpdate(heard_s=2.1)),
-        ("speech.phrase", phrase("InitialSilenceTimeout"), TranscriptUpdate(heard_s=2.1)),
-        ("speech.phrase", phrase("BabbleTimeout"), TranscriptUpdate(heard_s=2.1)),
+        ("speech.phrase", phrase("NoMatch"), TranscriptUpdate(processed_s=2.1)),
+        ("speech.phrase", phrase("InitialSilenceTimeout"), TranscriptUpdate(processed_s=2.1)),
+        ("speech.phrase", phrase("BabbleTimeout"), TranscriptUpdate(processed_s=2.1)),
         ("turn.end", {}, TranscriptUpdate(done=True)),
         ("turn.start", {"context": {"serviceTag": "x"}}, None),
         ("speech.startDetected", {"Offset": 5}, None),
@@ -124,14 +124,14 @@ def phrase(status: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_the_service_tells_is_read(
-    path: str, body: dict[str, Any], reading: TranscriptUpdate | None
+    path: str, body: dict[str, Any], update: TranscriptUpdate | None
 ) -> None:
-    ours, turn = dialect()
-    assert ours.read(told(path, body, turn)) == reading
+    ours, turn = protocol()
+    assert ours.read(told(path, body, turn)) == update
 
 
 def test_what_belongs_to_another_turn_is_passed_over() -> None:
-    ours, _ = dialect()
+    ours, _ = protocol()
     assert ours.read(told("turn.end", {}, "0" * 32)) is None
 
 
@@ -146,7 +146,7 @@ def test_what_belongs_to_another_turn_is_passed_over() -> None:
     ],
 )
 def test_a_phrase_that_is_none_is_a_fault(status: str, code: str, retryable: bool) -> None:
-    ours, turn = dialect()
+    ours, turn = protocol()
     with pytest.raises(ProviderError) as raised:
         ours.read(told("speech.phrase", phrase(status), turn))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "den")
@@ -182,7 +182,7 @@ async def test_an_utterance_that_waited_goes_no_faster_than_the_service_takes_it
 
 @pytest.mark.parametrize("body", [[], {"Text": 5}, {}])
 def test_a_hypothesis_without_text_is_a_fault(body: Any) -> None:
-    ours, turn = dialect()
+    ours, turn = protocol()
     with pytest.raises(StreamError):
         ours.read(told("speech.hypothesis", body, turn))
 

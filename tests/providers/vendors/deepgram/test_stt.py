@@ -134,20 +134,20 @@ def results(text: str, start: float, duration: float, **more: bool) -> str:
 
 
 def test_a_piece_that_is_final_is_settled_up_to_its_end() -> None:
-    dialect = DeepgramSttProtocol("x")
-    assert dialect.read(results("one", 0, 0.5)) == TranscriptUpdate(partial="one")
-    assert dialect.read(results("one two", 0, 1.0, is_final=True)) == TranscriptUpdate("one two", 1.0)
-    assert dialect.read(results("three", 1.0, 0.5)) == TranscriptUpdate(partial="three")
+    protocol = DeepgramSttProtocol("x")
+    assert protocol.read(results("one", 0, 0.5)) == TranscriptUpdate(partial="one")
+    assert protocol.read(results("one two", 0, 1.0, is_final=True)) == TranscriptUpdate("one two", 1.0)
+    assert protocol.read(results("three", 1.0, 0.5)) == TranscriptUpdate(partial="three")
     final = results("three", 1.0, 0.75, is_final=True, speech_final=True)
-    assert dialect.read(final) == TranscriptUpdate("three", 1.75, stable=True)
+    assert protocol.read(final) == TranscriptUpdate("three", 1.75, stable=True)
 
 
 def test_a_piece_that_comes_late_or_twice_changes_nothing() -> None:
-    dialect = DeepgramSttProtocol("x")
-    dialect.read(results("one two", 0, 1.0, is_final=True))
-    assert dialect.read(results("one two", 0, 1.0, is_final=True)) is None
-    assert dialect.read(results("one", 0, 0.5)) is None
-    assert dialect.read(results("", 1.0, 0.0, is_final=True, speech_final=True)) == TranscriptUpdate(
+    protocol = DeepgramSttProtocol("x")
+    protocol.read(results("one two", 0, 1.0, is_final=True))
+    assert protocol.read(results("one two", 0, 1.0, is_final=True)) is None
+    assert protocol.read(results("one", 0, 0.5)) is None
+    assert protocol.read(results("", 1.0, 0.0, is_final=True, speech_final=True)) == TranscriptUpdate(
         stable=True
     )
 
@@ -158,8 +158,8 @@ def test_a_piece_without_words_is_settled_too() -> None:
 
 
 def test_the_end_of_speech_settles_the_words_until_more_come() -> None:
-    dialect = DeepgramSttProtocol("x")
-    assert dialect.read('{"type":"UtteranceEnd","channel":[0,1],"last_word_end":1.5}') == TranscriptUpdate(
+    protocol = DeepgramSttProtocol("x")
+    assert protocol.read('{"type":"UtteranceEnd","channel":[0,1],"last_word_end":1.5}') == TranscriptUpdate(
         stable=True
     )
-    assert dialect.read('{"type":"SpeechStarted","channel":[0],"timestamp":0.1}') is None
+    assert protocol.read('{"type":"SpeechStarted","channel":[0],"timestamp":0.1}') is None

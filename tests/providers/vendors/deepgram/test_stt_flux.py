@@ -109,15 +109,15 @@ def turn(number: int, event: str, text: str, end_s: float) -> str:
 
 
 def test_a_turn_is_settled_when_it_ends() -> None:
-    dialect = DeepgramFluxSttProtocol("x")
-    assert dialect.read('{"type":"Connected","request_id":"1","sequence_id":0}') is None
-    assert dialect.read(turn(1, "StartOfTurn", "one", 0.5)) == TranscriptUpdate(partial="one")
-    assert dialect.read(turn(2, "Update", "one two", 1.0)) == TranscriptUpdate(partial="one two")
-    assert dialect.read(turn(3, "EagerEndOfTurn", "one two", 1.2)) == TranscriptUpdate(
+    protocol = DeepgramFluxSttProtocol("x")
+    assert protocol.read('{"type":"Connected","request_id":"1","sequence_id":0}') is None
+    assert protocol.read(turn(1, "StartOfTurn", "one", 0.5)) == TranscriptUpdate(partial="one")
+    assert protocol.read(turn(2, "Update", "one two", 1.0)) == TranscriptUpdate(partial="one two")
+    assert protocol.read(turn(3, "EagerEndOfTurn", "one two", 1.2)) == TranscriptUpdate(
         partial="one two", stable=True
     )
-    assert dialect.read(turn(4, "TurnResumed", "one two", 1.4)) == TranscriptUpdate(partial="one two")
-    assert dialect.read(turn(5, "EndOfTurn", "One, two.", 2.0)) == TranscriptUpdate(
+    assert protocol.read(turn(4, "TurnResumed", "one two", 1.4)) == TranscriptUpdate(partial="one two")
+    assert protocol.read(turn(5, "EndOfTurn", "One, two.", 2.0)) == TranscriptUpdate(
         "One, two.", 2.0, stable=True
     )
 
@@ -129,9 +129,9 @@ def test_a_turn_is_settled_when_it_ends() -> None:
 def test_a_close_is_the_end_where_all_of_the_sound_was_heard(
     close_code: int | None, sent_s: float, complete: bool
 ) -> None:
-    dialect = DeepgramFluxSttProtocol("x")
-    dialect.read(turn(1, "Update", "one", 2.0))
-    assert dialect.is_complete(CloseReason("x", "x", close_code), sent_s) is complete
+    protocol = DeepgramFluxSttProtocol("x")
+    protocol.read(turn(1, "Update", "one", 2.0))
+    assert protocol.is_complete(CloseReason("x", "x", close_code), sent_s) is complete
 
 
 async def test_a_plain_close_before_the_sound_was_heard_is_a_break() -> None:
@@ -143,8 +143,8 @@ async def test_a_plain_close_before_the_sound_was_heard_is_a_break() -> None:
 
 
 def test_messages_that_come_late_or_twice_change_nothing() -> None:
-    dialect = DeepgramFluxSttProtocol("x")
-    dialect.read(turn(3, "EndOfTurn", "one", 1.0))
-    assert dialect.read(turn(3, "EndOfTurn", "one", 1.0)) is None
-    assert dialect.read(turn(2, "Update", "on", 0.5)) is None
-    assert dialect.read(turn(4, "Update", "two", 1.5)) == TranscriptUpdate(partial="two")
+    protocol = DeepgramFluxSttProtocol("x")
+    protocol.read(turn(3, "EndOfTurn", "one", 1.0))
+    assert protocol.read(turn(3, "EndOfTurn", "one", 1.0)) is None
+    assert protocol.read(turn(2, "Update", "on", 0.5)) is None
+    assert protocol.read(turn(4, "Update", "two", 1.5)) == TranscriptUpdate(partial="two")

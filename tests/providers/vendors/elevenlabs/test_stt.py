@@ -57,7 +57,7 @@ async def test_the_utterance_is_committed_once_and_by_us() -> None:
 async def test_too_little_to_be_committed_is_filled_up_with_silence() -> None:
     async with bench("elevenlabs") as bench_:
         heard = await heard_of(bench_.make(), bytes(640))
-        assert bench_.server.last.recogniser.heard_s >= 0.4
+        assert bench_.server.last.recogniser.processed_s >= 0.4
     assert heard[-1].text == ""
 
 
@@ -138,13 +138,13 @@ async def test_a_key_that_may_only_listen_is_a_good_one() -> None:
 
 
 async def test_nobody_who_spoke_is_no_fault_at_the_end_and_a_break_before_it() -> None:
-    dialect = ElevenLabsSttProtocol("x")
+    protocol = ElevenLabsSttProtocol("x")
     told = '{"message_type":"insufficient_audio_activity","error":"quiet"}'
     with pytest.raises(ConnectionFailed) as raised:
-        dialect.read(told)
+        protocol.read(told)
     assert raised.value.code == "idle"
-    dialect.finish()
-    assert dialect.read(told) == TranscriptUpdate(done=True)
+    protocol.finish()
+    assert protocol.read(told) == TranscriptUpdate(done=True)
 
 
 async def test_a_quiet_user_is_heard_as_silence() -> None:
@@ -156,16 +156,16 @@ async def test_a_quiet_user_is_heard_as_silence() -> None:
 
 
 def test_texts_are_read_for_what_they_are() -> None:
-    dialect = ElevenLabsSttProtocol("x")
-    assert dialect.read('{"message_type":"session_started","session_id":"1","config":{}}') is None
-    assert dialect.read('{"message_type":"partial_transcript","text":"one"}') == TranscriptUpdate(
+    protocol = ElevenLabsSttProtocol("x")
+    assert protocol.read('{"message_type":"session_started","session_id":"1","config":{}}') is None
+    assert protocol.read('{"message_type":"partial_transcript","text":"one"}') == TranscriptUpdate(
         partial="one"
     )
     committed = '{"message_type":"committed_transcript","text":"One."}'
-    assert dialect.read(committed) == TranscriptUpdate(partial="One.")
-    assert dialect.read('{"message_type":"partial_transcript","text":"two"}') == TranscriptUpdate(
+    assert protocol.read(committed) == TranscriptUpdate(partial="One.")
+    assert protocol.read('{"message_type":"partial_transcript","text":"two"}') == TranscriptUpdate(
         partial="One. two"
     )
-    dialect.finish()
-    assert dialect.read(committed) == TranscriptUpdate(partial="One. One.", done=True)
-    assert dialect.read('{"message_type":"warning","warning":"x"}') is None
+    protocol.finish()
+    assert protocol.read(committed) == TranscriptUpdate(partial="One. One.", done=True)
+    assert protocol.read('{"message_type":"warning","warning":"x"}') is None

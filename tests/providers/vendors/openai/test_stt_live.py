@@ -66,7 +66,7 @@ async def test_all_of_the_sound_comes_at_the_vendors_rate() -> None:
     async with bench("openai_live") as bench_:
         await heard_of(bench_.make(), spoken("one two three"))
         # Whole pieces of 120 ms: the last one is filled up.
-        assert bench_.server.last.recogniser.heard_s == pytest.approx(1.2, abs=0.001)
+        assert bench_.server.last.recogniser.processed_s == pytest.approx(1.2, abs=0.001)
 
 
 async def test_tokens_are_told_as_seconds() -> None:
@@ -116,7 +116,7 @@ async def test_a_quota_that_is_used_up_is_no_wrong_key() -> None:
 STEM = "conversation.item.input_audio_transcription"
 
 
-def dialect() -> OpenAILiveSttProtocol:
+def protocol() -> OpenAILiveSttProtocol:
     return OpenAILiveSttProtocol("x", wire.transcribe({"model": "m"}, None))
 
 
@@ -130,7 +130,7 @@ def completed(item: str, text: str, seconds: float = 1.0) -> str:
 
 
 def test_deltas_are_added_and_the_whole_replaces_them() -> None:
-    reader = dialect()
+    reader = protocol()
     assert reader.read(said(f"{STEM}.delta", item_id="a", delta="One ")) == TranscriptUpdate(partial="One")
     assert reader.read(said(f"{STEM}.delta", item_id="a", delta="tow")) == TranscriptUpdate(partial="One tow")
     assert reader.read(said("input_audio_buffer.committed", item_id="a")) is None
@@ -141,7 +141,7 @@ def test_deltas_are_added_and_the_whole_replaces_them() -> None:
 
 
 def test_an_utterance_of_several_items_is_done_when_all_are() -> None:
-    reader = dialect()
+    reader = protocol()
     for item in ("a", "b"):
         reader.read(said("input_audio_buffer.committed", item_id=item))
     assert reader.read(completed("b", "two.")) == TranscriptUpdate(
@@ -156,10 +156,10 @@ def test_an_utterance_of_several_items_is_done_when_all_are() -> None:
 
 def test_nothing_to_commit_is_no_text_and_no_fault() -> None:
     error = {"code": "input_audio_buffer_commit_empty", "message": "buffer too small"}
-    assert dialect().read(said("error", error=error)) == TranscriptUpdate(done=True)
+    assert protocol().read(said("error", error=error)) == TranscriptUpdate(done=True)
 
 
 def test_a_malformed_frame_is_told_as_such() -> None:
     with pytest.raises(StreamError):
-        dialect().read(said(f"{STEM}.completed", item_id="a"))
-    assert dialect().read(said("rate_limits.updated", rate_limits=[])) is None
+        protocol().read(said(f"{STEM}.completed", item_id="a"))
+    assert protocol().read(said("rate_limits.updated", rate_limits=[])) is None

@@ -1,4 +1,4 @@
-"""What a vendor of live transcription has to say about his protocol: pure, one object for one connection."""
+"""What a streaming speech-to-text vendor must implement of its protocol: pure, one object per connection."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -13,37 +13,37 @@ from voxd.net.faults import CloseReason
 from voxd.providers.pipeline.stages.contract import Transcription
 from voxd.providers.usage import Usage
 
+WireMessage = str | bytes
+"""A text or binary WebSocket message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """``burst_s`` seconds of sound at once, and then ``speed`` times as fast as it was spoken.
+    """How fast a vendor accepts buffered audio: ``burst_s`` seconds at once, then ``speed`` times real time.
 
-    Sound that comes from the microphone never waits: it is not faster than it was spoken.
+    Audio from the microphone is never delayed, because it does not arrive faster than real time.
     """
 
     burst_s: float
     speed: float
 
     def pause_s(self, sent_s: float, passed_s: float) -> float:
-        """Return how long the next piece has to wait, ``passed_s`` after the first of ``sent_s`` was sent."""
+        """Return how long the next chunk must wait, ``passed_s`` after the first of ``sent_s`` was sent."""
         return max((sent_s - self.burst_s) / self.speed - passed_s, 0.0)
-
-
-WireMessage = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUpdate:
-    """What one message of the vendor tells.
+    """What one message of the vendor changes in the transcript.
 
-    ``committed`` will not change and is added to the text; then ``heard_s`` says how many seconds of this
-    connection's sound are dealt with: a word lies before it and is committed, or behind it and is not.
-    ``partial`` replaces what is understood behind that, None leaves it as it is. ``done``: the vendor has
-    told everything. ``usage`` is what he bills, None where that is the sound he was sent.
+    ``committed`` is final and appended to the text; ``processed_s`` then says how many seconds of this
+    connection's audio it covers: every word before that point is committed, every word after it is not.
+    ``partial`` replaces the text after that point; None leaves it unchanged. ``done``: the vendor has sent
+    everything. ``usage`` is what the vendor bills; None means the duration of the audio sent.
     """
 
     committed: str = ""
-    heard_s: float | None = None
+    processed_s: float | None = None
     partial: str | None = None
     stable: bool = False
     done: bool = False
@@ -51,11 +51,11 @@ class TranscriptUpdate:
 
 
 class SttProtocol(ABC):
-    """How one vendor speaks on one connection. Subclass it in the vendor's file.
+    """One vendor's protocol on one connection. Subclass it in the vendor's folder.
 
-    Sound is sent in pieces of ``chunk_ms``, the last one with silence up to ``least_ms`` (not more). After
-    ``keep_alive_s`` without sound ``keep_alive`` is sent, where the vendor has such a message. Sound that was
-    spoken before is sent as ``throttle`` allows, None for as fast as the vendor takes it.
+    Audio is sent in chunks of ``chunk_ms``; the last one is padded with silence up to ``least_ms``. After
+    ``keep_alive_s`` seconds without audio ``keep_alive`` is sent, if the vendor has such a message. Buffered
+    audio is sent as ``throttle`` allows; None means as fast as the connection takes it.
     """
 
     chunk_ms: ClassVar[int] = 60
@@ -63,118 +63,118 @@ class SttProtocol(ABC):
     keep_alive: ClassVar[str] = ""
     keep_alive_s: ClassVar[float | None] = None
     throttle: ClassVar[Throttle | None] = None
-    last_words: ClassVar[frozenset[int]] = frozenset()
-    """Codes of a close that says, once `finish` was sent, that everything was told."""
+    final_close_codes: ClassVar[frozenset[int]] = frozenset()
+    """Close codes that mean, after `finish` was sent, that the vendor has sent everything."""
 
     def __init__(self, provider: str) -> None:
         self.provider = provider
 
     def opening(self) -> tuple[WireMessage, ...]:
-        """Return what is sent before the first sound."""
+        """Return the messages to send before the first audio."""
         return ()
 
-    def sound(self, pcm: bytes) -> WireMessage:
-        """Return ``pcm`` (16 kHz) as it is sent; an empty message is not."""
+    def encode(self, pcm: bytes) -> WireMessage:
+        """Return the message that carries ``pcm`` (16 kHz, 16 bit, mono); an empty message is not sent."""
         return pcm
 
     @abstractmethod
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return what tells the vendor that the user has finished."""
+        """Return the messages that mark the end of the utterance."""
 
-    def parting(self) -> tuple[WireMessage, ...]:
-        """Return what is sent when the utterance is given up."""
+    def abort(self) -> tuple[WireMessage, ...]:
+        """Return the messages to send when the utterance is abandoned."""
         return ()
 
     @abstractmethod
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells, None when that is nothing.
+        """Return what ``message`` changes, or None.
 
-        Raises `ProviderError` for a fault he tells of; `ConnectionFailed` where another connection may do.
+        Raises `StreamError` when it is malformed, and `ProviderError` when it reports an error.
         """
 
     def is_complete(self, ending: CloseReason, sent_s: float) -> bool:
-        """Whether a close, after `finish` and ``sent_s`` seconds of sound, says that everything was told."""
-        return ending.close_code in self.last_words
+        """Whether nothing is missing when the connection ends so after `finish` and ``sent_s`` of audio."""
+        return ending.close_code in self.final_close_codes
 
-    def closed(self, ending: CloseReason) -> ProviderError:
-        """Return the error for a connection that ended before everything was told."""
+    def close_error(self, ending: CloseReason) -> ProviderError:
+        """Return the error for a connection that ended before the transcript was complete."""
         return faults.error_for_close(self.provider, ending)
 
-    def malformed(self, why: str) -> StreamError:
-        """Return the error for a message that is none; ``why`` holds nothing of it."""
-        return StreamError(f"the vendor sent {why}", provider=self.provider)
+    def malformed(self, problem: str) -> StreamError:
+        """Return the error for an invalid message; ``problem`` quotes nothing of it."""
+        return StreamError(f"the vendor sent {problem}", provider=self.provider)
 
 
 class MessageDecoder:
-    """Reads a vendor's messages: a union of tagged structs. Types that are not in it are passed over."""
+    """Decodes a vendor's JSON messages: a union of tagged structs. Messages with other tags are ignored."""
 
     def __init__(self, union: Any, *, tag: str = "type") -> None:
         self._tag = tag
         self._decoder = msgspec.json.Decoder(union)
         self._known = {kind.__struct_config__.tag for kind in get_args(union)}
 
-    def read(self, message: WireMessage, dialect: SttProtocol) -> Any:
-        """Return the struct in ``message``, None for an unknown type. Raises `StreamError` for garbage."""
+    def read(self, message: WireMessage, protocol: SttProtocol) -> Any:
+        """Return the struct in ``message``, None for an unknown tag. Raises `StreamError` when malformed."""
         try:
             return self._decoder.decode(message)
         except msgspec.ValidationError:
-            self._check(message, dialect)
+            self._check(message, protocol)
             return None
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise dialect.malformed("something that is not JSON") from None
+            raise protocol.malformed("invalid JSON") from None
 
-    def _check(self, message: WireMessage, dialect: SttProtocol) -> None:
-        """Raise `StreamError` unless ``message`` is whole, and of a type that is not ours to know."""
+    def _check(self, message: WireMessage, protocol: SttProtocol) -> None:
+        """Raise `StreamError` unless ``message`` is valid JSON with an unknown tag: vendors add types."""
         try:
             kind = msgspec.json.decode(message, type=dict[str, Any]).get(self._tag)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise dialect.malformed("something that is no JSON object") from None
+            raise protocol.malformed("JSON that is not an object") from None
         if not isinstance(kind, str) or kind in self._known:
-            raise dialect.malformed("a message that lacks what it needs")
+            raise protocol.malformed("a message with missing or invalid fields")
 
 
 class TranscriptAssembler:
-    """The text of an utterance, put together from readings over all its connections."""
+    """The text of an utterance, assembled from the updates of all its connections."""
 
     def __init__(self) -> None:
         self._committed: list[str] = []
         self._partial = ""
-        self._told = Transcription("")
+        self._last = Transcription("")
 
     @property
     def text(self) -> str:
-        """All that is understood."""
+        """The committed text and the partial text after it."""
         return " ".join(filter(None, (*self._committed, self._partial)))
 
-    def take(self, reading: TranscriptUpdate) -> Transcription | None:
-        """Add ``reading``; return what is heard now, None when that was told before."""
-        if reading.heard_s is not None:
-            self._committed.append(reading.committed.strip())
+    def add(self, update: TranscriptUpdate) -> Transcription | None:
+        """Apply ``update``; return the new transcription, None when nothing has changed."""
+        if update.processed_s is not None:
+            self._committed.append(update.committed.strip())
             self._partial = ""
-        if reading.partial is not None:
-            self._partial = reading.partial.strip()
-        heard = Transcription(self.text, stable=reading.stable)
-        if heard == self._told:
+        if update.partial is not None:
+            self._partial = update.partial.strip()
+        found = Transcription(self.text, stable=update.stable)
+        if found == self._last:
             return None
-        self._told = heard
-        return heard
+        self._last = found
+        return found
 
-    def break_off(self) -> None:
-        """Forget what is not committed: its sound is sent again."""
+    def drop_partial(self) -> None:
+        """Discard the text that is not committed: its audio is sent again on the next connection."""
         self._partial = ""
 
 
 def query_options(options: msgspec.Struct) -> dict[str, Any]:
-    """Return the options that are set, as a URL has them: ``true`` and ``false`` in small letters."""
-    told = {name: getattr(options, name) for name in options.__struct_fields__}
+    """Return the options that are set as query parameters, with booleans written ``true`` and ``false``."""
+    values = {name: getattr(options, name) for name in options.__struct_fields__}
     return {
         name: str(value).lower() if isinstance(value, bool) else value
-        for name, value in told.items()
+        for name, value in values.items()
         if value is not None
     }
 
 
 def select_terms(*lists: Iterable[str], most: int, longest: int = 100) -> list[str]:
-    """Return the words that are likely, each once, as many and as long as the vendor takes them."""
-    found = dict.fromkeys(term.strip() for select_terms in lists for term in select_terms)
+    """Return the likely words, each once, limited to the vendor's number and length in characters."""
+    found = dict.fromkeys(term.strip() for terms in lists for term in terms)
     return [term for term in found if 0 < len(term) <= longest][:most]

@@ -1,7 +1,8 @@
-"""Transcribes over a WebSocket while the user speaks, and loses no word when the connection breaks.
+"""Streaming speech-to-text over a WebSocket, which loses no word when the connection breaks.
 
-What a vendor has not yet dealt with is kept; on a new connection it is sent again as fast as he takes it,
-and what follows is sent as it is spoken. So each word reaches exactly one connection whose text is used.
+Audio that the vendor has not confirmed as processed is buffered. On a new connection it is sent again, as
+fast as the vendor takes it, followed by the live audio. So each word reaches exactly one connection whose
+text is used.
 """
 
 import asyncio
@@ -26,62 +27,63 @@ from voxd.providers.pipeline.stages.stt_protocol import (
     WireMessage,
 )
 from voxd.providers.usage import Usage
+from voxd.tasks import TaskScope
 
 RECONNECTS = 2
-"""So often the connection of one utterance is opened again."""
+"""How often the connection of one utterance is reopened."""
 
 FINAL_S = 10.0
-"""So long the final text is waited for where the budget has no end."""
+"""How long to wait for the final text when the budget has no deadline."""
 
-PARTING_S = 0.5
-"""So long it may take to say good-bye to a vendor whose answer is not wanted any more."""
+ABORT_S = 0.5
+"""How long sending the messages of `SttProtocol.abort` may take."""
 
 _LATE = CloseReason("timeout", "the vendor did not finish the text in time")
 
 
 class StreamingSpeechToText(SpeechToText):
-    """A vendor who transcribes while the user speaks: subclass it, and give the address and the dialect."""
+    """A vendor that transcribes while the user speaks: subclass it with the address and the protocol."""
 
     live: ClassVar[bool] = True
     subprotocols: ClassVar[tuple[str, ...]] = ()
-    """What is offered in the handshake; the vendor may pass it over."""
+    """WebSocket subprotocols offered in the handshake; the server may select none."""
 
     @property
-    def refusals(self) -> RefusalReader:
-        """What reads an answer of the vendor that is no WebSocket."""
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP response to the handshake into an error."""
         return faults.error_for_refusal
 
     @abstractmethod
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where, and with what settings, ``told`` is transcribed. Raises `VoxdError`."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``, with its settings in the query. Raises `VoxdError`."""
 
     @abstractmethod
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
 
-    def language(self, told: TranscriptionRequest) -> str:
-        """Return what is spoken, "" when nobody knows."""
-        return told.language or self.config.language
+    def language(self, request: TranscriptionRequest) -> str:
+        """Return the language of ``request`` or of the configuration, "" when neither is set."""
+        return request.language or self.config.language
 
     async def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield what is understood of ``audio``; the budget's end counts from when the user has finished.
+        """Yield the transcription of ``audio`` as it grows, the final one last.
 
-        Set ``told.budget.until_s`` before ``audio`` ends. Raises `ProviderError`, of code "timeout" when
-        the final text is late, and whatever ``audio`` raises.
+        The deadline in ``request.budget`` applies from the end of ``audio``; set it before that. Raises
+        `ProviderError`, of code "timeout" when the final text is late, and whatever ``audio`` raises.
         """
         sound = Kept()
-        filling = asyncio.create_task(sound.fill(audio), name=f"hear {self.name}")
+        tasks = TaskScope(f"transcribe {self.name}")
+        tasks.start(sound.fill(audio))
         try:
-            async with aclosing(self._follow(sound, told)) as heard:
-                async for each in heard:
+            async with aclosing(self._follow(sound, request)) as found:
+                async for each in found:
                     yield each
         finally:
-            filling.cancel()
-            await asyncio.gather(filling, return_exceptions=True)
+            await tasks.close()
 
-    async def _follow(self, sound: Kept, told: TranscriptionRequest) -> AsyncGenerator[Transcription]:
+    async def _follow(self, sound: Kept, request: TranscriptionRequest) -> AsyncGenerator[Transcription]:
         transcript, used = TranscriptAssembler(), Usage()
         broken: ConnectionFailed | None = None
         reconnects = 0
@@ -92,143 +94,139 @@ class StreamingSpeechToText(SpeechToText):
             link: _SttConnection | None = None
             try:
                 async with self.wire.socket(
-                    lambda access: self.address(access, told),
-                    told.budget,
+                    lambda access: self.address(access, request),
+                    request.budget,
                     kind="transcribe",
-                    refused=self.refusals,
+                    refused=self.refusal_reader,
                     subprotocols=self.subprotocols,
                 ) as connection:
-                    link = _SttConnection(self.name, connection, self.dialect(told), sound, told.budget)
+                    link = _SttConnection(
+                        self.name, connection, self.protocol(request), sound, request.budget
+                    )
                     if broken is not None:
                         self.wire.note("reconnected", code=broken.code, replayed_s=link.behind_s)
-                    async with aclosing(link.readings()) as readings:
-                        async for reading in readings:
-                            if heard := transcript.take(reading):
-                                yield heard
-                    # Within the block: the closing handshake is nothing to wait for.
+                    async with aclosing(link.updates()) as updates:
+                        async for update in updates:
+                            if found := transcript.add(update):
+                                yield found
+                    # Yielded before the block is left, so that it does not wait for the closing handshake.
                     yield Transcription(transcript.text, final=True, usage=used + link.used)
                     return
             except ConnectionFailed as error:
-                if link is None or reconnects == RECONNECTS or told.budget.retries <= 0:
+                if link is None or reconnects == RECONNECTS or request.budget.retries <= 0:
                     raise
-                told.budget.retries -= 1
+                request.budget.retries -= 1
                 reconnects += 1
                 broken, used = error, used + link.used
-                transcript.break_off()
+                transcript.drop_partial()
         yield Transcription(transcript.text, final=True, usage=used)
 
 
 class _SttConnection:
-    """One connection of an utterance: sends the sound that is not yet understood, and what follows it."""
+    """One connection of an utterance: sends the audio not yet processed, then the live audio."""
 
     def __init__(
         self,
         provider: str,
         connection: WebSocketConnection,
-        dialect: SttProtocol,
+        protocol: SttProtocol,
         sound: Kept,
         budget: Budget,
     ) -> None:
         self._provider = provider
         self._connection = connection
-        self._dialect = dialect
+        self._protocol = protocol
         self._sound = sound
         self._budget = budget
-        self._from = sound.start  # where second 0 of this connection lies in the utterance
+        self._start = sound.start  # the sample of the utterance at which this connection counts second 0
         self._sent = 0
         self._finishing = False
         self._billed: Usage | None = None
 
     @property
     def behind_s(self) -> float:
-        """How much sound waits to be sent again, in seconds."""
-        return round((self._sound.end - self._from) / SAMPLE_RATE_HZ, 3)
+        """How much buffered audio is sent again, in seconds."""
+        return round((self._sound.end - self._start) / SAMPLE_RATE_HZ, 3)
 
     @property
     def used(self) -> Usage:
         """What the vendor will bill."""
         return self._billed or Usage(transcribed_seconds=self._sent / SAMPLE_RATE_HZ)
 
-    async def readings(self) -> AsyncGenerator[TranscriptUpdate]:
-        """Yield what the vendor tells, to the end. Raises `ProviderError`, or what ``audio`` raised."""
+    async def updates(self) -> AsyncGenerator[TranscriptUpdate]:
+        """Yield the vendor's updates until the last. Raises `ProviderError`, or what ``audio`` raised."""
         self._connection.active = True
-        sending = asyncio.create_task(self._send(), name=f"send {self._provider}")
+        tasks = TaskScope(f"transcribe {self._provider}")
+        sending = tasks.start(self._send(), name=f"send {self._provider}", is_awaited=True)
         sending.add_done_callback(self._break_if_failed)
-        limiting = asyncio.create_task(self._limit(), name=f"limit {self._provider}")
+        tasks.start(self._limit(), name=f"limit {self._provider}")
         try:
             while (message := await self._connection.receive()) is not None:
-                reading = self._dialect.read(message)
-                if reading is None:
+                update = self._protocol.read(message)
+                if update is None:
                     continue
-                self._take(reading)
-                yield reading
-                if reading.done:
+                self._apply(update)
+                yield update
+                if update.done:
                     return
-            self._explain(sending)
+            self._raise_unless_complete(sending)
         finally:
-            for task in (sending, limiting):
-                task.cancel()
-            await asyncio.gather(sending, limiting, return_exceptions=True)
-            await self._part()
+            await tasks.close()
+            await self._abort()
 
-    def _take(self, reading: TranscriptUpdate) -> None:
-        if reading.done and not self._finishing:
-            raise faults.error_for_close(
-                self._provider, CloseReason("closed_by_vendor", "the vendor ended the session")
-            )
-        if reading.heard_s is not None:
-            # He cannot have dealt with what he was not sent, whatever he says.
-            heard_s = min(max(reading.heard_s, 0.0), self._sent / SAMPLE_RATE_HZ)
-            self._sound.forget(self._from + samples_from_s(heard_s))
-        self._billed = reading.usage or self._billed
+    def _apply(self, update: TranscriptUpdate) -> None:
+        if update.done and not self._finishing:
+            ended = CloseReason("closed_by_vendor", "the vendor ended the session")
+            raise faults.error_for_close(self._provider, ended)
+        if update.processed_s is not None:
+            # Clamped: a vendor's clock may be ahead of the audio it was sent, which would drop unheard sound.
+            processed_s = min(max(update.processed_s, 0.0), self._sent / SAMPLE_RATE_HZ)
+            self._sound.forget(self._start + samples_from_s(processed_s))
+        self._billed = update.usage or self._billed
 
-    def _explain(self, sending: "asyncio.Task[None]") -> None:
-        """Raise why the connection is over; return when that is because everything was told."""
+    def _raise_unless_complete(self, sending: "asyncio.Task[None]") -> None:
+        """Raise the reason why the connection ended, unless the transcript is complete."""
         if sending.done() and not isinstance(sending.exception(), ProviderError | None):
             sending.result()
         ending = self._connection.ending or CloseReason("network_error", "the connection broke")
         if ending is _LATE:
             raise ProviderError(_LATE.reason, provider=self._provider, code=_LATE.code)
         sent_s = self._sent / SAMPLE_RATE_HZ
-        if not (self._finishing and self._dialect.is_complete(ending, sent_s)):
-            raise self._dialect.closed(ending)
+        if not (self._finishing and self._protocol.is_complete(ending, sent_s)):
+            raise self._protocol.close_error(ending)
 
     async def _send(self) -> None:
-        await self._say(*self._dialect.opening())
-        chunk, at = samples_from_ms(self._dialect.chunk_ms), self._from
-        least_bytes = samples_from_ms(self._dialect.least_ms) * BYTES_PER_SAMPLE
+        await self._send_all(*self._protocol.opening())
+        chunk, at = samples_from_ms(self._protocol.chunk_ms), self._start
+        least_bytes = samples_from_ms(self._protocol.least_ms) * BYTES_PER_SAMPLE
         began_s = asyncio.get_running_loop().time()
         while pcm := await self._next(at, chunk):
             at += len(pcm) // BYTES_PER_SAMPLE
             pcm = pcm.ljust(least_bytes, b"\0")
-            await self._wait_since(began_s)
+            if self._protocol.throttle is not None:
+                passed_s = asyncio.get_running_loop().time() - began_s
+                await asyncio.sleep(self._protocol.throttle.pause_s(self._sent / SAMPLE_RATE_HZ, passed_s))
             self._sent += len(pcm) // BYTES_PER_SAMPLE
-            await self._say(self._dialect.sound(pcm))
+            await self._send_all(self._protocol.encode(pcm))
         self._finishing = True
-        await self._say(*self._dialect.finish())
-
-    async def _wait_since(self, began_s: float) -> None:
-        """Wait until the vendor takes more; without a throttle at once."""
-        if self._dialect.throttle is not None:
-            passed_s = asyncio.get_running_loop().time() - began_s
-            await asyncio.sleep(self._dialect.throttle.pause_s(self._sent / SAMPLE_RATE_HZ, passed_s))
+        await self._send_all(*self._protocol.finish())
 
     async def _next(self, at: int, samples: int) -> bytes:
-        """Return the next piece of sound; while there is none, keep the vendor from going away."""
+        """Return the next chunk of audio; send keep-alives while there is none."""
         while True:
             try:
-                async with asyncio.timeout(self._dialect.keep_alive_s):
+                async with asyncio.timeout(self._protocol.keep_alive_s):
                     return await self._sound.piece(at, samples)
             except TimeoutError:
-                await self._say(self._dialect.keep_alive)
+                await self._send_all(self._protocol.keep_alive)
 
-    async def _say(self, *messages: WireMessage) -> None:
+    async def _send_all(self, *messages: WireMessage) -> None:
         for message in messages:
             if message:
                 await self._connection.send(message)
 
     async def _limit(self) -> None:
-        """Break off when the text is not final in time."""
+        """Abort the connection when the text is not final in time."""
         await self._sound.over.wait()
         now_s = asyncio.get_running_loop().time()
         until_s = self._budget.until_s
@@ -237,10 +235,11 @@ class _SttConnection:
 
     def _break_if_failed(self, sending: "asyncio.Task[None]") -> None:
         if not sending.cancelled() and sending.exception() is not None:
-            self._connection.abort(CloseReason("network_error", "the sound could not be sent"))
+            self._connection.abort(CloseReason("network_error", "the audio could not be sent"))
 
-    async def _part(self) -> None:
+    async def _abort(self) -> None:
+        """Say that the utterance is abandoned, where the session would otherwise stay open (and billed)."""
         if self._connection.ending is None and not self._finishing:
             with contextlib.suppress(ProviderError, TimeoutError):
-                async with asyncio.timeout(PARTING_S):
-                    await self._say(*self._dialect.parting())
+                async with asyncio.timeout(ABORT_S):
+                    await self._send_all(*self._protocol.abort())

@@ -1,4 +1,4 @@
-"""What vendors that take a whole utterance at once share: gathering and packing it, reading the answer."""
+"""For vendors that transcribe a whole utterance at once: collect the audio, encode it, parse the response."""
 
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 async def collect_audio(audio: AsyncIterator[Frame]) -> Clip:
-    """Return the sound of ``audio`` once the user has finished; it is as long as an utterance may be."""
+    """Return all of ``audio`` when the utterance has ended; its length is limited where it is recorded."""
     pcm = bytearray()
     async for frame in audio:
         pcm += frame.pcm
@@ -24,20 +24,18 @@ async def collect_audio(audio: AsyncIterator[Frame]) -> Clip:
 
 
 async def encode_flac(clip: Clip) -> bytes:
-    """Return ``clip`` as FLAC. Raises `AudioError` when there is no sound in it."""
-    return await in_thread(lambda: flac.encode(clip), name="pack an utterance")
+    """Return ``clip`` as FLAC, about half the size of WAV. Raises `AudioError` when it is empty."""
+    # In a thread: encoding 15 s of audio would block the event loop for many milliseconds.
+    return await in_thread(lambda: flac.encode(clip), name="encode an utterance")
 
 
 def parse_answer(provider: str, answer: Any, kind: type[T]) -> T:
-    """Return the JSON that ``provider`` answered, decoded or as text, as ``kind``.
-
-    Raises `StreamError` when it is something else.
-    """
+    """Return the JSON ``answer``, decoded or as text, as ``kind``. Raises `StreamError` when it differs."""
     try:
         if isinstance(answer, str):
             return msgspec.json.decode(answer, type=kind)
         return msgspec.convert(answer, kind)
     except (msgspec.DecodeError, RecursionError):
         raise StreamError(
-            "the vendor's answer is no transcript", provider=provider, code="bad_answer"
+            "the vendor's response is not a transcript", provider=provider, code="bad_answer"
         ) from None

@@ -1,4 +1,4 @@
-"""AssemblyAI, streaming API version 3 (reference/providers.md, section 10)."""
+"""AssemblyAI's streaming speech-to-text API, version 3. Protocol facts: `README.md` beside this file."""
 
 from types import MappingProxyType
 from typing import ClassVar
@@ -33,7 +33,7 @@ _TERMINATE = '{"type":"Terminate"}'
 
 
 class AssemblyAiSttOptions(msgspec.Struct, frozen=True):
-    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor."""
+    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default."""
 
     format_turns: bool = True
     keyterms_prompt: list[str] = []
@@ -54,7 +54,7 @@ class AssemblyAiSttOptions(msgspec.Struct, frozen=True):
 
 
 class AssemblyAiStt(StreamingSpeechToText):
-    """Transcribes while the user speaks. It is billed for the time a session is open."""
+    """Transcribes while the user speaks. The vendor bills the time a session is open, not the audio."""
 
     default_model: ClassVar[str] = "universal-3-6-pro"
     default_endpoint: ClassVar[str] = "wss://streaming.assemblyai.com"
@@ -63,8 +63,8 @@ class AssemblyAiStt(StreamingSpeechToText):
         super().__init__(config, wire)
         self._options = parse_options(config, AssemblyAiSttOptions)
 
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``. Raises `ProviderError`."""
         key = require_key(self.name, access.key)
         query = query_options(self._options) | {
             "speech_model": self.model,
@@ -73,21 +73,21 @@ class AssemblyAiStt(StreamingSpeechToText):
         }
         del query["keyterms_prompt"]
         likely = select_terms(
-            self._options.keyterms_prompt, told.hints, most=MOST_TERMS, longest=LONGEST_TERM
+            self._options.keyterms_prompt, request.hints, most=MOST_TERMS, longest=LONGEST_TERM
         )
         if likely:
             query["keyterms_prompt"] = msgspec.json.encode(likely).decode()
-        if language := self.language(told):
+        if language := self.language(request):
             query["language_codes"] = msgspec.json.encode([code_of(language)]).decode()
         url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
         return WebSocketAddress(url, {"Authorization": key, "AssemblyAI-Version": VERSION}, key=key)
 
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
         return AssemblyAiSttProtocol(self.name, formatted=self._options.format_turns)
 
     async def check(self, budget: Budget) -> None:
-        """Ask for a token that lasts a minute, which costs nothing. Raises `ProviderError`."""
+        """Request a temporary token, which is free and needs a valid key. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             url = http_url(access.endpoint or self.default_endpoint, PATH, "/v3/token?expires_in_seconds=60")
@@ -125,7 +125,7 @@ MEANINGS = MappingProxyType(
         4103: _GONE,
     }
 )
-"""What the numbers mean that the vendor closes with, or tells in an ``Error``."""
+"""Close codes, which the vendor also sends as ``error_code`` of an ``Error`` message."""
 
 
 class _Word(msgspec.Struct):
@@ -142,7 +142,7 @@ class _Turn(msgspec.Struct, tag="Turn"):
 
     @property
     def text(self) -> str:
-        # Until the turn ends, the transcript lacks the words the vendor is not sure of.
+        # Until the turn ends, ``transcript`` holds final words only; ``words`` has the others too.
         return self.transcript if self.end_of_turn else " ".join(word.text for word in self.words)
 
 
@@ -160,12 +160,12 @@ _VOCABULARY = MessageDecoder(_Turn | _Termination | _Error)
 
 
 class AssemblyAiSttProtocol(SttProtocol):
-    """One session: numbered turns, each told again as it grows, and once more when it is punctuated."""
+    """One session: numbered turns, each sent again as it grows, and once more when it is formatted."""
 
     chunk_ms = 60
     least_ms = 60
-    # A frame of less than 50 ms or more than 1000 ms is refused with 3007. So is sound that is far ahead of
-    # its time: some 300 s, as others have seen, which is longer than any utterance. So there is no throttle.
+    # A frame of less than 50 ms or more than 1000 ms closes the session with 3007. So does audio far ahead of
+    # real time: other users report about 300 s, more than any utterance has, so there is no throttle.
     keep_alive = '{"type":"KeepAlive"}'
     keep_alive_s = 5.0
 
@@ -174,18 +174,18 @@ class AssemblyAiSttProtocol(SttProtocol):
         self._formatted = formatted
         self._turns: dict[int, _Turn] = {}
         self._next = 0
-        self._heard_s = 0.0
+        self._processed_s = 0.0
 
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return what makes the vendor tell the rest, and end the session."""
+        """Return the message after which the vendor sends the remaining turns and ends the session."""
         return (_TERMINATE,)
 
-    def parting(self) -> tuple[WireMessage, ...]:
-        """Return what ends the session: an open one is paid for."""
+    def abort(self) -> tuple[WireMessage, ...]:
+        """Return the message that ends the session: an open one is billed."""
         return (_TERMINATE,)
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells. Raises `ProviderError`."""
+        """Return what ``message`` changes. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _Turn() as turn:
                 return self._turn(turn)
@@ -198,32 +198,36 @@ class AssemblyAiSttProtocol(SttProtocol):
                 ending = CloseReason(
                     "server_error", error.error or "the vendor gave no reason", error.error_code
                 )
-                raise self.closed(ending)
+                raise self.close_error(ending)
         return None
 
-    def closed(self, ending: CloseReason) -> ProviderError:
-        """Return the error for a close with a number of the vendor's own."""
+    def close_error(self, ending: CloseReason) -> ProviderError:
+        """Return the error for a close, by the vendor's own code if there is one."""
         means = MEANINGS.get(ending.close_code or 0)
-        return super().closed(ending) if means is None else error_meaning(self.provider, means, ending.reason)
+        return (
+            super().close_error(ending)
+            if means is None
+            else error_meaning(self.provider, means, ending.reason)
+        )
 
     def _turn(self, turn: _Turn) -> TranscriptUpdate | None:
         known = self._turns.get(turn.turn_order)
         if turn.turn_order < self._next or (known and known.end_of_turn and not turn.end_of_turn):
-            return None  # Told before, and settled since.
+            return None  # A repetition of a turn that is final already.
         self._turns[turn.turn_order] = turn
-        settled: list[str] = []
-        while (first := self._turns.get(self._next)) and self._is_settled(first):
-            settled.append(first.transcript)
-            self._heard_s = max([word.end / 1000 for word in first.words], default=self._heard_s)
+        final: list[str] = []
+        while (first := self._turns.get(self._next)) and self._is_final(first):
+            final.append(first.transcript)
+            self._processed_s = max([word.end / 1000 for word in first.words], default=self._processed_s)
             del self._turns[self._next]
             self._next += 1
         rest = " ".join(filter(None, (self._turns[order].text for order in sorted(self._turns))))
         stable = all(turn.end_of_turn for turn in self._turns.values())
         return TranscriptUpdate(
-            " ".join(settled), self._heard_s if settled else None, partial=rest, stable=stable
+            " ".join(final), self._processed_s if final else None, partial=rest, stable=stable
         )
 
-    def _is_settled(self, turn: _Turn) -> bool:
-        # Where a turn lies is known by its words alone.
+    def _is_final(self, turn: _Turn) -> bool:
+        # Only the words have times, and without them it is unknown which audio the turn covers.
         placed = bool(turn.words) or not turn.transcript
         return turn.end_of_turn and placed and (turn.turn_is_formatted or not self._formatted)

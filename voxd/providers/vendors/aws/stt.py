@@ -1,6 +1,6 @@
-"""Speech to text by Amazon Transcribe, over a WebSocket of event-stream frames, while the user speaks.
+"""Amazon Transcribe's streaming speech-to-text: event-stream frames over a WebSocket.
 
-Wire facts: reference/providers.md, section 9. The URL is signed anew for every connection.
+The URL carries the signature, so it is signed again for every connection. Protocol facts: `README.md`.
 """
 
 import time
@@ -22,7 +22,7 @@ from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
 from voxd.providers.vendors.aws.wire import decode, encode, find_region, read_error, stream_error
 
 _PATH = "/stream-transcription-websocket"
-_SOUND = {
+_AUDIO_HEADERS = {
     ":message-type": "event",
     ":event-type": "AudioEvent",
     ":content-type": "application/octet-stream",
@@ -30,11 +30,11 @@ _SOUND = {
 
 
 class AwsSttOptions(msgspec.Struct, frozen=True):
-    """The kind's own settings.
+    """Options of Amazon Transcribe.
 
-    ``region`` is AWS's, such as "eu-central-1"; ``vocabulary`` names a list of words kept there;
-    ``languages`` are told apart by Amazon where no language is set; ``stability`` is how early it settles
-    on words, "" for never before the end.
+    ``region`` is an AWS region, such as "eu-central-1"; ``vocabulary`` names a custom vocabulary stored
+    there; among ``languages`` Amazon detects the spoken one when no language is set; ``stability`` is how
+    early partial words are marked stable, "" for only at the end.
     """
 
     region: str = ""
@@ -84,34 +84,34 @@ class AwsStt(StreamingSpeechToText):
         self._region = find_region(config.name, self._options.region, config.endpoint, "transcribestreaming")
 
     @property
-    def refusals(self) -> RefusalReader:
-        """What reads a refusal."""
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
         return read_error
 
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where ``told`` is transcribed, signed for the next five minutes."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``, signed for the next five minutes."""
         base = access.endpoint or f"wss://transcribestreaming.{self._region}.amazonaws.com:8443"
         key = require_key(self.name, access.key)
         signer = Signer(parse_credentials(self.name, key), self._region, "transcribe")
-        url = signer.url(realtime_url(self.name, base, _PATH, self._query(told)), time.time())
+        url = signer.url(realtime_url(self.name, base, _PATH, self._query(request)), time.time())
         return WebSocketAddress(url, key=key)
 
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
         return AwsSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
-        """Open the socket, which needs a good signature, and send nothing."""
+        """Open the socket, which needs a valid signature, and send nothing. Raises `ProviderError`."""
         async with self.wire.socket(
             lambda access: self.address(access, TranscriptionRequest()),
             budget,
             kind="check",
-            refused=self.refusals,
+            refused=self.refusal_reader,
         ):
             pass
 
-    def _query(self, told: TranscriptionRequest) -> dict[str, str]:
-        options, language = self._options, self.language(told)
+    def _query(self, request: TranscriptionRequest) -> dict[str, str]:
+        options, language = self._options, self.language(request)
         query = {"media-encoding": "pcm", "sample-rate": str(SAMPLE_RATE_HZ)}
         if language or not options.languages:
             query["language-code"] = locale_of(language)
@@ -127,45 +127,46 @@ class AwsStt(StreamingSpeechToText):
 
 
 class AwsSttProtocol(SttProtocol):
-    """Sound in frames of 100 ms, transcripts back; the vendor closes when he has told everything."""
+    """Audio in frames of 100 ms up, transcripts down; the vendor closes after the last transcript."""
 
+    # Amazon advises 50 to 200 ms a frame.
     chunk_ms = 100
-    last_words = frozenset({1000, 1005})
+    final_close_codes = frozenset({1000, 1005})
 
-    def sound(self, pcm: bytes) -> WireMessage:
-        """Return ``pcm`` as a frame."""
-        return encode(_SOUND, pcm)
+    def encode(self, pcm: bytes) -> WireMessage:
+        """Return ``pcm`` in an audio frame."""
+        return encode(_AUDIO_HEADERS, pcm)
 
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return a frame without sound."""
-        return (encode(_SOUND, b""),)
+        """Return an audio frame with an empty payload, which ends the stream."""
+        return (encode(_AUDIO_HEADERS, b""),)
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells. Raises `ProviderError` for an exception of the vendor."""
+        """Return what ``message`` changes. Raises `ProviderError` for an exception of the vendor."""
         try:
-            told = decode(message if isinstance(message, bytes) else message.encode())
-            kind = told.headers.get(":message-type")
-            if kind == "event" and told.headers.get(":event-type") == "TranscriptEvent":
-                return _reading(msgspec.json.decode(told.payload, type=_Event).transcript.results)
+            frame = decode(message if isinstance(message, bytes) else message.encode())
+            kind = frame.headers.get(":message-type")
+            if kind == "event" and frame.headers.get(":event-type") == "TranscriptEvent":
+                return _update(msgspec.json.decode(frame.payload, type=_Event).transcript.results)
         except (ValueError, RecursionError):
-            raise self.malformed("a frame that cannot be read") from None
+            raise self.malformed("an invalid frame") from None
         if kind == "exception":
-            name = told.headers.get(":exception-type", "")
-            raise stream_error(self.provider, name, parse_refusal(told.headers, told.payload).message)
+            name = frame.headers.get(":exception-type", "")
+            raise stream_error(self.provider, name, parse_refusal(frame.headers, frame.payload).message)
         if kind == "error":
-            message = told.headers.get(":error-message", "")
-            raise stream_error(self.provider, told.headers.get(":error-code", ""), message)
+            text = frame.headers.get(":error-message", "")
+            raise stream_error(self.provider, frame.headers.get(":error-code", ""), text)
         return None
 
 
-def _reading(results: Sequence[_Result]) -> TranscriptUpdate | None:
+def _update(results: Sequence[_Result]) -> TranscriptUpdate | None:
     finals = [result for result in results if not result.is_partial]
     partials = [result for result in results if result.is_partial]
     if not results:
         return None
     return TranscriptUpdate(
         committed=" ".join(result.text for result in finals),
-        heard_s=max(result.end_time for result in finals) if finals else None,
+        processed_s=max(result.end_time for result in finals) if finals else None,
         partial=" ".join(result.text for result in partials) if partials else None,
         stable=bool(partials) and all(result.stable for result in partials),
     )

@@ -1,6 +1,6 @@
-"""Speech to text by Azure Speech, over its own WebSocket protocol (USP), while the user speaks.
+"""Azure Speech's streaming speech-to-text over its WebSocket protocol, USP.
 
-Wire facts: reference/providers.md, section 7.
+Protocol facts: `README.md` beside this file.
 """
 
 import time
@@ -29,14 +29,14 @@ from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.azure import wire as usp
 
 _TICKS_PER_S = 10_000_000
-_HEARD = "success"
+_SUCCESS = "success"
 _FATAL = frozenset({1002, 1003, 1007, 4000})
 _BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
-_UNHEARD = frozenset({"nomatch", "initialsilencetimeout", "babbletimeout", "endofdictation"})
+_NO_SPEECH = frozenset({"nomatch", "initialsilencetimeout", "babbletimeout", "endofdictation"})
 
 
 class AzureSttOptions(msgspec.Struct, frozen=True):
-    """The kind's own settings. ``region`` is the resource's, such as "westeurope"; or set an endpoint."""
+    """``region`` is that of the Azure resource, such as "westeurope"; alternatively set an endpoint."""
 
     region: str = ""
     mode: Literal["conversation", "interactive", "dictation"] = "conversation"
@@ -48,7 +48,7 @@ class _Hypothesis(msgspec.Struct, rename="pascal"):
 
 
 class _Phrase(msgspec.Struct, rename="pascal"):
-    """A part of the utterance that will not change; times are in units of 100 ns."""
+    """A final part of the utterance; ``offset`` and ``duration`` are in units of 100 ns."""
 
     recognition_status: str
     display_text: str = ""
@@ -66,12 +66,12 @@ class AzureStt(StreamingSpeechToText):
         self._options = parse_options(config, AzureSttOptions)
         if not (config.endpoint or self._options.region):
             hint = f'set options.region in [providers.{config.name}], such as "westeurope", or endpoint'
-            raise ConfigError(f"where is the Azure resource of {config.name}?", hint=hint)
+            raise ConfigError(f"provider {config.name} needs `region` or `endpoint`", hint=hint)
 
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where ``told`` is transcribed."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``."""
         base = access.endpoint or f"wss://{self._options.region}.stt.speech.microsoft.com"
-        query = {"language": locale_of(self.language(told)), "format": "simple"}
+        query = {"language": locale_of(self.language(request)), "format": "simple"}
         if self._options.profanity:
             query["profanity"] = self._options.profanity
         path = f"/speech/recognition/{self._options.mode}/cognitiveservices/v1"
@@ -79,26 +79,27 @@ class AzureStt(StreamingSpeechToText):
         headers = {"Ocp-Apim-Subscription-Key": key, "X-ConnectionId": uuid.uuid4().hex}
         return WebSocketAddress(realtime_url(self.name, base, path, query), headers, key=key)
 
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
-        return AzureSttProtocol(self.name, locale_of(self.language(told)), told.hints)
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
+        return AzureSttProtocol(self.name, locale_of(self.language(request)), request.hints)
 
     async def check(self, budget: Budget) -> None:
-        """Open the socket, which needs a good key; nothing is billed before there is sound."""
+        """Open the socket, which needs a valid key; only audio is billed. Raises `ProviderError`."""
         async with self.wire.socket(
             lambda access: self.address(access, TranscriptionRequest()),
             budget,
             kind="check",
-            refused=self.refusals,
+            refused=self.refusal_reader,
             subprotocols=self.subprotocols,
         ):
             pass
 
 
 class AzureSttProtocol(SttProtocol):
-    """One turn: its id is in every frame. ``now_s`` is the time since 1970 UTC."""
+    """One turn, whose id is in every frame. ``now_s`` returns seconds since 1970 UTC, for the time stamps."""
 
     chunk_ms = 100
+    # Azure accepts 5 s of buffered audio at once, then twice real time; more is throttled by the service.
     throttle = Throttle(burst_s=5.0, speed=2.0)
 
     def __init__(
@@ -116,7 +117,7 @@ class AzureSttProtocol(SttProtocol):
         self._turn = uuid.uuid4().hex
 
     def opening(self) -> tuple[WireMessage, ...]:
-        """Return who speaks, what is spoken, and the form of the sound."""
+        """Return the client's description, the language and hints, and the audio format."""
         now_s = self._now_s()
         return (
             usp.config(now_s),
@@ -124,44 +125,45 @@ class AzureSttProtocol(SttProtocol):
             usp.beginning(self._turn, now_s),
         )
 
-    def sound(self, pcm: bytes) -> WireMessage:
-        """Return ``pcm`` as a frame."""
+    def encode(self, pcm: bytes) -> WireMessage:
+        """Return ``pcm`` in an audio frame."""
         return usp.sound(pcm, self._turn, self._now_s())
 
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return a frame without sound."""
+        """Return an audio frame with an empty body, which ends the audio."""
         return (usp.sound(b"", self._turn, self._now_s()),)
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells; of the times, Azure counts from the first sound of the turn."""
+        """Return what ``message`` changes; Azure counts times from the first audio of the turn."""
         try:
-            told = usp.read(message)
-            if told.request_id.lower() != self._turn:
+            found = usp.read(message)
+            if found.request_id.lower() != self._turn:
                 return None
-            if told.path == "speech.hypothesis":
-                return TranscriptUpdate(partial=msgspec.json.decode(told.body, type=_Hypothesis).text)
-            if told.path == "speech.phrase":
-                return self._phrase(msgspec.json.decode(told.body, type=_Phrase))
+            if found.path == "speech.hypothesis":
+                return TranscriptUpdate(partial=msgspec.json.decode(found.body, type=_Hypothesis).text)
+            if found.path == "speech.phrase":
+                return self._phrase(msgspec.json.decode(found.body, type=_Phrase))
         except (ValueError, RecursionError):
-            raise self.malformed("a frame that cannot be read") from None
-        return TranscriptUpdate(done=True) if told.path == "turn.end" else None
+            raise self.malformed("an invalid frame") from None
+        return TranscriptUpdate(done=True) if found.path == "turn.end" else None
 
-    def closed(self, ending: CloseReason) -> ProviderError:
-        """Return the error for a close; some codes say that another connection will not do either."""
+    def close_error(self, ending: CloseReason) -> ProviderError:
+        """Return the error for a close; some codes mean that a retry would fail too."""
         if ending.close_code in _FATAL:
             return error_meaning(self.provider, _BAD_REQUEST, ending.reason)
-        return super().closed(ending)
+        return super().close_error(ending)
 
     def _phrase(self, phrase: _Phrase) -> TranscriptUpdate:
         status = phrase.recognition_status.lower()
-        if status == _HEARD or status in _UNHEARD:
-            heard_s = (phrase.offset + phrase.duration) / _TICKS_PER_S
-            return TranscriptUpdate(committed=phrase.display_text, heard_s=heard_s)
+        if status == _SUCCESS or status in _NO_SPEECH:
+            processed_s = (phrase.offset + phrase.duration) / _TICKS_PER_S
+            # A phrase without speech still confirms that its audio was processed.
+            return TranscriptUpdate(committed=phrase.display_text, processed_s=processed_s)
         raise _refusal(self.provider, status)
 
 
 def _refusal(provider: str, status: str) -> ProviderError:
-    """Return the error for a phrase that is none."""
+    """Return the error for a phrase whose status reports a failure."""
     known: Mapping[str, type[ProviderError]] = {
         "toomanyrequests": RateLimited,
         "forbidden": AuthenticationError,
@@ -170,4 +172,4 @@ def _refusal(provider: str, status: str) -> ProviderError:
     }
     kind = known.get(status, StreamError)
     code = "server_error" if kind is ConnectionFailed else ""
-    return kind(f"Azure could not recognise the sound: {status[:64]}", provider=provider, code=code)
+    return kind(f"speech recognition failed: {status[:64]}", provider=provider, code=code)

@@ -1,8 +1,8 @@
 """The frames of Azure's speech socket (USP): pure functions, both ways.
 
-A text frame is lines of headers, an empty line and JSON; a binary one the length of its headers (u16, big
-endian), the headers and sound (reference/providers.md, section 7). Azure's own client judges the server they
-are tested with (`tests/conformance/test_azure_speech.py`).
+A text frame consists of header lines, an empty line and JSON; a binary frame of the length of its headers
+(u16, big endian), the headers and audio. Azure's native client accepts the test server for these frames
+(`tests/conformance/test_azure_speech.py`).
 """
 
 import json
@@ -21,14 +21,14 @@ _WAV = (
     + (2 * SAMPLE_RATE_HZ).to_bytes(4, "little")
     + b"\x02\0\x10\0data\0\0\0\0"
 )
-"""The header of a WAV file whose length is not known yet: one channel of 16 bit."""
+"""The header of a WAV file of unknown length, one channel of 16 bit: it describes the audio format."""
 
 _STREAM = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class UspMessage:
-    """What Azure says: ``path`` names it, ``body`` is JSON, or "" ."""
+    """A message of the service; ``path`` is its type, ``body`` JSON or ""."""
 
     path: str
     request_id: str
@@ -36,7 +36,7 @@ class UspMessage:
 
 
 def config(at_s: float) -> str:
-    """Return the first frame of a connection: who speaks. ``at_s`` is seconds since 1970 UTC, as below."""
+    """Return the first frame of a connection: the client. ``at_s`` is seconds since 1970 UTC, as below."""
     source = {
         "type": "Stream",
         "samplerate": str(SAMPLE_RATE_HZ),
@@ -50,7 +50,7 @@ def config(at_s: float) -> str:
 
 
 def context(language: str, hints: Sequence[str], request_id: str, at_s: float) -> str:
-    """Return the first frame of a turn: what is spoken, and words that are likely."""
+    """Return the first frame of a turn: the language, and likely words."""
     body: dict[str, Any] = {"phraseDetection": {"language": language}, "audio": {"streams": {_STREAM: None}}}
     if hints:
         items = [{"Text": hint} for hint in hints]
@@ -59,17 +59,17 @@ def context(language: str, hints: Sequence[str], request_id: str, at_s: float) -
 
 
 def beginning(request_id: str, at_s: float) -> bytes:
-    """Return the frame before the first sound: its form."""
+    """Return the frame before the first audio: the audio format."""
     return _sound(_WAV, {"Content-Type": "audio/x-wav"}, request_id, at_s)
 
 
 def sound(pcm: bytes, request_id: str, at_s: float) -> bytes:
-    """Return the frame of ``pcm``, at most a second of it; none at all is the end of the sound."""
+    """Return the frame of ``pcm``, at most one second of it; an empty one ends the audio."""
     return _sound(pcm, {}, request_id, at_s)
 
 
 def read(frame: str | bytes) -> UspMessage:
-    """Return what is in ``frame``. Raises `ValueError` when it is garbled."""
+    """Return what is in ``frame``. Raises `ValueError` when it is malformed."""
     if isinstance(frame, bytes):
         size = 2 + int.from_bytes(frame[:2])
         if len(frame) < size or size == 2:
@@ -87,14 +87,14 @@ def read(frame: str | bytes) -> UspMessage:
 
 
 def _sound(body: bytes, headers: Mapping[str, str], request_id: str, at_s: float) -> bytes:
-    told = {"Path": "audio", **headers, "X-RequestId": request_id, "X-StreamId": _STREAM}
-    head = _headers(told, at_s).encode()
+    known = {"Path": "audio", **headers, "X-RequestId": request_id, "X-StreamId": _STREAM}
+    head = _headers(known, at_s).encode()
     return b"".join((len(head).to_bytes(2), head, body))
 
 
 def _text(headers: Mapping[str, str], body: Mapping[str, Any], at_s: float) -> str:
-    told = {**headers, "Content-Type": "application/json; charset=utf-8"}
-    return f"{_headers(told, at_s)}\r\n{json.dumps(body)}"
+    every = {**headers, "Content-Type": "application/json; charset=utf-8"}
+    return f"{_headers(every, at_s)}\r\n{json.dumps(body)}"
 
 
 def _headers(headers: Mapping[str, str], at_s: float) -> str:

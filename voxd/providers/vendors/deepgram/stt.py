@@ -84,12 +84,12 @@ class DeepgramStt(StreamingSpeechToText):
         return listener(self)
 
     @property
-    def refusals(self) -> RefusalReader:
-        """What reads a refusal."""
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
         return refused
 
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``. Raises `ProviderError`."""
         # Models before Nova-3 know keywords, and have no key terms.
         takes = "keyterm" if self.model.startswith("nova-3") else "keywords"
         query = query_options(self._options) | {
@@ -100,13 +100,13 @@ class DeepgramStt(StreamingSpeechToText):
             "keyterm": [],
             "keywords": [],
         }
-        query[takes] = select_terms(getattr(self._options, takes), told.hints, most=MOST_TERMS)
-        if language := self.language(told):
+        query[takes] = select_terms(getattr(self._options, takes), request.hints, most=MOST_TERMS)
+        if language := self.language(request):
             query["language"] = language
         return address(self, access, PATH, query)
 
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
         return DeepgramSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
@@ -197,7 +197,7 @@ class DeepgramSttProtocol(SttProtocol):
         return ('{"type":"CloseStream"}',)
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells. Raises `ProviderError`."""
+        """Return what ``message`` changes. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _Results() as results:
                 return self._results(results)
@@ -209,9 +209,9 @@ class DeepgramSttProtocol(SttProtocol):
                 raise fault(self.provider, error.code or error.variant, error.message or error.description)
         return None
 
-    def closed(self, ending: CloseReason) -> ProviderError:
+    def close_error(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close."""
-        return closed(self.provider, ending) or super().closed(ending)
+        return closed(self.provider, ending) or super().close_error(ending)
 
     def _results(self, results: _Results) -> TranscriptUpdate | None:
         if results.end_s <= self._heard_s + _EPSILON_S:

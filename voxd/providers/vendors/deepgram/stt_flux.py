@@ -67,27 +67,27 @@ class DeepgramFluxStt(StreamingSpeechToText):
         return MANY if code_of(self.config.language) not in {"", "en"} else ENGLISH
 
     @property
-    def refusals(self) -> RefusalReader:
-        """What reads a refusal."""
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
         return refused
 
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``. Raises `ProviderError`."""
         query = query_options(self._options) | {
             "model": self.model,
             "encoding": "linear16",
             "sample_rate": SAMPLE_RATE_HZ,
-            "keyterm": select_terms(self._options.keyterm, told.hints, most=deepgram.MOST_TERMS),
+            "keyterm": select_terms(self._options.keyterm, request.hints, most=deepgram.MOST_TERMS),
             "language_hint": [],
         }
         if self.model.endswith("multi"):
             query["language_hint"] = select_terms(
-                self._options.language_hint, (self.language(told),), most=10
+                self._options.language_hint, (self.language(request),), most=10
             )
         return deepgram.address(self, access, PATH, query)
 
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
         return DeepgramFluxSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
@@ -113,7 +113,7 @@ _VOCABULARY = MessageDecoder(_TurnInfo | _Error)
 class DeepgramFluxSttProtocol(SttProtocol):
     """One connection to ``/v2/listen``: turns, one after the other, each told again and again as it grows."""
 
-    last_words = frozenset({1000, 1005})
+    final_close_codes = frozenset({1000, 1005})
     chunk_ms = 80
     least_ms = 80
 
@@ -127,7 +127,7 @@ class DeepgramFluxSttProtocol(SttProtocol):
         return ('{"type":"ForceEndTurn"}', '{"type":"CloseStream"}')
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells. Raises `ProviderError`."""
+        """Return what ``message`` changes. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _TurnInfo() as turn if turn.sequence_id > self._last:
                 self._last = turn.sequence_id
@@ -145,6 +145,6 @@ class DeepgramFluxSttProtocol(SttProtocol):
         # He tells of every quarter of a second that he has heard, so it shows when he stopped listening.
         return super().is_complete(ending, sent_s) and sent_s - self._heard_s <= BEHIND_S
 
-    def closed(self, ending: CloseReason) -> ProviderError:
+    def close_error(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close."""
-        return deepgram.closed(self.provider, ending) or super().closed(ending)
+        return deepgram.closed(self.provider, ending) or super().close_error(ending)

@@ -1,4 +1,4 @@
-"""ElevenLabs Scribe, realtime (reference/providers.md, section 6): we say where the utterance ends."""
+"""ElevenLabs Scribe realtime speech-to-text, with manual commits: the device marks the end of speech."""
 
 import base64
 from types import MappingProxyType
@@ -36,11 +36,11 @@ PATH = "/v1/speech-to-text/realtime"
 MOST_TERMS, LONGEST_TERM = 50, 20
 
 _LEAST_BYTES = samples_from_ms(400) * BYTES_PER_SAMPLE
-"""Less than 0.3 s of sound cannot be committed."""
+"""The vendor refuses to commit less than 0.3 s of audio; this leaves a margin."""
 
 
 class ElevenLabsSttOptions(msgspec.Struct, frozen=True):
-    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor."""
+    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default."""
 
     keyterms: list[str] = []
     no_verbatim: bool | None = None
@@ -55,7 +55,7 @@ _NO_SPEECH_KEY = ErrorMeaning(
 _REFUSALS = MappingProxyType(
     {
         "invalid_api_key": BAD_KEY,
-        # These come with status 401 as well, and the key is not to blame.
+        # These have status 401 too, but the key itself is valid.
         "quota_exceeded": NO_CREDIT,
         "missing_permissions": _NO_SPEECH_KEY,
         "too_many_concurrent_requests": SLOW_DOWN,
@@ -76,47 +76,47 @@ class ElevenLabsStt(StreamingSpeechToText):
 
     @property
     def model(self) -> str:
-        """The model that listens; others are for whoever speaks with the same provider."""
-        told = self.config.model
-        return told if told.startswith("scribe") else self.default_model
+        """The transcription model; another configured model belongs to the TTS stage of the same provider."""
+        model = self.config.model
+        return model if model.startswith("scribe") else self.default_model
 
     @property
-    def refusals(self) -> RefusalReader:
-        """What reads a refusal."""
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
         return refusal_reader(_REFUSALS)
 
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``. Raises `ProviderError`."""
         key = require_key(self.name, access.key)
         query = query_options(self._options) | {
             "model_id": self.model,
             "audio_format": "pcm_16000",
             "commit_strategy": "manual",
             "keyterms": select_terms(
-                self._options.keyterms, told.hints, most=MOST_TERMS, longest=LONGEST_TERM
+                self._options.keyterms, request.hints, most=MOST_TERMS, longest=LONGEST_TERM
             ),
         }
-        if language := self.language(told):
+        if language := self.language(request):
             query["language_code"] = code_of(language)
         url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
         return WebSocketAddress(url, {"xi-api-key": key}, key=key)
 
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
         return ElevenLabsSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the state of the account, which costs nothing. Raises `ProviderError`."""
+        """Request the state of the account, which is free. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             url = http_url(access.endpoint or self.default_endpoint, PATH, "/v1/user/subscription")
             return HttpRequest("GET", url, {"xi-api-key": require_key(self.name, access.key)})
 
         try:
-            async with self.wire.request(build, budget, kind="check", refused=self.refusals) as answer:
+            async with self.wire.request(build, budget, kind="check", refused=self.refusal_reader) as answer:
                 await answer.json()
         except AuthenticationError as error:
-            # A key that may do nothing but listen is a good one: the vendor knows it.
+            # A key restricted to speech-to-text may not read the account, but it is valid.
             if error.code != _NO_SPEECH_KEY.code:
                 raise
 
@@ -139,9 +139,9 @@ FAULTS = MappingProxyType(
         "chunk_size_exceeded": _BAD_REQUEST,
     }
 )
-"""What the types of his messages mean that tell of a fault."""
+"""What the error types of its messages mean."""
 
-_NOBODY_SPOKE = "insufficient_audio_activity"
+_NO_SPEECH = "insufficient_audio_activity"
 
 
 class _Partial(msgspec.Struct, tag="partial_transcript", tag_field="message_type"):
@@ -162,7 +162,10 @@ _FAULT = msgspec.json.Decoder(_Fault)
 
 
 class ElevenLabsSttProtocol(SttProtocol):
-    """One session. What the vendor commits unasked has no place in the sound, and so stays a partial text."""
+    """One session.
+
+    Commits have no times, so it is unknown which audio they cover; their text stays partial until the end.
+    """
 
     chunk_ms = 100
 
@@ -172,20 +175,20 @@ class ElevenLabsSttProtocol(SttProtocol):
         self._sent_bytes = 0
         self._finishing = False
 
-    def sound(self, pcm: bytes) -> WireMessage:
+    def encode(self, pcm: bytes) -> WireMessage:
         """Return ``pcm`` as a message."""
         self._sent_bytes += len(pcm)
         return _chunk(pcm)
 
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return what commits the utterance, with silence before it where there is too little to commit."""
+        """Return the commit, with silence before it when there is too little audio to commit."""
         self._finishing = True
         missing_bytes = max(_LEAST_BYTES - self._sent_bytes, 0)
         silence = (_chunk(bytes(missing_bytes)),) if missing_bytes else ()
         return (*silence, _chunk(b"", commit=True))
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells. Raises `ProviderError`."""
+        """Return what ``message`` changes. Raises `ProviderError`."""
         match _VOCABULARY.read(message, self):
             case _Partial() as partial:
                 return TranscriptUpdate(partial=self._joined(partial.text))
@@ -195,26 +198,26 @@ class ElevenLabsSttProtocol(SttProtocol):
         try:
             return self._read_fault(_FAULT.decode(message))
         except msgspec.ValidationError:
-            raise self.malformed("a message that lacks what it needs") from None
+            raise self.malformed("a message with missing or invalid fields") from None
 
     def _joined(self, *rest: str) -> str:
         return " ".join(filter(None, (*self._parts, *rest)))
 
-    def _read_fault(self, told: _Fault) -> TranscriptUpdate | None:
-        text = told.error or "the vendor gave no reason"
-        if told.message_type == _NOBODY_SPOKE:
+    def _read_fault(self, fault: _Fault) -> TranscriptUpdate | None:
+        text = fault.error or "the vendor gave no reason"
+        if fault.message_type == _NO_SPEECH:
             if self._finishing:
                 return TranscriptUpdate(done=True)
             raise ConnectionFailed(text, provider=self.provider, code="idle")
-        if told.message_type in FAULTS:
-            raise error_meaning(self.provider, FAULTS[told.message_type], text)
+        if fault.message_type in FAULTS:
+            raise error_meaning(self.provider, FAULTS[fault.message_type], text)
         return None
 
 
 def _chunk(pcm: bytes, *, commit: bool = False) -> str:
-    """Return a message with sound; built by hand because it is sent ten times a second."""
-    sound = base64.b64encode(pcm).decode()
+    """Return an audio message; formatted directly because it is sent ten times a second."""
+    audio = base64.b64encode(pcm).decode()
     return (
-        f'{{"message_type":"input_audio_chunk","audio_base_64":"{sound}",'
+        f'{{"message_type":"input_audio_chunk","audio_base_64":"{audio}",'
         f'"commit":{"true" if commit else "false"},"sample_rate":{SAMPLE_RATE_HZ}}}'
     )

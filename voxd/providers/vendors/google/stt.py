@@ -65,7 +65,7 @@ class GoogleStt(SpeechToText):
         self._options = parse_options(config, GoogleSttOptions)
 
     async def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
         """Yield the whole text."""
         clip = await collect_audio(audio)
@@ -73,11 +73,11 @@ class GoogleStt(SpeechToText):
             yield Transcription("", final=True)
             return
         body = {
-            "config": self._config(told),
+            "config": self._config(request),
             "audio": {"content": base64.b64encode(await encode_flac(clip)).decode()},
         }
         async with self.wire.request(
-            lambda access: self._call(access, body), told.budget, kind="transcribe"
+            lambda access: self._call(access, body), request.budget, kind="transcribe"
         ) as answer:
             found = parse_answer(self.name, await answer.json(), _Answer)
         text = "".join(result.alternatives[0].transcript for result in found.results if result.alternatives)
@@ -106,19 +106,19 @@ class GoogleStt(SpeechToText):
         headers = {"x-goog-api-key": require_key(self.name, access.key)}
         return HttpRequest("POST", f"{base}{_PATH}", headers, json=body)
 
-    def _config(self, told: TranscriptionRequest) -> dict[str, Any]:
+    def _config(self, request: TranscriptionRequest) -> dict[str, Any]:
         config: dict[str, Any] = {
             "encoding": "FLAC",
             "sampleRateHertz": SAMPLE_RATE_HZ,
-            "languageCode": locale_of(told.language or self.config.language),
+            "languageCode": locale_of(request.language or self.config.language),
             "model": self.model,
             "enableAutomaticPunctuation": self._options.punctuation,
         }
         if self._options.languages:
             config["alternativeLanguageCodes"] = [locale_of(each) for each in self._options.languages]
-        if told.hints:
+        if request.hints:
             boost = {} if self._options.boost is None else {"boost": self._options.boost}
-            config["speechContexts"] = [{"phrases": list(told.hints), **boost}]
+            config["speechContexts"] = [{"phrases": list(request.hints), **boost}]
         return config
 
 

@@ -40,7 +40,7 @@ class HuggingFaceStt(SpeechToText):
     default_endpoint = f"https://router.huggingface.co{_ROUTER}"
 
     async def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
         """Yield the whole text."""
         clip = await collect_audio(audio)
@@ -53,7 +53,7 @@ class HuggingFaceStt(SpeechToText):
             headers = {**self._headers(access), "Content-Type": FLAC_TYPE}
             return HttpRequest("POST", self._url(access), headers, content=sound)
 
-        async with self.wire.request(build, told.budget, kind="transcribe", refused=refused) as answer:
+        async with self.wire.request(build, request.budget, kind="transcribe", refused=refused) as answer:
             found = parse_answer(self.name, await answer.json(), _Answer)
         yield Transcription(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
 

@@ -100,7 +100,7 @@ class OpenAIStt(SpeechToText):
         return told if any(part in told for part in _LISTENERS) else self.default_model
 
     async def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
         """Yield the words as the model writes them, or all at once."""
         clip = await collect_audio(audio)
@@ -111,11 +111,11 @@ class OpenAIStt(SpeechToText):
 
         def build(access: Access) -> HttpRequest:
             base = self._base(access)
-            form = self._form(told, sound, streamed=self._is_streamed(base))
+            form = self._form(request, sound, streamed=self._is_streamed(base))
             return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
         wait_s = None if self._is_openais else SMALL_MACHINE_S
-        async with self.wire.request(build, told.budget, kind="transcribe", first_byte_s=wait_s) as answer:
+        async with self.wire.request(build, request.budget, kind="transcribe", first_byte_s=wait_s) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
                 async with aclosing(self._streamed(answer, clip)) as pieces:
                     async for heard in pieces:
@@ -158,21 +158,21 @@ class OpenAIStt(SpeechToText):
         return {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
 
     def _form(
-        self, told: TranscriptionRequest, sound: bytes, *, streamed: bool
+        self, request: TranscriptionRequest, sound: bytes, *, streamed: bool
     ) -> dict[str, str | list[str] | tuple[str, str, bytes]]:
         form: dict[str, str | list[str] | tuple[str, str, bytes]] = {
             "model": self.model,
             "response_format": "json",
             "file": ("utterance.flac", FLAC_TYPE, sound),
         }
-        language = told.language or self.config.language
+        language = request.language or self.config.language
         if language:
             form["language"] = code_of(language)
         prompt = self._options.prompt
-        if told.hints and self.model.startswith(_KEYWORDS):
-            form["keywords[]"] = list(told.hints)
-        elif told.hints:
-            prompt = f"{prompt} {', '.join(told.hints)}".strip()
+        if request.hints and self.model.startswith(_KEYWORDS):
+            form["keywords[]"] = list(request.hints)
+        elif request.hints:
+            prompt = f"{prompt} {', '.join(request.hints)}".strip()
         if prompt:
             form["prompt"] = prompt
         if streamed:

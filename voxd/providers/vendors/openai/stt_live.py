@@ -1,4 +1,4 @@
-"""OpenAI, live: a Realtime session that does nothing but transcribe (reference/providers.md, section 1)."""
+"""OpenAI's streaming speech-to-text: a Realtime session of type "transcription"."""
 
 from typing import Any, ClassVar, Literal
 
@@ -26,16 +26,16 @@ from voxd.providers.usage import Usage
 PATH = "/realtime"
 MOST_TERMS = 100
 
-_ELSEWHERE = frozenset({"session_expired", "server_error"})
-"""Complaints after which another session may do."""
+_RETRYABLE = frozenset({"session_expired", "server_error"})
+"""Error codes after which a new session may succeed."""
 
 _NOTHING_SENT = "input_audio_buffer_commit_empty"
 
 
 class OpenAILiveSttOptions(msgspec.Struct, frozen=True):
-    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
+    """Session settings under the vendor's names; a setting that is not set keeps the vendor's default.
 
-    ``delay`` trades time for accuracy, where the model lets it.
+    ``delay`` trades latency for accuracy, with models that support it.
     """
 
     noise_reduction: Literal["near_field", "far_field"] | None = None
@@ -56,29 +56,29 @@ class OpenAILiveStt(StreamingSpeechToText):
         super().__init__(config, wire)
         self._options = parse_options(config, OpenAILiveSttOptions)
 
-    def address(self, access: Access, told: TranscriptionRequest) -> WebSocketAddress:
-        """Return where ``told`` is transcribed. Raises `ProviderError`."""
+    def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
+        """Return the address for ``request``. Raises `ProviderError`."""
         headers = self._headers(access)
         endpoint = access.endpoint or self.default_endpoint
         return WebSocketAddress(
             realtime_url(self.name, endpoint, PATH, {"intent": "transcription"}), headers, key=access.key
         )
 
-    def dialect(self, told: TranscriptionRequest) -> SttProtocol:
-        """Return what one connection speaks."""
-        asked: dict[str, Any] = {"model": self.model}
-        if language := self.language(told):
-            asked["language"] = code_of(language)
-        if likely := select_terms(self._options.keywords, told.hints, most=MOST_TERMS):
-            asked["keywords"] = likely
+    def protocol(self, request: TranscriptionRequest) -> SttProtocol:
+        """Return the protocol of one new connection."""
+        settings: dict[str, Any] = {"model": self.model}
+        if language := self.language(request):
+            settings["language"] = code_of(language)
+        if likely := select_terms(self._options.keywords, request.hints, most=MOST_TERMS):
+            settings["keywords"] = likely
         if self._options.prompt:
-            asked["prompt"] = self._options.prompt
+            settings["prompt"] = self._options.prompt
         if self._options.delay:
-            asked["delay"] = self._options.delay
-        return OpenAILiveSttProtocol(self.name, wire.transcribe(asked, self._options.noise_reduction))
+            settings["delay"] = self._options.delay
+        return OpenAILiveSttProtocol(self.name, wire.transcribe(settings, self._options.noise_reduction))
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the model, which costs nothing. Raises `ProviderError`."""
+        """Request the description of the model, which is free. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             endpoint = access.endpoint or self.default_endpoint
@@ -99,9 +99,9 @@ class OpenAILiveStt(StreamingSpeechToText):
 
 
 class OpenAILiveSttProtocol(SttProtocol):
-    """One session. Sound is committed once, at the end, so all of the utterance is one item or a few."""
+    """One session. Audio is committed once, at the end, so the utterance is one item or a few."""
 
-    # Less than 100 ms cannot be committed.
+    # The vendor refuses to commit less than 100 ms (`input_audio_buffer_commit_empty`).
     chunk_ms = 120
     least_ms = 120
 
@@ -115,21 +115,21 @@ class OpenAILiveSttProtocol(SttProtocol):
         self._used = Usage()
 
     def opening(self) -> tuple[WireMessage, ...]:
-        """Return what makes the session one of transcription."""
+        """Return the session settings."""
         return (wire.encode(self._update),)
 
-    def sound(self, pcm: bytes) -> WireMessage:
-        """Return ``pcm`` at 24 kHz."""
-        raised = self._resampler.feed(pcm)
-        return wire.append_audio(raised) if raised else ""
+    def encode(self, pcm: bytes) -> WireMessage:
+        """Return ``pcm`` resampled to 24 kHz, the only rate the API accepts."""
+        resampled = self._resampler.feed(pcm)
+        return wire.append_audio(resampled) if resampled else ""
 
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return what ends the utterance."""
+        """Return the rest of the audio, and the commit."""
         rest = self._resampler.feed(b"", last=True)
         return (wire.append_audio(rest) if rest else "", wire.encode(wire.commit("commit_1")))
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
-        """Return what ``message`` tells. Raises `ProviderError`."""
+        """Return what ``message`` changes. Raises `ProviderError`."""
         try:
             frame = frames.decode(message)
         except ValueError as error:
@@ -138,7 +138,7 @@ class OpenAILiveSttProtocol(SttProtocol):
             case frames.Committed(item_id=item):
                 self._committed = True
                 self._open.add(item)
-                self._texts.setdefault(item, "")  # Items are committed in the order of the sound.
+                self._texts.setdefault(item, "")  # Items are committed in the order of the audio.
                 return None
             case frames.TranscriptionDelta(item_id=item, delta=delta):
                 self._texts[item] = self._texts.get(item, "") + (delta or "")
@@ -161,7 +161,7 @@ class OpenAILiveSttProtocol(SttProtocol):
         if complaint.code == _NOTHING_SENT:
             return TranscriptUpdate(done=True)
         for name in (complaint.code, complaint.type):
-            if name in _ELSEWHERE:
+            if name in _RETRYABLE:
                 text = complaint.message or "the vendor gave no reason"
                 raise ConnectionFailed(text, provider=self.provider, code=str(name))
         raise faults.error_for_code(self.provider, complaint.code, complaint.message)

@@ -29,20 +29,20 @@ class WyomingStt(SpeechToText):
     default_endpoint = "tcp://127.0.0.1:10300"
 
     async def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
         """Yield what the server tells; most tell the whole text only."""
         first = await anext(audio, None)
         if first is None:
             yield Transcription("", final=True)
             return
-        async with connect(self.wire, told.budget, self.default_endpoint, kind="transcribe") as server:
+        async with connect(self.wire, request.budget, self.default_endpoint, kind="transcribe") as server:
             sound = _Sound(server, first, audio)
-            sending = asyncio.create_task(sound.send(self._question(told)), name=f"send {self.name}")
+            sending = asyncio.create_task(sound.send(self._question(request)), name=f"send {self.name}")
             text = ""
             try:
                 while True:
-                    event = await self._next(server, sending, told.budget)
+                    event = await self._next(server, sending, request.budget)
                     if Transcript.is_type(event.type):
                         final = server.read(Transcript.from_event, event).text
                         break
@@ -58,12 +58,12 @@ class WyomingStt(SpeechToText):
         """Ask the server what it offers."""
         await check(self.name, self.wire, budget, self.default_endpoint, "asr", "speech-to-text")
 
-    def _question(self, told: TranscriptionRequest) -> Transcribe:
-        language = told.language or self.config.language
+    def _question(self, request: TranscriptionRequest) -> Transcribe:
+        language = request.language or self.config.language
         return Transcribe(
             name=self.model or None,
             language=code_of(language) if language else None,
-            transcript_terms=list(told.hints) or None,
+            transcript_terms=list(request.hints) or None,
         )
 
     async def _next(self, server: WyomingConnection, sending: "asyncio.Task[None]", budget: Budget) -> Event:
