@@ -64,12 +64,12 @@ class StreamingSession(Session):
         await self.finishing()
         if self.pending:
             await self._settle()
-        heard_s = round(self.recogniser.heard_s)
+        processed_s = round(self.recogniser.processed_s)
         await self.say(
             {
                 "type": "Termination",
-                "audio_duration_seconds": heard_s,
-                "session_duration_seconds": heard_s + 1,
+                "audio_duration_seconds": processed_s,
+                "session_duration_seconds": processed_s + 1,
             }
         )
         await self.end()

@@ -56,7 +56,7 @@ class AwsSession(Session):
         else:
             await self.finishing()
             if self.pending:
-                await self._tell(self.settle(), self.recogniser.heard_s, partial=False)
+                await self._tell(self.settle(), self.recogniser.processed_s, partial=False)
             await self.say(transcript())
             await self.end()
 
@@ -64,12 +64,12 @@ class AwsSession(Session):
         words = self.pending
         if len(words) >= self.script.settles:
             # In the middle of the pause, wherever the user is by now.
-            end_s = min(words[-1].end_s + PAUSE_S / 2, self.recogniser.heard_s)
+            end_s = min(words[-1].end_s + PAUSE_S / 2, self.recogniser.processed_s)
             await self._tell(self.settle(), end_s, partial=False)
             self._from_s, self._number, self._partial = end_s, self._number + 1, ""
         elif words and self.pending_text != self._partial:
             self._partial = self.pending_text
-            await self._tell(words, self.recogniser.heard_s, partial=True)
+            await self._tell(words, self.recogniser.processed_s, partial=True)
 
     async def starved(self) -> None:
         why = "Your request timed out because no new audio was received for 15 seconds."

@@ -43,10 +43,10 @@ class AzureSession(Session):
         words = self.pending
         if len(words) >= self.script.settles:
             # In the middle of the pause, wherever the user is by now.
-            await self._phrase(min(words[-1].end_s + PAUSE_S / 2, self.recogniser.heard_s))
+            await self._phrase(min(words[-1].end_s + PAUSE_S / 2, self.recogniser.processed_s))
         elif words and self.pending_text != self._hypothesis:
             self._hypothesis = self.pending_text
-            span = self._span(self.recogniser.heard_s)
+            span = self._span(self.recogniser.processed_s)
             await self._tell("speech.hypothesis", {"Text": self.pending_text, **span})
 
     async def _text(self, message: str) -> None:
@@ -87,10 +87,10 @@ class AzureSession(Session):
 
     async def _finish(self) -> None:
         await self.finishing()
-        heard_s = self.recogniser.heard_s
-        await self._tell("speech.endDetected", {"Offset": round(heard_s * TICKS_PER_S)})
-        await self._phrase(heard_s)
-        await self._tell("speech.phrase", {"RecognitionStatus": "EndOfDictation", **self._span(heard_s)})
+        processed_s = self.recogniser.processed_s
+        await self._tell("speech.endDetected", {"Offset": round(processed_s * TICKS_PER_S)})
+        await self._phrase(processed_s)
+        await self._tell("speech.phrase", {"RecognitionStatus": "EndOfDictation", **self._span(processed_s)})
         await self._tell("turn.end", {})
 
     async def _phrase(self, end_s: float) -> None:

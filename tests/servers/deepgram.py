@@ -28,10 +28,10 @@ class NovaSession(Session):
                 pass
             case _ if "Finalize" in message:
                 await self.finishing()
-                await self._final(self.recogniser.heard_s, from_finalize=True)
+                await self._final(self.recogniser.processed_s, from_finalize=True)
             case _ if "CloseStream" in message:
                 await self.finishing()
-                await self._final(self.recogniser.heard_s)
+                await self._final(self.recogniser.processed_s)
                 await self._metadata()
                 await self.end()
             case _:
@@ -41,10 +41,10 @@ class NovaSession(Session):
         words = self.pending
         if len(words) >= self.script.settles:
             # In the middle of the pause, wherever the user is by now.
-            await self._final(min(words[-1].end_s + PAUSE_S / 2, self.recogniser.heard_s))
+            await self._final(min(words[-1].end_s + PAUSE_S / 2, self.recogniser.processed_s))
         elif self.pending_text != self._interim:
             self._interim = self.pending_text
-            await self.say(self._results(words, self.recogniser.heard_s, is_final=False))
+            await self.say(self._results(words, self.recogniser.processed_s, is_final=False))
 
     async def starved(self) -> None:
         # As in the vendor's own words; the code is only in the link.
@@ -87,7 +87,7 @@ class NovaSession(Session):
                 "request_id": _REQUEST_ID,
                 "sha256": "0" * 64,
                 "created": "2026-11-20T12:00:00.000Z",
-                "duration": self.recogniser.heard_s,
+                "duration": self.recogniser.processed_s,
                 "channels": 1,
             }
         )
@@ -136,18 +136,18 @@ class FluxSession(Session):
         elif self.pending_text != self._update:
             await self._info("StartOfTurn" if not self._update else "Update", words)
             self._update = self.pending_text
-        elif self.recogniser.heard_s >= self._told_s + 0.25:
+        elif self.recogniser.processed_s >= self._told_s + 0.25:
             await self._info("Update", words)
 
     async def _end(self, trigger: str) -> None:
         words = self.settle()
-        end_s = min(words[-1].end_s + PAUSE_S / 2, self.recogniser.heard_s)
+        end_s = min(words[-1].end_s + PAUSE_S / 2, self.recogniser.processed_s)
         await self._info("EndOfTurn", words, end_s=end_s, trigger=trigger)
         self._turn, self._from_s, self._eager, self._update = self._turn + 1, end_s, False, ""
 
     async def _info(self, event: str, words: list[Word], *, end_s: float | None = None, **more: str) -> None:
         self._sequence += 1
-        self._told_s = self.recogniser.heard_s if end_s is None else end_s
+        self._told_s = self.recogniser.processed_s if end_s is None else end_s
         await self.say(
             {
                 "type": "TurnInfo",

@@ -159,7 +159,7 @@ class Session:
                 gone.cancel()
 
     async def play_faults(self) -> None:
-        for fault in [each for each in self._faults if self.recogniser.heard_s >= each.after_s]:
+        for fault in [each for each in self._faults if self.recogniser.processed_s >= each.after_s]:
             self._faults.remove(fault)
             for message in fault.says:
                 await self.socket.send(message)

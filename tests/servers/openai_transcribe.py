@@ -60,7 +60,7 @@ class TranscriptionSession(Session):
         return {"item_id": f"item_{self._items}", "content_index": 0}
 
     async def _commit(self, event_id: str | None) -> None:
-        if self.recogniser.heard_s < LEAST_COMMIT_S:
+        if self.recogniser.processed_s < LEAST_COMMIT_S:
             await self.complain("input_audio_buffer_commit_empty", "buffer too small", event_id)
             return
         await self.finishing()
@@ -69,10 +69,13 @@ class TranscriptionSession(Session):
         await self.heard()
         usage = {
             "type": "tokens",
-            "input_tokens": round(self.recogniser.heard_s * 10),
+            "input_tokens": round(self.recogniser.processed_s * 10),
             "output_tokens": len(self.recogniser.words),
-            "total_tokens": round(self.recogniser.heard_s * 10) + len(self.recogniser.words),
-            "input_token_details": {"audio_tokens": round(self.recogniser.heard_s * 10), "text_tokens": 0},
+            "total_tokens": round(self.recogniser.processed_s * 10) + len(self.recogniser.words),
+            "input_token_details": {
+                "audio_tokens": round(self.recogniser.processed_s * 10),
+                "text_tokens": 0,
+            },
         }
         text = text_of(self.settle())
         await self.say({"type": f"{_STEM}.completed", "transcript": text, "usage": usage, **self._about})

@@ -52,11 +52,11 @@ class ScribeSession(Session):
         await self.say({"message_type": "committed_transcript", "text": text_of(self.settle())})
 
     async def _commit(self) -> None:
-        if self.recogniser.heard_s - self._committed_s < LEAST_COMMIT_S:
+        if self.recogniser.processed_s - self._committed_s < LEAST_COMMIT_S:
             await self.fail("commit_throttled", "too little audio")
             return
         await self.finishing()
-        self._committed_s = self.recogniser.heard_s
+        self._committed_s = self.recogniser.processed_s
         await self.commit_unasked()
 
 

@@ -61,7 +61,7 @@ async def played(pcm: bytes, block_ms: int = 20) -> AsyncIterator[Frame]:
 
 
 class Recogniser:
-    """Understands the sound it is fed, at ``rate_hz``; ``heard_s`` is its length so far."""
+    """Understands the sound it is fed, at ``rate_hz``; ``processed_s`` is its length so far."""
 
     def __init__(self, rate_hz: int = SAMPLE_RATE_HZ) -> None:
         self._rate_hz = rate_hz
@@ -74,7 +74,7 @@ class Recogniser:
         self.words: list[Word] = []
 
     @property
-    def heard_s(self) -> float:
+    def processed_s(self) -> float:
         return self._fed / self._rate_hz
 
     @property

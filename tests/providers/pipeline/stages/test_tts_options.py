@@ -22,7 +22,7 @@ class Hastier(msgspec.Struct, frozen=True):
 
 
 class Acme(HttpTextToSpeech[Options]):
-    known = Options
+    options_type = Options
 
     async def check(self, budget: Budget) -> None:
         raise NotImplementedError
@@ -35,7 +35,7 @@ class Acme(HttpTextToSpeech[Options]):
 
 
 class AcmeToday(Acme):
-    known = cast(type[Options], Hastier)
+    options_type = cast(type[Options], Hastier)
 
 
 class Prepared:

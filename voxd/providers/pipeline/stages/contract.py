@@ -1,4 +1,4 @@
-"""The contracts of the three stages of a pipeline: speech to text, a language model, text to speech."""
+"""The contracts of the three stages of a pipeline: speech-to-text, language model, text-to-speech."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -16,7 +16,7 @@ from voxd.providers.usage import Usage
 
 
 class StageKind(StrEnum):
-    """What a stage does. Each is also the end of an entry point group: ``voxd.stt`` and so on."""
+    """The kind of a stage. Its entry point group is ``voxd.stt``, ``voxd.llm`` or ``voxd.tts``."""
 
     STT = "stt"
     LLM = "llm"
@@ -25,7 +25,7 @@ class StageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StageConfig:
-    """One stage as the configuration describes it; "" leaves the vendor's default.
+    """The configuration of one stage; "" selects the vendor's default.
 
     ``name`` is the name in the configuration, ``kind`` the vendor, ``language`` an ISO 639-1 code or a
     BCP 47 tag, ``options`` the vendor's own settings.
@@ -41,11 +41,12 @@ class StageConfig:
 
 
 class PipelineStage(ABC):
-    """One vendor's one stage. Subclass it in one file; register it by an entry point of its group.
+    """One stage of one vendor. Subclass it in one file and register it by an entry point of its group.
 
-    It holds no key and opens nothing by itself: `Transport` gives it one of each for every attempt, keeps to
-    limits and deadlines, tries again what may be tried again, and writes the log. All its methods raise
-    `voxd.errors.ProviderError` (or a subclass) and nothing else on a fault, also for a garbled answer.
+    A stage holds no key and opens no connection itself: the transport supplies key and connection for every
+    attempt, applies rate limits and deadlines, retries what is safe to retry, and writes the log. On any
+    failure, malformed responses included, the methods raise `voxd.errors.ProviderError` (or a subclass) and
+    nothing else.
     """
 
     stage: ClassVar[StageKind]
@@ -63,31 +64,32 @@ class PipelineStage(ABC):
 
     @property
     def model(self) -> str:
-        """The model that is asked: prices and shutdown dates are known by this name."""
+        """The model in use; prices and shutdown dates are looked up by this name."""
         return self.config.model or self.default_model
 
     @property
     def key(self) -> int:
-        """The number of the key it is asked with, 0 without one: what is used is written down by it."""
+        """The number of the API key in use, 0 without one; usage is recorded for each key."""
         return self.wire.key
 
     def prepare(self) -> None:
-        """Begin, in the background, whatever makes the next request faster; never raises."""
+        """Start, in the background, whatever makes the next request faster; never raises."""
 
     @abstractmethod
     async def check(self, budget: Budget) -> None:
-        """Ask the vendor for something that costs nothing. Raises `ProviderError` when he cannot answer."""
+        """Make a free request that needs a valid key. Raises `ProviderError` when the stage is
+        unavailable."""
 
     async def close(self) -> None:
-        """Free everything; idempotent."""
+        """Release all resources; idempotent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What was understood so far, all of the utterance (not the last piece only).
+    """The text of the utterance so far, from its beginning (not only the last part).
 
     ``stable``: the vendor does not expect to change it. ``final``: it will not change, and nothing follows.
-    ``usage`` comes with the final one: ``transcribed_seconds``, or tokens, as the vendor bills.
+    ``usage`` is set in the final one: ``transcribed_seconds`` or tokens, as the vendor bills.
     """
 
     text: str
@@ -98,7 +100,7 @@ class Transcription:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionRequest:
-    """What a transcription is told: ``hints`` are words that are likely, such as names."""
+    """The parameters of one transcription; ``hints`` are likely words, such as names."""
 
     language: str = ""
     hints: tuple[str, ...] = ()
@@ -106,26 +108,26 @@ class TranscriptionRequest:
 
 
 class SpeechToText(PipelineStage):
-    """Turns one utterance into text."""
+    """Transcribes utterances."""
 
     stage = StageKind.STT
     live: ClassVar[bool] = False
-    """Whether it transcribes while the user still speaks."""
+    """Whether it transcribes while the user is still speaking."""
 
     @abstractmethod
     def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield what is understood of ``audio`` (16 kHz frames, in real time, until the user has finished).
+        """Yield the transcription of ``audio`` (16 kHz frames in real time, until the end of speech).
 
-        The last item is the final one, and the only one; its text is "" when nobody spoke. Closing the
-        iterator gives the utterance up.
+        Only the last item is final; its text is "" when there was no speech. Closing the iterator abandons
+        the utterance.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool the model wants to be run; ``arguments`` is the text of a JSON object."""
+    """A tool call requested by the model; ``arguments`` is the text of a JSON object."""
 
     id: str
     name: str
@@ -134,10 +136,11 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One line of a conversation as a model sees it.
+    """One message of a conversation.
 
-    An assistant's may hold ``calls``; role "tool" answers the call ``call_id`` (of tool ``tool``).
-    ``raw`` is what the vendor ``raw_of`` needs back word for word, such as signed thoughts; others ignore it.
+    A message of the assistant may contain ``calls``; one of role "tool" is the result of the call ``call_id``
+    of tool ``tool``. ``raw`` is data that the vendor ``raw_of`` needs back unchanged, such as signed
+    reasoning; other vendors ignore it.
     """
 
     role: Literal["user", "assistant", "tool"]
@@ -152,7 +155,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """All that a model is told."""
+    """The input of a language model for one reply."""
 
     instructions: str
     messages: tuple[ChatMessage, ...]
@@ -165,14 +168,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class TextChunk:
-    """A piece of the answer's text, in order."""
+    """A part of the reply's text; parts are in order."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer is complete. ``reason``: stop, length, tool_calls, refusal. ``calls`` are to be run."""
+    """The end of a reply. ``reason``: stop, length, tool_calls or refusal. ``calls`` are to be executed."""
 
     reason: str
     calls: tuple[ToolCall, ...] = ()
@@ -181,22 +184,22 @@ class Completion:
 
 
 class LanguageModel(PipelineStage):
-    """Answers a conversation."""
+    """Generates replies to a conversation."""
 
     stage = StageKind.LLM
     context_tokens: ClassVar[int] = 32_000
-    """What a prompt may hold, unless the options say otherwise (``context_tokens``)."""
+    """The size of a prompt in tokens, unless the option ``context_tokens`` sets another."""
 
     @abstractmethod
     def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
-        """Yield the answer's text as it is written; the last item is `Completion`, and the only one.
+        """Yield the reply's text as it is generated; only the last item is a `Completion`.
 
-        Raises `ContextTooLong` when the prompt does not fit. Closing the iterator gives the answer up.
+        Raises `ContextTooLong` when the prompt does not fit. Closing the iterator cancels the reply.
         """
 
 
 class TextToSpeech(PipelineStage):
-    """Speaks a clause or a sentence."""
+    """Synthesises a clause or a sentence."""
 
     stage = StageKind.TTS
     default_voice: ClassVar[str] = ""
@@ -204,52 +207,50 @@ class TextToSpeech(PipelineStage):
 
     @property
     def voice(self) -> str:
-        """The voice that speaks."""
+        """The name of the voice."""
         return self.config.voice or self.default_voice
 
     @property
     def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text: the key of the cache of phrases."""
-        told = self.config
+        """Return everything that changes the audio of a text: the key of the phrase cache."""
+        config = self.config
         return {
-            "kind": told.kind,
-            "endpoint": told.endpoint,
+            "kind": config.kind,
+            "endpoint": config.endpoint,
             "model": self.model,
             "voice": self.voice,
-            "language": told.language,
-            "options": dict(told.options),
+            "language": config.language,
+            "options": dict(config.options),
         }
 
     @property
     def heeds_previous(self) -> bool:
-        """Whether ``previous`` changes the sound of a text, and so belongs to the key of the cache."""
+        """Whether ``previous`` changes the audio of a text, and so is part of the cache key."""
         return False
 
     def bill(self, text: str) -> Usage:
-        """Return what the vendor bills for ``text``; an estimate where he counts something else than it."""
+        """Return what the vendor bills for ``text``; an estimate when the unit is not characters."""
         return Usage(characters=len(text))
 
     @abstractmethod
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text`` (plain words, at most ``max_chars``) as it comes, all at one rate.
+        """Yield the audio of ``text`` (plain text of at most ``max_chars``) as it arrives, all at one rate.
 
-        ``previous`` was spoken just before it. Yields at least one clip; the clips hold whole samples.
+        ``previous`` is the text spoken just before. Yields at least one clip, each of whole samples.
         """
 
 
-Options = TypeVar("Options", bound=msgspec.Struct)
+OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 
-def parse_options(config: StageConfig, kind: type[Options]) -> Options:
-    """Return the options of ``config`` as ``kind``. Raises `ConfigError` for one that cannot be used.
+def parse_options(config: StageConfig, kind: type[OptionsT]) -> OptionsT:
+    """Return the options of ``config`` as ``kind``. Raises `ConfigError` for an invalid one.
 
-    Others are passed over: they may be meant for the line, such as ``ca_file``, or for another stage of the
-    same vendor.
+    Unknown options are ignored: they may be for the transport, such as ``ca_file``, or for another stage of
+    the same vendor.
     """
     try:
         return msgspec.convert(dict(config.options), kind)
     except msgspec.ValidationError as error:
         hint = f"correct options in [providers.{config.name}]"
-        raise ConfigError(
-            f"an option of the provider {config.name} cannot be used: {error}", hint=hint
-        ) from None
+        raise ConfigError(f"an option of provider {config.name} is invalid: {error}", hint=hint) from None

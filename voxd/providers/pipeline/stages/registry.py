@@ -1,4 +1,4 @@
-"""Finds the stages of pipelines by name, each kind in a group of entry points of its own."""
+"""Finds pipeline stages by kind and name; each kind has its own entry point group."""
 
 from typing import Any
 
@@ -18,25 +18,25 @@ _TTS: Registry[TextToSpeech] = Registry(TextToSpeech, group="voxd.tts", what="te
 
 
 def register_stage(kind: StageKind | str, name: str, cls: type[PipelineStage]) -> None:
-    """Make ``cls`` known as ``name`` among the "stt", "llm" or "tts" of this process.
+    """Register ``cls`` as ``name`` for the ``kind`` "stt", "llm" or "tts", in this process.
 
-    Raises `ProviderError` when it is none, and `ValueError` for another ``kind``.
+    Raises `ProviderError` when ``cls`` is not of that kind, `ValueError` for an unknown ``kind``.
     """
     _registry(kind).register(name, cls)
 
 
 def speech_to_text(name: str) -> type[SpeechToText]:
-    """Return who listens under ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
+    """Return the speech-to-text stage ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
     return _STT.find(name)
 
 
 def language_model(name: str) -> type[LanguageModel]:
-    """Return who thinks under ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
+    """Return the language model stage ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
     return _LLM.find(name)
 
 
 def text_to_speech(name: str) -> type[TextToSpeech]:
-    """Return who speaks under ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
+    """Return the text-to-speech stage ``name``. Raises `NotFound`, and `ProviderError` when it is broken."""
     return _TTS.find(name)
 
 
@@ -47,12 +47,12 @@ def stage_class(kind: StageKind | str, name: str) -> type[PipelineStage]:
 
 
 def kinds_of(name: str) -> tuple[StageKind, ...]:
-    """Return which stages there are under ``name``."""
+    """Return the kinds of stage that are registered as ``name``."""
     return tuple(kind for kind in StageKind if name in _registry(kind))
 
 
 def list_stages(kind: StageKind | str) -> list[ProviderStatus]:
-    """Return every stage of ``kind``, the broken ones with their error; loads all of them."""
+    """Return every stage of ``kind``, broken ones with their error; this imports all of them."""
     return _registry(kind).statuses()
 
 

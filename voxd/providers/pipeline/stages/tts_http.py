@@ -1,9 +1,8 @@
-"""Speaks a text by one HTTP request, and asks again when the sound breaks off, if nobody can hear that.
+"""Text-to-speech by one HTTP request, repeated when the audio breaks off, if the repetition is inaudible.
 
-Two things are safe to ask again (seed 001 wants retry by chunks): a text of which nothing was used yet, and
-one whose second answer begins with exactly the sound that was used of the first. The latter is not taken on
-trust: vendors who take a seed promise a best effort only, so the bytes are compared, and where they differ
-the fault goes to the caller, who knows what was heard.
+It is safe to repeat a text of which no audio was used yet, and a text whose second audio begins with exactly
+the bytes used of the first. The latter is verified: vendors that accept a seed promise identical output only
+as a best effort, so the bytes are compared, and when they differ the error goes to the caller.
 """
 
 import hashlib
@@ -21,15 +20,15 @@ from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead, check_type
 
 WHOLE_S = 600.0
-"""The deadline of a whole answer, during which its listener listens; `PlaybackLead` notices who is late."""
+"""The deadline of a whole response, which is read at the speed of playback; `PlaybackLead` detects delays."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
-    """A text and the request that has it spoken as PCM at ``rate_hz``.
+    """A text and the request that synthesises it as PCM at ``rate_hz``.
 
-    ``bill`` names the header, in lower case, in which the vendor counts the characters he bills.
-    ``repeatable``: the vendor may give the same sound again for the same request.
+    ``bill`` is the response header, in lower case, with the number of billed characters.
+    ``repeatable``: the same request may produce the same audio again.
     """
 
     text: str
@@ -41,13 +40,13 @@ class SpeechRequest:
 
 
 class ReplayMismatch(StreamError):
-    """A second answer is not the first one over again."""
+    """The audio of a repeated request differs from that of the first."""
 
     code = "another_answer"
 
 
 class ReplaySkipper:
-    """Passes over what was used of an earlier answer, if a new one begins with just that."""
+    """Skips the audio already used, after checking that the new response begins with the same bytes."""
 
     def __init__(self) -> None:
         self.used_bytes = 0
@@ -56,19 +55,19 @@ class ReplaySkipper:
         self._to_see = 0
 
     def rewind(self) -> None:
-        """A new answer begins."""
+        """Start on a new response."""
         self._seen = hashlib.blake2b()
         self._to_see = self.used_bytes
 
     def fresh(self, clip: Clip) -> Clip | None:
-        """Return what of ``clip`` was not used before. Raises `ReplayMismatch`."""
+        """Return the part of ``clip`` that was not used before. Raises `ReplayMismatch`."""
         pcm = clip.pcm
         if self._to_see:
             again, pcm = pcm[: self._to_see], pcm[self._to_see :]
             self._seen.update(again)
             self._to_see -= len(again)
             if not self._to_see and self._seen.digest() != self._used.digest():
-                raise ReplayMismatch("the vendor spoke the same text in another way")
+                raise ReplayMismatch("the repeated request produced different audio")
         if not pcm:
             return None
         self.used_bytes += len(pcm)
@@ -76,13 +75,13 @@ class ReplaySkipper:
         return Clip(pcm, clip.rate_hz)
 
     def finish(self) -> None:
-        """Nothing follows. Raises `ReplayMismatch` when the new answer was shorter than what was used."""
+        """End the response. Raises `ReplayMismatch` when it was shorter than the audio used."""
         if self._to_see:
-            raise ReplayMismatch("the vendor spoke the same text in another way")
+            raise ReplayMismatch("the repeated request produced different audio")
 
 
 async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budget) -> AsyncGenerator[Clip]:
-    """Yield the sound of ``speech`` as it comes. Raises `ProviderError`."""
+    """Yield the audio of ``speech`` as it arrives. Raises `ProviderError`."""
     replay = ReplaySkipper()
     broken: ProviderError | None = None
     while True:
@@ -97,16 +96,16 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
                         if fresh := replay.fresh(clip):
                             yield fresh
                 replay.finish()
-                _tell_bill(stage, speech, answer.headers)
+                _note_bill(stage, speech, answer.headers)
                 return
         except ReplayMismatch as another:
             raise broken or another from None
         except ProviderError as error:
-            # What failed before an answer began was tried again on the wire already.
+            # A failure before the response began was already retried by the transport.
             again = begun and error.retryable and (speech.repeatable or not replay.used_bytes)
-            # Nothing of it was heard: another voice, if there is one, says it just as well, and sooner.
-            is_anothers = not replay.used_bytes and not budget.is_last
-            if not again or is_anothers or budget.retries <= 0:
+            # Nothing was heard yet, so the next provider in the list, if any, is faster than a retry.
+            next_can = not replay.used_bytes and not budget.is_last
+            if not again or next_can or budget.retries <= 0:
                 raise
             broken = error
         budget.retries -= 1
@@ -115,7 +114,7 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
 
 
 def stage_url(stage: TextToSpeech, access: Access, path: str, *, live_path: str = "") -> str:
-    """Return the URL of ``path``; the endpoint may be written as that of the socket at ``live_path``."""
+    """Return the URL of ``path``; the endpoint may be configured as that of the socket ``live_path``."""
     return http_url(access.endpoint or stage.default_endpoint, live_path, path)
 
 
@@ -123,16 +122,16 @@ async def _clips(provider: str, answer: HttpResponse, rate_hz: int) -> AsyncGene
     check_type(provider, answer.headers.get("content-type", ""))
     pcm, pace = PcmDecoder(provider, rate_hz), PlaybackLead(provider)
     pieces = answer.chunks()
-    while data := await pace.keeps(anext(pieces, b"")):
+    while data := await pace.wait_for(anext(pieces, b"")):
         if clip := pcm.feed(data):
-            pace.heard(clip)
+            pace.add(clip)
             yield clip
     if clip := pcm.finish():
         yield clip
 
 
-def _tell_bill(stage: TextToSpeech, speech: SpeechRequest, headers: Mapping[str, str]) -> None:
-    """Tell when the vendor bills something else than the length of the text."""
+def _note_bill(stage: TextToSpeech, speech: SpeechRequest, headers: Mapping[str, str]) -> None:
+    """Note the billed characters when they differ from the length of the text."""
     billed = headers.get(speech.bill, "")
     if billed.isdecimal() and int(billed) != len(speech.text):
         stage.wire.note("billed", characters=int(billed))

@@ -1,4 +1,4 @@
-"""What every vendor's voice has: options of its own, and for one by HTTP a connection opened ahead."""
+"""Base classes of text-to-speech stages: typed options, and a connection opened in advance for HTTP."""
 
 import functools
 from abc import abstractmethod
@@ -14,28 +14,28 @@ OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 
 class ConfiguredTextToSpeech(TextToSpeech, Generic[OptionsT]):
-    """A voice of a vendor; ``known`` is the type of the options that can be set for it."""
+    """A text-to-speech stage; ``options_type`` is the type of its options."""
 
-    known: type[OptionsT]
+    options_type: type[OptionsT]
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
-        """Raises `ConfigError` when an option cannot be used."""
+        """Raises `ConfigError` when an option is invalid."""
         super().__init__(config, wire)
-        self._options = parse_options(config, self.known)
+        self._options = parse_options(config, self.options_type)
 
     @property
     def variant(self) -> Mapping[str, Any]:
-        """Return everything that changes the sound of a text, the defaults of ours with it."""
+        """Return everything that changes the audio of a text, including default values."""
         return {**super().variant, "settings": msgspec.to_builtins(self._options)}
 
 
 class HttpTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
-    """A voice that speaks each text by one HTTP request."""
+    """A text-to-speech stage that makes one HTTP request for each text."""
 
     def prepare(self) -> None:
-        """Connect while the user still speaks."""
+        """Open a connection while the user is still speaking."""
         self.wire.prepare(functools.partial(self._call, "."))
 
     @abstractmethod
     def _call(self, text: str, access: Access) -> HttpRequest:
-        """Return the request that has ``text`` spoken."""
+        """Return the request that synthesises ``text``."""

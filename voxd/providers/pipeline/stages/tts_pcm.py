@@ -1,8 +1,8 @@
-"""Makes clips of whole samples of what a voice sends, wherever the network has cut it.
+"""Decodes PCM from a text-to-speech vendor into clips of whole samples, and detects audio that is too slow.
 
-A vendor who was asked for bare PCM may send a WAV file all the same (many OpenAI-compatible servers do): its
-header is taken off, and believed about the rate. Anything else that is not PCM would be played as noise, so
-it is recognised by its type or its first bytes, and refused.
+A vendor that was asked for raw PCM may send a WAV file anyway (many OpenAI-compatible servers do): its header
+is removed, and its sample rate used. Other formats would be played as noise, so they are detected by content
+type or first bytes, and rejected.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from voxd.net import faults
 from voxd.net.transport import Budget
 
 MAX_HEADER_BYTES = 64 * 1024
-"""A WAV header with more in front of its sound is none we wait for."""
+"""How much of a WAV file may precede its audio."""
 
 _RIFF_BYTES = 12
 _SIZE_UNKNOWN = 0x7FFF0000
-"""Whoever streams a WAV file cannot know its length, and writes 0 or something from here on."""
+"""The length of a streamed WAV file is not known; servers write 0, 0x7FFFxxxx or 0xFFFFFFFF."""
 
 _PCM_TAGS = frozenset({1, 0xFFFE})
 _FILES: Mapping[bytes, str] = {
@@ -32,76 +32,76 @@ _FILES: Mapping[bytes, str] = {
     b"<htm": "a web page",
     b"<HTM": "a web page",
 }
-_NO_SOUND = ("text/", "application/json", "application/xml", "application/problem", "application/xhtml")
+_NOT_AUDIO = ("text/", "application/json", "application/xml", "application/problem", "application/xhtml")
 _PACKED = ("audio/mpeg", "audio/mp3", "audio/ogg", "audio/opus", "audio/aac", "audio/flac", "audio/webm")
 
 
 def check_type(provider: str, content_type: str) -> None:
-    """Raise `ProviderError` when what was sent as ``content_type`` is no PCM; "" may be."""
+    """Raise `ProviderError` when ``content_type`` cannot be PCM; a missing one ("") can."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "text/html":
         raise faults.captive_portal(provider)
-    if kind.startswith(_NO_SOUND) or kind in _PACKED:
+    if kind.startswith(_NOT_AUDIO) or kind in _PACKED:
         raise _not_pcm(provider, kind)
 
 
 class PcmDecoder:
-    """Cuts sound that arrives in pieces of any length into clips; ``rate_hz`` is what was asked for."""
+    """Cuts audio that arrives in pieces of any length into clips; ``rate_hz`` is the requested rate."""
 
     def __init__(self, provider: str, rate_hz: int) -> None:
         self.provider = provider
         self.rate_hz = rate_hz
         self._held = b""
         self._known = False
-        self._left_bytes: int | None = None
+        self._remaining_bytes: int | None = None
         self._spoken_bytes = 0
 
     @property
     def has_begun(self) -> bool:
-        """Whether any sound came out."""
+        """Whether any audio was decoded."""
         return self._spoken_bytes > 0
 
     def feed(self, data: bytes) -> Clip | None:
         """Return the whole samples that ``data`` completes, None when there are none.
 
-        Raises `ProviderError` when it is not PCM.
+        Raises `ProviderError` when the data is not PCM.
         """
         self._held += data
-        if not self._known and not self._recognised():
+        if not self._known and not self._detect_format():
             return None
         return self._cut()
 
     def finish(self) -> Clip | None:
-        """Return what was held back; nothing follows.
+        """Return the remaining samples; no data follows.
 
-        Raises `StreamError` when nothing came at all, or when it ended within a sample.
+        Raises `StreamError` when there was no audio, or when it ended within a sample.
         """
         if not self._known:
             if self._held.startswith(b"RIFF"):
                 raise _broken(self.provider)
             self._known = True
         clip = self._cut()
-        if self._held and self._left_bytes != 0:
+        if self._held and self._remaining_bytes != 0:
             raise _broken(self.provider)
         if not self._spoken_bytes:
-            raise StreamError("the vendor sent no sound", provider=self.provider, code="no_sound")
+            raise StreamError("the vendor sent no audio", provider=self.provider, code="no_sound")
         return clip
 
     def _cut(self) -> Clip | None:
         pcm = self._held
-        if self._left_bytes is not None:
-            pcm = pcm[: self._left_bytes]
+        if self._remaining_bytes is not None:
+            pcm = pcm[: self._remaining_bytes]
         whole_bytes = len(pcm) - len(pcm) % BYTES_PER_SAMPLE
-        if self._left_bytes is not None:
-            self._left_bytes -= whole_bytes
-        self._held = b"" if self._left_bytes == 0 else self._held[whole_bytes:]
+        if self._remaining_bytes is not None:
+            self._remaining_bytes -= whole_bytes
+        self._held = b"" if self._remaining_bytes == 0 else self._held[whole_bytes:]
         if not whole_bytes:
             return None
         self._spoken_bytes += whole_bytes
         return Clip(pcm[:whole_bytes], self.rate_hz)
 
-    def _recognised(self) -> bool:
-        """Whether it is known what the first bytes are; a header is taken off."""
+    def _detect_format(self) -> bool:
+        """Whether the format is known; removes a WAV header."""
         head = self._held
         for magic, name in _FILES.items():
             if head.startswith(magic):
@@ -115,17 +115,17 @@ class PcmDecoder:
         maybe = head.startswith(b"RIFF") or b"RIFF".startswith(head)
         if maybe and len(head) < _RIFF_BYTES:
             return False
-        self._known = self._unpacked() if maybe and head[8:12] == b"WAVE" else True
+        self._known = self._remove_header() if maybe and head[8:12] == b"WAVE" else True
         return self._known
 
-    def _unpacked(self) -> bool:
-        """Take a WAV header off, once all of it is here."""
+    def _remove_header(self) -> bool:
+        """Remove a WAV header when all of it has arrived."""
         at = _RIFF_BYTES
         while len(self._held) >= at + 8:
             name, size = struct.unpack_from("<4sI", self._held, at)
             at += 8
             if name == b"data":
-                self._left_bytes = size if 0 < size < _SIZE_UNKNOWN else None
+                self._remaining_bytes = size if 0 < size < _SIZE_UNKNOWN else None
                 self._held = self._held[at:]
                 return True
             if name == b"fmt " and len(self._held) >= at + 16:
@@ -135,12 +135,12 @@ class PcmDecoder:
                 self.rate_hz = rate_hz
             at += size + size % 2
         if len(self._held) > MAX_HEADER_BYTES:
-            raise _not_pcm(self.provider, "a WAV file with an endless header")
+            raise _not_pcm(self.provider, "a WAV file with too long a header")
         return False
 
 
 def _not_pcm(provider: str, what: str) -> ProviderError:
-    hint = "check the provider's endpoint and options: the vendor has to send PCM"
+    hint = "check the provider's endpoint and options: the vendor must send PCM"
     error = StreamError(
         f"the vendor sent {what} instead of PCM", provider=provider, code="not_pcm", hint=hint
     )
@@ -149,26 +149,31 @@ def _not_pcm(provider: str, what: str) -> ProviderError:
 
 
 def _broken(provider: str) -> ProviderError:
-    return StreamError("the sound broke off within a sample", provider=provider, code="truncated")
+    return StreamError("the audio ended within a sample", provider=provider, code="truncated")
 
 
 GRACE_S = 2.0
-"""A listener may run dry for so long, unless somebody knows better."""
+"""How long playback may be interrupted, by default."""
 
 T = TypeVar("T")
 
 
 def remaining_s(budget: Budget, limit_s: float) -> float:
-    """Return ``limit_s``, or less where the turn has less time."""
+    """Return ``limit_s``, or the time left in the budget when that is less."""
     if budget.until_s is None:
         return limit_s
     return max(min(limit_s, budget.until_s - time.monotonic()), 0.0)
 
 
 class PlaybackLead:
-    """How far a voice is ahead of its listener, who may run dry for ``grace_s`` (None: `GRACE_S`).
+    """How far received audio is ahead of playback, which may be interrupted for ``grace_s`` (None:
+    `GRACE_S`).
 
-    The first piece may take ``first_s``, None for no longer than any other.
+    The first audio may take ``first_s``; None means no longer than any other.
+
+    A deadline for the whole would be wrong for a long text and late for a short one, and a deadline for each
+    chunk lets a vendor send a byte at a time. So the duration of the audio received is compared with the time
+    spent waiting for it; time in which the caller was busy with earlier audio does not count.
     """
 
     def __init__(self, provider: str, *, first_s: float | None = None, grace_s: float | None = None) -> None:
@@ -178,31 +183,31 @@ class PlaybackLead:
         self._has_begun = False
 
     @property
-    def patience_s(self) -> float:
-        """How long the next piece may take."""
+    def allowed_s(self) -> float:
+        """How long the next chunk may take, in seconds."""
         return self._ahead_s
 
-    def heard(self, clip: Clip) -> None:
-        """Some sound came."""
+    def add(self, clip: Clip) -> None:
+        """Count ``clip`` as received."""
         if not self._has_begun:
             self._has_begun = True
             self._ahead_s = self._grace_s
         self._ahead_s += clip.duration_s
 
     def waited(self, seconds: float) -> None:
-        """Somebody waited for the next piece."""
+        """Count ``seconds`` of waiting."""
         self._ahead_s = max(self._ahead_s - seconds, 0.0)
 
-    async def keeps(self, piece: Awaitable[T]) -> T:
-        """Return ``piece``. Raises `ProviderError` when it takes too long."""
+    async def wait_for(self, piece: Awaitable[T]) -> T:
+        """Return the result of ``piece``. Raises `ProviderError` when it takes too long."""
         began_s = time.monotonic()
         try:
-            async with asyncio.timeout(self.patience_s):
+            async with asyncio.timeout(self.allowed_s):
                 return await piece
         except TimeoutError as error:
             if not self._has_begun:
                 raise faults.connect_error(self._provider, error) from None
-            msg = "the sound comes slower than one can listen"
+            msg = "the audio arrives slower than real time"
             raise StreamError(msg, provider=self._provider, code="too_slow") from None
         finally:
             self.waited(time.monotonic() - began_s)

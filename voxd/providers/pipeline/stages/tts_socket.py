@@ -1,4 +1,4 @@
-"""Speaks over a WebSocket: one for each clause, the first of a turn opened while the user still speaks."""
+"""Text-to-speech over WebSockets: one for each clause, the first of a turn opened in advance."""
 
 import asyncio
 import logging
@@ -20,110 +20,110 @@ _log = logging.getLogger(__name__)
 
 
 class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
-    """A voice that is reached by WebSocket; a subclass says what is said on it.
+    """A text-to-speech stage over WebSocket; a subclass implements the protocol.
 
-    A socket that `prepare` opened is used for the next clause, or closed after ``spare_s``. Where it breaks
-    before anything was heard, the clause is spoken on a new one.
+    A socket that `prepare` opened is used for the next clause, or closed after ``spare_s``. When a socket
+    breaks before any audio, the clause is synthesised on a new one.
     """
 
     spare_s: ClassVar[float] = 50.0
-    """How long a socket may wait for a clause, shorter than the vendor waits for one."""
+    """How long a socket may wait for a clause; shorter than the vendor's inactivity limit."""
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._spare: _Spare | None = None
 
     @abstractmethod
-    def opened(self, budget: Budget, *, kind: str) -> AbstractAsyncContextManager[WebSocketConnection]:
-        """Open a socket on which a text can be spoken at once."""
+    def connect(self, budget: Budget, *, kind: str) -> AbstractAsyncContextManager[WebSocketConnection]:
+        """Open a socket that is ready for a text."""
 
     @abstractmethod
-    def said(self, connection: WebSocketConnection, text: str, pace: PlaybackLead) -> AsyncGenerator[Clip]:
-        """Say ``text`` and yield its sound; whatever is waited for keeps to ``pace``."""
+    def speak(self, connection: WebSocketConnection, text: str, pace: PlaybackLead) -> AsyncGenerator[Clip]:
+        """Send ``text`` and yield its audio; wait for each message by ``pace.wait_for``."""
 
     def prepare(self) -> None:
-        """Open a socket for the next clause, unless one is waiting."""
+        """Open a socket for the next clause, unless one is ready."""
         if self._spare is None or self._spare.is_gone:
-            opened = self.opened(Budget(retries=0), kind="prepare")
+            opened = self.connect(Budget(retries=0), kind="prepare")
             self._spare = _Spare(self.name, opened, self.spare_s)
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `ProviderError`."""
+        """Yield the audio of ``text``. Raises `ProviderError`."""
         while True:
             begun = heard = False
-            opened_ahead = self._spare is not None
+            was_prepared = self._spare is not None
             try:
                 async with self._connection(budget) as connection:
                     begun = True
-                    async with aclosing(self._spoken(connection, text, budget)) as clips:
+                    async with aclosing(self._synthesize_on(connection, text, budget)) as clips:
                         async for clip in clips:
                             heard = True
                             yield clip
                 return
             except ProviderError as error:
-                # What failed before the socket was open was tried again on the wire already.
+                # A failure to open the socket was already retried by the transport.
                 if not begun or heard or not error.retryable:
                     raise
-                # That a socket has died while it waited is no fault of this turn.
-                if not opened_ahead:
+                # A socket opened in advance may have broken while it waited; that costs no retry.
+                if not was_prepared:
                     if budget.retries <= 0 or not budget.is_last:
                         raise
                     budget.retries -= 1
                 self.wire.note("speech_again", code=error.code, used_bytes=0)
 
     async def close(self) -> None:
-        """Close the socket that waits; idempotent."""
+        """Close the socket opened in advance; idempotent."""
         spare, self._spare = self._spare, None
         if spare is not None:
             await spare.release()
 
-    async def received(self, connection: WebSocketConnection, pace: PlaybackLead) -> str | bytes:
-        """Return the next frame. Raises `ProviderError` when it is late, or when none comes any more."""
-        message = await pace.keeps(connection.receive())
+    async def receive(self, connection: WebSocketConnection, pace: PlaybackLead) -> str | bytes:
+        """Return the next message. Raises `ProviderError` when it is late or the connection has ended."""
+        message = await pace.wait_for(connection.receive())
         if message is None:
-            raise self.broken_off(connection)
+            raise self.close_error(connection)
         return message
 
-    def broken_off(self, connection: WebSocketConnection) -> ProviderError:
-        """Return why ``connection`` is over."""
+    def close_error(self, connection: WebSocketConnection) -> ProviderError:
+        """Return the error for the end of ``connection``."""
         return error_for_close(
             self.name, connection.ending or CloseReason("network_error", "the connection broke")
         )
 
-    async def _spoken(
+    async def _synthesize_on(
         self, connection: WebSocketConnection, text: str, budget: Budget
     ) -> AsyncGenerator[Clip]:
         connection.active = True
         pace = PlaybackLead(self.name, first_s=remaining_s(budget, Deadlines().answer_s))
         is_over = False
         try:
-            async with aclosing(self.said(connection, text, pace)) as clips:
+            async with aclosing(self.speak(connection, text, pace)) as clips:
                 async for clip in clips:
-                    pace.heard(clip)
+                    pace.add(clip)
                     yield clip
             is_over = True
         finally:
             if not is_over:
-                # The vendor is still speaking: he would be heard out before he takes note of a polite end.
-                connection.abort(CloseReason("given_up", "the text was given up"))
+                # The vendor is still sending audio, which a closing handshake would have to wait for.
+                connection.abort(CloseReason("given_up", "the text was abandoned"))
 
     @asynccontextmanager
     async def _connection(self, budget: Budget) -> AsyncIterator[WebSocketConnection]:
         spare, self._spare = self._spare, None
         if spare is not None:
             try:
-                connection = await spare.taken(remaining_s(budget, Deadlines().open_s))
+                connection = await spare.take(remaining_s(budget, Deadlines().open_s))
                 if connection is not None:
                     yield connection
                     return
             finally:
                 await spare.release()
-        async with self.opened(budget, kind="speak") as connection:
+        async with self.connect(budget, kind="speak") as connection:
             yield connection
 
 
 class _Spare:
-    """A socket that waits, owned by a task of its own: whoever opens one also closes it."""
+    """A socket opened in advance. One task opens and closes it, because its context may not change tasks."""
 
     def __init__(
         self, name: str, opened: AbstractAsyncContextManager[WebSocketConnection], spare_s: float
@@ -137,11 +137,11 @@ class _Spare:
 
     @property
     def is_gone(self) -> bool:
-        """Whether there is nothing to be had any more."""
+        """Whether the socket is closed, or was not opened."""
         return self._task.done()
 
-    async def taken(self, within_s: float) -> WebSocketConnection | None:
-        """Return the socket, to be used until `release`; None when there is none, or none in time."""
+    async def take(self, within_s: float) -> WebSocketConnection | None:
+        """Return the socket, for use until `release`; None when it was not opened in time."""
         self._taken.set()
         await asyncio.wait({self._ready}, timeout=within_s)
         connection = self._ready.result() if self._ready.done() else None
@@ -154,7 +154,7 @@ class _Spare:
             self._task.cancel()
         (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
         if isinstance(outcome, Exception):
-            _log.error("a socket could not be opened ahead", exc_info=outcome)
+            _log.error("a socket could not be opened in advance", exc_info=outcome)
 
     async def _hold(self) -> None:
         try:
@@ -167,7 +167,7 @@ class _Spare:
                     return
                 await self._released.wait()
         except ProviderError as error:
-            _log.debug("no socket was opened ahead: %s", error.code)
+            _log.debug("no socket was opened in advance: %s", error.code)
         finally:
             if not self._ready.done():
                 self._ready.set_result(None)

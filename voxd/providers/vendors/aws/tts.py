@@ -29,7 +29,7 @@ class AwsTtsOptions(msgspec.Struct, frozen=True):
 class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
     """Amazon Polly (reference/providers.md, section 9). Its engines are its models."""
 
-    known = AwsTtsOptions
+    options_type = AwsTtsOptions
     default_voice: ClassVar[str] = "Joanna"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

@@ -38,7 +38,7 @@ class AzureTtsOptions(msgspec.Struct, frozen=True):
 class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
     """Azure Speech (reference/providers.md, section 7, which is of documents and not of a real server)."""
 
-    known = AzureTtsOptions
+    options_type = AzureTtsOptions
     default_model: ClassVar[str] = "neural"
     default_voice: ClassVar[str] = "en-US-AvaMultilingualNeural"
 

@@ -31,7 +31,7 @@ class DeepgramTtsOptions(msgspec.Struct, frozen=True):
 class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
     """Deepgram Aura (reference/providers.md, section 5). Its models are its voices."""
 
-    known = DeepgramTtsOptions
+    options_type = DeepgramTtsOptions
     default_model: ClassVar[str] = "aura-2-thalia-en"
     default_endpoint: ClassVar[str] = "https://api.deepgram.com"
 

@@ -20,7 +20,7 @@ class ElevenLabsTts(HttpTextToSpeech[terms.ElevenLabsTtsOptions]):
     with the very same bytes: that is why every request carries a seed.
     """
 
-    known = terms.ElevenLabsTtsOptions
+    options_type = terms.ElevenLabsTtsOptions
     default_model: ClassVar[str] = terms.MODEL
     default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT

@@ -39,7 +39,7 @@ class _Frame(msgspec.Struct):
 class ElevenLabsStreamTts(SocketTextToSpeech[terms.ElevenLabsTtsOptions]):
     """ElevenLabs, ``stream-input`` (reference/providers.md, section 6)."""
 
-    known = terms.ElevenLabsTtsOptions
+    options_type = terms.ElevenLabsTtsOptions
     default_model: ClassVar[str] = terms.MODEL
     default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT
@@ -55,7 +55,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[terms.ElevenLabsTtsOptions]):
         await terms.check(self, budget)
 
     @asynccontextmanager
-    async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
+    async def connect(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a socket and say with which voice."""
         async with self.wire.socket(self._address, budget, kind=kind, refused=terms.refused) as connection:
             await connection.send(_encoded({"text": " ", "voice_settings": self._options.voice_settings()}))
@@ -69,7 +69,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[terms.ElevenLabsTtsOptions]):
         await connection.send(_encoded({"text": f"{text.strip()} "}))
         await connection.send(_encoded({"text": ""}))
         pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
-        while message := await pace.keeps(connection.receive()):
+        while message := await pace.wait_for(connection.receive()):
             frame = self._read(message)
             if frame.audio and (clip := pcm.feed(frame.audio)):
                 yield clip
@@ -78,17 +78,17 @@ class ElevenLabsStreamTts(SocketTextToSpeech[terms.ElevenLabsTtsOptions]):
         else:
             # Some servers hang up without a last word.
             if connection.ending is None or connection.ending.code != _FINISHED or not pcm.has_begun:
-                raise self.broken_off(connection)
+                raise self.close_error(connection)
         if clip := pcm.finish():
             yield clip
 
-    def broken_off(self, connection: WebSocketConnection) -> ProviderError:
+    def close_error(self, connection: WebSocketConnection) -> ProviderError:
         """Return why ``connection`` is over; the reason may be one of the vendor's names."""
         reason = connection.ending.reason if connection.ending else ""
         for name, means in terms.NAMES.items():
             if name in reason:
                 return error_meaning(self.name, means, reason)
-        return super().broken_off(connection)
+        return super().close_error(connection)
 
     def _address(self, access: Access) -> WebSocketAddress:
         options = self._options

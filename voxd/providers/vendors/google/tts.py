@@ -37,7 +37,7 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
     Without a voice in the configuration it is the usual one of the language.
     """
 
-    known = GoogleTtsOptions
+    options_type = GoogleTtsOptions
     default_endpoint: ClassVar[str] = "https://texttospeech.googleapis.com"
     max_chars: ClassVar[int] = 1250
     """The vendor takes 5000 bytes, and a character may have four."""

@@ -35,7 +35,7 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
     The default model is the one that most of those servers know; OpenAI serves it until 2027-01-06.
     """
 
-    known = OpenAITtsOptions
+    options_type = OpenAITtsOptions
     default_model: ClassVar[str] = "tts-1"
     default_voice: ClassVar[str] = "alloy"
     default_endpoint: ClassVar[str] = "https://api.openai.com/v1"

@@ -53,7 +53,7 @@ class OpenAIRealtimeTtsOptions(msgspec.Struct, frozen=True):
 class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     """OpenAI Realtime as a voice (reference/providers.md, section 1)."""
 
-    known = OpenAIRealtimeTtsOptions
+    options_type = OpenAIRealtimeTtsOptions
     default_model: ClassVar[str] = "gpt-realtime-2.1-mini"
     default_voice: ClassVar[str] = "marin"
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
@@ -75,11 +75,11 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
 
     async def check(self, budget: Budget) -> None:
         """Open a session, which is paid only when it answers. Raises `ProviderError`."""
-        async with self.opened(budget, kind="check"):
+        async with self.connect(budget, kind="check"):
             pass
 
     @asynccontextmanager
-    async def opened(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
+    async def connect(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a session and say with which voice."""
         async with self.wire.socket(self._address, budget, kind=kind) as connection:
             pace = PlaybackLead(self.name, first_s=remaining_s(budget, Deadlines().answer_s))
@@ -90,7 +90,7 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
             await self._wait_for(connection, frames.SessionUpdated, pace)
             yield connection
 
-    async def said(
+    async def speak(
         self, connection: WebSocketConnection, text: str, pace: PlaybackLead
     ) -> AsyncGenerator[Clip]:
         """Have ``text`` read and yield its sound. Raises `ProviderError`."""
@@ -141,7 +141,7 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
 
     async def _next(self, connection: WebSocketConnection, pace: PlaybackLead) -> frames.ServerFrame | None:
         """Return the next frame, None for one we do not know. Raises `ProviderError`."""
-        message = await self.received(connection, pace)
+        message = await self.receive(connection, pace)
         try:
             frame = frames.decode(message)
         except ValueError as error:

@@ -42,7 +42,7 @@ class _Form(msgspec.Struct):
 class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
     """Voice and language are names that the server knows; it has its own where they are not set."""
 
-    known = WyomingTtsOptions
+    options_type = WyomingTtsOptions
     default_endpoint = "tcp://127.0.0.1:10200"
 
     async def check(self, budget: Budget) -> None:
@@ -56,13 +56,13 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
             pace = PlaybackLead(self.name, first_s=remaining_s(budget, FIRST_S), grace_s=GRACE_S)
             pcm: PcmDecoder | None = None
             while True:
-                event = await pace.keeps(server.hear())
+                event = await pace.wait_for(server.hear())
                 if AudioStart.is_type(event.type):
                     pcm = self._pcm(event, pcm)
                 elif AudioChunk.is_type(event.type):
                     pcm = self._pcm(event, pcm)
                     if clip := pcm.feed(event.payload or b""):
-                        pace.heard(clip)
+                        pace.add(clip)
                         yield clip
                 elif AudioStop.is_type(event.type):
                     break
