@@ -3,20 +3,40 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 HERE = Path(__file__).parent
 
 NEEDS_FULL_SETUP = ("conformance", "systemd")
 """Folders whose tests need the vendors' clients, other servers or a booted systemd."""
 
-REAL_PROCESSES = (
+SLOW_MODULES = (
+    # They start the daemon, or another program for nearly every test.
     "test_daemon*.py",
     "test_stopping.py",
     "test_panel.py",
     "scripts/*.py",
     "store/test_*kill.py",
+    "cli/test_voxctl.py",
+    "cli/test_doctor*.py",
+    "local/test_worker.py",
+    # They run real speech through real engines.
+    "local/test_transcribers.py",
+    "local/test_synthesizers.py",
+    "local/test_chain.py",
+    "local/test_telemetry.py",
+    "listen/test_wake_end.py",
+    "listen/test_stages.py",
+    "listen/test_evaluate.py",
+    "cli/test_wake_eval.py",
+    "device/test_recorded_question.py",
+    # They break sockets at every point of a conversation.
+    "providers/routing/test_flapping.py",
+    "providers/pipeline/test_faults.py",
 )
-"""Modules that start the daemon or other programs for nearly every test: seconds each."""
+
+FAST_EXAMPLES = 20
+"""Examples of each hypothesis property in the fast lane; the full lane has hypothesis's own 100."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out sound cards, services, real daemons and what is marked slow",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        settings.register_profile("fast", max_examples=FAST_EXAMPLES)
+        settings.load_profile("fast")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -45,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # PulseAudio serves a stream in real time: two such tests at once on two cores starve each other.
             item.add_marker(pytest.mark.xdist_group("sound card"))
             item.add_marker(pytest.mark.slow)
-        elif any(item.path.relative_to(HERE).match(pattern) for pattern in REAL_PROCESSES):
+        elif any(item.path.relative_to(HERE).match(pattern) for pattern in SLOW_MODULES):
             item.add_marker(pytest.mark.slow)
     if config.getoption("--fast"):
         slow = [item for item in items if item.get_closest_marker("slow")]
