@@ -54,7 +54,7 @@ class ProviderServices:
         self.health = CircuitBreaker(emit=bus.emit, clock=clock)
         self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
         self.bookkeeper = UsageRecorder(self.usage, keyed=self._needs_key)
-        self.latecomers = OfflineQueue(
+        self.offline_queue = OfflineQueue(
             UtteranceQueue(database, config.queue, clock),
             history,
             config.queue,
@@ -76,10 +76,10 @@ class ProviderServices:
             transcriber, synthesizer, cache=config.cache, state_dir=state_dir, **common
         )
         house = Surroundings(
-            local=local, tools=tools, keep=self.latecomers.keep, pipelines=self.pipelines, **common
+            local=local, tools=tools, keep=self.offline_queue.keep, pipelines=self.pipelines, **common
         )
         self.router = Router(config, house)
-        for handler in (self.bookkeeper, self.spend.handle, self.latecomers.handle):
+        for handler in (self.bookkeeper, self.spend.handle, self.offline_queue.handle):
             bus.handle(handler)
 
     async def start(self) -> None:
@@ -87,19 +87,19 @@ class ProviderServices:
         await self.spend.start()
         await self.pipelines.start()
         self.router.start()
-        self.latecomers.start()
+        self.offline_queue.start()
 
     def configure(self, config: Config) -> None:
         """Apply a reloaded configuration."""
         self._config = config
         self.spend.configure(config)
         self.router.configure(config)
-        self.latecomers.configure(config.queue)
+        self.offline_queue.configure(config.queue)
 
     async def forget(self) -> None:
         """Forget every conversation, here and with the vendors, and what waits or was spoken."""
         await self.router.forget()
-        await self.latecomers.forget()
+        await self.offline_queue.forget()
         await self.pipelines.forget()
 
     def problems(self) -> list[str]:
@@ -114,13 +114,13 @@ class ProviderServices:
                 found.append(f"{stands_in} stands in for {entry.name}: {entry.problem}")
             else:
                 found.append(f"{entry.name} does not answer: {entry.problem}")
-        if self.latecomers.problem:
-            found.append(self.latecomers.problem)
+        if self.offline_queue.problem:
+            found.append(self.offline_queue.problem)
         return found
 
     async def close(self) -> None:
         """End everything, the account book last; idempotent."""
-        await self.latecomers.close()
+        await self.offline_queue.close()
         await self.health.close()
         await self.router.close()
         await self.pipelines.close()

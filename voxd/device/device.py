@@ -70,7 +70,7 @@ class Appliance:
             turns=rooms.recorder.turns,
             problems=self.problems(),
             agents=rooms.answering.router.agents(),
-            queued=rooms.answering.latecomers.waiting,
+            queued=rooms.answering.offline_queue.waiting,
         )
 
     def summary(self) -> str:
@@ -255,15 +255,15 @@ class Appliance:
 
     async def queue(self) -> list[reports.QueueEntry]:
         """Return the questions nobody could answer at once, the oldest first."""
-        return await self._rooms.answering.latecomers.entries()
+        return await self._rooms.answering.offline_queue.entries()
 
     async def retry_queued(self, id: str | None) -> int:
         """Ask one, or all, again at once; returns how many."""
-        return await self._rooms.answering.latecomers.retry(id)
+        return await self._rooms.answering.offline_queue.retry(id)
 
     async def drop_queued(self, id: str | None) -> int:
         """Give one, or all, up; returns how many."""
-        return await self._rooms.answering.latecomers.drop(id)
+        return await self._rooms.answering.offline_queue.drop(id)
 
     # --- its house --------------------------------------------------------------------------------
 

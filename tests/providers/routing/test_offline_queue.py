@@ -1,4 +1,4 @@
-"""Questions that waited are asked in order, beside the conversation, and their answers delivered."""
+"""Queued questions are asked in order, beside the conversation, and their answers delivered."""
 
 import asyncio
 import itertools
@@ -30,12 +30,18 @@ from voxd.errors import (
 from voxd.events import Event
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Transcript
-from voxd.providers.routing import deferred as asker
-from voxd.providers.routing.deferred import blame_for
-from voxd.providers.routing.offline_queue import FIRST_S, LONGEST_ROUND_S, ROUND_S, OfflineQueue, spoken_late
+from voxd.providers.routing import offline_queue
+from voxd.providers.routing.offline_queue import (
+    MAX_ROUND_S,
+    ROUND_S,
+    START_DELAY_S,
+    OfflineQueue,
+    blame_for,
+    spoken_late,
+)
 from voxd.store.db import Database
 from voxd.store.history import HistoryStore
-from voxd.store.kept import DeferredAnswer, Fault
+from voxd.store.kept import Fault, DeferredAnswer
 from voxd.store.queue import MAX_FAULTS, UtteranceQueue
 from voxd.turn.machine import RESTING
 
@@ -51,7 +57,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Cloud:
-    """Whoever is asked: answers, fails as told, or waits while ``open`` is not set."""
+    """A provider that answers, fails as set, or waits while ``open`` is not set."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Clip | str]] = []
@@ -91,8 +97,8 @@ class Cloud:
         return [said for _, said in self.asked]
 
 
-class House:
-    """OfflineQueue with a database, a clock, a cloud and a loudspeaker of their own."""
+class Rig:
+    """An offline queue with a database, a clock, a provider and a loudspeaker of its own."""
 
     def __init__(self, path: Path, **config: Any) -> None:
         self.clock = FakeClock()
@@ -105,7 +111,7 @@ class House:
         settings = schema.Queue(**config)
         self.queue = UtteranceQueue(self.database, settings, self.clock, boot="b")
         self.history = HistoryStore(self.database, schema.History(), self.clock, boot="b")
-        self.late = OfflineQueue(
+        self.offline = OfflineQueue(
             self.queue,
             self.history,
             settings,
@@ -126,64 +132,62 @@ class House:
         await self.start()
 
     async def start(self) -> None:
-        self.late.start()
+        self.offline.start()
         await until(lambda: bool(self.clock._sleepers))
         assert self.cloud.asked == self.emit.events == []
-        await self.next_round(FIRST_S)
+        await self.next_round(START_DELAY_S)
 
     async def resting(self) -> None:
         """Wait until nothing is done before a clock or an event says so."""
-        worker = self.late._worker
-        assert worker is not None
-        await until(lambda: self._rests())
+        await until(self._rests)
 
     def _rests(self) -> bool:
-        return not self.late._wake.is_set() and (
+        return not self.offline._wake.is_set() and (
             bool([each for each in self.clock._sleepers if not each[2].done()])
-            or not self.late._some.is_set()
+            or not self.offline._some.is_set()
         )
 
-    def hear(self, type: str, **data: Any) -> None:
-        self.late.handle(Event(next(self._numbers), type, 0.0, None, data))
+    def receive(self, type: str, **data: Any) -> None:
+        self.offline.handle(Event(next(self._numbers), type, 0.0, None, data))
 
     def turn(self, begins: bool) -> None:
-        self.hear("state.changed", **{"from": "x", "to": "listening" if begins else "idle"})
+        self.receive("state.changed", **{"from": "x", "to": "listening" if begins else "idle"})
 
     async def restored(self) -> None:
-        self.hear("provider.restored", provider="cloud")
+        self.receive("provider.restored", provider="cloud")
         await self.resting()
 
     async def next_round(self, seconds: float = ROUND_S) -> None:
         await self.clock.advance(seconds)
         await self.resting()
 
-    def told(self, type: str) -> list[dict[str, Any]]:
+    def emitted(self, type: str) -> list[dict[str, Any]]:
         return [data for each, data in self.emit.events if each == type]
 
     async def close(self) -> None:
-        await self.late.close()
+        await self.offline.close()
         await self.database.close()
         assert [found for type, data in self.emit.events if (found := problem(type, data))] == []
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    made = House(tmp_path)
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    made = Rig(tmp_path)
     await made.open()
     yield made
     await made.close()
 
 
-async def test_a_question_is_kept_and_answered_when_the_provider_is_well_again(house: House) -> None:
-    assert await house.late.keep("kitchen", CLIP, "")
-    [added] = house.told("queue.added")
-    assert (added["agent"], added["duration_ms"], house.late.waiting) == ("kitchen", 1000, 1)
-    await house.clock.advance(20)
-    assert house.cloud.asked == []
-    await house.restored()
-    assert house.cloud.asked == [("kitchen", CLIP)], "every sample of it"
-    assert house.cloud.ages_s == [20.0]
-    [answered] = house.told("queue.answered")
+async def test_a_question_is_kept_and_answered_when_the_provider_has_recovered(rig: Rig) -> None:
+    assert await rig.offline.keep("kitchen", CLIP, "")
+    [added] = rig.emitted("queue.added")
+    assert (added["agent"], added["duration_ms"], rig.offline.waiting) == ("kitchen", 1000, 1)
+    await rig.clock.advance(20)
+    assert rig.cloud.asked == []
+    await rig.restored()
+    assert rig.cloud.asked == [("kitchen", CLIP)], "every sample"
+    assert rig.cloud.ages_s == [20.0]
+    [answered] = rig.emitted("queue.answered")
     assert answered == {
         "id": added["id"],
         "agent": "kitchen",
@@ -192,88 +196,88 @@ async def test_a_question_is_kept_and_answered_when_the_provider_is_well_again(h
         "reply": "Quite far.",
         "age_s": 20.0,
     }
-    assert (house.late.waiting, house.said) == (0, [])
-    [remembered] = await house.history.newest(5)
+    assert (rig.offline.waiting, rig.said) == (0, [])
+    [remembered] = await rig.history.newest(5)
     assert (remembered.source, remembered.turn, remembered.transcript, remembered.reply) == (
         "queue", added["id"], "how far is the moon", "Quite far.",
     )  # fmt: skip
 
 
-async def test_questions_are_asked_in_order_one_after_the_other(house: House) -> None:
+async def test_questions_are_asked_in_order_one_after_the_other(rig: Rig) -> None:
     for text in ("one", "two", "three"):
-        await house.late.keep("default", None, text)
-    await house.restored()
-    assert house.cloud.texts == ["one", "two", "three"]
-    assert [data["transcript"] for data in house.told("queue.answered")] == ["one", "two", "three"]
+        await rig.offline.keep("default", None, text)
+    await rig.restored()
+    assert rig.cloud.texts == ["one", "two", "three"]
+    assert [data["transcript"] for data in rig.emitted("queue.answered")] == ["one", "two", "three"]
 
 
-async def test_without_any_event_it_is_tried_now_and_then_and_less_and_less_often(house: House) -> None:
-    house.cloud.faults["default"] = DOWN
-    await house.late.keep("default", None, "one")
-    waits_s = [*(ROUND_S * 2**number for number in range(7)), LONGEST_ROUND_S, LONGEST_ROUND_S]
+async def test_without_an_event_rounds_become_rarer(rig: Rig) -> None:
+    rig.cloud.faults["default"] = DOWN
+    await rig.offline.keep("default", None, "one")
+    waits_s = [*(ROUND_S * 2**number for number in range(7)), MAX_ROUND_S, MAX_ROUND_S]
     for number, wait_s in enumerate(waits_s):
-        await house.next_round(wait_s - 1)
-        assert len(house.cloud.asked) == number
-        await house.next_round(1)
-        assert len(house.cloud.asked) == number + 1
-    del house.cloud.faults["default"]
-    await house.next_round(LONGEST_ROUND_S)
-    assert house.late.waiting == 0
+        await rig.next_round(wait_s - 1)
+        assert len(rig.cloud.asked) == number
+        await rig.next_round(1)
+        assert len(rig.cloud.asked) == number + 1
+    del rig.cloud.faults["default"]
+    await rig.next_round(MAX_ROUND_S)
+    assert rig.offline.waiting == 0
 
 
-async def test_nothing_is_done_while_nothing_waits(house: House) -> None:
-    assert not house.clock._sleepers
-    changes = await house.database.run(lambda connection: connection.total_changes)
-    await house.clock.advance(10 * LONGEST_ROUND_S)
-    assert await house.database.run(lambda connection: connection.total_changes) == changes
+async def test_an_empty_queue_causes_no_work(rig: Rig) -> None:
+    assert not rig.clock._sleepers
+    changes = await rig.database.run(lambda connection: connection.total_changes)
+    await rig.clock.advance(10 * MAX_ROUND_S)
+    assert await rig.database.run(lambda connection: connection.total_changes) == changes
 
 
 # --- live turns -----------------------------------------------------------------------------------
 
 
-async def test_a_turn_is_never_disturbed(house: House) -> None:
-    await house.late.keep("default", None, "one")
-    house.turn(True)
-    house.hear("provider.restored", provider="cloud")
-    await until(lambda: not house.late._wake.is_set())
-    await house.clock.advance(0)
-    assert house.cloud.asked == []
-    house.turn(False)
-    await house.resting()
-    assert house.cloud.texts == ["one"]
+async def test_no_question_is_asked_during_a_turn(rig: Rig) -> None:
+    await rig.offline.keep("default", None, "one")
+    rig.turn(True)
+    rig.receive("provider.restored", provider="cloud")
+    await until(lambda: not rig.offline._wake.is_set())
+    await rig.clock.advance(0)
+    assert rig.cloud.asked == []
+    rig.turn(False)
+    await rig.resting()
+    assert rig.cloud.texts == ["one"]
 
 
-async def test_it_gives_way_to_a_turn_and_asks_again_after_it(house: House) -> None:
-    house.cloud.open.clear()
+async def test_a_turn_interrupts_a_deferred_question_which_is_asked_again_after_it(rig: Rig) -> None:
+    rig.cloud.open.clear()
     for text in ("one", "two"):
-        await house.late.keep("default", None, text)
-    house.hear("provider.restored", provider="cloud")
-    await until(lambda: house.cloud.waits == 1)
-    house.turn(True)
-    await until(lambda: house.cloud.cancelled == 1)
-    house.cloud.open.set()
-    await house.clock.advance(0)
-    assert house.cloud.texts == ["one"]
-    house.turn(False)
-    await house.resting()
-    assert house.cloud.texts == ["one", "one", "two"]
-    assert len(house.told("queue.answered")) == 2
-    assert {entry.problem for entry in await house.late.entries()} == {""}, "nobody is to blame"
+        await rig.offline.keep("default", None, text)
+    rig.receive("provider.restored", provider="cloud")
+    await until(lambda: rig.cloud.waits == 1)
+    rig.turn(True)
+    await until(lambda: rig.cloud.cancelled == 1)
+    rig.cloud.open.set()
+    await rig.clock.advance(0)
+    assert rig.cloud.texts == ["one"]
+    rig.turn(False)
+    await rig.resting()
+    assert rig.cloud.texts == ["one", "one", "two"]
+    assert len(rig.emitted("queue.answered")) == 2
+    assert {entry.problem for entry in await rig.offline.entries()} == {""}, "no failure"
 
 
 async def test_what_is_being_asked_when_the_device_stops_is_asked_after_the_next_start(
-    house: House, tmp_path: Path
+    rig: Rig, tmp_path: Path
 ) -> None:
-    house.cloud.open.clear()
-    await house.late.keep("default", None, "one")
-    house.hear("provider.restored", provider="cloud")
-    await until(lambda: house.cloud.waits == 1)
+    rig.cloud.open.clear()
+    await rig.offline.keep("default", None, "one")
+    rig.receive("provider.restored", provider="cloud")
+    await until(lambda: rig.cloud.waits == 1)
     async with asyncio.timeout(5):
-        await house.late.close()
-    again = House(tmp_path)
+        await rig.offline.close()
+    again = Rig(tmp_path)
     await again.open()
     assert again.cloud.texts == ["one"]
-    assert len(again.told("queue.answered")) == 1
+    assert len(again.emitted("queue.answered")) == 1
     await again.close()
 
 
@@ -299,151 +303,151 @@ async def test_what_is_being_asked_when_the_device_stops_is_asked_after_the_next
         (ProviderError("short", code="audio_too_short"), None),
     ],
 )
-def test_whose_fault_it_is(error: VoxdError, blame: Fault | None) -> None:
+def test_what_is_at_fault(error: VoxdError, blame: Fault | None) -> None:
     assert blame_for(error) is blame
 
 
-async def test_an_ill_provider_keeps_only_its_own_agents_waiting(house: House) -> None:
-    house.cloud.faults["ill"] = DOWN
-    for agent, text in (("ill", "one"), ("ill", "two"), ("well", "three")):
-        await house.late.keep(agent, None, text)
-    await house.restored()
-    assert house.cloud.texts == ["one", "three"]
-    house.cloud.faults.clear()
-    await house.restored()
-    assert house.cloud.texts == ["one", "three", "one", "two"]
+async def test_an_unavailable_provider_delays_only_its_own_agents(rig: Rig) -> None:
+    rig.cloud.faults["broken"] = DOWN
+    for agent, text in (("broken", "one"), ("broken", "two"), ("healthy", "three")):
+        await rig.offline.keep(agent, None, text)
+    await rig.restored()
+    assert rig.cloud.texts == ["one", "three"]
+    rig.cloud.faults.clear()
+    await rig.restored()
+    assert rig.cloud.texts == ["one", "three", "one", "two"]
 
 
-async def test_a_question_that_breaks_the_provider_does_not_block_the_others_for_ever(house: House) -> None:
-    house.cloud.faults["poison"] = StreamError("broke off")
+async def test_a_question_that_breaks_the_provider_does_not_block_the_others(rig: Rig) -> None:
+    rig.cloud.faults["poison"] = StreamError("broke off")
     for text in ("poison", "good", "better"):
-        await house.late.keep("default", None, text)
+        await rig.offline.keep("default", None, text)
     for _ in range(4):
-        await house.restored()
-    assert [data["transcript"] for data in house.told("queue.answered")] == ["good", "better"]
-    assert [entry.problem for entry in await house.late.entries() if entry.state == "waiting"] == [
+        await rig.restored()
+    assert [data["transcript"] for data in rig.emitted("queue.answered")] == ["good", "better"]
+    assert [entry.problem for entry in await rig.offline.entries() if entry.state == "waiting"] == [
         "stream_failed"
     ]
 
 
 async def test_a_bug_does_not_block_the_others_and_is_given_up(
-    house: House, caplog: pytest.LogCaptureFixture
+    rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house.cloud.faults["poison"] = ZeroDivisionError("the poison is secret")
+    rig.cloud.faults["poison"] = ZeroDivisionError("the poison is secret")
     for text in ("poison", "good"):
-        await house.late.keep("default", None, text)
+        await rig.offline.keep("default", None, text)
     for _ in range(MAX_FAULTS):
-        await house.restored()
-        await house.clock.advance(6 * HOUR_S)
-        await house.resting()
-    assert [data["transcript"] for data in house.told("queue.answered")] == ["good"]
-    assert [data["reason"] for data in house.told("queue.dropped")] == ["internal"]
+        await rig.restored()
+        await rig.clock.advance(6 * HOUR_S)
+        await rig.resting()
+    assert [data["transcript"] for data in rig.emitted("queue.answered")] == ["good"]
+    assert [data["reason"] for data in rig.emitted("queue.dropped")] == ["internal"]
     assert "secret" not in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
 
 async def test_an_answer_that_the_disk_does_not_take_is_asked_for_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.late.keep("default", None, "one")
+    await rig.offline.keep("default", None, "one")
 
     async def full(*_: object, **__: object) -> bool:
         raise StoreError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.queue, "answer", full)
-        patch.setattr(house.queue, "put_back", full)
+        patch.setattr(rig.queue, "answer", full)
+        patch.setattr(rig.queue, "put_back", full)
         for _ in range(2 * MAX_FAULTS):
-            await house.restored()
-    assert house.told("queue.answered") == house.told("queue.dropped") == []
-    await house.restored()
-    assert [data["transcript"] for data in house.told("queue.answered")] == ["one"]
+            await rig.restored()
+    assert rig.emitted("queue.answered") == rig.emitted("queue.dropped") == []
+    await rig.restored()
+    assert [data["transcript"] for data in rig.emitted("queue.answered")] == ["one"]
 
 
-async def test_sound_without_words_is_given_up(house: House) -> None:
-    house.cloud.silent = True
-    await house.late.keep("default", CLIP, "")
-    await house.restored()
-    assert [data["reason"] for data in house.told("queue.dropped")] == ["nothing_said"]
-    assert house.late.waiting == 0
+async def test_sound_without_words_is_given_up(rig: Rig) -> None:
+    rig.cloud.silent = True
+    await rig.offline.keep("default", CLIP, "")
+    await rig.restored()
+    assert [data["reason"] for data in rig.emitted("queue.dropped")] == ["nothing_said"]
+    assert rig.offline.waiting == 0
 
 
-async def test_damaged_sound_is_given_up(house: House) -> None:
-    await house.queue.add("default", flac=b"fLaC but not really", duration_ms=100)
-    await house.late.keep("default", None, "good")
-    await house.restored()
-    assert [data["reason"] for data in house.told("queue.dropped")] == ["audio_failed"]
-    assert house.cloud.texts == ["good"]
+async def test_damaged_sound_is_given_up(rig: Rig) -> None:
+    await rig.queue.add("default", flac=b"fLaC but not really", duration_ms=100)
+    await rig.offline.keep("default", None, "good")
+    await rig.restored()
+    assert [data["reason"] for data in rig.emitted("queue.dropped")] == ["audio_failed"]
+    assert rig.cloud.texts == ["good"]
 
 
-async def test_an_answer_that_never_ends_is_given_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asker, "ASK_S", 0.01)
-    house.cloud.open.clear()
-    await house.late.keep("default", None, "one")
-    await house.restored()
-    [entry] = await house.late.entries()
+async def test_an_answer_that_never_ends_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offline_queue, "ANSWER_LIMIT_S", 0.01)
+    rig.cloud.open.clear()
+    await rig.offline.keep("default", None, "one")
+    await rig.restored()
+    [entry] = await rig.offline.entries()
     assert (entry.state, entry.problem) == ("waiting", "timeout")
 
 
-async def test_questions_that_are_too_old_are_dropped_and_said(house: House) -> None:
-    house.cloud.faults["default"] = DOWN
-    await house.late.keep("default", None, "one")
-    await house.clock.advance(73 * HOUR_S)
-    await house.restored()
-    assert [data["reason"] for data in house.told("queue.dropped")] == ["too_old"]
-    assert house.late.waiting == 0
+async def test_questions_that_are_too_old_are_dropped_and_said(rig: Rig) -> None:
+    rig.cloud.faults["default"] = DOWN
+    await rig.offline.keep("default", None, "one")
+    await rig.clock.advance(73 * HOUR_S)
+    await rig.restored()
+    assert [data["reason"] for data in rig.emitted("queue.dropped")] == ["too_old"]
+    assert rig.offline.waiting == 0
 
 
 # --- keeping --------------------------------------------------------------------------------------
 
 
-async def test_nothing_is_promised_when_the_queue_is_full(tmp_path: Path) -> None:
-    house = House(tmp_path, max_utterances=1)
-    await house.open()
-    assert await house.late.keep("default", None, "one")
-    assert not await house.late.keep("default", None, "two")
-    assert "the queue is full" in house.late.problem
-    [error] = house.told("error")
-    assert (error["code"], len(house.told("queue.added"))) == ("queue_full", 1)
-    await house.restored()
-    assert await house.late.keep("default", None, "three")
-    assert house.late.problem == ""
-    await house.close()
+async def test_nothing_is_kept_when_the_queue_is_full(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, max_utterances=1)
+    await rig.open()
+    assert await rig.offline.keep("default", None, "one")
+    assert not await rig.offline.keep("default", None, "two")
+    assert "the queue is full" in rig.offline.problem
+    [error] = rig.emitted("error")
+    assert (error["code"], len(rig.emitted("queue.added"))) == ("queue_full", 1)
+    await rig.restored()
+    assert await rig.offline.keep("default", None, "three")
+    assert rig.offline.problem == ""
+    await rig.close()
 
 
-async def test_nothing_is_promised_without_a_disk(tmp_path: Path) -> None:
+async def test_nothing_is_kept_without_a_disk(tmp_path: Path) -> None:
     (tmp_path / "voxd.db").mkdir()
-    house = House(tmp_path)
-    await house.open()
-    assert not await house.late.keep("default", CLIP, "")
-    assert house.told("queue.added") == []
-    assert [data["code"] for data in house.told("error")] == ["store_failed"]
-    await house.close()
+    rig = Rig(tmp_path)
+    await rig.open()
+    assert not await rig.offline.keep("default", CLIP, "")
+    assert rig.emitted("queue.added") == []
+    assert [data["code"] for data in rig.emitted("error")] == ["store_failed"]
+    await rig.close()
 
 
 @pytest.mark.parametrize(("clip", "text"), [(None, ""), (Clip(b"", 16_000), "")])
-async def test_there_is_nothing_to_keep_of_nothing(house: House, clip: Clip | None, text: str) -> None:
-    assert not await house.late.keep("default", clip, text)
-    assert house.late.waiting == 0
+async def test_an_empty_question_is_not_kept(rig: Rig, clip: Clip | None, text: str) -> None:
+    assert not await rig.offline.keep("default", clip, text)
+    assert rig.offline.waiting == 0
 
 
-async def test_a_queue_that_is_off_keeps_nothing_and_still_answers_what_waits(house: House) -> None:
-    await house.late.keep("default", None, "one")
-    house.late.configure(schema.Queue(enabled=False))
-    assert not await house.late.keep("default", None, "two")
-    await house.resting()
-    assert house.cloud.texts == ["one"]
+async def test_a_queue_that_is_off_keeps_nothing_and_still_answers_what_waits(rig: Rig) -> None:
+    await rig.offline.keep("default", None, "one")
+    rig.offline.configure(schema.Queue(enabled=False))
+    assert not await rig.offline.keep("default", None, "two")
+    await rig.resting()
+    assert rig.cloud.texts == ["one"]
 
 
-async def test_whoever_is_chosen_by_hand_is_asked_at_once(house: House) -> None:
-    await house.late.keep("default", None, "one")
+async def test_a_provider_chosen_by_hand_is_asked_at_once(rig: Rig) -> None:
+    await rig.offline.keep("default", None, "one")
     changed = {"from": "cloud", "to": "local"}
-    house.hear("provider.changed", **changed, reason="timeout")
-    await house.resting()
-    assert house.cloud.texts == []
-    house.hear("provider.changed", **changed, reason="requested")
-    await house.resting()
-    assert house.cloud.texts == ["one"]
+    rig.receive("provider.changed", **changed, reason="timeout")
+    await rig.resting()
+    assert rig.cloud.texts == []
+    rig.receive("provider.changed", **changed, reason="requested")
+    await rig.resting()
+    assert rig.cloud.texts == ["one"]
 
 
 # --- delivering -----------------------------------------------------------------------------------
@@ -452,39 +456,39 @@ async def test_whoever_is_chosen_by_hand_is_asked_at_once(house: House) -> None:
 async def test_an_answer_that_a_crash_kept_back_is_delivered_after_the_start_under_the_same_id(
     tmp_path: Path,
 ) -> None:
-    house = House(tmp_path)
-    await house.database.open()
-    id = await house.queue.add("default", text="one", duration_ms=0)
-    await house.queue.answer(id, provider="cloud", transcript="one", reply="Yes.")
-    await house.start()
-    assert [data["id"] for data in house.told("queue.answered")] == [id]
-    await house.close()
-    again = House(tmp_path)
+    rig = Rig(tmp_path)
+    await rig.database.open()
+    id = await rig.queue.add("default", text="one", duration_ms=0)
+    await rig.queue.answer(id, provider="cloud", transcript="one", reply="Yes.")
+    await rig.start()
+    assert [data["id"] for data in rig.emitted("queue.answered")] == [id]
+    await rig.close()
+    again = Rig(tmp_path)
     await again.open()
-    assert again.told("queue.answered") == []
+    assert again.emitted("queue.answered") == []
     await again.close()
 
 
 async def test_a_late_answer_is_said_aloud_when_the_room_is_quiet(tmp_path: Path) -> None:
-    house = House(tmp_path, speak=True)
-    await house.open()
-    house.refusals = [Busy("somebody speaks")]
-    await house.late.keep("default", CLIP, "")
-    await house.restored()
-    assert house.said == ["Earlier you asked: how far is the moon. Quite far."]
-    assert house.late.waiting == 0
-    await house.close()
+    rig = Rig(tmp_path, speak=True)
+    await rig.open()
+    rig.refusals = [Busy("a turn is under way")]
+    await rig.offline.keep("default", CLIP, "")
+    await rig.restored()
+    assert rig.said == ["Earlier you asked: how far is the moon. Quite far."]
+    assert rig.offline.waiting == 0
+    await rig.close()
 
 
 async def test_an_answer_that_cannot_be_said_is_delivered_all_the_same(tmp_path: Path) -> None:
-    house = House(tmp_path, speak=True)
-    await house.open()
-    house.refusals = [DeviceError("no loudspeaker")]
-    await house.late.keep("default", None, "one")
-    await house.restored()
-    assert (house.said, house.late.waiting, len(house.told("queue.answered"))) == ([], 0, 1)
-    assert len(await house.history.newest(5)) == 1
-    await house.close()
+    rig = Rig(tmp_path, speak=True)
+    await rig.open()
+    rig.refusals = [DeviceError("no loudspeaker")]
+    await rig.offline.keep("default", None, "one")
+    await rig.restored()
+    assert (rig.said, rig.offline.waiting, len(rig.emitted("queue.answered"))) == ([], 0, 1)
+    assert len(await rig.history.newest(5)) == 1
+    await rig.close()
 
 
 @pytest.mark.parametrize(
@@ -498,43 +502,43 @@ def test_the_announcement(transcript: str, sentence: str) -> None:
     assert spoken_late(DeferredAnswer("1", "default", "cloud", transcript, "Far.", 9.0)) == sentence
 
 
-# --- what a person may do -------------------------------------------------------------------------
+# --- what a user may do ---------------------------------------------------------------------------
 
 
-async def test_forgetting_ends_what_is_being_asked(house: House) -> None:
-    house.cloud.open.clear()
+async def test_forgetting_ends_what_is_being_asked(rig: Rig) -> None:
+    rig.cloud.open.clear()
     for text in ("one", "two"):
-        await house.late.keep("default", None, text)
-    house.hear("provider.restored", provider="cloud")
-    await until(lambda: house.cloud.waits == 1)
-    assert await house.late.forget() == 2
-    await until(lambda: house.cloud.cancelled == 1)
-    await house.resting()
-    assert (house.late.waiting, await house.late.entries(), house.told("queue.answered")) == (0, [], [])
-    assert [data["reason"] for data in house.told("queue.dropped")] == ["forgotten"] * 2
+        await rig.offline.keep("default", None, text)
+    rig.receive("provider.restored", provider="cloud")
+    await until(lambda: rig.cloud.waits == 1)
+    assert await rig.offline.forget() == 2
+    await until(lambda: rig.cloud.cancelled == 1)
+    await rig.resting()
+    assert (rig.offline.waiting, await rig.offline.entries(), rig.emitted("queue.answered")) == (0, [], [])
+    assert [data["reason"] for data in rig.emitted("queue.dropped")] == ["forgotten"] * 2
 
 
-async def test_what_is_dropped_while_it_is_asked_is_not_delivered(house: House) -> None:
-    house.cloud.open.clear()
-    await house.late.keep("default", None, "one")
-    house.hear("provider.restored", provider="cloud")
-    await until(lambda: house.cloud.waits == 1)
-    [entry] = await house.late.entries()
-    assert await house.late.drop(entry.id) == 1
-    house.cloud.open.set()
-    await house.resting()
-    assert (house.told("queue.answered"), len(house.told("queue.dropped"))) == ([], 1)
+async def test_what_is_dropped_while_it_is_asked_is_not_delivered(rig: Rig) -> None:
+    rig.cloud.open.clear()
+    await rig.offline.keep("default", None, "one")
+    rig.receive("provider.restored", provider="cloud")
+    await until(lambda: rig.cloud.waits == 1)
+    [entry] = await rig.offline.entries()
+    assert await rig.offline.drop(entry.id) == 1
+    rig.cloud.open.set()
+    await rig.resting()
+    assert (rig.emitted("queue.answered"), len(rig.emitted("queue.dropped"))) == ([], 1)
 
 
-async def test_retrying_asks_at_once(house: House) -> None:
-    house.cloud.faults["default"] = DOWN
-    await house.late.keep("default", None, "one")
-    await house.restored()
-    house.cloud.faults.clear()
-    assert await house.late.retry(None) == 1
-    await house.resting()
-    assert house.late.waiting == 0
+async def test_retrying_asks_at_once(rig: Rig) -> None:
+    rig.cloud.faults["default"] = DOWN
+    await rig.offline.keep("default", None, "one")
+    await rig.restored()
+    rig.cloud.faults.clear()
+    assert await rig.offline.retry(None) == 1
+    await rig.resting()
+    assert rig.offline.waiting == 0
     with pytest.raises(NotFound):
-        await house.late.retry("nobody")
+        await rig.offline.retry("unknown")
     with pytest.raises(NotFound):
-        await house.late.drop("nobody")
+        await rig.offline.drop("unknown")

@@ -1,53 +1,99 @@
-"""Has questions that nobody could answer at once asked again: in order, and beside the conversation."""
+"""Keeps questions that no provider could answer, asks them again later, and delivers the deferred answers."""
 
 import asyncio
 import functools
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from traceback import format_tb
 
 from voxd import reports
-from voxd.audio.flac import encode
+from voxd.audio.flac import decode, encode
 from voxd.clock import Clock
 from voxd.config import schema
-from voxd.errors import AudioError, Busy, NotFound, StoreError, VoxdError
+from voxd.errors import AudioError, Busy, DeadlineExceeded, NotFound, StoreError, StreamError, VoxdError
 from voxd.events import Emit, Event
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.routing.deferred import Ask, Asker, GaveWay, blame_for
+from voxd.providers.contract import ReplyEnd, ReplyItem, ReplyText, Transcript
+from voxd.providers.routing.health import FailureCause, failure_cause
 from voxd.store.history import HistoryStore
-from voxd.store.kept import DeferredAnswer, DroppedUtterance, Fault, QueuedUtterance
+from voxd.store.kept import Fault, DroppedUtterance, QueuedUtterance, DeferredAnswer
 from voxd.store.queue import UtteranceQueue
+from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
 ROUND_S = 30.0
-"""How soon it is tried again while something waits, besides whenever a provider is well again."""
+"""The time between two rounds while something waits; a provider that recovers starts one at once."""
 
-LONGEST_ROUND_S = 3600.0
-"""Rounds in vain come less and less often: each attempt is two writes to the card."""
+MAX_ROUND_S = 3600.0
+"""Rounds without an answer become rarer up to this: each attempt is two writes to the card."""
 
-FIRST_S = 5.0
-"""So long after the start nothing is delivered: whoever listens on the socket has to come back first."""
+START_DELAY_S = 5.0
+"""Nothing is delivered before this: clients of the socket reconnect first, after a restart of the device."""
+
+ANSWER_LIMIT_S = 120.0
+"""Deadline of a deferred answer. Long, because the user is not waiting."""
 
 SAY_ATTEMPTS = 5
 
 BY_HAND = "requested"
-"""The reason in ``provider.changed`` when a person has chosen another one."""
+"""The reason in ``provider.changed`` when the user has chosen another provider."""
+
+Ask = Callable[[str, Clip | str, float], tuple[str, AsyncGenerator[ReplyItem]]]
+"""Puts a question (agent, sound or text, age in seconds) to a provider; only text is wanted.
+
+Returns the name of the provider and its reply. Raises `VoxdError`.
+"""
+
+_HOPELESS = frozenset(
+    {"audio_failed", "nothing_said", "audio_too_short", "input_audio_buffer_commit_empty", "message_stopped"}
+)
+"""No provider can answer this utterance."""
+
+_DOUBTFUL = frozenset({"refused", "middleware_failed"})
+
+_ITS_OWN = frozenset({"context_too_long", "internal"})
+
+
+def blame_for(error: VoxdError) -> Fault | None:
+    """Return what is at fault for an utterance without an answer; None when it can never be answered."""
+    if error.code in _HOPELESS:
+        return None
+    if error.code in _ITS_OWN:
+        return Fault.UTTERANCE
+    # A server that breaks off, or a refusal: that may concern all questions or only this one.
+    causes = (FailureCause.SILENCE, FailureCause.SERVER)
+    return Fault.UNSURE if failure_cause(error) in causes or error.code in _DOUBTFUL else Fault.NOBODY
 
 
 def spoken_late(late: DeferredAnswer) -> str:
-    """Return the announcement of an answer that comes late."""
+    """Return the announcement of a deferred answer."""
     asked = late.transcript.rstrip(" .?!")
     return f"Earlier you asked: {asked}. {late.reply}" if asked else f"To your earlier question: {late.reply}"
 
 
-class OfflineQueue:
-    """Fills and empties the queue. ``announce`` says a text aloud, and returns when it was heard.
+@dataclass(frozen=True, slots=True)
+class CollectedReply:
+    """The transcript of a question that waited, and the ``reply`` of ``provider``."""
 
-    A handler of the bus (`handle`) tells it when the room is quiet, for it gives way to every turn, and when
-    somebody else can answer. What it delivers is told by ``queue.answered``, at least once under one id.
+    provider: str
+    transcript: str
+    reply: str
+
+
+class _Interrupted(Exception):
+    """A turn began, or the question was dropped, while it was being asked."""
+
+
+class OfflineQueue:
+    """Fills and empties the queue. ``announce`` says a text aloud, and returns when it was played.
+
+    A handler of the bus (`handle`): every turn interrupts it, and a provider that recovers starts a round.
+    Each answer is delivered by ``queue.answered``, at least once under one id.
     """
 
     def __init__(
@@ -69,7 +115,7 @@ class OfflineQueue:
         self._queue = queue
         self._history = history
         self._config = config
-        self._asker = Asker(ask)
+        self._ask = ask
         self._announce = announce
         self._emit = emit
         self._clock = clock
@@ -79,21 +125,22 @@ class OfflineQueue:
         self._quiet.set()
         self._wake = asyncio.Event()
         self._some = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[CollectedReply] | None = None
+        self._tasks = TaskScope("offline queue")
 
     def start(self) -> None:
-        """Begin: soon deliver what was answered before a crash, then ask; the database is open."""
+        """Begin: deliver what was answered before a crash, then ask; the database is open."""
         self._some.set()
-        self._worker = asyncio.create_task(self._work(), name="latecomers")
+        self._tasks.start(self._work())
 
     def configure(self, config: schema.Queue) -> None:
-        """Apply a reloaded configuration from now on; it may name somebody who can answer."""
+        """Apply a reloaded configuration, and start a round: it may name a provider that can answer."""
         self._config = config
         self._queue.configure(config)
         self._begin_round()
 
     def handle(self, event: Event) -> None:
-        """Hear what happens in the house; a handler of the bus."""
+        """Follow the state of the turn and of the providers; a handler of the bus."""
         chosen = event.type == E.PROVIDER_CHANGED and event.data["reason"] == BY_HAND
         if chosen or event.type in (E.PROVIDER_RESTORED, E.SPEND_RESUMED):
             self._begin_round()
@@ -102,15 +149,13 @@ class OfflineQueue:
                 self._quiet.set()
             else:
                 self._quiet.clear()
-                self._asker.give_way()
+                self._interrupt()
 
     async def close(self) -> None:
         """End the work; what was being asked is asked again after the next start. Idempotent."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        await self._tasks.close()
 
-    # --- what the others want of it ---------------------------------------------------------------
+    # --- its methods for the device ---------------------------------------------------------------
 
     async def keep(self, agent: str, clip: Clip | None, text: str) -> bool:
         """Keep a question, spoken or typed; True only when it is safe on disk."""
@@ -135,36 +180,37 @@ class OfflineQueue:
         return await self._queue.entries()
 
     async def retry(self, id: str | None) -> int:
-        """Ask one, or all, again at once; returns how many. Raises `NotFound`, `StoreError`."""
+        """Ask one question, or all, again at once; returns how many. Raises `NotFound`, `StoreError`."""
         count = await self._queue.retry(id)
         self._begin_round()
         return count
 
     async def drop(self, id: str | None) -> int:
-        """Drop one, or all; returns how many. Raises `NotFound`, `StoreError`."""
+        """Drop one question, or all; returns how many. Raises `NotFound`, `StoreError`."""
         return await self._dropped(await self._queue.drop(id), "requested")
 
     async def forget(self) -> int:
         """Forget everything, and overwrite it on disk; returns how many waited. Raises `StoreError`."""
-        self._asker.give_way()
+        self._interrupt()
         return await self._dropped(await self._queue.forget(), "forgotten")
 
     # --- its own work -----------------------------------------------------------------------------
 
     async def _work(self) -> None:
         pause_s = ROUND_S
-        with suppress(StoreError):  # the first round will say so
+        with suppress(StoreError):  # the first round logs it
             self.waiting = await self._queue.pending()
-        await self._clock.sleep(FIRST_S)
+        await self._clock.sleep(START_DELAY_S)
         while True:
             try:
                 answered = await self._round()
                 in_vain = self.waiting and not answered
-                pause_s = min(2 * pause_s, LONGEST_ROUND_S) if in_vain else ROUND_S
+                pause_s = min(2 * pause_s, MAX_ROUND_S) if in_vain else ROUND_S
             except StoreError as error:
-                _log.warning("the queue cannot be worked on: %s; %s", error, error.hint)
+                _log.warning("a round of the offline queue failed: %s; %s", error, error.hint)
             except Exception:
-                _log.exception("the queue cannot be worked on")
+                # A task boundary: a bug in one round must not end the rounds until the next restart.
+                _log.exception("a round of the offline queue failed")
             await self._pause(pause_s)
 
     def _begin_round(self) -> None:
@@ -172,48 +218,53 @@ class OfflineQueue:
             self._wake.set()
 
     async def _pause(self, seconds: float) -> None:
-        """Wait until a provider is well again, or for ``seconds`` once there is something to do."""
+        """Wait for something to do, then until a provider recovers, at most for ``seconds``."""
         if not self.waiting:
             self._some.clear()
             self._wake.clear()
         await self._some.wait()
-        waits = {asyncio.create_task(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))}
+        timer = self._tasks.start(self._begin_round_after(seconds))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await self._wake.wait()
         finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await cancel_and_wait(timer)
+
+    async def _begin_round_after(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._wake.set()
 
     async def _round(self) -> int:
         """Go once through what waits; returns how many were answered. Raises `StoreError`."""
         self._wake.clear()
-        # What the disk would not take back is still given out.
+        # Questions whose result the disk did not take are still marked as being asked.
         await self._dropped(await self._queue.recover(crashed=self._is_first), "failed")
         self._is_first = False
         await self._deliver()
         await self._dropped(await self._queue.prune(), "too_old")
-        ill: set[str] = set()
+        unavailable: set[str] = set()
         answered = 0
         while self.waiting:
             await self._quiet.wait()
-            kept = await self._queue.take(ill)
+            kept = await self._queue.take(unavailable)
             if kept is None:
                 break
-            answered += await self._try(kept, ill)
+            answered += await self._try(kept, unavailable)
             await self._deliver()
         return answered
 
-    async def _try(self, kept: QueuedUtterance, ill: set[str]) -> bool:
-        """Ask one question; returns whether it was answered, or adds its agent to ``ill`` if nobody can."""
+    async def _try(self, kept: QueuedUtterance, unavailable: set[str]) -> bool:
+        """Ask one question; return whether it was answered.
+
+        An agent whose providers are all out is added to ``unavailable``.
+        """
         code, blame = "", Fault.NOBODY
         try:
             if self._quiet.is_set():
-                answer = await self._asker.answer(kept)
+                answer = await self._answer(kept)
                 return await self._queue.answer(
                     kept.id, provider=answer.provider, transcript=answer.transcript, reply=answer.reply
                 )
-        except GaveWay:
+        except _Interrupted:
             _log.debug("the question %s waits for the end of a turn", kept.id)
         except StoreError:
             raise
@@ -225,7 +276,7 @@ class OfflineQueue:
                 return False
             blame = found
             if blame is not Fault.UTTERANCE:
-                ill.add(kept.agent)
+                unavailable.add(kept.agent)
         except asyncio.CancelledError:
             await self._queue.put_back(kept.id, code, blame)
             raise
@@ -233,12 +284,59 @@ class OfflineQueue:
             await self._dropped([gone], code)
         return False
 
+    def _interrupt(self) -> None:
+        """Cancel the question that is being asked; it stays in the queue."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _answer(self, kept: QueuedUtterance) -> CollectedReply:
+        """Ask a question. Raises `VoxdError`, or `_Interrupted`."""
+        self._asking = asking = self._tasks.start(self._collect(kept), is_awaited=True)
+        try:
+            await asyncio.wait({asking})
+        finally:
+            self._asking = None
+            await cancel_and_wait(asking)
+        if asking.cancelled():
+            raise _Interrupted
+        error = asking.exception()
+        if error is not None and not isinstance(error, VoxdError):
+            # The type and the place, but not the message: it may hold the user's words.
+            message = f"a deferred question failed: {type(error).__name__}"
+            _log.error("%s\n%s", message, "".join(format_tb(error.__traceback__)))
+            raise VoxdError(message) from error
+        return asking.result()
+
+    async def _collect(self, kept: QueuedUtterance) -> CollectedReply:
+        said: Clip | str = kept.text
+        if kept.flac is not None:
+            said = await asyncio.to_thread(decode, kept.flac)
+        transcript, pieces = kept.text, []
+        provider, answer = self._ask(kept.agent, said, kept.age_s)
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT_S), aclosing(answer) as replies:
+                async for item in replies:
+                    match item:
+                        case Transcript(text, True):
+                            transcript = text
+                        case ReplyText(text):
+                            pieces.append(text)
+                        case ReplyEnd():
+                            break
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no answer within {ANSWER_LIMIT_S:.0f} s") from error
+        if not pieces and not transcript:
+            raise AudioError("the recording has no words", code="nothing_said")
+        if not pieces:
+            raise StreamError("the answer is empty")
+        return CollectedReply(provider, transcript, " ".join(pieces))
+
     async def _give_up(self, id: str, reason: str) -> None:
-        with suppress(NotFound):  # dropped by hand meanwhile, and told
+        with suppress(NotFound):  # the user has dropped it meanwhile
             await self._dropped(await self._queue.drop(id), reason)
 
     async def _deliver(self) -> None:
-        """Deliver what is answered. Whoever is told twice, because of a crash between, knows it by the id."""
+        """Deliver what is answered. After a crash in between it is delivered twice, under the same id."""
         for late in await self._queue.undelivered():
             self._emit(
                 E.QUEUE_ANSWERED,
@@ -251,7 +349,8 @@ class OfflineQueue:
             )
             if self._config.speak:
                 await self._say(spoken_late(late))
-            await self._queue.deliver(late.id, functools.partial(self._remember, entry=self._entry(late)))
+            remember = functools.partial(self._remember, entry=self._entry(late))
+            await self._queue.deliver(late.id, remember)
         self.waiting = await self._queue.pending()
 
     async def _say(self, text: str) -> None:
@@ -260,9 +359,9 @@ class OfflineQueue:
             try:
                 await self._announce(text)
             except Busy:
-                continue  # somebody was quicker
+                continue  # a turn has just begun
             except VoxdError as error:
-                _log.warning("a late answer cannot be said: %s; it is in the history", error)
+                _log.warning("cannot say a deferred answer: %s; it is in the history", error)
             return
 
     def _remember(self, connection: sqlite3.Connection, *, entry: reports.HistoryEntry) -> None:
