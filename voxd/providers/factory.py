@@ -22,7 +22,6 @@ from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.registry import has_provider
 from voxd.providers.routing.failover import FailoverProvider, Keep
 from voxd.providers.routing.health import CircuitBreaker
-from voxd.providers.routing.later import late_instructions
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox
@@ -38,6 +37,12 @@ PERSONA = (
 
 REALTIME = "realtime"
 """The stage of a vendor who answers speech with speech, in the account book."""
+
+_DEFERRED = (
+    "The user asked what follows {ago}, while you could not be reached. The user is not waiting for it any "
+    "more; your answer is delivered later. You cannot do anything on this device now: never say that you "
+    "did. If the user wanted something done then, such as a timer or a light, say that it was not done."
+)
 
 LAST_WORD_S = 0.25
 """A pipeline keeps to its time by itself, and then says who was too slow: so much longer it is waited for."""
@@ -137,7 +142,7 @@ class Maker:
     def late(self, agent: vendors.Agent, name: str, age_s: float) -> RealtimeProvider:
         """Return ``name`` without tools, told that the question is ``age_s`` old. Raises `NotFound`."""
         brain = self.brain(agent, name)
-        instructions = late_instructions(brain.config.instructions, age_s)
+        instructions = deferred_instructions(brain.config.instructions, age_s)
         config = msgspec.structs.replace(brain.config, instructions=instructions)
         return self._live(replace(brain, config=config), ())
 
@@ -250,3 +255,16 @@ class Maker:
             cost_usd=cost.total if cost is not None else None,
             prices_of=cost.prices_of if cost is not None else "",
         )
+
+
+def deferred_instructions(instructions: str, age_s: float) -> str:
+    """Return ``instructions`` for a model that answers what was asked ``age_s`` ago."""
+    return f"{instructions}\n\n{_DEFERRED.format(ago=ago(age_s))}"
+
+
+def ago(seconds: float) -> str:
+    """Return about how long ago something was, in words: "about 3 hours ago"."""
+    for unit, length_s in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if count := int(seconds // length_s):
+            return f"about {count} {unit}{'s' if count > 1 else ''} ago"
+    return "a moment ago"

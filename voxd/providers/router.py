@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from voxd import reports
@@ -15,8 +16,7 @@ from voxd.providers.contract import Provider, ReplyItem, Request
 from voxd.providers.factory import Maker, Surroundings
 from voxd.providers.realtime.provider import RealtimeProvider
 from voxd.providers.registry import provider_class
-from voxd.providers.routing.failover import FailoverProvider
-from voxd.providers.routing.later import ask_late
+from voxd.providers.routing.failover import FAILOVER_ERRORS, FailoverProvider
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,20 @@ class Router:
             raise NotFound(f"no vendor answers for the agent {request.agent}")
         name = made.vendor()
         provider = self._maker.late(self._agent(request.agent), name, age_s)
-        return name, ask_late(provider, request, self._house.health)
+        return name, self._reply_deferred(provider, request)
+
+    async def _reply_deferred(self, provider: Provider, request: Request) -> AsyncGenerator[ReplyItem]:
+        try:
+            async with aclosing(provider.converse(request)) as replies:
+                async for item in replies:
+                    yield item
+            self._house.health.record_success(provider.name)
+        except FAILOVER_ERRORS as error:
+            self._house.health.record_failure(provider.name, error)
+            raise
+        finally:
+            # It was made for this one question.
+            await provider.close()
 
     async def use(self, agent: str, name: str) -> None:
         """Let provider ``name`` answer for ``agent`` until the next restart; the conversation goes on.

@@ -32,7 +32,7 @@ from voxd.providers.contract import PlaybackResult, ReplyAudio, ReplyEnd, ReplyT
 from voxd.providers.contract import ReplyItem as Item
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.realtime.session import Session
-from voxd.providers.routing.announcements import notice
+from voxd.providers.routing.announcements import announce_failover
 from voxd.providers.routing.failover import FailoverProvider
 from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
@@ -415,7 +415,7 @@ async def test_who_asked_a_vendor_that_went_away_is_answered_by_the_device(fault
 
 def _answered_by_the_device(one: Device, items: list[Item], code: str) -> None:
     spoken = [item for item in items if isinstance(item, ReplyText | ReplyAudio | ReplyEnd)]
-    reason = [ReplyText(notice(code, "cloud", "local")), ReplyAudio(CLIP)]
+    reason = [ReplyText(announce_failover(code, "cloud", "local")), ReplyAudio(CLIP)]
     assert spoken == [*ANSWER[1:3], *reason, ANSWER[3]]
     assert one.local.heard == UTTERANCE, "the user need not say it again"
     assert one.told.codes(E.PROVIDER_FAILED) == [code]

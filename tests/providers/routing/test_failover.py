@@ -1,4 +1,4 @@
-"""Several who may answer: who is asked, what is said about it, and what is kept when nobody does."""
+"""Failover: which provider is tried, what is announced, and what is queued when none answers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -26,6 +26,7 @@ from voxd.errors import (
 from voxd.events import Event
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers.contract import (
+    ActionTaken,
     PlaybackResult,
     ReplyAudio,
     ReplyEnd,
@@ -34,8 +35,8 @@ from voxd.providers.contract import (
     Request,
     Transcript,
 )
-from voxd.providers.routing.announcements import KEPT, kept, notice, reason
-from voxd.providers.routing.failover import FailoverProvider
+from voxd.providers.routing.announcements import QUEUED, announce_failover, announce_queued, explain
+from voxd.providers.routing.failover import READ_AHEAD, FailoverProvider, ReadAhead
 from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.usage import Usage
@@ -59,7 +60,7 @@ def told(answer: Sequence[ReplyItem], *notices: str) -> list[ReplyItem]:
     return [*answer[:-1], *(item for text in notices for item in said(text)), answer[-1]]
 
 
-NOTICED = told(DEVICE, notice("network_error", "cloud", "local"))
+NOTICED = told(DEVICE, announce_failover("network_error", "cloud", "local"))
 
 
 class Scripted:
@@ -67,23 +68,23 @@ class Scripted:
 
     def __init__(self, name: str, items: Sequence[ReplyItem]) -> None:
         self.name = name
-        self.well_items = list(items)
-        self.well()
+        self.all_items = list(items)
+        self.recover()
         self.heard: list[list[Frame]] = []
         self.asked: list[Request] = []
         self.cut: list[float | None] = []
         self.prepared = self.closed = 0
         self.mute = False
 
-    def well(self) -> None:
-        self.items: Sequence[ReplyItem] = self.well_items
+    def recover(self) -> None:
+        self.items: Sequence[ReplyItem] = self.all_items
         self.error: VoxdError | None = None
         self.hears: int | None = None
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    def ill(self, error: VoxdError, *, after: int = 0, hears: int | None = None) -> None:
-        self.items, self.error, self.hears = self.well_items[:after], error, hears
+    def fail(self, error: VoxdError, *, after: int = 0, hears: int | None = None) -> None:
+        self.items, self.error, self.hears = self.all_items[:after], error, hears
 
     def prepare(self) -> None:
         self.prepared += 1
@@ -115,7 +116,7 @@ class Scripted:
         self.closed += 1
 
 
-class House:
+class Rig:
     """Two vendors and the device, on a clock that the tests move."""
 
     def __init__(self) -> None:
@@ -160,11 +161,11 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
-    yield house
-    await house.health.close()
-    await house.spend.close()
+async def rig() -> AsyncIterator[Rig]:
+    rig = Rig()
+    yield rig
+    await rig.health.close()
+    await rig.spend.close()
 
 
 async def utterance(go_on: asyncio.Event | None = None) -> AsyncIterator[Frame]:
@@ -181,348 +182,377 @@ async def all_of(provider: FailoverProvider, request: Request) -> list[ReplyItem
         return [item async for item in replies]
 
 
-# --- who answers ------------------------------------------------------------------------------------
+# --- the order --------------------------------------------------------------------------------------
 
 
-async def test_while_the_first_is_well_he_answers_alone(house: House) -> None:
-    house.both.prepare()
-    assert await house.ask() == CLOUD
-    assert house.cloud.heard == [FRAMES]
-    assert (house.cloud.prepared, house.device.prepared, house.device.asked) == (1, 0, [])
-    assert house.emit.types() == []
-    assert (house.both.answering, house.both.problem) == ("cloud", None)
+async def test_a_healthy_preferred_provider_answers_alone(rig: Rig) -> None:
+    rig.both.prepare()
+    assert await rig.ask() == CLOUD
+    assert rig.cloud.heard == [FRAMES]
+    assert (rig.cloud.prepared, rig.device.prepared, rig.device.asked) == (1, 0, [])
+    assert rig.emit.types() == []
+    assert (rig.both.answering, rig.both.problem) == ("cloud", None)
 
 
 @pytest.mark.parametrize("hears", [0, 1, None])
-async def test_the_next_one_answers_the_same_utterance(house: House, hears: int | None) -> None:
-    house.cloud.ill(GONE, hears=hears)
-    assert await house.ask() == NOTICED
-    assert house.device.heard == [FRAMES]
-    assert house.device.prepared
+async def test_the_next_provider_answers_the_same_utterance(rig: Rig, hears: int | None) -> None:
+    rig.cloud.fail(GONE, hears=hears)
+    assert await rig.ask() == NOTICED
+    assert rig.device.heard == [FRAMES]
+    assert rig.device.prepared
 
 
-async def test_they_are_asked_in_their_order(house: House) -> None:
-    house.use("cloud", "other", "local")
-    house.cloud.ill(GONE)
-    assert await house.ask() == told(OTHER, notice("network_error", "cloud", "other"))
-    house.other.ill(AuthenticationError("wrong key"))
-    assert await house.ask() == told(DEVICE, notice("invalid_api_key", "other", "local"))
-    house.cloud.well()
-    house.health.record_success("cloud")
-    assert await house.ask() == CLOUD, "back to the first"
-    assert [data for type, data in house.emit.events if type == "provider.changed"] == [
+async def test_providers_are_tried_in_order(rig: Rig) -> None:
+    rig.use("cloud", "other", "local")
+    rig.cloud.fail(GONE)
+    assert await rig.ask() == told(OTHER, announce_failover("network_error", "cloud", "other"))
+    rig.other.fail(AuthenticationError("wrong key"))
+    assert await rig.ask() == told(DEVICE, announce_failover("invalid_api_key", "other", "local"))
+    rig.cloud.recover()
+    rig.health.record_success("cloud")
+    assert await rig.ask() == CLOUD, "back to the first"
+    assert [data for type, data in rig.emit.events if type == "provider.changed"] == [
         {"from": "cloud", "to": "other", "reason": "network_error"},
         {"from": "other", "to": "local", "reason": "network_error"},
         {"from": "local", "to": "cloud", "reason": "restored"},
     ]
 
 
-async def test_the_device_takes_over_while_the_user_still_speaks_and_does_not_talk_over_him(
-    house: House,
+async def test_the_device_takes_over_while_the_user_still_speaks_and_does_not_interrupt(
+    rig: Rig,
 ) -> None:
-    house.cloud.ill(GONE, hears=1)
+    rig.cloud.fail(GONE, hears=1)
     go_on = asyncio.Event()
-    asking = asyncio.create_task(all_of(house.both, Request("t1", "default", audio=utterance(go_on))))
+    asking = asyncio.create_task(all_of(rig.both, Request("t1", "default", audio=utterance(go_on))))
     await settle()
-    await house.clock.advance(60.0)
-    assert len(house.device.asked) == 1
+    await rig.clock.advance(60.0)
+    assert len(rig.device.asked) == 1
     assert not asking.done()
     go_on.set()
     assert await asking == NOTICED
-    assert house.device.heard == [FRAMES]
+    assert rig.device.heard == [FRAMES]
 
 
-async def test_words_whose_sound_never_came_are_not_said(house: House) -> None:
-    house.cloud.ill(GONE, after=2)
-    replies = await house.ask()
+async def test_text_whose_sound_never_came_is_not_part_of_the_reply(rig: Rig) -> None:
+    rig.cloud.fail(GONE, after=2)
+    replies = await rig.ask()
     assert ReplyText("Noon.") not in replies
     assert replies[1:] == NOTICED
 
 
-async def test_a_reply_that_breaks_off_while_it_is_heard_ends_with_its_reason(house: House) -> None:
-    house.cloud.ill(GONE, after=3)
+async def test_a_reply_that_breaks_off_during_playback_ends_with_its_error(rig: Rig) -> None:
+    rig.cloud.fail(GONE, after=3)
     with pytest.raises(ConnectionFailed):
-        await house.ask()
-    assert (house.device.asked, house.kept) == ([], [])
-    house.cloud.well()
-    assert await house.ask() == CLOUD, "one broken reply is no outage"
+        await rig.ask()
+    assert (rig.device.asked, rig.kept) == ([], [])
+    rig.cloud.recover()
+    assert await rig.ask() == CLOUD, "one broken reply is not an outage"
 
 
-async def test_read_words_count_as_heard(house: House) -> None:
-    house.cloud.ill(GONE, after=2)
+@pytest.mark.parametrize(
+    ("items", "error", "speak"),
+    [
+        ((CLOUD[0], ReplyText("Done."), ReplyAudio(CLIP)), GONE, True),
+        ((ReplyText("Done."),), GONE, False),
+        ((CLOUD[0], ActionTaken()), GONE, True),
+        ((CLOUD[0], ReplyEnd()), GONE, True),
+        ((), ProviderError("no", code="message_stopped"), True),
+        ((), DeviceError("no sound"), True),
+    ],
+)
+async def test_after_an_audible_reply_or_an_action_no_other_provider_is_tried(
+    rig: Rig, items: tuple[ReplyItem, ...], error: VoxdError, speak: bool
+) -> None:
+    rig.cloud.items, rig.cloud.error = items, error
+    out: list[ReplyItem] = []
+    request = Request("t1", "default", text="set a timer", speak=speak)
+    raised: VoxdError | None = None
+    try:
+        async with aclosing(rig.both.converse(request)) as replies:
+            async for item in replies:
+                out.append(item)  # noqa: PERF401 - what came before the failure
+    except VoxdError as failure:
+        raised = failure
+    assert raised is error
+    assert out == [item for item in items if not isinstance(item, ActionTaken)]
+    assert rig.device.asked == []
+
+
+async def test_text_of_a_reply_without_sound_counts_as_delivered(rig: Rig) -> None:
+    rig.cloud.fail(GONE, after=2)
     with pytest.raises(ConnectionFailed):
-        await house.ask(speak=False)
+        await rig.ask(speak=False)
 
 
 @pytest.mark.parametrize("error", [DeadlineExceeded("slow"), ConfigError("no endpoint"), NotFound("no kind")])
-async def test_whatever_keeps_the_first_from_answering_is_a_failure(house: House, error: VoxdError) -> None:
-    house.cloud.ill(error)
-    assert await house.ask() == told(DEVICE, notice(error.code, "cloud", "local"))
+async def test_every_error_of_a_provider_leads_to_failover(rig: Rig, error: VoxdError) -> None:
+    rig.cloud.fail(error)
+    assert await rig.ask() == told(DEVICE, announce_failover(error.code, "cloud", "local"))
 
 
-async def test_a_lost_microphone_is_nobodys_outage(house: House) -> None:
-    house.cloud.ill(DeviceError("no microphone"))
+async def test_a_lost_microphone_is_not_an_outage_of_the_provider(rig: Rig) -> None:
+    rig.cloud.fail(DeviceError("no microphone"))
     with pytest.raises(DeviceError):
-        await house.ask()
-    assert (house.both.problem, house.kept) == (None, [])
+        await rig.ask()
+    assert (rig.both.problem, rig.kept) == (None, [])
 
 
-async def test_what_was_refused_on_purpose_is_refused_by_all(house: House) -> None:
-    house.cloud.ill(ProviderError("not for children", code="message_stopped"))
+async def test_a_deliberate_refusal_does_not_lead_to_failover(rig: Rig) -> None:
+    rig.cloud.fail(ProviderError("not for children", code="message_stopped"))
     with pytest.raises(ProviderError):
-        await house.ask()
-    assert house.device.asked == []
+        await rig.ask()
+    assert rig.device.asked == []
 
 
 @pytest.mark.parametrize("code", ["audio_too_short", "input_audio_buffer_commit_empty"])
-async def test_an_utterance_without_sound_is_no_outage(house: House, code: str) -> None:
-    house.cloud.ill(ProviderError("too short", code=code))
-    assert await house.ask() == DEVICE
-    assert not house.device.asked[0].known_only
-    assert house.emit.events == []
+async def test_an_utterance_without_sound_is_not_an_outage(rig: Rig, code: str) -> None:
+    rig.cloud.fail(ProviderError("too short", code=code))
+    assert await rig.ask() == DEVICE
+    assert not rig.device.asked[0].known_only
+    assert rig.emit.events == []
 
 
 # --- outages ----------------------------------------------------------------------------------------
 
 
-async def test_an_outage_is_told_once_and_its_end_once(house: House) -> None:
-    house.health.set_probe("cloud", house.probe)
-    house.cloud.ill(GONE)
-    await house.ask()
-    assert await house.ask() == DEVICE
-    assert house.emit.events == [
+async def test_an_outage_is_announced_once_and_its_end_is_one_event(rig: Rig) -> None:
+    rig.health.set_probe("cloud", rig.probe)
+    rig.cloud.fail(GONE)
+    await rig.ask()
+    assert await rig.ask() == DEVICE
+    assert rig.emit.events == [
         ("provider.failed", {"provider": "cloud", "code": "network_error", "reason": "refused"}),
         ("provider.changed", {"from": "cloud", "to": "local", "reason": "network_error"}),
     ]
-    house.cloud.well()
-    await house.clock.advance(4.0)
-    assert await house.ask() == CLOUD
-    assert house.emit.events[2:] == [
+    rig.cloud.recover()
+    await rig.clock.advance(4.0)
+    assert await rig.ask() == CLOUD
+    assert rig.emit.events[2:] == [
         ("provider.restored", {"provider": "cloud"}),
         ("provider.changed", {"from": "local", "to": "cloud", "reason": "restored"}),
     ]
 
 
-async def test_during_an_outage_nobody_who_is_ill_is_asked_or_prepared(house: House) -> None:
-    house.cloud.ill(GONE)
-    await house.ask()
-    house.both.prepare()
-    assert house.cloud.prepared == 0
-    assert (house.both.answering, str(house.both.problem)) == ("local", "refused")
-    assert await house.ask() == DEVICE
-    assert len(house.cloud.asked) == 1
+async def test_during_an_outage_the_provider_is_neither_tried_nor_prepared(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    await rig.ask()
+    rig.both.prepare()
+    assert rig.cloud.prepared == 0
+    assert (rig.both.answering, str(rig.both.problem)) == ("local", "refused")
+    assert await rig.ask() == DEVICE
+    assert len(rig.cloud.asked) == 1
 
 
-async def test_an_outage_that_was_found_between_turns_is_told_in_the_next(house: House) -> None:
-    house.health.record_failure("cloud", GONE)
-    assert await house.ask() == NOTICED
-    assert house.cloud.asked == []
+async def test_an_outage_found_between_turns_is_announced_in_the_next(rig: Rig) -> None:
+    rig.health.record_failure("cloud", GONE)
+    assert await rig.ask() == NOTICED
+    assert rig.cloud.asked == []
 
 
-async def test_who_reads_a_reason_has_not_heard_it(house: House) -> None:
-    house.cloud.ill(GONE)
-    assert ReplyText(notice("network_error", "cloud", "local")) in await house.ask(speak=False)
-    assert await house.ask() == NOTICED
-    assert await house.ask(speak=False) == [DEVICE[0], DEVICE[1], DEVICE[2], DEVICE[3]]
+async def test_a_reason_in_text_does_not_replace_the_spoken_one(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    assert ReplyText(announce_failover("network_error", "cloud", "local")) in await rig.ask(speak=False)
+    assert await rig.ask() == NOTICED
+    assert await rig.ask(speak=False) == [DEVICE[0], DEVICE[1], DEVICE[2], DEVICE[3]]
 
 
-async def test_a_reason_that_cannot_be_said_does_not_cost_the_answer(house: House) -> None:
-    house.use("cloud", "other")
-    house.cloud.ill(GONE)
-    house.device.mute = True
-    assert await house.ask() == [
-        *OTHER[:-1], ReplyText(notice("network_error", "cloud", "other")), OTHER[-1]
+async def test_a_reason_that_cannot_be_spoken_does_not_cost_the_answer(rig: Rig) -> None:
+    rig.use("cloud", "other")
+    rig.cloud.fail(GONE)
+    rig.device.mute = True
+    assert await rig.ask() == [
+        *OTHER[:-1], ReplyText(announce_failover("network_error", "cloud", "other")), OTHER[-1]
     ]  # fmt: skip
 
 
-async def test_a_question_of_the_device_is_not_followed_by_a_reason(house: House) -> None:
-    house.cloud.ill(GONE)
-    house.device.items = [*DEVICE[:3], ReplyEnd(expects_answer=True)]
-    assert await house.ask() == [*DEVICE[:3], ReplyEnd(expects_answer=True)]
-    house.device.well()
-    assert await house.ask() == NOTICED
+async def test_a_question_of_the_device_is_not_followed_by_a_reason(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    rig.device.items = [*DEVICE[:3], ReplyEnd(expects_answer=True)]
+    assert await rig.ask() == [*DEVICE[:3], ReplyEnd(expects_answer=True)]
+    rig.device.recover()
+    assert await rig.ask() == NOTICED
 
 
-async def test_an_answer_that_is_late_comes_after_the_reason(house: House) -> None:
-    house.cloud.ill(GONE)
-    house.device.go_on.clear()
-    asking = asyncio.create_task(house.ask())
-    await house.clock.advance(2.4)
-    house.clock.now += 0.2
-    await house.clock.advance(0.0)
+async def test_a_late_answer_comes_after_the_reason(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    rig.device.go_on.clear()
+    asking = asyncio.create_task(rig.ask())
+    await rig.clock.advance(2.4)
+    rig.clock.now += 0.2
+    await rig.clock.advance(0.0)
     await settle()
-    house.device.go_on.set()
+    rig.device.go_on.set()
     replies = await asking
-    assert replies == [*said(reason("network_error", "cloud")), *DEVICE]
+    assert replies == [*said(explain("network_error", "cloud")), *DEVICE]
 
 
-async def test_a_late_reason_is_not_said_again_with_the_promise(house: House) -> None:
-    house.cloud.ill(GONE)
-    house.device.ill(NotUnderstood("beyond me"), after=1)
-    house.device.go_on.clear()
-    asking = asyncio.create_task(house.ask())
+async def test_a_reason_that_was_said_early_is_not_repeated_with_the_promise(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    rig.device.fail(NotUnderstood("beyond me"), after=1)
+    rig.device.go_on.clear()
+    asking = asyncio.create_task(rig.ask())
     await settle()
-    await house.clock.advance(2.6)
-    house.device.go_on.set()
+    await rig.clock.advance(2.6)
+    rig.device.go_on.set()
     assert await asking == [
-        *said(reason("network_error", "cloud")), DEVICE[0], *said(KEPT), ReplyEnd()
+        *said(explain("network_error", "cloud")), DEVICE[0], *said(QUEUED), ReplyEnd()
     ]  # fmt: skip
 
 
-async def test_what_was_heard_of_a_late_answer_does_not_count_the_reason(house: House) -> None:
-    house.cloud.ill(GONE)
-    house.use("cloud", "other")
-    house.other.go_on.clear()
+async def test_the_played_time_of_a_late_answer_excludes_the_reason(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    rig.use("cloud", "other")
+    rig.other.go_on.clear()
     heard = PlaybackResult()
     async with (
         asyncio.timeout(WAIT_S),
-        aclosing(house.both.converse(Request("t1", "default", text="time", heard=heard))) as replies,
+        aclosing(rig.both.converse(Request("t1", "default", text="time", heard=heard))) as replies,
     ):
         first = asyncio.create_task(anext(replies))
-        await house.clock.advance(2.5)
-        assert await first == ReplyText(notice("network_error", "cloud", "other"))
+        await rig.clock.advance(2.5)
+        assert await first == ReplyText(announce_failover("network_error", "cloud", "other"))
         assert isinstance(await anext(replies), ReplyAudio)
-        house.other.go_on.set()
+        rig.other.go_on.set()
         async for item in replies:
             if isinstance(item, ReplyEnd):
                 heard.played_ms = 13.0
                 break
-    assert house.other.cut == [3.0], "ten of them were the reason"
+    assert rig.other.cut == [3.0], "ten of them were the reason"
 
 
-async def test_no_further_vendor_is_asked_when_the_user_has_waited_long(house: House) -> None:
-    house.use("cloud", "other", "local")
-    house.cloud.ill(GONE)
-    house.cloud.go_on.clear()
-    asking = asyncio.create_task(house.ask())
+async def test_no_further_vendor_is_tried_when_the_user_has_waited_long(rig: Rig) -> None:
+    rig.use("cloud", "other", "local")
+    rig.cloud.fail(GONE)
+    rig.cloud.go_on.clear()
+    asking = asyncio.create_task(rig.ask())
     await settle()
-    await house.clock.advance(4.5)
-    house.cloud.go_on.set()
+    await rig.clock.advance(4.5)
+    rig.cloud.go_on.set()
     assert (await asking)[-1] == ReplyEnd()
-    assert (house.other.asked, len(house.device.asked)) == ([], 1)
+    assert (rig.other.asked, len(rig.device.asked)) == ([], 1)
 
 
-async def test_who_is_ill_is_asked_when_nobody_else_is_left(house: House) -> None:
-    house.use("cloud", "other")
-    house.cloud.ill(GONE)
-    house.other.ill(GONE)
-    await house.ask()
-    house.other.well()
-    assert await house.ask() == OTHER
-    assert len(house.cloud.asked) == 2
+async def test_an_unhealthy_provider_is_tried_when_no_other_is_left(rig: Rig) -> None:
+    rig.use("cloud", "other")
+    rig.cloud.fail(GONE)
+    rig.other.fail(GONE)
+    await rig.ask()
+    rig.other.recover()
+    assert await rig.ask() == OTHER
+    assert len(rig.cloud.asked) == 2
 
 
-async def test_who_asked_to_be_left_alone_is_not_asked_at_all(house: House) -> None:
-    house.use("cloud")
-    house.cloud.ill(RateLimited("busy", retry_after_s=60.0))
+async def test_a_rate_limited_provider_is_not_tried_at_all(rig: Rig) -> None:
+    rig.use("cloud")
+    rig.cloud.fail(RateLimited("busy", retry_after_s=60.0))
     for _ in range(3):
-        await house.ask()
-    assert len(house.cloud.asked) == 1
+        await rig.ask()
+    assert len(rig.cloud.asked) == 1
 
 
 # --- money ------------------------------------------------------------------------------------------
 
 
-async def test_when_the_money_is_spent_the_device_answers_and_says_so_once(house: House) -> None:
-    house.spend_all()
-    assert await house.ask() == told(DEVICE, notice("spend_limit", "cloud", "local"))
-    assert await house.ask() == DEVICE
-    assert (house.cloud.asked, house.both.answering) == ([], "local")
-    assert isinstance(house.both.problem, SpendLimitReached)
+async def test_at_the_spending_limit_the_device_answers_and_says_so_once(rig: Rig) -> None:
+    rig.spend_all()
+    assert await rig.ask() == told(DEVICE, announce_failover("spend_limit", "cloud", "local"))
+    assert await rig.ask() == DEVICE
+    assert (rig.cloud.asked, rig.both.answering) == ([], "local")
+    assert isinstance(rig.both.problem, SpendLimitReached)
 
 
-async def test_without_anybody_else_it_is_kept_or_the_reason_is_told(house: House) -> None:
-    house.spend_all()
-    house.use("cloud")
-    assert await house.ask() == [*said(kept("spend_limit", "cloud")), ReplyEnd()]
-    house.use("cloud", keep=False)
+async def test_without_another_provider_the_question_is_queued_or_its_error_raised(rig: Rig) -> None:
+    rig.spend_all()
+    rig.use("cloud")
+    assert await rig.ask() == [*said(announce_queued("spend_limit", "cloud")), ReplyEnd()]
+    rig.use("cloud", keep=False)
     with pytest.raises(SpendLimitReached):
-        await house.ask()
-    assert house.cloud.asked == []
+        await rig.ask()
+    assert rig.cloud.asked == []
 
 
-async def test_middleware_that_fails_is_said_and_costs_no_question(house: House) -> None:
-    house.cloud.ill(ProviderError("ValueError in house_rules.py", code="middleware_failed"))
-    house.device.ill(NotUnderstood("no"))
-    kept_words = kept("middleware_failed", "cloud")
-    assert kept_words.startswith("Cloud does not work as it is set up.")
-    assert await house.ask() == [*said(kept_words), ReplyEnd()]
-    assert house.health.outage("cloud") is None, "it says nothing about the provider"
+async def test_failing_middleware_is_announced_and_the_question_is_queued(rig: Rig) -> None:
+    rig.cloud.fail(ProviderError("ValueError in house_rules.py", code="middleware_failed"))
+    rig.device.fail(NotUnderstood("no"))
+    kept_words = announce_queued("middleware_failed", "cloud")
+    assert kept_words.startswith("Cloud does not work with my settings.")
+    assert await rig.ask() == [*said(kept_words), ReplyEnd()]
+    assert rig.health.outage("cloud") is None, "it says nothing about the provider"
 
 
-# --- what nobody answers ----------------------------------------------------------------------------
+# --- queued questions -------------------------------------------------------------------------------
 
 
-async def test_what_the_device_does_not_understand_is_kept_and_that_is_said(house: House) -> None:
-    house.cloud.ill(GONE)
-    house.device.ill(NotUnderstood("beyond me"), after=1)
-    assert await house.ask() == [DEVICE[0], *said(kept("network_error", "cloud")), ReplyEnd()]
-    assert house.device.asked[0].known_only
-    assert house.kept == [("default", WHOLE, "")]
-    assert await house.ask() == [DEVICE[0], *said(kept("network_error", "cloud")), ReplyEnd()]
-    house.device.well()
-    assert await house.ask() == DEVICE, "the outage has been told"
+async def test_a_question_the_device_does_not_understand_is_queued_and_announced(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    rig.device.fail(NotUnderstood("beyond me"), after=1)
+    assert await rig.ask() == [DEVICE[0], *said(announce_queued("network_error", "cloud")), ReplyEnd()]
+    assert rig.device.asked[0].known_only
+    assert rig.kept == [("default", WHOLE, "")]
+    assert await rig.ask() == [DEVICE[0], *said(announce_queued("network_error", "cloud")), ReplyEnd()]
+    rig.device.recover()
+    assert await rig.ask() == DEVICE, "the outage was announced before"
 
 
-async def test_a_typed_question_is_kept_too(house: House) -> None:
-    house.cloud.ill(GONE)
-    house.device.ill(NotUnderstood("beyond me"))
-    replies = await all_of(house.both, Request("t1", "cook", text="what is love", speak=False))
-    assert replies == [ReplyText(kept("network_error", "cloud")), ReplyEnd()]
-    assert house.kept == [("cook", None, "what is love")]
+async def test_a_typed_question_is_queued_too(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    rig.device.fail(NotUnderstood("beyond me"))
+    replies = await all_of(rig.both, Request("t1", "cook", text="what is love", speak=False))
+    assert replies == [ReplyText(announce_queued("network_error", "cloud")), ReplyEnd()]
+    assert rig.kept == [("cook", None, "what is love")]
 
 
 @pytest.mark.parametrize("keeps", [False, StoreError("disk full")])
-async def test_what_cannot_be_kept_is_not_promised(house: House, keeps: bool | StoreError) -> None:
-    house.keeps = keeps
-    house.cloud.ill(GONE)
-    house.device.ill(NotUnderstood("beyond me"))
+async def test_a_question_that_cannot_be_queued_is_not_promised(rig: Rig, keeps: bool | StoreError) -> None:
+    rig.keeps = keeps
+    rig.cloud.fail(GONE)
+    rig.device.fail(NotUnderstood("beyond me"))
     with pytest.raises(ConnectionFailed):
-        await house.ask()
+        await rig.ask()
 
 
-async def test_a_device_that_is_broken_itself_keeps_what_it_can(house: House) -> None:
-    house.cloud.ill(GONE)
-    house.device.ill(EngineError("no ears"))
-    assert ReplyText(kept("network_error", "cloud")) in await house.ask()
-    assert [data["provider"] for type, data in house.emit.events if type == "provider.failed"] == ["cloud"]
+async def test_a_device_with_a_broken_engine_still_queues(rig: Rig) -> None:
+    rig.cloud.fail(GONE)
+    rig.device.fail(EngineError("no engine"))
+    assert ReplyText(announce_queued("network_error", "cloud")) in await rig.ask()
+    assert [data["provider"] for type, data in rig.emit.events if type == "provider.failed"] == ["cloud"]
 
 
-async def test_nothing_is_kept_when_nobody_said_anything(house: House) -> None:
-    house.use("cloud")
-    house.cloud.ill(ProviderError("too short", code="audio_too_short"))
+async def test_an_empty_utterance_is_not_queued(rig: Rig) -> None:
+    rig.use("cloud")
+    rig.cloud.fail(ProviderError("too short", code="audio_too_short"))
     with pytest.raises(ProviderError):
-        await house.ask()
-    assert house.kept == []
+        await rig.ask()
+    assert rig.kept == []
 
 
-async def test_an_utterance_is_kept_whole_even_if_everybody_failed_at_its_beginning(house: House) -> None:
-    house.use("cloud")
-    house.cloud.ill(GONE, hears=1)
+async def test_an_utterance_is_queued_whole_even_if_all_failed_at_its_beginning(rig: Rig) -> None:
+    rig.use("cloud")
+    rig.cloud.fail(GONE, hears=1)
     go_on = asyncio.Event()
-    asking = asyncio.create_task(all_of(house.both, Request("t1", "default", audio=utterance(go_on))))
+    asking = asyncio.create_task(all_of(rig.both, Request("t1", "default", audio=utterance(go_on))))
     await settle()
     go_on.set()
     await asking
-    assert house.kept == [("default", WHOLE, "")]
+    assert rig.kept == [("default", WHOLE, "")]
 
 
-async def test_the_device_first_and_a_vendor_for_what_it_does_not_know(house: House) -> None:
-    house.use("local", "cloud")
-    assert await house.ask() == DEVICE
-    house.device.ill(NotUnderstood("beyond me"))
-    assert await house.ask() == CLOUD
-    assert house.emit.events == []
-    house.cloud.ill(GONE)
-    assert await house.ask() == [*said(kept("network_error", "cloud")), ReplyEnd()]
+async def test_a_vendor_may_follow_the_device_for_what_it_does_not_understand(rig: Rig) -> None:
+    rig.use("local", "cloud")
+    assert await rig.ask() == DEVICE
+    rig.device.fail(NotUnderstood("beyond me"))
+    assert await rig.ask() == CLOUD
+    assert rig.emit.events == []
+    rig.cloud.fail(GONE)
+    assert await rig.ask() == [*said(announce_queued("network_error", "cloud")), ReplyEnd()]
 
 
 # --- the end ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("choose", [lambda house: house.cloud, lambda house: house.device])
-async def test_an_iterator_that_is_closed_closes_who_is_answering(
-    house: House, choose: Callable[[House], Scripted]
+@pytest.mark.parametrize("choose", [lambda rig: rig.cloud, lambda rig: rig.device])
+async def test_closing_the_iterator_closes_the_providers_reply(
+    rig: Rig, choose: Callable[[Rig], Scripted]
 ) -> None:
     closed = asyncio.Event()
 
@@ -534,12 +564,12 @@ async def test_an_iterator_that_is_closed_closes_who_is_answering(
         finally:
             closed.set()
 
-    house.cloud.ill(GONE)
-    choose(house).converse = endless  # type: ignore[method-assign]
+    rig.cloud.fail(GONE)
+    choose(rig).converse = endless  # type: ignore[method-assign]
     before = asyncio.all_tasks()
     async with (
         asyncio.timeout(WAIT_S),
-        aclosing(house.both.converse(Request("t1", "default", text="sing"))) as replies,
+        aclosing(rig.both.converse(Request("t1", "default", text="sing"))) as replies,
     ):
         for _ in range(5):
             assert isinstance(await anext(replies), ReplyAudio)
@@ -547,7 +577,78 @@ async def test_an_iterator_that_is_closed_closes_who_is_answering(
     assert asyncio.all_tasks() <= before
 
 
-async def test_closing_it_closes_the_vendors_and_leaves_the_device(house: House) -> None:
-    house.use("cloud", "other", "local")
-    await house.both.close()
-    assert (house.cloud.closed, house.other.closed, house.device.closed) == (1, 1, 0)
+async def test_closing_it_closes_the_vendors_but_not_the_device(rig: Rig) -> None:
+    rig.use("cloud", "other", "local")
+    await rig.both.close()
+    assert (rig.cloud.closed, rig.other.closed, rig.device.closed) == (1, 1, 0)
+
+
+# --- reading ahead ----------------------------------------------------------------------------------
+
+SOUND = ReplyAudio(Clip(bytes(320), SAMPLE_RATE_HZ))
+
+
+class Source:
+    """A reply of ``items`` that ends with ``error``; counts what was read and notes the closing."""
+
+    def __init__(self, items: list[ReplyItem], error: Exception | None = None) -> None:
+        self.items = items
+        self.error = error
+        self.given = 0
+        self.closed = False
+
+    async def replies(self) -> AsyncGenerator[ReplyItem]:
+        try:
+            for item in self.items:
+                self.given += 1
+                yield item
+            if self.error is not None:
+                raise self.error
+        finally:
+            self.closed = True
+
+
+async def test_a_reply_is_read_ahead_up_to_a_limit() -> None:
+    source = Source([SOUND] * 100)
+    async with asyncio.timeout(WAIT_S), ReadAhead(source.replies()) as ahead:
+        await settle()
+        await ahead.wait_ready()
+        assert READ_AHEAD <= source.given <= READ_AHEAD + 1
+        found = [await ahead.next() for _ in range(101)]
+    assert found == [*source.items, None]
+
+
+async def test_the_provider_is_closed_at_the_end_of_playback_and_not_before() -> None:
+    source = Source([ReplyText("Noon."), SOUND, ReplyEnd()])
+    async with asyncio.timeout(WAIT_S), ReadAhead(source.replies()) as ahead:
+        for item in source.items:
+            assert await ahead.next() == item
+        await settle()
+        assert not source.closed
+    assert source.closed
+
+
+async def test_an_error_comes_after_the_items_before_it() -> None:
+    source = Source([SOUND], ConnectionFailed("broken"))
+    async with asyncio.timeout(WAIT_S), ReadAhead(source.replies()) as ahead:
+        await settle()
+        assert await ahead.next() == SOUND
+        with pytest.raises(ConnectionFailed):
+            await ahead.next()
+
+
+async def test_waiting_for_an_item_may_be_cancelled() -> None:
+    go_on = asyncio.Event()
+
+    async def slow() -> AsyncGenerator[ReplyItem]:
+        await go_on.wait()
+        yield SOUND
+        yield ReplyEnd()
+
+    async with asyncio.timeout(WAIT_S), ReadAhead(slow()) as ahead:
+        waiting = asyncio.create_task(ahead.wait_ready())
+        await settle()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        go_on.set()
+        assert [await ahead.next(), await ahead.next()] == [SOUND, ReplyEnd()]

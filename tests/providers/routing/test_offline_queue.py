@@ -41,7 +41,7 @@ from voxd.providers.routing.offline_queue import (
 )
 from voxd.store.db import Database
 from voxd.store.history import HistoryStore
-from voxd.store.kept import Fault, DeferredAnswer
+from voxd.store.kept import DeferredAnswer, Fault
 from voxd.store.queue import MAX_FAULTS, UtteranceQueue
 from voxd.turn.machine import RESTING
 

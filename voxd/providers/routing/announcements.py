@@ -1,25 +1,25 @@
-"""What the device says when not the one answers who should: who fails, why, and what happens instead."""
+"""The sentences the device says when the preferred provider is unavailable: which one, why, what instead."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from voxd.config.vendors import LOCAL
 
-_KEY = "{who} does not accept my key"
-_ACCOUNT = "my account with {who} is used up"
-_SETTINGS = "{who} does not work as it is set up"
+_KEY = "{name} does not accept my key"
+_ACCOUNT = "my account with {name} is used up"
+_SETTINGS = "{name} does not work with my settings"
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         "invalid_api_key": _KEY,
-        "rate_limited": "{who} takes no more questions for now",
+        "rate_limited": "{name} accepts no more questions for now",
         "insufficient_quota": _ACCOUNT,
         "billing_hard_limit_reached": _ACCOUNT,
-        "spend_limit": "today's money for {who} is spent",
-        "timeout": "{who} does not answer",
-        "captive_portal": "the network wants a log-in before I can reach {who}",
-        "clock_wrong": "my clock is wrong, so I can't reach {who}",
-        "tls_untrusted": "I don't trust the place where {who} should be",
+        "spend_limit": "{name} has reached today's spending limit",
+        "timeout": "{name} does not answer",
+        "captive_portal": "the network wants a log-in before I can reach {name}",
+        "clock_wrong": "my clock is wrong, so I can't reach {name}",
+        "tls_untrusted": "I can't verify the certificate of {name}",
         "model_not_found": _SETTINGS,
         "refused": _SETTINGS,
         "bad_endpoint": _SETTINGS,
@@ -31,25 +31,25 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """By error code, else `UNREACHABLE`."""
 
-KEPT = "I have kept your question, and I will answer it later."
+UNREACHABLE = "I can't reach {name}"
 
-UNREACHABLE = "I can't reach {who}"
+QUEUED = "I have kept your question, and I will answer it later."
 
 
-def notice(code: str, who: str, instead: str) -> str:
-    """Return the sentence for an error ``code`` of provider ``who``, for whom ``instead`` answers."""
+def announce_failover(code: str, name: str, instead: str) -> str:
+    """Return the sentence for an error ``code`` of provider ``name``, when ``instead`` answers."""
     answers = "I answer myself" if instead == LOCAL else f"{spoken(instead)} answers"
-    return _sentence(f"{_reason(code, who)}, so {answers}.")
+    return _sentence(f"{_reason(code, name)}, so {answers}.")
 
 
-def reason(code: str, who: str) -> str:
-    """Return the reason alone: what follows it is an answer, or is not known yet."""
-    return _sentence(f"{_reason(code, who)}.")
+def explain(code: str, name: str) -> str:
+    """Return the reason alone, for when it is not known yet what will answer instead."""
+    return _sentence(f"{_reason(code, name)}.")
 
 
-def kept(code: str, who: str, *, told: bool = False) -> str:
-    """Return the promise that the question is safe, with the reason unless the user was ``told`` just now."""
-    return KEPT if told else f"{reason(code, who)} {KEPT}"
+def announce_queued(code: str, name: str, *, is_known: bool = False) -> str:
+    """Return the promise of a deferred answer, with the reason unless that was said just before."""
+    return QUEUED if is_known else f"{explain(code, name)} {QUEUED}"
 
 
 def spoken(name: str) -> str:
@@ -57,8 +57,8 @@ def spoken(name: str) -> str:
     return name.replace("_", " ").replace("-", " ")
 
 
-def _reason(code: str, who: str) -> str:
-    return REASONS.get(code, UNREACHABLE).format(who=spoken(who))
+def _reason(code: str, name: str) -> str:
+    return REASONS.get(code, UNREACHABLE).format(name=spoken(name))
 
 
 def _sentence(text: str) -> str:

@@ -1,17 +1,22 @@
-"""Answers with the first of several who can: the same utterance goes to the next, so nobody says it twice."""
+"""Answers with the first provider that can: the next one gets the same utterance, nobody repeats it."""
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from typing import Self
 
 from voxd.clock import Clock
 from voxd.errors import (
+    ConfigError,
     DeadlineExceeded,
     EngineError,
     ModelError,
     NotFound,
     NotUnderstood,
+    ProviderError,
     SpendLimitReached,
     VoxdError,
 )
@@ -20,6 +25,8 @@ from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.providers.audio_buffer import Tape
 from voxd.providers.contract import (
+    ActionTaken,
+    PlaybackResult,
     Provider,
     ReplyAudio,
     ReplyEnd,
@@ -29,30 +36,115 @@ from voxd.providers.contract import (
     StepReached,
     Transcript,
 )
-from voxd.providers.routing.announcements import kept, notice, reason
-from voxd.providers.routing.attempt import FailedBeforeReply, attempt
+from voxd.providers.routing.announcements import announce_failover, announce_queued, explain
 from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.question import Question
-from voxd.providers.routing.relay import Relay
 from voxd.providers.routing.spend import SpendGuard
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
 Keep = Callable[[str, Clip | None, str], Awaitable[bool]]
-"""Keeps a question for later: agent, sound, or text; True only when it is safe on disk."""
+"""Queues a question: agent, sound, or text; True only when it is safe on disk."""
 
-LATE_S = 2.5
-"""When nothing of an answer is heard so long after the question, the user is first told what is wrong."""
+EXPLAIN_AFTER_S = 2.5
+"""When no reply is audible so long after the question, the reason is said first."""
 
-PATIENCE_S = 4.0
-"""So long after the question no further vendor is asked when the device itself can answer."""
+VENDOR_LIMIT_S = 4.0
+"""So long after the question no further vendor is tried if the device itself can answer."""
+
+READ_AHEAD = 32
+"""Items of a reply that are buffered: some seconds of sound. Then the provider has to wait."""
+
+FAILOVER_ERRORS = (
+    ProviderError,
+    DeadlineExceeded,
+    ConfigError,
+    NotFound,
+    NotUnderstood,
+    EngineError,
+    ModelError,
+)
+"""Errors after which another provider may answer: all but those of the microphone and bugs."""
+
+_FINAL_CODES = frozenset({"message_stopped"})
+"""Deliberate refusals, which hold for every provider."""
+
+
+class FailedBeforeReply(Exception):
+    """A provider failed before any of its reply was audible, so another one can still answer."""
+
+    def __init__(self, error: VoxdError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class ReadAhead:
+    """Reads ``replies`` in the background inside ``async with``, and closes them at its end.
+
+    So a provider can work while something else is being said.
+    """
+
+    def __init__(self, replies: AsyncGenerator[ReplyItem]) -> None:
+        self._replies = replies
+        self._items: deque[ReplyItem] = deque()
+        self._is_over = False
+        self._changed = asyncio.Condition()
+        self._tasks = TaskScope("read ahead")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._reading = self._tasks.start(self._read(), is_awaited=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._tasks.close()
+        if self._reading is not None and not self._reading.cancelled():
+            # Retrieved, in case the reply is closed before its error was reached.
+            self._reading.exception()
+
+    async def wait_ready(self) -> None:
+        """Return when `next` need not wait."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._items or self._is_over)
+
+    async def next(self) -> ReplyItem | None:
+        """Return the next item, None where the reply breaks off; raises what the reply raised.
+
+        After `ReplyEnd` there is none.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._items or self._is_over)
+            if self._items:
+                self._changed.notify_all()
+                return self._items.popleft()
+        if self._reading is not None:
+            await self._reading
+        return None
+
+    async def _read(self) -> None:
+        try:
+            async with aclosing(self._replies) as replies:
+                async for item in replies:
+                    async with self._changed:
+                        await self._changed.wait_for(lambda: len(self._items) < READ_AHEAD)
+                        self._items.append(item)
+                        self._changed.notify_all()
+                    if isinstance(item, ReplyEnd):
+                        # Closing the generator reports how much was played, which is not known yet.
+                        await asyncio.Event().wait()
+        finally:
+            self._is_over = True
+            async with self._changed:
+                self._changed.notify_all()
 
 
 class FailoverProvider:
-    """Asks ``candidates`` in order, until something of a reply is heard; after that a fault ends the turn.
+    """Tries ``candidates`` in order until some of a reply is audible; after that an error ends the turn.
 
-    ``local``, the device itself, may be one of them, and says what has to be said. Nobody is asked who is
-    ill or may cost nothing more today, unless nobody else is left. What nobody answers is given to ``keep``.
+    ``local``, the device itself, may be one of them, and speaks the announcements. Unhealthy providers and
+    those at their spending limit are skipped while there is another one. ``keep`` queues a question that no
+    provider answered.
     """
 
     def __init__(
@@ -77,104 +169,104 @@ class FailoverProvider:
 
     @property
     def name(self) -> str:
-        """The name of the provider that is to answer."""
+        """The name of the preferred provider."""
         return self.candidates[0].name
 
     @property
     def answering(self) -> str:
         """The name of the provider that would answer now."""
-        able = (each.name for each in self.candidates if self._problem(each) is None)
-        return next(able, self.name)
+        return next((each.name for each in self.candidates if self._problem(each) is None), self.name)
 
     @property
     def problem(self) -> VoxdError | None:
-        """Why the one who should answer does not, None when he does."""
+        """Why the preferred provider would not answer now, None when it would."""
         return self._problem(self.candidates[0])
 
     def prepare(self) -> None:
-        """Prepare whoever will answer, and the device itself if somebody is ill: it may be the next."""
-        able = [each for each in self.candidates if self._problem(each) is None]
-        for provider in able[:1]:
-            provider.prepare()
-        if self.problem is not None and able[:1] != [self._local]:
+        """Prepare the provider that will answer, and the device itself during an outage: it may be next."""
+        first = next((each for each in self.candidates if self._problem(each) is None), None)
+        if first is not None:
+            first.prepare()
+        if self.problem is not None and first is not self._local:
             self._local.prepare()
 
     async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
-        """Answer ``request``. Raises why the first did not, when nobody did and it could not be kept."""
+        """Answer ``request``. Raises the first provider's error if none answered and it was not queued."""
         async with AsyncExitStack() as stack:
             tape = None
             if request.audio is not None:
                 tape = await stack.enter_async_context(Tape(request.audio))
             turn = await stack.enter_async_context(Question(request, tape, self._clock))
             for provider in self._order(turn):
-                self._turn_to(provider, turn)
+                self._report_change(provider, turn)
                 try:
-                    async with aclosing(self._told(provider, turn)) as replies:
+                    async with aclosing(self._reply(provider, turn)) as replies:
                         async for item in replies:
                             yield item
                     return
                 except FailedBeforeReply as failure:
-                    self._failed(provider, failure.error, turn)
-            async with aclosing(self._given_up(turn)) as replies:
+                    self._record_failure(provider, failure.error, turn)
+            async with aclosing(self._give_up(turn)) as replies:
                 async for item in replies:
                     yield item
 
     def vendor(self) -> str:
-        """Return the name of the vendor who would answer now. Raises why there is none."""
+        """Return the name of the vendor that would answer now. Raises why there is none."""
         vendors = [each for each in self.candidates if each is not self._local]
         problems = {each.name: self._problem(each) for each in vendors}
         for name, problem in problems.items():
             if problem is None:
                 return name
-        raise next(filter(None, problems.values()), NotFound("there is no vendor who could answer"))
+        raise next(filter(None, problems.values()), NotFound("no vendor is configured for this agent"))
 
     def speak(self, text: str) -> AsyncGenerator[Clip]:
         """Speak ``text`` with the device's own voice."""
         return self._local.speak(text)
 
     async def close(self) -> None:
-        """Close the candidates; ``local`` is everybody's."""
-        others = [each for each in self.candidates if each is not self._local]
-        await asyncio.gather(*(each.close() for each in others))
+        """Close the vendors; ``local`` is shared by all agents and closed by its owner."""
+        await asyncio.gather(*(each.close() for each in self.candidates if each is not self._local))
 
-    # --- who --------------------------------------------------------------------------------------
+    # --- the order --------------------------------------------------------------------------------
 
     def _problem(self, provider: Provider) -> VoxdError | None:
         if provider is self._local:
             return None
         if stopped := self._spend.stopped(provider.name):
             return stopped
-        illness = self._health.outage(provider.name)
-        well = illness is None or self._health.is_healthy(provider.name)
-        return None if well or illness is None else illness.error
+        outage = self._health.outage(provider.name)
+        return None if outage is None or self._health.is_healthy(provider.name) else outage.error
 
     def _order(self, turn: Question) -> Iterator[Provider]:
-        """Yield whom to ask; what became of one decides who is next."""
+        """Yield the providers to try. Lazy: what became of one decides whether the next is tried."""
         has_local = self._local in self.candidates
-        passed_over: list[Provider] = []
+        skipped: list[Provider] = []
         for provider in self.candidates:
             if problem := self._problem(provider):
                 turn.failures.append((provider.name, problem))
-                passed_over.append(provider)
-            elif provider is self._local or not (has_local and turn.failures and turn.waited_s > PATIENCE_S):
+                skipped.append(provider)
+            elif provider is self._local or not (
+                has_local and turn.failures and turn.waited_s > VENDOR_LIMIT_S
+            ):
                 yield provider
         if has_local:
             return
-        for provider in passed_over:
+        for provider in skipped:
             stopped = self._spend.stopped(provider.name) is not None
             if not stopped and self._health.can_try(provider.name):
                 yield provider
 
-    def _turn_to(self, provider: Provider, turn: Question) -> None:
-        """Tell the house when another one answers than before."""
+    def _report_change(self, provider: Provider, turn: Question) -> None:
+        """Emit an event when another provider answers than before."""
         before, name = self._answering, provider.name
-        if name == before or not (turn.is_anybodys_fault or provider is self.candidates[0]):
+        # The device answers the preferred vendor's empty utterances too: that is not a failover.
+        if name == before or not (turn.has_failed or provider is self.candidates[0]):
             return
         reason = turn.reason[1].code if turn.failures else "restored"
         self._answering = name
         self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": reason})
 
-    def _failed(self, provider: Provider, error: VoxdError, turn: Question) -> None:
+    def _record_failure(self, provider: Provider, error: VoxdError, turn: Question) -> None:
         if isinstance(error, NotUnderstood):
             return
         turn.failures.append((provider.name, error))
@@ -185,70 +277,103 @@ class FailoverProvider:
 
     # --- the reply --------------------------------------------------------------------------------
 
-    async def _told(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
-        """Yield the reply of ``provider``, and once in an outage why it is his.
+    async def _reply(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
+        """Yield the reply of ``provider``, and once per outage why it is not the preferred one's.
 
-        The answer comes first if it is there in time; while the reason is told he goes on working.
+        The reason follows the reply if that is there in time; else it is said while the provider works.
         """
         if not turn.failures:
             async with aclosing(self._attempt(provider, turn)) as replies:
                 async for item in replies:
                     yield item
             return
-        heard = False
-        async with Relay(self._attempt(provider, turn)) as relay:
+        is_audible = False
+        async with ReadAhead(self._attempt(provider, turn)) as ahead:
             while True:
-                if not heard and await turn.is_late(relay.ready, LATE_S):
-                    async with aclosing(self._notice(turn, provider.name, first=True)) as said:
+                if not is_audible and await turn.is_late(ahead.wait_ready, EXPLAIN_AFTER_S):
+                    async with aclosing(self._announce(turn, provider.name, first=True)) as said:
                         async for item in said:
                             yield item
-                    heard = True
-                found = await relay.next()
+                    is_audible = True
+                found = await ahead.next()
                 if found is None:
                     return
                 if isinstance(found, ReplyEnd) and not found.expects_answer:
-                    async with aclosing(self._notice(turn, provider.name)) as said:
+                    async with aclosing(self._announce(turn, provider.name)) as said:
                         async for item in said:
                             yield item
-                heard = heard or not isinstance(found, Transcript | StepReached)
+                is_audible = is_audible or not isinstance(found, Transcript | StepReached)
                 yield found
                 if isinstance(found, ReplyEnd):
                     return
 
-    def _attempt(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
+    async def _attempt(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
+        """Yield the reply of ``provider``.
+
+        Raises `FailedBeforeReply` when it fails before any of it is audible. Raises what the provider raises
+        after that, and after it has acted: a second provider would set the same timer again.
+        """
+        asked, played = turn.request, PlaybackResult()
         is_last = provider is self.candidates[-1]
-        known_only = provider is self._local and (turn.is_anybodys_fault or not is_last)
-        return attempt(provider, turn, known_only=known_only, begun=lambda: self._answered(provider))
+        request = replace(
+            asked,
+            audio=turn.tape.play() if turn.tape is not None else None,
+            heard=played,
+            known_only=provider is self._local and (turn.has_failed or not is_last),
+        )
+        held_back: list[ReplyItem] = []
+        is_audible = has_acted = False
+        try:
+            async with aclosing(provider.converse(request)) as replies:
+                try:
+                    async for item in replies:
+                        if isinstance(item, ActionTaken):
+                            has_acted = True
+                            continue
+                        if is_audible or isinstance(item, Transcript | StepReached):
+                            yield item
+                            continue
+                        held_back.append(item)
+                        if asked.speak and isinstance(item, ReplyText):
+                            continue  # text whose sound does not come must not appear in the reply
+                        is_audible = True
+                        if provider is not self._local:
+                            self._health.record_success(provider.name)
+                        for each in held_back:
+                            yield each
+                finally:
+                    played.played_ms = turn.played_ms()
+        except FAILOVER_ERRORS as error:
+            if is_audible or has_acted or error.code in _FINAL_CODES:
+                raise
+            raise FailedBeforeReply(error) from error
 
-    def _answered(self, provider: Provider) -> None:
-        if provider is not self._local:
-            self._health.record_success(provider.name)
-
-    async def _notice(
+    async def _announce(
         self, turn: Question, instead: str, *, first: bool = False
     ) -> AsyncGenerator[ReplyItem]:
         for name, error in turn.failures:
-            if self._tell(name, error, turn):
-                who, turn.is_told = self._culprit(name, error), True
-                # The device may still find that it does not understand.
-                alone = first and instead == self._local.name
-                text = reason(error.code, who) if alone else notice(error.code, who, instead)
-                async with aclosing(self._said(text, turn, first=first)) as said:
+            if self._should_announce(name, error, turn):
+                failed, turn.is_announced = self._failing_member(name, error), True
+                # The device may still fail to understand the question, so the reason is all that is sure.
+                if first and instead == self._local.name:
+                    text = explain(error.code, failed)
+                else:
+                    text = announce_failover(error.code, failed, instead)
+                async with aclosing(self._say(text, turn, first=first)) as said:
                     async for item in said:
                         yield item
                 return
 
-    def _tell(self, name: str, error: VoxdError, turn: Question) -> bool:
-        if isinstance(error, SpendLimitReached):
-            return self._spend.should_announce(name, aloud=turn.request.speak)
-        return self._health.should_announce(name, aloud=turn.request.speak)
+    def _should_announce(self, name: str, error: VoxdError, turn: Question) -> bool:
+        source = self._spend if isinstance(error, SpendLimitReached) else self._health
+        return source.should_announce(name, aloud=turn.request.speak)
 
-    def _culprit(self, name: str, error: VoxdError) -> str:
+    def _failing_member(self, name: str, error: VoxdError) -> str:
         if isinstance(error, SpendLimitReached):
             return error.provider or name
         return self._health.failing_member(name)
 
-    async def _said(self, text: str, turn: Question, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
+    async def _say(self, text: str, turn: Question, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
         yield ReplyText(text)
         if not turn.request.speak:
             return
@@ -258,27 +383,27 @@ class FailoverProvider:
                     turn.said_before_ms += clip.duration_s * 1000 if first else 0.0
                     yield ReplyAudio(clip)
         except (EngineError, ModelError, DeadlineExceeded) as error:
-            # Whoever answers has a voice of his own: a reason must not cost the answer.
-            _log.warning("a reason could not be said: %s; %s", error, error.hint)
+            # The provider speaks with its own voice: an announcement that fails must not cost the answer.
+            _log.warning("cannot speak an announcement: %s; %s", error, error.hint)
 
-    async def _given_up(self, turn: Question) -> AsyncGenerator[ReplyItem]:
-        """Keep the question and say so, or raise why it is not answered."""
+    async def _give_up(self, turn: Question) -> AsyncGenerator[ReplyItem]:
+        """Queue the question and say so, or raise why it is not answered."""
         name, error = turn.reason
-        if not turn.is_anybodys_fault or not await self._is_kept(turn):
+        if not turn.has_failed or not await self._is_queued(turn):
             raise error
-        self._tell(name, error, turn)
-        text = kept(error.code, self._culprit(name, error), told=turn.is_told)
-        async with aclosing(self._said(text, turn)) as said:
+        self._should_announce(name, error, turn)
+        text = announce_queued(error.code, self._failing_member(name, error), is_known=turn.is_announced)
+        async with aclosing(self._say(text, turn)) as said:
             async for item in said:
                 yield item
         yield ReplyEnd()
 
-    async def _is_kept(self, turn: Question) -> bool:
+    async def _is_queued(self, turn: Question) -> bool:
         clip = await turn.tape.whole() if turn.tape is not None else None
         try:
             return self._keep is not None and await self._keep(
                 turn.request.agent, clip, turn.request.text or ""
             )
         except VoxdError as error:
-            _log.warning("a question could not be kept: %s; %s", error, error.hint)
+            _log.warning("cannot queue a question: %s; %s", error, error.hint)
             return False

@@ -1,4 +1,4 @@
-"""One question on its way from one provider to the next: who failed, and since when the user waits."""
+"""The state of one question while providers are tried in turn: what failed, and how long the user waits."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,16 +9,17 @@ from voxd.errors import ProviderError, VoxdError
 from voxd.providers.audio_buffer import Tape
 from voxd.providers.contract import Request
 from voxd.providers.routing.health import NEUTRAL_CODES
+from voxd.tasks import TaskScope, cancel_and_wait
 
-OURS = frozenset({"spend_limit", "middleware_failed"})
-"""Reasons of ours: the question is as good as any, and is asked again when they are gone."""
+_OUR_CODES = frozenset({"spend_limit", "middleware_failed"})
+"""Our own reasons not to answer. The question itself is fine, and is queued until they are gone."""
 
 
 class Question:
-    """The state of one turn of a failover; use it inside ``async with``.
+    """Use it inside ``async with``.
 
-    ``failures`` are the names that did not answer, with their reasons, in the order in which they were to be
-    asked. ``said_before_ms`` is the sound that came before the reply; ``is_told``: one reason was said.
+    ``failures`` are names of providers with their errors, in the order of preference. ``said_before_ms`` is
+    the duration of what was said before the reply; ``is_announced``: one reason was said.
     """
 
     def __init__(self, request: Request, tape: Tape | None, clock: Clock) -> None:
@@ -26,56 +27,53 @@ class Question:
         self.tape = tape
         self.failures: list[tuple[str, VoxdError]] = []
         self.said_before_ms = 0.0
-        self.is_told = False
+        self.is_announced = False
         self._clock = clock
         self._ended_s = clock.monotonic() if tape is None else None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = TaskScope("failover")
         self._late: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self.tape is not None:
-            self._spawn(self._wait_for_end(self.tape))
+            self._tasks.start(self._wait_for_end(self.tape))
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     @property
     def waited_s(self) -> float:
-        """How long ago the user has finished, 0 while he speaks."""
+        """How long ago the user finished speaking, 0 before that."""
         return 0.0 if self._ended_s is None else self._clock.monotonic() - self._ended_s
 
     @property
-    def is_anybodys_fault(self) -> bool:
-        """Whether somebody failed for a reason other than that there was nothing to answer."""
-        return any(error.code not in NEUTRAL_CODES or error.code in OURS for _, error in self.failures)
+    def has_failed(self) -> bool:
+        """Whether a provider failed for another reason than that there was nothing to answer."""
+        return any(error.code not in NEUTRAL_CODES or error.code in _OUR_CODES for _, error in self.failures)
 
     @property
     def reason(self) -> tuple[str, VoxdError]:
-        """Who should have answered, and why he did not."""
-        return self.failures[0] if self.failures else ("", ProviderError("nobody is there to answer"))
+        """The preferred provider among those that failed, and its error."""
+        return self.failures[0] if self.failures else ("", ProviderError("no provider can be tried"))
 
     def played_ms(self) -> float | None:
-        """Return how much of the reply itself was heard; None while nothing has cut it."""
+        """Return how much of the reply itself was played; None while nothing has cut it."""
         played_ms = self.request.heard.played_ms
         return None if played_ms is None else max(0.0, played_ms - self.said_before_ms)
 
-    async def is_late(self, ready: Callable[[], Coroutine[Any, Any, None]], after_s: float) -> bool:
-        """Wait until ``ready`` returns, or ``after_s`` have passed since the question: then return True.
+    async def is_late(self, wait_ready: Callable[[], Coroutine[Any, Any, None]], after_s: float) -> bool:
+        """Wait until ``wait_ready`` returns, or ``after_s`` have passed since the question: then return True.
 
-        While the user still speaks they do not pass.
+        They do not pass while the user still speaks.
         """
         if self._late is None:
-            self._late = self._spawn(self._pass(after_s))
-        waiting = asyncio.create_task(ready())
+            self._late = self._tasks.start(self._pass(after_s))
+        waiting = self._tasks.start(wait_ready(), is_awaited=True)
         try:
             await asyncio.wait({waiting, self._late}, return_when=asyncio.FIRST_COMPLETED)
             return not waiting.done()
         finally:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+            await cancel_and_wait(waiting)
 
     async def _pass(self, after_s: float) -> None:
         if self.tape is not None:
@@ -85,8 +83,3 @@ class Question:
     async def _wait_for_end(self, tape: Tape) -> None:
         await tape.ended()
         self._ended_s = self._clock.monotonic()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = asyncio.create_task(work)
-        self._tasks.append(task)
-        return task

@@ -1,8 +1,8 @@
-"""What a vendor is told who answers late."""
+"""The instructions for a deferred answer."""
 
 import pytest
 
-from voxd.providers.routing.later import ago, late_instructions
+from voxd.providers.factory import ago, deferred_instructions
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,10 @@ from voxd.providers.routing.later import ago, late_instructions
         (3 * 86_400.0, "about 3 days ago"),
     ],
 )
-def test_how_long_ago_it_was_is_told_in_words(seconds: float, words: str) -> None:
+def test_the_age_of_a_question_is_put_into_words(seconds: float, words: str) -> None:
     assert ago(seconds) == words
-    assert words in late_instructions("Be brief.", seconds)
+    assert words in deferred_instructions("Be brief.", seconds)
 
 
 def test_the_persona_stays() -> None:
-    assert late_instructions("Be brief.", 60.0).startswith("Be brief.\n\n")
+    assert deferred_instructions("Be brief.", 60.0).startswith("Be brief.\n\n")
