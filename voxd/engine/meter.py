@@ -4,7 +4,6 @@ from collections import deque
 
 from voxd.clock import Clock
 from voxd.providers.realtime.meter import SessionMetrics
-from voxd.providers.usage import Cost
 
 WINDOW_S = 5.0
 """What the capture rate is counted over."""
@@ -80,13 +79,3 @@ def metrics(
         },
         "processing": {"vad_performance": meter.vad_ms.value, "audio_processing": meter.sent_ms.value},
     }
-
-
-def add_costs(past: Cost | None, present: Cost | None) -> Cost:
-    """Return both together; ``prices_of`` is the older date, "" when nothing is known."""
-    known = [cost for cost in (past, present) if cost is not None]
-    return Cost(
-        audio_cost=sum(cost.audio_cost for cost in known),
-        text_cost=sum(cost.text_cost for cost in known),
-        prices_of=min((cost.prices_of for cost in known), default=""),
-    )

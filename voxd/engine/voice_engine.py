@@ -12,7 +12,7 @@ from voxd.engine import config as settings
 from voxd.engine.callbacks import Callbacks, Function
 from voxd.engine.config import Mode, VoiceEngineConfig
 from voxd.engine.connect import Connector
-from voxd.engine.meter import EngineMeter, add_costs, metrics
+from voxd.engine.meter import EngineMeter, metrics
 from voxd.engine.response import ask_for_sound
 from voxd.engine.session import EngineSession
 from voxd.engine.sound import as_bytes
@@ -21,7 +21,7 @@ from voxd.errors import InvalidRequest, NotConnected
 from voxd.providers.history import HistoryMessage
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox, tool
-from voxd.providers.usage import Cost, Usage
+from voxd.providers.usage import Cost, Usage, add_costs
 
 
 class VoiceEngine(Callbacks):
@@ -277,7 +277,8 @@ class VoiceEngine(Callbacks):
 
     async def estimate_cost(self) -> Cost:
         """Return what that costs in US dollars; ``prices_of`` is "" when no price is known."""
-        return add_costs(self._cost, None if self._session is None else await self._session.session.cost())
+        current = None if self._session is None else await self._session.session.cost()
+        return add_costs(self._cost, current) or Cost()
 
     # --- within --------------------------------------------------------------------------------------
 

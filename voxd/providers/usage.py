@@ -40,3 +40,17 @@ class Cost(msgspec.Struct, frozen=True):
     def total(self) -> float:
         """Everything together."""
         return self.audio_cost + self.text_cost
+
+
+def add_costs(one: Cost | None, other: Cost | None) -> Cost | None:
+    """Return the sum; None adds nothing.
+
+    ``prices_of`` is the older date: the sum is no more current than its oldest price.
+    """
+    if one is None or other is None:
+        return one or other
+    return Cost(
+        audio_cost=one.audio_cost + other.audio_cost,
+        text_cost=one.text_cost + other.text_cost,
+        prices_of=min(one.prices_of, other.prices_of),
+    )

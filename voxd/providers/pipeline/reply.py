@@ -11,13 +11,13 @@ from voxd.errors import ProviderError, StreamError, VoxdError
 from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.providers.pipeline.candidates import TIMEOUT
-from voxd.providers.pipeline.clauses import Clauses
 from voxd.providers.pipeline.conversation import SpokenAnswer, SpokenPiece
 from voxd.providers.pipeline.llm_chain import AnswerEnd, Restart
 from voxd.providers.pipeline.prompt import PendingAnswer
 from voxd.providers.pipeline.stage_stream import Crew, run_until
 from voxd.providers.pipeline.tts_chain import RATE_HZ, TtsTurn
 from voxd.providers.realtime.connect import translate_errors
+from voxd.text import ClauseSplitter
 
 BROKEN_OFF = "Sorry, I lost the thread there."
 """Said once when the model broke off in the middle of a sentence: nobody else may begin the answer again."""
@@ -124,7 +124,7 @@ class ReplyTask:
     # --- writing ----------------------------------------------------------------------------------
 
     async def _write(self) -> None:
-        clauses = Clauses()
+        splitter = ClauseSplitter()
         try:
             async with aclosing(self._thoughts) as thoughts:
                 async for thought in thoughts:
@@ -132,20 +132,20 @@ class ReplyTask:
                         if self._begun.is_set():
                             # It was heard just before the other model was asked.
                             raise StreamError("the answer was broken off")
-                        clauses = Clauses()
+                        splitter = ClauseSplitter()
                         self._begin_again()
                     elif isinstance(thought, AnswerEnd):
                         self.answer.completed(thought.end, thought.vendor)
                     elif self._is_raw:
                         await self._pieces.put(thought.text)
                     else:
-                        await self._say(clauses.feed(thought.text))
-            await self._say(clauses.finish())
+                        await self._say(splitter.feed(thought.text))
+            await self._say(splitter.finish())
         except VoxdError as error:
             if not self._begun.is_set():
                 raise
             # What was cut off is not spoken: half a sentence can mean the opposite.
-            if self._new_reading is not None and (clauses.rest or self._is_mid_sentence):
+            if self._new_reading is not None and (splitter.rest or self._is_mid_sentence):
                 await self._say([BROKEN_OFF])
             else:
                 self._error = error

@@ -6,7 +6,7 @@ from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.pipeline.stages.contract import PipelineStage
 from voxd.providers.prices import cost_of_stage
-from voxd.providers.usage import Cost, Usage
+from voxd.providers.usage import Cost, Usage, add_costs
 
 
 class PipelineUsage:
@@ -40,7 +40,7 @@ class PipelineUsage:
         if cost is None:
             self._is_complete = False
         else:
-            self._cost = cost if self._cost is None else _sum(self._cost, cost)
+            self._cost = add_costs(self._cost, cost)
         self._emit(
             E.PROVIDER_USED,
             provider=stage.name,
@@ -54,11 +54,3 @@ class PipelineUsage:
         """Add what nobody bills."""
         self.usage += usage
         self.response += usage
-
-
-def _sum(one: Cost, other: Cost) -> Cost:
-    return Cost(
-        audio_cost=one.audio_cost + other.audio_cost,
-        text_cost=one.text_cost + other.text_cost,
-        prices_of=max(one.prices_of, other.prices_of),
-    )

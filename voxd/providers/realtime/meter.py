@@ -7,7 +7,7 @@ import msgspec
 
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers.base import BaseProvider
-from voxd.providers.usage import Cost, Usage
+from voxd.providers.usage import Cost, Usage, add_costs
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class SessionMeter:
         """Take over what ``provider`` used, for it will be closed."""
         usage, cost = await _read(provider)
         self._past = self._past + (usage or Usage())
-        self._past_cost = _sum(self._past_cost, cost)
+        self._past_cost = add_costs(self._past_cost, cost)
         self._past_unpriced |= cost is None and _is_used(usage)
 
     async def usage(self, providers: Iterable[BaseProvider]) -> Usage:
@@ -95,7 +95,7 @@ class SessionMeter:
         """Return what it costs: None when no price is known, ``prices_of`` "" when only some are."""
         total, unpriced = self._past_cost, self._past_unpriced
         for usage, cost in [await _read(provider) for provider in providers]:
-            total = _sum(total, cost)
+            total = add_costs(total, cost)
             unpriced |= cost is None and _is_used(usage)
         return msgspec.structs.replace(total, prices_of="") if total and unpriced else total
 
@@ -111,17 +111,6 @@ class SessionMeter:
             losses=self.losses,
             late_events=self.late_events + late_events,
         )
-
-
-def _sum(one: Cost | None, other: Cost | None) -> Cost | None:
-    """Return the sum with the older date of prices; what is None adds nothing."""
-    if one is None or other is None:
-        return one or other
-    return Cost(
-        audio_cost=one.audio_cost + other.audio_cost,
-        text_cost=one.text_cost + other.text_cost,
-        prices_of=min(one.prices_of, other.prices_of),
-    )
 
 
 def _is_used(usage: Usage | None) -> bool:
