@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Sequence
 
 import gpiozero
 import pytest
@@ -24,15 +25,17 @@ class RecordingLeds(NoLedDisplay):
         self.shown.append(cue)
 
 
-class FragileLamp:
+class FragileBackend:
+    count = 1
+
     def __init__(self) -> None:
         self.broken = True
         self.colours: list[Rgb] = []
 
-    def set(self, rgb: Rgb) -> None:
+    def show(self, frame: Sequence[Rgb]) -> None:
         if self.broken:
             raise OSError("bus fault")
-        self.colours.append(rgb)
+        self.colours += frame
 
     def close(self) -> None:
         self.colours.append((0, 0, 0))
@@ -106,16 +109,16 @@ async def test_a_line_that_is_active_low_is_inverted(pins: MockFactory) -> None:
 
 
 async def test_a_failing_write_is_announced_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    clock, emit, lamp = FakeClock(), RecordingEmit(), FragileLamp()
-    leds: LedDisplay = PatternDisplay(lamp, name="led", brightness=1.0, clock=clock, emit=emit)
+    clock, emit, backend = FakeClock(), RecordingEmit(), FragileBackend()
+    leds: LedDisplay = PatternDisplay(backend, name="led", brightness=1.0, clock=clock, emit=emit)
     leds.show(Cue.RINGING)
     await clock.advance(3)
     assert emit.types() == ["error"]
     assert len(caplog.records) == 1
     assert "bus fault" in leds.status
-    lamp.broken = False
+    backend.broken = False
     await clock.advance(0.5)
-    assert lamp.colours
+    assert backend.colours
     assert leds.status == "led"
     await leds.close()
 
@@ -153,7 +156,7 @@ def fall_back() -> None:
 
 @pytest.mark.parametrize(("kind", "pins"), [("led", ()), ("rgbled", (5, 6))])
 def test_a_wrong_number_of_pins_is_said(kind: str, pins: tuple[int, ...]) -> None:
-    config = schema.Leds(kind=kind, pins=pins)  # type: ignore[arg-type]
+    config = schema.Leds(kind=kind, pins=pins)
     assert "needs" in open_leds(config, clock=FakeClock(), emit=RecordingEmit()).status
 
 

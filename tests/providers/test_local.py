@@ -13,7 +13,7 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import LocalTranscript
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
 from voxd.providers.local import LocalProvider
-from voxd.skills.contract import SkillReply
+from voxd.skills.contract import Question, SkillReply
 from voxd.skills.engine import SkillEngine
 
 CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)
@@ -142,7 +142,7 @@ async def test_a_skill_with_nothing_to_say_is_silent(parts: Parts) -> None:
 
 
 async def test_a_question_back_is_passed_on(parts: Parts) -> None:
-    parts.skills.reply = SkillReply("For how long?", "timer_ask", expects_answer=True)
+    parts.skills.reply = SkillReply("For how long?", "timer_ask", question=Question("timer_set", "duration"))
     assert (await replies(parts, Request("t1", "default", text="set a timer")))[-1] == ReplyEnd(True)
 
 

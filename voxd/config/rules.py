@@ -14,6 +14,7 @@ from voxd.config.problems import Finding
 from voxd.config.reaching import secret_header
 from voxd.config.suggest import did_you_mean
 from voxd.config.written import Settings, error, warning
+from voxd.entry_points import find_entry_points
 
 BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy")
 """Wake words that need no model file."""
@@ -82,6 +83,12 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
 def _leds(settings: Settings) -> Iterator[Finding]:
     kind, pins = settings.get("leds", "kind"), settings.get("leds", "pins")
     if kind is None or pins is None or not all(isinstance(pin, int) for pin in pins):
+        return
+    if kind not in LINES_OF_LEDS:
+        # An installed back end checks its own pins when it is opened.
+        if kind not in (installed := find_entry_points("voxd.leds")):
+            hint = did_you_mean(kind, ("none", *installed)) or f"use one of none, {', '.join(installed)}"
+            yield error(("leds", "kind"), f'there is no LED back end "{kind}"', hint)
         return
     wanted = LINES_OF_LEDS[kind]
     if not wanted and pins:

@@ -157,8 +157,10 @@ class Leds(Section, frozen=True):
     """Lights that show the state."""
 
     kind: Annotated[
-        Literal["none", "led", "rgbled"],
-        Meta(description="What is wired: nothing, one LED, one with three colours"),
+        str,
+        Meta(
+            description="What is wired: none, led (one LED), rgbled (three colours), or an installed back end"
+        ),
     ] = "none"
     pins: Annotated[tuple[Pin, ...], Meta(description="One line for led; red, green, blue for rgbled")] = ()
     brightness: Annotated[Unit, Meta(description="1 is full brightness"), LIVE] = 0.6

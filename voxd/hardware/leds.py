@@ -1,21 +1,26 @@
-"""LEDs over gpiozero: draws the pattern of the current cue, and sleeps while it is steady."""
+"""The LED display: computes frames of the current cue and shows them on a back end.
+
+No task runs while a pattern is steady.
+"""
 
 import asyncio
-import contextlib
 import logging
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from voxd.clock import Clock
 from voxd.config import schema
+from voxd.entry_points import find_entry_points, load_entry_point
 from voxd.errors import DeviceError
 from voxd.events import Emit, Event
-from voxd.hardware.gpio import open_device
 from voxd.hardware.patterns import Cue, Rgb, next_change_s, rgb_at, select_cue
+from voxd.tasks import cancel_and_wait
 from voxd.turn.inputs import State
 
 _log = logging.getLogger(__name__)
 
-_PINS = {"led": 1, "rgbled": 3}
+GROUP = "voxd.leds"
+"""The entry point group in which a package names its LED back ends; the name is `leds.kind`."""
 
 
 class LedDisplay(Protocol):
@@ -38,14 +43,19 @@ class LedDisplay(Protocol):
 
 
 class LedBackend(Protocol):
-    """Something that can take a colour. ``set`` raises whatever the pin library raises."""
+    """Shows frames on real LEDs. It is called with the `[leds]` section and raises `DeviceError`.
 
-    def set(self, rgb: Rgb) -> None:
-        """Show ``rgb``."""
+    ``count`` is the number of LEDs: the length of every frame.
+    """
+
+    count: int
+
+    def show(self, frame: Sequence[Rgb]) -> None:
+        """Show one colour per LED, dimmed already. It may raise what its hardware library raises."""
         ...
 
     def close(self) -> None:
-        """Switch off and free the pins."""
+        """Switch off and free the hardware."""
         ...
 
 
@@ -66,14 +76,16 @@ class NoLedDisplay:
 
 
 class PatternDisplay:
-    """Draws patterns on a lamp; a task runs only while the pattern moves.
+    """Draws patterns on a back end; a task runs only while the pattern moves.
 
     A failed write is logged and announced once, as event ``error``, and tried again with the next
     drawing: the lights are never a reason to stop answering.
     """
 
-    def __init__(self, lamp: LedBackend, *, name: str, brightness: float, clock: Clock, emit: Emit) -> None:
-        self._lamp = lamp
+    def __init__(
+        self, backend: LedBackend, *, name: str, brightness: float, clock: Clock, emit: Emit
+    ) -> None:
+        self._backend = backend
         self._name = name
         self._brightness = brightness
         self._clock = clock
@@ -100,16 +112,13 @@ class PatternDisplay:
         """Switch off and free the pins; idempotent."""
         await self._stop()
         try:
-            self._lamp.close()
+            self._backend.close()
         except Exception as error:  # a pin library's own base class; nothing is left to save
             _log.debug("%s did not close: %s", self._name, error)
 
     async def _stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        task, self._task = self._task, None
+        await cancel_and_wait(task)
 
     def _restart(self) -> None:
         if self._task is not None:
@@ -129,7 +138,7 @@ class PatternDisplay:
         red, green, blue = rgb_at(self._cue, seconds)
         dim = self._brightness
         try:
-            self._lamp.set((red * dim, green * dim, blue * dim))
+            self._backend.show([(red * dim, green * dim, blue * dim)] * self._backend.count)
         except Exception as error:  # a pin library's own base class
             self._fail(error)
         else:
@@ -145,36 +154,6 @@ class PatternDisplay:
         self._emit(
             "error", code=DeviceError.code, message=f"LED: {error}", hint="check the wiring of [leds] pins"
         )
-
-
-class SingleLed:
-    """One LED on a GPIO line, by pulse width: it shows how bright the colour would be."""
-
-    def __init__(self, led: Any) -> None:
-        self._led = led
-
-    def set(self, rgb: Rgb) -> None:
-        """Show the strongest part of ``rgb``."""
-        self._led.value = max(rgb)
-
-    def close(self) -> None:
-        """Switch off and free the line."""
-        self._led.close()
-
-
-class RgbLed:
-    """A red, a green and a blue LED on three GPIO lines, by pulse width."""
-
-    def __init__(self, led: Any) -> None:
-        self._led = led
-
-    def set(self, rgb: Rgb) -> None:
-        """Show ``rgb``."""
-        self._led.color = rgb
-
-    def close(self) -> None:
-        """Switch off and free the lines."""
-        self._led.close()
 
 
 class LedEventHandler:
@@ -225,20 +204,25 @@ def open_leds(config: schema.Leds, *, clock: Clock, emit: Emit) -> LedDisplay:
     if config.kind == "none":
         return NoLedDisplay("none")
     try:
-        lamp = _open_lamp(config)
+        backend = _open_backend(config)
     except DeviceError as error:
         _log.warning("no LED: %s (%s)", error, error.hint)
         return NoLedDisplay(f"{config.kind}: {error}")
-    return PatternDisplay(lamp, name=config.kind, brightness=config.brightness, clock=clock, emit=emit)
+    return PatternDisplay(backend, name=config.kind, brightness=config.brightness, clock=clock, emit=emit)
 
 
-def _open_lamp(config: schema.Leds) -> LedBackend:
-    needed = _PINS[config.kind]
-    if len(config.pins) != needed:
+def _open_backend(config: schema.Leds) -> LedBackend:
+    reference = find_entry_points(GROUP).get(config.kind)
+    if reference is None:
         raise DeviceError(
-            f"{config.kind} needs {needed} pin(s), not {len(config.pins)}", hint="set pins in [leds]"
+            f"no LED back end is called {config.kind}", hint="set kind in [leds], or install its package"
         )
-    high = config.active_high
-    if config.kind == "led":
-        return open_device(lambda gpiozero: SingleLed(gpiozero.PWMLED(*config.pins, active_high=high)))
-    return open_device(lambda gpiozero: RgbLed(gpiozero.RGBLED(*config.pins, active_high=high)))
+    try:
+        backend: LedBackend = load_entry_point(reference)(config)
+    except DeviceError:
+        raise
+    except Exception as error:  # third-party code: the lights are never a reason not to start
+        raise DeviceError(
+            f"the LED back end {config.kind} failed: {error}", hint="update or remove its package"
+        ) from error
+    return backend

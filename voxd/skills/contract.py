@@ -1,19 +1,60 @@
-"""What the skills may do to the device, and what they answer."""
+"""The contract of a skill: what it gets, what it returns, and what it may do to the device."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any, ClassVar, Protocol
+
+from voxd.clock import Clock
+from voxd.skills.timers import Timers
+
+Slots = dict[str, Any]
+"""The values of a sentence by name: seconds, `ClockTime`, numbers or words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of the device: ``intent`` and ``slots`` are known, ``missing`` is what it waits for.
+
+    ``missing`` is duration, when, text or which.
+    """
+
+    intent: str
+    missing: str
+    slots: Slots = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SkillReply:
     """The answer to a sentence: ``intent`` is "" when it was not understood.
 
-    ``text`` is spoken; it is empty when silence is the answer (stop, mute).
+    ``text`` is spoken; it is empty when silence is the answer (stop, mute). ``question`` is set when the
+    text asks for a missing value. A handler may leave ``intent`` out: the engine sets it.
     """
 
     text: str
     intent: str = ""
-    expects_answer: bool = False
+    question: Question | None = None
+
+    @property
+    def expects_answer(self) -> bool:
+        """Whether the microphone should stay open for an answer."""
+        return self.question is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """The sentences of one intent that a skill brings along, as hassil templates.
+
+    ``slots`` lists the values of a slot; a slot without a list takes any words.
+    """
+
+    name: str
+    sentences: tuple[str, ...]
+    slots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+Handler = Callable[[Slots], Awaitable[SkillReply]]
 
 
 class SkillDevice(Protocol):
@@ -32,13 +73,42 @@ class SkillDevice(Protocol):
         ...
 
     def stop(self) -> None:
-        """Silence whatever speaks or rings."""
+        """Silence everything that speaks or rings."""
         ...
 
     def last_reply(self) -> str:
-        """Return what was said last, "" if nothing was."""
+        """Return the last reply, "" if there was none."""
         ...
 
     def summary(self) -> str:
         """Return the state of the device as one spoken sentence."""
         ...
+
+
+@dataclass(slots=True)
+class SkillContext:
+    """What every skill is built with. ``clock_24h`` follows the configuration."""
+
+    device: SkillDevice
+    timers: Timers
+    clock: Clock
+    tz: tzinfo
+    clock_24h: bool
+
+    def now(self) -> datetime:
+        """Return the local date and time."""
+        return datetime.fromtimestamp(self.clock.wall(), self.tz)
+
+
+class Skill:
+    """A few intents and what they do; named by an entry point of the group ``voxd.skills``."""
+
+    sentences: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Hassil templates by intent. Built-in skills leave it empty: theirs stand in `en.toml`."""
+
+    def __init__(self, context: SkillContext) -> None:
+        self.context = context
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return what each intent of the skill does."""
+        raise NotImplementedError

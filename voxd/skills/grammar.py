@@ -9,6 +9,7 @@ from hassil import Intents, RecognizeResult, recognize_all
 
 from voxd.config.commands import Command
 from voxd.skills import templates
+from voxd.skills.contract import Phrases
 from voxd.skills.near_miss import NearMisses
 from voxd.skills.numbers import words
 from voxd.skills.slots import MarkedSentence, readings
@@ -32,12 +33,10 @@ class Match:
 class Grammar:
     """The sentences of a language and of the owner."""
 
-    def __init__(self, commands: Iterable[Command] = (), *, near_miss: float = 0.8) -> None:
+    def __init__(self, commands: Iterable[Command | Phrases] = (), *, near_miss: float = 0.8) -> None:
         """``near_miss``: how alike (0 to 1) a misheard sentence must be. Raises `ConfigError`."""
         self.templates = templates.load()
-        own = {
-            templates.COMMAND_PREFIX + command.name: templates.command_data(command) for command in commands
-        }
+        own = {templates.intent_of(command): templates.command_data(command) for command in commands}
         self.own = templates.compile_intents(self.templates, own)
         self.builtin = templates.compile_intents(self.templates, self.templates.intents)
         self.answers = templates.compile_intents(self.templates, self.templates.answers)

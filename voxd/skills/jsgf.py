@@ -6,6 +6,7 @@ from importlib import resources
 from itertools import islice
 
 from voxd.config.commands import Command
+from voxd.skills.contract import Phrases
 
 MAX_PER_COMMAND = 100
 """No command of the owner contributes more sentences than this: every one costs time at each utterance."""
@@ -15,7 +16,7 @@ _VALUES = {"{number}": "<number>", "{duration}": "<duration>", "{clock}": "<oclo
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
 
-def to_jsgf(commands: Iterable[Command], known: Callable[[str], bool]) -> str:
+def to_jsgf(commands: Iterable[Command | Phrases], known: Callable[[str], bool]) -> str:
     """Return the grammar of `en.jsgf` with the sentences of ``commands`` added: all lower case words.
 
     ``known`` tells whether a word has a pronunciation: pocketsphinx refuses a whole grammar for one word it
@@ -33,7 +34,7 @@ def to_jsgf(commands: Iterable[Command], known: Callable[[str], bool]) -> str:
     return f"{text}public <command> = [please] ({' | '.join(rules)}) [please];\n"
 
 
-def _sentences(command: Command, known: Callable[[str], bool]) -> Iterable[str]:
+def _sentences(command: Command | Phrases, known: Callable[[str], bool]) -> Iterable[str]:
     # hassil costs 11 MB, so a device without commands of its owner's does not load it to write a grammar.
     from voxd.skills.templates import expand_command
 

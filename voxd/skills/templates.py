@@ -22,6 +22,7 @@ from hassil.parser import ParseError
 
 from voxd.config.commands import Command
 from voxd.errors import ConfigError
+from voxd.skills.contract import Phrases
 from voxd.skills.numbers import number_words, words
 from voxd.skills.slots import MAX_SPANS, READ_SLOTS, placeholder
 
@@ -62,7 +63,12 @@ def compile_intents(templates: Templates, intents: dict[str, dict[str, Any]]) ->
     )
 
 
-def command_data(command: Command) -> dict[str, Any]:
+def intent_of(command: Command | Phrases) -> str:
+    """Return the intent that the sentences of ``command`` stand for."""
+    return command.name if isinstance(command, Phrases) else COMMAND_PREFIX + command.name
+
+
+def command_data(command: Command | Phrases) -> dict[str, Any]:
     """Return ``command`` as the intent data hassil reads; a {slot} without values takes any words.
 
     Raises `ConfigError` when a template cannot be parsed.
@@ -88,7 +94,7 @@ def command_data(command: Command) -> dict[str, Any]:
     return data
 
 
-def expand_command(command: Command) -> Iterator[str]:
+def expand_command(command: Command | Phrases) -> Iterator[str]:
     """Yield the sentences of ``command``, read values and free text left as {slots}. Raises `ConfigError`."""
     intents = compile_intents(load(), {command.name: command_data(command)})
     for data in intents.intents[command.name].data:
