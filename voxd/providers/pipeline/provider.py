@@ -19,7 +19,7 @@ from voxd.providers.pipeline.prompt import EarlyAnswer, PromptSession
 from voxd.providers.pipeline.reply import ReplyTask
 from voxd.providers.pipeline.stage_stream import Crew, run_until
 from voxd.providers.pipeline.stages.contract import TranscriptionRequest
-from voxd.providers.pipeline.stt_chain import TranscriptUpdate
+from voxd.providers.pipeline.stt_chain import SttUpdate
 from voxd.providers.pipeline.stt_turn import SttTurn
 from voxd.providers.pipeline.tts_chain import RATE_HZ
 from voxd.providers.pipeline.usage import PipelineUsage
@@ -214,7 +214,7 @@ class PipelineProvider(BaseProvider):
         if said is None:
             raise stopped_error()
         if engine:
-            self._understood(TranscriptUpdate(said, engine, final=True))
+            self._understood(SttUpdate(said, engine, final=True))
         self._conversation.asked(said)
         await self._respond(budget, early)
 
@@ -282,7 +282,7 @@ class PipelineProvider(BaseProvider):
         said = await run_middleware(self._parts.middleware, MiddlewareMessage(role, text), self._clock)
         return said.text if said is not None else None
 
-    def _understood(self, understood: TranscriptUpdate) -> None:
+    def _understood(self, understood: SttUpdate) -> None:
         if self._session.transcription:
             self._tell(
                 E.TEXT_TRANSCRIPTION, text=understood.text, is_partial=not understood.final, item_id=None

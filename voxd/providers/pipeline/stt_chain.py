@@ -25,7 +25,7 @@ MAX_WAITING = 256
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptUpdate:
+class SttUpdate:
     """What was understood so far, and by whom (his name in the configuration)."""
 
     text: str
@@ -64,7 +64,7 @@ class SttChain:
 
     async def hear(
         self, utterance: Utterance, told: TranscriptionRequest, crew: Crew, used: RecordUsage
-    ) -> AsyncGenerator[TranscriptUpdate]:
+    ) -> AsyncGenerator[SttUpdate]:
         """Yield what is understood; the last item is the final one. Raises what the last listener raised."""
         race = _Race(self.candidates, self.hedge, utterance, told, crew)
         try:
@@ -72,7 +72,7 @@ class SttChain:
                 heard = await race.next()
                 if heard.final:
                     used(race.lead, heard.usage)
-                yield TranscriptUpdate(heard.text, race.lead.name, heard.final, heard.stable)
+                yield SttUpdate(heard.text, race.lead.name, heard.final, heard.stable)
                 if heard.final:
                     return
         finally:

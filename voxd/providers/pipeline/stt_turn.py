@@ -8,7 +8,7 @@ from voxd.clock import Clock
 from voxd.errors import ProviderError
 from voxd.providers.pipeline.stage_stream import Crew
 from voxd.providers.pipeline.stages.contract import TranscriptionRequest
-from voxd.providers.pipeline.stt_chain import RecordUsage, SttChain, TranscriptUpdate
+from voxd.providers.pipeline.stt_chain import RecordUsage, SttChain, SttUpdate
 from voxd.providers.pipeline.utterance import Utterance
 
 SETTLED_S = 0.3
@@ -29,7 +29,7 @@ class SttTurn:
         chain: SttChain,
         told: TranscriptionRequest,
         *,
-        partial: Callable[[TranscriptUpdate], None],
+        partial: Callable[[SttUpdate], None],
         guess: OnGuess | None,
         used: RecordUsage,
         crew: Crew,
@@ -53,7 +53,7 @@ class SttTurn:
         self.budget.until_s = until_s
         self.utterance.end(now_s)
 
-    async def understood(self) -> TranscriptUpdate:
+    async def understood(self) -> SttUpdate:
         """Return what he said. Raises `VoxdError`."""
         try:
             return await asyncio.shield(self._task)
@@ -67,7 +67,7 @@ class SttTurn:
         self._task.cancel()
         self._unsettle()
 
-    async def _hear(self) -> TranscriptUpdate:
+    async def _hear(self) -> SttUpdate:
         chain = self._chain
         async with aclosing(chain.hear(self.utterance, self._told, self._crew, self._used)) as heard:
             async for understood in heard:
@@ -78,7 +78,7 @@ class SttTurn:
                 self._consider(understood)
         raise ProviderError("nobody said what he understood")
 
-    def _consider(self, understood: TranscriptUpdate) -> None:
+    def _consider(self, understood: SttUpdate) -> None:
         """Guess now, or after a while, or not at all."""
         if self._guess is None:
             return
