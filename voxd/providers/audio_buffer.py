@@ -1,102 +1,174 @@
-"""Keeps an utterance while it is spoken, so that a second listener hears it from its beginning too."""
+"""The audio buffer of one utterance: several readers, each from its beginning, while it is still spoken.
+
+Failover and the STT chain read it once for each provider they try. An STT connection reads it by sample
+number, discards what the vendor has acknowledged, and replays the rest after a reconnect.
+"""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Self
 
-from voxd.errors import DeviceError
-from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
+from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
+from voxd.tasks import TaskScope
 
-MAX_TAPE_S = 120.0
-"""Longer than any utterance may be; what is said after it is not kept and ends the utterance."""
+MAX_UTTERANCE_S = 120.0
+"""Longer than any utterance may be (3.8 MB at 16 kHz); what is said after it is not kept."""
+
+_MAX_SAMPLES = round(MAX_UTTERANCE_S * SAMPLE_RATE_HZ)
 
 
-class Tape:
-    """Records ``source`` inside ``async with``; `play` may be called again and again, also meanwhile.
+class AudioBuffer:
+    """Mono s16le at 16 kHz; sample 0 is the first of the utterance.
 
-    It takes the frames at once, so that a slow listener cannot make the microphone's ring overrun.
+    Frames are kept as they come and never joined: buffers of one utterance in several layers share their
+    bytes, and a reader that starts late sends frames of the usual size rather than one large message.
     """
 
-    def __init__(self, source: AsyncIterator[Frame]) -> None:
-        self._source = source
+    def __init__(self) -> None:
+        self.start = 0
+        """The first sample that is still held."""
+        self.end = 0
+        """The sample after the last."""
+        self.ended = asyncio.Event()
+        """Set when the user has finished, or when the microphone failed."""
+        self.ended_s: float | None = None
+        """When that was, by the clock of the caller of `close`; None before it."""
         self._frames: list[Frame] = []
-        self._length_s = 0.0
-        self._over = asyncio.Event()
-        self._error: DeviceError | None = None
-        self._changed = asyncio.Condition()
-        self._recording: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self._changed = asyncio.Event()
 
-    async def __aenter__(self) -> Self:
-        self._recording = asyncio.create_task(self._record(), name="tape")
-        return self
+    @property
+    def length_s(self) -> float:
+        """The length of the utterance so far, with what is discarded."""
+        return self.end / SAMPLE_RATE_HZ
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._recording is not None:
-            self._recording.cancel()
-            await asyncio.gather(self._recording, return_exceptions=True)
+    @property
+    def is_full(self) -> bool:
+        """Whether `MAX_UTTERANCE_S` are reached: nothing more is taken."""
+        return self.end >= _MAX_SAMPLES
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the user has finished and all of it is discarded."""
+        return self.ended.is_set() and self._error is None and self.start == self.end
+
+    def append(self, pcm: bytes) -> None:
+        """Add sound; after the end, or when it is full, it is dropped."""
+        if pcm and not self.ended.is_set() and not self.is_full:
+            self._frames.append(Frame(self.end, pcm))
+            self.end = self._frames[-1].end
+            self._notify()
+
+    def close(self, error: Exception | None = None, *, now_s: float | None = None) -> None:
+        """End the utterance; readers raise ``error`` where the sound ends. Idempotent."""
+        if not self.ended.is_set():
+            self._error, self.ended_s = error, now_s
+            self.ended.set()
+            self._notify()
+
+    async def fill(self, source: AsyncIterator[Frame]) -> None:
+        """Append all of ``source`` and close. What it raises is raised to the readers."""
+        error: Exception | None = None
+        try:
+            async for frame in source:
+                self.append(frame.pcm)
+                if self.is_full:
+                    break
+        except Exception as raised:
+            # Third-party audio sources may raise anything; it belongs to whoever reads the sound.
+            error = raised
+        finally:
+            self.close(error)
 
     def play(self) -> AsyncIterator[Frame]:
-        """Return an iterator over the utterance from its beginning to its end.
+        """Return an iterator over the frames, from the beginning to the end; it needs no closing.
 
-        It raises `DeviceError` where the sound was lost, and needs no closing.
+        It raises `DeviceError` where the microphone failed.
         """
-        return _Listener(self)
-
-    async def ended(self) -> None:
-        """Return when the user has finished, however that came."""
-        await self._over.wait()
+        return _Reader(self)
 
     async def whole(self) -> Clip:
         """Return all of the utterance, once the user has finished. Raises `DeviceError`."""
-        await self.ended()
+        await self.ended.wait()
         if self._error is not None:
             raise self._error
         return Clip(b"".join(frame.pcm for frame in self._frames), SAMPLE_RATE_HZ)
 
-    async def frame(self, position: int) -> Frame | None:
-        """Return frame number ``position`` as soon as it is there, None after the last one."""
-        async with self._changed:
-            while position >= len(self._frames) and not self._over.is_set():
-                await self._changed.wait()
-        if position < len(self._frames):
-            return self._frames[position]
+    async def frame(self, at: int) -> Frame | None:
+        """Return the frame that holds sample ``at`` as soon as it is there, None after the last one."""
+        await self._wait_for(at + 1)
+        if at < self.end:
+            return self._frames[self._find(at)]
         if self._error is not None:
             raise self._error
         return None
 
-    async def _record(self) -> None:
-        try:
-            async for frame in self._source:
-                self._length_s += frame.samples / SAMPLE_RATE_HZ
-                await self._add(frame)
-                if self._length_s >= MAX_TAPE_S:
-                    break
-        except DeviceError as error:
-            self._error = error
-        finally:
-            self._over.set()
-            async with self._changed:
-                self._changed.notify_all()
+    async def read(self, at: int, samples: int) -> bytes:
+        """Return ``samples`` from sample ``at`` on as soon as they are there, fewer or none at the end."""
+        await self._wait_for(at + samples)
+        if at >= self.end:
+            if self._error is not None:
+                raise self._error
+            return b""
+        first = self._find(at)
+        found = bytearray()
+        size = samples * BYTES_PER_SAMPLE
+        skip = (at - self._frames[first].start) * BYTES_PER_SAMPLE
+        for frame in self._frames[first:]:
+            found += frame.pcm[skip : skip + size - len(found)]
+            skip = 0
+            if len(found) >= size:
+                break
+        return bytes(found)
 
-    async def _add(self, frame: Frame) -> None:
-        self._frames.append(frame)
-        async with self._changed:
-            self._changed.notify_all()
+    def discard(self, before: int) -> None:
+        """Drop what lies before sample ``before``: the vendor has acknowledged it."""
+        self.start = min(max(before, self.start), self.end)
+        del self._frames[: bisect_right(self._frames, self.start, key=lambda frame: frame.end)]
+
+    def _find(self, at: int) -> int:
+        """Return the index of the frame that holds sample ``at``."""
+        return bisect_right(self._frames, at, key=lambda frame: frame.end)
+
+    async def _wait_for(self, end: int) -> None:
+        while self.end < end and not self.ended.is_set():
+            await self._changed.wait()
+
+    def _notify(self) -> None:
+        # Readers that wait hold this event; the next wait is for the next one.
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
-class _Listener:
-    """One pass over a tape."""
+class _Reader:
+    """One pass over a buffer."""
 
-    def __init__(self, tape: Tape) -> None:
-        self._tape = tape
-        self._position = 0
+    def __init__(self, buffer: AudioBuffer) -> None:
+        self._buffer = buffer
+        self._at = 0
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Frame:
-        frame = await self._tape.frame(self._position)
+        frame = await self._buffer.frame(self._at)
         if frame is None:
             raise StopAsyncIteration
-        self._position += 1
+        self._at = frame.end
         return frame
+
+
+@asynccontextmanager
+async def record(source: AsyncIterator[Frame]) -> AsyncIterator[AudioBuffer]:
+    """Yield a buffer that takes ``source`` in the background, as fast as it comes.
+
+    So a slow reader cannot make the microphone's ring overrun.
+    """
+    buffer, tasks = AudioBuffer(), TaskScope("audio buffer")
+    tasks.start(buffer.fill(source))
+    try:
+        yield buffer
+    finally:
+        await tasks.close()

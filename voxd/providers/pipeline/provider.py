@@ -23,12 +23,14 @@ from voxd.providers.pipeline.stt_chain import SttUpdate
 from voxd.providers.pipeline.stt_turn import SttTurn
 from voxd.providers.pipeline.tts_chain import RATE_HZ
 from voxd.providers.pipeline.usage import PipelineUsage
-from voxd.providers.pipeline.utterance import SHORTEST_S
 from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 
 NAME = "pipeline"
+
+MIN_QUESTION_S = 0.1
+"""A shorter utterance is refused, as OpenAI refuses to commit less than 100 ms of audio."""
 
 
 class PipelineProvider(BaseProvider):
@@ -106,13 +108,13 @@ class PipelineProvider(BaseProvider):
         self._ledger.count(Usage(audio_seconds=len(audio_data) / 2 / self.capabilities.input_rate_hz))
         if self._hearing is None:
             self._hearing = self._listen()
-        self._hearing.utterance.feed(audio_data)
+        self._hearing.utterance.append(audio_data)
 
     async def commit(self) -> None:
         """Answer what was sent. Raises `AudioError` when that was less than 100 ms."""
         self._require()
         hearing, self._hearing = self._hearing, None
-        if hearing is None or hearing.utterance.length_s < SHORTEST_S:
+        if hearing is None or hearing.utterance.length_s < MIN_QUESTION_S:
             if hearing is not None:
                 hearing.give_up()
             raise AudioError("too little sound was sent to answer it", code="audio_too_short")

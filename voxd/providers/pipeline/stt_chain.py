@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from voxd.clock import Clock
 from voxd.errors import StreamError, VoxdError
+from voxd.providers.audio_buffer import AudioBuffer
 from voxd.providers.pipeline.budget import StageBudget
 from voxd.providers.pipeline.candidates import Candidates, StageHealth
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.stage_stream import Crew, StreamEnd, pump, run_until
 from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
-from voxd.providers.pipeline.utterance import Utterance
 from voxd.providers.usage import Usage
 
 RecordUsage = Callable[[SpeechToText, Usage], None]
@@ -63,7 +63,7 @@ class SttChain:
             self.hedge.prepare()
 
     async def hear(
-        self, utterance: Utterance, told: TranscriptionRequest, crew: Crew, used: RecordUsage
+        self, utterance: AudioBuffer, told: TranscriptionRequest, crew: Crew, used: RecordUsage
     ) -> AsyncGenerator[SttUpdate]:
         """Yield what is understood; the last item is the final one. Raises what the last listener raised."""
         race = _Race(self.candidates, self.hedge, utterance, told, crew)
@@ -103,7 +103,7 @@ class _Race:
         self,
         candidates: Candidates[SpeechToText],
         hedge: SpeechToText | None,
-        utterance: Utterance,
+        utterance: AudioBuffer,
         told: TranscriptionRequest,
         crew: Crew,
     ) -> None:

@@ -6,10 +6,10 @@ from contextlib import aclosing
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError
+from voxd.providers.audio_buffer import AudioBuffer
 from voxd.providers.pipeline.stage_stream import Crew
 from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 from voxd.providers.pipeline.stt_chain import RecordUsage, SttChain, SttUpdate
-from voxd.providers.pipeline.utterance import Utterance
 
 SETTLED_S = 0.3
 """Words that have not changed for so long are likely to be all."""
@@ -35,7 +35,7 @@ class SttTurn:
         crew: Crew,
         clock: Clock,
     ) -> None:
-        self.utterance = Utterance()
+        self.utterance = AudioBuffer()
         self.budget = told.budget
         self._chain = chain
         self._told = told
@@ -51,7 +51,7 @@ class SttTurn:
     def end(self, now_s: float, until_s: float) -> None:
         """The user has finished; something is to be heard of an answer by ``until_s``."""
         self.budget.until_s = until_s
-        self.utterance.end(now_s)
+        self.utterance.close(now_s=now_s)
 
     async def understood(self) -> SttUpdate:
         """Return what he said. Raises `VoxdError`."""

@@ -13,7 +13,7 @@ from voxd.errors import ConnectionFailed, NotConnected, ProviderError, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
-from voxd.providers.audio_buffer import Tape
+from voxd.providers.audio_buffer import AudioBuffer, record
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import TYPED, LatencyStep, ReplyEnd, ReplyItem, Request, Transcript
 from voxd.providers.realtime.account import Record, UsageReporter
@@ -123,7 +123,7 @@ class RealtimeProvider:
             )
             tape = None
             if request.audio is not None:
-                tape = await stack.enter_async_context(Tape(request.audio))
+                tape = await stack.enter_async_context(record(request.audio))
             asking = asyncio.create_task(self._ask(request.text, tape, feed), name=f"ask {self.name}")
             waiting = asyncio.create_task(_wait_for_end(tape, feed))
             farewell_s = FAREWELL_S
@@ -192,7 +192,7 @@ class RealtimeProvider:
             msg = f"{self.name} did not open a session within {limit_s:g} s"
             raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
 
-    async def _ask(self, text: str | None, tape: Tape | None, feed: ReplyStream) -> None:
+    async def _ask(self, text: str | None, tape: AudioBuffer | None, feed: ReplyStream) -> None:
         try:
             self.prepare()
             if not self._session.is_connected and self._connecting:
@@ -289,7 +289,7 @@ class RealtimeProvider:
             _log.info("%s was not told that its reply was cut: %s", self.name, error)
 
 
-async def _wait_for_end(tape: Tape | None, feed: ReplyStream) -> None:
+async def _wait_for_end(tape: AudioBuffer | None, feed: ReplyStream) -> None:
     if tape is not None:
-        await tape.ended()
+        await tape.ended.wait()
     feed.spoken()

@@ -23,7 +23,7 @@ from voxd.errors import (
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import Clip
-from voxd.providers.audio_buffer import Tape
+from voxd.providers.audio_buffer import record
 from voxd.providers.contract import (
     ActionTaken,
     PlaybackResult,
@@ -195,7 +195,7 @@ class FailoverProvider:
         async with AsyncExitStack() as stack:
             tape = None
             if request.audio is not None:
-                tape = await stack.enter_async_context(Tape(request.audio))
+                tape = await stack.enter_async_context(record(request.audio))
             turn = await stack.enter_async_context(Question(request, tape, self._clock))
             for provider in self._order(turn):
                 self._report_change(provider, turn)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError, VoxdError
-from voxd.providers.audio_buffer import Tape
+from voxd.providers.audio_buffer import AudioBuffer
 from voxd.providers.contract import Request
 from voxd.providers.routing.health import NEUTRAL_CODES
 from voxd.tasks import TaskScope, cancel_and_wait
@@ -22,7 +22,7 @@ class Question:
     the duration of what was said before the reply; ``is_announced``: one reason was said.
     """
 
-    def __init__(self, request: Request, tape: Tape | None, clock: Clock) -> None:
+    def __init__(self, request: Request, tape: AudioBuffer | None, clock: Clock) -> None:
         self.request = request
         self.tape = tape
         self.failures: list[tuple[str, VoxdError]] = []
@@ -77,9 +77,9 @@ class Question:
 
     async def _pass(self, after_s: float) -> None:
         if self.tape is not None:
-            await self.tape.ended()
+            await self.tape.ended.wait()
         await self._clock.sleep(max(0.0, after_s - self.waited_s))
 
-    async def _wait_for_end(self, tape: Tape) -> None:
-        await tape.ended()
+    async def _wait_for_end(self, tape: AudioBuffer) -> None:
+        await tape.ended.wait()
         self._ended_s = self._clock.monotonic()

@@ -18,8 +18,8 @@ from voxd.net import faults
 from voxd.net.faults import CloseReason, RefusalReader
 from voxd.net.transport import Access, Budget
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
+from voxd.providers.audio_buffer import AudioBuffer
 from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
-from voxd.providers.pipeline.stages.stt_buffer import Kept
 from voxd.providers.pipeline.stages.stt_protocol import (
     SttProtocol,
     TranscriptAssembler,
@@ -73,7 +73,7 @@ class StreamingSpeechToText(SpeechToText):
         The deadline in ``request.budget`` applies from the end of ``audio``; set it before that. Raises
         `ProviderError`, of code "timeout" when the final text is late, and whatever ``audio`` raises.
         """
-        sound = Kept()
+        sound = AudioBuffer()
         tasks = TaskScope(f"transcribe {self.name}")
         tasks.start(sound.fill(audio))
         try:
@@ -83,14 +83,16 @@ class StreamingSpeechToText(SpeechToText):
         finally:
             await tasks.close()
 
-    async def _follow(self, sound: Kept, request: TranscriptionRequest) -> AsyncGenerator[Transcription]:
+    async def _follow(
+        self, sound: AudioBuffer, request: TranscriptionRequest
+    ) -> AsyncGenerator[Transcription]:
         transcript, used = TranscriptAssembler(), Usage()
         broken: ConnectionFailed | None = None
         reconnects = 0
-        if not await sound.begun():
+        if not await sound.frame(0):
             yield Transcription("", final=True)
             return
-        while not (broken and sound.understood):
+        while not (broken and sound.is_acknowledged):
             link: _SttConnection | None = None
             try:
                 async with self.wire.socket(
@@ -130,7 +132,7 @@ class _SttConnection:
         provider: str,
         connection: WebSocketConnection,
         protocol: SttProtocol,
-        sound: Kept,
+        sound: AudioBuffer,
         budget: Budget,
     ) -> None:
         self._provider = provider
@@ -181,7 +183,7 @@ class _SttConnection:
         if update.processed_s is not None:
             # Clamped: a vendor's clock may be ahead of the audio it was sent, which would drop unheard sound.
             processed_s = min(max(update.processed_s, 0.0), self._sent / SAMPLE_RATE_HZ)
-            self._sound.forget(self._start + samples_from_s(processed_s))
+            self._sound.discard(self._start + samples_from_s(processed_s))
         self._billed = update.usage or self._billed
 
     def _raise_unless_complete(self, sending: "asyncio.Task[None]") -> None:
@@ -216,7 +218,7 @@ class _SttConnection:
         while True:
             try:
                 async with asyncio.timeout(self._protocol.keep_alive_s):
-                    return await self._sound.piece(at, samples)
+                    return await self._sound.read(at, samples)
             except TimeoutError:
                 await self._send_all(self._protocol.keep_alive)
 
@@ -227,7 +229,7 @@ class _SttConnection:
 
     async def _limit(self) -> None:
         """Abort the connection when the text is not final in time."""
-        await self._sound.over.wait()
+        await self._sound.ended.wait()
         now_s = asyncio.get_running_loop().time()
         until_s = self._budget.until_s
         await asyncio.sleep(FINAL_S if until_s is None else max(until_s - now_s, 0.0))
