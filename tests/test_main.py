@@ -24,6 +24,7 @@ from voxd.errors import (
     StoreError,
     VoxdError,
 )
+from voxd.providers.facts import config_facts
 
 
 class NoDaemon:
@@ -85,7 +86,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], vox
 
     def make(*arguments: str) -> voxd_main.Service:
         args = voxd_main.parser().parse_args(["--set", f'paths.runtime="{tmp_path}"', *arguments])
-        loaded = load(None, environ={}, overrides=args.set)
+        loaded = load(None, get_facts=config_facts, environ={}, overrides=args.set)
         return voxd_main.Service(args, loaded)
 
     return make

@@ -29,6 +29,7 @@ from voxd.observe.log import start_logging
 from voxd.observe.memory import limit_arenas, release_free_memory
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
 from voxd.observe.watchdog import Watchdog
+from voxd.providers.facts import config_facts
 from voxd.turn.inputs import State
 
 OK = 0
@@ -137,7 +138,9 @@ class Service:
                 await daemon.stop()
 
     def _read(self) -> Config:
-        return load(self._args.config, environ=os.environ, overrides=_overrides(self._args)).config
+        return load(
+            self._args.config, get_facts=config_facts, environ=os.environ, overrides=_overrides(self._args)
+        ).config
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -250,7 +253,7 @@ def run(args: argparse.Namespace) -> int:
             why = "is a directory" if args.once.is_dir() else "does not exist"
             raise VoxdError(f"{args.once} {why}", hint="name a WAV file", code="no_input")
         read_wav(args.once)
-    loaded = load(args.config, environ=os.environ, overrides=_overrides(args))
+    loaded = load(args.config, get_facts=config_facts, environ=os.environ, overrides=_overrides(args))
     # The screen tells the turns; beside it the log is for trouble only.
     level = "warning" if args.show and loaded.config.log.level == "info" else loaded.config.log.level
     handler = start_logging(level)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from voxd.cli.main import main
-from voxd.config.sample import sample
+from voxd.config.toml_writer import sample
 
 BROKEN = '[audio]\nchannels = "two"\nchanel = 1\n[wak]\n[stt]\nengine = "wisper"\n[turn]\nearcons = 1\n'
 HEADERS = """

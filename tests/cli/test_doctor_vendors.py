@@ -4,8 +4,8 @@ import pytest
 
 from voxd.cli.checkup import Patient, Status
 from voxd.cli.doctor_vendors import models_last_on, money_counted
+from voxd.config.provider_schema import Provider
 from voxd.config.schema import Config, Spend
-from voxd.config.vendors import Provider
 
 
 def patient(*models: str) -> Patient:

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.config import kinds
+from voxd.config import schema_types
 from voxd.config.checking import check, check_schema
 from voxd.config.problems import Problem, Severity, summary
-from voxd.config.sample import sample
 from voxd.config.schema import Config
 from voxd.config.secrets import resolve
+from voxd.config.toml_writer import sample
+from voxd.providers.facts import config_facts
 
 
 def uncommented_sample() -> str:
@@ -20,7 +21,7 @@ def uncommented_sample() -> str:
 
 
 def problems_of(text: str, *, missing: tuple[str, ...] = ()) -> list[Problem]:
-    return check({"voxd.toml": text}, exists=lambda name: name not in missing)
+    return check({"voxd.toml": text}, get_facts=config_facts, exists=lambda name: name not in missing)
 
 
 def lines_of(text: str) -> list[str]:
@@ -164,7 +165,9 @@ def test_what_never_becomes_readable_is_told_once() -> None:
 
 
 def test_a_later_file_wins_and_its_mistakes_name_it() -> None:
-    problems = check({"a.toml": "[audio]\nchannels = 99\n", "b.toml": "[audio]\n\nchannels = 98\n"})
+    problems = check(
+        {"a.toml": "[audio]\nchannels = 99\n", "b.toml": "[audio]\n\nchannels = 98\n"}, get_facts=config_facts
+    )
     assert [(problem.file, problem.line) for problem in problems] == [("b.toml", 3)]
 
 
@@ -217,8 +220,8 @@ def mutations(kind: Any) -> st.SearchStrategy[Any]:
     junk = st.sampled_from(
         [None, True, 0, 1, -1, 7, 99_999, 0.5, "", "led", "Bad Name", [], {}, ["x"]]
     ).filter(lambda value: value is not None)
-    kind = kinds.bare(kind)
-    if tables := kinds.variants(kind):
+    kind = schema_types.bare(kind)
+    if tables := schema_types.variants(kind):
         parts = [
             mutations(table).map(
                 lambda value, tag=tag: value | {"type": tag} if isinstance(value, dict) else value
@@ -265,9 +268,9 @@ def converts(data: dict[str, Any]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("section", [field.name for field in kinds.root().fields])
+@pytest.mark.parametrize("section", [field.name for field in schema_types.root().fields])
 def test_the_checker_refuses_exactly_what_the_schema_refuses(section: str) -> None:
-    (field,) = [field for field in kinds.root().fields if field.name == section]
+    (field,) = [field for field in schema_types.root().fields if field.name == section]
 
     @settings(max_examples=40, deadline=None)
     @given(mutations(field.type))

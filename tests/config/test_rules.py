@@ -3,6 +3,7 @@ import pytest
 from voxd.config.checking import check
 from voxd.config.rules import BUILTIN_WORDS, READ_SLOTS
 from voxd.listen import openwakeword
+from voxd.providers.facts import config_facts
 from voxd.skills import slots
 
 COMMAND = '[[skills.commands]]\nname = "lamp"\n'
@@ -73,7 +74,10 @@ COMMAND = '[[skills.commands]]\nname = "lamp"\n'
     ],
 )
 def test_a_broken_rule_is_told_once_and_at_its_place(text: str, expected: str) -> None:
-    problems = [str(problem) for problem in check({"f": text}, exists=lambda name: "gone" not in name)]
+    problems = [
+        str(problem)
+        for problem in check({"f": text}, get_facts=config_facts, exists=lambda name: "gone" not in name)
+    ]
     assert len(problems) == 1, problems
     assert problems[0].startswith(f"f:{expected}: ")
     assert "hint: " in problems[0]
@@ -103,12 +107,12 @@ def test_the_slots_that_need_no_values_are_those_the_skills_read() -> None:
     ],
 )
 def test_what_breaks_no_rule_has_no_problem(text: str) -> None:
-    assert check({"f": text}) == []
+    assert check({"f": text}, get_facts=config_facts) == []
 
 
 def test_a_mistake_the_schema_has_told_is_not_told_again_by_a_rule() -> None:
     text = (
         '[audio]\nchannels = "x"\nchannel = 7\n[leds]\nkind = "rbg"\npins = [1]\n[[wake.words]]\nname = 3\n'
     )
-    problems = check({"f": text})
+    problems = check({"f": text}, get_facts=config_facts)
     assert [problem.key for problem in problems] == ["audio.channels", "leds.kind", "wake.words[0].name"]

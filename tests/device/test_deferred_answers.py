@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.device.conftest import House
+from voxd.config.provider_schema import Agent, Provider
 from voxd.config.schema import Cache, Queue
-from voxd.config.vendors import Agent, Provider
 from voxd.daemon import Daemon
 from voxd.errors import NotFound
 from voxd.providers.routing import offline_queue

@@ -7,7 +7,7 @@ from tests.fakes import FakeClock
 from tests.payloads import problem
 from voxd.device.usage_recorder import UsageRecorder
 from voxd.events import Event
-from voxd.providers.prices import price_list
+from voxd.providers.facts import facts
 from voxd.providers.usage import Usage
 from voxd.store.db import Database
 from voxd.store.usage import UsageLog
@@ -59,7 +59,7 @@ async def test_each_key_has_a_row_of_its_own(tmp_path: Path) -> None:
     keeper(used("cloud", 0.5))
     await keeper.close()
     assert [(row.key, row.cost_usd) for row in await book.newest(1)] == [(1, 0.25), (2, 1.0)]
-    assert (await book.newest(1))[0].prices_of == price_list().date.isoformat()
+    assert (await book.newest(1))[0].prices_of == facts().prices.date.isoformat()
     await db.close()
 
 

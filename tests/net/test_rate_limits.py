@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.fakes import RecordingEmit, settle
 from tests.payloads import problem
 from voxd.errors import RateLimited
-from voxd.net.rate_limits import RateLimiter, RateLimits, usual_per_minute
+from voxd.net.rate_limits import RateLimiter, RateLimits
 
 
 class LoopTime:
@@ -57,22 +57,6 @@ class Caller:
     async def leave(self) -> None:
         self.left.set()
         await self.task
-
-
-@pytest.mark.parametrize(
-    ("kind", "per_minute"),
-    [
-        ("openai", 100),
-        ("openai_responses", 100),
-        ("huggingface", 200),
-        ("deepgram", 30),
-        ("deepgram_flux", 30),
-        ("anthropic", None),
-        ("", None),
-    ],
-)
-def test_vendors_have_the_limits_of_the_seed(kind: str, per_minute: int | None) -> None:
-    assert usual_per_minute(kind) == per_minute
 
 
 async def test_twice_a_minutes_worth_may_come_at_once_and_then_as_the_rate_says(time: LoopTime) -> None:

@@ -14,12 +14,12 @@ from voxd.cli.output import clean, decorated, print_json
 from voxd.config.layers import Layer
 from voxd.config.loading import examine, load
 from voxd.config.paths import SYSTEM_CONFIG_FILE, user_config_file
-from voxd.config.printing import to_toml
 from voxd.config.problems import Place, Problem, Severity, dotted, summary
-from voxd.config.sample import json_schema, sample
 from voxd.config.schema import Config
 from voxd.config.secrets import to_builtins
+from voxd.config.toml_writer import json_schema, sample, to_toml
 from voxd.errors import ConfigError, InvalidRequest
+from voxd.providers.facts import config_facts
 
 _COLOURS = {Severity.ERROR: "\x1b[31m", Severity.WARNING: "\x1b[33m"}
 
@@ -54,9 +54,11 @@ def register(subparsers: Any) -> None:
 def check_config(args: Namespace) -> int:
     """``voxctl config check``: 0, or 78 when there are errors."""
     file = _path(args.file or args.config)
-    files, settings, problems = examine(file, environ=os.environ, overrides=args.overrides)
+    files, settings, problems = examine(
+        file, get_facts=config_facts, environ=os.environ, overrides=args.overrides
+    )
     if not any(problem.severity is Severity.ERROR for problem in problems):
-        config = load(file, environ=os.environ, overrides=args.overrides).config
+        config = load(file, get_facts=config_facts, environ=os.environ, overrides=args.overrides).config
         problems += _unreadable_sentences(config, settings)
     failed = any(problem.severity is Severity.ERROR for problem in problems)
     if args.json:
@@ -96,7 +98,7 @@ def _line(problem: Problem, args: Namespace) -> str:
 
 def show_config(args: Namespace) -> int:
     """``voxctl config show``. Raises `ConfigError`."""
-    loaded = load(_path(args.config), environ=os.environ, overrides=args.overrides)
+    loaded = load(_path(args.config), get_facts=config_facts, environ=os.environ, overrides=args.overrides)
     if args.json and args.origin:
         print_json({"config": to_builtins(loaded.config), "origins": loaded.origins})
     elif args.json:

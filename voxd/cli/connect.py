@@ -57,6 +57,7 @@ def _configured(file: str | None) -> Path:
     # Here, not above: reading the configuration takes as long as everything else a command does.
     from voxd.config.loading import load
     from voxd.config.paths import client_socket_path
+    from voxd.providers.facts import config_facts
 
-    loaded = load(Path(file) if file else None, environ=os.environ)
+    loaded = load(Path(file) if file else None, get_facts=config_facts, environ=os.environ)
     return client_socket_path(loaded.config)

@@ -18,6 +18,7 @@ from voxd.cli.output import clean, decorated, print_json
 from voxd.config.loading import load
 from voxd.config.schema import Config
 from voxd.errors import ConfigError
+from voxd.providers.facts import config_facts
 
 STEPS = (
     Step("python.version", "Python", doctor_machine.python_version),
@@ -87,7 +88,7 @@ def _quiet_log() -> Iterator[None]:
 def _patient(args: Namespace) -> Patient:
     file = Path(args.config).expanduser() if args.config else None
     try:
-        config = load(file, environ=os.environ).config
+        config = load(file, get_facts=config_facts, environ=os.environ).config
     except ConfigError:
         # config.valid tells what is wrong; the other checks look at a device with the defaults.
         config = Config()

@@ -17,6 +17,7 @@ from voxd.config.schema import Config
 from voxd.config.secrets import Secret
 from voxd.control.call import Caller
 from voxd.errors import DaemonUnreachable
+from voxd.providers.facts import config_facts
 
 _UNIT = "voxd.service"
 _USER = "voxd"
@@ -24,7 +25,7 @@ _USER = "voxd"
 
 def config_valid(patient: Patient) -> Finding:
     """Whether the configuration has mistakes."""
-    files, _, problems = examine(patient.config_file, environ=patient.environ)
+    files, _, problems = examine(patient.config_file, get_facts=config_facts, environ=patient.environ)
     read = ", ".join(map(str, files)) or "no file, so the defaults"
     if not problems:
         return ok(read)

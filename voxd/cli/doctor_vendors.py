@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime
 from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
 from voxd.config.schema import Config
 from voxd.errors import VoxdError
+from voxd.providers.costs import has_price
+from voxd.providers.facts import default_model, facts
 from voxd.providers.pipeline.stages.registry import kinds_of, stage_class
-from voxd.providers.prices import has_price
 from voxd.providers.registry import has_provider, provider_class
-from voxd.providers.sunsets import sunset_of
 
 
 def models_last(patient: Patient) -> Finding:
@@ -22,14 +22,14 @@ def models_last_on(patient: Patient, today: date) -> Finding:
     if not providers:
         return skip("no provider is configured")
     found = [
-        (name, each.model, sunset)
+        (name, each.model, shutdown)
         for name, each in providers.items()
-        if (sunset := sunset_of(each.kind, each.model, each.endpoint)) is not None
+        if (shutdown := facts().shutdown_of(each.kind, each.model, each.endpoint)) is not None
     ]
     if not found:
         return ok("no end of a configured model is announced")
     found.sort(key=lambda entry: entry[2].ends)
-    detail = "; ".join(f"{model} of {name} ends on {sunset.ends}" for name, model, sunset in found)
+    detail = "; ".join(f"{model} of {name} ends on {shutdown.ends}" for name, model, shutdown in found)
     name, _, first = found[0]
     finding = fail if first.ends <= today else warn
     return finding(detail, f"set the model of [providers.{name}] to {first.instead}")
@@ -67,7 +67,10 @@ def _default_models(config: Config, name: str) -> list[str]:
         if any(name in getattr(each, stage) for each in config.pipelines.values())
     ]
     try:
-        models = [stage_class(stage, kind).default_model for stage in used or kinds_of(kind)]
+        models = [
+            stage_class(stage, kind).default_model or default_model(kind, stage)
+            for stage in used or kinds_of(kind)
+        ]
         if has_provider(kind) and not used:
             models.append(str(getattr(provider_class(kind), "model", "")))
     except VoxdError:

@@ -14,6 +14,7 @@ from voxd.config.paths import models_dir
 from voxd.config.schema import WakeWord
 from voxd.errors import InvalidRequest
 from voxd.listen.evaluate import EngineResult, Report, WordResult, evaluate
+from voxd.providers.facts import config_facts
 
 
 def evaluate_words(args: Namespace) -> int:
@@ -22,7 +23,9 @@ def evaluate_words(args: Namespace) -> int:
     if not directory.is_dir():
         print(f"voxctl: {args.directory} is no folder", file=sys.stderr)
         return NO_INPUT
-    config = load(Path(args.config) if args.config else None, environ=os.environ).config
+    config = load(
+        Path(args.config) if args.config else None, get_facts=config_facts, environ=os.environ
+    ).config
     configured = {word.name: word for word in config.wake.words}
     names = args.word or list(configured)
     report = evaluate(

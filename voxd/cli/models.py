@@ -14,6 +14,7 @@ from voxd.config.loading import load
 from voxd.config.paths import models_dir
 from voxd.local.catalogue import CatalogueModel, is_installed, load_catalogue, problem_of
 from voxd.local.download import pull
+from voxd.providers.facts import config_facts
 
 _PERCENT_STEP = 10
 
@@ -117,7 +118,9 @@ def _silent(name: str, done: int, total: int) -> None:
 
 
 def _directory(args: argparse.Namespace) -> Path:
-    return models_dir(load(Path(args.config) if args.config else None, environ=os.environ).config)
+    return models_dir(
+        load(Path(args.config) if args.config else None, get_facts=config_facts, environ=os.environ).config
+    )
 
 
 def _described(model: CatalogueModel) -> dict[str, Any]:

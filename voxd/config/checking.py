@@ -6,21 +6,20 @@ from typing import Any
 from msgspec import NODEFAULT
 from msgspec import inspect as mi
 
-from voxd.config import kinds
-from voxd.config.answerers import Installed, installed_kinds
+from voxd.config import schema_types
 from voxd.config.layers import Layer, from_toml, merge
-from voxd.config.lines import KeyPath
-from voxd.config.problems import Finding, Place, Problem, Severity, dotted
+from voxd.config.problems import Finding, Place, Problem, Severity, did_you_mean, dotted
+from voxd.config.provider_rules import GetFacts
 from voxd.config.rules import check_rules
 from voxd.config.secrets import SOURCES
-from voxd.config.suggest import did_you_mean
+from voxd.config.toml_lines import KeyPath
 
 
 def check(
     texts: Mapping[str, str],
     *,
+    get_facts: GetFacts,
     exists: Callable[[str], bool] = lambda _: True,
-    installed: Installed = installed_kinds,
 ) -> list[Problem]:
     """Return every problem of TOML texts (by file name, later ones win), in order of their place."""
     layers, problems = [], []
@@ -28,28 +27,28 @@ def check(
         layer, broken = from_toml(file, text)
         layers.append(layer)
         problems += broken
-    return in_order(problems + check_settings(merge(layers), exists=exists, installed=installed))
+    return in_order(problems + check_settings(merge(layers), exists=exists, get_facts=get_facts))
 
 
 def check_settings(
     settings: Layer,
     *,
+    get_facts: GetFacts,
     exists: Callable[[str], bool] = lambda _: True,
-    installed: Installed = installed_kinds,
 ) -> list[Problem]:
     """Return every problem of merged settings.
 
-    ``exists`` says whether a file that is named is there, ``installed`` which kinds of provider are.
+    ``exists`` says whether a file that is named is there, ``get_facts`` collects what is known of providers.
     """
     findings = list(check_schema(settings.data))
     spoiled = {finding.path for finding in findings}
-    findings += check_rules(settings.data, spoiled, exists, installed)
+    findings += check_rules(settings.data, spoiled, exists, get_facts)
     return [_placed(finding, settings) for finding in findings]
 
 
 def check_schema(data: dict[str, Any]) -> Iterator[Finding]:
     """Yield whatever the schema refuses in ``data``; nothing when it can be converted to a `Config`."""
-    return _check(kinds.root(), data, ())
+    return _check(schema_types.root(), data, ())
 
 
 def in_order(problems: list[Problem]) -> list[Problem]:
@@ -67,8 +66,8 @@ def _placed(finding: Finding, settings: Layer) -> Problem:
 
 
 def _check(kind: mi.Type, value: Any, path: KeyPath, default: Any = NODEFAULT) -> Iterator[Finding]:
-    kind = kinds.bare(kind)
-    if tables := kinds.variants(kind):
+    kind = schema_types.bare(kind)
+    if tables := schema_types.variants(kind):
         yield from _check_variant(tables, value, path)
         return
     match kind:
@@ -82,7 +81,7 @@ def _check(kind: mi.Type, value: Any, path: KeyPath, default: Any = NODEFAULT) -
             yield from _check_secret(kind, value, path)
         case mi.AnyType():
             return
-        case _ if not kinds.fits(kind, value):
+        case _ if not schema_types.fits(kind, value):
             yield _unfit(kind, value, path, default)
 
 
@@ -93,12 +92,12 @@ def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Fin
     fields = {field.encode_name: field for field in kind.fields}
     for key, item in value.items():
         if key in fields:
-            yield from _check(fields[key].type, item, (*path, key), kinds.default_of(fields[key]))
+            yield from _check(fields[key].type, item, (*path, key), schema_types.default_of(fields[key]))
         elif key != kind.tag_field:
             yield _unknown(key, list(fields), path)
     for key, field in fields.items():
         if field.required and key not in value:
-            hint = f"{key} = {_example(kinds.bare(field.type))}"
+            hint = f"{key} = {_example(schema_types.bare(field.type))}"
             yield _error(path, f"{key} is missing", hint)
 
 
@@ -121,15 +120,15 @@ def _check_dict(kind: mi.DictType, value: Any, path: KeyPath) -> Iterator[Findin
         yield _error(path, f"expected a table, got {_shown(value)}", f"[{dotted(path)}]")
         return
     for key, item in value.items():
-        if not kinds.fits(kinds.bare(kind.key_type), key):
-            yield _error((*path, key), f"a name has {kinds.NAME_RULE}", "rename it")
+        if not schema_types.fits(schema_types.bare(kind.key_type), key):
+            yield _error((*path, key), f"a name has {schema_types.NAME_RULE}", "rename it")
         yield from _check(kind.value_type, item, (*path, key))
 
 
 def _check_list(kind: mi.VarTupleType, value: Any, path: KeyPath) -> Iterator[Finding]:
     if not isinstance(value, list):
-        of_tables = isinstance(kinds.bare(kind.item_type), mi.StructType)
-        hint = f"[[{dotted(path)}]]" if of_tables else f"{path[-1]} = [{kinds.toml_value(value)}]"
+        of_tables = isinstance(schema_types.bare(kind.item_type), mi.StructType)
+        hint = f"[[{dotted(path)}]]" if of_tables else f"{path[-1]} = [{schema_types.toml_value(value)}]"
         yield _error(path, f"expected a list, got {_shown(value)}", hint)
         return
     if len(value) < (kind.min_length or 0):
@@ -144,11 +143,13 @@ def _check_secret(kind: mi.CustomType, value: Any, path: KeyPath) -> Iterator[Fi
     known = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in SOURCES
     if not known or not all(isinstance(name, str) and name for name in value.values()):
         # What was written may be the secret itself, misplaced: it is not repeated.
-        yield _error(path, f"expected {kinds.in_words(kind)}", f'{path[-1]} = {{ credential = "name" }}')
+        yield _error(
+            path, f"expected {schema_types.in_words(kind)}", f'{path[-1]} = {{ credential = "name" }}'
+        )
 
 
 def _unfit(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> Finding:
-    message = f"expected {kinds.in_words(kind)}, got {_shown(value)}"
+    message = f"expected {schema_types.in_words(kind)}, got {_shown(value)}"
     return _error(path, message, _better(kind, value, path, default))
 
 
@@ -159,23 +160,23 @@ def _better(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
         return did_you_mean(value, [str(allowed) for allowed in kind.values])
     if isinstance(kind, mi.BoolType):
         meant = str(value).lower() in {"true", "yes", "on", "1"}
-        return assign + kinds.toml_value(meant)
+        return assign + schema_types.toml_value(meant)
     if isinstance(kind, mi.IntType | mi.FloatType):
         return assign + _number_for(kind, value, default)
     if isinstance(kind, mi.StrType) and not isinstance(value, dict | list | str):
-        return f'{assign}"{kinds.toml_value(value)}"'
+        return f'{assign}"{schema_types.toml_value(value)}"'
     return ""
 
 
 def _number_for(kind: mi.IntType | mi.FloatType, value: Any, default: Any) -> str:
     """Return the number that was written otherwise, the most there may be for too much, or the default."""
     number = _as_number(value)
-    if number is not None and kinds.fits(kind, number):
+    if number is not None and schema_types.fits(kind, number):
         return str(number)
     if number is not None and kind.le is not None and number > kind.le:
         return str(kind.le)
     # The least is seldom what anybody wants: a volume of 0 is no volume.
-    return kinds.toml_value(default) if kinds.fits(kind, default) else _example(kind)
+    return schema_types.toml_value(default) if schema_types.fits(kind, default) else _example(kind)
 
 
 def _as_number(value: Any) -> float | None:
@@ -212,8 +213,8 @@ def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
 def _home_of(key: str) -> str:
     homes = [
         section.encode_name
-        for section in kinds.root().fields
-        if isinstance(kind := kinds.bare(section.type), mi.StructType)
+        for section in schema_types.root().fields
+        if isinstance(kind := schema_types.bare(section.type), mi.StructType)
         and any(field.encode_name == key for field in kind.fields)
     ]
     return homes[0] if len(homes) == 1 else ""
@@ -229,5 +230,5 @@ def _shown(value: Any) -> str:
             return "a table"
         case list():
             return "a list"
-    text = kinds.toml_value(value)
+    text = schema_types.toml_value(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from voxd.config.provider_schema import Name, Section
 from voxd.config.secrets import Secret
-from voxd.config.section import Name, Section
 
 
 class ShellAction(Section, frozen=True, tag="shell", tag_field="type"):

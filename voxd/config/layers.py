@@ -8,9 +8,9 @@ from typing import Any
 import tomli
 from msgspec import inspect as mi
 
-from voxd.config.kinds import kind_at
-from voxd.config.lines import KeyPath, key_lines
 from voxd.config.problems import Place, Problem, Severity
+from voxd.config.schema_types import kind_at
+from voxd.config.toml_lines import KeyPath, key_lines
 
 ENVIRONMENT_PREFIX = "VOXD__"
 ENVIRONMENT = Place("environment")

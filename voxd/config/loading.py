@@ -9,11 +9,12 @@ import msgspec
 
 from voxd.config.checking import check_settings, in_order
 from voxd.config.layers import Layer, from_environment, from_overrides, from_toml, merge
-from voxd.config.lines import KeyPath
 from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
+from voxd.config.provider_rules import GetFacts
 from voxd.config.schema import Config
 from voxd.config.secrets import SOURCES, Secret, read_source, resolve, to_builtins
+from voxd.config.toml_lines import KeyPath
 
 DEFAULT = "default"
 
@@ -31,12 +32,14 @@ class Loaded:
     files: tuple[Path, ...]
 
 
-def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[str] = ()) -> Loaded:
+def load(
+    path: Path | None, *, get_facts: GetFacts, environ: Mapping[str, str], overrides: Sequence[str] = ()
+) -> Loaded:
     """Read the configuration; ``path`` None means the default place, where there need not be a file.
 
     Raises `InvalidConfig` (a `ConfigError`) with all problems.
     """
-    files, settings, problems = examine(path, environ=environ, overrides=overrides)
+    files, settings, problems = examine(path, get_facts=get_facts, environ=environ, overrides=overrides)
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise InvalidConfig(problems)
     config = msgspec.convert(settings.data, Config, dec_hook=_secrets_from(environ))
@@ -44,7 +47,7 @@ def load(path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[s
 
 
 def examine(
-    path: Path | None, *, environ: Mapping[str, str], overrides: Sequence[str] = ()
+    path: Path | None, *, get_facts: GetFacts, environ: Mapping[str, str], overrides: Sequence[str] = ()
 ) -> tuple[tuple[Path, ...], Layer, list[Problem]]:
     """Return the files that were read, the merged settings and every problem of theirs; never raises."""
     files, problems = _files(path, environ)
@@ -58,7 +61,9 @@ def examine(
     command_line, malformed = from_overrides(overrides)
     settings = merge([*layers, command_line])
     problems += malformed
-    problems += check_settings(settings, exists=lambda name: Path(name).expanduser().exists())
+    problems += check_settings(
+        settings, get_facts=get_facts, exists=lambda name: Path(name).expanduser().exists()
+    )
     problems += _secret_problems(settings, environ)
     return files, settings, in_order(problems)
 

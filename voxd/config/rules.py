@@ -8,10 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from voxd.config.answerers import Installed, answerers
 from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding
-from voxd.config.reaching import secret_header
 from voxd.config.suggest import did_you_mean
 from voxd.config.written import Settings, error, warning
 from voxd.entry_points import find_entry_points
@@ -35,16 +33,16 @@ def check_rules(
     data: dict[str, Any],
     spoiled: set[KeyPath],
     exists: Callable[[str], bool],
-    installed: Installed,
+    get_facts: GetFacts,
 ) -> Iterator[Finding]:
     """Yield what breaks a rule in ``data``; ``spoiled`` are the keys the schema has refused.
 
-    ``exists`` says whether a file is there, ``installed`` what packages bring.
+    ``exists`` says whether a file is there, ``get_facts`` collects what is known of providers.
     """
     settings = Settings(data, spoiled)
     for rule in (_channel, _wake_words, _leds, _button, _endpoint, _languages, _sockets, _commands, _headers):
         yield from rule(settings)
-    yield from answerers(settings, installed)
+    yield from check_providers(settings, get_facts)
     yield from _files(settings, exists)
 
 
@@ -208,7 +206,7 @@ def _headers(settings: Settings) -> Iterator[Finding]:
         action = command.get("action")
         headers = action.get("headers") if isinstance(action, dict) else None
         for name, value in headers.items() if isinstance(headers, dict) else ():
-            yield from secret_header((*path, "action", "headers"), name, value)
+            yield from check_secret_header((*path, "action", "headers"), name, value)
 
 
 def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Finding]:

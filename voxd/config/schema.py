@@ -6,8 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from voxd.config.commands import Command
-from voxd.config.section import LIVE, Name, Pin, Positive, Section, Unit
-from voxd.config.vendors import Agent, Pipeline, Provider
+from voxd.config.provider_schema import LIVE, Agent, Name, Pin, Pipeline, Positive, Provider, Section, Unit
 
 
 class Audio(Section, frozen=True):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from voxd import reports
-from voxd.config.live import diff
+from voxd.config.diff import diff
 from voxd.config.schema import Config
 from voxd.device.answering import ProviderServices
 from voxd.hardware.leds import LedDisplay

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from voxd.config.vendors import LOCAL
+from voxd.config.provider_schema import LOCAL
 from voxd.errors import StoreError
 from voxd.events import Event
-from voxd.providers.prices import price_list
+from voxd.providers.facts import facts
 from voxd.reports import UsageEntry
 from voxd.store.usage import UsageLog
 
@@ -44,7 +44,7 @@ class UsageRecorder:
 
     def _entry(self, data: dict[str, Any]) -> UsageEntry:
         used, cost, provider = data["usage"], data["cost_usd"], data["provider"]
-        priced = "" if cost is None else data.get("prices_of", price_list().date.isoformat())
+        priced = "" if cost is None else data.get("prices_of", facts().prices.date.isoformat())
         return UsageEntry(
             day="",
             provider=provider,

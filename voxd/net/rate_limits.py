@@ -1,19 +1,15 @@
 """How much is asked of one provider: requests and tokens a minute, and how many at once, first come first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from aiolimiter import AsyncLimiter
 
 from voxd.errors import RateLimited
 from voxd.events import Emit
 from voxd.events import EventType as E
-
-USUAL_PER_MINUTE: Mapping[str, int] = MappingProxyType({"openai": 100, "huggingface": 200, "deepgram": 30})
-"""Requests a minute that are usual for a vendor, whatever of his is used (seed 002, "Rate Limiting")."""
 
 BURST = 2
 """So many minutes' worth may come at once."""
@@ -29,11 +25,6 @@ class RateLimits:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     max_concurrent: int | None = None
-
-
-def usual_per_minute(kind: str) -> int | None:
-    """Return the requests a minute that are usual for ``kind``: "deepgram_flux" is of "deepgram"."""
-    return USUAL_PER_MINUTE.get(kind.partition("_")[0])
 
 
 class RateLimiter:

@@ -22,7 +22,7 @@ from voxd.net.endpoint import fill_placeholders, host_of, is_local_host, merge_h
 from voxd.net.endpoint_pool import EndpointPool
 from voxd.net.http import FIRST_BYTE_S, WHOLE_S, HttpClient, RequestTerms
 from voxd.net.keys import ApiKey, KeyPool
-from voxd.net.rate_limits import LONGEST_WAIT_S, RateLimiter, RateLimits, usual_per_minute
+from voxd.net.rate_limits import LONGEST_WAIT_S, RateLimiter, RateLimits
 from voxd.net.request_middleware import RequestMiddleware, pass_through
 from voxd.net.retry import NotAttempted, retry
 from voxd.net.tcp import TcpStream
@@ -146,7 +146,6 @@ class VendorClientSettings:
 
     ``headers`` are sent with every request: {uuid} is a new one each time, {unix_s} the time;
     ``more_headers`` is asked for more of them before every request. ``middleware``: the first is outermost.
-    Without ``requests_per_minute`` it is what is usual for the kind.
     """
 
     kind: str
@@ -185,8 +184,7 @@ class VendorClient:
         self._jitter = jitter
         self._keys = KeyPool(name, settings.keys, emit=emit, clock=clock)
         self._endpoints = EndpointPool(settings.endpoints, clock=clock)
-        per_minute = settings.requests_per_minute or usual_per_minute(settings.kind)
-        limits = RateLimits(per_minute, settings.tokens_per_minute, settings.max_concurrent)
+        limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute, settings.max_concurrent)
         self._limits = RateLimiter(name, limits, emit=emit)
 
     def for_stage(self, stage: str) -> "VendorClient":

@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from voxd.clock import Clock
-from voxd.config import schema, vendors
+from voxd.config import provider_schema, schema
 from voxd.errors import ConnectionFailed, InvalidRequest, NotFound
 from voxd.events import Emit
 from voxd.events import EventType as E
@@ -91,7 +91,7 @@ class Maker:
         self._house = house
         self._vendors: dict[str, Vendor] = {}
 
-    def require(self, name: str) -> vendors.Provider | vendors.Pipeline:
+    def require(self, name: str) -> provider_schema.Provider | provider_schema.Pipeline:
         """Return the section of ``name``. Raises `NotFound`."""
         found = self.config.providers.get(name) or self.config.pipelines.get(name)
         if found is None:
@@ -104,7 +104,7 @@ class Maker:
     def require_answerer(self, name: str) -> None:
         """Raise `NotFound` when there is no ``name``, `InvalidRequest` when he is only part of an answer."""
         told = self.require(name)
-        if isinstance(told, vendors.Pipeline) or has_provider(told.kind) or not kinds_of(told.kind):
+        if isinstance(told, provider_schema.Pipeline) or has_provider(told.kind) or not kinds_of(told.kind):
             return
         raise InvalidRequest(
             f"{name} is only part of an answer ({', '.join(kinds_of(told.kind))})",
@@ -130,7 +130,7 @@ class Maker:
             keep=house.keep,
         )
 
-    def live(self, agent: vendors.Agent, name: str) -> RealtimeProvider:
+    def live(self, agent: provider_schema.Agent, name: str) -> RealtimeProvider:
         """Return ``name`` with the persona, voice and tools of ``agent``. Raises `NotFound`."""
         wanted = [
             tool
@@ -139,7 +139,7 @@ class Maker:
         ]
         return self._live(self.brain(agent, name), wanted)
 
-    def late(self, agent: vendors.Agent, name: str, age_s: float) -> RealtimeProvider:
+    def late(self, agent: provider_schema.Agent, name: str, age_s: float) -> RealtimeProvider:
         """Return ``name`` without tools, told that the question is ``age_s`` old. Raises `NotFound`."""
         brain = self.brain(agent, name)
         instructions = deferred_instructions(brain.config.instructions, age_s)
@@ -158,11 +158,11 @@ class Maker:
             failed=house.health.record_failure,
         )
 
-    def brain(self, agent: vendors.Agent, name: str) -> RealtimeConfig:
+    def brain(self, agent: provider_schema.Agent, name: str) -> RealtimeConfig:
         """Return how ``name`` is to be asked for ``agent``. Raises `NotFound`."""
         told = self.require(name)
         instructions = agent.persona or PERSONA
-        if isinstance(told, vendors.Pipeline):
+        if isinstance(told, provider_schema.Pipeline):
             return RealtimeConfig(
                 name=name,
                 kind="pipeline",
@@ -203,7 +203,7 @@ class Maker:
     async def check(self, name: str) -> None:
         """Find out whether ``name`` can answer, for nothing. Raises `NotFound`, `ProviderError`."""
         told = self.require(name)
-        if isinstance(told, vendors.Pipeline):
+        if isinstance(told, provider_schema.Pipeline):
             await self._pipelines.check(name, self.config)
             return
         stages = self.stages_of(name)
@@ -212,7 +212,7 @@ class Maker:
         if {*stages} - {REALTIME} or not (stages or has_provider(told.kind)):
             await self._pipelines.check(name, self.config)
 
-    async def _open(self, name: str, told: vendors.Provider) -> None:
+    async def _open(self, name: str, told: provider_schema.Provider) -> None:
         target = ProviderTarget(self._vendor(name, told), name, told.kind, SessionConfig())
         try:
             async with asyncio.timeout(told.connect_timeout_s):
@@ -229,7 +229,7 @@ class Maker:
         if self._house.pipelines is not None:
             self._house.pipelines.forgive(name)
 
-    def _vendor(self, name: str, told: vendors.Provider) -> Vendor:
+    def _vendor(self, name: str, told: provider_schema.Provider) -> Vendor:
         known = self._vendors.get(name)
         if known is None or known.told != told:
             house = self._house

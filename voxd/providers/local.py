@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from voxd.config.vendors import LOCAL
+from voxd.config.provider_schema import LOCAL
 from voxd.errors import NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from typing import Any
 
 from voxd import reports
-from voxd.config import schema, vendors
-from voxd.config.vendors import LOCAL
+from voxd.config import provider_schema, schema
+from voxd.config.provider_schema import LOCAL
 from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
 from voxd.providers.contract import Provider, ReplyItem, Request
@@ -211,8 +211,8 @@ class Router:
     def _is_known(self, name: str) -> bool:
         return name in (self._local.name, *self._config.providers, *self._config.pipelines)
 
-    def _agent(self, agent: str) -> vendors.Agent:
-        return self._config.agents.get(agent) or vendors.Agent()
+    def _agent(self, agent: str) -> provider_schema.Agent:
+        return self._config.agents.get(agent) or provider_schema.Agent()
 
     def _require_agent(self, agent: str) -> None:
         if agent not in self._config.agents:

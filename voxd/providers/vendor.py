@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from voxd.clock import Clock
-from voxd.config import vendors
+from voxd.config import provider_schema
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.events import Emit
 from voxd.net.dns import Resolver
@@ -32,7 +32,7 @@ class Vendor:
     """
 
     def __init__(
-        self, name: str, told: vendors.Provider, *, resolver: Resolver, emit: Emit, clock: Clock
+        self, name: str, told: provider_schema.Provider, *, resolver: Resolver, emit: Emit, clock: Clock
     ) -> None:
         self.told = told
         self._name = name

@@ -7,7 +7,7 @@ from typing import Any
 from tests.fakes import FakeClock, RecordingEmit, settle
 from tests.payloads import problem
 from tests.providers.pipeline.stage_fakes import Board, Brain, Ears, Voice
-from voxd.config.vendors import Pipeline
+from voxd.config.provider_schema import Pipeline
 from voxd.events import EventType as E
 from voxd.providers.base import ProviderEvent
 from voxd.providers.pipeline.answer_cache import AnswerCache

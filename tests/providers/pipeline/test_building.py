@@ -14,8 +14,8 @@ from tests.providers.pipeline.made import BROKEN, KIND, register
 from tests.providers.pipeline.stage_fakes import Board
 from voxd import VoiceEngine
 from voxd.config import schema
+from voxd.config.provider_schema import Pipeline, Provider
 from voxd.config.secrets import Secret
-from voxd.config.vendors import Pipeline, Provider
 from voxd.errors import AuthenticationError, ConfigError, NotFound, ProviderError
 from voxd.events import EventType as E
 from voxd.frames import Clip

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from voxd.clock import Clock
 from voxd.config import schema
-from voxd.config.vendors import LOCAL, Pipeline, Provider
+from voxd.config.provider_schema import LOCAL, Pipeline, Provider
 from voxd.errors import NotFound, ProviderError, VoxdError
 from voxd.events import Emit
 from voxd.net.transport import Budget

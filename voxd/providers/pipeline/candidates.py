@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from voxd.clock import Clock
-from voxd.config.vendors import LOCAL
+from voxd.config.provider_schema import LOCAL
 from voxd.errors import ContextTooLong, ProviderError, VoxdError
 from voxd.providers.pipeline.latency import LIMITS, Latencies
 from voxd.providers.pipeline.stages.contract import LanguageModel, SpeechToText, TextToSpeech

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from voxd.clock import Clock
-from voxd.config.vendors import Pipeline
+from voxd.config.provider_schema import Pipeline
 from voxd.events import Emit
 from voxd.providers.pipeline.answer_cache import AnswerCache
 from voxd.providers.pipeline.llm_chain import LlmChain

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from voxd.clock import Clock
-from voxd.config.vendors import Provider
+from voxd.config.provider_schema import Provider
 from voxd.errors import AuthenticationError, ConfigError
 from voxd.events import Emit
 from voxd.net.http import HttpClient
 from voxd.net.request_middleware import RequestMiddleware
 from voxd.net.vendor_client import VendorClient, VendorClientSettings
+from voxd.providers.facts import facts
 from voxd.providers.pipeline.stages.contract import StageConfig, StageKind
 
 MoreHeaders = Callable[[], Mapping[str, str]]
@@ -83,7 +84,7 @@ def line_settings(
         keys=keys,
         endpoints=tuple(each for each in (provider.endpoint, *provider.endpoints) if each),
         headers=headers,
-        requests_per_minute=provider.requests_per_minute,
+        requests_per_minute=provider.requests_per_minute or facts().kind(provider.kind).requests_per_minute,
         tokens_per_minute=provider.tokens_per_minute,
         max_concurrent=provider.max_concurrent,
         ca_file=str(provider.options.get("ca_file") or ""),

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from voxd.config.vendors import LOCAL
+from voxd.config.provider_schema import LOCAL
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.net.transport import Budget

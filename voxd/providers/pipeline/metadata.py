@@ -9,10 +9,10 @@ import msgspec
 
 from voxd.clock import Clock, SystemClock
 from voxd.config.paths import models_dir
+from voxd.config.problems import did_you_mean
+from voxd.config.provider_schema import LOCAL, Pipeline, Provider
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
-from voxd.config.suggest import did_you_mean
-from voxd.config.vendors import LOCAL, Pipeline, Provider
 from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import build_synthesizer, whisper_transcriber

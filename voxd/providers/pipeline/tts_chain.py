@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from voxd.audio.resample import Resampler
 from voxd.clock import Clock
-from voxd.config.vendors import LOCAL
+from voxd.config.provider_schema import LOCAL
 from voxd.errors import StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.net.transport import Budget

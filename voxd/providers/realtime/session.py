@@ -10,6 +10,7 @@ from voxd.errors import VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, ProviderEvent
+from voxd.providers.facts import facts
 from voxd.providers.history import HistoryMessage
 from voxd.providers.realtime.connect import ProviderTarget, translate_errors
 from voxd.providers.realtime.meter import SessionMetrics
@@ -19,7 +20,6 @@ from voxd.providers.realtime.tool_calls import ToolCalls
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
 from voxd.providers.usage import Cost, Usage
-from voxd.providers.voices import voice_for, voiced
 
 LONGEST_ANSWER_S = 30.0
 """A reply that has not begun by then is not waited for any more: the session may be replaced."""
@@ -60,7 +60,7 @@ class Session:
             is_callers=self._is_callers,
             on_request=self._await_reply,
         )
-        target = ProviderTarget(make, name, kind or name, voiced(config, kind or name))
+        target = ProviderTarget(make, name, kind or name, _with_voice_of(config, kind or name))
         self._link = ProviderConnection(
             target, self, emit=emit, clock=clock, idle_close_s=idle_close_s, retries=retries, jitter=jitter
         )
@@ -135,8 +135,8 @@ class Session:
         """
         kind = kind or name
         if config is None:
-            config = msgspec.structs.replace(self.config, voice=voice_for(self.config.voice, kind))
-        target = ProviderTarget(make, name, kind, voiced(config, kind))
+            config = msgspec.structs.replace(self.config, voice=facts().voice_for(self.config.voice, kind))
+        target = ProviderTarget(make, name, kind, _with_voice_of(config, kind))
         await self._link.switch(target, reason)
 
     async def configure(self, config: SessionConfig) -> None:
@@ -145,7 +145,7 @@ class Session:
         ``settings.changed`` names the fields that differ from before.
         """
         before = self.config
-        await self._link.configure(voiced(config, self._link.target.kind))
+        await self._link.configure(_with_voice_of(config, self._link.target.kind))
         names = config.__struct_fields__
         changed = tuple(name for name in names if getattr(before, name) != getattr(self.config, name))
         if changed:
@@ -300,3 +300,9 @@ class Session:
         if not self._conversing:
             self._conversing = True
             self._emit(E.CONVERSATION_STARTED)
+
+
+def _with_voice_of(config: SessionConfig, kind: str) -> SessionConfig:
+    """Return ``config`` with the voice of ``kind`` most like its own, or its own where none is known."""
+    voice = facts().voice_for(config.voice, kind) or config.voice
+    return msgspec.structs.replace(config, voice=voice)

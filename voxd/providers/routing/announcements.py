@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from voxd.config.vendors import LOCAL
+from voxd.config.provider_schema import LOCAL
 
 _KEY = "{name} does not accept my key"
 _ACCOUNT = "my account with {name} is used up"

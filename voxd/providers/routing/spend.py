@@ -7,11 +7,11 @@ from enum import IntEnum
 
 from voxd.clock import Clock, local_day, s_to_midnight
 from voxd.config import schema
-from voxd.config.vendors import LOCAL
+from voxd.config.provider_schema import LOCAL
 from voxd.errors import SpendLimitReached, VoxdError
 from voxd.events import Emit, Event
 from voxd.events import EventType as E
-from voxd.providers.prices import FREE
+from voxd.providers.facts import is_free
 from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class SpendGuard:
                     return next(iter(scopes), None)
             return None
         provider = self._config.providers.get(name)
-        if name == LOCAL or (provider is not None and provider.kind in FREE):
+        if name == LOCAL or (provider is not None and is_free(provider.kind)):
             return None
         return next((scope for scope in (TOTAL, name) if self._levels.get(scope) is SpendLevel.STOPPED), None)
 

@@ -11,6 +11,7 @@ import msgspec
 from voxd.errors import ConfigError
 from voxd.frames import Clip, Frame
 from voxd.net.transport import Budget, Transport
+from voxd.providers.facts import default_model
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
 
@@ -50,12 +51,14 @@ class PipelineStage(ABC):
     """
 
     stage: ClassVar[StageKind]
-    default_model: ClassVar[str] = ""
+    default_model: str = ""
+    """Unless a subclass sets it, the model of the ``facts.toml`` of its kind."""
     default_endpoint: ClassVar[str] = ""
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         self.config = config
         self.wire = wire
+        self.default_model = self.default_model or default_model(config.kind, self.stage)
 
     @property
     def name(self) -> str:
@@ -203,6 +206,7 @@ class TextToSpeech(PipelineStage):
 
     stage = StageKind.TTS
     default_voice: ClassVar[str] = ""
+    """Unless a subclass sets it, the voice of the ``facts.toml`` of its kind."""
     max_chars: ClassVar[int] = 2000
 
     @property

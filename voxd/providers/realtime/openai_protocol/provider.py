@@ -11,7 +11,8 @@ from voxd.net.endpoint import address_of, require_key, websocket_url
 from voxd.net.faults import CloseReason, error_for_close
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
-from voxd.providers.prices import cost_of
+from voxd.providers.costs import cost_of
+from voxd.providers.facts import default_model
 from voxd.providers.realtime.openai_protocol import wire
 from voxd.providers.realtime.openai_protocol.answers import Answers, Waiter
 from voxd.providers.realtime.openai_protocol.reader import Reader
@@ -34,7 +35,7 @@ class OpenAIProvider(BaseProvider):
 
     name: ClassVar[str] = "openai"
     endpoint: ClassVar[str] = "wss://api.openai.com/v1/realtime"
-    model: ClassVar[str] = "gpt-realtime-2.1-mini"
+    model: ClassVar[str] = default_model("openai", "realtime")
     transcription_model: ClassVar[str] = "gpt-transcribe"
     capabilities: ClassVar[Capabilities] = Capabilities(
         server_vad=True, tools=True, session_limit_s=SESSION_LIMIT_S

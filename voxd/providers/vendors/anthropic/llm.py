@@ -12,7 +12,6 @@ _MESSAGES = "/messages"
 class AnthropicLlm(StreamingLanguageModel):
     """The Messages API of Anthropic, or of a server that copies it and may need no key."""
 
-    default_model = "claude-haiku-5-5"
     default_endpoint = "https://api.anthropic.com"
     context_tokens = 100_000
     """Longer prompts cost more: reference/providers.md, section 3."""

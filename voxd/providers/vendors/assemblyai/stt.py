@@ -56,7 +56,6 @@ class AssemblyAiSttOptions(msgspec.Struct, frozen=True):
 class AssemblyAiStt(StreamingSpeechToText):
     """Transcribes while the user speaks. The vendor bills the time a session is open, not the audio."""
 
-    default_model: ClassVar[str] = "universal-3-6-pro"
     default_endpoint: ClassVar[str] = "wss://streaming.assemblyai.com"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import AsyncGenerator
-from typing import ClassVar, Literal
+from typing import Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -30,7 +30,6 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
     """Amazon Polly (reference/providers.md, section 9). Its engines are its models."""
 
     options_type = AwsTtsOptions
-    default_voice: ClassVar[str] = "Joanna"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         """Raises `ConfigError` when the region is not known."""

@@ -3,7 +3,7 @@
 import functools
 import re
 from collections.abc import AsyncGenerator, Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
@@ -39,8 +39,6 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
     """Azure Speech (reference/providers.md, section 7, which is of documents and not of a real server)."""
 
     options_type = AzureTtsOptions
-    default_model: ClassVar[str] = "neural"
-    default_voice: ClassVar[str] = "en-US-AvaMultilingualNeural"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         """Raises `ConfigError` when it is not said where the resource is."""

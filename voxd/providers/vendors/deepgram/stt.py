@@ -71,7 +71,6 @@ class DeepgramSttOptions(msgspec.Struct, frozen=True):
 class DeepgramStt(StreamingSpeechToText):
     """Transcribes with a Nova model while the user speaks."""
 
-    default_model: ClassVar[str] = "nova-3"
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

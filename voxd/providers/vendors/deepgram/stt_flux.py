@@ -27,7 +27,7 @@ PATH = "/v2/listen"
 BEHIND_S = 2.0
 """Who has not told of the last seconds of the sound when he closes has not heard them."""
 
-ENGLISH, MANY = "flux-general-en", "flux-general-multi"
+MANY = "flux-general-multi"
 
 
 class DeepgramFluxSttOptions(msgspec.Struct, frozen=True):
@@ -51,7 +51,6 @@ class DeepgramFluxSttOptions(msgspec.Struct, frozen=True):
 class DeepgramFluxStt(StreamingSpeechToText):
     """Transcribes with a Flux model while the user speaks."""
 
-    default_model: ClassVar[str] = ENGLISH
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
@@ -64,7 +63,7 @@ class DeepgramFluxStt(StreamingSpeechToText):
         told = self.config.model
         if told.startswith("flux"):
             return told
-        return MANY if code_of(self.config.language) not in {"", "en"} else ENGLISH
+        return MANY if code_of(self.config.language) not in {"", "en"} else self.default_model
 
     @property
     def refusal_reader(self) -> RefusalReader:

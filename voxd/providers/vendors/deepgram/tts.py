@@ -32,7 +32,6 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
     """Deepgram Aura (reference/providers.md, section 5). Its models are its voices."""
 
     options_type = DeepgramTtsOptions
-    default_model: ClassVar[str] = "aura-2-thalia-en"
     default_endpoint: ClassVar[str] = "https://api.deepgram.com"
 
     @property

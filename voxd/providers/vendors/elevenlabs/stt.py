@@ -67,7 +67,6 @@ _REFUSALS = MappingProxyType(
 class ElevenLabsStt(StreamingSpeechToText):
     """Transcribes while the user speaks."""
 
-    default_model: ClassVar[str] = "scribe_v2_realtime"
     default_endpoint: ClassVar[str] = "wss://api.elevenlabs.io"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

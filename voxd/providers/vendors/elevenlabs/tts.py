@@ -21,14 +21,12 @@ class ElevenLabsTts(HttpTextToSpeech[terms.ElevenLabsTtsOptions]):
     """
 
     options_type = terms.ElevenLabsTtsOptions
-    default_model: ClassVar[str] = terms.MODEL
-    default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT
 
     @property
     def model(self) -> str:
         """The model that speaks."""
-        return terms.speaker(self.config.model)
+        return terms.speaker(self)
 
     @property
     def heeds_previous(self) -> bool:

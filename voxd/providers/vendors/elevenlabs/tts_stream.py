@@ -40,15 +40,13 @@ class ElevenLabsStreamTts(SocketTextToSpeech[terms.ElevenLabsTtsOptions]):
     """ElevenLabs, ``stream-input`` (reference/providers.md, section 6)."""
 
     options_type = terms.ElevenLabsTtsOptions
-    default_model: ClassVar[str] = terms.MODEL
-    default_voice: ClassVar[str] = terms.VOICE
     default_endpoint: ClassVar[str] = terms.ENDPOINT
     spare_s: ClassVar[float] = INACTIVITY_S - 10.0
 
     @property
     def model(self) -> str:
         """The model that speaks."""
-        return terms.speaker(self.config.model)
+        return terms.speaker(self)
 
     async def check(self, budget: Budget) -> None:
         """Ask for the state of the account. Raises `ProviderError`."""

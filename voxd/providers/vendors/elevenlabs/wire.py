@@ -24,9 +24,6 @@ from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.providers.pipeline.stages.tts_http import stage_url
 
 ENDPOINT = "https://api.elevenlabs.io"
-MODEL = "eleven_flash_v2_5"
-VOICE = "JBFqnCBsd6RMkjVDRZzb"
-"""George, the voice of the vendor's own examples."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -78,9 +75,10 @@ def headers(stage: TextToSpeech, access: Access) -> dict[str, str]:
     return {"xi-api-key": require_key(stage.name, access.key)}
 
 
-def speaker(model: str) -> str:
-    """Return the model that speaks; one of Scribe's is for whoever listens with the same provider."""
-    return MODEL if not model or model.startswith("scribe") else model
+def speaker(stage: TextToSpeech) -> str:
+    """Return the model that speaks; a Scribe model is for the speech-to-text stage of the same provider."""
+    model = stage.config.model
+    return stage.default_model if not model or model.startswith("scribe") else model
 
 
 def heeds_previous(model: str) -> bool:

@@ -19,7 +19,6 @@ from voxd.net.faults import CloseReason
 from voxd.providers.settings import SessionConfig, ToolSpec
 
 ENDPOINT = "wss://generativelanguage.googleapis.com"
-MODEL = "gemini-3.8-live"
 INPUT_RATE_HZ = 16_000
 OUTPUT_RATE_HZ = 24_000
 NAME = "gemini"

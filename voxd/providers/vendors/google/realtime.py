@@ -16,7 +16,8 @@ from voxd.net.endpoint import address_of, require_key, websocket_url
 from voxd.net.faults import CloseReason
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
-from voxd.providers.prices import cost_of
+from voxd.providers.costs import cost_of
+from voxd.providers.facts import default_model
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 from voxd.providers.vendors.google import live_wire as wire
@@ -46,7 +47,7 @@ class GeminiProvider(BaseProvider):
         super().__init__(config)
         self.metadata: dict[str, Any] = dict(self.config.get("metadata") or {})
         self._deadlines = deadlines or Deadlines()
-        self._model = str(self.config.get("model") or wire.MODEL)
+        self._model = str(self.config.get("model") or default_model("gemini", "realtime"))
         self._dialect = wire.dialect_of(self._model)
         self._session = SessionConfig()
         self._history: deque[tuple[str, str]] = deque(maxlen=MAX_HISTORY)

@@ -57,7 +57,6 @@ class _Answer(msgspec.Struct):
 class GoogleStt(SpeechToText):
     """Uploads the utterance when the user has finished."""
 
-    default_model = "latest_short"
     default_endpoint = "https://speech.googleapis.com"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

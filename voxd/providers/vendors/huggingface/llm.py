@@ -12,7 +12,6 @@ class HuggingFaceLlm(ChatCompletionsLlm):
     scope "inference providers".
     """
 
-    default_model = "openai/gpt-oss-20b:fastest"
     default_endpoint = "https://router.huggingface.co/v1"
 
     def headers(self, access: Access) -> dict[str, str]:

@@ -36,7 +36,6 @@ class _Complaint(msgspec.Struct):
 class HuggingFaceStt(SpeechToText):
     """Uploads the utterance when the user has finished. Takes neither language nor likely words."""
 
-    default_model = "openai/whisper-large-v3"
     default_endpoint = f"https://router.huggingface.co{_ROUTER}"
 
     async def transcribe(

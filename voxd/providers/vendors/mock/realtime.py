@@ -11,7 +11,7 @@ from voxd.clock import Clock, SystemClock
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotConnected, RateLimited
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
-from voxd.providers.prices import cost_of
+from voxd.providers.costs import cost_of
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 from voxd.providers.vendors.mock.script import Fault, MockScript, Reply

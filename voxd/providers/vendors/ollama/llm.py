@@ -37,7 +37,6 @@ class _Tags(msgspec.Struct):
 class OllamaLlm(StreamingLanguageModel):
     """Ollama on this device, in this network, or at ollama.com."""
 
-    default_model = "llama3.2"
     default_endpoint = "http://127.0.0.1:11434"
     context_tokens = 4096
     """What the server makes room for when nobody tells it; the option ``context_tokens`` does."""

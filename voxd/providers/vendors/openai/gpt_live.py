@@ -17,7 +17,8 @@ from voxd.net.endpoint import websocket_url
 from voxd.net.faults import error_for_code
 from voxd.net.websocket import WebSocketConnection
 from voxd.providers.base import Capabilities, ProviderEvent, as_session_config
-from voxd.providers.prices import cost_of
+from voxd.providers.costs import cost_of
+from voxd.providers.facts import default_model
 from voxd.providers.realtime.openai_protocol import events, wire
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.realtime.openai_protocol.reader import Reader, Reading
@@ -164,7 +165,7 @@ class GptLiveProvider(OpenAIProvider):
 
     name: ClassVar[str] = "gpt_live"
     endpoint: ClassVar[str] = "wss://api.openai.com/v1/live/sessions"
-    model: ClassVar[str] = "gpt-live-1"
+    model: ClassVar[str] = default_model("gpt_live", "realtime")
     capabilities: ClassVar[Capabilities] = Capabilities(
         input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True
     )

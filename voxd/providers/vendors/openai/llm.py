@@ -13,13 +13,10 @@ from voxd.providers.vendors.openai.responses_wire import (
 class OpenAIChatLlm(ChatCompletionsLlm):
     """Chat completions. A server that is not OpenAI's own needs no key."""
 
-    default_model = "gpt-6-luna"
-
 
 class OpenAIResponsesLlm(OpenAICompatibleLlm):
     """The Responses API: it keeps a model's reasoning across tool calls. Nothing is stored at the vendor."""
 
-    default_model = "gpt-6-luna"
     path = "/responses"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

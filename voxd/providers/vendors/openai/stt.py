@@ -84,7 +84,6 @@ class _Event(msgspec.Struct):
 class OpenAIStt(SpeechToText):
     """Uploads the utterance when the user has finished."""
 
-    default_model = "gpt-transcribe"
     default_endpoint = "https://api.openai.com/v1"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

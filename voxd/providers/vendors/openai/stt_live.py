@@ -49,7 +49,6 @@ class OpenAILiveSttOptions(msgspec.Struct, frozen=True):
 class OpenAILiveStt(StreamingSpeechToText):
     """Transcribes while the user speaks."""
 
-    default_model: ClassVar[str] = "gpt-live-transcribe"
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

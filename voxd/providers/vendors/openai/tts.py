@@ -36,8 +36,6 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
     """
 
     options_type = OpenAITtsOptions
-    default_model: ClassVar[str] = "tts-1"
-    default_voice: ClassVar[str] = "alloy"
     default_endpoint: ClassVar[str] = "https://api.openai.com/v1"
 
     async def check(self, budget: Budget) -> None:

@@ -54,8 +54,6 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     """OpenAI Realtime as a voice (reference/providers.md, section 1)."""
 
     options_type = OpenAIRealtimeTtsOptions
-    default_model: ClassVar[str] = "gpt-realtime-2.1-mini"
-    default_voice: ClassVar[str] = "marin"
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:

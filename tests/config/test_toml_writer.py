@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from voxd.config import kinds
+from voxd.config import schema_types
 from voxd.config.checking import check
 from voxd.config.layers import from_toml
 from voxd.config.loading import load
-from voxd.config.printing import to_toml
-from voxd.config.sample import json_schema, sample
 from voxd.config.schema import Config
+from voxd.config.toml_writer import json_schema, sample, to_toml
+from voxd.providers.facts import config_facts
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "voxd.toml"
 
@@ -24,7 +24,7 @@ def uncommented(text: str) -> str:
 
 
 def leaves(kind: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    kind = kinds.bare(kind)
+    kind = schema_types.bare(kind)
     match kind:
         case msgspec.inspect.StructType():
             for field in kind.fields:
@@ -35,7 +35,7 @@ def leaves(kind: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         case msgspec.inspect.DictType():
             yield from leaves(kind.value_type, path)
         case msgspec.inspect.UnionType():
-            for tag, table in kinds.variants(kind).items():
+            for tag, table in schema_types.variants(kind).items():
                 yield from leaves(table, f"{path}<{tag}>")
 
 
@@ -46,13 +46,13 @@ def holds_tables(kind: Any) -> bool:
 def test_the_sample_means_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "voxd.toml"
     file.write_text(sample())
-    loaded = load(file, environ={})
+    loaded = load(file, get_facts=config_facts, environ={})
     assert loaded.config == Config()
     assert loaded.warnings == ()
 
 
 def test_every_line_of_the_sample_may_be_uncommented() -> None:
-    assert check({"voxd.toml": uncommented(sample())}) == []
+    assert check({"voxd.toml": uncommented(sample())}, get_facts=config_facts) == []
 
 
 def test_the_sample_shows_the_true_defaults() -> None:
@@ -72,11 +72,11 @@ def test_the_sample_shows_the_true_defaults() -> None:
 
 def test_every_key_of_the_schema_is_in_the_sample_and_described() -> None:
     text = sample()
-    for path, kind in leaves(kinds.root()):
+    for path, kind in leaves(schema_types.root()):
         if holds_tables(kind) or path == ".version":
             continue
         assert re.search(rf"^#{path.rsplit('.', 1)[1]} = ", text, re.MULTILINE), path
-        assert kinds.notes(kind).get("description"), f"{path} has no description"
+        assert schema_types.notes(kind).get("description"), f"{path} has no description"
 
 
 def test_the_shipped_file_is_the_sample() -> None:
@@ -104,16 +104,18 @@ def test_the_json_schema_accepts_and_refuses_as_the_checker_does() -> None:
 def test_what_is_printed_can_be_read_again(tmp_path: Path) -> None:
     file = tmp_path / "voxd.toml"
     file.write_text(uncommented(sample()))
-    config = load(file, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)}).config
+    config = load(file, get_facts=config_facts, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)}).config
     again = tmp_path / "again.toml"
     again.write_text(to_toml(config))
-    assert load(again, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)}).config == config
+    assert (
+        load(again, get_facts=config_facts, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)}).config == config
+    )
 
 
 def test_origins_stand_behind_the_values(tmp_path: Path) -> None:
     file = tmp_path / "voxd.toml"
     file.write_text("[audio]\nchannels = 2\n[[wake.words]]\nname = 'alexa'\n")
-    loaded = load(file, environ={"VOXD__LEDS__BRIGHTNESS": "1"})
+    loaded = load(file, get_facts=config_facts, environ={"VOXD__LEDS__BRIGHTNESS": "1"})
     text = to_toml(loaded.config, loaded.origins)
     assert f"channels = 2  # {file}:2\n" in text
     assert f'name = "alexa"  # {file}:4\n' in text

@@ -5,10 +5,10 @@ from typing import Any
 
 from msgspec import inspect as mi
 
-from voxd.config import kinds
-from voxd.config.lines import KeyPath
+from voxd.config import schema_types
 from voxd.config.problems import dotted
 from voxd.config.schema import Config
+from voxd.config.toml_lines import KeyPath
 
 
 def diff(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -18,7 +18,7 @@ def diff(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     applied_live: list[str] = []
     needs_restart: list[str] = []
-    for path, live in _differences(kinds.root(), old, new, (), live=False):
+    for path, live in _differences(schema_types.root(), old, new, (), live=False):
         (applied_live if live else needs_restart).append(dotted(path))
     return tuple(applied_live), tuple(needs_restart)
 
@@ -28,11 +28,11 @@ def _differences(
 ) -> Iterator[tuple[KeyPath, bool]]:
     if old == new:
         return
-    kind = kinds.bare(kind)
+    kind = schema_types.bare(kind)
     if isinstance(kind, mi.StructType):
         for field in kind.fields:
             inner = (*path, field.encode_name)
-            marked = live or bool(kinds.notes(field.type).get("x-live"))
+            marked = live or bool(schema_types.notes(field.type).get("x-live"))
             before, after = getattr(old, field.name), getattr(new, field.name)
             yield from _differences(field.type, before, after, inner, live=marked)
     elif isinstance(kind, mi.VarTupleType) and len(old) == len(new):

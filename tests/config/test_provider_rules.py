@@ -1,26 +1,33 @@
 import pytest
 
-from voxd.config import answerers
 from voxd.config.checking import check
-from voxd.config.reaching import PLACED
-from voxd.config.sample import json_schema
-from voxd.providers import registry
+from voxd.config.provider_rules import KindRules, ProviderFacts
+from voxd.config.toml_writer import json_schema
 
 KEY = 'api_key = { credential = "k" }\n'
 
 
-INSTALLED = {
-    "providers": ("custom", "gpt_live", "mock", "openai", "pipeline"),
-    "stt": ("deepgram", "openai", "wyoming"),
-    "llm": ("anthropic", "ollama", "openai"),
-    "tts": ("deepgram", "openai"),
-    "middleware": ("polite",),
-}
+FACTS = ProviderFacts(
+    {
+        "providers": ("custom", "gpt_live", "mock", "openai", "pipeline"),
+        "stt": ("deepgram", "openai", "wyoming"),
+        "llm": ("anthropic", "ollama", "openai"),
+        "tts": ("deepgram", "openai"),
+        "middleware": ("polite",),
+    },
+    {
+        "custom": KindRules(endpoint_example="wss://..."),
+        "deepgram": KindRules(needs_key=True),
+        "gpt_live": KindRules(needs_key=True, decides_end_of_turn=True),
+        "openai": KindRules(needs_key=True, own_server_needs_no_key=True),
+        "wyoming": KindRules(endpoint_example="tcp://...", endpoint_schemes=("tcp",)),
+    },
+)
 HOUSE = '[providers.o]\nkind = "ollama"\n[pipelines.house]\nllm = ["o"]\n'
 
 
-def told(text: str) -> list[str]:
-    found = check({"voxd.toml": text}, installed=lambda: INSTALLED)
+def problems_of(text: str) -> list[str]:
+    found = check({"voxd.toml": text}, get_facts=lambda: FACTS)
     return [f"{each.line}: {each.severity.value}: {each.key}: {each.hint}" for each in found]
 
 
@@ -43,13 +50,13 @@ def told(text: str) -> list[str]:
         ),
         (
             '[providers.cloud]\nkind = "openai"',
-            '1: warning: providers.cloud: api_key = { credential = "cloud_key" }, and '
-            "/etc/voxd/credentials/cloud_key",
+            '1: warning: providers.cloud: write api_key = { credential = "cloud_key" } '
+            "and put the key in /etc/voxd/credentials/cloud_key",
         ),
         (
             '[providers.cloud]\nkind = "openai"\napi_key = "sk-1"',
-            '3: warning: providers.cloud.api_key: api_key = { credential = "cloud_key" }, and '
-            "/etc/voxd/credentials/cloud_key",
+            '3: warning: providers.cloud.api_key: write api_key = { credential = "cloud_key" } '
+            "and put the key in /etc/voxd/credentials/cloud_key",
         ),
         ('[providers.own]\nkind = "custom"', '1: error: providers.own: endpoint = "wss://..."'),
         (
@@ -71,7 +78,7 @@ def told(text: str) -> list[str]:
         ),
         (
             f'{HOUSE}[agents.default]\nprovider = "house"\nfallback = ["house"]',
-            "7: warning: agents.default.fallback[0]: name each once",
+            "7: warning: agents.default.fallback[0]: list each once",
         ),
         (
             f'{HOUSE}stt = ["o"]',
@@ -104,11 +111,11 @@ def told(text: str) -> list[str]:
         (
             '[providers.toy]\nkind = "mock"\nheaders = { X-Token = "hunter2" }',
             "3: warning: providers.toy.headers.X-Token: "
-            '{ credential = "x_token" } and /etc/voxd/credentials/x_token',
+            'write { credential = "x_token" } and put the value in /etc/voxd/credentials/x_token',
         ),
         (
             f'{HOUSE}tts = ["local", "local"]',
-            "5: warning: pipelines.house.tts[1]: name each once",
+            "5: warning: pipelines.house.tts[1]: list each once",
         ),
         (
             '[providers.ear]\nkind = "deepgramm"\n' + HOUSE + 'stt = ["ear"]',
@@ -127,20 +134,20 @@ def told(text: str) -> list[str]:
         ),
         (
             f'[providers.cloud]\nkind = "openai"\n{KEY}api_keys = ["sk-2"]',
-            '4: warning: providers.cloud.api_keys[0]: api_key = { credential = "cloud_key" }, and '
-            "/etc/voxd/credentials/cloud_key",
+            '4: warning: providers.cloud.api_keys[0]: write api_key = { credential = "cloud_key" } '
+            "and put the key in /etc/voxd/credentials/cloud_key",
         ),
         (
             f'[providers.cloud]\nkind = "openai"\n{KEY}max_concurrent = 2\n{HOUSE}',
-            "4: warning: providers.cloud.max_concurrent: limit the money: usd_per_day = 1.0",
+            "4: warning: providers.cloud.max_concurrent: limit the cost instead: usd_per_day = 1.0",
         ),
         ('[middleware]\nmessage = ["polit"]', '2: error: middleware.message[0]: did you mean "polite"?'),
         ("[providers.cloud]\n", '1: error: providers.cloud: kind = "..."'),
         ('[agents.default]\npersona = "a pirate"', '2: warning: agents.default.persona: provider = "..."'),
     ],
 )
-def test_what_is_wrong_with_who_answers_is_told_once_and_at_its_place(text: str, expected: str) -> None:
-    assert told(text) == [expected]
+def test_a_mistake_about_providers_is_reported_once_at_its_place(text: str, expected: str) -> None:
+    assert problems_of(text) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -160,28 +167,22 @@ def test_what_is_wrong_with_who_answers_is_told_once_and_at_its_place(text: str,
         '[providers.toy]\nkind = "mock"\n[providers.toy.options]\nreplies = { hello = "Hi." }',
     ],
 )
-def test_what_is_right_is_passed_over(text: str) -> None:
-    assert told(text) == []
+def test_correct_settings_have_no_problems(text: str) -> None:
+    assert problems_of(text) == []
 
 
-def test_a_key_that_stands_in_the_file_is_not_repeated() -> None:
-    assert "hunter2" not in str(check({"a": '[providers.cloud]\nkind = "openai"\napi_key = "hunter2"'}))
+def test_a_key_in_the_file_is_not_repeated_in_the_message() -> None:
+    assert "hunter2" not in str(
+        check({"a": '[providers.cloud]\nkind = "openai"\napi_key = "hunter2"'}, get_facts=lambda: FACTS)
+    )
 
 
-def test_kinds_are_looked_for_where_providers_are_found() -> None:
-    assert registry.GROUP in answerers.GROUPS
-    found = answerers.installed_kinds()
-    assert {"openai", "azure", "gemini", "custom", "mock"} <= set(found["providers"])
-    assert {"openai", "deepgram"} <= set(found["stt"]) & set(found["tts"])
-    assert {kind for kinds in found.values() for kind in kinds} >= answerers.KEYED | set(PLACED)
-
-
-def test_the_kinds_need_not_be_looked_for_when_there_is_no_provider() -> None:
-    def never() -> dict[str, tuple[str, ...]]:
+def test_the_facts_are_not_collected_without_a_provider() -> None:
+    def never() -> ProviderFacts:
         raise AssertionError
 
-    assert check({"voxd.toml": "[agents.default]"}, installed=never) == []
+    assert check({"voxd.toml": "[agents.default]"}, get_facts=never) == []
 
 
-def test_editors_know_the_new_tables() -> None:
+def test_the_json_schema_has_the_table_of_providers() -> None:
     assert "Provider" in json_schema()["$defs"]

@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import NODEFAULT
 from msgspec import inspect as mi
 
-from voxd.config.lines import KeyPath
 from voxd.config.schema import Config
+from voxd.config.toml_lines import KeyPath
 
 NAME_RULE = "lower-case letters, digits, _ and -, at most 32"
 

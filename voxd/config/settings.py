@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from voxd.config.lines import KeyPath
 from voxd.config.problems import Finding, Severity
 from voxd.config.schema import Config
+from voxd.config.toml_lines import KeyPath
 
 
 class Settings:

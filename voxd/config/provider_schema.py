@@ -1,17 +1,29 @@
-"""The part of the schema that says who answers: vendors, pipelines made of them, and agents that use both."""
+"""The part of the schema about providers, pipelines and agents, and the base of all tables of the schema."""
 
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from voxd.config.secrets import Secret
-from voxd.config.section import LIVE, Positive, Section
+
+LOCAL = "local"
+"""The name of the built-in provider: the engines of this device."""
+
+Positive = Annotated[float, Meta(gt=0)]
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Pin = Annotated[int, Meta(ge=0, le=53, description="GPIO line, BCM numbering")]
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+LIVE = Meta(extra_json_schema={"x-live": True})
+"""Marks a key that SIGHUP applies without a restart."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every table of the file: unknown keys are errors."""
+
 
 AtLeastOne = Annotated[int, Meta(ge=1)]
 Heat = Annotated[float, Meta(ge=0, le=2)]
-
-LOCAL = "local"
-"""The name of the device itself among providers, and the kind of its own engines."""
 
 
 class Provider(Section, frozen=True):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.providers.prices import PriceList, TextPrices, TokenPrices, cost_of, cost_of_stage, price_list
+from voxd.providers.costs import cost_of, cost_of_stage
+from voxd.providers.facts import PriceList, TextPrices, TokenPrices, facts
 from voxd.providers.usage import Cost, Usage
 
 LIST = PriceList(
@@ -125,16 +126,7 @@ def test_the_list_has_the_prices_of_its_day(model: str, dollars: float) -> None:
     cost = cost_of(model, usage)
     assert cost is not None
     assert cost.total == pytest.approx(dollars)
-    assert cost.prices_of == price_list().date.isoformat() == "2026-11-20"
-
-
-def test_cached_input_is_never_dearer_and_nothing_is_free() -> None:
-    for price in price_list().tokens.values():
-        assert 0 < price.text_cached <= price.text_in < price.text_out
-        assert 0 < price.audio_cached <= price.audio_in < price.audio_out
-    for text in price_list().texts.values():
-        assert 0 < text.text_cached <= text.text_in < text.text_out
-    assert all(price > 0 for price in price_list().minutes.values())
+    assert cost.prices_of == facts().prices.date.isoformat() == "2026-11-20"
 
 
 COUNT = st.integers(0, MILLION)

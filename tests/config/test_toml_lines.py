@@ -6,7 +6,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.config.lines import KeyPath, key_lines
+from voxd.config.toml_lines import KeyPath, key_lines
 
 DOCUMENT = '''\
 # a comment with a = 1 in it

@@ -1,4 +1,4 @@
-"""Writes what the schema says for people (the sample file) and for editors (JSON Schema)."""
+"""Writes a configuration and the commented sample as TOML, and the schema as JSON Schema for editors."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import inspect as mi
 
-from voxd.config import kinds
-from voxd.config.lines import KeyPath
+from voxd.config import schema_types
 from voxd.config.problems import dotted
-from voxd.config.secrets import SOURCES, Secret
+from voxd.config.schema import Config
+from voxd.config.schema_types import toml_key, toml_value
+from voxd.config.secrets import SOURCES, Secret, to_builtins
+from voxd.config.toml_lines import KeyPath
 
 _HEAD = """\
 The configuration of voxd. Every key is here, behind a "#", with its default or an example: take the "#" away
@@ -58,7 +60,7 @@ def sample() -> str:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of voxd.toml."""
-    schema = msgspec.json.schema(kinds.root().cls, schema_hook=_schema_of_custom)
+    schema = msgspec.json.schema(schema_types.root().cls, schema_hook=_schema_of_custom)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "voxd.toml", **schema}
 
 
@@ -76,15 +78,15 @@ def _schema_of_custom(kind: type) -> dict[str, Any]:
 
 
 def _sections() -> Iterator[str]:
-    for field in kinds.root().fields:
+    for field in schema_types.root().fields:
         if field.encode_name != "version":
             yield from _field(field, (field.encode_name,), commented=False)
 
 
 def _field(field: mi.Field, path: KeyPath, *, commented: bool) -> Iterator[str]:
     """Yield a key and what belongs to it; ``commented`` when the table it stands in is."""
-    kind = kinds.bare(field.type)
-    default = kinds.default_of(field)
+    kind = schema_types.bare(field.type)
+    default = schema_types.default_of(field)
     match kind:
         case mi.StructType():
             yield from _table(kind, path, commented=commented)
@@ -113,7 +115,7 @@ def _fields(kind: mi.StructType, path: KeyPath, *, commented: bool) -> Iterator[
 
 
 def _opens_table(field: mi.Field) -> bool:
-    match kinds.bare(field.type):
+    match schema_types.bare(field.type):
         case mi.StructType() | mi.DictType(value_type=mi.StructType()):
             return True
         case mi.VarTupleType(item_type=mi.StructType()):
@@ -125,7 +127,9 @@ def _opens_table(field: mi.Field) -> bool:
 
 def _element(kind: mi.StructType, path: KeyPath, default: Any) -> Iterator[str]:
     """Yield an element of a list of tables, one for each form its inner union may have."""
-    unions = {field.encode_name: kinds.variants(kinds.bare(field.type)) for field in kind.fields}
+    unions = {
+        field.encode_name: schema_types.variants(schema_types.bare(field.type)) for field in kind.fields
+    }
     name, tables = next(((name, tables) for name, tables in unions.items() if tables), ("", {}))
     for number, tag in enumerate(tables or ("",)):
         yield ""
@@ -137,7 +141,7 @@ def _element(kind: mi.StructType, path: KeyPath, default: Any) -> Iterator[str]:
                 continue
             # Two elements of one name would be a mistake if somebody takes away every "#".
             suffix = f"_{number + 1}" if number and field.encode_name == "name" else ""
-            known = getattr(default, field.name) if default else kinds.default_of(field)
+            known = getattr(default, field.name) if default else schema_types.default_of(field)
             yield from _key(field, inner, known, suffix=suffix)
         if tag:
             yield from _tagged(tables[tag], (*path, name), tag)
@@ -146,13 +150,13 @@ def _element(kind: mi.StructType, path: KeyPath, default: Any) -> Iterator[str]:
 def _tagged(kind: mi.StructType, path: KeyPath, tag: str) -> Iterator[str]:
     yield from _prose(kind.cls.__doc__ or "")
     yield f"#[{dotted(path)}]"
-    yield f"#{kind.tag_field} = {kinds.toml_value(tag)}"
+    yield f"#{kind.tag_field} = {toml_value(tag)}"
     yield from _fields(kind, path, commented=True)
 
 
 def _key(field: mi.Field, path: KeyPath, default: Any, *, suffix: str = "") -> Iterator[str]:
-    notes = kinds.notes(field.type)
-    expected = kinds.in_words(kinds.bare(field.type))
+    notes = schema_types.notes(field.type)
+    expected = schema_types.in_words(schema_types.bare(field.type))
     words = [f"{notes['description']}."] if "description" in notes else []
     words.append(f"{expected[0].upper()}{expected[1:]}{'; live' if notes.get('x-live') else ''}.")
     value = _EXAMPLES.get(dotted(path), default)
@@ -163,8 +167,46 @@ def _key(field: mi.Field, path: KeyPath, default: Any, *, suffix: str = "") -> I
     yield from _prose(" ".join(words))
     if suffix:
         value = f"{value}{suffix}"
-    yield f"#{field.encode_name} = {kinds.toml_value(value)}"
+    yield f"#{field.encode_name} = {toml_value(value)}"
 
 
 def _prose(text: str) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2, break_long_words=False)]
+
+
+def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
+    """Return ``config`` as TOML; with ``origins`` (see `Loaded`) each line tells where its value is from.
+
+    It can be read again but for literal secrets, which are masked. Keys that are unset are left out.
+    """
+    return "\n".join(_written_table(to_builtins(config), (), origins or {})).strip("\n") + "\n"
+
+
+def _written_table(table: dict[str, Any], path: KeyPath, origins: Mapping[str, str]) -> Iterator[str]:
+    inner = {key: value for key, value in table.items() if _is_written_table(value) or _is_tables(value)}
+    for key, value in table.items():
+        if key not in inner and value is not None:
+            origin = _origin(origins, (*path, key))
+            yield f"{toml_key(key)} = {toml_value(value)}" + (f"  # {origin}" if origin else "")
+    for key, value in inner.items():
+        here = (*path, key)
+        elements = value if isinstance(value, list | tuple) else [value]
+        for index, element in enumerate(elements):
+            yield ""
+            name = ".".join(toml_key(part) for part in here if isinstance(part, str))
+            yield f"[[{name}]]" if _is_tables(value) else f"[{name}]"
+            yield from _written_table(element, (*here, index) if _is_tables(value) else here, origins)
+
+
+def _is_written_table(value: Any) -> bool:
+    return isinstance(value, dict) and any(not isinstance(item, list | tuple) for item in value.values())
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value)
+
+
+def _origin(origins: Mapping[str, str], path: KeyPath) -> str:
+    key = dotted(path)
+    # A table written on one line has no origin of its own, only its keys have.
+    return origins.get(key) or next((at for name, at in origins.items() if name.startswith(f"{key}.")), "")

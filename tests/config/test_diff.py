@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from voxd.config.live import diff
+from voxd.config.diff import diff
 from voxd.config.schema import Config
 
 

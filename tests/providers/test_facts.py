@@ -1,0 +1,207 @@
+"""Facts about vendors: shutdowns, limits, voices, defaults, and the facts of third-party packages."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from voxd.config.provider_rules import GROUPS
+from voxd.providers import facts as module
+from voxd.providers import registry
+from voxd.providers.facts import Facts, config_facts, default_model, default_voice, facts, is_free
+
+REALTIME_VOICES = ["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"]
+
+
+def test_every_built_in_kind_has_facts() -> None:
+    found = config_facts().installed
+    assert registry.GROUP in GROUPS
+    assert {"openai", "azure", "gemini", "custom", "mock"} <= set(found["providers"])
+    assert {"openai", "deepgram"} <= set(found["stt"]) & set(found["tts"])
+    assert {kind for names in found.values() for kind in names} - {"pipeline"} == set(facts().kinds)
+
+
+def test_cached_input_is_never_dearer_and_nothing_is_free() -> None:
+    prices = facts().prices
+    for price in prices.tokens.values():
+        assert 0 < price.text_cached <= price.text_in < price.text_out
+        assert 0 < price.audio_cached <= price.audio_in < price.audio_out
+    for text in prices.texts.values():
+        assert 0 < text.text_cached <= text.text_in < text.text_out
+    assert all(price > 0 for price in prices.minutes.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "stage", "model"),
+    [
+        ("openai", "realtime", "gpt-realtime-2.1-mini"),
+        ("deepgram_flux", "stt", "flux-general-en"),
+        ("aws", "stt", ""),
+        ("unknown", "llm", ""),
+    ],
+)
+def test_a_stage_has_the_default_model_of_its_kind(kind: str, stage: str, model: str) -> None:
+    assert default_model(kind, stage) == model
+
+
+@pytest.mark.parametrize(("kind", "voice"), [("openai", "alloy"), ("aws", "Joanna"), ("wyoming", "")])
+def test_text_to_speech_has_the_default_voice_of_its_kind(kind: str, voice: str) -> None:
+    assert default_voice(kind) == voice
+
+
+@pytest.mark.parametrize(("kind", "free"), [("local", True), ("ollama", True), ("openai", False)])
+def test_only_what_runs_at_home_is_free(kind: str, free: bool) -> None:
+    assert is_free(kind) is free
+
+
+@pytest.mark.parametrize(
+    ("kind", "per_minute"),
+    [
+        ("openai", 100),
+        ("openai_responses", 100),
+        ("huggingface", 200),
+        ("deepgram", 30),
+        ("deepgram_flux", 30),
+        ("anthropic", None),
+        ("", None),
+    ],
+)
+def test_vendors_have_their_usual_limits(kind: str, per_minute: int | None) -> None:
+    assert facts().kind(kind).requests_per_minute == per_minute
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "ends"),
+    [
+        ("openai", "whisper-1", "2027-02-26"),
+        ("openai", "gpt-4o-mini-transcribe", "2027-02-26"),
+        ("openai", "gpt-4o-mini-tts", "2027-01-06"),
+        ("openai", "gpt-4o", "2027-01-14"),
+        ("openai_responses", "gpt-4.1-mini", "2027-01-14"),
+        ("openai", "o3", "2026-12-11"),
+        ("openai", "gpt-realtime", "2027-01-20"),
+    ],
+)
+def test_an_announced_shutdown_is_known(kind: str, model: str, ends: str) -> None:
+    shutdown = facts().shutdown_of(kind, model)
+    assert shutdown is not None
+    assert shutdown.ends.isoformat() == ends
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "endpoint"),
+    [
+        ("openai", "gpt-realtime-2.1-mini", ""),
+        ("openai", "gpt-6-luna", ""),
+        ("openai", "gpt-transcribe", ""),
+        ("openai", "", ""),
+        ("openai", "whisper-1", "http://10.0.0.2:8000/v1"),
+        ("anthropic", "o3", ""),
+    ],
+)
+def test_a_model_that_stays_has_no_shutdown(kind: str, model: str, endpoint: str) -> None:
+    assert facts().shutdown_of(kind, model, endpoint) is None
+
+
+@pytest.mark.parametrize(
+    ("voice", "kind", "similar"),
+    [
+        ("alloy", "azure_speech", "en-US-JennyNeural"),
+        ("nova", "azure_speech", "en-US-AriaNeural"),
+        ("echo", "azure_speech", "en-US-GuyNeural"),
+        ("en-US-JennyNeural", "openai", "alloy"),
+        ("en-US-JennyNeural", "gemini", "Kore"),
+        ("alloy", "gemini", "Kore"),
+        ("Puck", "openai", "echo"),
+        ("Puck", "gemini", "Puck"),
+        ("Fenrir", "openai", "ballad"),
+        ("marin", "azure", "marin"),
+        ("nova", "openai", "marin"),
+        ("onyx", "azure", "cedar"),
+        ("nova", "custom", "nova"),
+        ("Aoede", "custom", "marin"),
+        ("nova", "gemini", "Aoede"),
+        ("", "gemini", ""),
+        ("voice_mine", "openai", "voice_mine"),
+        ("voice_mine", "parrot", "voice_mine"),
+        ("alloy", "parrot", ""),
+        ("alloy", "mock", ""),
+    ],
+)
+def test_a_voice_becomes_the_most_similar_one(voice: str, kind: str, similar: str) -> None:
+    assert facts().voice_for(voice, kind) == similar
+
+
+@pytest.mark.parametrize("voice", REALTIME_VOICES)
+@pytest.mark.parametrize("kind", ["openai", "azure", "custom", "gpt_live"])
+def test_a_vendor_keeps_its_own_voices(voice: str, kind: str) -> None:
+    assert facts().voice_for(voice, kind) == voice
+
+
+@pytest.mark.parametrize("voice", REALTIME_VOICES)
+def test_a_voice_converted_there_and_back_exists(voice: str) -> None:
+    assert facts().voice_for(facts().voice_for(voice, "gemini"), "openai") in REALTIME_VOICES
+
+
+THIRD_PARTY = """
+[kinds.parrot]
+needs_key = true
+models = { llm = "squawk-1" }
+
+[kinds.openai]
+is_free = true
+
+[prices]
+date = 2026-01-01
+
+[prices.minutes]
+squawk-1 = 0.5
+nova-3 = 9.0
+"""
+
+
+def package_with(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Facts:
+    """Install a package that breaks when it is imported, with ``text`` as its facts, and read all facts."""
+    package = tmp_path / "parrot_package"
+    (package / "stages").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError")
+    (package / "stages" / "llm.py").write_text("raise RuntimeError")
+    (package / "stages" / "__init__.py").touch()
+    (package / "stages" / "facts.toml").write_text(text)
+    info = tmp_path / "parrot_package-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot_package\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[voxd.llm]\nparrot = parrot_package.stages.llm:Parrot\n")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    facts.cache_clear()
+    try:
+        return facts()
+    finally:
+        facts.cache_clear()
+
+
+def test_a_package_brings_facts_without_being_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = package_with(THIRD_PARTY, tmp_path, monkeypatch)
+    assert found.kind("parrot").needs_key
+    assert found.kind("parrot").models == {"llm": "squawk-1"}
+    assert found.prices.minutes["squawk-1"] == 0.5
+    assert found.prices.date.isoformat() == "2026-01-01"
+    assert "parrot_package" not in sys.modules
+
+
+def test_a_package_cannot_change_what_is_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = package_with(THIRD_PARTY, tmp_path, monkeypatch)
+    assert not found.kind("openai").is_free
+    assert found.prices.minutes["nova-3"] == 0.0048
+
+
+@pytest.mark.parametrize("text", ["not toml", "[kinds.parrot]\nis_fre = true", ""])
+def test_broken_facts_of_a_package_are_ignored_with_a_warning(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = package_with(text, tmp_path, monkeypatch)
+    assert "parrot" not in found.kinds
+    assert "openai" in found.kinds
+    assert caplog.records[0].name == module.__name__

@@ -1,0 +1,267 @@
+"""Rules about agents, pipelines and providers: names, keys, addresses, headers and limits."""
+
+import functools
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from voxd.config.problems import Finding, did_you_mean
+from voxd.config.provider_schema import LOCAL
+from voxd.config.settings import Settings, error, warning
+from voxd.config.toml_lines import KeyPath
+
+REALTIME = "providers"
+"""The entry point group of speech-to-speech kinds, which can be an agent's provider on their own."""
+
+STAGES: Mapping[str, str] = MappingProxyType(
+    {"stt": "transcribe speech", "llm": "run a language model", "tts": "synthesize speech"}
+)
+"""The groups of pipeline stages, and what their kinds can do."""
+
+MIDDLEWARE = "middleware"
+
+GROUPS = tuple(f"voxd.{name}" for name in (REALTIME, *STAGES, MIDDLEWARE))
+"""The entry point groups in which packages name what they bring."""
+
+LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")
+"""Limits on single requests; a speech-to-speech session is one request for as long as it lasts."""
+
+PLACEHOLDERS = ("{uuid}", "{unix_s}")
+"""What is replaced in a header with every request."""
+
+_SECRET_HEADER = re.compile(r"auth|token|secret|password|cookie|api-?key", re.IGNORECASE)
+_BRACES = re.compile(r"\{\w+\}")
+
+
+class KindRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the rules must know about a kind of provider.
+
+    ``own_server_needs_no_key``: other servers speak the same protocol, at an address of the owner's.
+    ``decides_end_of_turn``: the vendor detects the end of speech itself, whatever is configured.
+    ``endpoint_example`` is set for a kind without an address of its own.
+    """
+
+    needs_key: bool = False
+    own_server_needs_no_key: bool = False
+    decides_end_of_turn: bool = False
+    endpoint_example: str = ""
+    endpoint_schemes: tuple[str, ...] = ("https", "wss", "http", "ws")
+
+
+class ProviderFacts(msgspec.Struct, frozen=True):
+    """The installed names by group (without "voxd."), and what is known of kinds."""
+
+    installed: Mapping[str, Collection[str]]
+    kinds: Mapping[str, KindRules] = {}
+
+    def kind(self, name: Any) -> KindRules:
+        """Return the rules of a kind; the defaults for an unknown one."""
+        return self.kinds.get(name, _UNKNOWN) if isinstance(name, str) else _UNKNOWN
+
+
+_UNKNOWN = KindRules()
+
+GetFacts = Callable[[], ProviderFacts]
+"""Collects the facts. Called only when a provider or middleware is configured: a device without a cloud does
+not pay for it."""
+
+
+def check_providers(settings: Settings, get_facts: GetFacts) -> Iterator[Finding]:
+    """Yield what is wrong with ``[agents]``, ``[pipelines]``, ``[providers]`` and ``[middleware]``."""
+    rules = _Rules(settings, get_facts)
+    for name in rules.kinds:
+        yield from rules.check_provider(name)
+    for name in rules.pipelines:
+        yield from rules.check_pipeline(name)
+    for name in _names(settings, "agents"):
+        yield from rules.check_agent(name)
+    yield from rules.check_middleware()
+
+
+def check_secret_header(path: KeyPath, name: str, value: object) -> Iterator[Finding]:
+    """Yield a warning when the header ``name`` is likely a secret and ``value`` is written out."""
+    if isinstance(value, str) and _SECRET_HEADER.search(name):
+        key = re.sub(r"[^a-z0-9]+", "_", name.lower())
+        hint = f'write {{ credential = "{key}" }} and put the value in /etc/voxd/credentials/{key}'
+        yield warning((*path, name), "the file contains a secret", hint)
+
+
+class _Rules:
+    """The rules over one configuration; ``kinds`` are those of its providers, by name."""
+
+    def __init__(self, settings: Settings, get_facts: GetFacts) -> None:
+        self.kinds = {name: settings.get("providers", name, "kind") for name in _names(settings, "providers")}
+        self.pipelines = _names(settings, "pipelines")
+        self._settings = settings
+        self._facts = functools.cache(get_facts)
+
+    def check_agent(self, name: str) -> Iterator[Finding]:
+        path: KeyPath = ("agents", name)
+        first = self._settings.get(*path, "provider")
+        if first in (None, LOCAL) and self._settings.get(*path, "persona"):
+            message = "a persona needs a language model, and this device has none of its own"
+            yield warning((*path, "persona"), message, 'provider = "..."')
+        yield from self._check_whole_turn((*path, "provider"), first)
+        seen = {first}
+        for index, each in enumerate(self._settings.get(*path, "fallback") or ()):
+            here = (*path, "fallback", index)
+            if each in seen and each != LOCAL:
+                yield warning(here, f'"{each}" is listed twice', "list each once")
+            seen.add(each)
+            yield from self._check_whole_turn(here, each)
+
+    def _check_whole_turn(self, path: KeyPath, name: Any) -> Iterator[Finding]:
+        """Yield why ``name`` cannot take a whole turn, from speech to speech."""
+        if name in (None, LOCAL) or name in self.pipelines:
+            return
+        if name not in self.kinds:
+            yield self._missing(path, name, (*self.kinds, *self.pipelines, LOCAL))
+            return
+        kind, installed = self.kinds[name], self._facts().installed
+        abilities = [ability for stage, ability in STAGES.items() if kind in installed[stage]]
+        if isinstance(kind, str) and kind not in installed[REALTIME] and abilities:
+            message = f"{kind} can only {' and '.join(abilities)}: an agent needs a whole pipeline"
+            hint = f'add [pipelines.NAME] with "{name}" in it, and name that'
+            yield error(path, message, hint)
+
+    def check_pipeline(self, name: str) -> Iterator[Finding]:
+        path: KeyPath = ("pipelines", name)
+        if name in self.kinds or name == LOCAL:
+            message = f'"{name}" is the name of a provider already'
+            yield error(path, message, "give the pipeline another name")
+        for stage, ability in STAGES.items():
+            names = self._settings.get(*path, stage)
+            if not isinstance(names, list | tuple):
+                continue
+            if not names:
+                message = f"the list is empty: the pipeline cannot {ability}"
+                yield error((*path, stage), message, f'{stage} = ["{"..." if stage == "llm" else LOCAL}"]')
+            for index, each in enumerate(names):
+                here = (*path, stage, index)
+                if each in names[:index]:
+                    yield warning(here, f'"{each}" is listed twice', "list each once")
+                else:
+                    yield from self._check_stage(here, stage, each)
+
+    def _check_stage(self, path: KeyPath, stage: str, name: Any) -> Iterator[Finding]:
+        """Yield why the provider ``name`` cannot do ``stage``."""
+        if name == LOCAL:
+            if stage == "llm":
+                message = "this device has no language model of its own"
+                yield error(path, message, 'add [providers.NAME] with kind = "ollama", and name that')
+        elif name not in self.kinds:
+            yield self._missing(path, name, (*self.kinds, LOCAL))
+        else:
+            kind, able = self.kinds[name], self._facts().installed[stage]
+            if isinstance(kind, str) and kind in self._installed_kinds() and kind not in able:
+                yield error(path, f"{kind} cannot {STAGES[stage]}", f"use one of {', '.join(able)}")
+
+    def _missing(self, path: KeyPath, name: Any, known: Collection[str]) -> Finding:
+        hint = did_you_mean(name, known) or f"add [providers.{name}]"
+        return error(path, f'there is no provider "{name}"', hint)
+
+    def check_provider(self, name: str) -> Iterator[Finding]:
+        path: KeyPath = ("providers", name)
+        kind = self.kinds[name]
+        if name == LOCAL:
+            message = '"local" is reserved for the engines of this device'
+            yield error(path, message, "give the provider another name")
+        if kind == "pipeline":
+            yield error((*path, "kind"), "a pipeline has its own table", f"write [pipelines.{name}]")
+        elif isinstance(kind, str) and kind not in (known := self._installed_kinds()):
+            hint = did_you_mean(kind, known) or f"install its package, or use one of {', '.join(known)}"
+            yield error((*path, "kind"), f'there is no kind of provider "{kind}"', hint)
+        rules = self._facts().kind(kind)
+        if rules.decides_end_of_turn and self._settings.get(*path, "turn_detection") != "server":
+            message = f"{kind} always detects the end of speech itself"
+            yield error(path, message, 'turn_detection = "server"')
+        yield from self._check_network(path, kind, rules)
+        yield from self._check_headers((*path, "headers"))
+        yield from self._check_limits(path, name)
+
+    def _check_network(self, path: KeyPath, kind: Any, rules: KindRules) -> Iterator[Finding]:
+        """Yield what is wrong with the addresses and keys of the provider at ``path``."""
+        get = self._settings.get
+        endpoint = get(*path, "endpoint") or get(*path, "options", "endpoint")
+        more = get(*path, "endpoints") or ()
+        keys = [get(*path, "api_key"), *(get(*path, "api_keys") or ())]
+        own_server = bool(endpoint or more)
+        name = path[-1]
+        reference = f'api_key = {{ credential = "{name}_key" }}'
+        hint = f"write {reference} and put the key in /etc/voxd/credentials/{name}_key"
+        for number, key in enumerate(keys):
+            if isinstance(key, str) and key:
+                here = (*path, "api_key") if number == 0 else (*path, "api_keys", number - 1)
+                yield warning(here, "the file contains a secret", hint)
+        if not any(keys) and rules.needs_key and not (own_server and rules.own_server_needs_no_key):
+            yield warning(path, f"{kind} needs an api_key", hint)
+        if rules.endpoint_example and not (own_server or get(*path, "options", "region")):
+            yield error(path, f"{kind} needs an endpoint", f'endpoint = "{rules.endpoint_example}"')
+        yield from _check_address((*path, "endpoint"), rules, endpoint, 'endpoint = "{}"')
+        for each in more:
+            yield from _check_address((*path, "endpoints"), rules, each, 'endpoints = ["{}"]')
+
+    def _check_headers(self, path: KeyPath) -> Iterator[Finding]:
+        headers = self._settings.get(*path)
+        for name, value in headers.items() if isinstance(headers, dict) else ():
+            yield from check_secret_header(path, name, value)
+            for found in _BRACES.findall(value) if isinstance(value, str) else ():
+                if found not in PLACEHOLDERS:
+                    hint = did_you_mean(found, PLACEHOLDERS) or f"use {' or '.join(PLACEHOLDERS)}"
+                    yield warning((*path, name), f"{found} is not a placeholder: it is sent unchanged", hint)
+
+    def _check_limits(self, path: KeyPath, name: str) -> Iterator[Finding]:
+        """Yield which limits of ``name`` do nothing, because no pipeline makes requests to it."""
+        limits = [each for each in LIMITS if self._settings.get(*path, each) is not None]
+        if not limits or self.kinds[name] not in self._facts().installed[REALTIME]:
+            return
+        lists = [
+            self._settings.get("pipelines", pipeline, stage) or ()
+            for pipeline in self.pipelines
+            for stage in STAGES
+        ]
+        if not any(name in members for members in lists):
+            for each in limits:
+                message = "this limit counts requests of pipelines, and no pipeline uses this provider"
+                yield warning((*path, each), message, "limit the cost instead: usd_per_day = 1.0")
+
+    def check_middleware(self) -> Iterator[Finding]:
+        for where in ("request", "message"):
+            for index, name in enumerate(self._settings.get(MIDDLEWARE, where) or ()):
+                if name not in (known := self._facts().installed[MIDDLEWARE]):
+                    hint = did_you_mean(name, known) or "install the package that provides it"
+                    yield error((MIDDLEWARE, where, index), f'there is no middleware "{name}"', hint)
+
+    def _installed_kinds(self) -> list[str]:
+        installed = self._facts().installed
+        return sorted({kind for group in (REALTIME, *STAGES) for kind in installed[group]} - {"pipeline"})
+
+
+def _names(settings: Settings, table: str) -> tuple[str, ...]:
+    found = settings.get(table)
+    return tuple(found) if isinstance(found, dict) else ()
+
+
+def _check_address(path: KeyPath, rules: KindRules, address: Any, example: str) -> Iterator[Finding]:
+    if not isinstance(address, str) or not address:
+        return
+    scheme, separator, rest = address.partition("://")
+    usual = (rules.endpoint_example or "https://").partition("://")[0]
+    if not separator:
+        yield error(path, "expected a complete address", example.format(f"{usual}://{address}"))
+    elif scheme.lower() not in rules.endpoint_schemes:
+        begins = " or ".join(f"{each}://" for each in rules.endpoint_schemes)
+        yield error(path, f"expected an address with {begins}", example.format(f"{usual}://{rest}"))
+    elif not _host(address):
+        yield error(path, "the address has no host name", example.format(f"{scheme}://host/path"))
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,232 @@
+"""Facts about vendors (prices, shutdowns, limits, voices, keys), read from their ``facts.toml`` files.
+
+A built-in vendor keeps its file in its folder, a third-party package beside the module of its entry point.
+Reading them imports no code of any vendor.
+"""
+
+import fnmatch
+import functools
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import tomli
+
+from voxd.config.provider_rules import GROUPS, KindRules, ProviderFacts
+from voxd.config.provider_schema import LOCAL
+
+_log = logging.getLogger(__name__)
+
+FILE = "facts.toml"
+_BUILT_IN = Path(__file__).parent / "vendors"
+
+
+class TokenPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """US dollars per million tokens; cached input has its own price."""
+
+    text_in: float
+    text_cached: float
+    text_out: float
+    audio_in: float
+    audio_cached: float
+    audio_out: float
+
+
+class TextPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """US dollars per million tokens of a text-only model."""
+
+    text_in: float
+    text_cached: float
+    text_out: float
+
+
+class PriceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Prices by model as of ``date``: per million tokens, per minute, and per million characters."""
+
+    date: date
+    source: str = ""
+    tokens: dict[str, TokenPrices] = {}
+    texts: dict[str, TextPrices] = {}
+    minutes: dict[str, float] = {}
+    characters: dict[str, float] = {}
+
+
+class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Models that stop working on ``ends``, and the replacement their vendor names; "*" matches anything."""
+
+    models: tuple[str, ...]
+    ends: date
+    instead: str
+
+
+class Shutdowns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The shutdowns that were announced by ``date``."""
+
+    date: date
+    source: str
+    announced: tuple[Shutdown, ...]
+
+
+class KindFacts(KindRules, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is true of one kind of provider.
+
+    ``requests_per_minute`` is the usual limit of an account, ``models`` and ``voices`` the defaults by stage
+    ("realtime", "stt", "llm", "tts"), ``voice_table`` the table of voices, by default the kind's own.
+    """
+
+    is_free: bool = False
+    requests_per_minute: int | None = None
+    models: dict[str, str] = msgspec.field(default_factory=dict)
+    voices: dict[str, str] = msgspec.field(default_factory=dict)
+    voice_table: str = ""
+
+
+class VendorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ``facts.toml``. ``voices`` maps a character (see `voice_for`) to the vendor's voice for it."""
+
+    kinds: dict[str, KindFacts]
+    prices: PriceList | None = None
+    shutdowns: Shutdowns | None = None
+    voices: dict[str, dict[str, str]] = {}
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """The facts of all vendors; ``shutdowns`` by kind."""
+
+    kinds: Mapping[str, KindFacts]
+    prices: PriceList
+    shutdowns: Mapping[str, tuple[Shutdown, ...]]
+    voices: Mapping[str, Mapping[str, str]]
+
+    def kind(self, name: str) -> KindFacts:
+        """Return the facts of a kind; all defaults for a kind without facts."""
+        return self.kinds.get(name, _UNKNOWN)
+
+    def shutdown_of(self, kind: str, model: str, endpoint: str = "") -> Shutdown | None:
+        """Return the announced shutdown of ``model``, None when there is none.
+
+        The first entry that matches counts. A custom ``endpoint`` is not the vendor's own service, and other
+        servers keep the models they like.
+        """
+        for shutdown in () if endpoint else self.shutdowns.get(kind, ()):
+            if any(fnmatch.fnmatchcase(model, pattern) for pattern in shutdown.models):
+                return shutdown
+        return None
+
+    def voice_for(self, voice: str, kind: str) -> str:
+        """Return the voice of ``kind`` that is most like ``voice``; "" for the vendor's default.
+
+        Voices are compared by character: every table of voices names the same characters (called after the
+        voices of OpenAI), and the first character with a voice counts. A voice in no table is a custom one
+        or newer than the tables, and is passed on unchanged.
+        """
+        table = self.voices.get(self.kind(kind).voice_table or kind, {})
+        if not voice or voice in table.values():
+            return voice
+        character = next(
+            (name for each in self.voices.values() for name, its in each.items() if voice in (name, its)), ""
+        )
+        return table.get(character, "") if character else voice
+
+
+_UNKNOWN = KindFacts()
+
+
+@functools.cache
+def facts() -> Facts:
+    """Return the facts of every installed vendor. Built-in kinds cannot be redefined by a package."""
+    ours = [_read(file) for file in sorted(_BUILT_IN.glob(f"*/{FILE}"))]
+    return merge([*ours, *_third_party_facts()])
+
+
+def merge(vendors: Iterable[VendorFacts]) -> Facts:
+    """Return the facts of ``vendors`` together; where two of them say something of a name, the first counts.
+
+    The merged price list has the oldest date of all lists: a cost is only as current as that.
+    """
+    kinds: dict[str, KindFacts] = {}
+    shutdowns: dict[str, tuple[Shutdown, ...]] = {}
+    voices: dict[str, dict[str, str]] = {}
+    prices: list[PriceList] = []
+    for vendor in vendors:
+        for name, kind in vendor.kinds.items():
+            if kinds.setdefault(name, kind) is kind and vendor.shutdowns is not None:
+                shutdowns[name] = vendor.shutdowns.announced
+        voices = {**vendor.voices, **voices}
+        if vendor.prices is not None:
+            prices.append(vendor.prices)
+    first_last = prices[::-1]
+    merged = PriceList(
+        date=min((each.date for each in prices), default=date.min),
+        tokens={model: price for each in first_last for model, price in each.tokens.items()},
+        texts={model: price for each in first_last for model, price in each.texts.items()},
+        minutes={model: price for each in first_last for model, price in each.minutes.items()},
+        characters={model: price for each in first_last for model, price in each.characters.items()},
+    )
+    return Facts(kinds, merged, shutdowns, voices)
+
+
+def is_free(kind: str) -> bool:
+    """Whether stages of ``kind`` run at home, so that no vendor bills them."""
+    return kind == LOCAL or facts().kind(kind).is_free
+
+
+def default_model(kind: str, stage: str) -> str:
+    """Return the model that ``stage`` ("realtime", "stt", "llm", "tts") of ``kind`` uses by default."""
+    return facts().kind(kind).models.get(stage, "")
+
+
+def default_voice(kind: str, stage: str = "tts") -> str:
+    """Return the voice that ``stage`` of ``kind`` uses by default."""
+    return facts().kind(kind).voices.get(stage, "")
+
+
+def config_facts() -> ProviderFacts:
+    """Return what the configuration check must know: installed names by group, and facts about kinds."""
+    # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
+    from importlib.metadata import entry_points
+
+    found = entry_points()
+    installed = {
+        group.removeprefix("voxd."): tuple(sorted({entry.name for entry in found.select(group=group)}))
+        for group in GROUPS
+    }
+    return ProviderFacts(installed, facts().kinds)
+
+
+def _third_party_facts() -> Iterator[VendorFacts]:
+    from importlib.metadata import entry_points
+
+    found = entry_points()
+    modules = {entry.module for group in GROUPS for entry in found.select(group=group)}
+    folders = {_folder_of(module) for module in modules if not module.startswith("voxd.")}
+    for file in sorted(folder / FILE for folder in folders if folder is not None):
+        try:
+            if file.is_file():
+                yield _read(file)
+        except (OSError, ValueError) as error:
+            # A broken package must not keep the daemon from starting.
+            _log.warning("facts of a package cannot be read: %s: %s", file, error)
+
+
+def _folder_of(module: str) -> Path | None:
+    """Return the folder of ``module`` without importing it or its packages."""
+    places = None
+    spec = None
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        # `importlib.util.find_spec` would import the parent packages.
+        name = ".".join(parts[:length])
+        specs = (finder.find_spec(name, places) for finder in sys.meta_path)
+        spec = next((each for each in specs if each is not None), None)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def _read(file: Path) -> VendorFacts:
+    return msgspec.convert(tomli.loads(file.read_text("utf-8")), VendorFacts)
