@@ -14,7 +14,7 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit
 from tests.providers.pipeline.made import KIND, register
 from tests.servers.plain_http import plain_http, reply
-from voxd.config import schema, vendors
+from voxd.config import provider_schema, schema
 from voxd.config.secrets import Secret
 from voxd.device import workshop
 from voxd.device.pipelines import Able, LazyPipelines
@@ -32,8 +32,8 @@ from voxd.providers.usage import Usage
 WAIT_S = 5.0
 
 CONFIG = schema.Config(
-    providers={"brain": vendors.Provider(kind=KIND, usd_per_day=1.0)},
-    pipelines={"pipe": vendors.Pipeline(llm=("brain",), hedge=False)},
+    providers={"brain": provider_schema.Provider(kind=KIND, usd_per_day=1.0)},
+    pipelines={"pipe": provider_schema.Pipeline(llm=("brain",), hedge=False)},
 )
 
 
@@ -76,7 +76,7 @@ async def test_a_pipeline_is_made_of_what_the_configuration_names(house: House) 
 
 
 async def test_answers_that_are_kept_are_forgotten_too(house: House) -> None:
-    pipeline = vendors.Pipeline(llm=("brain",), hedge=False, cache_answers_s=60.0)
+    pipeline = provider_schema.Pipeline(llm=("brain",), hedge=False, cache_answers_s=60.0)
     config = schema.Config(providers=CONFIG.providers, pipelines={"pipe": pipeline})
     made = house.pipelines.maker("pipe", config)()
     assert isinstance(made, PipelineProvider)
@@ -97,10 +97,12 @@ async def test_a_key_that_was_refused_is_not_tried_before_somebody_says_it_is_me
     wrong = reply(b'{"error": {"code": "invalid_api_key"}}', status=401, content_type="application/json")
     right = reply(b'{"object": "list", "data": []}', content_type="application/json")
     async with asyncio.timeout(WAIT_S), plain_http(wrong) as server:
-        thinker = vendors.Provider(kind="openai", endpoint=f"{server.url}/v1", api_key=Secret("k" * 20))
+        thinker = provider_schema.Provider(
+            kind="openai", endpoint=f"{server.url}/v1", api_key=Secret("k" * 20)
+        )
         config = schema.Config(
             providers={"thinker": thinker},
-            pipelines={"pipe": vendors.Pipeline(llm=("thinker",), hedge=False)},
+            pipelines={"pipe": provider_schema.Pipeline(llm=("thinker",), hedge=False)},
         )
         for _ in range(2):
             with pytest.raises(AuthenticationError):

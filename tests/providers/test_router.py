@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes import RecordingEmit, settle
 from voxd.clock import SystemClock
-from voxd.config import schema, vendors
+from voxd.config import provider_schema, schema
 from voxd.config.secrets import Secret, resolve
 from voxd.errors import AuthenticationError, ConnectionFailed, InvalidRequest, NotFound
 from voxd.frames import SAMPLE_RATE_HZ, Clip
@@ -57,13 +57,16 @@ class Device:
         raise AssertionError("the local provider is not the router's")
 
 
-def mock(**options: Any) -> vendors.Provider:
-    return vendors.Provider(kind="kept", options=options)
+def mock(**options: Any) -> provider_schema.Provider:
+    return provider_schema.Provider(kind="kept", options=options)
 
 
-def config(agents: dict[str, vendors.Agent] | None = None, **providers: vendors.Provider) -> schema.Config:
+def config(
+    agents: dict[str, provider_schema.Agent] | None = None, **providers: provider_schema.Provider
+) -> schema.Config:
     return schema.Config(
-        providers=providers, agents=agents or {"default": vendors.Agent(provider=next(iter(providers)))}
+        providers=providers,
+        agents=agents or {"default": provider_schema.Agent(provider=next(iter(providers)))},
     )
 
 
@@ -163,9 +166,11 @@ async def test_the_device_answers_where_nobody_else_is_named(house: House) -> No
 
 async def test_each_agent_has_a_conversation_a_persona_and_tools_of_its_own(house: House) -> None:
     agents = {
-        "default": vendors.Agent(provider="cloud"),
-        "pirate": vendors.Agent(provider="cloud", persona="You are a pirate.", voice="ash", tools=("get_*",)),
-        "plain": vendors.Agent(provider="cloud", tools=(), fallback=()),
+        "default": provider_schema.Agent(provider="cloud"),
+        "pirate": provider_schema.Agent(
+            provider="cloud", persona="You are a pirate.", voice="ash", tools=("get_*",)
+        ),
+        "plain": provider_schema.Agent(provider="cloud", tools=(), fallback=()),
     }
     router = house.router(config(agents, cloud=mock()))
     default_one, plain_one = router.provider_for("default"), router.provider_for("plain")
@@ -204,9 +209,9 @@ async def test_the_key_comes_from_its_reference(house: House) -> None:
 @pytest.mark.parametrize(
     ("provider", "code"),
     [
-        (vendors.Provider(kind="unheard_of"), "not_found"),
+        (provider_schema.Provider(kind="unheard_of"), "not_found"),
         (
-            vendors.Provider(kind="kept", api_key=Secret(None, origin="env K", problem="set K")),
+            provider_schema.Provider(kind="kept", api_key=Secret(None, origin="env K", problem="set K")),
             "invalid_api_key",
         ),
         (mock(connect_fault="refused"), "network_error"),
@@ -214,7 +219,7 @@ async def test_the_key_comes_from_its_reference(house: House) -> None:
     ],
 )
 async def test_a_provider_that_cannot_be_had_is_a_problem_not_a_failure(
-    house: House, provider: vendors.Provider, code: str
+    house: House, provider: provider_schema.Provider, code: str
 ) -> None:
     router = house.router(config(cloud=provider))
     assert "I am the device." in await ask(router)
@@ -261,7 +266,7 @@ async def test_what_is_not_there_cannot_be_used(house: House, agent: str, name: 
 
 
 async def test_who_only_thinks_cannot_be_used_alone(house: House) -> None:
-    router = house.router(config(cloud=mock(), brain=vendors.Provider(kind="anthropic")))
+    router = house.router(config(cloud=mock(), brain=provider_schema.Provider(kind="anthropic")))
     with pytest.raises(InvalidRequest, match="brain is only part of an answer") as raised:
         await router.use("default", "brain")
     assert raised.value.hint == 'add [pipelines.NAME] with "brain" in it, and use that'
@@ -301,7 +306,10 @@ async def test_who_has_mended_a_refused_key_need_not_wait(house: House, mend: st
 
 
 async def test_a_reload_builds_anew_only_what_changed(house: House) -> None:
-    agents = {"default": vendors.Agent(provider="cloud"), "cook": vendors.Agent(provider="other")}
+    agents = {
+        "default": provider_schema.Agent(provider="cloud"),
+        "cook": provider_schema.Agent(provider="other"),
+    }
     before = config(agents, cloud=mock(default_reply="Old."), other=mock())
     router = house.router(before)
     cook = router.provider_for("cook")
@@ -309,7 +317,7 @@ async def test_a_reload_builds_anew_only_what_changed(house: House) -> None:
     router.configure(config(agents, cloud=mock(default_reply="New."), other=mock()))
     assert await ask(router) == "New."
     assert router.provider_for("cook") is cook
-    changed = {**agents, "cook": vendors.Agent(provider="other", persona="You cook.")}
+    changed = {**agents, "cook": provider_schema.Agent(provider="other", persona="You cook.")}
     router.configure(config(changed, cloud=mock(default_reply="New."), other=mock()))
     assert router.provider_for("cook") is not cook
     await settle()
@@ -345,10 +353,10 @@ async def test_a_reply_under_way_is_not_cut_by_a_change(house: House) -> None:
 
 
 async def test_what_agents_need_is_loaded_before_the_first_word(house: House) -> None:
-    router = house.router(config(cloud=mock(), broken=vendors.Provider(kind="unheard_of")))
+    router = house.router(config(cloud=mock(), broken=provider_schema.Provider(kind="unheard_of")))
     router.start()
     router.configure(PIPED)
-    changed = msgspec.structs.replace(PIPED, agents={"default": vendors.Agent(provider="pipe")})
+    changed = msgspec.structs.replace(PIPED, agents={"default": provider_schema.Agent(provider="pipe")})
     router.configure(changed)
     router.configure(changed)
     await router.close()
@@ -357,13 +365,13 @@ async def test_what_agents_need_is_loaded_before_the_first_word(house: House) ->
 
 PIPED = schema.Config(
     providers={
-        "brain": vendors.Provider(kind="thinks"),
-        "spare": vendors.Provider(kind="thinks"),
-        "cloud": vendors.Provider(kind="kept", options={"default_reply": "I am the cloud."}),
-        "unused": vendors.Provider(kind="kept"),
+        "brain": provider_schema.Provider(kind="thinks"),
+        "spare": provider_schema.Provider(kind="thinks"),
+        "cloud": provider_schema.Provider(kind="kept", options={"default_reply": "I am the cloud."}),
+        "unused": provider_schema.Provider(kind="kept"),
     },
-    pipelines={"pipe": vendors.Pipeline(llm=("brain",))},
-    agents={"default": vendors.Agent(provider="pipe", fallback=("cloud", "pipe", "local"))},
+    pipelines={"pipe": provider_schema.Pipeline(llm=("brain",))},
+    agents={"default": provider_schema.Agent(provider="pipe", fallback=("cloud", "pipe", "local"))},
 )
 
 
@@ -414,7 +422,7 @@ async def test_a_changed_member_makes_its_pipeline_anew_and_is_probed_at_once(ho
     router = house.router(PIPED)
     assert await ask(router) == "I am pipe with brain."
     house.health.record_failure("brain", AuthenticationError("wrong key"))
-    providers = {**PIPED.providers, "brain": vendors.Provider(kind="thinks", model="new")}
+    providers = {**PIPED.providers, "brain": provider_schema.Provider(kind="thinks", model="new")}
     router.configure(msgspec.structs.replace(PIPED, providers=providers))
     await settle()
     assert house.pipelines.checked == ["brain"]
@@ -430,7 +438,7 @@ async def test_who_is_taken_out_of_the_configuration_is_nobodys_problem(house: H
     router = house.router(PIPED)
     house.health.record_failure("cloud", ConnectionFailed("gone"))
     providers = {name: each for name, each in PIPED.providers.items() if name != "cloud"}
-    agents = {"default": vendors.Agent(provider="pipe")}
+    agents = {"default": provider_schema.Agent(provider="pipe")}
     router.configure(msgspec.structs.replace(PIPED, providers=providers, agents=agents))
     assert house.emit.types() == ["provider.failed", "provider.restored"]
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from voxd.config.lines import KeyPath
-from voxd.config.problems import Finding
-from voxd.config.suggest import did_you_mean
-from voxd.config.written import Settings, error, warning
+from voxd.config.problems import Finding, did_you_mean
+from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
+from voxd.config.settings import Settings, error, warning
+from voxd.config.toml_lines import KeyPath
 from voxd.entry_points import find_entry_points
 
 BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy")

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit, settle
-from voxd.config import schema, vendors
+from voxd.config import provider_schema, schema
 from voxd.errors import (
     AuthenticationError,
     ConfigError,
@@ -124,7 +124,7 @@ class Rig:
         self.cloud, self.other = Scripted("cloud", CLOUD), Scripted("other", OTHER)
         self.device = Scripted("local", DEVICE)
         self.health = CircuitBreaker(emit=self.emit, clock=self.clock, jitter=lambda: 0.0)
-        config = schema.Config(providers={"cloud": vendors.Provider(kind="mock", usd_per_day=1.0)})
+        config = schema.Config(providers={"cloud": provider_schema.Provider(kind="mock", usd_per_day=1.0)})
         self.spend = SpendGuard(config, emit=self.emit, clock=self.clock)
         self.kept: list[tuple[str, Clip | None, str]] = []
         self.keeps: bool | VoxdError = True

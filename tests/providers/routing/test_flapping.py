@@ -15,7 +15,7 @@ from tests.providers.vendor_servers import SOON
 from tests.servers.flapping import Flapping, Way, flapping
 from tests.servers.openai_realtime import KEY, Reply, Script, realtime_server
 from voxd.clock import SystemClock
-from voxd.config import schema, vendors
+from voxd.config import provider_schema, schema
 from voxd.errors import NotUnderstood, ProviderError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.net.websocket import Deadlines
@@ -232,7 +232,7 @@ async def test_the_device_begins_two_seconds_after_the_question_when_nothing_com
     loop, asked = asyncio.get_running_loop(), 0.0
     script = Script(deaf_to={"response.create"})
     async with realtime_server(script) as server, flapping(server.port) as proxy:
-        limit_s = vendors.Provider(kind="openai").first_audio_timeout_s
+        limit_s = provider_schema.Provider(kind="openai").first_audio_timeout_s
         house = House(proxy, Deadlines(), limit_s)
 
         async def utterance() -> AsyncIterator[Frame]:

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit, settle
 from tests.payloads import problem
 from voxd.clock import s_to_midnight
-from voxd.config import schema, vendors
+from voxd.config import provider_schema, schema
 from voxd.errors import SpendLimitReached, StoreError
 from voxd.events import Event
 from voxd.providers.routing.spend import SpendGuard, SpendLevel, spend_level
@@ -18,13 +18,16 @@ from voxd.providers.usage import Usage
 def config(total: float | None = None, **limits: float | None) -> schema.Config:
     return schema.Config(
         providers={
-            "own": vendors.Provider(kind="ollama"),
-            **{name: vendors.Provider(kind="mock", usd_per_day=limit) for name, limit in limits.items()},
+            "own": provider_schema.Provider(kind="ollama"),
+            **{
+                name: provider_schema.Provider(kind="mock", usd_per_day=limit)
+                for name, limit in limits.items()
+            },
         },
         pipelines={
-            "both": vendors.Pipeline(llm=("a", "b"), stt=("local",), tts=("local",)),
-            "ours": vendors.Pipeline(llm=("a", "own")),
-            "one": vendors.Pipeline(llm=("a",), stt=("local",)),
+            "both": provider_schema.Pipeline(llm=("a", "b"), stt=("local",), tts=("local",)),
+            "ours": provider_schema.Pipeline(llm=("a", "own")),
+            "one": provider_schema.Pipeline(llm=("a",), stt=("local",)),
         },
         spend=schema.Spend(usd_per_day=total),
     )

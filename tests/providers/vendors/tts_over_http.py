@@ -48,9 +48,10 @@ class OverHttp(TtsContract):
         return lambda **config: self.kind(self.config(**config), wire)
 
     def config(self, **config: Any) -> StageConfig:
-        return StageConfig(
-            "den", "kind", **{**config, "options": {**self.options, **config.get("options", {})}}
-        )
+        # The kind, which decides the default model and voice, has the name of its vendor's folder.
+        kind = self.kind.__module__.split(".")[-2]
+        options = {**self.options, **config.pop("options", {})}
+        return StageConfig("den", kind, options=options, **config)
 
     def faulty(self, server: Voice, build: Build, fault: Any) -> Make:
         def make() -> TextToSpeech:

@@ -6,7 +6,6 @@ from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.costs import cost_of_stage
 from voxd.providers.pipeline.stages.contract import PipelineStage
-from voxd.providers.prices import cost_of_stage
 from voxd.providers.usage import Cost, Usage, add_costs
 
 

@@ -19,11 +19,11 @@ from voxd.errors import (
 )
 from voxd.frames import Clip
 from voxd.net.transport import Budget
+from voxd.providers.facts import default_voice
 from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.providers.vendors.elevenlabs.tts import ElevenLabsTts
-from voxd.providers.vendors.elevenlabs.wire import VOICE
 
-SOUND = sound_of(TEXT, 24_000, (VOICE, zlib.crc32(TEXT.encode())))
+SOUND = sound_of(TEXT, 24_000, (default_voice("elevenlabs"), zlib.crc32(TEXT.encode())))
 
 
 class TestElevenLabs(Streamed):

@@ -11,7 +11,7 @@ import msgspec
 from voxd.errors import ConfigError
 from voxd.frames import Clip, Frame
 from voxd.net.transport import Budget, Transport
-from voxd.providers.facts import default_model
+from voxd.providers.facts import default_model, default_voice
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
 
@@ -212,7 +212,7 @@ class TextToSpeech(PipelineStage):
     @property
     def voice(self) -> str:
         """The name of the voice."""
-        return self.config.voice or self.default_voice
+        return self.config.voice or self.default_voice or default_voice(self.config.kind)
 
     @property
     def variant(self) -> Mapping[str, Any]:
