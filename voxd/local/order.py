@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from voxd.preference import order_candidates
+
 RETRY_S = (30.0, 60.0, 120.0, 300.0, 600.0)
 """How long the configured engine is left alone after its first, second, ... failure in a row."""
 
@@ -21,10 +23,14 @@ class EngineOrder:
 
     def to_try(self, now_s: float) -> list[str]:
         """Return the engines to ask, in order; those resting after a failure come last."""
-        resting = {name for name in self.names if self._retry_at_s.get(name, 0.0) > now_s}
-        return [name for name in self.names if name not in resting] + [
-            name for name in self.names if name in resting
-        ]
+        return list(
+            order_candidates(
+                self.names,
+                is_healthy=lambda name: self._retry_at_s.get(name, 0.0) <= now_s,
+                can_try=lambda _: True,
+                is_last_resort=False,
+            )
+        )
 
     def failed(self, name: str, reason: str, now_s: float) -> bool:
         """Note a failure; whether it is news: it failed for the first time or for another reason."""

@@ -6,6 +6,7 @@ from typing import Generic, Protocol, TypeVar
 from voxd.clock import Clock
 from voxd.config.provider_schema import LOCAL
 from voxd.errors import ContextTooLong, ProviderError, VoxdError
+from voxd.preference import order_candidates
 from voxd.providers.pipeline.latency import LIMITS, Latencies
 from voxd.providers.pipeline.stages.contract import LanguageModel, SpeechToText, TextToSpeech
 
@@ -60,8 +61,14 @@ class Candidates(Generic[S]):
 
     def available(self) -> list[S]:
         """Return who may be asked now, in order: the well ones, and if there are none who may be tried."""
-        well = [stage for stage in self.stages if self._is_well(stage)]
-        return well or [stage for stage in self.stages if self._health.can_try(stage.name)]
+        return list(
+            order_candidates(
+                self.stages,
+                is_healthy=lambda stage: stage.config.kind == LOCAL or self._health.is_healthy(stage.name),
+                can_try=lambda stage: self._health.can_try(stage.name),
+                is_last_resort=True,
+            )
+        )
 
     def prepare(self) -> None:
         """Have the first candidate make ready."""
@@ -115,6 +122,3 @@ class Candidates(Generic[S]):
         """Free every stage."""
         for stage in self.stages:
             await stage.close()
-
-    def _is_well(self, stage: S) -> bool:
-        return stage.config.kind == LOCAL or self._health.is_healthy(stage.name)

@@ -23,6 +23,7 @@ from voxd.errors import (
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.frames import Clip
+from voxd.preference import order_candidates
 from voxd.providers.audio_buffer import record
 from voxd.providers.contract import (
     ActionTaken,
@@ -240,20 +241,22 @@ class FailoverProvider:
     def _order(self, turn: Question) -> Iterator[Provider]:
         """Yield the providers to try. Lazy: what became of one decides whether the next is tried."""
         has_local = self._local in self.candidates
-        skipped: list[Provider] = []
-        for provider in self.candidates:
-            if problem := self._problem(provider):
+
+        def is_healthy(provider: Provider) -> bool:
+            problem = self._problem(provider)
+            if problem is not None:
                 turn.failures.append((provider.name, problem))
-                skipped.append(provider)
-            elif provider is self._local or not (
-                has_local and turn.failures and turn.waited_s > VENDOR_LIMIT_S
-            ):
-                yield provider
-        if has_local:
-            return
-        for provider in skipped:
+            return problem is None
+
+        def can_try(provider: Provider) -> bool:
             stopped = self._spend.stopped(provider.name) is not None
-            if not stopped and self._health.can_try(provider.name):
+            return not has_local and not stopped and self._health.can_try(provider.name)
+
+        for provider in order_candidates(
+            self.candidates, is_healthy=is_healthy, can_try=can_try, is_last_resort=False
+        ):
+            is_late = has_local and bool(turn.failures) and turn.waited_s > VENDOR_LIMIT_S
+            if provider is self._local or not is_late:
                 yield provider
 
     def _report_change(self, provider: Provider, turn: Question) -> None:

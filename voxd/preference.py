@@ -1,0 +1,31 @@
+"""The rule of every preference list: which candidates to try, and in what order."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def order_candidates(
+    candidates: Iterable[T],
+    *,
+    is_healthy: Callable[[T], bool],
+    can_try: Callable[[T], bool],
+    is_last_resort: bool,
+) -> Iterator[T]:
+    """Yield the healthy ``candidates`` in order, then the unhealthy ones that ``can_try``, in order.
+
+    ``is_last_resort``: the unhealthy ones are tried only when none is healthy, because a failed healthy one
+    has used up the time for another. Health is read when a candidate's turn comes: the failure of one can
+    open the circuit of another, with which it shares a vendor.
+    """
+    skipped: list[T] = []
+    has_healthy = False
+    for candidate in candidates:
+        if is_healthy(candidate):
+            has_healthy = True
+            yield candidate
+        else:
+            skipped.append(candidate)
+    if not (has_healthy and is_last_resort):
+        yield from filter(can_try, skipped)
