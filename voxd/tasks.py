@@ -43,6 +43,12 @@ class TaskScope:
             task.add_done_callback(self._log_failure)
         return task
 
+    async def join(self) -> None:
+        """Wait until the tasks that run now have ended; none is cancelled."""
+        running = self._tasks - {asyncio.current_task()}
+        if running:
+            await asyncio.wait(running)
+
     async def close(self) -> None:
         """Cancel every task and wait until all have ended. Idempotent; a task of the scope may call it."""
         await cancel_and_wait(*self._tasks)

@@ -1,9 +1,11 @@
 """Who answers for which agent, and what changes while the device runs."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -17,7 +19,8 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import ActionTaken, ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request
-from voxd.providers.factory import PERSONA, Surroundings
+from voxd.providers.dependencies import Dependencies
+from voxd.providers.factory import PERSONA, ProviderFactory
 from voxd.providers.registry import register_provider
 from voxd.providers.router import Router
 from voxd.providers.routing.failover import FailoverProvider
@@ -75,24 +78,28 @@ class FakePipelines:
 
     def __init__(self) -> None:
         self.checked: list[str] = []
-        self.forgiven: list[str] = []
+        self.were_reset: list[str] = []
+        self.http = SimpleNamespace(prepare=self._prepare)
         self.loaded: list[schema.Config] = []
         self.error: ConnectionFailed | None = None
 
-    def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
+    def create(self, name: str, config: schema.Config) -> BaseProvider:
         reply = f"I am {name} with {' and '.join(config.pipelines[name].llm)}."
-        return lambda: Kept({"metadata": {"default_reply": reply}})
+        return Kept({"metadata": {"default_reply": reply}})
 
-    async def load(self, config: schema.Config) -> None:
+    def load(self, config: schema.Config) -> None:
         self.loaded.append(config)
 
-    def forgive(self, name: str) -> None:
-        self.forgiven.append(name)
+    def reset(self, name: str) -> None:
+        self.were_reset.append(name)
 
     async def check(self, name: str, config: schema.Config) -> None:
         self.checked.append(name)
         if self.error is not None:
             raise self.error
+
+    async def _prepare(self) -> None:
+        """The fake has no connections."""
 
 
 class House:
@@ -106,19 +113,19 @@ class House:
         clock = SystemClock()
         self.health = CircuitBreaker(emit=self.emit, clock=clock)
         self.spend = SpendGuard(config, emit=self.emit, clock=clock)
-        router = Router(
-            config,
-            Surroundings(
-                local=self.device,
-                tools=lambda: [tool(set_timer), tool(get_time, acts=False)],
-                health=self.health,
-                spend=self.spend,
-                emit=self.emit,
-                clock=clock,
-                resolver=Resolver(),
-                pipelines=self.pipelines,
-            ),
+        dependencies = Dependencies(
+            local=self.device,
+            transcriber=cast(Any, None),
+            synthesizer=cast(Any, None),
+            tools=lambda: [tool(set_timer), tool(get_time, acts=False)],
+            health=self.health,
+            spend=self.spend,
+            resolver=Resolver(),
+            emit=self.emit,
+            clock=clock,
+            phrases_dir=Path("unused"),
         )
+        router = Router(ProviderFactory(config, dependencies, lambda _: cast(Any, self.pipelines)))
         self.routers.append(router)
         return router
 
@@ -267,7 +274,7 @@ async def test_what_is_not_there_cannot_be_used(house: House, agent: str, name: 
 
 async def test_who_only_thinks_cannot_be_used_alone(house: House) -> None:
     router = house.router(config(cloud=mock(), brain=provider_schema.Provider(kind="anthropic")))
-    with pytest.raises(InvalidRequest, match="brain is only part of an answer") as raised:
+    with pytest.raises(InvalidRequest, match="brain is only a stage of a pipeline") as raised:
         await router.use("default", "brain")
     assert raised.value.hint == 'add [pipelines.NAME] with "brain" in it, and use that'
     assert (await ask(router)).startswith("This is the mock")
@@ -299,7 +306,7 @@ async def test_who_has_mended_a_refused_key_need_not_wait(house: House, mend: st
     assert "I am the device." in await ask(router)
     assert await ask(router) == "I am the device."
     options["connect_fault"] = ""
-    router._maker.config.providers["cloud"].options.update(options)
+    router._factory.config.providers["cloud"].options.update(options)
     await (router.test("cloud") if mend == "test" else router.use("default", "cloud"))
     assert await ask(router) == "Here."
     assert "provider.restored" in house.emit.types()
@@ -411,10 +418,10 @@ async def test_each_is_tested_as_it_is_used(house: House) -> None:
 async def test_what_a_person_says_is_mended_is_forgiven_before_it_is_tested(house: House) -> None:
     router = house.router(PIPED)
     await router.test("brain")
-    assert house.pipelines.forgiven == []
+    assert house.pipelines.were_reset == []
     house.health.record_failure("brain", AuthenticationError("wrong key"))
     await router.test("brain")
-    assert house.pipelines.forgiven == ["brain"]
+    assert house.pipelines.were_reset == ["brain"]
     assert house.health.is_healthy("brain")
 
 

@@ -150,7 +150,7 @@ async def test_what_is_mended_by_hand_need_not_rest() -> None:
     with pytest.raises(AuthenticationError):
         await house.open()
     REFUSED.clear()
-    house.vendor.forgive()
+    house.vendor.reset()
     await house.open()
     assert ASKED[-1] == "a"
 

@@ -2,19 +2,18 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from voxd.bus.bus import Bus
 from voxd.clock import Clock
 from voxd.config.schema import Config
-from voxd.device.pipelines import LazyPipelines
 from voxd.device.usage_recorder import UsageRecorder
 from voxd.frames import Clip
 from voxd.local.chain import TranscriberChain
 from voxd.local.contract import Synthesizer
 from voxd.net.dns import Resolver
 from voxd.providers.contract import Provider, ReplyItem, Request
-from voxd.providers.factory import Surroundings
+from voxd.providers.dependencies import Dependencies
+from voxd.providers.factory import ProviderFactory
 from voxd.providers.router import Router
 from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.offline_queue import OfflineQueue
@@ -26,6 +25,8 @@ from voxd.store.queue import UtteranceQueue
 from voxd.store.usage import UsageLog
 from voxd.turn.machine import RESTING
 from voxd.turn.streams import frames
+
+_MIB = 1 << 20
 
 LATER = "later"
 """In the place of a turn: nobody waits for the answer."""
@@ -64,28 +65,31 @@ class ProviderServices:
             clock=clock,
             resting_states=RESTING,
         )
-        # What whoever is asked over a network needs.
-        common: dict[str, Any] = {
-            "health": self.health,
-            "spend": self.spend,
-            "resolver": Resolver(),
-            "emit": bus.emit,
-            "clock": clock,
-        }
-        self.pipelines = LazyPipelines(
-            transcriber, synthesizer, cache=config.cache, state_dir=state_dir, **common
+        self.factory = ProviderFactory(
+            config,
+            Dependencies(
+                local=local,
+                transcriber=transcriber,
+                synthesizer=synthesizer,
+                tools=tools,
+                health=self.health,
+                spend=self.spend,
+                resolver=Resolver(),
+                emit=bus.emit,
+                clock=clock,
+                phrases_dir=state_dir / "cache" / "phrases",
+                phrases_bytes=int(config.cache.phrases_mb * _MIB),
+                keep=self.offline_queue.keep,
+            ),
         )
-        house = Surroundings(
-            local=local, tools=tools, keep=self.offline_queue.keep, pipelines=self.pipelines, **common
-        )
-        self.router = Router(config, house)
+        self.router = Router(self.factory)
         for handler in (self.bookkeeper, self.spend.handle, self.offline_queue.handle):
             bus.handle(handler)
 
     async def start(self) -> None:
         """Read what was spent today, and begin; the database is open."""
         await self.spend.start()
-        await self.pipelines.start()
+        await self.factory.start()
         self.router.start()
         self.offline_queue.start()
 
@@ -100,7 +104,7 @@ class ProviderServices:
         """Forget every conversation, here and with the vendors, and what waits or was spoken."""
         await self.router.forget()
         await self.offline_queue.forget()
-        await self.pipelines.forget()
+        await self.factory.forget()
 
     def problems(self) -> list[str]:
         """Return who does not answer and who does instead, and what else is not as it should be."""
@@ -123,7 +127,7 @@ class ProviderServices:
         await self.offline_queue.close()
         await self.health.close()
         await self.router.close()
-        await self.pipelines.close()
+        await self.factory.close()
         await self.spend.close()
         await self.bookkeeper.close()
 

@@ -1,42 +1,46 @@
-"""Makes whom the configuration names: speech-to-speech vendors, pipelines, and several in a row."""
+"""Makes the providers that the configuration names: speech-to-speech vendors, pipelines, failover."""
 
 import asyncio
 import fnmatch
+import functools
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from voxd.clock import Clock
 from voxd.config import provider_schema, schema
-from voxd.errors import ConnectionFailed, InvalidRequest, NotFound
-from voxd.events import Emit
+from voxd.errors import ConnectionFailed, InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
-from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Provider
+from voxd.providers.dependencies import Dependencies
 from voxd.providers.pipeline.stages.registry import kinds_of
 from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.registry import has_provider
-from voxd.providers.routing.failover import FailoverProvider, Keep
-from voxd.providers.routing.health import CircuitBreaker
-from voxd.providers.routing.spend import SpendGuard
+from voxd.providers.routing.failover import FailoverProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox
 from voxd.providers.usage import Cost, Usage
-from voxd.providers.vendor import Vendor
+from voxd.store.file_cache import FileCache
+
+if TYPE_CHECKING:
+    from voxd.providers.pipeline.factory import PipelineFactory
+    from voxd.providers.vendor import Vendor
+
+_log = logging.getLogger(__name__)
 
 PERSONA = (
-    "You are a voice assistant in somebody's home, and everything you say is spoken aloud. Answer in one to "
+    "You are a voice assistant in a home, and everything you say is spoken aloud. Answer in one to "
     "three short sentences, in the language you are spoken to, without lists, markup or web addresses. Use "
     "the tools for what this device can do. Say so when you do not know something."
 )
-"""What a model is told that was given no persona."""
+"""The instructions of an agent without a persona."""
 
 REALTIME = "realtime"
-"""The stage of a vendor who answers speech with speech, in the account book."""
+"""The stage of a speech-to-speech vendor in the usage log."""
 
 _DEFERRED = (
     "The user asked what follows {ago}, while you could not be reached. The user is not waiting for it any "
@@ -45,79 +49,81 @@ _DEFERRED = (
 )
 
 LAST_WORD_S = 0.25
-"""A pipeline keeps to its time by itself, and then says who was too slow: so much longer it is waited for."""
+"""A pipeline enforces its own deadline and names the slow stage; wait so much longer for that."""
 
 
-class Pipelines(Protocol):
-    """Makes pipelines of stages; `voxd.providers.pipeline.building` has the one there is."""
+class ProviderFactory:
+    """Makes the providers of the configuration in force; the router keeps them.
 
-    def maker(self, name: str, config: schema.Config) -> Callable[[], BaseProvider]:
-        """Return what makes a new, unconnected pipeline ``name`` of ``config``. Raises `VoxdError`."""
-        ...
+    Pipelines need 1 MB more, and 15 MB with a vendor: they are imported when there is the first one.
+    ``open_pipelines`` makes their factory.
+    """
 
-    def forgive(self, name: str) -> None:
-        """Forget which keys of ``name``, a pipeline or a member, were refused."""
-        ...
-
-    async def load(self, config: schema.Config) -> None:
-        """Load, in a thread, what the pipelines of ``config`` need; never raises."""
-        ...
-
-    async def check(self, name: str, config: schema.Config) -> None:
-        """Ask every stage of pipeline or provider ``name`` for nothing. Raises `VoxdError`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What whoever answers stands on. ``tools`` returns what the device can do, for models to call."""
-
-    local: Provider
-    tools: Callable[[], Sequence[Tool]]
-    health: CircuitBreaker
-    spend: SpendGuard
-    emit: Emit
-    clock: Clock
-    resolver: Resolver
-    keep: Keep | None = None
-    pipelines: Pipelines | None = None
-
-
-class Maker:
-    """Makes providers of the configuration in force; the router keeps them."""
-
-    def __init__(self, config: schema.Config, house: Surroundings) -> None:
+    def __init__(
+        self,
+        config: schema.Config,
+        dependencies: Dependencies,
+        open_pipelines: "Callable[[Dependencies], PipelineFactory] | None" = None,
+    ) -> None:
         self.config = config
-        self._house = house
+        self.dependencies = dependencies
+        self._open_pipelines = open_pipelines or _open_pipelines
+        self._opened: PipelineFactory | None = None
         self._vendors: dict[str, Vendor] = {}
+
+    async def start(self) -> None:
+        """Delete the cached phrases of an earlier start if the cache is turned off now."""
+        if not self.dependencies.phrases_bytes:
+            await FileCache(self.dependencies.phrases_dir, limit_bytes=0).clear()
+
+    async def load_pipelines(self, config: schema.Config) -> None:
+        """Load what the pipelines of ``config`` need, before the first turn does; never raises."""
+        pipelines = self._pipelines
+        try:
+            await asyncio.to_thread(pipelines.load, config)
+        except VoxdError as error:
+            _log.warning("%s; %s", error, error.hint)
+        await pipelines.http.prepare()
+
+    async def forget(self) -> None:
+        """Forget cached answers and cached phrases."""
+        if self._opened is not None:
+            await self._opened.forget()
+        else:
+            await FileCache(self.dependencies.phrases_dir, limit_bytes=0).clear()
+
+    async def close(self) -> None:
+        """Free what the pipelines hold; idempotent."""
+        if self._opened is not None:
+            await self._opened.close()
 
     def require(self, name: str) -> provider_schema.Provider | provider_schema.Pipeline:
         """Return the section of ``name``. Raises `NotFound`."""
         found = self.config.providers.get(name) or self.config.pipelines.get(name)
         if found is None:
-            names = ", ".join([self._house.local.name, *self.config.providers, *self.config.pipelines])
+            names = ", ".join([self.dependencies.local.name, *self.config.providers, *self.config.pipelines])
             raise NotFound(
                 f"there is no provider {name}", hint=f"use one of {names}, or add [providers.{name}]"
             )
         return found
 
     def require_answerer(self, name: str) -> None:
-        """Raise `NotFound` when there is no ``name``, `InvalidRequest` when he is only part of an answer."""
+        """Raise `NotFound` when there is no ``name``, `InvalidRequest` when it is only a stage."""
         told = self.require(name)
         if isinstance(told, provider_schema.Pipeline) or has_provider(told.kind) or not kinds_of(told.kind):
             return
         raise InvalidRequest(
-            f"{name} is only part of an answer ({', '.join(kinds_of(told.kind))})",
+            f"{name} is only a stage of a pipeline ({', '.join(kinds_of(told.kind))})",
             hint=f'add [pipelines.NAME] with "{name}" in it, and use that',
         )
 
     def failover(self, candidates: Sequence[Provider]) -> Provider:
-        """Return one that asks ``candidates`` in order.
+        """Return a provider that tries ``candidates`` in order.
 
-        The device itself alone needs none: when it fails it says so, and nothing is kept, for there is
-        nobody who could answer later.
+        The device alone needs no failover: its errors are said, and nothing is queued, because no vendor
+        could answer later.
         """
-        house = self._house
+        house = self.dependencies
         if all(each is house.local for each in candidates):
             return house.local
         return FailoverProvider(
@@ -134,20 +140,20 @@ class Maker:
         """Return ``name`` with the persona, voice and tools of ``agent``. Raises `NotFound`."""
         wanted = [
             tool
-            for tool in self._house.tools()
+            for tool in self.dependencies.tools()
             if any(fnmatch.fnmatchcase(tool.name, glob) for glob in agent.tools)
         ]
         return self._live(self.brain(agent, name), wanted)
 
     def late(self, agent: provider_schema.Agent, name: str, age_s: float) -> RealtimeProvider:
-        """Return ``name`` without tools, told that the question is ``age_s`` old. Raises `NotFound`."""
+        """Return ``name`` without tools, for a question that is ``age_s`` old. Raises `NotFound`."""
         brain = self.brain(agent, name)
         instructions = deferred_instructions(brain.config.instructions, age_s)
         config = msgspec.structs.replace(brain.config, instructions=instructions)
         return self._live(replace(brain, config=config), ())
 
     def _live(self, brain: RealtimeConfig, tools: Sequence[Tool]) -> RealtimeProvider:
-        house = self._house
+        house = self.dependencies
         return RealtimeProvider(
             brain,
             tools=ToolBox(tools),
@@ -159,14 +165,14 @@ class Maker:
         )
 
     def brain(self, agent: provider_schema.Agent, name: str) -> RealtimeConfig:
-        """Return how ``name`` is to be asked for ``agent``. Raises `NotFound`."""
+        """Return the settings of ``name`` for ``agent``. Raises `NotFound`."""
         told = self.require(name)
         instructions = agent.persona or PERSONA
         if isinstance(told, provider_schema.Pipeline):
             return RealtimeConfig(
                 name=name,
                 kind="pipeline",
-                make=self._pipelines.maker(name, self.config),
+                make=functools.partial(self._create_pipeline, name, self.config),
                 config=SessionConfig(
                     instructions=instructions,
                     voice=agent.voice,
@@ -190,8 +196,11 @@ class Maker:
             first_audio_timeout_s=told.first_audio_timeout_s,
         )
 
+    def _create_pipeline(self, name: str, config: schema.Config) -> BaseProvider:
+        return self._pipelines.create(name, config)
+
     def stages_of(self, name: str) -> tuple[str, ...]:
-        """Return what ``name`` is used for: by agents "realtime", in pipelines the lists he is in."""
+        """Return what ``name`` is used for: by agents "realtime", in pipelines the lists it is in."""
         alone = any(name in (each.provider, *each.fallback) for each in self.config.agents.values())
         member = [
             stage
@@ -201,7 +210,7 @@ class Maker:
         return (*([REALTIME] if alone else []), *member)
 
     async def check(self, name: str) -> None:
-        """Find out whether ``name`` can answer, for nothing. Raises `NotFound`, `ProviderError`."""
+        """Find out, at no cost, whether ``name`` can answer. Raises `NotFound`, `ProviderError`."""
         told = self.require(name)
         if isinstance(told, provider_schema.Pipeline):
             await self._pipelines.check(name, self.config)
@@ -222,31 +231,34 @@ class Maker:
             raise ConnectionFailed(msg, provider=name, code="timeout") from error
         await close_provider(session, name)
 
-    def forgive(self, name: str) -> None:
-        """Somebody says that ``name`` is mended: keys that were refused may be used again."""
+    def reset(self, name: str) -> None:
+        """Allow the refused keys of ``name`` again: the user says that they are repaired."""
         if name in self._vendors:
-            self._vendors[name].forgive()
-        if self._house.pipelines is not None:
-            self._house.pipelines.forgive(name)
+            self._vendors[name].reset()
+        if self._opened is not None:
+            self._opened.reset(name)
 
-    def _vendor(self, name: str, told: provider_schema.Provider) -> Vendor:
+    def _vendor(self, name: str, told: provider_schema.Provider) -> "Vendor":
+        # A device without a cloud never loads websockets.
+        from voxd.providers.vendor import Vendor
+
         known = self._vendors.get(name)
         if known is None or known.told != told:
-            house = self._house
+            house = self.dependencies
             known = Vendor(name, told, resolver=house.resolver, emit=house.emit, clock=house.clock)
             self._vendors[name] = known
         return known
 
     @property
-    def _pipelines(self) -> Pipelines:
-        if self._house.pipelines is None:
-            raise NotFound("there are no pipelines here")
-        return self._house.pipelines
+    def _pipelines(self) -> "PipelineFactory":
+        if self._opened is None:
+            self._opened = self._open_pipelines(self.dependencies)
+        return self._opened
 
     def _record(self, name: str, used: Usage, cost: Cost | None) -> None:
         if name in self.config.pipelines:
-            return  # its stages have told what each of them used
-        self._house.emit(
+            return  # its stages report what each of them used
+        self.dependencies.emit(
             E.PROVIDER_USED,
             provider=name,
             stage=REALTIME,
@@ -255,6 +267,13 @@ class Maker:
             cost_usd=cost.total if cost is not None else None,
             prices_of=cost.prices_of if cost is not None else "",
         )
+
+
+def _open_pipelines(dependencies: Dependencies) -> "PipelineFactory":
+    # A device without a cloud never loads tenacity, websockets and the vendors.
+    from voxd.providers.pipeline.factory import PipelineFactory
+
+    return PipelineFactory(dependencies)
 
 
 def deferred_instructions(instructions: str, age_s: float) -> str:

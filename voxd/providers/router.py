@@ -3,9 +3,8 @@
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from voxd import reports
 from voxd.config import provider_schema, schema
@@ -13,10 +12,11 @@ from voxd.config.provider_schema import LOCAL
 from voxd.errors import InvalidRequest, NotFound, VoxdError
 from voxd.events import EventType as E
 from voxd.providers.contract import Provider, ReplyItem, Request
-from voxd.providers.factory import Maker, Surroundings
+from voxd.providers.factory import ProviderFactory
 from voxd.providers.realtime.provider import RealtimeProvider
 from voxd.providers.registry import provider_class
 from voxd.providers.routing.failover import FAILOVER_ERRORS, FailoverProvider
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
@@ -24,14 +24,14 @@ _log = logging.getLogger(__name__)
 class Router:
     """The providers of one device; ``house.local`` answers for every agent that names no other."""
 
-    def __init__(self, config: schema.Config, house: Surroundings) -> None:
-        self._maker = Maker(config, house)
-        self._house = house
-        self._local = house.local
+    def __init__(self, factory: ProviderFactory) -> None:
+        self._factory = factory
+        self._dependencies = factory.dependencies
+        self._local = factory.dependencies.local
         self._chosen: dict[str, str] = {}
         self._live: dict[str, dict[str, RealtimeProvider]] = {}
         self._made: dict[str, Provider] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope("router")
         self._watch()
 
     def start(self) -> None:
@@ -39,10 +39,9 @@ class Router:
         names = {name for agent in self._config.agents for name in self._names(agent)}
         kinds = {self._config.providers[name].kind for name in names if name in self._config.providers}
         if kinds:
-            self._spawn(self._load(sorted(kinds)))
-        pipelines = self._house.pipelines
-        if pipelines is not None and names & {*self._config.pipelines}:
-            self._spawn(pipelines.load(self._config))
+            self._tasks.start(self._load(sorted(kinds)))
+        if names & {*self._config.pipelines}:
+            self._tasks.start(self._factory.load_pipelines(self._config))
 
     def provider_for(self, agent: str) -> Provider:
         """Return who answers for ``agent``."""
@@ -64,7 +63,7 @@ class Router:
         if not isinstance(made, FailoverProvider):
             raise NotFound(f"no vendor answers for the agent {request.agent}")
         name = made.vendor()
-        provider = self._maker.late(self._agent(request.agent), name, age_s)
+        provider = self._factory.late(self._agent(request.agent), name, age_s)
         return name, self._reply_deferred(provider, request)
 
     async def _reply_deferred(self, provider: Provider, request: Request) -> AsyncGenerator[ReplyItem]:
@@ -72,9 +71,9 @@ class Router:
             async with aclosing(provider.converse(request)) as replies:
                 async for item in replies:
                     yield item
-            self._house.health.record_success(provider.name)
+            self._dependencies.health.record_success(provider.name)
         except FAILOVER_ERRORS as error:
-            self._house.health.record_failure(provider.name, error)
+            self._dependencies.health.record_failure(provider.name, error)
             raise
         finally:
             # It was made for this one question.
@@ -89,28 +88,28 @@ class Router:
         """
         self._require_agent(agent)
         if name != self._local.name:
-            self._maker.require_answerer(name)
+            self._factory.require_answerer(name)
         before = self.name_of(agent)
         if name == before:
-            self._maker.forgive(name)
-            self._house.health.reset(name)
+            self._factory.reset(name)
+            self._dependencies.health.reset(name)
             self._drop_users(name)
             return
         live = self._live.get(agent, {}).pop(before, None)
         if live is not None and name != self._local.name:
             try:
-                await live.switch(self._maker.brain(self._agent(agent), name))
+                await live.switch(self._factory.brain(self._agent(agent), name))
             except VoxdError:
                 self._live[agent][before] = live
                 raise
             self._drop(agent)
             self._chosen[agent] = name
             self._live[agent] = {name: live}
-            self._house.health.reset(name)
+            self._dependencies.health.reset(name)
             return
         self._drop(agent, also=live)
         self._chosen[agent] = name
-        self._house.emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": "requested"})
+        self._dependencies.emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": "requested"})
 
     async def test(self, name: str) -> float:
         """Find out whether ``name`` can answer: open a session, or ask each stage; returns milliseconds.
@@ -119,13 +118,13 @@ class Router:
         """
         if name == self._local.name:
             raise InvalidRequest("the device itself needs no test", hint="run `voxctl doctor`")
-        if self._house.health.outage(name) is not None:
-            self._maker.forgive(name)
-        begun_s = self._house.clock.monotonic()
-        await self._maker.check(name)
-        latency_ms = (self._house.clock.monotonic() - begun_s) * 1000
-        if self._house.health.outage(name) is not None:
-            self._house.health.record_success(name)
+        if self._dependencies.health.outage(name) is not None:
+            self._factory.reset(name)
+        begun_s = self._dependencies.clock.monotonic()
+        await self._factory.check(name)
+        latency_ms = (self._dependencies.clock.monotonic() - begun_s) * 1000
+        if self._dependencies.health.outage(name) is not None:
+            self._dependencies.health.record_success(name)
             self._drop_users(name)
         return latency_ms
 
@@ -133,7 +132,7 @@ class Router:
         """Apply a reloaded configuration: whoever changed is built anew with its next turn."""
         old = self._config
         before = {agent: self._names(agent) for agent in {*self._made, *self._chosen}}
-        self._maker.config = config
+        self._factory.config = config
         changed = _changed(old, config)
         for agent, names in before.items():
             told = old.agents.get(agent) != config.agents.get(agent)
@@ -142,13 +141,13 @@ class Router:
             if told or self._names(agent) != names or changed & {*names}:
                 self._drop(agent)
         for name in {*old.providers, *old.pipelines} - {*config.providers, *config.pipelines}:
-            self._house.health.remove(name)
+            self._dependencies.health.remove(name)
         self._watch()
         if changed or old.agents != config.agents:
             self.start()
         for name in changed:
             # A new key, say, is tried at once and not when the old one would have been tried again.
-            self._house.health.reset(name)
+            self._dependencies.health.reset(name)
 
     def agents(self) -> tuple[reports.AgentStatus, ...]:
         """Return who answers for each agent, and why not whoever should."""
@@ -162,7 +161,7 @@ class Router:
         described = [
             (self._local.name, LOCAL, "", ()),
             *(
-                (name, each.kind, each.model, self._maker.stages_of(name))
+                (name, each.kind, each.model, self._factory.stages_of(name))
                 for name, each in self._config.providers.items()
             ),
             *(
@@ -184,13 +183,13 @@ class Router:
         """Close every session; the local provider is its owner's."""
         for agent in tuple({*self._made, *self._live}):
             self._drop(agent)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.join()
 
     # --- making -----------------------------------------------------------------------------------
 
     @property
     def _config(self) -> schema.Config:
-        return self._maker.config
+        return self._factory.config
 
     def _make(self, agent: str) -> Provider:
         told, lives = self._agent(agent), self._live.setdefault(agent, {})
@@ -199,9 +198,9 @@ class Router:
             if name == self._local.name:
                 candidates.append(self._local)
                 continue
-            lives[name] = lives.get(name) or self._maker.live(told, name)
+            lives[name] = lives.get(name) or self._factory.live(told, name)
             candidates.append(lives[name])
-        return self._maker.failover(candidates)
+        return self._factory.failover(candidates)
 
     def _names(self, agent: str) -> tuple[str, ...]:
         """Return who may answer for ``agent``, in order, each once."""
@@ -222,9 +221,9 @@ class Router:
 
     def _watch(self) -> None:
         for name in (*self._config.providers, *self._config.pipelines):
-            self._house.health.set_probe(name, functools.partial(self._maker.check, name))
+            self._dependencies.health.set_probe(name, functools.partial(self._factory.check, name))
         for name, each in self._config.pipelines.items():
-            self._house.health.set_members(name, (each.stt, each.llm, each.tts))
+            self._dependencies.health.set_members(name, (each.stt, each.llm, each.tts))
 
     def _status(self, agent: str) -> reports.AgentStatus:
         made, name = self._made.get(agent), self.name_of(agent)
@@ -234,8 +233,8 @@ class Router:
         return reports.AgentStatus(agent, name, made.answering, f"{problem} ({problem.code})")
 
     def _problem(self, name: str) -> str:
-        illness = self._house.health.outage(name)
-        error = self._house.spend.stopped(name) or (illness.error if illness is not None else None)
+        illness = self._dependencies.health.outage(name)
+        error = self._dependencies.spend.stopped(name) or (illness.error if illness is not None else None)
         return f"{error} ({error.code})" if error is not None else ""
 
     def _drop_users(self, name: str) -> None:
@@ -247,7 +246,7 @@ class Router:
     def _drop(self, agent: str, *, also: RealtimeProvider | None = None) -> None:
         self._made.pop(agent, None)
         for live in (*self._live.pop(agent, {}).values(), *([also] if also is not None else [])):
-            self._spawn(live.close())
+            self._tasks.start(live.close())
 
     async def _load(self, kinds: Sequence[str]) -> None:
         for kind in kinds:
@@ -255,11 +254,6 @@ class Router:
                 await asyncio.to_thread(provider_class, kind)
             except VoxdError as error:
                 _log.warning("%s; %s", error, error.hint)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
 
 def _changed(old: schema.Config, new: schema.Config) -> set[str]:

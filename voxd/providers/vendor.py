@@ -72,8 +72,8 @@ class Vendor:
         by_key = self._keys is not None and self._keys.failed(way.key, error)
         return self._endpoints.failed(way.endpoint, error) or by_key
 
-    def forgive(self) -> None:
-        """Somebody says that what was wrong is mended: every key may be used again."""
+    def reset(self) -> None:
+        """Allow every refused key again."""
         self._keys = None
 
     def _headers(self) -> dict[str, str]:

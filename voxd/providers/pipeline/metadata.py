@@ -17,10 +17,8 @@ from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import build_synthesizer, whisper_transcriber
 from voxd.net.http import HttpClient
-from voxd.providers.pipeline.building import Ground, build
+from voxd.providers.pipeline.builder import MoreHeaders, PipelineBuilder
 from voxd.providers.pipeline.dependencies import Close, PipelineDependencies
-from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.lines import Lines, MoreHeaders
 from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.routing.health import CircuitBreaker
@@ -66,16 +64,15 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     engines = _engines(told, emit, clock)
     _require(names, has_ears=told.hedge and engines is not None)
     middleware: tuple[MessageMiddleware, ...] = told.middleware
-    ground = Ground(
-        lines=Lines(
-            http=http, emit=emit, clock=clock, middleware=told.request_middleware, more_headers=headers
-        ),
+    builder = PipelineBuilder(
+        http=http,
         health=health,
         emit=emit,
         clock=clock,
-        latencies=Latencies(),
         engines=engines,
         middleware=middleware,
+        request_middleware=told.request_middleware,
+        more_headers=headers,
     )
     settings = {
         each: getattr(told, each)
@@ -85,7 +82,7 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     owned: tuple[Close, ...] = (health.close, http.close)
     if engines is not None:
         owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
-    return build(ground, pipeline, tables, hints=told.hints, owned=owned)
+    return builder.build(pipeline, tables, hints=told.hints, owned=owned)
 
 
 def _require(names: Mapping[str, tuple[str, ...]], *, has_ears: bool) -> None:

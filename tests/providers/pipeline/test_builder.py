@@ -9,27 +9,21 @@ from typing import Any
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit
-from tests.providers.contract import Ear
 from tests.providers.pipeline.made import BROKEN, KIND, register
 from tests.providers.pipeline.stage_fakes import Board
 from voxd import VoiceEngine
-from voxd.config import schema
 from voxd.config.provider_schema import Pipeline, Provider
 from voxd.config.secrets import Secret
-from voxd.errors import AuthenticationError, ConfigError, NotFound, ProviderError
-from voxd.events import EventType as E
+from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.frames import Clip
 from voxd.local.contract import LocalTranscript
 from voxd.net.http import HttpClient
-from voxd.providers.pipeline.building import Ground, Pipelines, build
-from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.lines import Lines, line_settings, stage_config
+from voxd.providers.pipeline.builder import PipelineBuilder, client_settings, stage_config
 from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.metadata import build_from_metadata
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import StageKind
 from voxd.providers.pipeline.stages.registry import kinds_of, list_stages, register_stage, speech_to_text
-from voxd.providers.settings import SessionConfig
 
 register()
 
@@ -74,19 +68,14 @@ def board() -> Board:
 
 
 @pytest.fixture
-def ground(board: Board) -> Ground:
-    emit, clock = RecordingEmit(), FakeClock()
-    lines = Lines(http=HttpClient(), emit=emit, clock=clock)
-    return Ground(lines, board, emit, clock, Latencies(), engines=LocalEngines(OwnEars(), OwnVoice()))
+def builder(board: Board) -> PipelineBuilder:
+    engines = LocalEngines(OwnEars(), OwnVoice())
+    return PipelineBuilder(HttpClient(), board, RecordingEmit(), FakeClock(), engines=engines)
 
 
-def config(**pipelines: Pipeline) -> schema.Config:
-    return schema.Config(providers=TABLES, pipelines=pipelines)
-
-
-async def test_lists_are_made_in_order_and_the_broken_are_left_out(ground: Ground, board: Board) -> None:
+async def test_lists_are_built_in_order_without_broken_stages(builder: PipelineBuilder, board: Board) -> None:
     settings = Pipeline(stt=("local", "ears"), llm=("brain",), tts=("broken", "nobody", "voice", "local"))
-    parts = build(ground, settings, TABLES)
+    parts = builder.build(settings, TABLES)
     assert [stage.name for stage in parts.stt.candidates.stages] == ["local", "ears"]
     assert [stage.name for stage in parts.tts.candidates.stages] == ["voice", "local"]
     assert parts.tts.candidates.stages[0].voice == "alto"
@@ -94,79 +83,18 @@ async def test_lists_are_made_in_order_and_the_broken_are_left_out(ground: Groun
     assert board.failures == [("broken", "config_invalid"), ("nobody", "not_found")]
 
 
-async def test_ears_that_know_a_few_sentences_are_no_hedge(ground: Ground) -> None:
-    ears = replace(ground.engines, hears_anything=False)  # type: ignore[type-var]
-    parts = build(replace(ground, engines=ears), Pipeline(stt=("ears",), llm=("brain",)), TABLES)
+async def test_an_engine_bound_to_a_grammar_is_not_a_hedge(builder: PipelineBuilder) -> None:
+    ears = replace(builder.engines, hears_anything=False)  # type: ignore[type-var]
+    parts = replace(builder, engines=ears).build(Pipeline(stt=("ears",), llm=("brain",)), TABLES)
     assert parts.stt.hedge is None, "a model would be asked what nobody said"
 
 
-async def test_a_list_of_which_nothing_can_be_made_is_an_error(ground: Ground) -> None:
+async def test_a_list_without_a_stage_that_can_be_built_is_an_error(builder: PipelineBuilder) -> None:
     with pytest.raises(ConfigError, match="makes no sense"):
-        build(ground, Pipeline(llm=("brain",), tts=("broken",)), TABLES)
+        builder.build(Pipeline(llm=("brain",), tts=("broken",)), TABLES)
 
 
-async def test_the_device_itself_hears_and_speaks(ground: Ground) -> None:
-    pipelines = Pipelines(ground, PipelineProvider)
-    provider = pipelines.maker("home", config(home=Pipeline(llm=("brain",))))()
-    ear = Ear(provider)
-    await provider.configure_session(SessionConfig())
-    await provider.connect()
-    await provider.send_audio(bytes(32_000))
-    await provider.commit()
-    await ear.until(E.RESPONSE_COMPLETED)
-    assert ear.of(E.TEXT_TRANSCRIPTION)[0].data["text"] == "1 s at 16000"
-    assert ear.of(E.AUDIO_OUTPUT_STOPPED)[0].data["duration_ms"] == pytest.approx(1000, abs=1)
-    await provider.disconnect()
-    await pipelines.close()
-
-
-async def test_sessions_share_what_was_built_until_its_tables_change(ground: Ground) -> None:
-    made: list[Any] = []
-    pipelines = Pipelines(ground, lambda given: made.append(given["parts"]))  # type: ignore[arg-type, return-value]
-    told = config(home=Pipeline(llm=("brain",), stt=("ears",), tts=("voice",)))
-    maker = pipelines.maker("home", told)
-    maker()
-    maker()
-    assert made[0] is made[1]
-    changed = schema.Config(
-        providers={**TABLES, "voice": Provider(kind=KIND, voice="bass")}, pipelines=told.pipelines
-    )
-    pipelines.maker("home", changed)()
-    assert made[2].tts.candidates.stages[0].voice == "bass"
-    stage = made[0].tts.candidates.stages[0]
-    assert stage.closed == 0, "a session may still speak with it"
-    await pipelines.close()
-    assert stage.closed == 1
-    with pytest.raises(NotFound):
-        pipelines.maker("nowhere", told)
-
-
-async def test_a_check_asks_somebody_of_every_list(ground: Ground) -> None:
-    pipelines = Pipelines(ground, PipelineProvider)
-    told = config(home=Pipeline(llm=("brain",), stt=("ears",), tts=("voice", "local")))
-    await pipelines.check("home", told)
-    await pipelines.check("ears", told)
-    parts = pipelines._parts("home", told)
-    parts.tts.candidates.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
-    await pipelines.check("home", told)
-    parts.llm.candidates.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
-    with pytest.raises(ProviderError, match="gone"):
-        await pipelines.check("home", told)
-    await pipelines.close()
-
-
-async def test_an_agents_voice_is_that_of_the_first_who_speaks(ground: Ground) -> None:
-    pipelines = Pipelines(ground, PipelineProvider)
-    provider: Any = pipelines.maker("home", config(home=Pipeline(llm=("brain",), tts=("voice",))))()
-    await provider.configure_session(SessionConfig(voice="tenor"))
-    (stage,) = provider._tts.candidates.stages
-    assert (stage.voice, stage.name) == ("tenor", "voice")
-    await provider.disconnect()
-    assert stage.closed == 1
-    assert provider._parts.tts.candidates.stages[0].closed == 0
-
-
-def test_a_table_becomes_a_line_and_what_a_stage_is_told() -> None:
+def test_a_table_becomes_the_settings_of_a_client_and_of_a_stage() -> None:
     provider = Provider(
         kind="openai",
         model="m",
@@ -179,7 +107,7 @@ def test_a_table_becomes_a_line_and_what_a_stage_is_told() -> None:
         max_concurrent=2,
         options={"ca_file": "/ca.pem", "speed": 1.2},
     )
-    line = line_settings("mine", provider)
+    line = client_settings("mine", provider)
     assert (line.keys, line.endpoints) == (("one", "two"), ("https://a.example", "https://b.example"))
     assert (dict(line.headers), line.max_concurrent, line.ca_file) == ({"x-team": "red"}, 2, "/ca.pem")
     told = stage_config("mine", provider)
@@ -187,7 +115,7 @@ def test_a_table_becomes_a_line_and_what_a_stage_is_told() -> None:
     assert told.options["speed"] == 1.2
 
 
-def test_a_provider_with_a_list_of_endpoints_is_not_the_vendor_himself() -> None:
+def test_a_list_of_endpoints_replaces_the_vendors_own() -> None:
     told = stage_config("mine", Provider(kind="openai", endpoints=("http://a.lan", "http://b.lan")))
     assert told.endpoint == "http://a.lan"
     assert stage_config("theirs", Provider(kind="openai")).endpoint == ""
@@ -196,14 +124,14 @@ def test_a_provider_with_a_list_of_endpoints_is_not_the_vendor_himself() -> None
 def test_a_key_that_cannot_be_read_is_a_wrong_key() -> None:
     missing = Secret(None, origin="credential x", problem="no such file")
     with pytest.raises(AuthenticationError):
-        line_settings("mine", Provider(kind="openai", api_key=missing))
+        client_settings("mine", Provider(kind="openai", api_key=missing))
 
 
-async def test_stages_of_one_provider_share_their_line(ground: Ground) -> None:
-    stt, llm = (ground.lines.line("ears", TABLES["ears"], kind) for kind in (StageKind.STT, StageKind.LLM))
+async def test_stages_of_one_provider_share_a_client(builder: PipelineBuilder) -> None:
+    stt, llm = (builder.client("ears", TABLES["ears"], kind) for kind in (StageKind.STT, StageKind.LLM))
     assert (stt.stage, llm.stage) == ("stt", "llm")
     assert stt._keys is llm._keys
-    other = ground.lines.line("ears", Provider(kind=KIND, model="other"), StageKind.STT)
+    other = builder.client("ears", Provider(kind=KIND, model="other"), StageKind.STT)
     assert other._keys is not stt._keys
 
 

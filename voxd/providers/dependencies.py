@@ -1,0 +1,39 @@
+"""What the providers of a process share, in one value that the composition root fills in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from voxd.clock import Clock
+from voxd.events import Emit
+from voxd.local.chain import TranscriberChain
+from voxd.local.contract import Synthesizer
+from voxd.net.dns import Resolver
+from voxd.providers.contract import Provider
+from voxd.providers.routing.failover import Keep
+from voxd.providers.routing.health import CircuitBreaker
+from voxd.providers.routing.spend import SpendGuard
+from voxd.providers.tools import Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Given to `voxd.providers.factory.ProviderFactory`.
+
+    ``local`` is the device itself as a provider, of ``transcriber`` and ``synthesizer``. ``tools`` returns
+    what the device can do, for models to call. ``phrases_bytes`` limits the cache of spoken phrases, 0 turns
+    it off. ``keep`` queues questions that no provider answered.
+    """
+
+    local: Provider
+    transcriber: TranscriberChain
+    synthesizer: Synthesizer
+    tools: Callable[[], Sequence[Tool]]
+    health: CircuitBreaker
+    spend: SpendGuard
+    resolver: Resolver
+    emit: Emit
+    clock: Clock
+    phrases_dir: Path
+    phrases_bytes: int = 0
+    keep: Keep | None = None
