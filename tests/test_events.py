@@ -10,6 +10,7 @@ from tests.shared import SHARED
 from voxd.bus.aliases import EVENT_ALIASES
 from voxd.bus.bus import Bus
 from voxd.events import EVENT_TYPES, Event, EventType
+from voxd.providers.events import publish_to
 from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox, tool
@@ -71,7 +72,7 @@ async def test_a_conversation_tells_what_the_table_says() -> None:
         name="mock",
         config=SessionConfig(),
         tools=ToolBox([tool(weather)]),
-        emit=bus.emit,
+        on_event=publish_to(bus.emit),
         clock=clock,
     )
     await session.connect()

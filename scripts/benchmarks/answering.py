@@ -20,7 +20,7 @@ from voxd.events import EventType as E
 from voxd.net.http import HttpClient
 from voxd.net.transport import Budget
 from voxd.net.vendor_client import VendorClient, VendorClientSettings
-from voxd.providers.base import ProviderEvent
+from voxd.providers.events import ProviderEvent
 from voxd.providers.pipeline.phrase_cache import PhraseCache
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import StageConfig

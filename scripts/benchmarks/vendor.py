@@ -13,7 +13,7 @@ import msgspec
 from scripts.benchmarks.options import ROOT
 from tests.servers.openai_realtime import KEY, Reply, Script, realtime_server
 from voxd.providers.base import BaseProvider
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 APPEND = "input_audio_buffer.append"
 DELTA = "response.output_audio.delta"

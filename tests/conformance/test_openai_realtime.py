@@ -10,8 +10,8 @@ from tests.providers.contract import Ear
 from tests.servers.openai_realtime import KEY, Call, RealtimeServer, Reply, Script, realtime_server, tone
 from voxd.events import EventType as E
 from voxd.providers.realtime.openai_protocol import wire
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.settings import SessionConfig, ToolSpec
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")
 

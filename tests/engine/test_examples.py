@@ -24,7 +24,7 @@ from tests.shared import SHARED, needs_shared
 from voxd import VoiceEngine
 from voxd.audio.wav import wav_bytes
 from voxd.frames import Clip
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 pytestmark = needs_shared
 

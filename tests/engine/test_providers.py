@@ -55,7 +55,7 @@ async def test_switching_keeps_the_conversation(make: Make) -> None:
     assert engine.config.provider == "other"
     changed = log.of("provider.changed")[0]
     assert (changed.data["from"], changed.to, changed.reason) == ("mock", "other", "requested")
-    assert Other.made[0].told == [("user", "hello"), ("assistant", "Hi there!")]
+    assert Other.made[0].history == [("user", "hello"), ("assistant", "Hi there!")]
     assert await engine.text_2_audio_response("and now")
     assert len(engine.history) == 4
 
@@ -200,7 +200,7 @@ async def test_a_session_lost_for_good_is_taken_over_with_its_conversation(make:
     await log.wait("connection.established", 2)
     assert [event.provider for event in log.of("provider.failed")] == ["dying"]
     assert log.of("provider.changed")[0].to == "other"
-    assert Other.made[0].told[0] == ("user", "hello")
+    assert Other.made[0].history[0] == ("user", "hello")
     assert await engine.text_2_audio_response("are you there")
     assert engine.config.provider == "other"
     await engine.configure_session(SessionConfig(instructions="Be brief."))

@@ -7,9 +7,9 @@ import pytest
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed
 from voxd.net.endpoint import belongs_to, host_of, http_url, realtime_url
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.vendors.azure.realtime import AzureProvider
 from voxd.providers.vendors.custom.realtime import CustomProvider
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 KEY = "sk-1"
 BEARER = {"Authorization": "Bearer sk-1"}

@@ -11,7 +11,8 @@ import pytest
 from tests.payloads import problem
 from voxd.errors import ProviderError, VoxdError
 from voxd.events import EventType as E
-from voxd.providers.base import BaseProvider, ProviderEvent
+from voxd.providers.base import BaseProvider
+from voxd.providers.events import ProviderEvent
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 

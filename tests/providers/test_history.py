@@ -43,7 +43,7 @@ def test_what_was_heard_is_a_beginning_in_whole_words(text: str, played_ms: floa
 
 
 def said(history: ConversationHistory) -> list[tuple[str, str]]:
-    return [(line.role, line.text) for line in history.lines]
+    return [(line.role, line.text) for line in history.messages]
 
 
 def test_a_question_whose_words_come_late_stands_before_its_answer() -> None:
@@ -51,7 +51,7 @@ def test_a_question_whose_words_come_late_stands_before_its_answer() -> None:
     history.expect_user()
     history.reply_begins()
     history.reply_text("It is ", whole=False)
-    history.user("what time is it")
+    history.add_transcript("what time is it")
     history.reply_text("noon.", whole=False)
     assert said(history) == [("user", "what time is it"), ("assistant", "It is noon.")]
 
@@ -60,9 +60,9 @@ def test_a_question_nobody_expected_stands_before_the_reply_under_way() -> None:
     history = ConversationHistory()
     history.reply_begins()
     history.reply_text("It is noon.", whole=True)
-    history.user("what time is it")
+    history.add_transcript("what time is it")
     history.reply_ends()
-    history.user("thanks")
+    history.add_transcript("thanks")
     assert said(history) == [("user", "what time is it"), ("assistant", "It is noon."), ("user", "thanks")]
 
 
@@ -70,7 +70,7 @@ def test_a_question_that_was_never_understood_leaves_no_gap() -> None:
     history = ConversationHistory()
     history.expect_user()
     history.expect_user()
-    history.user("hello")
+    history.add_transcript("hello")
     assert said(history) == [("user", "hello")]
 
 
@@ -90,7 +90,7 @@ def test_the_reply_before_a_tool_call_is_the_one_that_is_cut() -> None:
     history.reply_text("one two three four", whole=True)
     history.reply_sound(1000)
     history.reply_begins()
-    assert history.heard(450)
+    assert history.truncate(450)
     assert said(history) == [("assistant", "one two")]
 
 
@@ -99,11 +99,11 @@ def test_a_cut_reply_can_be_cut_shorter_but_not_longer() -> None:
     history.reply_begins()
     history.reply_text(TEXT, whole=True)
     history.reply_sound(1000)
-    assert history.heard(800)
-    assert not history.heard(900)
-    assert history.heard(400)
+    assert history.truncate(800)
+    assert not history.truncate(900)
+    assert history.truncate(400)
     assert said(history) == [("assistant", "one two")]
-    assert not history.heard(None)
+    assert not history.truncate(None)
 
 
 def test_only_the_last_reply_is_cut_and_only_until_the_next_question() -> None:
@@ -113,13 +113,13 @@ def test_only_the_last_reply_is_cut_and_only_until_the_next_question() -> None:
         history.reply_begins()
         history.reply_text("well", whole=True)
         history.reply_sound(1000)
-    assert history.heard(0)
-    assert not history.heard(0)
+    assert history.truncate(0)
+    assert not history.truncate(0)
     assert said(history) == [("user", "one"), ("assistant", "well"), ("user", "two")]
     history.add("user", "three")
-    assert not history.heard(0)
+    assert not history.truncate(0)
     history.reply_begins()
-    assert not history.heard(0)
+    assert not history.truncate(0)
     assert said(history)[1] == ("assistant", "well")
 
 
@@ -127,7 +127,7 @@ def test_pieces_of_the_next_reply_do_not_join_a_cut_one() -> None:
     history = ConversationHistory()
     history.reply_text("one two", whole=False)
     history.reply_sound(1000)
-    history.heard(500)
+    history.truncate(500)
     history.reply_begins()
     history.reply_text("three", whole=False)
     assert said(history) == [("assistant", "one"), ("assistant", "three")]
@@ -138,8 +138,8 @@ def test_it_is_bounded() -> None:
     for number in range(MAX_ENTRIES + 5):
         history.add("user", str(number))
     history.reply_begins()
-    history.user("late")
-    assert len(history.lines) <= MAX_ENTRIES
-    assert history.lines[0].text == "7"
+    history.add_transcript("late")
+    assert len(history.messages) <= MAX_ENTRIES
+    assert history.messages[0].text == "7"
     history.clear()
-    assert history.lines == ()
+    assert history.messages == ()

@@ -12,6 +12,7 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.errors import NotFound, ProviderError
 from voxd.providers.base import BaseProvider
+from voxd.providers.events import publish_to
 from voxd.providers.realtime.session import Session
 from voxd.providers.registry import Registry, provider_class, provider_statuses, register_provider
 from voxd.providers.settings import SessionConfig
@@ -103,7 +104,7 @@ async def test_a_third_partys_provider_in_one_file_holds_a_conversation(site: Pa
         name="parrot",
         config=SessionConfig(instructions="squawk"),
         tools=ToolBox(),
-        emit=emit,
+        on_event=publish_to(emit),
         clock=FakeClock(),
     )
     await session.connect()

@@ -243,7 +243,7 @@ async def test_another_provider_goes_on_with_the_conversation(house: House) -> N
     await ask(router, "my name is Ann")
     await router.use("default", "other")
     assert await ask(router, "who am I") == "Still Ann."
-    assert MADE[1].told == [("user", "my name is Ann"), ("assistant", "Hello Ann.")]
+    assert MADE[1].history == [("user", "my name is Ann"), ("assistant", "Hello Ann.")]
     assert ("provider.changed", {"from": "cloud", "to": "other", "reason": "requested"}) in house.emit.events
     assert [entry.agents for entry in router.providers()] == [(), (), ("default",)]
 
@@ -344,7 +344,7 @@ async def test_forgetting_reaches_every_conversation(house: House) -> None:
     await router.forget()
     assert not MADE[0].is_connected
     await ask(router, "who am I")
-    assert MADE[1].told == []
+    assert MADE[1].history == []
 
 
 async def test_a_reply_under_way_is_not_cut_by_a_change(house: House) -> None:
@@ -467,7 +467,7 @@ async def test_nothing_is_done_late_by_the_device_or_by_a_model(house: House) ->
     assert await later(router, 3 * 3600.0) == ("cloud", "Too late.")
     at_once, late = MADE
     assert [each.name for each in at_once.session.tools] == ["set_timer", "get_time"]
-    assert (late.session.tools, late.told) == ((), []), "no tools, and no part of the conversation"
+    assert (late.session.tools, late.history) == ((), []), "no tools, and no part of the conversation"
     assert "asked what follows about 3 hours ago" in late.session.instructions
     assert late.session.instructions.startswith(PERSONA)
     assert not late.is_connected, "nobody goes on with it"
@@ -502,10 +502,10 @@ async def test_a_conversation_goes_on_from_a_pipeline_to_a_vendor_and_back(house
     await ask(router, "my name is Ann")
     await router.use("default", "cloud")
     assert await ask(router, "who am I") == "I am the cloud."
-    assert MADE[-1].told == [("user", "my name is Ann"), ("assistant", "I am pipe with brain.")]
+    assert MADE[-1].history == [("user", "my name is Ann"), ("assistant", "I am pipe with brain.")]
     await router.use("default", "pipe")
     assert await ask(router, "and now") == "I am pipe with brain."
-    assert len(MADE[-1].told) == 4
+    assert len(MADE[-1].history) == 4
     assert [each.name for each in router.provider_for("default").candidates] == ["pipe", "cloud", "local"]  # type: ignore[attr-defined]
 
 

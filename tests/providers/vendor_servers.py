@@ -16,8 +16,8 @@ from tests.servers.gemini_steps import END, Message, Until, heard, said, sound
 from tests.servers.openai_realtime import RealtimeServer, Reply, Script, realtime_server
 from voxd.net.websocket import Deadlines
 from voxd.providers.base import BaseProvider
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.vendors.google.realtime import GeminiProvider
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 SOON = Deadlines(open_s=1.0, answer_s=0.3, send_s=0.3, active_s=0.15, idle_s=0.3, close_s=0.1)
 """Long enough for a loopback on a busy machine, and short enough to be waited for."""

@@ -18,6 +18,7 @@ from voxd.errors import AudioError, AuthenticationError, DeviceError, NotConnect
 from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.providers.base import BaseProvider
+from voxd.providers.events import publish_to
 from voxd.providers.realtime.session import Session
 from voxd.providers.registry import provider_class
 from voxd.providers.settings import SessionConfig
@@ -57,7 +58,7 @@ class EngineSession:
             name=config.provider,
             config=tuning.session_config(config, server_vad=cls.capabilities.server_vad),
             tools=tools if config.enable_functions else ToolBox(),
-            emit=self.down,
+            on_event=publish_to(self.down),
             clock=clock,
         )
         self.input = AudioInput(

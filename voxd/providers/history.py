@@ -1,4 +1,4 @@
-"""Remembers a conversation as texts, so that another session, or another vendor, can go on with it."""
+"""Keeps a conversation as text, so that another session, or another vendor, can continue it."""
 
 import itertools
 from collections import deque
@@ -8,12 +8,12 @@ from typing import Literal
 Role = Literal["user", "assistant"]
 
 MAX_ENTRIES = 64
-"""Entries remembered; the oldest is forgotten. A replay of more would cost more than it tells."""
+"""Messages kept; the oldest is dropped. Every new session pays for the tokens of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryMessage:
-    """Who said what."""
+    """One message of the conversation."""
 
     role: Role
     text: str
@@ -25,31 +25,32 @@ class _Entry:
     text: str = ""
     partial: str = ""
     sound_ms: float = 0.0
-    heard_ms: float | None = None
+    played_ms: float | None = None
     open: bool = False
 
     @property
     def words(self) -> str:
         words = f"{self.text} {self.partial}".strip() if self.partial else self.text.strip()
-        return words if self.heard_ms is None else text_played(words, self.heard_ms, self.sound_ms)
+        return words if self.played_ms is None else text_played(words, self.played_ms, self.sound_ms)
 
 
 class ConversationHistory:
-    """What was said in order, and of the replies only what was heard.
+    """The messages in order, and of the replies only what was played.
 
-    The text of a spoken question comes late, often after the reply has begun: `expect_user` keeps its place.
+    The transcript of a spoken question comes late, often after the reply has begun: `expect_user` keeps its
+    place.
     """
 
     def __init__(self, *, limit: int = MAX_ENTRIES) -> None:
         self._entries: deque[_Entry] = deque(maxlen=limit)
 
     @property
-    def lines(self) -> tuple[HistoryMessage, ...]:
-        """What is known so far, the oldest first."""
+    def messages(self) -> tuple[HistoryMessage, ...]:
+        """The messages known so far, the oldest first."""
         return tuple(HistoryMessage(entry.role, entry.words) for entry in self._entries if entry.words)
 
-    def user(self, text: str) -> None:
-        """The user said ``text``: it belongs where `expect_user` kept a place, else before a reply begun."""
+    def add_transcript(self, text: str) -> None:
+        """Add the user's words where `expect_user` kept a place, else before a reply in progress."""
         place = next((entry for entry in self._entries if entry.role == "user" and entry.open), None)
         if place is not None:
             place.text, place.open = text, False
@@ -62,17 +63,17 @@ class ConversationHistory:
             self._entries.insert(self._entries.index(reply), entry)
 
     def expect_user(self) -> None:
-        """The user has spoken; what he said will be known later. Only the last such place is kept."""
+        """Keep a place for a question whose transcript comes later. Only the last such place is kept."""
         self.expect_nothing()
         self._entries.append(_Entry("user", open=True))
 
     def expect_nothing(self) -> None:
-        """What the user has said will not be known."""
+        """Drop the place: no transcript will come."""
         for entry in [entry for entry in self._entries if entry.role == "user" and entry.open]:
             self._entries.remove(entry)
 
     def reply_begins(self) -> None:
-        """The assistant begins to answer."""
+        """Begin a reply of the assistant."""
         self.reply_ends()
         self._entries.append(_Entry("assistant", open=True))
 
@@ -89,32 +90,32 @@ class ConversationHistory:
         self._reply().sound_ms += duration_ms
 
     def reply_ends(self) -> None:
-        """The reply is complete; how much of it is heard may still change."""
+        """End the reply; how much of it is played may still change."""
         reply = self._open_reply()
         if reply is not None:
             reply.open = False
 
-    def heard(self, played_ms: float | None) -> bool:
-        """Only ``played_ms`` of the last reply's sound was heard (None: all of it); returns if it was less.
+    def truncate(self, played_ms: float | None) -> bool:
+        """Keep the first ``played_ms`` of the last reply (None: all); True if that is less than before.
 
-        A reply that only called tools has no words and is passed over: the one before may still be playing.
-        Once the user's next question is there, the reply before it is not cut any more.
+        A reply that only called tools has no words and is skipped: the one before may still be playing. Once
+        the user's next question is there, the reply before it is not truncated any more.
         """
         self.reply_ends()
         reply = self._latest_reply()
         if reply is None or played_ms is None:
             return False
-        if played_ms >= (reply.sound_ms if reply.heard_ms is None else reply.heard_ms):
+        if played_ms >= (reply.sound_ms if reply.played_ms is None else reply.played_ms):
             return False
-        reply.heard_ms = max(played_ms, 0.0)
+        reply.played_ms = max(played_ms, 0.0)
         return True
 
     def add(self, role: Role, text: str) -> None:
-        """Add a finished line at the end."""
+        """Add a complete message at the end."""
         self._entries.append(_Entry(role, text))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop every message."""
         self._entries.clear()
 
     def _latest_reply(self) -> _Entry | None:
@@ -135,13 +136,13 @@ class ConversationHistory:
 
 
 def text_played(text: str, played_ms: float, sound_ms: float) -> str:
-    """Return the words of ``text`` that were heard when ``played_ms`` of its ``sound_ms`` were played.
+    """Return the words of ``text`` that were spoken when ``played_ms`` of its ``sound_ms`` were played.
 
-    No vendor tells when each word is spoken, so speech is taken as even: the same part of the letters as of
-    the sound, cut back to a word boundary, for a word that was broken off was not heard. Text and sound come
-    interleaved, so the rule also holds while a reply is still arriving. OpenAI deletes the whole transcript
-    of an item that is truncated (reference/providers.md, section 1, Interruption); this keeps what it had.
-    A reply without sound was read, not heard, and stays whole.
+    No vendor reports the time of each word, so speech is assumed to be even: the same share of the letters as
+    of the audio, cut back to a word boundary, because a word that was broken off was not understood. Text and
+    audio arrive interleaved, so the rule also holds while a reply is still arriving. (OpenAI's
+    ``conversation.item.truncate`` deletes the whole transcript of the item on the server; we keep the part
+    that was played.) A reply without audio was read and stays whole.
     """
     if sound_ms <= 0 or played_ms >= sound_ms:
         return text

@@ -9,7 +9,7 @@ from tests.payloads import problem
 from tests.providers.pipeline.stage_fakes import Board, Brain, Ears, Voice
 from voxd.config.provider_schema import Pipeline
 from voxd.events import EventType as E
-from voxd.providers.base import ProviderEvent
+from voxd.providers.events import ProviderEvent
 from voxd.providers.pipeline.answer_cache import AnswerCache
 from voxd.providers.pipeline.dependencies import PipelineDependencies
 from voxd.providers.pipeline.latency import Latencies

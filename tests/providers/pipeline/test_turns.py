@@ -29,6 +29,7 @@ from voxd.providers.contract import (
     Request,
     Transcript,
 )
+from voxd.providers.events import publish_to
 from voxd.providers.pipeline.local_stages import LocalStt, LocalTts
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import ToolCall, TranscriptionRequest
@@ -152,7 +153,7 @@ async def test_another_session_goes_on_with_the_conversation_and_counts_on() -> 
         kind="pipeline",
         config=SessionConfig(),
         tools=ToolBox(),
-        emit=emit,
+        on_event=publish_to(emit),
         clock=rig.clock,
     )
     await session.connect()
@@ -181,7 +182,7 @@ async def test_an_interruption_in_mid_turn_silences_all_stages_of_a_session() ->
         name="house",
         config=SessionConfig(),
         tools=ToolBox(),
-        emit=emit,
+        on_event=publish_to(emit),
         clock=clock,
     )
     await session.connect()

@@ -30,6 +30,7 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.net.websocket import MAX_FRAME_BYTES
 from voxd.providers.contract import PlaybackResult, ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.providers.contract import ReplyItem as Item
+from voxd.providers.events import publish_to
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.realtime.session import Session
 from voxd.providers.routing.announcements import announce_failover
@@ -330,7 +331,7 @@ async def session(fake: Vendor, told: Listener) -> AsyncIterator[Session]:
         name="cloud",
         config=SessionConfig(),
         tools=ToolBox(),
-        emit=told,
+        on_event=publish_to(told),
         clock=SystemClock(),
         jitter=lambda: 1.0,
     )

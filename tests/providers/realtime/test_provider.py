@@ -219,7 +219,7 @@ async def test_a_reply_cut_short_is_remembered_as_far_as_it_was_heard(line: Call
             if isinstance(item, ReplyAudio):
                 break
         heard.played_ms = 260.0
-    assert vendor.now.heard_ms == [260.0]
+    assert vendor.now.played_ms == [260.0]
     assert [data["played_ms"] for data in live.of(E.CONVERSATION_INTERRUPTED)] == [260.0]
 
 
@@ -234,14 +234,14 @@ async def test_a_reply_that_had_all_come_can_still_be_cut(line: Callable[..., Li
             if isinstance(item, ReplyEnd):
                 heard.played_ms = 300.0
                 break
-    assert vendor.now.heard_ms == [300.0]
+    assert vendor.now.played_ms == [300.0]
 
 
 async def test_a_reply_heard_to_its_end_is_not_cut(line: Callable[..., Line]) -> None:
     vendor = Vendor()
     live = line(vendor)
     await all_of(live.provider, Request("t1", "default", text="count"))
-    assert vendor.now.heard_ms == []
+    assert vendor.now.played_ms == []
 
 
 async def test_what_was_said_in_vain_is_taken_back(line: Callable[..., Line]) -> None:
@@ -319,7 +319,7 @@ async def test_turns_follow_one_another(line: Callable[..., Line]) -> None:
         heard.played_ms = 10.0
         await first.aclose()
         items = await second
-    assert vendor.now.heard_ms == [10.0]
+    assert vendor.now.played_ms == [10.0]
     assert isinstance(items[-1], ReplyEnd)
 
 
@@ -357,7 +357,7 @@ async def test_a_forgotten_conversation_is_not_told_to_the_next_session(line: Ca
     await live.provider.forget()
     await all_of(live.provider, Request("t2", "default", text="who am I"))
     assert len(vendor.made) == 2
-    assert vendor.now.told == []
+    assert vendor.now.history == []
 
 
 async def test_the_vendors_time_runs_from_the_end_of_the_question_not_from_the_wake_word(

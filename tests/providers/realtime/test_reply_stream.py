@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.providers.contract import ReplyAudio, ReplyItem, ReplyText, Transcript
-from voxd.providers.realtime import reply_stream as feed_module
+from voxd.providers.events import event_of
+from voxd.providers.realtime import reply_stream
 from voxd.providers.realtime.reply_stream import ReplyStream, Sentences
 
 STARTED = (E.RESPONSE_STARTED, {"response_id": "r1"})
@@ -25,17 +26,17 @@ def lost(type: E, **data: object) -> tuple[E, dict[str, object]]:
     return type, {"provider": "cloud", "code": "network_error", "reason": "reset", **data}
 
 
-def fed(*events: tuple[E, dict[str, object]], hears_ends: bool = False, sound: bool = True) -> ReplyStream:
-    feed = ReplyStream("cloud", sound=sound, hears_ends=hears_ends)
-    feed.ask()
+def fed(*events: tuple[E, dict[str, object]], detects_ends: bool = False, sound: bool = True) -> ReplyStream:
+    stream = ReplyStream("cloud", sound=sound, detects_ends=detects_ends)
+    stream.ask()
     for type, data in events:
-        feed.take(type, data)
-    return feed
+        stream.take(event_of(type, data))
+    return stream
 
 
-def items(feed: ReplyStream) -> list[ReplyItem]:
+def items(stream: ReplyStream) -> list[ReplyItem]:
     found = []
-    while (item := feed.pop()) is not None:
+    while (item := stream.pop()) is not None:
         found.append(item)
     return found
 
@@ -78,32 +79,35 @@ def test_a_reply_that_ends_with_a_question_expects_an_answer(text: str, asks: bo
 
 
 async def test_words_and_sound_come_in_order_until_the_response_is_complete() -> None:
-    feed = fed(
+    stream = fed(
         STARTED, word("It is "), SOUND, word("noon. "), SOUND, word("It is noon.", partial=False), DONE
     )
     clip = ReplyAudio(Clip(bytes(480), 24_000))
-    assert items(feed) == [clip, ReplyText("It is noon."), clip]
-    assert (feed.complete, feed.error) == (True, None)
+    assert items(stream) == [clip, ReplyText("It is noon."), clip]
+    assert (stream.complete, stream.error) == (True, None)
 
 
 async def test_what_is_understood_is_told_once_it_is_final() -> None:
     partial = (E.TEXT_TRANSCRIPTION, {"text": "what", "is_partial": True, "item_id": ""})
     final = (E.TEXT_TRANSCRIPTION, {"text": "what time", "is_partial": False, "item_id": ""})
-    feed = fed(partial, final)
-    assert items(feed) == [Transcript("what time", True, "cloud")]
-    assert feed.understood
+    stream = fed(partial, final)
+    assert items(stream) == [Transcript("what time", True, "cloud")]
+    assert stream.understood
 
 
 async def test_the_response_after_the_tools_is_waited_for() -> None:
-    called = (E.FUNCTION_CALL_COMPLETED, {"function_name": "f", "call_id": "c1", "ok": True})
-    feed = fed(STARTED, CALL, DONE)
-    assert not feed.complete
-    assert feed.waiting_since_s is None, "a tool has a limit of its own"
-    feed.take(*called)
-    assert feed.waiting_since_s is not None
-    feed.take(*STARTED)
-    feed.take(*DONE)
-    assert feed.complete, "after a tool nothing need be said"
+    called = (
+        E.FUNCTION_CALL_COMPLETED,
+        {"function_name": "f", "call_id": "c1", "ok": True, "duration_ms": 1.0, "output": ""},
+    )
+    stream = fed(STARTED, CALL, DONE)
+    assert not stream.complete
+    assert stream.waiting_since_s is None, "a tool has a limit of its own"
+    stream.take(event_of(*called))
+    assert stream.waiting_since_s is not None
+    stream.take(event_of(*STARTED))
+    stream.take(event_of(*DONE))
+    assert stream.complete, "after a tool nothing need be said"
 
 
 @pytest.mark.parametrize(
@@ -117,9 +121,9 @@ async def test_the_response_after_the_tools_is_waited_for() -> None:
     ],
 )
 async def test_a_reply_that_will_not_come_is_an_error(events: list, code: str) -> None:
-    feed = fed(*events)
-    assert feed.error is not None
-    assert feed.error.code == code
+    stream = fed(*events)
+    assert stream.error is not None
+    assert stream.error.code == code
 
 
 @pytest.mark.parametrize(
@@ -131,28 +135,28 @@ async def test_a_reply_that_will_not_come_is_an_error(events: list, code: str) -
     ],
 )
 async def test_what_concerns_another_reply_ends_nothing(events: list) -> None:
-    feed = fed(*events)
-    assert feed.error is None
-    assert not feed.complete
+    stream = fed(*events)
+    assert stream.error is None
+    assert not stream.complete
 
 
 async def test_a_vendor_may_give_an_answer_up_because_the_user_goes_on() -> None:
     cancelled = (E.RESPONSE_CANCELLED, {"response_id": "r1", "reason": "turn_detected"})
-    assert fed(STARTED, cancelled, hears_ends=True).error is None
+    assert fed(STARTED, cancelled, detects_ends=True).error is None
     assert fed(STARTED, cancelled).error is not None
 
 
 async def test_a_reply_without_end_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "MAX_WAITING_S", 0.025)
-    feed = fed(STARTED, SOUND, SOUND, SOUND, SOUND)
-    assert len(items(feed)) == 2
-    assert feed.dropped_chunks == 2
-    feed.take(*SOUND)
-    assert len(items(feed)) == 1, "what was played makes room"
+    monkeypatch.setattr(reply_stream, "MAX_WAITING_S", 0.025)
+    stream = fed(STARTED, SOUND, SOUND, SOUND, SOUND)
+    assert len(items(stream)) == 2
+    assert stream.dropped_chunks == 2
+    stream.take(event_of(*SOUND))
+    assert len(items(stream)) == 1, "what was played makes room"
 
 
 async def test_who_wants_no_sound_gets_none_but_the_vendor_is_not_silent() -> None:
-    feed = fed(STARTED, SOUND, sound=False)
-    assert items(feed) == []
-    feed.take(*DONE)
-    assert feed.complete
+    stream = fed(STARTED, SOUND, sound=False)
+    assert items(stream) == []
+    stream.take(event_of(*DONE))
+    assert stream.complete

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.events import EventType as E
-from voxd.providers.base import ProviderEvent
+from voxd.providers.events import ProviderEvent, TextOutput, event_of
 from voxd.providers.history import MAX_ENTRIES
 from voxd.providers.realtime.response_tracker import ResponseTracker
 
@@ -15,7 +15,7 @@ TEXT = st.sampled_from(["", "one", "two three"])
 
 
 def event(type: E, **data: st.SearchStrategy[Any]) -> st.SearchStrategy[ProviderEvent]:
-    return st.fixed_dictionaries(data).map(lambda drawn: ProviderEvent(type, drawn))
+    return st.fixed_dictionaries(data).map(lambda drawn: event_of(type, drawn))
 
 
 EVENTS = st.one_of(
@@ -38,45 +38,45 @@ EVENTS = st.one_of(
 @settings(max_examples=100)
 @given(st.lists(st.one_of(EVENTS, st.floats(0, 300), st.none()), max_size=80))
 def test_nothing_of_a_reply_passes_after_it_was_interrupted(steps: list[Any]) -> None:
-    exchange = ResponseTracker()
+    tracker = ResponseTracker()
     cut: set[str] = set()
     for step in steps:
         if isinstance(step, ProviderEvent):
-            passed = exchange.take(step)
+            passed = tracker.take(step)
             if step.type in (E.TEXT_OUTPUT, E.AUDIO_OUTPUT_CHUNK):
                 assert not (passed and step.data["response_id"] in cut)
             else:
                 assert passed
         else:
-            exchange.interrupt(step)
+            tracker.interrupt(step)
         is_cut = not isinstance(step, ProviderEvent) or step.type is E.CONVERSATION_INTERRUPTED
-        if is_cut and exchange.response_id is not None:
-            cut.add(exchange.response_id)
-        lines = exchange.history.lines
+        if is_cut and tracker.response_id is not None:
+            cut.add(tracker.response_id)
+        lines = tracker.history.messages
         assert len(lines) <= MAX_ENTRIES
         assert all(line.text for line in lines)
-    assert exchange.late_events <= len(steps)
+    assert tracker.late_events <= len(steps)
 
 
 @settings(max_examples=50)
 @given(st.lists(EVENTS, max_size=40))
 def test_a_broken_session_leaves_nothing_under_way(steps: list[ProviderEvent]) -> None:
-    exchange = ResponseTracker()
+    tracker = ResponseTracker()
     for step in steps:
-        exchange.take(step)
-    was_responding = exchange.responding
-    assert exchange.broken() == was_responding
-    assert not exchange.responding
-    assert not exchange.speaking
-    assert not exchange.broken()
+        tracker.take(step)
+    was_responding = tracker.responding
+    assert tracker.provider_gone() == was_responding
+    assert not tracker.responding
+    assert not tracker.speaking
+    assert not tracker.provider_gone()
 
 
 def test_a_provider_that_numbers_nothing_is_silenced_until_the_next_question() -> None:
-    exchange = ResponseTracker()
-    words = ProviderEvent(E.TEXT_OUTPUT, {"text": "well", "is_partial": False})
-    assert exchange.take(words)
-    exchange.interrupt(None)
-    assert not exchange.take(words)
-    exchange.asked("and now?")
-    assert exchange.take(words)
-    assert [line.text for line in exchange.history.lines] == ["well", "and now?", "well"]
+    tracker = ResponseTracker()
+    words = TextOutput("well")
+    assert tracker.take(words)
+    tracker.interrupt(None)
+    assert not tracker.take(words)
+    tracker.begin_turn("and now?")
+    assert tracker.take(words)
+    assert [line.text for line in tracker.history.messages] == ["well", "and now?", "well"]

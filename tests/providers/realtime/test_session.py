@@ -20,14 +20,15 @@ from voxd.errors import (
 )
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider, Capabilities
+from voxd.providers.events import publish_to
 from voxd.providers.history import HistoryMessage
 from voxd.providers.realtime.connect import CLOSE_TIMEOUT_S
-from voxd.providers.realtime.lifetime import CHECK_S
+from voxd.providers.realtime.reconnect import CHECK_S
 from voxd.providers.realtime.session import LONGEST_ANSWER_S, Session
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.tools import ToolBox, tool
 from voxd.providers.vendors.mock.realtime import MockProvider
-from voxd.providers.vendors.mock.script import MockCall, MockScript, Reply
+from voxd.providers.vendors.mock.script import MockCall, MockReply, MockScript
 
 LIMIT_S = 3300.0
 PATIENCE_S = 5.0
@@ -75,7 +76,7 @@ class Rig:
             name="mock",
             config=config or SessionConfig(),
             tools=tools or ToolBox(),
-            emit=self.emit,
+            on_event=publish_to(self.emit),
             clock=self.clock,
             idle_close_s=idle_close_s,
             jitter=lambda: 0.0,
@@ -358,7 +359,7 @@ async def test_of_an_interrupted_reply_only_what_was_heard_is_remembered(rig: Ri
     await rig.clock.advance(25)
     await session.interrupt(played_ms=300)
     assert said(session) == [("user", "count"), ("assistant", "one")]
-    assert rig.providers[0].heard_ms == [300]
+    assert rig.providers[0].played_ms == [300]
     assert rig.of(E.CONVERSATION_INTERRUPTED) == [{"played_ms": 300, "response_id": "response_1"}]
     assert rig.of(E.RESPONSE_CANCELLED)[0]["reason"] == "client_cancelled"
 
@@ -426,7 +427,7 @@ async def add(a: int, b: int) -> int:
 
 
 def calling(*calls: MockCall) -> MockScript:
-    return MockScript(replies={"sum": Reply("The results: {results}", calls)})
+    return MockScript(replies={"sum": MockReply("The results: {results}", calls)})
 
 
 async def test_tools_run_and_one_response_is_asked_for_with_all_results(rig: Rig) -> None:
@@ -549,7 +550,7 @@ async def test_a_lost_session_comes_back_with_the_conversation(rig: Rig) -> None
     assert lost == {"provider": "mock", "code": "network_error", "reason": "reset", "reconnecting": True}
     await rig.clock.advance(0.5)
     assert session.is_connected
-    assert rig.providers[1].told == [("user", "hello"), ("assistant", "Hi!")]
+    assert rig.providers[1].history == [("user", "hello"), ("assistant", "Hi!")]
     assert session.metrics().losses == 1
 
 
@@ -652,7 +653,7 @@ async def test_a_session_is_replaced_before_its_limit_when_nothing_is_going_on(r
     await rig.clock.advance(1)
     assert session.is_connected
     assert [provider.is_connected for provider in rig.providers] == [False, True]
-    assert rig.providers[1].told == [("user", "hello"), ("assistant", "Hi!")]
+    assert rig.providers[1].history == [("user", "hello"), ("assistant", "Hi!")]
     assert rig.of(E.CONNECTION_LOST) == rig.of(E.CONNECTION_CLOSED) == []
     await rig.clock.advance(LIMIT_S)
     assert len(rig.providers) == 3, "the next one has a limit too"
@@ -724,7 +725,7 @@ async def test_a_session_nobody_uses_is_closed_and_the_next_goes_on_with_it(rig:
     assert not session.is_connected
     assert rig.of(E.CONNECTION_CLOSED) == [{"provider": "mock", "reason": "idle"}]
     await session.connect()
-    assert rig.providers[1].told == [("user", "hello"), ("assistant", "Hi!")]
+    assert rig.providers[1].history == [("user", "hello"), ("assistant", "Hi!")]
     await rig.clock.advance(60 + CHECK_S)
     assert not session.is_connected
 
@@ -767,7 +768,7 @@ async def test_another_provider_goes_on_with_the_conversation_in_a_similar_voice
     await session.switch(other, "second", kind="gemini")
     assert session.name == "second"
     assert session.config.voice == rig.providers[1].session.voice == "Kore"
-    assert rig.providers[1].told == [("user", "hello"), ("assistant", "Hi!")]
+    assert rig.providers[1].history == [("user", "hello"), ("assistant", "Hi!")]
     assert rig.of(E.PROVIDER_CHANGED) == [{"from": "mock", "to": "second", "reason": "requested"}]
     await answered(rig, session.send_text("who"))
     assert said(session)[-1] == ("assistant", "The other.")
@@ -781,7 +782,7 @@ async def test_a_voice_of_another_vendor_is_understood_from_the_start(rig: Rig) 
         kind="gemini",
         config=SessionConfig(voice="alloy"),
         tools=ToolBox(),
-        emit=rig.emit,
+        on_event=publish_to(rig.emit),
         clock=rig.clock,
     )
     rig.sessions.append(session)
@@ -809,7 +810,7 @@ async def test_a_switch_in_mid_reply_cancels_it(rig: Rig) -> None:
     await rig.clock.advance(45)
     await session.interrupt(played_ms=300)
     await session.switch(rig.maker(MockScript()), "second")
-    assert rig.providers[1].told == [("user", "count"), ("assistant", "one")]
+    assert rig.providers[1].history == [("user", "count"), ("assistant", "one")]
     assert len(rig.of(E.RESPONSE_CANCELLED)) == 1
     assert session.is_quiet
 
@@ -897,7 +898,7 @@ async def test_another_voice_comes_with_another_session_where_it_must(rig: Rig) 
     await session.configure(SessionConfig(voice="cedar"))
     assert session.is_connected
     assert rig.providers[1].session.voice == "cedar"
-    assert rig.providers[1].told == [("user", "hello"), ("assistant", "Hi!")]
+    assert rig.providers[1].history == [("user", "hello"), ("assistant", "Hi!")]
 
 
 async def test_a_configuration_the_vendor_refuses_changes_nothing(rig: Rig) -> None:
@@ -922,4 +923,4 @@ async def test_what_is_forgotten_is_not_told_to_the_next_session(rig: Rig) -> No
     await session.close()
     session.forget()
     await session.connect()
-    assert rig.providers[1].told == []
+    assert rig.providers[1].history == []

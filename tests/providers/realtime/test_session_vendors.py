@@ -16,11 +16,12 @@ from voxd.clock import SystemClock
 from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
+from voxd.providers.events import publish_to
 from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox, tool
 from voxd.providers.vendors.google.realtime import GeminiProvider
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 
 async def add(a: int, b: int) -> int:
@@ -85,7 +86,13 @@ async def begin(told: Listener) -> AsyncIterator[Callable[[Callable[[], BaseProv
         config = SessionConfig(voice="marin")
         tools = ToolBox([tool(add)])
         session = Session(
-            make, name=name, config=config, tools=tools, emit=told, clock=SystemClock(), jitter=lambda: 1.0
+            make,
+            name=name,
+            config=config,
+            tools=tools,
+            on_event=publish_to(told),
+            clock=SystemClock(),
+            jitter=lambda: 1.0,
         )
         sessions.append(session)
         return session

@@ -21,13 +21,13 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.net.websocket import Deadlines
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyText, Request, Transcript
 from voxd.providers.contract import ReplyItem as Item
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.routing.failover import FailoverProvider
 from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 FLAPS = 200
 CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)

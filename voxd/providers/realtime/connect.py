@@ -1,4 +1,4 @@
-"""Opens and closes one provider: its faults become ours, and the rule of when to try again stands alone."""
+"""Opens and closes one provider, and turns whatever it raises into a `VoxdError`."""
 
 import asyncio
 import logging
@@ -9,7 +9,8 @@ from typing import Protocol, runtime_checkable
 
 from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError
 from voxd.net.dns import Resolver
-from voxd.providers.base import BaseProvider, ProviderEvent
+from voxd.providers.base import BaseProvider
+from voxd.providers.events import ProviderEvent
 from voxd.providers.history import HistoryMessage
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import describe_exception
@@ -17,39 +18,39 @@ from voxd.providers.tools import describe_exception
 _log = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S = 20.0
-"""No provider may take longer to open; ours have shorter deadlines of their own."""
+"""The limit for any provider to open; the built-in ones have shorter deadlines of their own."""
 
 CLOSE_TIMEOUT_S = 5.0
-"""A provider that has not closed by then is left to itself."""
+"""A provider that has not closed by then is abandoned."""
 
 PERMANENT_CODES = frozenset(
     {"invalid_api_key", "beta_api_shape_disabled", "insufficient_quota", "model_not_found"}
 )
-"""A session lost for one of these reasons is not opened again by itself."""
+"""After a loss with one of these codes the session is not reopened: the next attempt would fail alike."""
 
 
 @runtime_checkable
 class AlternativeRoutes(Protocol):
-    """What makes sessions in more ways than one: with several keys, at several endpoints."""
+    """A factory of sessions that has several API keys or endpoints to choose from."""
 
     def worked(self, made: BaseProvider) -> None:
-        """Session ``made`` has opened."""
+        """Note that session ``made`` has opened."""
         ...
 
     def another_way(self, made: BaseProvider, error: ProviderError) -> bool:
-        """Whether the next session will not meet ``error``, which kept ``made`` from opening."""
+        """Whether the next session avoids ``error``, which kept ``made`` from opening."""
         ...
 
 
-Hear = Callable[[BaseProvider, ProviderEvent], None]
+Receive = Callable[[BaseProvider, ProviderEvent], None]
 Adapt = Callable[[BaseProvider, SessionConfig], SessionConfig]
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderTarget:
-    """Whom to open, and how: ``kind`` is the vendor, ``name`` his name in the configuration.
+    """Which provider to open, and how: ``kind`` is the vendor, ``name`` its name in the configuration.
 
-    ``resolver`` is for a provider that was made without one.
+    ``make`` returns a new, unconnected provider; ``resolver`` is for one that has none of its own.
     """
 
     make: Callable[[], BaseProvider]
@@ -61,11 +62,11 @@ class ProviderTarget:
 
 @contextmanager
 def translate_errors(name: str) -> Iterator[None]:
-    """Turn what a provider raises into a `VoxdError`; a `ProviderError` names him."""
+    """Turn what a provider raises into a `VoxdError`; a `ProviderError` gets the provider's ``name``."""
     try:
         yield
     except ProviderError as error:
-        # He may know himself by his vendor; `ProviderError.provider` is the name in the configuration.
+        # A provider may know only its vendor; `ProviderError.provider` is the name in the configuration.
         error.provider = name or error.provider
         raise
     except VoxdError:
@@ -73,60 +74,62 @@ def translate_errors(name: str) -> Iterator[None]:
     except (OSError, TimeoutError) as error:
         raise ConnectionFailed(str(error) or "no answer in time", provider=name) from error
     except Exception as error:
-        # A third party's code: its mistakes must look like any other fault of a provider.
+        # Third-party code may raise anything: to failover and breaker it is a fault of the provider.
         msg = f"the provider failed: {describe_exception(error)}"
         raise ProviderError(msg, provider=name, hint="report this to the provider's author") from error
 
 
 def as_provider_error(error: VoxdError, name: str) -> VoxdError:
-    """Return ``error`` as a fault of provider ``name``, unless it is the microphone's."""
+    """Return ``error`` as a fault of provider ``name``, unless it comes from the audio device."""
     if isinstance(error, DeviceError):
         return error
     if not isinstance(error, ProviderError):
-        # A kind that is not installed, settings that make no sense, too little sound to answer it.
+        # A kind that is not installed, invalid settings, or too little audio to answer.
         error = ProviderError(str(error), code=error.code, hint=error.hint)
     error.provider = error.provider or name
     return error
 
 
 async def open_provider(
-    target: ProviderTarget, adapt: Adapt, lines: Iterable[HistoryMessage], hear: Hear
+    target: ProviderTarget, adapt: Adapt, messages: Iterable[HistoryMessage], receive: Receive
 ) -> BaseProvider:
-    """Return a connected provider that knows ``lines``; ``adapt`` fits the configuration to it.
+    """Return a connected provider that knows ``messages``; ``adapt`` fits the configuration to it.
 
-    Where there is `AlternativeRoutes` it is tried at once. Raises `VoxdError`, leaving nothing open.
+    Where the factory has `AlternativeRoutes` the next one is tried at once. Raises `VoxdError`, leaving
+    nothing open.
     """
-    ways = _ways(target.make)
+    factory: object = target.make
+    routes = factory if isinstance(factory, AlternativeRoutes) else None
     while True:
         with translate_errors(target.name):
             made = target.make()
         try:
-            await _connect(made, target, adapt, lines, hear)
+            await _connect(made, target, adapt, messages, receive)
         except ProviderError as error:
-            if ways is None or not ways.another_way(made, error):
+            if routes is None or not routes.another_way(made, error):
                 raise
         else:
-            if ways is not None:
-                ways.worked(made)
+            if routes is not None:
+                routes.worked(made)
             return made
 
 
-def _ways(make: object) -> AlternativeRoutes | None:
-    return make if isinstance(make, AlternativeRoutes) else None
-
-
 async def _connect(
-    provider: BaseProvider, target: ProviderTarget, adapt: Adapt, lines: Iterable[HistoryMessage], hear: Hear
+    provider: BaseProvider,
+    target: ProviderTarget,
+    adapt: Adapt,
+    messages: Iterable[HistoryMessage],
+    receive: Receive,
 ) -> None:
-    provider.on_event = lambda event: hear(provider, event)
+    provider.on_event = lambda event: receive(provider, event)
     provider.resolver = provider.resolver or target.resolver
     try:
         with translate_errors(target.name):
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await provider.configure_session(adapt(provider, target.config))
                 await provider.connect()
-                for line in lines:
-                    await provider.add_history(line.role, line.text)
+                for message in messages:
+                    await provider.add_history(message.role, message.text)
             if not provider.is_connected:
                 raise ConnectionFailed(f"{target.name} closed the session at once", provider=target.name)
     except BaseException:
@@ -135,10 +138,11 @@ async def _connect(
 
 
 async def close_provider(provider: BaseProvider, name: str) -> None:
-    """Close ``provider`` whatever state it is in; never raises, and never takes longer than its time."""
+    """Close ``provider`` in whatever state it is; never raises, takes at most `CLOSE_TIMEOUT_S`."""
     provider.on_event = lambda event: None
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await provider.disconnect()
     except Exception as error:
+        # Third-party code again: a session that fails to close must not keep the next from opening.
         _log.warning("the provider %s did not close: %s", name, type(error).__name__)

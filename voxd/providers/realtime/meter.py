@@ -1,4 +1,4 @@
-"""Counts what a session used, moved and waited for, over all the providers it has had."""
+"""Counts usage, bytes and times of a session over all the providers it has had."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -48,45 +48,45 @@ class SessionMeter:
         self._past_unpriced = False
 
     def opened(self, now_s: float, latency_ms: float) -> None:
-        """Another provider is open."""
+        """Note that another session is open."""
         self.sessions += 1
         self.latency_ms = latency_ms
         self._opened_s = now_s
 
     def sent(self, data: bytes, rate_hz: int) -> None:
-        """Sound went out."""
+        """Count audio that was sent."""
         self._sent_bytes += len(data)
         self._sound_s += len(data) / BYTES_PER_SAMPLE / rate_hz
 
     def received(self, data: bytes, duration_ms: float) -> None:
-        """Sound came in."""
+        """Count audio that was received."""
         self._received_bytes += len(data)
         self._sound_s += duration_ms / 1000
 
     def asked(self, now_s: float) -> None:
-        """A question is complete."""
+        """Note that a question is complete."""
         self._asked_s = now_s
 
     def answered(self, now_s: float) -> None:
-        """A piece of a reply is there."""
+        """Note that a piece of a reply has arrived."""
         if self._asked_s is not None:
             self.response_ms = (now_s - self._asked_s) * 1000
             self._asked_s = None
 
     async def retire(self, provider: BaseProvider) -> None:
-        """Take over what ``provider`` used, for it will be closed."""
+        """Add what ``provider`` used to the totals: it is closed."""
         usage, cost = await _read(provider)
         self._past = self._past + (usage or Usage())
         self._past_cost = add_costs(self._past_cost, cost)
         self._past_unpriced |= cost is None and _is_used(usage)
 
     async def usage(self, providers: Iterable[BaseProvider]) -> Usage:
-        """Return the total, with what ``providers`` say that are not in the sums yet."""
+        """Return the total, including ``providers``, which are not in the sums yet."""
         used = [usage for usage, _ in [await _read(provider) for provider in providers] if usage]
         return self.total(sum(used, Usage()))
 
     def total(self, current: Usage) -> Usage:
-        """Return the total; sound and sessions are counted here, whatever the vendor says."""
+        """Return the total; audio and sessions are counted here, not taken from the vendor."""
         return msgspec.structs.replace(
             self._past + current, audio_seconds=self._sound_s, total_sessions=self.sessions
         )
@@ -114,7 +114,7 @@ class SessionMeter:
 
 
 def _is_used(usage: Usage | None) -> bool:
-    """Whether anything was used that a vendor bills: opening a session is free."""
+    """Whether anything was used that a vendor bills: opening a session is free of charge."""
     return usage is not None and msgspec.structs.replace(usage, total_sessions=0) != Usage()
 
 
@@ -123,7 +123,7 @@ async def _read(provider: BaseProvider) -> tuple[Usage | None, Cost | None]:
         usage = await provider.get_usage()
         cost = await provider.estimate_cost()
     except Exception as error:
-        # Counting must not keep a broken provider from being closed.
-        _log.warning("a provider could not tell its usage: %s", type(error).__name__)
+        # Third-party code: counting must not keep a broken provider from being closed.
+        _log.warning("a provider could not report its usage: %s", type(error).__name__)
         return None, None
     return (msgspec.convert(usage, Usage) if isinstance(usage, Mapping) else usage), cost

@@ -1,49 +1,53 @@
-"""Answers with a speech-to-speech vendor: sound goes out while the user speaks, replies play as they come."""
+"""Answers with a speech-to-speech vendor: audio goes out while the user speaks, replies stream back."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from voxd.audio.resample import Resampler
 from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, NotConnected, ProviderError, VoxdError
 from voxd.events import Emit
-from voxd.events import EventType as E
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
+from voxd.providers import events
 from voxd.providers.audio_buffer import AudioBuffer, record
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import TYPED, LatencyStep, ReplyEnd, ReplyItem, Request, Transcript
-from voxd.providers.realtime.account import Record, UsageReporter
+from voxd.providers.events import ProviderEvent
 from voxd.providers.realtime.connect import as_provider_error
 from voxd.providers.realtime.reply_stream import ReplyStream
 from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
+from voxd.providers.usage import Cost, Usage
+from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
+Record = Callable[[str, Usage, Cost | None], None]
+"""Takes the provider's name, what was used since it was last called, and its price if that is known."""
+
 TRANSCRIPT_GRACE_S = 1.0
-"""So long the end of a turn waits for the words of the question, which some vendors tell last."""
+"""How long the end of a turn waits for the transcript of the question, which some vendors send last."""
 
-FAREWELL_S = 2.0
-"""A provider that cannot be told within this that its reply was cut is left to itself."""
+SETTLE_S = 2.0
+"""How long a provider may take to accept that its reply was cut."""
 
-HURRIED_S = 0.2
-"""The same when he has failed: somebody else waits to answer."""
+SETTLE_FAILED_S = 0.2
+"""The same after a failure: the next provider waits to answer."""
 
 TURN_END_S = 60.0
-"""A turn that lasts longer after its provider was to be closed is cut."""
+"""A turn may last this long after its provider was to be closed; then it is cut."""
 
 CLOSING_SILENCE_S = 2.0
-"""What a vendor that decides itself when the user has finished is sent when we know that he has."""
+"""The silence a vendor with turn detection gets after the utterance, so that it detects the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class RealtimeConfig:
-    """A vendor as the configuration describes it; ``make`` returns a new, unconnected provider."""
+    """A provider as the configuration describes it; ``make`` returns a new, unconnected session."""
 
     name: str
     kind: str
@@ -57,9 +61,9 @@ class RealtimeConfig:
 class RealtimeProvider:
     """Implements `voxd.providers.contract.Provider` over one `Session`, which it owns.
 
-    One turn at a time: the next one begins when the one before was told how much of it was heard. ``speak``
-    is the device's own voice, for sentences that are to be said as they are. What was used is given to
-    ``record``; that no session can be had, also between turns, to ``failed``, who finds out when one can.
+    One turn at a time: the next one begins when the provider knows how much of the one before was played.
+    ``speak`` is the local text-to-speech, for sentences to be spoken as they are. ``record`` gets the usage;
+    ``failed`` is called when no session can be opened, also between turns.
     """
 
     def __init__(
@@ -84,16 +88,17 @@ class RealtimeProvider:
             kind=brain.kind,
             config=brain.config,
             tools=tools,
-            emit=self._hear,
+            on_event=self._receive,
             clock=clock,
             idle_close_s=brain.idle_close_s,
             retries=0,
         )
-        self._account = UsageReporter(brain.name, self._session, record)
+        self._usage = UsageReporter(brain.name, self._session, record)
         self._failed = failed
-        self._feed: ReplyStream | None = None
+        self._stream: ReplyStream | None = None
         self._turn: str | None = None
         self._one = asyncio.Lock()
+        self._tasks = TaskScope(f"provider {brain.name}")
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -106,66 +111,64 @@ class RealtimeProvider:
         """Open the session in the background, so that the first word need not wait for it."""
         if self._session.is_connected or (self._connecting and not self._connecting.done()):
             return
-        self._connecting = asyncio.create_task(self._connect(), name=f"connect {self.name}")
-        # Who needs the session asks for the error; nobody may.
+        self._connecting = self._tasks.start(self._connect(), name=f"connect {self.name}", is_awaited=True)
+        # A question that needs the session awaits the task; without one its error is retrieved here.
         self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``. Raises `ProviderError`, code ``timeout`` when the vendor stays silent.
 
-        His time runs from the end of the question, whether or not there was a session to tell it to.
+        The time runs from the end of the question, whether or not a session was open by then.
         """
         async with self._one, AsyncExitStack() as stack:
-            hears_ends = request.audio is not None and self.brain.config.turn_detection != "client"
+            detects_ends = request.audio is not None and self.brain.config.turn_detection != "client"
             self._turn = request.turn
-            self._feed = feed = ReplyStream(
-                self.name, sound=request.speak, hears_ends=hears_ends, acts=self._tools.acts
+            self._stream = stream = ReplyStream(
+                self.name, sound=request.speak, detects_ends=detects_ends, acts=self._tools.acts
             )
             tape = None
             if request.audio is not None:
                 tape = await stack.enter_async_context(record(request.audio))
-            asking = asyncio.create_task(self._ask(request.text, tape, feed), name=f"ask {self.name}")
-            waiting = asyncio.create_task(_wait_for_end(tape, feed))
-            farewell_s = FAREWELL_S
+            asking = self._tasks.start(self._ask(request.text, tape, stream), name=f"ask {self.name}")
+            waiting = self._tasks.start(_wait_for_end(tape, stream), name="end of speech")
+            settle_s = SETTLE_S
             try:
                 if request.audio is None:
                     yield Transcript(request.text or "", True, TYPED)
-                async for item in self._replies(feed, spoken=request.audio is not None):
+                async for item in self._replies(stream, spoken=request.audio is not None):
                     yield item
-                yield ReplyEnd(feed.sentences.is_question)
+                yield ReplyEnd(stream.sentences.is_question)
             except VoxdError:
-                farewell_s = HURRIED_S
+                settle_s = SETTLE_FAILED_S
                 raise
             finally:
-                self._feed = None
-                for task in (asking, waiting):
-                    task.cancel()
-                await asyncio.gather(asking, waiting, return_exceptions=True)
-                await self._settle(feed, request.heard.played_ms, farewell_s)
+                self._stream = None
+                await cancel_and_wait(asking, waiting)
+                await self._settle(stream, request.heard.played_ms, settle_s)
                 self._turn = None
 
     def speak(self, text: str) -> AsyncGenerator[Clip]:
-        """Speak ``text`` with the device's own voice: a vendor would answer it."""
+        """Speak ``text`` by the local text-to-speech: a speech-to-speech vendor would answer it."""
         return self._speak(text)
 
     async def switch(self, brain: RealtimeConfig) -> None:
-        """Go on with another vendor after the turn under way; the conversation is carried over.
+        """Continue with another vendor after the turn in progress; the conversation is carried over.
 
-        Raises `ProviderError` when a session is open and the other cannot be had; this one then goes on.
+        Raises `ProviderError` when a session is open and the other cannot be opened; the old one then stays.
         """
         async with self._one:
             await self._session.switch(brain.make, brain.name, brain.config, kind=brain.kind)
-            await self._account.rename(brain.name)
+            await self._usage.rename(brain.name)
             self.brain = brain
 
     async def forget(self) -> None:
-        """Forget the conversation, after the turn under way, and close the session that knows it."""
+        """Drop the conversation, after the turn in progress, and close the session that knows it."""
         async with self._one:
             self._session.forget()
             await self._session.close()
 
     async def close(self) -> None:
-        """Close the session, after the turn under way; idempotent."""
+        """Close the session, after the turn in progress; idempotent."""
         with suppress(TimeoutError):
             async with asyncio.timeout(TURN_END_S), self._one:
                 await self._close()
@@ -173,13 +176,11 @@ class RealtimeProvider:
         await self._close()
 
     async def _close(self) -> None:
-        if self._connecting:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+        await cancel_and_wait(self._connecting)
         if self._closing:
             await asyncio.gather(self._closing, return_exceptions=True)
         await self._session.close()
-        await self._account.settle()
+        await self._usage.settle()
 
     # --- the question -----------------------------------------------------------------------------
 
@@ -192,22 +193,22 @@ class RealtimeProvider:
             msg = f"{self.name} did not open a session within {limit_s:g} s"
             raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
 
-    async def _ask(self, text: str | None, tape: AudioBuffer | None, feed: ReplyStream) -> None:
+    async def _ask(self, text: str | None, tape: AudioBuffer | None, stream: ReplyStream) -> None:
         try:
             self.prepare()
             if not self._session.is_connected and self._connecting:
-                # Shielded: when this turn is given up the next one still wants the session.
+                # Shielded: when this turn is cancelled the next one still needs the session.
                 await asyncio.shield(self._connecting)
-            feed.reached(LatencyStep.SESSION_READY, self._clock.monotonic())
+            stream.reach(LatencyStep.SESSION_READY, self._clock.monotonic())
             if tape is None:
-                feed.ask()
+                stream.ask()
                 await self._session.send_text(text or "")
             else:
-                await self._send(tape.play(), feed)
+                await self._send(tape.play(), stream)
         except VoxdError as error:
-            feed.fail(error)
+            stream.fail(error)
 
-    async def _send(self, frames: AsyncIterator[Frame], feed: ReplyStream) -> None:
+    async def _send(self, frames: AsyncIterator[Frame], stream: ReplyStream) -> None:
         provider = self._session.provider
         if provider is None:
             raise NotConnected(f"the session with {self.name} is gone", provider=self.name)
@@ -220,10 +221,10 @@ class RealtimeProvider:
                 await self._session.send_audio(pcm)
                 if not sent:
                     sent = True
-                    feed.reached(LatencyStep.AUDIO_SENT, self._clock.monotonic())
+                    stream.reach(LatencyStep.AUDIO_SENT, self._clock.monotonic())
         if rest := resampler.feed(b"", last=True):
             await self._session.send_audio(rest)
-        feed.ask()
+        stream.ask()
         if self._session.config.turn_detection == "client":
             await self._session.commit()
         else:
@@ -231,65 +232,123 @@ class RealtimeProvider:
 
     # --- the reply --------------------------------------------------------------------------------
 
-    def _hear(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        """Take an event of the session: an `Emit`."""
-        if self._feed is not None:
-            self._feed.take(type, data)
-        if type == E.CONNECTION_FAILED:
-            self._failed(self.name, data["error"])
-        if type in (E.USAGE_UPDATED, E.CONNECTION_CLOSED, E.CONNECTION_LOST):
-            self._account.update()
-        # Sound and single words come many times a second: they go to the loudspeaker, and as sentences.
-        if type != E.AUDIO_OUTPUT_CHUNK and not data.get("is_partial", False):
-            self._emit(type, turn=self._turn, **data)
+    def _receive(self, event: ProviderEvent) -> None:
+        if self._stream is not None:
+            self._stream.take(event)
+        match event:
+            case events.ConnectionFailed(error=VoxdError() as error):
+                self._failed(self.name, error)
+            case events.UsageUpdated() | events.ConnectionClosed() | events.ConnectionLost():
+                self._usage.update()
+            # Audio and single words come many times a second: they are played, and published as sentences.
+            case events.AudioOutputChunk():
+                return
+            case events.TextOutput(is_partial=True) | events.TextTranscription(is_partial=True):
+                return
+        self._emit(event.type, turn=self._turn, **event.data)
 
-    async def _replies(self, feed: ReplyStream, *, spoken: bool) -> AsyncIterator[ReplyItem]:
+    async def _replies(self, stream: ReplyStream, *, spoken: bool) -> AsyncIterator[ReplyItem]:
         while True:
-            while (item := feed.pop()) is not None:
+            while (item := stream.pop()) is not None:
                 yield item
-            if feed.error is not None:
-                raise as_provider_error(feed.error, self.name)
-            if feed.complete:
+            if stream.error is not None:
+                raise as_provider_error(stream.error, self.name)
+            if stream.complete:
                 break
-            await self._wait(feed)
-        if spoken and not feed.understood and self.brain.config.transcription:
+            await self._wait(stream)
+        if spoken and not stream.understood and self.brain.config.transcription:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TRANSCRIPT_GRACE_S):
-                    while not feed.understood and feed.error is None:
-                        await feed.changed()
-                        while (item := feed.pop()) is not None:
+                    while not stream.understood and stream.error is None:
+                        await stream.changed()
+                        while (item := stream.pop()) is not None:
                             yield item
 
-    async def _wait(self, feed: ReplyStream) -> None:
+    async def _wait(self, stream: ReplyStream) -> None:
         limit_s = self.brain.first_audio_timeout_s
-        since_s = feed.waiting_since_s
+        since_s = stream.waiting_since_s
         try:
             async with asyncio.timeout_at(None if since_s is None else since_s + limit_s):
-                await feed.changed()
+                await stream.changed()
         except TimeoutError as error:
             if not self._session.is_connected:
                 msg = f"{self.name} did not open a session in time"
                 raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
-            # Whatever holds this session up holds the next question up too.
-            self._closing = asyncio.create_task(self._session.close(), name=f"close {self.name}")
+            # A session that does not answer would delay the next question too.
+            self._closing = self._tasks.start(self._session.close(), name=f"close {self.name}")
             msg = f"{self.name} said nothing for {limit_s:g} s"
             raise ProviderError(msg, provider=self.name, code="timeout") from error
 
-    async def _settle(self, feed: ReplyStream, played_ms: float | None, farewell_s: float) -> None:
-        """Tell the vendor what of this turn did not happen."""
+    async def _settle(self, stream: ReplyStream, played_ms: float | None, settle_s: float) -> None:
+        """Discard what was sent of an incomplete question, and cut a reply that was not played whole."""
         if not self._session.is_connected:
             return
         try:
-            async with asyncio.timeout(farewell_s):
-                if not feed.asked:
+            async with asyncio.timeout(settle_s):
+                if not stream.asked:
                     await self._session.clear_audio()
-                elif played_ms is not None or not feed.complete:
+                elif played_ms is not None or not stream.complete:
                     await self._session.interrupt(played_ms)
         except (VoxdError, TimeoutError) as error:
-            _log.info("%s was not told that its reply was cut: %s", self.name, error)
+            _log.info("%s did not accept that its reply was cut: %s", self.name, error)
 
 
-async def _wait_for_end(tape: AudioBuffer | None, feed: ReplyStream) -> None:
+async def _wait_for_end(tape: AudioBuffer | None, stream: ReplyStream) -> None:
     if tape is not None:
         await tape.ended.wait()
-    feed.spoken()
+    stream.speech_ended()
+
+
+class UsageReporter:
+    """Reads a session's totals and passes on what they grew by."""
+
+    def __init__(self, name: str, session: Session, record: Record) -> None:
+        self.name = name
+        self._session = session
+        self._record = record
+        self._usage = Usage()
+        self._cost = Cost()
+        self._tasks = TaskScope(f"usage of {name}")
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+
+    def update(self) -> None:
+        """Record soon what was used."""
+        self._again = True
+        if self._task is None or self._task.done():
+            self._task = self._tasks.start(self._run())
+
+    async def rename(self, name: str) -> None:
+        """Record what is used from now on for provider ``name``."""
+        await self.settle()
+        self.name = name
+
+    async def settle(self) -> None:
+        """Record what is not recorded yet."""
+        self.update()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while self._again:
+            self._again = False
+            await self._record_growth()
+
+    async def _record_growth(self) -> None:
+        usage, cost = await self._session.usage(), await self._session.cost()
+        used = _minus(usage, self._usage)
+        if used == Usage():
+            return
+        price = None
+        if cost is not None:
+            audio, text = cost.audio_cost - self._cost.audio_cost, cost.text_cost - self._cost.text_cost
+            price = Cost(audio_cost=max(0.0, audio), text_cost=max(0.0, text), prices_of=cost.prices_of)
+            self._cost = cost
+        self._usage += used
+        self._record(self.name, used, price)
+
+
+def _minus(now: Usage, before: Usage) -> Usage:
+    """Return the growth of every field; a total that shrinks while a session is replaced is not a refund."""
+    names = now.__struct_fields__
+    return Usage(**{name: max(0, getattr(now, name) - getattr(before, name)) for name in names})

@@ -1,18 +1,28 @@
-"""Keeps a provider open: retries, reconnects, rotates and replaces it, and leaves nothing behind."""
+"""Keeps a session with a provider open: retries, reconnects, replaces it in time and closes it when idle."""
 
 import asyncio
 import dataclasses
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from voxd.clock import Clock
-from voxd.errors import ConnectionFailed, NotConnected, ProviderError, RateLimited, VoxdError
-from voxd.events import Emit
+from voxd.errors import NotConnected, ProviderError, RateLimited, VoxdError
 from voxd.events import EventType as E
 from voxd.net.backoff import backoff_s, hold_s, wait_s
-from voxd.providers.base import BaseProvider, ProviderEvent
+from voxd.providers.base import BaseProvider
+from voxd.providers.events import (
+    ConnectionClosed,
+    ConnectionEstablished,
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionStarting,
+    OnEvent,
+    OtherEvent,
+    ProviderEvent,
+    ResponseCompleted,
+)
 from voxd.providers.history import HistoryMessage
 from voxd.providers.realtime.connect import (
     PERMANENT_CODES,
@@ -21,9 +31,9 @@ from voxd.providers.realtime.connect import (
     open_provider,
     translate_errors,
 )
-from voxd.providers.realtime.lifetime import SessionLifetime
 from voxd.providers.realtime.meter import SessionMeter
 from voxd.providers.settings import SessionConfig
+from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
@@ -31,31 +41,40 @@ VOICE_FIXED = "voice_fixed"
 """The code of a provider that needs a new session for another voice."""
 
 DEFAULT_RETRIES = 3
-"""A session that broke is opened again with so many retries."""
+"""How often opening a session that broke is retried."""
 
 STEADY_S = 60.0
-"""A session that held so long, or answered something, was a good one: losing it begins a new count."""
+"""A session that lasted this long, or completed a response, was stable: losing it begins a new count."""
+
+QUIET_S = 2.0
+"""A session is only replaced when nothing has happened for this long: a reply may be about to begin."""
+
+CHECK_S = 5.0
+"""How often a replacement that is due, but must wait for quiet, is tried again."""
+
+FAILED_S = 60.0
+"""After a failed replacement the old session, which still works, is kept for at least this long."""
 
 
 class ConnectionOwner(Protocol):
-    """The conversation a link serves."""
+    """The conversation that a connection serves."""
 
     @property
     def history(self) -> Sequence[HistoryMessage]:
-        """What another provider has to know."""
+        """The messages that a new session must know."""
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is under way, so that a session can be replaced unnoticed."""
+        """Whether nothing is in progress, so that the session can be replaced unnoticed."""
 
-    def fitted(self, provider: BaseProvider, config: SessionConfig) -> SessionConfig:
-        """Return ``config`` with the tools ``provider`` can call."""
+    def fit_config(self, provider: BaseProvider, config: SessionConfig) -> SessionConfig:
+        """Return ``config`` with the tools that ``provider`` can call."""
 
-    def hear(self, event: ProviderEvent) -> None:
+    def receive(self, event: ProviderEvent) -> None:
         """Take an event of the open provider."""
 
-    def cut(self, provider: BaseProvider, reason: str) -> None:
-        """``provider`` is gone, and with it what it was doing."""
+    def provider_gone(self, provider: BaseProvider, reason: str) -> None:
+        """Take note that ``provider`` is gone, and with it what it was doing."""
 
 
 class ProviderConnection:
@@ -64,27 +83,32 @@ class ProviderConnection:
     def __init__(
         self,
         target: ProviderTarget,
-        talk: ConnectionOwner,
+        owner: ConnectionOwner,
         *,
-        emit: Emit,
+        publish: OnEvent,
         clock: Clock,
         idle_close_s: float | None = None,
         retries: int = DEFAULT_RETRIES,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.target = target
-        self._retries = retries
         self.provider: BaseProvider | None = None
         self.meter = SessionMeter()
-        self._talk = talk
-        self._emit = emit
+        self._retries = retries
+        self._owner = owner
+        self._publish = publish
         self._clock = clock
         self._jitter = jitter
-        self._keeper = SessionLifetime(
-            clock, idle_close_s, rotate=self._rotate, rest=self._rest, is_quiet=lambda: talk.is_quiet
+        self._lifetime = SessionLifetime(
+            clock,
+            idle_close_s,
+            replace=lambda: self._replace(lambda: owner.is_quiet),
+            close_idle=self._close_idle,
+            is_quiet=lambda: owner.is_quiet,
         )
         self._changing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening = TaskScope("provider session")
+        self._closing = TaskScope("close provider")
         self._retiring: dict[BaseProvider, asyncio.Task[None]] = {}
         self._held: tuple[VoxdError, float] | None = None
         self._steady_at_s = 0.0
@@ -97,21 +121,21 @@ class ProviderConnection:
 
     @property
     def providers(self) -> tuple[BaseProvider, ...]:
-        """Every provider whose usage is not in the meter's sums yet."""
+        """Every provider whose usage is not in the meter's totals yet."""
         return (*self._retiring, *([self.provider] if self.provider is not None else []))
 
-    def use(self, *, asking: bool = True) -> BaseProvider:
-        """Return the open provider; ``asking`` False does not count as use. Raises `NotConnected`."""
+    def use(self, *, counts: bool = True) -> BaseProvider:
+        """Return the open provider; ``counts`` False does not reset the idle time. Raises `NotConnected`."""
         if self.provider is None or not self.provider.is_connected:
             raise NotConnected(f"there is no open session with {self.target.name}", provider=self.target.name)
-        if asking:
-            self._keeper.touch()
+        if counts:
+            self._lifetime.touch()
         return self.provider
 
     async def connect(self, retry_count: int) -> None:
         """Open a session unless one is open. Raises `VoxdError` when the retries are used up.
 
-        After a wrong key, or while the vendor wants us to wait, nobody is asked, and it is raised again.
+        After a refused key, or while the vendor asked us to wait, the same error is raised again at once.
         """
         self._quick_losses = 0
         await self._unless_closed(self._connect(retry_count))
@@ -126,11 +150,8 @@ class ProviderConnection:
 
     async def close(self) -> None:
         """Close the session and wait until nothing of it is left; idempotent."""
-        await self._keeper.stop()
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._lifetime.stop()
+        await self._opening.close()
         self._leave("requested")
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
 
@@ -141,26 +162,27 @@ class ProviderConnection:
     async def _switch(self, target: ProviderTarget, reason: str) -> None:
         async with self._changing:
             before = self.target.name
-            fresh, latency_ms = (None, 0.0) if self.provider is None else await self._opened(target)
+            fresh, latency_ms = (None, 0.0) if self.provider is None else await self._open(target)
             self.target, self._held = target, None
             old, self.provider = self.provider, None
             if old is not None:
                 self._retire(old, before, "provider_changed")
-            self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": target.name, "reason": reason})
+            change = {"from": before, "to": target.name, "reason": reason}
+            self._publish(OtherEvent(E.PROVIDER_CHANGED, change))
             if fresh is not None:
                 self._adopt(fresh, latency_ms)
 
     async def configure(self, config: SessionConfig) -> None:
         """Apply ``config`` now and to every later session. Raises `VoxdError` and keeps the old one.
 
-        Where the vendor cannot change the voice in mid-session, a new session goes on with the conversation.
+        Where the vendor cannot change the voice of an open session, a new one continues the conversation.
         """
         before, self.target = self.target, dataclasses.replace(self.target, config=config)
         if self.provider is None:
             return
         try:
             with translate_errors(self.target.name):
-                await self.provider.configure_session(self._talk.fitted(self.provider, config))
+                await self.provider.configure_session(self._owner.fit_config(self.provider, config))
         except ProviderError as error:
             if error.code == VOICE_FIXED:
                 await self._unless_closed(self._replace())
@@ -169,84 +191,63 @@ class ProviderConnection:
             raise
 
     async def _unless_closed(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do ``work``, which opens a session. Raises `NotConnected` when `close` gives it up."""
-        task = asyncio.create_task(work, name=f"open {self.target.name}")
-        self._tasks.add(task)
+        """Do ``work``, which opens a session. Raises `NotConnected` when `close` cancels it."""
         try:
-            await task
+            await self._opening.start(work, name=f"open {self.target.name}", is_awaited=True)
         except asyncio.CancelledError:
+            # Two cancellations look alike here: of our caller, which goes on, and of the work by `close`.
             caller = asyncio.current_task()
             if caller is not None and caller.cancelling():
                 raise
-            raise NotConnected("closed meanwhile", provider=self.target.name) from None
-        finally:
-            self._tasks.discard(task)
+            raise NotConnected("the session was closed meanwhile", provider=self.target.name) from None
 
     async def _establish(self, retry_count: int) -> None:
         retries = 0
-        self._emit(E.CONNECTION_STARTING, source=self.target.name)
+        self._publish(ConnectionStarting(self.target.name))
         while True:
             try:
-                fresh, latency_ms = await self._opened(self.target)
+                fresh, latency_ms = await self._open(self.target)
                 break
             except VoxdError as error:
                 if isinstance(error, RateLimited):
-                    name, asked_s = self.target.name, error.retry_after_s
-                    self._emit(E.RATE_LIMITED, provider=name, limit="vendor", wait_s=asked_s)
+                    wait = {"provider": self.target.name, "limit": "vendor", "wait_s": error.retry_after_s}
+                    self._publish(OtherEvent(E.RATE_LIMITED, wait))
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
-                    self._failed(error, retries)
+                    self._held = error, self._clock.monotonic() + hold_s(error)
+                    self._publish(ConnectionFailed(self.target.name, error, str(error), error.code, retries))
                     raise
             await self._clock.sleep(pause_s)
             retries += 1
         self._adopt(fresh, latency_ms)
 
-    async def _opened(self, target: ProviderTarget) -> tuple[BaseProvider, float]:
+    async def _open(self, target: ProviderTarget) -> tuple[BaseProvider, float]:
         begun_s = self._clock.monotonic()
-        fresh = await open_provider(target, self._talk.fitted, self._talk.history, self._hear)
+        fresh = await open_provider(target, self._owner.fit_config, self._owner.history, self._receive)
         return fresh, (self._clock.monotonic() - begun_s) * 1000
-
-    def _failed(self, error: VoxdError, retries: int) -> None:
-        self._held = error, self._clock.monotonic() + hold_s(error)
-        self._emit(
-            E.CONNECTION_FAILED,
-            provider=self.target.name,
-            error=error,
-            error_message=str(error),
-            code=error.code,
-            retry_count=retries,
-        )
 
     def _adopt(self, fresh: BaseProvider, latency_ms: float) -> None:
         self.provider, self._held = fresh, None
         self._steady_at_s = self._clock.monotonic() + STEADY_S
         self.meter.opened(self._clock.monotonic(), latency_ms)
-        self._keeper.start(fresh.capabilities.session_limit_s)
-        self._emit(
-            E.CONNECTION_ESTABLISHED,
-            provider=self.target.name,
-            connection_id=fresh.session_id,
-            latency_ms=latency_ms,
-        )
+        self._lifetime.start(fresh.capabilities.session_limit_s)
+        self._publish(ConnectionEstablished(self.target.name, fresh.session_id, latency_ms))
 
-    async def _rotate(self) -> None:
-        await self._replace(lambda: self._talk.is_quiet)
-
-    async def _replace(self, may: Callable[[], bool] = lambda: True) -> None:
-        """Open a new session that takes over, unless something was said meanwhile or it no longer ``may``."""
+    async def _replace(self, is_allowed: Callable[[], bool] = lambda: True) -> None:
+        """Open a new session that takes over, unless the conversation went on or ``is_allowed`` says no."""
         async with self._changing:
-            known = self._talk.history
-            fresh, latency_ms = await self._opened(self.target)
+            known = self._owner.history
+            fresh, latency_ms = await self._open(self.target)
             old = self.provider
-            if old is None or not may() or known != self._talk.history:
+            if old is None or not is_allowed() or known != self._owner.history:
                 await close_provider(fresh, self.target.name)
                 return
             self._retire(old, self.target.name, "replaced")
             self._adopt(fresh, latency_ms)
 
-    async def _rest(self) -> bool:
+    async def _close_idle(self) -> bool:
         async with self._changing:
-            if not self._keeper.is_idle:
+            if not self._lifetime.is_idle:
                 return False
             self._leave("idle")
             return True
@@ -255,52 +256,126 @@ class ProviderConnection:
         provider, self.provider = self.provider, None
         if provider is not None:
             self._retire(provider, self.target.name, reason)
-            self._emit(E.CONNECTION_CLOSED, provider=self.target.name, reason=reason)
+            self._publish(ConnectionClosed(self.target.name, reason))
 
     def _retire(self, provider: BaseProvider, name: str, reason: str) -> None:
-        """Close ``provider`` in the background: nobody has to wait for a vendor's farewell."""
-        self._talk.cut(provider, reason)
-        self._retiring[provider] = asyncio.create_task(self._retired(provider, name))
+        """Close ``provider`` in the background: the caller need not wait for the closing handshake."""
+        self._owner.provider_gone(provider, reason)
+        self._retiring[provider] = self._closing.start(self._close_retired(provider, name))
 
-    async def _retired(self, provider: BaseProvider, name: str) -> None:
+    async def _close_retired(self, provider: BaseProvider, name: str) -> None:
         await close_provider(provider, name)
         await self.meter.retire(provider)
         del self._retiring[provider]
 
-    def _hear(self, provider: BaseProvider, event: ProviderEvent) -> None:
+    def _receive(self, provider: BaseProvider, event: ProviderEvent) -> None:
         if provider is not self.provider:
             self.meter.late_events += 1
             return
-        self._keeper.touch()
-        if event.type is E.CONNECTION_LOST:
-            self._lost(provider, event.data)
+        self._lifetime.touch()
+        if isinstance(event, ConnectionLost):
+            self._lose(provider, event)
             return
-        if event.type is E.RESPONSE_COMPLETED:
+        if isinstance(event, ResponseCompleted):
             self._steady_at_s = self._clock.monotonic()
-        self._talk.hear(event)
+        self._owner.receive(event)
 
-    def _lost(self, provider: BaseProvider, data: dict[str, Any]) -> None:
+    def _lose(self, provider: BaseProvider, event: ConnectionLost) -> None:
         name, self.provider = self.target.name, None
         self.meter.losses += 1
-        code = data.get("code", ConnectionFailed.code)
         is_quick = self._clock.monotonic() < self._steady_at_s
         self._quick_losses = self._quick_losses + 1 if is_quick else 0
-        # A vendor who opens every session and drops it at once must not be called for ever.
-        reconnecting = code not in PERMANENT_CODES and self._quick_losses <= DEFAULT_RETRIES
+        # A vendor that accepts every session and drops it at once must not be called for ever.
+        reconnecting = event.code not in PERMANENT_CODES and self._quick_losses <= DEFAULT_RETRIES
         self._retire(provider, name, "connection_lost")
-        reason = data.get("reason", "")
-        self._emit(E.CONNECTION_LOST, provider=name, code=code, reason=reason, reconnecting=reconnecting)
-        if not reconnecting:
-            self._keeper.forget_limit()
-            return
-        task = asyncio.create_task(self._reconnect())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._publish(ConnectionLost(name, event.code, event.reason, reconnecting))
+        if reconnecting:
+            self._opening.start(self._reconnect(), name=f"reconnect {name}")
+        else:
+            self._lifetime.forget_limit()
 
     async def _reconnect(self) -> None:
-        await self._keeper.stop()
+        await self._lifetime.stop()
         await self._clock.sleep(backoff_s(self._quick_losses, self._jitter()))
         try:
             await self._connect(self._retries)
         except VoxdError as error:
             _log.warning("the session with %s is lost: %s; %s", self.target.name, error, error.hint)
+
+
+class SessionLifetime:
+    """Replaces a session before the vendor's age limit and closes it when idle, both only in a quiet moment.
+
+    ``close_idle`` returns False when the session was used before it could be closed.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        idle_close_s: float | None,
+        *,
+        replace: Callable[[], Awaitable[None]],
+        close_idle: Callable[[], Awaitable[bool]],
+        is_quiet: Callable[[], bool],
+    ) -> None:
+        self._clock = clock
+        self._idle_close_s = idle_close_s
+        self._replace = replace
+        self._close_idle = close_idle
+        self._is_quiet = is_quiet
+        self._scope = TaskScope("session lifetime")
+        self._task: asyncio.Task[None] | None = None
+        self._used_s = 0.0
+        self._replace_at_s: float | None = None
+
+    def start(self, limit_s: float | None) -> None:
+        """Watch a session that was opened now; it is replaced at the age of ``limit_s`` seconds."""
+        self.touch()
+        self._replace_at_s = None if limit_s is None else self._clock.monotonic() + limit_s
+        is_limited = self._replace_at_s is not None or self._idle_close_s is not None
+        if is_limited and (self._task is None or self._task.done()):
+            self._task = self._scope.start(self._watch())
+
+    def forget_limit(self) -> None:
+        """The session is lost for good: there is nothing to replace."""
+        self._replace_at_s = None
+
+    def touch(self) -> None:
+        """The session is used."""
+        self._used_s = self._clock.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the session was unused for so long that it is to be closed."""
+        return self._idle_at_s() <= self._clock.monotonic()
+
+    async def stop(self) -> None:
+        """Stop watching; idempotent, also from within ``replace`` and ``close_idle``."""
+        task, self._task = self._task, None
+        await cancel_and_wait(task)
+
+    async def _watch(self) -> None:
+        while (due_s := self._due_s()) is not None:
+            now_s = self._clock.monotonic()
+            if due_s > now_s:
+                await self._clock.sleep(due_s - now_s)
+            elif not self._is_quiet() or now_s - self._used_s < QUIET_S:
+                await self._clock.sleep(CHECK_S)
+            elif self.is_idle:
+                if await self._close_idle():
+                    return
+            else:
+                try:
+                    await self._replace()
+                except VoxdError as error:
+                    _log.info("the session could not be replaced yet: %s", error)
+                    self._replace_at_s = self._clock.monotonic() + max(FAILED_S, hold_s(error))
+
+    def _due_s(self) -> float | None:
+        dues = [self._replace_at_s] if self._replace_at_s is not None else []
+        if self._idle_close_s is not None:
+            dues.append(self._idle_at_s())
+        return min(dues) if dues else None
+
+    def _idle_at_s(self) -> float:
+        return float("inf") if self._idle_close_s is None else self._used_s + self._idle_close_s

@@ -1,15 +1,14 @@
-"""Turns what a session tells during one turn into items of a reply, in order: words as whole sentences."""
+"""Turns a session's events of one turn into items of a reply, in order: words as whole sentences."""
 
 import asyncio
 import logging
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError, VoxdError
-from voxd.events import EventType as E
 from voxd.frames import Clip
+from voxd.providers import events
 from voxd.providers.contract import (
     ActionTaken,
     LatencyStep,
@@ -23,12 +22,13 @@ from voxd.providers.contract import (
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_S = 600.0
-"""Sound of a reply that waits to be played; more than this is dropped and counted."""
+"""Audio of a reply that waits to be played; more than this is dropped and counted."""
 
 HARMLESS = frozenset({"transcription_failed", "bad_frame"})
-"""Faults that a provider tells and that need not keep it from answering."""
+"""Errors that do not keep a provider from answering."""
 
 _SPOKEN_OVER = ("turn_detected", "interrupted")
+"""Reasons of a cancelled response that say: the user went on speaking."""
 
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]”’»]*\s+|[。！？]\s*|\n+")  # noqa: RUF001
 _CLOSING = "\"')]”’» "  # noqa: RUF001
@@ -36,7 +36,7 @@ _QUESTION = ("?", "？", "؟")  # noqa: RUF001
 
 
 class Sentences:
-    """Gathers pieces of text into whole sentences."""
+    """Joins pieces of text into whole sentences."""
 
     def __init__(self) -> None:
         self.last = ""
@@ -44,7 +44,7 @@ class Sentences:
         self._pieces = False
 
     def add(self, text: str, *, partial: bool) -> list[str]:
-        """Return the sentences that ``text`` completes; one that is not partial stands for all its pieces."""
+        """Return the sentences that ``text`` completes; a text that is not partial repeats all its pieces."""
         if partial:
             self._pieces = True
             self._open += text
@@ -61,7 +61,7 @@ class Sentences:
         return found
 
     def rest(self) -> list[str]:
-        """Return what has no end yet."""
+        """Return the sentence that is not complete yet, if there is one."""
         return self.add("", partial=False) if self._open else []
 
     @property
@@ -71,10 +71,11 @@ class Sentences:
 
 
 class ReplyStream:
-    """The events of one turn. ``engine`` is who understood the words; ``sound`` False leaves the sound out.
+    """The events of one turn as items. ``engine`` names what transcribed the question.
 
-    ``hears_ends`` is whether the vendor decides when the user has finished: then he may answer at any time,
-    and give an answer up because the user goes on. ``acts`` says whether a tool does something.
+    ``sound`` False leaves the audio out. ``detects_ends``: the vendor decides when the user has finished; it
+    may then answer at any time, and cancel its response because the user goes on. ``acts`` is whether a tool
+    has effects.
     """
 
     def __init__(
@@ -82,20 +83,20 @@ class ReplyStream:
         engine: str,
         *,
         sound: bool,
-        hears_ends: bool,
+        detects_ends: bool,
         acts: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.sentences = Sentences()
-        self.asked = hears_ends
+        self.asked = detects_ends
         self.complete = False
         self.understood = False
         self.error: VoxdError | None = None
         self.dropped_chunks = 0
         self.waiting_since_s: float | None = None
-        """When the provider's silence began (time of the loop); None while it need not answer."""
+        """When the provider's silence began (time of the loop); None while no reply is due."""
         self._engine = engine
         self._sound = sound
-        self._hears_ends = hears_ends
+        self._detects_ends = detects_ends
         self._acts = acts
         self._items: deque[ReplyItem] = deque()
         self._waiting_s = 0.0
@@ -110,17 +111,17 @@ class ReplyStream:
         """Whether the provider began to answer."""
         return self._begun
 
-    def spoken(self) -> None:
-        """The user has finished: from now on he waits, whether or not the vendor knows it yet."""
-        self._await()
+    def speech_ended(self) -> None:
+        """The user has finished: the time until the reply runs, even if the vendor does not know it yet."""
+        self._expect_reply()
 
     def ask(self) -> None:
-        """The question is complete, and the vendor was told so."""
+        """The question is complete and was sent as such."""
         self.asked = True
-        self._await()
+        self._expect_reply()
 
-    def reached(self, step: LatencyStep, at_s: float) -> None:
-        """Note ``step``."""
+    def reach(self, step: LatencyStep, at_s: float) -> None:
+        """Note that ``step`` was reached."""
         self._put(StepReached(step, at_s))
 
     def fail(self, error: VoxdError) -> None:
@@ -139,59 +140,53 @@ class ReplyStream:
         return item
 
     async def changed(self) -> None:
-        """Wait until `pop`, ``complete`` or ``error`` say something new."""
+        """Wait until `pop`, ``complete`` or ``error`` have something new."""
         await self._changed.wait()
 
-    def take(self, type: str, data: dict[str, Any]) -> None:
+    def take(self, event: events.ProviderEvent) -> None:
         """Note one event of the session."""
-        match type:
-            case E.RESPONSE_STARTED if self.asked:
-                self._begun, self._response_id = True, data.get("response_id")
+        match event:
+            case events.ResponseStarted() if self.asked:
+                self._begun, self._response_id = True, event.response_id
                 self.complete = False
-            case E.TEXT_TRANSCRIPTION if not data.get("is_partial", False):
+            case events.TextTranscription(is_partial=False):
                 self.understood = True
-                self._put(Transcript(data["text"], True, self._engine))
-            case E.TEXT_OUTPUT:
-                self._words(self.sentences.add(data["text"], partial=data.get("is_partial", False)))
-            case E.AUDIO_OUTPUT_CHUNK:
-                self._chunk(Clip(data["audio_data"], int(data["sample_rate"])))
-            case E.FUNCTION_CALL_INVOKED:
+                self._put(Transcript(event.text, True, self._engine))
+            case events.TextOutput():
+                self._add_words(self.sentences.add(event.text, partial=event.is_partial))
+            case events.AudioOutputChunk():
+                self._add_audio(Clip(event.audio_data, event.sample_rate))
+            case events.ToolCallInvoked():
                 self._calls += 1
-                self._called = True
+                # A third party may report the calls of a response after its completion.
+                self._called, self.complete = self._called or self._begun, False
                 self.waiting_since_s = None
-                if self._acts(str(data["function_name"])):
+                if self._acts(event.function_name):
                     self._put(ActionTaken())
-            case E.FUNCTION_CALL_COMPLETED:
+            case events.ToolCallCompleted():
                 self._calls -= 1
-                self._expect()
-            case E.RESPONSE_COMPLETED if self._is_ours(data):
-                self._completed()
-            case E.RESPONSE_CANCELLED if self._is_ours(data):
-                self._cancelled(str(data.get("reason", "")))
-            case E.CONNECTION_LOST | E.CONNECTION_CLOSED | E.ERROR_GENERAL:
-                self._fault(type, data)
+                self._restart_wait()
+            case events.ResponseCompleted() if self._is_ours(event.response_id):
+                self._complete_response()
+            case events.ResponseCancelled() if self._is_ours(event.response_id):
+                goes_on = self._detects_ends and event.reason in _SPOKEN_OVER
+                # A lost connection is reported next, with its code.
+                if not goes_on and event.reason != "connection_lost":
+                    self.fail(StreamError(f"the reply was broken off: {event.reason}"))
+            case events.ConnectionLost():
+                self.fail(ConnectionFailed(f"the session ended: {event.reason or 'closed'}", code=event.code))
+            case events.ConnectionClosed():
+                self.fail(ConnectionFailed(f"the session ended: {event.reason or 'closed'}"))
+            case events.ErrorOccurred() if self.asked and not self.complete and event.code not in HARMLESS:
+                self.fail(ProviderError(event.message, code=event.code, hint=event.hint))
 
-    def _cancelled(self, reason: str) -> None:
-        goes_on = self._hears_ends and reason in _SPOKEN_OVER
-        if not goes_on and reason != "connection_lost":  # which is told next, with its code
-            self.fail(StreamError(f"the reply was broken off: {reason}"))
-
-    def _fault(self, type: str, data: dict[str, Any]) -> None:
-        code = str(data.get("code", ""))
-        if type != E.ERROR_GENERAL:
-            reason = str(data.get("reason", "")) or "closed"
-            self.fail(ConnectionFailed(f"the session ended: {reason}", code=code))
-        elif self.asked and not self.complete and code not in HARMLESS:
-            message, hint = str(data.get("message", "")), str(data.get("hint", ""))
-            self.fail(ProviderError(message, code=code, hint=hint))
-
-    def _completed(self) -> None:
-        self._words(self.sentences.rest())
+    def _complete_response(self) -> None:
+        self._add_words(self.sentences.rest())
         self._response_id, self._begun = None, False
         if self._called:
-            # A response that calls tools is followed by the one that tells their results.
+            # A response that calls tools is followed by one that uses their results.
             self._called, self._said = False, True
-            self._expect()
+            self._restart_wait()
         elif self._said:
             self.complete = True
             self.waiting_since_s = None
@@ -199,14 +194,14 @@ class ReplyStream:
         else:
             self.fail(StreamError("the reply is empty"))
 
-    def _words(self, sentences: list[str]) -> None:
+    def _add_words(self, sentences: list[str]) -> None:
         for sentence in sentences:
             self._say(ReplyText(sentence))
 
-    def _chunk(self, clip: Clip) -> None:
+    def _add_audio(self, clip: Clip) -> None:
         if not self._sound:
             self._said = True
-            self._expect()
+            self._restart_wait()
         elif self._waiting_s + clip.duration_s > MAX_WAITING_S:
             if not self.dropped_chunks:
                 _log.warning("a reply is longer than %.0f s: the rest is dropped", MAX_WAITING_S)
@@ -217,15 +212,15 @@ class ReplyStream:
 
     def _say(self, item: ReplyItem) -> None:
         self._said = True
-        self._expect()
+        self._restart_wait()
         self._put(item)
 
-    def _expect(self) -> None:
+    def _restart_wait(self) -> None:
         if self.asked and self._calls <= 0:
             self.waiting_since_s = asyncio.get_running_loop().time()
         self._changed.set()
 
-    def _await(self) -> None:
+    def _expect_reply(self) -> None:
         if self.waiting_since_s is None and self._calls <= 0 and not self.complete:
             self.waiting_since_s = asyncio.get_running_loop().time()
         self._changed.set()
@@ -234,5 +229,5 @@ class ReplyStream:
         self._items.append(item)
         self._changed.set()
 
-    def _is_ours(self, data: dict[str, Any]) -> bool:
-        return self._begun and data.get("response_id") in (None, self._response_id)
+    def _is_ours(self, response_id: str | None) -> bool:
+        return self._begun and response_id in (None, self._response_id)

@@ -1,16 +1,25 @@
-"""Follows a conversation through a provider's events: what is under way, what is late, what is kept."""
+"""Tracks a conversation by a provider's events: what is in progress, what is late, what was said."""
 
 from collections import deque
 
 from voxd.events import EventType as E
-from voxd.frames import BYTES_PER_SAMPLE
-from voxd.providers.base import ProviderEvent
+from voxd.providers.events import (
+    AudioOutputChunk,
+    AudioOutputStarted,
+    AudioOutputStopped,
+    ProviderEvent,
+    ReplyInterrupted,
+    ResponseCancelled,
+    ResponseCompleted,
+    ResponseStarted,
+    TextOutput,
+    TextTranscription,
+    TurnDetected,
+)
 from voxd.providers.history import ConversationHistory
 
 CUT_REPLIES = 16
-"""So many interrupted replies are recognised when more of them arrives."""
-
-_OUTPUT = (E.TEXT_OUTPUT, E.AUDIO_OUTPUT_STARTED, E.AUDIO_OUTPUT_CHUNK, E.AUDIO_OUTPUT_STOPPED)
+"""How many interrupted responses are remembered, to recognise output of them that arrives late."""
 
 SESSION_EVENTS = frozenset(
     {
@@ -24,10 +33,9 @@ SESSION_EVENTS = frozenset(
         E.CONVERSATION_ENDED,
     }
 )
-"""What the session says itself, for every provider alike; a provider that says it too is not repeated."""
+"""Types that the session itself reports, for every provider alike; those of a provider are not repeated."""
 
-REPLY_STARTS = (E.RESPONSE_STARTED, E.TEXT_OUTPUT, E.AUDIO_OUTPUT_CHUNK)
-"""What shows that a reply has begun."""
+_Output = TextOutput | AudioOutputStarted | AudioOutputChunk | AudioOutputStopped
 
 
 class ResponseTracker:
@@ -45,34 +53,35 @@ class ResponseTracker:
         self._cut: deque[str] = deque(maxlen=CUT_REPLIES)
 
     def take(self, event: ProviderEvent) -> bool:
-        """Note ``event``; False when it is late, part of a reply that was given up, and to be dropped."""
-        if event.type in _OUTPUT and self._is_late(event):
+        """Note ``event``; False when it belongs to a response that was given up and is to be dropped."""
+        if isinstance(event, _Output) and (self._silenced or event.response_id in self._cut):
             self.late_events += 1
             return False
-        match event.type:
-            case E.RESPONSE_STARTED:
-                self._begin(event.data.get("response_id"))
-            case E.RESPONSE_COMPLETED | E.RESPONSE_CANCELLED:
-                if event.data.get("response_id") in (None, self.response_id):
-                    self.responding = False
-                    self.history.reply_ends()
-            case E.TEXT_OUTPUT:
-                whole = not event.data.get("is_partial", False)
-                self.history.reply_text(event.data["text"], whole=whole)
-            case E.AUDIO_OUTPUT_CHUNK:
-                self.history.reply_sound(sound_ms(event))
-            case E.TEXT_TRANSCRIPTION if not event.data.get("is_partial", False):
-                self.history.user(event.data["text"])
-            case E.CONVERSATION_TURN_DETECTED:
-                self.speaking = bool(event.data.get("speaking"))
+        match event:
+            case ResponseStarted():
+                self.responding = True
+                self.response_id = event.response_id
+                self._interrupted = self._silenced = False
+                self.history.reply_begins()
+            case ResponseCompleted() | ResponseCancelled() if event.response_id in (None, self.response_id):
+                self.responding = False
+                self.history.reply_ends()
+            case TextOutput():
+                self.history.reply_text(event.text, whole=not event.is_partial)
+            case AudioOutputChunk():
+                self.history.reply_sound(event.duration_ms)
+            case TextTranscription(is_partial=False):
+                self.history.add_transcript(event.text)
+            case TurnDetected():
+                self.speaking = event.speaking
                 if not self.speaking:
-                    self.asked()
-            case E.CONVERSATION_INTERRUPTED:
+                    self.begin_turn()
+            case ReplyInterrupted():
                 self._give_up()
         return True
 
-    def asked(self, text: str | None = None) -> None:
-        """The user asked: ``text``, or something spoken that will be known later."""
+    def begin_turn(self, text: str | None = None) -> None:
+        """The user asked: ``text``, or something spoken whose transcript comes later."""
         self._silenced = False
         self.turns += 1
         if text is None:
@@ -81,41 +90,25 @@ class ResponseTracker:
             self.history.reply_ends()
             self.history.add("user", text)
 
-    def not_asked(self) -> None:
-        """The spoken question came to nothing."""
+    def withdraw_turn(self) -> None:
+        """The spoken question could not be sent."""
         self.turns -= 1
         self.history.expect_nothing()
 
     def interrupt(self, played_ms: float | None) -> bool:
-        """Keep of the last reply what was heard; True when this cut it short for the first time."""
-        cut = self.history.heard(played_ms) or self.responding
+        """Keep what was played of the last reply; True when this cut it short for the first time."""
+        cut = self.history.truncate(played_ms) or self.responding
         first = not self._interrupted
         self._give_up()
         return cut and first
 
-    def broken(self) -> bool:
-        """The provider is gone; returns whether a reply was under way."""
+    def provider_gone(self) -> bool:
+        """The provider is gone; returns whether a response was in progress."""
         responding, self.responding, self.speaking = self.responding, False, False
         self.history.reply_ends()
         return responding
-
-    def _begin(self, response_id: str | None) -> None:
-        self.responding = True
-        self.response_id = response_id
-        self._interrupted = self._silenced = False
-        self.history.reply_begins()
 
     def _give_up(self) -> None:
         self._interrupted = self._silenced = True
         if self.response_id is not None and self.response_id not in self._cut:
             self._cut.append(self.response_id)
-
-    def _is_late(self, event: ProviderEvent) -> bool:
-        return self._silenced or event.data.get("response_id") in self._cut
-
-
-def sound_ms(event: ProviderEvent) -> float:
-    """Return the length of the sound in an ``audio.output_chunk``."""
-    data = event.data
-    frame_bytes = BYTES_PER_SAMPLE * int(data.get("channels", 1))
-    return len(data["audio_data"]) * 1000 / frame_bytes / float(data["sample_rate"])

@@ -1,101 +1,93 @@
-"""Runs the tools a model calls, all of a reply at once, and asks for one response when all are answered."""
+"""Runs the tools a model calls, all of a reply at once, and requests one response when all have a result."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voxd.errors import VoxdError
-from voxd.events import Emit
-from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
+from voxd.providers.events import ErrorOccurred, OnEvent, ToolCallCompleted, ToolCallInvoked
 from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.tools import ToolBox
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
 
 class ToolCalls:
-    """The calls of a session. Results for a provider that is gone are dropped: nobody there asked.
+    """The calls of a session. Results for a provider that is gone are dropped: its successor made no call.
 
-    A tool that was declared without a handler is the caller's own: he answers it by `answer`.
+    A tool that was declared without a handler is the application's own, which answers it by `answer`.
     """
 
     def __init__(
         self,
         tools: ToolBox,
-        emit: Emit,
+        publish: OnEvent,
         *,
         current: Callable[[], BaseProvider | None],
         responding: Callable[[], bool],
-        is_callers: Callable[[str], bool],
+        is_external: Callable[[str], bool],
         on_request: Callable[[], None],
     ) -> None:
         self._tools = tools
-        self._emit = emit
+        self._publish = publish
         self._current = current
         self._responding = responding
-        self._is_callers = is_callers
+        self._is_external = is_external
         self._on_request = on_request
         self._open: dict[str, BaseProvider] = {}
         self._due = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope("tool calls")
 
     @property
     def pending(self) -> int:
-        """How many calls have not been answered."""
+        """How many calls have no result yet."""
         return len(self._open)
 
-    def start(self, provider: BaseProvider, data: Mapping[str, Any]) -> None:
-        """Run the call of a ``function.invoked``."""
-        name, call_id = data["function_name"], data.get("call_id") or ""
+    def start(self, provider: BaseProvider, call: ToolCallInvoked) -> None:
+        """Run ``call``."""
+        call_id = call.call_id or ""
         self._open[call_id] = provider
         self._due = True
-        if not self._is_callers(name):
-            self._spawn(self._run(provider, name, data.get("arguments", {}), call_id))
+        if not self._is_external(call.function_name):
+            self._tasks.start(self._report_errors(self._run(call, call_id)))
 
     async def answer(self, call_id: str, output: str) -> None:
-        """Send the result of a call, and ask for a response if it was the last one open."""
+        """Send the result of a call, and request a response if it was the last one open."""
         provider = self._open.get(call_id)
         if provider is None:
             return
         if provider is self._current():
             await provider.send_tool_result(call_id, output)
-        # Only now, or a call that ends meanwhile asks for the response before this result is there.
+        # Not before the result is sent: a call that ends meanwhile would request the response without it.
         self._open.pop(call_id, None)
         await self._request()
 
     def response_over(self) -> None:
-        """A response has ended: one that had to wait for that is asked for now."""
+        """A response has ended: request the one that had to wait for that."""
         if self._due and not self._open:
-            self._spawn(self._request())
+            self._tasks.start(self._report_errors(self._request()))
 
     def forget_request(self) -> None:
-        """Results still go out, but the user has moved on: no response is asked for them."""
+        """Request no response for the open calls: the user has moved on. Their results are still sent."""
         self._due = False
 
-    def dropped(self, provider: BaseProvider) -> None:
-        """``provider`` is gone and with it the calls it made."""
+    def provider_gone(self, provider: BaseProvider) -> None:
+        """Drop the calls of ``provider``, which is gone."""
         self._open = {call: owner for call, owner in self._open.items() if owner is not provider}
         self._due = self._due and bool(self._open)
 
     async def close(self) -> None:
-        """Give up what runs."""
-        for task in (tasks := [task for task in self._tasks if task is not asyncio.current_task()]):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel every call that runs."""
+        await self._tasks.close()
         self._open.clear()
         self._due = False
 
-    async def _run(self, provider: BaseProvider, name: str, arguments: Any, call_id: str) -> None:
-        result = await self._tools.run(name, arguments)
-        self._emit(
-            E.FUNCTION_CALL_COMPLETED,
-            function_name=name,
-            call_id=call_id,
-            ok=result.ok,
-            duration_ms=result.duration_ms,
-            output=result.output,
+    async def _run(self, call: ToolCallInvoked, call_id: str) -> None:
+        result = await self._tools.run(call.function_name, call.arguments)
+        self._publish(
+            ToolCallCompleted(call.function_name, call_id, result.ok, result.duration_ms, result.output)
         )
         await self.answer(call_id, result.output)
 
@@ -107,15 +99,10 @@ class ToolCalls:
         self._on_request()
         await provider.request_response()
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, work: Any) -> None:
+    async def _report_errors(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             with translate_errors(""):
                 await work
         except VoxdError as error:
             _log.warning("the result of a tool was not delivered: %s", error)
-            self._emit(E.ERROR_GENERAL, code=error.code, message=str(error), hint=error.hint)
+            self._publish(ErrorOccurred.of(error))

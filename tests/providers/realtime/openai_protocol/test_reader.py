@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from voxd.errors import RateLimited
 from voxd.events import EventType as E
 from voxd.providers.realtime.openai_protocol import frames
-from voxd.providers.realtime.openai_protocol.reader import Reader, Reading
+from voxd.providers.realtime.openai_protocol.reader import FrameOutcome, RealtimeReader
 from voxd.providers.usage import Usage
 
 HALF_SECOND = bytes(24_000)
@@ -38,23 +38,23 @@ def refusal(code: str, event_id: str | None = None, message: str = "no") -> str:
     return frame("error", error={"type": "x", "code": code, "message": message, "event_id": event_id})
 
 
-def after(*texts: str) -> Reader:
-    reader = Reader("openai")
+def after(*texts: str) -> RealtimeReader:
+    reader = RealtimeReader("openai")
     for text in texts:
         reader.read(text)
     return reader
 
 
-def types(reading: Reading) -> list[E]:
+def types(reading: FrameOutcome) -> list[E]:
     return [event.type for event in reading.events]
 
 
-def sent(reading: Reading) -> list[str]:
+def sent(reading: FrameOutcome) -> list[str]:
     return [each["type"] for each in reading.frames]
 
 
 def test_a_response_is_told_from_its_beginning_to_its_end() -> None:
-    reader = Reader("openai")
+    reader = RealtimeReader("openai")
     stem = "response.output_audio"
     told = [
         event.type
@@ -173,7 +173,7 @@ def test_the_reply_to_an_earlier_turn_is_never_truncated_by_a_later_one() -> Non
 
 
 def test_a_response_that_was_interrupted_before_it_began_is_cancelled_when_it_begins() -> None:
-    reader = Reader("openai")
+    reader = RealtimeReader("openai")
     assert [each["type"] for each in reader.request()] == ["response.create"]
     assert reader.interrupt(None).frames == ()
     reading = reader.read(created())
@@ -189,7 +189,7 @@ def test_a_request_during_a_response_follows_when_that_is_done() -> None:
 
 
 def test_a_request_that_crosses_the_vendors_own_response_follows_it() -> None:
-    reader = Reader("openai")
+    reader = RealtimeReader("openai")
     (asked,) = reader.request()
     code = "conversation_already_has_active_response"
     assert types(reader.read(refusal(code, asked["event_id"]))) == []
@@ -198,7 +198,7 @@ def test_a_request_that_crosses_the_vendors_own_response_follows_it() -> None:
 
 
 def test_the_vendors_own_response_is_not_taken_for_the_one_that_was_asked_for() -> None:
-    reader = Reader("openai")
+    reader = RealtimeReader("openai")
     reader.server_answers = True
     reader.read(frame("input_audio_buffer.committed", item_id="u1"))
     reader.request()
@@ -297,18 +297,18 @@ def test_usage_is_summed_over_responses_and_transcriptions() -> None:
     ],
 )
 def test_that_we_were_late_is_shown_to_nobody(text: str) -> None:
-    reading = Reader("openai").read(text)
+    reading = RealtimeReader("openai").read(text)
     assert (reading.events, reading.error) == ((), None)
 
 
 @pytest.mark.parametrize("code", ["session_expired", "invalid_api_key", "beta_api_shape_disabled"])
 def test_a_complaint_that_ends_the_session_says_so(code: str) -> None:
-    reading = Reader("openai").read(refusal(code))
+    reading = RealtimeReader("openai").read(refusal(code))
     assert (reading.events, reading.fatal) == ((), code)
 
 
 def test_any_other_complaint_is_told_with_its_code_and_kept_for_who_asked() -> None:
-    reading = Reader("openai").read(refusal("rate_limit_exceeded", "update_3", "try again in 250ms"))
+    reading = RealtimeReader("openai").read(refusal("rate_limit_exceeded", "update_3", "try again in 250ms"))
     assert types(reading) == [E.ERROR_GENERAL]
     assert reading.events[0].data["code"] == "rate_limited"
     assert reading.concerns == "update_3"
@@ -317,7 +317,7 @@ def test_any_other_complaint_is_told_with_its_code_and_kept_for_who_asked() -> N
 
 
 def test_a_refused_request_leaves_nothing_under_way() -> None:
-    reader = Reader("openai")
+    reader = RealtimeReader("openai")
     (asked,) = reader.request()
     reader.read(refusal("rate_limit_exceeded", asked["event_id"]))
     assert not reader.busy
@@ -334,13 +334,13 @@ def test_when_the_vendor_interrupts_by_itself_the_sound_on_its_way_is_dropped_at
 
 def test_the_limits_the_vendor_names_are_told() -> None:
     limit = {"name": "tokens", "limit": 40_000, "remaining": 100, "reset_seconds": 1.5}
-    (event,) = Reader("openai").read(frame("rate_limits.updated", rate_limits=[limit])).events
+    (event,) = RealtimeReader("openai").read(frame("rate_limits.updated", rate_limits=[limit])).events
     assert event.data == {"name": "tokens", "limit": 40_000, "remaining": 100, "reset_s": 1.5}
 
 
 def test_a_transcription_that_failed_is_told_without_ending_anything() -> None:
     kind = "conversation.item.input_audio_transcription.failed"
-    reading = Reader("openai").read(frame(kind, item_id="u1", error={"message": "no"}))
+    reading = RealtimeReader("openai").read(frame(kind, item_id="u1", error={"message": "no"}))
     assert reading.events[0].data["code"] == "transcription_failed"
 
 
@@ -364,7 +364,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("text", GARBAGE, ids=lambda text: repr(text)[:40])
 def test_garbage_is_an_event_and_never_an_exception(text: str | bytes) -> None:
-    (event,) = Reader("openai").read(text).events
+    (event,) = RealtimeReader("openai").read(text).events
     assert event.type == E.ERROR_GENERAL
     assert event.data["code"] == "bad_frame"
     assert event.data["message"]
@@ -372,11 +372,11 @@ def test_garbage_is_an_event_and_never_an_exception(text: str | bytes) -> None:
 
 def test_the_message_about_garbage_does_not_repeat_it() -> None:
     text = frame("response.output_text.delta", response_id="r1", delta={"secret words": 1})
-    assert "secret" not in Reader("openai").read(text).events[0].data["message"]
+    assert "secret" not in RealtimeReader("openai").read(text).events[0].data["message"]
 
 
 def test_a_frame_of_an_unknown_type_is_ignored() -> None:
-    assert Reader("openai").read(frame("mcp_list_tools.completed", item_id="x")) == Reading()
+    assert RealtimeReader("openai").read(frame("mcp_list_tools.completed", item_id="x")) == FrameOutcome()
 
 
 json_values = st.recursive(
@@ -405,6 +405,6 @@ fields = st.dictionaries(
 )
 @settings(max_examples=100)
 def test_no_sequence_of_frames_breaks_the_reader(texts: list[str | bytes]) -> None:
-    reader = Reader("openai")
+    reader = RealtimeReader("openai")
     for text in texts:
-        assert isinstance(reader.read(text), Reading)
+        assert isinstance(reader.read(text), FrameOutcome)

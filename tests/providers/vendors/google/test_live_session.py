@@ -11,6 +11,7 @@ from tests.servers.gemini_live import BAD_KEY, KEY, GeminiLive
 from tests.servers.gemini_steps import Break, Close, Step, ToolResults, call, said, speech
 from voxd.errors import AuthenticationError
 from voxd.events import EventType as E
+from voxd.providers.events import publish_to
 from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox, tool
@@ -46,7 +47,7 @@ class House:
             name="gemini",
             config=SessionConfig(instructions="be brief"),
             tools=ToolBox([lamp]),
-            emit=self._emit,
+            on_event=publish_to(self._emit),
             clock=self.clock,
             jitter=lambda: 0.0,
         )

@@ -20,7 +20,7 @@ from voxd.net.faults import CloseReason
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.google import live_wire as wire
-from voxd.providers.vendors.google.live_usage import usage_of
+from voxd.providers.vendors.google.live_reader import usage_of
 
 TOOL = ToolSpec("lamp", "Switches the lamp.", {"type": "object", "properties": {"on": {"type": "boolean"}}})
 
@@ -40,7 +40,7 @@ TOOL = ToolSpec("lamp", "Switches the lamp.", {"type": "object", "properties": {
 def test_what_a_model_accepts_depends_on_its_generation(
     model: str, any_time: bool, behaviors: tuple[str, ...]
 ) -> None:
-    assert wire.dialect_of(model) == wire.Dialect(any_time, behaviors)
+    assert wire.generation_of(model) == wire.ModelGeneration(any_time, behaviors)
     assert wire.behavior_of(model, "") == behaviors[0]
 
 

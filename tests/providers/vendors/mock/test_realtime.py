@@ -13,9 +13,15 @@ from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, Rate
 from voxd.events import EventType as E
 from voxd.providers.base import BaseProvider
 from voxd.providers.settings import SessionConfig
-from voxd.providers.vendors.mock.realtime import MockProvider
-from voxd.providers.vendors.mock.script import MockCall, MockScript, Reply
-from voxd.providers.vendors.mock.sound import MS_PER_CHAR, RATE_HZ, Loudness, rms, spoken
+from voxd.providers.vendors.mock.realtime import (
+    MS_PER_CHAR,
+    RATE_HZ,
+    LevelDetector,
+    MockProvider,
+    rms,
+    synthesize,
+)
+from voxd.providers.vendors.mock.script import MockCall, MockReply, MockScript
 
 STORY = "once upon a time " * 200
 
@@ -194,7 +200,7 @@ async def test_a_commit_of_next_to_nothing_is_an_error_event() -> None:
 
 async def test_it_calls_tools_and_answers_with_their_results() -> None:
     calls = (MockCall("weather", {"city": "Rome"}), MockCall("clock"))
-    provider = mock(replies={"news": Reply("I know: {results}", calls)})
+    provider = mock(replies={"news": MockReply("I know: {results}", calls)})
     ear = await opened(provider)
     await provider.send_text("news")
     await ear.until(E.RESPONSE_COMPLETED)
@@ -264,7 +270,7 @@ async def test_short_questions_of_the_contract_have_an_answer() -> None:
 @settings(max_examples=50)
 @given(st.text(max_size=40))
 def test_the_sound_of_any_text_is_whole_samples_of_its_length(text: str) -> None:
-    pcm = b"".join(spoken(text))
+    pcm = b"".join(synthesize(text))
     assert len(pcm) == round(len(text) * MS_PER_CHAR) * RATE_HZ // 1000 * 2
     assert not pcm or rms(pcm) > 500
 
@@ -272,7 +278,7 @@ def test_the_sound_of_any_text_is_whole_samples_of_its_length(text: str) -> None
 @settings(max_examples=50)
 @given(st.lists(st.booleans(), max_size=60))
 def test_speech_begins_and_ends_in_turn(loud: list[bool]) -> None:
-    vad = Loudness(threshold=500, silence_ms=80)
+    vad = LevelDetector(threshold=500, silence_ms=80)
     changes = [vad.feed(tone(40, RATE_HZ) if block else bytes(1920)) for block in loud]
     told = [change for change in changes if change is not None]
     assert told == [index % 2 == 0 for index in range(len(told))]

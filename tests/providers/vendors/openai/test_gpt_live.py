@@ -12,7 +12,7 @@ from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
 from voxd.net.websocket import Deadlines
 from voxd.providers.settings import SessionConfig
-from voxd.providers.vendors.openai.gpt_live import RATE_HZ, GptLiveProvider, LiveReader
+from voxd.providers.vendors.openai.gpt_live import RATE_HZ, GptLiveProvider, GptLiveReader
 
 SOUND = tone(20, RATE_HZ)
 
@@ -125,19 +125,19 @@ def speech(text: str = "hello ") -> str:
 
 
 def test_after_an_interruption_the_rest_of_the_reply_is_dropped_until_it_is_over() -> None:
-    reader = LiveReader("gpt_live")
+    reader = GptLiveReader("gpt_live")
     reader.read(speech())
     told = [event.type for event in reader.interrupt(100).events]
     assert told == [E.CONVERSATION_INTERRUPTED, E.RESPONSE_CANCELLED]
     assert reader.read(speech()).events == ()
     assert reader.interrupt(100).events == ()
-    assert reader.quiet() == []
+    assert reader.end_reply() == []
     assert reader.read(speech()).events[0].type == E.RESPONSE_STARTED
 
 
 def test_silence_alone_is_no_reply() -> None:
     silence = '{"type": "session.output_audio.delta", "delta": "AAAAAA=="}'
-    reader = LiveReader("gpt_live")
+    reader = GptLiveReader("gpt_live")
     assert reader.read(silence).events == ()
     assert not reader.busy
 
@@ -155,7 +155,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("text", GARBAGE)
 def test_garbage_is_an_event_and_never_an_exception(text: str | bytes) -> None:
-    (event,) = LiveReader("gpt_live").read(text).events
+    (event,) = GptLiveReader("gpt_live").read(text).events
     assert event.data["code"] == "bad_frame"
 
 
@@ -163,6 +163,6 @@ async def test_who_wants_to_say_himself_when_he_has_finished_is_told_that_he_can
     server: LiveServer,
 ) -> None:
     provider = GptLiveProvider({"api_key": "sk-1", "endpoint": server.base_url})
-    with pytest.raises(ConfigError, match="hears by itself") as caught:
+    with pytest.raises(ConfigError, match="detects the end") as caught:
         await provider.configure_session(SessionConfig())
     assert 'turn_detection = "server"' in caught.value.hint

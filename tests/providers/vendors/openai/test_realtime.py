@@ -22,9 +22,9 @@ from tests.servers.openai_realtime import (
 from voxd.errors import AudioError, AuthenticationError, NotConnected, ProviderError, RateLimited
 from voxd.events import EventType as E
 from voxd.net.websocket import Deadlines
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 QUICK = Deadlines(open_s=0.5, answer_s=0.3, send_s=0.3, active_s=0.15, idle_s=0.3, close_s=0.1)
 LONG = Reply("once upon a time", sound_ms=2000, hold_after=10, late=3)

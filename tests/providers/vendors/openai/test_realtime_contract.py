@@ -7,9 +7,9 @@ import pytest
 from tests.conformance.gate import realtime_complaints
 from tests.providers.contract import LONG, Make, ProviderContract
 from tests.servers.openai_realtime import KEY, TASK, RealtimeServer, Reply, Script, realtime_server
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
 from voxd.providers.vendors.azure.realtime import AzureProvider
 from voxd.providers.vendors.custom.realtime import CustomProvider
+from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 
 class _Contract(ProviderContract):

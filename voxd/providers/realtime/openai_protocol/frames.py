@@ -1,7 +1,7 @@
-"""What an OpenAI Realtime server says to us: the frames we understand, as types that check themselves.
+"""The frames of an OpenAI Realtime server that voxd uses, as types that validate themselves.
 
-Fields we do not use are not declared, unknown ones are ignored, and a type that is not listed here is no
-error: vendors add frames. ``bytes`` fields are base64 on the wire.
+Fields that are not used are not declared, unknown ones are ignored, and a type that is not listed here is
+skipped: vendors add frames. ``bytes`` fields are base64 on the wire.
 """
 
 from typing import get_args
@@ -14,8 +14,8 @@ TOKENS_PER_SECOND_IN = 10
 """Audio tokens of a second of input (OpenAI, pricing of Realtime), for transcription billed by the minute."""
 
 
-class Complaint(msgspec.Struct):
-    """What the vendor has to complain about; ``event_id`` is the frame of ours that it concerns."""
+class ErrorDetails(msgspec.Struct):
+    """An error of the vendor; ``event_id`` is the frame of ours that it is about."""
 
     code: str | None = None
     message: str | None = None
@@ -34,19 +34,19 @@ class SessionCreated(msgspec.Struct, tag="session.created"):
 
 
 class SessionUpdated(msgspec.Struct, tag="session.updated"):
-    """Our settings were taken."""
+    """Our settings were applied."""
 
     session: _Named
 
 
-class SpeechStarted(msgspec.Struct, tag="input_audio_buffer.speech_started"):
-    """The vendor hears the user begin."""
+class InputSpeechStarted(msgspec.Struct, tag="input_audio_buffer.speech_started"):
+    """The vendor detects that the user begins to speak."""
 
     audio_start_ms: float = 0
 
 
-class SpeechStopped(msgspec.Struct, tag="input_audio_buffer.speech_stopped"):
-    """The vendor hears the user end."""
+class InputSpeechStopped(msgspec.Struct, tag="input_audio_buffer.speech_stopped"):
+    """The vendor detects that the user stops speaking."""
 
     audio_end_ms: float = 0
 
@@ -58,7 +58,7 @@ class Committed(msgspec.Struct, tag="input_audio_buffer.committed"):
 
 
 class TranscriptionDelta(msgspec.Struct, tag="conversation.item.input_audio_transcription.delta"):
-    """A piece of what the user said."""
+    """A piece of what the user given."""
 
     item_id: str
     delta: str | None = None
@@ -92,10 +92,10 @@ class TranscriptionCompleted(msgspec.Struct, tag="conversation.item.input_audio_
 
 
 class TranscriptionFailed(msgspec.Struct, tag="conversation.item.input_audio_transcription.failed"):
-    """The words of the user are not known; the response does not depend on them."""
+    """The user's words could not be transcribed; the response does not depend on them."""
 
     item_id: str
-    error: Complaint
+    error: ErrorDetails
 
 
 class _CachedDetails(msgspec.Struct):
@@ -116,10 +116,10 @@ class _ResponseUsage(msgspec.Struct):
 
 
 class StatusDetails(msgspec.Struct):
-    """Why a response ended as it did."""
+    """Why a response was cancelled, failed or incomplete."""
 
     reason: str | None = None
-    error: Complaint | None = None
+    error: ErrorDetails | None = None
 
 
 class OutputItem(msgspec.Struct):
@@ -144,17 +144,17 @@ class Response(msgspec.Struct):
     def spent(self) -> Usage:
         """Return what this response used; cached tokens are part of the input."""
         used = self.usage or _ResponseUsage()
-        heard = used.input_token_details or _InputDetails()
-        said = used.output_token_details or _TokenDetails()
-        cached = heard.cached_tokens_details or _CachedDetails(text_tokens=heard.cached_tokens)
+        taken = used.input_token_details or _InputDetails()
+        given = used.output_token_details or _TokenDetails()
+        cached = taken.cached_tokens_details or _CachedDetails(text_tokens=taken.cached_tokens)
         return Usage(
             responses=1,
-            input_text_tokens=heard.text_tokens or 0,
-            input_audio_tokens=heard.audio_tokens or 0,
+            input_text_tokens=taken.text_tokens or 0,
+            input_audio_tokens=taken.audio_tokens or 0,
             cached_text_tokens=cached.text_tokens or 0,
             cached_audio_tokens=cached.audio_tokens or 0,
-            output_text_tokens=said.text_tokens or 0,
-            output_audio_tokens=said.audio_tokens or 0,
+            output_text_tokens=given.text_tokens or 0,
+            output_audio_tokens=given.audio_tokens or 0,
         )
 
 
@@ -230,9 +230,9 @@ class RateLimits(msgspec.Struct, tag="rate_limits.updated"):
 
 
 class ErrorFrame(msgspec.Struct, tag="error"):
-    """A complaint; the session mostly stays open."""
+    """An error; the session mostly stays open."""
 
-    error: Complaint
+    error: ErrorDetails
 
 
 class _Head(msgspec.Struct):
@@ -242,8 +242,8 @@ class _Head(msgspec.Struct):
 ServerFrame = (
     SessionCreated
     | SessionUpdated
-    | SpeechStarted
-    | SpeechStopped
+    | InputSpeechStarted
+    | InputSpeechStopped
     | Committed
     | TranscriptionDelta
     | TranscriptionCompleted
@@ -261,17 +261,17 @@ ServerFrame = (
 )
 
 KNOWN = frozenset(kind.__struct_config__.tag for kind in get_args(ServerFrame))
-"""The types of the frames we understand."""
+"""The types of the frames that are decoded."""
 
 _DECODER: msgspec.json.Decoder[ServerFrame] = msgspec.json.Decoder(ServerFrame)
 _HEAD = msgspec.json.Decoder(_Head)
 
 
 def decode(text: str | bytes) -> ServerFrame | None:
-    """Return the frame in ``text``, None when it is of a type that is not ours to know.
+    """Return the frame in ``text``, None for a type that is not listed here.
 
-    Raises `ValueError` when it is no frame, or one that lacks what its type requires. The text of the
-    error names fields, never what they hold.
+    Raises `ValueError` when it is not a frame, or lacks what its type requires. The text of the error names
+    fields, never their values: those may hold the user's words.
     """
     try:
         return _DECODER.decode(text)

@@ -1,42 +1,47 @@
-"""Speaks to the OpenAI Realtime API: the shell around the pure reader, with a socket and deadlines."""
+"""One session of the OpenAI Realtime protocol: the socket and the deadlines around the reader.
+
+Vendors that speak the protocol subclass `OpenAIProtocolProvider` and say where and with which key.
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from voxd.errors import AudioError, NotConnected, ProviderError
-from voxd.events import EventType
-from voxd.net.endpoint import address_of, require_key, websocket_url
+from voxd.net.endpoint import require_key
 from voxd.net.faults import CloseReason, error_for_close
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
-from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
+from voxd.providers.base import BaseProvider, Capabilities, as_session_config
 from voxd.providers.costs import cost_of
-from voxd.providers.facts import default_model
+from voxd.providers.events import ConnectionLost, ProviderEvent
 from voxd.providers.realtime.openai_protocol import wire
-from voxd.providers.realtime.openai_protocol.answers import Answers, Waiter
-from voxd.providers.realtime.openai_protocol.reader import Reader
+from voxd.providers.realtime.openai_protocol.reader import FrameOutcome, RealtimeReader
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
+_Waiter = asyncio.Future[None]
+
 SESSION_LIMIT_S = 55 * 60.0
-"""The vendor ends a session after 60 minutes with close code 1001."""
+"""OpenAI ends a session after 60 minutes with close code 1001: it is replaced before that."""
 
 
-class OpenAIProvider(BaseProvider):
-    """One session of the Realtime API, GA protocol.
+class OpenAIProtocolProvider(BaseProvider):
+    """One session, GA protocol. A subclass gives the defaults below and `address`.
 
-    ``config`` holds ``api_key``, ``model``, ``voice`` and ``endpoint`` (``wss://…/v1``, with or without
-    ``/realtime``), and in ``metadata`` the vendor's own settings: ``organization``, ``project``,
-    ``headers``, ``ca_file``, ``proxy`` and those of `openai_wire.update_session`.
+    ``config`` holds ``api_key``, ``model``, ``voice`` and ``endpoint``, and in ``metadata`` the vendor's own
+    settings: ``headers``, ``ca_file``, ``proxy`` and those of `wire.update_session`.
     """
 
-    name: ClassVar[str] = "openai"
-    endpoint: ClassVar[str] = "wss://api.openai.com/v1/realtime"
-    model: ClassVar[str] = default_model("openai", "realtime")
-    transcription_model: ClassVar[str] = "gpt-transcribe"
+    name: ClassVar[str]
+    endpoint: ClassVar[str] = ""
+    model: ClassVar[str] = ""
+    transcription_model: ClassVar[str] = ""
     capabilities: ClassVar[Capabilities] = Capabilities(
         server_vad=True, tools=True, session_limit_s=SESSION_LIMIT_S
     )
@@ -49,8 +54,9 @@ class OpenAIProvider(BaseProvider):
         self._session = SessionConfig()
         self._reader = self._new_reader()
         self._connection: WebSocketConnection | None = None
+        self._tasks = TaskScope(f"read {self.name}")
         self._reading: asyncio.Task[None] | None = None
-        self._answers = Answers()
+        self._pending = PendingFrames()
         self._ready = False
         self._voice = ""
         self._pending_bytes = 0
@@ -61,35 +67,26 @@ class OpenAIProvider(BaseProvider):
         """Whether the session is open."""
         return self._ready and self._connection is not None and self._connection.ending is None
 
+    @abstractmethod
     def address(self) -> WebSocketAddress:
-        """Return where this vendor is reached. Raises `AuthenticationError`, `ConfigError`."""
-        key = self.key()
-        headers = {"Authorization": f"Bearer {key}"}
-        for name in ("organization", "project"):
-            if self.metadata.get(name):
-                headers[f"OpenAI-{name.title()}"] = str(self.metadata[name])
-        return address_of(self.url(), headers, self.metadata, key=key)
-
-    def url(self, **query: str) -> str:
-        """Return the URL of the endpoint with the model and ``query``. Raises `ConfigError`."""
-        return websocket_url(self.endpoint_url, {"model": self.model_name, **query}, path="/realtime")
+        """Return URL, headers and key of this vendor. Raises `AuthenticationError`, `ConfigError`."""
 
     def key(self) -> str:
-        """Return the key. Raises `AuthenticationError` when there is none that can be used."""
+        """Return the API key. Raises `AuthenticationError` when it is missing or malformed."""
         return require_key(self.name, self.config.get("api_key"))
 
     @property
     def endpoint_url(self) -> str:
-        """Where the vendor is, as the configuration says or as everybody knows."""
+        """The endpoint of the configuration, else the vendor's own."""
         return str(self.config.get("endpoint") or self.metadata.get("endpoint") or self.endpoint)
 
     @property
     def model_name(self) -> str:
-        """The model that answers."""
+        """The model of the configuration, else the default."""
         return str(self.config.get("model") or self.metadata.get("model") or self.model)
 
     async def connect(self) -> None:
-        """Open the session. Raises `ProviderError`; `AuthenticationError` for a wrong key."""
+        """Open the session. Raises `ProviderError`; `AuthenticationError` for a refused key."""
         if self.is_connected:
             return
         await self.disconnect()
@@ -100,7 +97,7 @@ class OpenAIProvider(BaseProvider):
             self._connection = await WebSocketConnection.open(
                 self.name, address, self._deadlines, resolver=self.resolver
             )
-            self._reading = asyncio.create_task(self._read(self._connection), name=f"read {self.name}")
+            self._reading = self._tasks.start(self._read(self._connection))
             await self._begin()
         except BaseException:
             await self.disconnect()
@@ -137,14 +134,14 @@ class OpenAIProvider(BaseProvider):
         await connection.send(wire.append_audio(audio_data))
 
     async def send_text(self, text: str) -> None:
-        """Send a user's message and ask for a response. Raises `ProviderError`."""
+        """Send a user's message and request a response. Raises `ProviderError`."""
         self._open()
         self._reader.begin_turn()
         await self._send([wire.message("user", text)])
         await self.request_response()
 
     async def commit(self) -> None:
-        """End the utterance and ask for a response; where the vendor decides that himself, do nothing.
+        """End the utterance and request a response; do nothing where the vendor detects the end.
 
         Raises `AudioError` when less than 100 ms were sent, `ProviderError` otherwise.
         """
@@ -153,7 +150,7 @@ class OpenAIProvider(BaseProvider):
             return
         if self._pending_bytes < wire.LEAST_COMMIT_MS * wire.BYTES_PER_MS:
             await self.clear_audio()
-            raise AudioError("too little sound was sent to answer it", code="audio_too_short")
+            raise AudioError("too little audio was sent to answer it", code="audio_too_short")
         changes = self._changes
         self._pending_bytes = 0
         await self._ask(wire.commit(self._reader.event_id("commit")), "input_audio_buffer.committed")
@@ -161,29 +158,29 @@ class OpenAIProvider(BaseProvider):
             await self.request_response()
 
     async def clear_audio(self) -> None:
-        """Forget sound that was sent and not committed. Raises `ProviderError`."""
+        """Discard audio that was sent and not committed. Raises `ProviderError`."""
         self._changes += 1
         self._pending_bytes = 0
         await self._send([wire.clear()])
 
     async def interrupt(self, played_ms: float | None = None) -> None:
-        """Give the reply up and make the model forget what was not heard of it. Raises `ProviderError`."""
+        """Cancel the reply and remove what was not played from the conversation. Raises `ProviderError`."""
         self._open()
         self._changes += 1
         cut = self._reader.interrupt(played_ms)
-        self._tell(cut.events)
+        self._report(cut.events)
         await self._send(cut.frames)
 
     async def add_history(self, role: str, text: str) -> None:
-        """Tell an earlier turn without asking for a response. Raises `ProviderError`."""
+        """Add an earlier message without requesting a response. Raises `ProviderError`."""
         await self._send([wire.message(role, text)])
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
-        """Tell the model what a tool said. Raises `ProviderError`."""
+        """Give the model the result of a tool. Raises `ProviderError`."""
         await self._send([wire.tool_result(call_id, output)])
 
     async def request_response(self) -> None:
-        """Ask for a response, or for one after that under way. Raises `ProviderError`."""
+        """Request a response; while one is in progress, after it. Raises `ProviderError`."""
         self._open()
         for frame in self._reader.request():
             await self._ask(frame, "response.created")
@@ -196,16 +193,16 @@ class OpenAIProvider(BaseProvider):
         """Return what that costs, None where no price is known."""
         return cost_of(self.model_name, self._reader.usage, transcriber=self._extra["transcription_model"])
 
-    def _new_reader(self) -> Reader:
-        return Reader(self.name)
+    def _new_reader(self) -> RealtimeReader:
+        return RealtimeReader(self.name)
 
     async def _begin(self) -> None:
-        with self._answers.expected("session.created") as created:
-            await self._answered(created)
+        with self._pending.expected("session.created") as created:
+            await self._wait_for(created)
         await self._update()
 
     async def _update(self) -> None:
-        """Send the settings. A voice is fixed from the model's first word on, and not repeated after that."""
+        """Send the settings. The voice is fixed by the model's first audio and must not be sent after it."""
         voice = self._session.voice or str(self.config.get("voice") or "")
         if self._reader.has_spoken and voice != self._voice:
             msg = "the voice cannot change once the model has spoken"
@@ -231,12 +228,12 @@ class OpenAIProvider(BaseProvider):
         self._note_activity()
 
     async def _ask(self, frame: wire.Frame, answer: str) -> None:
-        """Send ``frame`` and wait until the vendor sends an ``answer``. Raises `ProviderError`."""
-        with self._answers.expected(answer, str(frame["event_id"])) as waiter:
+        """Send ``frame`` and wait for a frame of type ``answer``. Raises `ProviderError`."""
+        with self._pending.expected(answer, str(frame["event_id"])) as waiter:
             await self._send([frame])
-            await self._answered(waiter)
+            await self._wait_for(waiter)
 
-    async def _answered(self, waiter: Waiter) -> None:
+    async def _wait_for(self, waiter: _Waiter) -> None:
         try:
             async with asyncio.timeout(self._deadlines.answer_s):
                 await waiter
@@ -250,36 +247,87 @@ class OpenAIProvider(BaseProvider):
         """Turn what arrives into events until the connection is over."""
         try:
             while (message := await connection.receive()) is not None:
-                reading = self._reader.read(message)
-                if self._reader.server_answers and reading.type == "input_audio_buffer.committed":
+                outcome = self._reader.read(message)
+                if self._reader.server_answers and outcome.type == "input_audio_buffer.committed":
                     self._pending_bytes = 0
-                if not self._answers.settle(reading):
-                    self._tell(reading.events)
-                if reading.fatal:
-                    reason = str(reading.error or reading.fatal)
-                    connection.abort(CloseReason(reading.fatal, reason))
-                elif reading.frames:
-                    await self._send(reading.frames)
+                if not self._pending.settle(outcome):
+                    self._report(outcome.events)
+                if outcome.fatal:
+                    reason = str(outcome.error or outcome.fatal)
+                    connection.abort(CloseReason(outcome.fatal, reason))
+                elif outcome.frames:
+                    await self._send(outcome.frames)
                 self._note_activity()
         except ProviderError as error:
             _log.info("the session with %s broke: %s", self.name, error)
         except Exception:
+            # The boundary of the reading task: the session must end, not hang without a reader.
             _log.exception("what %s sent could not be handled", self.name)
             connection.abort(CloseReason("internal", "an event could not be handled"))
         self._over(connection)
 
     def _over(self, connection: WebSocketConnection) -> None:
         end = connection.ending or CloseReason("network_error", "the connection broke")
-        self._answers.fail(error_for_close(self.name, end))
+        self._pending.fail(error_for_close(self.name, end))
         was_ready, self._ready = self._ready, False
         if was_ready:
-            data = {"provider": self.name, "code": end.code, "reason": end.reason, "reconnecting": False}
-            self.emit_event(EventType.CONNECTION_LOST, data)
+            self.on_event(ConnectionLost(self.name, end.code, end.reason))
 
-    def _tell(self, events: Sequence[ProviderEvent]) -> None:
+    def _report(self, events: Sequence[ProviderEvent]) -> None:
         for event in events:
             self.on_event(event)
 
     def _note_activity(self) -> None:
         if self._connection is not None:
             self._connection.active = self._reader.busy or self._pending_bytes > 0
+
+
+class PendingFrames:
+    """The frames of one session that wait for their answer, in the order they were sent.
+
+    The protocol acknowledges by type only ("session.updated"); an error names our ``event_id``, or nothing.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[str, _Waiter]] = {}
+
+    @contextmanager
+    def expected(self, answer: str, event_id: str = "") -> Iterator[_Waiter]:
+        """Give a future that is done when a frame of type ``answer`` arrives.
+
+        It fails with a `ProviderError` when the vendor refuses our frame ``event_id`` ("": we sent none).
+        """
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        self._open[event_id] = (answer, waiter)
+        try:
+            yield waiter
+        finally:
+            del self._open[event_id]
+            if not waiter.cancel() and not waiter.cancelled():
+                waiter.exception()  # Retrieved, or asyncio reports it as never retrieved.
+
+    def settle(self, outcome: FrameOutcome) -> bool:
+        """Wake the caller that waits for this frame; True for a refusal, which is raised there."""
+        for event_id, (answer, waiter) in self._open.items():
+            if waiter.done():
+                continue
+            if answer == outcome.type:
+                waiter.set_result(None)
+                return False
+            if outcome.error is not None and _refuses(outcome, event_id, answer):
+                waiter.set_exception(outcome.error)
+                return True
+        return False
+
+    def fail(self, error: ProviderError) -> None:
+        """Fail every waiting caller: no answer will come."""
+        for _, waiter in self._open.values():
+            if not waiter.done():
+                waiter.set_exception(error)
+
+
+def _refuses(outcome: FrameOutcome, event_id: str, answer: str) -> bool:
+    """Whether an error refuses the frame ``event_id``; some vendors do not say which frame they mean."""
+    if outcome.concerns:
+        return outcome.concerns == event_id
+    return bool(outcome.fatal) or answer.startswith("session.") or "committed" in answer

@@ -1,7 +1,7 @@
-"""What we say to an OpenAI Realtime server: the client frames of the GA protocol, built from values.
+"""The frames that voxd sends to an OpenAI Realtime server (GA protocol), built from values.
 
-Each builder returns a frame as a mapping; `encode` makes the text of it. GA shapes only: ``session.type`` is
-required, tools are flat, there is no temperature, and sound is 24 kHz.
+Each builder returns a frame as a mapping; `encode` returns its text. GA shapes only: ``session.type`` is
+required, tools are flat, there is no temperature, and audio is 24 kHz.
 """
 
 import base64
@@ -30,35 +30,36 @@ def encode(frame: Frame) -> str:
 
 
 def append_audio(pcm: bytes) -> str:
-    """Return the text that sends ``pcm``; built by hand because it is sent fifty times a second."""
+    """Return the text of the frame that appends ``pcm``; built by hand: it is sent fifty times a second."""
     return f'{{"type":"input_audio_buffer.append","audio":"{base64.b64encode(pcm).decode()}"}}'
 
 
 def update_session(
     event_id: str, config: SessionConfig, extra: Mapping[str, Any], *, voice: str = ""
 ) -> Frame:
-    """Return the frame that makes a session what ``config`` says.
+    """Return the frame that applies ``config`` to a session.
 
     ``extra`` holds the vendor's own settings: ``transcription_model``, ``noise_reduction``,
-    ``reasoning_effort``, ``eagerness``, ``interrupt_response``. ``voice`` is left out when it is "", which
-    it has to be as soon as the model has spoken. ``config.temperature`` has no counterpart.
+    ``reasoning_effort``, ``eagerness``, ``interrupt_response``. ``voice`` is left out when it is "": the
+    vendor refuses a voice once the model has spoken. ``config.temperature`` has no counterpart in GA.
     """
-    heard: dict[str, Any] = {
+    audio_in: dict[str, Any] = {
         "format": _PCM,
         "turn_detection": turn_detection(config, extra),
         "transcription": _transcription(config, extra),
     }
     if extra.get("noise_reduction"):
-        heard["noise_reduction"] = {"type": extra["noise_reduction"]}
-    spoken: dict[str, Any] = {"format": _PCM}
+        audio_in["noise_reduction"] = {"type": extra["noise_reduction"]}
+    audio_out: dict[str, Any] = {"format": _PCM}
     if voice:
-        spoken["voice"] = voice
+        audio_out["voice"] = voice
     if config.speed is not None:
-        spoken["speed"] = min(max(config.speed, 0.25), 1.5)
+        # 0.25 to 1.5 and 1 to 4096 are the limits of the vendor, which refuses a value outside them.
+        audio_out["speed"] = min(max(config.speed, 0.25), 1.5)
     session: dict[str, Any] = {
         "type": "realtime",
         "output_modalities": ["audio" if "audio" in config.modalities else "text"],
-        "audio": {"input": heard, "output": spoken},
+        "audio": {"input": audio_in, "output": audio_out},
         "tools": [_tool(tool) for tool in config.tools],
     }
     if config.instructions:
@@ -71,16 +72,16 @@ def update_session(
 
 
 def transcribe(asked: Mapping[str, Any], noise_reduction: str | None) -> Frame:
-    """Return the frame that makes a session only transcribe, by ``asked``; we say where turns end."""
-    heard: dict[str, Any] = {"format": _PCM, "turn_detection": None, "transcription": dict(asked)}
+    """Return the frame of a transcription session with the settings ``asked``; we commit the turns."""
+    audio_in: dict[str, Any] = {"format": _PCM, "turn_detection": None, "transcription": dict(asked)}
     if noise_reduction:
-        heard["noise_reduction"] = {"type": noise_reduction}
-    session = {"type": "transcription", "audio": {"input": heard}}
+        audio_in["noise_reduction"] = {"type": noise_reduction}
+    session = {"type": "transcription", "audio": {"input": audio_in}}
     return {"type": "session.update", "event_id": "transcribe_1", "session": session}
 
 
 def turn_detection(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | None:
-    """Return who decides that the user has finished; None when that is us."""
+    """Return the settings of the vendor's turn detection; None when voxd ends the turns."""
     if config.turn_detection == "client":
         return None
     answer = {"create_response": True, "interrupt_response": bool(extra.get("interrupt_response", True))}
@@ -95,12 +96,12 @@ def turn_detection(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | N
 
 
 def commit(event_id: str) -> Frame:
-    """Return the frame that ends the user's utterance; it does not ask for a response."""
+    """Return the frame that ends the user's utterance; it does not request a response."""
     return {"type": "input_audio_buffer.commit", "event_id": event_id}
 
 
 def clear() -> Frame:
-    """Return the frame that forgets sound which was not committed."""
+    """Return the frame that discards audio which was not committed."""
     return {"type": "input_audio_buffer.clear"}
 
 
@@ -112,23 +113,23 @@ def message(role: str, text: str) -> Frame:
 
 
 def tool_result(call_id: str, output: str) -> Frame:
-    """Return the frame that tells the model what a tool said."""
+    """Return the frame that gives the model the result of a tool."""
     item = {"type": "function_call_output", "call_id": call_id, "output": output}
     return {"type": "conversation.item.create", "item": item}
 
 
 def create_response(event_id: str) -> Frame:
-    """Return the frame that asks for a response."""
+    """Return the frame that requests a response."""
     return {"type": "response.create", "event_id": event_id}
 
 
 def cancel(event_id: str, response_id: str) -> Frame:
-    """Return the frame that gives a response up."""
+    """Return the frame that cancels a response."""
     return {"type": "response.cancel", "event_id": event_id, "response_id": response_id}
 
 
 def truncate(event_id: str, item_id: str, content_index: int, audio_end_ms: int) -> Frame:
-    """Return the frame that makes the model forget what was not heard of an item."""
+    """Return the frame that removes the unplayed rest of an item from the conversation."""
     return {
         "type": "conversation.item.truncate",
         "event_id": event_id,
@@ -142,7 +143,7 @@ def _transcription(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | N
     model = extra.get("transcription_model")
     if not (config.transcription and model):
         return None
-    # The configuration also takes "en-US"; transcription knows languages, not countries.
+    # The configuration also accepts "en-US"; the vendor's transcription takes ISO 639-1 languages only.
     language = config.language.partition("-")[0]
     return {"model": str(model), **({"language": language} if language else {})}
 

@@ -1,16 +1,16 @@
-"""Speaks OpenAI's Realtime protocol to any server that does too: one's own, or another vendor's."""
+"""Speaks OpenAI's Realtime protocol to any server that implements it."""
 
 from typing import ClassVar
 
 from voxd.errors import ConfigError
 from voxd.net.endpoint import address_of, websocket_url
 from voxd.net.websocket import WebSocketAddress
-from voxd.providers.realtime.openai_protocol.provider import OpenAIProvider
+from voxd.providers.realtime.openai_protocol.provider import OpenAIProtocolProvider
 
 AUTH_TYPES = ("bearer", "header", "query", "none")
 
 
-class CustomProvider(OpenAIProvider):
+class CustomProvider(OpenAIProtocolProvider):
     """``metadata`` holds ``endpoint`` and ``model``, and how the key is sent, in ``auth_type``.
 
     ``bearer`` (the default) sends ``Authorization: Bearer KEY``; ``header`` the bare key in the header
@@ -19,12 +19,9 @@ class CustomProvider(OpenAIProvider):
     """
 
     name: ClassVar[str] = "custom"
-    endpoint: ClassVar[str] = ""
-    model: ClassVar[str] = ""
-    transcription_model: ClassVar[str] = ""
 
     def address(self) -> WebSocketAddress:
-        """Return where the server is reached. Raises `AuthenticationError`, `ConfigError`."""
+        """Return URL, headers and key. Raises `AuthenticationError`, `ConfigError`."""
         kind = self.metadata.get("auth_type", "bearer")
         name = str(self.metadata.get("auth_name") or "")
         if kind not in AUTH_TYPES:
@@ -43,7 +40,7 @@ class CustomProvider(OpenAIProvider):
         return address_of(self.url(**query), headers, self.metadata, key=key)
 
     def url(self, **query: str) -> str:
-        """Return the endpoint as it was written, with the model and ``query``. Raises `ConfigError`."""
+        """Return the endpoint unchanged, with the model and ``query``. Raises `ConfigError`."""
         if not self.endpoint_url:
             raise ConfigError("a custom provider needs an endpoint", hint="set metadata.endpoint to wss://…")
         model = {"model": self.model_name} if self.model_name else {}

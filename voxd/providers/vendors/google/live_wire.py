@@ -1,7 +1,7 @@
-"""What a session of Gemini Live puts on its socket and how a closed one is to be understood, as pure values.
+"""The messages of Gemini Live, and the meaning of its close reasons, as pure values.
 
 Wire: https://ai.google.dev/api/live. Everything is JSON; the server sends it in binary frames. Which
-message carries text and history depends on the model, so that is a table here (`Dialect`).
+message carries text and history depends on the model, so that is a table here (`ModelGeneration`).
 """
 
 import base64
@@ -27,20 +27,20 @@ Message = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class ModelGeneration:
     """What a generation of models accepts.
 
     ``content_any_time``: `clientContent` after the beginning of a session. Other models close the socket
-    (1007), or hear no sound after it; what is typed goes to them as `realtimeInput`. ``behaviors``: what a
-    function may declare; the first is what the model does when it declares nothing.
+    (1007), or ignore audio after it; typed text goes to them as `realtimeInput`. ``behaviors``: what a
+    function may declare; the first is the model's default.
     """
 
     content_any_time: bool
     behaviors: tuple[str, ...]
 
 
-def dialect_of(model: str) -> Dialect:
-    """Return what ``model`` accepts, by the generation in its name; an unknown name is taken for the newest.
+def generation_of(model: str) -> ModelGeneration:
+    """Return what ``model`` accepts, by the generation in its name; an unknown name counts as the newest.
 
     Source: the vendor's notes on migrating to 3.1 (synchronous functions only, content only as initial
     history) and to 3.8 (functions run NON_BLOCKING unless declared BLOCKING, content at any time).
@@ -48,15 +48,15 @@ def dialect_of(model: str) -> Dialect:
     found = re.search(r"gemini-(?:live-)?(\d+)\.(\d+)", model)
     generation = (int(found[1]), int(found[2])) if found else (3, 8)
     if generation < (3, 0):
-        return Dialect(content_any_time=False, behaviors=("BLOCKING", "NON_BLOCKING"))
+        return ModelGeneration(content_any_time=False, behaviors=("BLOCKING", "NON_BLOCKING"))
     if generation < (3, 8):
-        return Dialect(content_any_time=False, behaviors=("BLOCKING",))
-    return Dialect(content_any_time=True, behaviors=("NON_BLOCKING", "BLOCKING"))
+        return ModelGeneration(content_any_time=False, behaviors=("BLOCKING",))
+    return ModelGeneration(content_any_time=True, behaviors=("NON_BLOCKING", "BLOCKING"))
 
 
 def behavior_of(model: str, wanted: str) -> str:
-    """Return how ``model`` runs functions, ``wanted`` or its own way. Raises `ProviderError` if it cannot."""
-    behaviors = dialect_of(model).behaviors
+    """Return how ``model`` runs functions, ``wanted`` or its default. Raises `ProviderError` if it cannot."""
+    behaviors = generation_of(model).behaviors
     if wanted and wanted not in behaviors:
         msg = f"{model} runs functions as {' or '.join(behaviors)} only"
         error = ProviderError(msg, provider=NAME, code="bad_setting", hint="change metadata.behavior")
@@ -66,7 +66,7 @@ def behavior_of(model: str, wanted: str) -> str:
 
 
 def url_and_headers(endpoint: str, api_key: str, version: str) -> tuple[str, dict[str, str]]:
-    """Return where to connect and with what; an ``endpoint`` with a path of its own is taken as it is.
+    """Return the URL and headers; an ``endpoint`` with a path of its own is used unchanged.
 
     A short-lived token (``auth_tokens/…``) goes to the constrained method, which only v1alpha has.
     """
@@ -92,15 +92,15 @@ def setup(
 ) -> Message:
     """Return the first message of a session; ``handle`` resumes one, ``history`` announces `content`.
 
-    Sound is always asked for, for the models of today answer nothing else: what they say comes as text
-    by the transcription of their speech.
+    Audio is always requested, because the present models answer nothing else: the text of the reply is the
+    transcription of their speech.
     """
     body: Message = {
         "model": model if "/" in model else f"models/{model}",
         "generationConfig": _generation(config, voice),
         "realtimeInputConfig": {"automaticActivityDetection": _detection(config)},
         "sessionResumption": {"handle": handle} if handle else {},
-        # Without it a session of sound ends after a quarter of an hour.
+        # Without it an audio session ends after 15 minutes (ai.google.dev/gemini-api/docs/live-session).
         "contextWindowCompression": {"slidingWindow": {}},
         "outputAudioTranscription": {},
     }
@@ -109,8 +109,8 @@ def setup(
     if instructions := _instructions(config):
         body["systemInstruction"] = {"parts": [{"text": text} for text in instructions]}
     if config.tools:
-        told = "" if behavior == dialect_of(model).behaviors[0] else behavior
-        body["tools"] = [{"functionDeclarations": [_declaration(tool, told) for tool in config.tools]}]
+        declared = "" if behavior == generation_of(model).behaviors[0] else behavior
+        body["tools"] = [{"functionDeclarations": [_declaration(tool, declared) for tool in config.tools]}]
     if history:
         body["historyConfig"] = {"initialHistoryInClientContent": True}
     return {"setup": body}
@@ -140,7 +140,7 @@ def _detection(config: SessionConfig) -> Message:
 
 
 def _instructions(config: SessionConfig) -> list[str]:
-    # Models that speak by themselves refuse a language code: they have to be told in words.
+    # Native-audio models refuse a language code in `speechConfig`: they take it as an instruction.
     language = f"Answer in the language with the code {config.language}." if config.language else ""
     return [text for text in (config.instructions, language) if text]
 
@@ -155,18 +155,18 @@ def _declaration(tool: ToolSpec, behavior: str) -> Message:
 
 
 def audio(pcm: bytes) -> Message:
-    """Return a piece of what the microphone hears: mono s16le at `INPUT_RATE_HZ`."""
+    """Return a piece of the microphone's audio: mono s16le at `INPUT_RATE_HZ`."""
     data = base64.b64encode(pcm).decode("ascii")
     return {"realtimeInput": {"audio": {"data": data, "mimeType": f"audio/pcm;rate={INPUT_RATE_HZ}"}}}
 
 
 def activity_start() -> Message:
-    """Return that the user begins to speak; interrupts whatever is being generated."""
+    """Return that the user begins to speak; it interrupts a response in progress."""
     return {"realtimeInput": {"activityStart": {}}}
 
 
 def activity_end() -> Message:
-    """Return that the user has finished and an answer is due."""
+    """Return that the user has finished and a response is due."""
     return {"realtimeInput": {"activityEnd": {}}}
 
 
@@ -176,14 +176,14 @@ def stream_end() -> Message:
 
 
 def realtime_text(text: str) -> Message:
-    """Return typed words that take part in the conversation like spoken ones."""
+    """Return typed words, handled like spoken ones."""
     return {"realtimeInput": {"text": text}}
 
 
 def content(turns: Iterable[tuple[str, str]], *, complete: bool) -> Message:
-    """Return ``turns``, (role, text) pairs of user and assistant; ``complete`` asks for an answer.
+    """Return ``turns``, (role, text) pairs of user and assistant; ``complete`` requests a response.
 
-    As initial history (`setup`) it has to be complete and nothing is answered.
+    As initial history (`setup`) it has to be complete and gets no response.
     """
     said = [
         {"role": "model" if role == "assistant" else "user", "parts": [{"text": text}]}
@@ -193,9 +193,9 @@ def content(turns: Iterable[tuple[str, str]], *, complete: bool) -> Message:
 
 
 def tool_response(call_id: str, name: str, output: str, *, silent: bool = False) -> Message:
-    """Return what a tool said: the object it stands for if ``output`` is one in JSON, else the text.
+    """Return the result of a tool: the object if ``output`` is one in JSON, else the text.
 
-    ``silent`` lets a model whose functions do not block know it without speaking of it.
+    ``silent`` gives it to a model whose functions do not block without a spoken response.
     """
     try:
         value = msgspec.json.decode(output)
@@ -214,18 +214,18 @@ def encode(message: Message) -> str:
 
 
 def decode(frame: bytes | str) -> Message:
-    """Return the message in ``frame``, binary or text. Raises `StreamError` if it is none."""
+    """Return the message in ``frame``, binary or text. Raises `StreamError` if it is not one."""
     try:
         message = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StreamError("the vendor sent what is no JSON", provider=NAME, code="bad_frame") from error
+        raise StreamError("the vendor sent invalid JSON", provider=NAME, code="bad_frame") from error
     if not isinstance(message, dict):
-        raise StreamError("the vendor sent JSON that is no message", provider=NAME, code="bad_frame")
+        raise StreamError("the vendor sent JSON that is not an object", provider=NAME, code="bad_frame")
     return message
 
 
 def seconds(duration: object, default_s: float) -> float:
-    """Return a protobuf duration in JSON (``"9.5s"``) in seconds, ``default_s`` if it is none."""
+    """Return a protobuf duration in JSON (``"9.5s"``) in seconds, ``default_s`` if it is not one."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)s", duration) if isinstance(duration, str) else None
     return float(found[1]) if found else default_s
 
@@ -238,13 +238,14 @@ _MEANINGS = (
     (re.compile(r"deadline expired|session (?:expired|not found)", re.IGNORECASE), "session_expired"),
 )
 _FINAL = frozenset({"bad_frame", "policy"})
-"""What the vendor will say again: 1007 is an invalid argument, 1008 a policy."""
+"""Permanent: close code 1007 is an invalid argument, 1008 a policy violation (RFC 6455, 7.4.1)."""
 
 
 def meaning(end: CloseReason) -> CloseReason:
     """Return ``end`` with the code for what its reason says.
 
-    The close code does not tell: a wrong key was seen with 1007 and 1008, an empty quota with 1008 and 1011.
+    The close code is not enough: a refused key was seen with 1007 and 1008, a used-up quota with 1008 and
+    1011.
     """
     found = (code for pattern, code in _MEANINGS if pattern.search(end.reason))
     return CloseReason(next(found, end.code), end.reason)

@@ -1,34 +1,37 @@
-"""Speaks to Gemini Live: the shell around its pure rules, with a socket, deadlines and resumption.
+"""Speaks to Gemini Live: the socket, deadlines and session resumption around its reader.
 
-A connection lives for about ten minutes; then the vendor says `goAway` and the session goes on over another
-one, by the handle it gave us. The same way settings are changed, which the protocol has no message for.
+A connection lasts about ten minutes; then the vendor sends `goAway` and the session continues on another one,
+by the resumption handle. Settings are changed in the same way, because the protocol has no message for it.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from voxd.errors import AudioError, ProviderError
-from voxd.events import EventType
 from voxd.frames import BYTES_PER_SAMPLE
+from voxd.net.dns import Resolver
 from voxd.net.endpoint import address_of, require_key, websocket_url
 from voxd.net.faults import CloseReason
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
-from voxd.providers.base import BaseProvider, Capabilities, ProviderEvent, as_session_config
+from voxd.providers.base import BaseProvider, Capabilities, as_session_config
 from voxd.providers.costs import cost_of
+from voxd.providers.events import ConnectionLost, ErrorOccurred, ProviderEvent
 from voxd.providers.facts import default_model
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
 from voxd.providers.vendors.google import live_wire as wire
-from voxd.providers.vendors.google.live_opening import open_session
-from voxd.providers.vendors.google.live_route import LEAVE_EARLY_S, Route
-from voxd.providers.vendors.google.live_turns import Turns
+from voxd.providers.vendors.google.live_connection import LEAVE_EARLY_S, ResumableConnection
+from voxd.providers.vendors.google.live_reader import GeminiReader
 
 _log = logging.getLogger(__name__)
 
+_SILENCE = CloseReason("timeout", "the vendor did not answer in time")
+
 MAX_HISTORY = 64
-"""Lines told at the beginning of a session; the oldest is forgotten."""
+"""Messages sent at the beginning of a session; the oldest is dropped."""
 
 
 class GeminiProvider(BaseProvider):
@@ -36,7 +39,7 @@ class GeminiProvider(BaseProvider):
 
     ``config`` holds ``api_key``, ``model``, ``voice`` and ``endpoint`` (a host, or a whole URL), and in
     ``metadata``: ``api_version``, ``behavior`` (BLOCKING or NON_BLOCKING: how functions run, the model's
-    own way if it is not said), ``ca_file`` and ``proxy``.
+    default when it is not set), ``ca_file`` and ``proxy``.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -48,43 +51,43 @@ class GeminiProvider(BaseProvider):
         self.metadata: dict[str, Any] = dict(self.config.get("metadata") or {})
         self._deadlines = deadlines or Deadlines()
         self._model = str(self.config.get("model") or default_model("gemini", "realtime"))
-        self._dialect = wire.dialect_of(self._model)
+        self._generation = wire.generation_of(self._model)
         self._session = SessionConfig()
         self._history: deque[tuple[str, str]] = deque(maxlen=MAX_HISTORY)
-        self._turns = Turns()
-        self._route = Route(self._open, self)
+        self._reader = GeminiReader()
+        self._line = ResumableConnection(self._open, self)
         self._untouched = self._speaking = False
 
     @property
     def is_connected(self) -> bool:
         """Whether the session is open; it is while it moves to another connection."""
-        return self._route.connection is not None
+        return self._line.connection is not None
 
     async def connect(self) -> None:
-        """Open a session that knows the history told so far. Raises `ProviderError`."""
-        if self._route.connection is None:
-            self._turns = Turns()
-            await self._route.begin()
+        """Open a session with the history added so far. Raises `ProviderError`."""
+        if self._line.connection is None:
+            self._reader = GeminiReader()
+            await self._line.begin()
 
     async def disconnect(self) -> None:
         """Close the session; idempotent."""
-        await self._route.close()
+        await self._line.close()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
-        """Apply ``config``; an open session moves for it, after an answer under way.
+        """Apply ``config``; an open session moves to a new connection for it, after a response in progress.
 
         Raises `ProviderError`.
         """
         before, self._session = self._session, as_session_config(config)
-        if self._route.connection is not None and before != self._session:
-            self._route.move_when_quiet()
-            await self._route.settled()
+        if self._line.connection is not None and before != self._session:
+            self._line.move_when_quiet()
+            await self._line.settled()
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Send mono s16le PCM at 16 kHz. Raises `AudioError`, `ProviderError`."""
         if len(audio_data) % BYTES_PER_SAMPLE:
             raise AudioError("half a sample was sent")
-        connection = await self._route.settled()
+        connection = await self._line.settled()
         if not audio_data:
             return
         start = self._session.turn_detection == "client" and not self._speaking
@@ -93,31 +96,31 @@ class GeminiProvider(BaseProvider):
         await _send(connection, *([wire.activity_start()] if start else []), wire.audio(audio_data))
 
     async def commit(self) -> None:
-        """End the utterance and ask for an answer. Raises `AudioError` for an empty one, `ProviderError`."""
-        connection = await self._route.settled()
+        """End the utterance and request a response. Raises `AudioError` for an empty one, `ProviderError`."""
+        connection = await self._line.settled()
         if self._session.turn_detection != "client":
             await _send(connection, wire.stream_end())
             return
         if not self._speaking:
-            raise AudioError("too little sound was sent to answer it", code="audio_too_short")
+            raise AudioError("too little audio was sent to answer it", code="audio_too_short")
         self._speaking = False
         self._ask(connection)
         await _send(connection, wire.activity_end())
 
     async def clear_audio(self) -> None:
-        """Forget sound that was not committed: the session moves, for it cannot be taken back."""
-        await self._route.settled()
+        """Discard audio that was not committed: the session moves, as the protocol cannot take it back."""
+        await self._line.settled()
         if self._speaking:
             self._speaking = False
-            self._route.move()
-            await self._route.settled()
+            self._line.move()
+            await self._line.settled()
 
     async def send_text(self, text: str) -> None:
-        """Send a user's message and ask for an answer. Raises `ProviderError`."""
-        connection = await self._route.settled()
+        """Send a user's message and request a response. Raises `ProviderError`."""
+        connection = await self._line.settled()
         self._untouched = False
         messages = [wire.content([("user", text)], complete=True)]
-        if not self._dialect.content_any_time:
+        if not self._generation.content_any_time:
             messages = [wire.realtime_text(text)]
             if self._session.turn_detection == "client":
                 start = [] if self._speaking else [wire.activity_start()]
@@ -127,33 +130,33 @@ class GeminiProvider(BaseProvider):
         await _send(connection, *messages)
 
     async def interrupt(self, played_ms: float | None = None) -> None:
-        """Give the answer up. The model is stopped by what the user says or types next, and believes that
-        all of it was heard: the protocol has no message for either. Raises `NotConnected`.
+        """Drop the response. The model stops at the next speech or text of the user, and assumes that all of
+        it was played: the protocol has no message for either. Raises `NotConnected`.
         """
-        await self._route.settled()
-        self._tell(self._turns.give_up(played_ms))
+        await self._line.settled()
+        self._report(self._reader.give_up(played_ms))
         self._note_activity()
 
     async def add_history(self, role: str, text: str) -> None:
-        """Tell an earlier turn. Older models take it at the beginning only: there the session begins again.
+        """Add an earlier message. Older models accept it only at the beginning: there the session restarts.
 
         Raises `ProviderError`.
         """
         self._history.append((role, text))
-        if self._route.connection is None:
+        if self._line.connection is None:
             return
-        if self._dialect.content_any_time:
-            await _send(await self._route.settled(), wire.content([(role, text)], complete=False))
+        if self._generation.content_any_time:
+            await _send(await self._line.settled(), wire.content([(role, text)], complete=False))
         elif self._untouched:
-            # Starts when the caller next waits, so that all he has to tell is told in one go.
-            self._route.move()
+            # The move starts when the caller next waits, so that one new session takes several messages.
+            self._line.move()
         else:
-            _log.warning("%s takes no history in the middle of a session", self._model)
+            _log.warning("%s does not accept history in the middle of a session", self._model)
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
-        """Answer a call; a call the vendor has withdrawn is not answered. Raises `ProviderError`."""
-        connection = await self._route.settled()
-        answered = self._turns.answered(call_id)
+        """Send a tool's result; not for a call the vendor has withdrawn. Raises `ProviderError`."""
+        connection = await self._line.settled()
+        answered = self._reader.answered(call_id)
         if answered is None:
             return
         name, wanted = answered
@@ -162,15 +165,15 @@ class GeminiProvider(BaseProvider):
 
     async def get_usage(self) -> Usage | None:
         """Return what this session used, as the vendor counts it."""
-        return self._turns.usage
+        return self._reader.usage
 
     async def estimate_cost(self) -> Cost | None:
         """Return what that costs, None where no price is known."""
-        return cost_of(self._model.removeprefix("models/"), self._turns.usage)
+        return cost_of(self._model.removeprefix("models/"), self._reader.usage)
 
     def _ask(self, connection: WebSocketConnection) -> None:
-        self._turns.asked()
-        self._route.talked = True
+        self._reader.asked()
+        self._line.talked = True
         connection.active = True
 
     def _address(self) -> WebSocketAddress:
@@ -194,57 +197,52 @@ class GeminiProvider(BaseProvider):
             history=seed is not None,
             behavior=self._behavior(),
         )
-        connection, session_id = await open_session(
+        connection, session_id = await _open_session(
             self._address(), setup, seed, self._deadlines, self.resolver
         )
         self.session_id = session_id or self.session_id
         return connection
 
     def is_quiet(self) -> bool:
-        """Whether nobody speaks and no answer is due."""
-        return not (self._turns.busy or self._speaking)
+        """Whether the user is silent and no response is due."""
+        return not (self._reader.busy or self._speaking)
 
-    def take(self, frame: bytes | str) -> None:
-        """Turn what the vendor sent into events."""
+    def receive(self, frame: bytes | str) -> None:
+        """Turn a frame of the vendor into events."""
         try:
             message = wire.decode(frame)
         except ProviderError as error:
-            self._complain(error)
+            self.on_event(ErrorOccurred.of(error))
             return
         if (refusal := wire.refusal(message)) is not None:
-            self._complain(refusal)
+            self.on_event(ErrorOccurred.of(refusal))
         update = message.get("sessionResumptionUpdate")
         if isinstance(update, dict) and update.get("resumable") and update.get("newHandle"):
-            self._route.handle = str(update["newHandle"])
+            self._line.handle = str(update["newHandle"])
         if isinstance(message.get("goAway"), dict):
-            self._route.leave(wire.seconds(message["goAway"].get("timeLeft"), LEAVE_EARLY_S))
-        self._tell(self._turns.feed(message))
-        self._route.talked = self._route.talked or self._turns.busy
+            self._line.leave(wire.seconds(message["goAway"].get("timeLeft"), LEAVE_EARLY_S))
+        self._report(self._reader.read(message))
+        self._line.talked = self._line.talked or self._reader.busy
         self._note_activity()
 
     def arrived(self, *, resumed: bool) -> None:
-        """The session is on another connection: what was under way is over."""
-        self._tell(self._turns.drop())
-        self._turns.sound = "audio" in self._session.modalities
-        self._turns.detects = self._session.turn_detection != "client"
+        """The session is on another connection: what was in progress is over."""
+        self._report(self._reader.drop())
+        self._reader.sound = "audio" in self._session.modalities
+        self._reader.detects = self._session.turn_detection != "client"
         self._untouched, self._speaking = not resumed, False
 
     def lost(self, end: CloseReason) -> None:
-        """The session is over: end what was under way, and tell why."""
-        self._tell(self._turns.drop())
+        """The session is over: end what was in progress, and report why."""
+        self._report(self._reader.drop())
         known = wire.meaning(end)
-        data = {"provider": wire.NAME, "code": known.code, "reason": known.reason, "reconnecting": False}
-        self.emit_event(EventType.CONNECTION_LOST, data)
-
-    def _complain(self, error: ProviderError) -> None:
-        data = {"code": error.code, "message": str(error), "hint": error.hint}
-        self.emit_event(EventType.ERROR_GENERAL, data)
+        self.on_event(ConnectionLost(wire.NAME, known.code, known.reason))
 
     def _note_activity(self) -> None:
-        if self._route.connection is not None:
-            self._route.connection.active = not self.is_quiet()
+        if self._line.connection is not None:
+            self._line.connection.active = not self.is_quiet()
 
-    def _tell(self, events: Iterable[ProviderEvent]) -> None:
+    def _report(self, events: Iterable[ProviderEvent]) -> None:
         for event in events:
             self.on_event(event)
 
@@ -252,3 +250,42 @@ class GeminiProvider(BaseProvider):
 async def _send(connection: WebSocketConnection, *messages: wire.Message) -> None:
     for message in messages:
         await connection.send(wire.encode(message))
+
+
+async def _open_session(
+    address: WebSocketAddress,
+    setup: wire.Message,
+    seed: wire.Message | None,
+    deadlines: Deadlines,
+    resolver: Resolver | None = None,
+) -> tuple[WebSocketConnection, str | None]:
+    """Return a connection on which input is accepted, and the vendor's id of the session if it sends one.
+
+    ``seed`` is the initial history that ``setup`` announced. Raises `ProviderError`, leaving nothing open.
+    """
+    connection = await WebSocketConnection.open(wire.NAME, address, deadlines, resolver=resolver)
+    try:
+        await connection.send(wire.encode(setup))
+        async with asyncio.timeout(deadlines.answer_s):
+            session_id = await _greeting(connection)
+        if seed is not None:
+            await connection.send(wire.encode(seed))
+    except TimeoutError:
+        connection.abort(_SILENCE)
+        await connection.close()
+        raise wire.error_of(_SILENCE) from None
+    except BaseException:
+        await connection.close()
+        raise
+    return connection, session_id
+
+
+async def _greeting(connection: WebSocketConnection) -> str | None:
+    while (frame := await connection.receive()) is not None:
+        message = wire.decode(frame)
+        if (error := wire.refusal(message)) is not None:
+            raise error
+        if "setupComplete" in message:
+            done = message["setupComplete"]
+            return str(done.get("sessionId") or "") or None if isinstance(done, dict) else None
+    raise wire.error_of(connection.ending or CloseReason("network_error", "the connection broke"))

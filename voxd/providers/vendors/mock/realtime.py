@@ -1,35 +1,49 @@
-"""A provider that needs no network: scripted replies, delays and faults, with real events and real sound."""
+"""A provider without a network: scripted replies, delays and faults, with real events and real audio."""
 
+import array
 import asyncio
+import functools
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import msgspec
 
 from voxd.clock import Clock, SystemClock
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotConnected, RateLimited
-from voxd.events import EventType as E
+from voxd.frames import BYTES_PER_SAMPLE
+from voxd.providers import events
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
 from voxd.providers.costs import cost_of
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
-from voxd.providers.vendors.mock.script import Fault, MockScript, Reply
-from voxd.providers.vendors.mock.sound import RATE_HZ, Loudness, spoken
+from voxd.providers.vendors.mock.script import Fault, MockReply, MockScript
+from voxd.tasks import TaskScope, cancel_and_wait
+
+RATE_HZ = 24_000
+"""The rate of the mock's audio in both directions, as OpenAI's."""
 
 IN_TOKENS_PER_S = 10
 OUT_TOKENS_PER_S = 20
-"""What a second of sound costs at OpenAI (reference/providers.md, section 1): the mock counts alike."""
+"""OpenAI counts one audio token per 100 ms of input and per 50 ms of output: the mock does the same."""
 
 CHARS_PER_TOKEN = 4
 
-_BYTES_PER_MS = RATE_HZ // 1000 * 2
+CHUNK_MS = 100
+MS_PER_CHAR = 65.0
+"""People speak about 15 letters a second."""
+
+_SAMPLES_PER_MS = RATE_HZ // 1000
+_BYTES_PER_MS = _SAMPLES_PER_MS * BYTES_PER_SAMPLE
+_PITCH_HZ = 150
+_PEAK = 6000
 
 
 class MockProvider(BaseProvider):
     """``config["metadata"]`` is a `MockScript` or its fields; ``config["clock"]`` the clock of its delays.
 
-    What it was told can be read back: ``heard_ms`` of interruptions, ``told`` history, ``results`` of tools.
+    What it received can be read back: ``played_ms`` of interruptions, ``history``, ``results`` of tools.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -40,7 +54,7 @@ class MockProvider(BaseProvider):
     )
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Raises `ConfigError` when the script makes no sense."""
+        """Raises `ConfigError` when the script is invalid."""
         super().__init__(config)
         script = config.get("metadata") or {}
         try:
@@ -48,15 +62,16 @@ class MockProvider(BaseProvider):
         except msgspec.ValidationError as error:
             raise ConfigError(f"the script of the mock provider: {error}") from error
         self.session = SessionConfig()
-        self.heard_ms: list[float | None] = []
-        self.told: list[tuple[str, str]] = []
+        self.played_ms: list[float | None] = []
+        self.history: list[tuple[str, str]] = []
         self.results: list[tuple[str, str]] = []
         self._clock: Clock = config.get("clock") or SystemClock()
         self._usage = Usage()
         self._numbers = itertools.count(1)
         self._connected = False
         self._sound_bytes = 0
-        self._vad = Loudness(self.script.vad_rms, self.script.vad_silence_ms)
+        self._vad = LevelDetector(self.script.vad_rms, self.script.vad_silence_ms)
+        self._tasks = TaskScope("mock reply")
         self._task: asyncio.Task[None] | None = None
         self._response_id = ""
         self._events = 0
@@ -85,13 +100,13 @@ class MockProvider(BaseProvider):
         await self._stop()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
-        """Apply ``config``; `SessionConfig.voice` and instructions change nothing that can be heard."""
+        """Apply ``config``; `SessionConfig.voice` and instructions have no audible effect."""
         self.session = as_session_config(config)
         silence_ms = self.session.vad_silence_ms or self.script.vad_silence_ms
-        self._vad = Loudness(self.script.vad_rms, silence_ms)
+        self._vad = LevelDetector(self.script.vad_rms, silence_ms)
 
     async def send_audio(self, audio_data: bytes) -> None:
-        """Take sound; with server turn detection a pause after something loud is the end of a question."""
+        """Take audio; with server turn detection a pause after something loud is the end of a question."""
         self._require()
         self._sound_bytes += len(audio_data)
         self._usage += Usage(audio_seconds=len(audio_data) / _BYTES_PER_MS / 1000)
@@ -100,8 +115,9 @@ class MockProvider(BaseProvider):
         change = self._vad.feed(audio_data)
         if change is not None:
             if change and self._task is not None:
+                # As with a real vendor: speech over a reply is a barge-in.
                 await self._give_up("turn_detected")
-            self._tell(E.CONVERSATION_TURN_DETECTED, speaking=change, at_ms=self._vad.at_ms)
+            self._report(events.TurnDetected(change, self._vad.at_ms))
             if change is False:
                 self._spoken_question()
 
@@ -110,12 +126,12 @@ class MockProvider(BaseProvider):
         self._require()
         if self._sound_bytes < 100 * _BYTES_PER_MS:
             code = "input_audio_buffer_commit_empty"
-            self._tell(E.ERROR_GENERAL, code=code, message="less than 100 ms of sound", hint="")
+            self._report(events.ErrorOccurred(code, "less than 100 ms of audio"))
             return
         self._spoken_question()
 
     async def clear_audio(self) -> None:
-        """Forget sound that was sent."""
+        """Discard audio that was sent."""
         self._require()
         self._sound_bytes = 0
 
@@ -126,15 +142,15 @@ class MockProvider(BaseProvider):
         self._answer(self.script.reply_to(text))
 
     async def interrupt(self, played_ms: float | None = None) -> None:
-        """Give the response up."""
+        """Cancel the response."""
         self._require()
-        self.heard_ms.append(played_ms)
+        self.played_ms.append(played_ms)
         await self._give_up("client_cancelled")
 
     async def add_history(self, role: str, text: str) -> None:
-        """Remember an earlier turn."""
+        """Keep an earlier message."""
         self._require()
-        self.told.append((role, text))
+        self.history.append((role, text))
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Take the result of a call."""
@@ -146,7 +162,7 @@ class MockProvider(BaseProvider):
         """Answer with the results of the tools."""
         self._require()
         results = "; ".join(output for _, output in self.results)
-        self._answer(Reply(self._after_calls.replace("{results}", results)))
+        self._answer(MockReply(self._after_calls.replace("{results}", results)))
 
     async def get_usage(self) -> Usage | None:
         """Return what this session used, counted as OpenAI counts."""
@@ -179,57 +195,51 @@ class MockProvider(BaseProvider):
         text = self.script.transcript()
         if self.session.transcription and text:
             item_id = f"item_{next(self._numbers)}"
-            self._tell(E.TEXT_TRANSCRIPTION, text=text, is_partial=False, item_id=item_id)
+            self._report(events.TextTranscription(text, False, item_id))
         self._answer(self.script.reply_to(text))
 
-    def _answer(self, reply: Reply) -> None:
+    def _answer(self, reply: MockReply) -> None:
         if self.script.silent or not self._connected:
             return
         before, self._task = self._task, None
         if before is not None:
             before.cancel()
         self._response_id = f"response_{next(self._numbers)}"
-        self._task = asyncio.create_task(self._respond(self._response_id, reply, before), name="mock reply")
+        self._task = self._tasks.start(self._respond(self._response_id, reply, before))
 
-    async def _respond(self, response_id: str, reply: Reply, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.gather(before, return_exceptions=True)
-        self._tell(E.RESPONSE_STARTED, response_id=response_id)
+    async def _respond(self, response_id: str, reply: MockReply, before: asyncio.Task[None] | None) -> None:
+        await cancel_and_wait(before)
+        self._report(events.ResponseStarted(response_id))
         await self._pause(self.script.first_delay_s)
         used = Usage(responses=1)
         if not reply.calls:
             used += await self._say(response_id, reply.text)
         self._usage += used
         self._task = None
-        self._tell(E.USAGE_UPDATED, provider="mock", usage=self._usage)
+        self._report(events.UsageUpdated(self._usage, "mock"))
         for call in reply.calls:
             call_id = f"call_{next(self._numbers)}"
             self._after_calls = reply.text
             self._awaited.add(call_id)
-            self._tell(
-                E.FUNCTION_CALL_INVOKED,
-                function_name=call.name,
-                arguments=dict(call.arguments),
-                call_id=call_id,
-            )
-        self._tell(E.RESPONSE_COMPLETED, response_id=response_id, usage=used)
+            self._report(events.ToolCallInvoked(call.name, dict(call.arguments), call_id))
+        self._report(events.ResponseCompleted(response_id, used))
 
     async def _say(self, response_id: str, text: str) -> Usage:
-        """Tell words and sound side by side, as vendors do; returns what they cost."""
-        ids = {"response_id": response_id, "item_id": f"item_{next(self._numbers)}"}
+        """Report words and audio interleaved, as vendors do; returns their usage."""
+        item_id = f"item_{next(self._numbers)}"
         sound_ms = 0.0
         if "audio" in self.session.modalities:
-            self._tell(E.AUDIO_OUTPUT_STARTED, **ids, sample_rate=RATE_HZ)
+            self._report(events.AudioOutputStarted(RATE_HZ, response_id, item_id))
         for word in _words(text):
-            self._tell(E.TEXT_OUTPUT, text=word, is_partial=True, response_id=response_id)
+            self._report(events.TextOutput(word, True, response_id))
             if "audio" in self.session.modalities:
-                for pcm in spoken(word):
+                for pcm in synthesize(word):
                     sound_ms += len(pcm) / _BYTES_PER_MS
-                    self._tell(E.AUDIO_OUTPUT_CHUNK, audio_data=pcm, sample_rate=RATE_HZ, channels=1, **ids)
+                    self._report(events.AudioOutputChunk(pcm, RATE_HZ, 1, response_id, item_id))
                     await self._pause(self.script.chunk_delay_s)
-        self._tell(E.TEXT_OUTPUT, text=text, is_partial=False, response_id=response_id)
+        self._report(events.TextOutput(text, False, response_id))
         if "audio" in self.session.modalities:
-            self._tell(E.AUDIO_OUTPUT_STOPPED, **ids, duration_ms=sound_ms)
+            self._report(events.AudioOutputStopped(sound_ms, response_id, item_id))
         tokens = round(sound_ms / 1000 * OUT_TOKENS_PER_S)
         return Usage(
             output_text_tokens=_tokens(text), output_audio_tokens=tokens, audio_seconds=sound_ms / 1000
@@ -239,30 +249,25 @@ class MockProvider(BaseProvider):
         if self._task is None:
             return
         await self._stop()
-        self._tell(E.RESPONSE_CANCELLED, response_id=self._response_id, reason=reason)
+        self._report(events.ResponseCancelled(self._response_id, reason))
 
     async def _stop(self) -> None:
         task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await cancel_and_wait(task)
 
-    def _tell(self, type: E, **data: Any) -> None:
+    def _report(self, event: events.ProviderEvent) -> None:
         if not self._connected:
             return
-        self.emit_event(type, data)
+        self.on_event(event)
         self._events += 1
         if self.script.drop_after and self._events >= self.script.drop_after:
             self._connected = False
             if self._task is not None:
                 self._task.cancel()
-            self.emit_event(
-                E.CONNECTION_LOST,
-                {"provider": "mock", "code": "network_error", "reason": "dropped by its script"},
-            )
+            self.on_event(events.ConnectionLost("mock", "network_error", "dropped by its script"))
 
     async def _pause(self, seconds: float) -> None:
-        # A reply without delays also lets others run between its pieces, as one from a socket does.
+        # Also without delays other tasks run between the pieces of a reply, as with one from a socket.
         await (self._clock.sleep(seconds) if seconds > 0 else asyncio.sleep(0))
 
 
@@ -273,3 +278,57 @@ def _tokens(text: str) -> int:
 def _words(text: str) -> list[str]:
     words = text.split()
     return [f"{word} " for word in words[:-1]] + words[-1:]
+
+
+def synthesize(text: str) -> Iterator[bytes]:
+    """Yield mono s16le chunks of at most `CHUNK_MS`: a buzz in syllables, `MS_PER_CHAR` a letter."""
+    left_bytes = round(len(text) * MS_PER_CHAR) * _SAMPLES_PER_MS * 2
+    while left_bytes > 0:
+        chunk = _chunk()[:left_bytes]
+        yield chunk
+        left_bytes -= len(chunk)
+
+
+@functools.cache
+def _chunk() -> bytes:
+    """Return one syllable; it begins and ends at zero, so that chunks join without a click."""
+    count = CHUNK_MS * _SAMPLES_PER_MS
+    return array.array("h", [_sample(index, count) for index in range(count)]).tobytes()
+
+
+def _sample(index: int, count: int) -> int:
+    loudness = math.sin(math.pi * index / count)
+    return round(_PEAK * loudness * math.sin(2 * math.pi * _PITCH_HZ * index / RATE_HZ))
+
+
+def rms(pcm: bytes) -> float:
+    """Return the loudness of mono s16le ``pcm`` on the scale of its samples; 0 for none."""
+    samples = array.array("h", pcm[: len(pcm) & ~1])
+    return math.sqrt(sum(sample * sample for sample in samples) / len(samples)) if samples else 0.0
+
+
+class LevelDetector:
+    """Detects speech by its level alone; time is counted in samples."""
+
+    def __init__(self, threshold: float, silence_ms: float) -> None:
+        self.speaking = False
+        self.at_ms = 0.0
+        self._threshold = threshold
+        self._silence_ms = silence_ms
+        self._quiet_ms = 0.0
+
+    def feed(self, pcm: bytes) -> bool | None:
+        """Take a block; returns True when speech begins, False when it ends, None when nothing changes."""
+        block_ms = len(pcm) / 2 / _SAMPLES_PER_MS
+        self.at_ms += block_ms
+        if rms(pcm) >= self._threshold:
+            self._quiet_ms = 0.0
+            if not self.speaking:
+                self.speaking = True
+                return True
+        elif self.speaking:
+            self._quiet_ms += block_ms
+            if self._quiet_ms >= self._silence_ms:
+                self.speaking, self._quiet_ms = False, 0.0
+                return False
+        return None

@@ -1,4 +1,4 @@
-"""What the mock provider says, how long it takes and how it fails: a script as a value."""
+"""The replies, delays and faults of the mock provider: a script as a value."""
 
 import re
 from typing import Any, Literal
@@ -15,8 +15,8 @@ class MockCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arguments: dict[str, Any] = {}
 
 
-class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is answered: tools to call first, then ``text``, in which "{results}" stands for their results."""
+class MockReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reply: tools to call first, then ``text``, in which "{results}" stands for their results."""
 
     text: str
     calls: tuple[MockCall, ...] = ()
@@ -29,11 +29,11 @@ class MockScript(msgspec.Struct, kw_only=True):
     expression found in it, with groups as in `re.Match.expand`; else ``default_reply``. ``hears`` are the
     transcripts of spoken questions, in turn, the last one for good. Delays are in seconds. ``connect_fault``
     fails the first ``connect_faults`` openings, all when 0. ``drop_after`` breaks the connection after so
-    many events. ``silent``: nothing is ever answered. ``prices_like`` is the model whose prices count.
+    many events. ``silent``: no reply ever comes. ``prices_like`` is the model whose prices count.
     """
 
-    replies: dict[str, str | Reply] = {}
-    patterns: tuple[tuple[str, str | Reply], ...] = ()
+    replies: dict[str, str | MockReply] = {}
+    patterns: tuple[tuple[str, str | MockReply], ...] = ()
     default_reply: str = "This is the mock provider. I heard you."
     hears: tuple[str, ...] = ("hello",)
     connect_delay_s: float = 0.0
@@ -57,12 +57,12 @@ class MockScript(msgspec.Struct, kw_only=True):
         return self.connect_fault if fails else ""
 
     def transcript(self) -> str:
-        """Return what the next spoken question is."""
+        """Return the transcript of the next spoken question."""
         self.questions += 1
         return self.hears[min(self.questions, len(self.hears)) - 1] if self.hears else ""
 
-    def reply_to(self, text: str) -> Reply:
-        """Return what is answered to ``text``."""
+    def reply_to(self, text: str) -> MockReply:
+        """Return the reply to ``text``."""
         plain = _plain(text)
         for known, reply in self.replies.items():
             if _plain(known) == plain:
@@ -71,12 +71,12 @@ class MockScript(msgspec.Struct, kw_only=True):
             if found := re.search(pattern, text, re.IGNORECASE):
                 said = _reply(reply)
                 return msgspec.structs.replace(said, text=found.expand(said.text))
-        return Reply(self.default_reply)
+        return MockReply(self.default_reply)
 
 
 def _plain(text: str) -> str:
     return text.lower().strip(" .,!?\t\n")
 
 
-def _reply(reply: str | Reply) -> Reply:
-    return Reply(reply) if isinstance(reply, str) else reply
+def _reply(reply: str | MockReply) -> MockReply:
+    return MockReply(reply) if isinstance(reply, str) else reply

@@ -156,7 +156,7 @@ class OpenAILiveSttProtocol(SttProtocol):
     def _text(self) -> str:
         return " ".join(filter(None, map(str.strip, self._texts.values())))
 
-    def _complaint(self, complaint: frames.Complaint) -> TranscriptUpdate | None:
+    def _complaint(self, complaint: frames.ErrorDetails) -> TranscriptUpdate | None:
         if complaint.code == _NOTHING_SENT:
             return TranscriptUpdate(done=True)
         for name in (complaint.code, complaint.type):

@@ -1,7 +1,7 @@
-"""Turns what Gemini Live sends into the events every provider tells, as a rule without a socket.
+"""Turns the messages of Gemini Live into events. It does no I/O.
 
-The vendor numbers nothing: responses get their names here. A response ends at its tool calls, as with
-the other vendors, and what is said once the results are in is the next one.
+The vendor sends no ids of responses or items: they are made here. A response ends at its tool calls, as with
+other vendors, and what the model says once it has the results is the next response.
 """
 
 import base64
@@ -11,23 +11,22 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from voxd.events import EventType
 from voxd.frames import BYTES_PER_SAMPLE
-from voxd.providers.base import ProviderEvent
+from voxd.providers import events
+from voxd.providers.events import ProviderEvent
 from voxd.providers.usage import Usage
-from voxd.providers.vendors.google.live_usage import usage_of
 from voxd.providers.vendors.google.live_wire import NAME, OUTPUT_RATE_HZ, Message
 
 _FINE = frozenset({"", "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"})
-"""Reasons of a complete turn that are no fault."""
+"""Values of ``turnCompleteReason`` that are not errors."""
 
 
-class Turns:
-    """One session's state, as far as its events need it.
+class GeminiReader:
+    """The state of one session, as far as its events need it.
 
-    `feed` takes what the server sent, the other methods what we did; they return the events that follow.
-    ``sound`` False leaves the reply's sound out (the caller wants text). ``detects`` says that the vendor
-    decides when the user speaks.
+    `read` takes a message of the server, the other methods what voxd did; they return the events that follow.
+    ``sound`` False leaves the reply's audio out (only text is wanted). ``detects``: the vendor detects when
+    the user speaks.
     """
 
     def __init__(self, *, sound: bool = True, detects: bool = False) -> None:
@@ -52,16 +51,16 @@ class Turns:
 
     @property
     def busy(self) -> bool:
-        """Whether somebody speaks, or an answer is due, under way or waits for a tool."""
+        """Whether the user speaks, or a response is due, in progress or waits for a tool."""
         return bool(self._response or self._asked or self._owed or self._speaking or self.calls)
 
-    def feed(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
-        """Return what ``message`` tells; parts nobody knows are passed over."""
+    def read(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
+        """Return the events of ``message``; unknown parts are ignored."""
         content = _object(message.get("serverContent"))
         counted = _object(message.get("usageMetadata"))
         if counted:
             self._spend(usage_of(counted))
-        events = [
+        found = [
             *self._voice_activity(_object(message.get("voiceActivity"))),
             *self._transcript(_object(content.get("inputTranscription"))),
             *self._output(content),
@@ -70,22 +69,22 @@ class Turns:
         for call_id in _list(_object(message.get("toolCallCancellation")).get("ids")):
             self.calls.pop(str(call_id), None)
             self._unwanted.discard(str(call_id))
-        events += self._end(content)
+        found += self._end(content)
         if counted:
-            events.append(_event(EventType.USAGE_UPDATED, provider=NAME, usage=self.usage))
-        return events
+            found.append(events.UsageUpdated(self.usage, NAME))
+        return found
 
     def asked(self) -> None:
-        """Note that an answer was asked for."""
+        """Note that a response was requested."""
         if self._muted and not self._response:
-            # What was given up had not begun, and now never will: the next answer is another one.
+            # The response that was given up had not begun and never will: the next one is another.
             self._muted = False
         self._asked, self._owed = True, False
 
     def answered(self, call_id: str) -> tuple[str, bool] | None:
-        """Return the tool whose call is answered now and whether it is still of interest.
+        """Return the tool whose result is sent now, and whether the user still waits for it.
 
-        None means that the vendor has withdrawn the call.
+        None: the vendor has withdrawn the call.
         """
         name = self.calls.pop(call_id, None)
         if name is None:
@@ -96,27 +95,27 @@ class Turns:
         return name, wanted
 
     def give_up(self, played_ms: float | None) -> list[ProviderEvent]:
-        """Return the end of the response under way; what still comes of it is dropped.
+        """Return the end of the response in progress; what still arrives of it is dropped.
 
-        The vendor has no message for it: the next thing the user says or types stops the generation.
+        The protocol has no message for it: the next speech or text of the user stops the generation.
         """
         self._unwanted |= set(self.calls)
         if self._muted or not self._response:
             self._muted = self._muted or self._asked
             return []
         self._muted = True
-        return [*self._silence(), *self._cut("client_cancelled", played_ms)]
+        return [*self._stop_audio(), *self._cut("client_cancelled", played_ms)]
 
     def drop(self) -> list[ProviderEvent]:
-        """Return the end of everything under way: the connection is gone."""
-        open_and_heard = self._response and not self._muted
-        events = [*self._silence(), self._cancelled("connection_lost")] if open_and_heard else []
+        """Return the end of everything in progress: the connection is gone."""
+        is_open = self._response and not self._muted
+        found = [*self._stop_audio(), self._cancelled("connection_lost")] if is_open else []
         self._forget()
         self._asked = self._owed = self._speaking = self._tail = False
         self.calls.clear()
         self._unwanted.clear()
         self._heard.clear()
-        return events
+        return found
 
     def _output(self, content: Message) -> Iterator[ProviderEvent]:
         for part in _list(_object(content.get("modelTurn")).get("parts")):
@@ -128,13 +127,13 @@ class Turns:
             yield from self._begin()
             if not self._muted:
                 self._said.append(said)
-                yield _event(EventType.TEXT_OUTPUT, text=said, is_partial=True, response_id=self._response)
+                yield events.TextOutput(said, True, self._response)
 
     def _chunk(self, data: Message) -> Iterator[ProviderEvent]:
         try:
             pcm = self._odd + base64.b64decode(data.get("data") or "", validate=True)
         except (binascii.Error, TypeError, ValueError):
-            yield _error("bad_frame", "the vendor sent sound that cannot be read")
+            yield events.ErrorOccurred("bad_frame", "the vendor sent audio that is not valid base64")
             return
         yield from self._begin()
         even = len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
@@ -144,11 +143,9 @@ class Turns:
         if not self._sound_bytes:
             rate = re.search(r"rate=(\d{4,6})\b", str(data["mimeType"]))
             self._sound_rate_hz = int(rate[1]) if rate else OUTPUT_RATE_HZ
-            yield _event(EventType.AUDIO_OUTPUT_STARTED, **self._ids(), sample_rate=self._sound_rate_hz)
+            yield events.AudioOutputStarted(self._sound_rate_hz, self._response, self._item)
         self._sound_bytes += even
-        rate_hz = self._sound_rate_hz
-        chunk = {"audio_data": pcm[:even], "sample_rate": rate_hz, "channels": 1, **self._ids()}
-        yield ProviderEvent(EventType.AUDIO_OUTPUT_CHUNK, chunk)
+        yield events.AudioOutputChunk(pcm[:even], self._sound_rate_hz, 1, self._response, self._item)
 
     def _begin(self) -> Iterator[ProviderEvent]:
         if self._response:
@@ -156,25 +153,25 @@ class Turns:
         number = next(self._numbers)
         self._response, self._item = f"response-{number}", f"item-{number}"
         self._asked = self._owed = self._tail = False
-        yield from self._spoke(speaking=False)
+        yield from self._detect(speaking=False)
         yield from self._whole_transcript()
         if not self._muted:
-            yield _event(EventType.RESPONSE_STARTED, response_id=self._response)
+            yield events.ResponseStarted(self._response)
 
     def _transcript(self, transcription: Message) -> Iterator[ProviderEvent]:
         text = transcription.get("text")
         if isinstance(text, str) and text:
             if not self._response:
-                yield from self._spoke(speaking=True)
+                yield from self._detect(speaking=True)
             self._heard.append(text)
-            yield _event(EventType.TEXT_TRANSCRIPTION, text=text, is_partial=True, item_id="")
+            yield events.TextTranscription(text, True, "")
         if transcription.get("finished"):
             yield from self._whole_transcript()
 
     def _whole_transcript(self) -> Iterator[ProviderEvent]:
-        # Few models mark the last piece: the answer's beginning, or else its end, is the end of the question.
+        # Few models set `finished`: the response's beginning, or else its end, is the end of the question.
         if text := "".join(self._heard).strip():
-            yield _event(EventType.TEXT_TRANSCRIPTION, text=text, is_partial=False, item_id="")
+            yield events.TextTranscription(text, False, "")
         self._heard.clear()
 
     def _tool_calls(self, message: Message) -> Iterator[ProviderEvent]:
@@ -182,15 +179,14 @@ class Turns:
         if not calls:
             return
         if self._muted:
-            # The user has moved on: an answer to what he gave up is not begun by a tool.
+            # The user has moved on: a call of the response that was given up must not begin another.
             self._response = ""
             return
         yield from self._begin()
         for call in calls:
             call_id, name = str(call.get("id") or ""), str(call.get("name") or "")
             self.calls[call_id] = name
-            data = {"function_name": name, "arguments": _object(call.get("args")), "call_id": call_id}
-            yield ProviderEvent(EventType.FUNCTION_CALL_INVOKED, data)
+            yield events.ToolCallInvoked(name, _object(call.get("args")), call_id)
         yield from self._complete()
 
     def _voice_activity(self, activity: Message) -> Iterator[ProviderEvent]:
@@ -198,25 +194,25 @@ class Turns:
         if kind in ("ACTIVITY_START", "ACTIVITY_END"):
             at = re.match(r"\d+(?:\.\d+)?", str(activity.get("audioOffset", "")))
             at_ms = float(at[0]) * 1000 if at else None
-            yield from self._spoke(speaking=kind == "ACTIVITY_START", at_ms=at_ms)
+            yield from self._detect(speaking=kind == "ACTIVITY_START", at_ms=at_ms)
 
-    def _spoke(self, *, speaking: bool, at_ms: float | None = None) -> Iterator[ProviderEvent]:
-        # Not every model tells when it hears somebody: the first words heard, or the answer, tell it too.
+    def _detect(self, *, speaking: bool, at_ms: float | None = None) -> Iterator[ProviderEvent]:
+        # Not every model sends `voiceActivity`: the first transcribed words, or the response, show it too.
         if self.detects and speaking != self._speaking:
             self._speaking = speaking
-            yield _event(EventType.CONVERSATION_TURN_DETECTED, speaking=speaking, at_ms=at_ms)
+            yield events.TurnDetected(speaking, at_ms)
 
     def _end(self, content: Message) -> Iterator[ProviderEvent]:
         if content.get("interrupted"):
-            yield from self._spoke(speaking=True)
+            yield from self._detect(speaking=True)
             if self._response and not self._muted:
-                yield from self._silence()
+                yield from self._stop_audio()
                 yield from self._cut("interrupted", None)
             self._forget()
             # A `turnComplete` still follows (types.LiveServerContent.generation_complete).
             self._tail = True
         if content.get("generationComplete"):
-            yield from self._silence()
+            yield from self._stop_audio()
         if content.get("turnComplete"):
             yield from self._turn_complete(content)
 
@@ -225,13 +221,13 @@ class Turns:
             self._tail = False
         elif self._muted or not self._continues(content):
             if self._asked and not self._muted:
-                # The model may decide to say nothing; whoever waits has to know.
+                # The model may decide to say nothing; a response that was requested must still end.
                 yield from self._begin()
             reason = str(content.get("turnCompleteReason") or "")
             yield from self._complete("" if reason in _FINE else reason.lower())
 
     def _continues(self, content: Message) -> bool:
-        """Return whether the answer goes on after this turn: a function runs beside it."""
+        """Return whether the response goes on after this turn: a function runs beside it."""
         status = content.get("interactionStatus") or "INTERACTION_STATUS_UNSPECIFIED"
         if status == "INTERACTION_STATUS_UNSPECIFIED":
             return bool(self.calls)
@@ -240,32 +236,28 @@ class Turns:
     def _complete(self, fault: str = "") -> Iterator[ProviderEvent]:
         yield from self._whole_transcript()
         if self._response and not self._muted:
-            yield from self._silence()
+            yield from self._stop_audio()
             if text := "".join(self._said).strip():
-                yield _event(EventType.TEXT_OUTPUT, text=text, is_partial=False, response_id=self._response)
+                yield events.TextOutput(text, False, self._response)
             if fault:
-                yield _error("response_failed", f"the vendor broke its answer off: {fault}")
+                yield events.ErrorOccurred("response_failed", f"the vendor broke off its response: {fault}")
                 yield self._cancelled(fault)
             else:
                 self._spend(Usage(responses=1))
-                yield _event(EventType.RESPONSE_COMPLETED, response_id=self._response, usage=self._spent)
+                yield events.ResponseCompleted(self._response, self._spent)
         self._forget()
 
-    def _silence(self) -> Iterator[ProviderEvent]:
+    def _stop_audio(self) -> Iterator[ProviderEvent]:
         if self._sound_bytes:
             duration_ms = self._sound_bytes / BYTES_PER_SAMPLE * 1000 / self._sound_rate_hz
             self._sound_bytes, self._odd = 0, b""
-            yield _event(EventType.AUDIO_OUTPUT_STOPPED, **self._ids(), duration_ms=duration_ms)
+            yield events.AudioOutputStopped(duration_ms, self._response, self._item)
 
     def _cut(self, reason: str, played_ms: float | None) -> tuple[ProviderEvent, ...]:
-        ids = {"played_ms": played_ms, "response_id": self._response}
-        return ProviderEvent(EventType.CONVERSATION_INTERRUPTED, ids), self._cancelled(reason)
+        return events.ReplyInterrupted(played_ms, self._response), self._cancelled(reason)
 
     def _cancelled(self, reason: str) -> ProviderEvent:
-        return _event(EventType.RESPONSE_CANCELLED, response_id=self._response, reason=reason)
-
-    def _ids(self) -> dict[str, str]:
-        return {"response_id": self._response, "item_id": self._item}
+        return events.ResponseCancelled(self._response, reason)
 
     def _spend(self, usage: Usage) -> None:
         self.usage += usage
@@ -279,17 +271,40 @@ class Turns:
         self._muted = False
 
 
-def _event(type: EventType, **data: Any) -> ProviderEvent:
-    return ProviderEvent(type, data)
-
-
-def _error(code: str, message: str) -> ProviderEvent:
-    return ProviderEvent(EventType.ERROR_GENERAL, {"code": code, "message": message, "hint": ""})
-
-
 def _object(value: object) -> Message:
     return value if isinstance(value, dict) else {}
 
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def usage_of(counted: Mapping[str, Any]) -> Usage:
+    """Return one report of tokens. Thoughts, and every modality but sound, count as text.
+
+    Fields: https://ai.google.dev/api/live, UsageMetadata. What is not a number counts as zero.
+    """
+    prompt = _count(counted, "promptTokenCount") + _count(counted, "toolUsePromptTokenCount")
+    reply = _count(counted, "responseTokenCount") + _count(counted, "thoughtsTokenCount")
+    cached = _count(counted, "cachedContentTokenCount")
+    audio_in, audio_out = _sound(counted, "promptTokensDetails"), _sound(counted, "responseTokensDetails")
+    cached_audio = _sound(counted, "cacheTokensDetails")
+    return Usage(
+        input_text_tokens=max(0, prompt - audio_in),
+        input_audio_tokens=audio_in,
+        cached_text_tokens=max(0, cached - cached_audio),
+        cached_audio_tokens=cached_audio,
+        output_text_tokens=max(0, reply - audio_out),
+        output_audio_tokens=audio_out,
+    )
+
+
+def _sound(counted: Mapping[str, Any], name: str) -> int:
+    details = counted.get(name)
+    rows = [row for row in details if isinstance(row, dict)] if isinstance(details, list) else []
+    return sum(_count(row, "tokenCount") for row in rows if row.get("modality") == "AUDIO")
+
+
+def _count(counted: Mapping[str, Any], name: str) -> int:
+    value = counted.get(name)
+    return value if isinstance(value, int) and value > 0 else 0

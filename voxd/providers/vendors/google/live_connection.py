@@ -1,7 +1,7 @@
-"""Keeps a Gemini Live session going over one connection after another.
+"""Keeps a Gemini Live session open over one connection after another.
 
-The vendor gives a session a handle, and says `goAway` before he closes a connection (after about ten
-minutes). Whoever sends meanwhile waits until the session has moved.
+The vendor gives a session a resumption handle, and sends `goAway` before it closes a connection (after about
+ten minutes). A sender waits while the session moves.
 """
 
 import asyncio
@@ -13,29 +13,30 @@ from voxd.errors import NotConnected, ProviderError
 from voxd.net.faults import CloseReason
 from voxd.net.websocket import WebSocketConnection
 from voxd.providers.vendors.google.live_wire import NAME
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
 LEAVE_EARLY_S = 3.0
-"""So long before the vendor goes the session moves, even in the middle of an answer."""
+"""The session moves this long before the vendor closes, even in the middle of a response."""
 
 EXPIRED = "session_expired"
 _BROKEN = CloseReason("network_error", "the connection broke")
 
 
-class Rider(Protocol):
-    """Whose session it is."""
+class ConnectionClient(Protocol):
+    """The session that uses the connection."""
 
     def is_quiet(self) -> bool:
-        """Whether nothing is under way that a move would break."""
+        """Whether nothing is in progress that a move would break."""
         ...
 
-    def take(self, frame: bytes | str) -> None:
-        """Handle what the vendor sent."""
+    def receive(self, frame: bytes | str) -> None:
+        """Handle a frame of the vendor."""
         ...
 
     def arrived(self, *, resumed: bool) -> None:
-        """The session is on another connection; ``resumed`` when the vendor still knows what was said."""
+        """The session is on another connection; ``resumed``: the vendor still knows the conversation."""
         ...
 
     def lost(self, end: CloseReason) -> None:
@@ -43,17 +44,20 @@ class Rider(Protocol):
         ...
 
 
-class Route:
+class ResumableConnection:
     """The connections of one session. ``open`` returns one on which the vendor accepts input.
 
-    It is given the `handle` by which the session is resumed, "" for a new one. ``talked`` has to be set once
-    something was said that a new session would not know.
+    ``open`` gets the `handle` by which the session is resumed, "" for a new one. ``talked`` must be set once
+    the conversation has content that a new session would not know.
     """
 
-    def __init__(self, open: Callable[[str], Awaitable[WebSocketConnection]], rider: Rider) -> None:
+    def __init__(
+        self, open: Callable[[str], Awaitable[WebSocketConnection]], client: ConnectionClient
+    ) -> None:
         self._open = open
-        self._rider = rider
+        self._client = client
         self._connection: WebSocketConnection | None = None
+        self._tasks = TaskScope("gemini session")
         self._reading: asyncio.Task[None] | None = None
         self._moving: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
@@ -63,7 +67,7 @@ class Route:
 
     @property
     def connection(self) -> WebSocketConnection | None:
-        """The connection of now, None when there is no session."""
+        """The present connection, None when there is no session."""
         return self._connection
 
     async def begin(self) -> None:
@@ -74,18 +78,14 @@ class Route:
     async def close(self) -> None:
         """End the session; idempotent."""
         connection, self._connection = self._connection, None
-        tasks = [task for task in (self._moving, self._reading) if task is not None]
         self._moving = self._reading = None
         self._stay()
-        for task in tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await self._tasks.close()
         if connection is not None:
             await connection.close()
 
     async def settled(self) -> WebSocketConnection:
-        """Return the connection, after a move under way. Raises `NotConnected`."""
+        """Return the connection, after a move in progress. Raises `NotConnected`."""
         if self._moving is not None:
             await asyncio.wait([self._moving])
         if self._connection is None:
@@ -93,18 +93,18 @@ class Route:
         return self._connection
 
     def move(self) -> None:
-        """Begin to move the session; one in which nothing was said begins again instead."""
+        """Begin to move the session; without conversation content a new session is opened instead."""
         if self._moving is None and self._connection is not None:
             self._stay()
-            self._moving = asyncio.create_task(self._move(), name="move gemini")
+            self._moving = self._tasks.start(self._move(), name="move gemini")
 
     def move_when_quiet(self) -> None:
-        """Move as soon as the rider has nothing under way."""
+        """Move as soon as the client is quiet."""
         self._stale = True
         self._look()
 
     def leave(self, left_s: float) -> None:
-        """The vendor goes in ``left_s``: move when there is quiet, but in time."""
+        """The vendor closes in ``left_s``: move when the client is quiet, but in time."""
         self._stay()
         self._stale = True
         delay_s = max(left_s - LEAVE_EARLY_S, 0.0)
@@ -113,15 +113,16 @@ class Route:
     def _use(self, connection: WebSocketConnection, *, resumed: bool) -> None:
         self._connection = connection
         self._stale = False
-        self._rider.arrived(resumed=resumed)
-        self._reading = asyncio.create_task(self._read(connection), name="read gemini")
+        self._client.arrived(resumed=resumed)
+        self._reading = self._tasks.start(self._read(connection), name="read gemini")
 
     async def _read(self, connection: WebSocketConnection) -> None:
         try:
             while (frame := await connection.receive()) is not None:
-                self._rider.take(frame)
+                self._client.receive(frame)
                 self._look()
         except Exception:
+            # The boundary of the reading task: the session must end, not hang without a reader.
             _log.exception("what gemini sent could not be handled")
             connection.abort(CloseReason("internal", "an event could not be handled"))
         if connection is not self._connection or self._moving is not None:
@@ -133,11 +134,11 @@ class Route:
 
     async def _move(self) -> None:
         old, reading = self._connection, self._reading
-        # A handle from before anything was said may be older than the history that was told.
+        # A handle from before the first turn may be older than the history that was added.
         handle = self.handle if self.talked else ""
         try:
             if self.talked and not handle:
-                # Whoever drives us knows what was said: he begins a new session and tells it.
+                # The caller keeps the history: it opens a new session and adds it there.
                 raise ProviderError("the session cannot be resumed", provider=NAME, code=EXPIRED)
             fresh = await self._open(handle)
         except ProviderError as error:
@@ -145,6 +146,7 @@ class Route:
             self._lose(CloseReason(EXPIRED if refused else error.code, str(error)))
             return
         except Exception:
+            # The boundary of the moving task: every sender waits for its end.
             _log.exception("the session with gemini could not be moved")
             self._lose(CloseReason("internal", "the session could not be moved"))
             return
@@ -162,12 +164,12 @@ class Route:
     def _lose(self, end: CloseReason) -> None:
         connection, self._connection = self._connection, None
         self._stay()
-        self._rider.lost(end)
+        self._client.lost(end)
         if connection is not None:
             connection.abort(end)
 
     def _look(self) -> None:
-        if self._stale and self._rider.is_quiet():
+        if self._stale and self._client.is_quiet():
             self.move()
 
     def _stay(self) -> None:

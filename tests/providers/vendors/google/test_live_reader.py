@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from tests.payloads import problem
 from tests.servers.gemini_steps import DONE, TURN_COMPLETE, USAGE, call, content, heard, said, sound
 from voxd.events import EventType as E
-from voxd.providers.base import ProviderEvent
-from voxd.providers.vendors.google.live_turns import Turns
+from voxd.providers.events import ProviderEvent
+from voxd.providers.vendors.google.live_reader import GeminiReader
 
 PCM = b"\x01\x00" * 240
 BEGIN = [E.RESPONSE_STARTED, E.AUDIO_OUTPUT_STARTED, E.AUDIO_OUTPUT_CHUNK]
 INTERRUPTED = content(interrupted=True)
 
 
-def fed(turns: Turns, *messages: dict[str, Any]) -> list[ProviderEvent]:
-    return [event for message in messages for event in turns.feed(message)]
+def fed(reader: GeminiReader, *messages: dict[str, Any]) -> list[ProviderEvent]:
+    return [event for message in messages for event in reader.read(message)]
 
 
 def types(events: list[ProviderEvent]) -> list[E]:
@@ -31,16 +31,16 @@ def only(events: list[ProviderEvent], type: E) -> dict[str, Any]:
     return event.data
 
 
-def asked(**named: Any) -> Turns:
-    turns = Turns(**named)
-    turns.asked()
-    return turns
+def asked(**named: Any) -> GeminiReader:
+    reader = GeminiReader(**named)
+    reader.asked()
+    return reader
 
 
 def test_a_whole_answer_in_order() -> None:
-    turns = asked()
+    reader = asked()
     events = fed(
-        turns, heard("what "), heard("time"), sound(PCM), said("Ten "), said("past."), DONE, TURN_COMPLETE
+        reader, heard("what "), heard("time"), sound(PCM), said("Ten "), said("past."), DONE, TURN_COMPLETE
     )
     assert types(events) == [
         E.TEXT_TRANSCRIPTION,
@@ -66,7 +66,7 @@ def test_a_whole_answer_in_order() -> None:
         ("Ten past.", False),
     ]
     assert only(events, E.AUDIO_OUTPUT_STOPPED)["duration_ms"] == 10.0
-    assert not turns.busy
+    assert not reader.busy
 
 
 def test_several_keys_of_one_message_all_count() -> None:
@@ -76,11 +76,15 @@ def test_several_keys_of_one_message_all_count() -> None:
         "generationComplete": True,
         "turnComplete": True,
     }
-    turns = asked()
-    events = fed(turns, message)
+    reader = asked()
+    events = fed(reader, message)
     assert types(events)[-2:] == [E.RESPONSE_COMPLETED, E.USAGE_UPDATED]
     assert only(events, E.RESPONSE_COMPLETED)["usage"].output_audio_tokens == 60
-    assert (turns.usage.input_audio_tokens, turns.usage.responses, turns.usage.total_sessions) == (100, 1, 1)
+    assert (reader.usage.input_audio_tokens, reader.usage.responses, reader.usage.total_sessions) == (
+        100,
+        1,
+        1,
+    )
 
 
 def test_sound_cut_in_the_middle_of_a_sample_is_put_together() -> None:
@@ -106,44 +110,44 @@ def test_thoughts_are_not_spoken() -> None:
 
 
 def test_an_answer_given_up_is_over_at_once_and_what_comes_of_it_is_dropped() -> None:
-    turns = asked()
-    first = only(fed(turns, sound(PCM)), E.RESPONSE_STARTED)["response_id"]
-    events = turns.give_up(4.0)
+    reader = asked()
+    first = only(fed(reader, sound(PCM)), E.RESPONSE_STARTED)["response_id"]
+    events = reader.give_up(4.0)
     assert types(events) == [E.AUDIO_OUTPUT_STOPPED, E.CONVERSATION_INTERRUPTED, E.RESPONSE_CANCELLED]
     assert only(events, E.CONVERSATION_INTERRUPTED) == {"played_ms": 4.0, "response_id": first}
-    assert turns.give_up(5.0) == []
-    assert fed(turns, sound(PCM), said("late"), INTERRUPTED, TURN_COMPLETE) == []
-    turns.asked()
-    assert types(fed(turns, sound(PCM)))[:1] == [E.RESPONSE_STARTED]
+    assert reader.give_up(5.0) == []
+    assert fed(reader, sound(PCM), said("late"), INTERRUPTED, TURN_COMPLETE) == []
+    reader.asked()
+    assert types(fed(reader, sound(PCM)))[:1] == [E.RESPONSE_STARTED]
 
 
 def test_an_answer_given_up_before_it_began_is_not_heard_and_the_next_one_is() -> None:
-    turns = asked()
-    assert turns.give_up(None) == []
-    assert fed(turns, sound(PCM), said("late")) == []
-    turns.asked()
-    assert fed(turns, INTERRUPTED, TURN_COMPLETE) == []
-    assert types(fed(turns, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
+    reader = asked()
+    assert reader.give_up(None) == []
+    assert fed(reader, sound(PCM), said("late")) == []
+    reader.asked()
+    assert fed(reader, INTERRUPTED, TURN_COMPLETE) == []
+    assert types(fed(reader, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
 
 
 def test_an_answer_given_up_that_never_begins_does_not_hide_the_next_one() -> None:
-    turns = asked()
-    turns.give_up(None)
-    turns.asked()
-    assert types(fed(turns, sound(PCM))) == BEGIN
+    reader = asked()
+    reader.give_up(None)
+    reader.asked()
+    assert types(fed(reader, sound(PCM))) == BEGIN
 
 
 def test_giving_up_nothing_hides_nothing() -> None:
-    turns = Turns()
-    assert turns.give_up(0.0) == []
-    turns.asked()
-    assert types(fed(turns, sound(PCM))) == BEGIN
+    reader = GeminiReader()
+    assert reader.give_up(0.0) == []
+    reader.asked()
+    assert types(fed(reader, sound(PCM))) == BEGIN
 
 
 def test_the_vendor_hears_an_interruption_and_says_so() -> None:
-    turns = Turns(detects=True)
-    fed(turns, heard("tell me"), sound(PCM))
-    events = fed(turns, INTERRUPTED, TURN_COMPLETE)
+    reader = GeminiReader(detects=True)
+    fed(reader, heard("tell me"), sound(PCM))
+    events = fed(reader, INTERRUPTED, TURN_COMPLETE)
     assert types(events) == [
         E.CONVERSATION_TURN_DETECTED,
         E.AUDIO_OUTPUT_STOPPED,
@@ -155,21 +159,21 @@ def test_the_vendor_hears_an_interruption_and_says_so() -> None:
 
 
 def test_where_the_vendor_detects_turns_the_first_words_and_the_answer_tell_them() -> None:
-    events = fed(Turns(detects=True), heard("what "), heard("time"), sound(PCM))
+    events = fed(GeminiReader(detects=True), heard("what "), heard("time"), sound(PCM))
     turned = [event.data["speaking"] for event in events if event.type is E.CONVERSATION_TURN_DETECTED]
     assert turned == [True, False]
 
 
 def test_words_that_come_after_the_answer_began_are_not_a_new_turn() -> None:
-    events = fed(Turns(detects=True), sound(PCM), heard("what time"), TURN_COMPLETE)
+    events = fed(GeminiReader(detects=True), sound(PCM), heard("what time"), TURN_COMPLETE)
     assert E.CONVERSATION_TURN_DETECTED not in types(events)
 
 
 def test_voice_activity_is_told_once_with_its_time() -> None:
-    turns = Turns(detects=True)
+    reader = GeminiReader(detects=True)
     start = {"voiceActivity": {"voiceActivityType": "ACTIVITY_START", "audioOffset": "1.500s"}}
     end = {"voiceActivity": {"voiceActivityType": "ACTIVITY_END"}}
-    events = fed(turns, start, heard("hi"), end, sound(PCM))
+    events = fed(reader, start, heard("hi"), end, sound(PCM))
     turned = [event.data for event in events if event.type is E.CONVERSATION_TURN_DETECTED]
     assert [each["speaking"] for each in turned] == [True, False]
     assert turned[0]["at_ms"] == 1500.0
@@ -182,8 +186,8 @@ def test_where_we_detect_turns_the_vendor_does_not_tell_them() -> None:
 
 
 def test_an_answer_ends_at_its_tool_calls_and_goes_on_as_the_next_one() -> None:
-    turns = asked()
-    events = fed(turns, call(("1", "lamp", {"on": True}), ("2", "time", {})))
+    reader = asked()
+    events = fed(reader, call(("1", "lamp", {"on": True}), ("2", "time", {})))
     assert types(events) == [
         E.RESPONSE_STARTED,
         E.FUNCTION_CALL_INVOKED,
@@ -191,23 +195,23 @@ def test_an_answer_ends_at_its_tool_calls_and_goes_on_as_the_next_one() -> None:
         E.RESPONSE_COMPLETED,
     ]
     assert events[1].data == {"function_name": "lamp", "arguments": {"on": True}, "call_id": "1"}
-    assert turns.busy
-    assert turns.answered("1") == ("lamp", True)
-    assert turns.answered("2") == ("time", True)
-    assert turns.busy, "the answer is still to come"
-    events = fed(turns, sound(PCM), DONE, TURN_COMPLETE)
+    assert reader.busy
+    assert reader.answered("1") == ("lamp", True)
+    assert reader.answered("2") == ("time", True)
+    assert reader.busy, "the answer is still to come"
+    events = fed(reader, sound(PCM), DONE, TURN_COMPLETE)
     assert types(events)[0] is E.RESPONSE_STARTED
     assert types(events)[-1] is E.RESPONSE_COMPLETED
-    assert not turns.busy
+    assert not reader.busy
 
 
 def test_what_is_said_while_a_function_runs_is_not_the_end_of_the_answer() -> None:
-    turns = asked()
-    fed(turns, call(("1", "lamp", {})))
-    filler = fed(turns, sound(PCM), said("One moment. "), DONE, TURN_COMPLETE)
+    reader = asked()
+    fed(reader, call(("1", "lamp", {})))
+    filler = fed(reader, sound(PCM), said("One moment. "), DONE, TURN_COMPLETE)
     assert E.RESPONSE_COMPLETED not in types(filler)
-    turns.answered("1")
-    events = fed(turns, sound(PCM), said("Done."), DONE, TURN_COMPLETE)
+    reader.answered("1")
+    events = fed(reader, sound(PCM), said("Done."), DONE, TURN_COMPLETE)
     assert only(events, E.RESPONSE_COMPLETED)["response_id"] == filler[0].data["response_id"]
     whole = [event.data["text"] for event in events if event.type is E.TEXT_OUTPUT][-1]
     assert whole == "One moment. Done."
@@ -222,40 +226,40 @@ def test_where_the_vendor_says_whether_it_is_idle_that_decides(status: str, over
 
 
 def test_a_turn_that_ends_before_a_result_is_known_is_no_empty_answer() -> None:
-    turns = asked()
-    fed(turns, call(("1", "lamp", {})))
-    turns.answered("1")
-    assert fed(turns, TURN_COMPLETE) == []
-    assert types(fed(turns, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
+    reader = asked()
+    fed(reader, call(("1", "lamp", {})))
+    reader.answered("1")
+    assert fed(reader, TURN_COMPLETE) == []
+    assert types(fed(reader, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
 
 
 def test_a_call_that_was_withdrawn_is_not_answered() -> None:
-    turns = asked()
-    fed(turns, call(("1", "lamp", {})), {"toolCallCancellation": {"ids": ["1"]}})
-    assert turns.answered("1") is None
-    assert not turns.busy
+    reader = asked()
+    fed(reader, call(("1", "lamp", {})), {"toolCallCancellation": {"ids": ["1"]}})
+    assert reader.answered("1") is None
+    assert not reader.busy
 
 
 def test_the_result_of_a_call_the_user_gave_up_is_no_longer_wanted() -> None:
-    turns = asked()
-    fed(turns, call(("1", "lamp", {})))
-    turns.give_up(None)
-    assert turns.answered("1") == ("lamp", False)
-    assert not turns.busy
+    reader = asked()
+    fed(reader, call(("1", "lamp", {})))
+    reader.give_up(None)
+    assert reader.answered("1") == ("lamp", False)
+    assert not reader.busy
 
 
 def test_a_call_in_an_answer_given_up_is_not_made_and_hides_nothing() -> None:
-    turns = asked()
-    fed(turns, sound(PCM))
-    turns.give_up(1.0)
-    assert fed(turns, call(("1", "lamp", {}))) == []
-    turns.asked()
-    assert types(fed(turns, sound(PCM))) == BEGIN
+    reader = asked()
+    fed(reader, sound(PCM))
+    reader.give_up(1.0)
+    assert fed(reader, call(("1", "lamp", {}))) == []
+    reader.asked()
+    assert types(fed(reader, sound(PCM))) == BEGIN
 
 
 def test_a_model_that_decides_to_say_nothing_leaves_nobody_waiting() -> None:
     assert types(fed(asked(), TURN_COMPLETE)) == [E.RESPONSE_STARTED, E.RESPONSE_COMPLETED]
-    assert fed(Turns(), TURN_COMPLETE) == []
+    assert fed(GeminiReader(), TURN_COMPLETE) == []
 
 
 def test_an_answer_the_vendor_breaks_off_is_an_error_with_its_reason() -> None:
@@ -279,11 +283,11 @@ def test_words_marked_as_finished_are_told_once() -> None:
 
 
 def test_a_lost_connection_ends_what_was_under_way() -> None:
-    turns = asked()
-    fed(turns, sound(PCM))
-    assert types(turns.drop()) == [E.AUDIO_OUTPUT_STOPPED, E.RESPONSE_CANCELLED]
-    assert not turns.busy
-    assert turns.drop() == []
+    reader = asked()
+    fed(reader, sound(PCM))
+    assert types(reader.drop()) == [E.AUDIO_OUTPUT_STOPPED, E.RESPONSE_CANCELLED]
+    assert not reader.busy
+    assert reader.drop() == []
 
 
 def test_sound_that_cannot_be_read_is_an_error_and_the_rest_goes_on() -> None:
@@ -326,7 +330,7 @@ STEPS = st.sampled_from(
 def test_no_message_whatever_makes_it_fail_or_tell_what_the_table_does_not_know(
     messages: list[dict[str, Any]], detects: bool
 ) -> None:
-    types(fed(Turns(detects=detects), *messages))
+    types(fed(GeminiReader(detects=detects), *messages))
 
 
 @settings(max_examples=200, deadline=None)
@@ -334,19 +338,19 @@ def test_no_message_whatever_makes_it_fail_or_tell_what_the_table_does_not_know(
 def test_whatever_happens_a_response_begins_once_ends_once_and_is_silent_after_it(
     steps: list[Any], detects: bool
 ) -> None:
-    turns = Turns(detects=detects)
+    reader = GeminiReader(detects=detects)
     events: list[ProviderEvent] = []
     for step in steps:
         match step:
             case "asked":
-                turns.asked()
+                reader.asked()
             case "give up":
-                events += turns.give_up(1.0)
+                events += reader.give_up(1.0)
             case "result":
-                turns.answered("1")
+                reader.answered("1")
             case _:
-                events += turns.feed(step)
-    events += turns.drop()
+                events += reader.read(step)
+    events += reader.drop()
     about = (
         E.RESPONSE_STARTED,
         E.RESPONSE_COMPLETED,
