@@ -59,7 +59,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[terms.ElevenLabsTtsOptions]):
             await connection.send(_encoded({"text": " ", "voice_settings": self._options.voice_settings()}))
             yield connection
 
-    async def parse_refusal(
+    async def speak(
         self, connection: WebSocketConnection, text: str, pace: PlaybackLead
     ) -> AsyncGenerator[Clip]:
         """Say ``text`` and yield its sound. Raises `ProviderError`."""

@@ -1,0 +1,112 @@
+"""A package outside voxd adds stages by entry points: the example of the vendors' README."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[3] / "voxd/providers/vendors/README.md"
+
+PROGRAM = """
+import asyncio, json, sys, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ANSWERS = {
+    "/transcribe": ("application/json", b'{"text": "what time is it"}'),
+    "/reply": ("text/plain", b"It is noon."),
+    "/speak": ("audio/pcm", bytes(4800)),
+}
+
+
+class Server(BaseHTTPRequestHandler):
+    asked = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked.append((self.path, self.headers["Authorization"], len(body)))
+        kind, answer = ANSWERS[self.path]
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *args):
+        pass
+
+
+async def converse(url):
+    from voxd import EventType, VoiceEngine
+
+    stage = {"kind": "acme", "endpoint": url, "api_key": "k"}
+    metadata = {"stt": [stage], "llm": [stage], "tts": [stage]}
+    engine = VoiceEngine(provider="pipeline", metadata=metadata, vad_enabled=False)
+    texts, sound, done = [], [], asyncio.Event()
+    engine.on_text_response = texts.append
+    engine.on_audio_response = sound.append
+    engine.on_response_done = done.set
+    async with engine:
+        await engine.send_recorded_audio(bytes(48_000))
+        await asyncio.wait_for(done.wait(), 20)
+    return "".join(texts), sum(map(len, sound))
+
+
+def main():
+    from voxd.providers.pipeline.stages.registry import list_stages
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    text, size = asyncio.run(converse(f"http://127.0.0.1:{server.server_port}"))
+    listed = {}
+    for kind in ("stt", "llm", "tts"):
+        listed[kind] = [status.load_error for status in list_stages(kind) if status.name == "acme"]
+    print(json.dumps({"text": text, "bytes": size, "listed": listed, "asked": Server.asked}))
+
+
+main()
+"""
+
+
+def block(language: str) -> str:
+    """Return the only code block of ``language`` in the README."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+    return found
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A directory on the path into which the example package is installed."""
+    package = tmp_path / "acme_voice"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "stages.py").write_text(block("python"))
+    (package / "facts.toml").write_text(block("toml"))
+    info = tmp_path / "acme_voice-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-voice\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(block("ini"))
+    return tmp_path
+
+
+def test_the_example_package_is_listed_and_holds_a_conversation(site: Path) -> None:
+    path = os.pathsep.join((str(site), str(README.parents[3])))
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert found["listed"] == {"stt": [""], "llm": [""], "tts": [""]}
+    assert found["text"] == "It is noon."
+    assert found["bytes"] > 0
+    assert [path for path, _, _ in found["asked"]] == ["/transcribe", "/reply", "/speak"]
+    assert {key for _, key, _ in found["asked"]} == {"Bearer k"}
