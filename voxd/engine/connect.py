@@ -1,4 +1,4 @@
-"""Connects an engine to the first provider of a list that can be had, and to the next when one is lost."""
+"""Connects an engine to the first available provider of a list, and to the next when one is lost."""
 
 import asyncio
 import functools
@@ -12,6 +12,7 @@ from voxd.engine.session import EngineSession
 from voxd.errors import AudioError, ConnectionFailed, NotConnected, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
+from voxd.tasks import TaskScope
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Connector:
-    """The providers that have not been tried yet; one that has failed is not asked again."""
+    """The providers that have not been tried yet; one that has failed is not tried again."""
 
     def __init__(
         self,
@@ -33,15 +34,15 @@ class Connector:
         self._waiting = deque(others)
         self._make = make
         self._emit = emit
-        self._connecting: asyncio.Task[Any] | None = None
-        self._taking_over: asyncio.Task[None] | None = None
+        self._tasks = TaskScope("voice engine")
+        self._failover: asyncio.Task[None] | None = None
         self._closed = False
 
     async def connect(self, retries: int) -> EngineSession:
-        """Return an open call with the first provider that answers. Raises the last one's `VoxdError`.
+        """Return an open session with the first available provider. Raises the last one's `VoxdError`.
 
-        `AudioError`, of a loudspeaker, is nothing that another provider could help. When `close` comes
-        between: `NotConnected`.
+        Another provider cannot help against the `AudioError` of a loudspeaker: it is raised at once. Raises
+        `NotConnected` when `close` is called meanwhile.
         """
         return await self._unless_closed(self._connect(retries))
 
@@ -54,18 +55,13 @@ class Connector:
         await self._unless_closed(call.switch(config))
 
     async def close(self) -> None:
-        """Give up what is being connected; idempotent."""
+        """Cancel connection attempts under way; idempotent."""
         self._closed = True
-        for task in (self._connecting, self._taking_over):
-            if task is not None and task is not asyncio.current_task():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await self._tasks.close()
 
     async def _unless_closed(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(work, name="voice engine connect")
-        self._connecting = task
         try:
-            return await task
+            return await self._tasks.start(work, name="connect", is_awaited=True)
         except asyncio.CancelledError:
             if self._closed:
                 raise NotConnected("disconnected while connecting", provider=self._first.provider) from None
@@ -92,13 +88,11 @@ class Connector:
         lost = type == E.CONNECTION_FAILED or (
             type == E.CONNECTION_LOST and not data.get("reconnecting", True)
         )
-        if lost and self._waiting and (self._taking_over is None or self._taking_over.done()):
+        if lost and self._waiting and (self._failover is None or self._failover.done()):
             error = data.get("error") or ConnectionFailed(
                 str(data.get("reason", "")), code=data.get("code", "")
             )
-            self._taking_over = asyncio.create_task(
-                self._fail_over(call, error), name="voice engine failover"
-            )
+            self._failover = self._tasks.start(self._fail_over(call, error), name="failover")
 
     async def _fail_over(self, call: EngineSession, error: VoxdError) -> None:
         while self._waiting:
@@ -114,7 +108,7 @@ class Connector:
     def _next(self, failed: VoiceEngineConfig, error: VoxdError) -> VoiceEngineConfig:
         if not self._waiting:
             raise error
-        _log.warning("the provider %s cannot be had: %s", failed.provider, error)
+        _log.warning("the provider %s is unavailable: %s", failed.provider, error)
         self._emit(E.PROVIDER_FAILED, provider=failed.provider, code=error.code, reason=str(error))
         return self._waiting.popleft()
 
@@ -122,7 +116,7 @@ class Connector:
         try:
             call = self._make(config)
         except VoxdError as error:
-            # Refused before anybody was asked: who waits for these two events gets them all the same.
+            # Refused before any request: emitted all the same, handlers wait for it.
             self._emit(E.CONNECTION_STARTING, source=config.provider)
             self._emit(
                 E.CONNECTION_FAILED,

@@ -1,4 +1,4 @@
-"""Plays replies as they arrive, behind a jitter buffer, and knows how much of them was heard."""
+"""Plays replies as they arrive, behind a jitter buffer, and measures how much of them was played."""
 
 import asyncio
 import logging
@@ -13,6 +13,7 @@ from voxd.engine.devices import stable_name
 from voxd.errors import Busy, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class PlayingReply:
         self._changed = asyncio.Event()
 
     def add(self, clip: Clip) -> None:
-        """Queue the next piece, unless too much waits or nobody can hear it."""
+        """Queue the next piece, unless too much waits or playback has ended."""
         unheard = self.playback is None or self.playback.done
         if unheard or self._waiting_s + clip.duration_s > MAX_WAITING_S:
             self.dropped_clips += 1
@@ -80,7 +81,7 @@ class Player:
         self._jitter_ms = jitter_ms
         self._replies: deque[PlayingReply] = deque(maxlen=8)
         self._silenced = ""
-        self._watchers: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope("voice engine playback")
         self.latency_ms = 0.0
         """From the first piece of the last reply to its first sample at the device."""
 
@@ -129,7 +130,7 @@ class Player:
         """Silence it and end the process; idempotent."""
         await self.stop()
         await self._speaker.close()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
+        await self._tasks.close()
 
     def _begin(self, response_id: str) -> None:
         if self._replies:
@@ -141,11 +142,7 @@ class Player:
         except Busy as error:
             _log.warning("a reply is not played: %s", error)
             return
-        watcher = asyncio.create_task(
-            self._watch(reply.playback, self._clock.monotonic()), name="voice engine playback"
-        )
-        self._watchers.add(watcher)
-        watcher.add_done_callback(self._watchers.discard)
+        self._tasks.start(self._watch(reply.playback, self._clock.monotonic()), name="latency")
 
     async def _watch(self, playback: Playback, begun_s: float) -> None:
         try:

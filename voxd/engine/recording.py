@@ -1,4 +1,4 @@
-"""Keeps what was said and answered as WAV files, two per turn, and no more turns than were asked for."""
+"""Writes the audio of each turn to two WAV files, and deletes those of the oldest turns."""
 
 import asyncio
 import logging

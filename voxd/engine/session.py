@@ -1,8 +1,7 @@
-"""One call of an engine, from connect to disconnect: a session, and the sound on its way to and from it."""
+"""One connection of an engine: the provider's session with its audio input and output."""
 
-import asyncio
 import dataclasses
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from voxd.providers.realtime.session import Session
 from voxd.providers.registry import provider_class
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import ToolBox
+from voxd.tasks import TaskScope
 
 if TYPE_CHECKING:
     from voxd.engine.player import Player
@@ -42,7 +42,7 @@ _OPENED = (
 
 
 class EngineSession:
-    """Made by `VoiceEngine.connect`; everything it opens is closed by `close`."""
+    """Created by `VoiceEngine.connect`; `close` closes everything it opened."""
 
     def __init__(
         self, config: VoiceEngineConfig, *, bus: Bus, tools: ToolBox, clock: Clock, meter: EngineMeter
@@ -74,9 +74,9 @@ class EngineSession:
         self._target()
         self._player: Player | None = None
         self._recording: SessionRecording | None = None
-        self._interruptions: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope("voice engine")
         self.muted = False
-        """While True replies are not played: somebody else wants their sound."""
+        """While True replies are not played, because `ask_for_sound` returns their sound."""
 
     async def open(self, retries: int) -> None:
         """Open the session, and the loudspeaker when one was asked for. Raises `VoxdError`."""
@@ -101,9 +101,7 @@ class EngineSession:
     async def close(self) -> None:
         """Close everything; idempotent."""
         await self.input.stop()
-        for task in tuple(self._interruptions):
-            task.cancel()
-        await asyncio.gather(*self._interruptions, return_exceptions=True)
+        await self._tasks.close()
         await self.session.close()
         player, self._player = self._player, None
         if player is not None:
@@ -144,7 +142,7 @@ class EngineSession:
             raise NotConnected("the engine is not connected", provider=self.config.provider)
 
     async def send_whole(self, audio: bytes, *, answer: bool) -> None:
-        """Send a recording, and have it answered. Raises `VoxdError`."""
+        """Send a recording and request a reply. Raises `VoxdError`."""
         rate_hz = self.config.sample_rate
         clip = sound.whole_clip(audio, rate_hz)
         pcm = sound.converter(clip.rate_hz, rate_hz).feed(clip.pcm, last=True)
@@ -155,13 +153,13 @@ class EngineSession:
             self._recording.forget("user")
         await self.input.send_whole(pcm)
         if self._detects_itself:
-            # The vendor decides when the user has finished, so he must hear him be silent.
+            # The vendor ends the turn at a pause, so the recording must end with one.
             await self.input.send_whole(self._silence())
         elif answer:
             await self.commit()
 
     async def commit(self) -> None:
-        """The user has finished: have what was sent answered. Raises `ProviderError`."""
+        """End the user's turn and request a reply. Raises `ProviderError`."""
         await self.input.finish()
         if self._recording is not None:
             self._recording.finish("user")
@@ -221,7 +219,7 @@ class EngineSession:
         match type:
             case E.CONVERSATION_TURN_DETECTED if self._detects_itself:
                 if data.get("speaking") and self._playing:
-                    self._spawn(self.interrupt(None))
+                    self._tasks.start(self._interrupt_late(), name="interruption")
                 elif not data.get("speaking") and self._recording is not None:
                     self._recording.finish("user")
             case E.RESPONSE_COMPLETED | E.RESPONSE_CANCELLED:
@@ -231,14 +229,10 @@ class EngineSession:
                 if self._recording is not None:
                     self._recording.finish("reply")
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._guarded(work), name="voice engine interruption")
-        self._interruptions.add(task)
-        task.add_done_callback(self._interruptions.discard)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _interrupt_late(self) -> None:
+        """Interrupt because of an event. There is no caller for an error, so it becomes an event."""
         try:
-            await work
+            await self.interrupt(None)
         except VoxdError as error:
             self.down(E.ERROR_GENERAL, error=error)
 

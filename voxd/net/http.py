@@ -1,4 +1,4 @@
-"""HTTP to all vendors of a process: one set of connections, loaded when it is first needed."""
+"""The HTTP client of the process, shared by all vendors; httpx is loaded with the first request."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from voxd.net.dns import Resolver
 from voxd.net.proxy import proxy_of
 from voxd.net.sockets import load_tls_context
 from voxd.net.transport import HttpRequest
-from voxd.tasks import in_thread
+from voxd.tasks import TaskScope, in_thread
 
 if TYPE_CHECKING:
     from voxd.net.http_client import HttpPools
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FIRST_BYTE_S = 10.0
-"""A vendor has so long to begin his answer, unless the request says otherwise."""
+"""Default deadline for the first byte of a response's body."""
 
 WHOLE_S = 60.0
-"""All of an answer must be there by then, unless the request says otherwise."""
+"""Default deadline for a whole response."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestTerms:
-    """How one request is sent. ``key`` is hidden in whatever the vendor says.
+    """How one request is sent. ``key`` is redacted in the response.
 
     ``first_byte_s`` is how long the first byte of the answer's body may take, the connection included;
-    ``whole_s`` is for all of it (reference/reliability.md, N14).
+    ``whole_s`` covers the whole response.
     """
 
     provider: str
@@ -46,13 +46,13 @@ class RequestTerms:
 
 
 class HttpClient:
-    """Owned by the composition root, together with the resolver that all connections share."""
+    """Created by the composition root; all connections share its resolver."""
 
     def __init__(self, resolver: Resolver | None = None) -> None:
         self.resolver = resolver or Resolver()
         self._client: HttpPools | None = None
         self._loading = asyncio.Lock()
-        self._ahead: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope("http")
         self._trust: dict[str, ssl.SSLContext] = {}
 
     async def send(self, call: HttpRequest, terms: RequestTerms) -> StreamedResponse:
@@ -80,7 +80,7 @@ class HttpClient:
             raise faults.connect_error(terms.provider, error) from None
 
     async def trust(self, ca_file: str) -> ssl.SSLContext:
-        """Return whom connections trust, read once. Raises `OSError` when ``ca_file`` cannot be read."""
+        """Return the TLS context for ``ca_file``, read once. Raises `OSError` when it cannot be read."""
         if ca_file not in self._trust:
             self._trust[ca_file] = await load_tls_context(ca_file)
         return self._trust[ca_file]
@@ -94,15 +94,11 @@ class HttpClient:
 
         Nothing is sent, so nothing is billed. The next request of ``route`` to that host uses it.
         """
-        task = asyncio.create_task(self._connect_ahead(provider, stage, url, route), name="prepare http")
-        self._ahead.add(task)
-        task.add_done_callback(self._ahead.discard)
+        self._tasks.start(self._connect_ahead(provider, stage, url, route), name="connect ahead")
 
     async def close(self) -> None:
         """Close all connections; idempotent."""
-        for task in tuple(self._ahead):
-            task.cancel()
-        await asyncio.gather(*self._ahead, return_exceptions=True)
+        await self._tasks.close()
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -128,14 +124,14 @@ class HttpClient:
         try:
             client = await self._ready(provider, route)
         except (OSError, ProviderError) as error:
-            # Whoever asks is told why.
+            # The next request fails with the same error and reports it.
             _log.debug("no connection was opened ahead: %s", type(error).__name__)
             return
         client.prepare(url, route, f"{provider} {stage}")
 
 
 def _load() -> "type[HttpPools]":
-    # httpx does without its command line if it cannot be imported: click and rich are 5 MB nobody here needs.
+    # httpx does without its command line if it cannot be imported: click and rich would cost 5 MB.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from voxd.net.http_client import HttpPools
 
