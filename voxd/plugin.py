@@ -1,0 +1,124 @@
+"""All that a third party imports: the contracts of providers, stages, skills, LED back ends and middleware.
+
+A package names its class in an entry point of the group ``voxd.providers``, ``voxd.stt``, ``voxd.llm``,
+``voxd.tts``, ``voxd.skills`` or ``voxd.leds``. Built-ins use the same groups but import the defining modules;
+nothing inside voxd imports this one.
+"""
+
+from voxd.clock import Clock
+from voxd.errors import (
+    AuthenticationError,
+    ConfigError,
+    ConnectionFailed,
+    ContextTooLong,
+    DeviceError,
+    InvalidRequest,
+    ProviderError,
+    RateLimited,
+    StreamError,
+    VoxdError,
+)
+from voxd.events import Event, EventType
+from voxd.frames import Clip
+from voxd.hardware.leds import LedBackend
+from voxd.hardware.patterns import Rgb
+from voxd.net.endpoint import require_key
+from voxd.net.faults import BAD_KEY, BUSY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, refusal_reader
+from voxd.net.request_middleware import RequestMiddleware
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
+from voxd.net.websocket import WebSocketAddress, WebSocketConnection
+from voxd.providers.base import BaseProvider, Capabilities
+from voxd.providers.events import ProviderEvent
+from voxd.providers.pipeline.middleware import MessageMiddleware, MiddlewareMessage
+from voxd.providers.pipeline.stages.contract import (
+    ChatMessage,
+    Completion,
+    LanguageModel,
+    PipelineStage,
+    Prompt,
+    SpeechToText,
+    StageConfig,
+    StageKind,
+    TextChunk,
+    TextToSpeech,
+    ToolCall,
+    Transcription,
+    TranscriptionRequest,
+    parse_options,
+)
+from voxd.providers.pipeline.stages.registry import register_stage
+from voxd.providers.registry import register_provider
+from voxd.providers.settings import SessionConfig, ToolSpec
+from voxd.providers.tools import Tool, tool
+from voxd.providers.usage import Cost, Usage
+from voxd.skills.contract import Handler as SkillHandler
+from voxd.skills.contract import Phrases, Question, Skill, SkillContext, SkillDevice, SkillReply, Slots
+
+__all__ = [
+    "BAD_KEY",
+    "BUSY",
+    "NO_CREDIT",
+    "SLOW_DOWN",
+    "Access",
+    "AuthenticationError",
+    "BaseProvider",
+    "Budget",
+    "Capabilities",
+    "ChatMessage",
+    "Clip",
+    "Clock",
+    "Completion",
+    "ConfigError",
+    "ConnectionFailed",
+    "ContextTooLong",
+    "Cost",
+    "DeviceError",
+    "ErrorMeaning",
+    "Event",
+    "EventType",
+    "HttpRequest",
+    "HttpResponse",
+    "InvalidRequest",
+    "LanguageModel",
+    "LedBackend",
+    "MessageMiddleware",
+    "MiddlewareMessage",
+    "Phrases",
+    "PipelineStage",
+    "Prompt",
+    "ProviderError",
+    "ProviderEvent",
+    "Question",
+    "RateLimited",
+    "RequestMiddleware",
+    "Rgb",
+    "SessionConfig",
+    "Skill",
+    "SkillContext",
+    "SkillDevice",
+    "SkillHandler",
+    "SkillReply",
+    "Slots",
+    "SpeechToText",
+    "StageConfig",
+    "StageKind",
+    "StreamError",
+    "TextChunk",
+    "TextToSpeech",
+    "Tool",
+    "ToolCall",
+    "ToolSpec",
+    "Transcription",
+    "TranscriptionRequest",
+    "Transport",
+    "Usage",
+    "VoxdError",
+    "WebSocketAddress",
+    "WebSocketConnection",
+    "parse_options",
+    "refusal_reader",
+    "register_provider",
+    "register_stage",
+    "require_key",
+    "tool",
+]
