@@ -31,8 +31,7 @@ from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
 from voxd.hardware.leds import LedEventHandler, open_leds
 from voxd.listen.speech_input import SpeechInput
-from voxd.local.demonstration import demonstration
-from voxd.local.engines import build_synthesizer, build_transcriber
+from voxd.local.engines import build_synthesizer, build_transcriber, render_demonstration
 from voxd.observe.event_log import EventLog
 from voxd.observe.ledger import LatencyLedger
 from voxd.observe.metrics import Metrics
@@ -291,4 +290,4 @@ class Daemon:
 
     async def _demonstration(self) -> Clip:
         words = [word.name for word in self.config.wake.words if word.enabled]
-        return await demonstration(self.synthesizer, spoken_name(words[0]) if words else "hello")
+        return await render_demonstration(self.synthesizer, spoken_name(words[0]) if words else "hello")

@@ -10,8 +10,8 @@ from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
 
 from voxd.config.schema import WakeWord
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms
+from voxd.listen.capture import VAD_CHUNK_SAMPLES, Vad
 from voxd.listen.gate import WakeGate
-from voxd.listen.vad import CHUNK_SAMPLES, Vad
 from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_words import build, rule
 
@@ -49,9 +49,9 @@ def ears(pcm: bytes, *, vad: bool = False) -> tuple[Hear, int]:
     def hear(start: int, end: int) -> None:
         nonlocal heard_until
         detector.feed(Frame(start, _cut(pcm, start, end)))
-        while vad and end - heard_until >= CHUNK_SAMPLES:
-            voice.probability(_cut(pcm, heard_until, heard_until + CHUNK_SAMPLES))
-            heard_until += CHUNK_SAMPLES
+        while vad and end - heard_until >= VAD_CHUNK_SAMPLES:
+            voice.probability(_cut(pcm, heard_until, heard_until + VAD_CHUNK_SAMPLES))
+            heard_until += VAD_CHUNK_SAMPLES
 
     # The daemon's default block.
     return hear, samples_from_ms(40)

@@ -260,7 +260,7 @@ class TestEverySource:
 
 def test_the_capture_process_loads_nothing_heavy() -> None:
     code = (
-        "import sys, voxd.audio.capture_process, voxd.audio.wavinput\n"
+        "import sys, voxd.audio.capture_process, voxd.audio.virtual_process\n"
         "heavy = {'numpy', 'asyncio', 'soxr', 'dataclasses', 'msgspec', 'logging'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)))"
     )

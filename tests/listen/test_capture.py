@@ -9,8 +9,7 @@ from tests.fakes import settle
 from voxd.audio import ring_writer
 from voxd.audio.ring import Ring
 from voxd.config.schema import Endpoint
-from voxd.listen import vad
-from voxd.listen.capture import UtteranceCapture
+from voxd.listen.capture import VAD_CHUNK_SAMPLES, UtteranceCapture, Vad
 from voxd.listen.utterance import CHUNK_SAMPLES, Utterance
 
 BLOCK = bytes(2 * 640)
@@ -23,7 +22,7 @@ def ring() -> Iterator[Ring]:
 
 
 def held(ring: Ring, utterance: Utterance) -> UtteranceCapture:
-    return UtteranceCapture(ring, 0, vad.Vad(), utterance, Endpoint(), hold=True, no_speech_s=None)
+    return UtteranceCapture(ring, 0, Vad(), utterance, Endpoint(), hold=True, no_speech_s=None)
 
 
 async def test_a_frame_is_given_out_before_the_vad_has_heard_its_last_sample(ring: Ring) -> None:
@@ -32,7 +31,7 @@ async def test_a_frame_is_given_out_before_the_vad_has_heard_its_last_sample(rin
     ring.append(BLOCK)
     capture.advance()
     ring.append(BLOCK)
-    assert CHUNK_SAMPLES % vad.CHUNK_SAMPLES, "the VAD's chunks end inside the frame"
+    assert CHUNK_SAMPLES % VAD_CHUNK_SAMPLES, "the VAD's chunks end inside the frame"
     capture.offer()
     assert (await anext(utterance)).end == CHUNK_SAMPLES
 
@@ -51,7 +50,7 @@ async def test_after_a_delay_no_more_than_one_frame_is_given_out_unheard(ring: R
     assert (await second).end == 2 * CHUNK_SAMPLES
 
 
-class Voice(vad.Vad):
+class Voice(Vad):
     """Hears a voice in everything."""
 
     def probability(self, pcm: bytes) -> float:
@@ -67,7 +66,7 @@ async def test_what_was_given_out_belongs_to_the_utterance_when_it_ends(ring: Ri
         capture.advance()
     *_, last = [frame async for frame in utterance]
     assert last.end == utterance.end_sample
-    assert 16_000 <= last.end <= 16_000 + CHUNK_SAMPLES + vad.CHUNK_SAMPLES
+    assert 16_000 <= last.end <= 16_000 + CHUNK_SAMPLES + VAD_CHUNK_SAMPLES
 
 
 def ended(ring: Ring, blocks: int, losses: int = 0) -> UtteranceCapture:

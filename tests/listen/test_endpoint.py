@@ -11,9 +11,9 @@ from tests.listen.speech import needs_flite, say
 from tests.shared import AUDIO, needs_shared
 from voxd.config.schema import Endpoint
 from voxd.frames import samples_from_s
+from voxd.listen.capture import CHUNK_SAMPLES, Vad
 from voxd.listen.endpoint import Endpointer, Signal
 from voxd.listen.recordings import load
-from voxd.listen.vad import CHUNK_SAMPLES, Vad
 from voxd.turn.inputs import AwaitingSpeech, NoSpeechDetected, UserSpeechEnded, UserSpeechStarted
 
 CHUNK_S = CHUNK_SAMPLES / 16_000

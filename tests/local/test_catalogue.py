@@ -16,7 +16,7 @@ from voxd.local.catalogue import (
     problem_of,
     sha256_of,
 )
-from voxd.local.models import piper_voice, whisper_file
+from voxd.local.engines import piper_voice, whisper_file
 
 BUILTIN = load_catalogue({})
 

@@ -14,10 +14,9 @@ from voxd.clock import SystemClock
 from voxd.config.schema import Piper, Stt, Tts, Whisper
 from voxd.errors import EngineError
 from voxd.frames import Clip
-from voxd.local.chain import SynthesizerChain, TranscriberChain
+from voxd.local.chain import RETRY_S, EngineOrder, SynthesizerChain, TranscriberChain
 from voxd.local.contract import LocalTranscript
 from voxd.local.engines import build_synthesizer, build_transcriber
-from voxd.local.order import RETRY_S, EngineOrder
 
 CLIP = Clip(bytes(320), 16_000)
 

@@ -25,9 +25,9 @@ SHARED = Path("/opt/voxd/shared")
 
 def hear_with_the_wake_engines() -> str:
     from voxd.frames import Frame
+    from voxd.listen.capture import Vad
     from voxd.listen.microwakeword import MicroWakeWordEngine
     from voxd.listen.openwakeword import OpenWakeWordEngine
-    from voxd.listen.vad import Vad
 
     for stage in (MicroWakeWordEngine(("hey_jarvis",)), OpenWakeWordEngine({"hey_jarvis": ""})):
         for block in range(50):

@@ -18,6 +18,7 @@ from voxd.config.schema import Audio
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Microphone:
         self._asound = asound
         self._pinned = VIRTUAL if config.input == VIRTUAL else ""
         self._child: AudioProcess | None = None
+        self._tasks = TaskScope("microphone")
         self._task: asyncio.Task[None] | None = None
         self._switch = asyncio.Lock()
         self._settled = asyncio.Event()
@@ -99,16 +101,14 @@ class Microphone:
         async with self._switch:
             if self._task is None:
                 self._settled.clear()
-                self._task = asyncio.create_task(self._supervise(), name="microphone")
+                self._task = self._tasks.start(self._supervise())
         await self._settled.wait()
 
     async def close_stream(self) -> None:
         """End the capture process (mute): when this returns, nothing holds the device; idempotent."""
         async with self._switch:
             task, self._task = self._task, None
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+            await cancel_and_wait(task)
             if self._child is not None:
                 # The task may have been cancelled while it waited for this very end.
                 await self._child.kill()
@@ -194,9 +194,9 @@ class Microphone:
         fd = os.memfd_create("voxd-clip")
         stack.callback(os.close, fd)
         os.write(fd, clip.pcm)
-        arguments = {**self._arguments(), "clip_fd": fd, "lead_s": _LEAD_S}
+        arguments = {**self._arguments(), "role": "microphone", "clip_fd": fd, "lead_s": _LEAD_S}
         return await AudioProcess.spawn(
-            "voxd.audio.wavinput", arguments, (self._ring.fd, self._ring.wake_fd, fd)
+            "voxd.audio.virtual_process", arguments, (self._ring.fd, self._ring.wake_fd, fd)
         )
 
     async def _virtual_clip(self) -> Clip:

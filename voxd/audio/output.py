@@ -48,8 +48,8 @@ class Output:
         ring.header[output_ring.GAIN] = gain
         try:
             child = await AudioProcess.spawn(
-                "voxd.audio.virtualout" if virtual else "voxd.audio.playback_process",
-                {"ring_fd": ring.fd, "wake_fd": ring.wake_fd, "device": device},
+                "voxd.audio.virtual_process" if virtual else "voxd.audio.playback_process",
+                {"role": "loudspeaker", "ring_fd": ring.fd, "wake_fd": ring.wake_fd, "device": device},
                 (ring.fd, ring.wake_fd),
             )
         except BaseException:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from voxd.audio.output import Output
 from voxd.audio.output_ring import GAIN_ONE
-from voxd.audio.playback import Playback, PlayedWavWriter
-from voxd.audio.pump import Pump
+from voxd.audio.playback import Playback, PlaybackPump, PlayedWavWriter
 from voxd.clock import Clock
 from voxd.config.schema import Audio
 from voxd.errors import Busy, DeviceError, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
+from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Speaker:
         """The one being closed: who is cancelled meanwhile leaves it to `close`."""
         self._queue: asyncio.Queue[Playback | asyncio.Event] = asyncio.Queue()
         self._current: Playback | None = None
+        self._tasks = TaskScope("speaker")
         self._worker: asyncio.Task[None] | None = None
         self._failures = 0
         self._closed = False
@@ -110,9 +111,9 @@ class Speaker:
     async def close(self) -> None:
         """Stop everything and end the process; idempotent."""
         self._closed = True
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        # Not the whole scope at once: the worker ends the playback itself, and one cancellation lets it count
+        # what was played.
+        await cancel_and_wait(self._worker)
         while not self._queue.empty():
             waiting = self._queue.get_nowait()
             if isinstance(waiting, Playback):
@@ -124,7 +125,7 @@ class Speaker:
 
     def _put(self, item: Playback | asyncio.Event) -> None:
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="speaker")
+            self._worker = self._tasks.start(self._work())
         self._queue.put_nowait(item)
 
     async def _work(self) -> None:
@@ -151,22 +152,21 @@ class Speaker:
 
     async def _perform(self, playback: Playback) -> None:
         self._current = playback
-        playback.task = asyncio.create_task(self._play(playback), name=f"playback {playback.kind}")
+        playback.task = self._tasks.start(self._play(playback), name=f"playback {playback.kind}")
         try:
             await asyncio.wait({playback.task})
         finally:
             # Only a closing speaker leaves the wait early.
-            playback.task.cancel()
-            await asyncio.gather(playback.task, return_exceptions=True)
+            await cancel_and_wait(playback.task)
             playback.end(playback.error)
             self._current = None
 
     async def _play(self, playback: Playback) -> None:
         error: VoxdError | None = None
-        pump: Pump | None = None
+        pump: PlaybackPump | None = None
         try:
             output = await self._ensure_output()
-            pump = Pump(output, playback, self._clock, self._emit, self._heard(playback, output))
+            pump = PlaybackPump(output, playback, self._clock, self._emit, self._heard(playback, output))
             await pump.run()
         except asyncio.CancelledError:
             if pump is not None:
@@ -186,7 +186,7 @@ class Speaker:
             await _close(playback.clips)
             playback.end(error)
 
-    async def _cut(self, pump: Pump) -> None:
+    async def _cut(self, pump: PlaybackPump) -> None:
         try:
             await pump.cut()
         except DeviceError as error:

@@ -18,7 +18,7 @@ from voxd.errors import VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms
 from voxd.hardware.gpio import open_device
 from voxd.listen import wake_words
-from voxd.listen.vad import CHUNK_SAMPLES, Vad
+from voxd.listen.capture import VAD_CHUNK_SAMPLES, Vad
 
 _BLOCK_SAMPLES = samples_from_ms(40)
 _SOUND_S = 3
@@ -64,8 +64,8 @@ def _confirmation_ms(make: Callable[[], Any]) -> float:
 def vad(_: dict[str, Any]) -> Finding:
     """Load the voice activity detector and feed it a few seconds of silence."""
     detector = Vad()
-    silence = bytes(CHUNK_SAMPLES * BYTES_PER_SAMPLE)
-    chunks = _SOUND_S * SAMPLE_RATE_HZ // CHUNK_SAMPLES
+    silence = bytes(VAD_CHUNK_SAMPLES * BYTES_PER_SAMPLE)
+    chunks = _SOUND_S * SAMPLE_RATE_HZ // VAD_CHUNK_SAMPLES
     started = time.process_time()
     voiced = sum(detector.probability(silence) >= 0.5 for _ in range(chunks))
     factor = (time.process_time() - started) / _SOUND_S

@@ -12,16 +12,14 @@ from voxd.config.schema import Endpoint
 from voxd.errors import DeviceError, VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_ms
 from voxd.listen.candidate_log import CLIP_SAMPLES, CandidateLog
-from voxd.listen.capture import UtteranceCapture
+from voxd.listen.capture import UtteranceCapture, Vad
 from voxd.listen.endpoint import Signal
 from voxd.listen.gate import WakeDecision, WakeGate, WakeRule
 from voxd.listen.quality import Quality
-from voxd.listen.roll import ActiveWakeWords
 from voxd.listen.utterance import Utterance
-from voxd.listen.vad import Vad
 from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
-from voxd.listen.wake_words import build, rule
+from voxd.listen.wake_words import ActiveWakeWords, build, rule
 from voxd.turn.inputs import CaptureFailed, Input, UserSpeechEnded, WakeWordDetected
 
 _log = logging.getLogger(__name__)

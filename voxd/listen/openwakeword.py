@@ -16,15 +16,15 @@ from pyopen_wakeword.openwakeword import (
 )
 
 from voxd.errors import ModelError
-from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_s
+from voxd.frames import Frame, samples_from_s
 from voxd.listen.tflite import Delegate, check_model, input_shape, library_path
-from voxd.listen.wake_engine import Score
+from voxd.listen.wake_engine import Reblocker, Score
 
 _MODELS = Path(pyopen_wakeword.__file__).parent / "models"
 _FRONT_END: Final = ("melspectrogram", "embedding_model")
 CONTEXT_SAMPLES: Final = samples_from_s(2.4)
 """30 hops of 80 ms: 76 mel slices for the first embedding, 16 embeddings for the first score, and then
-more scores, so that a word that ended up to 0.3 s ago is heard at its end."""
+more scores, so that a word that ended up to 0.3 s ago is scored at its end."""
 
 
 def builtin_words() -> tuple[str, ...]:
@@ -33,9 +33,10 @@ def builtin_words() -> tuple[str, ...]:
 
 
 def read_ahead(words: Iterable[str]) -> None:
-    """Have the kernel read the files of the built-in ``words`` now: the stage is made while one is spoken.
+    """Have the kernel read the files of the built-in ``words`` now: the engine is made while one is spoken.
 
-    They stay in the page cache, which is nobody's memory; without them there making it takes twice as long.
+    The page cache is not charged to a process. Without the files in it, making the engine takes twice as
+    long.
     """
     for name in (*_FRONT_END, *words):
         with (_MODELS / f"{name}.tflite").open("rb") as file:
@@ -45,7 +46,7 @@ def read_ahead(words: Iterable[str]) -> None:
 class OpenWakeWordEngine:
     """Any number of openWakeWord models over one front end; a step is one hop of 80 ms.
 
-    Confirming a suspicion means `reset` and then one long frame. The binding would first fill its front
+    Confirming a candidate means `reset` and then one long frame. The binding would first fill its front
     end with 8 s of silence, 100 hops; nothing here depends on that, so it starts empty.
     """
 
@@ -54,11 +55,10 @@ class OpenWakeWordEngine:
     def __init__(self, words: Mapping[str, str]) -> None:
         """Load ``words``: a name and its ``.tflite`` file, or "" for the built-in model of that name.
 
-        Raises `ModelError` when a file is missing or is no openWakeWord model.
+        Raises `ModelError` when a file is missing or is not an openWakeWord model.
         """
         self.words = tuple(words)
-        self._at: int | None = None
-        self._pending = b""
+        self._blocks = Reblocker(SAMPLES_PER_CHUNK)
         self._delegates: list[Delegate] = []
         self._features = OpenWakeWordFeatures.from_builtin(libtensorflowlite_c_path=library_path())
         self._models: dict[str, OpenWakeWord] = {}
@@ -74,18 +74,11 @@ class OpenWakeWordEngine:
 
     def feed(self, frame: Frame) -> list[Score]:
         """See `voxd.listen.wake_engine.WakeEngine.feed`."""
-        if self._at is None:
-            self._at = frame.start
-        pcm = self._pending + frame.pcm
-        hop_bytes = SAMPLES_PER_CHUNK * BYTES_PER_SAMPLE
-        whole = len(pcm) - len(pcm) % hop_bytes
-        self._pending = pcm[whole:]
         scores: list[Score] = []
-        for offset in range(0, whole, hop_bytes):
-            self._at += SAMPLES_PER_CHUNK
-            for embedding in self._features.process_streaming(pcm[offset : offset + hop_bytes]):
+        for block, end in self._blocks.feed(frame):
+            for embedding in self._features.process_streaming(block):
                 scores += [
-                    Score(word, float(score), self._at)
+                    Score(word, float(score), end)
                     for word, model in self._models.items()
                     for score in model.process_streaming(embedding)
                 ]
@@ -110,8 +103,7 @@ class OpenWakeWordEngine:
     def _start_empty(self) -> None:
         self._features.reset()
         self._features.new_audio_samples = 0
-        self._at = None
-        self._pending = b""
+        self._blocks.reset()
 
 
 def _load(word: str, path: str) -> OpenWakeWord:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from voxd.errors import ModelError
-from voxd.frames import BYTES_PER_SAMPLE, Frame, samples_from_ms
+from voxd.frames import Frame, samples_from_ms
 from voxd.listen.openwakeword import CONTEXT_SAMPLES
-from voxd.listen.wake_engine import Score
+from voxd.listen.wake_engine import Reblocker, Score
 
 _HOP_SAMPLES = samples_from_ms(80)
 _MELSPECTROGRAM = "melspectrogram.onnx"
@@ -34,29 +34,20 @@ class OnnxWakeWordEngine:
         if len(self._labels) < len(words):
             raise ModelError("two wake words use files of the same name", hint="rename one of the files")
         self._model: Any = _load(list(words.values()), models_dir)
-        self._at: int | None = None
-        self._pending = b""
+        self._blocks = Reblocker(_HOP_SAMPLES)
 
     def feed(self, frame: Frame) -> list[Score]:
         """See `voxd.listen.wake_engine.WakeEngine.feed`."""
-        if self._at is None:
-            self._at = frame.start
-        pcm = self._pending + frame.pcm
-        hop_bytes = _HOP_SAMPLES * BYTES_PER_SAMPLE
-        whole = len(pcm) - len(pcm) % hop_bytes
-        self._pending = pcm[whole:]
         scores: list[Score] = []
-        for offset in range(0, whole, hop_bytes):
-            self._at += _HOP_SAMPLES
-            heard = self._model.predict(np.frombuffer(pcm, np.int16, _HOP_SAMPLES, offset))
-            scores += [Score(word, float(heard[label]), self._at) for label, word in self._labels.items()]
+        for block, end in self._blocks.feed(frame):
+            predicted = self._model.predict(np.frombuffer(block, np.int16))
+            scores += [Score(word, float(predicted[label]), end) for label, word in self._labels.items()]
         return scores
 
     def reset(self) -> None:
         """See `voxd.listen.wake_engine.WakeEngine.reset`."""
         self._model.reset()
-        self._at = None
-        self._pending = b""
+        self._blocks.reset()
 
     def close(self) -> None:
         """See `voxd.listen.wake_engine.WakeEngine.close`."""
@@ -95,7 +86,8 @@ def _load(files: list[str], models_dir: Path) -> Any:
             embedding_model_path=str(models_dir / _EMBEDDING),
         )
     except Exception as error:
-        # onnxruntime raises a dozen unrelated classes for a broken file, the import whatever SciPy does.
+        # Third-party code: onnxruntime raises a dozen unrelated classes for a broken file, and the import
+        # raises what SciPy raises.
         raise ModelError(
             f"cannot load {', '.join(files)}: {error}", hint="replace the file; run `voxctl models verify`"
         ) from error

@@ -15,9 +15,8 @@ from voxd.config.schema import Endpoint, Wake, WakeWord
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.listen.audio_processor import AudioProcessor, Note
 from voxd.listen.candidate_log import CandidateLog
-from voxd.listen.roll import ActiveWakeWords
 from voxd.listen.utterance import Utterance
-from voxd.listen.wake_words import WakeWordProblem, rule
+from voxd.listen.wake_words import ActiveWakeWords, WakeWordProblem, rule
 from voxd.reports import WakeEntry
 from voxd.turn.inputs import Input
 

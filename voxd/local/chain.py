@@ -1,55 +1,64 @@
-"""Engines that stand in for one another: the first that can answers, and the house hears of every change."""
+"""Fallback between local engines: the first available one serves a request, and every change is an event."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
 
 from voxd.audio.resample import to_rate
 from voxd.clock import Clock
 from voxd.errors import EngineError, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
-from voxd.local.contract import LocalTranscript
-from voxd.local.order import EngineOrder
+from voxd.local.contract import LocalEngine, LocalTranscript, SpeakingEngine, TranscribingEngine
 from voxd.reports import EngineStatus
 from voxd.text import sentences
 
 _log = logging.getLogger(__name__)
 
 
-class LocalEngine(Protocol):
-    """What both kinds of engine have in common."""
-
-    name: str
-
-    @property
-    def loaded(self) -> bool:
-        """Whether it can answer without loading first."""
-        ...
-
-    def prepare(self) -> None:
-        """Start loading in the background."""
-        ...
-
-    async def close(self) -> None:
-        """Free everything."""
-        ...
+RETRY_S = (30.0, 60.0, 120.0, 300.0, 600.0)
+"""How long the configured engine is left alone after its first, second, ... failure in a row."""
 
 
-class TranscribingEngine(LocalEngine, Protocol):
-    """A `voxd.local.contract.Transcriber` that can tell whether it is loaded."""
+@dataclass(slots=True)
+class EngineOrder:
+    """The engines in order of preference, and when each may be tried again."""
 
-    async def transcribe(self, clip: Clip) -> LocalTranscript:
-        """Return what was said."""
-        ...
+    names: tuple[str, ...]
+    active: str = ""
+    problem: str = ""
+    _failures: dict[str, int] = field(default_factory=dict)
+    _retry_at_s: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.active = self.active or self.names[0]
 
-class SpeakingEngine(LocalEngine, Protocol):
-    """A `voxd.local.contract.Synthesizer` that can tell whether it is loaded."""
+    def to_try(self, now_s: float) -> list[str]:
+        """Return the engines to ask, in order; those resting after a failure come last."""
+        resting = {name for name in self.names if self._retry_at_s.get(name, 0.0) > now_s}
+        return [name for name in self.names if name not in resting] + [
+            name for name in self.names if name in resting
+        ]
 
-    def synthesize(self, text: str) -> AsyncIterator[Clip]:
-        """Yield the sound of one piece of text."""
-        ...
+    def failed(self, name: str, reason: str, now_s: float) -> bool:
+        """Note a failure; whether it is news: it failed for the first time or for another reason."""
+        count = self._failures.get(name, 0)
+        self._failures[name] = count + 1
+        self._retry_at_s[name] = now_s + RETRY_S[min(count, len(RETRY_S) - 1)]
+        news = count == 0 or (name == self.names[0] and reason != self.problem)
+        if name == self.names[0]:
+            self.problem = reason
+        return news
+
+    def answered(self, name: str) -> tuple[bool, bool]:
+        """Note an answer; whether the active engine changed, and whether to the configured one."""
+        changed = name != self.active
+        self.active = name
+        self._failures.pop(name, None)
+        self._retry_at_s.pop(name, None)
+        if name == self.names[0]:
+            self.problem = ""
+        return changed, name == self.names[0]
 
 
 class _Chain:

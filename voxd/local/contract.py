@@ -1,6 +1,6 @@
-"""What a local engine must be able to do, so that one can stand in for another."""
+"""The contracts of local engines, so that one can replace another."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,4 +55,39 @@ class Synthesizer(Protocol):
 
     async def close(self) -> None:
         """End the process and free the voice; idempotent."""
+        ...
+
+
+class LocalEngine(Protocol):
+    """What both kinds of engine in a chain have in common."""
+
+    name: str
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the next request need not wait for a model to load."""
+        ...
+
+    def prepare(self) -> None:
+        """Start loading in the background."""
+        ...
+
+    async def close(self) -> None:
+        """Free everything."""
+        ...
+
+
+class TranscribingEngine(LocalEngine, Protocol):
+    """A `Transcriber` in a chain of engines."""
+
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
+        """Return what was said."""
+        ...
+
+
+class SpeakingEngine(LocalEngine, Protocol):
+    """A `Synthesizer` in a chain of engines."""
+
+    def synthesize(self, text: str) -> AsyncIterator[Clip]:
+        """Yield the sound of one piece of text."""
         ...

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from voxd.clock import Clock
 from voxd.config.schema import Stt, Tts
-from voxd.errors import ModelError
+from voxd.errors import ModelError, VoxdError
 from voxd.events import Emit
+from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip
 from voxd.local.adapters import WorkerSynthesizer, WorkerTranscriber
-from voxd.local.chain import SpeakingEngine, SynthesizerChain, TranscriberChain, TranscribingEngine
-from voxd.local.models import piper_voice, whisper_file
+from voxd.local.chain import SynthesizerChain, TranscriberChain
+from voxd.local.contract import SpeakingEngine, Synthesizer, TranscribingEngine
 from voxd.local.programs import ProgramSynthesizer, espeak, flite
 from voxd.local.worker import Load, Worker
 
@@ -137,3 +138,48 @@ def _missing(find: Callable[[], Path]) -> ModelError | None:
     except ModelError as error:
         return error
     return None
+
+
+def whisper_file(model: str, models_dir: Path) -> Path:
+    """Return the ggml file of ``model``, a path or a name of the catalogue. Raises `ModelError`."""
+    return _find_file(model, models_dir, f"ggml-{model}.bin", "stt.whisper.model")
+
+
+def piper_voice(voice: str, models_dir: Path) -> Path:
+    """Return the .onnx file of ``voice``; its .onnx.json lies beside it. Raises `ModelError`."""
+    path = _find_file(voice, models_dir, f"{voice}.onnx", "tts.piper.voice")
+    config = path.with_name(path.name + ".json")
+    if not config.is_file():
+        raise ModelError(f"{config} is missing", hint=f"put {config.name} beside {path.name}")
+    return path
+
+
+def _find_file(name: str, models_dir: Path, file_name: str, key: str) -> Path:
+    named = Path(name).expanduser()
+    is_path = "/" in name or named.suffix in (".bin", ".onnx")
+    path = (named if "/" in name else models_dir / named) if is_path else models_dir / file_name
+    if path.is_file():
+        return path
+    hint = f"correct {key}" if is_path else f"run `voxctl models pull {name}`"
+    raise ModelError(f"{path} is missing", hint=hint)
+
+
+_DEMONSTRATION_PAUSE_S = 0.3
+_DEMONSTRATION_QUESTION = "what time is it"
+
+
+async def render_demonstration(synthesizer: Synthesizer, wake_word: str) -> Clip:
+    """Return ``wake_word``, a short pause and a question as one clip, for the virtual microphone.
+
+    Silence when synthesis fails: the device starts all the same, and its status shows the fault.
+    """
+    rate_hz, spoken = SAMPLE_RATE_HZ, []
+    try:
+        for text in (wake_word, _DEMONSTRATION_QUESTION):
+            clips = [clip async for clip in synthesizer.synthesize(text)]
+            rate_hz = clips[0].rate_hz if clips else rate_hz
+            spoken.append(b"".join(clip.pcm for clip in clips))
+    except VoxdError:
+        return Clip(b"", SAMPLE_RATE_HZ)
+    pause = bytes(round(_DEMONSTRATION_PAUSE_S * rate_hz) * BYTES_PER_SAMPLE)
+    return Clip(pause.join(spoken), rate_hz)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from pywhispercpp.model import Model
 
+from voxd.audio.level import MIN_SPEECH_DBFS, loudest_dbfs
 from voxd.errors import EngineError, ModelError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.local.loudness import MIN_SPEECH_DBFS, loudest_dbfs
 from voxd.local.serve import EngineOutput
 
 MIN_PROBABILITY = 0.3

@@ -1,14 +1,44 @@
-"""When the grammar's command is believed."""
+"""The rules of the pocketsphinx engine: the grammar, its hypotheses, and when a command is believed."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.local.acceptance import HeardWord, accepts
+from voxd.local.sphinx import RecognizedWord, accepts, cut_to_sentence, text_of, void_unknown_words
 
 
-def word(text: str, start: int, end: int, score: float = 0.0) -> HeardWord:
-    return HeardWord(text, start, end, score)
+@pytest.mark.parametrize(
+    ("heard", "command"),
+    [
+        ("stop", "stop"),
+        ("stop the", "stop"),
+        ("stop the timer", "stop the timer"),
+        ("<sil> stop <sil> the <sil>", "stop"),
+        ("set a", ""),
+        ("", ""),
+    ],
+)
+def test_a_hypothesis_is_taken_up_to_its_last_whole_sentence(heard: str, command: str) -> None:
+    words = [RecognizedWord(text, at, at, -1.0) for at, text in enumerate(heard.split())]
+    found = cut_to_sentence(words, {"stop", "stop the timer"}.__contains__)
+    assert text_of(found) == command
+    if command:
+        assert sum(word.score for word in found) == sum(word.score for word in words)
+
+
+def test_a_word_nobody_can_pronounce_voids_its_alternative_only() -> None:
+    grammar = (
+        "#JSGF V1.0;\ngrammar xyzzy;\n<a> = go home | xyzzy {tag};\npublic <b> = [please] <a>\n | /2/ stop;"
+    )
+    changed, unknown = void_unknown_words(grammar, lambda word: word != "xyzzy")
+    assert unknown == ["xyzzy"]
+    assert changed.splitlines()[1] == "grammar xyzzy;"
+    assert "go home | <VOID>" in changed
+    assert "public <b> = [please] <a>" in changed
+
+
+def word(text: str, start: int, end: int, score: float = 0.0) -> RecognizedWord:
+    return RecognizedWord(text, start, end, score)
 
 
 FREE = [
@@ -45,7 +75,7 @@ FREE = [
     ],
 )
 def test_a_command_must_explain_the_sound_about_as_well(
-    command: list[HeardWord], free: list[HeardWord], believed: bool
+    command: list[RecognizedWord], free: list[RecognizedWord], believed: bool
 ) -> None:
     assert accepts(command, free) is believed
 

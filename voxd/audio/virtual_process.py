@@ -1,7 +1,8 @@
-"""The virtual microphone's process: plays a recording into the ring in real time, no card needed.
+"""The processes of the virtual devices: a microphone that plays a recording, a loudspeaker that is silent.
 
-Before and after it comes a noise of a few units, as from a real microphone in a quiet room: exact zeros
-would mean a fault. Every new process, as after a mute, plays the recording again from its beginning.
+Both work in real time and need no sound card. Before and after the recording the microphone delivers
+a noise of a few units, like a real one in a quiet room: exact zeros would mean a fault. Every new process, as
+after a mute, plays the recording again from its beginning.
 """
 
 import mmap
@@ -11,20 +12,42 @@ from array import array
 from typing import Any
 
 from voxd.audio import child_process
+from voxd.audio.output_ring import OutputRing
 from voxd.audio.ring_writer import BYTES_PER_SAMPLE, FLAG_ENDED, FLAGS, RingWriter
 
-RATE_HZ = 16_000
+INPUT_RATE_HZ = 16_000
+OUTPUT_RATE_HZ = 48_000
+_OUTPUT_BLOCK_S = 0.01
 _NOISE_SAMPLES = 16_001
 """A little over a second, prime to every block length, so that the blocks differ."""
 
 
 def main() -> None:
-    """Play ``clip_fd`` (mono PCM at 16 kHz) after ``lead_s`` of noise; the parent's death ends us."""
+    """Be the device that ``role`` names, "microphone" or "loudspeaker"; the parent's death ends us."""
     arguments = child_process.begin()
+    if arguments["role"] == "microphone":
+        _run_microphone(arguments)
+    else:
+        _run_loudspeaker(arguments)
+
+
+def _run_microphone(arguments: dict[str, Any]) -> None:
+    """Play ``clip_fd`` (mono PCM at 16 kHz) into the ring after ``lead_s`` of noise."""
     ring = RingWriter(arguments["ring_fd"], arguments["wake_fd"])
     ring.begin()
-    child_process.report(device="virtual", raw_name="virtual", rate_hz=RATE_HZ)
+    child_process.report(device="virtual", raw_name="virtual", rate_hz=INPUT_RATE_HZ)
     _play(ring, _clip(arguments["clip_fd"]), arguments)
+
+
+def _run_loudspeaker(arguments: dict[str, Any]) -> None:
+    """Empty the queue at the pace of a real device."""
+    ring = OutputRing(arguments["ring_fd"], arguments["wake_fd"])
+    child_process.report(device="virtual", rate_hz=OUTPUT_RATE_HZ, latency_s=_OUTPUT_BLOCK_S)
+    due = time.monotonic()
+    while True:
+        ring.pull(round(OUTPUT_RATE_HZ * _OUTPUT_BLOCK_S))
+        due += _OUTPUT_BLOCK_S
+        time.sleep(max(0.0, due - time.monotonic()))
 
 
 def _clip(fd: int) -> bytes:
@@ -36,15 +59,15 @@ def _clip(fd: int) -> bytes:
 
 
 def _play(ring: RingWriter, clip: bytes, arguments: dict[str, Any]) -> None:
-    channels, block = arguments["channels"], RATE_HZ * arguments["block_ms"] // 1000
-    lead = round(arguments["lead_s"] * RATE_HZ)
+    channels, block = arguments["channels"], INPUT_RATE_HZ * arguments["block_ms"] // 1000
+    lead = round(arguments["lead_s"] * INPUT_RATE_HZ)
     end = lead + len(clip) // BYTES_PER_SAMPLE
     noise = array("h", (byte % 5 - 2 for byte in os.urandom(_NOISE_SAMPLES))).tobytes() * 2
     started, position = time.monotonic(), 0
     while True:
         position += block
         # Absolute deadlines: a late block does not make all later ones late.
-        time.sleep(max(0.0, started + position / RATE_HZ - time.monotonic()))
+        time.sleep(max(0.0, started + position / INPUT_RATE_HZ - time.monotonic()))
         ring.append(_wide(_window(clip, noise, position - block - lead, block), channels))
         if position >= end:
             ring.header[FLAGS] = FLAG_ENDED
