@@ -41,7 +41,7 @@ def explain_exit(returncode: int) -> str:
 
 
 class ChildProcess:
-    """One running program. Whoever starts it closes it: `close` leaves neither a zombie nor an open pipe."""
+    """One running program. Its starter closes it: `close` leaves neither a zombie nor an open pipe."""
 
     def __init__(self, name: str, process: Process, *, own_group: bool) -> None:
         self.name = name

@@ -116,7 +116,7 @@ async def test_overruns_are_reported_as_they_are_counted(bench: Bench) -> None:
 
 
 async def test_a_missing_device_is_tried_again_ever_more_slowly_and_said_once(bench: Bench) -> None:
-    FakeChild.error = DeviceError("there is no sound device 'Mic'", hint="run `voxctl devices`")
+    FakeChild.error = DeviceError("no sound device is called 'Mic'", hint="run `voxctl devices`")
     await bench.microphone.start()
     assert bench.lost() == ["missing"]
     await bench.pass_time(10.0, sound=b"")

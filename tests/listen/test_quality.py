@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from voxd.audio.level import FLOOR_DBFS, dbfs
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.listen.quality import Quality, complaints, measure
+from voxd.listen.quality import Quality, find_problems, measure
 
 CHANCE = np.random.default_rng(7)
 
@@ -130,7 +130,7 @@ def test_silence_between_words_is_none() -> None:
     ],
 )
 def test_each_fault_has_its_own_advice(sound: NDArray[np.float64], words: list[str]) -> None:
-    found = complaints(measure(pcm(sound)))
+    found = find_problems(measure(pcm(sound)))
     assert len(found) == len(words)
     for (what, hint), word in zip(found, words, strict=True):
         assert word in what
@@ -138,5 +138,5 @@ def test_each_fault_has_its_own_advice(sound: NDArray[np.float64], words: list[s
 
 
 def test_missing_sound_comes_first() -> None:
-    found = complaints(measure(pcm(np.zeros(32_000)), lost=2))
+    found = find_problems(measure(pcm(np.zeros(32_000)), lost=2))
     assert ["missing in 2 places" in found[0][0], "silent" in found[1][0]] == [True, True]

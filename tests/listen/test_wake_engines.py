@@ -1,4 +1,4 @@
-"""The contract of every wake engine, and what becomes of words that cannot be heard."""
+"""The contract of every wake engine, and what becomes of words that cannot be detected."""
 
 import os
 import subprocess

@@ -169,7 +169,7 @@ def test_every_engine_is_always_tried_and_the_configured_one_is_never_forgotten(
 ) -> None:
     order, now_s = EngineOrder(("a", "b", "c")), 0.0
     for name, works, wait_s in steps:
-        order.answered(name) if works else order.failed(name, "reason", now_s)
+        order.note_success(name) if works else order.note_failure(name, "reason", now_s)
         now_s += wait_s
         assert sorted(order.to_try(now_s)) == ["a", "b", "c"]
         assert order.active in order.names

@@ -1,4 +1,8 @@
-"""What the small audio programs share: arguments, reports to the daemon, and dying with it."""
+"""The child's side of the audio programs: arguments, reports to the daemon, and ending with it.
+
+It imports neither asyncio, numpy nor dataclasses: a capture process is replaced within 60 ms, and most
+of that is the import time of its modules.
+"""
 
 import ctypes
 import json
@@ -25,7 +29,7 @@ def begin() -> dict[str, Any]:
 
 
 def report(**fields: Any) -> None:
-    """Tell the daemon something: one line of JSON on standard output."""
+    """Send a report to the daemon: one line of JSON on standard output."""
     os.write(1, json.dumps(fields).encode() + b"\n")
 
 

@@ -34,7 +34,7 @@ def card_number(raw_name: str) -> int | None:
 def stable_names(raw_names: Sequence[str], card_ids: Mapping[int, str]) -> list[str]:
     """Return names without the card number, which changes at every plug and boot.
 
-    Two equal names are told apart by the card's id from /proc/asound (``card_ids``), which names the
+    Two equal names are distinguished by the card's id from /proc/asound (``card_ids``), which names the
     hardware, then by the number of the device on the card.
     """
     bare = [_HARDWARE.sub("", name).strip().rstrip(" :-") for name in raw_names]
@@ -72,4 +72,4 @@ def resolve(name: str, devices: Sequence[str]) -> str:
     near = difflib.get_close_matches(wanted, [device.casefold() for device in devices], n=1, cutoff=0.5)
     meant = next((device for device in devices if near and device.casefold() == near[0]), "")
     hint = f"did you mean {meant!r}? Run `voxctl devices`" if meant else "run `voxctl devices`"
-    raise DeviceError(f"there is no sound device {name!r}", hint=hint, code="device_missing")
+    raise DeviceError(f"no sound device is called {name!r}", hint=hint, code="device_missing")

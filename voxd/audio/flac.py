@@ -14,10 +14,10 @@ MAX_DECODED_S = 600.0
 def encode(clip: Clip) -> bytes:
     """Return ``clip`` as a FLAC file. Takes 2 ms for 5 s of sound: call it in a thread.
 
-    Raises `AudioError` when there is no sound in it.
+    Raises `AudioError` when it is empty.
     """
     if len(clip.pcm) < BYTES_PER_SAMPLE:
-        raise AudioError("there is no sound to encode")
+        raise AudioError("the clip to encode is empty")
     import soundfile
 
     # A file in memory by its descriptor: for Python's own file objects cffi makes code that may be written
@@ -53,7 +53,7 @@ def decode(data: bytes) -> Clip:
                 samples = flac.read(promised, dtype="int16", always_2d=True)
                 rate_hz = int(flac.samplerate)
         except soundfile.SoundFileError as error:
-            raise AudioError("this is no whole FLAC file") from error
+            raise AudioError("not a FLAC file, or a damaged one") from error
     if not 0 < len(samples) == promised:
         raise AudioError("the FLAC file ends before its sound does")
     if len(samples) > longest:

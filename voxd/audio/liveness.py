@@ -7,7 +7,7 @@ from voxd.frames import SAMPLE_RATE_HZ
 
 
 class LossReason(StrEnum):
-    """Why there is no sound."""
+    """Why no sound arrives."""
 
     MISSING = "missing"
     STALLED = "stalled"

@@ -136,6 +136,7 @@ class Microphone:
             except VoxdError as error:
                 reason, problem = LossReason.MISSING, f"{error}; {error.hint}"
             except Exception as error:
+                # A task boundary: the supervision of the only microphone goes on whatever happens.
                 _log.exception("the microphone's supervision failed")
                 reason, problem = LossReason.EXITED, str(error)
             if self._ring.head > was_ok_at and self.ok:

@@ -32,7 +32,7 @@ class Playback:
         self.kind = kind
         self.turn = turn
         self.wav_path: Path | None = None
-        """Where the virtual loudspeaker writes what was heard; None for a real one."""
+        """Where the virtual loudspeaker writes what it played; None for a real one."""
         self.played_ms = 0.0
         """How much the device has taken so far."""
         self.handoff_ms: deque[float] = deque(maxlen=_KEPT_HANDOFFS)
@@ -61,13 +61,13 @@ class Playback:
         return self._started_s
 
     async def finished(self) -> None:
-        """Wait until the last sample was heard, or `stop`. Raises `VoxdError` when it failed on the way."""
+        """Wait until the last sample was played, or `stop`. Raises `VoxdError` when it failed on the way."""
         await self._done.wait()
         if self.error is not None:
             raise self.error
 
     async def stop(self) -> float:
-        """Silence it at once; returns how many milliseconds were played. Idempotent, never raises."""
+        """Stop it at once; returns how many milliseconds were played. Idempotent, never raises."""
         if self.task is None:
             self.end(None)
         elif not self.done:
@@ -130,18 +130,18 @@ class PlaybackPump:
     """Carries one playback's clips into the device's queue and watches them being played."""
 
     def __init__(
-        self, output: Output, playback: Playback, clock: Clock, emit: Emit, heard: PlayedWavWriter | None
+        self, output: Output, playback: Playback, clock: Clock, emit: Emit, wav: PlayedWavWriter | None
     ) -> None:
         self._output = output
         self._playback = playback
         self._clock = clock
         self._emit = emit
-        self._heard = heard
+        self._wav = wav
         self._base = output.written
         output.on_progress = self._note
 
     async def run(self) -> None:
-        """Play everything and wait until it was heard."""
+        """Play everything and wait until the device has played it."""
         resampler: Resampler | None = None
         rate_hz = 0
         async for clip in self._playback.clips:
@@ -171,15 +171,15 @@ class PlaybackPump:
     def close(self) -> None:
         """Complete the recording and stop watching the device."""
         self._output.on_progress = lambda: None
-        if self._heard is not None:
-            self._heard.close()
+        if self._wav is not None:
+            self._wav.close()
 
     async def _write(self, pcm: bytes, received_s: float | None) -> None:
         rest = memoryview(pcm)
         while rest:
             taken = self._output.write(rest)
-            if self._heard is not None:
-                self._heard.queue(rest[:taken])
+            if self._wav is not None:
+                self._wav.queue(rest[:taken])
             rest = rest[taken:]
             if taken and received_s is not None:
                 self._playback.handoff_ms.append((self._clock.monotonic() - received_s) * 1000)
@@ -191,8 +191,8 @@ class PlaybackPump:
         """Take over how far the device is, or that it stopped at ``end``."""
         played = max(0, (self._output.consumed if end is None else end) - self._base)
         self._playback.played_ms = played * 1000 / self._output.rate_hz
-        if self._heard is not None:
-            self._heard.play(played)
+        if self._wav is not None:
+            self._wav.play(played)
         if not played:
             return
         first = next((at_s for end, at_s in self._output.stamps if end > self._base), None)

@@ -32,7 +32,7 @@ class PortAudio:
     def find(self, name: str, direction: Direction) -> FoundDevice:
         """Return the device ``name`` means for ``direction``, "default" and "auto" being the default one.
 
-        Raises `DeviceError`, with the code ``no_device`` when there is no default.
+        Raises `DeviceError`, with the code ``no_device`` when the machine has no default device.
         """
         usable = [found for found in self.found if (found.inputs if direction == "input" else found.outputs)]
         if name in (DEFAULT, "auto"):
@@ -70,7 +70,7 @@ class PortAudio:
             )
         except (OSError, ValueError) as error:
             code = {_INVALID_RATE: "rate", _UNAVAILABLE: "device_busy"}.get(error.args[0], "")
-            hint = "find out who uses it with `fuser -v /dev/snd/*`" if code == "device_busy" else ""
+            hint = "find the program that uses it with `fuser -v /dev/snd/*`" if code == "device_busy" else ""
             raise DeviceError(f"cannot open {found.name!r}: {error}", hint=hint, code=code) from error
 
     def _enumerate(self) -> list[FoundDevice]:
@@ -94,9 +94,9 @@ class PortAudio:
         ]
 
 
-def _default(ask: Callable[[], Any]) -> int | None:
+def _default(query: Callable[[], Any]) -> int | None:
     try:
-        return int(ask()["index"])
+        return int(query()["index"])
     except OSError:
         return None
 

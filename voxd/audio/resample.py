@@ -9,8 +9,8 @@ from voxd.frames import Clip
 class Resampler:
     """A streaming resampler between two rates; it keeps some 10 ms back until the last piece.
 
-    soxr's variable-rate engine, because its fixed-rate one keeps 40 ms back, by which a reply would be
-    heard later; both reach 79 dB on 16-bit sound (measured with soxr 1.1, 24 to 48 kHz at 3 kHz).
+    soxr's variable-rate engine, because its fixed-rate one keeps 40 ms back, which would delay every
+    reply; both reach 79 dB on 16-bit sound (measured with soxr 1.1, 24 to 48 kHz at 3 kHz).
     """
 
     def __init__(self, from_hz: int, to_hz: int) -> None:

@@ -14,8 +14,8 @@ class SharedMemory:
     """Unsigned 64-bit counters, then bytes, in a ``memfd`` of which every process maps the same pages.
 
     A counter is written by one process only, in one aligned 8-byte store. Between two processes the
-    order of stores is made sure by the wake-up: `wake` is a system call after the stores, and whoever
-    returns from the matching read sees all of them. It imports nothing that a tiny process would feel.
+    order of stores is made sure by the wake-up: `wake` is a system call after the stores, and the
+    process that returns from the matching read sees all of them.
     """
 
     def __init__(self, fd: int, wake_fd: int) -> None:
@@ -41,7 +41,7 @@ class SharedMemory:
         self.header[field] = self.header[field] + count
 
     def wake(self) -> None:
-        """Wake whoever waits; wakes that nobody fetched yet become one."""
+        """Wake the waiting reader; wake-ups not yet fetched become one (eventfd(2) adds them up)."""
         os.eventfd_write(self.wake_fd, 1)
 
     def clear_wake(self) -> bool:

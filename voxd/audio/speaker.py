@@ -25,7 +25,7 @@ _KEPT_WAVS = 32
 
 
 def gain_of(percent: int) -> int:
-    """Return the fixed-point gain of a volume: squared, because loudness is heard by ratios (50: -12 dB)."""
+    """Return the fixed-point gain of a volume: squared, as loudness is perceived in ratios (50: -12 dB)."""
     return round(GAIN_ONE * (percent / 100) ** 2)
 
 
@@ -45,7 +45,7 @@ class Speaker:
         self._pinned = VIRTUAL if config.output == VIRTUAL else ""
         self._output: Output | None = None
         self._old: Output | None = None
-        """The one being closed: who is cancelled meanwhile leaves it to `close`."""
+        """The one being closed; a task cancelled meanwhile leaves it to `close`."""
         self._queue: asyncio.Queue[Playback | asyncio.Event] = asyncio.Queue()
         self._current: Playback | None = None
         self._tasks = TaskScope("speaker")
@@ -67,7 +67,7 @@ class Speaker:
 
     @property
     def virtual(self) -> bool:
-        """Whether nothing is heard because the machine has no loudspeaker, or none is wanted."""
+        """Whether playback is silent: the machine has no loudspeaker, or the configuration wants none."""
         return self._pinned == VIRTUAL
 
     @property
@@ -98,7 +98,7 @@ class Speaker:
             self._put(asyncio.Event())
 
     def play(self, clips: AsyncIterator[Clip], *, kind: str, turn: str | None = None) -> Playback:
-        """Queue a sound; ``clips`` is pulled less than a second ahead of what is heard, then closed.
+        """Queue a sound; ``clips`` is pulled less than a second ahead of the device, then closed.
 
         Raises `Busy` when too many wait.
         """
@@ -166,7 +166,7 @@ class Speaker:
         pump: PlaybackPump | None = None
         try:
             output = await self._ensure_output()
-            pump = PlaybackPump(output, playback, self._clock, self._emit, self._heard(playback, output))
+            pump = PlaybackPump(output, playback, self._clock, self._emit, self._record(playback, output))
             await pump.run()
         except asyncio.CancelledError:
             if pump is not None:
@@ -176,6 +176,7 @@ class Speaker:
             if pump is not None:
                 await self._cut(pump)
         except Exception as caught:
+            # A task boundary: the clips come from a provider, which may raise anything.
             _log.exception("playback of kind %s failed", playback.kind)
             error = DeviceError(f"playback failed: {caught}")
             if pump is not None:
@@ -193,13 +194,13 @@ class Speaker:
             await self._lose(error)
 
     async def _ensure_output(self) -> Output:
-        """Return the open device, opening it when need be. Raises `DeviceError`, having said so."""
+        """Return the open device, opening it when need be. Raises `DeviceError`, after reporting it."""
         try:
             if self._output is not None:
                 self._output.check()
                 return self._output
         except DeviceError:
-            # It went while nobody listened: no loss if a new one opens.
+            # It was lost while nothing played: that is not reported if a new one opens.
             await self._drop_output()
         try:
             self._output = await self._open()
@@ -247,7 +248,7 @@ class Speaker:
             await self._old.close()
             self._old = None
 
-    def _heard(self, playback: Playback, output: Output) -> PlayedWavWriter | None:
+    def _record(self, playback: Playback, output: Output) -> PlayedWavWriter | None:
         if not self.virtual or self._wav_dir is None or playback.kind != "reply":
             return None
         self._wavs += 1
@@ -256,12 +257,12 @@ class Speaker:
             self._wav_dir.mkdir(parents=True, exist_ok=True)
             for old in sorted(self._wav_dir.glob("reply-*.wav"))[: -_KEPT_WAVS + 1]:
                 old.unlink(missing_ok=True)
-            heard = PlayedWavWriter(path, output.rate_hz)
+            wav = PlayedWavWriter(path, output.rate_hz)
         except OSError as error:
             _log.warning("the reply is not written to %s: %s", path, error)
             return None
         playback.wav_path = path
-        return heard
+        return wav
 
 
 async def _close(clips: AsyncIterator[Clip]) -> None:
@@ -270,4 +271,5 @@ async def _close(clips: AsyncIterator[Clip]) -> None:
         try:
             await close()
         except Exception:
+            # The generator of a provider, possibly of a third party, may raise anything while it is closed.
             _log.exception("the source of a playback could not be closed")

@@ -13,7 +13,7 @@ from voxd.config.schema import Config
 from voxd.control.call import Caller
 from voxd.errors import VoxdError
 from voxd.frames import samples_from_s
-from voxd.listen.quality import Quality, complaints, measure
+from voxd.listen.quality import Quality, find_problems, measure
 
 RECORDED_S = 2.0
 
@@ -82,7 +82,7 @@ async def _record(config: Config) -> Finding:
 
 
 def _judged(quality: Quality, what: str) -> Finding:
-    found = complaints(quality)
+    found = find_problems(quality)
     if found:
         return warn(f"{what}: {', '.join(each for each, _ in found)}", found[0][1])
     snr = "" if quality.snr_db is None else f", {quality.snr_db:.0f} dB above the noise"

@@ -1,1 +1,1 @@
-"""The ears: wake words, voice activity, end of speech."""
+"""Wake words, voice activity and the end of speech."""

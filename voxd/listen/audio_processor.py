@@ -1,4 +1,4 @@
-"""What the thread of the ears does with sound: wake words all the time, one capture while somebody speaks."""
+"""The work of the listening thread: wake words on all sound, and one capture during an utterance."""
 
 import logging
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from voxd.turn.inputs import CaptureFailed, Input, UserSpeechEnded, WakeWordDete
 _log = logging.getLogger(__name__)
 
 _STEP_SAMPLES = samples_from_ms(80)
-"""The most that is heard at once while catching up, so that a late decision still knows its sample."""
+"""The longest frame while catching up: a later decision would not know its sample well enough."""
 
 _QUIET_DBFS = -50.0
 """Below this a block holds no wake word spoken to the device, only the room."""
@@ -34,7 +34,7 @@ Note = Callable[[str, dict[str, Any]], None]
 
 
 class Post(Protocol):
-    """Tells the event loop what was heard, and in which capture if it was heard in one."""
+    """Hands an input to the event loop, with the capture it belongs to."""
 
     def __call__(self, given: Input, utterance: Utterance | None = None, /) -> None:
         """Post ``given``."""
@@ -42,7 +42,7 @@ class Post(Protocol):
 
 
 class AudioProcessor:
-    """From the ring's blocks to inputs; after the first `step` only for the thread that calls it."""
+    """Turns the ring's blocks into inputs. After the first `step` only its thread may use it."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class AudioProcessor:
         models_dir: Path,
         clock: Clock,
     ) -> None:
-        """Load the models; words that cannot be heard are the roll's problems."""
+        """Load the models; words that cannot be detected go to ``active_words.problems``."""
         self.lost_samples = 0
-        """Sound that was overwritten before it was heard."""
+        """Sound that was overwritten before it was processed."""
         self._ring = ring
         self._channel = channel
         self._active_words = active_words
@@ -75,10 +75,10 @@ class AudioProcessor:
         self._quiet = False
         self._detector = self._load()
 
-    # --- hearing ----------------------------------------------------------------------------------
+    # --- sound ------------------------------------------------------------------------------------
 
     def step(self, wait_s: float) -> None:
-        """Hear what is new in the ring, or wait up to ``wait_s`` for it. Raises `RingOverrun`."""
+        """Process what is new in the ring, or wait up to ``wait_s`` for it. Raises `RingOverrun`."""
         behind = self._ring.head - self._cursor
         if behind <= 0 or self._may_wait(behind):
             self._ring.wait(wait_s)
@@ -89,29 +89,29 @@ class AudioProcessor:
             self._quiet = dbfs(frame.pcm) < _QUIET_DBFS
             if self._capture:
                 self._capture.offer()
-            self._hear(frame)
+            self._detect(frame)
             self._advance()
         except RingOverrun:
             self.lost_samples += behind
             raise
 
     def _may_wait(self, behind: int) -> bool:
-        """Whether the next block can be heard together with the one after it: it was quiet, and nobody waits.
+        """Whether the next block can be processed together with the one after it.
 
-        Waking the engines costs more than running them, so a quiet room is heard in longer steps. The
-        first block of a word then comes late by one block, which its end never does.
+        Waking the thread costs more than running the engines, so a quiet room is processed in longer steps.
+        The first block of a word may then be late by one block, but its end is not.
         """
         busy = self._capture or self._gate.open_words
         return self._quiet and not busy and behind < _STEP_SAMPLES
 
-    def _hear(self, frame: Frame) -> None:
+    def _detect(self, frame: Frame) -> None:
         opened, decisions = self._detector.feed(frame)
         for candidate in opened:
             self._note("wake.candidate", {"word": candidate.word, "score": candidate.first_score})
         for decision in decisions:
-            self._conclude(decision)
+            self._report(decision)
 
-    def _conclude(self, decision: WakeDecision) -> None:
+    def _report(self, decision: WakeDecision) -> None:
         candidate = decision.candidate
         scores = {"word": candidate.word, "score": candidate.score, "first_score": candidate.first_score}
         clip = self._history(decision.sample - CLIP_SAMPLES, CLIP_SAMPLES)
@@ -151,7 +151,7 @@ class AudioProcessor:
         """End the utterance at ``sample``, unless it has ended already."""
         if self._capture:
             signals = self._capture.advance()
-            self._tell([*signals, *self._capture.release(sample)])
+            self._post_all([*signals, *self._capture.release(sample)])
 
     def drop(self) -> None:
         """Forget the utterance; nothing is posted."""
@@ -161,19 +161,19 @@ class AudioProcessor:
 
     def _advance(self) -> None:
         if self._capture:
-            self._tell(self._capture.advance())
+            self._post_all(self._capture.advance())
 
-    def _tell(self, signals: list[Signal]) -> None:
+    def _post_all(self, signals: list[Signal]) -> None:
         utterance, capture = self._utterance, self._capture
         if capture and capture.done:
             self._capture = self._utterance = None
         for signal in signals:
             self._post(signal, utterance)
-        # Last: nobody waits for it.
+        # Last, because nothing waits for it.
         if capture and any(isinstance(signal, UserSpeechEnded) for signal in signals):
-            self._judge(capture.quality())
+            self._report_quality(capture.quality())
 
-    def _judge(self, quality: Quality | None) -> None:
+    def _report_quality(self, quality: Quality | None) -> None:
         if quality is None:
             return
         self._note(
@@ -190,29 +190,29 @@ class AudioProcessor:
     # --- starting over ----------------------------------------------------------------------------
 
     def start_over(self, sample: int) -> None:
-        """Forget everything heard and go on at ``sample``."""
+        """Reset the engines and go on at ``sample``."""
         self.drop()
         self._detector.reset()
         self._cursor = sample
 
     def set_rules(self, rules: dict[str, WakeRule]) -> None:
-        """Put new thresholds in force."""
+        """Use new thresholds."""
         self._gate.configure(rules)
 
     def reload(self) -> None:
-        """Load the models of the words that the roll has now."""
+        """Load the models of the words that are active now."""
         self._detector.close()
         self._detector = self._load()
 
     def fail(self, error: Exception) -> None:
-        """Report ``error``, give the utterance up and go on with what is heard from now on."""
-        _log.error("the ears failed and start over", exc_info=error)
+        """Report ``error``, fail the utterance and go on with the sound from now on."""
+        _log.error("listening failed and starts over", exc_info=error)
         code = error.code if isinstance(error, VoxdError) else VoxdError.code
         hint = error.hint if isinstance(error, VoxdError) else "run `voxctl doctor`"
-        self._note("error", {"code": code, "message": f"the ears failed: {error}", "hint": hint})
+        self._note("error", {"code": code, "message": f"listening failed: {error}", "hint": hint})
         utterance, self._utterance, self._capture = self._utterance, None, None
         if utterance:
-            utterance.fail(DeviceError(f"the ears failed: {error}", hint=hint))
+            utterance.fail(DeviceError(f"listening failed: {error}", hint=hint))
             self._post(CaptureFailed(DeviceError.code), utterance)
         self.start_over(self._ring.head)
 
@@ -226,7 +226,7 @@ class AudioProcessor:
         stages, problems = build(words, self._models_dir)
         self._active_words.problems = tuple(problems)
         for problem in problems:
-            _log.warning("wake word %s cannot be heard: %s", problem.word, problem.error)
+            _log.warning("wake word %s cannot be detected: %s", problem.word, problem.error)
         self._gate.configure({word.name: rule(word) for word in words})
         self._gate.reset()
         return WakeDetector(stages, self._gate, self._history)

@@ -1,4 +1,4 @@
-"""What was suspected lately, accepted or not, with its sound: `voxctl wake why`."""
+"""The recent wake candidates, accepted or not, with their sound: `voxctl wake why`."""
 
 import itertools
 import threading
@@ -11,7 +11,7 @@ from voxd.listen.gate import WakeDecision
 from voxd.reports import WakeCandidate
 
 CLIP_SAMPLES = samples_from_s(2.5)
-"""A wake word of a slow speaker and what both stages needed to judge it."""
+"""A slowly spoken wake word and the sound both stages needed to decide."""
 
 MAX_COUNT = 200
 MAX_BYTES = 8_000_000
@@ -28,7 +28,7 @@ class _Kept:
 class CandidateLog:
     """The newest candidates, bounded by age, count and bytes; the oldest goes first and is counted.
 
-    The ears thread adds, the event loop reads. Nothing is written to disk.
+    The listening thread adds, the event loop reads. Nothing is written to disk.
     """
 
     def __init__(self, keep_s: float) -> None:
@@ -40,7 +40,7 @@ class CandidateLog:
         self._lock = threading.Lock()
 
     def add(self, decision: WakeDecision, pcm: bytes, *, monotonic_s: float, wall_s: float) -> None:
-        """Keep what ``decision`` ended, with its sound."""
+        """Add the candidate of ``decision`` with its sound."""
         candidate = WakeCandidate(
             id=next(self._ids),
             time=wall_s,
@@ -71,7 +71,7 @@ class CandidateLog:
             for kept in self._kept:
                 if kept.candidate.id == id:
                     return Clip(kept.pcm, SAMPLE_RATE_HZ)
-        raise NotFound(f"there is no wake candidate {id}", hint="run `voxctl wake why`")
+        raise NotFound(f"unknown wake candidate {id}", hint="run `voxctl wake why`")
 
     def _expire(self, now_s: float) -> None:
         while self._kept and now_s - self._kept[0].kept_at_s > self.keep_s:

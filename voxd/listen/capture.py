@@ -14,7 +14,7 @@ VAD_CHUNK_SAMPLES = 512
 """The only length Silero's network takes: 32 ms."""
 
 _WARM_UP_SAMPLES = samples_from_s(0.32)
-"""Sound before the start that the VAD hears first: its network needs a few chunks to find its feet."""
+"""Sound before the start that goes through the VAD first: its state needs a few chunks to settle."""
 
 _MARGIN_SAMPLES = samples_from_s(0.2)
 """What the microphone may overwrite while the utterance is read."""
@@ -31,12 +31,12 @@ class Vad:
         return float(self._network.process_chunk(pcm))
 
     def reset(self) -> None:
-        """Forget everything heard."""
+        """Reset the state of the network."""
         self._network.reset()
 
 
 class UtteranceCapture:
-    """Lives on the ears thread from `Utterance` made to utterance finished."""
+    """One capture on the listening thread, from the creation of its `Utterance` to its end."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class UtteranceCapture:
             utterance.open(self._start)
 
     def offer(self) -> None:
-        """Give out what is new before it is judged: the consumer waits neither for the VAD nor for its chunk.
+        """Give out what is new before the VAD has seen it: the consumer need not wait for the VAD's chunk.
 
         A chunk ahead at most, so that after a delay nothing of what follows the utterance gets into it.
         """
@@ -72,7 +72,7 @@ class UtteranceCapture:
         self._utterance.advance(self._offered)
 
     def advance(self) -> list[Signal]:
-        """Hear what is new in the ring. Raises `RingOverrun` when some of it is gone."""
+        """Process what is new in the ring. Raises `RingOverrun` when some of it is gone."""
         signals: list[Signal] = []
         while not self.done and self._ring.head - self._at >= VAD_CHUNK_SAMPLES:
             self.offer()
@@ -80,16 +80,16 @@ class UtteranceCapture:
             self._at = frame.end
             probability = self._vad.probability(frame.pcm)
             if frame.end > self._start:
-                heard = min(VAD_CHUNK_SAMPLES, frame.end - self._start)
-                signals += self._obey(self._endpointer.feed(heard, probability))
+                samples = min(VAD_CHUNK_SAMPLES, frame.end - self._start)
+                signals += self._apply(self._endpointer.feed(samples, probability))
         return signals
 
     def release(self, sample: int | None) -> list[Signal]:
         """End at ``sample``, or now, because the user said so."""
-        return self._obey(self._endpointer.release(self._ring.head if sample is None else sample))
+        return self._apply(self._endpointer.release(self._ring.head if sample is None else sample))
 
     def drop(self) -> None:
-        """Forget the utterance: its stream ends where it is."""
+        """Discard the utterance: its stream ends where it is."""
         self.done = True
         self._utterance.finish(self._start)
 
@@ -105,7 +105,7 @@ class UtteranceCapture:
             return None
         return measure(pcm, lost=self._ring.overruns - self._overruns) if pcm else None
 
-    def _obey(self, signals: list[Signal]) -> list[Signal]:
+    def _apply(self, signals: list[Signal]) -> list[Signal]:
         for signal in signals:
             match signal:
                 case UserSpeechStarted(sample):
@@ -113,7 +113,7 @@ class UtteranceCapture:
                 case UserSpeechEnded(sample, reason):
                     self.done = True
                     # After silence the consumer gets that silence too: it was given out already, and
-                    # recognisers like a quiet end.
+                    # recognisers do better with a quiet end.
                     self._utterance.finish(sample if reason == "released" else max(self._at, self._offered))
                 case NoSpeechDetected():
                     self.drop()

@@ -7,7 +7,8 @@ from voxd.turn.inputs import AwaitingSpeech, NoSpeechDetected, UserSpeechEnded, 
 Signal = AwaitingSpeech | NoSpeechDetected | UserSpeechStarted | UserSpeechEnded
 
 SILENCE_S = {"relaxed": 1.25, "default": 0.7, "aggressive": 0.25}
-"""The names and numbers of Home Assistant's assist pipeline (reference/style.md section 6)."""
+"""The names and numbers of Home Assistant's assist pipeline (VadSensitivity in
+homeassistant/components/assist_pipeline/vad.py)."""
 
 RESET_SAMPLES = samples_from_s(0.5)
 """A pause this long before speech counts as started makes what went before a noise."""
@@ -110,7 +111,7 @@ class Endpointer:
             if self._at - self._start >= self._max:
                 return self._end(NoSpeechDetected())
         elif self._at - self._start >= self._no_speech + (self._voiced and self._voice_needed):
-            # Whoever begins to speak at the last moment may finish his first syllable.
+            # Speech that begins at the last moment may complete its first syllable.
             return self._end(NoSpeechDetected())
         return []
 

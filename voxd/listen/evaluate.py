@@ -26,7 +26,7 @@ ALONE_THRESHOLD = 0.5
 
 
 class EngineResult(msgspec.Struct, frozen=True):
-    """How one way of hearing a word did. ``cpu_s`` was spent on ``heard_s`` of sound and silence."""
+    """The result of one way to detect a word. ``cpu_s`` was spent on ``heard_s`` of sound and silence."""
 
     engine: str
     recalled: int
@@ -43,7 +43,7 @@ class EngineResult(msgspec.Struct, frozen=True):
 
 
 class WordResult(msgspec.Struct, frozen=True):
-    """One word: the recordings it was judged by, and every engine."""
+    """One word: its recordings, and the result of every engine."""
 
     word: str
     positives: int
@@ -95,7 +95,7 @@ def evaluate(
                 unreadable.append((str(recording.path.relative_to(directory)), str(error.__cause__)))
                 continue
             for tally in tallies:
-                tally.hear(recording, str(recording.path.relative_to(directory)), pcm)
+                tally.run(recording, str(recording.path.relative_to(directory)), pcm)
             progress(done, len(recordings))
     finally:
         for tally in tallies:
@@ -110,7 +110,7 @@ def evaluate(
 
 
 class _Run:
-    """One way of hearing a word, over all recordings."""
+    """One way to detect a word, over all recordings."""
 
     def __init__(self, engine: str, stages: WakeEngines, how: WakeRule, word: str) -> None:
         self._engine = engine
@@ -123,7 +123,7 @@ class _Run:
         self._missed: list[str] = []
         self._wrong: list[str] = []
 
-    def hear(self, name: str, pcm: bytes, *, positive: bool) -> None:
+    def run(self, name: str, pcm: bytes, *, positive: bool) -> None:
         """Run over one recording, from a fresh start."""
         self._pcm = pcm
         self._detector.reset()
@@ -165,14 +165,14 @@ class _Run:
 
 
 class _Tally:
-    """One word, judged by every engine it can run on."""
+    """One word, with every engine it can run on."""
 
     def __init__(self, word: WakeWord, models_dir: Path) -> None:
         self._word = word.name
         self._positives = self._negatives = self._negative_samples = 0
         self._runs = [_Run(*how, word.name) for how in _ways(word, models_dir)]
 
-    def hear(self, recording: LabelledRecording, name: str, pcm: bytes) -> None:
+    def run(self, recording: LabelledRecording, name: str, pcm: bytes) -> None:
         """Run every engine over one recording that is a positive or a negative of the word."""
         if self._word in recording.positive:
             self._positives += 1
@@ -182,7 +182,7 @@ class _Tally:
         else:
             return
         for run in self._runs:
-            run.hear(name, _SILENCE + pcm + _SILENCE, positive=self._word in recording.positive)
+            run.run(name, _SILENCE + pcm + _SILENCE, positive=self._word in recording.positive)
 
     def result(self) -> WordResult:
         """Return the sums of all engines."""
@@ -204,7 +204,7 @@ class _Tally:
 
 
 def _ways(word: WakeWord, models_dir: Path) -> list[tuple[str, WakeEngines, WakeRule]]:
-    """Return each way to hear ``word``: every engine alone, then as the ears do it. Raises `ModelError`."""
+    """Return each way to detect ``word``: every engine alone, then as in the daemon. Raises `ModelError`."""
 
     def stages() -> WakeEngines:
         built, problems = build((msgspec.structs.replace(word, enabled=True),), models_dir)

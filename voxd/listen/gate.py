@@ -1,4 +1,4 @@
-"""The wake gate: from scores of two stages to decisions, counted in samples and nothing else."""
+"""The wake gate: from the scores of two stages to decisions, counted in samples."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,15 +8,15 @@ from voxd.listen.wake_engine import Score
 
 CONFIRM_SAMPLES = samples_from_s(0.8)
 """How long the second stage may take to agree: its scores peak up to 0.15 s after the end of a word
-(reference/perf.md 1c), the first stage may open half a word early."""
+(90th percentile over 315 recordings of "alexa" with noise), the first stage may open half a word early."""
 
-OTHERS_DEAF_SAMPLES = samples_from_s(0.5)
+OTHERS_IGNORED_SAMPLES = samples_from_s(0.5)
 """After one word was accepted, the same sound must not pass for another."""
 
 
 @dataclass(frozen=True, slots=True)
 class WakeRule:
-    """What one word needs: thresholds from 0 to 1, and how long it is deaf after it was accepted."""
+    """What one word needs: thresholds from 0 to 1, and how long it is ignored after it was accepted."""
 
     first_threshold: float
     threshold: float
@@ -26,7 +26,7 @@ class WakeRule:
 
 @dataclass(frozen=True, slots=True)
 class WakeCandidate:
-    """A word is suspected since ``opened``; the best scores of both stages until now."""
+    """A possible wake word, since sample ``opened``; the best scores of both stages until now."""
 
     word: str
     opened: int
@@ -55,7 +55,7 @@ class _Word:
     rule: WakeRule
     candidate: WakeCandidate | None = None
     armed: bool = True
-    deaf_until: int = 0
+    ignored_until: int = 0
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class WakeGate:
             elif word.candidate:
                 best = max(word.candidate.first_score, score.score)
                 word.candidate = replace(word.candidate, first_score=best)
-            elif word.armed and score.sample >= word.deaf_until:
+            elif word.armed and score.sample >= word.ignored_until:
                 word.candidate = WakeCandidate(score.word, score.sample, score.score)
                 opened.append(word.candidate)
         return opened
@@ -128,8 +128,8 @@ class WakeGate:
                 decisions.append(self._end(word, now, "second stage below threshold"))
         if winner:
             for word in self._words.values():
-                word.deaf_until = max(word.deaf_until, now + OTHERS_DEAF_SAMPLES)
-            winner.deaf_until = now + winner.rule.refractory_samples
+                word.ignored_until = max(word.ignored_until, now + OTHERS_IGNORED_SAMPLES)
+            winner.ignored_until = now + winner.rule.refractory_samples
         return decisions
 
     def _end(self, word: _Word, now: int, reason: str = "") -> WakeDecision:

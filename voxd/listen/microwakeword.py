@@ -36,9 +36,9 @@ class MicroWakeWordEngine:
     """Any number of microWakeWord models over one front end; a step is 30 ms.
 
     The score is the mean of the last two probabilities. microWakeWord itself averages five, which a
-    cutoff of 0.9 needs; with a second stage behind it that only costs time: over the recordings of
-    ../shared/audio two instead of five open 6 instead of 4 vain candidates in 17 minutes and bring
-    the 95th percentile from the end of a spoken "hey jarvis" to the decision from 300 to 199 ms.
+    cutoff of 0.9 needs; with a second stage behind it that only costs time: measured over 17
+    minutes of recordings, two instead of five open 6 instead of 4 candidates that are then rejected, and
+    bring the 95th percentile from the end of a spoken "hey jarvis" to the decision from 300 to 199 ms.
     """
 
     context_samples = samples_from_s(1.5)

@@ -23,7 +23,7 @@ _SPEECH_OVER_NOISE = 2.0
 """A frame with twice the power of the noise (3 dB more) holds more than noise."""
 
 _LEAST_FRAMES = 25
-"""Half a second: below that there is no telling speech from noise."""
+"""Half a second: less does not distinguish speech from noise."""
 
 QUIET_DBFS = -45.0
 LOUD_NOISE_DBFS = -40.0
@@ -39,7 +39,7 @@ class Quality:
 
     ``level_dbfs`` is the RMS level of what is louder than the noise, by the measure of
     `voxd.audio.level.dbfs`; ``noise_dbfs`` that of the tenth quietest 20 ms. ``snr_db`` is None where it
-    cannot be told. ``dropouts`` counts the places at which sound is missing.
+    cannot be measured. ``dropouts`` counts the places at which sound is missing.
     """
 
     level_dbfs: float
@@ -74,7 +74,7 @@ def measure(pcm: bytes, *, lost: int = 0) -> Quality:
     )
 
 
-def complaints(quality: Quality) -> list[tuple[str, str]]:
+def find_problems(quality: Quality) -> list[tuple[str, str]]:
     """Return what is wrong with the sound of a microphone and what to do, the most serious first."""
     found = []
     if quality.dropouts:
@@ -90,7 +90,7 @@ def complaints(quality: Quality) -> list[tuple[str, str]]:
         hint = "move the microphone away from fans and loudspeakers, or lower the capture volume"
         found.append((f"there is much noise: {quality.noise_dbfs:.0f} dBFS", hint))
     if quality.snr_db is not None and quality.snr_db >= SPEECH_SNR_DB:
-        # Somebody spoke, so his voice can be judged too.
+        # There was speech, so its level can be checked too.
         if quality.snr_db < POOR_SNR_DB:
             hint = "move closer to the microphone, or away from what is noisy"
             found.append((f"speech is only {quality.snr_db:.0f} dB above the noise", hint))

@@ -1,4 +1,4 @@
-"""The ears as the event loop sees them: orders go to one thread, what it hears comes back."""
+"""The listening thread as the event loop sees it: orders go to the thread, inputs come back."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from voxd.turn.inputs import Input
 _log = logging.getLogger(__name__)
 
 _IDLE_WAIT_S = 0.5
-"""How often the thread shows that it lives while no sound comes."""
+"""How often the thread shows progress while no sound comes."""
 
 _MAX_COMMANDS = 64
 _ERROR_PAUSE_S = 0.2
@@ -34,7 +34,7 @@ _STOP_S = 1.0
 
 
 class SpeechInput:
-    """Hears wake words all the time, and the end of an utterance while one is captured.
+    """Detects wake words all the time, and the end of an utterance while one is captured.
 
     Made and called on the event loop, where ``post`` and ``note`` are called too. No method but `stop`
     waits; what they order is done by the thread within one block.
@@ -52,7 +52,7 @@ class SpeechInput:
         models_dir: Path = Path("/var/lib/voxd/models"),
         clock: Clock | None = None,
     ) -> None:
-        """Load the models. Words that cannot be heard are in `problems`; the others work."""
+        """Load the models. Words that cannot be detected are in `problems`; the others work."""
         self.candidates = CandidateLog(wake.keep_clips_s)
         self.dropped_orders = 0
         """Orders that a hung thread never took."""
@@ -81,9 +81,9 @@ class SpeechInput:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to hear, from the present on."""
+        """Start listening, from the present on."""
         self._processor.start_over(self._ring.head)
-        self._thread = threading.Thread(target=self._run, name="voxd-ears", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="voxd-listen", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -98,7 +98,7 @@ class SpeechInput:
             self._ring.wake()
             self._thread.join(_STOP_S)
             if self._thread.is_alive():
-                _log.error("the ears hang: their thread is left behind")
+                _log.error("the listening thread hangs and is left behind")
                 return
         self._processor.close()
 
@@ -110,7 +110,7 @@ class SpeechInput:
         """UtteranceCapture from ``from_sample`` (None: now) to the end of speech; ends the capture before.
 
         ``hold`` ends only by `end_capture` or at the maximum length; ``follow_up_s`` replaces the time
-        after which nobody is expected to speak any more. From now on nothing of an earlier capture is
+        after which no more speech is expected. From now on nothing of an earlier capture is
         posted.
         """
         start = self._ring.head if from_sample is None else max(from_sample, self._ring.tail)
@@ -125,7 +125,7 @@ class SpeechInput:
         self._order(lambda: self._processor.release(now))
 
     def drop_capture(self) -> None:
-        """Forget the utterance; nothing of it is posted any more."""
+        """Discard the utterance; nothing of it is posted any more."""
         self._captured = None
         self._order(self._processor.drop)
 
@@ -139,7 +139,7 @@ class SpeechInput:
     ) -> None:
         """Change one word until the next `configure`. Raises `NotFound`, `InvalidRequest`."""
         self._change(
-            self._active_words.changed(
+            self._active_words.with_change(
                 name, enabled=enabled, threshold=threshold, first_threshold=first_threshold
             )
         )
@@ -151,7 +151,7 @@ class SpeechInput:
         self._change(wake.words)
 
     def reset(self) -> None:
-        """The microphone was replaced: forget what was heard and go on with what comes now."""
+        """The microphone was replaced: reset the engines and go on with the sound from now on."""
         now = self._ring.head
         self._order(lambda: self._processor.start_over(now))
 
@@ -163,12 +163,12 @@ class SpeechInput:
 
     @property
     def problems(self) -> tuple[WakeWordProblem, ...]:
-        """Words that cannot be heard, and why."""
+        """Words that cannot be detected, and why."""
         return self._active_words.problems
 
     @property
     def lost_samples(self) -> int:
-        """Sound that was overwritten before it was heard."""
+        """Sound that was overwritten before it was processed."""
         return self._processor.lost_samples
 
     def time_of(self, sample: int) -> float:
@@ -201,7 +201,7 @@ class SpeechInput:
             return  # the loop is closed: the thread ends a moment later
 
     def _deliver(self, given: Input, utterance: Utterance | None) -> None:
-        """Post ``given`` unless it was heard in a capture that has been dropped meanwhile."""
+        """Post ``given`` unless it belongs to a capture that has been dropped meanwhile."""
         if utterance is None or utterance is self._captured:
             self._post(given)
 
@@ -215,8 +215,9 @@ class SpeechInput:
                 self._processor.step(_IDLE_WAIT_S)
                 pause_s = _ERROR_PAUSE_S
             except Exception as error:
+                # A thread boundary: engines are third-party code, and listening goes on whatever they raise.
                 if self._stopping.is_set():
-                    return  # whoever left this thread behind has closed the ring
+                    return  # `stop` has given this thread up and the ring is closed
                 self._processor.fail(error)
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, _ERROR_PAUSE_MAX_S)

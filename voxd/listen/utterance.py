@@ -8,7 +8,7 @@ from voxd.errors import DeviceError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, samples_from_ms, samples_from_s
 
 CHUNK_SAMPLES = samples_from_ms(80)
-"""What streaming recognisers like to be fed with (reference/perf.md 2b)."""
+"""Deepgram Flux asks for chunks of 80 ms, and other streaming recognisers take them."""
 
 LEAD_IN_SAMPLES = samples_from_s(0.5)
 """Sound given out before the onset of speech after a pause; what was before, such as an earcon, is not."""
@@ -17,7 +17,7 @@ LEAD_IN_SAMPLES = samples_from_s(0.5)
 class Utterance:
     """An asynchronous iterator of `Frame`, for one consumer on the loop it was made on.
 
-    The ears thread calls `open`, `advance` and `finish`; the loop is woken only when the consumer waits
+    The listening thread calls `open`, `advance` and `finish`; the loop is woken only when the consumer waits
     and a whole chunk, or the end, is there. Nothing is copied until it is asked for: the ring is the
     buffer, and a consumer slower than the ring is long loses the utterance.
     """
@@ -34,7 +34,7 @@ class Utterance:
         self._finished = False
         self._error: VoxdError | None = None
         self.from_sample = from_sample
-        """Where the ears began to listen."""
+        """The first sample of the capture."""
         self.end_sample: int | None = None
         """The sample after the last, once the utterance is complete."""
 
@@ -64,7 +64,7 @@ class Utterance:
             self._wake()
 
     def fail(self, error: VoxdError) -> None:
-        """The sound is lost: whoever iterates gets ``error``."""
+        """The sound is lost: the iterator raises ``error``."""
         self._error = error
         self._finished = True
         self._wake()
@@ -75,7 +75,7 @@ class Utterance:
     async def __anext__(self) -> Frame:
         """Return the next frame of 80 ms, the last one shorter.
 
-        Raises `DeviceError` when sound is lost: gone from the ring, or never heard.
+        Raises `DeviceError` when sound is lost: gone from the ring, or never captured.
         """
         while True:
             self._ready.clear()
@@ -95,7 +95,7 @@ class Utterance:
         return Clip(b"".join([frame.pcm async for frame in self]), SAMPLE_RATE_HZ)
 
     def _next(self) -> Frame | None:
-        finished = self._finished  # read before the end: the ears write them in the other order
+        finished = self._finished  # read before the end: `finish` writes them in the other order
         if self._first is None:
             return None
         position = self._position or self._first
@@ -119,4 +119,4 @@ class Utterance:
             try:
                 self._loop.call_soon_threadsafe(self._ready.set)
             except RuntimeError:
-                return  # the loop is closed: nobody listens any more
+                return  # the loop is closed, and its consumer with it

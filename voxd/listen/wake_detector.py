@@ -1,4 +1,4 @@
-"""The two-stage path itself: the ears and `voxctl wake eval` run exactly this."""
+"""The two-stage detection of wake words, the same in the daemon and in `voxctl wake eval`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from voxd.listen.gate import WakeCandidate, WakeDecision, WakeGate
 from voxd.listen.wake_engine import Score, WakeEngine
 
 History = Callable[[int, int], Frame]
-"""Returns ``count`` samples from sample ``start`` on, zeros before the beginning of time."""
+"""Returns ``count`` samples from sample ``start`` on, zeros before the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class WakeDetector:
         self._confirming = False
 
     def feed(self, frame: Frame) -> tuple[list[WakeCandidate], list[WakeDecision]]:
-        """Hear ``frame``, which follows the last one; return what became suspect and what was judged."""
+        """Process ``frame``, which follows the last one; return the candidates opened and the decisions."""
         first, alone = self._stages.first, self._stages.alone
         opened = self._gate.open_candidates(first.feed(frame)) if first else []
         scores = [score for stage in alone for score in stage.feed(frame)]
@@ -57,7 +57,7 @@ class WakeDetector:
         return self._confirm.feed(self._history(frame.end - context, context))
 
     def reset(self) -> None:
-        """Forget everything heard: the next frame may start anywhere."""
+        """Reset the engines: the next frame may start anywhere."""
         self._gate.reset()
         self._confirming = False
         for stage in (self._stages.first, *self._stages.alone):

@@ -1,6 +1,6 @@
 """Where the wake word ended: the sample from which on everything belongs to the command.
 
-The engines say only roughly when they had heard enough of a word, each word and voice with a lag of its
+The engines show only roughly when a word ended, each word and voice with a lag of its
 own. The dip in loudness between word and command says it exactly, where there is one: so the end is
 where a frame is quiet and near the expected place, both weighed in one cost.
 """

@@ -19,8 +19,8 @@ class Score:
 class WakeEngine(Protocol):
     """One wake engine with all its words, which share one feature front end.
 
-    The first stage hears everything; the second is reset and given the last seconds of the ring when
-    the first suspects a word, or hears everything too where a word has no first stage.
+    The first stage gets all sound. The second is reset and given the last seconds of the ring when the
+    first opens a candidate; where a word has no first stage, the second gets all sound too.
     """
 
     words: tuple[str, ...]
@@ -36,7 +36,7 @@ class WakeEngine(Protocol):
         ...
 
     def reset(self) -> None:
-        """Forget everything heard: the next frame may start anywhere."""
+        """Reset the engine: the next frame may start anywhere."""
         ...
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ class WordEngines:
 
 @dataclass(frozen=True, slots=True)
 class WakeWordProblem:
-    """A word that cannot be heard, and why."""
+    """A word that cannot be detected, and why."""
 
     word: str
     error: ModelError
@@ -123,24 +123,27 @@ def _alone(
 
 
 class ActiveWakeWords:
-    """Replaced on the event loop, read by the ears thread: ``words`` is one immutable value."""
+    """The words in use and their counters.
+
+    The event loop replaces ``words``, one immutable value; the listening thread reads it.
+    """
 
     def __init__(self, words: tuple[WakeWord, ...]) -> None:
         self.words = words
         self.problems: tuple[WakeWordProblem, ...] = ()
-        """Words that cannot be heard, and why."""
+        """Words that cannot be detected, and why."""
         self._detections: Counter[str] = Counter()
         self._rejections: Counter[str] = Counter()
 
     def agent_of(self, name: str) -> str:
-        """Return who answers ``name``."""
+        """Return the agent of the word ``name``."""
         return next((word.agent for word in self.words if word.name == name), "default")
 
     def count(self, name: str, *, accepted: bool) -> None:
-        """Count a decision on ``name``."""
+        """Count a decision about ``name``."""
         (self._detections if accepted else self._rejections)[name] += 1
 
-    def changed(
+    def with_change(
         self,
         name: str,
         *,
@@ -150,7 +153,7 @@ class ActiveWakeWords:
     ) -> tuple[WakeWord, ...]:
         """Return the words with ``name`` changed; None stays. Raises `NotFound`, `InvalidRequest`."""
         if name not in {word.name for word in self.words}:
-            raise NotFound(f"there is no wake word {name}", hint="run `voxctl wake`")
+            raise NotFound(f"unknown wake word {name}", hint="run `voxctl wake`")
         for value in (threshold, first_threshold):
             if value is not None and not 0 <= value <= 1:
                 raise InvalidRequest(f"{value} is not a threshold", hint="use a number from 0 to 1")
@@ -162,17 +165,17 @@ class ActiveWakeWords:
 
     def entries(self) -> list[WakeEntry]:
         """Return the words for `voxctl wake`."""
-        unheard = {problem.word for problem in self.problems}
-        return [self._entry(word, heard=word.name not in unheard) for word in self.words]
+        failed = {problem.word for problem in self.problems}
+        return [self._entry(word, is_loaded=word.name not in failed) for word in self.words]
 
-    def _entry(self, word: WakeWord, *, heard: bool) -> WakeEntry:
+    def _entry(self, word: WakeWord, *, is_loaded: bool) -> WakeEntry:
         try:
             chosen = engines(word)
         except ModelError:
             chosen = WordEngines("", "")
         return WakeEntry(
             name=word.name,
-            enabled=word.enabled and heard,
+            enabled=word.enabled and is_loaded,
             agent=word.agent,
             first_stage=chosen.first,
             second_stage=chosen.second,

@@ -1,4 +1,4 @@
-"""The contracts of local engines, kept by a worker process."""
+"""Local engines in a worker process, under the contracts of `voxd.local.contract`."""
 
 from collections.abc import AsyncIterator
 
@@ -28,13 +28,13 @@ class WorkerTranscriber:
         """Return what was said in ``clip`` (16 kHz)."""
         if clip.rate_hz != SAMPLE_RATE_HZ:
             raise InvalidRequest(f"a clip at {clip.rate_hz} Hz; {SAMPLE_RATE_HZ} Hz is needed")
-        heard: LocalTranscript | None = None
+        transcript: LocalTranscript | None = None
         async for message, payload in self._worker.request("transcribe", clip.pcm):
             text = payload.decode(errors="replace")
-            heard = LocalTranscript(text, self.name, message.data.get("confidence"))
-        if heard is None:
-            raise EngineError(f"{self.name} gave no answer")
-        return heard
+            transcript = LocalTranscript(text, self.name, message.data.get("confidence"))
+        if transcript is None:
+            raise EngineError(f"{self.name} sent no transcript")
+        return transcript
 
     async def close(self) -> None:
         """End the process."""
@@ -61,14 +61,14 @@ class WorkerSynthesizer:
         """Yield the sound of ``text``; nothing when it has no word."""
         if not any(letter.isalnum() for letter in text):
             return
-        answers = self._worker.request("synthesize", text.encode())
+        sounds = self._worker.request("synthesize", text.encode())
         spoke = False
         try:
-            async for message, payload in answers:
+            async for message, payload in sounds:
                 spoke = True
                 yield Clip(payload, int(message.data["rate_hz"]))
         finally:
-            await answers.aclose()
+            await sounds.aclose()
         if not spoke:
             raise EngineError(f"{self.name} gave no sound")
 

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 RETRY_S = (30.0, 60.0, 120.0, 300.0, 600.0)
-"""How long the configured engine is left alone after its first, second, ... failure in a row."""
+"""How long an engine is not tried first after its first, second, ... failure in a row."""
 
 
 @dataclass(slots=True)
@@ -34,24 +34,24 @@ class EngineOrder:
         self.active = self.active or self.names[0]
 
     def to_try(self, now_s: float) -> list[str]:
-        """Return the engines to ask, in order; those resting after a failure come last."""
-        resting = {name for name in self.names if self._retry_at_s.get(name, 0.0) > now_s}
-        return [name for name in self.names if name not in resting] + [
-            name for name in self.names if name in resting
+        """Return the engines to try, in order; those in cooldown after a failure come last."""
+        cooling = {name for name in self.names if self._retry_at_s.get(name, 0.0) > now_s}
+        return [name for name in self.names if name not in cooling] + [
+            name for name in self.names if name in cooling
         ]
 
-    def failed(self, name: str, reason: str, now_s: float) -> bool:
-        """Note a failure; whether it is news: it failed for the first time or for another reason."""
+    def note_failure(self, name: str, reason: str, now_s: float) -> bool:
+        """Note a failure; whether to report it: it is the first, or its reason has changed."""
         count = self._failures.get(name, 0)
         self._failures[name] = count + 1
         self._retry_at_s[name] = now_s + RETRY_S[min(count, len(RETRY_S) - 1)]
-        news = count == 0 or (name == self.names[0] and reason != self.problem)
+        is_new = count == 0 or (name == self.names[0] and reason != self.problem)
         if name == self.names[0]:
             self.problem = reason
-        return news
+        return is_new
 
-    def answered(self, name: str) -> tuple[bool, bool]:
-        """Note an answer; whether the active engine changed, and whether to the configured one."""
+    def note_success(self, name: str) -> tuple[bool, bool]:
+        """Note a success; whether the active engine changed, and whether to the configured one."""
         changed = name != self.active
         self.active = name
         self._failures.pop(name, None)
@@ -73,36 +73,36 @@ class _Chain:
         self._clock = clock
 
     def prepare(self) -> None:
-        """Start loading the engine that would be asked now."""
+        """Start loading the engine that would be tried now."""
         self._all[self._order.to_try(self._clock.monotonic())[0]].prepare()
 
     def status(self) -> EngineStatus:
-        """Return which engine answers, and why it is not the configured one."""
+        """Return the active engine, and why it is not the configured one."""
         order = self._order
         return EngineStatus(
             self._kind, order.names[0], order.active, self._all[order.active].loaded, order.problem
         )
 
-    def give_up_configured(self, error: VoxdError) -> None:
-        """Note before the first request that the configured engine cannot answer, so that status says so."""
+    def skip_configured(self, error: VoxdError) -> None:
+        """Note before the first request that the configured engine is unavailable: status shows it."""
         names = self._order.names
-        self._failed(names[0], error)
+        self._report_failure(names[0], error)
         if len(names) > 1:
-            self._answered(names[1])
+            self._report_success(names[1])
 
     async def close(self) -> None:
         """Free every engine; idempotent."""
         for engine in self._all.values():
             await engine.close()
 
-    def _failed(self, name: str, error: VoxdError) -> None:
+    def _report_failure(self, name: str, error: VoxdError) -> None:
         reason = f"{error}; {error.hint}" if error.hint else str(error)
-        if self._order.failed(name, reason, self._clock.monotonic()):
+        if self._order.note_failure(name, reason, self._clock.monotonic()):
             _log.warning("%s failed: %s", name, reason)
             self._emit("engine.failed", engine=name, code=error.code, reason=reason)
 
-    def _answered(self, name: str) -> None:
-        changed, to_configured = self._order.answered(name)
+    def _report_success(self, name: str) -> None:
+        changed, to_configured = self._order.note_success(name)
         if not changed:
             return
         if to_configured:
@@ -119,20 +119,20 @@ class TranscriberChain(_Chain):
         self._engines = {engine.name: engine for engine in engines}
 
     async def transcribe(self, clip: Clip) -> LocalTranscript:
-        """Return what the first working engine heard in ``clip`` (16 kHz).
+        """Return the transcript of the first working engine for ``clip`` (16 kHz).
 
         Raises the last engine's `EngineError`, `ModelError` or `DeadlineExceeded` when all failed.
         """
         last: VoxdError = EngineError("no engine for speech recognition")
         for name in self._order.to_try(self._clock.monotonic()):
             try:
-                heard = await self._engines[name].transcribe(clip)
+                transcript = await self._engines[name].transcribe(clip)
             except VoxdError as error:
-                self._failed(name, error)
+                self._report_failure(name, error)
                 last = error
                 continue
-            self._answered(name)
-            return heard
+            self._report_success(name)
+            return transcript
         raise last
 
 
@@ -169,7 +169,7 @@ class SynthesizerChain(_Chain):
                     spoke = True
                     yield clip
             except VoxdError as error:
-                self._failed(name, error)
+                self._report_failure(name, error)
                 last = error
                 if spoke:
                     return
@@ -177,6 +177,6 @@ class SynthesizerChain(_Chain):
             finally:
                 if isinstance(clips, AsyncGenerator):
                     await clips.aclose()
-            self._answered(name)
+            self._report_success(name)
             return
         raise last

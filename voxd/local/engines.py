@@ -23,7 +23,7 @@ CHILD_ENVIRONMENT = {
 }
 
 GRAMMAR_BOUND = "pocketsphinx"
-"""The engine that takes whatever it hears for one of the sentences it knows."""
+"""The engine that maps all speech to one of the sentences of its grammar."""
 
 
 def build_transcriber(
@@ -31,7 +31,7 @@ def build_transcriber(
 ) -> TranscriberChain:
     """Return the engines of ``stt``, the configured one first.
 
-    ``grammar`` is JSGF with one public rule, for the embedded engine. Under "auto" Whisper is asked
+    ``grammar`` is JSGF with one public rule, for the embedded engine. Under "auto" Whisper is tried
     first only if its model is there when the chain is built.
     """
     sphinx = sphinx_transcriber(stt, grammar, clock)
@@ -41,14 +41,14 @@ def build_transcriber(
     engines: list[TranscribingEngine] = [whisper_transcriber(stt, models_dir, clock), sphinx]
     chain = TranscriberChain(engines, emit, clock)
     if missing:
-        chain.give_up_configured(missing)
+        chain.skip_configured(missing)
     return chain
 
 
 def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -> SynthesizerChain:
     """Return the engines of ``tts``, the configured one first, espeak-ng last.
 
-    Under "auto" Piper is asked first only if its voice is there when the chain is built; flite speaks
+    Under "auto" Piper is tried first only if its voice is there when the chain is built; flite speaks
     English only.
     """
     english = tts.language.split("-")[0].split("_")[0] == "en"
@@ -60,9 +60,9 @@ def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -
     else:
         rest = [name for name in names if name not in (tts.engine, "piper")]
         names = [tts.engine, *rest]
-    chain = SynthesizerChain([_speaking(name, tts, models_dir, clock) for name in names], emit, clock)
+    chain = SynthesizerChain([_synthesizer(name, tts, models_dir, clock) for name in names], emit, clock)
     if missing and names[0] == "piper":
-        chain.give_up_configured(missing)
+        chain.skip_configured(missing)
     return chain
 
 
@@ -110,7 +110,7 @@ def piper_synthesizer(tts: Tts, models_dir: Path, clock: Clock) -> WorkerSynthes
     )
 
 
-def _speaking(name: str, tts: Tts, models_dir: Path, clock: Clock) -> SpeakingEngine:
+def _synthesizer(name: str, tts: Tts, models_dir: Path, clock: Clock) -> SpeakingEngine:
     if name == "piper":
         return piper_synthesizer(tts, models_dir, clock)
     program = flite(tts.flite_voice) if name == "flite" else espeak(tts.language)

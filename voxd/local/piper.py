@@ -1,4 +1,4 @@
-"""Piper (GPL-3) in the engine's process, the only module that imports it."""
+"""Piper (GPL-3) in its worker process; the only module that imports it."""
 
 import json
 import os
@@ -38,6 +38,7 @@ class PiperEngine:
                 path.read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
+            # onnxruntime and piper raise many unrelated classes for a damaged voice.
             raise ModelError(
                 f"the voice {path} cannot be loaded: {error}",
                 hint=f"delete {path} and run `voxctl models pull`",

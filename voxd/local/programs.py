@@ -1,4 +1,4 @@
-"""Speech programs run once per sentence: flite and espeak-ng, the voices every machine has."""
+"""Text to speech by programs that run once per sentence: flite and espeak-ng, small enough for every Pi."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The process of one engine: reads requests from standard input, answers on what was standard output."""
+"""The worker process of one engine: requests on standard input, results on the former standard output."""
 
 import ctypes
 import importlib
@@ -22,7 +22,7 @@ _OOM_SCORE = 500
 
 @dataclass(frozen=True, slots=True)
 class EngineOutput:
-    """A piece of what an engine answers."""
+    """One piece of an engine's result."""
 
     op: str
     payload: bytes = b""
@@ -59,7 +59,7 @@ class Server:
         threading.Thread(target=self._read, daemon=True).start()
         while True:
             message, payload = self._requests.get()
-            self._answer(message, payload)
+            self._handle(message, payload)
 
     def _read(self) -> None:
         while line := self._source.readline(MAX_HEADER_BYTES + 1):
@@ -71,7 +71,7 @@ class Server:
                 self._requests.put_nowait((message, payload))
         os._exit(0)
 
-    def _answer(self, message: WorkerMessage, payload: bytes) -> None:
+    def _handle(self, message: WorkerMessage, payload: bytes) -> None:
         def cancelled() -> bool:
             return self._cancelled_id >= message.id > 0
 
@@ -79,8 +79,8 @@ class Server:
             if message.op == "load":
                 self._engine.load(message.data, payload)
             else:
-                for answer in self._engine.work(message.op, message.data, payload, cancelled):
-                    self._send(answer.op, message.id, answer.payload, answer.data)
+                for output in self._engine.work(message.op, message.data, payload, cancelled):
+                    self._send(output.op, message.id, output.payload, output.data)
             self._send("done", message.id)
         except VoxdError as error:
             self._send(
@@ -91,6 +91,7 @@ class Server:
         except MemoryError:
             self._send("error", message.id, data={"code": EngineError.code, "message": "out of memory"})
         except Exception as error:
+            # Third-party models raise anything; the process serves on and the daemon decides.
             text = f"{type(error).__name__}: {error}"[:500]
             self._send("error", message.id, data={"code": EngineError.code, "message": text})
 
@@ -100,7 +101,7 @@ class Server:
 
 
 def serve(engine_of: Callable[[], WorkerEngine]) -> None:
-    """Become the engine's process: tie it to its parent, put it behind the audio, serve until the end."""
+    """Serve an engine: end with the parent, yield the CPU to the audio, loop until standard input ends."""
     _die_with_parent()
     os.nice(_NICE)
     _offer_to_oom_killer()

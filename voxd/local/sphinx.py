@@ -1,4 +1,4 @@
-"""Pocketsphinx in its process: exact within the commands it is given, an open transcript otherwise."""
+"""Pocketsphinx in its worker process: exact within the commands it is given, an open transcript otherwise."""
 
 import logging
 import math
@@ -47,13 +47,13 @@ class RecognizedWord:
 
 
 MIN_COVERAGE = 0.6
-"""The command must explain this share of the frames in which the open recogniser heard words."""
+"""The command must explain this share of the frames in which the open recogniser found words."""
 
 MIN_SCORE = -1.0
 """How much worse per frame of speech the grammar may explain the sound than the open recogniser."""
 
 MIN_SCORE_SHORT = -4.5
-"""The same where the open recogniser heard no more than two words: it fits them to so little sound
+"""The same where the open recogniser found no more than two words: it fits them to so little sound
 that it is nearly always better, even where "stop" was said."""
 
 _SHORT_WORDS = 2
@@ -66,7 +66,7 @@ recogniser finds words for that, the grammar has none (measured with four flite 
 def accepts(
     command: Sequence[RecognizedWord], free: Sequence[RecognizedWord], allowance: float = 0.0
 ) -> bool:
-    """Whether to believe the grammar's ``command`` rather than the ``free`` transcript.
+    """Whether to accept the grammar's ``command`` rather than the ``free`` transcript.
 
     ``allowance`` is how much worse than usual its score may be, per frame.
 
@@ -77,7 +77,7 @@ def accepts(
     if not any(not word.is_filler for word in command):
         return False
     if not spoken:
-        # The free pass heard nothing at all: the command alone explains the sound.
+        # The open pass found nothing at all: the command alone explains the sound.
         return True
     coverage = len(spoken & _frames(command)) / len(spoken)
     difference = (sum(word.score for word in command) - sum(word.score for word in free)) / len(spoken)
@@ -132,26 +132,26 @@ class SphinxEngine:
         text = ""
         samples = np.frombuffer(payload, dtype="<i2")
         if loudest_dbfs(samples.astype(np.float32) / 32768.0) > MIN_SPEECH_DBFS:
-            text = self._hear(add_dither(samples), cancelled)
+            text = self._transcribe(add_dither(samples), cancelled)
         if not cancelled():
             yield EngineOutput("heard", text.encode())
 
-    def _hear(self, samples: _Samples, cancelled: Callable[[], bool]) -> str:
+    def _transcribe(self, samples: _Samples, cancelled: Callable[[], bool]) -> str:
         free = self._decode(_OPEN, samples, cancelled)
         if self._fsg is None or cancelled() or self._fsg.accept(text_of(free)):
-            # Free to hear anything it heard a command: the grammar would only find one that is like it.
+            # The open recogniser found a command by itself: the grammar could only find a similar one.
             return text_of(free)
         command = self._command(samples, cancelled)
         if accepts(command, free) or (
-            accepts(command, free, LEAD_IN_COST) and self._hears_again(command, samples, cancelled)
+            accepts(command, free, LEAD_IN_COST) and self._is_confirmed(command, samples, cancelled)
         ):
             return text_of(command)
         return text_of(free)
 
-    def _hears_again(
+    def _is_confirmed(
         self, command: list[RecognizedWord], samples: _Samples, cancelled: Callable[[], bool]
     ) -> bool:
-        """Whether the same command is believed without what may be the end of the wake word."""
+        """Whether the same command is accepted without what may be the end of the wake word."""
         rest = samples[_LEAD_IN_SAMPLES:]
         again = self._command(rest, cancelled)
         if text_of(again) != text_of(command):
@@ -184,8 +184,8 @@ class SphinxEngine:
 def cut_to_sentence(words: list[RecognizedWord], is_sentence: Callable[[str], bool]) -> list[RecognizedWord]:
     """Return ``words`` up to the last at which a sentence of the grammar is complete; [] if at none.
 
-    The best path may end inside a sentence: "stop the" where "stop" and a breath were heard. What comes
-    after becomes filler: its score counts, but it explains nothing, so that "stop the music" is no "stop".
+    The best path may end inside a sentence: "stop the" for "stop" and a breath. What comes
+    after becomes filler: its score counts, but it explains nothing, so that "stop the music" is not "stop".
     """
     for end in range(len(words), 0, -1):
         if not words[end - 1].is_filler and is_sentence(text_of(words[:end])):

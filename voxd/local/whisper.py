@@ -1,4 +1,4 @@
-"""Whisper in the engine's process, by pywhispercpp, guarded against words nobody said."""
+"""Whisper in its worker process, by pywhispercpp, with guards against invented words."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from voxd.frames import SAMPLE_RATE_HZ
 from voxd.local.serve import EngineOutput
 
 MIN_PROBABILITY = 0.3
-"""Mean token probability under which a transcript is thought up; whisper's own -1.0 log limit is 0.37."""
+"""Mean token probability under which a transcript counts as invented; whisper's -1.0 log limit is 0.37."""
 
 NO_SPEECH_PROBABILITY = 0.6
 """Whisper's own no-speech threshold."""
@@ -98,7 +98,7 @@ def strip_tags(text: str) -> str:
 def check_ggml(path: Path) -> None:
     """Raise `ModelError` unless ``path`` is a ggml file with weights.
 
-    whisper.cpp takes a file that ends after the vocabulary, and hears nothing with it for ever. The
+    whisper.cpp takes a file that ends after the vocabulary, and then never recognises anything. The
     token embedding alone (vocabulary x text width) needs more than 0.4 bytes per weight in the smallest
     quantisation.
     """

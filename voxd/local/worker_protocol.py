@@ -1,4 +1,4 @@
-"""The framing between the daemon and an engine's process: one JSON header line, then payload bytes."""
+"""The framing between the daemon and a worker process: one JSON header line, then payload bytes."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def decode_header(line: bytes) -> WorkerMessage:
     try:
         message = msgspec.json.decode(line, type=WorkerMessage)
     except msgspec.MsgspecError as error:
-        raise EngineError(f"the engine's process sent garbage: {error}") from None
+        raise EngineError(f"the engine's process sent an invalid header: {error}") from None
     if not 0 <= message.payload_bytes <= MAX_PAYLOAD_BYTES:
         raise EngineError(f"the engine's process announced {message.payload_bytes} bytes")
     return message
