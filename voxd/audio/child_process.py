@@ -17,15 +17,20 @@ _PR_SET_PDEATHSIG = 1
 
 
 def begin() -> dict[str, Any]:
-    """Return the arguments (one JSON object in ``argv[1]``) and tie this process to its parent.
-
-    prctl(2) PR_SET_PDEATHSIG: the kernel kills us when the daemon dies, even while PortAudio hangs.
-    """
+    """Return the arguments (one JSON object in ``argv[1]``) and tie this process to its parent."""
     arguments: dict[str, Any] = json.loads(sys.argv[1])
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != arguments["parent"]:
-        os._exit(1)
+    die_with_parent(arguments["parent"])
     return arguments
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when ``parent`` dies, even while a library hangs.
+
+    prctl(2) PR_SET_PDEATHSIG. A parent that died before the call is noticed by the changed parent id.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def report(**fields: Any) -> None:

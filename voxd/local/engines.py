@@ -1,7 +1,8 @@
-"""Builds the chains of local engines the configuration asks for."""
+"""The local engines by name, and the chains of them that the configuration asks for."""
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from voxd.clock import Clock
@@ -26,20 +27,31 @@ GRAMMAR_BOUND = "pocketsphinx"
 """The engine that maps all speech to one of the sentences of its grammar."""
 
 
+@dataclass(frozen=True, slots=True)
+class EngineResources:
+    """What the builder of an engine may use beside its configuration."""
+
+    models_dir: Path
+    clock: Clock
+    grammar: str = ""
+    """JSGF with one public rule: the sentences the device understands. "" for synthesizers."""
+
+
 def build_transcriber(
     stt: Stt, *, models_dir: Path, grammar: str, emit: Emit, clock: Clock
 ) -> TranscriberChain:
-    """Return the engines of ``stt``, the configured one first.
+    """Return the engines of ``stt``, the configured one first, pocketsphinx last.
 
-    ``grammar`` is JSGF with one public rule, for the embedded engine. Under "auto" Whisper is tried
-    first only if its model is there when the chain is built.
+    Under "auto" Whisper is tried first only if its model is there when the chain is built.
     """
-    sphinx = sphinx_transcriber(stt, grammar, clock)
-    missing = _missing(lambda: whisper_file(stt.whisper.model, models_dir))
-    if stt.engine == "pocketsphinx" or (stt.engine == "auto" and missing):
-        return TranscriberChain([sphinx], emit, clock)
-    engines: list[TranscribingEngine] = [whisper_transcriber(stt, models_dir, clock), sphinx]
-    chain = TranscriberChain(engines, emit, clock)
+    resources = EngineResources(models_dir, clock, grammar)
+    uses_whisper = stt.engine in ("auto", "whisper")
+    missing = _missing(lambda: whisper_file(stt.whisper.model, models_dir)) if uses_whisper else None
+    first: str = stt.engine
+    if first == "auto":
+        first, missing = (GRAMMAR_BOUND, None) if missing else ("whisper", None)
+    names = dict.fromkeys((first, GRAMMAR_BOUND))
+    chain = TranscriberChain([TRANSCRIBERS[name](stt, resources) for name in names], emit, clock)
     if missing:
         chain.skip_configured(missing)
     return chain
@@ -51,17 +63,17 @@ def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -
     Under "auto" Piper is tried first only if its voice is there when the chain is built; flite speaks
     English only.
     """
+    resources = EngineResources(models_dir, clock)
     english = tts.language.split("-")[0].split("_")[0] == "en"
-    names = ["piper", "flite", "espeak"] if english else ["piper", "espeak"]
-    missing = _missing(lambda: piper_voice(tts.piper.voice, models_dir))
+    fallbacks = ["flite", "espeak"] if english else ["espeak"]
+    uses_piper = tts.engine in ("auto", "piper")
+    missing = _missing(lambda: piper_voice(tts.piper.voice, models_dir)) if uses_piper else None
+    first: list[str] = [tts.engine]
     if tts.engine == "auto":
-        if missing:
-            names.remove("piper")
-    else:
-        rest = [name for name in names if name not in (tts.engine, "piper")]
-        names = [tts.engine, *rest]
-    chain = SynthesizerChain([_synthesizer(name, tts, models_dir, clock) for name in names], emit, clock)
-    if missing and names[0] == "piper":
+        first, missing = ([] if missing else ["piper"]), None
+    names = dict.fromkeys((*first, *fallbacks))
+    chain = SynthesizerChain([SYNTHESIZERS[name](tts, resources) for name in names], emit, clock)
+    if missing:
         chain.skip_configured(missing)
     return chain
 
@@ -79,7 +91,14 @@ def whisper_transcriber(stt: Stt, models_dir: Path, clock: Clock) -> WorkerTrans
         )
 
     return WorkerTranscriber(
-        _worker("whisper", "whisper", load, clock, timeout_s=stt.timeout_s, idle_unload_s=stt.idle_unload_s)
+        make_worker(
+            "whisper",
+            "voxd.local.whisper:WhisperEngine",
+            load,
+            clock,
+            timeout_s=stt.timeout_s,
+            idle_unload_s=stt.idle_unload_s,
+        )
     )
 
 
@@ -87,9 +106,9 @@ def sphinx_transcriber(stt: Stt, grammar: str, clock: Clock) -> WorkerTranscribe
     """Return pocketsphinx with its own English model and ``grammar``."""
     payload = grammar.encode()
     return WorkerTranscriber(
-        _worker(
+        make_worker(
             GRAMMAR_BOUND,
-            "sphinx",
+            "voxd.local.sphinx:SphinxEngine",
             lambda: Load({}, payload),
             clock,
             timeout_s=stt.timeout_s,
@@ -106,29 +125,44 @@ def piper_synthesizer(tts: Tts, models_dir: Path, clock: Clock) -> WorkerSynthes
         return Load({"voice": str(voice), "length_scale": tts.piper.length_scale})
 
     return WorkerSynthesizer(
-        _worker("piper", "piper", load, clock, timeout_s=tts.timeout_s, idle_unload_s=tts.idle_unload_s)
+        make_worker(
+            "piper",
+            "voxd.local.piper:PiperEngine",
+            load,
+            clock,
+            timeout_s=tts.timeout_s,
+            idle_unload_s=tts.idle_unload_s,
+        )
     )
 
 
-def _synthesizer(name: str, tts: Tts, models_dir: Path, clock: Clock) -> SpeakingEngine:
-    if name == "piper":
-        return piper_synthesizer(tts, models_dir, clock)
-    program = flite(tts.flite_voice) if name == "flite" else espeak(tts.language)
-    return ProgramSynthesizer(program, timeout_s=tts.timeout_s)
-
-
-def _worker(
-    name: str, module: str, load: Callable[[], Load], clock: Clock, *, timeout_s: float, idle_unload_s: float
+def make_worker(
+    name: str, engine: str, load: Callable[[], Load], clock: Clock, *, timeout_s: float, idle_unload_s: float
 ) -> Worker:
+    """Return a worker that serves ``engine``, the "module:Class" of a `voxd.local.serve.WorkerEngine`."""
     return Worker(
         name,
-        (sys.executable, "-P", "-m", "voxd.local.serve", module),
+        (sys.executable, "-P", "-m", "voxd.local.serve", engine),
         load,
         clock,
         timeout_s=timeout_s,
         idle_unload_s=idle_unload_s,
         environment=CHILD_ENVIRONMENT,
     )
+
+
+TRANSCRIBERS: dict[str, Callable[[Stt, EngineResources], TranscribingEngine]] = {
+    "whisper": lambda stt, at: whisper_transcriber(stt, at.models_dir, at.clock),
+    GRAMMAR_BOUND: lambda stt, at: sphinx_transcriber(stt, at.grammar, at.clock),
+}
+"""The builder of each engine of `stt.engine`."""
+
+SYNTHESIZERS: dict[str, Callable[[Tts, EngineResources], SpeakingEngine]] = {
+    "piper": lambda tts, at: piper_synthesizer(tts, at.models_dir, at.clock),
+    "flite": lambda tts, _: ProgramSynthesizer(flite(tts.flite_voice), timeout_s=tts.timeout_s),
+    "espeak": lambda tts, _: ProgramSynthesizer(espeak(tts.language), timeout_s=tts.timeout_s),
+}
+"""The builder of each engine of `tts.engine`."""
 
 
 def _missing(find: Callable[[], Path]) -> ModelError | None:

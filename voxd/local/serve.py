@@ -1,6 +1,5 @@
 """The worker process of one engine: requests on standard input, results on the former standard output."""
 
-import ctypes
 import importlib
 import os
 import queue
@@ -11,11 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
+from voxd.audio.child_process import die_with_parent
 from voxd.errors import EngineError, VoxdError
 from voxd.local.worker_protocol import MAX_HEADER_BYTES, WorkerMessage, decode_header, encode
 
-ENGINES = {"whisper": "WhisperEngine", "sphinx": "SphinxEngine", "piper": "PiperEngine"}
-_PR_SET_PDEATHSIG = 1
 _NICE = 5
 _OOM_SCORE = 500
 
@@ -102,7 +100,7 @@ class Server:
 
 def serve(engine_of: Callable[[], WorkerEngine]) -> None:
     """Serve an engine: end with the parent, yield the CPU to the audio, loop until standard input ends."""
-    _die_with_parent()
+    die_with_parent(os.getppid())
     os.nice(_NICE)
     _offer_to_oom_killer()
     source = os.fdopen(os.dup(0), "rb")
@@ -116,13 +114,6 @@ def serve(engine_of: Callable[[], WorkerEngine]) -> None:
     Server(engine_of(), source, sink).run()
 
 
-def _die_with_parent() -> None:
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
 def _offer_to_oom_killer() -> None:
     """Ask the kernel to kill this process before the daemon when memory runs out."""
     try:
@@ -132,16 +123,10 @@ def _offer_to_oom_killer() -> None:
         return
 
 
-def main(name: str) -> None:
-    """Serve the engine ``name``, imported only here so that the daemon never holds its library."""
-    if name not in ENGINES:
-        raise SystemExit(f"no engine {name!r}; use one of {', '.join(ENGINES)}")
-
-    def engine_of() -> WorkerEngine:
-        engine: WorkerEngine = getattr(importlib.import_module(f"voxd.local.{name}"), ENGINES[name])()
-        return engine
-
-    serve(engine_of)
+def main(engine: str) -> None:
+    """Serve ``engine``, a "module:Class" imported only here, so that the daemon never loads its library."""
+    module, _, name = engine.partition(":")
+    serve(lambda: getattr(importlib.import_module(module), name)())
 
 
 if __name__ == "__main__":
