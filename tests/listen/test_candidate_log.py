@@ -4,11 +4,11 @@ import pytest
 
 from voxd.errors import NotFound
 from voxd.listen.candidate_log import MAX_BYTES, MAX_COUNT, CandidateLog
-from voxd.listen.gate import WakeCandidate, WakeDecision
+from voxd.listen.gate import ScoredCandidate, WakeDecision
 
 
 def decision(word: str = "alexa", reason: str = "") -> WakeDecision:
-    return WakeDecision(WakeCandidate(word, 1_000, 0.8, 0.6), 2_000, reason)
+    return WakeDecision(ScoredCandidate(word, 1_000, 0.8, 0.6), 2_000, reason)
 
 
 def test_a_candidate_is_kept_with_scores_reason_and_sound() -> None:

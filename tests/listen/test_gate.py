@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.listen.gate import CONFIRM_SAMPLES, OTHERS_DEAF_SAMPLES, WakeDecision, WakeGate, WakeRule
+from voxd.listen.gate import CONFIRM_SAMPLES, OTHERS_IGNORED_SAMPLES, WakeDecision, WakeGate, WakeRule
 from voxd.listen.wake_engine import Score
 
 HOP = 1280
@@ -87,8 +87,8 @@ def test_of_several_words_at_once_the_best_wins_and_the_others_are_told_so() -> 
 def test_the_same_sound_does_not_pass_for_another_word_right_after() -> None:
     made = gate(alexa=rule(), hey_jarvis=rule())
     step(made, HOP, {"alexa": 0.9}, {"alexa": 0.9})
-    assert made.open_candidates([Score("hey_jarvis", 0.9, HOP + OTHERS_DEAF_SAMPLES - 1)]) == []
-    assert made.open_candidates([Score("hey_jarvis", 0.9, HOP + OTHERS_DEAF_SAMPLES)]) != []
+    assert made.open_candidates([Score("hey_jarvis", 0.9, HOP + OTHERS_IGNORED_SAMPLES - 1)]) == []
+    assert made.open_candidates([Score("hey_jarvis", 0.9, HOP + OTHERS_IGNORED_SAMPLES)]) != []
 
 
 def test_a_disabled_word_is_never_suspected_and_its_candidate_is_dropped() -> None:

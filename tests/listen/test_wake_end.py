@@ -11,7 +11,7 @@ from tests.listen.speech import VOICES, Spoken, needs_flite, spoken
 from tests.shared import MODELS, needs_shared
 from voxd.config.schema import WakeWord
 from voxd.frames import Frame, ms_from_samples, samples_from_ms
-from voxd.listen.gate import WakeCandidate, WakeDecision, WakeGate
+from voxd.listen.gate import ScoredCandidate, WakeDecision, WakeGate
 from voxd.listen.utterance import LEAD_IN_SAMPLES
 from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_end import MARGIN_SAMPLES, NEEDED_SAMPLES, wake_end
@@ -79,19 +79,19 @@ def test_the_end_is_found_whatever_the_gap(voice: str) -> None:
 
 def test_without_any_dip_the_expected_place_is_taken() -> None:
     tone = (3_000 * np.sin(np.arange(NEEDED_SAMPLES) * 0.3)).astype(np.int16)
-    decision = WakeDecision(WakeCandidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
+    decision = WakeDecision(ScoredCandidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
     assert abs(wake_end(decision, Frame(0, tone.tobytes())) - (14_000 - 800 - MARGIN_SAMPLES)) <= 160
 
 
 def test_a_dip_near_the_expected_place_is_taken() -> None:
     tone = (3_000 * np.sin(np.arange(NEEDED_SAMPLES) * 0.3)).astype(np.int16)
     tone[12_400:12_900] = 0
-    decision = WakeDecision(WakeCandidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
+    decision = WakeDecision(ScoredCandidate("hey_jarvis", 14_000, 0.9, 0.9, 15_000), 16_000)
     assert 12_400 <= wake_end(decision, Frame(0, tone.tobytes())) + MARGIN_SAMPLES <= 12_900
 
 
 def test_with_hardly_any_sound_it_does_not_fail() -> None:
-    decision = WakeDecision(WakeCandidate("mine", 14_000, 0.9, 0.9, 14_000), 14_080)
+    decision = WakeDecision(ScoredCandidate("mine", 14_000, 0.9, 0.9, 14_000), 14_080)
     assert 12_000 < wake_end(decision, Frame(13_920, bytes(320))) <= 14_080
 
 

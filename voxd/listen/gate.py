@@ -25,7 +25,7 @@ class WakeRule:
 
 
 @dataclass(frozen=True, slots=True)
-class WakeCandidate:
+class ScoredCandidate:
     """A possible wake word, since sample ``opened``; the best scores of both stages until now."""
 
     word: str
@@ -40,7 +40,7 @@ class WakeCandidate:
 class WakeDecision:
     """The end of a candidate at ``sample``: ``reason`` is "" when it was accepted."""
 
-    candidate: WakeCandidate
+    candidate: ScoredCandidate
     sample: int
     reason: str = ""
 
@@ -53,7 +53,7 @@ class WakeDecision:
 @dataclass(slots=True)
 class _Word:
     rule: WakeRule
-    candidate: WakeCandidate | None = None
+    candidate: ScoredCandidate | None = None
     armed: bool = True
     ignored_until: int = 0
 
@@ -92,7 +92,7 @@ class WakeGate:
         """The words that wait for the second stage."""
         return frozenset(name for name, word in self._words.items() if word.candidate)
 
-    def open_candidates(self, scores: Iterable[Score]) -> list[WakeCandidate]:
+    def open_candidates(self, scores: Iterable[Score]) -> list[ScoredCandidate]:
         """Take scores of the first stage; return the candidates they opened."""
         opened = []
         for score in scores:
@@ -105,7 +105,7 @@ class WakeGate:
                 best = max(word.candidate.first_score, score.score)
                 word.candidate = replace(word.candidate, first_score=best)
             elif word.armed and score.sample >= word.ignored_until:
-                word.candidate = WakeCandidate(score.word, score.sample, score.score)
+                word.candidate = ScoredCandidate(score.word, score.sample, score.score)
                 opened.append(word.candidate)
         return opened
 
@@ -140,7 +140,7 @@ class WakeGate:
         return decision
 
 
-def _with_second(candidate: WakeCandidate, score: Score, threshold: float) -> WakeCandidate:
+def _with_second(candidate: ScoredCandidate, score: Score, threshold: float) -> ScoredCandidate:
     reached = candidate.reached
     if reached is None and score.score >= threshold:
         reached = score.sample

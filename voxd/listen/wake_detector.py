@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voxd.frames import Frame
-from voxd.listen.gate import WakeCandidate, WakeDecision, WakeGate
+from voxd.listen.gate import ScoredCandidate, WakeDecision, WakeGate
 from voxd.listen.wake_engine import Score, WakeEngine
 
 History = Callable[[int, int], Frame]
@@ -34,7 +34,7 @@ class WakeDetector:
         self._confirm: WakeEngine | None = None
         self._confirming = False
 
-    def feed(self, frame: Frame) -> tuple[list[WakeCandidate], list[WakeDecision]]:
+    def feed(self, frame: Frame) -> tuple[list[ScoredCandidate], list[WakeDecision]]:
         """Process ``frame``, which follows the last one; return the candidates opened and the decisions."""
         first, alone = self._stages.first, self._stages.alone
         opened = self._gate.open_candidates(first.feed(frame)) if first else []
