@@ -30,6 +30,7 @@ def _open(ring: RingWriter, arguments: dict[str, Any]) -> Any:
         raise DeviceError(
             f"{found.name!r} has {found.inputs} channels, not {channels}", hint="lower audio.channels"
         )
+    # ALSA hardware devices refuse a rate that the card does not have; sound servers convert by themselves.
     rate_hz = RATE_HZ
     try:
         stream = portaudio.open(

@@ -10,6 +10,7 @@ _LIMIT_DEVICES = 256
 
 async def enumerate_devices() -> list[FoundDevice]:
     """Return what PortAudio lists now, in its order. Raises `DeviceError` when it cannot be asked."""
+    # PortAudio enumerates the cards when it is initialised: only a new process sees a new card.
     child = await AudioProcess.spawn("voxd.audio.portaudio", {})
     try:
         report = await child.report(_TIMEOUT_S)

@@ -29,6 +29,7 @@ _NOTES: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
 def render(earcon: str, rate_hz: int) -> Clip:
     """Return ``earcon`` at ``rate_hz``: 0.1 to 0.2 s, the ring 2 s so that it can be repeated."""
     notes = [_note(pitch_hz, length_s, rate_hz) for pitch_hz, length_s in _NOTES[earcon]]
+    # 0 Hz is a rest: its sine is zero throughout.
     return Clip((np.concatenate(notes) * 32_767).astype("<i2").tobytes(), rate_hz)
 
 

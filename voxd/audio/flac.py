@@ -58,5 +58,6 @@ def decode(data: bytes) -> Clip:
         raise AudioError("the FLAC file ends before its sound does")
     if len(samples) > longest:
         raise AudioError(f"the sound is longer than {MAX_DECODED_S:.0f} s")
+    # Averaged, not summed: a sum of two channels may exceed 16 bits.
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1).round()
     return Clip(mono.astype("<i2").tobytes(), rate_hz)

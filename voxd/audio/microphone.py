@@ -158,6 +158,7 @@ class Microphone:
             await child.kill()
 
     async def _watch(self, child: AudioProcess, raw_name: str) -> LossReason:
+        # The heartbeat in the ring is that of the process before, until the new one writes its first block.
         opened_at, first = self._clock.monotonic(), self._ring.head
         card = self._card(raw_name)
         while True:
@@ -182,6 +183,7 @@ class Microphone:
             elif fresh and self.ok:
                 self._settled.set()
             self._report_overruns()
+            # While the first block is awaited it is looked for ten times as often: `start` waits for it.
             await self._clock.sleep(_CHECK_S if self._settled.is_set() and self.ok else _CHECK_S / 10)
 
     async def _spawn(self) -> AudioProcess:

@@ -97,8 +97,9 @@ class Output:
         """Raise `DeviceError` when the process died or its device stopped asking for sound."""
         if not self._child.alive:
             raise DeviceError(f"playback on {self.device!r} ended", code="output_exited")
-        heard_s = max(self._opened_s, self._ring.header[output_ring.HEARTBEAT_NS] / 1e9)
-        if time.monotonic() - heard_s > _HANG_S:
+        # Before the first callback the time of opening counts.
+        served_s = max(self._opened_s, self._ring.header[output_ring.HEARTBEAT_NS] / 1e9)
+        if time.monotonic() - served_s > _HANG_S:
             raise DeviceError(f"{self.device!r} stopped taking sound", code="output_stalled")
 
     async def progress(self) -> None:

@@ -56,6 +56,7 @@ class OutputRing(SharedMemory):
         """Return the next ``count`` samples at the present volume, zeros for those there are not."""
         header = self.header
         now_ns = time.monotonic_ns()
+        # Read once per block: the daemon may change them meanwhile.
         consumed, flush, target = header[CONSUMED], header[FLUSH], header[GAIN]
         cutting = flush > consumed
         take = min(count, (flush if cutting else header[WRITTEN]) - consumed)

@@ -23,6 +23,7 @@ def main() -> None:
     try:
         portaudio = PortAudio()
         found = portaudio.find(arguments["device"], "output")
+        # The card's own rate: the daemon resamples once, and ALSA hardware devices take no other.
         rate_hz = int(found.rate_hz)
         block = round(rate_hz * _BLOCK_S)
         stream = portaudio.open(found, "output", rate_hz=rate_hz, channels=1, block=block, callback=callback)

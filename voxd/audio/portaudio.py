@@ -18,6 +18,7 @@ Callback = Callable[[bytes | None, int, object, int], tuple[bytes | None, int]]
 
 CONTINUE = pyaudio.paContinue
 INPUT_OVERFLOW = pyaudio.paInputOverflow
+# PaErrorCode in portaudio.h: paInvalidSampleRate and paDeviceUnavailable.
 _INVALID_RATE = -9997
 _UNAVAILABLE = -9985
 

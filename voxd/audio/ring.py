@@ -78,6 +78,7 @@ class Ring(RingWriter):
 
         Raises `RingOverrun` when ``start`` is overwritten, or becomes so while it is copied.
         """
+        # Read once: the writer moves it meanwhile.
         end = min(start + count, self.head)
         if end <= start:
             return Frame(start, b"")
@@ -89,6 +90,7 @@ class Ring(RingWriter):
         else:
             interleaved = bytes(self.body[at * self._frame_bytes :])
             interleaved += self.body[: until * self._frame_bytes]
+        # The second check: the writer may have come round while the bytes were copied.
         self._check(start)
         if wide == 1:
             return Frame(start, interleaved)

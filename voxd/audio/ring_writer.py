@@ -39,6 +39,7 @@ class RingWriter(SharedMemory):
         header, size = self.header, self._size_bytes
         samples = len(pcm) // self._frame_bytes
         head = header[HEAD]
+        # Before the copy: a reader that sees the old HEAD knows by this which samples may be torn.
         header[RESERVED] = head + samples
         at = head * self._frame_bytes % size
         first = min(len(pcm), size - at)
@@ -47,6 +48,7 @@ class RingWriter(SharedMemory):
             self.body[: len(pcm) - first] = pcm[first:]
         header[ZERO_RUN] = header[ZERO_RUN] + samples if self._is_zero(pcm) else 0
         header[HEARTBEAT_NS] = time.monotonic_ns()
+        # Last, so that a reader never sees samples that are not there yet.
         header[HEAD] = head + samples
         self.wake()
 
@@ -56,6 +58,7 @@ class RingWriter(SharedMemory):
         self.header[FLAGS] = 0
 
     def _is_zero(self, pcm: bytes) -> bool:
+        # A comparison of bytes is one memcmp, and numpy is not loaded here.
         if len(pcm) != len(self._zeros):
             self._zeros = bytes(len(pcm))
         return pcm == self._zeros

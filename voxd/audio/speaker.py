@@ -133,6 +133,7 @@ class Speaker:
             pause_s: float | None = self._idle_s if self._output is not None else None
             if self._failures:
                 pause_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S)) - 1]
+            # One wait for three things: the next sound, the next attempt to open, and the idle time.
             try:
                 async with asyncio.timeout(pause_s):
                     item = await self._queue.get()

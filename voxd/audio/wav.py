@@ -76,6 +76,6 @@ def _plain(data: bytes) -> bytes:
 def _to_int16(raw: bytes, width: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     if width == 1:
         return ((np.frombuffer(raw, np.uint8).astype(np.int16) - 128) << 8).astype(np.int16)
-    # Little endian: the two most significant bytes of each sample are the last two.
+    # WAV is little endian (RIFF): the two most significant bytes of each sample are the last two.
     octets = np.frombuffer(raw, np.uint8).reshape(-1, width)[:, -2:]
     return np.frombuffer(octets.tobytes(), "<i2").astype(np.int16)

@@ -88,6 +88,7 @@ class AudioProcessor:
             self._cursor = frame.end
             self._quiet = dbfs(frame.pcm) < _QUIET_DBFS
             if self._capture:
+                # Before the wake engines run: they take up to 20 ms, for which the consumer need not wait.
                 self._capture.offer()
             self._detect(frame)
             self._advance()

@@ -58,6 +58,7 @@ class Endpointer:
             return []
         began = self._at
         self._at += samples
+        # Hysteresis: a voice that has begun goes on at a lower probability.
         goes_on = self._voiced > 0 and self._quiet == 0
         if probability >= self._threshold - (HYSTERESIS if goes_on else 0.0):
             return self._voice(began, samples)

@@ -118,6 +118,7 @@ class WakeGate:
         decisions = []
         open_words = [word for word in self._words.values() if word.candidate]
         reached = [word for word in open_words if _score(word) >= word.rule.threshold]
+        # Two words may match the same sound, as "hey jarvis" and "hey mycroft" do: the better one wins.
         winner = max(reached, key=_score, default=None)
         for word in open_words:
             if word is winner:

@@ -75,6 +75,7 @@ def _load(files: list[str], models_dir: Path) -> Any:
             raise ModelError(
                 f"wake word model {file} does not exist", hint="set `model` of that word to an existing file"
             )
+    # onnxruntime 1.29 and later report to their vendor unless this is set before the import (measured).
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         from openwakeword.model import Model

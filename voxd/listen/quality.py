@@ -59,6 +59,7 @@ def measure(pcm: bytes, *, lost: int = 0) -> Quality:
     if not len(samples):
         return Quality(FLOOR_DBFS, FLOOR_DBFS, FLOOR_DBFS, 0.0, None, lost)
     powers = _powers(samples)
+    # A percentile rather than the minimum: a dropout or a gated microphone has frames of exact zeros.
     noise = float(np.percentile(powers, _NOISE_PERCENTILE))
     loud = powers[powers > _SPEECH_OVER_NOISE * noise]
     speech = float(loud.mean() if len(loud) else powers.mean())

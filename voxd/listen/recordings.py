@@ -59,6 +59,7 @@ def load(path: Path) -> bytes:
         raise UnreadableRecording(f"cannot read {path}: {error}", hint="convert it to 16-bit WAV") from error
     if rate_hz != SAMPLE_RATE_HZ:
         floats = soxr.resample(samples.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
+        # Band-limited interpolation overshoots: without the limits a full-scale peak would wrap around.
         samples = np.clip(np.rint(floats), -32768, 32767).astype(np.int16)
     return samples.tobytes()
 

@@ -51,6 +51,7 @@ class WakeDetector:
             self._confirm = self._stages.confirm()
         if self._confirming:
             return self._confirm.feed(frame)
+        # The engine has seen nothing for a while: it starts anew, with the sound its first score needs.
         self._confirming = True
         self._confirm.reset()
         context = self._confirm.context_samples

@@ -75,6 +75,7 @@ def wake_end(decision: WakeDecision, sound: Frame) -> int:
     word = np.arange(max(sound.start + _HOP, enough - _WORD), enough, _HOP)
     loud = np.percentile(_loudness_db(power, word - sound.start), 90) if len(word) else np.max(loudness)
     quiet = np.clip(loudness - loud, -_DEPTH_DB, 0.0)
+    # A Gaussian prior around the expected place, with a narrower spread on the side of the command.
     away = places - expected
     spread = np.where(away < 0, samples_from_ms(lag.before_ms), samples_from_ms(lag.after_ms))
     cost = _PER_DB * quiet + 0.5 * (away / spread) ** 2
