@@ -16,7 +16,7 @@ from voxd.errors import DeviceError
 
 
 class FakeChild:
-    """A capture process that says what it is told to; the test itself writes the ring."""
+    """A scripted capture process; the test itself writes the ring."""
 
     spawned: list["FakeChild"]
     error: DeviceError | None

@@ -51,7 +51,7 @@ async def test_after_a_delay_no_more_than_one_frame_is_given_out_unheard(ring: R
 
 
 class Voice(Vad):
-    """Hears a voice in everything."""
+    """A VAD that takes every sound for a voice."""
 
     def probability(self, pcm: bytes) -> float:
         return 0.9

@@ -49,7 +49,7 @@ def at(seconds: float) -> int:
             [AwaitingSpeech(), UserSpeechStarted(at(0.96)), UserSpeechEnded(at(2.56), "silence")],
             id="a pause first",
         ),
-        pytest.param({}, [("quiet", 6.0)], [AwaitingSpeech(), NoSpeechDetected()], id="nobody speaks"),
+        pytest.param({}, [("quiet", 6.0)], [AwaitingSpeech(), NoSpeechDetected()], id="no speech"),
         pytest.param(
             {},
             [("voice", 0.096), ("quiet", 6.0)],
@@ -90,7 +90,7 @@ def at(seconds: float) -> int:
             {"max_s": 4.0},
             [("voice", 9.0)],
             [UserSpeechStarted(at(0)), UserSpeechEnded(at(4.0), "max_length")],
-            id="nobody may speak for ever",
+            id="maximum length",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The ears from the ring to inputs, with the real models, on spoken words."""
+"""Speech input from the ring to inputs, with the real models, on spoken words."""
 
 import asyncio
 import threading
@@ -117,7 +117,7 @@ async def test_a_pause_after_the_wake_word_is_announced_and_left_out(rig: Rig) -
     assert utterance.start_sample == started.sample - samples_from_s(0.5)
 
 
-async def test_nobody_speaking_ends_the_capture(rig: Rig) -> None:
+async def test_silence_ends_the_capture(rig: Rig) -> None:
     utterance = rig.speech_input.capture(None, follow_up_s=1.0)
     rig.play(quiet(2.0))
     assert await rig.next() == AwaitingSpeech()
@@ -249,7 +249,7 @@ async def test_after_a_failure_the_ears_go_on_and_say_so(
         with pytest.raises(DeviceError):
             await utterance.clip()
         assert await rig.next() == CaptureFailed("device_unavailable")
-    # Everything the ears skip while they recover is before this point.
+    # All sound that is skipped during the recovery is before this point.
     rig.speech_input.reset()
     assert (await rig.woken(clip)).word == "hey_jarvis"
 

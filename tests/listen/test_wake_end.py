@@ -40,7 +40,7 @@ class Listener:
             for decision in self._detector.feed(frame)[1]:
                 if decision.accepted:
                     return wake_end(decision, self._history(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
-        pytest.fail("the wake word was not heard")
+        pytest.fail("the wake word was not detected")
 
     def _history(self, start: int, count: int) -> Frame:
         missing = max(0, -start)

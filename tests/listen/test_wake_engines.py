@@ -128,7 +128,7 @@ def test_the_engines_of_each_word() -> None:
 
 def test_a_word_that_cannot_be_heard_is_reported_and_the_others_work(tmp_path: Path) -> None:
     broken = tmp_path / "broken.tflite"
-    broken.write_bytes(b"this is no model")
+    broken.write_bytes(b"not a model")
     import pymicro_wakeword
 
     foreign = Path(pymicro_wakeword.__file__).parent / "models" / "alexa.tflite"

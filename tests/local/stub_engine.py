@@ -45,7 +45,7 @@ class Stub:
                 print("last words", file=sys.stderr, flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
             case "garbage":
-                os.write(_sink(), b"this is no header\n" * 3)
+                os.write(_sink(), b"not a header\n" * 3)
                 threading.Event().wait()
             case "endless":
                 os.write(_sink(), b"x" * 500_000)

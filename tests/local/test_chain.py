@@ -1,4 +1,4 @@
-"""Engines stand in for one another, and the house hears of it once."""
+"""Fallback between engines, which is reported once."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -151,7 +151,7 @@ async def test_a_download_that_takes_too_long_is_left(tmp_path: Path) -> None:
             await get(model(hub), tmp_path, limits=DownloadLimits(total_s=0.3))
 
 
-async def test_nobody_listens(tmp_path: Path) -> None:
+async def test_a_refused_connection_is_a_model_error(tmp_path: Path) -> None:
     async with Hub() as hub:
         pass
     with pytest.raises(ModelError, match="broke off"):

@@ -26,7 +26,7 @@ def test_a_hypothesis_is_taken_up_to_its_last_whole_sentence(heard: str, command
         assert sum(word.score for word in found) == sum(word.score for word in words)
 
 
-def test_a_word_nobody_can_pronounce_voids_its_alternative_only() -> None:
+def test_a_word_missing_from_the_dictionary_voids_its_alternative_only() -> None:
     grammar = (
         "#JSGF V1.0;\ngrammar xyzzy;\n<a> = go home | xyzzy {tag};\npublic <b> = [please] <a>\n | /2/ stop;"
     )

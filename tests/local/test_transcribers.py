@@ -82,7 +82,7 @@ async def test_a_command_is_heard_and_signed(engine: WorkerTranscriber) -> None:
     ],
     ids=["nothing", "3 ms", "zeros", "quiet noise", "noise", "loud noise"],
 )
-async def test_nobody_is_heard_where_nobody_spoke(engine: WorkerTranscriber, clip: Clip) -> None:
+async def test_a_clip_without_speech_has_an_empty_transcript(engine: WorkerTranscriber, clip: Clip) -> None:
     assert (await engine.transcribe(clip)).text == ""
 
 
@@ -164,9 +164,7 @@ async def test_a_word_without_pronunciation_does_not_break_the_grammar() -> None
     assert heard.text == "good morning"
 
 
-@pytest.mark.parametrize(
-    "jsgf", ["", "this is no grammar", "#JSGF V1.0;\ngrammar g;\npublic <c> = xyzzyplugh;"]
-)
+@pytest.mark.parametrize("jsgf", ["", "not a grammar", "#JSGF V1.0;\ngrammar g;\npublic <c> = xyzzyplugh;"])
 async def test_without_a_usable_grammar_pocketsphinx_hears_openly(jsgf: str) -> None:
     engine = sphinx(jsgf)
     heard = await engine.transcribe(await say("good morning"))
