@@ -11,12 +11,12 @@ from tests.listen.speech import needs_flite, say
 from tests.shared import AUDIO, needs_shared
 from voxd.config.schema import Endpoint
 from voxd.frames import samples_from_s
-from voxd.listen.capture import CHUNK_SAMPLES, Vad
+from voxd.listen.capture import VAD_CHUNK_SAMPLES, Vad
 from voxd.listen.endpoint import Endpointer, Signal
 from voxd.listen.recordings import load
 from voxd.turn.inputs import AwaitingSpeech, NoSpeechDetected, UserSpeechEnded, UserSpeechStarted
 
-CHUNK_S = CHUNK_SAMPLES / 16_000
+CHUNK_S = VAD_CHUNK_SAMPLES / 16_000
 START = 100_000
 
 
@@ -25,13 +25,13 @@ def run(endpointer: Endpointer, *spans: tuple[str, float]) -> list[Signal]:
     signals: list[Signal] = []
     for kind, seconds in spans:
         for _ in range(round(seconds / CHUNK_S)):
-            signals += endpointer.feed(CHUNK_SAMPLES, 0.9 if kind == "voice" else 0.05)
+            signals += endpointer.feed(VAD_CHUNK_SAMPLES, 0.9 if kind == "voice" else 0.05)
     return signals
 
 
 def at(seconds: float) -> int:
     """Return the sample of the chunk boundary nearest to ``seconds`` after the start."""
-    return START + round(seconds / CHUNK_S) * CHUNK_SAMPLES
+    return START + round(seconds / CHUNK_S) * VAD_CHUNK_SAMPLES
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_signals_come_once_and_in_order(spans: list[tuple[int, float]], hold
     signals: list[Signal] = []
     for chunks, probability in spans:
         for _ in range(chunks):
-            signals += endpointer.feed(CHUNK_SAMPLES, probability)
+            signals += endpointer.feed(VAD_CHUNK_SAMPLES, probability)
     signals += endpointer.release(endpointer._at)
     kinds = [type(signal) for signal in signals]
     assert kinds in (
@@ -153,9 +153,9 @@ def test_the_signals_come_once_and_in_order(spans: list[tuple[int, float]], hold
 def hear(samples: np.ndarray) -> list[Signal]:
     vad, endpointer = Vad(), Endpointer(0, Endpoint())
     signals: list[Signal] = []
-    for start in range(0, len(samples) - CHUNK_SAMPLES + 1, CHUNK_SAMPLES):
-        chunk = samples[start : start + CHUNK_SAMPLES].tobytes()
-        signals += endpointer.feed(CHUNK_SAMPLES, vad.probability(chunk))
+    for start in range(0, len(samples) - VAD_CHUNK_SAMPLES + 1, VAD_CHUNK_SAMPLES):
+        chunk = samples[start : start + VAD_CHUNK_SAMPLES].tobytes()
+        signals += endpointer.feed(VAD_CHUNK_SAMPLES, vad.probability(chunk))
     return signals
 
 
