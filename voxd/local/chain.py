@@ -10,6 +10,7 @@ from voxd.errors import EngineError, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.local.contract import LocalEngine, LocalTranscript, SpeakingEngine, TranscribingEngine
+from voxd.preference import order_candidates
 from voxd.reports import EngineStatus
 from voxd.text import sentences
 
@@ -35,10 +36,14 @@ class EngineOrder:
 
     def to_try(self, now_s: float) -> list[str]:
         """Return the engines to try, in order; those in cooldown after a failure come last."""
-        cooling = {name for name in self.names if self._retry_at_s.get(name, 0.0) > now_s}
-        return [name for name in self.names if name not in cooling] + [
-            name for name in self.names if name in cooling
-        ]
+        return list(
+            order_candidates(
+                self.names,
+                is_healthy=lambda name: self._retry_at_s.get(name, 0.0) <= now_s,
+                can_try=lambda _: True,
+                is_last_resort=False,
+            )
+        )
 
     def note_failure(self, name: str, reason: str, now_s: float) -> bool:
         """Note a failure; whether to report it: it is the first, or its reason has changed."""
