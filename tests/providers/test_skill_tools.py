@@ -134,7 +134,7 @@ async def test_a_reminder_is_set_after_a_while_or_at_a_time(model: Model) -> Non
         ({"change": 20}, 90, "Volume ninety percent."),
         ({"change": -20}, 50, "Volume fifty percent."),
         ({}, 70, "Volume seventy percent."),
-        ({"percent": 101}, 70, "error: the arguments of set_volume do not fit"),
+        ({"percent": 101}, 70, "error: invalid arguments of set_volume"),
     ],
 )
 async def test_the_volume_is_set_changed_and_told(

@@ -112,7 +112,7 @@ async def test_arguments_arrive_in_their_types(arguments: Any, output: dict[str,
 async def test_arguments_that_do_not_fit_are_told_to_the_model(arguments: Any, told: str) -> None:
     result = await ToolBox([THERMOSTAT]).run("thermostat", arguments)
     assert not result.ok
-    assert result.output.startswith("error: the arguments of thermostat do not fit: ")
+    assert result.output.startswith("error: invalid arguments of thermostat: ")
     assert told in result.output
 
 
@@ -350,7 +350,7 @@ async def test_calls_that_never_end_are_bounded() -> None:
     for _ in range(MAX_THREADS):
         await box.run("hang", {}, 0)
     refused = await box.run("hang", {}, 1)
-    assert refused.output == "error: too many calls of tools are still running"
+    assert refused.output == "error: too many tool calls are still running"
     done.set()
     async with asyncio.timeout(5):
         while not (await box.run("hang", {}, 1)).ok:

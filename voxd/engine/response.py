@@ -1,4 +1,4 @@
-"""Asks in text and waits for the whole sound of the reply."""
+"""Sends a text and collects the whole audio of the reply."""
 
 import asyncio
 from typing import Any
@@ -6,76 +6,51 @@ from typing import Any
 from voxd.engine.session import EngineSession
 from voxd.errors import DeadlineExceeded, StreamError
 from voxd.events import EventType as E
+from voxd.providers.contract import ReplyAudio
+from voxd.providers.events import event_of
+from voxd.providers.realtime.reply_stream import ReplyStream
 
 
 async def ask_for_sound(call: EngineSession, text: str, timeout_s: float) -> bytes:
-    """Send ``text`` and return the sound of the reply, which is not played.
+    """Send ``text`` and return the audio of the reply, which is not played.
 
-    Raises `DeadlineExceeded`, `StreamError` when it was broken off or has no sound, `ProviderError`.
+    Raises `DeadlineExceeded`, `StreamError` when it was broken off or has no audio, `ProviderError`.
     """
-    reply = WholeReply()
-    call.down.watchers.append(reply)
+    reply = ReplyStream(call.config.provider, sound=True, detects_ends=False)
+
+    def watch(type: str, data: dict[str, Any]) -> None:
+        # An error event concerns the session, or the microphone; the reply may still come.
+        if type != E.ERROR_GENERAL:
+            reply.take(event_of(type, data))
+
+    call.down.watchers.append(watch)
     call.muted = True
     try:
         async with asyncio.timeout(timeout_s):
+            reply.ask()
             await call.session.send_text(text)
-            audio = await reply.wait()
+            audio = await _collect(reply)
     except TimeoutError as error:
         raise DeadlineExceeded(f"no whole reply within {timeout_s:g} s") from error
     finally:
         call.muted = False
-        call.down.watchers.remove(reply)
+        call.down.watchers.remove(watch)
     if not audio:
         raise StreamError("the reply had no sound", provider=call.config.provider, hint="ask for audio")
     return audio
 
 
-class WholeReply:
-    """Waits for one reply and collects its sound; a `Watcher`."""
-
-    def __init__(self) -> None:
-        self._pcm = bytearray()
-        self._response_id: str | None = None
-        self._begun = False
-        self._calls = False
-        self._error: StreamError | None = None
-        self._done = asyncio.Event()
-
-    def __call__(self, type: str, data: dict[str, Any]) -> None:
-        """Note one event."""
-        if self._done.is_set():
-            return
-        if type == E.RESPONSE_STARTED and not self._begun:
-            self._begun, self._response_id = True, data.get("response_id")
-        elif type == E.AUDIO_OUTPUT_CHUNK and self._is_ours(data):
-            self._pcm += data["audio_data"]
-        elif type == E.FUNCTION_CALL_INVOKED:
-            self._calls = True
-        elif type == E.RESPONSE_COMPLETED and self._is_ours(data):
-            # Who is told of a call only after this may still say so before the next turn of the loop.
-            asyncio.get_running_loop().call_soon(self._complete)
-        elif type in (E.CONNECTION_LOST, E.CONNECTION_CLOSED):
-            self._fail(f"the connection ended before the reply did: {data.get('reason', 'closed')}")
-        elif type == E.RESPONSE_CANCELLED and self._is_ours(data):
-            self._fail(f"the reply was given up: {data.get('reason', 'cancelled')}")
-
-    async def wait(self) -> bytes:
-        """Return the sound of the reply. Raises `StreamError` when it was broken off."""
-        await self._done.wait()
-        if self._error is not None:
-            raise self._error
-        return bytes(self._pcm)
-
-    def _complete(self) -> None:
-        if self._calls:
-            # A reply that calls tools is followed by the one that tells their results.
-            self._begun = self._calls = False
-        else:
-            self._done.set()
-
-    def _is_ours(self, data: dict[str, Any]) -> bool:
-        return self._begun and data.get("response_id") == self._response_id
-
-    def _fail(self, message: str) -> None:
-        self._error = StreamError(message)
-        self._done.set()
+async def _collect(reply: ReplyStream) -> bytes:
+    pcm = bytearray()
+    while True:
+        while (item := reply.pop()) is not None:
+            if isinstance(item, ReplyAudio):
+                pcm += item.clip.pcm
+        if reply.error is not None:
+            raise StreamError(str(reply.error)) from reply.error
+        if reply.complete:
+            # A third party may report a tool call after the completion, before the loop's next turn.
+            await asyncio.sleep(0)
+            if reply.complete:
+                return bytes(pcm)
+        await reply.changed()

@@ -1,4 +1,4 @@
-"""Knows the arguments of a tool, from a typed signature or from a JSON Schema, and checks them."""
+"""Describes and checks the arguments of a tool, from a typed signature or from a JSON Schema."""
 
 import inspect
 import re
@@ -48,11 +48,11 @@ def from_function(
 def from_schema(name: str, schema: Mapping[str, Any]) -> type[msgspec.Struct]:
     """Return the type of the arguments a JSON Schema of type object describes.
 
-    Types, enumerations, limits and items are checked; what else a schema can say is left to the tool.
-    Raises `InvalidRequest` when it is no such schema.
+    Types, enumerations, limits and items are checked; the rest of the schema is left to the tool.
+    Raises `InvalidRequest` when it is not such a schema.
     """
     if schema.get("type", "object") != "object":
-        raise InvalidRequest(f"the parameters of the tool {name} are no object")
+        raise InvalidRequest(f"the parameters of the tool {name} are not an object")
     required = frozenset(schema.get("required", ()))
     fields: list[Any] = []
     try:
@@ -71,8 +71,8 @@ def from_schema(name: str, schema: Mapping[str, Any]) -> type[msgspec.Struct]:
 def check_arguments(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``arguments`` as ``kind`` has them. Raises `msgspec.ValidationError`, which says what is wrong.
 
-    What JSON keeps apart and models do not is let through: "5" for 5. Unknown ones go on unless ``kind``
-    forbids them, and those left out stay out.
+    Models confuse types that JSON distinguishes: "5" is accepted for 5. Unknown arguments are kept unless
+    ``kind`` forbids them, and those left out stay out.
     """
     struct = msgspec.convert(arguments, kind, strict=False)
     known = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
@@ -86,7 +86,7 @@ def check_arguments(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) ->
 def parse_docstring(doc: str) -> tuple[str, dict[str, str]]:
     """Return the text before the sections, and each parameter's meaning.
 
-    Understood are "Args:" with indented "name: meaning" lines (Google) and ":param name: meaning" (Sphinx).
+    It understands "Args:" with indented "name: meaning" lines (Google) and ":param name: meaning" (Sphinx).
     """
     text: list[str] = []
     meanings: dict[str, str] = {}
@@ -144,7 +144,7 @@ def _schema(arguments: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 def _inlined(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
-    """Return ``node`` with every definition in its place: not all vendors follow ``$ref``."""
+    """Return ``node`` with every definition inlined: not all vendors follow ``$ref``."""
     if isinstance(node, list):
         return [_inlined(item, definitions, inside) for item in node]
     if not isinstance(node, dict):
@@ -159,7 +159,7 @@ def _inlined(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...])
 
 
 def _kind(schema: Mapping[str, Any]) -> Any:
-    """Return the type of what ``schema`` describes, as far as it is simple."""
+    """Return the type that ``schema`` describes; Any where it is not simple."""
     options = schema.get("enum")
     if options and all(isinstance(option, str | int) and not isinstance(option, bool) for option in options):
         return Literal[tuple(options)]

@@ -1,4 +1,4 @@
-"""The contract of everything that answers: sound or text in, transcript, text and sound out."""
+"""The contract of every provider of answers: audio or text in; transcript, text and audio out."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from voxd.frames import Clip, Frame
 
 @dataclass(slots=True)
 class PlaybackResult:
-    """How much of a reply was heard, filled in by whoever plays it, before the provider's iterator is closed.
+    """How much of a reply was played: the player sets it before it closes the provider's iterator.
 
     ``played_ms`` is None while nothing has cut the reply short.
     """
@@ -22,11 +22,10 @@ class PlaybackResult:
 class Request:
     """One utterance or one typed question.
 
-    ``audio`` yields frames from the end of the wake word on, while the user still speaks, and ends when
-    he has finished; it is None for a typed question. ``speak`` is False when only text is wanted.
-    ``heard`` tells the provider, when its iterator is closed, what the user heard. ``known_only`` asks the
-    device itself to raise `voxd.errors.NotUnderstood` rather than to say that it does not understand:
-    somebody else may.
+    ``audio`` yields frames from the end of the wake word on, while the user still speaks, and ends at the
+    endpoint; it is None for a typed question. ``speak`` is False when only text is wanted. ``heard`` says,
+    when the iterator is closed, how much of the reply was played. ``known_only`` makes the local provider
+    raise `voxd.errors.NotUnderstood` instead of apologising, because another provider may understand.
     """
 
     turn: str
@@ -39,12 +38,12 @@ class Request:
 
 
 TYPED = "text"
-"""In the place of an engine: the words were typed, nothing was recognised."""
+"""Instead of an engine's name: the words were typed, no speech was recognised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was understood, by which engine (or `TYPED`); ``final`` when it will not change."""
+    """The question, and the engine that transcribed it (or `TYPED`); ``final`` when it will not change."""
 
     text: str
     final: bool
@@ -67,13 +66,13 @@ class ReplyAudio:
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnd:
-    """The reply is complete; ``expects_answer`` when it asked something."""
+    """The reply is complete; ``expects_answer`` when it ends with a question."""
 
     expects_answer: bool = False
 
 
 class LatencyStep(StrEnum):
-    """What a provider that is reached over a network does before it answers."""
+    """What a provider reached over a network does before it answers."""
 
     SESSION_READY = "session_ready"
     AUDIO_SENT = "audio_sent"
@@ -89,14 +88,14 @@ class StepReached:
 
 @dataclass(frozen=True, slots=True)
 class ActionTaken:
-    """Something was done for the question, such as a timer set: nobody else may be asked to do it again."""
+    """An action with effects was taken, such as setting a timer: no other provider may repeat it."""
 
 
 ReplyItem = Transcript | ReplyText | ReplyAudio | ReplyEnd | StepReached | ActionTaken
 
 
 class Provider(Protocol):
-    """Whoever answers.
+    """A source of answers.
 
     `converse` raises `voxd.errors.VoxdError`; closing its iterator cancels the turn and frees everything
     it used. A provider holds no device: it never plays, records or shows anything.
@@ -108,13 +107,13 @@ class Provider(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Begin, in the background, whatever makes the next turn faster; called at the wake word."""
+        """Begin in the background what makes the next turn faster; called at the wake word."""
         ...
 
     def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``; the last item is `ReplyEnd`.
 
-        Whoever consumes it closes it once the reply was heard, or has been cut: not before.
+        The consumer closes it once the reply was played, or has been cut: not before.
         """
         ...
 

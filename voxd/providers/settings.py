@@ -1,4 +1,4 @@
-"""What a session with a provider is told about itself."""
+"""The settings of a session with a provider."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""Tools a model may call: made from typed functions or JSON Schema, checked, run with a time limit."""
+"""Tools a model may call: made from typed functions or JSON Schema, validated, run with a time limit."""
 
 import asyncio
 import functools
@@ -19,7 +19,7 @@ from voxd.providers.settings import ToolSpec
 from voxd.tasks import in_thread
 
 DEFAULT_TIMEOUT_S = 20.0
-"""A tool that was given no time limit has this one."""
+"""The time limit of a tool without its own."""
 
 MAX_OUTPUT_CHARS = 16_000
 """A longer result is cut: every later turn would pay for it again."""
@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool came to; ``output`` is the text for the model, of the error when not ``ok``."""
+    """The result of a tool; ``output`` is the text for the model, of the error when not ``ok``."""
 
     ok: bool
     output: str
@@ -46,7 +46,7 @@ class Tool:
     ``parameters`` is a JSON Schema of type object. ``handler`` takes its properties by keyword and returns
     anything JSON can hold, or an awaitable of it; a synchronous one runs in a thread. ``arguments_type`` is
     the type they are converted to first, by default the one ``parameters`` describes. ``acts`` is False for
-    one that only tells something, and may be called twice. Raises `InvalidRequest` for a name or parameters
+    one without effects, which may be called twice. Raises `InvalidRequest` for a name or parameters
     that vendors refuse.
     """
 
@@ -60,8 +60,8 @@ class Tool:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            msg = f"a tool cannot be called {self.name!r}"
-            raise InvalidRequest(msg, hint="use up to 64 letters, figures, _ and -")
+            msg = f"invalid name of a tool: {self.name!r}"
+            raise InvalidRequest(msg, hint="use up to 64 letters, digits, _ and -")
         if self.arguments_type is None:
             object.__setattr__(self, "arguments_type", from_schema(self.name, self.parameters))
 
@@ -91,7 +91,7 @@ def tool(
 
 
 class ToolBox:
-    """The tools of a session. A fault of one is told to the model as text and never raised."""
+    """The tools of a session. A failure is reported to the model as text and never raised."""
 
     def __init__(self, tools: Iterable[Tool] = (), *, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises `InvalidRequest` when two tools have the same name."""
@@ -100,14 +100,14 @@ class ToolBox:
         self._threads: set[object] = set()
         for each in tools:
             if each.name in self._tools:
-                raise InvalidRequest(f"there are two tools called {each.name}")
+                raise InvalidRequest(f"there are two tools named {each.name}")
             self._tools[each.name] = each
 
     def __contains__(self, name: str) -> bool:
         return name in self._tools
 
     def acts(self, name: str) -> bool:
-        """Whether to call tool ``name`` does something, which must not be done twice."""
+        """Whether tool ``name`` has effects, so that a call must not be repeated."""
         return name in self._tools and self._tools[name].acts
 
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -140,14 +140,14 @@ class ToolBox:
         except Exception as error:
             if isinstance(error, TimeoutError) and limit.expired():
                 raise InvalidRequest(f"{name} did not finish within {limit_s:g} s") from error
-            # A stranger's function may raise anything; the model is told and can say so or try otherwise.
+            # Third-party code may raise anything; the model gets the error and can explain it or try again.
             raise InvalidRequest(f"{name} failed: {type(error).__name__}: {error}") from error
 
     async def _called(self, each: Tool, keywords: Mapping[str, Any]) -> Any:
         if inspect.iscoroutinefunction(each.handler):
             return await each.handler(**keywords)
         if len(self._threads) >= MAX_THREADS:
-            raise InvalidRequest("too many calls of tools are still running")
+            raise InvalidRequest("too many tool calls are still running")
         thread = object()
         self._threads.add(thread)
         work = functools.partial(each.handler, **keywords)
@@ -162,11 +162,11 @@ def _checked(each: Tool, arguments: Mapping[str, Any] | str) -> Mapping[str, Any
         assert each.arguments_type is not None
         return check_arguments(each.arguments_type, arguments)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the arguments of {each.name} do not fit: {error}") from error
+        raise InvalidRequest(f"invalid arguments of {each.name}: {error}") from error
 
 
 def as_text(value: Any) -> str:
-    """Return what a tool returned as the model reads it: text as it is, nothing as "done", else JSON."""
+    """Return a tool's return value as text for the model: text unchanged, None as "done", else JSON."""
     if isinstance(value, str):
         return value
     if value is None:

@@ -1,4 +1,4 @@
-"""What a session used and what that costs: sums of what vendors report on the wire."""
+"""What a session used and what that costs: totals of what vendors report."""
 
 import msgspec
 

@@ -460,7 +460,7 @@ async def test_arguments_that_are_no_object_are_refused_by_the_tool_not_by_us(ri
     rig.providers[0].emit_event(E.FUNCTION_CALL_INVOKED, call)
     await answered(rig)
     assert rig.of(E.FUNCTION_CALL_INVOKED)[0]["arguments"] == {}
-    assert rig.providers[0].results[0][1].startswith("error: the arguments of add do not fit")
+    assert rig.providers[0].results[0][1].startswith("error: invalid arguments of add")
 
 
 async def test_a_slow_tool_holds_the_response_back_until_it_is_done(rig: Rig) -> None:

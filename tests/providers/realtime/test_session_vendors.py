@@ -124,7 +124,7 @@ async def test_openai_gets_the_results_of_all_tools_and_then_one_request(
         if frame["item"]["type"] == "function_call_output"
     }
     assert outputs["call_a"] == "3"
-    assert outputs["call_b"].startswith("error: the arguments of add do not fit")
+    assert outputs["call_b"].startswith("error: invalid arguments of add")
     assert len(openai.of_type("response.create")) == 2
     assert lines(session) == [("user", "what is one and two"), ("assistant", "Three, and I stumbled.")]
 

@@ -152,9 +152,10 @@ class ReplyStream:
             case events.TextTranscription(is_partial=False):
                 self.understood = True
                 self._put(Transcript(event.text, True, self._engine))
-            case events.TextOutput():
+            # Output of an earlier response that is still arriving is not part of this reply.
+            case events.TextOutput() if self._is_ours(event.response_id):
                 self._add_words(self.sentences.add(event.text, partial=event.is_partial))
-            case events.AudioOutputChunk():
+            case events.AudioOutputChunk() if self._is_ours(event.response_id):
                 self._add_audio(Clip(event.audio_data, event.sample_rate))
             case events.ToolCallInvoked():
                 self._calls += 1
@@ -230,4 +231,5 @@ class ReplyStream:
         self._changed.set()
 
     def _is_ours(self, response_id: str | None) -> bool:
-        return self._begun and response_id in (None, self._response_id)
+        # A third party need not number its responses.
+        return self._begun and (None in (response_id, self._response_id) or response_id == self._response_id)
