@@ -1,8 +1,7 @@
-"""The composition root: builds every part of the device top to bottom and takes them down in reverse."""
+"""The composition root: builds every part of the device top to bottom and closes them in reverse."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,12 @@ from voxd.config.schema import Config
 from voxd.control.connection import Limits
 from voxd.control.server import ControlServer
 from voxd.control.sockets import Listener
-from voxd.device.answering import ProviderServices
-from voxd.device.button_inputs import meaning
-from voxd.device.device import Appliance
-from voxd.device.event_inputs import EventInputs
-from voxd.device.reload import Reloader
-from voxd.device.rooms import Rooms
+from voxd.device.appliance import Appliance
+from voxd.device.inputs import EventInputs, VoiceControl, button_input
+from voxd.device.provider_services import ProviderServices
 from voxd.device.shutdown import Shutdown
-from voxd.device.skill_device import VoiceControl
-from voxd.device.summary import spoken_name
-from voxd.device.turn_recorder import Recorder
+from voxd.device.status import StatusReporter, spoken_name
+from voxd.device.turn_recorder import TurnRecorder
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
@@ -34,7 +29,9 @@ from voxd.listen.speech_input import SpeechInput
 from voxd.local.engines import build_synthesizer, build_transcriber, render_demonstration
 from voxd.observe.event_log import EventLog
 from voxd.observe.ledger import LatencyLedger
+from voxd.observe.log import set_level
 from voxd.observe.metrics import Metrics
+from voxd.observe.watchdog import Progress
 from voxd.providers.local import LocalProvider
 from voxd.providers.skill_tools import skill_tools
 from voxd.skills.engine import SkillEngine
@@ -49,11 +46,9 @@ from voxd.turn.machine import TurnMachine
 from voxd.turn.ringer import Ringer
 from voxd.turn.runner import TurnDependencies, TurnRunner
 
-_log = logging.getLogger(__name__)
-
 
 class Daemon:
-    """One device. `start` opens it to the world, `stop` takes down what was started, in reverse."""
+    """One device. `start` opens its parts, `stop` closes in reverse what was opened."""
 
     def __init__(
         self,
@@ -64,13 +59,13 @@ class Daemon:
         models_dir: Path,
         heed_mute: bool = True,
     ) -> None:
-        """``heed_mute`` False: begin unmuted whatever was set before. Raises `VoxdError`."""
+        """``heed_mute`` False: begin unmuted, whatever was saved. Raises `VoxdError`."""
         self.config = config
         self._heed_mute = heed_mute
         self.clock = SystemClock()
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
-        self._parts = Shutdown()
+        self._shutdown = Shutdown()
         self._build_memory(state_dir)
         self._build_voice(state_dir, models_dir)
         self._build_hearing(models_dir)
@@ -82,15 +77,15 @@ class Daemon:
 
     async def start(self, listeners: Sequence[Listener]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
-        opened = self._parts.add
+        opened = self._shutdown.add
         await self.database.open()
         opened(self.database.close)
         opened(self.settings.close)
         opened(self.recorder.close)
         self.recorder.start()
         opened(self.local.close)
-        opened(self.answering.close)
-        await self.answering.start()
+        opened(self.providers.close)
+        await self.providers.start()
         opened(self.speaker.close)
         opened(self.leds.close)
         await self.timers.start()
@@ -116,12 +111,22 @@ class Daemon:
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
 
     async def stop(self) -> None:
-        """Take everything down, within `voxd.device.shutdown.TOGETHER_S`; idempotent."""
+        """Close everything, within `voxd.device.shutdown.TOGETHER_S`; idempotent."""
         self.bus.emit("daemon.stopping")
-        await self._parts.run()
+        await self._shutdown.run()
+
+    def heartbeats(self) -> Mapping[str, Callable[[], Progress]]:
+        """Return what must make progress for the watchdog; a microphone that is closed or lost need not."""
+        ring, microphone = self.ring, self.microphone
+        return {
+            "audio": lambda: Progress(ring.heartbeat_s, excused=not (microphone.is_open and microphone.ok)),
+            "ears": lambda: Progress(self.speech_input.progress_ns / 1e9),
+            "microphone": lambda: Progress(microphone.progress_s, excused=not microphone.is_open),
+            "loop": lambda: Progress(self.clock.monotonic()),
+        }
 
     def post(self, given: Input) -> None:
-        """Tell the turn machine what happened; on the loop."""
+        """Give an input to the turn machine; on the loop."""
         self.runner.feed(given)
 
     # --- the parts, top to bottom -----------------------------------------------------------------
@@ -132,7 +137,7 @@ class Daemon:
         self.history = HistoryStore(self.database, self.config.history, self.clock)
         self.metrics = Metrics()
         self.ledger = LatencyLedger(self.clock)
-        self.recorder = Recorder(self.history, self.metrics, self.clock)
+        self.recorder = TurnRecorder(self.history, self.metrics, self.clock)
         for handler in (self.metrics.handle, EventLog()):
             self.bus.handle(handler)
 
@@ -164,7 +169,7 @@ class Daemon:
     def _build_hearing(self, models_dir: Path) -> None:
         audio = self.config.audio
         self.ring = Ring.create(audio.channels, audio.ring_s)
-        self._parts.add(self.ring.close)
+        self._shutdown.add(self.ring.close)
         self.microphone = Microphone(
             audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
         )
@@ -182,7 +187,7 @@ class Daemon:
     def _build_turns(self, state_dir: Path) -> None:
         turn = self.config.turn
         self.local = LocalProvider(self.transcriber, self.skills, self.synthesizer)
-        self.answering = ProviderServices(
+        self.providers = ProviderServices(
             self.config,
             self.local,
             transcriber=self.transcriber,
@@ -202,7 +207,7 @@ class Daemon:
                 speaker=self.speaker,
                 ringer=Ringer(self.speaker, self.clock, self._ring_words),
                 ledger=self.ledger,
-                provider_for=self.answering.router.provider_for,
+                provider_for=self.providers.router.provider_for,
                 set_microphone=self._set_microphone,
                 stop_ring=self._stop_ring,
                 turn_ended=self.recorder,
@@ -223,42 +228,54 @@ class Daemon:
         )
 
     def _build_appliance(self, read_config: Callable[[], Config]) -> Appliance:
-        reloader = Reloader(
-            self.config,
-            read_config,
+        reporter = StatusReporter(
+            clock=self.clock,
+            config=lambda: self.appliance.config(),
+            ring=self.ring,
+            microphone=self.microphone,
+            speaker=self.speaker,
             speech_input=self.speech_input,
             runner=self.runner,
-            skills=self.skills,
-            history=self.history,
+            recorder=self.recorder,
+            transcriber=self.transcriber,
+            synthesizer=self.synthesizer,
+            providers=self.providers,
+            timers=self.timers,
+            database=self.database,
             leds=self.leds,
-            answering=self.answering,
+            buttons=self.buttons,
         )
         return Appliance(
-            Rooms(
-                reloader=reloader,
-                recorder=self.recorder,
-                clock=self.clock,
-                bus=self.bus,
-                ring=self.ring,
-                microphone=self.microphone,
-                speaker=self.speaker,
-                speech_input=self.speech_input,
-                runner=self.runner,
-                transcriber=self.transcriber,
-                synthesizer=self.synthesizer,
-                answering=self.answering,
-                timers=self.timers,
-                database=self.database,
-                history=self.history,
-                settings=self.settings,
-                ledger=self.ledger,
-                metrics=self.metrics,
-                leds=self.leds,
-                buttons=self.buttons,
-            )
+            self.config,
+            read_config=read_config,
+            configure=self._configure,
+            bus=self.bus,
+            clock=self.clock,
+            ring=self.ring,
+            microphone=self.microphone,
+            speaker=self.speaker,
+            speech_input=self.speech_input,
+            runner=self.runner,
+            providers=self.providers,
+            timers=self.timers,
+            history=self.history,
+            settings=self.settings,
+            ledger=self.ledger,
+            metrics=self.metrics,
+            reporter=reporter,
         )
 
     # --- what connects them -----------------------------------------------------------------------
+
+    def _configure(self, config: Config) -> None:
+        """Apply a reloaded configuration, as far as that can be done without a restart."""
+        self.speech_input.configure(config.wake, config.endpoint)
+        self.runner.configure(config.turn)
+        self.skills.configure(config.skills)
+        self.history.configure(config.history)
+        self.providers.configure(config)
+        self.leds.dim(config.leds.brightness)
+        set_level(config.log.level)
 
     def _pressed(self, gesture: Gesture) -> None:
         self.bus.emit("button.pressed", gesture=gesture.kind.value)
@@ -266,7 +283,7 @@ class Daemon:
         ago_s = max(0.0, self.clock.monotonic() - gesture.at_s)
         at_sample = max(self.ring.tail, self.ring.head - samples_from_s(ago_s))
         self.post(
-            meaning(
+            button_input(
                 gesture.kind,
                 state=machine.state,
                 ringing=machine.ringing,
@@ -281,7 +298,7 @@ class Daemon:
     def _set_microphone(self, open_: bool) -> Coroutine[Any, Any, None]:
         if not open_:
             return self.microphone.close_stream()
-        # At once, not when it is open: by then somebody may have begun to speak.
+        # At once, not when it is open: by then the user may have begun to speak.
         self.speech_input.reset()
         return self.microphone.open_stream()
 

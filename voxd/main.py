@@ -1,4 +1,4 @@
-"""The command line of the daemon: configuration in, signals and systemd obeyed, a sysexits.h code out."""
+"""The command line of the daemon: configuration, signals, systemd, and an exit code of sysexits.h."""
 
 import argparse
 import asyncio
@@ -22,7 +22,6 @@ from voxd.config.paths import models_dir, read_socket_path, socket_path, state_d
 from voxd.config.schema import Config
 from voxd.control.sockets import Listener, bind, inherited
 from voxd.daemon import Daemon
-from voxd.device.heartbeat import signs_of_life
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Event
 from voxd.observe.log import start_logging
@@ -30,6 +29,7 @@ from voxd.observe.memory import limit_arenas, release_free_memory
 from voxd.observe.notify import Notifier, listen_sockets, watchdog_interval_s
 from voxd.observe.watchdog import Watchdog
 from voxd.providers.facts import config_facts
+from voxd.tasks import TaskScope
 from voxd.turn.inputs import State
 
 OK = 0
@@ -41,25 +41,25 @@ EXIT_CODES = {
     "invalid_request": 65,
     "no_input": 66,
 }
-"""sysexits.h; any other error is `INTERNAL`."""
+"""By error code, as sysexits.h numbers them; any other error is `INTERNAL`."""
 
 INTERNAL = 70
 
 ONCE_CODES = {"answered": OK, "no_speech": EXIT_CODES["invalid_request"]}
-"""How `--once` ends by how its turn ended; anything else is an error."""
+"""The exit code of `--once` by the outcome of its turn; any other outcome is `INTERNAL`."""
 
 ONCE_GRACE_S = 2.0
 """How long after the end of a recording a wake word may still be confirmed."""
 
 STOP_LIMIT_S = 5.0
-"""A stop takes 0.2 s, 2 s when a part hangs; a process that is still there hangs as a whole."""
+"""A stop takes 0.2 s, and 2 s when a part hangs. After this limit the event loop itself hangs."""
 
 SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.", "provider.")
-"""Events after which systemd's STATUS line may read differently."""
+"""Prefixes of the events that may change systemd's STATUS line."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that exits as sysexits.h says."""
+    """A parser that exits with the code of sysexits.h (64), not with argparse's 2."""
 
     def error(self, message: str) -> NoReturn:
         """Print how voxd is used, and exit with 64."""
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "--once",
         type=Path,
         metavar="FILE.wav",
-        help="hear this recording, answer, exit 0; exit 1 if no wake word was in it",
+        help="answer this recording and exit 0; exit 1 if it has no wake word",
     )
     parser.add_argument("--version", action="version", version=f"voxd {__version__}")
     return parser
@@ -96,7 +96,7 @@ class Service:
         self._config = loaded.config
         self._notifier = Notifier()
         self._started = asyncio.Event()
-        self._reloading: asyncio.Task[None] | None = None
+        self._tasks = TaskScope("voxd")
         self._exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> int:
@@ -117,24 +117,20 @@ class Service:
             daemon.bus.handle(Screen(_print, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
         daemon.bus.handle(self._follow)
         self._handle_signals()
-        watching: asyncio.Task[None] | None = None
         try:
             await daemon.start(listeners)
             self._started.set()
             self._notifier.ready(daemon.appliance.summary())
-            # What exists now lives as long as the process: the collector need not look at it again.
+            # What exists now lives as long as the process, so the collector may skip it from here on.
             gc.collect()
             gc.freeze()
             release_free_memory()
-            watching = asyncio.create_task(self._watch())
-            watching.add_done_callback(self._watched)
+            self._tasks.start(self._watch(), is_awaited=True).add_done_callback(self._end_if_failed)
             return await self._exit_code
         finally:
             self._notifier.stopping()
-            for task in (watching, self._reloading):
-                if task:
-                    task.cancel()
             with _limited(STOP_LIMIT_S):
+                await self._tasks.close()
                 await daemon.stop()
 
     def _read(self) -> Config:
@@ -152,7 +148,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-            # Whoever asks again does not want to wait: the kernel ends the process, busy as it may be.
+            # A second signal means that the user will not wait: the kernel then ends the process at once.
             signal.signal(number, signal.SIG_DFL)
         self._end(OK)
 
@@ -161,10 +157,10 @@ class Service:
             self._exit_code.set_result(code)
 
     def _hang_up(self) -> None:
-        self._reloading = asyncio.create_task(self._reload())
+        self._tasks.start(self._reload())
 
     async def _reload(self) -> None:
-        # A reload ends with READY, which must not be said before it is true.
+        # A reload ends with READY=1, which must not be sent before the start is complete.
         await self._started.wait()
         self._notifier.reloading(self._daemon.clock.monotonic())
         try:
@@ -172,7 +168,7 @@ class Service:
         except VoxdError as error:
             self._daemon.bus.emit("error", code=error.code, message=str(error), hint=error.hint)
         finally:
-            # Until it hears this, systemd takes the reload to be under way.
+            # sd_notify(3): after RELOADING=1 systemd waits for READY=1, also when the reload failed.
             self._notifier.ready(self._daemon.appliance.summary())
 
     def _follow(self, event: Event) -> None:
@@ -182,32 +178,33 @@ class Service:
             self._end(ONCE_CODES.get(event.data["outcome"], INTERNAL))
         if self._args.once and event.type == "audio.lost" and not self._exit_code.done():
             self._exit_code.set_exception(
-                DeviceError(f"{self._args.once} cannot be heard", hint=event.data["hint"])
+                DeviceError(f"cannot play {self._args.once} as input", hint=event.data["hint"])
             )
 
-    def _watched(self, watching: asyncio.Task[None]) -> None:
+    def _end_if_failed(self, watching: asyncio.Task[None]) -> None:
         if not watching.cancelled() and (error := watching.exception()) and not self._exit_code.done():
             self._exit_code.set_exception(error)
 
     async def _watch(self) -> None:
-        """Feed the watchdog; with `--once`, notice that the recording went by unanswered."""
+        """Feed the watchdog; with `--once`, end the process when the recording had no wake word."""
         daemon = self._daemon
         async with asyncio.TaskGroup() as group:
             if interval_s := watchdog_interval_s():
-                signs = signs_of_life(daemon.clock, daemon.ring, daemon.microphone, daemon.speech_input)
-                dog = Watchdog(signs, dog=self._notifier, interval_s=interval_s, clock=daemon.clock)
+                dog = Watchdog(
+                    daemon.heartbeats(), dog=self._notifier, interval_s=interval_s, clock=daemon.clock
+                )
                 group.create_task(dog.run())
             while self._args.once:
                 await daemon.clock.sleep(0.2)
                 if daemon.ring.ended and daemon.runner.machine.state is State.IDLE:
                     await daemon.clock.sleep(ONCE_GRACE_S)
                     if daemon.runner.machine.state is State.IDLE:
-                        _print("no wake word was heard")
+                        _print("no wake word was detected")
                         self._end(NO_WAKE_WORD)
 
 
 def _listeners(config: Config, stack: contextlib.ExitStack) -> list[Listener]:
-    """Return the sockets to serve, which ``stack`` closes: the second may fail after the first is bound."""
+    """Return the sockets to serve; ``stack`` closes them, also when the second cannot be bound."""
     listeners: Iterable[Listener] = inherited(listen_sockets()) or _bound(config)
     return [stack.enter_context(contextlib.closing(listener)) for listener in listeners]
 
@@ -230,7 +227,7 @@ def _limited(limit_s: float) -> Iterator[None]:
 
 
 def _give_up() -> None:
-    _log.critical("the daemon hangs while it stops and is ended as it is")
+    _log.critical("the daemon hangs while it stops: the process is killed")
     logging.shutdown()
     os._exit(INTERNAL)
 
@@ -254,7 +251,7 @@ def run(args: argparse.Namespace) -> int:
             raise VoxdError(f"{args.once} {why}", hint="name a WAV file", code="no_input")
         read_wav(args.once)
     loaded = load(args.config, get_facts=config_facts, environ=os.environ, overrides=_overrides(args))
-    # The screen tells the turns; beside it the log is for trouble only.
+    # The screen shows the turns, so the log needs only warnings.
     level = "warning" if args.show and loaded.config.log.level == "info" else loaded.config.log.level
     handler = start_logging(level)
     try:
@@ -269,7 +266,7 @@ async def _serve(args: argparse.Namespace, loaded: Loaded) -> int:
 
 def main() -> int:
     """Entry point of ``voxd``."""
-    # Before anything can import onnxruntime: from 1.29 on it reports to its vendor unless told not to.
+    # Before anything imports onnxruntime: from 1.29 on it sends telemetry unless this is set.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     limit_arenas()
     try:

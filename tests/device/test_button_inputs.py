@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxd.device.button_inputs import meaning
+from voxd.device.inputs import button_input
 from voxd.hardware.gestures import GestureKind
 from voxd.turn.inputs import (
     Input,
@@ -33,4 +33,4 @@ CASES: list[tuple[GestureKind, State, bool, bool, Input]] = [
 
 @pytest.mark.parametrize(("kind", "state", "ringing", "muted", "expected"), CASES)
 def test_a_gesture(kind: GestureKind, state: State, ringing: bool, muted: bool, expected: Input) -> None:
-    assert meaning(kind, state=state, ringing=ringing, muted=muted, at_sample=7) == expected
+    assert button_input(kind, state=state, ringing=ringing, muted=muted, at_sample=7) == expected

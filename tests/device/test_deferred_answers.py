@@ -50,7 +50,7 @@ async def test_a_late_answer_comes_from_the_vendor_and_is_said_aloud(
     cloudy(house, speak=True)
     daemon = await house.start()
     device = daemon.appliance
-    assert await daemon.answering.offline_queue.keep("default", None, "moon")
+    assert await daemon.providers.offline_queue.keep("default", None, "moon")
     assert device.status().queued == 1
     [entry] = await device.queue()
     assert (entry.state, entry.duration_ms) == ("waiting", 0)
@@ -69,7 +69,7 @@ async def test_forgetting_forgets_what_waits_and_what_was_spoken(house: House) -
     spoken_before(house.directory)
     daemon = await house.start()
     for text in ("my secret", "my other secret"):
-        await daemon.answering.offline_queue.keep("default", None, text)
+        await daemon.providers.offline_queue.keep("default", None, text)
     await daemon.appliance.forget()
     assert (await daemon.appliance.queue(), daemon.appliance.status().queued) == ([], 0)
     assert [data["reason"] for data in told(daemon, "queue.dropped")] == ["forgotten"] * 2
@@ -88,7 +88,7 @@ async def test_phrases_are_deleted_when_none_are_to_be_kept(house: House) -> Non
 async def test_what_waits_is_dropped_on_request_and_survives_a_restart_otherwise(house: House) -> None:
     daemon = await house.start()
     for text in ("one", "two"):
-        await daemon.answering.offline_queue.keep("default", None, text)
+        await daemon.providers.offline_queue.keep("default", None, text)
     first, second = await daemon.appliance.queue()
     assert await daemon.appliance.drop_queued(first.id) == 1
     with pytest.raises(NotFound):
@@ -103,7 +103,7 @@ async def test_what_waits_is_dropped_on_request_and_survives_a_restart_otherwise
 async def test_a_full_queue_is_a_problem_of_the_device(house: House) -> None:
     house.change(queue=Queue(max_utterances=1))
     daemon = await house.start()
-    assert await daemon.answering.offline_queue.keep("default", None, "one")
-    assert not await daemon.answering.offline_queue.keep("default", None, "two")
+    assert await daemon.providers.offline_queue.keep("default", None, "one")
+    assert not await daemon.providers.offline_queue.keep("default", None, "two")
     assert "the queue is full" in daemon.appliance.status().summary
     assert [data["code"] for data in told(daemon, "error")] == ["queue_full"]

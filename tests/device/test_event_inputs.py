@@ -2,7 +2,7 @@ from typing import Any, cast
 
 import pytest
 
-from voxd.device.event_inputs import EventInputs
+from voxd.device.inputs import EventInputs
 from voxd.events import Event
 from voxd.turn.inputs import AudioLost, AudioRestored, RingEnded
 

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from voxd.device import shutdown as takedown
+from voxd.device import shutdown
 from voxd.device.shutdown import Shutdown
 
 
 async def test_parts_end_in_reverse_whatever_one_of_them_does(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(takedown, "TOGETHER_S", 0.05)
+    monkeypatch.setattr(shutdown, "TOGETHER_S", 0.05)
     ended: list[str] = []
 
     async def database() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes import FakeClock
 from voxd.config.schema import History as HistoryConfig
-from voxd.device.turn_recorder import PRUNE_S, Recorder
+from voxd.device.turn_recorder import PRUNE_S, TurnRecorder
 from voxd.observe.metrics import Metrics
 from voxd.store.db import Database
 from voxd.store.history import HistoryStore
@@ -24,7 +24,7 @@ class Desk:
         self.clock = FakeClock()
         self.database = Database(path)
         self.history = HistoryStore(self.database, HistoryConfig(max_age_days=1), self.clock, boot="b")
-        self.recorder = Recorder(self.history, Metrics(), self.clock)
+        self.recorder = TurnRecorder(self.history, Metrics(), self.clock)
 
     async def remembered(self) -> list[str]:
         return [entry.transcript for entry in await self.history.newest(10)]
@@ -71,12 +71,12 @@ async def test_a_history_that_cannot_be_written_stops_nothing(
         desk.recorder(turn(text))
     await desk.clock.advance(0)
     await desk.recorder.close()
-    assert caplog.text.count("not remembered") == 1
+    assert caplog.text.count("not written") == 1
     await desk.database.open()
     desk.recorder(turn("lion"))
     desk.recorder(turn("lynx"))
     await desk.recorder.close()
-    assert caplog.text.count("remembered again") == 1
+    assert caplog.text.count("written to the history again") == 1
     assert await desk.remembered() == ["lynx", "lion"]
     assert "zebra" not in caplog.text
     await desk.database.close()

@@ -37,13 +37,13 @@ async def test_what_was_used_is_in_the_book_when_it_is_closed(tmp_path: Path) ->
     await db.close()
 
 
-async def test_a_book_that_cannot_be_written_stops_nobody(
+async def test_a_usage_log_that_cannot_be_written_stops_no_turn(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     keeper = UsageRecorder(UsageLog(Database(tmp_path / "voxd.db"), FakeClock()), keyed=lambda name: False)
     keeper(used("cloud", None))
     await keeper.close()
-    assert "what cloud used is not entered" in caplog.text
+    assert "cannot record what cloud used" in caplog.text
 
 
 async def test_each_key_has_a_row_of_its_own(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ class House:
 
 async def later(router: Router, age_s: float = 60.0) -> tuple[str, str]:
     request = Request("later", "default", text="hello", speak=False)
-    name, answer = router.ask_late(request, age_s)
+    name, answer = router.answer_deferred(request, age_s)
     async with asyncio.timeout(WAIT_S), aclosing(answer) as replies:
         return name, " ".join([item.text async for item in replies if isinstance(item, ReplyText)])
 

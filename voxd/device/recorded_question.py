@@ -1,4 +1,4 @@
-"""A recorded question as it is answered: what was recorded for the microphone may begin with a wake word."""
+"""Prepares a recorded question: cuts off the wake word with which a recording may begin."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ BEGINNING_SAMPLES = samples_from_s(3.0)
 
 _BLOCK_SAMPLES = samples_from_ms(40)
 _QUIET_SAMPLES = samples_from_s(1.0)
-"""Silence is put before and after, as there is in a room: the engines need some to hear a word in."""
+"""Silence put before and after: the wake engines need some, as there is in a room."""
 
 
 def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
@@ -36,8 +36,8 @@ def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path)
 def without_wake_word(clip: Clip, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
     """Return ``clip`` (16 kHz) from where the wake word ends with which it begins, all of it without one.
 
-    The wake words are heard as the ears hear them; those that cannot be loaded are passed over. Takes some
-    tens of milliseconds of CPU: call it in a thread.
+    Uses the wake engines of the microphone; words that cannot be loaded are skipped. Takes some tens of
+    milliseconds of CPU: call it in a thread.
     """
     quiet = bytes(_QUIET_SAMPLES * BYTES_PER_SAMPLE)
     searched = (BEGINNING_SAMPLES + CONFIRM_SAMPLES) * BYTES_PER_SAMPLE

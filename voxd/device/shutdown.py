@@ -1,4 +1,4 @@
-"""Takes the parts of the device down in reverse; one that hangs is left behind, the others still end well."""
+"""Closes the parts of the device in reverse; one that hangs is abandoned, the others still close."""
 
 import asyncio
 import logging
@@ -9,10 +9,10 @@ Close = Callable[[], Awaitable[None] | None]
 _log = logging.getLogger(__name__)
 
 TOGETHER_S = 1.5
-"""What all parts have together; they need 0.1 s. With the ears' own limit a stop stays below 2 s."""
+"""The limit of all parts together; they need 0.1 s. With that of the wake thread a stop stays below 2 s."""
 
 LEAST_S = 0.1
-"""What a part still gets when the time is over, because another one hangs."""
+"""The time a part still gets when another one has used up the limit."""
 
 
 class Shutdown:
@@ -37,6 +37,7 @@ class Shutdown:
                     if ending := close():
                         await ending
             except TimeoutError:
-                _log.error("%s hangs and is left behind", name)
+                _log.error("%s hangs and is abandoned", name)
             except Exception:
+                # A boundary: a part that fails to close must not keep the others open.
                 _log.exception("%s failed", name)

@@ -1,6 +1,5 @@
-"""Enters what providers used into the account book, in order, beside the conversation."""
+"""Writes what providers used into the usage log, beside the conversation."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -11,36 +10,35 @@ from voxd.events import Event
 from voxd.providers.facts import facts
 from voxd.reports import UsageEntry
 from voxd.store.usage import UsageLog
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
 STAGES = frozenset({"stt", "llm", "tts"})
-"""What members of pipelines do."""
+"""The stages of a pipeline."""
 
 
 class UsageRecorder:
-    """A handler of the bus; writing never keeps anybody waiting. ``keyed`` says who needs a key."""
+    """A handler of the bus; no turn waits for a write. ``keyed`` says whether a provider has a key."""
 
     def __init__(self, log: UsageLog, *, keyed: Callable[[str], bool]) -> None:
-        self._book = log
+        self._log = log
         self._keyed = keyed
         self._keys: dict[str, int] = {}
-        self._writing: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope("usage log")
 
     def __call__(self, event: Event) -> None:
-        """Enter what ``event`` says was used."""
+        """Record a ``provider.used`` event."""
         match event.type:
             case "provider.key_changed":
                 self._keys[event.data["provider"]] = event.data["to"]
             case "provider.used" if event.data["provider"] != LOCAL:
                 # The device itself, a member of many pipelines, costs nothing.
-                task = asyncio.create_task(self._write(self._entry(event.data)))
-                self._writing.add(task)
-                task.add_done_callback(self._writing.discard)
+                self._tasks.start(self._write(self._entry(event.data)))
 
     async def close(self) -> None:
-        """Wait for what is being written."""
-        await asyncio.gather(*self._writing)
+        """Wait for the writes under way."""
+        await self._tasks.join()
 
     def _entry(self, data: dict[str, Any]) -> UsageEntry:
         used, cost, provider = data["usage"], data["cost_usd"], data["provider"]
@@ -49,7 +47,7 @@ class UsageRecorder:
             day="",
             provider=provider,
             sessions=used.total_sessions,
-            # A member of a pipeline tells each request by itself, and knows nothing of replies.
+            # A stage reports each request; only a whole provider counts replies.
             responses=used.responses or int(data["stage"] in STAGES),
             audio_s=used.audio_seconds or used.transcribed_seconds,
             text_tokens=used.text_tokens,
@@ -63,6 +61,6 @@ class UsageRecorder:
 
     async def _write(self, entry: UsageEntry) -> None:
         try:
-            await self._book.add(entry)
+            await self._log.add(entry)
         except StoreError as error:
-            _log.warning("what %s used is not entered: %s", entry.provider, error)
+            _log.warning("cannot record what %s used: %s", entry.provider, error)

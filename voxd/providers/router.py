@@ -53,7 +53,7 @@ class Router:
         """Return the name of the provider of ``agent``."""
         return self._chosen.get(agent, self._agent(agent).provider)
 
-    def ask_late(self, request: Request, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
+    def answer_deferred(self, request: Request, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
         """Return who is asked what was kept for ``age_s``, and his answer. Raises why nobody is.
 
         It is a session of its own, without tools: nobody wants a light or a timer hours late. The device

@@ -192,7 +192,7 @@ async def test_an_unhealthy_or_stopped_provider_is_not_available(rig: Rig) -> No
 
 
 def test_a_device_without_pipelines_does_not_import_them() -> None:
-    program = "import sys, voxd.device.answering; sys.exit('voxd.providers.pipeline.factory' in sys.modules)"
+    program = "import sys, voxd.daemon; sys.exit('voxd.providers.pipeline.factory' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voxd.device.summary import summary
+from voxd.device.status import summarize
 from voxd.turn.inputs import State
 
 CASES = [
@@ -22,9 +22,9 @@ CASES = [
 
 @pytest.mark.parametrize(("state", "words", "problems", "sentence"), CASES)
 def test_the_sentence(state: State, words: list[str], problems: list[str], sentence: str) -> None:
-    assert summary(state, words=words, device="mic", problems=problems) == sentence
+    assert summarize(state, words=words, device="mic", problems=problems) == sentence
 
 
 def test_every_state_has_a_sentence() -> None:
     for state in State:
-        assert summary(state, words=[], device="mic", problems=[])
+        assert summarize(state, words=[], device="mic", problems=[])

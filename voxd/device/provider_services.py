@@ -1,4 +1,4 @@
-"""Everybody who answers, and what keeps them at it: health, money, the account book and the queue."""
+"""The providers of the device with what they share: health, spending, usage log and offline queue."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -29,11 +29,11 @@ from voxd.turn.streams import frames
 _MIB = 1 << 20
 
 LATER = "later"
-"""In the place of a turn: nobody waits for the answer."""
+"""The turn id of a deferred question."""
 
 
 class ProviderServices:
-    """A part of the composition root. ``announce`` says a text aloud, and returns when it was heard."""
+    """A part of the composition root. ``announce`` says a text aloud, and returns when it was played."""
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class ProviderServices:
         self.usage = UsageLog(database, clock)
         self.health = CircuitBreaker(emit=bus.emit, clock=clock)
         self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
-        self.bookkeeper = UsageRecorder(self.usage, keyed=self._needs_key)
+        self.usage_recorder = UsageRecorder(self.usage, keyed=self._needs_key)
         self.offline_queue = OfflineQueue(
             UtteranceQueue(database, config.queue, clock),
             history,
             config.queue,
-            ask=self._ask_late,
+            ask=self._ask_deferred,
             announce=announce,
             emit=bus.emit,
             clock=clock,
@@ -83,7 +83,7 @@ class ProviderServices:
             ),
         )
         self.router = Router(self.factory)
-        for handler in (self.bookkeeper, self.spend.handle, self.offline_queue.handle):
+        for handler in (self.usage_recorder, self.spend.handle, self.offline_queue.handle):
             bus.handle(handler)
 
     async def start(self) -> None:
@@ -101,21 +101,21 @@ class ProviderServices:
         self.offline_queue.configure(config.queue)
 
     async def forget(self) -> None:
-        """Forget every conversation, here and with the vendors, and what waits or was spoken."""
+        """Forget every conversation, here and at the vendors, the offline queue and the caches."""
         await self.router.forget()
         await self.offline_queue.forget()
         await self.factory.forget()
 
     def problems(self) -> list[str]:
-        """Return who does not answer and who does instead, and what else is not as it should be."""
+        """Return which providers are unavailable, and what answers instead."""
         found = []
         instead = {status.provider: status.answering for status in self.router.agents() if status.problem}
         for entry in self.router.providers():
             if not entry.problem:
                 continue
-            stands_in = instead.get(entry.name, entry.name)
-            if stands_in != entry.name:
-                found.append(f"{stands_in} stands in for {entry.name}: {entry.problem}")
+            substitute = instead.get(entry.name, entry.name)
+            if substitute != entry.name:
+                found.append(f"{substitute} stands in for {entry.name}: {entry.problem}")
             else:
                 found.append(f"{entry.name} does not answer: {entry.problem}")
         if self.offline_queue.problem:
@@ -123,17 +123,19 @@ class ProviderServices:
         return found
 
     async def close(self) -> None:
-        """End everything, the account book last; idempotent."""
+        """Close everything, the usage log last, which records what the others still report; idempotent."""
         await self.offline_queue.close()
         await self.health.close()
         await self.router.close()
         await self.factory.close()
         await self.spend.close()
-        await self.bookkeeper.close()
+        await self.usage_recorder.close()
 
-    def _ask_late(self, agent: str, said: Clip | str, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
+    def _ask_deferred(
+        self, agent: str, said: Clip | str, age_s: float
+    ) -> tuple[str, AsyncGenerator[ReplyItem]]:
         audio, text = (None, said) if isinstance(said, str) else (frames(said), None)
-        return self.router.ask_late(Request(LATER, agent, audio=audio, text=text, speak=False), age_s)
+        return self.router.answer_deferred(Request(LATER, agent, audio=audio, text=text, speak=False), age_s)
 
     def _needs_key(self, name: str) -> bool:
         provider = self._config.providers.get(name)

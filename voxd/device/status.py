@@ -1,0 +1,164 @@
+"""The state of the device: as values for `voxctl status`, and as one sentence for systemd and aloud."""
+
+from collections.abc import Callable, Sequence
+
+from voxd import __version__, reports
+from voxd.audio.level import dbfs
+from voxd.audio.microphone import Microphone
+from voxd.audio.ring import Ring
+from voxd.audio.speaker import Speaker
+from voxd.clock import Clock
+from voxd.config.schema import Config
+from voxd.device.provider_services import ProviderServices
+from voxd.device.turn_recorder import TurnRecorder
+from voxd.frames import samples_from_s
+from voxd.hardware.button import Buttons
+from voxd.hardware.leds import LedDisplay
+from voxd.listen.speech_input import SpeechInput
+from voxd.local.chain import SynthesizerChain, TranscriberChain
+from voxd.skills.timers import Timers
+from voxd.store.db import Database
+from voxd.turn.inputs import State
+from voxd.turn.runner import TurnRunner
+
+LEVEL_SAMPLES = samples_from_s(0.5)
+"""What the level in `status` is measured over."""
+
+_ACTIVITIES = {
+    State.LISTENING: "Listening to you",
+    State.THINKING: "Thinking",
+    State.SPEAKING: "Speaking",
+    State.FOLLOW_UP: "Waiting for your answer",
+}
+
+
+def spoken_name(word: str) -> str:
+    """Return a wake word's name as people say it: hey_jarvis is "hey jarvis"."""
+    return word.replace("_", " ")
+
+
+def summarize(state: State, *, words: Sequence[str], device: str, problems: Sequence[str]) -> str:
+    """Return the sentence for ``state``; ``words`` are the wake words that are switched on."""
+    match state:
+        case State.IDLE if words:
+            names = " or ".join(f'"{spoken_name(word)}"' for word in words)
+            base = f"Listening for {names} on {device}"
+        case State.IDLE:
+            base = "Ready for the button or `voxctl listen`: no wake word is switched on"
+        case State.MUTED:
+            base = "Muted: the microphone is closed"
+        case State.ERROR:
+            base = "Deaf: no sound from the microphone"
+        case _:
+            base = _ACTIVITIES[state]
+    return f"{base} ({problems[0]})" if problems else base
+
+
+class StatusReporter:
+    """Collects the state of all parts of the device."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        config: Callable[[], Config],
+        ring: Ring,
+        microphone: Microphone,
+        speaker: Speaker,
+        speech_input: SpeechInput,
+        runner: TurnRunner,
+        recorder: TurnRecorder,
+        transcriber: TranscriberChain,
+        synthesizer: SynthesizerChain,
+        providers: ProviderServices,
+        timers: Timers,
+        database: Database,
+        leds: LedDisplay,
+        buttons: Buttons,
+    ) -> None:
+        self._clock = clock
+        self._config = config
+        self._ring = ring
+        self._microphone = microphone
+        self._speaker = speaker
+        self._speech_input = speech_input
+        self._runner = runner
+        self._recorder = recorder
+        self._transcriber = transcriber
+        self._synthesizer = synthesizer
+        self._providers = providers
+        self._timers = timers
+        self._database = database
+        self._leds = leds
+        self._buttons = buttons
+        self._started_s = clock.monotonic()
+
+    def status(self) -> reports.DeviceStatus:
+        """Return the state of the device."""
+        machine = self._runner.machine
+        return reports.DeviceStatus(
+            version=__version__,
+            state=machine.state.value,
+            summary=self.summary(),
+            uptime_s=self._clock.monotonic() - self._started_s,
+            muted=machine.muted,
+            volume_percent=self._speaker.volume_percent,
+            agent=self._runner.agent,
+            wake_words=tuple(word.name for word in self._speech_input.words() if word.enabled),
+            audio=reports.AudioStatus(
+                input=self._microphone.device,
+                output=self._speaker.device,
+                ok=self._microphone.ok,
+                problem=self._microphone.problem,
+                overruns=self._ring.overruns,
+                level_dbfs=self._level_dbfs(),
+            ),
+            engines=(self._transcriber.status(), self._synthesizer.status()),
+            leds=self._leds.status,
+            button=self._buttons.status,
+            timers=len(self._timers.list()),
+            turns=self._recorder.turns,
+            problems=self.problems(),
+            agents=self._providers.router.agents(),
+            queued=self._providers.offline_queue.waiting,
+        )
+
+    def summary(self) -> str:
+        """Return the state as the sentence that systemd shows."""
+        return summarize(
+            self._runner.machine.state,
+            words=[word.name for word in self._speech_input.words() if word.enabled],
+            device=self._microphone.device,
+            problems=self.problems(),
+        )
+
+    def spoken_summary(self) -> str:
+        """Return the state as a sentence to be spoken."""
+        problems = self.problems()
+        if problems:
+            return f"I have a problem: {problems[0]}."
+        words = [spoken_name(word.name) for word in self._speech_input.words() if word.enabled]
+        return f"I am well, and I listen for {' and '.join(words)}." if words else "I am well."
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what is wrong, in plain words, the most serious first."""
+        found = []
+        if self._microphone.problem:
+            found.append(f"microphone {self._microphone.device}: {self._microphone.problem}")
+        if self._speaker.problem:
+            found.append(f"loudspeaker {self._speaker.device}: {self._speaker.problem}")
+        found += [f"wake word {problem.word}: {problem.error}" for problem in self._speech_input.problems]
+        for engine in (self._transcriber.status(), self._synthesizer.status()):
+            if engine.problem:
+                found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
+        found += self._providers.problems()
+        if self._database.problem:
+            found.append(self._database.problem)
+        return tuple(found)
+
+    def _level_dbfs(self) -> float | None:
+        ring, microphone = self._ring, self._microphone
+        if not (microphone.is_open and microphone.ok):
+            return None
+        start = max(ring.tail, ring.head - LEVEL_SAMPLES)
+        return round(dbfs(ring.read(start, LEVEL_SAMPLES, self._config().audio.channel).pcm), 1)
