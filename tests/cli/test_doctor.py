@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from voxd.cli import doctor_engines, doctor_machine, doctor_probe, doctor_service
-from voxd.cli.checkup import Finding, Patient, Status, Step, examine, fail, ok
-from voxd.cli.doctor import STEPS
+from voxd.cli.doctor import engines, machine, probe, service
+from voxd.cli.doctor.check import DoctorContext, Finding, Status, Step, examine, fail, ok
+from voxd.cli.doctor.command import STEPS
 from voxd.cli.main import main
 from voxd.config.schema import Config
 from voxd.config.secrets import resolve
@@ -27,10 +27,10 @@ def config(**sections: object) -> Config:
     )
 
 
-def patient(
+def context(
     root: Path = Path("/nonexistent"), environ: dict[str, str] | None = None, **sections: Any
-) -> Patient:
-    return Patient(config(**sections), environ or {"HOME": str(root)}, root=root)
+) -> DoctorContext:
+    return DoctorContext(config(**sections), environ or {"HOME": str(root)}, root=root)
 
 
 def place(root: Path, path: str, text: str) -> None:
@@ -43,14 +43,14 @@ def place(root: Path, path: str, text: str) -> None:
 
 
 def test_a_check_that_crashes_is_a_failure_and_the_next_one_is_made() -> None:
-    def crash(_: Patient) -> Finding:
+    def crash(_: DoctorContext) -> Finding:
         raise ZeroDivisionError("oh")
 
-    def refuse(_: Patient) -> Finding:
+    def refuse(_: DoctorContext) -> Finding:
         raise DeviceError("no card", hint="plug one in")
 
     steps = [Step("a", "A", crash), Step("b", "B", refuse), Step("c", "C", lambda _: ok("fine"))]
-    checks = list(examine(steps, patient()))
+    checks = list(examine(steps, context()))
     assert [check.status for check in checks] == ["fail", "fail", "ok"]
     assert "ZeroDivisionError: oh" in checks[0].detail
     assert (checks[1].detail, checks[1].hint) == ("no card", "plug one in")
@@ -59,12 +59,12 @@ def test_a_check_that_crashes_is_a_failure_and_the_next_one_is_made() -> None:
 def test_a_check_that_hangs_is_a_failure_in_time() -> None:
     release = threading.Event()
 
-    def hang(_: Patient) -> Finding:
+    def hang(_: DoctorContext) -> Finding:
         release.wait(20)
         return ok("late")
 
     started = time.monotonic()
-    (check,) = examine([Step("a", "A", hang)], patient(), timeout_s=0.05)
+    (check,) = examine([Step("a", "A", hang)], context(), timeout_s=0.05)
     release.set()
     assert (check.status, check.detail) == ("fail", "no answer after 0.05 s")
     assert time.monotonic() - started < 10
@@ -86,7 +86,7 @@ def test_the_ids_are_stable_and_unique() -> None:
 )
 def test_temperature(tmp_path: Path, millidegrees: str, status: str) -> None:
     place(tmp_path, "sys/class/thermal/thermal_zone0/temp", millidegrees)
-    assert doctor_machine.cpu_temp(patient(tmp_path)).status == status
+    assert machine.cpu_temp(context(tmp_path)).status == status
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_temperature(tmp_path: Path, millidegrees: str, status: str) -> None:
 )
 def test_throttling_of_a_raspberry_pi(tmp_path: Path, bits: str, status: str, words: str) -> None:
     place(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", bits + "\n")
-    finding = doctor_machine.cpu_throttled(patient(tmp_path))
+    finding = machine.cpu_throttled(context(tmp_path))
     assert finding.status == status
     assert words in finding.detail
 
@@ -108,27 +108,27 @@ def test_throttling_of_a_raspberry_pi(tmp_path: Path, bits: str, status: str, wo
 @pytest.mark.parametrize(("available_kb", "status"), [(3_000_000, "ok"), (90_000, "warn")])
 def test_memory(tmp_path: Path, available_kb: int, status: str) -> None:
     place(tmp_path, "proc/meminfo", f"MemTotal:  4000000 kB\nMemAvailable: {available_kb} kB\n")
-    assert doctor_machine.mem_available(patient(tmp_path)).status == status
+    assert machine.mem_available(context(tmp_path)).status == status
 
 
 def test_what_a_machine_does_not_tell_is_skipped(tmp_path: Path) -> None:
-    for look in (doctor_machine.cpu_temp, doctor_machine.mem_available, doctor_machine.clock_synchronized):
-        assert look(patient(tmp_path)).status is Status.SKIP
-    assert doctor_service.unit_state(patient(tmp_path)).status is Status.SKIP
+    for look in (machine.cpu_temp, machine.mem_available, machine.clock_synchronized):
+        assert look(context(tmp_path)).status is Status.SKIP
+    assert service.unit_state(context(tmp_path)).status is Status.SKIP
 
 
 def test_a_clock_before_2026_was_never_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    assert doctor_machine.clock_synchronized(patient()).status is Status.FAIL
+    assert machine.clock_synchronized(context()).status is Status.FAIL
 
 
 def test_a_clock_set_by_the_network_is_fine(tmp_path: Path) -> None:
     place(tmp_path, "run/systemd/timesync/synchronized", "")
-    assert doctor_machine.clock_synchronized(patient(tmp_path)).status is Status.OK
+    assert machine.clock_synchronized(context(tmp_path)).status is Status.OK
 
 
 def test_disk_space_is_that_of_the_nearest_directory_that_exists(tmp_path: Path) -> None:
-    finding = doctor_machine.disk_space(patient(paths={"state": str(tmp_path / "not" / "yet")}))
+    finding = machine.disk_space(context(paths={"state": str(tmp_path / "not" / "yet")}))
     assert finding.detail.endswith(f"MB free at {tmp_path}")
 
 
@@ -142,13 +142,13 @@ LAMP = {
 
 
 def test_secrets_are_looked_at_and_not_shown() -> None:
-    finding = doctor_service.credentials_readable(patient(skills={"commands": [LAMP]}))
+    finding = service.credentials_readable(context(skills={"commands": [LAMP]}))
     assert (finding.status, finding.detail) == ("ok", "1 can be read")
     missing = LAMP | {"action": {**LAMP["action"], "headers": {"A": {"env": "GONE"}}}}  # type: ignore[dict-item]
-    finding = doctor_service.credentials_readable(patient(skills={"commands": [missing]}))
+    finding = service.credentials_readable(context(skills={"commands": [missing]}))
     assert (finding.status, "GONE" in finding.detail) == ("fail", True)
     in_unit = LAMP | {"action": {**LAMP["action"], "headers": {"A": {"credential": "key"}}}}  # type: ignore[dict-item]
-    finding = doctor_service.credentials_readable(patient(skills={"commands": [in_unit]}))
+    finding = service.credentials_readable(context(skills={"commands": [in_unit]}))
     assert finding.status == "warn", "outside of the unit systemd gives no credentials"
 
 
@@ -179,7 +179,7 @@ def test_the_state_of_the_service(
 ) -> None:
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     program("systemctl", properties)
-    finding = doctor_service.unit_state(patient(tmp_path))
+    finding = service.unit_state(context(tmp_path))
     assert (finding.status, words in finding.detail) == (status, True)
 
 
@@ -187,12 +187,12 @@ def test_the_state_of_the_service(
 def test_a_clock_systemd_knows_about(tmp_path: Path, program: Any, answer: str, status: str) -> None:
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     program("timedatectl", answer)
-    assert doctor_machine.clock_synchronized(patient(tmp_path)).status == status
+    assert machine.clock_synchronized(context(tmp_path)).status == status
 
 
 def test_vcgencmd_is_asked_where_the_kernel_does_not_tell(tmp_path: Path, program: Any) -> None:
     program("vcgencmd", "throttled=0x50000")
-    assert doctor_machine.cpu_throttled(patient(tmp_path)).status is Status.WARN
+    assert machine.cpu_throttled(context(tmp_path)).status is Status.WARN
 
 
 @pytest.fixture
@@ -221,18 +221,18 @@ def daemon(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_daemon_that_answers_is_quoted(daemon: Path) -> None:
-    finding = doctor_service.socket_reachable(Patient(Config(), {}, socket=daemon))
+    finding = service.socket_reachable(DoctorContext(Config(), {}, socket=daemon))
     assert finding == ok(f"voxd 9 at {daemon}: All is well")
 
 
 def test_a_running_daemon_is_asked_for_its_microphone(daemon: Path) -> None:
-    finding = doctor_engines.input_opens(Patient(Config(), {}, socket=daemon))
+    finding = engines.input_opens(DoctorContext(Config(), {}, socket=daemon))
     assert finding.status is Status.FAIL
     assert "unplugged" in finding.detail
 
 
 def test_without_a_daemon_the_way_to_start_one_is_told(tmp_path: Path) -> None:
-    finding = doctor_service.socket_reachable(Patient(Config(), {}, socket=tmp_path / "gone"))
+    finding = service.socket_reachable(DoctorContext(Config(), {}, socket=tmp_path / "gone"))
     assert finding.status is Status.WARN
     assert "systemctl start voxd" in finding.hint
 
@@ -241,20 +241,20 @@ def test_without_a_daemon_the_way_to_start_one_is_told(tmp_path: Path) -> None:
 
 
 def test_the_built_in_wake_word_loads_in_a_process_of_its_own() -> None:
-    finding = doctor_engines.wake_loads(patient())
+    finding = engines.wake_loads(context())
     assert finding.status is Status.OK
     assert finding.detail.startswith("hey_jarvis: ")
 
 
 def test_a_wake_word_without_its_model_says_which(tmp_path: Path) -> None:
     words = [{"name": "own", "model": str(tmp_path / "gone.tflite")}]
-    finding = doctor_engines.wake_loads(patient(wake={"words": words}))
+    finding = engines.wake_loads(context(wake={"words": words}))
     assert finding.status is Status.FAIL
     assert "gone.tflite" in finding.detail
 
 
 def test_the_voice_activity_detector_loads() -> None:
-    assert doctor_engines.vad_loads(patient()).status is Status.OK
+    assert engines.vad_loads(context()).status is Status.OK
 
 
 def test_an_engine_that_crashes_is_a_failure_with_its_signal(
@@ -264,64 +264,64 @@ def test_an_engine_that_crashes_is_a_failure_with_its_signal(
     program.write_text("#!/bin/sh\nkill -ILL $$\n")
     program.chmod(0o755)
     monkeypatch.setattr("sys.executable", str(program))
-    finding = doctor_engines.vad_loads(patient())
+    finding = engines.vad_loads(context())
     assert finding.status is Status.FAIL
     assert "ILL" in finding.detail
 
 
 def test_gpio_is_skipped_where_there_is_none_and_nothing_is_wired(tmp_path: Path) -> None:
-    assert doctor_engines.gpio_factory(patient(tmp_path)).status is Status.SKIP
+    assert engines.gpio_factory(context(tmp_path)).status is Status.SKIP
 
 
 def test_gpio_that_cannot_be_driven_fails_with_the_reasons_of_every_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
-    wired = patient(tmp_path, leds={"kind": "led", "pins": [4]})
-    finding = doctor_engines.gpio_factory(wired)
+    wired = context(tmp_path, leds={"kind": "led", "pins": [4]})
+    finding = engines.gpio_factory(wired)
     if (Path("/dev/gpiochip0")).exists():
         pytest.skip("this machine has GPIO")
     assert finding.status is Status.FAIL
     assert "lgpio" in finding.detail
     place(tmp_path, "proc/device-tree/model", "Raspberry Pi 5")
-    assert doctor_engines.gpio_factory(patient(tmp_path)).status is Status.WARN, "nothing is wired"
+    assert engines.gpio_factory(context(tmp_path)).status is Status.WARN, "nothing is wired"
 
 
 def test_gpio_names_the_library_that_drives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
-    wired = patient(tmp_path, button={"pin": 4})
-    assert doctor_engines.gpio_factory(wired) == ok("MockFactory")
+    wired = context(tmp_path, button={"pin": 4})
+    assert engines.gpio_factory(wired) == ok("MockFactory")
 
 
 def test_every_probe_is_used() -> None:
-    assert set(doctor_probe.PROBES) == {"wake", "vad", "gpio"}
+    assert set(probe.PROBES) == {"wake", "vad", "gpio"}
 
 
 @pytest.mark.parametrize("direction", ["input", "output"])
 def test_a_virtual_device_needs_no_card(direction: str) -> None:
-    look = doctor_engines.input_present if direction == "input" else doctor_engines.output_present
-    assert look(patient(audio={direction: "virtual"})).status is Status.SKIP
+    look = engines.input_present if direction == "input" else engines.output_present
+    assert look(context(audio={direction: "virtual"})).status is Status.SKIP
 
 
 def test_a_card_that_is_not_there_is_a_failure_that_lists_what_is() -> None:
-    finding = doctor_engines.input_present(patient(audio={"input": "No Such Card"}))
+    finding = engines.input_present(context(audio={"input": "No Such Card"}))
     assert finding.status is Status.FAIL
     assert '"No Such Card" is not there; there are: ' in finding.detail
 
 
 @needs_flite
 def test_the_embedded_engines_speak_and_understand(tmp_path: Path) -> None:
-    here = patient(stt={"engine": "pocketsphinx"}, tts={"engine": "flite"}, paths={"models": str(tmp_path)})
-    spoken = doctor_engines.tts_engine(here)
+    here = context(stt={"engine": "pocketsphinx"}, tts={"engine": "flite"}, paths={"models": str(tmp_path)})
+    spoken = engines.tts_engine(here)
     assert (spoken.status, "flite speaks" in spoken.detail) == ("ok", True)
-    heard = doctor_engines.stt_engine(here)
+    heard = engines.stt_engine(here)
     assert (heard.status, "pocketsphinx heard" in heard.detail) == ("ok", True)
 
 
 @needs_flite
 def test_an_engine_that_stands_in_for_the_configured_one_is_a_warning(tmp_path: Path) -> None:
-    here = patient(tts={"engine": "piper"}, paths={"models": str(tmp_path)})
-    finding = doctor_engines.tts_engine(here)
+    here = context(tts={"engine": "piper"}, paths={"models": str(tmp_path)})
+    finding = engines.tts_engine(here)
     assert finding.status is Status.WARN
     assert "not piper: " in finding.detail
 
@@ -336,7 +336,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Any:
             Step(f"check.{number}", "Title", lambda _, finding=finding: finding)
             for number, finding in enumerate(findings)
         )
-        monkeypatch.setattr("voxd.cli.doctor.STEPS", steps)
+        monkeypatch.setattr("voxd.cli.doctor.command.STEPS", steps)
 
     return use
 
@@ -347,7 +347,7 @@ def test_the_report_is_a_line_per_check_and_a_summary(only: Any, capsys: pytest.
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(maxsplit=2) == ["ok", "check.0", "fine"]
     assert lines[2].strip() == "-> cool it"
-    assert lines[-1] == "1 ok, 1 to look at, 1 skipped"
+    assert lines[-1] == "1 ok, 1 warning, 1 skipped"
 
 
 def test_a_failure_is_exit_code_1_and_json_has_every_field(
@@ -370,7 +370,7 @@ def test_a_broken_configuration_is_a_finding_not_the_end(
     file = tmp_path / "voxd.toml"
     file.write_text("[audio]\nchannels = 99\n")
     steps = [step for step in STEPS if step.id in {"config.valid", "python.version"}]
-    monkeypatch.setattr("voxd.cli.doctor.STEPS", steps)
+    monkeypatch.setattr("voxd.cli.doctor.command.STEPS", steps)
     assert main(["--config", str(file), "--json", "doctor"]) == 1
     checks = {check["id"]: check for check in json.loads(capsys.readouterr().out)}
     assert checks["python.version"]["status"] == "ok"

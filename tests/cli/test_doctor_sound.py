@@ -14,9 +14,9 @@ import pytest
 from tests.fakes import FakeClock
 from voxd.audio.ring import Ring
 from voxd.bus.bus import Bus
-from voxd.cli import doctor_sound
-from voxd.cli.checkup import Patient, Status
-from voxd.cli.doctor_sound import input_quality
+from voxd.cli.doctor import sound
+from voxd.cli.doctor.check import DoctorContext, Status
+from voxd.cli.doctor.sound import input_quality
 from voxd.config.schema import Audio, Config
 from voxd.observe.metrics import Metrics
 
@@ -36,7 +36,7 @@ def heard(**changes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def daemon(path: Path, text: str) -> Iterator[Patient]:
+def daemon(path: Path, text: str) -> Iterator[DoctorContext]:
     """A socket that answers one request for metrics."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(path))
@@ -53,7 +53,7 @@ def daemon(path: Path, text: str) -> Iterator[Patient]:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        yield Patient(Config(), {}, socket=path)
+        yield DoctorContext(Config(), {}, socket=path)
         thread.join(20)
 
 
@@ -71,16 +71,16 @@ def daemon(path: Path, text: str) -> Iterator[Patient]:
 def test_a_running_daemon_is_asked_for_what_it_heard_last(
     tmp_path: Path, utterance: dict[str, Any], status: Status, words: str
 ) -> None:
-    with daemon(tmp_path / "voxd.sock", metrics(utterance)) as patient:
-        finding = input_quality(patient)
+    with daemon(tmp_path / "voxd.sock", metrics(utterance)) as context:
+        finding = input_quality(context)
     assert finding.status is status
     assert words in finding.detail
     assert bool(finding.hint) == (status is Status.WARN)
 
 
 def test_a_daemon_that_nobody_spoke_to_is_spoken_to_first(tmp_path: Path) -> None:
-    with daemon(tmp_path / "voxd.sock", metrics()) as patient:
-        finding = input_quality(patient)
+    with daemon(tmp_path / "voxd.sock", metrics()) as context:
+        finding = input_quality(context)
     assert finding.status is Status.SKIP
     assert "say something" in finding.detail
 
@@ -125,9 +125,9 @@ NOISE = np.random.default_rng(3).normal(0, 30, 32_000)
 def test_without_a_daemon_the_room_is_listened_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sound: Any, status: Status, words: str
 ) -> None:
-    monkeypatch.setattr(doctor_sound, "SystemClock", Hasty)
-    monkeypatch.setattr(doctor_sound, "Microphone", type("Heard", (Room,), {"sound": sound}))
-    finding = input_quality(Patient(Config(), {}, socket=tmp_path / "gone"))
+    monkeypatch.setattr(sound, "SystemClock", Hasty)
+    monkeypatch.setattr(sound, "Microphone", type("Heard", (Room,), {"sound": sound}))
+    finding = input_quality(DoctorContext(Config(), {}, socket=tmp_path / "gone"))
     assert finding.status is status
     assert words in finding.detail
 
@@ -136,9 +136,9 @@ def test_without_a_daemon_the_room_is_listened_to(
 def test_a_microphone_that_is_not_there_is_not_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, bool]
 ) -> None:
-    monkeypatch.setattr(doctor_sound, "Microphone", type("Gone", (Room,), state))
-    assert input_quality(Patient(Config(), {}, socket=tmp_path / "gone")).status is Status.SKIP
+    monkeypatch.setattr(sound, "Microphone", type("Gone", (Room,), state))
+    assert input_quality(DoctorContext(Config(), {}, socket=tmp_path / "gone")).status is Status.SKIP
 
 
 def test_a_virtual_microphone_is_not_judged() -> None:
-    assert input_quality(Patient(Config(audio=Audio(input="virtual")), {})).status is Status.SKIP
+    assert input_quality(DoctorContext(Config(audio=Audio(input="virtual")), {})).status is Status.SKIP

@@ -2,15 +2,15 @@ from datetime import date
 
 import pytest
 
-from voxd.cli.checkup import Patient, Status
-from voxd.cli.doctor_vendors import models_last_on, money_counted
+from voxd.cli.doctor.check import DoctorContext, Status
+from voxd.cli.doctor.vendors import models_last_on, money_counted
 from voxd.config.provider_schema import Provider
 from voxd.config.schema import Config, Spend
 
 
-def patient(*models: str) -> Patient:
+def context(*models: str) -> DoctorContext:
     providers = {f"p{number}": Provider(kind="openai", model=model) for number, model in enumerate(models)}
-    return Patient(Config(providers=providers), environ={})
+    return DoctorContext(Config(providers=providers), environ={})
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ def patient(*models: str) -> Patient:
     ],
 )
 def test_models_that_end_are_told(models: tuple[str, ...], today: str, status: Status) -> None:
-    assert models_last_on(patient(*models), date.fromisoformat(today)).status is status
+    assert models_last_on(context(*models), date.fromisoformat(today)).status is status
 
 
 def test_the_nearest_end_says_what_to_do() -> None:
-    finding = models_last_on(patient("whisper-1", "o3"), date(2026, 11, 20))
+    finding = models_last_on(context("whisper-1", "o3"), date(2026, 11, 20))
     assert finding.detail == "o3 of p1 ends on 2026-12-11; whisper-1 of p0 ends on 2027-02-26"
     assert finding.hint == "set the model of [providers.p1] to gpt-6-luna"
 
@@ -47,7 +47,7 @@ def test_a_limit_that_cannot_count_is_told(
     kinds: tuple[str, ...], limit: float | None, status: Status
 ) -> None:
     providers = {kind: Provider(kind=kind) for kind in kinds}
-    told = Patient(Config(providers=providers, spend=Spend(usd_per_day=limit)), environ={})
+    told = DoctorContext(Config(providers=providers, spend=Spend(usd_per_day=limit)), environ={})
     finding = money_counted(told)
     assert finding.status is status
     assert all(kind in finding.detail for kind in kinds) or status is not Status.WARN
@@ -56,4 +56,4 @@ def test_a_limit_that_cannot_count_is_told(
 @pytest.mark.parametrize(("model", "status"), [("gpt-realtime-2.1", Status.OK), ("gpt-9", Status.WARN)])
 def test_a_provider_with_a_limit_of_its_own_needs_a_price(model: str, status: Status) -> None:
     provider = Provider(kind="openai", model=model, usd_per_day=1.0)
-    assert money_counted(Patient(Config(providers={"cloud": provider}), environ={})).status is status
+    assert money_counted(DoctorContext(Config(providers={"cloud": provider}), environ={})).status is status

@@ -42,7 +42,7 @@ def play(args: Namespace, id: int) -> int:
 def save(args: Namespace, id: str, file: str) -> int:
     """Write candidate ``id`` to ``file`` as WAV. Raises `InvalidRequest`."""
     if not id.isdecimal():
-        raise InvalidRequest(f"{id!r} is no id", hint="take one from `voxctl wake why`")
+        raise InvalidRequest(f"{id!r} is not an id", hint="take one from `voxctl wake why`")
     wav = _clip(args, int(id))
     try:
         Path(file).write_bytes(wav)

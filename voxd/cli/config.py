@@ -28,11 +28,11 @@ def register(subparsers: Any) -> None:
     """Add the command."""
     config = subparsers.add_parser("config", help="check, show or write the configuration")
     actions = config.add_subparsers(title="actions", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="tell every mistake, with its line and what to do")
+    check = actions.add_parser("check", help="report every problem with its line and a hint")
     check.add_argument("file", nargs="?", metavar="FILE", help="the file (default: the one voxd reads)")
     check.set_defaults(run=check_config)
     show = actions.add_parser("show", help="print the configuration in force, secrets masked")
-    show.add_argument("--origin", action="store_true", help="tell where each value comes from")
+    show.add_argument("--origin", action="store_true", help="show where each value comes from")
     show.set_defaults(run=show_config)
     for command in (check, show):
         command.add_argument(
@@ -41,11 +41,11 @@ def register(subparsers: Any) -> None:
             action="append",
             default=[],
             metavar="SECTION.KEY=VALUE",
-            help="lay one value over all files; may be repeated",
+            help="override one value; may be repeated",
         )
     init = actions.add_parser("init", help="write a file with every key, commented out")
     init.add_argument("file", nargs="?", metavar="PATH", help='where to, "-" for standard output')
-    init.add_argument("--force", action="store_true", help="replace a file that is there")
+    init.add_argument("--force", action="store_true", help="replace an existing file")
     init.set_defaults(run=init_config)
     schema = actions.add_parser("schema", help="print the JSON Schema of the file")
     schema.set_defaults(run=print_schema)
@@ -119,7 +119,7 @@ def init_config(args: Namespace) -> int:
         with file.open("w" if args.force else "x", encoding="utf-8") as stream:
             stream.write(sample())
     except FileExistsError:
-        raise InvalidRequest(f"{file} is there already", hint="add --force to replace it") from None
+        raise InvalidRequest(f"{file} exists already", hint="add --force to replace it") from None
     except OSError as error:
         hint = f"name another file: voxctl config init {user_config_file(os.environ)}"
         raise InvalidRequest(f"{file} cannot be written: {error.strerror}", hint=hint) from error

@@ -1,4 +1,4 @@
-"""How a command reaches the daemon: which socket, and the read-only one for who may not use the other."""
+"""Connects to the daemon; falls back to the read-only socket for users outside the group voxd."""
 
 import os
 from argparse import Namespace
@@ -12,7 +12,7 @@ ANSWER_TIMEOUT_S = 5.0
 
 
 def socket_path(args: Namespace) -> Path:
-    """Return the control socket: told on the command line or in VOXD_SOCKET, else one that is there."""
+    """Return the control socket: from the command line or VOXD_SOCKET, else the first that exists."""
     if told := args.socket or os.environ.get("VOXD_SOCKET"):
         return Path(told)
     session = os.environ.get("XDG_RUNTIME_DIR")
@@ -25,7 +25,7 @@ def socket_path(args: Namespace) -> Path:
 
 
 def connect(args: Namespace, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Caller:
-    """Return a connection to the daemon; whoever may not control it still gets to read.
+    """Return a connection to the daemon; read-only for a user without permission to control it.
 
     Raises `DaemonUnreachable` and `NotPermitted`.
     """

@@ -76,7 +76,7 @@ def set_muted(args: Namespace) -> int:
     if args.json:
         print_json({"muted": args.muted})
     else:
-        print("muted" if args.muted else "listening")
+        print("microphone off" if args.muted else "microphone on")
     return OK
 
 

@@ -21,7 +21,7 @@ def evaluate_words(args: Namespace) -> int:
     """Run the evaluation on this machine; the daemon is not needed. Raises `VoxdError`."""
     directory = Path(args.directory)
     if not directory.is_dir():
-        print(f"voxctl: {args.directory} is no folder", file=sys.stderr)
+        print(f"voxctl: {args.directory} is not a directory", file=sys.stderr)
         return NO_INPUT
     config = load(
         Path(args.config) if args.config else None, get_facts=config_facts, environ=os.environ

@@ -12,9 +12,9 @@ BAR_CHARS = 40
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
-    last = subparsers.add_parser("last", help="show where the time of the last turn went")
+    last = subparsers.add_parser("last", help="show the latency of each stage of the last turn")
     last.set_defaults(run=show_last)
-    history = subparsers.add_parser("history", help="show what was said")
+    history = subparsers.add_parser("history", help="show the conversation history")
     history.add_argument("--limit", type=int, default=20, metavar="N", help="how many turns (default 20)")
     history.add_argument("--forget", action="store_true", help="delete the whole history")
     history.set_defaults(run=show_history)

@@ -1,4 +1,4 @@
-"""What people and programs read: rich on a terminal, plain text in a pipe, JSON when asked for."""
+"""Output: rich on a terminal, plain text in a pipe, JSON on request."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column.upper(), overflow="fold")
     for row in cells:
-        # Text, not str: square brackets in somebody's words are no markup.
+        # Text, not str: rich reads square brackets in a str as markup.
         table.add_row(*map(Text, row))
     Console().print(table)
 

@@ -1,4 +1,4 @@
-"""Who answers, and what it costs: providers listed, chosen and tried, what they used in tokens and money."""
+"""`voxctl provider` and `voxctl usage`: list, select and test providers, and show their usage and cost."""
 
 import argparse
 from argparse import Namespace
@@ -21,18 +21,18 @@ def register(subparsers: Any) -> None:
     provider = subparsers.add_parser("provider", help="list, choose or test providers")
     provider.set_defaults(run=list_providers)
     actions = provider.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser("list", help="show providers and pipelines, who uses them and how they are")
+    listing = actions.add_parser("list", help="show providers and pipelines, their agents and their state")
     listing.set_defaults(run=list_providers)
     kinds = actions.add_parser("kinds", help="show the kinds of providers that are installed")
     kinds.set_defaults(run=list_kinds)
-    use = actions.add_parser("use", help="let another provider answer until a restart")
+    use = actions.add_parser("use", help="use another provider until a restart")
     use.add_argument("name", metavar="NAME", help="a name of [providers.NAME] or [pipelines.NAME], or local")
     use.add_argument("--agent", metavar="AGENT", default="default", help="for which agent (default: default)")
     use.set_defaults(run=use_provider)
-    test = actions.add_parser("test", help="find out whether a provider can answer, for nothing")
+    test = actions.add_parser("test", help="check whether a provider is available, at no cost")
     test.add_argument("name", metavar="NAME", help="a name of [providers.NAME] or [pipelines.NAME]")
     test.set_defaults(run=test_provider)
-    usage = subparsers.add_parser("usage", help="show what providers used and what that costs")
+    usage = subparsers.add_parser("usage", help="show the usage and cost of providers")
     usage.add_argument(
         "--days", type=_days, default=30, metavar="N", help="the last N days, today included (default: 30)"
     )
@@ -141,7 +141,7 @@ def show_usage(args: Namespace) -> int:
         print(f"together {_money(sum(known), complete=complete)} USD{prices}")
     unpriced = sorted({each["provider"] for each in entries if not each["prices_of"]})
     if unpriced:
-        print(f"without a known price, so no limit per day counts it: {', '.join(unpriced)}")
+        print(f"no known price, not counted by daily limits: {', '.join(unpriced)}")
     return OK
 
 

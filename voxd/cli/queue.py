@@ -1,4 +1,4 @@
-"""Questions that nobody could answer at once: what waits, asked again or given up."""
+"""`voxctl queue`: list, retry or drop questions of the offline queue."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -15,12 +15,12 @@ def register(subparsers: Any) -> None:
     queue = subparsers.add_parser("queue", help="list, retry or drop questions that wait for an answer")
     queue.set_defaults(run=list_queue)
     actions = queue.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser("list", help="show what waits, and what was answered late")
+    listing = actions.add_parser("list", help="show queued and answered questions")
     listing.set_defaults(run=list_queue)
-    retry = actions.add_parser("retry", help="ask again at once")
+    retry = actions.add_parser("retry", help="retry now")
     _which(retry)
     retry.set_defaults(run=retry_queued)
-    drop = actions.add_parser("drop", help="give up")
+    drop = actions.add_parser("drop", help="drop from the queue")
     _which(drop)
     drop.set_defaults(run=drop_queued)
 
@@ -61,7 +61,7 @@ def retry_queued(args: Namespace) -> int:
     if args.json:
         print_json({"retried": count})
     else:
-        print(f"{count} will be asked again")
+        print(f"{count} will be retried")
     return OK
 
 

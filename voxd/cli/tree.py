@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "devices": "voxd.cli.device",
         "models": "voxd.cli.models",
         "config": "voxd.cli.config",
-        "doctor": "voxd.cli.doctor",
+        "doctor": "voxd.cli.doctor.command",
         "metrics": "voxd.cli.device",
         "completion": "voxd.cli.completion",
         "version": "voxd.cli.device",

@@ -13,9 +13,9 @@ WORD_COLUMNS = {
     "enabled": "on",
     "agent": "agent",
     "first_stage": "first stage",
-    "first_threshold": "from",
+    "first_threshold": "first threshold",
     "second_stage": "second stage",
-    "threshold": "from",
+    "threshold": "threshold",
     "detections": "woke",
     "rejections": "rejected",
 }
@@ -27,10 +27,10 @@ def register(subparsers: Any) -> None:
     wake = subparsers.add_parser("wake", help="inspect and tune wake words")
     wake.set_defaults(run=list_words)
     actions = wake.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser("list", help="list the wake words as they run")
+    listing = actions.add_parser("list", help="list the active wake words")
     listing.set_defaults(run=list_words)
 
-    why = actions.add_parser("why", help="show what was suspected lately, and the scores")
+    why = actions.add_parser("why", help="show recent wake word candidates and their scores")
     why.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default 20)")
     sound = why.add_mutually_exclusive_group()
     sound.add_argument("--play", type=int, metavar="ID", help="play the sound of one")
@@ -44,7 +44,7 @@ def register(subparsers: Any) -> None:
     change.add_argument("--first-threshold", type=float, metavar="X", help="first stage, 0 to 1")
     change.set_defaults(run=change_word)
 
-    evaluation = actions.add_parser("eval", help="measure wake words on a folder of recordings")
+    evaluation = actions.add_parser("eval", help="measure wake words on a directory of recordings")
     evaluation.add_argument("directory", metavar="DIR", help="recordings, named after the word spoken")
     evaluation.add_argument(
         "--word", action="append", metavar="NAME", help="a word to evaluate (default: the configured ones)"

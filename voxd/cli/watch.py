@@ -19,7 +19,7 @@ _COLOURS = {"wake": "\x1b[36m", "turn": "\x1b[32m", "error": "\x1b[31m", "audio"
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    watch = subparsers.add_parser("watch", help="show what happens as it happens")
+    watch = subparsers.add_parser("watch", help="show events as they happen")
     watch.add_argument(
         "types",
         nargs="*",

@@ -1,4 +1,4 @@
-"""Checks settings against the schema key by key, so that every mistake is told and none hides another."""
+"""Checks settings against the schema key by key and reports every mistake at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -175,7 +175,7 @@ def _number_for(kind: mi.IntType | mi.FloatType, value: Any, default: Any) -> st
         return str(number)
     if number is not None and kind.le is not None and number > kind.le:
         return str(kind.le)
-    # The least is seldom what anybody wants: a volume of 0 is no volume.
+    # The minimum is seldom useful: a volume of 0 is silence.
     return schema_types.toml_value(default) if schema_types.fits(kind, default) else _example(kind)
 
 

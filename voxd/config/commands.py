@@ -1,4 +1,4 @@
-"""The part of the schema in which an owner adds voice commands of his own."""
+"""The part of the schema for custom voice commands."""
 
 from typing import Annotated, Literal
 

@@ -40,10 +40,10 @@ class Provider(Section, frozen=True):
     model: Annotated[str, Meta(description='"" for the kind\'s default'), LIVE] = ""
     voice: Annotated[str, Meta(description='"" for the vendor\'s default'), LIVE] = ""
     language: Annotated[
-        str, Meta(description='What is spoken, as "en" or "en-US"; "" leaves it to the vendor'), LIVE
+        str, Meta(description='Spoken language, such as "en" or "en-US"; "" for the vendor\'s default'), LIVE
     ] = ""
     api_key: Annotated[
-        Secret | None, Meta(description="The key; custom endpoints and mock may need none"), LIVE
+        Secret | None, Meta(description="The key; custom endpoints and mock may not need one"), LIVE
     ] = None
     api_keys: Annotated[
         tuple[Secret, ...],
@@ -55,7 +55,7 @@ class Provider(Section, frozen=True):
     ] = ""
     endpoints: Annotated[
         tuple[str, ...],
-        Meta(description="More addresses of the same kind, used in turn while they are well"),
+        Meta(description="More addresses of the same kind, used in turn while they are healthy"),
         LIVE,
     ] = ()
     headers: Annotated[
@@ -64,24 +64,26 @@ class Provider(Section, frozen=True):
         LIVE,
     ] = {}
     requests_per_minute: Annotated[
-        AtLeastOne | None, Meta(description="At most so many; unset: what is usual for the kind"), LIVE
+        AtLeastOne | None, Meta(description="Limit; unset: the usual limit of the kind"), LIVE
     ] = None
-    tokens_per_minute: Annotated[AtLeastOne | None, Meta(description="At most so many"), LIVE] = None
+    tokens_per_minute: Annotated[AtLeastOne | None, Meta(description="Limit"), LIVE] = None
     max_concurrent: Annotated[AtLeastOne | None, Meta(description="Requests at the same time"), LIVE] = None
     usd_per_day: Annotated[
-        Positive | None, Meta(description="Spent so much in a day, it is not asked any more"), LIVE
+        Positive | None,
+        Meta(description="Daily spending limit; beyond it the provider is not used"),
+        LIVE,
     ] = None
     turn_detection: Annotated[
         Literal["client", "server", "semantic"],
-        Meta(description="Who notices that the user has finished: this device, or the vendor in one way"),
+        Meta(description="End-of-speech detection: by this device (client) or the vendor (the others)"),
         LIVE,
     ] = "client"
-    idle_close_s: Annotated[Positive, Meta(description="A session nobody uses is closed after"), LIVE] = 60.0
+    idle_close_s: Annotated[Positive, Meta(description="An unused session is closed after"), LIVE] = 60.0
     connect_timeout_s: Annotated[
-        Positive, Meta(description="No session for this long: the device answers itself"), LIVE
+        Positive, Meta(description="No session after this time: the next provider answers"), LIVE
     ] = 5.0
     first_audio_timeout_s: Annotated[
-        Positive, Meta(description="No reply for this long: the next one answers"), LIVE
+        Positive, Meta(description="No reply after this time: the next provider answers"), LIVE
     ] = 2.0
     options: Annotated[dict[str, Any], Meta(description="The kind's own settings"), LIVE] = {}
 
@@ -90,29 +92,31 @@ class Pipeline(Section, frozen=True):
     """Speech to text, a language model and a voice, one after the other: a provider like any other."""
 
     llm: Annotated[
-        tuple[str, ...], Meta(description="Who thinks: names of [providers.NAME], the first that can"), LIVE
+        tuple[str, ...],
+        Meta(description="Language models: names of [providers.NAME], by preference"),
+        LIVE,
     ]
     stt: Annotated[
         tuple[str, ...],
-        Meta(
-            description='Who listens: names of [providers.NAME], the first that can; "local" is this device'
-        ),
+        Meta(description='Speech to text: names of [providers.NAME], by preference; "local" is this device'),
         LIVE,
     ] = (LOCAL,)
     tts: Annotated[
-        tuple[str, ...], Meta(description='Who speaks: names of [providers.NAME], or "local"'), LIVE
+        tuple[str, ...],
+        Meta(description='Text to speech: names of [providers.NAME], or "local"'),
+        LIVE,
     ] = (LOCAL,)
     early_start: Annotated[
-        bool, Meta(description="Ask the model before the user has finished, if the words seem settled"), LIVE
+        bool, Meta(description="Call the model before the end of speech, when the transcript is stable"), LIVE
     ] = False
     hedge: Annotated[
         bool,
-        Meta(description="This device listens too when who should is late, if it has Whisper"),
+        Meta(description="Also transcribe on this device when the vendor is late, if Whisper is installed"),
         LIVE,
     ] = True
     history: Annotated[
         Literal["trim", "summarise"],
-        Meta(description="What becomes of the oldest lines when a conversation grows too long for the model"),
+        Meta(description="What to do with the oldest messages of a conversation too long for the model"),
         LIVE,
     ] = "trim"
     max_output_tokens: Annotated[AtLeastOne | None, Meta(description="Longest answer"), LIVE] = None
@@ -129,29 +133,27 @@ class Pipeline(Section, frozen=True):
         LIVE,
     ] = 0.0
     first_audio_timeout_s: Annotated[
-        Positive, Meta(description="No reply for this long after the question: the next one answers"), LIVE
+        Positive, Meta(description="No reply this long after the question: the next provider answers"), LIVE
     ] = 2.5
 
 
 class Agent(Section, frozen=True):
-    """Who answers a wake word."""
+    """An agent: the provider, persona and voice that answer a wake word."""
 
     provider: Annotated[
         str,
-        Meta(
-            description='"local" answers on the device; else a name of [providers.NAME] or [pipelines.NAME]'
-        ),
+        Meta(description='"local" for this device, else a name of [providers.NAME] or [pipelines.NAME]'),
         LIVE,
     ] = LOCAL
     persona: Annotated[
         str,
-        Meta(description='Who it is and how it speaks, told to the model; "" for a short-spoken helper'),
+        Meta(description='Character and manner of speaking, for the model; "" for a concise assistant'),
         LIVE,
     ] = ""
     voice: Annotated[str, Meta(description='"" for the voice of the provider'), LIVE] = ""
     fallback: Annotated[
         tuple[str, ...],
-        Meta(description="Who answers when the provider cannot, in this order; [] for nobody"),
+        Meta(description="Providers to use when the first is unavailable, in this order; [] for none"),
         LIVE,
     ] = (LOCAL,)
     tools: Annotated[

@@ -49,7 +49,7 @@ def check_rules(
 def _channel(settings: Settings) -> Iterator[Finding]:
     channels, channel = settings.get("audio", "channels"), settings.get("audio", "channel")
     if channels is not None and channel is not None and channel >= channels:
-        message = f"there is no channel {channel} in {channels}: the first is 0"
+        message = f"channel {channel} does not exist: {channels} channels are numbered from 0"
         yield error(("audio", "channel"), message, f"channel = {channels - 1}")
 
 
@@ -60,7 +60,7 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
     for path, word in words:
         name, model = word.get("name"), word.get("model", "")
         if name in seen:
-            yield error((*path, "name"), f'the wake word "{name}" is there twice', "remove one of them")
+            yield error((*path, "name"), f'the wake word "{name}" is defined twice', "remove one of them")
         if name is not None:
             seen.add(name)
         if model == "" and name is not None and name not in BUILTIN_WORDS:
@@ -96,7 +96,7 @@ def _leds(settings: Settings) -> Iterator[Finding]:
         message = f'leds.kind "{kind}" needs {wanted} pin{"s" * (wanted > 1)}, there are {len(pins)}'
         yield error(("leds", "pins"), message, f"pins = {example}")
     if len(set(pins)) < len(pins):
-        yield error(("leds", "pins"), "the same pin is there twice", "give each colour a pin of its own")
+        yield error(("leds", "pins"), "the same pin is defined twice", "give each colour a pin of its own")
     for key in ("pin", "mute_switch_pin"):
         if wanted and settings.get("button", key) in pins:
             message = f"GPIO {settings.get('button', key)} drives an LED already"
@@ -148,7 +148,7 @@ def _commands(settings: Settings) -> Iterator[Finding]:
     for path, command in settings.elements("skills", "commands"):
         name = command.get("name")
         if name in seen:
-            yield error((*path, "name"), f'the command "{name}" is there twice', "rename one of them")
+            yield error((*path, "name"), f'the command "{name}" is defined twice', "rename one of them")
         if name is not None:
             seen.add(name)
         yield from _slots(path, command)
@@ -156,7 +156,7 @@ def _commands(settings: Settings) -> Iterator[Finding]:
         url = action.get("url") if isinstance(action, dict) else None
         if isinstance(url, str) and not re.match(r"https?://[^/\s]", url):
             where = (*path, "action", "url")
-            yield error(where, "expected http:// or https://", "write the whole address")
+            yield error(where, "expected http:// or https://", "write the complete address")
 
 
 def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
@@ -184,7 +184,7 @@ def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
 def _slot_without_values(path: KeyPath, slot: str, defined: tuple[str, ...]) -> Finding:
     if hint := did_you_mean(slot, defined):
         return error(path, f"the slot {{{slot}}} has no values", hint)
-    message = f"the slot {{{slot}}} has no values: it takes any words, which only Whisper can hear"
+    message = f"the slot {{{slot}}} has no values: it matches any words, which only Whisper can recognise"
     return warning(path, message, f'slots = {{ {slot} = ["..."] }}')
 
 
@@ -218,8 +218,8 @@ def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Findin
     named += [((*path, "model"), word.get("model"), "") for path, word in settings.elements("wake", "words")]
     for path, file, kind in named:
         if file and not exists(file):
-            instead = "the next engine answers instead" if kind else "it cannot be used"
-            yield warning(path, f"{file} is not there: {instead}", "correct the path, or put the file there")
+            instead = "the next engine is used instead" if kind else "it cannot be used"
+            yield warning(path, f"{file} does not exist: {instead}", "correct the path or create the file")
 
 
 def _file_of(model: Any) -> str:

@@ -21,9 +21,9 @@ class Audio(Section, frozen=True):
     ] = "auto"
     output: Annotated[str, Meta(description="Loudspeaker: the same names as for input")] = "auto"
     channels: Annotated[int, Meta(ge=1, le=8, description="Channels to open")] = 1
-    channel: Annotated[int, Meta(ge=0, le=7, description="The channel that is listened to")] = 0
+    channel: Annotated[int, Meta(ge=0, le=7, description="The channel that is used")] = 0
     block_ms: Annotated[int, Meta(ge=10, le=100, description="Length of a capture block")] = 40
-    ring_s: Annotated[float, Meta(ge=4, le=60, description="How much sound is remembered")] = 10.0
+    ring_s: Annotated[float, Meta(ge=4, le=60, description="Length of the audio ring buffer")] = 10.0
     stall_timeout_s: Annotated[
         float, Meta(ge=0.3, le=10, description="No block for this long: the microphone is lost")
     ] = 1.0
@@ -33,7 +33,7 @@ class Audio(Section, frozen=True):
     ] = 1.5
     volume_percent: Annotated[int, Meta(ge=0, le=100, description="Output volume at first start")] = 70
     virtual_input: Annotated[
-        str, Meta(description='WAV file the virtual microphone hears; "" for a spoken demonstration')
+        str, Meta(description='WAV file that the virtual microphone plays; "" for a spoken demonstration')
     ] = ""
 
 
@@ -49,10 +49,10 @@ class WakeWord(Section, frozen=True):
     first_threshold: Annotated[Unit, Meta(description="Lenient threshold of the first stage"), LIVE] = 0.3
     threshold: Annotated[Unit, Meta(description="Threshold of the second stage"), LIVE] = 0.3
     refractory_s: Annotated[
-        float, Meta(ge=0, le=30, description="Deaf to the same word for this long after it"), LIVE
+        float, Meta(ge=0, le=30, description="The same word is ignored for this long after a detection"), LIVE
     ] = 1.5
-    agent: Annotated[Name, Meta(description="Who answers this word"), LIVE] = "default"
-    enabled: Annotated[bool, Meta(description="Whether it is listened for"), LIVE] = True
+    agent: Annotated[Name, Meta(description="Agent that answers this word"), LIVE] = "default"
+    enabled: Annotated[bool, Meta(description="Whether it is active"), LIVE] = True
 
 
 class Wake(Section, frozen=True):
@@ -67,7 +67,7 @@ class Wake(Section, frozen=True):
 
 
 class Endpoint(Section, frozen=True):
-    """When the user has finished speaking."""
+    """End-of-speech detection."""
 
     mode: Annotated[
         Literal["relaxed", "default", "aggressive"],
@@ -80,7 +80,7 @@ class Endpoint(Section, frozen=True):
         LIVE,
     ] = None
     start_s: Annotated[Positive, Meta(description="Speech needed before it counts as speech"), LIVE] = 0.3
-    no_speech_s: Annotated[Positive, Meta(description="Give up when nobody speaks"), LIVE] = 5.0
+    no_speech_s: Annotated[Positive, Meta(description="Time to wait for speech"), LIVE] = 5.0
     max_s: Annotated[float, Meta(ge=1, le=60, description="Longest utterance"), LIVE] = 15.0
     speech_threshold: Annotated[Unit, Meta(description="VAD probability that counts as speech"), LIVE] = 0.5
 
@@ -133,11 +133,11 @@ class Tts(Section, frozen=True):
 
 
 class Skills(Section, frozen=True):
-    """What the device can do by itself."""
+    """Built-in skills."""
 
     commands: tuple[Command, ...] = ()
     near_miss: Annotated[
-        Unit, Meta(description="How alike a misheard sentence must be to a known one"), LIVE
+        Unit, Meta(description="Similarity required to accept a misrecognised sentence"), LIVE
     ] = 0.8
     ring_s: Annotated[float, Meta(ge=5, le=3600, description="A timer rings this long at most"), LIVE] = 120.0
     clock_24h: Annotated[bool, Meta(description="Say 18:30, not half past six"), LIVE] = False
@@ -190,7 +190,7 @@ class Control(Section, frozen=True):
 
 
 class History(Section, frozen=True):
-    """What was said, kept on the device."""
+    """Conversation history, kept on the device."""
 
     enabled: Annotated[bool, Meta(description="Whether turns are remembered"), LIVE] = True
     max_age_days: Annotated[float, Meta(gt=0, le=3650, description="Older turns are deleted"), LIVE] = 7.0
@@ -200,19 +200,19 @@ class History(Section, frozen=True):
 
 
 class Queue(Section, frozen=True):
-    """What was said while nobody could answer: kept on the device, answered when somebody can."""
+    """The offline queue: questions kept on the device while no provider is available, answered later."""
 
-    enabled: Annotated[bool, Meta(description="Whether such utterances are kept"), LIVE] = True
+    enabled: Annotated[bool, Meta(description="Whether utterances are queued"), LIVE] = True
     speak: Annotated[
-        bool, Meta(description="Say the late answer aloud, else only tell it as an event"), LIVE
+        bool, Meta(description="Speak a deferred answer; otherwise only publish it as an event"), LIVE
     ] = False
-    max_utterances: Annotated[int, Meta(ge=1, le=10_000, description="At most so many"), LIVE] = 50
-    max_size_mb: Annotated[float, Meta(gt=0, le=10_000, description="At most so much"), LIVE] = 20.0
-    max_age_h: Annotated[Positive, Meta(description="Older ones are dropped, and that is told"), LIVE] = 72.0
+    max_utterances: Annotated[int, Meta(ge=1, le=10_000, description="Limit"), LIVE] = 50
+    max_size_mb: Annotated[float, Meta(gt=0, le=10_000, description="Maximum size"), LIVE] = 20.0
+    max_age_h: Annotated[Positive, Meta(description="Older ones are dropped, with an event"), LIVE] = 72.0
 
 
 class Cache(Section, frozen=True):
-    """What need not be asked twice."""
+    """Caches."""
 
     phrases_mb: Annotated[
         float, Meta(ge=0, le=10_000, description="Spoken phrases kept on disk; 0 keeps none")
@@ -220,11 +220,11 @@ class Cache(Section, frozen=True):
 
 
 class Spend(Section, frozen=True):
-    """What the vendors may cost."""
+    """Spending limits."""
 
     usd_per_day: Annotated[
         Positive | None,
-        Meta(description="All together; warned of at 80 %, then the device answers itself until midnight"),
+        Meta(description="Daily limit for all providers; beyond it only local engines until midnight"),
         LIVE,
     ] = None
 

@@ -141,5 +141,5 @@ def _read_file(path: Path) -> Reading:
         return Reading(None, f"{path}: {error.strerror}")
     except UnicodeDecodeError:
         return Reading(None, f"{path} is not text")
-    warning = f"everybody can read {path}: run `chmod 600 {path}`" if mode & stat.S_IROTH else ""
+    warning = f"{path} is readable by all users: run `chmod 600 {path}`" if mode & stat.S_IROTH else ""
     return Reading(text.rstrip("\r\n"), warning=warning)

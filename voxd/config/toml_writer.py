@@ -18,7 +18,8 @@ from voxd.config.toml_lines import KeyPath
 _HEAD = """\
 The configuration of voxd. Every key is here, behind a "#", with its default or an example: take the "#" away
 to change it. "Live" keys are taken over by `systemctl reload voxd`, the others by a restart. Files in conf.d/
-beside this one are read after it; `voxctl config check` tells every mistake."""
+beside this one are read after it. Refer to secrets by name; do not put them in this file. Lists of providers
+are in order of preference. `voxctl config check` reports every problem."""
 
 _EXAMPLES: Mapping[str, Any] = MappingProxyType(
     {
@@ -139,7 +140,7 @@ def _element(kind: mi.StructType, path: KeyPath, default: Any) -> Iterator[str]:
             inner = (*path, field.encode_name)
             if field.encode_name == name:
                 continue
-            # Two elements of one name would be a mistake if somebody takes away every "#".
+            # Two elements with one name are an error once every "#" is removed.
             suffix = f"_{number + 1}" if number and field.encode_name == "name" else ""
             known = getattr(default, field.name) if default else schema_types.default_of(field)
             yield from _key(field, inner, known, suffix=suffix)
@@ -175,7 +176,7 @@ def _prose(text: str) -> list[str]:
 
 
 def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
-    """Return ``config`` as TOML; with ``origins`` (see `Loaded`) each line tells where its value is from.
+    """Return ``config`` as TOML; with ``origins`` (see `Loaded`) each line names the origin of its value.
 
     It can be read again but for literal secrets, which are masked. Keys that are unset are left out.
     """

@@ -19,7 +19,7 @@ QUEUE_EVENTS = 1024
 class ControlClient:
     """A connection to the daemon. ``call`` raises what the daemon answered as the right `VoxdError`.
 
-    Events that nobody takes from `subscribe` wait in a queue of `QUEUE_EVENTS`; then this client stops
+    Events not yet taken from `subscribe` wait in a queue of `QUEUE_EVENTS`; then this client stops
     reading, and the daemon counts what it drops.
     """
 

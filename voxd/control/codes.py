@@ -47,7 +47,7 @@ _CLASSES: Mapping[int, type[VoxdError]] = MappingProxyType(
 
 
 JOIN_HINT = "join the group voxd (`sudo adduser $USER voxd`) and log in again"
-"""What to do about a socket that is not for everybody."""
+"""The hint for a socket that the user may not open."""
 
 
 class ProtocolError(VoxdError):

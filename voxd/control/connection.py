@@ -112,7 +112,7 @@ class Connection:
                 for line in self._lines.feed(chunk):
                     self._upload.release(self)
                     await self._take(line)
-                    # One turn of the loop per line: a flood here delays nobody there.
+                    # One turn of the loop per line: a flood here does not delay other connections.
                     await asyncio.sleep(0)
             except LineTooLong:
                 await self._send(jsonrpc.error(None, self._too_long))
@@ -203,7 +203,8 @@ class Connection:
 
     async def _invoke(self, method: Method, request: Request, feeds: list[Feed]) -> Any:
         if method.access == "control" and self._access == "read":
-            raise NotPermitted(f"{method.name} is not for the read-only socket", hint=JOIN_HINT)
+            message = f"{method.name} is not allowed on the read-only socket"
+            raise NotPermitted(message, hint=JOIN_HINT)
         result = method.handler(self._api, read_params(method, request.params))
         if inspect.isawaitable(result):
             result = await result

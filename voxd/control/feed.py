@@ -13,7 +13,7 @@ from voxd.events import Event
 from voxd.reports import DeviceStatus
 
 QUEUE_EVENTS = 256
-"""How many events wait for a slow reader; then the oldest is dropped and the reader is told how many."""
+"""How many events wait for a slow reader; then the oldest is dropped and the reader is notified how many."""
 
 Pattern = Annotated[str, Meta(pattern=r"^[a-z0-9_.*]{1,64}$")]
 
@@ -30,7 +30,7 @@ class Feed:
     """An open subscription: ``state`` first, then ``missed``, then the subscription itself.
 
     ``last_id`` is the newest event that ``state`` includes (0: none yet), to be given as ``since`` after a
-    reconnect. ``lost`` counts events after ``since`` that the bus no longer remembers. Whoever holds the feed
+    reconnect. ``lost`` counts events after ``since`` that the bus no longer remembers. The holder of the feed
     closes its subscription.
     """
 

@@ -1,4 +1,4 @@
-"""The one table of what can be asked over the socket: name, access, parameters, and the call it becomes."""
+"""The table of RPC methods: name, access, parameters, and the call each one becomes."""
 
 import base64
 import functools
@@ -128,7 +128,13 @@ _TABLE = (
     ),
     Method("turn.repeat", "control", Nothing, lambda api, _: api.repeat(), "Say the last reply again."),
     Method("turn.last", "read", Nothing, lambda api, _: api.last(), "The latency ledger of the last turn."),
-    Method("say", "control", Say, lambda api, p: api.say(p.text), "Speak a text; answers when it was heard."),
+    Method(
+        "say",
+        "control",
+        Say,
+        lambda api, p: api.say(p.text),
+        "Speak a text; returns after playback.",
+    ),
     Method(
         "mute.set", "control", Mute, lambda api, p: api.set_muted(p.muted), "Close or open the microphone."
     ),

@@ -21,7 +21,7 @@ class Say(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A typed question; ``speak`` the answer aloud as well."""
+    """A typed question; ``speak``: also speak the answer."""
 
     text: Text
     speak: bool = False
@@ -74,7 +74,7 @@ class ProviderName(msgspec.Struct, frozen=True):
 
 
 class UseProvider(msgspec.Struct, frozen=True):
-    """Who is to answer for an agent; ``local`` is the device itself."""
+    """The provider to use for an agent; ``local`` for the engines of the device."""
 
     name: Annotated[str, Meta(min_length=1, max_length=32)]
     agent: Annotated[str, Meta(min_length=1, max_length=32)] = "default"

@@ -23,5 +23,5 @@ def veiled_history(entries: list[HistoryEntry]) -> list[HistoryEntry]:
 
 
 def veiled_timers(entries: list[TimerEntry]) -> list[TimerEntry]:
-    """Return ``entries`` with empty names: a reminder's name is what somebody said."""
+    """Return ``entries`` with empty names: a reminder's name is a quotation of the user."""
     return [msgspec.structs.replace(entry, name="") for entry in entries]

@@ -102,7 +102,7 @@ class ControlServer:
 
     async def _turn_away(self, writer: asyncio.StreamWriter, access: Access) -> None:
         if access not in self._full:
-            # Once per crowd: a stranger who connects in a loop shall not fill the log as well.
+            # Once per crowd: a client that connects in a loop must not fill the log.
             self._full.add(access)
             _log.warning("all %s places of the %s socket are taken", self._limits.max_clients, access)
         full = Busy("too many clients", hint="close other clients, or raise control.max_clients")

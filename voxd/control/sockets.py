@@ -25,7 +25,7 @@ BACKLOG = 1024
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who connected, as the kernel saw it at connect time (SO_PEERCRED, unix(7))."""
+    """The peer process, as the kernel saw it at connect time (SO_PEERCRED, unix(7))."""
 
     pid: int
     uid: int
@@ -33,7 +33,7 @@ class Peer:
 
 
 def peer_of(connected: socket.socket) -> Peer:
-    """Return who is at the other end of a connected Unix socket."""
+    """Return the peer of a connected Unix socket."""
     layout = struct.Struct("3i")
     return Peer(*layout.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)))
 
@@ -82,7 +82,7 @@ def bind(path: Path, access: Access, *, group: str = GROUP) -> Listener:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.parent):
             _remove_stale(path)
-            # On Linux the file is born with the mode of the socket: at no time may a stranger connect.
+            # On Linux the file is born with the mode of the socket: no other user can connect at any time.
             os.fchmod(sock.fileno(), 0o600)
             sock.bind(str(path))
             # At once, not when the server starts: until then clients wait instead of being refused, and
@@ -118,7 +118,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise NotPermitted(f"{path} exists and is no socket", hint=f"remove {path} or set control.socket")
+        raise NotPermitted(f"{path} exists and is not a socket", hint=f"remove {path} or set control.socket")
     if _answers(path):
         raise Busy("another voxd is running", hint="run `systemctl stop voxd`", code="already_running")
     path.unlink(missing_ok=True)

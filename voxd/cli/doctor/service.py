@@ -7,8 +7,8 @@ import pwd
 import shutil
 from collections.abc import Iterator
 
-from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
-from voxd.cli.doctor_machine import run
+from voxd.cli.doctor.check import DoctorContext, Finding, fail, ok, skip, warn
+from voxd.cli.doctor.machine import run
 from voxd.config.commands import HttpAction
 from voxd.config.loading import examine
 from voxd.config.paths import client_socket_path
@@ -23,9 +23,9 @@ _UNIT = "voxd.service"
 _USER = "voxd"
 
 
-def config_valid(patient: Patient) -> Finding:
+def config_valid(context: DoctorContext) -> Finding:
     """Whether the configuration has mistakes."""
-    files, _, problems = examine(patient.config_file, get_facts=config_facts, environ=patient.environ)
+    files, _, problems = examine(context.config_file, get_facts=config_facts, environ=context.environ)
     read = ", ".join(map(str, files)) or "no file, so the defaults"
     if not problems:
         return ok(read)
@@ -34,16 +34,16 @@ def config_valid(patient: Patient) -> Finding:
     return finding(f"{summary(problems)}, the first: {first}", "run `voxctl config check`")
 
 
-def credentials_readable(patient: Patient) -> Finding:
+def credentials_readable(context: DoctorContext) -> Finding:
     """Whether every secret the configuration names can be read."""
-    secrets = list(_secrets(patient.config))
+    secrets = list(_secrets(context.config))
     if not secrets:
-        return skip("the configuration names no secret")
+        return skip("the configuration refers to no secret")
     broken = [secret for secret in secrets if secret.problem]
     if not broken:
         return ok(f"{len(secrets)} can be read")
     detail = "; ".join(f"{secret.origin}: {secret.problem}" for secret in broken)
-    if all(secret.origin.startswith("credential ") for secret in broken) and not _in_unit(patient):
+    if all(secret.origin.startswith("credential ") for secret in broken) and not _in_unit(context):
         return warn(detail, "systemd gives credentials to the service only: look at `voxctl status`")
     return fail(detail, "put the secret where the configuration says")
 
@@ -57,13 +57,13 @@ def _secrets(config: Config) -> Iterator[Secret]:
         yield from provider.headers.values()
 
 
-def _in_unit(patient: Patient) -> bool:
-    return "CREDENTIALS_DIRECTORY" in patient.environ
+def _in_unit(context: DoctorContext) -> bool:
+    return "CREDENTIALS_DIRECTORY" in context.environ
 
 
-def socket_reachable(patient: Patient) -> Finding:
+def socket_reachable(context: DoctorContext) -> Finding:
     """Whether a daemon answers."""
-    path = patient.socket or client_socket_path(patient.config, patient.environ)
+    path = context.socket or client_socket_path(context.config, context.environ)
     try:
         with Caller(path, timeout_s=5.0) as caller:
             status = caller.call("system.status")
@@ -72,12 +72,12 @@ def socket_reachable(patient: Patient) -> Finding:
     return ok(f"voxd {status['version']} at {path}: {status['summary']}")
 
 
-def unit_state(patient: Patient) -> Finding:
+def unit_state(context: DoctorContext) -> Finding:
     """Whether the service runs."""
-    if not (patient.root / "run/systemd/system").exists():
-        return skip("systemd does not run this machine")
+    if not (context.root / "run/systemd/system").exists():
+        return skip("systemd is not running")
     if not shutil.which("systemctl"):
-        return skip("there is no systemctl")
+        return skip("systemctl is not installed")
     properties = dict(
         line.partition("=")[::2]
         for line in run(
@@ -95,7 +95,7 @@ def unit_state(patient: Patient) -> Finding:
     return ok(state)
 
 
-def unit_groups(patient: Patient) -> Finding:
+def unit_groups(context: DoctorContext) -> Finding:
     """Whether the service may use sound and GPIO, and this user the socket."""
     try:
         pwd.getpwnam(_USER)
@@ -119,11 +119,11 @@ def _lacks(group: str) -> bool:
         return False
 
 
-def ort_telemetry(patient: Patient) -> Finding:
+def ort_telemetry(context: DoctorContext) -> Finding:
     """Whether onnxruntime, where it is installed, may report to its vendor."""
     if importlib.util.find_spec("onnxruntime") is None:
         return skip("onnxruntime is not installed")
-    if (value := patient.environ.get("ORT_DISABLE_TELEMETRY", "1")) != "1":
+    if (value := context.environ.get("ORT_DISABLE_TELEMETRY", "1")) != "1":
         detail = f"ORT_DISABLE_TELEMETRY is {value!r} here; voxd sets it to 1 in its own processes"
         return warn(detail, "export ORT_DISABLE_TELEMETRY=1 for other programs that use onnxruntime")
     return ok("turned off in every process of voxd")

@@ -6,7 +6,7 @@ from typing import Any
 from voxd.audio.level import FLOOR_DBFS
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
-from voxd.cli.checkup import Finding, Patient, ok, skip, warn
+from voxd.cli.doctor.check import DoctorContext, Finding, ok, skip, warn
 from voxd.clock import SystemClock
 from voxd.config.paths import client_socket_path
 from voxd.config.schema import Config
@@ -20,21 +20,21 @@ RECORDED_S = 2.0
 _GAUGES = "voxd_utterance_"
 
 
-def input_quality(patient: Patient) -> Finding:
+def input_quality(context: DoctorContext) -> Finding:
     """Whether what is heard is loud and clean enough; a running daemon is asked, as it holds the card."""
-    if patient.config.audio.input == "virtual":
+    if context.config.audio.input == "virtual":
         return skip("audio.input is virtual")
-    metrics = _metrics_of_daemon(patient)
+    metrics = _metrics_of_daemon(context)
     if metrics is None:
-        return asyncio.run(_record(patient.config))
+        return asyncio.run(_record(context.config))
     quality = _last_utterance(metrics)
     if quality is None:
-        return skip("nobody has spoken since the daemon was started: say something, and look again")
+        return skip("no speech since the daemon started: say something, then run `voxctl doctor` again")
     return _judged(quality, "the last utterance")
 
 
-def _metrics_of_daemon(patient: Patient) -> str | None:
-    path = patient.socket or client_socket_path(patient.config, patient.environ)
+def _metrics_of_daemon(context: DoctorContext) -> str | None:
+    path = context.socket or client_socket_path(context.config, context.environ)
     try:
         with Caller(path, timeout_s=5.0) as caller:
             return str(caller.call("metrics.get")["text"])

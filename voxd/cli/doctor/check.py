@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a check: a sentence, and what to do if it is not well."""
+    """The result of a check: a sentence, and what to do about a problem."""
 
     status: Status
     detail: str
@@ -43,7 +43,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class DoctorContext:
     """What the checks look at. ``config`` is the defaults when the real one is broken."""
 
     config: Config
@@ -60,11 +60,11 @@ class Step:
 
     id: str
     title: str
-    look: Callable[[Patient], Finding]
+    look: Callable[[DoctorContext], Finding]
 
 
 def ok(detail: str) -> Finding:
-    """All is well."""
+    """The check passed."""
     return Finding(Status.OK, detail)
 
 
@@ -84,20 +84,20 @@ def skip(detail: str) -> Finding:
 
 
 def examine(
-    steps: Iterable[Step], patient: Patient, *, timeout_s: float = CHECK_TIMEOUT_S
+    steps: Iterable[Step], context: DoctorContext, *, timeout_s: float = CHECK_TIMEOUT_S
 ) -> Iterator[Check]:
     """Yield each check as it is done; one that raises or takes too long is a failure with its reason."""
     for step in steps:
-        finding = _isolated(step, patient, timeout_s)
+        finding = _isolated(step, context, timeout_s)
         yield Check(step.id, step.title, finding.status, finding.detail, finding.hint)
 
 
-def _isolated(step: Step, patient: Patient, timeout_s: float) -> Finding:
+def _isolated(step: Step, context: DoctorContext, timeout_s: float) -> Finding:
     findings: list[Finding] = []
 
     def look() -> None:
         try:
-            findings.append(step.look(patient))
+            findings.append(step.look(context))
         except VoxdError as error:
             findings.append(fail(str(error), error.hint))
         except Exception as error:
@@ -109,4 +109,4 @@ def _isolated(step: Step, patient: Patient, timeout_s: float) -> Finding:
     thread.join(timeout_s)
     if findings:
         return findings[0]
-    return fail(f"no answer after {timeout_s:g} s", "look at `dmesg` for hanging devices")
+    return fail(f"no answer after {timeout_s:g} s", "check `dmesg` for devices that hang")

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from voxd import __version__
-from voxd.cli.checkup import Finding, Patient, fail, ok, skip, warn
+from voxd.cli.doctor.check import DoctorContext, Finding, fail, ok, skip, warn
 from voxd.config.paths import state_dir
 
 _MB = 1024 * 1024
@@ -41,12 +41,12 @@ _THROTTLE_BITS = (
 )
 
 
-def python_version(_: Patient) -> Finding:
+def python_version(_: DoctorContext) -> Finding:
     """Which Python this is: one that is too old could not have come this far."""
     return ok(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}")
 
 
-def package_version(_: Patient) -> Finding:
+def package_version(_: DoctorContext) -> Finding:
     """Whether every library voxd stands on is installed."""
     missing = []
     for name in _NEEDED:
@@ -59,9 +59,9 @@ def package_version(_: Patient) -> Finding:
     return ok(f"voxd {__version__} in {Path(sys.prefix)}")
 
 
-def disk_space(patient: Patient) -> Finding:
+def disk_space(context: DoctorContext) -> Finding:
     """Whether the state directory has room."""
-    directory = state_dir(patient.config, patient.environ)
+    directory = state_dir(context.config, context.environ)
     there = next(path for path in (directory, *directory.parents) if path.exists())
     free_mb = shutil.disk_usage(there).free // _MB
     detail = f"{free_mb} MB free at {there}"
@@ -70,9 +70,9 @@ def disk_space(patient: Patient) -> Finding:
     return warn(detail, f"free some space: models need it in {directory}") if free_mb < 500 else ok(detail)
 
 
-def mem_available(patient: Patient) -> Finding:
+def mem_available(context: DoctorContext) -> Finding:
     """Whether there is memory for the engines."""
-    file = patient.root / "proc/meminfo"
+    file = context.root / "proc/meminfo"
     if not file.exists():
         return skip("this system has no /proc/meminfo")
     sizes_kb = {
@@ -85,22 +85,22 @@ def mem_available(patient: Patient) -> Finding:
     return ok(detail)
 
 
-def cpu_temp(patient: Patient) -> Finding:
+def cpu_temp(context: DoctorContext) -> Finding:
     """Whether the processor is too warm: a Raspberry Pi slows down at 80 °C."""
-    file = patient.root / "sys/class/thermal/thermal_zone0/temp"
+    file = context.root / "sys/class/thermal/thermal_zone0/temp"
     try:
         celsius = int(file.read_text()) / 1000
     except (OSError, ValueError):
-        return skip("this machine does not tell its temperature")
+        return skip("this machine does not report its temperature")
     detail = f"{celsius:.0f} °C"
     if celsius >= 85:
         return fail(detail, "cool it: it has slowed down and will stop")
     return warn(detail, "cool it: it slows down from 80 °C on") if celsius >= 80 else ok(detail)
 
 
-def cpu_throttled(patient: Patient) -> Finding:
+def cpu_throttled(context: DoctorContext) -> Finding:
     """Whether a Raspberry Pi had too little power or was too warm."""
-    file = patient.root / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    file = context.root / "sys/devices/platform/soc/soc:firmware/get_throttled"
     if file.exists():
         text = file.read_text()
     elif program := shutil.which("vcgencmd"):
@@ -116,15 +116,15 @@ def cpu_throttled(patient: Patient) -> Finding:
     return warn(f"since the start: {', '.join(before)}", hint) if before else ok("never throttled")
 
 
-def clock_synchronized(patient: Patient) -> Finding:
+def clock_synchronized(context: DoctorContext) -> Finding:
     """Whether the clock was set: alarms and TLS need it."""
     if time.time() < _BUILT_IN_2026_S:
         hint = "connect the network, or set the clock: `sudo timedatectl set-time`"
         return fail(f"the clock says {time.strftime('%Y-%m-%d')}", hint)
-    if (patient.root / "run/systemd/timesync/synchronized").exists():
+    if (context.root / "run/systemd/timesync/synchronized").exists():
         return ok("set by the network")
-    if not (patient.root / "run/systemd/system").exists():
-        return skip("systemd does not run here: nobody tells whether the clock is set")
+    if not (context.root / "run/systemd/system").exists():
+        return skip("cannot tell whether the clock is synchronised: systemd is not running")
     if run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]).strip() == "yes":
         return ok("set by the network")
     return warn("not set by the network", "run `timedatectl set-ntp true`, and look at the network")
