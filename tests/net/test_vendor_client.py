@@ -686,3 +686,12 @@ def test_a_function_for_headers_that_fails_is_a_fault_of_the_provider() -> None:
         compute_headers("parrot", broken)
     assert (raised.value.code, raised.value.retryable) == ("headers_failed", False)
     assert "secret-key" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("left_s", "expected_s"), [(None, 5.0), (100.0, 5.0), (1.0, 1.0), (-1.0, 0.0)])
+async def test_no_wait_is_longer_than_the_time_left_in_the_turn(
+    clock: FakeClock, left_s: float | None, expected_s: float
+) -> None:
+    async with line("http://127.0.0.1", clock=clock) as wire:
+        budget = Budget(None if left_s is None else clock.monotonic() + left_s)
+        assert wire.remaining_s(budget, 5.0) == pytest.approx(expected_s)

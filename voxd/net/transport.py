@@ -107,6 +107,10 @@ class Transport(Protocol):
         """The number of the key in use, from 1; 0 where the vendor needs none."""
         ...
 
+    def remaining_s(self, budget: Budget, limit_s: float) -> float:
+        """Return ``limit_s``, or the time left in the budget (by the turn's clock) when that is less."""
+        ...
+
     def request(
         self,
         build: Callable[[Access], HttpRequest],

@@ -217,7 +217,7 @@ class VendorClient:
                 self.name,
                 trial.key.text,
                 refused or faults.error_for_refusal,
-                first_byte_s=self._within(budget, first_byte_s or FIRST_BYTE_S),
+                first_byte_s=self.remaining_s(budget, first_byte_s or FIRST_BYTE_S),
                 whole_s=whole_s or WHOLE_S,
                 ca_file=self._settings.ca_file,
                 proxy=self._settings.proxy,
@@ -263,7 +263,7 @@ class VendorClient:
                     proxy=address.proxy or self._settings.proxy,
                     key=address.key or trial.key.text,
                 ),
-                replace(waits, open_s=self._within(budget, waits.open_s)),
+                replace(waits, open_s=self.remaining_s(budget, waits.open_s)),
                 resolver=self._http.resolver,
                 trust=await self._trust(address.url, ca_file),
                 subprotocols=subprotocols,
@@ -283,7 +283,7 @@ class VendorClient:
 
         async def attempt(trial: Attempt) -> TcpStream:
             trial.url = check_url(self.name, self._built(build, trial))
-            within_s = self._within(budget, Deadlines().open_s)
+            within_s = self.remaining_s(budget, Deadlines().open_s)
             stream = await TcpStream.open(
                 self.name, trial.url, resolver=self._http.resolver, within_s=within_s
             )
@@ -345,7 +345,7 @@ class VendorClient:
         await self._door(budget)
         trial = Attempt(number, kind)
         await trial.stack.enter_async_context(
-            self._limits.passed(tokens, self._within(budget, LONGEST_WAIT_S))
+            self._limits.passed(tokens, self.remaining_s(budget, LONGEST_WAIT_S))
         )
         try:
             await self._door(budget)
@@ -361,7 +361,7 @@ class VendorClient:
             error = self._keys.problem()
             if isinstance(error, RateLimited):
                 self._emit(E.RATE_LIMITED, provider=self.name, limit="vendor", wait_s=wait_s)
-            too_long = not budget.is_last or wait_s >= self._within(budget, LONGEST_WAIT_S)
+            too_long = not budget.is_last or wait_s >= self.remaining_s(budget, LONGEST_WAIT_S)
             if too_long or not error.retryable:
                 raise error
             await self._clock.sleep(wait_s)
@@ -402,7 +402,8 @@ class VendorClient:
         more = compute_headers(self.name, settings.more_headers) if settings.more_headers else {}
         return add_configured_headers(headers, {**settings.headers, **more}, wall_s=self._clock.wall())
 
-    def _within(self, budget: Budget, limit_s: float) -> float:
+    def remaining_s(self, budget: Budget, limit_s: float) -> float:
+        """Return ``limit_s``, or the time left in the budget when that is less."""
         if budget.until_s is None:
             return limit_s
         return max(min(limit_s, budget.until_s - self._clock.monotonic()), 0.0)

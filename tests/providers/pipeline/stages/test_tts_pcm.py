@@ -1,7 +1,6 @@
 import asyncio
 import itertools
 import struct
-import time
 
 import pytest
 from hypothesis import assume, given, settings
@@ -9,14 +8,12 @@ from hypothesis import strategies as st
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.frames import Clip
-from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.tts_pcm import (
     GRACE_S,
     MAX_HEADER_BYTES,
     PcmDecoder,
     PlaybackLead,
     check_type,
-    remaining_s,
 )
 
 RATE_HZ = 24_000
@@ -216,12 +213,6 @@ async def test_what_a_piece_raises_is_raised() -> None:
 
     with pytest.raises(ProviderError, match="no"):
         await PlaybackLead("vendor").wait_for(broken())
-
-
-@pytest.mark.parametrize(("left", "expected"), [(None, 5.0), (100.0, 5.0), (1.0, 1.0), (-1.0, 0.0)])
-def test_a_turn_has_no_more_time_than_its_budget(left: float | None, expected: float) -> None:
-    until_s = None if left is None else time.monotonic() + left
-    assert remaining_s(Budget(until_s=until_s), 5.0) == pytest.approx(expected, abs=0.05)
 
 
 def test_a_voice_may_have_another_grace() -> None:

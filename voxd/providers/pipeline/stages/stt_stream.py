@@ -7,6 +7,7 @@ text is used.
 
 import asyncio
 import contextlib
+import math
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -16,7 +17,7 @@ from voxd.errors import ConnectionFailed, ProviderError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms, samples_from_s
 from voxd.net import faults
 from voxd.net.faults import CloseReason, RefusalReader
-from voxd.net.transport import Access, Budget
+from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
 from voxd.providers.audio_buffer import AudioBuffer
 from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
@@ -103,7 +104,7 @@ class StreamingSpeechToText(SpeechToText):
                     subprotocols=self.subprotocols,
                 ) as connection:
                     link = _SttConnection(
-                        self.name, connection, self.protocol(request), sound, request.budget
+                        self.name, connection, self.protocol(request), sound, request.budget, self.wire
                     )
                     if broken is not None:
                         self.wire.note("reconnected", code=broken.code, replayed_s=link.behind_s)
@@ -134,12 +135,14 @@ class _SttConnection:
         protocol: SttProtocol,
         sound: AudioBuffer,
         budget: Budget,
+        wire: Transport,
     ) -> None:
         self._provider = provider
         self._connection = connection
         self._protocol = protocol
         self._sound = sound
         self._budget = budget
+        self._wire = wire
         self._start = sound.start  # the sample of the utterance at which this connection counts second 0
         self._sent = 0
         self._finishing = False
@@ -230,9 +233,8 @@ class _SttConnection:
     async def _limit(self) -> None:
         """Abort the connection when the text is not final in time."""
         await self._sound.ended.wait()
-        now_s = asyncio.get_running_loop().time()
-        until_s = self._budget.until_s
-        await asyncio.sleep(FINAL_S if until_s is None else max(until_s - now_s, 0.0))
+        has_deadline = self._budget.until_s is not None
+        await asyncio.sleep(self._wire.remaining_s(self._budget, math.inf) if has_deadline else FINAL_S)
         self._connection.abort(_LATE)
 
     def _break_if_failed(self, sending: "asyncio.Task[None]") -> None:

@@ -14,7 +14,6 @@ from typing import TypeVar
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net import faults
-from voxd.net.transport import Budget
 
 MAX_HEADER_BYTES = 64 * 1024
 """How much of a WAV file may precede its audio."""
@@ -156,13 +155,6 @@ GRACE_S = 2.0
 """How long playback may be interrupted, by default."""
 
 T = TypeVar("T")
-
-
-def remaining_s(budget: Budget, limit_s: float) -> float:
-    """Return ``limit_s``, or the time left in the budget when that is less."""
-    if budget.until_s is None:
-        return limit_s
-    return max(min(limit_s, budget.until_s - time.monotonic()), 0.0)
 
 
 class PlaybackLead:

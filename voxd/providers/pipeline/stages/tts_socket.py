@@ -14,7 +14,7 @@ from voxd.net.transport import Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech, OptionsT
-from voxd.providers.pipeline.stages.tts_pcm import PlaybackLead, remaining_s
+from voxd.providers.pipeline.stages.tts_pcm import PlaybackLead
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
         self, connection: WebSocketConnection, text: str, budget: Budget
     ) -> AsyncGenerator[Clip]:
         connection.active = True
-        pace = PlaybackLead(self.name, first_s=remaining_s(budget, Deadlines().answer_s))
+        pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, Deadlines().answer_s))
         is_over = False
         try:
             async with aclosing(self.speak(connection, text, pace)) as clips:
@@ -112,7 +112,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
         spare, self._spare = self._spare, None
         if spare is not None:
             try:
-                connection = await spare.take(remaining_s(budget, Deadlines().open_s))
+                connection = await spare.take(self.wire.remaining_s(budget, Deadlines().open_s))
                 if connection is not None:
                     yield connection
                     return

@@ -23,7 +23,7 @@ from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead, remaining_s
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
 from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.settings import SessionConfig
@@ -80,7 +80,7 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     async def connect(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a session and say with which voice."""
         async with self.wire.socket(self._address, budget, kind=kind) as connection:
-            pace = PlaybackLead(self.name, first_s=remaining_s(budget, Deadlines().answer_s))
+            pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, Deadlines().answer_s))
             await self._wait_for(connection, frames.SessionCreated, pace)
             config = SessionConfig(instructions=_READ, speed=self._options.speed, transcription=False)
             update = wire.update_session(f"update_{next(self._numbers)}", config, {}, voice=self.voice)

@@ -5,6 +5,7 @@ its own for each utterance.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk
@@ -73,8 +74,9 @@ class WyomingStt(SpeechToText):
             await asyncio.wait({hearing, sending}, return_when=asyncio.FIRST_COMPLETED)
             if not hearing.done():
                 sending.result()
-                until_s = budget.until_s or asyncio.get_running_loop().time() + FINAL_S
-                async with asyncio.timeout_at(until_s):
+                has_deadline = budget.until_s is not None
+                left_s = self.wire.remaining_s(budget, math.inf) if has_deadline else FINAL_S
+                async with asyncio.timeout(left_s):
                     await asyncio.wait({hearing})
             return hearing.result()
         except TimeoutError:

@@ -17,7 +17,7 @@ from voxd.errors import StreamError
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead, remaining_s
+from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
 from voxd.providers.vendors.wyoming.wire import check, connect
 
 FIRST_S = 20.0
@@ -53,7 +53,7 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
         """Yield the sound of ``text``. Raises `ProviderError`."""
         async with connect(self.wire, budget, self.default_endpoint, kind="speak") as server:
             await server.say(Synthesize(text, voice=self._speaker()))
-            pace = PlaybackLead(self.name, first_s=remaining_s(budget, FIRST_S), grace_s=GRACE_S)
+            pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, FIRST_S), grace_s=GRACE_S)
             pcm: PcmDecoder | None = None
             while True:
                 event = await pace.wait_for(server.hear())
