@@ -58,8 +58,8 @@ class Delegate:
 
     def __init__(self, holder: Any, prefix: str, shape: Sequence[int]) -> None:
         """Replace ``holder.{prefix}_interpreter`` by one that runs ``shape`` inputs on XNNPACK."""
-        self._lib = _declared(holder.lib)
-        with _unheard():
+        self._lib = _declare_functions(holder.lib)
+        with _silence_stderr():
             self._pointer = self._lib.TfLiteXNNPackDelegateCreate(None)
         options = self._lib.TfLiteInterpreterOptionsCreate()
         self._lib.TfLiteInterpreterOptionsSetNumThreads(options, 1)
@@ -83,7 +83,7 @@ class Delegate:
 
 
 @contextlib.contextmanager
-def _unheard() -> Iterator[None]:
+def _silence_stderr() -> Iterator[None]:
     """Keep "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." off the terminal.
 
     The library has no switch for that in its C interface. This takes less than a millisecond, in which
@@ -99,7 +99,7 @@ def _unheard() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _declared(lib: Any) -> Any:
+def _declare_functions(lib: Any) -> Any:
     pointer = ctypes.c_void_p
     for name, arguments, result in (
         ("TfLiteXNNPackDelegateCreate", [pointer], pointer),

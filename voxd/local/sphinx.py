@@ -134,7 +134,7 @@ class SphinxEngine:
         if loudest_dbfs(samples.astype(np.float32) / 32768.0) > MIN_SPEECH_DBFS:
             text = self._transcribe(add_dither(samples), cancelled)
         if not cancelled():
-            yield EngineOutput("heard", text.encode())
+            yield EngineOutput("transcript", text.encode())
 
     def _transcribe(self, samples: _Samples, cancelled: Callable[[], bool]) -> str:
         free = self._decode(_OPEN, samples, cancelled)

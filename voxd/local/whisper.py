@@ -76,7 +76,7 @@ class WhisperEngine:
             if probability is None or probability >= MIN_PROBABILITY:
                 text = strip_tags(" ".join(segment.text for segment in segments))
         if not cancelled():
-            yield EngineOutput("heard", text.encode(), {"confidence": probability if text else None})
+            yield EngineOutput("transcript", text.encode(), {"confidence": probability if text else None})
 
 
 def audio_ctx_for(samples: int) -> int:
