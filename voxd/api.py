@@ -1,4 +1,4 @@
-"""What a person or a program may ask of the running device; every surface translates to this."""
+"""The methods of the running device; every user interface and protocol calls these."""
 
 from typing import Protocol
 
@@ -132,7 +132,7 @@ class DeviceApi(Protocol):
         ...
 
     async def queue(self) -> list[QueueEntry]:
-        """Return the questions nobody could answer at once, the oldest first."""
+        """Return the queued questions, the oldest first."""
         ...
 
     async def retry_queued(self, id: str | None) -> int:

@@ -1,4 +1,4 @@
-"""Time as a value that can be given to whoever needs it, so that rules can be tested without waiting."""
+"""Clocks that are passed to the code that needs the time, so that tests do not wait."""
 
 import asyncio
 import time

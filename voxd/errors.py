@@ -76,7 +76,7 @@ class NotPermitted(VoxdError):
 
 
 class NotFound(VoxdError):
-    """There is no such thing."""
+    """The named item does not exist."""
 
     code = "not_found"
 
@@ -96,7 +96,7 @@ class Busy(VoxdError):
 
 
 class Muted(VoxdError):
-    """The microphone is off because somebody muted it."""
+    """The microphone is off because it was muted."""
 
     code = "muted"
     hint = "run `voxctl unmute`, or open the mute switch"
@@ -125,17 +125,17 @@ class ModelError(VoxdError):
 
 
 class AudioError(VoxdError):
-    """Sound is in a form nobody can use, or there is none where some was due."""
+    """Audio in an unusable format, or no audio where some was expected."""
 
     code = "audio_failed"
-    hint = "send mono 16-bit PCM at the rate the session was told"
+    hint = "send mono 16-bit PCM at the rate of the session"
 
 
 class ProviderError(VoxdError):
-    """Whoever should answer cannot.
+    """The provider is unavailable.
 
-    ``provider`` is his name in the configuration; ``retry_after_s`` is how many seconds he asked us to
-    wait, None when he did not say.
+    ``provider`` is its name in the configuration; ``retry_after_s`` is how many seconds it asked us to
+    wait, None when it did not say.
     """
 
     code = "provider_unavailable"
@@ -171,14 +171,14 @@ class RateLimited(ProviderError):
 
 
 class ConnectionFailed(ProviderError):
-    """The vendor cannot be reached, or the connection to him broke."""
+    """The vendor cannot be reached, or the connection to it broke."""
 
     code = "network_error"
     hint = "check the network and the provider's endpoint with `voxctl provider test`"
 
 
 class NotConnected(ProviderError):
-    """There is no open session to send to."""
+    """No session is open."""
 
     code = "not_connected"
     hint = "await connect() first"
@@ -186,7 +186,7 @@ class NotConnected(ProviderError):
 
 
 class StreamError(ProviderError):
-    """The vendor broke the session off, or sent what his protocol does not allow."""
+    """The vendor broke the session off, or violated its protocol."""
 
     code = "stream_failed"
 
@@ -200,7 +200,7 @@ class ContextTooLong(ProviderError):
 
 
 class SpendLimitReached(ProviderError):
-    """The day's money is spent; nobody is asked until midnight."""
+    """The daily spending limit is reached; no request is sent until midnight."""
 
     code = "spend_limit"
     hint = "wait until tomorrow, or raise usd_per_day in the configuration"

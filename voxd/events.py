@@ -122,7 +122,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Emit(Protocol):
-    """How a room tells the house that something happened. Call it on the event loop only."""
+    """Publishes an event. Call it on the event loop only."""
 
     def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
         """Publish an event of ``type``, one of `EventType` (or a name of the caller's own)."""
@@ -341,10 +341,10 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
         EventType.SPEND_RESUMED: _says("A new day, or a new limit: it may be asked again.", provider=str),
         EventType.CACHE_USED: _says("Something was asked of a cache.", cache=str, hit=bool),
         EventType.QUEUE_ADDED: _says(
-            "An utterance nobody could answer is safe on disk.", id=str, agent=str, duration_ms=int
+            "An utterance that could not be answered is saved on disk.", id=str, agent=str, duration_ms=int
         ),
         EventType.QUEUE_ANSWERED: _says(
-            "It was answered; the id tells whether you have seen this before. Never logged.",
+            "It was answered; the id identifies repetitions. Never logged.",
             id=str,
             agent=str,
             provider=str,

@@ -1,4 +1,4 @@
-"""What the running device tells of itself: the values that every surface shows."""
+"""Reports of the running device: the values that every user interface shows."""
 
 import msgspec
 
@@ -25,7 +25,7 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 
 class AgentStatus(msgspec.Struct, frozen=True):
-    """Who is to answer for an agent, who answers now, and why it is not the same."""
+    """The provider configured for an agent, the one in use, and why they differ."""
 
     agent: str
     provider: str
@@ -183,7 +183,7 @@ class UsageEntry(msgspec.Struct, frozen=True):
 
 
 class QueueEntry(msgspec.Struct, frozen=True):
-    """An utterance nobody could answer at once, without its words.
+    """A queued utterance, without its words.
 
     ``state`` is waiting, answered or delivered; ``duration_ms`` is 0 for a typed question; ``problem`` is the
     code of the last failure.

@@ -89,7 +89,7 @@ async def test_what_cannot_pass_is_told_at_once(error: VoxdError) -> None:
 async def test_another_way_is_tried_at_once_also_after_what_cannot_pass() -> None:
     clock = FakeClock()
     vendor = Vendor(clock, AuthenticationError("x"), DOWN)
-    assert await retry(vendor.work, Budget(), clock, another_way=lambda: True) == "done"
+    assert await retry(vendor.work, Budget(), clock, has_alternative=lambda: True) == "done"
     assert vendor.asked_s == [0, 0, 0]
 
 

@@ -145,7 +145,7 @@ class TaskWorker:
         self._clear_timeouts()
 
     def _cancelled(self, event: Event, error: asyncio.CancelledError) -> None:
-        """Go on if the call was given up or cancelled itself; whoever cancels the worker means it."""
+        """Continue after a timeout or a call that cancelled itself; re-raise when the worker is cancelled."""
         task = asyncio.current_task()
         if task is None or task.cancelling() > self._timeouts:
             raise error
@@ -233,7 +233,7 @@ class ThreadWorker:
             return self._queue.popleft() if self._queue else None
 
     def _post(self, what: Callable[..., None], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+        with contextlib.suppress(RuntimeError):  # the loop is closed, the call is not needed
             self._loop.call_soon_threadsafe(what, *arguments)
 
 

@@ -11,7 +11,7 @@ Function = Callable[..., Any]
 
 
 class HasEvents(Protocol):
-    """Whoever emits events and remembers which handlers the callbacks became."""
+    """An object with events that keeps the handler ids of its callbacks."""
 
     callback_handlers: dict[str, tuple[Function, str]]
 

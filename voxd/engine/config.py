@@ -1,4 +1,4 @@
-"""What a `VoiceEngine` is told about itself: one value, checked when it is made."""
+"""The configuration of a `VoiceEngine`: one value, checked when it is created."""
 
 import dataclasses
 import difflib
@@ -140,8 +140,8 @@ def with_middleware(
     config: VoiceEngineConfig, request: tuple[Any, ...], message: tuple[Any, ...]
 ) -> VoiceEngineConfig:
     """Return ``config`` with functions that its pipeline's requests and messages pass through."""
-    told = {**config.metadata, "request_middleware": request, "middleware": message}
-    return dataclasses.replace(config, metadata=told)
+    metadata = {**config.metadata, "request_middleware": request, "middleware": message}
+    return dataclasses.replace(config, metadata=metadata)
 
 
 def set_log_level(config: VoiceEngineConfig) -> None:

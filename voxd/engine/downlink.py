@@ -1,4 +1,4 @@
-"""The way of a provider's events to the caller: sound at his rate, played, recorded, and told."""
+"""The path of a provider's events to the caller, with audio converted to the caller's rate."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -39,7 +39,7 @@ Watcher = Callable[[E | str, dict[str, Any]], None]
 
 
 class Downlink:
-    """An `voxd.events.Emit` for a session: completes each event's data and tells the engine's bus.
+    """An `voxd.events.Emit` for a session: completes each event's data and emits it on the engine's bus.
 
     ``on_sound(response_id, clip)`` gets the reply's sound at the caller's rate and ``watchers`` every event,
     both at once and before any handler.
@@ -54,7 +54,7 @@ class Downlink:
         self.watchers: list[Watcher] = []
 
     def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        """Tell ``type``."""
+        """Emit ``type``."""
         match type:
             case E.AUDIO_OUTPUT_CHUNK:
                 self._sound(data, turn)

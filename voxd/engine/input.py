@@ -1,4 +1,4 @@
-"""What an engine hears: a microphone, or sound the caller brings, on its way to the provider."""
+"""Audio input of an engine: a microphone, or audio of the caller, on its way to the provider."""
 
 import asyncio
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class AudioInput:
         return max(0.0, self._listener.room) if self._listener is not None else 1.0
 
     def target(self, config: VoiceEngineConfig, *, to_hz: int, own_vad: bool) -> None:
-        """Send to a provider at ``to_hz`` from now on; ``own_vad``: nobody else notices turns."""
+        """Send to a provider at ``to_hz`` from now on; ``own_vad``: only the client detects turns."""
         self._config, self._to_hz, self._own_vad = config, to_hz, own_vad
         self._uplink = None
 

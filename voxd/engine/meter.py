@@ -1,4 +1,4 @@
-"""Measures what `VoiceEngine.get_metrics` tells: rates and times of what really happened."""
+"""Measures the rates and times that `VoiceEngine.get_metrics` returns."""
 
 from collections import deque
 

@@ -23,13 +23,16 @@ class SessionPresets:
         temperature=0.6,
     )
     TRANSCRIPTION: ClassVar = SessionConfig(
-        instructions="Write down exactly what the user says, in his language. Add nothing, answer nothing.",
+        instructions=(
+            "Write down exactly what the user says, in the language of the speech. "
+            "Add nothing, answer nothing."
+        ),
         modalities=("text",),
         temperature=0.6,
     )
     CUSTOMER_SERVICE: ClassVar = SessionConfig(
         instructions=(
-            "You are a patient customer service agent. Find out what the problem is, one question at a time, "
+            "You are a polite customer service agent. Find out what the problem is, one question at a time, "
             "repeat names and numbers to make sure of them, and never promise what you cannot do yourself."
         ),
         temperature=0.6,

@@ -44,7 +44,7 @@ def converter(from_hz: int, to_hz: int) -> Converter:
 
 
 def as_bytes(audio: object) -> bytes:
-    """Return sound as the caller gave it. Raises `AudioError` when it is no bytes."""
+    """Return ``audio`` as bytes. Raises `AudioError` for another type."""
     if not isinstance(audio, bytes | bytearray | memoryview):
         raise AudioError(f"audio must be bytes, not {type(audio).__name__}")
     return bytes(audio)

@@ -7,7 +7,7 @@ mode          transcription, functions    chunks                              th
 ``big``       on unless refused           60 ms or more: fewer frames         voice, VAD as configured
 ``provider``  on unless refused           as small as asked for               only what was changed from its
                                                                               default; the vendor's own VAD
-                                                                              where he has one
+                                                                              where it has one
 ============  ==========================  ==================================  ===============================
 
 =============  ======================  =======================  ============================
@@ -77,7 +77,7 @@ def turn_detection(config: VoiceEngineConfig, *, server_vad: bool) -> TurnDetect
 
 
 def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionConfig:
-    """Return what the provider is told. What ``config.session`` says goes before the other fields."""
+    """Return the provider's session configuration. ``config.session`` precedes other fields."""
     base = config.session or SessionConfig()
     detection = turn_detection(config, server_vad=server_vad)
     own_defaults = config.mode == "provider"

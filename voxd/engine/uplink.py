@@ -21,8 +21,8 @@ OnSpeech = Callable[[SpeechChange, float], Awaitable[None]]
 class Uplink:
     """One stream of PCM at ``from_hz`` to a provider at ``to_hz``.
 
-    With a VAD the microphone's sound is sent only while somebody speaks, from `PRE_ROLL_MS` and the time the
-    VAD took on; what the caller himself sends always goes out. ``on_speech`` is awaited before the sound that
+    With a VAD the microphone's sound is sent only during speech, from `PRE_ROLL_MS` and the time the
+    VAD took on; audio that the caller pushes is always sent. ``on_speech`` is awaited before the sound that
     started the speech is sent and after the sound that ended it; ``on_sent`` gets all sound that went out, at
     ``from_hz``.
     """
@@ -59,7 +59,7 @@ class Uplink:
         return self._vad is not None and self._vad.speaking
 
     async def push(self, pcm: bytes, *, hold_back: bool) -> None:
-        """Take sound in real time; ``hold_back`` keeps it here while nobody speaks. Raises `AudioError`."""
+        """Take sound in real time; ``hold_back`` keeps it here during silence. Raises `AudioError`."""
         check_pcm(pcm)
         self._at_ms += len(pcm) / BYTES_PER_SAMPLE / self._rates[0] * 1000
         signals = self._hear(pcm)
@@ -128,4 +128,4 @@ class Uplink:
 def check_pcm(pcm: bytes) -> None:
     """Raise `AudioError` when ``pcm`` cannot be 16-bit samples."""
     if len(pcm) % BYTES_PER_SAMPLE:
-        raise AudioError(f"{len(pcm)} bytes are no whole number of 16-bit samples")
+        raise AudioError(f"{len(pcm)} bytes are not a whole number of 16-bit samples")

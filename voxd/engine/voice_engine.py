@@ -164,7 +164,7 @@ class VoiceEngine(Callbacks):
     async def send_audio(self, audio_data: bytes) -> None:
         """Send mono s16le PCM at ``config.sample_rate``, as it is captured.
 
-        Whoever detects turns (the client VAD, the vendor) hears it too; with neither, call `commit`.
+        The client VAD or the vendor detects turns in it; with neither, call `commit`.
         Raises `NotConnected`, `AudioError`, `ProviderError`.
         """
         await self._connected().input.push(as_bytes(audio_data))
@@ -182,7 +182,7 @@ class VoiceEngine(Callbacks):
 
         It takes the place of sound that was sent before and not answered, and it ends a reply under way.
         Without ``auto_respond`` it is answered by `commit`, or with what follows; a vendor who detects turns
-        himself (``vad_type`` "server") answers as he likes. Raises `InvalidRequest` for a broken WAV file,
+        (``vad_type`` "server") decides itself when to reply. Raises `InvalidRequest` for a broken WAV file,
         `AudioError`, `NotConnected`, `ProviderError`.
         """
         await self._connected().send_whole(as_bytes(audio_data), answer=auto_respond)
@@ -190,7 +190,7 @@ class VoiceEngine(Callbacks):
     async def interrupt(self, played_ms: float | None = None) -> None:
         """Cut the reply. What the engine plays itself is flushed, and how much was heard is known.
 
-        Whoever plays the sound himself tells how much of it was heard; None means all that came.
+        A caller that plays the audio itself passes how much of it was played; None means all of it.
         Raises `NotConnected`, `ProviderError`.
         """
         await self._connected().interrupt(played_ms)

@@ -9,16 +9,16 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
 JITTER = 0.25
 """Waits double from the first to the longest, and are up to a quarter shorter: the rule of the vendor's own
-client (reference/providers.md, sections 1 and 2)."""
+Python clients."""
 
 LONGEST_RETRY_AFTER_S = 120.0
-"""A vendor who asks for a longer wait gets no further attempt; from the same rule."""
+"""A vendor that asks for a longer wait gets no further attempt; from the same rule."""
 
 LONGEST_HOLD_S = 3600.0
 """However long a vendor asks us to stay away, after this we ask again."""
 
 WRONG_KEY_HOLD_S = 1200.0
-"""A key that was refused is not tried again for this long: three calls an hour (reliability.md, N9)."""
+"""A key that was refused is not tried again for this long: three calls an hour."""
 
 
 def backoff_s(retries: int, jitter: float) -> float:
@@ -27,7 +27,7 @@ def backoff_s(retries: int, jitter: float) -> float:
 
 
 def hold_s(error: VoxdError) -> float:
-    """Return how long nobody may be asked at all after ``error``."""
+    """Return how long no request may be sent at all after ``error``."""
     if isinstance(error, AuthenticationError):
         return WRONG_KEY_HOLD_S
     asked = error.retry_after_s if isinstance(error, ProviderError) else None

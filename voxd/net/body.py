@@ -30,7 +30,7 @@ _REMAINDER_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HttpRoute:
-    """What distinguishes connections to one host: whom they trust, and the proxy they go through."""
+    """What distinguishes connections to one host: which certificates they trust, and their proxy."""
 
     ca_file: str = ""
     proxy: str | None = field(default=None, repr=False)
@@ -70,14 +70,14 @@ class StreamedResponse:
         self._first = await self._next()
 
     async def json(self) -> Any:
-        """Return the body as JSON. Raises `ProviderError` when it is none."""
+        """Return the body as JSON. Raises `ProviderError` when it is invalid."""
         body = await self.read()
         try:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             if body.lstrip()[:1] == b"<":
                 raise faults.captive_portal(self._provider) from None
-            msg = "the vendor's answer is no JSON"
+            msg = "the vendor sent invalid JSON"
             raise StreamError(msg, provider=self._provider, code="bad_answer") from None
 
     async def read(self) -> bytes:
@@ -160,5 +160,5 @@ async def check_response(answer: StreamedResponse, provider: str, refused: fault
     if answer.headers.get("content-type", "").lower().startswith("text/html"):
         raise faults.captive_portal(provider)
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
-        msg = "the vendor packed his answer though he was told not to"
+        msg = "the vendor compressed its response although it was asked not to"
         raise ConnectionFailed(msg, provider=provider, code="bad_answer")

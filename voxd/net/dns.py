@@ -1,8 +1,8 @@
 """Finds the addresses of hosts in two threads of its own, and remembers those that were good.
 
-A name server that is dead blocks `getaddrinfo` for 10 s (reference/reliability.md, fact 11): here nobody
-waits longer than his deadline, no other user of threads is held up, and the end of the program is not either,
-because the threads are daemons and live only while there is something to look up.
+A name server that is dead blocks `getaddrinfo` for 10 s. Here no caller waits longer than its deadline,
+other users of threads are not held up, and neither is the end of the program, because the threads are daemons
+and live only while there is something to look up.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NAME_S = 2.0
-"""A name server has so long to answer (reference/reliability.md, N4)."""
+"""Default deadline of a name server."""
 
 KNOWN_S = 0.5
 """Where an address was good before, it has only so long: then that address is used again."""
 
 WORKERS = 2
 MOST_WAITING = 32
-"""More names than this at once are nobody's who uses a voice appliance; further ones are refused."""
+"""Most names that wait for a look-up; a voice appliance needs a handful, further ones are refused."""
 
 MOST_KNOWN = 64
 
@@ -33,8 +33,8 @@ _Key = tuple[str, int]
 
 
 @dataclass(slots=True)
-class _Question:
-    """A name, and everybody who waits for its addresses; two who ask for the same name share it."""
+class _Lookup:
+    """A look-up under way, shared by all callers that wait for the same name."""
 
     key: _Key
     waiting: list[asyncio.Future[Addresses | Exception]] = field(default_factory=list)
@@ -45,17 +45,17 @@ class Resolver:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asked: dict[_Key, _Question] = {}
-        self._queue: deque[_Question] = deque()
+        self._asked: dict[_Key, _Lookup] = {}
+        self._queue: deque[_Lookup] = deque()
         self._workers = 0
         self._known: OrderedDict[_Key, Addresses] = OrderedDict()
 
     async def look_up(self, host: str, port: int, *, within_s: float = NAME_S) -> Addresses:
-        """Return the addresses of ``host``, at least one; those of last time when nobody tells new ones.
+        """Return the addresses of ``host``, at least one; those of last time when the name server fails.
 
         Raises `TimeoutError`, `socket.gaierror`, `UnicodeError` (no possible name).
         """
-        numeric = _without_asking(host, port)
+        numeric = _without_look_up(host, port)
         if numeric:
             return numeric
         known = self._known.get((host, port))
@@ -74,7 +74,7 @@ class Resolver:
             if question is None:
                 if len(self._queue) >= MOST_WAITING:
                     raise TimeoutError("too many names are being looked up")
-                question = self._asked[key] = _Question(key)
+                question = self._asked[key] = _Lookup(key)
                 self._queue.append(question)
                 self._hire()
             question.waiting.append(answer)
@@ -101,16 +101,16 @@ class Resolver:
                     self._remember(question.key, outcome)
                 waiting, question.waiting = question.waiting, []
             for answer in waiting:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed, the result is not needed
                     answer.get_loop().call_soon_threadsafe(_settle, answer, outcome)
 
-    def _next(self) -> _Question | None:
+    def _next(self) -> _Lookup | None:
         with self._lock:
             while self._queue:
                 question = self._queue.popleft()
                 if question.waiting:
                     return question
-                self._asked.pop(question.key, None)  # everybody has given up
+                self._asked.pop(question.key, None)  # no caller waits any more
             self._workers -= 1
             return None
 
@@ -134,7 +134,7 @@ def _settle(answer: asyncio.Future[Addresses | Exception], outcome: Addresses | 
         answer.set_result(outcome)
 
 
-def _without_asking(host: str, port: int) -> Addresses:
+def _without_look_up(host: str, port: int) -> Addresses:
     """Return the addresses of what no name server needs to be asked for, none for other names."""
     if host == "localhost":
         return [_numeric("127.0.0.1", port), _numeric("::1", port)]

@@ -28,7 +28,7 @@ def require_key(provider: str, secret: Secret | str | None) -> str:
 def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") -> str:
     """Return ``endpoint`` as the URL of a WebSocket, with ``path`` at its end and ``query`` added.
 
-    Raises `ConfigError` when it is no URL. The text of the error does not repeat it: it may hold a key.
+    Raises `ConfigError` when it is not a URL. The text of the error does not repeat it: it may hold a key.
     """
     try:
         parts = urlsplit(endpoint)
@@ -36,7 +36,7 @@ def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") ->
     except ValueError:
         scheme = None
     if scheme is None or not parts.hostname:
-        raise ConfigError("the provider's endpoint is no URL", hint="write it as wss://host/path")
+        raise ConfigError("the provider's endpoint is not a URL", hint="write it as wss://host/path")
     base = parts.path.rstrip("/")
     if path and not base.endswith(path):
         base = f"{base}{path}"
@@ -47,7 +47,7 @@ def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") ->
 def realtime_url(provider: str, endpoint: str, path: str, query: Mapping[str, Any]) -> str:
     """Return the URL of the socket at ``path``; a list in ``query`` is a parameter that is repeated.
 
-    Raises `ProviderError` when ``endpoint`` is no URL.
+    Raises `ProviderError` when ``endpoint`` is not a URL.
     """
     try:
         url = websocket_url(endpoint, {}, path=path)
@@ -79,7 +79,7 @@ def address_of(
     more = metadata.get("headers") or {}
     if not isinstance(more, Mapping):
         raise ConfigError(
-            "the headers of the provider are no table", hint='write headers = { NAME = "VALUE" }'
+            "the headers of the provider are not a table", hint='write headers = { NAME = "VALUE" }'
         )
     return WebSocketAddress(url, merge_headers(headers, more), ca_file, str(proxy) if proxy else None, key)
 
@@ -99,7 +99,7 @@ def belongs_to(url: str, domain: str) -> bool:
 
 
 def is_local_host(host: str) -> bool:
-    """Whether ``host`` is in this network, as far as its name or number tells."""
+    """Whether ``host`` is in this network, judged by its name or address."""
     try:
         found = ipaddress.ip_address(host)
     except ValueError:
@@ -120,7 +120,7 @@ def resource_url(provider: str, endpoint: str, path: str, *, prefix: str = "", w
     except ValueError:
         usable = False
     if not usable:
-        raise faults.bad_endpoint(provider, "the endpoint is no URL")
+        raise faults.bad_endpoint(provider, "the endpoint is not a URL")
     base = parts.path.rstrip("/")
     if written:
         base = base.removesuffix(written)

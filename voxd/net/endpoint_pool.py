@@ -1,4 +1,4 @@
-"""The addresses of one provider: used in turn while they are well, left alone for a while when they fail."""
+"""The endpoints of one provider: used in turn while healthy, skipped for a while after a failure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 
 REST_S = 30.0
-"""An endpoint that failed rests so long (reference/reliability.md, N8), twice as long each further time."""
+"""An endpoint that failed rests so long, twice as long each further time."""
 
 LONGEST_REST_S = 300.0
 
@@ -36,7 +36,7 @@ class EndpointPool:
         return self._chosen(self._clock.monotonic()).endpoint
 
     def take(self) -> str:
-        """Return the endpoint to use: the next one that is well, or the one that rests least long."""
+        """Return the endpoint to use: the next healthy one, or the one that rests least long."""
         now_s = self._clock.monotonic()
         chosen = self._chosen(now_s)
         if chosen.failures and chosen.until_s <= now_s:
@@ -50,7 +50,7 @@ class EndpointPool:
         state.failures, state.until_s = 0, 0.0
 
     def failed(self, endpoint: str, error: ProviderError) -> bool:
-        """Let ``endpoint`` rest if ``error`` is its fault; return whether it is, and another one is well."""
+        """Let ``endpoint`` rest if ``error`` is its fault; return whether another one is healthy."""
         if not isinstance(error, ConnectionFailed | StreamError):
             return False
         state = self._state(endpoint)
@@ -61,8 +61,8 @@ class EndpointPool:
 
     def _chosen(self, now_s: float) -> _State:
         order = self._states[self._next :] + self._states[: self._next]
-        well = [state for state in order if state.until_s <= now_s]
-        return well[0] if well else min(order, key=lambda state: state.until_s)
+        healthy = [state for state in order if state.until_s <= now_s]
+        return healthy[0] if healthy else min(order, key=lambda state: state.until_s)
 
     def _state(self, endpoint: str) -> _State:
         return next(state for state in self._states if state.endpoint == endpoint)

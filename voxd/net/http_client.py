@@ -1,6 +1,6 @@
 """The HTTP client itself: httpx writes requests, httpcore carries them, our own resolver finds the hosts.
 
-`voxd.net.http` imports this module when the first request is sent, and nobody else does. httpx's
+`voxd.net.http` imports this module when the first request is sent, and no other module does. httpx's
 own client is left out: it logs URLs, which may hold a key, and keeps cookies.
 """
 
@@ -21,7 +21,7 @@ from voxd.net.http_network import CONNECT_S, NetworkBackend, network_cause
 from voxd.net.transport import HttpRequest
 
 KEEP_S = 45.0
-"""A connection nobody used for so long is closed: the next turn of a conversation comes sooner. So is one
+"""A connection that was idle for so long is closed: the next turn of a conversation comes sooner. So is one
 that was opened ahead; vendors wait longer for a first request (nginx: 60 s)."""
 
 SWEEPS = 3
@@ -112,7 +112,7 @@ class HttpPools:
     async def close(self) -> None:
         """Close all connections; idempotent."""
         if self._sweeping is not None:
-            # It has taken connections away to close them: nobody else would.
+            # It has taken connections out of the pool, so only it can close them.
             await asyncio.gather(self._sweeping, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
@@ -121,7 +121,7 @@ class HttpPools:
         for pool in self._pools.values():
             await pool.aclose()
 
-    # --- what nobody used for long ----------------------------------------------------------------
+    # --- idle connections --------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """Look through the connections after a while: the pool itself only does so with the next request."""
@@ -158,9 +158,9 @@ def _request(provider: str, call: HttpRequest) -> httpx.Request:
     try:
         parts = urlsplit(call.url)
     except ValueError:
-        raise faults.bad_endpoint(provider, "it is no URL") from None
+        raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise faults.bad_endpoint(provider, "it is no URL")
+        raise faults.bad_endpoint(provider, "the endpoint is not a URL")
     try:
         return _encoded(call)
     except UnicodeEncodeError:
@@ -206,7 +206,7 @@ def _as_ours(provider: str) -> Iterator[None]:
         error.provider = error.provider or provider
         raise
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpcore.UnsupportedProtocol, UnicodeError):
-        raise faults.bad_endpoint(provider, "it is no URL") from None
+        raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
     except httpcore.LocalProtocolError:
         raise faults.unsendable_request(provider) from None
     except httpcore.RemoteProtocolError as error:

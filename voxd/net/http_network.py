@@ -1,4 +1,4 @@
-"""How the HTTP client reaches hosts: found by our own resolver, connected to ahead where that was asked."""
+"""The network backend of httpcore: our own resolver, and connections opened ahead of a request."""
 
 import asyncio
 import functools
@@ -22,14 +22,14 @@ OPEN_S = 6.0
 """The name, TCP and TLS together may take so long: as long as they may for a request."""
 
 GRACE_S = 0.25
-"""What is on its way when it is no longer wanted may take so long before it is called off."""
+"""A connection under way that is not needed any more has so long to open before it is cancelled."""
 
 _ESTABLISHED = 1
 """A TCP connection that neither side has closed (linux/tcp_states.h)."""
 
 
-class Spare:
-    """What ``opening`` returns, kept for the first who needs it. It never raises: who asks then sees why."""
+class SpareConnection:
+    """A connection opened ahead, for the next request. It never raises: that request reports the error."""
 
     def __init__(self, opening: Coroutine[None, None, httpcore.AsyncNetworkStream]) -> None:
         self.since_s = time.monotonic()
@@ -43,8 +43,8 @@ class Spare:
         stream = None if self._task.cancelled() else self._task.result()
         return stream is not None and _is_established(stream)
 
-    async def taken(self) -> httpcore.AsyncNetworkStream | None:
-        """Return the connection, None when there is none; who takes it owns it. Only one may."""
+    async def take(self) -> httpcore.AsyncNetworkStream | None:
+        """Return the connection, None when there is none. The caller owns it."""
         try:
             await asyncio.wait([self._task])
         except asyncio.CancelledError:
@@ -56,8 +56,8 @@ class Spare:
         return None
 
     async def close(self) -> None:
-        """Close it if nobody has taken it; idempotent."""
-        # anyio forgets a connection that is made in the moment it is given up: what is nearly there may come.
+        """Close it unless it was taken; idempotent."""
+        # anyio leaks a connection that completes in the moment it is cancelled, so it gets time to open.
         await asyncio.wait([self._task], timeout=GRACE_S)
         self._task.cancel()
         (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
@@ -77,7 +77,7 @@ async def _opened(
 
 
 def _is_established(stream: httpcore.AsyncNetworkStream) -> bool:
-    """Return whether nobody has hung up; that something waits to be read says nothing: TLS has tickets."""
+    """Return whether both sides are open. Readable data does not matter: TLS 1.3 sends session tickets."""
     raw = stream.get_extra_info("socket")
     try:
         return bool(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED)
@@ -97,7 +97,7 @@ class NetworkBackend(httpcore.AnyIOBackend):
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._spares: list[tuple[tuple[str, int], Spare]] = []
+        self._spares: list[tuple[tuple[str, int], SpareConnection]] = []
         self._wanted: dict[tuple[str, int], set[str]] = {}
 
     @property
@@ -114,7 +114,7 @@ class NetworkBackend(httpcore.AnyIOBackend):
         wanted.add(whose)
         waiting = sum(spare.is_usable for key, spare in self._spares if key == (host, port))
         if waiting + free < len(wanted):
-            self._spares.append(((host, port), Spare(self._ready(host, port, trust))))
+            self._spares.append(((host, port), SpareConnection(self._ready(host, port, trust))))
 
     async def sweep(self, keep_s: float) -> None:
         """Close what was opened ``keep_s`` seconds ago, or by the other side."""
@@ -141,11 +141,11 @@ class NetworkBackend(httpcore.AnyIOBackend):
         """Return a connection: one that was opened ahead, if there is one."""
         with anyio.fail_after(timeout):
             while (spare := self._taken(host, port)) is not None:
-                if (stream := await spare.taken()) is not None:
+                if (stream := await spare.take()) is not None:
                     return stream
             return await self._found(host, port, local_address)
 
-    def _taken(self, host: str, port: int) -> Spare | None:
+    def _taken(self, host: str, port: int) -> SpareConnection | None:
         for each in self._spares:
             if each[0] == (host, port):
                 self._spares.remove(each)
@@ -194,7 +194,7 @@ class _Wrapped(httpcore.AsyncNetworkStream):
 
 
 class _Stream(_Wrapped):
-    """A stream that is closed also when somebody gives up in the middle of a TLS handshake."""
+    """A stream that is also closed when the TLS handshake is cancelled."""
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

@@ -19,7 +19,7 @@ UNSAID_REST_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key: ``number`` counts from 1, 0 stands for a vendor who needs none."""
+    """One key: ``number`` counts from 1, 0 stands for a vendor that needs none."""
 
     number: int
     text: str = field(repr=False)
@@ -73,15 +73,15 @@ class KeyPool:
         return self._chosen().key
 
     def take(self) -> ApiKey:
-        """Return the key to use. Raises `ProviderError` when none may be: nobody is asked then."""
+        """Return the key to use. Raises `ProviderError` when none may be, and then no request is sent."""
         state = self._chosen()
         self._use(state)
         return state.key
 
     def failed(self, key: ApiKey, error: ProviderError) -> bool:
-        """Let ``key`` rest if ``error`` is about it; return whether it is, and another one is well.
+        """Let ``key`` rest if ``error`` is about it; return whether it is, and another one is usable.
 
-        A vendor who names a time without a reason that has to do with the key means everybody.
+        A wait that the vendor asks for without a reason related to the key applies to all keys.
         """
         state = next(state for state in self._states if state.key == key)
         if not _is_of_key(error):

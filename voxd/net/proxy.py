@@ -1,4 +1,4 @@
-"""The proxy that requests may go through: what is configured of it is checked before anybody connects."""
+"""The configured HTTP proxy, checked before the first connection."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -43,6 +43,6 @@ def proxy_of(provider: str, url: str) -> Proxy:
 
 
 def _unusable(provider: str) -> ProviderError:
-    error = faults.bad_endpoint(provider, "the proxy is no address like http://host:port")
+    error = faults.bad_endpoint(provider, "the proxy is not an address like http://host:port")
     error.hint = "correct options.proxy of the provider in the configuration"
     return error

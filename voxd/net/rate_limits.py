@@ -1,4 +1,4 @@
-"""How much is asked of one provider: requests and tokens a minute, and how many at once, first come first."""
+"""Rate limits of one provider: requests and tokens a minute, and how many at once, first come first."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ BURST = 2
 """So many minutes' worth may come at once."""
 
 LONGEST_WAIT_S = 30.0
-"""Who has waited for so long is refused."""
+"""A request that has waited for so long is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class RateLimiter:
         """Wait until a request of about ``tokens`` may be made, and count it as under way until the end.
 
         Raises `RateLimited` when that takes longer than ``within_s`` or `LONGEST_WAIT_S`: at once where it is
-        certain, so that somebody else has the time that is left.
+        certain, so that the time can be spent on another provider.
         """
         full = self._full(tokens)
         if full:
@@ -75,7 +75,7 @@ class RateLimiter:
             raise
 
     def _in_time(self, tokens: int, within_s: float) -> bool:
-        """Whether enough may be asked within ``within_s``, if nobody else waits."""
+        """Whether enough may be asked within ``within_s``, if no other request waits."""
         for bucket, amount in ((self._requests, 1), (self._tokens, tokens)):
             if bucket is not None:
                 freed = bucket.max_rate / bucket.time_period * within_s

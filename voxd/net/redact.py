@@ -1,11 +1,11 @@
-"""Hides a key in what a vendor says: some of them repeat it in their refusals."""
+"""Removes a key from what a vendor sends: some vendors repeat it in their refusals."""
 
 from typing import TypeVar
 
 from voxd.config.secrets import MASK
 
 LEAST_KEY_CHARS = 8
-"""A shorter key is nobody's, and might be a part of any word."""
+"""A shorter text is not a key, and may be a part of any word."""
 
 Text = TypeVar("Text", str, bytes, str | bytes)
 

@@ -28,7 +28,7 @@ async def pass_through(
     except VoxdError:
         raise
     except Exception as error:
-        # A stranger's code: its mistakes must look like any other fault of a provider.
+        # Third-party code may raise anything; it must look like any other failure of a provider.
         msg = f"a request middleware failed: {type(error).__name__}"
         hint = "report this to the middleware's author"
         failure = ProviderError(msg, provider=provider, code="middleware_failed", hint=hint)

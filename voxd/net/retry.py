@@ -1,4 +1,4 @@
-"""Tries a request again, as `voxd.net.backoff` says, within what a turn may still spend."""
+"""Retries a request, with the pauses of `voxd.net.backoff`, within the budget of the turn."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -14,16 +14,16 @@ from voxd.net.transport import Budget
 MAX_ATTEMPTS = 3
 
 LEAST_S = 0.2
-"""With less time than this left after a pause it is not worth it: the reason is told sooner instead."""
+"""With less time than this left after a pause a retry is not worth it: the error is reported sooner."""
 
 NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
-"""Faults that may pass when somebody has done something, but not within a turn."""
+"""Faults that need an action of the user: they do not pass within a turn."""
 
 T = TypeVar("T")
 
 
 class NotAttempted(Exception):
-    """Raised by work that a limit of ours kept from asking: it has waited as long as anybody may."""
+    """Raised by work that our own limits refused; it has waited as long as allowed, so it is not retried."""
 
     def __init__(self, error: ProviderError) -> None:
         super().__init__()
@@ -36,23 +36,23 @@ async def retry(
     clock: Clock,
     *,
     jitter: Callable[[], float] = random.random,
-    another_way: Callable[[], bool] = lambda: False,
+    has_alternative: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Return what ``work`` returns for the number of the attempt, from 1; its `ProviderError` may pass.
+    """Return what ``work(attempt)`` returns, ``attempt`` counting from 1; a `ProviderError` is retried.
 
-    ``another_way`` says, after an error, whether the next attempt will not meet it, because it has another
-    key or goes elsewhere: then it is made at once. Nobody is asked the same again while ``budget`` knows of
-    somebody else to ask. Retries are taken off it, and none begins later than it allows. Raises the error of
-    the last attempt, or the one inside `NotAttempted` at once.
+    ``has_alternative`` says after an error whether the next attempt uses another key or endpoint: then it is
+    made at once. Otherwise there is a pause, and no retry at all while ``budget`` has another candidate.
+    Retries are taken off ``budget``, and none begins later than it allows. Raises the error of the last
+    attempt, or the one inside `NotAttempted` at once.
     """
     if _left_s(budget.until_s, clock) <= 0:
-        raise ConnectionFailed("there is no time left in this turn", code="timeout")
+        raise ConnectionFailed("no time is left in this turn", code="timeout")
 
     def pause_s(state: tenacity.RetryCallState) -> float | None:
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, ProviderError) or error.code in NOT_SO_SOON:
             return None
-        if another_way():
+        if has_alternative():
             return 0.0
         return wait_s(error, state.attempt_number - 1, jitter()) if budget.is_last else None
 

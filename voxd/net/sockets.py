@@ -19,7 +19,7 @@ STAGGER_S = 0.25
 """The next address joins in when those before have not answered for so long (RFC 8305, section 5)."""
 
 SILENT_MS = 3000
-"""Who acknowledges nothing for so long is gone (reference/reliability.md, R10: 3 s within a turn)."""
+"""A peer that acknowledges nothing for so long is gone; the user waits at most 3 s within a turn."""
 
 SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -29,7 +29,7 @@ SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENT_MS),
 )
-"""Let the kernel find out that the other side is gone, also while nobody sends (reliability.md, N2)."""
+"""Let the kernel detect a dead peer, also on an idle connection (tcp(7))."""
 
 T = TypeVar("T")
 

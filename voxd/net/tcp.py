@@ -11,10 +11,10 @@ from voxd.net.dns import Resolver
 from voxd.net.sockets import open_socket
 
 MAX_PIECE_BYTES = 16 * 1024 * 1024
-"""The longest line or block we take: a peer says himself how long they are."""
+"""The longest line or block we take: the peer announces their length."""
 
 SEND_S = 5.0
-"""A peer who takes nothing for so long is gone."""
+"""A peer that accepts nothing for so long is gone."""
 
 CLOSE_S = 1.0
 """So long the peer may take to take note of the end."""
@@ -28,7 +28,7 @@ class TcpStream:
         self.sent_bytes = 0
         self.received_bytes = 0
         self.ended = False
-        """Whether the peer has hung up, and everything he sent is read."""
+        """Whether the peer has closed the connection and all data is read."""
         self._reader = reader
         self._writer = writer
 
@@ -41,7 +41,7 @@ class TcpStream:
         except ValueError:
             host = port = None
         if not host or not port or parts.scheme != "tcp":
-            raise faults.bad_endpoint(provider, "it is no address like tcp://host:port")
+            raise faults.bad_endpoint(provider, "the endpoint is not an address like tcp://host:port")
         try:
             async with asyncio.timeout(within_s):
                 sock = await open_socket(host, port, resolver=resolver, provider=provider)

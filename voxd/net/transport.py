@@ -1,4 +1,4 @@
-"""How a stage reaches its vendor: the contract between a protocol and whoever keeps the line up."""
+"""The contract between a stage and its vendor client: requests, responses, budgets."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -27,7 +27,7 @@ class Budget:
 
     @property
     def is_last(self) -> bool:
-        """Whether nobody else is left to ask: only then is the same one asked again after a pause."""
+        """Whether no other candidate is left: only then the same one is retried after a pause."""
         return True
 
     @property
@@ -70,7 +70,7 @@ class HttpResponse(Protocol):
     """Names in lower case."""
 
     async def json(self) -> Any:
-        """Return the body as JSON; one that is none (a log-in page, say) is a fault."""
+        """Return the body as JSON; anything else (a log-in page, say) raises."""
         ...
 
     async def read(self) -> bytes:
@@ -95,7 +95,7 @@ RefusalReader = faults.RefusalReader
 
 
 class Transport(Protocol):
-    """The line to one vendor, made by `voxd.net.vendor_client.VendorClient`.
+    """The way to one vendor, implemented by `voxd.net.vendor_client.VendorClient`.
 
     Every attempt asks the builder for its request anew, so that a key or an endpoint that failed is not
     used again. Only what is retryable is tried again, only before anything of the answer was used, at most
@@ -153,7 +153,7 @@ class Transport(Protocol):
     def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
         """Connect, in the background, to where what ``build`` returns would be sent; never raises.
 
-        Nothing is sent. A connection nobody uses is closed after a while.
+        Nothing is sent. An unused connection is closed after a while.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The line to one vendor: it finds a key, an endpoint and time for every attempt, and says how it went."""
+"""The client of one vendor: a key, an endpoint and a deadline for every attempt, and a report of each."""
 
 import contextlib
 import copy
@@ -36,7 +36,7 @@ _IN_CLEAR: Mapping[str, str] = MappingProxyType(
         "tcp": "the endpoint is outside this network, and tcp:// is never encrypted",
     }
 )
-"""What is said of somebody far who is spoken to in clear."""
+"""The problem of an unencrypted endpoint outside the local network."""
 
 
 def add_configured_headers(
@@ -52,7 +52,7 @@ def check_url(provider: str, url: str) -> str:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - it is read when it is asked for
     except ValueError:
-        raise faults.bad_endpoint(provider, "it is no URL") from None
+        raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
     if parts.scheme in _IN_CLEAR and not is_local_host(parts.hostname or ""):
         raise faults.bad_endpoint(provider, _IN_CLEAR[parts.scheme])
     return url
@@ -63,7 +63,7 @@ def compute_headers(provider: str, headers: Callable[[], Mapping[str, str]]) -> 
     try:
         return {**headers()}
     except Exception as error:
-        # A stranger's code: its mistakes must look like any other fault of a provider.
+        # Third-party code may raise anything; it must look like any other failure of a provider.
         msg = f"the function for its headers failed: {type(error).__name__}"
         hint = "report this to the author of the function"
         failure = ProviderError(msg, provider=provider, code="headers_failed", hint=hint)
@@ -92,7 +92,7 @@ class Attempt:
         return Access(self.endpoint, self.key.text)
 
     def begin(self, key: ApiKey, endpoint: str) -> None:
-        """The attempt begins now: waiting for its turn is no part of it."""
+        """Start the clock of the attempt: waiting for the rate limit does not count."""
         self.key, self.endpoint, self.url = key, endpoint, endpoint
         self._began_s = time.monotonic()
 
@@ -109,8 +109,8 @@ class Attempt:
                     await link.finish()
                 await link.close()
 
-    def told(self) -> dict[str, Any]:
-        """Return what `provider.call` says of it."""
+    def report(self) -> dict[str, Any]:
+        """Return the payload of `provider.call`."""
         return {
             "kind": self.kind,
             "endpoint": host_of(self.url),
@@ -128,7 +128,7 @@ class Attempt:
 
 
 def outcome_code(error: BaseException | None) -> str:
-    """Return what the log calls ``error``; who leaves before the end "cancelled" the request."""
+    """Return what the log calls ``error``; a caller that leaves early "cancelled" the request."""
     if error is None:
         return "ok"
     if isinstance(error, VoxdError):
@@ -142,7 +142,7 @@ B = TypeVar("B", HttpRequest, WebSocketAddress, str)
 
 @dataclass(frozen=True, slots=True)
 class VendorClientSettings:
-    """What is configured of a line. ``kind`` is the vendor; without ``endpoints`` the adapter knows his.
+    """The configuration of a vendor client. Without ``endpoints`` the stage uses the vendor's own.
 
     ``headers`` are sent with every request: {uuid} is a new one each time, {unix_s} the time;
     ``more_headers`` is asked for more of them before every request. ``middleware``: the first is outermost.
@@ -295,7 +295,7 @@ class VendorClient:
 
     def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
         """Connect to where what ``build`` returns would be sent, as `Transport.prepare` says."""
-        # Whoever asks is told what is wrong, or that nobody may be asked now.
+        # The next request fails with the same error and reports it.
         with contextlib.suppress(VoxdError, ValueError):
             url = check_url(self.name, build(Access(self._endpoints.next, self._keys.next.text)).url)
             route = HttpRoute(self._settings.ca_file, self._settings.proxy)
@@ -309,11 +309,11 @@ class VendorClient:
     async def _tried(
         self, attempt: Callable[[Attempt], Awaitable[T]], budget: Budget, kind: str, tokens: int
     ) -> AsyncIterator[T]:
-        """Yield what ``attempt`` opened; closes it, and tells of every trial. Raises `ProviderError`."""
-        another_way = False
+        """Yield what ``attempt`` opened; close it, and report every attempt. Raises `ProviderError`."""
+        has_alternative = False
 
         async def once(number: int) -> tuple[T, Attempt]:
-            nonlocal another_way
+            nonlocal has_alternative
             try:
                 trial = await self._begun(number, budget, kind, tokens)
             except ProviderError as error:
@@ -321,14 +321,14 @@ class VendorClient:
             try:
                 opened = await attempt(trial)
             except BaseException as error:
-                another_way = await self._over(trial, error)
+                has_alternative = await self._over(trial, error)
                 raise
             self._endpoints.worked(trial.endpoint)
             return opened, trial
 
         try:
             opened, trial = await retry(
-                once, budget, self._clock, jitter=self._jitter, another_way=lambda: another_way
+                once, budget, self._clock, jitter=self._jitter, has_alternative=lambda: has_alternative
             )
         except ProviderError as error:
             error.provider = self.name
@@ -356,7 +356,7 @@ class VendorClient:
         return trial
 
     async def _door(self, budget: Budget) -> None:
-        """Wait while the vendor wants nobody. Raises `ProviderError` when that is too long to wait for."""
+        """Wait while every key is on hold. Raises `ProviderError` when that is too long to wait for."""
         while (wait_s := self._keys.wait_s()) > 0:
             error = self._keys.problem()
             if isinstance(error, RateLimited):
@@ -367,18 +367,18 @@ class VendorClient:
             await self._clock.sleep(wait_s)
 
     async def _over(self, trial: Attempt, error: BaseException | None) -> bool:
-        """End ``trial`` and tell of it; return whether the next one would go another way."""
+        """End and report ``trial``; return whether the next one would go another way."""
         trial.code = outcome_code(error)
-        another_way = False
+        has_alternative = False
         if isinstance(error, ProviderError):
-            error.provider = self.name  # the vendor's adapter may not know what we call him
+            error.provider = self.name  # the stage may not know its configured name
             by_key = self._keys.failed(trial.key, error)
-            another_way = self._endpoints.failed(trial.endpoint, error) or by_key
+            has_alternative = self._endpoints.failed(trial.endpoint, error) or by_key
         try:
             await trial.close(finish=error is None)
         finally:
-            self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.told())
-        return another_way
+            self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.report())
+        return has_alternative
 
     def _built(self, build: Callable[[Access], B], trial: Attempt) -> B:
         try:
@@ -387,7 +387,7 @@ class VendorClient:
             raise faults.bad_endpoint(self.name, str(error)) from None
         except ValueError:
             # Of an endpoint that cannot be taken apart. Its text holds the endpoint, and so perhaps a key.
-            raise faults.bad_endpoint(self.name, "it is no URL") from None
+            raise faults.bad_endpoint(self.name, "the endpoint is not a URL") from None
 
     async def _trust(self, url: str, ca_file: str) -> ssl.SSLContext | None:
         if not url.startswith("wss:"):

@@ -1,4 +1,4 @@
-"""One WebSocket to a vendor: bounded in memory and in time, with every fault told as what it means.
+"""One WebSocket to a vendor: bounded in memory and in time, with every fault mapped to an error.
 
 The vendor's own pings are no help here: a link that is dead but not closed has to be noticed while the user
 still waits. So we ping, and anything that arrives, a pong or a frame, counts as a sign of life.
@@ -43,7 +43,7 @@ class WebSocketAddress:
     """Where a vendor is reached; ``ca_file`` names the certificates to trust instead of the system's.
 
     Its ``repr`` shows nothing, because URL and headers may hold the key. ``key`` is that key: what a vendor
-    says of it, in a refusal, a frame or a farewell, reaches nobody.
+    repeats of it in a refusal, a frame or a close reason is redacted.
     """
 
     url: str = field(repr=False)
@@ -59,7 +59,7 @@ class Deadlines:
 
     ``open_s`` covers name, TCP, TLS and HTTP, ``name_s`` the name alone; ``answer_s`` the frame that
     answers one of ours; ``send_s`` a full send buffer; ``active_s`` and ``idle_s`` the time without a sign
-    of life during and between turns (reference/reliability.md, R10: 3 s and 10 s); ``close_s`` the closing
+    of life during and between turns (3 s and 10 s); ``close_s`` the closing
     handshake.
     """
 
@@ -73,7 +73,7 @@ class Deadlines:
 
 
 class WebSocketConnection:
-    """An open WebSocket; `ending` tells why it is over."""
+    """An open WebSocket; `ending` is why it is closed."""
 
     def __init__(
         self, provider: str, socket: ClientConnection, deadlines: Deadlines, *, key: str = ""
@@ -188,7 +188,7 @@ class WebSocketConnection:
         return redact(message, self._key)
 
     def abort(self, ending: CloseReason) -> None:
-        """Break the connection off at once; whoever receives is told ``ending``."""
+        """Break the connection off at once; `receive` and `send` report ``ending``."""
         self._ending = self._ending or ending
         self._socket.transport.abort()
 
@@ -243,7 +243,7 @@ class WebSocketConnection:
 
 
 class _Connect(connect):
-    """Follows no redirect: the library drops `Authorization` on the way to a stranger, but no other key."""
+    """Follows no redirect: the library drops only `Authorization` on the way to another host."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -272,7 +272,7 @@ async def _options(
     found = await look_up(
         proxy.host, proxy.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
     )
-    # A number, because the library would look a name up in the threads that everybody shares.
+    # A number, because the library would look a name up in the shared thread pool.
     options["proxy"] = proxy.url(interleave_families(found)[0][4][0])
     if proxy.scheme == "https":
         options["proxy_ssl"] = trust or await load_tls_context(address.ca_file)
