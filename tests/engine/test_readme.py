@@ -12,6 +12,7 @@ from tests.servers.openai_realtime import KEY, realtime_server
 from voxd import VoiceEngine
 from voxd.config.loading import examine
 from voxd.config.problems import Severity
+from voxd.providers.facts import config_facts
 from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -57,5 +58,5 @@ def test_the_configurations_are_understood(tmp_path: Path, word: str) -> None:
     path = tmp_path / "voxd.toml"
     path.write_text(block("toml", word))
     (tmp_path / "openai_key").write_text(KEY)
-    _, _, problems = examine(path, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    _, _, problems = examine(path, get_facts=config_facts, environ={"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert [problem for problem in problems if problem.severity is Severity.ERROR] == []

@@ -169,7 +169,7 @@ async def test_without_commands_of_the_owner_none_are_offered(tmp_path: Path) ->
     "arguments", [{"time": "25:00"}, {"time": "half past seven"}, {"time": "07:30", "day": "noday"}]
 )
 async def test_a_time_that_is_none_is_told_to_the_model(model: Model, arguments: dict[str, str]) -> None:
-    assert (await model.calls("set_alarm", **arguments)).startswith("error: the arguments of set_alarm")
+    assert (await model.calls("set_alarm", **arguments)).startswith("error: invalid arguments of set_alarm")
     assert model.timers.list() == []
 
 

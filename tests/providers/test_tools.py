@@ -251,7 +251,7 @@ async def test_a_tool_that_raises_is_told_to_the_model() -> None:
 
 async def test_a_tool_nobody_knows_is_told_to_the_model() -> None:
     result = await ToolBox([THERMOSTAT]).run("oven", {})
-    assert (result.ok, result.output) == (False, "error: there is no tool oven; use one of thermostat")
+    assert (result.ok, result.output) == (False, "error: unknown tool oven; use one of thermostat")
 
 
 async def test_a_plain_function_runs_in_a_thread_of_its_own() -> None:

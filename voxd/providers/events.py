@@ -216,7 +216,7 @@ class ConnectionEstablished(_Event, frozen=True):
     latency_ms: float | None = None
 
 
-class ConnectionFailed(_Event, frozen=True):
+class ConnectFailed(_Event, frozen=True):
     """No session could be opened, also after ``retry_count`` retries."""
 
     type: ClassVar[E] = E.CONNECTION_FAILED
@@ -273,7 +273,7 @@ ProviderEvent = (
     | ErrorOccurred
     | ConnectionStarting
     | ConnectionEstablished
-    | ConnectionFailed
+    | ConnectFailed
     | ConnectionLost
     | ConnectionClosed
     | OtherEvent

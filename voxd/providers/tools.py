@@ -129,7 +129,7 @@ class ToolBox:
     async def _output(self, name: str, arguments: Mapping[str, Any] | str, timeout: float | None) -> str:
         each = self._tools.get(name)
         if each is None:
-            raise InvalidRequest(f"there is no tool {name}; use one of {', '.join(self._tools) or 'none'}")
+            raise InvalidRequest(f"unknown tool {name}; use one of {', '.join(self._tools) or 'none'}")
         keywords = _checked(each, arguments)
         limit_s = each.timeout_s if timeout is None else timeout
         try:

@@ -45,7 +45,7 @@ class Cost(msgspec.Struct, frozen=True):
 def add_costs(one: Cost | None, other: Cost | None) -> Cost | None:
     """Return the sum; None adds nothing.
 
-    ``prices_of`` is the older date: the sum is no more current than its oldest price.
+    ``prices_of`` is the older date: the sum is as old as its oldest price.
     """
     if one is None or other is None:
         return one or other

@@ -1,1 +1,1 @@
-"""Sessions with vendors who listen and speak at the same time."""
+"""Sessions with speech-to-speech vendors."""

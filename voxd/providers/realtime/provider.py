@@ -236,7 +236,7 @@ class RealtimeProvider:
         if self._stream is not None:
             self._stream.take(event)
         match event:
-            case events.ConnectionFailed(error=VoxdError() as error):
+            case events.ConnectFailed(error=VoxdError() as error):
                 self._failed(self.name, error)
             case events.UsageUpdated() | events.ConnectionClosed() | events.ConnectionLost():
                 self._usage.update()

@@ -13,9 +13,9 @@ from voxd.events import EventType as E
 from voxd.net.backoff import backoff_s, hold_s, wait_s
 from voxd.providers.base import BaseProvider
 from voxd.providers.events import (
+    ConnectFailed,
     ConnectionClosed,
     ConnectionEstablished,
-    ConnectionFailed,
     ConnectionLost,
     ConnectionStarting,
     OnEvent,
@@ -127,7 +127,7 @@ class ProviderConnection:
     def use(self, *, counts: bool = True) -> BaseProvider:
         """Return the open provider; ``counts`` False does not reset the idle time. Raises `NotConnected`."""
         if self.provider is None or not self.provider.is_connected:
-            raise NotConnected(f"there is no open session with {self.target.name}", provider=self.target.name)
+            raise NotConnected(f"the session with {self.target.name} is not open", provider=self.target.name)
         if counts:
             self._lifetime.touch()
         return self.provider
@@ -215,7 +215,7 @@ class ProviderConnection:
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
                     self._held = error, self._clock.monotonic() + hold_s(error)
-                    self._publish(ConnectionFailed(self.target.name, error, str(error), error.code, retries))
+                    self._publish(ConnectFailed(self.target.name, error, str(error), error.code, retries))
                     raise
             await self._clock.sleep(pause_s)
             retries += 1

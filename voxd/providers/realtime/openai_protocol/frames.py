@@ -223,7 +223,7 @@ class RateLimit(msgspec.Struct):
     reset_seconds: float | None = None
 
 
-class RateLimits(msgspec.Struct, tag="rate_limits.updated"):
+class RateLimitsUpdated(msgspec.Struct, tag="rate_limits.updated"):
     """What the vendor still allows."""
 
     rate_limits: list[RateLimit]
@@ -256,7 +256,7 @@ ServerFrame = (
     | SpokenDone
     | TextDelta
     | TextDone
-    | RateLimits
+    | RateLimitsUpdated
     | ErrorFrame
 )
 

@@ -217,12 +217,12 @@ class OpenAIProtocolProvider(BaseProvider):
 
     def _open(self) -> WebSocketConnection:
         if self._connection is None or not self._ready:
-            raise NotConnected(f"there is no session with {self.name}", provider=self.name)
+            raise NotConnected(f"the session with {self.name} is not open", provider=self.name)
         return self._connection
 
     async def _send(self, frames: Sequence[wire.Frame]) -> None:
         if self._connection is None:
-            raise NotConnected(f"there is no session with {self.name}", provider=self.name)
+            raise NotConnected(f"the session with {self.name} is not open", provider=self.name)
         for frame in frames:
             await self._connection.send(wire.encode(frame))
         self._note_activity()

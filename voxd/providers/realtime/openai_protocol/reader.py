@@ -196,7 +196,7 @@ class RealtimeReader:
                 return (
                     events.ErrorOccurred.of(error_for_code(self._provider, "transcription_failed", reason)),
                 )
-            case frames.RateLimits():
+            case frames.RateLimitsUpdated():
                 return tuple(
                     events.RateLimitUpdated(each.name, each.limit, each.remaining, each.reset_seconds)
                     for each in frame.rate_limits

@@ -1,7 +1,7 @@
 """The frames that voxd sends to an OpenAI Realtime server (GA protocol), built from values.
 
 Each builder returns a frame as a mapping; `encode` returns its text. GA shapes only: ``session.type`` is
-required, tools are flat, there is no temperature, and audio is 24 kHz.
+required, tools are flat, a temperature is not accepted, and audio is 24 kHz.
 """
 
 import base64

@@ -67,7 +67,7 @@ class ResumableConnection:
 
     @property
     def connection(self) -> WebSocketConnection | None:
-        """The present connection, None when there is no session."""
+        """The present connection, None without a session."""
         return self._connection
 
     async def begin(self) -> None:
@@ -89,7 +89,7 @@ class ResumableConnection:
         if self._moving is not None:
             await asyncio.wait([self._moving])
         if self._connection is None:
-            raise NotConnected("there is no session with gemini", provider=NAME)
+            raise NotConnected("the session with gemini is not open", provider=NAME)
         return self._connection
 
     def move(self) -> None:
