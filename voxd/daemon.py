@@ -18,7 +18,7 @@ from voxd.control.sockets import Listener
 from voxd.device.appliance import Appliance
 from voxd.device.inputs import EventInputs, VoiceControl, button_input
 from voxd.device.provider_services import ProviderServices
-from voxd.device.shutdown import Shutdown
+from voxd.device.shutdown import ShutdownSequence
 from voxd.device.status import StatusReporter, spoken_name
 from voxd.device.turn_recorder import TurnRecorder
 from voxd.frames import Clip, samples_from_s
@@ -65,7 +65,7 @@ class Daemon:
         self.clock = SystemClock()
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
-        self._shutdown = Shutdown()
+        self._shutdown = ShutdownSequence()
         self._build_memory(state_dir)
         self._build_voice(state_dir, models_dir)
         self._build_hearing(models_dir)

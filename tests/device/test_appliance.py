@@ -38,7 +38,7 @@ async def test_one_life_of_a_device(house: House) -> None:
     status = device.status()
     assert (status.state, status.muted, status.turns, status.problems) == ("idle", False, 0, ())
     assert status.summary == device.summary() == 'Listening for "hey jarvis" on virtual'
-    assert device.spoken_summary() == "I am well, and I listen for hey jarvis."
+    assert device.spoken_summary() == "Everything works, and I listen for hey jarvis."
     with pytest.raises(NotFound):
         await device.last()
 

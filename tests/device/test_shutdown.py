@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from voxd.device import shutdown
-from voxd.device.shutdown import Shutdown
+from voxd.device.shutdown import ShutdownSequence
 
 
 async def test_parts_end_in_reverse_whatever_one_of_them_does(
@@ -26,7 +26,7 @@ async def test_parts_end_in_reverse_whatever_one_of_them_does(
         message = "no such luck"
         raise RuntimeError(message)
 
-    parts = Shutdown()
+    parts = ShutdownSequence()
     for close in (database, hanging, broken):
         parts.add(close)
     async with asyncio.timeout(5):

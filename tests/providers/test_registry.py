@@ -147,7 +147,7 @@ def test_broken_providers_are_reported_and_skipped(site: Path) -> None:
         "old": "it was written for version 0 of the contract, this is version 1",
         "unfinished": "it lacks configure_session, disconnect, interrupt, is_connected, send_audio, "
         "send_text",
-        "function": "it is no subclass of BaseProvider",
+        "function": "it is not a subclass of BaseProvider",
         "missing": "AttributeError: module 'strange_provider' has no attribute 'Missing'",
         "gone": "ModuleNotFoundError: No module named 'no_such_module'",
     }
@@ -193,7 +193,7 @@ def test_one_that_is_registered_by_call_is_used_and_listed() -> None:
 
 
 def test_what_is_no_provider_cannot_be_registered() -> None:
-    with pytest.raises(ProviderError, match="no subclass of BaseProvider"):
+    with pytest.raises(ProviderError, match="not a subclass of BaseProvider"):
         register_provider("x", str)  # type: ignore[arg-type]
     with pytest.raises(ProviderError, match="it lacks"):
         register_provider("x", BaseProvider)

@@ -15,7 +15,7 @@ LEAST_S = 0.1
 """The time a part still gets when another one has used up the limit."""
 
 
-class Shutdown:
+class ShutdownSequence:
     """Remembers how to close what was opened."""
 
     def __init__(self) -> None:

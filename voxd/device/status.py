@@ -138,7 +138,7 @@ class StatusReporter:
         if problems:
             return f"I have a problem: {problems[0]}."
         words = [spoken_name(word.name) for word in self._speech_input.words() if word.enabled]
-        return f"I am well, and I listen for {' and '.join(words)}." if words else "I am well."
+        return f"Everything works, and I listen for {' and '.join(words)}." if words else "Everything works."
 
     def problems(self) -> tuple[str, ...]:
         """Return what is wrong, in plain words, the most serious first."""

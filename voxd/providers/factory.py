@@ -98,7 +98,7 @@ class ProviderFactory:
             await self._opened.close()
 
     def require(self, name: str) -> provider_schema.Provider | provider_schema.Pipeline:
-        """Return the section of ``name``. Raises `NotFound`."""
+        """Return the table of ``name``. Raises `NotFound`."""
         found = self.config.providers.get(name) or self.config.pipelines.get(name)
         if found is None:
             names = ", ".join([self.dependencies.local.name, *self.config.providers, *self.config.pipelines])
@@ -109,11 +109,15 @@ class ProviderFactory:
 
     def require_answerer(self, name: str) -> None:
         """Raise `NotFound` when there is no ``name``, `InvalidRequest` when it is only a stage."""
-        told = self.require(name)
-        if isinstance(told, provider_schema.Pipeline) or has_provider(told.kind) or not kinds_of(told.kind):
+        table = self.require(name)
+        if (
+            isinstance(table, provider_schema.Pipeline)
+            or has_provider(table.kind)
+            or not kinds_of(table.kind)
+        ):
             return
         raise InvalidRequest(
-            f"{name} is only a stage of a pipeline ({', '.join(kinds_of(told.kind))})",
+            f"{name} is only a stage of a pipeline ({', '.join(kinds_of(table.kind))})",
             hint=f'add [pipelines.NAME] with "{name}" in it, and use that',
         )
 
@@ -123,17 +127,17 @@ class ProviderFactory:
         The device alone needs no failover: its errors are said, and nothing is queued, because no vendor
         could answer later.
         """
-        house = self.dependencies
-        if all(each is house.local for each in candidates):
-            return house.local
+        shared = self.dependencies
+        if all(each is shared.local for each in candidates):
+            return shared.local
         return FailoverProvider(
             candidates,
-            house.local,
-            health=house.health,
-            spend=house.spend,
-            emit=house.emit,
-            clock=house.clock,
-            keep=house.keep,
+            shared.local,
+            health=shared.health,
+            spend=shared.spend,
+            emit=shared.emit,
+            clock=shared.clock,
+            keep=shared.keep,
         )
 
     def live(self, agent: provider_schema.Agent, name: str) -> RealtimeProvider:
@@ -153,22 +157,22 @@ class ProviderFactory:
         return self._live(replace(brain, config=config), ())
 
     def _live(self, brain: RealtimeConfig, tools: Sequence[Tool]) -> RealtimeProvider:
-        house = self.dependencies
+        shared = self.dependencies
         return RealtimeProvider(
             brain,
             tools=ToolBox(tools),
-            emit=house.emit,
-            clock=house.clock,
-            speak=house.local.speak,
+            emit=shared.emit,
+            clock=shared.clock,
+            speak=shared.local.speak,
             record=self._record,
-            failed=house.health.record_failure,
+            failed=shared.health.record_failure,
         )
 
     def brain(self, agent: provider_schema.Agent, name: str) -> RealtimeConfig:
         """Return the settings of ``name`` for ``agent``. Raises `NotFound`."""
-        told = self.require(name)
+        table = self.require(name)
         instructions = agent.persona or PERSONA
-        if isinstance(told, provider_schema.Pipeline):
+        if isinstance(table, provider_schema.Pipeline):
             return RealtimeConfig(
                 name=name,
                 kind="pipeline",
@@ -176,24 +180,24 @@ class ProviderFactory:
                 config=SessionConfig(
                     instructions=instructions,
                     voice=agent.voice,
-                    max_output_tokens=told.max_output_tokens,
-                    temperature=told.temperature,
+                    max_output_tokens=table.max_output_tokens,
+                    temperature=table.temperature,
                 ),
-                first_audio_timeout_s=told.first_audio_timeout_s + LAST_WORD_S,
+                first_audio_timeout_s=table.first_audio_timeout_s + LAST_WORD_S,
             )
         return RealtimeConfig(
             name=name,
-            kind=told.kind,
-            make=self._vendor(name, told),
+            kind=table.kind,
+            make=self._vendor(name, table),
             config=SessionConfig(
                 instructions=instructions,
-                voice=agent.voice or told.voice,
-                language=told.language,
-                turn_detection=told.turn_detection,
+                voice=agent.voice or table.voice,
+                language=table.language,
+                turn_detection=table.turn_detection,
             ),
-            idle_close_s=told.idle_close_s,
-            connect_timeout_s=told.connect_timeout_s,
-            first_audio_timeout_s=told.first_audio_timeout_s,
+            idle_close_s=table.idle_close_s,
+            connect_timeout_s=table.connect_timeout_s,
+            first_audio_timeout_s=table.first_audio_timeout_s,
         )
 
     def _create_pipeline(self, name: str, config: schema.Config) -> BaseProvider:
@@ -211,23 +215,23 @@ class ProviderFactory:
 
     async def check(self, name: str) -> None:
         """Find out, at no cost, whether ``name`` can answer. Raises `NotFound`, `ProviderError`."""
-        told = self.require(name)
-        if isinstance(told, provider_schema.Pipeline):
+        table = self.require(name)
+        if isinstance(table, provider_schema.Pipeline):
             await self._pipelines.check(name, self.config)
             return
         stages = self.stages_of(name)
-        if REALTIME in stages or (not stages and has_provider(told.kind)):
-            await self._open(name, told)
-        if {*stages} - {REALTIME} or not (stages or has_provider(told.kind)):
+        if REALTIME in stages or (not stages and has_provider(table.kind)):
+            await self._open(name, table)
+        if {*stages} - {REALTIME} or not (stages or has_provider(table.kind)):
             await self._pipelines.check(name, self.config)
 
-    async def _open(self, name: str, told: provider_schema.Provider) -> None:
-        target = ProviderTarget(self._vendor(name, told), name, told.kind, SessionConfig())
+    async def _open(self, name: str, table: provider_schema.Provider) -> None:
+        target = ProviderTarget(self._vendor(name, table), name, table.kind, SessionConfig())
         try:
-            async with asyncio.timeout(told.connect_timeout_s):
+            async with asyncio.timeout(table.connect_timeout_s):
                 session = await open_provider(target, lambda _, config: config, (), lambda _, event: None)
         except TimeoutError as error:
-            msg = f"{name} did not open a session within {told.connect_timeout_s:g} s"
+            msg = f"{name} did not open a session within {table.connect_timeout_s:g} s"
             raise ConnectionFailed(msg, provider=name, code="timeout") from error
         await close_provider(session, name)
 
@@ -238,14 +242,14 @@ class ProviderFactory:
         if self._opened is not None:
             self._opened.reset(name)
 
-    def _vendor(self, name: str, told: provider_schema.Provider) -> "Vendor":
+    def _vendor(self, name: str, table: provider_schema.Provider) -> "Vendor":
         # A device without a cloud never loads websockets.
         from voxd.providers.vendor import Vendor
 
         known = self._vendors.get(name)
-        if known is None or known.told != told:
-            house = self.dependencies
-            known = Vendor(name, told, resolver=house.resolver, emit=house.emit, clock=house.clock)
+        if known is None or known.section != table:
+            shared = self.dependencies
+            known = Vendor(name, table, resolver=shared.resolver, emit=shared.emit, clock=shared.clock)
             self._vendors[name] = known
         return known
 

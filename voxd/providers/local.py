@@ -1,6 +1,5 @@
 """Answers without a network: local speech to text, the device's own skills, local text to speech."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -10,10 +9,11 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.providers.contract import TYPED, ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
 from voxd.skills.engine import SkillEngine
+from voxd.tasks import TaskScope
 
 
 class LocalProvider:
-    """The pipeline that is always there."""
+    """The provider that is always available."""
 
     name = LOCAL
 
@@ -21,14 +21,16 @@ class LocalProvider:
         self._transcriber = transcriber
         self._skills = skills
         self._synthesizer = synthesizer
-        self._preparing: asyncio.Task[None] | None = None
+        self._tasks = TaskScope("local provider")
+        self._is_prepared = False
 
     def prepare(self) -> None:
         """Load both engines and the grammar while the user still speaks."""
         self._transcriber.prepare()
         self._synthesizer.prepare()
-        if self._preparing is None:
-            self._preparing = asyncio.create_task(self._skills.prepare())
+        if not self._is_prepared:
+            self._is_prepared = True
+            self._tasks.start(self._skills.prepare())
 
     async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``; an utterance without words gets the same honest answer as an unknown one.
@@ -37,7 +39,7 @@ class LocalProvider:
         """
         text = request.text or ""
         if request.audio is not None:
-            # While the user still speaks: his sound waits in the ring.
+            # While the user still speaks: the frames wait in the ring.
             await self._skills.prepare()
             pcm = b"".join([frame.pcm async for frame in request.audio])
             heard = await self._transcriber.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
@@ -62,8 +64,6 @@ class LocalProvider:
 
     async def close(self) -> None:
         """End the engines' processes."""
-        if self._preparing:
-            self._preparing.cancel()
-            await asyncio.gather(self._preparing, return_exceptions=True)
+        await self._tasks.close()
         await self._transcriber.close()
         await self._synthesizer.close()

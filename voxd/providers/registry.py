@@ -24,7 +24,7 @@ API_VERSION = 1
 """The version of `BaseProvider`, and of the stages. A class that says ``api_version`` must say this one."""
 
 BUILT_IN = "voxd"
-"""The distribution whose names nobody else can take."""
+"""The distribution whose names cannot be taken by another package."""
 
 
 class ProviderStatus(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Registry(Generic[T]):
         self._reading = threading.Lock()
 
     def register(self, name: str, cls: type[T]) -> None:
-        """Use ``cls`` for ``name`` from now on, whoever had it. Raises `ProviderError`."""
+        """Use ``cls`` for ``name`` from now on, also if it was taken. Raises `ProviderError`."""
         problem = self._unfit(cls)
         if problem:
             raise ProviderError(f"the {self._what} {name} cannot be registered: {problem}")
@@ -102,7 +102,7 @@ class Registry(Generic[T]):
         from importlib.metadata import entry_points
 
         entries: dict[str, _Found] = {}
-        # Ours first: whoever comes second under a name is refused.
+        # Our own first: a second entry point of the same name is refused.
         for found in sorted(map(_described, entry_points(group=self._group)), key=_rank):
             first = entries.setdefault(found.entry.name, found)
             if first.entry != found.entry:
@@ -115,7 +115,7 @@ class Registry(Generic[T]):
         try:
             cls: Any = found.entry.load()
         except Exception as error:
-            # Importing runs a stranger's code: whatever it raises is its own fault and no reason to stop.
+            # Importing runs third-party code, which may raise anything; the other entries stay usable.
             _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, error)
             return None, f"{type(error).__name__}: {error}"
         problem = self._unfit(cls)
@@ -124,7 +124,7 @@ class Registry(Generic[T]):
     def _unfit(self, cls: object) -> str:
         """Return why ``cls`` cannot be used, "" when it can."""
         if not isinstance(cls, type) or not issubclass(cls, self._base):
-            return f"it is no subclass of {self._base.__name__}"
+            return f"it is not a subclass of {self._base.__name__}"
         version = getattr(cls, "api_version", API_VERSION)
         if version != API_VERSION:
             return f"it was written for version {version} of the contract, this is version {API_VERSION}"

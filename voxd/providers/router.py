@@ -1,4 +1,4 @@
-"""Knows who answers for each agent: built when first needed, changed while the device runs."""
+"""Chooses the provider of each agent: built when first needed, changed while the device runs."""
 
 import asyncio
 import functools
@@ -44,7 +44,7 @@ class Router:
             self._tasks.start(self._factory.load_pipelines(self._config))
 
     def provider_for(self, agent: str) -> Provider:
-        """Return who answers for ``agent``."""
+        """Return the provider that answers for ``agent``."""
         if agent not in self._made:
             self._made[agent] = self._make(agent)
         return self._made[agent]
@@ -54,10 +54,10 @@ class Router:
         return self._chosen.get(agent, self._agent(agent).provider)
 
     def answer_deferred(self, request: Request, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
-        """Return who is asked what was kept for ``age_s``, and his answer. Raises why nobody is.
+        """Return a vendor and its reply to a question that is ``age_s`` old. Raises why there is none.
 
-        It is a session of its own, without tools: nobody wants a light or a timer hours late. The device
-        itself is not asked: what it knows are deeds.
+        It has a session of its own, without tools: hours later a light or a timer would be wrong. The device
+        itself is not tried: it mostly acts, and its answers depend on the time.
         """
         made = self.provider_for(request.agent)
         if not isinstance(made, FailoverProvider):
@@ -82,7 +82,7 @@ class Router:
     async def use(self, agent: str, name: str) -> None:
         """Let provider ``name`` answer for ``agent`` until the next restart; the conversation goes on.
 
-        Waits for the turn under way. Raises `NotFound`, `InvalidRequest` for who is only part of an answer,
+        Waits for the turn under way. Raises `NotFound`, `InvalidRequest` for a stage of a pipeline,
         and `ProviderError` when there is a conversation to be carried over and ``name`` cannot be had: then
         everything stays as it was.
         """
@@ -129,16 +129,16 @@ class Router:
         return latency_ms
 
     def configure(self, config: schema.Config) -> None:
-        """Apply a reloaded configuration: whoever changed is built anew with its next turn."""
+        """Apply a reloaded configuration: what changed is rebuilt with its next turn."""
         old = self._config
         before = {agent: self._names(agent) for agent in {*self._made, *self._chosen}}
         self._factory.config = config
         changed = _changed(old, config)
         for agent, names in before.items():
-            told = old.agents.get(agent) != config.agents.get(agent)
-            if told or not self._is_known(self.name_of(agent)):
+            section = old.agents.get(agent) != config.agents.get(agent)
+            if section or not self._is_known(self.name_of(agent)):
                 self._chosen.pop(agent, None)
-            if told or self._names(agent) != names or changed & {*names}:
+            if section or self._names(agent) != names or changed & {*names}:
                 self._drop(agent)
         for name in {*old.providers, *old.pipelines} - {*config.providers, *config.pipelines}:
             self._dependencies.health.remove(name)
@@ -150,11 +150,11 @@ class Router:
             self._dependencies.health.reset(name)
 
     def agents(self) -> tuple[reports.AgentStatus, ...]:
-        """Return who answers for each agent, and why not whoever should."""
+        """Return which provider answers for each agent, and why it is not the preferred one."""
         return tuple(self._status(agent) for agent in self._config.agents)
 
     def providers(self) -> tuple[reports.ProviderEntry, ...]:
-        """Return the device itself, the configured providers and pipelines, and who is ill."""
+        """Return the device itself, the configured providers and pipelines, and their problems."""
         used: dict[str, list[str]] = {}
         for agent in self._config.agents:
             used.setdefault(self.name_of(agent), []).append(agent)
@@ -175,7 +175,7 @@ class Router:
         )
 
     async def forget(self) -> None:
-        """Forget every conversation, here and with the vendors."""
+        """Forget every conversation, here and at the vendors."""
         every = [live for lives in self._live.values() for live in lives.values()]
         await asyncio.gather(*(live.forget() for live in every))
 
@@ -185,25 +185,25 @@ class Router:
             self._drop(agent)
         await self._tasks.join()
 
-    # --- making -----------------------------------------------------------------------------------
+    # --- building ----------------------------------------------------------------------------------
 
     @property
     def _config(self) -> schema.Config:
         return self._factory.config
 
     def _make(self, agent: str) -> Provider:
-        told, lives = self._agent(agent), self._live.setdefault(agent, {})
+        section, lives = self._agent(agent), self._live.setdefault(agent, {})
         candidates: list[Provider] = []
         for name in self._names(agent):
             if name == self._local.name:
                 candidates.append(self._local)
                 continue
-            lives[name] = lives.get(name) or self._factory.live(told, name)
+            lives[name] = lives.get(name) or self._factory.live(section, name)
             candidates.append(lives[name])
         return self._factory.failover(candidates)
 
     def _names(self, agent: str) -> tuple[str, ...]:
-        """Return who may answer for ``agent``, in order, each once."""
+        """Return the candidates of ``agent``, in order, each once."""
         names = (self.name_of(agent), *self._agent(agent).fallback)
         return tuple(dict.fromkeys(name for name in names if self._is_known(name)))
 
@@ -217,7 +217,7 @@ class Router:
         if agent not in self._config.agents:
             raise NotFound(f"there is no agent {agent}", hint=f"use one of {', '.join(self._config.agents)}")
 
-    # --- keeping ----------------------------------------------------------------------------------
+    # --- watching ---------------------------------------------------------------------------------
 
     def _watch(self) -> None:
         for name in (*self._config.providers, *self._config.pipelines):
@@ -238,7 +238,7 @@ class Router:
         return f"{error} ({error.code})" if error is not None else ""
 
     def _drop_users(self, name: str) -> None:
-        """Build anew who uses ``name``: a new session knows nothing of waits the old one was given."""
+        """Rebuild the providers that use ``name``: a new session does not keep the waits of the old one."""
         for agent in tuple(self._made):
             if name in self._names(agent):
                 self._drop(agent)

@@ -130,7 +130,7 @@ class _SkillTools:
         return _said(await self._skills.perform("stop", {}))
 
     async def mute_microphone(self) -> str:
-        """Switch the microphone off. Only when the user asks for it: he cannot undo it by voice."""
+        """Switch the microphone off. Only when the user asks for it: it cannot be undone by voice."""
         return _said(await self._skills.perform("mic_mute", {}))
 
     async def device_status(self) -> str:

@@ -1,4 +1,4 @@
-"""A speech-to-speech vendor of the configuration: makes his sessions, with a key and address that work."""
+"""Makes the sessions of a configured speech-to-speech vendor, with a key and an address that work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ from voxd.providers.registry import provider_class
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """With what a session is opened."""
+class _Credentials:
+    """The key and the address of a session."""
 
     key: ApiKey
     endpoint: str
@@ -28,34 +28,34 @@ class _Way:
 class Vendor:
     """Returns a new, unconnected session when called; all of one provider share its keys and addresses.
 
-    With one key the vendor is asked with it whenever somebody asks: whether to, others decide.
+    A single key is always used: the circuit breaker decides when to try it again.
     """
 
     def __init__(
-        self, name: str, told: provider_schema.Provider, *, resolver: Resolver, emit: Emit, clock: Clock
+        self, name: str, section: provider_schema.Provider, *, resolver: Resolver, emit: Emit, clock: Clock
     ) -> None:
-        self.told = told
+        self.section = section
         self._name = name
         self._resolver = resolver
         self._emit = emit
         self._clock = clock
         self._keys: KeyPool | None = None
-        places = [each for each in (told.endpoint, *told.endpoints) if each]
+        places = [each for each in (section.endpoint, *section.endpoints) if each]
         self._endpoints = EndpointPool(places, clock=clock)
-        self._ways: WeakKeyDictionary[BaseProvider, _Way] = WeakKeyDictionary()
+        self._ways: WeakKeyDictionary[BaseProvider, _Credentials] = WeakKeyDictionary()
 
     def __call__(self) -> BaseProvider:
-        """Return a new session. Raises `VoxdError`; nobody is asked with a key that was refused lately."""
-        told = self.told
-        way = _Way(self._next_key(), self._endpoints.take())
+        """Return a new session. Raises `VoxdError`; a key that was refused lately is not used."""
+        section = self.section
+        way = _Credentials(self._next_key(), self._endpoints.take())
         headers = fill_placeholders(self._headers(), wall_s=self._clock.wall())
-        made = provider_class(told.kind)(
+        made = provider_class(section.kind)(
             {
                 "api_key": way.key.text,
-                "model": told.model,
-                "voice": told.voice,
+                "model": section.model,
+                "voice": section.voice,
                 "endpoint": way.endpoint,
-                "metadata": {**told.options, **({"headers": headers} if headers else {})},
+                "metadata": {**section.options, **({"headers": headers} if headers else {})},
             }
         )
         made.resolver = self._resolver
@@ -78,7 +78,7 @@ class Vendor:
 
     def _headers(self) -> dict[str, str]:
         with self._secrets():
-            return {name: value.reveal() for name, value in self.told.headers.items()}
+            return {name: value.reveal() for name, value in self.section.headers.items()}
 
     @contextmanager
     def _secrets(self) -> Iterator[None]:
@@ -89,9 +89,9 @@ class Vendor:
             raise AuthenticationError(str(error), provider=self._name) from error
 
     def _next_key(self) -> ApiKey:
-        told = self.told
+        section = self.section
         with self._secrets():
-            keys = [each.reveal() for each in (told.api_key, *told.api_keys) if each is not None]
+            keys = [each.reveal() for each in (section.api_key, *section.api_keys) if each is not None]
         if len(keys) < 2:
             return ApiKey(len(keys), keys[0] if keys else "")
         if self._keys is None:

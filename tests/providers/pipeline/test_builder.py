@@ -211,5 +211,5 @@ def test_stages_are_found_through_the_plug_in_door() -> None:
     assert speech_to_text("deepgram").stage is StageKind.STT
     assert set(kinds_of("openai")) == {StageKind.STT, StageKind.LLM, StageKind.TTS}
     assert kinds_of("nobody") == ()
-    with pytest.raises(ProviderError, match="no subclass of LanguageModel"):
+    with pytest.raises(ProviderError, match="not a subclass of LanguageModel"):
         register_stage("llm", "x", speech_to_text("deepgram"))

@@ -1,4 +1,4 @@
-"""Answers with the first provider that can: the next one gets the same utterance, nobody repeats it."""
+"""Answers with the first provider that can; the next one gets the same utterance, so nothing is repeated."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ from voxd.providers.contract import (
 )
 from voxd.providers.routing.announcements import announce_failover, announce_queued, explain
 from voxd.providers.routing.health import CircuitBreaker
-from voxd.providers.routing.question import Question
+from voxd.providers.routing.question import FailoverTurn
 from voxd.providers.routing.spend import SpendGuard
 from voxd.tasks import TaskScope
 
@@ -197,7 +197,7 @@ class FailoverProvider:
             tape = None
             if request.audio is not None:
                 tape = await stack.enter_async_context(record(request.audio))
-            turn = await stack.enter_async_context(Question(request, tape, self._clock))
+            turn = await stack.enter_async_context(FailoverTurn(request, tape, self._clock))
             for provider in self._order(turn):
                 self._report_change(provider, turn)
                 try:
@@ -238,7 +238,7 @@ class FailoverProvider:
         outage = self._health.outage(provider.name)
         return None if outage is None or self._health.is_healthy(provider.name) else outage.error
 
-    def _order(self, turn: Question) -> Iterator[Provider]:
+    def _order(self, turn: FailoverTurn) -> Iterator[Provider]:
         """Yield the providers to try. Lazy: what became of one decides whether the next is tried."""
         has_local = self._local in self.candidates
 
@@ -259,7 +259,7 @@ class FailoverProvider:
             if provider is self._local or not is_late:
                 yield provider
 
-    def _report_change(self, provider: Provider, turn: Question) -> None:
+    def _report_change(self, provider: Provider, turn: FailoverTurn) -> None:
         """Emit an event when another provider answers than before."""
         before, name = self._answering, provider.name
         # The device answers the preferred vendor's empty utterances too: that is not a failover.
@@ -269,7 +269,7 @@ class FailoverProvider:
         self._answering = name
         self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": reason})
 
-    def _record_failure(self, provider: Provider, error: VoxdError, turn: Question) -> None:
+    def _record_failure(self, provider: Provider, error: VoxdError, turn: FailoverTurn) -> None:
         if isinstance(error, NotUnderstood):
             return
         turn.failures.append((provider.name, error))
@@ -280,7 +280,7 @@ class FailoverProvider:
 
     # --- the reply --------------------------------------------------------------------------------
 
-    async def _reply(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
+    async def _reply(self, provider: Provider, turn: FailoverTurn) -> AsyncGenerator[ReplyItem]:
         """Yield the reply of ``provider``, and once per outage why it is not the preferred one's.
 
         The reason follows the reply if that is there in time; else it is said while the provider works.
@@ -310,7 +310,7 @@ class FailoverProvider:
                 if isinstance(found, ReplyEnd):
                     return
 
-    async def _attempt(self, provider: Provider, turn: Question) -> AsyncGenerator[ReplyItem]:
+    async def _attempt(self, provider: Provider, turn: FailoverTurn) -> AsyncGenerator[ReplyItem]:
         """Yield the reply of ``provider``.
 
         Raises `FailedBeforeReply` when it fails before any of it is audible. Raises what the provider raises
@@ -352,7 +352,7 @@ class FailoverProvider:
             raise FailedBeforeReply(error) from error
 
     async def _announce(
-        self, turn: Question, instead: str, *, first: bool = False
+        self, turn: FailoverTurn, instead: str, *, first: bool = False
     ) -> AsyncGenerator[ReplyItem]:
         for name, error in turn.failures:
             if self._should_announce(name, error, turn):
@@ -367,7 +367,7 @@ class FailoverProvider:
                         yield item
                 return
 
-    def _should_announce(self, name: str, error: VoxdError, turn: Question) -> bool:
+    def _should_announce(self, name: str, error: VoxdError, turn: FailoverTurn) -> bool:
         source = self._spend if isinstance(error, SpendLimitReached) else self._health
         return source.should_announce(name, aloud=turn.request.speak)
 
@@ -376,7 +376,7 @@ class FailoverProvider:
             return error.provider or name
         return self._health.failing_member(name)
 
-    async def _say(self, text: str, turn: Question, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
+    async def _say(self, text: str, turn: FailoverTurn, *, first: bool = False) -> AsyncGenerator[ReplyItem]:
         yield ReplyText(text)
         if not turn.request.speak:
             return
@@ -389,7 +389,7 @@ class FailoverProvider:
             # The provider speaks with its own voice: an announcement that fails must not cost the answer.
             _log.warning("cannot speak an announcement: %s; %s", error, error.hint)
 
-    async def _give_up(self, turn: Question) -> AsyncGenerator[ReplyItem]:
+    async def _give_up(self, turn: FailoverTurn) -> AsyncGenerator[ReplyItem]:
         """Queue the question and say so, or raise why it is not answered."""
         name, error = turn.reason
         if not turn.has_failed or not await self._is_queued(turn):
@@ -401,7 +401,7 @@ class FailoverProvider:
                 yield item
         yield ReplyEnd()
 
-    async def _is_queued(self, turn: Question) -> bool:
+    async def _is_queued(self, turn: FailoverTurn) -> bool:
         clip = await turn.tape.whole() if turn.tape is not None else None
         try:
             return self._keep is not None and await self._keep(

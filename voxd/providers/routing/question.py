@@ -15,7 +15,7 @@ _OUR_CODES = frozenset({"spend_limit", "middleware_failed"})
 """Our own reasons not to answer. The question itself is fine, and is queued until they are gone."""
 
 
-class Question:
+class FailoverTurn:
     """Use it inside ``async with``.
 
     ``failures`` are names of providers with their errors, in the order of preference. ``said_before_ms`` is
