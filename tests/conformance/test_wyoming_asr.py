@@ -147,11 +147,11 @@ async def test_a_real_server_takes_sound_and_tells_that_it_heard_nothing() -> No
         assert info.wake
         assert info.wake[0].name == "openwakeword"
         async with asyncio.timeout(START_S), connect(wire, Budget(), "", kind="detect") as server:
-            await server.say(Detect(names=[info.wake[0].models[0].name]), AudioStart(**FORM))
+            await server.send(Detect(names=[info.wake[0].models[0].name]), AudioStart(**FORM))
             silence = AudioChunk(audio=bytes(2 * samples_from_ms(100)), **FORM)
-            await server.say(*([silence] * 20), AudioStop())
-            assert NotDetected.is_type((await server.hear()).type)
+            await server.send(*([silence] * 20), AudioStop())
+            assert NotDetected.is_type((await server.receive()).type)
         stt = WyomingStt(StageConfig("ears", "wyoming"), wire)
-        with pytest.raises(ProviderError, match="offers no speech-to-text"):
+        with pytest.raises(ProviderError, match="does not offer speech-to-text"):
             await stt.check(Budget())
         assert [call["code"] for call in wire.data(E.PROVIDER_CALL)][-3:] == ["ok", "ok", "ok"]

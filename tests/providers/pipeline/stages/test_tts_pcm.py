@@ -116,7 +116,7 @@ def test_a_header_without_an_end_is_not_waited_for() -> None:
     endless = wav(b"")[:36] + b"LIST" + struct.pack("<I", 1 << 30)
     pcm = PcmDecoder("vendor", RATE_HZ)
     assert pcm.feed(endless) is None
-    with pytest.raises(StreamError, match="endless"):
+    with pytest.raises(StreamError, match="too long a header"):
         pcm.feed(bytes(MAX_HEADER_BYTES))
 
 

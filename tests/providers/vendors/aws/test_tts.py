@@ -66,7 +66,7 @@ class TestPolly(Streamed):
             build(options={"region": ""})
 
     def test_a_key_of_another_vendor_is_told_as_such(self, build: Build) -> None:
-        with pytest.raises(AuthenticationError, match="no AWS key"):
+        with pytest.raises(AuthenticationError, match="not an AWS key"):
             build()._call("Hello.", Access("", "sk-1234567890"))
 
     @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ async def test_no_key_is_sent_where_none_is_configured() -> None:
 
 async def test_an_endpoint_that_is_not_configured_is_a_fault() -> None:
     async with line("", "") as wire:
-        with pytest.raises(ProviderError, match="no URL"):
+        with pytest.raises(ProviderError, match="URL"):
             await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
 
 

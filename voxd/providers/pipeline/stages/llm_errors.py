@@ -1,7 +1,7 @@
-"""What a language model's vendor complains of, in a refusal or in the middle of an answer, as our errors.
+"""Maps errors of language model vendors, from an HTTP response or within a stream, to voxd's errors.
 
-Shapes and names: reference/providers.md, sections 2 to 4 and 10. What does not fit into a model's context is
-told under another name by nearly every server, by some in words only.
+Every server has its own name for a prompt that exceeds the context, and some report it in words only. The
+shapes are in the `README.md` of the openai, anthropic, ollama and huggingface folders.
 """
 
 import re
@@ -44,7 +44,7 @@ _NAMES: Mapping[str, str] = {
     "ramp_limit_exceeded": "rate_limit_exceeded",
     "overloaded_error": "overloaded",
 }
-"""Names of vendors that mean what `voxd.net.faults` knows under another."""
+"""Vendors' names for codes that `voxd.net.faults` knows by another name."""
 
 _STATUSES: Mapping[str, str] = {
     "400": "invalid_request",
@@ -55,68 +55,70 @@ _STATUSES: Mapping[str, str] = {
     "422": "invalid_request",
     "429": "rate_limit_exceeded",
 }
-"""Codes of complaints, of servers that name them by an HTTP status."""
+"""Codes for servers that use an HTTP status as the name of an error."""
 
 _LASTING = frozenset({"invalid_request_error", "invalid_prompt", "invalid_request", "BadRequestError"})
-_NO_SUCH_MODEL = "set the provider's model to one that is there, and check its endpoint"
+_NO_SUCH_MODEL = "set the provider's model to an existing one, and check its endpoint"
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """What a vendor says is wrong: ``name`` for programs, ``message`` for people, either may be ""."""
+    """An error reported by a vendor: ``name`` for programs, ``message`` for people; either may be ""."""
 
     name: str = ""
     message: str = ""
 
     @property
     def too_long(self) -> bool:
-        """Whether it means that the conversation does not fit into the model's context."""
+        """Whether the conversation exceeds the model's context."""
         return self.name in _TOO_LONG_NAMES or bool(_TOO_LONG_WORDS.search(self.message))
 
 
-def find_error(said: Any) -> ErrorDetail | None:
-    """Return what ``said``, decoded JSON of any shape, complains of; None when it does not."""
-    match said:
+def find_error(body: Any) -> ErrorDetail | None:
+    """Return the error in ``body``, decoded JSON of any shape; None when it has none."""
+    match body:
         case {"error": {} as error}:
             return _named(error)
         case {"error": str(text)} if text:
             return ErrorDetail("", text)
         case {"object": "error"} | {"type": "error"}:
-            return _named(said)
+            return _named(body)
         case _:
             return None
 
 
-def error_from_detail(provider: str, complaint: ErrorDetail) -> ProviderError:
-    """Return the error for a complaint in the middle of an answer."""
-    if complaint.too_long:
-        return ContextTooLong(complaint.message[:300] or complaint.name, provider=provider)
-    error = faults.error_for_code(provider, complaint.name or "stream_failed", complaint.message)
-    error.retryable = error.retryable and complaint.name not in _LASTING
+def error_from_detail(provider: str, detail: ErrorDetail) -> ProviderError:
+    """Return the exception for ``detail``, which was sent within a stream."""
+    if detail.too_long:
+        return ContextTooLong(detail.message[:300] or detail.name, provider=provider)
+    error = faults.error_for_code(provider, detail.name or "stream_failed", detail.message)
+    error.retryable = error.retryable and detail.name not in _LASTING
     return error
 
 
 def error_from_event(provider: str, data: str) -> ProviderError:
-    """Return the error for ``data``, a piece of an answer that is known to complain of something."""
+    """Return the exception for ``data``, an event that is known to report an error."""
     return error_from_detail(provider, _body(data.encode(errors="replace")))
 
 
 def malformed_reply(provider: str) -> StreamError:
-    """Return the error for something that is no part of the vendor's protocol."""
-    return StreamError("the vendor sent what his protocol does not know", provider=provider, code="bad_frame")
+    """Return the exception for an event that does not follow the vendor's protocol."""
+    return StreamError(
+        "the vendor sent an event that is not part of its protocol", provider=provider, code="bad_frame"
+    )
 
 
 def truncated_reply(provider: str) -> StreamError:
-    """Return the error for an answer whose end never came."""
-    return StreamError("the answer broke off before its end", provider=provider)
+    """Return the exception for a reply without an end."""
+    return StreamError("the reply broke off before its end", provider=provider)
 
 
 def error_from_response(provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
-    """Return the error for an HTTP status other than 2xx; the names of ``headers`` are lower case."""
-    complaint = _body(body)
-    if status == 413 or (complaint.too_long and status not in {401, 402, 403, 429}):
-        return ContextTooLong(complaint.message[:300] or "the request is too long", provider=provider)
-    error = faults.error_for_refusal(provider, status, headers, _as_openai_says(complaint))
+    """Return the exception for an HTTP status other than 2xx; names in ``headers`` are lower case."""
+    detail = _body(body)
+    if status == 413 or (detail.too_long and status not in {401, 402, 403, 429}):
+        return ContextTooLong(detail.message[:300] or "the request is too long", provider=provider)
+    error = faults.error_for_refusal(provider, status, headers, _as_openai_body(detail))
     if status == 404:
         error.hint = _NO_SUCH_MODEL
     return error
@@ -126,19 +128,19 @@ def _named(error: Mapping[str, Any]) -> ErrorDetail:
     details = error.get("details")
     reason = details.get("error_code") if isinstance(details, Mapping) else None
     code = error.get("code")
-    told = [
+    candidates = [
         reason if reason in _NAMES else None,
         None if str(code).isdecimal() else code,
         error.get("type") if error.get("type") != "error" else None,
         _STATUSES.get(str(code)),
     ]
-    name = next((each for each in told if isinstance(each, str) and each), "")
+    name = next((each for each in candidates if isinstance(each, str) and each), "")
     message = error.get("message")
     return ErrorDetail(_NAMES.get(name, name), message if isinstance(message, str) else "")
 
 
 def _body(body: bytes) -> ErrorDetail:
-    """Return what the body of a refusal says; one that says nothing we can read says nothing."""
+    """Return the error in the body of a response; an empty one when it cannot be read."""
     try:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -150,7 +152,7 @@ def _body(body: bytes) -> ErrorDetail:
     return found or ErrorDetail()
 
 
-def _as_openai_says(complaint: ErrorDetail) -> bytes:
+def _as_openai_body(detail: ErrorDetail) -> bytes:
     """Return a body in the one shape that `faults.error_for_refusal` reads."""
-    said = {"code": complaint.name or None, "message": complaint.message or None}
+    said = {"code": detail.name or None, "message": detail.message or None}
     return msgspec.json.encode({"error": said})

@@ -1,4 +1,4 @@
-"""What all models that stream share: one request, its pieces, and an end that nobody waits long for."""
+"""Base class of streaming language models: one request, its events, and a bounded wait for the usage."""
 
 import asyncio
 import logging
@@ -16,51 +16,51 @@ from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens
 
 TAIL_S = 1.0
-"""How long an answer that is complete may take to say what it used."""
+"""How long to wait for the usage after a complete reply."""
 
 _log = logging.getLogger(__name__)
 
 
 class ReplyReader(Protocol):
-    """Reads one answer, piece by piece; pure."""
+    """Parses one reply, event by event; pure."""
 
     @property
     def complete(self) -> bool:
-        """Whether the vendor has said that, and why, the answer has ended."""
+        """Whether the vendor has sent the end of the reply, with its reason."""
         ...
 
     @property
     def over(self) -> bool:
-        """Whether nothing follows any more, not even numbers."""
+        """Whether nothing follows, not even the usage."""
         ...
 
     def feed(self, data: str) -> str:
-        """Take a piece and return the text in it, "" when there is none. Raises `ProviderError`."""
+        """Process an event; return the text in it, "" when there is none. Raises `ProviderError`."""
         ...
 
     def answered(self) -> Completion:
-        """Return how the answer ended. Raises `StreamError` when it did not."""
+        """Return the end of the reply. Raises `StreamError` when it was truncated."""
         ...
 
 
 class StreamingLanguageModel(LanguageModel):
-    """A model whose vendor sends server-sent events; who sends something else overrides `_pieces`."""
+    """A model that streams server-sent events; for another framing override `_pieces`."""
 
     first_byte_s: ClassVar[float | None] = None
     whole_s: ClassVar[float | None] = None
-    """How long the first byte and all of the answer may take; None leaves it to the line."""
+    """Limits of the first byte and of the whole reply, in seconds; None selects those of the transport."""
 
     @abstractmethod
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
-        """Return the request that asks ``prompt``."""
+        """Return the request for ``prompt``."""
 
     @abstractmethod
     def _probe(self, access: Access) -> HttpRequest:
-        """Return a request that costs nothing."""
+        """Return a request that is free, for `check`."""
 
     @abstractmethod
     def _reader(self) -> ReplyReader:
-        """Return a reader for one answer."""
+        """Return a reader for one reply."""
 
     def _refused(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
         return llm_errors.error_from_response(provider, status, headers, body)
@@ -70,16 +70,16 @@ class StreamingLanguageModel(LanguageModel):
             yield data
 
     def prepare(self) -> None:
-        """Connect while the user still speaks."""
+        """Open a connection while the user is still speaking."""
         self.wire.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
 
     async def check(self, budget: Budget) -> None:
-        """Ask which models there are."""
+        """Request the list of models. Raises `ProviderError`."""
         async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:
             await answer.json()
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
-        """Yield the answer of the vendor."""
+        """Yield the reply. Raises `ProviderError`."""
         reader = self._reader()
         request = self.wire.request(
             partial(self._call, prompt),
@@ -101,9 +101,9 @@ class StreamingLanguageModel(LanguageModel):
         yield reader.answered()
 
     async def _rest(self, pieces: AsyncGenerator[str], reader: ReplyReader) -> str:
-        """Read what follows a complete answer: what it used, and text of those who say the end too soon.
+        """Read what follows a complete reply: the usage, and text from servers that send the end too early.
 
-        The answer is whole and perhaps spoken already, so nothing that goes wrong from here on matters.
+        The reply is complete and may already have been spoken, so errors from here on are only logged.
         """
         late = ""
         try:
@@ -113,7 +113,7 @@ class StreamingLanguageModel(LanguageModel):
         except StopAsyncIteration:
             pass
         except (ProviderError, TimeoutError) as error:
-            _log.debug("%s: the end of a complete answer was lost: %s", self.name, error)
+            _log.debug("%s: the usage of a complete reply was lost: %s", self.name, error)
         return late
 
 
@@ -122,45 +122,49 @@ _CLOSE = "</think>"
 
 
 class ThinkTagFilter:
-    """Lets through what is to be spoken of one answer; holds back no more than may be a tag."""
+    """Removes reasoning in ``<think>`` tags from the beginning of a reply; holds back only a possible tag.
+
+    Most servers send reasoning in a field of its own. vLLM without a reasoning parser, and other servers with
+    a model they do not know yet, leave it in the text.
+    """
 
     def __init__(self) -> None:
         self._held = ""
-        self._is_thinking = False
-        self._is_speaking = False
-        self._has_thought = False
+        self._in_reasoning = False
+        self._is_past = False
+        self._had_reasoning = False
 
     def feed(self, text: str) -> str:
-        """Return what of ``text``, and of what was held back, is to be spoken."""
-        if self._is_speaking:
+        """Return the part of the held-back text and ``text`` that is not reasoning."""
+        if self._is_past:
             return text
         self._held += text
         while self._skip():
             pass
-        return self._held_back() if self._is_speaking else ""
+        return self._release() if self._is_past else ""
 
     def end(self) -> str:
-        """Return what was held back in vain: the answer is over, or the rest of it is no thought."""
-        self._is_speaking = True
-        if self._is_thinking:
+        """Return the text held back at the end of the reply; unfinished reasoning is dropped."""
+        self._is_past = True
+        if self._in_reasoning:
             self._held = ""
-        return self._held_back()
+        return self._release()
 
     def _skip(self) -> bool:
-        """Go past a tag, and say whether there was one."""
-        if self._is_thinking:
+        """Skip a tag; return whether there was one."""
+        if self._in_reasoning:
             before, tag, behind = self._held.partition(_CLOSE)
             self._held = behind if tag else before[-len(_CLOSE) :]
-            self._is_thinking = not tag
+            self._in_reasoning = not tag
             return bool(tag)
         begun = self._held.lstrip()
         if begun.startswith(_OPEN):
             self._held = begun.removeprefix(_OPEN)
-            self._is_thinking = self._has_thought = True
+            self._in_reasoning = self._had_reasoning = True
             return True
-        self._is_speaking = not _OPEN.startswith(begun)
+        self._is_past = not _OPEN.startswith(begun)
         return False
 
-    def _held_back(self) -> str:
+    def _release(self) -> str:
         held, self._held = self._held, ""
-        return held.lstrip() if self._has_thought else held
+        return held.lstrip() if self._had_reasoning else held

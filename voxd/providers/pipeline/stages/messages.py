@@ -1,7 +1,7 @@
-"""Makes a conversation one that every vendor takes: calls and results in pairs, no empty lines.
+"""Makes a conversation valid for every vendor: every call has its result, and no message is empty.
 
-A turn that was cut short leaves calls without results behind, a trimmed history results without calls; sent
-like that, either is refused with status 400, now and in every later turn.
+An interrupted turn leaves calls without results, a trimmed history results without calls. Vendors reject
+either with status 400, in this turn and in every later one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,52 +14,53 @@ import msgspec
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt
 
 _BYTES_PER_TOKEN = 4
-"""English takes about four bytes a token; other writing, longer in UTF-8, seldom more tokens than that."""
+"""About four bytes a token in English; other scripts have more bytes in UTF-8, but seldom more tokens a
+byte."""
 
 _TOKENS_PER_MESSAGE = 4
-_USUAL_ANSWER_TOKENS = 256
+_USUAL_REPLY_TOKENS = 256
 
 
 def pair_tool_results(messages: Iterable[ChatMessage]) -> tuple[ChatMessage, ...]:
-    """Return ``messages`` without calls that have no result, results that have no call, and empty lines.
+    """Return ``messages`` without calls that lack a result, results that lack a call, and empty messages.
 
-    A result counts when it comes right behind the call, with nothing but other results between them.
+    A result belongs to a call when only other results are between them.
     """
     found: list[ChatMessage] = []
-    asking: ChatMessage | None = None
+    caller: ChatMessage | None = None
     for is_tool, group in groupby(messages, lambda message: message.role == "tool"):
         if is_tool:
-            found += _answered(asking, list(group))
-            asking = None
+            found += _with_results(caller, list(group))
+            caller = None
             continue
         for message in group:
-            found += _answered(asking, [])
-            asking = message
-    return (*found, *_answered(asking, []))
+            found += _with_results(caller, [])
+            caller = message
+    return (*found, *_with_results(caller, []))
 
 
-def _answered(asking: ChatMessage | None, results: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Return a line and the results of its calls, as far as they belong together."""
-    if asking is None:
+def _with_results(caller: ChatMessage | None, results: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Return a message and the results of its calls, without unpaired ones."""
+    if caller is None:
         return []
     given = {result.call_id: result for result in reversed(results)}
-    calls = tuple(call for call in asking.calls if call.id in given)
-    if calls != asking.calls:
-        asking = replace(asking, calls=calls, raw=None)
-    kept = [asking] if calls or asking.text.strip() else []
+    calls = tuple(call for call in caller.calls if call.id in given)
+    if calls != caller.calls:
+        caller = replace(caller, calls=calls, raw=None)
+    kept = [caller] if calls or caller.text.strip() else []
     return kept + [given[call.id] for call in calls]
 
 
 def vendor_data(message: ChatMessage, vendor: str) -> Any:
-    """Return what ``vendor`` wants back word for word of an assistant's line, None when there is nothing."""
+    """Return the data that ``vendor`` needs back unchanged with a message of the assistant, or None."""
     return message.raw if message.raw_of == vendor else None
 
 
 def estimate_tokens(prompt: Prompt) -> int:
-    """Return about how many tokens ``prompt`` and its answer take: for limits, where a guess is enough."""
+    """Return an estimate of the tokens of ``prompt`` and its reply, for rate limits."""
     texts = [prompt.instructions, *(message.text for message in prompt.messages)]
     texts += [call.arguments for message in prompt.messages for call in message.calls]
     size_bytes = sum(len(text.encode(errors="replace")) for text in texts)
     size_bytes += len(msgspec.json.encode(prompt.tools)) if prompt.tools else 0
-    asked = prompt.max_output_tokens or _USUAL_ANSWER_TOKENS
-    return size_bytes // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE * len(prompt.messages) + asked
+    reply = prompt.max_output_tokens or _USUAL_REPLY_TOKENS
+    return size_bytes // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE * len(prompt.messages) + reply

@@ -1,4 +1,4 @@
-"""Puts the calls of tools together that a model streams in pieces, and makes their arguments one shape."""
+"""Assembles tool calls that a model streams in fragments, and normalises ids and arguments."""
 
 import re
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ import msgspec
 
 from voxd.providers.pipeline.stages.contract import ToolCall
 
-_FITTING_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-"""Anthropic allows these characters, OpenAI so many of them in a chat."""
+_PORTABLE_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
+"""Anthropic allows these characters, OpenAI at most 40 of them in chat completions."""
 
 _REASONS: Mapping[str, str] = {
     "length": "length",
@@ -22,42 +22,42 @@ _REASONS: Mapping[str, str] = {
     "content_filter": "refusal",
     "refusal": "refusal",
 }
-"""Why an answer ended, as vendors say it; whatever is not in it is an ordinary end."""
+"""Vendors' reasons for the end of a reply; any other reason is "stop"."""
 
 
 @dataclass(slots=True)
 class ToolCallDraft:
-    """A call that is being written."""
+    """A call that is still being streamed."""
 
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
     def add(self, arguments: str | Mapping[str, Any] | None) -> None:
-        """Add a piece of the arguments; some servers send all of them at once, as an object."""
+        """Add a fragment of the arguments; some servers send all of them at once, as an object."""
         if isinstance(arguments, str):
             self.arguments.append(arguments)
         elif arguments is not None:
             self.arguments = [msgspec.json.encode(arguments).decode()]
 
     def call(self) -> ToolCall:
-        """Return the call; one without an id, as of some local servers, gets one."""
+        """Return the call, with a new id when the server sent none, as some local servers do."""
         return ToolCall(
             self.id or f"call_{uuid4().hex}", self.name, normalize_arguments("".join(self.arguments))
         )
 
 
 class ToolCallAssembler:
-    """The calls of one answer, kept apart by the place each piece says it belongs to."""
+    """The calls of one reply; every fragment names the call it belongs to by ``place``."""
 
     def __init__(self) -> None:
         self._at: dict[Any, ToolCallDraft] = {}
         self._all: list[ToolCallDraft] = []
 
     def at(self, place: Any, *, id: str = "", name: str = "") -> ToolCallDraft:
-        """Return the call at ``place``, with ``id`` and ``name`` as far as they are told.
+        """Return the call at ``place``, with ``id`` and ``name`` where they are known.
 
-        Some servers number every call 0: another id together with a name begins another call.
+        Some servers number every call 0, so a different id together with a name starts a new call.
         """
         draft = self._at.get(place)
         if draft is None or (id and name and draft.id and draft.id != id):
@@ -68,14 +68,14 @@ class ToolCallAssembler:
         return draft
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """Return the calls in their order; one without a name is nobody's."""
+        """Return the calls in order, without those that have no name."""
         return tuple(draft.call() for draft in self._all if draft.name)
 
 
 def finish(reason: str, calls: tuple[ToolCall, ...]) -> tuple[str, tuple[ToolCall, ...]]:
-    """Return the reason in our words, and the calls that are to be run.
+    """Return the normalised reason, and the calls to execute.
 
-    Of an answer that was cut off, or taken back, no call is run: its arguments may lack their end.
+    Calls of a truncated or withdrawn reply are dropped: their arguments may be incomplete.
     """
     ours = _REASONS.get(reason, "stop")
     if ours != "stop":
@@ -84,17 +84,17 @@ def finish(reason: str, calls: tuple[ToolCall, ...]) -> tuple[str, tuple[ToolCal
 
 
 def portable_id(call_id: str) -> str:
-    """Return the id of a call, or of its result, as every vendor takes it, for it may be another vendor's.
+    """Return ``call_id``, or a valid id derived from it when not every vendor would accept it.
 
-    An id that does not fit becomes another that does, always the same one.
+    After failover the history contains ids that another vendor has made.
     """
-    if _FITTING_ID.fullmatch(call_id):
+    if _PORTABLE_ID.fullmatch(call_id):
         return call_id
     return f"call_{blake2s(call_id.encode(errors='replace'), digest_size=16).hexdigest()}"
 
 
 def normalize_arguments(text: str) -> str:
-    """Return ``text`` as the text of a JSON object; what is none becomes an object that no tool accepts."""
+    """Return ``text`` as a JSON object; invalid text becomes an object that no tool accepts."""
     if not text.strip():
         return "{}"
     try:
@@ -107,6 +107,6 @@ def normalize_arguments(text: str) -> str:
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """Return the arguments as an object, for the vendors that want them so."""
+    """Return the arguments as an object, for vendors that require one."""
     found: dict[str, Any] = msgspec.json.decode(normalize_arguments(text))
     return found

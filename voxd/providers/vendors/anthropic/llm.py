@@ -1,4 +1,4 @@
-"""Asks Anthropic's Messages API, in either of its versions, each with its own way to tell the key."""
+"""Language model stage with Anthropic's Messages API. Protocol facts: `README.md` beside this file."""
 
 from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, HttpRequest, Transport
@@ -10,11 +10,11 @@ _MESSAGES = "/messages"
 
 
 class AnthropicLlm(StreamingLanguageModel):
-    """The Messages API of Anthropic, or of a server that copies it and may need no key."""
+    """The Messages API of Anthropic, or of a compatible server, which may need no key."""
 
     default_endpoint = "https://api.anthropic.com"
     context_tokens = 100_000
-    """Longer prompts cost more: reference/providers.md, section 3."""
+    """Longer prompts have a higher price per token."""
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
@@ -41,5 +41,5 @@ class AnthropicLlm(StreamingLanguageModel):
         if not access.key and access.endpoint not in {"", self.default_endpoint}:
             return headers
         key = require_key(self.name, access.key)
-        # Whether the old scheme is still read with the new version is not known: each has its own.
+        # It is unknown whether x-api-key is accepted with the new version, so each has its own scheme.
         return headers | ({"x-api-key": key} if version == OLD else {"Authorization": f"Bearer {key}"})

@@ -1,4 +1,4 @@
-"""What Anthropic's Messages API is asked, in both of its versions (reference/providers.md, section 3)."""
+"""The Messages API of Anthropic: the request body, in both API versions, and the streamed reply."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,16 +20,16 @@ NEW: Version = "2026-10-21"
 OLD: Version = "2023-06-01"
 
 MAX_OUTPUT_TOKENS = 4096
-"""The vendor wants a limit. Nobody listens to an answer longer than this; thoughts count as well."""
+"""The field is required. A spoken reply is never this long, but reasoning counts too."""
 
 _VERSION = re.compile(r"claude-(?:(?P<family>[a-z]+)-)?(?P<major>\d)(?:-(?P<minor>\d{1,2}))?(?!\d)")
 
 
 class AnthropicOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of this kind.
+    """Options of Anthropic's models.
 
-    ``api_version`` also decides how the key is told. ``cache``: "5m" or "1h" to have the vendor remember
-    what is the same in every request, which he bills less. ``body``: more fields of the request, such as
+    ``api_version`` also selects the authentication scheme. ``cache``: "5m" or "1h" turns on prompt caching,
+    which lowers the price of repeated input. ``body``: additional fields of the request, such as
     ``thinking``.
     """
 
@@ -39,7 +39,7 @@ class AnthropicOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOptions) -> Json:
-    """Return the body of a request."""
+    """Return the body of a streaming request."""
     body: Json = {
         "model": model,
         "max_tokens": prompt.max_output_tokens or MAX_OUTPUT_TOKENS,
@@ -61,7 +61,8 @@ def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOpt
 
 
 def takes_temperature(model: str, api_version: str) -> bool:
-    """Return whether a temperature is not refused: reference/providers.md, section 0, row 7."""
+    """Whether ``model`` accepts a temperature; otherwise the request would fail with 400."""
+    # Removed in version 2026-10-21; rejected on any version by Opus 4.7 and later, and by models 5.x.
     if api_version != OLD:
         return False
     found = _VERSION.search(model)
@@ -72,9 +73,9 @@ def takes_temperature(model: str, api_version: str) -> bool:
 
 
 def messages_of(messages: Sequence[ChatMessage], vendor: str) -> list[Json]:
-    """Return the conversation: it begins with the user, and the roles take turns.
+    """Return the conversation in the required form: it starts with the user, and the roles alternate.
 
-    All results of one answer's calls have to be in one message, before anything else the user says.
+    The results of all calls of one reply must be in one message, before any text of the user.
     """
     found: list[Json] = []
     for message in dropwhile(lambda message: message.role != "user", pair_tool_results(messages)):
@@ -109,19 +110,19 @@ def _written(message: ChatMessage) -> Iterator[Json]:
 
 
 def _calls(blocks: Sequence[Json]) -> list[str]:
-    """Return the calls in ``blocks``: one that got no result, and so is left out, may not come back."""
+    """Return the ids of the calls in ``blocks``; a call without a result must not be sent again."""
     return [block["id"] for block in blocks if block["type"] == "tool_use"]
 
 
 _KINDS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
-"""The blocks we understand; others belong to tools that the vendor runs himself, and are passed over."""
+"""The supported blocks; others belong to tools that the vendor executes itself, and are ignored."""
 
 _PARTS = {
     "text_delta": ("text", "text"),
     "thinking_delta": ("thinking", "thinking"),
     "signature_delta": ("signature", "signature"),
 }
-"""Where a delta has its words, and the field of the block they belong to."""
+"""For a delta: the field with its text, and the field of the block to append it to."""
 
 
 class _Numbers(msgspec.Struct):
@@ -146,7 +147,7 @@ class _Event(msgspec.Struct):
 
 
 class MessagesReader:
-    """Reads the events of one answer."""
+    """Parses the events of one reply."""
 
     def __init__(self, provider: str) -> None:
         self.over = False
@@ -158,11 +159,11 @@ class MessagesReader:
 
     @property
     def complete(self) -> bool:
-        """Whether it was said why the answer ended."""
+        """Whether the stop reason has arrived."""
         return bool(self._reason)
 
     def feed(self, data: str) -> str:
-        """Take the data of one event and return the text in it."""
+        """Process the data of one server-sent event and return the text in it."""
         event = self._decode(data)
         match event.type:
             case "message_start":
@@ -180,7 +181,7 @@ class MessagesReader:
         return ""
 
     def answered(self) -> Completion:
-        """Return how the answer ended; ``raw`` is all of it when the vendor wants his thoughts back."""
+        """Return the end of the reply; ``raw`` holds all blocks when there is reasoning to send back."""
         if not self.complete:
             raise llm_errors.truncated_reply(self._provider)
         reason, calls = finish(self._reason, self._drafts.calls())
@@ -221,7 +222,7 @@ class MessagesReader:
         return piece if kind == "text_delta" else ""
 
     def _count(self, numbers: _Numbers | None) -> None:
-        """Take numbers, all of them sums so far: a later one replaces the earlier, if it is there."""
+        """Store usage numbers. They are running sums: a later one replaces an earlier one."""
         for name in _Numbers.__struct_fields__:
             number = getattr(numbers, name, None)
             if number is not None:
@@ -231,14 +232,14 @@ class MessagesReader:
         cached = self._numbers.get("cache_read_input_tokens", 0)
         written = self._numbers.get("cache_creation_input_tokens", 0)
         return Usage(
-            # The vendor counts what he reads from his cache, or writes into it, apart.
+            # Tokens read from the cache or written to it are not included in ``input_tokens``.
             input_text_tokens=self._numbers.get("input_tokens", 0) + cached + written,
             cached_text_tokens=cached,
             output_text_tokens=self._numbers.get("output_tokens", 0),
         )
 
     def _raw(self) -> list[Json] | None:
-        """Return the blocks as the vendor wants them back, None when there is no thought among them."""
+        """Return the blocks to send back, None when there is no reasoning among them."""
         if not any(block["type"].endswith("thinking") for block in self._blocks.values()):
             return None
         calls = {call.id: call for call in self._drafts.calls()}
@@ -253,6 +254,6 @@ class MessagesReader:
         return found
 
 
-def _text(said: Json, name: str) -> str:
-    found = said.get(name)
+def _text(fields: Json, name: str) -> str:
+    found = fields.get(name)
     return found if isinstance(found, str) else ""

@@ -1,6 +1,6 @@
 """AWS Signature Version 4, in a header or in a URL: pure functions of request, keys and time.
 
-Both are byte for byte what botocore makes of the same request (`tests/conformance/test_sigv4.py`).
+Both are byte-identical to botocore's for the same request (`tests/conformance/test_sigv4.py`).
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from voxd.errors import AuthenticationError
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_EXPIRES_S = 300
-"""Amazon Transcribe takes no presigned URL that lives longer (reference/providers.md, section 9)."""
+"""The longest lifetime of a presigned URL that Amazon Transcribe accepts."""
 
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _HINT = "set the provider's api_key to ACCESS_KEY_ID:SECRET_ACCESS_KEY, or ...:SESSION_TOKEN after it"
@@ -22,7 +22,7 @@ _HINT = "set the provider's api_key to ACCESS_KEY_ID:SECRET_ACCESS_KEY, or ...:S
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who signs; ``token`` is "" for keys that do not expire."""
+    """An access key; ``token`` is the session token of temporary credentials, else ""."""
 
     key_id: str
     secret: str = field(repr=False)
@@ -40,9 +40,9 @@ class Signer:
     def headers(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, at_s: float
     ) -> dict[str, str]:
-        """Return ``headers`` and those that sign the request; ``at_s`` is seconds since 1970 UTC.
+        """Return ``headers`` with the signature headers added; ``at_s`` is seconds since 1970 UTC.
 
-        All of ``headers`` are signed, so nothing on the way may change them. The query of ``url`` must be
+        All of ``headers`` are signed, so no proxy may change them. The query of ``url`` must be
         percent-encoded.
         """
         stamp = _stamp(at_s)
@@ -62,13 +62,13 @@ class Signer:
         return {**headers, **added}
 
     def url(self, url: str, at_s: float, *, expires_s: int = MAX_EXPIRES_S) -> str:
-        """Return ``url`` with a signature in its query, good for ``expires_s`` after ``at_s``.
+        """Return ``url`` with a signature in its query, valid for ``expires_s`` seconds after ``at_s``.
 
-        It is for a GET request without a body, and signs no header but ``host``.
+        It is for a GET request without a body, and signs only the header ``host``.
         """
         stamp = _stamp(at_s)
         parts = urlsplit(url)
-        asked = [
+        parameters = [
             *parse_qsl(parts.query, keep_blank_values=True),
             ("X-Amz-Algorithm", ALGORITHM),
             ("X-Amz-Credential", f"{self.credentials.key_id}/{self._scope(stamp)}"),
@@ -77,8 +77,8 @@ class Signer:
             ("X-Amz-SignedHeaders", "host"),
         ]
         if self.credentials.token:
-            asked.append(("X-Amz-Security-Token", self.credentials.token))
-        query = "&".join(sorted(f"{_escaped(name)}={_escaped(value)}" for name, value in asked))
+            parameters.append(("X-Amz-Security-Token", self.credentials.token))
+        query = "&".join(sorted(f"{_escaped(name)}={_escaped(value)}" for name, value in parameters))
         nothing = hashlib.sha256(b"").hexdigest()
         signature = self._signature("GET", parts.path, query, {"host": _host(url)}, nothing, stamp)
         return urlunsplit((*parts[:3], f"{query}&X-Amz-Signature={signature}", ""))
@@ -91,19 +91,21 @@ class Signer:
     ) -> str:
         lines = [f"{name}:{' '.join(headers[name].split())}" for name in sorted(headers)]
         request = (method, quote(path or "/", safe="/~"), query, *lines, "", _names(headers), digest)
-        told = hashlib.sha256("\n".join(request).encode()).hexdigest()
+        hashed = hashlib.sha256("\n".join(request).encode()).hexdigest()
         key = f"AWS4{self.credentials.secret}".encode()
         for part in self._scope(stamp).split("/"):
             key = hmac.digest(key, part.encode(), "sha256")
-        text = "\n".join((ALGORITHM, stamp, self._scope(stamp), told))
+        text = "\n".join((ALGORITHM, stamp, self._scope(stamp), hashed))
         return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def parse_credentials(provider: str, key: str) -> Credentials:
-    """Read ``key``, "ID:SECRET" or "ID:SECRET:TOKEN". Raises `AuthenticationError` when it is neither."""
+    """Read ``key``, "ID:SECRET" or "ID:SECRET:TOKEN". Raises `AuthenticationError` for any other form."""
     key_id, *rest = key.split(":", 2)
     if not key_id or not rest or not rest[0]:
-        raise AuthenticationError(f"the api_key of {provider} is no AWS key", provider=provider, hint=_HINT)
+        raise AuthenticationError(
+            f"the api_key of {provider} is not an AWS key", provider=provider, hint=_HINT
+        )
     return Credentials(key_id, rest[0], rest[1] if len(rest) == 2 else "")
 
 
@@ -120,7 +122,7 @@ def _names(headers: Mapping[str, str]) -> str:
 
 
 def _host(url: str) -> str:
-    """Return what a client writes into the header ``Host``: the port only where it is not the usual one."""
+    """Return the ``Host`` header a client sends: with the port only when it is not the default."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     if parts.port == _DEFAULT_PORTS.get(parts.scheme):

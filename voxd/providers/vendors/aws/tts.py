@@ -1,4 +1,4 @@
-"""Speaks with Amazon Polly by HTTP: one signed request for each clause, its sound streamed back."""
+"""Amazon Polly text-to-speech over HTTP: one signed request for each clause, with streamed audio."""
 
 import functools
 import time
@@ -19,7 +19,7 @@ from voxd.providers.vendors.aws.wire import find_region, read_error
 
 
 class AwsTtsOptions(msgspec.Struct, frozen=True):
-    """``region`` is AWS's, such as "eu-central-1"; bare PCM has no other rates."""
+    """``region`` is an AWS region, such as "eu-central-1". Polly offers PCM at these two rates only."""
 
     region: str = ""
     engine: Literal["standard", "neural", "long-form", "generative"] = "neural"
@@ -27,12 +27,12 @@ class AwsTtsOptions(msgspec.Struct, frozen=True):
 
 
 class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
-    """Amazon Polly (reference/providers.md, section 9). Its engines are its models."""
+    """Amazon Polly. Its engine is reported as the model, because prices depend on it."""
 
     options_type = AwsTtsOptions
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
-        """Raises `ConfigError` when the region is not known."""
+        """Raises `ConfigError` when the region is unknown."""
         super().__init__(config, wire)
         self._region = find_region(config.name, self._options.region, config.endpoint, "polly")
 
@@ -42,7 +42,7 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
         return self._options.engine
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the voices of the engine. Raises `ProviderError`."""
+        """Request the voices of the engine. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             query = urlencode({"Engine": self._options.engine})
@@ -52,7 +52,7 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
             await answer.json()
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `ProviderError`."""
+        """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         speech = SpeechRequest(
             text, build, self._options.sample_rate_hz, refused=read_error, bill="x-amzn-requestcharacters"
@@ -68,7 +68,7 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
             "VoiceId": self.voice,
             "Engine": self._options.engine,
         }
-        # Voices of two languages have to be told which; others speak their own.
+        # Bilingual voices need the language; other voices have one language.
         if "-" in self.config.language:
             body["LanguageCode"] = self.config.language
         content = msgspec.json.encode(body)

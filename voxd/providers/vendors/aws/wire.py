@@ -1,7 +1,7 @@
-"""The frames of AWS's event streams (``application/vnd.amazon.eventstream``): pure functions, both ways.
+"""What Amazon's services share: event-stream frames, regions and error names.
 
-A frame is ``length u32 | length of headers u32 | CRC-32 of both | headers | payload | CRC-32 of it all``,
-big endian (reference/providers.md, section 9). botocore and the vendor's own client judge it
+A frame (``application/vnd.amazon.eventstream``) is ``length u32 | length of headers u32 | CRC-32 of both |
+headers | payload | CRC-32 of everything before``, big endian. botocore and amazon-transcribe check it
 (`tests/conformance/test_eventstream.py`).
 """
 
@@ -28,7 +28,7 @@ _U16 = struct.Struct("!H")
 _TEXT = 7
 _WITH_LENGTH = frozenset({6, _TEXT})
 _VALUE_BYTES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""True, false, integers of 1 to 8 bytes, a time and a UUID: types of header that voxd has no use for."""
+"""Sizes of header types that are skipped: true, false, integers of 1 to 8 bytes, time, UUID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def encode(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def decode(frame: bytes) -> EventFrame:
-    """Return what is in ``frame``, which holds exactly one. Raises `ValueError` when it is garbled."""
+    """Return what is in ``frame``, which holds exactly one. Raises `ValueError` when it is malformed."""
     if len(frame) < _PRELUDE.size + _U32.size:
         raise ValueError("the frame is too short")
     length, headers_bytes, prelude_sum = _PRELUDE.unpack_from(frame)
@@ -57,7 +57,7 @@ def decode(frame: bytes) -> EventFrame:
     end = len(frame) - _U32.size
     headers_end = _PRELUDE.size + headers_bytes
     if length != len(frame) or headers_end > end:
-        raise ValueError("the frame is not as long as it says")
+        raise ValueError("the length of the frame is wrong")
     if _U32.unpack_from(frame, end)[0] != crc32(frame[:end]):
         raise ValueError("the frame does not match its checksum")
     try:
@@ -74,17 +74,17 @@ def _packed(name: bytes, value: bytes) -> bytes:
 def _headers(data: bytes) -> Iterator[tuple[str, str]]:
     at = 0
     while at < len(data):
-        name, at = _taken(data, at + 1, data[at])
+        name, at = _take(data, at + 1, data[at])
         kind, at = data[at], at + 1
         if kind in _WITH_LENGTH:
-            value, at = _taken(data, at + _U16.size, _U16.unpack_from(data, at)[0])
+            value, at = _take(data, at + _U16.size, _U16.unpack_from(data, at)[0])
         else:
-            value, at = _taken(data, at, _VALUE_BYTES[kind])
+            value, at = _take(data, at, _VALUE_BYTES[kind])
         if kind == _TEXT:
             yield name.decode(), value.decode()
 
 
-def _taken(data: bytes, start: int, size: int) -> tuple[bytes, int]:
+def _take(data: bytes, start: int, size: int) -> tuple[bytes, int]:
     end = start + size
     if end > len(data):
         raise IndexError(end)
@@ -107,34 +107,34 @@ _CLOCK = ("Signature expired", "Signature not yet current")
 _by_name = refusal_reader(_TABLE)
 
 
-def find_region(name: str, told: str, endpoint: str, service: str) -> str:
-    """Return the region of provider ``name``: as it was told, or as the host of ``service`` has it.
+def find_region(name: str, configured: str, endpoint: str, service: str) -> str:
+    """Return the region of provider ``name``: the configured one, or that in the host name of ``service``.
 
-    Raises `ConfigError` when neither says.
+    Raises `ConfigError` when there is neither.
     """
     found = re.search(rf"{service}\.([a-z0-9-]+)\.amazonaws\.com", endpoint)
-    region = told or (found[1] if found else "")
+    region = configured or (found[1] if found else "")
     if not region:
         hint = f'set options.region in [providers.{name}], such as "eu-central-1"'
-        raise ConfigError(f"in which region is {name}?", hint=hint)
+        raise ConfigError(f"provider {name} needs `region`", hint=hint)
     return region
 
 
 def read_error(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """Return the error for a refusal, as its header ``x-amzn-errortype`` names it."""
+    """Return the error for an HTTP response, named by its header ``x-amzn-errortype``."""
     message = parse_refusal(headers, body).message
     return _clock(provider, message) or _by_name(provider, status, headers, body)
 
 
 def stream_error(provider: str, name: str, message: str) -> ProviderError:
-    """Return the error for what a stream breaks off with, such as ``name`` "BadRequestException"."""
+    """Return the error for an exception frame, such as ``name`` "BadRequestException"."""
     text = message or name or "AWS gave no reason"
     known = _TABLE.get(name, _TIMED_OUT if "timed out" in text else _REFUSED)
     return _clock(provider, text) or error_meaning(provider, known, text)
 
 
 def _clock(provider: str, message: str) -> ProviderError | None:
-    """Return the error for a signature made at a wrong time, None when it was not."""
+    """Return the error for a signature with a wrong time, None for any other message."""
     if not message.startswith(_CLOCK):
         return None
     hint = "set the clock: `timedatectl status`"

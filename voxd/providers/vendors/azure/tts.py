@@ -1,4 +1,4 @@
-"""Speaks with Azure Speech by HTTP: one SSML document for each clause, its sound streamed back."""
+"""Azure Speech text-to-speech over HTTP: one SSML document for each clause, with streamed audio."""
 
 import functools
 import re
@@ -19,13 +19,13 @@ from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 
 _USER_AGENT = "voxd"
-"""The vendor refuses a request without one."""
+"""The service rejects requests without this header."""
 
 _refused = refusal_reader({})
 
 
 class AzureTtsOptions(msgspec.Struct, frozen=True):
-    """``region`` is the resource's, such as "westeurope"; the others are those of SSML."""
+    """``region`` is that of the Azure resource, such as "westeurope"; the others are SSML attributes."""
 
     region: str = ""
     rate: str = ""
@@ -36,31 +36,31 @@ class AzureTtsOptions(msgspec.Struct, frozen=True):
 
 
 class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
-    """Azure Speech (reference/providers.md, section 7, which is of documents and not of a real server)."""
+    """Azure Speech. The request follows the documentation; no independent program has checked it."""
 
     options_type = AzureTtsOptions
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
-        """Raises `ConfigError` when it is not said where the resource is."""
+        """Raises `ConfigError` without a region or an endpoint."""
         super().__init__(config, wire)
         if not (config.endpoint or self._options.region):
             hint = f"set options.region or endpoint in [providers.{config.name}]"
-            raise ConfigError(f"the region of {config.name} is not known", hint=hint)
+            raise ConfigError(f"provider {config.name} needs `region` or `endpoint`", hint=hint)
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the list of voices. Raises `ProviderError`."""
+        """Request the list of voices. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             return HttpRequest(
                 "GET", f"{self._base(access)}/cognitiveservices/voices/list", self._headers(access)
             )
 
-        # The list is long, and that it comes is all there is to know.
+        # The list is long and is not needed: the status proves the key.
         async with self.wire.request(build, budget, kind="check", refused=_refused):
             pass
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `ProviderError`."""
+        """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         return stream_speech(
             self, SpeechRequest(text, build, self._options.sample_rate_hz, refused=_refused), budget
@@ -93,13 +93,13 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
 
 
 def _format(rate_hz: int) -> str:
-    """Return the vendor's name for bare PCM: "raw-24khz-16bit-mono-pcm", but "raw-22050hz-…"."""
+    """Return the service's name for raw PCM: "raw-24khz-16bit-mono-pcm", but "raw-22050hz-…"."""
     rate = f"{rate_hz // 1000}khz" if rate_hz % 1000 == 0 else f"{rate_hz}hz"
     return f"raw-{rate}-16bit-mono-pcm"
 
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML document may hold, not even escaped (XML 1.0, 2.2), and nobody can speak."""
+"""Characters that an XML document must not contain, not even escaped (XML 1.0, section 2.2)."""
 
 _NAMESPACES = 'xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://www.w3.org/2001/mstts"'
 
@@ -107,11 +107,11 @@ _NAMESPACES = 'xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://
 def ssml(
     text: str, *, voice: str, language: str, style: str = "", prosody: Mapping[str, str] | None = None
 ) -> str:
-    """Return the document in which ``voice`` speaks ``text``; ``prosody`` has rate, pitch and volume."""
-    # A parser makes a line feed of a bare carriage return.
+    """Return ``text`` as an SSML document for ``voice``; ``prosody`` has rate, pitch and volume."""
+    # XML 1.0, section 2.11: a parser turns a carriage return into a line feed unless it is escaped.
     inner = escape(_ILLEGAL.sub("", text), {"\r": "&#13;"})
-    if told := {name: value for name, value in (prosody or {}).items() if value}:
-        inner = f"<prosody{_attributes(told)}>{inner}</prosody>"
+    if settings := {name: value for name, value in (prosody or {}).items() if value}:
+        inner = f"<prosody{_attributes(settings)}>{inner}</prosody>"
     if style:
         inner = f"<mstts:express-as{_attributes({'style': style})}>{inner}</mstts:express-as>"
     return (

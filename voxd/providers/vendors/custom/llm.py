@@ -1,4 +1,4 @@
-"""Asks a user's own HTTP endpoint, which answers in JSON or in text as it is written."""
+"""Language model stage for a custom HTTP endpoint, which responds with JSON or streams plain text."""
 
 import codecs
 from collections.abc import AsyncGenerator
@@ -24,31 +24,33 @@ from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
 from voxd.providers.usage import Usage
 
-_ALIVE = "answered"
+_EXISTS = "answered"
 
 
 class CustomLlm(LanguageModel):
-    """An endpoint of one's own: it is posted a conversation, and answers it. It cannot call tools."""
+    """A custom endpoint: it receives the conversation and returns the reply. It cannot call tools."""
 
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = parse_options(config, CustomLlmOptions)
 
     def prepare(self) -> None:
-        """Connect while the user still speaks."""
+        """Open a connection while the user is still speaking."""
         self.wire.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
 
     async def check(self, budget: Budget) -> None:
-        """Ask ``check_url``; without one, see whether anybody is there whom our key does not offend."""
+        """Request ``check_url``; without one, test that the endpoint responds and accepts the key."""
         try:
-            async with self.wire.request(self._probe, budget, kind="check", refused=self._unwell) as answer:
+            async with self.wire.request(
+                self._probe, budget, kind="check", refused=self._check_error
+            ) as answer:
                 await answer.read()
         except ProviderError as error:
-            if error.code != _ALIVE:
+            if error.code != _EXISTS:
                 raise
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
-        """Yield the answer of the endpoint."""
+        """Yield the reply of the endpoint. Raises `ProviderError`."""
         request = self.wire.request(
             partial(self._call, prompt),
             prompt.budget,
@@ -59,7 +61,7 @@ class CustomLlm(LanguageModel):
         async with request as answer:
             kind = answer.headers.get("content-type", "")
             if "event-stream" in kind:
-                raise self._of_another_kind()
+                raise self._wrong_kind()
             if "json" in kind:
                 said = await answer.json()
                 end = answered(said, self._options)
@@ -71,7 +73,7 @@ class CustomLlm(LanguageModel):
         yield end
 
     async def _texts(self, answer: HttpResponse) -> AsyncGenerator[str]:
-        """Yield the body as text; a character may come in two pieces. Raises when nothing is said."""
+        """Yield the body as text; a character may be split over two chunks. Raises when it is empty."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         is_empty = True
         async for piece in answer.chunks():
@@ -84,8 +86,8 @@ class CustomLlm(LanguageModel):
         if is_empty:
             raise llm_errors.truncated_reply(self.name)
 
-    def _of_another_kind(self) -> ProviderError:
-        hint = 'set kind = "openai" if the endpoint speaks as OpenAI does, else have it send plain text'
+    def _wrong_kind(self) -> ProviderError:
+        hint = 'set kind = "openai" if the endpoint has the protocol of OpenAI, or make it send plain text'
         error = llm_errors.malformed_reply(self.name)
         error.hint, error.retryable = hint, False
         return error
@@ -102,11 +104,12 @@ class CustomLlm(LanguageModel):
             )
         return HttpRequest("OPTIONS", resource_url(self.name, access.endpoint, ""), self._headers(access))
 
-    def _unwell(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
-        """Read a refusal of `check`: an endpoint that will not be asked like this is there all the same."""
+    def _check_error(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
+        """Return the error for a response to `check`; a rejected method or body proves the endpoint
+        exists."""
         error = llm_errors.error_from_response(provider, status, headers, body)
         if not self._options.check_url and status in {400, 405, 415, 422, 501}:
-            error.code, error.retryable = _ALIVE, False
+            error.code, error.retryable = _EXISTS, False
         return error
 
     def _headers(self, access: Access) -> dict[str, str]:
@@ -117,11 +120,11 @@ Json = dict[str, Any]
 
 
 class CustomLlmOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of this kind.
+    """Options of a custom endpoint.
 
-    ``stream``: ask for text as it is written. The ``..._field`` name the fields of the request, "" leaves one
-    out; the ``..._path`` name those of the answer, with dots between a field and one inside it. ``check_url``
-    is asked whether the endpoint is well. ``body``: more fields of the request.
+    ``stream``: request text as it is generated. The ``..._field`` options name the fields of the request, ""
+    omits one; the ``..._path`` options name those of the response, with dots for nested fields. ``check_url``
+    is requested by `check`. ``body``: additional fields of the request.
     """
 
     stream: bool = True
@@ -138,7 +141,7 @@ class CustomLlmOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def custom_body(prompt: Prompt, model: str, options: CustomLlmOptions) -> Json:
-    """Return the body of a request. It names no tools: the endpoint knows of none."""
+    """Return the body of a request, without tools."""
     system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
     fields: dict[str, Any] = {
         options.messages_field: system
@@ -153,13 +156,13 @@ def custom_body(prompt: Prompt, model: str, options: CustomLlmOptions) -> Json:
 
 def _message(message: ChatMessage) -> Json:
     if message.role == "tool":
-        # Another model may have called it, and failed before it could answer.
+        # After failover: another model called the tool and failed before it could reply.
         return {"role": "user", "content": f"[{message.tool}] {message.text}"}
     return {"role": message.role, "content": message.text}
 
 
 def text_of(provider: str, said: Any, options: CustomLlmOptions) -> str:
-    """Return the text of a JSON answer. Raises `ProviderError` for a complaint, or when there is no text."""
+    """Return the text of a JSON response. Raises `ProviderError` for an error or a missing text."""
     found = _at(said, options.content_path)
     if isinstance(found, str):
         return found
@@ -172,7 +175,7 @@ def text_of(provider: str, said: Any, options: CustomLlmOptions) -> str:
 
 
 def answered(said: Any, options: CustomLlmOptions) -> Completion:
-    """Return how a JSON answer ended, with what it used as far as it says so."""
+    """Return the end of a JSON response, with the usage if it is reported."""
     used = Usage(
         input_text_tokens=_number(_at(said, options.input_tokens_path)),
         output_text_tokens=_number(_at(said, options.output_tokens_path)),

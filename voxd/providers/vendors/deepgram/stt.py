@@ -1,4 +1,4 @@
-"""Deepgram, live API version 1: the Nova models (reference/providers.md, section 5)."""
+"""Deepgram's live speech-to-text API, version 1, with Nova models. Protocol facts: `README.md`."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ from voxd.providers.vendors.deepgram.wire import refused
 
 PATH = "/v1/listen"
 KEEP_ALIVE_S = 4.0
-"""The vendor closes with 1011 NET-0001 after 10 s without sound, and advises 3 to 5 s."""
+"""Deepgram closes with 1011 NET-0001 after 10 s without audio, and advises a message every 3 to 5 s."""
 MOST_TERMS = 100
 
 _EPSILON_S = 0.001
@@ -38,10 +38,10 @@ _UNREADABLE = 1008
 
 
 class DeepgramSttOptions(msgspec.Struct, frozen=True):
-    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
+    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default.
 
-    ``endpointing`` is in milliseconds of silence, or false. It does not end the utterance, which the device
-    does; it settles the words that were said.
+    ``endpointing`` is in milliseconds of silence, or false. It makes words final; the end of the utterance is
+    detected by the device.
     """
 
     interim_results: bool = True
@@ -79,8 +79,8 @@ class DeepgramStt(StreamingSpeechToText):
 
     @property
     def model(self) -> str:
-        """The model that listens."""
-        return listener(self)
+        """The transcription model."""
+        return stt_model(self)
 
     @property
     def refusal_reader(self) -> RefusalReader:
@@ -89,7 +89,7 @@ class DeepgramStt(StreamingSpeechToText):
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
-        # Models before Nova-3 know keywords, and have no key terms.
+        # Models before Nova-3 have ``keywords`` instead of ``keyterm``.
         takes = "keyterm" if self.model.startswith("nova-3") else "keywords"
         query = query_options(self._options) | {
             "model": self.model,
@@ -109,14 +109,14 @@ class DeepgramStt(StreamingSpeechToText):
         return DeepgramSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
-        """Ask which projects the key is for, which costs nothing. Raises `ProviderError`."""
+        """Request the projects of the key, which is free. Raises `ProviderError`."""
         await check(self, budget, PATH)
 
 
-def listener(stage: SpeechToText) -> str:
-    """Return the configured model: one of Aura's is for whoever speaks with the same provider."""
-    told = stage.config.model
-    return stage.default_model if not told or told.startswith("aura") else told
+def stt_model(stage: SpeechToText) -> str:
+    """Return the configured model; an Aura model belongs to the TTS stage of the same provider."""
+    model = stage.config.model
+    return stage.default_model if not model or model.startswith("aura") else model
 
 
 def address(stage: SpeechToText, access: Access, path: str, query: Mapping[str, Any]) -> WebSocketAddress:
@@ -127,7 +127,7 @@ def address(stage: SpeechToText, access: Access, path: str, query: Mapping[str, 
 
 
 async def check(stage: SpeechToText, budget: Budget, live_path: str) -> None:
-    """Ask which projects the key is for. Raises `ProviderError`."""
+    """Request the projects of the key. Raises `ProviderError`."""
 
     def build(access: Access) -> HttpRequest:
         key = require_key(stage.name, access.key)
@@ -181,7 +181,7 @@ _VOCABULARY = MessageDecoder(_Results | _UtteranceEnd | _Metadata | _Error)
 
 
 class DeepgramSttProtocol(SttProtocol):
-    """One connection to ``/v1/listen``: its final results follow each other, each for a piece of sound."""
+    """One connection to ``/v1/listen``: final results follow each other, each for a section of audio."""
 
     chunk_ms = 50
     keep_alive = '{"type":"KeepAlive"}'
@@ -189,10 +189,10 @@ class DeepgramSttProtocol(SttProtocol):
 
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
-        self._heard_s = 0.0
+        self._processed_s = 0.0
 
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return what makes the vendor tell the rest, and then close."""
+        """Return the message after which the vendor sends the remaining results and closes."""
         return ('{"type":"CloseStream"}',)
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
@@ -213,22 +213,22 @@ class DeepgramSttProtocol(SttProtocol):
         return closed(self.provider, ending) or super().close_error(ending)
 
     def _results(self, results: _Results) -> TranscriptUpdate | None:
-        if results.end_s <= self._heard_s + _EPSILON_S:
-            # Told before, or of a piece that is settled already. The end of speech may come alone.
+        if results.end_s <= self._processed_s + _EPSILON_S:
+            # A repetition, or a result for audio that is final already; the end of speech may arrive alone.
             return TranscriptUpdate(stable=True) if results.speech_final else None
         if not results.is_final:
             return TranscriptUpdate(partial=results.text)
-        self._heard_s = results.end_s
+        self._processed_s = results.end_s
         return TranscriptUpdate(results.text, results.end_s, stable=results.speech_final)
 
 
 def closed(provider: str, ending: CloseReason) -> ProviderError | None:
-    """Return the error for a close with 1008, DATA-0000; 1011 means what it means everywhere."""
+    """Return the error for close code 1008, DATA-0000; other codes have their usual meaning."""
     return fault(provider, "DATA-0000", ending.reason) if ending.close_code == _UNREADABLE else None
 
 
 def fault(provider: str, code: str, text: str) -> ProviderError:
-    """Return the error for what Deepgram calls ``code``."""
+    """Return the error for Deepgram's ``code``."""
     text = text or "the vendor gave no reason"
     if code.startswith("NET-"):
         return ConnectionFailed(text, provider=provider, code="server_error")

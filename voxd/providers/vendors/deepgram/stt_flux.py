@@ -1,4 +1,4 @@
-"""Deepgram Flux, live API version 2, which has turns of its own (reference/providers.md, section 5)."""
+"""Deepgram Flux speech-to-text, live API version 2, which detects turns. Protocol facts: `README.md`."""
 
 from typing import ClassVar
 
@@ -25,15 +25,15 @@ from voxd.providers.vendors.deepgram.wire import refused
 
 PATH = "/v2/listen"
 BEHIND_S = 2.0
-"""Who has not told of the last seconds of the sound when he closes has not heard them."""
+"""When Flux closes without an update for the last seconds of audio, that audio was not processed."""
 
 MANY = "flux-general-multi"
 
 
 class DeepgramFluxSttOptions(msgspec.Struct, frozen=True):
-    """The vendor's own settings under the vendor's own names; what is not set is left to the vendor.
+    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default.
 
-    ``eager_eot_threshold`` is when the words are told to be settled: early starts of an answer need it.
+    ``eager_eot_threshold`` enables ``EagerEndOfTurn``, which an early start of the reply needs.
     """
 
     eager_eot_threshold: float = 0.5
@@ -59,10 +59,10 @@ class DeepgramFluxStt(StreamingSpeechToText):
 
     @property
     def model(self) -> str:
-        """The model that listens: the one for many languages where another than English is spoken."""
-        told = self.config.model
-        if told.startswith("flux"):
-            return told
+        """The transcription model: by default the multilingual one for any language but English."""
+        model = self.config.model
+        if model.startswith("flux"):
+            return model
         return MANY if code_of(self.config.language) not in {"", "en"} else self.default_model
 
     @property
@@ -90,7 +90,7 @@ class DeepgramFluxStt(StreamingSpeechToText):
         return DeepgramFluxSttProtocol(self.name)
 
     async def check(self, budget: Budget) -> None:
-        """Ask which projects the key is for, which costs nothing. Raises `ProviderError`."""
+        """Request the projects of the key, which is free. Raises `ProviderError`."""
         await deepgram.check(self, budget, PATH)
 
 
@@ -110,7 +110,7 @@ _VOCABULARY = MessageDecoder(_TurnInfo | _Error)
 
 
 class DeepgramFluxSttProtocol(SttProtocol):
-    """One connection to ``/v2/listen``: turns, one after the other, each told again and again as it grows."""
+    """One connection to ``/v2/listen``: turns, one after the other, each sent again as it grows."""
 
     final_close_codes = frozenset({1000, 1005})
     chunk_ms = 80
@@ -119,10 +119,10 @@ class DeepgramFluxSttProtocol(SttProtocol):
     def __init__(self, provider: str) -> None:
         super().__init__(provider)
         self._last = -1
-        self._heard_s = 0.0
+        self._processed_s = 0.0
 
     def finish(self) -> tuple[WireMessage, ...]:
-        """Return what ends the turn under way, if there is one, and then the connection."""
+        """Return the messages that end the current turn, if there is one, and then the connection."""
         return ('{"type":"ForceEndTurn"}', '{"type":"CloseStream"}')
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
@@ -130,19 +130,19 @@ class DeepgramFluxSttProtocol(SttProtocol):
         match _VOCABULARY.read(message, self):
             case _TurnInfo() as turn if turn.sequence_id > self._last:
                 self._last = turn.sequence_id
-                self._heard_s = turn.audio_window_end
+                self._processed_s = turn.audio_window_end
                 if turn.event == "EndOfTurn":
                     return TranscriptUpdate(turn.transcript, turn.audio_window_end, stable=True)
-                # `TurnResumed` takes back what `EagerEndOfTurn` said; all others only tell the words.
+                # `TurnResumed` cancels an `EagerEndOfTurn`; the other events only carry the words.
                 return TranscriptUpdate(partial=turn.transcript, stable=turn.event == "EagerEndOfTurn")
             case _Error() as error:
                 raise deepgram.fault(self.provider, error.code, error.description)
         return None
 
     def is_complete(self, ending: CloseReason, sent_s: float) -> bool:
-        """Whether this answers `CloseStream`: nothing does but a close without a code."""
-        # He tells of every quarter of a second that he has heard, so it shows when he stopped listening.
-        return super().is_complete(ending, sent_s) and sent_s - self._heard_s <= BEHIND_S
+        """Whether the close is the response to `CloseStream`, which Flux sends no message for."""
+        # Flux sends an update about every 0.25 s of audio, so its position shows what it has processed.
+        return super().is_complete(ending, sent_s) and sent_s - self._processed_s <= BEHIND_S
 
     def close_error(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close."""

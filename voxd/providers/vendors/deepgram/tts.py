@@ -1,7 +1,7 @@
-"""Speaks with Deepgram Aura by HTTP: one request for each clause, its sound streamed back.
+"""Deepgram Aura text-to-speech over HTTP: one request for each clause, with streamed audio.
 
-Deepgram has a WebSocket for speaking too. It would save nothing here: the HTTP connection is kept open
-between clauses, a request is one clause as a whole, and giving one up by closing it needs no `Clear`.
+Deepgram's WebSocket would gain nothing here: the HTTP connection is kept open between clauses, a request is a
+whole clause, and closing the connection cancels it.
 """
 
 import functools
@@ -21,7 +21,7 @@ from voxd.providers.vendors.deepgram.wire import refused
 
 
 class DeepgramTtsOptions(msgspec.Struct, frozen=True):
-    """``speed`` is a factor, and not known to every language."""
+    """``speed`` is a factor that not every language supports."""
 
     speed: Annotated[float, Meta(ge=0.5, le=2.0)] | None = None
     sample_rate_hz: Literal[8000, 16_000, 24_000, 32_000, 48_000] = 24_000
@@ -29,25 +29,25 @@ class DeepgramTtsOptions(msgspec.Struct, frozen=True):
 
 
 class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
-    """Deepgram Aura (reference/providers.md, section 5). Its models are its voices."""
+    """Deepgram Aura. Its models are its voices."""
 
     options_type = DeepgramTtsOptions
     default_endpoint: ClassVar[str] = "https://api.deepgram.com"
 
     @property
     def model(self) -> str:
-        """The voice that speaks, by either name."""
-        # A provider may listen with the same settings: then its model is not one of Aura's.
-        told = self.config.model
-        return self.config.voice or (told if told.startswith("aura") else "") or self.default_model
+        """The model, which is configured as model or as voice."""
+        # The STT stage of the same provider may have configured a Nova or Flux model.
+        model = self.config.model
+        return self.config.voice or (model if model.startswith("aura") else "") or self.default_model
 
     @property
     def voice(self) -> str:
-        """The voice that speaks: the model."""
+        """The voice, which is the model."""
         return self.model
 
     async def check(self, budget: Budget) -> None:
-        """Ask which projects the key is for. Raises `ProviderError`."""
+        """Request the projects of the key. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             return HttpRequest("GET", self._url(access, "/v1/projects"), self._headers(access))
@@ -56,7 +56,7 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
             await answer.json()
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `ProviderError`."""
+        """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         speech = SpeechRequest(
             text, build, self._options.sample_rate_hz, refused=refused, bill="dg-char-count"
@@ -78,7 +78,7 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
         return HttpRequest("POST", url, self._headers(access), json={"text": text})
 
     def _url(self, access: Access, path: str) -> str:
-        # Who listens with the same provider may have written down where he does.
+        # The endpoint may be configured as that of the STT socket.
         return stage_url(self, access, path, live_path="/v1/listen")
 
     def _headers(self, access: Access) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What Deepgram refuses, for its ears and its voices alike."""
+"""Deepgram's error codes, shared by speech-to-text and text-to-speech."""
 
 from voxd.net.faults import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, RefusalReader, refusal_reader
 
@@ -14,4 +14,4 @@ refused: RefusalReader = refusal_reader(
         ),
     }
 )
-"""Reads the refusals of Deepgram."""
+"""Turns an HTTP error response of Deepgram into an error."""

@@ -1,4 +1,4 @@
-"""Speaks with ElevenLabs by HTTP: one request for each clause, its sound streamed back."""
+"""ElevenLabs text-to-speech over HTTP: one request for each clause, with streamed audio."""
 
 import functools
 import zlib
@@ -10,40 +10,40 @@ from voxd.frames import Clip
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
-from voxd.providers.vendors.elevenlabs import wire as terms
+from voxd.providers.vendors.elevenlabs import wire
 
 
-class ElevenLabsTts(HttpTextToSpeech[terms.ElevenLabsTtsOptions]):
-    """ElevenLabs, streaming by REST (reference/providers.md, section 6).
+class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
+    """ElevenLabs' streaming HTTP endpoint.
 
-    A sound that breaks off is asked for again, and goes on where it broke off if the second answer begins
-    with the very same bytes: that is why every request carries a seed.
+    Audio that breaks off is requested again and continued where it broke off, if the second response begins
+    with the same bytes; that is why every request has a seed.
     """
 
-    options_type = terms.ElevenLabsTtsOptions
-    default_endpoint: ClassVar[str] = terms.ENDPOINT
+    options_type = wire.ElevenLabsTtsOptions
+    default_endpoint: ClassVar[str] = wire.ENDPOINT
 
     @property
     def model(self) -> str:
-        """The model that speaks."""
-        return terms.speaker(self)
+        """The model in use."""
+        return wire.tts_model(self)
 
     @property
     def heeds_previous(self) -> bool:
-        """It speaks on in the tone of what came before, if the model can."""
-        return terms.heeds_previous(self.model)
+        """Whether the model uses the previous text for its intonation."""
+        return wire.heeds_previous(self.model)
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the state of the account. Raises `ProviderError`."""
-        await terms.check(self, budget)
+        """Request the state of the account. Raises `ProviderError`."""
+        await wire.check(self, budget)
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `ProviderError`."""
+        """Yield the audio of ``text``. Raises `ProviderError`."""
         speech = SpeechRequest(
             text,
             functools.partial(self._call, text, previous=previous),
             self._options.sample_rate_hz,
-            refused=terms.refused,
+            refused=wire.refused,
             bill="character-cost",
             repeatable=True,
         )
@@ -59,11 +59,11 @@ class ElevenLabsTts(HttpTextToSpeech[terms.ElevenLabsTtsOptions]):
             "seed": seed,
         }
         more = {
-            "language_code": terms.language_of(self.model, self.config.language),
+            "language_code": wire.language_of(self.model, self.config.language),
             "previous_text": previous if self.heeds_previous else "",
             "apply_text_normalization": options.apply_text_normalization,
         }
         body |= {name: value for name, value in more.items() if value}
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream"
         url = f"{stage_url(self, access, path)}?output_format=pcm_{options.sample_rate_hz}"
-        return HttpRequest("POST", url, terms.headers(self, access), json=body)
+        return HttpRequest("POST", url, wire.headers(self, access), json=body)

@@ -1,4 +1,4 @@
-"""What both ways to speak with ElevenLabs share: settings, refusals, and a question that costs nothing."""
+"""What both text-to-speech stages of ElevenLabs share: options, error codes and a free check."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -29,9 +29,10 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class ElevenLabsTtsOptions(msgspec.Struct, frozen=True):
-    """Settings of the voice (reference/providers.md, section 6; the first two defaults are of seed 001).
+    """Voice settings under the vendor's names.
 
-    ``seed`` None: one is made of the text, so that the same text sounds the same again.
+    ``seed`` None: the HTTP stage derives one from the text, so that a repeated request can produce the same
+    audio.
     """
 
     stability: Share = 0.5
@@ -44,15 +45,15 @@ class ElevenLabsTtsOptions(msgspec.Struct, frozen=True):
     sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000] = 24_000
 
     def voice_settings(self) -> dict[str, Any]:
-        """Return the settings as the vendor writes them; what is not set is the voice's own."""
+        """Return the settings for a request; a setting that is not set keeps the voice's own value."""
         names = ("stability", "similarity_boost", "style", "use_speaker_boost", "speed")
-        told = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in told.items() if value is not None}
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 NAMES: Mapping[str, ErrorMeaning] = {
     "invalid_api_key": BAD_KEY,
-    # These two come with status 401 as well, and the key is not to blame.
+    # These two have status 401 too, but the key itself is valid.
     "quota_exceeded": NO_CREDIT,
     "missing_permissions": ErrorMeaning(
         "missing_permissions", AuthenticationError, hint="allow the key to use text to speech"
@@ -67,27 +68,27 @@ NAMES: Mapping[str, ErrorMeaning] = {
 }
 
 refused = refusal_reader(NAMES)
-"""Reads the refusals of ElevenLabs."""
+"""Turns an HTTP error response of ElevenLabs into an error."""
 
 
 def headers(stage: TextToSpeech, access: Access) -> dict[str, str]:
-    """Return what proves who asks. Raises `AuthenticationError` without a key."""
+    """Return the authentication header. Raises `AuthenticationError` without a key."""
     return {"xi-api-key": require_key(stage.name, access.key)}
 
 
-def speaker(stage: TextToSpeech) -> str:
+def tts_model(stage: TextToSpeech) -> str:
     """Return the model that speaks; a Scribe model is for the speech-to-text stage of the same provider."""
     model = stage.config.model
     return stage.default_model if not model or model.startswith("scribe") else model
 
 
 def heeds_previous(model: str) -> bool:
-    """Whether ``model`` may be told what came before: version 3 refuses the whole request (seen in 2026)."""
+    """Whether ``model`` accepts ``previous_text``; version 3 rejects the whole request (seen in 2026)."""
     return not model.startswith("eleven_v3")
 
 
 def language_of(model: str, language: str) -> str:
-    """Return the language as the vendor takes it, "" where the model finds it out by itself."""
+    """Return the language code for a request, "" when the model detects the language itself."""
     return "" if "multilingual" in model else code_of(language)
 
 
@@ -99,23 +100,23 @@ class _Subscription(msgspec.Struct):
 
 
 async def check(stage: TextToSpeech, budget: Budget) -> None:
-    """Ask for the state of the account. Raises `ProviderError`, also when its characters are used up."""
+    """Request the state of the account. Raises `ProviderError`, also when its quota is used up."""
 
     def build(access: Access) -> HttpRequest:
         return HttpRequest("GET", stage_url(stage, access, "/v1/user/subscription"), headers(stage, access))
 
     try:
         async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:
-            told = msgspec.convert(await answer.json(), _Subscription)
+            account = msgspec.convert(await answer.json(), _Subscription)
     except msgspec.ValidationError as error:
         raise StreamError(
-            f"the vendor's answer is odd: {error}", provider=stage.name, code="bad_answer"
+            f"the vendor's response is invalid: {error}", provider=stage.name, code="bad_answer"
         ) from None
     except ProviderError as error:
-        # A key that may do nothing but speak is a good one: the vendor knows it.
+        # A key restricted to text-to-speech may not read the account, but it is valid.
         if error.code == "missing_permissions":
             return
         raise
-    more = told.can_extend_character_limit and told.allowed_to_extend_character_limit
-    if told.character_count >= told.character_limit and told.character_limit and not more:
+    more = account.can_extend_character_limit and account.allowed_to_extend_character_limit
+    if account.character_count >= account.character_limit and account.character_limit and not more:
         raise error_meaning(stage.name, NO_CREDIT, "the characters of the account are used up")

@@ -1,6 +1,6 @@
-"""Speech to text by Google's Speech v1, over REST: its streaming is offered to gRPC only.
+"""Google Speech v1 speech-to-text by upload over HTTP, because streaming is offered by gRPC only.
 
-Wire facts: reference/providers.md, section 8.
+Protocol facts: `README.md` beside this file.
 """
 
 import base64
@@ -26,13 +26,13 @@ from voxd.providers.pipeline.stages.stt_upload import collect_audio, encode_flac
 from voxd.providers.usage import Usage
 
 _PATH = "/v1/speech:recognize"
-_NOTHING_TO_HEAR = "nothing_to_hear"
+_NO_AUDIO = "nothing_to_hear"
 _INVALID = b"INVALID_ARGUMENT"
 _BAD_KEY = b"API_KEY_INVALID"
 
 
 class GoogleSttOptions(msgspec.Struct, frozen=True):
-    """The kind's own settings: other languages that may be spoken, how much likely words count (0 to 20)."""
+    """``languages`` are alternatives to detect; ``boost`` (0 to 20) is the weight of likely words."""
 
     languages: tuple[str, ...] = ()
     boost: float | None = None
@@ -48,14 +48,14 @@ class _Result(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    """What was recognised; empty when nobody spoke."""
+    """The response; empty when there was no speech."""
 
     results: list[_Result] = []
     billed: str = msgspec.field(default="", name="totalBilledTime")
 
 
 class GoogleStt(SpeechToText):
-    """Uploads the utterance when the user has finished."""
+    """Uploads the utterance when it has ended."""
 
     default_endpoint = "https://speech.googleapis.com"
 
@@ -66,7 +66,7 @@ class GoogleStt(SpeechToText):
     async def transcribe(
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield the whole text."""
+        """Yield the whole text. Raises `ProviderError`."""
         clip = await collect_audio(audio)
         if not clip.pcm:
             yield Transcription("", final=True)
@@ -85,19 +85,19 @@ class GoogleStt(SpeechToText):
         )
 
     def prepare(self) -> None:
-        """Connect while the user still speaks."""
+        """Open a connection while the user is still speaking."""
         self.wire.prepare(lambda access: self._call(access, {}))
 
     async def check(self, budget: Budget) -> None:
-        """Ask for a transcript of nothing: a good key is told that nothing was sent, and pays nothing."""
+        """Send a request without audio: with a valid key it fails as an invalid argument, free of charge."""
         body = {"config": self._config(TranscriptionRequest())}
         try:
             async with self.wire.request(
-                lambda access: self._call(access, body), budget, kind="check", refused=_told_of_nothing
+                lambda access: self._call(access, body), budget, kind="check", refused=_check_error
             ) as answer:
                 await answer.read()
         except ProviderError as error:
-            if error.code != _NOTHING_TO_HEAR:
+            if error.code != _NO_AUDIO:
                 raise
 
     def _call(self, access: Access, body: Mapping[str, Any]) -> HttpRequest:
@@ -121,16 +121,16 @@ class GoogleStt(SpeechToText):
         return config
 
 
-def _told_of_nothing(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+def _check_error(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     error = faults.error_for_refusal(provider, status, headers, body)
     if status == 400 and _INVALID in body and _BAD_KEY not in body:
-        error.code = _NOTHING_TO_HEAR
+        error.code = _NO_AUDIO
     return error
 
 
-def _billed_s(told: str, clip: Clip) -> float:
-    """Return the seconds in "15s", as a duration is written in protobuf's JSON."""
+def _billed_s(duration: str, clip: Clip) -> float:
+    """Return the seconds in "15s", the JSON form of a protobuf duration."""
     try:
-        return float(told.removesuffix("s"))
+        return float(duration.removesuffix("s"))
     except ValueError:
         return clip.duration_s

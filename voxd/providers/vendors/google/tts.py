@@ -1,4 +1,4 @@
-"""Speaks with Google Cloud by HTTP: a clause comes whole, for streaming is offered to gRPC only."""
+"""Google Cloud text-to-speech over HTTP: a clause arrives whole, because streaming needs gRPC."""
 
 import functools
 from collections.abc import AsyncGenerator
@@ -18,7 +18,7 @@ from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
 
 
 class GoogleTtsOptions(msgspec.Struct, frozen=True):
-    """What changes the voice, as the vendor calls it in ``audioConfig``."""
+    """Settings of ``audioConfig``."""
 
     speaking_rate: Annotated[float, Meta(ge=0.25, le=2)] | None = None
     pitch: Annotated[float, Meta(ge=-20, le=20)] | None = None
@@ -32,18 +32,18 @@ class _Answer(msgspec.Struct):
 
 
 class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
-    """Google Cloud Text-to-Speech v1 (reference/providers.md, section 8).
+    """Google Cloud Text-to-Speech v1.
 
-    Without a voice in the configuration it is the usual one of the language.
+    Without a configured voice the service selects the default one of the language.
     """
 
     options_type = GoogleTtsOptions
     default_endpoint: ClassVar[str] = "https://texttospeech.googleapis.com"
     max_chars: ClassVar[int] = 1250
-    """The vendor takes 5000 bytes, and a character may have four."""
+    """The service accepts 5000 bytes, and a character in UTF-8 has up to four."""
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the voices of the language. Raises `ProviderError`."""
+        """Request the voices of the language. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             url = stage_url(self, access, "/v1/voices")
@@ -53,14 +53,14 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
             await answer.json()
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``, in one clip. Raises `ProviderError`."""
+        """Yield the audio of ``text`` in one clip. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         async with self.wire.request(build, budget, kind="speak") as answer:
             body = await answer.read()
         try:
             sound = msgspec.json.decode(body, type=_Answer).audio
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            msg = "the vendor's answer holds no sound"
+            msg = "the vendor's response has no audio"
             raise StreamError(msg, provider=self.name, code="bad_answer") from None
         pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
         for clip in (pcm.feed(sound), pcm.finish()):
@@ -89,7 +89,8 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
 
     @property
     def _language(self) -> str:
-        """The language the vendor wants told: the voice's own, if there is one ("en-GB-Neural2-A")."""
+        """The language code: that of the configured voice ("en-GB-Neural2-A"), otherwise the configured
+        one."""
         if self.voice.count("-") >= 2:
             return "-".join(self.voice.split("-")[:2])
         return locale_of(self.config.language)

@@ -1,6 +1,6 @@
-"""Speech to text by Hugging Face: its router for models of others, or an endpoint of one's own.
+"""Hugging Face speech-to-text by upload: through its router, or at a dedicated endpoint.
 
-Wire facts: reference/providers.md, section 10.
+Protocol facts: `README.md` beside this file.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -19,7 +19,7 @@ from voxd.providers.usage import Usage
 _OWN_HOST = "huggingface.co"
 _ROUTER = "/hf-inference"
 _WHO_AM_I = "https://huggingface.co/api/whoami-v2"
-_NO_ANSWER_TO_THIS = frozenset({"model_not_found", "refused"})
+_REJECTS_GET = frozenset({"model_not_found", "refused"})
 
 
 class _Answer(msgspec.Struct):
@@ -27,21 +27,21 @@ class _Answer(msgspec.Struct):
 
 
 class _Complaint(msgspec.Struct):
-    """What is wrong; a model that is being loaded says how long that takes."""
+    """An error response; for a model that is loading it contains the expected duration."""
 
     error: str | list[str] = ""
     estimated_time: float | None = None
 
 
 class HuggingFaceStt(SpeechToText):
-    """Uploads the utterance when the user has finished. Takes neither language nor likely words."""
+    """Uploads the utterance when it has ended. The API accepts neither a language nor likely words."""
 
     default_endpoint = f"https://router.huggingface.co{_ROUTER}"
 
     async def transcribe(
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield the whole text."""
+        """Yield the whole text. Raises `ProviderError`."""
         clip = await collect_audio(audio)
         if not clip.pcm:
             yield Transcription("", final=True)
@@ -57,11 +57,11 @@ class HuggingFaceStt(SpeechToText):
         yield Transcription(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
 
     def prepare(self) -> None:
-        """Connect while the user still speaks."""
+        """Open a connection while the user is still speaking."""
         self.wire.prepare(lambda access: HttpRequest("POST", self._url(access)))
 
     async def check(self, budget: Budget) -> None:
-        """Ask whose key it is; an endpoint of one's own is asked whether anybody is there."""
+        """Request the owner of the key; a dedicated endpoint only has to respond."""
 
         own = True
 
@@ -74,7 +74,7 @@ class HuggingFaceStt(SpeechToText):
             async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
                 await answer.read()
         except ProviderError as error:
-            if own or error.code not in _NO_ANSWER_TO_THIS:
+            if own or error.code not in _REJECTS_GET:
                 raise
 
     def _url(self, access: Access) -> str:
@@ -88,7 +88,7 @@ class HuggingFaceStt(SpeechToText):
 
 
 def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """Return the error for a refusal of Hugging Face, whose ``error`` is a text."""
+    """Return the error for an HTTP error response of Hugging Face, whose ``error`` is a text or a list."""
     try:
         complaint = msgspec.json.decode(body, type=_Complaint)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,6 +1,5 @@
-"""Asks Ollama by its own API, which can keep a model loaded and knows how long a prompt may be."""
+"""Ollama's native API, which can keep a model loaded and set its context size. Facts: `README.md`."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from typing import ClassVar
@@ -15,12 +14,13 @@ from voxd.providers.pipeline.stages.contract import Prompt, StageConfig, parse_o
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
 from voxd.providers.vendors.ollama.wire import OllamaOptions, OllamaReader, chat_body, loading_body
+from voxd.tasks import TaskScope
 
 LOADING_S = 120.0
-"""A model that is not loaded answers only when it is, which may take minutes."""
+"""The first byte arrives only when the model is loaded, which may take minutes."""
 
 WRITING_S = 60.0
-"""So long may the answer itself take."""
+"""How long the reply itself may take."""
 
 _CHAT = "/api/chat"
 _log = logging.getLogger(__name__)
@@ -35,11 +35,11 @@ class _Tags(msgspec.Struct):
 
 
 class OllamaLlm(StreamingLanguageModel):
-    """Ollama on this device, in this network, or at ollama.com."""
+    """Ollama on this device, on the local network, or at ollama.com."""
 
     default_endpoint = "http://127.0.0.1:11434"
     context_tokens = 4096
-    """What the server makes room for when nobody tells it; the option ``context_tokens`` does."""
+    """The server's default; the option ``context_tokens`` sets another."""
 
     first_byte_s: ClassVar[float | None] = LOADING_S
     whole_s: ClassVar[float | None] = LOADING_S + WRITING_S
@@ -47,15 +47,15 @@ class OllamaLlm(StreamingLanguageModel):
     def __init__(self, config: StageConfig, wire: Transport) -> None:
         super().__init__(config, wire)
         self._options = parse_options(config, OllamaOptions)
-        self._loading: asyncio.Task[None] | None = None
+        self._tasks = TaskScope(f"load {config.name}")
 
     def prepare(self) -> None:
-        """Have the server load the model while the user still speaks."""
-        if self._loading is None or self._loading.done():
-            self._loading = asyncio.create_task(self._load(), name=f"load {self.name}")
+        """Make the server load the model while the user is still speaking."""
+        if not len(self._tasks):
+            self._tasks.start(self._load())
 
     async def check(self, budget: Budget) -> None:
-        """Ask whether the model is there."""
+        """Check that the model is installed. Raises `ProviderError`."""
         async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:
             said = await answer.json()
         try:
@@ -63,13 +63,11 @@ class OllamaLlm(StreamingLanguageModel):
         except msgspec.ValidationError:
             raise llm_errors.malformed_reply(self.name) from None
         if not names & {self.model, f"{self.model}:latest"}:
-            raise self._missing(f"the server has no model {self.model}")
+            raise self._missing(f"the server does not have the model {self.model}")
 
     async def close(self) -> None:
         """Stop waiting for the model to load; idempotent."""
-        if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+        await self._tasks.close()
 
     async def _load(self) -> None:
         budget = Budget(retries=0)
@@ -113,7 +111,7 @@ class OllamaLlm(StreamingLanguageModel):
         return error
 
     def _missing(self, message: str) -> ProviderError:
-        hint = f"run `ollama pull {self.model}` where the server runs"
+        hint = f"run `ollama pull {self.model}` on the server"
         error = ProviderError(message, provider=self.name, code="model_not_found", hint=hint)
         error.retryable = False
         return error

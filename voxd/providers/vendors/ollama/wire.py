@@ -1,4 +1,4 @@
-"""Ollama's own chat: the request, and the answer line by line (reference/providers.md, section 4)."""
+"""Ollama's native chat API: the request, and the reply line by line."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ Json = dict[str, Any]
 
 
 class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of this kind.
+    """Options of Ollama.
 
-    ``keep_alive``: how long the model stays loaded ("5m", -1 for ever). ``think``: whether, or how much,
-    it thinks first. ``context_tokens``: how long a prompt may be; the server makes room for so much.
-    ``options``: more settings of the model, such as ``top_p``.
+    ``keep_alive``: how long the model stays loaded ("5m", -1 for ever). ``think``: whether, or how much, the
+    model reasons first. ``context_tokens``: the size of the context, which the server allocates.
+    ``options``: additional model settings, such as ``top_p``.
     """
 
     keep_alive: str | int | None = None
@@ -30,14 +30,14 @@ class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def chat_body(prompt: Prompt, model: str, vendor: str, options: OllamaOptions) -> Json:
-    """Return the body of a request."""
+    """Return the body of a streaming request."""
     system = [{"role": "system", "content": prompt.instructions}] if prompt.instructions else []
     messages = system + [_message(message, vendor) for message in pair_tool_results(prompt.messages)]
     body = loading_body(model, options) | {"messages": messages, "stream": True}
     settings = {"num_predict": prompt.max_output_tokens, "temperature": prompt.temperature}
-    told = {name: value for name, value in settings.items() if value is not None}
-    if told or "options" in body:
-        body["options"] = told | body.get("options", {})
+    limits = {name: value for name, value in settings.items() if value is not None}
+    if limits or "options" in body:
+        body["options"] = limits | body.get("options", {})
     if prompt.tools:
         body["tools"] = chat_tools(prompt.tools)
     if options.think is not None:
@@ -46,9 +46,9 @@ def chat_body(prompt: Prompt, model: str, vendor: str, options: OllamaOptions) -
 
 
 def loading_body(model: str, options: OllamaOptions) -> Json:
-    """Return the body of a request that only loads the model, with the settings it will be used with.
+    """Return the body of a request that only loads the model.
 
-    Another ``num_ctx`` would make the server load it once more.
+    The settings are those of later requests, because another ``num_ctx`` would load the model again.
     """
     body: Json = {"model": model, "messages": [], "stream": False}
     settings = dict(options.options)
@@ -71,8 +71,8 @@ def _message(message: ChatMessage, vendor: str) -> Json:
             {"id": call.id, "function": {"name": call.name, "arguments": parse_arguments(call.arguments)}}
             for call in message.calls
         ]
-    thoughts = vendor_data(message, vendor)
-    return found | ({"thinking": thoughts} if isinstance(thoughts, str) else {})
+    reasoning = vendor_data(message, vendor)
+    return found | ({"thinking": reasoning} if isinstance(reasoning, str) else {})
 
 
 class _Function(msgspec.Struct):
@@ -85,14 +85,14 @@ class _Call(msgspec.Struct):
     id: str | None = None
 
 
-class _Said(msgspec.Struct):
+class _Message(msgspec.Struct):
     content: str | None = None
     thinking: str | None = None
     tool_calls: list[_Call] | None = None
 
 
 class _Line(msgspec.Struct):
-    message: _Said | None = None
+    message: _Message | None = None
     done: bool = False
     done_reason: str | None = None
     prompt_eval_count: int | None = None
@@ -101,42 +101,42 @@ class _Line(msgspec.Struct):
 
 
 class OllamaReader:
-    """Reads the lines of one answer."""
+    """Parses the lines of one reply."""
 
     def __init__(self, provider: str) -> None:
         self.over = False
         self._provider = provider
         self._drafts = ToolCallAssembler()
-        self._aloud = ThinkTagFilter()
+        self._filter = ThinkTagFilter()
         self._calls = 0
-        self._thoughts = ""
+        self._reasoning = ""
         self._last = _Line()
 
     @property
     def complete(self) -> bool:
-        """Whether the last line has come."""
+        """Whether the last line has arrived."""
         return self.over
 
     def feed(self, data: str) -> str:
-        """Take one line and return the text in it."""
+        """Process one line and return the text in it."""
         if not data.strip():
             return ""
         line = self._decode(data)
-        said = line.message or _Said()
-        for call in said.tool_calls or ():
-            # They come whole, with an index that some versions leave at 0.
+        message = line.message or _Message()
+        for call in message.tool_calls or ():
+            # Calls arrive whole; some versions number every one 0, so they are counted here.
             self._calls += 1
             draft = self._drafts.at(self._calls, id=call.id or "", name=call.function.name or "")
             draft.add(call.function.arguments)
-        self._thoughts += said.thinking or ""
-        text = self._aloud.feed(said.content or "")
+        self._reasoning += message.thinking or ""
+        text = self._filter.feed(message.content or "")
         if line.done:
             self.over, self._last = True, line
-            text += self._aloud.end()
+            text += self._filter.end()
         return text
 
     def answered(self) -> Completion:
-        """Return how the answer ended; ``raw`` is what was thought before a call."""
+        """Return the end of the reply; ``raw`` is the reasoning before a call."""
         if not self.over:
             raise llm_errors.truncated_reply(self._provider)
         reason, calls = finish(self._last.done_reason or "stop", self._drafts.calls())
@@ -144,7 +144,7 @@ class OllamaReader:
             input_text_tokens=self._last.prompt_eval_count or 0,
             output_text_tokens=self._last.eval_count or 0,
         )
-        return Completion(reason, calls, usage, (self._thoughts or None) if calls else None)
+        return Completion(reason, calls, usage, (self._reasoning or None) if calls else None)
 
     def _decode(self, data: str) -> _Line:
         try:

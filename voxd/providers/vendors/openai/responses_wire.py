@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: the request, and its streamed answer (reference/providers.md, section 2)."""
+"""OpenAI's Responses API: the request, and the streamed reply. Protocol facts: `README.md`."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 class OpenAIResponsesOptions(HostOptions, frozen=True, kw_only=True):
-    """The settings of this kind; ``body``: more fields of the request, such as ``reasoning``."""
+    """Options of the Responses API; ``body``: additional fields, such as ``reasoning``."""
 
     body: Json = msgspec.field(default_factory=dict)
 
@@ -24,9 +24,9 @@ class OpenAIResponsesOptions(HostOptions, frozen=True, kw_only=True):
 def responses_body(
     prompt: Prompt, model: str, vendor: str, options: OpenAIResponsesOptions, host: ChatHost
 ) -> Json:
-    """Return the body of a request that ``host`` is to read, and is to forget."""
+    """Return the body of a streaming request to ``host``, which must not store it."""
     items = [item for message in pair_tool_results(prompt.messages) for item in _items(message, vendor)]
-    # Stored is the default: 30 days of what was said in somebody's home.
+    # ``store`` is true by default: the vendor would keep the conversation for 30 days.
     body: Json = {"model": model, "input": items, "stream": True, "store": False}
     if prompt.instructions:
         body["instructions"] = prompt.instructions
@@ -39,7 +39,7 @@ def responses_body(
                 "name": tool.name,
                 "description": tool.description,
                 "parameters": tool.parameters,
-                # The default is true, and refuses a schema in which anything is optional.
+                # True is the default, and rejects a schema with optional properties.
                 "strict": False,
             }
             for tool in prompt.tools
@@ -59,10 +59,10 @@ def _items(message: ChatMessage, vendor: str) -> Iterable[Json]:
             "output": message.text,
         }
         return
-    # The thoughts behind calls, encrypted: without them the model has to think again.
-    thoughts = vendor_data(message, vendor)
-    if message.calls and isinstance(thoughts, list):
-        yield from thoughts
+    # The encrypted reasoning before the calls: without it the model has to repeat it.
+    reasoning = vendor_data(message, vendor)
+    if message.calls and isinstance(reasoning, list):
+        yield from reasoning
     if message.text:
         yield {"type": "message", "role": message.role, "content": message.text}
     for call in message.calls:
@@ -112,23 +112,23 @@ class _Event(msgspec.Struct):
 
 
 class ResponsesReader:
-    """Reads the events of one answer."""
+    """Parses the events of one reply."""
 
     def __init__(self, provider: str) -> None:
         self.over = False
         self._provider = provider
         self._drafts = ToolCallAssembler()
-        self._thoughts: list[Json] = []
+        self._reasoning: list[Json] = []
         self._reason = "stop"
         self._usage = Usage()
 
     @property
     def complete(self) -> bool:
-        """Whether the last event has come."""
+        """Whether the last event has arrived."""
         return self.over
 
     def feed(self, data: str) -> str:
-        """Take the data of one event and return the text in it."""
+        """Process the data of one server-sent event and return the text in it."""
         if data.strip() == "[DONE]":
             return ""
         event = self._decode(data, _Event)
@@ -153,15 +153,15 @@ class ResponsesReader:
         return ""
 
     def answered(self) -> Completion:
-        """Return how the answer ended."""
+        """Return the end of the reply. Raises `StreamError` when it was truncated."""
         if not self.over:
             raise llm_errors.truncated_reply(self._provider)
         reason, calls = finish(self._reason, self._drafts.calls())
-        return Completion(reason, calls, self._usage, self._thoughts or None)
+        return Completion(reason, calls, self._usage, self._reasoning or None)
 
     def _draft(self, event: _Event, item: _Item | None = None) -> ToolCallDraft:
-        told = item or _Item()
-        return self._drafts.at(event.output_index or 0, id=told.call_id or "", name=told.name or "")
+        known = item or _Item()
+        return self._drafts.at(event.output_index or 0, id=known.call_id or "", name=known.name or "")
 
     def _whole(self, draft: ToolCallDraft, arguments: str | Json | None) -> None:
         if arguments:
@@ -174,7 +174,7 @@ class ResponsesReader:
         if item.type == "function_call":
             self._whole(self._draft(event, item), item.arguments)
         elif item.encrypted_content and event.type == "response.output_item.done":
-            self._thoughts.append(self._decode(raw, Json))
+            self._reasoning.append(self._decode(raw, Json))
 
     def _end(self, response: _Response) -> None:
         self.over = True

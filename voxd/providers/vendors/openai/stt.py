@@ -1,7 +1,6 @@
-"""Speech to text by OpenAI's ``/audio/transcriptions``, and by every server that offers the same.
+"""Speech-to-text by upload to OpenAI's ``/audio/transcriptions``, or to a compatible server.
 
-Wire facts: reference/providers.md, section 2. The answer comes as one JSON object or, where the model can, as
-a stream of its words.
+The response is one JSON object or, with models that support it, a stream of text. Facts: `README.md`.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -26,12 +25,12 @@ from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, collect_audio, 
 from voxd.providers.usage import Usage
 
 SMALL_MACHINE_S = 30.0
-"""So long a server of one's own may take to begin its answer; the turn's budget may end before."""
+"""How long a local server may take to start its response; the budget of the turn may end earlier."""
 
 _OWN_HOST = "openai.com"
 _KEYWORDS = "gpt-transcribe"
-"""The model that takes words that are likely as such; others take them as a prompt."""
-_LISTENERS = ("transcribe", "whisper")
+"""The model with a field for likely words; for others they are added to the prompt."""
+_STT_MODELS = ("transcribe", "whisper")
 _NOT_STREAMED = "whisper"
 _DELTA = "transcript.text.delta"
 _DONE = "transcript.text.done"
@@ -39,10 +38,10 @@ _OVER = "[DONE]"
 
 
 class OpenAISttOptions(msgspec.Struct, frozen=True):
-    """The kind's own settings.
+    """Options of transcription.
 
-    ``prompt`` guides style and spelling; ``stream`` asks for words as they are understood, unset: where the
-    model is known to take that.
+    ``prompt`` guides style and spelling; ``stream`` requests partial text; None means where the model is
+    known to support it.
     """
 
     prompt: str = ""
@@ -62,13 +61,13 @@ class _Used(msgspec.Struct):
 
 
 class _Whole(msgspec.Struct):
-    """The answer that is no stream."""
+    """The response when it is not a stream."""
 
     text: str
     usage: _Used | None = None
 
 
-class _Complaint(msgspec.Struct):
+class _ErrorBody(msgspec.Struct):
     code: str | int | None = None
     message: str | None = None
 
@@ -78,11 +77,11 @@ class _Event(msgspec.Struct):
     delta: str = ""
     text: str | None = None
     usage: _Used | None = None
-    error: _Complaint | None = None
+    error: _ErrorBody | None = None
 
 
 class OpenAIStt(SpeechToText):
-    """Uploads the utterance when the user has finished."""
+    """Uploads the utterance when it has ended."""
 
     default_endpoint = "https://api.openai.com/v1"
 
@@ -92,16 +91,16 @@ class OpenAIStt(SpeechToText):
 
     @property
     def model(self) -> str:
-        """The model that listens; at OpenAI others are for another stage of the same provider."""
-        told = self.config.model
+        """The transcription model; at OpenAI another configured model belongs to another stage."""
+        model = self.config.model
         if not self._is_openais:
-            return told or self.default_model
-        return told if any(part in told for part in _LISTENERS) else self.default_model
+            return model or self.default_model
+        return model if any(part in model for part in _STT_MODELS) else self.default_model
 
     async def transcribe(
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield the words as the model writes them, or all at once."""
+        """Yield the text as the model generates it, or all at once. Raises `ProviderError`."""
         clip = await collect_audio(audio)
         if not clip.pcm:
             yield Transcription("", final=True)
@@ -124,11 +123,11 @@ class OpenAIStt(SpeechToText):
                 yield Transcription(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
 
     def prepare(self) -> None:
-        """Connect while the user still speaks."""
+        """Open a connection while the user is still speaking."""
         self.wire.prepare(lambda access: HttpRequest("POST", self._base(access)))
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the model, which costs nothing; other servers need not know models at all."""
+        """Request the description of the model, which is free; compatible servers may not have any."""
         own = True
 
         def build(access: Access) -> HttpRequest:
@@ -202,7 +201,7 @@ class OpenAIStt(SpeechToText):
 
 
 def _usage(used: _Used | None, clip: Clip) -> Usage:
-    """Return tokens as they were told, and the seconds, for models that are paid by the minute."""
+    """Return the reported tokens, and the duration for models that are billed by the minute."""
     if used is None:
         return Usage(transcribed_seconds=clip.duration_s)
     details = used.input_token_details or _Details(audio_tokens=used.input_tokens)

@@ -1,7 +1,6 @@
-"""Speaks with any server that has OpenAI's ``/audio/speech``: one request for each clause.
+"""Text-to-speech with OpenAI's ``/audio/speech``, which many servers offer: one request for each clause.
 
-OpenAI itself shuts the models of this endpoint down on 2027-01-06 (reference/providers.md, section 0): for
-the time after, there is `voxd.providers.vendors.openai.tts_realtime`.
+OpenAI shuts down its own models of this endpoint on 2027-01-06; `tts_realtime` replaces them.
 """
 
 import functools
@@ -22,7 +21,7 @@ _refused = refusal_reader({})
 
 
 class OpenAITtsOptions(msgspec.Struct, frozen=True):
-    """``instructions`` says how to speak; ``sample_rate_hz`` is what the server's bare PCM has."""
+    """``instructions`` describe the delivery; ``sample_rate_hz`` is the rate of the server's raw PCM."""
 
     speed: Annotated[float, Meta(ge=0.25, le=4)] | None = None
     instructions: str = ""
@@ -30,16 +29,16 @@ class OpenAITtsOptions(msgspec.Struct, frozen=True):
 
 
 class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
-    """OpenAI's speech endpoint and the many servers that speak like it (reference/providers.md, section 2).
+    """OpenAI's speech endpoint, or a compatible server.
 
-    The default model is the one that most of those servers know; OpenAI serves it until 2027-01-06.
+    Most compatible servers know the default model; OpenAI serves it until 2027-01-06.
     """
 
     options_type = OpenAITtsOptions
     default_endpoint: ClassVar[str] = "https://api.openai.com/v1"
 
     async def check(self, budget: Budget) -> None:
-        """Ask for the list of models. Raises `ProviderError`."""
+        """Request the list of models. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
             return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access))
@@ -48,12 +47,12 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
             async with self.wire.request(build, budget, kind="check", refused=_refused) as answer:
                 await answer.json()
         except ProviderError as error:
-            # Some small servers have no such list: they are well all the same.
+            # Some servers have no such list; that they respond is enough.
             if error.code != "model_not_found":
                 raise
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `ProviderError`."""
+        """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         return stream_speech(
             self, SpeechRequest(text, build, self._options.sample_rate_hz, refused=_refused), budget
@@ -74,5 +73,5 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
 
 
 def _headers(access: Access) -> dict[str, str]:
-    # Servers at home often want no key at all.
+    # Local servers often need no key.
     return {"Authorization": f"Bearer {access.key}"} if access.key else {}

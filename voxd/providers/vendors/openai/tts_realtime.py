@@ -1,8 +1,8 @@
-"""Speaks with OpenAI after 2027-01-06: a Realtime session that is told to read a text aloud.
+"""Text-to-speech with an OpenAI Realtime session that is instructed to read a text aloud.
 
-It replaces the speech endpoint, whose models OpenAI shuts down then (reference/providers.md, section 0). A
-text is a response of its own ("out of band"): the model sees neither what was said before nor the user. It
-is asked to read word for word; that it did is checked with its own transcript, and told if not.
+It replaces the speech endpoint, whose models OpenAI shuts down on 2027-01-06. Every text is an out-of-band
+response, in which the model sees no conversation. The model may still reword, so its transcript is compared
+with the text, and a difference is noted in the log.
 """
 
 import itertools
@@ -29,8 +29,8 @@ from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Usage
 
-LIKENESS = 90.0
-"""Words that are less alike than this, of 100, are not what was to be read."""
+MIN_SIMILARITY = 90.0
+"""The least similarity, of 100, between the text and the transcript of what was read."""
 
 _READ = (
     "You are a voice, not an assistant. Read the user's text aloud, word for word, in the language it is "
@@ -40,18 +40,18 @@ _READ = (
 _CHARS_PER_TOKEN = 4
 _CHARS_PER_S = 14
 _TOKENS_PER_S = 20
-"""Of speech (reference/providers.md, section 1); the other two are usual of English."""
+"""Output tokens per second of audio at OpenAI; the other two are averages of English."""
 
 
 class OpenAIRealtimeTtsOptions(msgspec.Struct, frozen=True):
-    """``instructions`` says how to speak: "calmly", "with a Scottish accent"."""
+    """``instructions`` describe the delivery: "calmly", "with a Scottish accent"."""
 
     speed: Annotated[float, Meta(ge=0.25, le=1.5)] | None = None
     instructions: str = ""
 
 
 class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
-    """OpenAI Realtime as a voice (reference/providers.md, section 1)."""
+    """Text-to-speech by OpenAI Realtime."""
 
     options_type = OpenAIRealtimeTtsOptions
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
@@ -61,7 +61,7 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
         self._numbers = itertools.count(1)
 
     def bill(self, text: str) -> Usage:
-        """Return about what ``text`` will cost in tokens: what it really did is told by a note."""
+        """Return an estimate of the tokens of ``text``; the real numbers are in the log."""
         read = self._instructions()
         words = math.ceil(len(text) / _CHARS_PER_TOKEN)
         return Usage(
@@ -72,13 +72,13 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
         )
 
     async def check(self, budget: Budget) -> None:
-        """Open a session, which is paid only when it answers. Raises `ProviderError`."""
+        """Open a session; only responses are billed. Raises `ProviderError`."""
         async with self.connect(budget, kind="check"):
             pass
 
     @asynccontextmanager
     async def connect(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
-        """Open a session and say with which voice."""
+        """Open a session and send the voice and the instructions."""
         async with self.wire.socket(self._address, budget, kind=kind) as connection:
             pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, Deadlines().answer_s))
             await self._wait_for(connection, frames.SessionCreated, pace)
@@ -91,7 +91,7 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     async def speak(
         self, connection: WebSocketConnection, text: str, pace: PlaybackLead
     ) -> AsyncGenerator[Clip]:
-        """Have ``text`` read and yield its sound. Raises `ProviderError`."""
+        """Request ``text`` and yield its audio. Raises `ProviderError`."""
         await connection.send(wire.encode(self._request(text)))
         pcm = PcmDecoder(self.name, wire.RATE_HZ)
         while True:
@@ -138,7 +138,7 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
             pass
 
     async def _next(self, connection: WebSocketConnection, pace: PlaybackLead) -> frames.ServerFrame | None:
-        """Return the next frame, None for one we do not know. Raises `ProviderError`."""
+        """Return the next frame, None for an unknown one. Raises `ProviderError`."""
         message = await self.receive(connection, pace)
         try:
             frame = frames.decode(message)
@@ -149,12 +149,12 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
         return frame
 
     def _compare(self, text: str, words: str) -> None:
-        likeness = fuzz.ratio(_plain(text), _plain(words))
-        if likeness < LIKENESS:
-            self.wire.note("reworded", likeness=round(likeness))
+        similarity = fuzz.ratio(_plain(text), _plain(words))
+        if similarity < MIN_SIMILARITY:
+            self.wire.note("reworded", likeness=round(similarity))
 
     def _settle(self, response: frames.Response) -> None:
-        """Tell what the vendor bills, which is tokens and not characters. Raises when he did not finish."""
+        """Note the billed tokens. Raises `ProviderError` when the response is not complete."""
         used = msgspec.to_builtins(response.spent())
         self.wire.note("billed", **{name: value for name, value in used.items() if value})
         if response.status == "completed":
@@ -163,9 +163,9 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
         if details.error is not None:
             raise faults.error_for_code(self.name, details.error.code, details.error.message)
         reason = details.reason or response.status or "it was not completed"
-        raise StreamError(f"the text was not read to its end: {reason}", provider=self.name, code="truncated")
+        raise StreamError(f"the text was not read completely: {reason}", provider=self.name, code="truncated")
 
 
 def _plain(text: str) -> str:
-    """Return the words without what nobody hears."""
+    """Return the words without case and punctuation."""
     return " ".join(re.findall(r"\w+", text.casefold()))

@@ -1,7 +1,6 @@
-"""Speech to text by a Wyoming server in this network, such as faster-whisper's.
+"""Speech-to-text by a Wyoming server on the local network, such as faster-whisper's.
 
-Wire facts: reference/providers.md, section 11. The sound is sent while the user speaks, on a connection of
-its own for each utterance.
+The audio is sent while the user speaks, on a new connection for each utterance. Facts: `README.md`.
 """
 
 import asyncio
@@ -19,27 +18,29 @@ from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.wyoming.wire import WyomingConnection, check, connect
+from voxd.tasks import TaskScope
 
 FINAL_S = 20.0
-"""So long the text may take after the end of the sound, where the budget has no end: machines are small."""
+"""How long the text may take after the end of the audio without a deadline in the budget."""
 
 
 class WyomingStt(SpeechToText):
-    """The model's name is one that the server knows; it has its own where that is not set."""
+    """The model is a name that the server knows; without one the server uses its default."""
 
     default_endpoint = "tcp://127.0.0.1:10300"
 
     async def transcribe(
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield what the server tells; most tell the whole text only."""
+        """Yield partial texts, which few servers send, and the whole text. Raises `ProviderError`."""
         first = await anext(audio, None)
         if first is None:
             yield Transcription("", final=True)
             return
         async with connect(self.wire, request.budget, self.default_endpoint, kind="transcribe") as server:
-            sound = _Sound(server, first, audio)
-            sending = asyncio.create_task(sound.send(self._question(request)), name=f"send {self.name}")
+            sound = _Upload(server, first, audio)
+            tasks = TaskScope(f"transcribe {self.name}")
+            sending = tasks.start(sound.send(self._query(request)), is_awaited=True)
             text = ""
             try:
                 while True:
@@ -51,15 +52,14 @@ class WyomingStt(SpeechToText):
                         text += str(server.read(TranscriptChunk.from_event, event).text)
                         yield Transcription(text.strip())
             finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+                await tasks.close()
             yield Transcription(str(final).strip(), final=True, usage=Usage(transcribed_seconds=sound.sent_s))
 
     async def check(self, budget: Budget) -> None:
-        """Ask the server what it offers."""
+        """Ask the server which services it has. Raises `ProviderError`."""
         await check(self.name, self.wire, budget, self.default_endpoint, "asr", "speech-to-text")
 
-    def _question(self, request: TranscriptionRequest) -> Transcribe:
+    def _query(self, request: TranscriptionRequest) -> Transcribe:
         language = request.language or self.config.language
         return Transcribe(
             name=self.model or None,
@@ -68,27 +68,27 @@ class WyomingStt(SpeechToText):
         )
 
     async def _next(self, server: WyomingConnection, sending: "asyncio.Task[None]", budget: Budget) -> Event:
-        """Return the next event; once the sound is over it has to come in time."""
-        hearing = asyncio.create_task(server.hear(), name=f"hear {self.name}")
+        """Return the next event; after the end of the audio it must arrive in time."""
+        tasks = TaskScope(f"receive {self.name}")
+        receiving = tasks.start(server.receive(), is_awaited=True)
         try:
-            await asyncio.wait({hearing, sending}, return_when=asyncio.FIRST_COMPLETED)
-            if not hearing.done():
+            await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
+            if not receiving.done():
                 sending.result()
                 has_deadline = budget.until_s is not None
                 left_s = self.wire.remaining_s(budget, math.inf) if has_deadline else FINAL_S
                 async with asyncio.timeout(left_s):
-                    await asyncio.wait({hearing})
-            return hearing.result()
+                    await asyncio.wait({receiving})
+            return receiving.result()
         except TimeoutError:
             msg = "the server did not finish the text in time"
             raise ConnectionFailed(msg, provider=self.name, code="timeout") from None
         finally:
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            await tasks.close()
 
 
-class _Sound:
-    """The sound of one utterance on its way."""
+class _Upload:
+    """Sends the audio of one utterance."""
 
     def __init__(self, server: WyomingConnection, first: Frame, rest: AsyncIterator[Frame]) -> None:
         self._server = server
@@ -96,16 +96,16 @@ class _Sound:
         self._rest = rest
         self.sent_s = 0.0
 
-    async def send(self, question: Transcribe) -> None:
-        """Send everything until the user has finished. Raises what the sound raises, and `ProviderError`."""
+    async def send(self, query: Transcribe) -> None:
+        """Send everything until the end of the audio. Raises what the audio raises, and `ProviderError`."""
         form = {"rate": SAMPLE_RATE_HZ, "width": BYTES_PER_SAMPLE, "channels": 1}
-        await self._server.say(question, AudioStart(**form))
+        await self._server.send(query, AudioStart(**form))
         await self._send(self._first)
         async for frame in self._rest:
             await self._send(frame)
-        await self._server.say(AudioStop())
+        await self._server.send(AudioStop())
 
     async def _send(self, frame: Frame) -> None:
         chunk = AudioChunk(rate=SAMPLE_RATE_HZ, width=BYTES_PER_SAMPLE, channels=1, audio=frame.pcm)
-        await self._server.say(chunk)
+        await self._server.send(chunk)
         self.sent_s += frame.samples / SAMPLE_RATE_HZ

@@ -1,7 +1,7 @@
-"""Speaks with a Wyoming server in this network, such as Piper's: a connection for each clause.
+"""Text-to-speech by a Wyoming server on the local network, such as Piper's: one connection for each clause.
 
-Wyoming can also take a text in pieces (``synthesize-start``). A clause is whole when it comes here, so that
-would only cost the question whether the server offers it: its sound comes in pieces either way.
+Wyoming can also stream the text (``synthesize-start``). A clause is already whole here, so that would only
+cost a request for the server's capabilities; audio is streamed either way.
 """
 
 from collections.abc import AsyncGenerator
@@ -21,14 +21,14 @@ from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
 from voxd.providers.vendors.wyoming.wire import check, connect
 
 FIRST_S = 20.0
-"""So long the first sound may take, where the budget has no end: machines are small, and load a voice."""
+"""How long the first audio may take without a deadline: a small machine may have to load a voice."""
 
 GRACE_S = 10.0
-"""A small machine that speaks slower than one can listen is still better than none."""
+"""A small machine that is slower than real time is better than no audio at all."""
 
 
 class WyomingTtsOptions(msgspec.Struct, frozen=True):
-    """``speaker`` is one of a voice that has several."""
+    """``speaker`` selects one of a voice with several speakers."""
 
     speaker: str = ""
 
@@ -40,23 +40,23 @@ class _Form(msgspec.Struct):
 
 
 class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
-    """Voice and language are names that the server knows; it has its own where they are not set."""
+    """Voice and language are names that the server knows; without them it uses its defaults."""
 
     options_type = WyomingTtsOptions
     default_endpoint = "tcp://127.0.0.1:10200"
 
     async def check(self, budget: Budget) -> None:
-        """Ask the server what it offers. Raises `ProviderError`."""
+        """Ask the server which services it has. Raises `ProviderError`."""
         await check(self.name, self.wire, budget, self.default_endpoint, "tts", "text-to-speech")
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `ProviderError`."""
+        """Yield the audio of ``text``. Raises `ProviderError`."""
         async with connect(self.wire, budget, self.default_endpoint, kind="speak") as server:
-            await server.say(Synthesize(text, voice=self._speaker()))
+            await server.send(Synthesize(text, voice=self._speaker()))
             pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, FIRST_S), grace_s=GRACE_S)
             pcm: PcmDecoder | None = None
             while True:
-                event = await pace.wait_for(server.hear())
+                event = await pace.wait_for(server.receive())
                 if AudioStart.is_type(event.type):
                     pcm = self._pcm(event, pcm)
                 elif AudioChunk.is_type(event.type):
@@ -70,17 +70,18 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
                 yield clip
 
     def _pcm(self, event: Event, pcm: PcmDecoder | None) -> PcmDecoder:
-        """Return what takes the sound of ``event``: ``pcm``, if there is one. Raises `StreamError`."""
+        """Return the decoder for ``event``: ``pcm``, or a new one. Raises `StreamError` for a wrong
+        format."""
         try:
             form = msgspec.convert(event.data, _Form)
         except msgspec.ValidationError as error:
-            msg = f"the server does not say what its sound is like: {error}"
+            msg = f"the server sent no valid audio format: {error}"
             raise StreamError(msg, provider=self.name, code="bad_answer") from None
         if (form.width, form.channels) != (BYTES_PER_SAMPLE, 1):
-            msg = f"the server speaks with {form.channels} channels of {form.width} bytes"
+            msg = f"the server sent {form.channels} channels of {form.width} bytes a sample"
             raise StreamError(msg, provider=self.name, code="not_pcm", hint="use a voice of 16-bit mono")
         if pcm is not None and pcm.rate_hz != form.rate:
-            raise StreamError("the server changed its rate", provider=self.name, code="bad_answer")
+            raise StreamError("the server changed the sample rate", provider=self.name, code="bad_answer")
         return pcm or PcmDecoder(self.name, form.rate)
 
     def _speaker(self) -> SynthesizeVoice | None:

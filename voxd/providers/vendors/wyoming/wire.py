@@ -1,7 +1,6 @@
-"""What speech-to-text and text-to-speech share of Wyoming: events over a `TcpStream`, and who offers what.
+"""Wyoming events over TCP, and the services of a server, for speech-to-text and text-to-speech.
 
-Wire facts: reference/providers.md, section 11. A peer on the network is not believed: what he announces is
-bounded by `TcpStream`, and what cannot be read is a fault, not the end of the connection.
+The server is not trusted: `TcpStream` limits the sizes it announces, and an invalid event is an error.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ from voxd.net.tcp import TcpStream
 from voxd.net.transport import Budget, Transport
 
 DESCRIBE_S = 5.0
-"""A peer has so long to say what he offers."""
+"""How long a server may take to describe itself."""
 
 T = TypeVar("T")
 
@@ -30,53 +29,53 @@ class WyomingConnection:
     def __init__(self, stream: TcpStream) -> None:
         self._stream = stream
 
-    async def say(self, *events: Eventable) -> None:
+    async def send(self, *events: Eventable) -> None:
         """Send ``events``."""
         for event in events:
             await async_write_event(event.event(), cast(asyncio.StreamWriter, self._stream))
 
-    async def hear(self) -> Event:
-        """Return the next event; the peer's complaint is raised."""
+    async def receive(self) -> Event:
+        """Return the next event. Raises `ProviderError` for an error event."""
         provider = self._stream.provider
         try:
             event = await async_read_event(cast(asyncio.StreamReader, self._stream))
         except (KeyError, TypeError, AttributeError, RecursionError):
-            raise self._garbled() from None
+            raise self._malformed() from None
         if event is None:
             if not self._stream.ended:
-                raise self._garbled()
-            msg = "the peer hung up"
+                raise self._malformed()
+            msg = "the server closed the connection"
             raise ConnectionFailed(msg, provider=provider, code="closed_by_vendor")
         if not (isinstance(event.type, str) and isinstance(event.data, dict)):
-            raise self._garbled()
+            raise self._malformed()
         if Error.is_type(event.type):
             error = self.read(Error.from_event, event)
             raise faults.error_for_code(provider, str(error.code or ""), str(error.text))
         return event
 
     def read(self, kind: Callable[[Event], T], event: Event) -> T:
-        """Return ``event`` as what ``kind`` makes of it."""
+        """Return ``event`` parsed by ``kind``."""
         try:
             return kind(event)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise self._garbled() from None
+            raise self._malformed() from None
 
     async def info(self) -> Info:
-        """Ask what the peer offers."""
+        """Request the description of the server."""
         try:
             async with asyncio.timeout(DESCRIBE_S):
-                await self.say(Describe())
+                await self.send(Describe())
                 while True:
-                    event = await self.hear()
+                    event = await self.receive()
                     if Info.is_type(event.type):
                         return self.read(Info.from_event, event)
         except TimeoutError:
-            msg = "the peer does not say what it offers"
+            msg = "the server does not describe its services"
             raise ConnectionFailed(msg, provider=self._stream.provider, code="timeout") from None
 
-    def _garbled(self) -> StreamError:
+    def _malformed(self) -> StreamError:
         return StreamError(
-            "the peer sent what is no event", provider=self._stream.provider, code="bad_answer"
+            "the server sent an invalid event", provider=self._stream.provider, code="bad_answer"
         )
 
 
@@ -84,7 +83,7 @@ class WyomingConnection:
 async def connect(
     wire: Transport, budget: Budget, endpoint: str, *, kind: str
 ) -> AsyncIterator[WyomingConnection]:
-    """Connect to the configured peer, or to the one at ``endpoint``; the connection is for one request."""
+    """Connect to the configured server, or to ``endpoint``; the connection is for one request."""
     async with wire.stream(lambda access: access.endpoint or endpoint, budget, kind=kind) as stream:
         yield WyomingConnection(stream)
 
@@ -92,11 +91,13 @@ async def connect(
 async def check(
     name: str, wire: Transport, budget: Budget, endpoint: str, offer: Literal["asr", "tts"], what: str
 ) -> None:
-    """Ask the peer whether it offers ``what``. Raises `ProviderError`, also when it does not."""
+    """Raise `ProviderError` unless the server offers ``what``."""
     async with connect(wire, budget, endpoint, kind="check") as found:
         programs = getattr(await found.info(), offer)
     if not any(program.installed for program in programs):
         hint = "correct the provider's endpoint in the configuration"
-        error = ProviderError(f"the peer offers no {what}", provider=name, code="not_offered", hint=hint)
+        error = ProviderError(
+            f"the server does not offer {what}", provider=name, code="not_offered", hint=hint
+        )
         error.retryable = False
         raise error
