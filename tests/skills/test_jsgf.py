@@ -15,9 +15,8 @@ from pocketsphinx import Decoder
 
 from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
-from voxd.skills.dictionary import pronunciation_test
 from voxd.skills.grammar import Grammar
-from voxd.skills.jsgf import MAX_PER_COMMAND, to_jsgf
+from voxd.skills.jsgf import MAX_PER_COMMAND, pronunciation_test, to_jsgf
 
 Part = Callable[[random.Random], str]
 

@@ -11,8 +11,8 @@ import pytest
 from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.errors import Busy, NotFound
 from voxd.reports import TimerEntry
-from voxd.skills.due import resolve_moment
 from voxd.skills.numbers import ClockTime
+from voxd.skills.schedule import resolve_moment
 from voxd.skills.timers import MAX_TIMERS, Timers
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore

@@ -14,12 +14,14 @@ from voxd.config import schema
 from voxd.errors import NotFound, StoreError
 from voxd.store import queue
 from voxd.store.db import Database
-from voxd.store.kept import DroppedUtterance, Fault, QueuedUtterance
 from voxd.store.queue import (
     BEHIND_FAULTS,
     DELIVERED_KEPT,
     LONGEST_REST_S,
     MAX_FAULTS,
+    DroppedUtterance,
+    Fault,
+    QueuedUtterance,
     UtteranceQueue,
 )
 

@@ -24,10 +24,9 @@ from voxd.skills.contract import (
     SkillReply,
     Slots,
 )
-from voxd.skills.dictionary import pronunciation_test
-from voxd.skills.jsgf import to_jsgf
-from voxd.skills.localtime import local_zone
+from voxd.skills.jsgf import pronunciation_test, to_jsgf
 from voxd.skills.numbers import words
+from voxd.skills.schedule import local_zone
 from voxd.skills.timers import Timers
 
 if TYPE_CHECKING:

@@ -3,7 +3,9 @@
 import re
 from collections.abc import Callable, Iterable
 from importlib import resources
+from importlib.util import find_spec
 from itertools import islice
+from pathlib import Path
 
 from voxd.config.commands import Command
 from voxd.skills.contract import Phrases
@@ -42,3 +44,25 @@ def _sentences(command: Command | Phrases, known: Callable[[str], bool]) -> Iter
         words = [_VALUES.get(word, word) for word in sentence.split()]
         if all(word in _VALUES.values() or (_WORD.fullmatch(word) and known(word)) for word in words):
             yield " ".join(words)
+
+
+def pronunciation_test() -> Callable[[str], bool]:
+    """Return a test for words of the dictionary in the pocketsphinx wheel (3 MB, read while it is used).
+
+    Where pocketsphinx is not installed nothing can refuse the grammar, so every word passes.
+    """
+    spec = find_spec("pocketsphinx")
+    if spec is None or spec.origin is None:
+        return lambda word: True
+    file = Path(spec.origin).parent / "model" / "en-us" / "cmudict-en-us.dict"
+    if not file.is_file():
+        return lambda word: True
+    pronounced = b"\n" + file.read_bytes()
+    checked: dict[str, bool] = {}
+
+    def known(word: str) -> bool:
+        if word not in checked:
+            checked[word] = f"\n{word} ".encode() in pronounced
+        return checked[word]
+
+    return known

@@ -6,8 +6,8 @@ from datetime import datetime
 from voxd.reports import TimerEntry
 from voxd.skills import replies
 from voxd.skills.contract import Handler, Question, Skill, SkillReply, Slots
-from voxd.skills.due import LocalMoment, resolve_moment
 from voxd.skills.numbers import ClockTime, number_words
+from voxd.skills.schedule import LocalMoment, resolve_moment
 
 MAX_COUNTDOWN_S = 7 * 86_400.0
 """A longer countdown is refused: it is a misheard one, or an alarm."""

@@ -15,9 +15,7 @@ from voxd.clock import Clock
 from voxd.errors import Busy, NotFound, StoreError
 from voxd.events import Emit
 from voxd.reports import TimerEntry
-from voxd.skills.due import DueState, LocalMoment, due_state
-from voxd.skills.localtime import local_zone
-from voxd.skills.timer_state import apply_clock_step, restore_timer
+from voxd.skills.schedule import DueState, LocalMoment, apply_clock_step, due_state, local_zone, restore_timer
 from voxd.store.age import boot_id
 from voxd.store.timers import TimerRecord, TimerStore
 

@@ -4,8 +4,11 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection
+from enum import Enum
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from voxd.clock import Clock
 from voxd.config import schema
@@ -13,7 +16,6 @@ from voxd.errors import NotFound, StoreError
 from voxd.reports import QueueEntry
 from voxd.store.age import AgeClock
 from voxd.store.db import Database
-from voxd.store.kept import DeferredAnswer, DroppedUtterance, Fault, QueuedUtterance
 
 BEHIND_FAULTS = 2
 """An utterance that failed so often lets the others pass, and rests after every further failure."""
@@ -32,6 +34,48 @@ DELIVERED_KEPT = 100
 _HOUR_S = 3600.0
 _T = TypeVar("_T")
 _ENTRY = "id, agent, state, wall_s, duration_ms, bytes, attempts, problem, ? - lived_s"
+
+
+class Fault(Enum):
+    """Why an utterance was not answered, which decides what becomes of it."""
+
+    NOBODY = "nobody"
+    """It was not judged: nobody could be reached, or the user came in between."""
+    UNSURE = "unsure"
+    """Whoever should answer broke off; it may be his fault or that of this utterance."""
+    UTTERANCE = "utterance"
+    """It was refused, and the next one may not be."""
+
+
+class QueuedUtterance(msgspec.Struct, frozen=True):
+    """An utterance that was given out to be answered: FLAC, or the text of a typed question.
+
+    ``age_s`` is how long ago it was asked.
+    """
+
+    id: str
+    agent: str
+    flac: bytes | None
+    text: str
+    age_s: float
+
+
+class DeferredAnswer(msgspec.Struct, frozen=True):
+    """The answer to an utterance, not delivered yet; ``age_s`` is how long ago it was asked."""
+
+    id: str
+    agent: str
+    provider: str
+    transcript: str
+    reply: str
+    age_s: float
+
+
+class DroppedUtterance(msgspec.Struct, frozen=True):
+    """An utterance that is given up."""
+
+    id: str
+    agent: str
 
 
 class UtteranceQueue:

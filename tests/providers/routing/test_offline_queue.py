@@ -41,8 +41,7 @@ from voxd.providers.routing.offline_queue import (
 )
 from voxd.store.db import Database
 from voxd.store.history import HistoryStore
-from voxd.store.kept import DeferredAnswer, Fault
-from voxd.store.queue import MAX_FAULTS, UtteranceQueue
+from voxd.store.queue import MAX_FAULTS, DeferredAnswer, Fault, UtteranceQueue
 from voxd.turn.machine import RESTING
 
 CLIP = Clip(np.arange(-8000, 8000, dtype="<i2").tobytes(), SAMPLE_RATE_HZ)

@@ -20,8 +20,7 @@ from voxd.frames import Clip
 from voxd.providers.contract import ReplyEnd, ReplyItem, ReplyText, Transcript
 from voxd.providers.routing.health import FailureCause, failure_cause
 from voxd.store.history import HistoryStore
-from voxd.store.kept import DeferredAnswer, DroppedUtterance, Fault, QueuedUtterance
-from voxd.store.queue import UtteranceQueue
+from voxd.store.queue import DeferredAnswer, DroppedUtterance, Fault, QueuedUtterance, UtteranceQueue
 from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)

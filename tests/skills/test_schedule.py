@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.skills.due import (
+from voxd.skills.numbers import ClockTime
+from voxd.skills.schedule import (
     LATE_S,
     DueState,
     LocalMoment,
@@ -17,7 +18,6 @@ from voxd.skills.due import (
     resolve_moment,
     wall_of,
 )
-from voxd.skills.numbers import ClockTime
 
 BERLIN = ZoneInfo("Europe/Berlin")
 YEAR_S = 365.25 * 86_400

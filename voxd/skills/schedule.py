@@ -1,10 +1,19 @@
-"""When alarms and countdowns are due: pure rules over local time, wall time and monotonic time."""
+"""When alarms and countdowns are due: pure rules over local time, wall time and monotonic time.
 
+They also say how a stored timer carries over a restart and a step of the wall clock.
+"""
+
+import os
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 from voxd.skills.numbers import ClockTime
+from voxd.store.timers import TimerRecord
 
 LATE_S = 3600.0
 """What was due longer ago than this is not rung any more but reported as missed."""
@@ -134,3 +143,69 @@ def remaining_s(
     if same_boot:
         return due_monotonic_s - monotonic_s
     return due_wall_s - max(wall_s, saved_wall_s)
+
+
+def restore_timer(
+    record: TimerRecord, monotonic_s: float, wall_s: float, boot: str, tz: tzinfo
+) -> tuple[TimerRecord, bool]:
+    """Return ``record`` as it runs on after a restart, and whether the wall clock is not set yet.
+
+    That is so when, after a reboot, it shows a time before the record was made. An alarm then waits for its
+    date; a countdown runs on as if no time had passed, and `apply_clock_step` corrects it.
+    """
+    clock_unset = record.boot != boot and wall_s < record.saved_wall_s
+    if record.day is not None and record.at is not None:
+        return msgspec.structs.replace(record, due_wall_s=wall_of(record.day, record.at, tz)), clock_unset
+    left_s = remaining_s(
+        due_monotonic_s=record.due_monotonic_s,
+        due_wall_s=record.due_wall_s,
+        saved_wall_s=record.saved_wall_s,
+        same_boot=bool(boot) and record.boot == boot,
+        monotonic_s=monotonic_s,
+        wall_s=wall_s,
+    )
+    return msgspec.structs.replace(record, due_monotonic_s=monotonic_s + left_s, boot=boot), clock_unset
+
+
+def apply_clock_step(
+    record: TimerRecord, clock_unset: bool, step_s: float, monotonic_s: float, wall_s: float, tz: tzinfo
+) -> tuple[TimerRecord, bool]:
+    """Return ``record`` after the wall clock moved by ``step_s`` to ``wall_s``, and if it is still unset.
+
+    An alarm follows `move_alarm`. A countdown stays where it is on the monotonic clock, except
+    once: when the clock is set for the first time after a reboot, the time the device was off is counted.
+    """
+    still_unset = clock_unset and wall_s < record.saved_wall_s
+    if still_unset:
+        return record, True
+    if record.day is not None and record.at is not None:
+        if clock_unset:
+            return record, False
+        aimed = LocalMoment(record.day, record.at, record.due_wall_s)
+        aimed = move_alarm(aimed, record.saved_wall_s, wall_s - step_s, wall_s, tz)
+        record = msgspec.structs.replace(
+            record, day=aimed.day, at=aimed.at, due_wall_s=aimed.wall_s, saved_wall_s=wall_s
+        )
+        return record, False
+    if clock_unset:
+        record = msgspec.structs.replace(record, due_monotonic_s=monotonic_s + record.due_wall_s - wall_s)
+    due_wall_s = wall_s + record.due_monotonic_s - monotonic_s
+    return msgspec.structs.replace(record, due_wall_s=due_wall_s, saved_wall_s=wall_s), False
+
+
+_LOCALTIME = Path("/etc/localtime")
+
+
+def local_zone() -> tzinfo:
+    """Return the zone of ``TZ`` or of /etc/localtime, UTC where neither says anything."""
+    name = os.environ.get("TZ", "").lstrip(":")
+    if name:
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            return UTC
+    try:
+        with _LOCALTIME.open("rb") as file:
+            return ZoneInfo.from_file(file, key="local")
+    except (OSError, ValueError):
+        return UTC
