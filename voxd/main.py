@@ -190,10 +190,10 @@ class Service:
         daemon = self._daemon
         async with asyncio.TaskGroup() as group:
             if interval_s := watchdog_interval_s():
-                dog = Watchdog(
-                    daemon.heartbeats(), dog=self._notifier, interval_s=interval_s, clock=daemon.clock
+                watchdog = Watchdog(
+                    daemon.heartbeats(), notifier=self._notifier, interval_s=interval_s, clock=daemon.clock
                 )
-                group.create_task(dog.run())
+                group.create_task(watchdog.run())
             while self._args.once:
                 await daemon.clock.sleep(0.2)
                 if daemon.ring.ended and daemon.runner.machine.state is State.IDLE:

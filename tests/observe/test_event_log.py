@@ -41,7 +41,7 @@ def test_nobodys_words_get_into_the_log(bus: Bus, caplog: pytest.LogCaptureFixtu
 def test_a_line_carries_its_fields(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     bus.emit("turn.ended", turn="t7", outcome="answered", latency_ms=912.34567)
     entry = entry_of(caplog.records[0])
-    assert entry["MESSAGE"] == "turn ends: answered, 912.3 ms"
+    assert entry["MESSAGE"] == "turn ended: answered, 912.3 ms"
     assert entry["VOXD_EVENT"] == "turn.ended"
     assert entry["VOXD_TURN"] == "t7"
     assert entry["VOXD_MS"] == "912.34567"
@@ -60,7 +60,7 @@ def test_lists_and_missing_figures_are_readable(bus: Bus, caplog: pytest.LogCapt
     bus.emit("turn.ended", outcome="no_speech", latency_ms=None)
     assert caplog.messages == [
         "reloaded: applied log.level, turn.earcons, restart needed for nothing",
-        "turn ends: no_speech, - ms",
+        "turn ended: no_speech, - ms",
     ]
 
 
@@ -89,8 +89,8 @@ def test_a_limit_of_money_names_whose_it_is(bus: Bus, caplog: pytest.LogCaptureF
     bus.emit("spend.warning", provider="", spent_usd=4.0, limit_usd=5.0)
     bus.emit("spend.stopped", provider="mind", spent_usd=2.01, limit_usd=2.0)
     assert [record.getMessage() for record in caplog.records] == [
-        "all providers together: 4 of the 5 US dollars of today are spent",
-        "mind: 2.01 US dollars are spent, no more today",
+        "all providers together: 4 of the daily limit of 5 US dollars spent",
+        "mind: daily spending limit reached, 2.01 US dollars spent",
     ]
 
 

@@ -38,7 +38,7 @@ def test_every_message_reaches_the_manager(manager: socket.socket) -> None:
     notifier.status("two\nlines\nWATCHDOG=trigger")
     notifier.reloading(12.5)
     notifier.alive()
-    notifier.beyond_help()
+    notifier.request_restart()
     notifier.stopping()
     assert [manager.recv(4096).decode() for _ in range(6)] == [
         "READY=1\nSTATUS=listening",

@@ -31,7 +31,7 @@ NOW_S = 100.0
 def test_who_is_late(stamps: dict[str, Progress], late: set[str]) -> None:
     health = assess(Liveness(), NOW_S, stamps)
     assert set(health.late_since_s) == late
-    assert health.well == (not late)
+    assert health.healthy == (not late)
     assert health.stuck == ()
 
 
@@ -59,7 +59,7 @@ def test_progress_forgives() -> None:
 )
 def test_it_feeds_exactly_when_nobody_is_late(stamps_s: dict[str, float], since_s: dict[str, float]) -> None:
     health = assess(Liveness(since_s), NOW_S, {name: Progress(at_s) for name, at_s in stamps_s.items()})
-    assert health.well == all(at_s >= NOW_S - 5 for at_s in stamps_s.values())
+    assert health.healthy == all(at_s >= NOW_S - 5 for at_s in stamps_s.values())
     assert set(health.stuck) <= set(health.late_since_s)
 
 
@@ -74,7 +74,7 @@ class Manager:
     def alive(self) -> None:
         self.fed_at_s.append(self._clock.now)
 
-    def beyond_help(self) -> None:
+    def request_restart(self) -> None:
         self.triggered_at_s = self._clock.now
 
 
@@ -99,7 +99,7 @@ async def watching():  # type: ignore[no-untyped-def]
     clock = FakeClock()
     manager, device = Manager(clock), Device(clock)
     stamps = {name: lambda name=name: device.read(name) for name in ("audio", "ears", "supervisor", "loop")}
-    watchdog = Watchdog(stamps, dog=manager, interval_s=30, clock=clock)
+    watchdog = Watchdog(stamps, notifier=manager, interval_s=30, clock=clock)
     task = asyncio.create_task(watchdog.run())
     await settle()
     yield clock, manager, device
@@ -148,4 +148,4 @@ async def test_a_short_stall_delays_feeding_and_is_forgiven(caplog: pytest.LogCa
         await clock.advance(2)
         assert manager.triggered_at_s is None
         assert manager.fed_at_s[-1] >= 1020
-    assert ["not fed" in caplog.messages[0], "moves again" in caplog.messages[1]] == [True, True]
+    assert ["not fed" in caplog.messages[0], "make progress again" in caplog.messages[1]] == [True, True]

@@ -136,7 +136,7 @@ async def test_a_timer_is_set_listed_and_cancelled(talk: Talk) -> None:
     assert await talk.says("what timers do I have") == (
         "You have one timer: pizza, four minutes and thirty seconds left."
     )
-    assert await talk.says("cancel the egg timer") == "There is no such timer."
+    assert await talk.says("cancel the egg timer") == "No such timer is set."
     assert await talk.says("cancel the pizza timer") == "Pizza timer cancelled."
     assert talk.timers.list() == []
 

@@ -121,7 +121,7 @@ async def test_a_disk_that_cannot_be_written_is_complained_of_once(
         await shelf.put(key, b"sound")
         assert await shelf.get(key) is None
     await shelf.clear()
-    assert caplog.text.count("cannot be kept") == 1
+    assert caplog.text.count("cannot write the cache") == 1
 
 
 async def test_who_reads_does_not_wait_for_who_writes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ async def test_agents_whose_provider_is_ill_are_passed_over(desk: Desk) -> None:
 
 async def test_the_list_says_how_it_stands_without_a_word_of_what_was_said(desk: Desk) -> None:
     id = await desk.queue.add("default", flac=b"123456", duration_ms=700)
-    await desk.fail(Fault.UNSURE)
+    await desk.fail(Fault.UNKNOWN)
     await desk.clock.advance(5)
     [entry] = await desk.queue.entries()
     assert (entry.id, entry.agent, entry.state, entry.time) == (id, "default", "waiting", 1_800_000_000.0)
@@ -115,21 +115,21 @@ async def test_who_could_not_be_reached_keeps_its_place_for_as_long_as_it_takes(
     await desk.add("one")
     await desk.add("two")
     for _ in range(5 * MAX_FAULTS):
-        assert await desk.fail(Fault.NOBODY) == ("one", None)
+        assert await desk.fail(Fault.NONE) == ("one", None)
 
 
 async def test_one_that_fails_again_and_again_lets_the_others_pass_and_is_never_given_up(desk: Desk) -> None:
     await desk.add("poison")
     await desk.add("good")
     for _ in range(BEHIND_FAULTS):
-        assert await desk.fail(Fault.UNSURE) == ("poison", None)
+        assert await desk.fail(Fault.UNKNOWN) == ("poison", None)
     good = await desk.queue.take()
     assert good is not None
     assert good.text == "good"
     assert await desk.queue.take() is None, "it rests"
     for _ in range(3 * MAX_FAULTS):
         await desk.clock.advance(LONGEST_REST_S)
-        assert await desk.fail(Fault.UNSURE) == ("poison", None)
+        assert await desk.fail(Fault.UNKNOWN) == ("poison", None)
 
 
 async def test_one_that_is_refused_again_and_again_is_given_up(desk: Desk) -> None:
@@ -270,13 +270,13 @@ async def test_traces_of_deliveries_are_bounded(desk: Desk) -> None:
 async def test_retrying_ends_a_rest(desk: Desk) -> None:
     id = await desk.add("poison")
     for _ in range(BEHIND_FAULTS):
-        await desk.fail(Fault.UNSURE)
+        await desk.fail(Fault.UNKNOWN)
     assert await desk.queue.take() is None
     assert await desk.queue.retry(id) == 1
     assert await desk.queue.take()
     assert await desk.queue.retry() == 1
     with pytest.raises(NotFound):
-        await desk.queue.retry("nobody")
+        await desk.queue.retry("none")
 
 
 async def test_dropping_one_or_all(desk: Desk) -> None:
@@ -346,7 +346,7 @@ async def test_the_last_of_the_disk_is_left_to_others(desk: Desk, monkeypatch: p
 
 
 OPERATIONS = st.lists(
-    st.sampled_from(["add", "take", "answer", "deliver", "nobody", "unsure", "recover", "drop"]), max_size=40
+    st.sampled_from(["add", "take", "answer", "deliver", "none", "unknown", "recover", "drop"]), max_size=40
 )
 
 
@@ -375,7 +375,7 @@ async def test_whatever_happens_what_was_accepted_is_there_until_it_is_delivered
             case "deliver" if answered:
                 await desk.queue.deliver(answered[0])
                 state[answered[0]] = "delivered"
-            case "nobody" | "unsure" if taken:
+            case "none" | "unknown" if taken:
                 assert await desk.queue.put_back(taken.pop(), "x", Fault(operation)) is None
             case "recover":
                 await desk.queue.recover(crashed=True)

@@ -302,7 +302,7 @@ def test_turns_never_overlap_and_a_muted_device_never_captures(inputs: list[Inpu
                     open_turn = False
                 case StartCapture():
                     assert not machine.muted
-                    assert not machine.deaf
+                    assert not machine.microphone_lost
                     capturing = True
                 case DropCapture() | EndCapture():
                     capturing = False

@@ -103,7 +103,7 @@ class Appliance:
         machine = self._runner.machine
         if machine.muted:
             raise Muted("the microphone is muted")
-        if machine.deaf:
+        if machine.microphone_lost:
             raise DeviceError(f"no sound from the microphone: {self._microphone.problem}")
         self._feed(ListenRequested(Source.SOCKET, self._ring.head))
 

@@ -11,6 +11,7 @@ from voxd.config import schema
 from voxd.errors import DeviceError
 from voxd.hardware.gestures import Debounce, Gesture, GestureReader
 from voxd.hardware.gpio import open_device
+from voxd.tasks import cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
@@ -63,24 +64,21 @@ class Buttons:
             self._on_switch(True)
 
     def speech_heard(self) -> None:
-        """Tell the button that the user speaks: holding it on will not mute."""
+        """Note that the user speaks: holding the button for long then does not mute."""
         self._reader.speech_heard()
         self._arm()
 
     async def close(self) -> None:
         """Free the pins; idempotent."""
         self._close_devices()
-        if self._timer is not None:
-            self._timer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._timer
-            self._timer = None
+        timer, self._timer = self._timer, None
+        await cancel_and_wait(timer)
 
     def _open_pin(self, pin: int | None, edge: Callable[[bool, float], None]) -> Any:
         if pin is None:
             return None
 
-        def tell(down: bool) -> None:
+        def post_edge(down: bool) -> None:
             # gpiozero calls from a thread of its own, which may outlive the loop by a moment.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(edge, down, self._clock.monotonic())
@@ -88,8 +86,8 @@ class Buttons:
         # Not gpiozero.Button: its hold thread would do badly what the gestures do by themselves.
         device = open_device(lambda gpiozero: gpiozero.DigitalInputDevice(pin, pull_up=self._config.pull_up))
         self._devices.append(device)
-        device.when_activated = lambda: tell(True)
-        device.when_deactivated = lambda: tell(False)
+        device.when_activated = lambda: post_edge(True)
+        device.when_deactivated = lambda: post_edge(False)
         return device
 
     def _close_devices(self) -> None:

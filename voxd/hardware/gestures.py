@@ -1,14 +1,14 @@
-"""What a finger on the button means: edges and time in, gestures out.
+"""Gestures of the push button: edges and time in, gestures out.
 
-One button has five meanings, told apart by how long it is down:
+One button has five meanings, distinguished by how long it is down:
 
 - up again before ``hold_ms``: SHORT, at once. The daemon starts listening, or stops what runs. A short
   press never waits for a second one; if the next press comes within ``double_ms``, that press is REPEAT
   and turns the listening just begun into a repetition;
 - down for ``hold_ms``: TALK_START, and TALK_END when it comes up. The gesture carries the moment of the
   press, so that the ring gives back what was said before the hold was known to be one;
-- down for ``long_ms`` while nobody has spoken: MUTE, which takes the place of TALK_END. As soon as
-  speech is heard, a long hold is only a long sentence.
+- down for ``long_ms`` while there is no speech: MUTE, which takes the place of TALK_END. As soon as
+  speech is detected, a long hold is only a long sentence.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Gesture:
 class Debounce:
     """A level that counts only once it has stayed for ``bounce_s``; it dates from its last edge.
 
-    Contacts chatter for a few milliseconds, and a spike shorter than that is nobody's finger.
+    Contacts chatter for a few milliseconds, and a spike shorter than that is interference.
     """
 
     def __init__(self, bounce_s: float, level: bool = False) -> None:
@@ -100,7 +100,7 @@ class GestureReader:
     def deadline_s(self) -> float | None:
         """When `tick` has something to do next; None while nothing can happen without an edge."""
         if (settles_s := self._contact.deadline_s) is not None:
-            return settles_s  # until then nobody knows whether the button is still down
+            return settles_s  # until then it is open whether the button is still down
         if self._pressed_at_s is None:
             return None
         if not self._talking:

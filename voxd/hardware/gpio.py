@@ -1,4 +1,4 @@
-"""The one door to gpiozero: imported only when something is wired, warnings caught, errors made ours."""
+"""The only import of gpiozero: loaded when something is wired, its errors turned into `DeviceError`."""
 
 import warnings
 from collections.abc import Callable

@@ -24,7 +24,7 @@ GROUP = "voxd.leds"
 
 
 class LedDisplay(Protocol):
-    """Lights of any kind."""
+    """What shows a cue: `PatternDisplay`, or `NoLedDisplay`."""
 
     status: str
     """One phrase for `voxctl status`."""
@@ -60,7 +60,7 @@ class LedBackend(Protocol):
 
 
 class NoLedDisplay:
-    """No lights: none configured, or none that work."""
+    """No LEDs: none configured, or none that work."""
 
     def __init__(self, status: str) -> None:
         self.status = status
@@ -79,7 +79,7 @@ class PatternDisplay:
     """Draws patterns on a back end; a task runs only while the pattern moves.
 
     A failed write is logged and announced once, as event ``error``, and tried again with the next
-    drawing: the lights are never a reason to stop answering.
+    drawing: a failing LED never stops the device.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class PatternDisplay:
 
 
 class LedEventHandler:
-    """The event handler between the bus and the lights."""
+    """The event handler between the bus and the LED display."""
 
     def __init__(self, leds: LedDisplay) -> None:
         self._leds = leds
@@ -167,7 +167,7 @@ class LedEventHandler:
         self._failing: set[tuple[str, str]] = set()
 
     def __call__(self, event: Event) -> None:
-        """Follow ``event``; those that change no light are passed over."""
+        """Follow ``event``; those that change no LED are ignored."""
         match event.type:
             case "state.changed":
                 self._state = State(event.data["to"])
@@ -180,9 +180,9 @@ class LedEventHandler:
             case "audio.restored":
                 self._audio_lost = False
             case "provider.failed":
-                self._failing.add(("ill", event.data["provider"]))
+                self._failing.add(("unhealthy", event.data["provider"]))
             case "provider.restored":
-                self._failing.discard(("ill", event.data["provider"]))
+                self._failing.discard(("unhealthy", event.data["provider"]))
             case "spend.stopped":
                 self._failing.add(("spent", event.data["provider"]))
             case "spend.resumed":
@@ -200,7 +200,7 @@ class LedEventHandler:
 
 
 def open_leds(config: schema.Leds, *, clock: Clock, emit: Emit) -> LedDisplay:
-    """Return the configured lights, or `NoLedDisplay` with the reason in one line of the log."""
+    """Return the configured LED display, or `NoLedDisplay` with the reason in one line of the log."""
     if config.kind == "none":
         return NoLedDisplay("none")
     try:
@@ -221,7 +221,7 @@ def _open_backend(config: schema.Leds) -> LedBackend:
         backend: LedBackend = load_entry_point(reference)(config)
     except DeviceError:
         raise
-    except Exception as error:  # third-party code: the lights are never a reason not to start
+    except Exception as error:  # third-party code: LEDs must not stop the start
         raise DeviceError(
             f"the LED back end {config.kind} failed: {error}", hint="update or remove its package"
         ) from error

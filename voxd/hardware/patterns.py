@@ -17,7 +17,7 @@ DARK: Rgb = (0.0, 0.0, 0.0)
 
 
 class Cue(StrEnum):
-    """Everything the lights can say: the states of the turn machine, and three conditions beside them."""
+    """What LEDs can show: the states of the turn machine, and three conditions beside them."""
 
     IDLE = "idle"
     LISTENING = "listening"
@@ -68,7 +68,7 @@ PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
         Cue.DEGRADED: Pattern((0.5, 0.35, 0.0), (_flat(0.5, 1.0), _flat(3.5, 0.0))),
     }
 )
-"""The whole language of the lights. Muted is never fully dark, so that it cannot be taken for idle."""
+"""The pattern of each cue. Muted is never fully dark, so that it cannot be taken for idle."""
 
 
 def select_cue(
@@ -76,9 +76,8 @@ def select_cue(
 ) -> Cue:
     """Return what to show when several things are true at once.
 
-    A ringing timer wants a hand at once; a microphone that is gone, or somebody who should answer and
-    cannot, matters only where it would be idle, since a turn under way says more about what the device
-    does now.
+    A ringing timer comes first. A lost microphone or an unavailable provider is shown only where the
+    display would be idle: during a turn, the state of the turn matters more.
     """
     if ringing:
         return Cue.RINGING

@@ -1,4 +1,4 @@
-"""One line of the log per event that matters, built from a whitelist: nobody's words can get in."""
+"""One line of the log per event, built from a whitelist of fields, so that no transcript gets in."""
 
 import logging
 from collections.abc import Mapping
@@ -29,26 +29,26 @@ LINES: Mapping[str, LogLine | None] = MappingProxyType(
         "daemon.reloaded": LogLine(_INFO, "reloaded: applied {applied}, restart needed for {needs_restart}"),
         "daemon.stopping": LogLine(_INFO, "stopping"),
         "state.changed": LogLine(_DEBUG, "state {from} -> {to}"),
-        "wake.candidate": LogLine(_DEBUG, "wake word {word} suspected, score {score}"),
+        "wake.candidate": LogLine(_DEBUG, "wake word candidate {word}, score {score}"),
         "wake.detected": LogLine(_INFO, "wake word {word}, score {score}"),
         "wake.rejected": LogLine(_INFO, "wake word {word} rejected: {reason}, score {score}"),
-        "speech.started": LogLine(_DEBUG, "speech begins"),
-        "speech.ended": LogLine(_DEBUG, "speech ends: {reason}, {duration_ms} ms"),
-        "turn.started": LogLine(_INFO, "turn begins: {source}"),
+        "speech.started": LogLine(_DEBUG, "speech started"),
+        "speech.ended": LogLine(_DEBUG, "speech ended: {reason}, {duration_ms} ms"),
+        "turn.started": LogLine(_INFO, "turn started: {source}"),
         "turn.transcript": LogLine(_INFO, "transcript by {engine}"),
         "turn.reply": LogLine(_DEBUG, "reply"),
         "turn.interrupted": LogLine(_INFO, "reply interrupted by {by} after {played_ms} ms"),
-        "turn.ended": LogLine(_INFO, "turn ends: {outcome}, {latency_ms} ms"),
+        "turn.ended": LogLine(_INFO, "turn ended: {outcome}, {latency_ms} ms"),
         "playback.started": None,
         "playback.finished": None,
         "audio.lost": LogLine(_WARNING, "microphone lost: {device}: {reason}"),
-        "audio.restored": LogLine(_INFO, "microphone back: {device}, after {after_s} s"),
+        "audio.restored": LogLine(_INFO, "microphone restored: {device}, after {after_s} s"),
         "audio.overrun": LogLine(_WARNING, "samples lost at the device: {count}"),
         "output.lost": LogLine(_WARNING, "loudspeaker lost: {device}: {reason}"),
-        "output.restored": LogLine(_INFO, "loudspeaker back: {device}"),
+        "output.restored": LogLine(_INFO, "loudspeaker restored: {device}"),
         "engine.failed": LogLine(_WARNING, "engine {engine} failed: {code}: {reason}"),
-        "engine.changed": LogLine(_WARNING, "{kind} is done by {engine} now: {reason}"),
-        "engine.restored": LogLine(_INFO, "{kind} is done by {engine} again"),
+        "engine.changed": LogLine(_WARNING, "{kind} now uses engine {engine}: {reason}"),
+        "engine.restored": LogLine(_INFO, "{kind} uses engine {engine} again"),
         "mute.changed": LogLine(_INFO, "muted: {muted}, by {source}"),
         "volume.changed": LogLine(_INFO, "volume {percent} %"),
         "button.pressed": LogLine(_INFO, "button: {gesture}"),
@@ -59,39 +59,41 @@ LINES: Mapping[str, LogLine | None] = MappingProxyType(
         "connection.established": LogLine(_INFO, "session with {provider} open after {latency_ms} ms"),
         "connection.lost": LogLine(_WARNING, "session with {provider} lost: {code}: {reason}"),
         "connection.closed": LogLine(_INFO, "session with {provider} closed: {reason}"),
-        "provider.failed": LogLine(_WARNING, "provider {provider} does not answer: {code}: {reason}"),
-        "provider.changed": LogLine(_WARNING, "{to} answers now instead of {from}: {reason}"),
-        "provider.restored": LogLine(_INFO, "provider {provider} answers again"),
+        "provider.failed": LogLine(_WARNING, "provider {provider} unavailable: {code}: {reason}"),
+        "provider.changed": LogLine(_WARNING, "failover from {from} to {to}: {reason}"),
+        "provider.restored": LogLine(_INFO, "provider {provider} recovered"),
         "provider.call": LogLine(
             _INFO, "{provider} {stage} {kind}: {code}, first byte {first_byte_ms} ms, in all {duration_ms} ms"
         ),
         "provider.note": LogLine(_INFO, "{provider} {stage}: {kind}"),
         "provider.key_changed": LogLine(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
         "rate_limit.reached": LogLine(
-            _WARNING, "{provider}: its limit is reached ({limit}), who asks now may have to wait"
+            _WARNING, "{provider}: rate limit reached ({limit}), requests may wait"
         ),
         "spend.warning": LogLine(
-            _WARNING, "{provider}: {spent_usd} of the {limit_usd} US dollars of today are spent"
+            _WARNING, "{provider}: {spent_usd} of the daily limit of {limit_usd} US dollars spent"
         ),
-        "spend.stopped": LogLine(_WARNING, "{provider}: {spent_usd} US dollars are spent, no more today"),
-        "spend.resumed": LogLine(_INFO, "{provider}: money may be spent again"),
-        "queue.added": LogLine(_INFO, "kept for later: {id}, {duration_ms} ms"),
-        "queue.answered": LogLine(_INFO, "answered late: {id}, by {provider}, after {age_s} s"),
-        "queue.dropped": LogLine(_WARNING, "given up: {id}: {reason}"),
+        "spend.stopped": LogLine(
+            _WARNING, "{provider}: daily spending limit reached, {spent_usd} US dollars spent"
+        ),
+        "spend.resumed": LogLine(_INFO, "{provider}: below the daily spending limit again"),
+        "queue.added": LogLine(_INFO, "queued for later: {id}, {duration_ms} ms"),
+        "queue.answered": LogLine(_INFO, "deferred answer to {id}, by {provider}, after {age_s} s"),
+        "queue.dropped": LogLine(_WARNING, "dropped from the queue: {id}: {reason}"),
         "audio.quality": LogLine(
             _DEBUG, "sound: {level_dbfs} dBFS, clipped {clipped_percent} %, SNR {snr_db} dB, {dropouts} gaps"
         ),
         "error": LogLine(_WARNING, "{code}: {message}"),
     }
 )
-"""Every event type that is logged; None, or not here: not worth a line.
+"""Every event type that is logged; None, or not listed: not logged.
 
-A reminder's name is what its owner said: it is not here.
+The name of a reminder is the user's speech, so it is not logged.
 """
 
 
 REPEATED_S = 600.0
-"""Who looks into the log sees that it still lasts, and what else happened meanwhile."""
+"""A lasting error is logged again after this time, so that a recent part of the log still shows it."""
 
 KNOWN_ERRORS = 64
 
@@ -106,13 +108,13 @@ _CALLS = frozenset(
         "connection.closed",
     }
 )
-"""The log of what was asked of vendors; elsewhere "kind" may be somebody's own word."""
+"""Events about requests to vendors; in other events "kind" may be text of the user."""
 
 
 class EventLog:
     """Logs events that matter; a handler of the bus.
 
-    An error that is told again in the same words, as by every question of an outage, is logged once in
+    An error with the same code and message, as from every question of an outage, is logged once in
     `REPEATED_S`.
     """
 

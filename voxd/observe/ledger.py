@@ -43,7 +43,8 @@ A bar whose ends were not both passed is not there: a text has no transcription,
 """
 
 RESPONSE = "response"
-"""The bar people feel, beside the others: from the end of the question to the first sample at the device."""
+"""The response time, beside the other bars: from the end of the question to the first sample at
+the device."""
 
 _COMPLETE = (TurnStage.END_OF_SPEECH, TurnStage.ASKED)
 
@@ -53,13 +54,13 @@ BESIDE: tuple[tuple[str, tuple[TurnStage, ...], TurnStage], ...] = (
     ("cloud", _COMPLETE, TurnStage.FIRST_AUDIO),
     (RESPONSE, _COMPLETE, TurnStage.FIRST_SAMPLE),
 )
-"""Bars that overlap the others, told as those are."""
+"""Bars that overlap the others, in the same form."""
 
 _CLOUD = frozenset({"connect", "send", "cloud"})
 """Bars of turns that a provider in the cloud has answered."""
 
-_AT_LEISURE = frozenset({TurnStage.TRANSCRIPT, TurnStage.FIRST_TOKEN})
-"""A cloud may tell the words after their sound: then they held nobody up and are no bar."""
+_MAY_COME_LATE = frozenset({TurnStage.TRANSCRIPT, TurnStage.FIRST_TOKEN})
+"""A cloud may send the text after its audio: then the text delayed nothing and has no bar."""
 
 
 @dataclass(slots=True)
@@ -112,7 +113,7 @@ class LatencyLedger:
             self._current.stamps_s.setdefault(stage, self._clock.monotonic() if at_s is None else at_s)
 
     def end(self, outcome: str) -> float | None:
-        """Close the turn under way; return its response time in ms, None if nothing was said or heard."""
+        """Close the turn under way; return its response time in ms, None without a question or a reply."""
         finished, self._current = self._current, None
         if finished is None:
             return None
@@ -135,7 +136,11 @@ def _view(turn: _Turn) -> reports.LastTurn:
     before_ms = 0.0
     for name, starts, end in BARS:
         start = _first(starts, passed_ms)
-        if start is None or end not in passed_ms or (end in _AT_LEISURE and passed_ms[end] > first_sound_ms):
+        if (
+            start is None
+            or end not in passed_ms
+            or (end in _MAY_COME_LATE and passed_ms[end] > first_sound_ms)
+        ):
             continue
         # The end of speech is counted in samples, the rest by the clock: they may cross by a block.
         start_ms = max(before_ms, passed_ms[start])

@@ -1,4 +1,4 @@
-"""The log: structured fields to the journal, plain lines elsewhere, and never a wait on the one who logs.
+"""The log: structured fields to the journal, plain lines elsewhere; logging never blocks.
 
 Not systemd-python's JournalHandler: it stores every argument of a call (CODE_ARGS), so that a
 transcript a format string left out would be kept all the same.
@@ -23,7 +23,7 @@ CLOSE_TIMEOUT_S = 2.0
 """How long the end of the daemon waits for its last lines."""
 
 CALL_FIELDS = ("provider", "stage", "kind", "endpoint", "key", "attempt", "sent_bytes", "received_bytes")
-"""Of a request to a vendor: who, what for, with which key (its number), and how much."""
+"""Of a request to a vendor; ``key`` is the number of the key, not the key."""
 
 FIELDS = ("event", "turn", "state", "code", "hint", "ms", *CALL_FIELDS)
 """What a caller may add with ``extra={"voxd": {...}}``; in the journal they are VOXD_EVENT and so on."""
@@ -93,7 +93,7 @@ class QueuedHandler(logging.Handler):
         super().__init__()
         self._write = write
         self._queue: queue.Queue[Entry | None] = queue.Queue(limit)
-        self._told = 0
+        self._reported = 0
         self._thread = threading.Thread(target=self._run, name="voxd-log", daemon=True)
         self._thread.start()
         self.dropped = 0
@@ -104,7 +104,7 @@ class QueuedHandler(logging.Handler):
             self._queue.put_nowait(entry_of(record))
         except queue.Full:
             self.dropped += 1
-        except Exception:  # a bad format string must not stop the one who logs
+        except Exception:  # a bad format string must not stop the code that logs
             self.handleError(record)
 
     def close(self) -> None:
@@ -122,14 +122,14 @@ class QueuedHandler(logging.Handler):
         while (entry := self._queue.get()) is not None:
             try:
                 self._write(entry)
-                self._tell_dropped()
+                self._report_dropped()
             except OSError:
                 self.dropped += 1
 
-    def _tell_dropped(self) -> None:
-        lost = self.dropped - self._told
+    def _report_dropped(self) -> None:
+        lost = self.dropped - self._reported
         if lost > 0:
-            self._told += lost
+            self._reported += lost
             record = logging.LogRecord(
                 __name__, logging.WARNING, __file__, 0, "%d lines of the log were dropped", (lost,), None
             )
@@ -149,6 +149,6 @@ def set_level(level: str) -> None:
     """Apply ``log.level``: debug, info, warning or error."""
     root = logging.getLogger()
     root.setLevel(level.upper())
-    # Libraries that tell every request at INFO, and whole frames at DEBUG.
+    # Libraries that log every request at INFO, and whole frames at DEBUG.
     for chatty in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING))

@@ -1,4 +1,4 @@
-"""Asks the C library to keep no memory that an idle daemon does not need; without glibc nothing happens."""
+"""Makes the C library keep less free memory; without glibc nothing happens."""
 
 import ctypes
 

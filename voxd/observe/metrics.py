@@ -51,7 +51,7 @@ class Metrics:
             feed(event.data)
 
     def watch_queue(self, queue: str, dropped: Callable[[], int]) -> None:
-        """Show what ``queue`` has dropped so far, read when somebody asks."""
+        """Show what ``queue`` has dropped so far, read when the metrics are requested."""
         self._numbers.watch_queue(queue, dropped)
 
     def stages(self, stages_ms: Mapping[str, float]) -> None:
@@ -64,7 +64,7 @@ class Metrics:
         return self._numbers.render()
 
     def _feeds(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
-        """The table: which event moves which number."""
+        """Return the table: which event changes which number."""
         return {
             "state.changed": lambda data: self._show_state(data["from"], data["to"]),
             "turn.ended": lambda data: self._turns.inc(data["outcome"]),

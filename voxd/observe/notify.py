@@ -1,4 +1,4 @@
-"""What systemd is told and what it hands over: sd_notify, the watchdog's interval, activated sockets."""
+"""Messages to systemd (sd_notify) and what it passes on: the watchdog interval and activated sockets."""
 
 import logging
 import os
@@ -8,40 +8,40 @@ import systemd.daemon as daemon
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_S = 0.05
-_READY_PATIENCE_S = 5.0
-"""How long a manager that does not read may keep us: at the start nobody talks to us yet."""
+_TIMEOUT_S = 0.05
+_READY_TIMEOUT_S = 5.0
+"""How long to wait for a manager that does not read; at the start there are no clients yet."""
 
 
 class Notifier:
-    """Speaks sd_notify(3). Outside a unit (no $NOTIFY_SOCKET) every call does nothing."""
+    """Sends sd_notify(3) messages. Outside a unit (no $NOTIFY_SOCKET) every call does nothing."""
 
     def ready(self, status: str) -> None:
-        """Say that the daemon serves, after a start or a reload."""
-        _tell("READY=1", f"STATUS={_one_line(status)}", patience_s=_READY_PATIENCE_S)
+        """Report that the daemon serves, after a start or a reload."""
+        _send("READY=1", f"STATUS={_one_line(status)}", timeout_s=_READY_TIMEOUT_S)
 
     def status(self, text: str) -> None:
         """Set the sentence that `systemctl status` shows."""
-        _tell(f"STATUS={_one_line(text)}")
+        _send(f"STATUS={_one_line(text)}")
 
     def reloading(self, monotonic_s: float) -> None:
-        """Say that the configuration is read again; `ready` ends it.
+        """Report that the configuration is read again; `ready` ends it.
 
         systemd 253 and later want the CLOCK_MONOTONIC time of this message with it.
         """
-        _tell("RELOADING=1", f"MONOTONIC_USEC={int(monotonic_s * 1_000_000)}")
+        _send("RELOADING=1", f"MONOTONIC_USEC={int(monotonic_s * 1_000_000)}")
 
     def stopping(self) -> None:
-        """Say that the daemon goes down."""
-        _tell("STOPPING=1")
+        """Report that the daemon shuts down."""
+        _send("STOPPING=1")
 
     def alive(self) -> None:
         """Feed the watchdog."""
-        _tell("WATCHDOG=1")
+        _send("WATCHDOG=1")
 
-    def beyond_help(self) -> None:
+    def request_restart(self) -> None:
         """Ask systemd to kill and restart the daemon now, as if the watchdog had run out."""
-        _tell("WATCHDOG=trigger")
+        _send("WATCHDOG=trigger")
 
 
 def watchdog_interval_s() -> float | None:
@@ -63,7 +63,7 @@ def listen_sockets() -> dict[str, socket.socket]:
     return {name: socket.socket(fileno=fd) for fd, name in names.items()}
 
 
-def _tell(*lines: str, patience_s: float = _PATIENCE_S) -> None:
+def _send(*lines: str, timeout_s: float = _TIMEOUT_S) -> None:
     """Send one message; a manager whose queue stays full does not get it.
 
     Not libsystemd's sd_notify: it waits for ever for a manager that does not read, and the loop with it.
@@ -72,7 +72,7 @@ def _tell(*lines: str, patience_s: float = _PATIENCE_S) -> None:
     if not address.startswith(("/", "@")):
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(patience_s)
+        sock.settimeout(timeout_s)
         try:
             # "@" stands for the NUL of an abstract address: systemd(1).
             sock.connect(address.replace("@", "\0", 1) if address[0] == "@" else address)

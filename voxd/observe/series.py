@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms as plain numbers, which prometheus-client writes when somebody asks."""
+"""Counters, gauges and histograms as plain numbers, which prometheus-client writes on request."""
 
 import platform
 from bisect import bisect_left
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 MOST_KEYS = 1000
-"""Combinations of labels of one number; some labels are words of others, such as a vendor's error codes."""
+"""Combinations of labels of one number; some labels come from outside, such as a vendor's error codes."""
 
 OTHER = "other"
 """In the place of every label beyond that."""
@@ -80,8 +80,8 @@ class _Families:
         self._queues = queues
 
     def collect(self) -> Iterator["Metric"]:
-        """Yield one family for each name; queues are read at this moment, so that no queue has to tell."""
-        # See `MetricSet.render`: loaded only when somebody asks.
+        """Yield one family for each name; queues are read at this moment."""
+        # See `MetricSet.render`: loaded on the first request.
         from prometheus_client import core
 
         build = {"version": __version__, "python": platform.python_version()}
@@ -134,12 +134,12 @@ class MetricSet:
         return self._histograms[-1]
 
     def watch_queue(self, queue: str, dropped: Callable[[], int]) -> None:
-        """Show what ``queue`` has dropped so far, read when somebody asks."""
+        """Show what ``queue`` has dropped so far, read when the metrics are requested."""
         self._dropped[queue] = dropped
 
     def render(self) -> str:
         """Return everything in the Prometheus text format 0.0.4."""
-        # Loaded when somebody asks: it brings a web server, 4.3 MB that a daemon nobody asks need not hold.
+        # Loaded on the first request: it brings a web server and costs 4.3 MB.
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
         registry = CollectorRegistry()

@@ -15,10 +15,15 @@ _Feed = Callable[[Mapping[str, Any]], None]
 
 def vendor_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     """Return which event moves which number."""
-    return {**_lines(numbers), **_money(numbers), **_patience(numbers), **_sound(numbers)}
+    return {
+        **_request_feeds(numbers),
+        **_cost_feeds(numbers),
+        **_wait_feeds(numbers),
+        **_audio_feeds(numbers),
+    }
 
 
-def _lines(numbers: MetricSet) -> dict[str, _Feed]:
+def _request_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feeds about requests: latency, errors, retries, bytes, and how stable streams are."""
     both = ("provider", "stage")
     calls = numbers.counter("voxd_provider_requests", "Requests by how they ended", *both, "code")
@@ -68,7 +73,7 @@ def _lines(numbers: MetricSet) -> dict[str, _Feed]:
     }
 
 
-def _money(numbers: MetricSet) -> dict[str, _Feed]:
+def _cost_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feeds about tokens and dollars."""
     both = ("provider", "stage")
     tokens = numbers.counter("voxd_provider_tokens", "Tokens of text and sound", *both, "direction")
@@ -87,7 +92,7 @@ def _money(numbers: MetricSet) -> dict[str, _Feed]:
     return {"provider.used": used}
 
 
-def _patience(numbers: MetricSet) -> dict[str, _Feed]:
+def _wait_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feeds about waiting: limits, keys, caches and the offline queue."""
     limited = numbers.counter(
         "voxd_rate_limited", "Requests that waited or were refused", "provider", "limit"
@@ -109,7 +114,7 @@ def _patience(numbers: MetricSet) -> dict[str, _Feed]:
     }
 
 
-def _sound(numbers: MetricSet) -> dict[str, _Feed]:
+def _audio_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     """Return the feed about how the last utterance sounded."""
     level = numbers.gauge("voxd_utterance_level_dbfs", "Level of the last utterance", absent=True)
     peak = numbers.gauge("voxd_utterance_peak_dbfs", "Loudest sample of the last utterance", absent=True)

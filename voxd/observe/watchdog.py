@@ -1,4 +1,4 @@
-"""The watchdog: systemd is fed only while everything that must move does move."""
+"""The watchdog: systemd gets its keep-alive only while all parts make progress."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +23,7 @@ RECHECK_S = 1.0
 class Progress:
     """When something last made progress (monotonic seconds), or that it need not just now.
 
-    Excused are the audio of a muted or a lost and announced microphone, and the ears that wait for
+    Excused are the audio of a muted or a lost and announced microphone, and the processing that waits for
     it; the loop and the supervisor of the capture process never are.
     """
 
@@ -33,13 +33,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """The verdict: who is late, and since when that has been known (monotonic seconds)."""
+    """What is late, and since when that has been known (monotonic seconds)."""
 
     late_since_s: Mapping[str, float] = field(default_factory=dict)
     stuck: tuple[str, ...] = ()
 
     @property
-    def well(self) -> bool:
+    def healthy(self) -> bool:
         """Whether the watchdog may be fed."""
         return not self.late_since_s
 
@@ -55,7 +55,7 @@ def assess(
     """Return the health at ``now_s``.
 
     Lateness counts towards ``stuck_s`` from the first look that saw it, not from the stamp: after
-    the whole machine slept, or when a microphone is unmuted, every stamp is old and nobody is ill.
+    the whole machine slept, or when a microphone is unmuted, every stamp is old and nothing is stuck.
     """
     late_since_s = {
         name: before.late_since_s.get(name, now_s)
@@ -67,13 +67,13 @@ def assess(
 
 
 class WatchdogNotifier(Protocol):
-    """The two words the watchdog says to systemd."""
+    """What the watchdog sends to systemd."""
 
     def alive(self) -> None:
         """Feed it."""
         ...
 
-    def beyond_help(self) -> None:
+    def request_restart(self) -> None:
         """Give up."""
         ...
 
@@ -85,12 +85,12 @@ class Watchdog:
         self,
         stamps: Mapping[str, Callable[[], Progress]],
         *,
-        dog: WatchdogNotifier,
+        notifier: WatchdogNotifier,
         interval_s: float,
         clock: Clock,
     ) -> None:
         self._stamps = stamps
-        self._dog = dog
+        self._notifier = notifier
         self._interval_s = interval_s
         self._clock = clock
         self.health = Liveness()
@@ -100,7 +100,7 @@ class Watchdog:
         while not self.health.stuck:
             self._look()
             half_s = self._interval_s / 2
-            await self._clock.sleep(half_s if self.health.well else min(RECHECK_S, half_s))
+            await self._clock.sleep(half_s if self.health.healthy else min(RECHECK_S, half_s))
 
     def _look(self) -> None:
         before = self.health
@@ -108,13 +108,13 @@ class Watchdog:
         self.health = assess(before, self._clock.monotonic(), stamps)
         if self.health.stuck:
             _log.critical("no progress: %s; asking systemd for a restart", _names(self.health.stuck))
-            self._dog.beyond_help()
+            self._notifier.request_restart()
             return
-        if self.health.well:
-            self._dog.alive()
+        if self.health.healthy:
+            self._notifier.alive()
         if self.health.late_since_s.keys() != before.late_since_s.keys():
-            if self.health.well:
-                _log.info("everything moves again")
+            if self.health.healthy:
+                _log.info("all parts make progress again")
             else:
                 _log.warning("no progress: %s; the watchdog is not fed", _names(self.health.late_since_s))
 

@@ -1,4 +1,4 @@
-"""Answers sentences on the device: finds the skill, runs it, and remembers the one question it asked."""
+"""The skill engine: recognises a sentence, runs its handler, and keeps the question it asked."""
 
 import asyncio
 import logging
@@ -113,7 +113,7 @@ class SkillEngine:
 
         grammar = Grammar((*self._config.commands, *self._phrases), near_miss=self._config.near_miss)
         # hassil parses its templates with the first sentence, and what is near them is collected with the
-        # first that is not understood: better now than while somebody waits for an answer.
+        # first that is not understood: better now than while a user waits for an answer.
         grammar.recognize("nothing in particular")
         return grammar
 

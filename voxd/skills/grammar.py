@@ -44,7 +44,7 @@ class Grammar:
         self._near: NearMisses | None = None
 
     def recognize(self, text: str) -> Match | None:
-        """Return what ``text`` asks for, None when it is nothing known, or nothing near enough."""
+        """Return what ``text`` asks for, None when no sentence matches or is near enough."""
         for said in _ways_to_say(words(text)):
             match = self._exact(said, (self.own, self.builtin))
             if match is not None:

@@ -1,4 +1,4 @@
-"""Gives pocketsphinx the sentences it may hear, as a JSGF grammar: the usual ones and the owner's."""
+"""The JSGF grammar for pocketsphinx: the usual sentences, the owner's, and those of third-party skills."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 def to_jsgf(commands: Iterable[Command | Phrases], known: Callable[[str], bool]) -> str:
     """Return the grammar of `en.jsgf` with the sentences of ``commands`` added: all lower case words.
 
-    ``known`` tells whether a word has a pronunciation: pocketsphinx refuses a whole grammar for one word it
+    ``known`` returns whether a word has a pronunciation: pocketsphinx refuses a whole grammar for one word it
     cannot pronounce, so a sentence with such a word is left out, as is one with free text. Raises
     `ConfigError` when a template cannot be read.
     """

@@ -1,4 +1,4 @@
-"""What the device says: short sentences without figures that a synthesiser could read wrongly."""
+"""Replies in words: short sentences without figures that a synthesiser could read wrongly."""
 
 from datetime import date, datetime, time
 
@@ -77,7 +77,7 @@ def moment_words(at: datetime, now: datetime, *, clock_24h: bool) -> str:
 
 
 def to_you(text: str) -> str:
-    """Return what somebody said of himself as it is said to him: "call my mother" is call your mother."""
+    """Return ``text`` in the second person: "call my mother" becomes "call your mother"."""
     return " ".join(_SECOND_PERSON.get(word, word) for word in text.split())
 
 

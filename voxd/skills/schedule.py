@@ -60,7 +60,7 @@ class LocalMoment:
 def resolve_moment(
     said: ClockTime, day: str, now_s: float, tz: tzinfo, *, morning: bool, clock_24h: bool
 ) -> LocalMoment:
-    """Return the moment somebody means who says ``said`` and ``day`` at wall time ``now_s``.
+    """Return the moment that ``said`` and ``day`` mean at wall time ``now_s``.
 
     ``day`` is "", a number of days from today, or a weekday, each with am or pm behind it ("1 am" is
     tomorrow morning). ``morning`` is True when an open "seven" means the morning (wake me); otherwise it is
@@ -99,7 +99,7 @@ def _hours(said: ClockTime, half: str, *, named_day: bool, morning: bool, clock_
     if morning:
         return (am,)
     if named_day:
-        # Nobody plans a call for three in the night: on another day one to six are in the afternoon.
+        # Few appointments are at three in the night: on another day one to six are in the afternoon.
         return (pm,) if said.hour == 12 or said.hour <= 6 else (am,)
     return (am, pm)
 

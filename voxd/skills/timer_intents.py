@@ -97,7 +97,7 @@ class TimerSkill(Skill):
         found = self._matching(slots)
         if not found:
             return SkillReply(
-                f"There is no such {kind}." if self._matching({"kind": kind}) else f"No {kind} is set."
+                f"No such {kind} is set." if self._matching({"kind": kind}) else f"No {kind} is set."
             )
         if len(found) == 1:
             await self.context.timers.cancel(found[0].id)

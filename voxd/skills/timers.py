@@ -275,7 +275,7 @@ async def _sleep(clock: Clock, seconds: float) -> None:
 
 
 async def _logged(work: Coroutine[Any, Any, None]) -> None:
-    """Finish a write nobody waits for; the timer itself already did what it should."""
+    """Finish a write that no caller awaits; the timer itself has done its work."""
     try:
         await work
     except StoreError as error:

@@ -49,7 +49,7 @@ def advance_age(before: AgeStamp | None, monotonic_s: float, wall_s: float, boot
 
 
 class AgeClock:
-    """Tells how long a database has lived, for all its tables alike; call it inside a transaction."""
+    """Computes the age of a database, for all its tables alike; call it inside a transaction."""
 
     def __init__(self, clock: Clock, *, boot: str | None = None) -> None:
         self._clock = clock

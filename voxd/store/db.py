@@ -155,11 +155,11 @@ class Database:
 
     @property
     def problem(self) -> str:
-        """Why nothing is remembered, what was lost, or why the last write failed; "" if all is well."""
+        """Why nothing is remembered, what was lost, or why the last write failed; "" without a problem."""
         return self._opening or self._writing
 
     async def open(self) -> str:
-        """Open the file, or a database in memory in its place; returns `problem`, "" if all is well."""
+        """Open the file, or a database in memory in its place; returns `problem`, "" without a problem."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
         return self.problem
 

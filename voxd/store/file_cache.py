@@ -1,4 +1,4 @@
-"""Files under names that say what is in them, within a limit: the least used go first."""
+"""A cache of files by key, within a size limit: the least recently used are removed first."""
 
 import asyncio
 import logging
@@ -19,8 +19,9 @@ _NEW = ".new"
 class FileCache:
     """A directory of files; all of its work on the disk is done in threads, one change after the other.
 
-    A disk that fails makes it forgetful, and that is logged once; it never raises. A file is complete or not
-    there, but after a power cut it may be damaged: whoever reads it has to see that.
+    A failing disk makes it a cache that keeps nothing, which is logged once; it never raises. A
+    file is complete or not
+    there, but after a power cut it may be damaged, and the caller has to detect that.
     """
 
     def __init__(self, directory: Path, *, limit_bytes: int) -> None:
@@ -28,10 +29,10 @@ class FileCache:
         self._limit_bytes = limit_bytes
         self._sizes: OrderedDict[str, int] | None = None
         self._one = asyncio.Lock()
-        self._forgetful = False
+        self._failing = False
 
     async def get(self, key: str) -> bytes | None:
-        """Return what is kept under ``key``, None when there is nothing; it waits for nobody who writes."""
+        """Return what is kept under ``key``, None when there is nothing; it does not wait for writers."""
         sizes = self._sizes if self._sizes is not None else await self._known()
         if key not in sizes:
             return None
@@ -43,7 +44,7 @@ class FileCache:
         return data
 
     async def put(self, key: str, data: bytes) -> None:
-        """Keep ``data`` under ``key``; others may have to go."""
+        """Keep ``data`` under ``key``; others may be removed."""
         if len(data) > self._limit_bytes:
             return
         async with self._one:
@@ -76,7 +77,7 @@ class FileCache:
     async def _known(self) -> OrderedDict[str, int]:
         if self._sizes is None:
             found = await asyncio.to_thread(self._list)
-            # Somebody else may have looked meanwhile, and changed it since.
+            # Another call may have listed the directory meanwhile, and changed the sizes since.
             self._sizes = found if self._sizes is None else self._sizes
         return self._sizes
 
@@ -95,7 +96,7 @@ class FileCache:
         except FileNotFoundError:
             return OrderedDict()
         except OSError as error:
-            self._complain(error)
+            self._log_failure(error)
         return OrderedDict((name, size) for _, name, size in sorted(found))
 
     def _read(self, key: str) -> bytes | None:
@@ -106,7 +107,7 @@ class FileCache:
                 os.utime(file)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
-                self._complain(error)
+                self._log_failure(error)
             return None
         return data
 
@@ -122,10 +123,10 @@ class FileCache:
                 target.write(data)
             new.replace(file)
         except OSError as error:
-            self._complain(error)
+            self._log_failure(error)
             self._drop(new)
             return False
-        self._forgetful = False
+        self._failing = False
         return True
 
     def _unlink(self, keys: list[str]) -> None:
@@ -136,12 +137,12 @@ class FileCache:
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
-            self._complain(error)
+            self._log_failure(error)
 
     def _file(self, key: str) -> Path:
         return self._directory / f"{key}{_SUFFIX}"
 
-    def _complain(self, error: OSError) -> None:
-        if not self._forgetful:
-            _log.warning("phrases cannot be kept in %s: %s", self._directory, error.strerror)
-        self._forgetful = True
+    def _log_failure(self, error: OSError) -> None:
+        if not self._failing:
+            _log.warning("cannot write the cache %s: %s", self._directory, error.strerror)
+        self._failing = True

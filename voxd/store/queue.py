@@ -1,4 +1,4 @@
-"""Utterances nobody could answer, on disk until somebody does: what was accepted survives any crash."""
+"""The offline queue on disk: utterances that no provider could answer yet, safe from any crash."""
 
 import os
 import shutil
@@ -26,7 +26,8 @@ MAX_FAULTS = 6
 LONGEST_REST_S = 6 * 3600.0
 
 RESERVE_BYTES = 4 << 20
-"""Room on the disk that is left to timers, settings and the history (reliability.md, S4)."""
+"""Room on the disk that is left to timers, settings and the history (a full disk also stops SQLite
+from deleting)."""
 
 DELIVERED_KEPT = 100
 """Rows without sound and words that say what was delivered lately."""
@@ -39,10 +40,10 @@ _ENTRY = "id, agent, state, wall_s, duration_ms, bytes, attempts, problem, ? - l
 class Fault(Enum):
     """Why an utterance was not answered, which decides what becomes of it."""
 
-    NOBODY = "nobody"
-    """It was not judged: nobody could be reached, or the user came in between."""
-    UNSURE = "unsure"
-    """Whoever should answer broke off; it may be his fault or that of this utterance."""
+    NONE = "none"
+    """No fault: no provider could be reached, or the user interrupted."""
+    UNKNOWN = "unknown"
+    """The provider broke off; the fault may be its own or that of this utterance."""
     UTTERANCE = "utterance"
     """It was refused, and the next one may not be."""
 
@@ -81,8 +82,8 @@ class DroppedUtterance(msgspec.Struct, frozen=True):
 class UtteranceQueue:
     """The queue: waiting, then answered (the result is on disk), then delivered.
 
-    It is bounded by number and size, and a full one refuses: what it has accepted was promised to somebody
-    who is no longer there to hear that it was dropped, and whoever asks now is. Age is lived time (see
+    It is bounded by number and size, and a full one refuses: an accepted utterance was promised an
+    answer and its user may have left, while the user who asks now is still there. Age is lived time (see
     `voxd.store.age`), so no step of the clock makes it drop anything. Ids are never used again. All methods
     raise `StoreError`, and then nothing was changed.
     """
@@ -100,7 +101,8 @@ class UtteranceQueue:
     async def recover(self, *, crashed: bool) -> list[DroppedUtterance]:
         """Take back what was given out and never came back; returns what is given up.
 
-        ``crashed``: its process died over it. One that ends too many is given up; else nobody is to blame.
+
+        ``crashed``: its process died during it. One that ends too many is given up; the others have no fault.
         """
 
         def write(connection: sqlite3.Connection) -> list[DroppedUtterance]:
@@ -157,19 +159,19 @@ class UtteranceQueue:
 
         return await self._db.run(write)
 
-    async def put_back(self, id: str, code: str, blame: Fault) -> DroppedUtterance | None:
+    async def put_back(self, id: str, code: str, fault: Fault) -> DroppedUtterance | None:
         """Take an unanswered utterance back; returns it when it is given up. ``code`` is the error's."""
 
         def write(connection: sqlite3.Connection) -> DroppedUtterance | None:
             row = connection.execute("SELECT faults FROM utterances WHERE id = ?", (id,)).fetchone()
             if row is None:
-                return None  # dropped meanwhile, and told
+                return None  # dropped meanwhile, and reported
             faults = int(row[0])
-            if blame is Fault.UTTERANCE and faults >= MAX_FAULTS:
+            if fault is Fault.UTTERANCE and faults >= MAX_FAULTS:
                 (gone,) = _deleted(connection, "id = ?", id)
                 return gone
-            faults = max(0, faults - 1) if blame is Fault.NOBODY else min(faults, MAX_FAULTS - 1)
-            rest_s = 0.0 if blame is Fault.NOBODY else _rest_s(faults)
+            faults = max(0, faults - 1) if fault is Fault.NONE else min(faults, MAX_FAULTS - 1)
+            rest_s = 0.0 if fault is Fault.NONE else _rest_s(faults)
             due_s = self._age.now(connection).lived_s + rest_s
             connection.execute(
                 "UPDATE utterances SET taken = 0, faults = ?, problem = ?, due_lived_s = ? WHERE id = ?",

@@ -1,4 +1,4 @@
-"""What a person set by hand and expects to find again: mute and volume, in one small file."""
+"""What the user set by hand, kept over restarts: mute and volume, in one small file."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ class SavedSettings(msgspec.Struct, frozen=True):
 class SettingsFile:
     """Reads and replaces the file as a whole, so that a power cut leaves the old or the new one.
 
-    A slow card keeps nobody waiting: the file is written in a thread, one version after another, and of
+    A slow card delays no caller: the file is written in a thread, one version after another, and of
     several changes meanwhile only the last.
     """
 

@@ -64,7 +64,7 @@ class RepeatReply:
 
 @dataclass(frozen=True, slots=True)
 class CancelReply:
-    """Stop thinking and speaking at once; ``by`` says who asked."""
+    """Stop thinking and speaking at once; ``by`` is where that came from."""
 
     by: Source
 

@@ -1,4 +1,4 @@
-"""What the turn machine is told: plain values, counted in samples."""
+"""Inputs of the turn machine: plain values, counted in samples."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 class Source(StrEnum):
-    """Who started it."""
+    """Where a request came from."""
 
     WAKE_WORD = "wake_word"
     BUTTON = "button"
@@ -85,12 +85,12 @@ class AwaitingSpeech:
 
 @dataclass(frozen=True, slots=True)
 class NoSpeechDetected:
-    """Nobody spoke in time."""
+    """No speech in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureFailed:
-    """The ears cannot hear the rest of the utterance; ``code`` says why."""
+    """The rest of the utterance cannot be captured; ``code`` says why."""
 
     code: str
 

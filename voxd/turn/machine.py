@@ -53,7 +53,7 @@ class TurnMachine:
         self.earcons = earcons
         self.muted = False
         self.switch_closed = False
-        self.deaf = False
+        self.microphone_lost = False
         self.ringing = False
         self._holding = False
         self._failed = ""
@@ -66,26 +66,26 @@ class TurnMachine:
     # --- listening --------------------------------------------------------------------------------
 
     def _woken(self, given: WakeWordDetected) -> list[Action]:
-        if self.muted or self.deaf:
-            return []  # heard before the microphone went
+        if self.muted or self.microphone_lost:
+            return []  # from just before the microphone was muted or lost
         return [
             *self._clear_the_floor(Source.WAKE_WORD),
             *self._listen(Source.WAKE_WORD, given.agent, given.end_sample),
         ]
 
     def _woken_again(self, given: WakeWordDetected) -> list[Action]:
-        # Whoever calls twice begins anew: what was said before the second call was not meant.
+        # A second wake word begins anew: what was said before it was not meant for the device.
         return [do.DropCapture(), do.SwitchAgent(given.agent), do.StartCapture(given.end_sample)]
 
     def _listen_asked(self, given: ListenRequested) -> list[Action]:
-        if self.muted or self.deaf:
+        if self.muted or self.microphone_lost:
             return self._chime(Earcon.MUTED if self.muted else Earcon.ERROR)
         return [
             *self._clear_the_floor(given.source),
             *self._listen(given.source, None, given.at_sample, hold=given.hold),
         ]
 
-    def _listen_while_deaf(self, given: ListenRequested) -> list[Action]:
+    def _listen_without_microphone(self, given: ListenRequested) -> list[Action]:
         return [*self._hush(), do.BeginTurn(given.source, None), *self._fail("device_unavailable")]
 
     def _listen(
@@ -138,7 +138,7 @@ class TurnMachine:
     def _reply_finished(self, given: ReplyFinished) -> list[Action]:
         outcome, self._failed = self._failed or "answered", ""
         done: list[Action] = [do.EndTurn(outcome)]
-        if given.expects_answer and self.follow_up and not self.muted and not self.deaf:
+        if given.expects_answer and self.follow_up and not self.muted and not self.microphone_lost:
             self.state = State.FOLLOW_UP
             return [*done, do.StartCapture(None, follow_up=True)]
         return [*done, *self._rest()]
@@ -194,22 +194,22 @@ class TurnMachine:
         return [*actions, *self._chime(Earcon.MUTED if wanted else Earcon.UNMUTED), *self._rest()]
 
     def _audio_lost(self, given: AudioLost) -> list[Action]:
-        self.deaf = True
+        self.microphone_lost = True
         return []
 
     def _audio_lost_resting(self, given: AudioLost) -> list[Action]:
-        self.deaf = True
+        self.microphone_lost = True
         return self._rest()
 
     def _audio_lost_listening(self, given: AudioLost) -> list[Action]:
-        self.deaf = True
+        self.microphone_lost = True
         return [do.DropCapture(), *self._fail("device_unavailable")]
 
     def _audio_lost_follow_up(self, given: AudioLost) -> list[Action]:
         return [do.DropCapture(), *self._audio_lost_resting(given)]
 
     def _audio_restored(self, given: AudioRestored) -> list[Action]:
-        self.deaf = False
+        self.microphone_lost = False
         return self._rest() if self.state in RESTING else []
 
     # --- ringing ----------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ class TurnMachine:
         return [*self._ring_ended(RingEnded()), do.EndRing(by)] if self.ringing else []
 
     def _hush(self) -> list[Action]:
-        """Pause the ring; `_rest` lets it sound again unless somebody stopped it meanwhile."""
+        """Pause the ring; `_rest` lets it sound again unless it was stopped meanwhile."""
         return [do.PauseRing()] if self.ringing and self.state in RESTING else []
 
     # --- shared -----------------------------------------------------------------------------------
@@ -244,14 +244,14 @@ class TurnMachine:
         return actions
 
     def _drop(self, outcome: str) -> list[Action]:
-        """Forget the utterance; a follow-up has no turn until somebody speaks."""
+        """Forget the utterance; a follow-up has no turn until the user speaks."""
         return (
             [do.DropCapture()] if self.state is State.FOLLOW_UP else [do.DropCapture(), do.EndTurn(outcome)]
         )
 
     def _rest(self) -> list[Action]:
         was_resting = self.state in RESTING
-        self.state = State.MUTED if self.muted else State.ERROR if self.deaf else State.IDLE
+        self.state = State.MUTED if self.muted else State.ERROR if self.microphone_lost else State.IDLE
         self._holding = False
         return [do.StartRing()] if self.ringing and not was_resting else []
 
@@ -272,7 +272,7 @@ _ALL = frozenset(State)
 TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     WakeWordDetected: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._woken) | _in(_LISTENING, _M._woken_again),
     ListenRequested: _in(_ALL - _LISTENING - {State.ERROR}, _M._listen_asked)
-    | _in(frozenset({State.ERROR}), _M._listen_while_deaf),
+    | _in(frozenset({State.ERROR}), _M._listen_without_microphone),
     ListenReleased: _in(_LISTENING, _M._released),
     UserSpeechStarted: _in(_FOLLOW_UP, _M._follow_up_speech),
     UserSpeechEnded: _in(_LISTENING, _M._speech_ended),

@@ -83,7 +83,7 @@ class ReplyPlayer:
         self._clips: asyncio.Queue[Clip | None] = asyncio.Queue(QUEUE_CLIPS)
         self._playback: Playback | None = None
         self._abandoned = False
-        self._patient = False
+        self._is_playing = False
         self._complete = False
         self._deadline: asyncio.Timeout | None = None
         self._reply_timeout_s: float | None = None
@@ -92,7 +92,8 @@ class ReplyPlayer:
         """Consume ``replies`` to the end and return once the last sample was heard.
 
         Raises what the provider raises, and `DeadlineExceeded` when it says nothing in the time that
-        `expect_reply` gave it. Without a loudspeaker the reply goes on unheard. However it ends, nothing
+        `expect_reply` gave it. Without a loudspeaker the reply goes on without sound. However it
+        ends, nothing
         of it is left with the loudspeaker.
         """
         try:
@@ -108,10 +109,10 @@ class ReplyPlayer:
             async for item in replies:
                 self._note(item)
                 if isinstance(item, ReplyEnd):
-                    break  # it stays open until all was heard: a reply cut short is told how much was
+                    break  # open until all was played: the provider needs to know how much was
                 if isinstance(item, ReplyAudio):
                     player = player or asyncio.create_task(self._play())
-                    # What takes long now is the listening, not the answering.
+                    # From here on playback sets the pace, not the provider.
                     self._wait_for_provider(False)
                     await self._clips.put(item.clip)
                 if not isinstance(item, Transcript | StepReached):
@@ -130,7 +131,7 @@ class ReplyPlayer:
     def expect_reply(self, timeout_s: float) -> None:
         """The question is complete: each piece of the reply may take ``timeout_s`` from now on."""
         self._reply_timeout_s = timeout_s
-        if self._deadline and not self._patient:
+        if self._deadline and not self._is_playing:
             self._wait_for_provider(True)
 
     def abandon(self) -> None:
@@ -146,7 +147,7 @@ class ReplyPlayer:
         return played_ms
 
     def _wait_for_provider(self, waiting: bool) -> None:
-        self._patient = not waiting
+        self._is_playing = not waiting
         if self._deadline and self._reply_timeout_s is not None:
             now_s = asyncio.get_running_loop().time()
             self._deadline.reschedule(now_s + self._reply_timeout_s if waiting else None)

@@ -23,7 +23,7 @@ WORDS_EVERY = 5
 
 
 class Ringer:
-    """Rings until it is told to stop, and now and then says what for: ``words`` gives the sound of that."""
+    """Rings until it is stopped; every few rings it says what for, with the speech of ``words``."""
 
     def __init__(self, speaker: Speaker, clock: Clock, words: Callable[[], AsyncGenerator[Clip]]) -> None:
         self._speaker = speaker

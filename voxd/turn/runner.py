@@ -1,4 +1,4 @@
-"""Carries out what the turn machine orders, and tells it what came of it."""
+"""Performs the actions of the turn machine and feeds the results back as inputs."""
 
 import asyncio
 import itertools
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class UtteranceSource(Protocol):
-    """What the runner asks of the ears; `voxd.listen.speech_input.SpeechInput` is the real one."""
+    """How the runner controls capture; `voxd.listen.speech_input.SpeechInput` is the real one."""
 
     def capture(
         self, from_sample: int | None, hold: bool = False, follow_up_s: float | None = None
@@ -73,14 +73,14 @@ class TurnDependencies:
 
 
 class TurnRunner:
-    """The hands of the turn machine."""
+    """Performs the actions of the turn machine."""
 
-    def __init__(self, machine: TurnMachine, house: TurnDependencies, config: TurnConfig) -> None:
+    def __init__(self, machine: TurnMachine, dependencies: TurnDependencies, config: TurnConfig) -> None:
         self.machine = machine
         self.config = config
         self.turn: TurnRecord | None = None
         self.last_reply = ""
-        self._house = house
+        self._parts = dependencies
         self.agent = "default"
         self._began_s: float | None = None
         self._speech_start = 0
@@ -92,14 +92,14 @@ class TurnRunner:
         self._chime: Playback | None = None
 
     def feed(self, given: Input) -> None:
-        """Tell the machine what happened and do what it says. Call it on the event loop only."""
+        """Feed the machine and perform its actions. Call it on the event loop only."""
         before = self.machine.state
         self._note(given)
         for action in self.machine.feed(given):
             self._perform(action)
         if self.machine.state is not before:
             moved = {"from": before.value, "to": self.machine.state.value}
-            self._house.emit("state.changed", turn=self._turn_id, **moved)
+            self._parts.emit("state.changed", turn=self._turn_id, **moved)
         # It was for a turn that began just now; what was heard in vain is not when the next one begins.
         self._began_s = None
 
@@ -110,13 +110,13 @@ class TurnRunner:
         self.machine.earcons = config.earcons
 
     async def close(self) -> None:
-        """End whatever runs, and the turn for whoever waits for it."""
+        """End the reply and the turn under way, and wait for the background tasks. Idempotent."""
         self._cancel()
         self._end("cancelled")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._house.ringer.close()
+        await self._parts.ringer.close()
 
     @property
     def _turn_id(self) -> str | None:
@@ -125,27 +125,27 @@ class TurnRunner:
     def _note(self, given: Input) -> None:
         match given:
             case WakeWordDetected(end_sample=sample):
-                self._began_s = self._house.speech_input.time_of(sample)
+                self._began_s = self._parts.speech_input.time_of(sample)
             case ListenRequested(at_sample=sample):
-                self._began_s = self._house.speech_input.time_of(sample)
+                self._began_s = self._parts.speech_input.time_of(sample)
             case UserSpeechStarted(sample):
                 self._speech_start = sample
-                self._house.emit("speech.started", turn=self._turn_id, sample=sample)
+                self._parts.emit("speech.started", turn=self._turn_id, sample=sample)
                 if self._chime:
-                    # Whoever begins to speak is not talked over, not even by a tone.
+                    # A tone would be captured together with the user's speech.
                     self._spawn(self._chime.stop())
             case UserSpeechEnded(sample, reason):
                 duration_ms = round(ms_from_samples(sample - self._speech_start))
-                self._house.emit(
+                self._parts.emit(
                     "speech.ended", turn=self._turn_id, sample=sample, reason=reason, duration_ms=duration_ms
                 )
-                self._house.ledger.stamp(TurnStage.END_OF_SPEECH, self._house.speech_input.time_of(sample))
-                self._house.ledger.stamp(TurnStage.ENDPOINT)
+                self._parts.ledger.stamp(TurnStage.END_OF_SPEECH, self._parts.speech_input.time_of(sample))
+                self._parts.ledger.stamp(TurnStage.ENDPOINT)
                 if self._conversation:
                     self._conversation.expect_reply(self.config.reply_timeout_s)
 
     def _perform(self, action: do.Action) -> None:
-        house = self._house
+        parts = self._parts
         match action:
             case do.BeginTurn(source, agent):
                 self._begin(source, agent)
@@ -155,14 +155,14 @@ class TurnRunner:
                     self.turn.agent = agent
             case do.StartCapture(from_sample, hold, follow_up):
                 wait_s = self.config.follow_up_s if follow_up else None
-                self._utterance = house.speech_input.capture(from_sample, hold=hold, follow_up_s=wait_s)
-                house.provider_for(self.agent).prepare()
+                self._utterance = parts.speech_input.capture(from_sample, hold=hold, follow_up_s=wait_s)
+                parts.provider_for(self.agent).prepare()
                 if self.turn:
                     self._listen()
             case do.EndCapture(sample):
-                house.speech_input.end_capture(sample)
+                parts.speech_input.end_capture(sample)
             case do.DropCapture():
-                house.speech_input.drop_capture()
+                parts.speech_input.drop_capture()
                 self._cancel()
             case do.AnswerQuestion(question, speak):
                 self._answer(question, speak)
@@ -179,23 +179,23 @@ class TurnRunner:
             case do.PlayEarcon(earcon):
                 self._play_chime(earcon)
             case do.SetMicrophone(open_, source):
-                self._spawn(house.set_microphone(open_))
-                house.emit("mute.changed", muted=not open_, source=source.value)
+                self._spawn(parts.set_microphone(open_))
+                parts.emit("mute.changed", muted=not open_, source=source.value)
             case do.StartRing():
-                house.ringer.start()
+                parts.ringer.start()
             case do.PauseRing():
-                house.ringer.pause()
+                parts.ringer.pause()
             case do.EndRing(by):
-                house.stop_ring(by)
+                parts.stop_ring(by)
 
     # --- turns ------------------------------------------------------------------------------------
 
     def _begin(self, source: Source, agent: str | None) -> None:
         self.agent = agent or (self.agent if source is Source.FOLLOW_UP else "default")
         self.turn = TurnRecord(f"t{next(self._ids)}", source, self.agent)
-        self._house.ledger.begin(self.turn.id, source.value, self._began_s)
-        self._house.emit("turn.started", turn=self.turn.id, source=source.value, agent=self.agent)
-        self._house.speaker.prepare()
+        self._parts.ledger.begin(self.turn.id, source.value, self._began_s)
+        self._parts.emit("turn.started", turn=self.turn.id, source=source.value, agent=self.agent)
+        self._parts.speaker.prepare()
         if source is Source.FOLLOW_UP:
             self._listen()
 
@@ -206,10 +206,10 @@ class TurnRunner:
         turn.outcome = outcome
         if turn.result.reply:
             self.last_reply = turn.result.reply
-        self._house.ledger.end(outcome)
-        if last := self._house.ledger.last():
+        self._parts.ledger.end(outcome)
+        if last := self._parts.ledger.last():
             turn.stages_ms = stages_ms(last)
-        self._house.emit(
+        self._parts.emit(
             "turn.ended",
             turn=turn.id,
             outcome=outcome,
@@ -217,7 +217,7 @@ class TurnRunner:
             stages_ms=turn.stages_ms,
         )
         turn.done.set()
-        self._house.turn_ended(turn)
+        self._parts.turn_ended(turn)
 
     def _listen(self) -> None:
         if self.turn and self._utterance:
@@ -232,16 +232,16 @@ class TurnRunner:
             request = Request(self.turn.id, self.turn.agent, text=question, speak=speak)
         else:
             request = Request(self.turn.id, self.turn.agent, audio=frames(question), speak=speak)
-        self._house.ledger.stamp(TurnStage.ASKED)
+        self._parts.ledger.stamp(TurnStage.ASKED)
         self._converse(request).expect_reply(self.config.reply_timeout_s)
 
     def _converse(self, request: Request) -> ReplyPlayer:
-        replies = self._house.provider_for(request.agent).converse(request)
+        replies = self._parts.provider_for(request.agent).converse(request)
         return self._drive(replies, request.heard)
 
     def _speak(self, text: str) -> None:
         aloud = self.turn is None or self.turn.aloud
-        replies = sentence(text, self._house.provider_for(self.agent), aloud=aloud)
+        replies = sentence(text, self._parts.provider_for(self.agent), aloud=aloud)
         self._drive(replies).expect_reply(self.config.reply_timeout_s)
 
     def _drive(self, replies: AsyncGenerator[ReplyItem], heard: PlaybackResult | None = None) -> ReplyPlayer:
@@ -250,9 +250,9 @@ class TurnRunner:
         conversation = ReplyPlayer(
             turn.id if turn else "",
             turn.result if turn else Outcome(),
-            speaker=self._house.speaker,
-            emit=self._house.emit,
-            stamp=self._house.ledger.stamp,
+            speaker=self._parts.speaker,
+            emit=self._parts.emit,
+            stamp=self._parts.ledger.stamp,
             on_started=lambda: self.feed(ReplyStarted()),
             heard=heard,
         )
@@ -264,13 +264,13 @@ class TurnRunner:
         try:
             await conversation.run(replies)
         except VoxdError as error:
-            self._house.emit("error", code=error.code, message=str(error), hint=error.hint)
+            self._parts.emit("error", code=error.code, message=str(error), hint=error.hint)
             self._finish(conversation, ReplyFailed(error.code))
         except Exception as error:
             # Where and what, but not its own message: that may hold the user's words.
             message = f"a reply failed: {type(error).__name__}"
             _log.error("%s\n%s", message, "".join(format_tb(error.__traceback__)))
-            self._house.emit("error", code=VoxdError.code, message=message, hint="see the log")
+            self._parts.emit("error", code=VoxdError.code, message=message, hint="see the log")
             self._finish(conversation, ReplyFailed(VoxdError.code))
         else:
             self._finish(conversation, ReplyFinished(conversation.outcome.expects_answer))
@@ -293,14 +293,14 @@ class TurnRunner:
         played_ms = await conversation.stop()
         task.cancel()
         if by:
-            self._house.emit("turn.interrupted", turn=turn, by=by.value, played_ms=round(played_ms))
+            self._parts.emit("turn.interrupted", turn=turn, by=by.value, played_ms=round(played_ms))
 
     # --- short sounds -----------------------------------------------------------------------------
 
     def _play_chime(self, earcon: Earcon) -> None:
         clip = render(earcon, SAMPLE_RATE_HZ)
         try:
-            self._chime = self._house.speaker.play(once(clip), kind="earcon")
+            self._chime = self._parts.speaker.play(once(clip), kind="earcon")
         except Busy:
             _log.debug("no room for a chime; the lights show the state")
 

@@ -26,7 +26,7 @@ async def sentence(text: str, provider: Provider, *, aloud: bool = True) -> Asyn
 
 
 async def frames(clip: Clip) -> AsyncIterator[Frame]:
-    """Yield a recording as the ears would have given it out."""
+    """Yield a recording in frames, as the microphone delivers it."""
     step = FRAME_SAMPLES * 2
     for start in range(0, len(clip.pcm), step):
         yield Frame(start // 2, clip.pcm[start : start + step])

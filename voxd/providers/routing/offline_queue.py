@@ -66,7 +66,7 @@ def blame_for(error: VoxdError) -> Fault | None:
         return Fault.UTTERANCE
     # A server that breaks off, or a refusal: that may concern all questions or only this one.
     causes = (FailureCause.SILENCE, FailureCause.SERVER)
-    return Fault.UNSURE if failure_cause(error) in causes or error.code in _DOUBTFUL else Fault.NOBODY
+    return Fault.UNKNOWN if failure_cause(error) in causes or error.code in _DOUBTFUL else Fault.NONE
 
 
 def spoken_late(late: DeferredAnswer) -> str:
@@ -256,7 +256,7 @@ class OfflineQueue:
 
         An agent whose providers are all out is added to ``unavailable``.
         """
-        code, blame = "", Fault.NOBODY
+        code, blame = "", Fault.NONE
         try:
             if self._quiet.is_set():
                 answer = await self._answer(kept)
