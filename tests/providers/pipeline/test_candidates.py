@@ -77,4 +77,4 @@ def test_the_first_leaves_time_to_the_others_unless_he_is_known_to_need_it(
 
 def test_nobody_is_told_by_name() -> None:
     assert "a, b" in str(candidates(Board(), *brains("a", "b")).unavailable())
-    assert "nobody who thinks" in str(candidates(Board()).unavailable())
+    assert "no stage that thinks" in str(candidates(Board()).unavailable())

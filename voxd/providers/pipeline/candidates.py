@@ -113,10 +113,11 @@ class Candidates(Generic[S]):
         """Return the error for a list none of which can be asked."""
         if not self.stages:
             return ProviderError(
-                f"the pipeline has nobody who {self._what}", hint=f"name one in its list of who {self._what}"
+                f"the pipeline has no stage that {self._what}",
+                hint="add a provider to that list of the pipeline",
             )
         names = ", ".join(stage.name for stage in self.stages)
-        return ProviderError(f"nobody who {self._what} can be reached: {names}")
+        return ProviderError(f"no stage that {self._what} is available: {names}")
 
     async def close(self) -> None:
         """Free every stage."""
