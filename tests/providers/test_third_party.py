@@ -10,6 +10,8 @@ import pytest
 import voxd.providers
 from tests.providers.test_registry import install
 from voxd import VoiceEngine, VoiceEngineConfig
+from voxd.providers import registry
+from voxd.providers.base import BaseProvider
 
 README = (Path(voxd.providers.__file__).parent / "README.md").read_text()
 
@@ -21,6 +23,8 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     entry = re.search(r"^parrot = \"(.+)\"$", README, re.MULTILINE)
     assert found is not None
     assert entry is not None
+    # The process-wide registry reads the entry points once, at first use: another test may have been first.
+    monkeypatch.setattr(registry, "_REGISTRY", registry.Registry(BaseProvider))
     monkeypatch.syspath_prepend(str(tmp_path))
     install(tmp_path, "parrot-provider", "parrot_provider", found[1], f"parrot = {entry[1]}")
     yield found[1]
