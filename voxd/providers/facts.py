@@ -54,7 +54,7 @@ class PriceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     characters: dict[str, float] = {}
 
 
-class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelShutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Models that stop working on ``ends``, and the replacement their vendor names; "*" matches anything."""
 
     models: tuple[str, ...]
@@ -62,12 +62,12 @@ class Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instead: str
 
 
-class Shutdowns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelShutdowns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The shutdowns that were announced by ``date``."""
 
     date: date
     source: str
-    announced: tuple[Shutdown, ...]
+    announced: tuple[ModelShutdown, ...]
 
 
 class KindFacts(KindRules, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,7 +89,7 @@ class VendorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kinds: dict[str, KindFacts]
     prices: PriceList | None = None
-    shutdowns: Shutdowns | None = None
+    shutdowns: ModelShutdowns | None = None
     voices: dict[str, dict[str, str]] = {}
 
 
@@ -98,14 +98,14 @@ class Facts(msgspec.Struct, frozen=True):
 
     kinds: Mapping[str, KindFacts]
     prices: PriceList
-    shutdowns: Mapping[str, tuple[Shutdown, ...]]
+    shutdowns: Mapping[str, tuple[ModelShutdown, ...]]
     voices: Mapping[str, Mapping[str, str]]
 
     def kind(self, name: str) -> KindFacts:
         """Return the facts of a kind; all defaults for a kind without facts."""
         return self.kinds.get(name, _UNKNOWN)
 
-    def shutdown_of(self, kind: str, model: str, endpoint: str = "") -> Shutdown | None:
+    def shutdown_of(self, kind: str, model: str, endpoint: str = "") -> ModelShutdown | None:
         """Return the announced shutdown of ``model``, None when there is none.
 
         The first entry that matches counts. A custom ``endpoint`` is not the vendor's own service, and other
@@ -148,7 +148,7 @@ def merge(vendors: Iterable[VendorFacts]) -> Facts:
     The merged price list has the oldest date of all lists: a cost is only as current as that.
     """
     kinds: dict[str, KindFacts] = {}
-    shutdowns: dict[str, tuple[Shutdown, ...]] = {}
+    shutdowns: dict[str, tuple[ModelShutdown, ...]] = {}
     voices: dict[str, dict[str, str]] = {}
     prices: list[PriceList] = []
     for vendor in vendors:
