@@ -42,7 +42,7 @@ def live(server: GeminiLive) -> Any:
 
 def official(server: GeminiLive, key: str = KEY) -> Any:
     client = genai.Client(api_key=key)
-    # The SDK has no setting for a server without TLS (reference/conformance.md, section 2).
+    # The SDK has no setting for a server without TLS.
     client._api_client._websocket_base_url = lambda *_, **__: server.url
     client._api_client._websocket_ssl_ctx = {}
     return client

@@ -1,4 +1,4 @@
-"""A fake of Deepgram Aura by REST (reference/providers.md, section 5)."""
+"""A fake of Deepgram Aura by REST."""
 
 import json
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A fake of Azure's text to speech by REST (reference/providers.md, section 7)."""
+"""A fake of Azure's text to speech by REST."""
 
 import re
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A fake of ElevenLabs' ``stream-input`` WebSocket (reference/providers.md, section 6)."""
+"""A fake of ElevenLabs' ``stream-input`` WebSocket."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""A fake of ElevenLabs' text to speech by REST (reference/providers.md, section 6)."""
+"""A fake of ElevenLabs' text to speech by REST."""
 
 import json
 import re

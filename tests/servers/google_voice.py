@@ -1,4 +1,4 @@
-"""A fake of Google Cloud Text-to-Speech by REST (reference/providers.md, section 8)."""
+"""A fake of Google Cloud Text-to-Speech by REST."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A fake of a server with OpenAI's ``/audio/speech`` (reference/providers.md, section 2)."""
+"""A fake of a server with OpenAI's ``/audio/speech``."""
 
 import json
 from typing import ClassVar

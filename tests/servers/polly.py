@@ -1,4 +1,4 @@
-"""A fake of Amazon Polly (reference/providers.md, section 9). It checks who signs, not the signature."""
+"""A fake of Amazon Polly. It checks who signs, not the signature."""
 
 import json
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A scripted Wyoming server that speaks, on a real socket of loopback (reference/providers.md, section 11).
+"""A scripted Wyoming server that speaks, on a real socket of loopback.
 
 It is written from the description of the protocol; `tests/conformance/test_tts_wyoming.py` lets the package
 `wyoming` judge it.
