@@ -8,7 +8,8 @@ from typing import Any
 def live_complaints(messages: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return what is wrong with messages that were sent to Gemini Live; [] without the SDK.
 
-    `LiveClientSetup` lacks ``realtimeInputConfig``, which the SDK itself sends: that part is held to its own type.
+    `LiveClientSetup` lacks ``realtimeInputConfig``, which the SDK itself sends: that part is checked against
+    its own type.
     """
     if find_spec("google.genai") is None:
         return []

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class WyomingConnection:
-    """Whoever is at the other end of ``stream``. All methods raise `ProviderError`."""
+    """A connection to a Wyoming server. All methods raise `ProviderError`."""
 
     def __init__(self, stream: TcpStream) -> None:
         self._stream = stream
