@@ -192,7 +192,7 @@ def test_metadata_that_makes_no_sense_is_refused(metadata: dict[str, Any]) -> No
         ({**METADATA, "ltm": []}, 'metadata has no "ltm"', 'did you mean "llm"?'),
         (
             {**METADATA, "tts": []},
-            'metadata names nobody who speaks: "tts" is missing or empty',
+            'metadata lists no text-to-speech provider: "tts" is missing or empty',
             'add "tts": [{"kind": ..., "api_key": ...}] to it',
         ),
     ],

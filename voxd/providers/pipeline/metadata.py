@@ -23,8 +23,10 @@ from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.routing.health import CircuitBreaker
 
-_DOES: Mapping[str, str] = MappingProxyType({"stt": "listens", "llm": "thinks", "tts": "speaks"})
-"""The lists, and what those in them do."""
+_STAGES: Mapping[str, str] = MappingProxyType(
+    {"stt": "speech-to-text", "llm": "language model", "tts": "text-to-speech"}
+)
+"""The lists, and the kind of provider in each."""
 
 _Vendor = tuple[Provider, MoreHeaders | None]
 
@@ -54,16 +56,16 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDependencies:
     """Return the parts for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
-    told = _converted(config.get("metadata") or {}, PipelineMetadata, "metadata")
+    metadata = _converted(config.get("metadata") or {}, PipelineMetadata, "metadata")
     clock: Clock = config.get("clock") or SystemClock()
     known: dict[str, _Vendor] = {}
-    names = {kind: _named(kind, getattr(told, kind), known) for kind in _DOES}
+    names = {kind: _named(kind, getattr(metadata, kind), known) for kind in _STAGES}
     tables = {name: table for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
     http, health = HttpClient(), CircuitBreaker(emit=emit, clock=clock)
-    engines = _engines(told, emit, clock)
-    _require(names, has_ears=told.hedge and engines is not None)
-    middleware: tuple[MessageMiddleware, ...] = told.middleware
+    engines = _engines(metadata, emit, clock)
+    _require(names, can_hedge=metadata.hedge and engines is not None)
+    middleware: tuple[MessageMiddleware, ...] = metadata.middleware
     builder = PipelineBuilder(
         http=http,
         health=health,
@@ -71,26 +73,26 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
         clock=clock,
         engines=engines,
         middleware=middleware,
-        request_middleware=told.request_middleware,
+        request_middleware=metadata.request_middleware,
         more_headers=headers,
     )
     settings = {
-        each: getattr(told, each)
+        each: getattr(metadata, each)
         for each in ("early_start", "hedge", "history", "cache_answers_s", "first_audio_timeout_s")
     }
     pipeline = _converted({**settings, **names}, Pipeline, "metadata")
     owned: tuple[Close, ...] = (health.close, http.close)
     if engines is not None:
         owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
-    return builder.build(pipeline, tables, hints=told.hints, owned=owned)
+    return builder.build(pipeline, tables, hints=metadata.hints, owned=owned)
 
 
-def _require(names: Mapping[str, tuple[str, ...]], *, has_ears: bool) -> None:
-    """Raise `ConfigError` when nobody does one of the three; ``has_ears``: this machine can listen itself."""
-    for kind, does in _DOES.items():
-        if not names[kind] and not (kind == "stt" and has_ears):
+def _require(names: Mapping[str, tuple[str, ...]], *, can_hedge: bool) -> None:
+    """Raise `ConfigError` when a list is empty; with ``can_hedge`` "stt" may be empty."""
+    for kind, what in _STAGES.items():
+        if not names[kind] and not (kind == "stt" and can_hedge):
             hint = f'add "{kind}": [{{"kind": ..., "api_key": ...}}] to it'
-            raise ConfigError(f'metadata names nobody who {does}: "{kind}" is missing or empty', hint=hint)
+            raise ConfigError(f'metadata lists no {what} provider: "{kind}" is missing or empty', hint=hint)
 
 
 def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Vendor]) -> tuple[str, ...]:
@@ -113,14 +115,14 @@ def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Ven
     return tuple(names)
 
 
-def _engines(told: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngines | None:
+def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngines | None:
     """Return this machine's own engines if one of the lists names them."""
-    named = [entry for entry in (*told.stt, *told.tts) if entry.get("kind") == LOCAL]
+    named = [entry for entry in (*metadata.stt, *metadata.tts) if entry.get("kind") == LOCAL]
     if not named:
         return None
-    where = Path(told.models_dir).expanduser() if told.models_dir else models_dir(Config())
-    ears = next((entry for entry in told.stt if entry.get("kind") == LOCAL), {})
-    model = str(ears.get("model", "")) or Whisper().model
+    where = Path(metadata.models_dir).expanduser() if metadata.models_dir else models_dir(Config())
+    local_stt = next((entry for entry in metadata.stt if entry.get("kind") == LOCAL), {})
+    model = str(local_stt.get("model", "")) or Whisper().model
     return LocalEngines(
         whisper_transcriber(Stt(whisper=Whisper(model=model)), where, clock),
         build_synthesizer(Tts(), models_dir=where, emit=emit, clock=clock),
