@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from voxd.children import ChildProcess
+from voxd.children import KILL_TIMEOUT_S, ChildProcess
 
 FOREVER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 
@@ -85,6 +85,39 @@ async def test_a_group_ends_with_its_leader() -> None:
     async with asyncio.timeout(5):
         while is_running(grandchild):
             await asyncio.sleep(0)
+
+
+async def test_a_child_with_more_output_than_is_read_is_closed_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """asyncio has stopped reading its output, so it never sees the end of that pipe."""
+    code = "import os\nos.write(2, b'started')\nwhile True: os.write(1, bytes(65536))"
+    before = set(os.listdir("/proc/self/fd"))
+    child = await ChildProcess.start("flood", python(code), stdout=PIPE, limit=1024)
+    transport = child._transport.get_pipe_transport(1)
+    assert isinstance(transport, asyncio.ReadTransport)
+    async with asyncio.timeout(5):
+        while transport.is_reading():
+            await asyncio.sleep(0)
+    async with asyncio.timeout(KILL_TIMEOUT_S / 2):
+        await child.close()
+    assert child.returncode == -signal.SIGKILL
+    assert set(os.listdir("/proc/self/fd")) <= before
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_child_has_ended_even_if_a_grandchild_keeps_its_pipes() -> None:
+    code = (
+        "import subprocess, sys\n"
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(p.pid, flush=True)"
+    )
+    child = await ChildProcess.start("parent", python(code), stdout=PIPE)
+    grandchild = int(await child.stdout.readline())
+    async with asyncio.timeout(5):
+        assert await child.wait() == 0
+    await child.close()
+    os.kill(grandchild, signal.SIGKILL)
 
 
 async def test_only_the_first_lines_of_standard_error_are_logged(caplog: pytest.LogCaptureFixture) -> None:

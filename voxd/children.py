@@ -1,11 +1,16 @@
 """Child processes: the one place that starts, ends and reaps the programs an event loop waits for.
 
-asyncio reaps a child in a thread that blocks in waitpid(2). Only one caller can reap a child, and
-`subprocess.Popen` polls (waitpid with WNOHANG) in `poll`, in every signal it sends and when an asyncio
-transport is closed before its child has ended. If such a poll comes between the exit of the child and the
-thread's own wait, asyncio logs "Unknown child process pid N, will report returncode 255" and the exit status
-is lost. So this module signals with os.kill, closes the transport only after the end, and gives no access to
-the process object. Programs without an event loop, such as `voxctl`, may use `subprocess.run`.
+It avoids two faults of `asyncio.subprocess.Process` and so gives no access to that class. Programs without an
+event loop, such as `voxctl`, may use `subprocess.run`.
+
+- A lost exit status. asyncio reaps a child in a thread that blocks in waitpid(2). `subprocess.Popen` polls
+  (waitpid with WNOHANG) in `poll`, in every signal it sends and when an asyncio transport is closed before
+  its child has ended. A poll between the exit of the child and the thread's own wait takes the status away:
+  asyncio logs "Unknown child process pid N, will report returncode 255". So this module signals with
+  os.kill, and closes the transport only after the end.
+- A wait without end. `Process.wait` of Python 3.11 returns only when every pipe is at its end. asyncio stops
+  reading standard output while twice ``limit`` bytes are buffered, so after too much output it never sees
+  that end; a grandchild that inherited a pipe has the same effect. So this module waits for the exit alone.
 """
 
 import asyncio
@@ -13,7 +18,7 @@ import contextlib
 import logging
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, SubprocessStreamProtocol
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -40,18 +45,34 @@ def explain_exit(returncode: int) -> str:
     return f"ended by itself (exit status {returncode})"
 
 
+class _Protocol(SubprocessStreamProtocol):
+    """The streams of asyncio, and the exit of the process apart from the end of its pipes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit, loop=asyncio.get_running_loop())
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()
+
+
 class ChildProcess:
     """One running program. Its starter closes it: `close` leaves neither a zombie nor an open pipe."""
 
-    def __init__(self, name: str, process: Process, *, own_group: bool) -> None:
+    def __init__(
+        self, name: str, transport: asyncio.SubprocessTransport, protocol: _Protocol, *, own_group: bool
+    ) -> None:
         self.name = name
+        self.pid = transport.get_pid()
         self.last_lines: deque[str] = deque(maxlen=4)
         """The end of what it wrote to standard error, which often is the reason of a crash."""
-        self._process = process
+        self._transport = transport
+        self._protocol = protocol
         self._own_group = own_group
         self._tasks = TaskScope(name)
         self._end: asyncio.Task[None] | None = None
-        self._drain = self._tasks.start(self._drain_stderr()) if process.stderr is not None else None
+        self._drain = self._tasks.start(self._drain_stderr(protocol.stderr)) if protocol.stderr else None
 
     @classmethod
     async def start(
@@ -72,51 +93,50 @@ class ChildProcess:
         ``limit`` is the longest line that may be read from standard output, in bytes. With ``own_group``
         the end of the child ends the children it started too. Raises `OSError` or `ValueError`.
         """
-        process = await asyncio.create_subprocess_exec(
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(
+            lambda: _Protocol(limit),
             *argv,
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            limit=limit,
             pass_fds=pass_fds,
             env=env,
             start_new_session=own_group,
         )
-        return cls(name, process, own_group=own_group)
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._process.pid
+        return cls(name, transport, protocol, own_group=own_group)
 
     @property
     def returncode(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""
-        return self._process.returncode
+        return self._transport.get_returncode()
 
     @property
     def stdin(self) -> asyncio.StreamWriter:
         """Its standard input, if that was PIPE."""
-        assert self._process.stdin is not None
-        return self._process.stdin
+        assert self._protocol.stdin is not None
+        return self._protocol.stdin
 
     @property
     def stdout(self) -> asyncio.StreamReader:
         """Its standard output, if that was PIPE."""
-        assert self._process.stdout is not None
-        return self._process.stdout
+        assert self._protocol.stdout is not None
+        return self._protocol.stdout
 
     async def wait(self) -> int:
-        """Return the exit status when it has ended."""
-        return await self._process.wait()
+        """Return the exit status when it has ended; its pipes may still be open."""
+        await self._protocol.exited.wait()
+        returncode = self.returncode
+        assert returncode is not None
+        return returncode
 
     async def wait_or_kill(self, timeout_s: float) -> int:
         """Return the exit status, after at most ``timeout_s``: then it is killed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                return await self._process.wait()
+                return await self.wait()
         self.kill()
-        return await self._process.wait()
+        return await self.wait()
 
     async def last_line(self) -> str:
         """Return the last line it wrote to standard error. Call it after the end."""
@@ -146,11 +166,11 @@ class ChildProcess:
 
     async def _finish(self) -> None:
         self.kill()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        if self._protocol.stdin is not None:
+            self._protocol.stdin.close()
         try:
             async with asyncio.timeout(KILL_TIMEOUT_S):
-                await self._process.wait()
+                await self.wait()
         except TimeoutError:
             # Stuck in a driver: it ends when the kernel lets go, and until then it does nothing.
             _log.error("%s (process %d) cannot be killed", self.name, self.pid)
@@ -160,11 +180,9 @@ class ChildProcess:
             await asyncio.wait([self._drain], timeout=_DRAIN_TIMEOUT_S)
             await cancel_and_wait(self._drain)
         # asyncio keeps the pipes until the loop has seen their end; frequent restarts must not leak them.
-        self._process._transport.close()  # type: ignore[attr-defined]
+        self._transport.close()
 
-    async def _drain_stderr(self) -> None:
-        stderr = self._process.stderr
-        assert stderr is not None
+    async def _drain_stderr(self, stderr: asyncio.StreamReader) -> None:
         lines, rest = 0, b""
         while chunk := await stderr.read(_READ_BYTES):
             *whole, rest = (rest + chunk).split(b"\n")
