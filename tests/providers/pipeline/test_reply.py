@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.stage_fakes import Board, Voice
-from voxd.events import EventType as E
 from voxd.net.transport import Budget
+from voxd.providers.events import ProviderEvent
 from voxd.providers.pipeline.latency import Latencies
 from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, Restart
 from voxd.providers.pipeline.prompt import PendingAnswer
@@ -19,7 +18,7 @@ from voxd.providers.pipeline.tts_chain import TtsChain
 
 async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
     clock, crew, begun = FakeClock(), Crew(), asyncio.Event()
-    told: list[tuple[E, dict[str, Any]]] = []
+    events: list[ProviderEvent] = []
     voice = Voice("voice", clock)
     chain = TtsChain([voice], health=Board(), latencies=Latencies(), clock=clock)
     budget = Budget(clock.now + 3.0)
@@ -37,7 +36,7 @@ async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
         PendingAnswer(thoughts(), budget, begun),
         new_reading=lambda: chain.reading(budget, crew, lambda stage, usage: None),
         through=None,
-        tell=lambda type, /, **data: told.append((type, data)),
+        report=events.append,
         crew=crew,
         clock=clock,
     )

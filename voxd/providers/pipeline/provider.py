@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
 from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError, named
-from voxd.events import EventType as E
 from voxd.net.transport import Budget
+from voxd.providers import events
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
 from voxd.providers.pipeline.candidates import NO_TIME, TIMEOUT
 from voxd.providers.pipeline.conversation import ChatHistory, arguments_of
@@ -229,7 +229,7 @@ class PipelineProvider(BaseProvider):
             asked,
             new_reading=(lambda: self._tts.reading(asked.budget, self._crew, used)) if speaks else None,
             through=(lambda clause: self._passed("assistant", clause)) if self._parts.middleware else None,
-            tell=self._tell,
+            report=self._report,
             crew=self._crew,
             clock=self._clock,
         )
@@ -240,11 +240,10 @@ class PipelineProvider(BaseProvider):
         self._reply = None
         self._conversation.answered(reply.answer)
         self._ledger.count(Usage(responses=1, audio_seconds=reply.answer.sound_ms / 1000))
-        self._tell(E.USAGE_UPDATED, provider=NAME, usage=self._ledger.usage)
+        self._report(events.UsageUpdated(self._ledger.usage, NAME))
         for call in reply.answer.calls:
-            arguments = arguments_of(call)
-            self._tell(E.FUNCTION_CALL_INVOKED, function_name=call.name, arguments=arguments, call_id=call.id)
-        self._tell(E.RESPONSE_COMPLETED, response_id=reply.response_id, usage=self._ledger.response)
+            self._report(events.ToolCallInvoked(call.name, arguments_of(call), call.id))
+        self._report(events.ResponseCompleted(reply.response_id, self._ledger.response))
         self._questions.tidy()
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -259,7 +258,7 @@ class PipelineProvider(BaseProvider):
         except VoxdError as error:
             # Whose time ran out matters to nobody outside.
             code = TIMEOUT if error.code == NO_TIME else error.code
-            self._tell(E.ERROR_GENERAL, code=code, message=named(error), hint=error.hint)
+            self._report(events.ErrorOccurred(code, named(error), error.hint))
             self._end_reply(code)
 
     def _stop(self, reason: str = "") -> None:
@@ -277,7 +276,7 @@ class PipelineProvider(BaseProvider):
         if reply is not None:
             reply.give_up()
             self._conversation.answered(reply.answer)
-            self._tell(E.RESPONSE_CANCELLED, response_id=reply.response_id, reason=reason)
+            self._report(events.ResponseCancelled(reply.response_id, reason))
 
     async def _passed(self, role: Any, text: str) -> str | None:
         """Return what the middleware makes of ``text``, None when it is stopped."""
@@ -286,13 +285,11 @@ class PipelineProvider(BaseProvider):
 
     def _understood(self, understood: SttUpdate) -> None:
         if self._session.transcription:
-            self._tell(
-                E.TEXT_TRANSCRIPTION, text=understood.text, is_partial=not understood.final, item_id=None
-            )
+            self._report(events.TextTranscription(understood.text, is_partial=not understood.final))
 
-    def _tell(self, type: E, /, **data: Any) -> None:
+    def _report(self, event: events.ProviderEvent) -> None:
         if self._connected:
-            self.emit_event(type, data)
+            self.on_event(event)
 
     def _emit(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
         """Tell what the stages of a library's pipeline tell: an `Emit`."""

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Protocol
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError, StreamError, VoxdError
-from voxd.events import EventType as E
 from voxd.frames import Clip
+from voxd.providers import events
 from voxd.providers.pipeline.candidates import TIMEOUT
 from voxd.providers.pipeline.conversation import SpokenAnswer, SpokenPiece
 from voxd.providers.pipeline.llm_chain import AnswerEnd, Restart
@@ -34,14 +33,6 @@ FilterClause = Callable[[str], Awaitable[str | None]]
 Work = Callable[[], Awaitable[None]]
 
 
-class EmitEvent(Protocol):
-    """How a provider tells an event."""
-
-    def __call__(self, type: E, /, **data: Any) -> None:
-        """Emit ``type``."""
-        ...
-
-
 class ReplyTask:
     """``asked`` is what the model writes; ``new_reading`` returns a voice, None when only text is wanted.
 
@@ -55,7 +46,7 @@ class ReplyTask:
         *,
         new_reading: Callable[[], TtsTurn] | None,
         through: FilterClause | None,
-        tell: EmitEvent,
+        report: events.OnEvent,
         crew: Crew,
         clock: Clock,
     ) -> None:
@@ -66,7 +57,7 @@ class ReplyTask:
         self._through = through
         self._begun = asked.begun
         self._budget = asked.budget
-        self._tell_outside = tell
+        self._report_event = report
         self._crew = crew
         self._clock = clock
         self._over = asyncio.Event()
@@ -78,7 +69,7 @@ class ReplyTask:
 
     async def run(self) -> None:
         """Run until the reply is complete. Raises `VoxdError`; what was said until then is in ``answer``."""
-        self._tell(E.RESPONSE_STARTED, response_id=self.response_id)
+        self._report(events.ResponseStarted(self.response_id))
         self._start("output", self._put_out)
         self._start("writing", self._write)
         try:
@@ -90,7 +81,7 @@ class ReplyTask:
             self._end_tasks()
         if self._error is not None:
             raise self._error
-        self._tell_whole()
+        self._report_whole()
 
     def give_up(self) -> None:
         """Silence it at once: nothing more of it is told."""
@@ -201,29 +192,27 @@ class ReplyTask:
             # Something is heard: the rest may take its time.
             self._budget.until_s = None
             if self._new_reading is not None:
-                self._tell(E.AUDIO_OUTPUT_STARTED, **self._ids, sample_rate=RATE_HZ)
+                self._report(events.AudioOutputStarted(RATE_HZ, self.response_id, self._item_id))
         text = piece if self._is_raw or not self.answer.spoken else f" {piece}"
         self.answer.spoken.append(SpokenPiece(text))
-        self._tell(E.TEXT_OUTPUT, text=text, is_partial=True, response_id=self.response_id)
+        self._report(events.TextOutput(text, is_partial=True, response_id=self.response_id))
 
     def _sounded(self, clip: Clip) -> None:
         last = self.answer.spoken[-1]
         self.answer.spoken[-1] = replace(last, sound_ms=last.sound_ms + clip.duration_s * 1000)
-        self._tell(
-            E.AUDIO_OUTPUT_CHUNK, audio_data=clip.pcm, sample_rate=clip.rate_hz, channels=1, **self._ids
-        )
+        self._report(events.AudioOutputChunk(clip.pcm, clip.rate_hz, 1, self.response_id, self._item_id))
 
-    def _tell_whole(self) -> None:
+    def _report_whole(self) -> None:
         if not self.answer.spoken:
             return
-        self._tell(E.TEXT_OUTPUT, text=self.answer.text, is_partial=False, response_id=self.response_id)
+        self._report(events.TextOutput(self.answer.text, response_id=self.response_id))
         if self._new_reading is not None:
-            self._tell(E.AUDIO_OUTPUT_STOPPED, **self._ids, duration_ms=self.answer.sound_ms)
+            self._report(events.AudioOutputStopped(self.answer.sound_ms, self.response_id, self._item_id))
 
     @property
-    def _ids(self) -> dict[str, str]:
-        return {"response_id": self.response_id, "item_id": f"{self.response_id}_item"}
+    def _item_id(self) -> str:
+        return f"{self.response_id}_item"
 
-    def _tell(self, type: E, /, **data: Any) -> None:
+    def _report(self, event: events.ProviderEvent) -> None:
         if not self._silent:
-            self._tell_outside(type, **data)
+            self._report_event(event)
