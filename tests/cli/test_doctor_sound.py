@@ -14,7 +14,7 @@ import pytest
 from tests.fakes import FakeClock
 from voxd.audio.ring import Ring
 from voxd.bus.bus import Bus
-from voxd.cli.doctor import sound
+from voxd.cli.doctor import sound as doctor_sound
 from voxd.cli.doctor.check import DoctorContext, Status
 from voxd.cli.doctor.sound import input_quality
 from voxd.config.schema import Audio, Config
@@ -125,8 +125,8 @@ NOISE = np.random.default_rng(3).normal(0, 30, 32_000)
 def test_without_a_daemon_the_room_is_listened_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sound: Any, status: Status, words: str
 ) -> None:
-    monkeypatch.setattr(sound, "SystemClock", Hasty)
-    monkeypatch.setattr(sound, "Microphone", type("Heard", (Room,), {"sound": sound}))
+    monkeypatch.setattr(doctor_sound, "SystemClock", Hasty)
+    monkeypatch.setattr(doctor_sound, "Microphone", type("Heard", (Room,), {"sound": sound}))
     finding = input_quality(DoctorContext(Config(), {}, socket=tmp_path / "gone"))
     assert finding.status is status
     assert words in finding.detail
@@ -136,7 +136,7 @@ def test_without_a_daemon_the_room_is_listened_to(
 def test_a_microphone_that_is_not_there_is_not_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, bool]
 ) -> None:
-    monkeypatch.setattr(sound, "Microphone", type("Gone", (Room,), state))
+    monkeypatch.setattr(doctor_sound, "Microphone", type("Gone", (Room,), state))
     assert input_quality(DoctorContext(Config(), {}, socket=tmp_path / "gone")).status is Status.SKIP
 
 
