@@ -19,7 +19,7 @@ from voxd.errors import (
     VoxdError,
 )
 from voxd.events import Event, EventType
-from voxd.frames import Clip
+from voxd.frames import Clip, Frame
 from voxd.hardware.leds import LedBackend
 from voxd.hardware.patterns import Rgb
 from voxd.net.endpoint import require_key
@@ -76,6 +76,7 @@ __all__ = [
     "ErrorMeaning",
     "Event",
     "EventType",
+    "Frame",
     "HttpRequest",
     "HttpResponse",
     "InvalidRequest",
