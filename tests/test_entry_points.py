@@ -19,7 +19,7 @@ led = ring_leds:Ring
 """
 
 SKILL = """
-from voxd.skills.contract import Skill, SkillReply
+from voxd.plugin import Skill, SkillReply
 
 class KettleSkill(Skill):
     sentences = {"kettle_boil": ("boil [the] water [for {minutes}]",)}

@@ -14,7 +14,7 @@ def test_however_a_vendor_closes_the_user_is_told_why(close_code: int) -> None:
     assert spoken_error(error.code) != UNKNOWN_REASON
 
 
-@pytest.mark.parametrize("code", sorted(faults._HOPELESS))
+@pytest.mark.parametrize("code", sorted(faults._PERMANENT))
 def test_what_only_a_person_can_mend_has_words_of_its_own(code: str) -> None:
     assert spoken_error(faults.error_for_code("cloud", code, None).code) not in {
         UNKNOWN_REASON,
