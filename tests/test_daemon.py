@@ -13,8 +13,8 @@ import pytest
 from tests.rig.process import VoxdProcess, children
 from tests.rig.soundcard import SoundCard, missing, sound_card
 from tests.rig.speech import question, recognised, say, trimmed
-from voxd.audio.resample import to_rate
-from voxd.audio.wav import wav_bytes, write_wav
+from voxd.audio.files import wav_bytes, write_wav
+from voxd.audio.sound import to_rate
 from voxd.errors import Busy, InvalidRequest
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 

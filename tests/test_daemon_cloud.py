@@ -13,7 +13,7 @@ import pytest
 from tests.rig.process import VoxdProcess
 from tests.rig.speech import question, say
 from tests.servers.openai_realtime import KEY, RealtimeServer, Refusal, Reply, Script, realtime_server
-from voxd.audio.wav import read_wav, wav_bytes, write_wav
+from voxd.audio.files import read_wav, wav_bytes, write_wav
 from voxd.errors import AuthenticationError, ProviderError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.rig.process import VoxdProcess
 from tests.rig.speech import say
 from tests.servers.openai_realtime import KEY, RealtimeServer, Refusal, Reply, Script, realtime_server
-from voxd.audio.wav import wav_bytes, write_wav
+from voxd.audio.files import wav_bytes, write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 GONE = Refusal(503, "")

@@ -11,7 +11,7 @@ from tests.servers.scripted import KEY as CHAT_KEY
 from tests.servers.scripted import Reply as Written
 from tests.servers.scripted import scripted
 from tests.test_daemon_cloud import at, recorded, voxd
-from voxd.audio.wav import write_wav
+from voxd.audio.files import write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 

@@ -10,7 +10,7 @@ import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from tests.rig.speech import say
-from voxd.audio.wav import write_wav
+from voxd.audio.files import write_wav
 from voxd.config.schema import Audio, Button, Config, Leds, Turn
 from voxd.control.sockets import bind
 from voxd.daemon import Daemon

@@ -9,7 +9,7 @@ import pytest
 
 from tests.rig import process as rig
 from tests.rig.process import VoxdProcess
-from voxd.audio.wav import write_wav
+from voxd.audio.files import write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 HANGS_AS_A_WHOLE = "voxd.main.STOP_LIMIT_S = {limit_s}\nvoxd.daemon.Daemon.stop = lambda self: time.sleep(60)"

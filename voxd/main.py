@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from voxd import __version__
-from voxd.audio.wav import read_wav
+from voxd.audio.files import read_wav
 from voxd.cli.exits import USAGE
 from voxd.cli.screen import Screen
 from voxd.config.loading import Loaded, load

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from scripts.benchmarks.options import SHARED, Skip
-from voxd.audio.resample import to_rate
-from voxd.audio.wav import read_wav
+from voxd.audio.files import read_wav
+from voxd.audio.sound import to_rate
 from voxd.frames import SAMPLE_RATE_HZ, samples_from_ms, samples_from_s
 from voxd.listen.recordings import UnreadableRecording, load
 

@@ -11,7 +11,7 @@ from scripts.benchmarks.daemon import VIRTUAL, RunningDaemon, running
 from scripts.benchmarks.options import Options
 from scripts.benchmarks.processes import Usage, usage
 from scripts.benchmarks.rows import Row
-from voxd.audio.wav import wav_bytes
+from voxd.audio.files import wav_bytes
 from voxd.control.call import Caller
 from voxd.errors import Busy
 from voxd.frames import SAMPLE_RATE_HZ, Clip

@@ -14,7 +14,7 @@ from scripts.faulting.vendors import Vendors, vendors
 from tests.rig.faultproxy import FaultProxy
 from tests.rig.process import VoxdProcess
 from tests.rig.speech import say
-from voxd.audio.wav import wav_bytes, write_wav
+from voxd.audio.files import wav_bytes, write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 QUESTION = "who painted the ceiling of the chapel"

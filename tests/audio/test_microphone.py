@@ -16,9 +16,9 @@ import pytest
 
 from tests.audio.witness import Witness, children_of
 from tests.rig.soundcard import SoundCard
+from voxd.audio.files import write_wav
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
-from voxd.audio.wav import write_wav
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio
 from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
@@ -187,7 +187,8 @@ async def test_a_recording_without_a_sample_ends_as_well(tmp_path: Path, ring: R
     write_wav(tmp_path / "said.wav", Clip(b"", SAMPLE_RATE_HZ))
     config = Audio(input="virtual", virtual_input=str(tmp_path / "said.wav"))
     async with running(config, ring):
-        await until_head(ring, samples_from_s(1.5))
+        # One block more than the lead of 1.5 s: the flag is set just after the block that ends it.
+        await until_head(ring, samples_from_s(1.6))
         assert ring.ended
 
 

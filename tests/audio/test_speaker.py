@@ -13,9 +13,9 @@ import pytest
 
 from tests.audio.witness import Witness, children_of
 from tests.rig.soundcard import SPEAKER_RATE_HZ, SoundCard
+from voxd.audio.files import read_wav
 from voxd.audio.output_ring import OutputRing
 from voxd.audio.speaker import Speaker
-from voxd.audio.wav import read_wav
 from voxd.clock import SystemClock
 from voxd.config.schema import Audio
 from voxd.errors import Busy, DeviceError, ProviderError

@@ -1,7 +1,8 @@
-"""The microphone's supervision in made-up time: identity, overruns and back-off."""
+"""Supervision of the microphone on a fake clock: the signs of a loss, overruns and back-off."""
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import pytest
 
 from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.audio import ring_writer
-from voxd.audio.microphone import Microphone
+from voxd.audio.microphone import HINTS, LossReason, Microphone, StreamState, find_loss
 from voxd.audio.ring import Ring
 from voxd.config.schema import Audio
 from voxd.errors import DeviceError
+
+HEALTHY = StreamState(
+    now_s=100.0, heartbeat_s=99.9, zero_run=0, alive=True, card_before="Array", card_now="Array"
+)
 
 
 class FakeChild:
@@ -115,7 +120,7 @@ async def test_overruns_are_reported_as_they_are_counted(bench: Bench) -> None:
     await bench.microphone.close()
 
 
-async def test_a_missing_device_is_tried_again_ever_more_slowly_and_said_once(bench: Bench) -> None:
+async def test_a_missing_device_is_retried_with_back_off_and_reported_once(bench: Bench) -> None:
     FakeChild.error = DeviceError("no sound device is called 'Mic'", hint="run `voxctl devices`")
     await bench.microphone.start()
     assert bench.lost() == ["missing"]
@@ -141,3 +146,32 @@ async def test_a_returned_device_that_gives_only_zeros_is_not_restored(bench: Be
     await bench.pass_time(3.0)
     assert bench.emit.types() == ["audio.lost", "audio.restored"]
     await bench.microphone.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, None),
+        ({"heartbeat_s": 99.0}, None),
+        ({"heartbeat_s": 98.99}, LossReason.STALLED),
+        ({"zero_run": 23_999}, None),
+        ({"zero_run": 24_000}, LossReason.DIGITAL_SILENCE),
+        ({"alive": False}, LossReason.EXITED),
+        ({"alive": False, "heartbeat_s": 0.0, "zero_run": 99_999}, LossReason.EXITED),
+        ({"card_now": ""}, LossReason.IDENTITY),
+        ({"card_now": "Array_1"}, LossReason.IDENTITY),
+        ({"card_before": "", "card_now": ""}, None),
+    ],
+)
+def test_each_sign_of_a_loss_has_its_reason(change: dict[str, object], verdict: LossReason | None) -> None:
+    state = replace(HEALTHY, **change)  # type: ignore[arg-type]
+    assert find_loss(state, stall_timeout_s=1.0, silence_timeout_s=1.5) is verdict
+
+
+def test_a_zero_timeout_allows_digital_silence() -> None:
+    state = replace(HEALTHY, zero_run=10**9)
+    assert find_loss(state, stall_timeout_s=1.0, silence_timeout_s=0) is None
+
+
+def test_every_reason_has_a_hint() -> None:
+    assert set(HINTS) == set(LossReason)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Voxctl
 from tests.shared import AUDIO, needs_shared
-from voxd.audio.wav import write_wav
+from voxd.audio.files import write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 

@@ -12,7 +12,7 @@ from tests.providers.vendors.stt_uploads import vendor
 from tests.rig.wires import line
 from tests.servers.google_speech import GoogleSpeechServer, complaint
 from tests.servers.words import spoken
-from voxd.audio import flac
+from voxd.audio.files import decode_flac
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
 from voxd.providers.vendors.google.stt import GoogleStt
@@ -75,6 +75,6 @@ async def test_the_vendors_types_accept_what_voxd_asks(house: GoogleSpeechServer
     assert request.config.speech_contexts[0].phrases == ["Zoë"]
     assert request.config.enable_automatic_punctuation
     assert request.config.alternative_language_codes == ["fr-FR"]
-    assert flac.decode(request.audio.content) == CLIP
+    assert decode_flac(request.audio.content) == CLIP
     with pytest.raises(ParseError):
         ParseDict({**body, "config": {**body["config"], "hints": []}}, speech.RecognizeRequest()._pb)

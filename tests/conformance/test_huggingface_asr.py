@@ -12,7 +12,7 @@ from tests.providers.vendors.stt_uploads import WRONG_KEY, vendor
 from tests.rig.wires import KEY, line
 from tests.servers.huggingface_asr import ROUTER, HuggingFaceServer
 from tests.servers.words import spoken
-from voxd.audio import flac
+from voxd.audio.files import encode_flac
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.vendors.huggingface.stt import HuggingFaceStt
@@ -37,7 +37,7 @@ async def recognise(house: HuggingFaceServer, key: str) -> Any:
     def ask() -> Any:
         with hub.InferenceClient(token=key, timeout=5, headers={"Content-Type": "audio/flac"}) as client:
             url = f"{house.plain.url}{ROUTER}/models/{MODEL}"
-            return client.automatic_speech_recognition(flac.encode(CLIP), model=url)
+            return client.automatic_speech_recognition(encode_flac(CLIP), model=url)
 
     return await asyncio.to_thread(ask)
 

@@ -10,7 +10,7 @@ from tests.providers.vendors.stt_uploads import WRONG_KEY, vendor
 from tests.rig.wires import KEY, line
 from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint
 from tests.servers.words import spoken
-from voxd.audio import flac, wav
+from voxd.audio.files import encode_flac, wav_bytes
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest
 from voxd.providers.vendors.openai.stt import OpenAIStt
@@ -36,14 +36,14 @@ async def client(house: Transcriptions) -> AsyncIterator[Any]:
         yield client
 
 
-@pytest.mark.parametrize(("name", "data"), [("a.flac", flac.encode(CLIP)), ("a.wav", wav.wav_bytes(CLIP))])
+@pytest.mark.parametrize(("name", "data"), [("a.flac", encode_flac(CLIP)), ("a.wav", wav_bytes(CLIP))])
 async def test_the_official_client_transcribes(client: Any, name: str, data: bytes) -> None:
     answer = await client.audio.transcriptions.create(model=MODEL, file=(name, data), language="en")
     assert (answer.text, answer.usage.type, answer.usage.seconds) == (SAID, "duration", 1)
 
 
 async def test_the_official_client_follows_a_stream(client: Any) -> None:
-    file = ("a.flac", flac.encode(CLIP), "audio/flac")
+    file = ("a.flac", encode_flac(CLIP), "audio/flac")
     stream = await client.audio.transcriptions.create(model=MODEL, file=file, stream=True)
     events = [event async for event in stream]
     assert [event.delta for event in events[:-1]] == ["kitchen", " light", " off"]
@@ -52,7 +52,7 @@ async def test_the_official_client_follows_a_stream(client: Any) -> None:
 
 
 async def test_the_official_client_is_refused(house: Transcriptions, client: Any) -> None:
-    file = ("a.flac", flac.encode(CLIP))
+    file = ("a.flac", encode_flac(CLIP))
     with pytest.raises(openai.AuthenticationError):
         await client.with_options(api_key=WRONG_KEY).audio.transcriptions.create(model=MODEL, file=file)
     house.script = [complaint(429, "No credit.", "insufficient_quota")]
@@ -64,7 +64,7 @@ async def test_the_official_client_is_refused(house: Transcriptions, client: Any
 async def test_voxd_sends_the_form_that_the_official_client_sends(house: Transcriptions, client: Any) -> None:
     await client.audio.transcriptions.create(
         model=MODEL,
-        file=("utterance.flac", flac.encode(CLIP), "audio/flac"),
+        file=("utterance.flac", encode_flac(CLIP), "audio/flac"),
         language="en",
         keywords=["Zoë", "voxd"],
         prompt="A device.",

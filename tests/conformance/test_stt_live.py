@@ -14,7 +14,7 @@ from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_live import Bench, bench
 from tests.servers.live_speech import KEY, Fault, Message, Script
 from tests.servers.words import spoken
-from voxd.audio.resample import to_rate
+from voxd.audio.sound import to_rate
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 from voxd.providers.vendors.assemblyai import stt as assemblyai

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from voxd.audio.wav import write_wav
+from voxd.audio.files import write_wav
 from voxd.config.schema import Audio, Config, Turn
 from voxd.control.sockets import bind
 from voxd.daemon import Daemon

@@ -8,7 +8,7 @@ import pytest
 
 from tests.device.conftest import House
 from voxd import reports
-from voxd.audio.wav import wav_bytes
+from voxd.audio.files import wav_bytes
 from voxd.config.schema import Endpoint, Log, Paths, Turn, Wake, WakeWord
 from voxd.daemon import Daemon
 from voxd.errors import Busy, InvalidRequest, Muted, NotFound

@@ -8,7 +8,7 @@ import pytest
 from tests.device.conftest import House
 from tests.listen.speech import needs_flite
 from tests.rig.speech import question, say
-from voxd.audio.wav import read_wav
+from voxd.audio.files import read_wav
 from voxd.config.schema import WakeWord
 from voxd.device.recorded_question import without_wake_word
 from voxd.frames import SAMPLE_RATE_HZ, Clip

@@ -22,7 +22,7 @@ from tests.rig.soundcard import SoundCard
 from tests.servers.openai_realtime import KEY, RealtimeServer, realtime_server
 from tests.shared import SHARED, needs_shared
 from voxd import VoiceEngine
-from voxd.audio.wav import wav_bytes
+from voxd.audio.files import wav_bytes
 from voxd.frames import Clip
 from voxd.providers.vendors.openai.realtime import OpenAIProvider
 

@@ -12,7 +12,7 @@ from tests.engine.conftest import Make
 from tests.engine.sounds import duration_ms, silence, tone
 from tests.rig.soundcard import SoundCard
 from voxd import AudioError, EngineState, VoiceEngine
-from voxd.audio.wav import write_wav
+from voxd.audio.files import write_wav
 from voxd.clock import SystemClock
 from voxd.engine import microphone as listening
 from voxd.engine.microphone import MicrophoneStream, block_ms

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.engine.conftest import Make
 from tests.engine.sounds import duration_ms, pieces, silence, tone
 from tests.fakes import FakeClock
-from voxd.audio.wav import read_wav
+from voxd.audio.files import read_wav
 from voxd.engine import recording
 from voxd.engine.recording import SessionRecording, surplus, turn_of
 

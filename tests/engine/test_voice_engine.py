@@ -23,7 +23,7 @@ from voxd import (
     VoiceEngineConfig,
     register_provider,
 )
-from voxd.audio.wav import wav_bytes
+from voxd.audio.files import wav_bytes
 from voxd.errors import DeadlineExceeded, InvalidRequest, NotFound
 from voxd.frames import Clip
 from voxd.providers.vendors.mock.realtime import MockProvider

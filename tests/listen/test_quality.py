@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from voxd.audio.level import FLOOR_DBFS, dbfs
+from voxd.audio.sound import FLOOR_DBFS, dbfs
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.listen.quality import Quality, find_problems, measure
 

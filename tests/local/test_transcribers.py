@@ -20,7 +20,7 @@ from tests.local.speech import (
 from tests.rig.speech import question
 from tests.rig.speech import say as rig_say
 from tests.shared import needs_shared
-from voxd.audio.wav import read_wav
+from voxd.audio.files import read_wav
 from voxd.clock import SystemClock
 from voxd.config.schema import Stt, Whisper
 from voxd.errors import InvalidRequest, ModelError

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from pocketsphinx import Decoder
 
-from voxd.audio.wav import read_wav, write_wav
+from voxd.audio.files import read_wav, write_wav
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from voxd.audio.wav import write_wav
+from voxd.audio.files import write_wav
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 ROOT = Path(__file__).resolve().parents[2]

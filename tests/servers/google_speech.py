@@ -12,7 +12,7 @@ from typing import Any
 from tests.rig.wires import KEY
 from tests.servers.plain_http import Asked, Plain, Play, reply
 from tests.servers.words import recognised
-from voxd.audio import flac
+from voxd.audio.files import decode_flac
 
 PATH = "/v1/speech:recognize"
 
@@ -61,7 +61,7 @@ class GoogleSpeechServer:
 
     def _recognised(self, body: dict[str, Any]) -> Play:
         sound = base64.b64decode(body["audio"]["content"])
-        clip_pcm = flac.decode(sound).pcm if body["config"]["encoding"] == "FLAC" else sound
+        clip_pcm = decode_flac(sound).pcm if body["config"]["encoding"] == "FLAC" else sound
         text = recognised(clip_pcm)
         if not text:
             return answer_of({"totalBilledTime": "15s", "requestId": "1"})

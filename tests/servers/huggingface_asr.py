@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.rig.wires import KEY
 from tests.servers.plain_http import Asked, Plain, Play, reply
 from tests.servers.words import recognised
-from voxd.audio import flac, wav
+from voxd.audio.files import decode_flac, read_wav
 
 ROUTER = "/hf-inference"
 
@@ -37,9 +37,9 @@ class HuggingFaceServer:
         if self.script:
             return self.script.pop(0)
         if asked.headers["content-type"] == "audio/flac":
-            clip = flac.decode(asked.body)
+            clip = decode_flac(asked.body)
         else:
-            clip = wav.read_wav(asked.body)
+            clip = read_wav(asked.body)
         return reply(
             json.dumps({"text": f" {recognised(clip.pcm)}"}).encode(), content_type="application/json"
         )

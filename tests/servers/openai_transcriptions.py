@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.rig.wires import KEY
 from tests.servers.plain_http import Asked, Plain, Play, pieces, reply
 from tests.servers.words import recognised
-from voxd.audio import flac, wav
+from voxd.audio.files import decode_flac, read_wav
 
 PATH = "/v1/audio/transcriptions"
 MODEL = "gpt-transcribe"
@@ -63,7 +63,7 @@ class Transcriptions:
         if unknown or form.get("model") is None or not self.files:
             return complaint(400, f"Unknown parameter: {sorted(unknown)}", "unknown_parameter")
         name, _, data = self.files[-1]
-        clip = wav.read_wav(data) if name.endswith(".wav") else flac.decode(data)
+        clip = read_wav(data) if name.endswith(".wav") else decode_flac(data)
         text = recognised(clip.pcm)
         if form.get("stream") == ["true"]:
             return self._streamed(text)

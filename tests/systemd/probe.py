@@ -83,11 +83,11 @@ def keep_a_database() -> str:
 
 
 def pack_an_utterance() -> str:
-    from voxd.audio.flac import decode, encode
+    from voxd.audio.files import decode_flac, encode_flac
     from voxd.frames import Clip
 
     clip = Clip(bytes(32_000), 16_000)
-    return str(decode(encode(clip)) == clip)
+    return str(decode_flac(encode_flac(clip)) == clip)
 
 
 def keep_an_utterance_and_a_phrase() -> str:

@@ -5,14 +5,15 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from voxd.audio.device_names import card_number
-from voxd.audio.liveness import HINTS, LossReason, StreamState, find_loss
+from voxd.audio.files import read_wav
 from voxd.audio.process import AudioProcess
-from voxd.audio.resample import to_rate
 from voxd.audio.ring import Ring
-from voxd.audio.wav import read_wav
+from voxd.audio.sound import to_rate
 from voxd.clock import Clock
 from voxd.config.schema import Audio
 from voxd.errors import DeviceError, VoxdError
@@ -29,6 +30,60 @@ _OPEN_TIMEOUT_S = 3.0
 _BACKOFF_S = (0.5, 1.0, 1.5, 2.0)
 _LEAD_S = 1.5
 """Noise before the virtual microphone's recording, so that wake engines are warm."""
+
+
+class LossReason(StrEnum):
+    """Why no sound arrives."""
+
+    MISSING = "missing"
+    STALLED = "stalled"
+    DIGITAL_SILENCE = "digital_silence"
+    EXITED = "exited"
+    IDENTITY = "identity"
+
+
+HINTS = {
+    LossReason.MISSING: "plug the microphone in, or set audio.input to a name from `voxctl devices`",
+    LossReason.STALLED: "check the cable and `journalctl -k`; voxd goes on trying",
+    LossReason.DIGITAL_SILENCE: "check the microphone's own mute switch, and that it is plugged in",
+    LossReason.EXITED: "see `journalctl -u voxd` at level debug; voxd goes on trying",
+    LossReason.IDENTITY: "plug the same microphone in again, or set audio.input to the new one",
+}
+"""What to do about each."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What can be seen of a capture stream at one moment.
+
+    ``heartbeat_s`` is the time of the last block (or of the opening, before the first), ``zero_run`` in
+    samples. ``card_before`` and ``card_now`` name the hardware at the opening and at this moment; both
+    are "" where the stream does not show it (PulseAudio, PipeWire: there only the silence gives it away).
+    """
+
+    now_s: float
+    heartbeat_s: float
+    zero_run: int
+    alive: bool
+    card_before: str = ""
+    card_now: str = ""
+
+
+def find_loss(state: StreamState, *, stall_timeout_s: float, silence_timeout_s: float) -> LossReason | None:
+    """Return why the stream is lost, None while it lives.
+
+    No analogue microphone delivers a second of exact zeros: they mean that the sound server moved the
+    stream to something else. ``silence_timeout_s`` 0 turns that check off.
+    """
+    if not state.alive:
+        return LossReason.EXITED
+    if state.card_now != state.card_before:
+        return LossReason.IDENTITY
+    if state.now_s - state.heartbeat_s > stall_timeout_s:
+        return LossReason.STALLED
+    if 0 < silence_timeout_s <= state.zero_run / SAMPLE_RATE_HZ:
+        return LossReason.DIGITAL_SILENCE
+    return None
 
 
 class Microphone:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voxd.audio.output import Output
 from voxd.audio.output_ring import BYTES_PER_SAMPLE
-from voxd.audio.resample import Resampler
+from voxd.audio.sound import Resampler
 from voxd.clock import Clock
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Emit

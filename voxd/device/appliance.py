@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from voxd import reports
 from voxd.audio.devices import list_devices
+from voxd.audio.files import wav_bytes
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.speaker import Speaker
-from voxd.audio.wav import wav_bytes
 from voxd.bus.bus import Bus
 from voxd.clock import Clock
 from voxd.config.diff import diff

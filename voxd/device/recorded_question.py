@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from voxd.audio.resample import to_rate
-from voxd.audio.wav import read_wav
+from voxd.audio.files import read_wav
+from voxd.audio.sound import to_rate
 from voxd.config.schema import WakeWord
 from voxd.errors import InvalidRequest
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame, samples_from_ms, samples_from_s

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from voxd import __version__, reports
-from voxd.audio.level import dbfs
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
+from voxd.audio.sound import dbfs
 from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.config.schema import Config

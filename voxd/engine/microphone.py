@@ -5,8 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from voxd.audio.microphone import VIRTUAL, Microphone
-from voxd.audio.resample import Resampler
 from voxd.audio.ring import Ring, RingOverrun
+from voxd.audio.sound import Resampler
 from voxd.clock import Clock
 from voxd.config.schema import Audio
 from voxd.engine.devices import AUTO, recording_of, stable_name

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from voxd.audio.wav import wav_bytes
+from voxd.audio.files import wav_bytes
 from voxd.clock import Clock
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 

@@ -38,7 +38,7 @@ def converter(from_hz: int, to_hz: int) -> Converter:
     """Return a streaming converter between two rates; loads soxr only when they differ."""
     if from_hz == to_hz:
         return Straight()
-    from voxd.audio.resample import Resampler
+    from voxd.audio.sound import Resampler
 
     return Resampler(from_hz, to_hz)
 
@@ -54,7 +54,7 @@ def whole_clip(audio: bytes, rate_hz: int) -> Clip:
     """Return ``audio``, a WAV file or raw PCM at ``rate_hz``, as a clip. Raises `InvalidRequest`."""
     if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
         return Clip(audio, rate_hz)
-    from voxd.audio.wav import read_wav
+    from voxd.audio.files import read_wav
 
     return read_wav(audio)
 

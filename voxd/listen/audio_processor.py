@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from voxd.audio.level import dbfs
 from voxd.audio.ring import Ring, RingOverrun
+from voxd.audio.sound import dbfs
 from voxd.clock import Clock
 from voxd.config.schema import Endpoint
 from voxd.errors import DeviceError, VoxdError

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxd.audio.level import FLOOR_DBFS
+from voxd.audio.sound import FLOOR_DBFS
 from voxd.frames import samples_from_ms
 
 CLIPPED = 32_600
@@ -38,7 +38,7 @@ class Quality:
     """The sound of an utterance.
 
     ``level_dbfs`` is the RMS level of what is louder than the noise, by the measure of
-    `voxd.audio.level.dbfs`; ``noise_dbfs`` that of the tenth quietest 20 ms. ``snr_db`` is None where it
+    `voxd.audio.sound.dbfs`; ``noise_dbfs`` that of the tenth quietest 20 ms. ``snr_db`` is None where it
     cannot be measured. ``dropouts`` counts the places at which sound is missing.
     """
 

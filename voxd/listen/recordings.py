@@ -65,7 +65,7 @@ def load(path: Path) -> bytes:
 
 
 def _decode(path: Path) -> tuple[np.ndarray[tuple[int], np.dtype[np.int16]], int]:
-    # Not `voxd.audio.flac`: any form, and hours of it.
+    # Not `voxd.audio.files`: any form, and hours of it.
     import soundfile
 
     samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from voxd.audio.resample import to_rate
+from voxd.audio.sound import to_rate
 from voxd.clock import Clock
 from voxd.errors import EngineError, VoxdError
 from voxd.events import Emit

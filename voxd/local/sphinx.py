@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from pocketsphinx import Decoder, get_model_path
 
-from voxd.audio.level import MIN_SPEECH_DBFS, loudest_dbfs
+from voxd.audio.sound import MIN_SPEECH_DBFS, loudest_dbfs
 from voxd.errors import EngineError, ModelError
 from voxd.frames import samples_from_ms
 from voxd.local.serve import EngineOutput

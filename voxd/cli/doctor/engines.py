@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 
 from voxd.audio.devices import list_devices
-from voxd.audio.level import dbfs
 from voxd.audio.microphone import Microphone
-from voxd.audio.resample import to_rate
 from voxd.audio.ring import Ring
+from voxd.audio.sound import dbfs, to_rate
 from voxd.children import explain_exit
 from voxd.cli.doctor.check import DoctorContext, Finding, Status, fail, ok, skip, warn
 from voxd.clock import SystemClock

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from voxd.audio.level import FLOOR_DBFS
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
+from voxd.audio.sound import FLOOR_DBFS
 from voxd.cli.doctor.check import DoctorContext, Finding, ok, skip, warn
 from voxd.clock import SystemClock
 from voxd.config.paths import client_socket_path

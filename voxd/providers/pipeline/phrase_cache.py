@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from voxd.audio.flac import decode, encode
+from voxd.audio.files import decode_flac, encode_flac
 from voxd.errors import AudioError, StreamError
 from voxd.events import Emit
 from voxd.events import EventType as E
@@ -130,7 +130,7 @@ class PhraseCache:
         try:
             async with asyncio.timeout(READ_S):
                 data = await self._shelf.get(key)
-                clip = await asyncio.to_thread(decode, data) if data is not None else None
+                clip = await asyncio.to_thread(decode_flac, data) if data is not None else None
             self._is_slow = False
             return clip
         except TimeoutError:
@@ -148,7 +148,7 @@ class PhraseCache:
         if not whole.pcm or any(clip.rate_hz != whole.rate_hz for clip in clips):
             return
         try:
-            data = await asyncio.to_thread(encode, whole)
+            data = await asyncio.to_thread(encode_flac, whole)
         except AudioError as error:
             _log.warning("a phrase cannot be kept: %s", error)
             return

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol
 
-from voxd.audio.resample import Resampler
+from voxd.audio.sound import Resampler
 from voxd.clock import Clock
 from voxd.config.provider_schema import LOCAL
 from voxd.errors import StreamError, VoxdError

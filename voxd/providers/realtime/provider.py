@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from voxd.audio.resample import Resampler
+from voxd.audio.sound import Resampler
 from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, NotConnected, ProviderError, VoxdError
 from voxd.events import Emit

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from traceback import format_tb
 
 from voxd import reports
-from voxd.audio.flac import decode, encode
+from voxd.audio.files import decode_flac, encode_flac
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.errors import AudioError, Busy, DeadlineExceeded, NotFound, StoreError, StreamError, VoxdError
@@ -162,7 +162,7 @@ class OfflineQueue:
             return False
         duration_ms = round(clip.duration_s * 1000) if clip else 0
         try:
-            flac = await asyncio.to_thread(encode, clip) if clip else None
+            flac = await asyncio.to_thread(encode_flac, clip) if clip else None
             id = await self._queue.add(agent, flac=flac, text=text, duration_ms=duration_ms)
         except (AudioError, StoreError) as error:
             self.problem = f"a question could not be kept: {error}"
@@ -309,7 +309,7 @@ class OfflineQueue:
     async def _collect(self, kept: QueuedUtterance) -> CollectedReply:
         said: Clip | str = kept.text
         if kept.flac is not None:
-            said = await asyncio.to_thread(decode, kept.flac)
+            said = await asyncio.to_thread(decode_flac, kept.flac)
         transcript, pieces = kept.text, []
         provider, answer = self._ask(kept.agent, said, kept.age_s)
         try:

@@ -12,7 +12,7 @@ from tests.rig.wires import KEY, RecordedLine, line
 from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint, sse
 from tests.servers.plain_http import Play, head, pieces, raw, reply
 from tests.servers.words import played, spoken
-from voxd.audio import flac
+from voxd.audio.files import decode_flac
 from voxd.errors import ConfigError, ProviderError
 from voxd.events import EventType as E
 from voxd.net.transport import Access, Budget
@@ -69,7 +69,7 @@ async def test_the_request_says_what_is_known(house: Transcriptions, wire: Recor
     }
     [(name, kind, data)] = house.files
     assert (name, kind) == ("utterance.flac", "audio/flac")
-    assert flac.decode(data).pcm == spoken(SAID)
+    assert decode_flac(data).pcm == spoken(SAID)
 
 
 async def test_another_model_takes_likely_words_as_a_prompt(

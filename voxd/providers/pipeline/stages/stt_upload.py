@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from voxd.audio import flac
+from voxd.audio import files
 from voxd.errors import StreamError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.tasks import in_thread
@@ -26,7 +26,7 @@ async def collect_audio(audio: AsyncIterator[Frame]) -> Clip:
 async def encode_flac(clip: Clip) -> bytes:
     """Return ``clip`` as FLAC, about half the size of WAV. Raises `AudioError` when it is empty."""
     # In a thread: encoding 15 s of audio would block the event loop for many milliseconds.
-    return await in_thread(lambda: flac.encode(clip), name="encode an utterance")
+    return await in_thread(lambda: files.encode_flac(clip), name="encode an utterance")
 
 
 def parse_answer(provider: str, answer: Any, kind: type[T]) -> T:

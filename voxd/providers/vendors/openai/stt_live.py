@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from voxd.audio.resample import Resampler
+from voxd.audio.sound import Resampler
 from voxd.errors import ConnectionFailed
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.net import faults

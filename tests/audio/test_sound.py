@@ -1,4 +1,4 @@
-"""Levels, rates and earcons."""
+"""Levels, sample rates, and the earcons measured by them."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxd.audio.earcons import render
-from voxd.audio.level import FLOOR_DBFS, dbfs
-from voxd.audio.resample import Resampler, to_rate
+from voxd.audio.sound import FLOOR_DBFS, Resampler, dbfs, to_rate
 from voxd.frames import Clip
 from voxd.turn.inputs import Earcon
 
