@@ -105,7 +105,7 @@ async def test_what_a_limit_of_ours_kept_from_asking_is_not_tried_again() -> Non
     assert attempts == [1]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.none() | st.floats(0, 200), max_size=6),
     st.integers(-1, 6),

@@ -1,4 +1,4 @@
-"""Opening a socket: the addresses of a host race, and losers leave nothing open."""
+"""Opening a socket: the addresses of a host race, and the losers leave nothing open."""
 
 import asyncio
 import socket
@@ -6,133 +6,145 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from tests.fakes import settle
 from voxd.errors import ConnectionFailed
-from voxd.net import sockets as reach
+from voxd.net import sockets
 from voxd.net.dns import Addresses, AddressInfo, Resolver
-from voxd.net.sockets import interleave_families, open_socket, race
+from voxd.net.sockets import open_socket
 
 SIX, FOUR = socket.AF_INET6, socket.AF_INET
 
 
-def info(family: socket.AddressFamily, host: str, port: int = 443) -> AddressInfo:
-    return family, socket.SOCK_STREAM, 6, "", (host, port)
+def info(host: str, port: int = 443) -> AddressInfo:
+    return SIX if ":" in host else FOUR, socket.SOCK_STREAM, 6, "", (host, port)
 
 
-class Known(Resolver):
-    """Knows what it is told."""
+class FixedResolver(Resolver):
+    """Returns the same addresses for every host."""
 
-    def __init__(self, *found: AddressInfo) -> None:
+    def __init__(self, *hosts: str, port: int = 443) -> None:
         super().__init__()
-        self._found = found
+        self._addresses = [info(host, port) for host in hosts]
 
     async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
-        return self._found
+        return self._addresses
 
 
-class Racers:
-    """Connects to addresses as the test says: at once, with an error, or never."""
+class Network:
+    """Connects to addresses as the test says: at once, with an error, when ``ready`` is set, or never."""
 
     def __init__(self, *, never: Sequence[str] = (), fails: Sequence[str] = ()) -> None:
         self.never, self.fails = never, fails
+        self.ready = asyncio.Event()
+        self.ready.set()
         self.tried: list[str] = []
         self.cancelled: list[str] = []
-        self.discarded: list[str] = []
+        self.sockets: dict[str, socket.socket] = {}
 
-    async def connect(self, to: AddressInfo) -> str:
-        host: str = to[4][0]
+    async def connect(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        host = address[0]
         self.tried.append(host)
+        self.sockets[host] = sock
         if host in self.fails:
             raise ConnectionRefusedError(111, "Connection refused")
-        if host in self.never:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.cancelled.append(host)
-                raise
-        return host
+        try:
+            await (asyncio.Event() if host in self.never else self.ready).wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(host)
+            raise
 
-    async def discard(self, host: str) -> None:
-        self.discarded.append(host)
+    @property
+    def open(self) -> list[str]:
+        """The hosts whose sockets are not closed."""
+        return [host for host, sock in self.sockets.items() if sock.fileno() != -1]
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> "Network":
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", self.connect)
+        return self
+
+
+async def connect(*hosts: str) -> None:
+    async with asyncio.timeout(5):
+        (await open_socket("vendor.example", 443, resolver=FixedResolver(*hosts))).close()
 
 
 @pytest.mark.parametrize(
     ("found", "order"),
     [
-        ("6a 6b 4a 4b", "6a 4a 6b 4b"),
-        ("4a 6a 6b 6c", "4a 6a 6b 6c"),
-        ("6a 6b 6c 4a", "6a 4a 6b 6c"),
-        ("4a", "4a"),
-        ("", ""),
+        ("::6a ::6b 1.1.1.1 1.1.1.2", "::6a 1.1.1.1 ::6b 1.1.1.2"),
+        ("1.1.1.1 ::6a ::6b ::6c", "1.1.1.1 ::6a ::6b ::6c"),
+        ("::6a ::6b ::6c 1.1.1.1", "::6a 1.1.1.1 ::6b ::6c"),
+        ("1.1.1.1", "1.1.1.1"),
     ],
 )
-def test_families_take_turns(found: str, order: str) -> None:
-    families = {"6": SIX, "4": FOUR}
-    given = [info(families[each[0]], each) for each in found.split()]
-    assert [each[4][0] for each in interleave_families(given)] == order.split()
+async def test_families_take_turns(found: str, order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(fails=found.split()).install(monkeypatch)
+    with pytest.raises(ConnectionRefusedError):
+        await connect(*found.split())
+    assert network.tried == order.split()
 
 
 async def test_a_broken_ipv6_costs_a_quarter_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert reach.STAGGER_S == 0.25
-    monkeypatch.setattr(reach, "STAGGER_S", 0.02)
-    racers = Racers(never=["::6"])
-    found = [info(SIX, "::6"), info(FOUR, "4")]
-    async with asyncio.timeout(1):
-        assert await race(found, racers.connect, racers.discard) == "4"
-    assert racers.tried == ["::6", "4"]
-    assert racers.cancelled == ["::6"]
+    assert sockets.STAGGER_S == 0.25
+    monkeypatch.setattr(sockets, "STAGGER_S", 0.02)
+    network = Network(never=["::6"]).install(monkeypatch)
+    await connect("::6", "1.1.1.1")
+    assert network.tried == ["::6", "1.1.1.1"]
+    assert network.cancelled == ["::6"]
+    assert network.open == []
 
 
-async def test_one_that_is_refused_makes_the_next_begin_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "STAGGER_S", 60.0)
-    racers = Racers(fails=["::6"])
-    async with asyncio.timeout(5):
-        assert await race([info(SIX, "::6"), info(FOUR, "4")], racers.connect, racers.discard) == "4"
+async def test_after_a_refusal_the_next_address_is_tried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "STAGGER_S", 60.0)
+    network = Network(fails=["::6"]).install(monkeypatch)
+    await connect("::6", "1.1.1.1")
+    assert network.tried == ["::6", "1.1.1.1"]
 
 
-async def test_when_none_answers_the_last_problem_is_told() -> None:
-    racers = Racers(fails=["::6", "4"])
-    with pytest.raises(ConnectionRefusedError):
-        await race([info(SIX, "::6"), info(FOUR, "4")], racers.connect, racers.discard)
-    with pytest.raises(OSError, match="no address"):
-        await race([], racers.connect, racers.discard)
+async def test_when_no_address_accepts_the_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(fails=["::6", "1.1.1.1"]).install(monkeypatch)
+    with pytest.raises(ConnectionRefusedError, match="Connection refused"):
+        await connect("::6", "1.1.1.1")
+    assert network.open == []
 
 
-async def test_one_address_is_not_tried_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "ADDRESS_S", 0.02)
-    racers = Racers(never=["4"])
+@pytest.mark.parametrize("hosts", [["1.1.1.1"], ["::6", "1.1.1.1"]])
+async def test_an_address_that_never_answers_has_a_deadline(
+    hosts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sockets.ADDRESS_S == 2.0
+    monkeypatch.setattr(sockets, "ADDRESS_S", 0.02)
+    monkeypatch.setattr(sockets, "STAGGER_S", 0.02)
+    network = Network(never=hosts).install(monkeypatch)
     with pytest.raises(TimeoutError):
-        await race([info(FOUR, "4")], racers.connect, racers.discard)
-    assert racers.cancelled == ["4"]
+        await connect(*hosts)
+    assert sorted(network.cancelled) == sorted(hosts)
+    assert network.open == []
 
 
-async def test_a_second_that_has_connected_too_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "STAGGER_S", 0.0)
-    ready = asyncio.Event()
-    discarded: list[str] = []
-
-    async def connect(to: AddressInfo) -> str:
-        await ready.wait()
-        return str(to[4][0])
-
-    async def discard(host: str) -> None:
-        discarded.append(host)
-
-    racing = asyncio.create_task(race([info(SIX, "::6"), info(FOUR, "4")], connect, discard))
-    for _ in range(10):
-        await asyncio.sleep(0)
-    ready.set()
-    winner = await racing
-    assert {winner, *discarded} == {"::6", "4"}
+async def test_a_second_connection_that_also_opens_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "STAGGER_S", 0.001)
+    network = Network().install(monkeypatch)
+    network.ready.clear()
+    opening = asyncio.create_task(
+        open_socket("vendor.example", 443, resolver=FixedResolver("::6", "1.1.1.1"))
+    )
+    async with asyncio.timeout(5):
+        while len(network.tried) < 2:
+            await asyncio.sleep(0)
+    network.ready.set()
+    with await opening as winner:
+        assert [network.sockets[host] for host in network.open] == [winner]
 
 
-async def test_whoever_gives_up_leaves_nothing_running() -> None:
-    racers = Racers(never=["::6"])
-    racing = asyncio.create_task(race([info(SIX, "::6")], racers.connect, racers.discard))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    racing.cancel()
-    await asyncio.gather(racing, return_exceptions=True)
-    assert racers.cancelled == ["::6"]
+async def test_a_cancelled_caller_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(never=["::6", "1.1.1.1"]).install(monkeypatch)
+    opening = asyncio.create_task(connect("::6", "1.1.1.1"))
+    await settle()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    assert network.cancelled == ["::6"]
+    assert network.open == []
 
 
 async def accept(serve: Callable[[int], Awaitable[None]]) -> None:
@@ -141,26 +153,26 @@ async def accept(serve: Callable[[int], Awaitable[None]]) -> None:
         await serve(server.sockets[0].getsockname()[1])
 
 
-async def test_a_socket_is_opened_and_the_kernel_is_told_to_notice_silence() -> None:
+async def test_the_kernel_detects_a_peer_that_went_silent() -> None:
     async def serve(port: int) -> None:
-        sock = await open_socket("vendor.example", port, resolver=Known(info(FOUR, "127.0.0.1", port)))
-        with sock:
+        resolver = FixedResolver("127.0.0.1", port=port)
+        with await open_socket("vendor.example", port, resolver=resolver) as sock:
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 3000
 
     await accept(serve)
 
 
-async def test_an_address_nobody_listens_on_is_passed_over() -> None:
+async def test_an_address_without_a_server_is_skipped() -> None:
     async def serve(port: int) -> None:
-        found = Known(info(SIX, "::1", port), info(FOUR, "127.0.0.1", port))
+        resolver = FixedResolver("::1", "127.0.0.1", port=port)
         async with asyncio.timeout(5):
-            (await open_socket("vendor.example", port, resolver=found)).close()
+            (await open_socket("vendor.example", port, resolver=resolver)).close()
 
     await accept(serve)
 
 
-async def test_a_silent_name_server_is_told_as_such() -> None:
+async def test_a_silent_name_server_has_its_own_error_code() -> None:
     class Silent(Resolver):
         async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             raise TimeoutError

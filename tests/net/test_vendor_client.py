@@ -21,6 +21,7 @@ from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.events import EventType as E
 from voxd.net.endpoint import http_url, websocket_url
+from voxd.net.http import HttpClient
 from voxd.net.request_middleware import Next
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.net.vendor_client import add_configured_headers, check_url, compute_headers
@@ -330,13 +331,18 @@ async def test_a_silent_vendor_is_given_up_when_the_turn_is_over(server: Plain) 
         await asyncio.Event().wait()
 
     server.script(silent)
-    async with line(server.url) as wire:
+    http = HttpClient()
+    # Loaded before the turn begins: httpx and the certificates may take longer than this turn.
+    await http.prepare()
+    await http.trust("")
+    async with line(server.url, http=http) as wire:
         until_s = asyncio.get_running_loop().time() + 0.2
         async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(ConnectionFailed) as raised:
                 await ask(wire, Budget(until_s=until_s))
     assert raised.value.code == "timeout"
     assert len(server.requests) == 1
+    await http.close()
 
 
 # --- several keys -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Error and close codes are those of OpenAI's GA Realtime API (2026-05-12) and of 
 """
 
 import math
+import os
 import re
 import socket
 import ssl
@@ -213,7 +214,9 @@ def connect_error(provider: str, error: Exception) -> ProviderError:
         return ConnectionFailed(
             "cannot resolve the vendor's host name", provider=provider, code="dns_failed", hint=hint
         )
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else "the connection failed"
+    # Not `strerror`: asyncio and aiohappyeyeballs put addresses there, of a race those of every attempt.
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number else "the connection failed"
     return ConnectionFailed(reason, provider=provider)
 
 

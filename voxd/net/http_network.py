@@ -1,7 +1,6 @@
 """The network backend of httpcore: our own resolver, and connections opened ahead of a request."""
 
 import asyncio
-import functools
 import logging
 import socket
 import ssl
@@ -10,11 +9,13 @@ from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import anyio
+import anyio.abc
 import httpcore
+from httpcore._backends.anyio import AnyIOStream
 
 from voxd.errors import ProviderError
-from voxd.net.dns import AddressInfo, Resolver
-from voxd.net.sockets import SOCKET_OPTIONS, look_up, race
+from voxd.net.dns import Resolver
+from voxd.net.sockets import open_socket
 
 _log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class NetworkBackend(httpcore.AnyIOBackend):
             while (spare := self._taken(host, port)) is not None:
                 if (stream := await spare.take()) is not None:
                     return stream
-            return await self._found(host, port, local_address)
+            return await self._connect(host, port)
 
     def _taken(self, host: str, port: int) -> SpareConnection | None:
         for each in self._spares:
@@ -153,25 +154,16 @@ class NetworkBackend(httpcore.AnyIOBackend):
         return None
 
     async def _ready(self, host: str, port: int, trust: ssl.SSLContext | None) -> httpcore.AsyncNetworkStream:
-        stream = await self._found(host, port, None)
+        stream = await self._connect(host, port)
         if trust is None:
             return stream
         # As the pool does it for a request.
         trust.set_alpn_protocols(["http/1.1"])
         return _Ready(await stream.start_tls(trust, host, CONNECT_S))
 
-    async def _found(self, host: str, port: int, local_address: str | None) -> httpcore.AsyncNetworkStream:
-        found = await look_up(host, port, resolver=self._resolver)
-        connect = functools.partial(self._connect, port=port, local_address=local_address)
-        return await race(found, connect, httpcore.AsyncNetworkStream.aclose)
-
-    async def _connect(
-        self, to: AddressInfo, *, port: int, local_address: str | None
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            return _Stream(await super().connect_tcp(to[4][0], port, None, local_address, SOCKET_OPTIONS))
-        except httpcore.ConnectError as error:
-            raise OSError(*network_cause(error).args) from None
+    async def _connect(self, host: str, port: int) -> httpcore.AsyncNetworkStream:
+        sock = await open_socket(host, port, resolver=self._resolver)
+        return _Stream(AnyIOStream(await anyio.abc.SocketStream.from_socket(sock)))
 
 
 class _Wrapped(httpcore.AsyncNetworkStream):

@@ -22,7 +22,7 @@ from voxd.net.dns import Resolver
 from voxd.net.faults import CloseReason
 from voxd.net.proxy import proxy_of
 from voxd.net.redact import redact
-from voxd.net.sockets import interleave_families, load_tls_context, look_up, open_socket
+from voxd.net.sockets import load_tls_context, look_up, open_socket
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
@@ -273,7 +273,7 @@ async def _options(
         proxy.host, proxy.port, resolver=resolver, name_s=deadlines.name_s, provider=provider
     )
     # A number, because the library would look a name up in the shared thread pool.
-    options["proxy"] = proxy.url(interleave_families(found)[0][4][0])
+    options["proxy"] = proxy.url(found[0][4][0])
     if proxy.scheme == "https":
         options["proxy_ssl"] = trust or await load_tls_context(address.ca_file)
         options["proxy_server_hostname"] = proxy.host
