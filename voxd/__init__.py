@@ -10,10 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voxd.engine.config import VoiceEngineConfig
-    from voxd.engine.presets import SessionPresets
-    from voxd.engine.state import EngineState
-    from voxd.engine.voice_engine import VoiceEngine
+    from voxd.engine.config import SessionPresets, VoiceEngineConfig
+    from voxd.engine.voice_engine import EngineState, VoiceEngine
     from voxd.errors import (
         AudioError,
         AuthenticationError,
@@ -63,7 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EngineState": ("voxd.engine.state", "EngineState"),
+    "EngineState": ("voxd.engine.voice_engine", "EngineState"),
     "VoiceEngine": ("voxd.engine.voice_engine", "VoiceEngine"),
     "AudioError": ("voxd.errors", "AudioError"),
     "AuthenticationError": ("voxd.errors", "AuthenticationError"),
@@ -76,7 +74,7 @@ _HOMES = {
     "Event": ("voxd.events", "Event"),
     "EventType": ("voxd.events", "EventType"),
     "VoiceEngineConfig": ("voxd.engine.config", "VoiceEngineConfig"),
-    "SessionPresets": ("voxd.engine.presets", "SessionPresets"),
+    "SessionPresets": ("voxd.engine.config", "SessionPresets"),
     "BaseProvider": ("voxd.providers.base", "BaseProvider"),
     "Capabilities": ("voxd.providers.base", "Capabilities"),
     "register_provider": ("voxd.providers.registry", "register_provider"),

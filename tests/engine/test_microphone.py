@@ -14,7 +14,7 @@ from tests.rig.soundcard import SoundCard
 from voxd import AudioError, EngineState, VoiceEngine
 from voxd.audio.files import write_wav
 from voxd.clock import SystemClock
-from voxd.engine import microphone as listening
+from voxd.engine import microphone as module
 from voxd.engine.microphone import MicrophoneStream, block_ms
 from voxd.frames import Clip
 
@@ -102,6 +102,15 @@ async def test_without_a_vad_everything_is_sent_and_answered_on_commit(make: Mak
     assert (await engine.get_usage()).input_audio_tokens == pytest.approx(heard_ms / 100, abs=1)
 
 
+async def test_during_a_reply_the_state_is_responding_also_while_listening(make: Make) -> None:
+    engine, log = make(input_device="virtual", metadata={"chunk_delay_s": 60})
+    await engine.connect()
+    await engine.start_listening()
+    await engine.send_text("hello")
+    await log.wait("audio.output_chunk")
+    assert (engine.is_listening, engine.get_state()) == (True, EngineState.RESPONDING)
+
+
 async def test_disconnecting_stops_listening(make: Make) -> None:
     engine, log = make(input_device="virtual")
     async with engine:
@@ -167,17 +176,17 @@ async def test_sound_that_was_not_fetched_in_time_is_counted_and_the_newest_goes
             stuck.set()
             await going.wait()
 
-    monkeypatch.setattr(listening, "RING_S", 0.2)
-    listener = MicrophoneStream("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=witness)
-    await listener.start(slow)
+    monkeypatch.setattr(module, "RING_S", 0.2)
+    stream = MicrophoneStream("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=witness)
+    await stream.start(slow)
     await stuck.wait()
     async with asyncio.timeout(5):
-        while listener.room > -0.2:
+        while stream.free_share > -0.2:
             await asyncio.to_thread(os.sched_yield)
     going.set()
     lost, _ = await witness.wait("audio.overrun")
-    await listener.stop()
-    assert lost["count"] == listener.lost_samples > 0
+    await stream.stop()
+    assert lost["count"] == stream.lost_samples > 0
     assert {len(pcm) for pcm in heard[:-1]} == {640}
 
 
@@ -192,11 +201,11 @@ async def test_a_fault_of_one_chunk_does_not_end_the_listening() -> None:
             raise ZeroDivisionError
         heard.set()
 
-    listener = MicrophoneStream("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=Witness())
-    await listener.start(broken)
+    stream = MicrophoneStream("virtual", rate_hz=16_000, chunk_ms=20, clock=SystemClock(), emit=Witness())
+    await stream.start(broken)
     async with asyncio.timeout(5):
         await heard.wait()
-    await listener.stop()
+    await stream.stop()
 
 
 async def test_a_key_that_is_only_tapped_leaves_the_microphone_closed(make: Make) -> None:

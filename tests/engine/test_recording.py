@@ -12,7 +12,7 @@ from tests.engine.sounds import duration_ms, pieces, silence, tone
 from tests.fakes import FakeClock
 from voxd.audio.files import read_wav
 from voxd.engine import recording
-from voxd.engine.recording import SessionRecording, surplus, turn_of
+from voxd.engine.recording import SessionRecording, select_surplus, turn_of
 
 
 def files(directory: Path) -> list[Path]:
@@ -108,7 +108,7 @@ def test_what_is_surplus_are_all_files_of_the_oldest_turns(
     turns: set[int], keep: int, sides: set[str]
 ) -> None:
     names = [f"voxd-2026-{turn:06d}-{side}.wav" for turn in turns for side in sides]
-    old = surplus(names, keep)
+    old = select_surplus(names, keep)
     left = {turn_of(name) for name in set(names) - set(old)}
     assert len(left) == min(keep, len(turns)) or not sides
     assert left.isdisjoint(turn_of(name) for name in old)

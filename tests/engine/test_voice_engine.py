@@ -217,7 +217,7 @@ async def test_no_answer_in_time_is_an_error(make: Make) -> None:
 async def test_a_reply_without_sound_is_an_error(make: Make) -> None:
     engine, _ = make(session=SessionConfig(modalities=("text",)))
     await engine.connect()
-    with pytest.raises(StreamError, match="no sound"):
+    with pytest.raises(StreamError, match="no audio"):
         await engine.text_2_audio_response("hello")
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a `VoiceEngine`: one value, checked when it is created."""
+"""The configuration of a `VoiceEngine`, one value checked when it is created, and ready-made sessions."""
 
 import dataclasses
 import difflib
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from voxd.errors import ConfigError
 from voxd.providers.settings import SessionConfig
@@ -20,7 +20,7 @@ KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "azure": ("AZURE_OPENAI_API_KEY",),
     "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
 }
-"""Where the key of a vendor is looked for when ``api_key`` is empty; these vendors need one."""
+"""The variables that hold the key of a vendor when ``api_key`` is empty; these vendors need a key."""
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -31,24 +31,24 @@ class VoiceEngineConfig:
 
     ``input_device`` and ``output_device`` are a PortAudio index, a stable name (or a unique part of it),
     "default", "virtual" or, for input, "virtual:FILE.wav". Without an input device the default one is used.
-    Without an output device the engine plays nothing: the sound is in the events, for the caller to play.
-    Speaking silences a reply; a microphone that hears the loudspeaker would too, so use headphones, a
+    Without an output device the engine plays nothing: the audio is in the events, for the caller to play.
+    Speech interrupts a reply, and so would the loudspeaker if the microphone picked it up: use headphones, a
     microphone with echo cancellation, or a higher ``vad_threshold``.
 
-    ``sample_rate`` (Hz) is the rate of the PCM that the caller gives and gets; the provider's own rate is
-    converted. ``vad_threshold`` is the RMS level, 1.0 being full scale, above which the client VAD hears a
-    voice; with ``vad_type`` "server" any other value than the default is the vendor's own threshold.
+    ``sample_rate`` (Hz) is the rate of the PCM that the caller sends and receives; it is converted to and
+    from the provider's. ``vad_threshold`` is the RMS level, 1.0 being full scale, above which the client VAD
+    detects speech; with ``vad_type`` "server" a value other than the default is the vendor's own threshold.
 
-    ``enable_transcription`` and ``enable_functions`` follow ``mode`` unless they are given; what the modes
-    and latency modes change is in the tables of `voxd.engine.tuning`.
+    ``enable_transcription`` and ``enable_functions`` follow ``mode`` unless they are set; the tables of
+    `voxd.engine.tuning` show what the modes and latency modes change.
 
     ``metadata`` is the provider's: ``endpoint``, ``model``, ``auth_type`` and so on. The engine itself reads
     ``instructions``, ``temperature``, ``max_tokens`` (of the session) and ``failover``: with
-    ``enable_multi_provider``, the providers that take over in turn, each a name or a mapping of the fields
+    ``enable_multi_provider`` the list of providers to fail over to, each a name or a mapping of the fields
     of this class that differ (``{"provider": "azure", "api_key": ..., "metadata": {...}}``).
 
-    ``audio_save_limit`` is how many turns ``save_audio`` keeps; ``session`` says what the fields above do
-    not: instructions, temperature, limits (see `voxd.engine.presets.SessionPresets`).
+    ``audio_save_limit`` is the number of turns that ``save_audio`` keeps. ``session`` holds the settings
+    without a field here: instructions, temperature, limits (see `SessionPresets`).
     """
 
     api_key: str = field(default="", repr=False)
@@ -84,20 +84,20 @@ class VoiceEngineConfig:
     metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Check every value, and let the mode decide what was left open."""
+        """Check every value, and derive from the mode what was not set."""
         _check(self)
         object.__setattr__(self, "log_level", self.log_level.upper())
         for name in ("enable_transcription", "enable_functions"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, self.mode != "fast")
 
-    def given(self, name: str) -> bool:
-        """Whether field ``name`` has another value than its default."""
+    def is_set(self, name: str) -> bool:
+        """Whether the value of field ``name`` differs from its default."""
         return bool(getattr(self, name) != _DEFAULTS[name])
 
 
 def with_key(config: VoiceEngineConfig, environment: Mapping[str, str]) -> VoiceEngineConfig:
-    """Return ``config`` with the vendor's key from ``environment`` where it has none of its own."""
+    """Return ``config`` with the vendor's key from ``environment``, unless it has its own."""
     if config.api_key:
         return config
     key = next((environment[v] for v in KEY_VARIABLES.get(config.provider, ()) if environment.get(v)), "")
@@ -105,13 +105,13 @@ def with_key(config: VoiceEngineConfig, environment: Mapping[str, str]) -> Voice
 
 
 def failovers(config: VoiceEngineConfig, environment: Mapping[str, str]) -> list[VoiceEngineConfig]:
-    """Return the configurations that take over in turn. Raises `ConfigError` for a malformed list."""
+    """Return the configurations to fail over to, in order. Raises `ConfigError` for a malformed list."""
     if not config.enable_multi_provider:
         return []
     entries = config.metadata.get("failover", ())
     if isinstance(entries, str | Mapping) or not entries:
         raise ConfigError(
-            "enable_multi_provider needs other providers",
+            "enable_multi_provider needs providers to fail over to",
             hint='set metadata["failover"] to a list, such as ["azure", "mock"]',
         )
     return [other_provider(config, entry, environment) for entry in entries]
@@ -122,11 +122,11 @@ def other_provider(
 ) -> VoiceEngineConfig:
     """Return ``config`` for another provider: a name, or the fields that differ. Raises `ConfigError`.
 
-    Key and metadata are one vendor's and are not taken over, nor is a voice that was left to the default.
+    Key and metadata belong to one vendor and are not copied.
     """
     fields = {"provider": entry} if isinstance(entry, str) else dict(entry)
     if not isinstance(fields.get("provider"), str):
-        raise ConfigError("a provider that takes over needs a name", hint='write {"provider": "azure", ...}')
+        raise ConfigError("a provider to fail over to needs a name", hint='write {"provider": "azure", ...}')
     fields = {"api_key": "", "metadata": {}, "enable_multi_provider": False, **fields}
     if "mode" in fields:
         fields = {"enable_transcription": None, "enable_functions": None, **fields}
@@ -139,22 +139,22 @@ def other_provider(
 def with_middleware(
     config: VoiceEngineConfig, request: tuple[Any, ...], message: tuple[Any, ...]
 ) -> VoiceEngineConfig:
-    """Return ``config`` with functions that its pipeline's requests and messages pass through."""
+    """Return ``config`` with the middleware of its pipeline's requests and messages."""
     metadata = {**config.metadata, "request_middleware": request, "middleware": message}
     return dataclasses.replace(config, metadata=metadata)
 
 
 def set_log_level(config: VoiceEngineConfig) -> None:
-    """Set the level of voxd's loggers, unless the program has set one and ``config`` leaves it open."""
+    """Set the level of voxd's loggers, unless the program has set one and ``config`` does not."""
     logger = logging.getLogger("voxd")
-    if config.given("log_level") or logger.level == logging.NOTSET:
+    if config.is_set("log_level") or logger.level == logging.NOTSET:
         logger.setLevel(config.log_level)
 
 
 def _nearest_field(name: str) -> str:
-    """Return a hint that names the field that was probably meant."""
-    meant = difflib.get_close_matches(name, list(_DEFAULTS), n=1)
-    return f"did you mean {meant[0]}?" if meant else "see help(voxd.VoiceEngineConfig)"
+    """Return a hint that names the most similar field."""
+    similar = difflib.get_close_matches(name, list(_DEFAULTS), n=1)
+    return f"did you mean {similar[0]}?" if similar else "see help(voxd.VoiceEngineConfig)"
 
 
 def _check(config: VoiceEngineConfig) -> None:
@@ -186,3 +186,47 @@ _DEFAULTS = {
     item.name: item.default if item.default is not dataclasses.MISSING else {}
     for item in dataclasses.fields(VoiceEngineConfig)
 }
+
+
+class SessionPresets:
+    """Sessions for common uses, for ``VoiceEngineConfig(session=...)``.
+
+    Adapt one with `msgspec.structs.replace`.
+    """
+
+    CONVERSATION: ClassVar = SessionConfig(
+        instructions=(
+            "You are a friendly conversation partner. Speak naturally, keep answers to a few sentences, and "
+            "let the user lead."
+        ),
+        temperature=0.8,
+    )
+    ASSISTANT: ClassVar = SessionConfig(
+        instructions=(
+            "You are a helpful voice assistant. Answer in one or two short sentences, without lists or "
+            "formatting. Use your tools when they help. Say so when you do not know."
+        ),
+        temperature=0.6,
+    )
+    TRANSCRIPTION: ClassVar = SessionConfig(
+        instructions=(
+            "Write down exactly what the user says, in the language of the speech. "
+            "Add nothing, answer nothing."
+        ),
+        modalities=("text",),
+        temperature=0.6,
+    )
+    CUSTOMER_SERVICE: ClassVar = SessionConfig(
+        instructions=(
+            "You are a polite customer service agent. Find out what the problem is, one question at a time, "
+            "repeat names and numbers to make sure of them, and never promise what you cannot do yourself."
+        ),
+        temperature=0.6,
+    )
+    INTERPRETER: ClassVar = SessionConfig(
+        instructions=(
+            "You are an interpreter. Repeat what is said in the other of the two languages of the "
+            "conversation, in the first person, and add nothing."
+        ),
+        temperature=0.6,
+    )

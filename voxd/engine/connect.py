@@ -12,6 +12,7 @@ from voxd.engine.session import EngineSession
 from voxd.errors import AudioError, ConnectionFailed, NotConnected, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
+from voxd.providers.events import ConnectFailed, ConnectionLost, ProviderEvent
 from voxd.tasks import TaskScope
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Connector:
-    """The providers that have not been tried yet; one that has failed is not tried again."""
+    """The providers that were not tried yet, in order; one that failed is not tried again."""
 
     def __init__(
         self,
@@ -41,8 +42,8 @@ class Connector:
     async def connect(self, retries: int) -> EngineSession:
         """Return an open session with the first available provider. Raises the last one's `VoxdError`.
 
-        Another provider cannot help against the `AudioError` of a loudspeaker: it is raised at once. Raises
-        `NotConnected` when `close` is called meanwhile.
+        The `AudioError` of a loudspeaker is raised at once. Raises `NotConnected` when `close` is called
+        meanwhile.
         """
         return await self._unless_closed(self._connect(retries))
 
@@ -51,11 +52,11 @@ class Connector:
         await self._unless_closed(call.session.connect(retries))
 
     async def switch(self, call: EngineSession, config: VoiceEngineConfig) -> None:
-        """Let another provider take ``call`` over. Raises `VoxdError`, `NotConnected` as `connect` does."""
+        """Continue ``call`` with another provider. Raises `VoxdError`, `NotConnected` as `connect` does."""
         await self._unless_closed(call.switch(config))
 
     async def close(self) -> None:
-        """Cancel connection attempts under way; idempotent."""
+        """Cancel connection attempts in progress; idempotent."""
         self._closed = True
         await self._tasks.close()
 
@@ -73,6 +74,7 @@ class Connector:
             try:
                 call = await self._open(config, retries)
             except AudioError:
+                # Another provider would have the same loudspeaker.
                 raise
             except VoxdError as error:
                 before, config = config, self._next(config, error)
@@ -84,14 +86,15 @@ class Connector:
                 call.down.watchers.append(functools.partial(self._watch, call))
                 return call
 
-    def _watch(self, call: EngineSession, type: str, data: dict[str, Any]) -> None:
-        lost = type == E.CONNECTION_FAILED or (
-            type == E.CONNECTION_LOST and not data.get("reconnecting", True)
-        )
-        if lost and self._waiting and (self._failover is None or self._failover.done()):
-            error = data.get("error") or ConnectionFailed(
-                str(data.get("reason", "")), code=data.get("code", "")
-            )
+    def _watch(self, call: EngineSession, event: ProviderEvent) -> None:
+        match event:
+            case ConnectFailed(error=VoxdError() as error):
+                pass
+            case ConnectionLost(reconnecting=False):
+                error = ConnectionFailed(event.reason, code=event.code)
+            case _:
+                return
+        if self._waiting and (self._failover is None or self._failover.done()):
             self._failover = self._tasks.start(self._fail_over(call, error), name="failover")
 
     async def _fail_over(self, call: EngineSession, error: VoxdError) -> None:
@@ -101,9 +104,9 @@ class Connector:
                 await call.switch(config, reason=error.code)
                 await call.session.connect(0)
                 return
-            except VoxdError as another:
-                error = another
-        _log.error("no provider is left: %s", error)
+            except VoxdError as next_error:
+                error = next_error
+        _log.error("no other provider is left: %s", error)
 
     def _next(self, failed: VoiceEngineConfig, error: VoxdError) -> VoiceEngineConfig:
         if not self._waiting:
@@ -116,7 +119,7 @@ class Connector:
         try:
             call = self._make(config)
         except VoxdError as error:
-            # Refused before any request: emitted all the same, handlers wait for it.
+            # Refused before any request: published all the same, because handlers wait for it.
             self._emit(E.CONNECTION_STARTING, source=config.provider)
             self._emit(
                 E.CONNECTION_FAILED,

@@ -1,4 +1,4 @@
-"""Which stable device name an index or a name of the caller means."""
+"""Resolves the device index or name of the configuration to a stable device name."""
 
 from typing import Literal
 
@@ -10,9 +10,9 @@ _FILE_PREFIX = "virtual:"
 
 
 async def stable_name(device: int | str | None, direction: Literal["input", "output"]) -> str:
-    """Return the name of ``device`` for the sound rooms; None is the default device, else the virtual one.
+    """Return the name of ``device`` for `voxd.audio`; None is the default device, else the virtual one.
 
-    An index is PortAudio's, as it counts at this moment. Raises `DeviceError` when there is none such.
+    An index is PortAudio's at this moment. Raises `DeviceError` for an index that does not exist.
     """
     if device is None:
         return AUTO
@@ -22,7 +22,7 @@ async def stable_name(device: int | str | None, direction: Literal["input", "out
         if found.number == device and (found.inputs if direction == "input" else found.outputs):
             return found.name
     raise DeviceError(
-        f"there is no {direction} device {device}",
+        f"{direction} device {device} does not exist",
         hint="use a number or name that `voxctl devices` shows",
         code="device_missing",
     )

@@ -1,11 +1,12 @@
-"""The path of a provider's events to the caller, with audio converted to the caller's rate."""
+"""Publishes a provider's events on the engine's bus, with audio converted to the caller's rate."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+
+from msgspec.structs import replace
 
 from voxd.bus.bus import Bus
-from voxd.engine.sound import Converter, converter
+from voxd.engine.audio import Converter, converter
 from voxd.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -16,10 +17,19 @@ from voxd.errors import (
     StreamError,
     VoxdError,
 )
-from voxd.events import EventType as E
 from voxd.frames import Clip
+from voxd.providers.events import (
+    AudioOutputChunk,
+    AudioOutputStarted,
+    AudioOutputStopped,
+    ErrorOccurred,
+    OnEvent,
+    ProviderEvent,
+    ResponseCancelled,
+    ResponseCompleted,
+)
 
-KINDS: Mapping[str, type[VoxdError]] = MappingProxyType(
+ERROR_TYPES: Mapping[str, type[VoxdError]] = MappingProxyType(
     {
         kind.code: kind
         for kind in (
@@ -33,84 +43,81 @@ KINDS: Mapping[str, type[VoxdError]] = MappingProxyType(
         )
     }
 )
-"""Which exception an error event stands for, by its code; else `VoxdError`."""
-
-Watcher = Callable[[E | str, dict[str, Any]], None]
+"""The exception that an error event with this code stands for; `VoxdError` for any other code."""
 
 
 class Downlink:
-    """An `voxd.events.Emit` for a session: completes each event's data and emits it on the engine's bus.
+    """The events of a session, completed and published on the engine's bus.
 
-    ``on_sound(response_id, clip)`` gets the reply's sound at the caller's rate and ``watchers`` every event,
-    both at once and before any handler.
+    ``on_audio(response_id, clip)`` gets the reply's audio at the caller's rate and ``watchers`` get every
+    event, both before any handler of the bus.
     """
 
-    def __init__(self, bus: Bus, *, rate_hz: int, on_sound: Callable[[str, Clip], None]) -> None:
+    def __init__(self, bus: Bus, *, rate_hz: int, on_audio: Callable[[str, Clip], None]) -> None:
         self._bus = bus
         self._rate_hz = rate_hz
-        self._on_sound = on_sound
+        self._on_audio = on_audio
         self._converter: Converter | None = None
         self._converting = ("", 0)
-        self.watchers: list[Watcher] = []
+        self.watchers: list[OnEvent] = []
 
-    def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        """Emit ``type``."""
-        match type:
-            case E.AUDIO_OUTPUT_CHUNK:
-                self._sound(data, turn)
+    def publish(self, event: ProviderEvent) -> None:
+        """Publish ``event``, and before it what it completes."""
+        match event:
+            case AudioOutputChunk():
+                self._convert(event)
                 return
-            case E.AUDIO_OUTPUT_STARTED:
-                data["sample_rate"] = self._rate_hz
-            case E.AUDIO_OUTPUT_STOPPED:
-                self._end_sound(data, turn)
-            case E.ERROR_GENERAL:
-                data = error_data(data)
-            case E.RESPONSE_CANCELLED | E.RESPONSE_COMPLETED:
+            case AudioOutputStarted():
+                event = replace(event, sample_rate=self._rate_hz)
+            case AudioOutputStopped():
+                self._flush(event)
+            case ErrorOccurred():
+                event = complete_error(event)
+            case ResponseCancelled() | ResponseCompleted():
+                # A cut reply has no `AudioOutputStopped`: its last samples must not begin the next reply.
                 self._converter = None
-        self._tell(type, data, turn)
+        self._publish(event)
 
-    def _tell(self, type: str, data: dict[str, Any], turn: str | None) -> None:
+    def _publish(self, event: ProviderEvent) -> None:
+        # A copy: a watcher may remove itself.
         for watcher in tuple(self.watchers):
-            watcher(type, data)
-        self._bus.emit(type, turn=turn, **data)
+            watcher(event)
+        self._bus.emit(event.type, **event.data)
 
-    def _sound(self, data: dict[str, Any], turn: str | None) -> None:
-        response_id, from_hz = str(data.get("response_id") or ""), int(data["sample_rate"])
-        if self._converter is None or self._converting != (response_id, from_hz):
-            self._converter, self._converting = converter(from_hz, self._rate_hz), (response_id, from_hz)
-        self._give(self._converter.feed(data["audio_data"]), data, turn)
+    def _convert(self, chunk: AudioOutputChunk) -> None:
+        # A resampler has a state, so every stream of samples has its own.
+        stream = (chunk.response_id or "", chunk.sample_rate)
+        if self._converter is None or self._converting != stream:
+            self._converter, self._converting = converter(chunk.sample_rate, self._rate_hz), stream
+        self._publish_audio(self._converter.feed(chunk.audio_data), chunk)
 
-    def _end_sound(self, data: dict[str, Any], turn: str | None) -> None:
-        if self._converter is None:
-            return
-        rest = self._converter.feed(b"", last=True)
-        self._converter = None
-        chunk = {"response_id": data.get("response_id"), "item_id": data.get("item_id")}
-        self._give(rest, chunk, turn)
+    def _flush(self, stopped: AudioOutputStopped) -> None:
+        if self._converter is not None:
+            rest, self._converter = self._converter.feed(b"", last=True), None
+            self._publish_audio(rest, stopped)
 
-    def _give(self, pcm: bytes, data: dict[str, Any], turn: str | None) -> None:
-        if not pcm:
-            return
-        self._on_sound(str(data.get("response_id") or ""), Clip(pcm, self._rate_hz))
-        chunk = {**data, "audio_data": pcm, "sample_rate": self._rate_hz, "channels": 1}
-        self._tell(E.AUDIO_OUTPUT_CHUNK, chunk, turn)
+    def _publish_audio(self, pcm: bytes, source: AudioOutputChunk | AudioOutputStopped) -> None:
+        if pcm:
+            self._on_audio(source.response_id or "", Clip(pcm, self._rate_hz))
+            self._publish(AudioOutputChunk(pcm, self._rate_hz, 1, source.response_id, source.item_id))
 
 
-def error_data(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of an error event with every key that handlers are promised.
+def complete_error(event: ErrorOccurred) -> ErrorOccurred:
+    """Return ``event`` with every entry that handlers are promised.
 
-    ``error`` is an exception, ``error_message`` its text; ``recoverable`` is whether trying again may help.
+    ``error`` is an exception, ``error_message`` its text; ``recoverable`` is whether a retry may help.
     """
-    error = data.get("error")
-    message = str(data.get("error_message") or data.get("message") or error or "something went wrong")
-    code, hint = str(data.get("code", "")), str(data.get("hint", ""))
-    if not isinstance(error, BaseException):
-        error = KINDS.get(code, VoxdError)(message, code=code, hint=hint)
-    return {
-        "code": code or getattr(error, "code", VoxdError.code),
-        "hint": hint or getattr(error, "hint", ""),
-        "recoverable": bool(data.get("recoverable", getattr(error, "retryable", False))),
-        "error": error,
-        "message": message,
-        "error_message": message,
-    }
+    given = event.error if isinstance(event.error, Exception) else None
+    text = event.error_message if isinstance(event.error_message, str) else ""
+    message = text or event.message or str(given or "something went wrong")
+    error = given or ERROR_TYPES.get(event.code, VoxdError)(message, code=event.code, hint=event.hint)
+    # An exception of a third party has no code, hint or retryable.
+    recoverable = event.recoverable
+    return ErrorOccurred(
+        code=event.code or getattr(error, "code", VoxdError.code),
+        message=message,
+        hint=event.hint or getattr(error, "hint", ""),
+        error=error,
+        error_message=message,
+        recoverable=recoverable if isinstance(recoverable, bool) else getattr(error, "retryable", False),
+    )

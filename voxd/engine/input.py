@@ -1,15 +1,15 @@
-"""Audio input of an engine: a microphone, or audio of the caller, on its way to the provider."""
+"""Audio input of an engine: captured or pushed audio, with client VAD, pre-roll and conversion, is sent."""
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from voxd.clock import Clock
-from voxd.engine import sound, tuning
+from voxd.engine import audio, tuning
 from voxd.engine.config import VoiceEngineConfig
 from voxd.engine.meter import EngineMeter
-from voxd.engine.uplink import OnSpeech, Send, Uplink
-from voxd.engine.vad import EnergyVad
+from voxd.engine.vad import EnergyVad, SpeechChange
 from voxd.errors import AudioError, NotConnected, VoxdError
 from voxd.events import Emit
 from voxd.events import EventType as E
@@ -18,12 +18,19 @@ from voxd.frames import BYTES_PER_SAMPLE
 if TYPE_CHECKING:
     from voxd.engine.microphone import MicrophoneStream
 
+PRE_ROLL_MS = 300
+"""Audio from before detected speech that is sent too: soft first consonants lie below the threshold."""
+
 PIECE_S = 1.0
-"""A recording is sent in pieces of this length: a vendor takes at most 15 MiB at once."""
+"""The length of the pieces in which a recording is sent: a vendor takes at most 15 MiB in one message."""
+
+Send = Callable[[bytes], Awaitable[None]]
+OnSpeech = Callable[[SpeechChange, float], Awaitable[None]]
+"""Takes a change of the VAD, and its time: milliseconds of audio since the beginning."""
 
 
 class AudioInput:
-    """The microphone and the uplink of one call. ``on_sent`` gets all sound that went to the provider."""
+    """The microphone and the uplink of one session. ``on_sent`` gets all audio sent to the provider."""
 
     def __init__(
         self,
@@ -32,6 +39,7 @@ class AudioInput:
         send: Send,
         on_speech: OnSpeech,
         on_sent: Callable[[bytes], None],
+        on_error: Callable[[VoxdError], None],
         emit: Emit,
         clock: Clock,
         meter: EngineMeter,
@@ -40,75 +48,76 @@ class AudioInput:
         self._send = send
         self._on_speech = on_speech
         self._on_sent = on_sent
+        self._on_error = on_error
         self._emit = emit
         self._clock = clock
         self._meter = meter
-        self._listener: MicrophoneStream | None = None
+        self._microphone: MicrophoneStream | None = None
         self._changing = asyncio.Lock()
         self._uplink: Uplink | None = None
         self._to_hz = config.sample_rate
-        self._own_vad = False
+        self._client_vad = False
 
     @property
     def is_listening(self) -> bool:
         """Whether the microphone is open."""
-        return self._listener is not None
+        return self._microphone is not None
 
     @property
     def buffer_health(self) -> float:
         """The free share of the capture buffer, 1.0 without one."""
-        return max(0.0, self._listener.room) if self._listener is not None else 1.0
+        return max(0.0, self._microphone.free_share) if self._microphone is not None else 1.0
 
-    def target(self, config: VoiceEngineConfig, *, to_hz: int, own_vad: bool) -> None:
-        """Send to a provider at ``to_hz`` from now on; ``own_vad``: only the client detects turns."""
-        self._config, self._to_hz, self._own_vad = config, to_hz, own_vad
+    def set_target(self, config: VoiceEngineConfig, *, to_hz: int, client_vad: bool) -> None:
+        """Send to a provider at ``to_hz`` from now on; ``client_vad``: the vendor detects no turns."""
+        self._config, self._to_hz, self._client_vad = config, to_hz, client_vad
         self._uplink = None
 
     async def start(self) -> None:
         """Open the microphone, unless it is open. Raises `AudioError`."""
         async with self._changing:
-            if self._listener is None:
+            if self._microphone is None:
                 await self._start()
 
     async def stop(self) -> None:
-        """Close the microphone; what it heard until now still goes its way. Idempotent."""
-        # A key that is only tapped asks for the end while the microphone is still being opened.
+        """Close the microphone; what it captured until now is still sent. Idempotent."""
+        # A push-to-talk key may be released while the microphone is still being opened: the lock orders both.
         async with self._changing:
-            listener, self._listener = self._listener, None
-            if listener is not None:
-                await listener.stop()
+            microphone, self._microphone = self._microphone, None
+            if microphone is not None:
+                await microphone.stop()
                 self._emit(E.AUDIO_INPUT_STOPPED)
 
     async def _start(self) -> None:
         config = self._config
-        listener = sound.make_listener(
+        microphone = audio.make_microphone(
             config.input_device,
             rate_hz=config.sample_rate,
             chunk_ms=tuning.chunk_ms(config),
             clock=self._clock,
             emit=self._emit,
         )
-        await listener.start(self._on_chunk)
-        self._listener = listener
+        await microphone.start(self._on_chunk)
+        self._microphone = microphone
         self._emit(E.AUDIO_INPUT_STARTED, sample_rate=config.sample_rate)
-        if listener.stands_in:
-            problem = "this machine has no microphone: a virtual one stands in"
-            self._emit(E.ERROR_GENERAL, error=AudioError(problem, hint="set input_device", code="no_device"))
+        if microphone.is_fallback:
+            problem = "no microphone was found: a virtual one is used"
+            self._on_error(AudioError(problem, hint="set input_device", code="no_device"))
 
     async def push(self, pcm: bytes) -> None:
-        """Take sound that the caller captured. Raises `AudioError`, `ProviderError`."""
-        await self._up().push(pcm, hold_back=False)
+        """Send audio that the caller captured. Raises `AudioError`, `ProviderError`."""
+        await self._open_uplink().push(pcm, hold_back=False)
 
-    async def send_whole(self, pcm: bytes) -> None:
-        """Send a recording, unheard by the VAD. Raises `AudioError`, `ProviderError`."""
+    async def send_recording(self, pcm: bytes) -> None:
+        """Send a recording, without the VAD. Raises `AudioError`, `ProviderError`."""
         piece_bytes = round(PIECE_S * self._config.sample_rate) * BYTES_PER_SAMPLE
-        await self._up().send_whole(pcm, piece_bytes=piece_bytes)
+        await self._open_uplink().send_recording(pcm, piece_bytes=piece_bytes)
 
     async def finish(self) -> None:
-        """Send what is still on its way: the user has finished."""
-        await self._up().finish()
+        """Send what the converter holds back: the user's turn has ended."""
+        await self._open_uplink().finish()
 
-    def _up(self) -> Uplink:
+    def _open_uplink(self) -> "Uplink":
         if self._uplink is None:
             config = self._config
             vad = EnergyVad(
@@ -123,7 +132,7 @@ class AudioInput:
                 self._on_sent,
                 from_hz=config.sample_rate,
                 to_hz=self._to_hz,
-                vad=vad if self._own_vad else None,
+                vad=vad if self._client_vad else None,
                 start_ms=config.vad_speech_start_ms,
                 meter=self._meter,
                 clock=self._clock,
@@ -135,11 +144,116 @@ class AudioInput:
         duration_ms = len(pcm) / BYTES_PER_SAMPLE / self._config.sample_rate * 1000
         self._emit(E.AUDIO_INPUT_CHUNK, audio_data=pcm, duration_ms=duration_ms)
         try:
-            await self._up().push(pcm, hold_back=True)
+            await self._open_uplink().push(pcm, hold_back=True)
         except NotConnected:
-            # The session is being opened again, and says so itself; the microphone goes on.
+            # The session is being reopened, and reports that itself; capture continues.
             return
         except VoxdError as error:
-            self._emit(E.ERROR_GENERAL, error=error)
+            self._on_error(error)
             return
         self._meter.timed(self._meter.sent_ms, captured_s)
+
+
+class Uplink:
+    """One stream of PCM at ``from_hz`` to a provider at ``to_hz``.
+
+    With a VAD the microphone's audio is sent only during speech, and before it the last `PRE_ROLL_MS` and
+    the ``start_ms`` that detection takes; audio that the caller pushes is always sent. ``on_speech`` is
+    awaited before the audio that started the speech is sent and after the audio that ended it. ``on_sent``
+    gets all audio that was sent, at ``from_hz``.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        on_speech: OnSpeech,
+        on_sent: Callable[[bytes], None],
+        *,
+        from_hz: int,
+        to_hz: int,
+        vad: EnergyVad | None,
+        start_ms: int,
+        meter: EngineMeter,
+        clock: Clock,
+    ) -> None:
+        self._send = send
+        self._on_speech = on_speech
+        self._on_sent = on_sent
+        self._rates = (from_hz, to_hz)
+        self._at_ms = 0.0
+        self._vad = vad
+        self._pre_roll: deque[bytes] = deque()
+        self._pre_roll_bytes = 0
+        self._pre_roll_limit_bytes = (PRE_ROLL_MS + start_ms) * from_hz // 1000 * BYTES_PER_SAMPLE
+        self._meter = meter
+        self._clock = clock
+        self._converter: audio.Converter = audio.converter(*self._rates)
+
+    async def push(self, pcm: bytes, *, hold_back: bool) -> None:
+        """Take audio in real time; ``hold_back`` does not send silence. Raises `AudioError`."""
+        _check_pcm(pcm)
+        self._at_ms += len(pcm) / BYTES_PER_SAMPLE / self._rates[0] * 1000
+        changes = self._detect(pcm)
+        is_speech = self._vad is not None and self._vad.speaking
+        if SpeechChange.STARTED in changes:
+            await self._on_speech(SpeechChange.STARTED, self._at_ms)
+        if self._vad is None or not hold_back or is_speech or changes:
+            await self._send_pre_roll()
+            await self._convert(pcm)
+        else:
+            self._keep(pcm)
+        # Speech that ended and began again within one chunk goes on.
+        if SpeechChange.ENDED in changes and not is_speech:
+            await self.finish()
+            await self._on_speech(SpeechChange.ENDED, self._at_ms)
+
+    async def send_recording(self, pcm: bytes, *, piece_bytes: int) -> None:
+        """Send a recording as it is, without the VAD. Raises `AudioError`."""
+        _check_pcm(pcm)
+        self._pre_roll.clear()
+        self._pre_roll_bytes = 0
+        self._converter = audio.converter(*self._rates)
+        if self._vad is not None:
+            self._vad.reset()
+        for at in range(0, len(pcm), piece_bytes):
+            await self._convert(pcm[at : at + piece_bytes])
+        await self.finish()
+
+    async def finish(self) -> None:
+        """Send what the converter holds back: the end of an utterance."""
+        rest = self._converter.feed(b"", last=True)
+        self._converter = audio.converter(*self._rates)
+        if rest:
+            await self._send(rest)
+
+    def _detect(self, pcm: bytes) -> list[SpeechChange]:
+        if self._vad is None:
+            return []
+        since_s = self._clock.monotonic()
+        changes = self._vad.feed(pcm)
+        self._meter.timed(self._meter.vad_ms, since_s)
+        return changes
+
+    def _keep(self, pcm: bytes) -> None:
+        self._pre_roll.append(pcm)
+        self._pre_roll_bytes += len(pcm)
+        while self._pre_roll_bytes - len(self._pre_roll[0]) >= self._pre_roll_limit_bytes:
+            self._pre_roll_bytes -= len(self._pre_roll.popleft())
+
+    async def _send_pre_roll(self) -> None:
+        while self._pre_roll:
+            pcm = self._pre_roll.popleft()
+            self._pre_roll_bytes -= len(pcm)
+            await self._convert(pcm)
+
+    async def _convert(self, pcm: bytes) -> None:
+        converted = self._converter.feed(pcm)
+        if converted:
+            await self._send(converted)
+        self._on_sent(pcm)
+
+
+def _check_pcm(pcm: bytes) -> None:
+    """Raise `AudioError` when ``pcm`` cannot be 16-bit samples."""
+    if len(pcm) % BYTES_PER_SAMPLE:
+        raise AudioError(f"{len(pcm)} bytes are not a whole number of 16-bit samples")

@@ -6,49 +6,49 @@ from voxd.clock import Clock
 from voxd.providers.realtime.meter import SessionMetrics
 
 WINDOW_S = 5.0
-"""What the capture rate is counted over."""
+"""The time over which the capture rate is counted."""
 
-_KEPT = 512
-"""Chunks remembered: 5 s of 10 ms chunks."""
+_CHUNKS = 512
+"""Chunks whose time is kept: more than `WINDOW_S` of the shortest chunks, 10 ms."""
 
-_SHARE = 0.1
-"""How much of a running mean the newest value is."""
+_WEIGHT = 0.1
+"""The weight of the newest value in a running mean."""
 
 
 class Mean:
-    """A running mean in which old values fade; 0.0 before the first."""
+    """An exponentially weighted mean; 0.0 before the first value."""
 
     def __init__(self) -> None:
         self.value = 0.0
-        self._any = False
+        self._has_value = False
 
     def add(self, value: float) -> None:
-        """Take one more value."""
-        self.value = value if not self._any else (1 - _SHARE) * self.value + _SHARE * value
-        self._any = True
+        """Add a value."""
+        self.value = value if not self._has_value else (1 - _WEIGHT) * self.value + _WEIGHT * value
+        self._has_value = True
 
 
 class EngineMeter:
-    """Collects; every method is a few microseconds and on the event loop."""
+    """The measurements of one engine."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._captured: deque[float] = deque(maxlen=_KEPT)
+        self._captured: deque[float] = deque(maxlen=_CHUNKS)
         self.vad_ms = Mean()
         self.sent_ms = Mean()
-        """From a chunk's last block captured to the chunk handed to the provider."""
+        """From the capture of a chunk's last block to the chunk's hand-over to the provider."""
 
     def captured(self) -> None:
-        """A chunk came from the microphone."""
+        """Count a chunk from the microphone."""
         self._captured.append(self._clock.monotonic())
 
     def timed(self, mean: Mean, since_s: float) -> None:
-        """Note in ``mean`` the milliseconds since the CLOCK_MONOTONIC time ``since_s``."""
+        """Add to ``mean`` the milliseconds since the CLOCK_MONOTONIC time ``since_s``."""
         mean.add(max(0.0, self._clock.monotonic() - since_s) * 1000)
 
     @property
     def capture_rate(self) -> float:
-        """Chunks per second over the last `WINDOW_S`, or over as long as there has been capture."""
+        """Chunks per second over the last `WINDOW_S`, or since capture began."""
         now_s = self._clock.monotonic()
         recent = [at_s for at_s in self._captured if now_s - at_s <= WINDOW_S]
         span_s = now_s - recent[0] if len(recent) > 1 else 0.0
@@ -64,8 +64,8 @@ def metrics(
 ) -> dict[str, dict[str, float]]:
     """Return the documented dictionary: chunks per second, milliseconds, uptime in seconds.
 
-    ``connection.latency`` is how long the session took to open; ``buffer_health`` is the free share of the
-    capture buffer, 0.0 meaning that sound is being lost. 0.0 also stands where nothing was measured yet.
+    ``connection.latency`` is how long the session took to open. ``buffer_health`` is the free share of the
+    capture buffer; at 0.0 audio is being lost. Everything that was not measured yet is 0.0 too.
     """
     return {
         "audio": {

@@ -1,4 +1,4 @@
-"""Listens to a microphone for the engine: the capture process's ring, in chunks at the caller's rate."""
+"""Captures a microphone for the engine: reads the capture process's ring in chunks at the caller's rate."""
 
 import asyncio
 import logging
@@ -12,12 +12,14 @@ from voxd.config.schema import Audio
 from voxd.engine.devices import AUTO, recording_of, stable_name
 from voxd.errors import AudioError, DeviceError
 from voxd.events import Emit
+from voxd.events import EventType as E
 from voxd.frames import SAMPLE_RATE_HZ, samples_from_ms
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
 RING_S = 10.0
-"""Sound that waits while the provider's socket is slow; what is older is lost and counted."""
+"""Audio that can wait while the provider's socket is slow; older audio is lost and counted."""
 
 MAX_BLOCK_MS = 100
 
@@ -38,14 +40,13 @@ class MicrophoneStream:
         self, device: int | str | None, *, rate_hz: int, chunk_ms: int, clock: Clock, emit: Emit
     ) -> None:
         self._device = device
-        self._rate_hz = rate_hz
         self._chunk_ms = chunk_ms
         self._chunk_samples = samples_from_ms(chunk_ms)
         self._clock = clock
         self._emit = emit
         self._microphone: Microphone | None = None
         self._ring: Ring | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskScope("voice engine microphone")
         self._fresh = asyncio.Event()
         self._cursor = 0
         self._resampler = Resampler(SAMPLE_RATE_HZ, rate_hz)
@@ -53,24 +54,19 @@ class MicrophoneStream:
         """Samples that were overwritten before they could be sent."""
 
     @property
-    def virtual(self) -> bool:
-        """Whether a recording, or nothing, stands in for a microphone."""
-        return self._microphone is not None and self._microphone.virtual
+    def is_fallback(self) -> bool:
+        """Whether the virtual microphone is used because the machine has no other."""
+        return self._device is None and self._microphone is not None and self._microphone.virtual
 
     @property
-    def stands_in(self) -> bool:
-        """Whether the virtual microphone was not asked for: this machine has no other."""
-        return self.virtual and self._device is None
-
-    @property
-    def room(self) -> float:
-        """The free share of the ring, 1.0 when nothing waits to be sent, below 0.0 when sound was lost."""
+    def free_share(self) -> float:
+        """The free share of the ring: 1.0 when it is empty, below 0.0 when audio was lost."""
         if self._ring is None:
             return 1.0
         return 1.0 - (self._ring.head - self._cursor) / self._ring.capacity
 
     async def start(self, on_chunk: OnChunk) -> None:
-        """Open the microphone; returns when sound flows. Raises `AudioError` when it does not."""
+        """Open the microphone; returns when audio arrives. Raises `AudioError` when none does."""
         try:
             name = await stable_name(self._device, "input")
         except DeviceError as error:
@@ -83,32 +79,33 @@ class MicrophoneStream:
             await self._microphone.start()
             if not self._microphone.ok:
                 problem = self._microphone.problem
-                raise AudioError(f"no sound from the microphone: {problem}", code=DeviceError.code)
+                raise AudioError(f"no audio from the microphone: {problem}", code=DeviceError.code)
         except BaseException:
             await self.stop()
             raise
         if name == AUTO and self._microphone.virtual:
-            _log.warning("no microphone: the virtual one stands in, set input_device to change that")
+            _log.warning("no microphone: the virtual one is used, set input_device to change that")
+        # The capture process wakes the loop through a descriptor, so nothing polls the ring.
         asyncio.get_running_loop().add_reader(self._ring.wake_fd, self._on_wake)
-        self._task = asyncio.create_task(self._listen(self._ring, on_chunk), name="voice engine microphone")
+        self._tasks.start(self._read_chunks(self._ring, on_chunk))
 
     async def stop(self) -> None:
-        """Close the microphone; what it heard until now is given to ``on_chunk`` first. Idempotent."""
+        """Close the microphone; ``on_chunk`` first gets what was captured until now. Idempotent."""
         microphone, self._microphone = self._microphone, None
         if microphone is None or self._ring is None:
             return
         await microphone.close()
         ring, self._ring = self._ring, None
-        task, self._task = self._task, None
+        asyncio.get_running_loop().remove_reader(ring.wake_fd)
+        self._fresh.set()
         try:
-            if task is not None:
-                asyncio.get_running_loop().remove_reader(ring.wake_fd)
-                self._fresh.set()
-                await asyncio.gather(task, return_exceptions=True)
+            await self._tasks.join()
         finally:
+            # A cancelled caller does not wait for the last chunks; a closed ring must not be read.
+            await self._tasks.close()
             ring.close()
 
-    async def _listen(self, ring: Ring, on_chunk: OnChunk) -> None:
+    async def _read_chunks(self, ring: Ring, on_chunk: OnChunk) -> None:
         while True:
             stopping = self._ring is None
             while ring.head - self._cursor >= (1 if stopping else self._chunk_samples):
@@ -116,7 +113,8 @@ class MicrophoneStream:
                 try:
                     await on_chunk(pcm, ring.heartbeat_s)
                 except Exception:
-                    _log.exception("a chunk of sound was lost")
+                    # The boundary of this task: a fault of one chunk must not end the capture.
+                    _log.exception("a chunk of audio was lost")
             if stopping:
                 return
             self._fresh.clear()
@@ -126,9 +124,10 @@ class MicrophoneStream:
         try:
             frame = ring.read(self._cursor, self._chunk_samples)
         except RingOverrun:
+            # The newest chunk, not the oldest that is left: the writer would overwrite that next.
             lost = ring.head - self._chunk_samples - self._cursor
             self.lost_samples += lost
-            self._emit("audio.overrun", count=lost)
+            self._emit(E.AUDIO_OVERRUN, count=lost)
             frame = ring.read(self._cursor + lost, self._chunk_samples)
         self._cursor = frame.end
         return self._resampler.feed(frame.pcm, last=last and self._cursor >= ring.head)

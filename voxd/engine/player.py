@@ -18,16 +18,16 @@ from voxd.tasks import TaskScope
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_S = 600.0
-"""A vendor sends faster than speech; a reply longer than this is cut, and what is cut is counted."""
+"""The most audio that waits, because vendors send faster than real time; the rest is dropped and counted."""
 
 
 class PlayingReply:
-    """The sound of one reply between the provider and the loudspeaker."""
+    """The audio of one reply between the provider and the loudspeaker."""
 
     def __init__(self, response_id: str, jitter_ms: float) -> None:
         self.response_id = response_id
         self.playback: Playback | None = None
-        """None when the loudspeaker had too much to play already."""
+        """None when the loudspeaker's queue was full."""
         self.dropped_clips = 0
         self._jitter_s = jitter_ms / 1000
         self._clips: deque[Clip] = deque()
@@ -37,25 +37,25 @@ class PlayingReply:
 
     def add(self, clip: Clip) -> None:
         """Queue the next piece, unless too much waits or playback has ended."""
-        unheard = self.playback is None or self.playback.done
-        if unheard or self._waiting_s + clip.duration_s > MAX_WAITING_S:
+        has_ended = self.playback is None or self.playback.done
+        if has_ended or self._waiting_s + clip.duration_s > MAX_WAITING_S:
             self.dropped_clips += 1
             return
         self._clips.append(clip)
         self._waiting_s += clip.duration_s
         self._changed.set()
 
-    def takes(self, response_id: str) -> bool:
-        """Whether a piece of ``response_id`` goes on from here."""
+    def accepts(self, response_id: str) -> bool:
+        """Whether a piece of ``response_id`` continues this reply."""
         return response_id == self.response_id and not self._complete
 
     def complete(self) -> None:
-        """No more pieces come."""
+        """Note that no more pieces follow."""
         self._complete = True
         self._changed.set()
 
     async def clips(self) -> AsyncIterator[Clip]:
-        """Yield the pieces in order, the first once the jitter buffer is full or the reply complete."""
+        """Yield the pieces in order, the first when the jitter buffer is full or the reply complete."""
         while self._waiting_s < self._jitter_s and not self._complete:
             await self._change()
         while True:
@@ -80,54 +80,54 @@ class Player:
         self._clock = clock
         self._jitter_ms = jitter_ms
         self._replies: deque[PlayingReply] = deque(maxlen=8)
-        self._silenced = ""
+        self._stopped_id = ""
         self._tasks = TaskScope("voice engine playback")
         self.latency_ms = 0.0
         """From the first piece of the last reply to its first sample at the device."""
 
     @property
     def playing(self) -> bool:
-        """Whether a reply is heard or about to be."""
+        """Whether a reply is being played or waits to be."""
         return any(reply.playback is not None and not reply.playback.done for reply in self._replies)
 
     def prepare(self) -> None:
-        """Start the playback process in the background: the next reply need not wait for it."""
+        """Start the playback process in the background, so that the next reply does not wait for it."""
         self._speaker.prepare()
 
     def feed(self, response_id: str, clip: Clip) -> None:
-        """Play ``clip`` after what came before it; nothing of a reply that `stop` has silenced."""
-        if response_id == self._silenced and response_id:
+        """Play ``clip`` after the clips before it, unless `stop` has ended its reply."""
+        if response_id == self._stopped_id and response_id:
             return
-        if not self._replies or not self._replies[-1].takes(response_id):
+        if not self._replies or not self._replies[-1].accepts(response_id):
             self._begin(response_id)
         self._replies[-1].add(clip)
 
     def complete(self, response_id: str) -> None:
-        """All sound of ``response_id`` has come."""
+        """Note that all audio of ``response_id`` has arrived."""
         for reply in self._replies:
             if reply.response_id == response_id:
                 reply.complete()
 
     async def stop(self) -> float | None:
-        """Silence everything at once; returns the milliseconds heard of the last reply, None when idle."""
+        """Stop at once; returns how much of the last reply was played, in milliseconds, None when idle."""
         playing = [r for r in self._replies if r.playback is not None and not r.playback.done]
         if not playing:
             return None
-        self._silenced = playing[-1].response_id
+        self._stopped_id = playing[-1].response_id
         for reply in playing:
             reply.complete()
         # The last first, or it would begin when the one before it ends.
-        heard_ms = [await each.playback.stop() for each in reversed(playing) if each.playback is not None]
-        return heard_ms[0]
+        played_ms = [await each.playback.stop() for each in reversed(playing) if each.playback is not None]
+        return played_ms[0]
 
     async def drain(self) -> None:
-        """Wait until what was given is heard. Raises `VoxdError` when it failed on the way."""
+        """Wait until everything is played. Raises `VoxdError` when playback fails."""
         for reply in tuple(self._replies):
             if reply.playback is not None:
                 await reply.playback.finished()
 
     async def close(self) -> None:
-        """Silence it and end the process; idempotent."""
+        """Stop playback and end the process; idempotent."""
         await self.stop()
         await self._speaker.close()
         await self._tasks.close()
@@ -148,8 +148,8 @@ class Player:
         try:
             self.latency_ms = (await playback.started() - begun_s) * 1000
         except VoxdError as error:
-            # The speaker has announced what is wrong with the device.
-            _log.debug("a reply was not heard: %s", error)
+            # The speaker has published the fault of the device already.
+            _log.debug("a reply was not played: %s", error)
 
 
 async def open_player(device: int | str, *, jitter_ms: float, clock: Clock, emit: Emit) -> Player:

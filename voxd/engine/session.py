@@ -1,23 +1,39 @@
 """One connection of an engine: the provider's session with its audio input and output."""
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voxd.bus.bus import Bus
 from voxd.clock import Clock
-from voxd.engine import sound, tuning
+from voxd.engine import audio, tuning
 from voxd.engine.config import KEY_VARIABLES, VoiceEngineConfig
 from voxd.engine.downlink import Downlink
 from voxd.engine.input import AudioInput
 from voxd.engine.meter import EngineMeter
 from voxd.engine.vad import SpeechChange
-from voxd.errors import AudioError, AuthenticationError, DeviceError, NotConnected, VoxdError
-from voxd.events import EventType as E
+from voxd.errors import (
+    AudioError,
+    AuthenticationError,
+    DeadlineExceeded,
+    DeviceError,
+    NotConnected,
+    StreamError,
+    VoxdError,
+)
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.providers.base import BaseProvider
-from voxd.providers.events import publish_to
+from voxd.providers.contract import ReplyAudio
+from voxd.providers.events import (
+    ErrorOccurred,
+    ProviderEvent,
+    ResponseCancelled,
+    ResponseCompleted,
+    TurnDetected,
+)
+from voxd.providers.realtime.reply_stream import ReplyStream
 from voxd.providers.realtime.session import Session
 from voxd.providers.registry import provider_class
 from voxd.providers.settings import SessionConfig
@@ -30,7 +46,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SAVE_PATH = "recordings"
 
-_OPENED = (
+_FIXED_FIELDS = (
     "input_device",
     "output_device",
     "sample_rate",
@@ -38,7 +54,7 @@ _OPENED = (
     "audio_save_path",
     "audio_save_limit",
 )
-"""Fields of a configuration that are obeyed once, when a call is opened."""
+"""Fields of a configuration that apply once, when a session is opened: a switch does not change them."""
 
 
 class EngineSession:
@@ -47,18 +63,19 @@ class EngineSession:
     def __init__(
         self, config: VoiceEngineConfig, *, bus: Bus, tools: ToolBox, clock: Clock, meter: EngineMeter
     ) -> None:
-        """Raises `NotFound`, `AuthenticationError`, `ProviderError` for a provider that cannot be used."""
+        """Raises `NotFound`, `AuthenticationError`, `ProviderError` for an unusable provider."""
         self.config = config
         self._clock = clock
+        self._emit = bus.emit
         cls = require_provider(config)
-        self.down = Downlink(bus, rate_hz=config.sample_rate, on_sound=self._on_sound)
+        self.down = Downlink(bus, rate_hz=config.sample_rate, on_audio=self._on_audio)
         self.down.watchers.append(self._watch)
         self.session = Session(
             _maker(cls, config),
             name=config.provider,
             config=tuning.session_config(config, server_vad=cls.capabilities.server_vad),
             tools=tools if config.enable_functions else ToolBox(),
-            on_event=publish_to(self.down),
+            on_event=self.down.publish,
             clock=clock,
         )
         self.input = AudioInput(
@@ -66,34 +83,35 @@ class EngineSession:
             send=self.session.send_audio,
             on_speech=self._on_speech,
             on_sent=self._on_sent,
-            emit=self.down,
+            on_error=self._report_error,
+            emit=bus.emit,
             clock=clock,
             meter=meter,
         )
         self._provider_class = cls
-        self._target()
+        self._update_target()
         self._player: Player | None = None
         self._recording: SessionRecording | None = None
         self._tasks = TaskScope("voice engine")
-        self.muted = False
-        """While True replies are not played, because `ask_for_sound` returns their sound."""
+        self._is_muted = False
+        """While True replies are not played, because `ask_for_audio` returns their audio."""
 
     async def open(self, retries: int) -> None:
-        """Open the session, and the loudspeaker when one was asked for. Raises `VoxdError`."""
+        """Open the session, and the loudspeaker if one is configured. Raises `VoxdError`."""
         await self.session.connect(retries)
         config = self.config
         if config.save_audio:
             directory = Path(config.audio_save_path or DEFAULT_SAVE_PATH)
-            self._recording = sound.make_recording(
+            self._recording = audio.make_recording(
                 directory, rate_hz=config.sample_rate, keep_turns=config.audio_save_limit, clock=self._clock
             )
         if config.output_device is not None:
             try:
-                self._player = await sound.open_player(
+                self._player = await audio.make_player(
                     config.output_device,
                     jitter_ms=tuning.jitter_ms(config),
                     clock=self._clock,
-                    emit=self.down,
+                    emit=self._emit,
                 )
             except DeviceError as error:
                 raise AudioError(str(error), hint=error.hint, code=error.code) from error
@@ -111,11 +129,11 @@ class EngineSession:
             await recording.close()
 
     async def switch(self, config: VoiceEngineConfig, *, reason: str = "requested") -> None:
-        """Go on with another provider; the conversation is carried over. Raises `VoxdError`.
+        """Continue the conversation with another provider. Raises `VoxdError`.
 
-        What concerns sound stays as it was: the microphone and the loudspeaker are open.
+        The audio settings do not change: the microphone and the loudspeaker are open.
         """
-        config = dataclasses.replace(config, **{name: getattr(self.config, name) for name in _OPENED})
+        config = dataclasses.replace(config, **{name: getattr(self.config, name) for name in _FIXED_FIELDS})
         cls = require_provider(config)
         if self.session.is_connected and self._replying:
             await self.interrupt(None)
@@ -126,36 +144,36 @@ class EngineSession:
             reason=reason,
         )
         self.config, self._provider_class = config, cls
-        self._target()
+        self._update_target()
 
     async def configure(self, session: SessionConfig) -> None:
-        """Apply ``session``. Raises `ProviderError`, and the session is as it was."""
+        """Apply ``session``. Raises `ProviderError` and keeps the present settings."""
         config = dataclasses.replace(self.config, session=session)
         server_vad = self._provider_class.capabilities.server_vad
         await self.session.configure(tuning.session_config(config, server_vad=server_vad))
         self.config = config
-        self._target()
+        self._update_target()
 
     def require(self) -> None:
         """Raise `NotConnected` when there is no open session."""
         if not self.session.is_connected:
             raise NotConnected("the engine is not connected", provider=self.config.provider)
 
-    async def send_whole(self, audio: bytes, *, answer: bool) -> None:
-        """Send a recording and request a reply. Raises `VoxdError`."""
+    async def send_recording(self, recording: bytes, *, respond: bool) -> None:
+        """Send a recording, with ``respond`` also request a reply. Raises `VoxdError`."""
         rate_hz = self.config.sample_rate
-        clip = sound.whole_clip(audio, rate_hz)
-        pcm = sound.converter(clip.rate_hz, rate_hz).feed(clip.pcm, last=True)
+        clip = audio.clip_of(recording, rate_hz)
+        pcm = audio.converter(clip.rate_hz, rate_hz).feed(clip.pcm, last=True)
         if self._replying:
             await self.interrupt(None)
         await self.session.clear_audio()
         if self._recording is not None:
             self._recording.forget("user")
-        await self.input.send_whole(pcm)
-        if self._detects_itself:
+        await self.input.send_recording(pcm)
+        if self._server_vad:
             # The vendor ends the turn at a pause, so the recording must end with one.
-            await self.input.send_whole(self._silence())
-        elif answer:
+            await self.input.send_recording(self._silence())
+        elif respond:
             await self.commit()
 
     async def commit(self) -> None:
@@ -168,9 +186,39 @@ class EngineSession:
         await self.session.commit()
 
     async def interrupt(self, played_ms: float | None) -> None:
-        """Silence the reply; ``played_ms`` of it was heard, as far as the caller knows."""
-        heard_ms = await self._player.stop() if self._player is not None else None
-        await self.session.interrupt(played_ms if heard_ms is None else heard_ms)
+        """Cut the reply; ``played_ms`` is how much the caller played of it, None for all."""
+        # The engine's own player measures it, and so precedes the caller's figure.
+        own_ms = await self._player.stop() if self._player is not None else None
+        await self.session.interrupt(played_ms if own_ms is None else own_ms)
+
+    async def ask_for_audio(self, text: str, timeout_s: float) -> bytes:
+        """Send ``text`` and return the audio of the reply, which is not played.
+
+        Raises `DeadlineExceeded`, `StreamError` when it was broken off or has no audio, `ProviderError`.
+        """
+        reply = ReplyStream(self.config.provider, sound=True, detects_ends=False)
+
+        def watch(event: ProviderEvent) -> None:
+            # An error event concerns the session, or the microphone; the reply may still come.
+            if not isinstance(event, ErrorOccurred):
+                reply.take(event)
+
+        self.down.watchers.append(watch)
+        self._is_muted = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                reply.ask()
+                await self.session.send_text(text)
+                pcm = await _collect_audio(reply)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no complete reply within {timeout_s:g} s") from error
+        finally:
+            self._is_muted = False
+            self.down.watchers.remove(watch)
+        if not pcm:
+            hint = "request audio in the session's modalities"
+            raise StreamError("the reply has no audio", provider=self.config.provider, hint=hint)
+        return pcm
 
     @property
     def playback_latency_ms(self) -> float:
@@ -178,7 +226,7 @@ class EngineSession:
         return self._player.latency_ms if self._player is not None else 0.0
 
     @property
-    def _detects_itself(self) -> bool:
+    def _server_vad(self) -> bool:
         return self.session.config.turn_detection != "client"
 
     @property
@@ -189,64 +237,84 @@ class EngineSession:
     def _replying(self) -> bool:
         return self.session.is_responding or self._playing
 
-    def _target(self) -> None:
-        own_vad = self.config.vad_enabled and not self._detects_itself
+    def _update_target(self) -> None:
+        client_vad = self.config.vad_enabled and not self._server_vad
         to_hz = self._provider_class.capabilities.input_rate_hz
-        self.input.target(self.config, to_hz=to_hz, own_vad=own_vad)
+        self.input.set_target(self.config, to_hz=to_hz, client_vad=client_vad)
 
     def _silence(self) -> bytes:
         silence_ms = self.session.config.vad_silence_ms or self.config.vad_speech_end_ms
+        # Twice the silence that ends a turn.
         return bytes(2 * silence_ms * self.config.sample_rate // 1000 * BYTES_PER_SAMPLE)
 
-    async def _on_speech(self, speech: SpeechChange, at_ms: float) -> None:
-        self.down(E.CONVERSATION_TURN_DETECTED, speaking=speech is SpeechChange.STARTED, at_ms=at_ms)
-        if speech is SpeechChange.ENDED:
+    async def _on_speech(self, change: SpeechChange, at_ms: float) -> None:
+        self.down.publish(TurnDetected(change is SpeechChange.STARTED, at_ms))
+        if change is SpeechChange.ENDED:
             await self.commit()
         elif self._replying:
             await self.interrupt(None)
 
-    def _on_sound(self, response_id: str, clip: Clip) -> None:
+    def _on_audio(self, response_id: str, clip: Clip) -> None:
         if self._recording is not None:
             self._recording.add("reply", clip.pcm)
-        if self._player is not None and not self.muted:
+        if self._player is not None and not self._is_muted:
             self._player.feed(response_id, clip)
 
     def _on_sent(self, pcm: bytes) -> None:
         if self._recording is not None:
             self._recording.add("user", pcm)
 
-    def _watch(self, type: str, data: dict[str, Any]) -> None:
-        match type:
-            case E.CONVERSATION_TURN_DETECTED if self._detects_itself:
-                if data.get("speaking") and self._playing:
-                    self._tasks.start(self._interrupt_late(), name="interruption")
-                elif not data.get("speaking") and self._recording is not None:
+    def _watch(self, event: ProviderEvent) -> None:
+        match event:
+            case TurnDetected() if self._server_vad:
+                if event.speaking and self._playing:
+                    self._tasks.start(self._interrupt(), name="interruption")
+                elif not event.speaking and self._recording is not None:
                     self._recording.finish("user")
-            case E.RESPONSE_COMPLETED | E.RESPONSE_CANCELLED:
-                # Not at the end of its sound: a reply may have several items, each with sound of its own.
+            case ResponseCompleted() | ResponseCancelled():
+                # Not at `AudioOutputStopped`: a reply may have several items, each with audio of its own.
                 if self._player is not None:
-                    self._player.complete(str(data.get("response_id") or ""))
+                    self._player.complete(event.response_id or "")
                 if self._recording is not None:
                     self._recording.finish("reply")
 
-    async def _interrupt_late(self) -> None:
-        """Interrupt because of an event. There is no caller for an error, so it becomes an event."""
+    async def _interrupt(self) -> None:
         try:
             await self.interrupt(None)
         except VoxdError as error:
-            self.down(E.ERROR_GENERAL, error=error)
+            self._report_error(error)
+
+    def _report_error(self, error: VoxdError) -> None:
+        """Publish an error that does not belong to a call of the application."""
+        self.down.publish(ErrorOccurred(error=error))
+
+
+async def _collect_audio(reply: ReplyStream) -> bytes:
+    pcm = bytearray()
+    while True:
+        while (item := reply.pop()) is not None:
+            if isinstance(item, ReplyAudio):
+                pcm += item.clip.pcm
+        if reply.error is not None:
+            raise StreamError(str(reply.error)) from reply.error
+        if reply.complete:
+            # A third party may report a tool call after the completion, before the loop's next turn.
+            await asyncio.sleep(0)
+            if reply.complete:
+                return bytes(pcm)
+        await reply.changed()
 
 
 def require_provider(config: VoiceEngineConfig) -> type[BaseProvider]:
     """Return the class of the provider.
 
-    Raises `NotFound`, `ProviderError` for a broken one, and `AuthenticationError` without a key.
+    Raises `NotFound`, `ProviderError` for a broken class, `AuthenticationError` without a key.
     """
     cls = provider_class(config.provider)
     variables = KEY_VARIABLES.get(config.provider)
     if variables and not config.api_key and config.metadata.get("auth_type") != "none":
         raise AuthenticationError(
-            f"there is no API key for {config.provider}",
+            f"provider {config.provider} needs an API key",
             provider=config.provider,
             hint=f"pass api_key, or set {' or '.join(variables)}",
         )

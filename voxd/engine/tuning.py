@@ -1,11 +1,11 @@
-"""What the modes and latency modes of an engine change, as rules from values to values.
+"""What the modes and latency modes of an engine change: pure functions of its configuration.
 
 ============  ==========================  ==================================  ===============================
 mode          transcription, functions    chunks                              the provider's settings
 ============  ==========================  ==================================  ===============================
-``fast``      off unless asked for        as small as asked for               voice, VAD as configured
-``big``       on unless refused           60 ms or more: fewer frames         voice, VAD as configured
-``provider``  on unless refused           as small as asked for               only what was changed from its
+``fast``      off unless enabled          as configured                       voice, VAD as configured
+``big``       on unless disabled          60 ms or more: fewer frames         voice, VAD as configured
+``provider``  on unless disabled          as configured                       only what was changed from its
                                                                               default; the vendor's own VAD
                                                                               where it has one
 ============  ==========================  ==================================  ===============================
@@ -27,7 +27,7 @@ from voxd.engine.config import LatencyMode, VoiceEngineConfig
 from voxd.providers.settings import SessionConfig, TurnDetection
 
 ENGINE_KEYS = frozenset({"failover", "instructions", "temperature", "max_tokens"})
-"""What the engine itself reads from ``metadata``; the provider gets it in its session, or not at all."""
+"""The entries of ``metadata`` that the engine reads itself and does not pass to the provider."""
 
 BIG_CHUNK_MS = 60
 MIN_CHUNK_MS = 10
@@ -35,7 +35,7 @@ MIN_CHUNK_MS = 10
 
 @dataclass(frozen=True, slots=True)
 class LatencyProfile:
-    """Factors of the configured chunk and silence, and the sound that is kept before a reply begins."""
+    """Factors of the configured chunk and silence, and the length of the jitter buffer."""
 
     chunk: float
     jitter_ms: int
@@ -50,30 +50,30 @@ LATENCY_PROFILES: Mapping[LatencyMode, LatencyProfile] = {
 
 
 def chunk_ms(config: VoiceEngineConfig) -> int:
-    """Return how much sound is captured, shown and sent at once."""
-    wanted = round(config.chunk_duration_ms * LATENCY_PROFILES[config.latency_mode].chunk)
-    return max(BIG_CHUNK_MS if config.mode == "big" else MIN_CHUNK_MS, wanted)
+    """Return the length of the chunks in which audio is captured, published and sent."""
+    scaled = round(config.chunk_duration_ms * LATENCY_PROFILES[config.latency_mode].chunk)
+    return max(BIG_CHUNK_MS if config.mode == "big" else MIN_CHUNK_MS, scaled)
 
 
 def jitter_ms(config: VoiceEngineConfig) -> int:
-    """Return how much of a reply is collected before its first sample is played."""
+    """Return how much of a reply is buffered before its first sample is played."""
     return LATENCY_PROFILES[config.latency_mode].jitter_ms
 
 
 def silence_ms(config: VoiceEngineConfig) -> int:
-    """Return the silence that ends what the user says."""
+    """Return the silence that ends the user's turn."""
     return round(config.vad_speech_end_ms * LATENCY_PROFILES[config.latency_mode].silence)
 
 
 def turn_detection(config: VoiceEngineConfig, *, server_vad: bool) -> TurnDetection:
-    """Return who notices that the user has finished; ``server_vad`` is whether the vendor can."""
-    asked = config.session.turn_detection if config.session is not None else "client"
-    left_open = config.mode == "provider" and not config.given("vad_type")
+    """Return how the end of a turn is detected; ``server_vad`` says whether the vendor can do it."""
+    wanted = config.session.turn_detection if config.session is not None else "client"
+    is_vendors_choice = config.mode == "provider" and not config.is_set("vad_type")
     if not config.vad_enabled or not server_vad:
         return "client"
-    if asked == "semantic":
+    if wanted == "semantic":
         return "semantic"
-    return "server" if config.vad_type == "server" or asked == "server" or left_open else "client"
+    return "server" if config.vad_type == "server" or wanted == "server" or is_vendors_choice else "client"
 
 
 def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionConfig:
@@ -81,9 +81,9 @@ def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionCon
     base = config.session or SessionConfig()
     detection = turn_detection(config, server_vad=server_vad)
     own_defaults = config.mode == "provider"
-    voice = "" if own_defaults and not config.given("voice") else config.voice
+    voice = "" if own_defaults and not config.is_set("voice") else config.voice
     silence: int | None = silence_ms(config)
-    if own_defaults and not config.given("vad_speech_end_ms") and not config.given("latency_mode"):
+    if own_defaults and not config.is_set("vad_speech_end_ms") and not config.is_set("latency_mode"):
         silence = None
     metadata = config.metadata
     temperature, limit = metadata.get("temperature"), metadata.get("max_tokens")
@@ -104,9 +104,9 @@ def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionCon
 
 
 def provider_settings(config: VoiceEngineConfig) -> dict[str, Any]:
-    """Return what a `voxd.providers.base.BaseProvider` is made from."""
+    """Return the ``config`` argument of a `voxd.providers.base.BaseProvider`."""
     metadata = {key: value for key, value in config.metadata.items() if key not in ENGINE_KEYS}
-    voice = "" if config.mode == "provider" and not config.given("voice") else config.voice
+    voice = "" if config.mode == "provider" and not config.is_set("voice") else config.voice
     return {
         "api_key": config.api_key,
         "model": metadata.get("model", ""),
@@ -119,7 +119,7 @@ def provider_settings(config: VoiceEngineConfig) -> dict[str, Any]:
 def _vendor_threshold(
     config: VoiceEngineConfig, base: SessionConfig, detection: TurnDetection
 ) -> float | None:
-    # The default is a level of sound; a vendor's threshold is a probability.
+    # Our default is an RMS level, a vendor's threshold is a probability: the default means nothing there.
     if base.vad_threshold is not None or detection == "client":
         return base.vad_threshold
-    return config.vad_threshold if config.given("vad_threshold") else None
+    return config.vad_threshold if config.is_set("vad_threshold") else None

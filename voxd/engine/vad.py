@@ -1,4 +1,4 @@
-"""A voice activity detector by energy: it costs nothing to load and little to run."""
+"""Voice activity detection by energy: no model to load, and little to compute."""
 
 import math
 from array import array
@@ -9,32 +9,32 @@ from operator import mul
 from voxd.frames import BYTES_PER_SAMPLE
 
 FRAME_MS = 10
-"""What one level is measured over."""
+"""The length of audio over which one level is measured."""
 
 HYSTERESIS = 0.5
-"""A voice that has begun goes on while the level is above this share of the threshold."""
+"""Speech continues while the level is above this share of the threshold."""
 
 GAP_MS = 100
-"""A pause this long before a voice has begun makes what went before a noise."""
+"""A pause this long before speech has started discards the loud frames so far: they were noise."""
 
 _FULL_SCALE = 32_768
 
 
 class SpeechChange(StrEnum):
-    """What the user does."""
+    """A change that the detector reports."""
 
     STARTED = "started"
     ENDED = "ended"
 
 
 def level(pcm: bytes | memoryview) -> float:
-    """Return the RMS of s16le samples, 1.0 being full scale; 0.0 for none."""
+    """Return the RMS of s16le samples, 1.0 being full scale; 0.0 without samples."""
     samples = array("h", bytes(pcm))
     return math.sqrt(sum(map(mul, samples, samples)) / len(samples)) / _FULL_SCALE if samples else 0.0
 
 
 class EnergyVad:
-    """Fed with mono s16le sound at ``rate_hz`` in pieces of any length; counts time in samples only."""
+    """Takes mono s16le PCM at ``rate_hz`` in pieces of any length; time is counted in samples."""
 
     def __init__(self, rate_hz: int, *, threshold: float, start_ms: float, end_ms: float) -> None:
         self._frame_bytes = max(1, rate_hz * FRAME_MS // 1000) * BYTES_PER_SAMPLE
@@ -44,20 +44,15 @@ class EnergyVad:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything; the next sound is the first."""
+        """Return to the initial state."""
         self._rest = b""
         self._loud = 0
         self._quiet = 0
         self.speaking = False
 
     def feed(self, pcm: bytes) -> list[SpeechChange]:
-        """Take the next sound and return what it showed, in order."""
-        found = []
-        for loudness in self._levels(pcm):
-            signal = self._step(loudness)
-            if signal is not None:
-                found.append(signal)
-        return found
+        """Take the next samples and return the changes in them, in order."""
+        return [change for loudness in self._levels(pcm) if (change := self._step(loudness)) is not None]
 
     def _levels(self, pcm: bytes) -> Iterator[float]:
         data = self._rest + pcm

@@ -1,22 +1,21 @@
-"""`VoiceEngine`, the public library class: a conversation with a speech-to-speech provider in a few lines."""
+"""`VoiceEngine`, the public library class: a conversation with a speech-to-speech provider."""
 
 import asyncio
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from typing import Any, Self
 
 from voxd.bus.bus import Bus
 from voxd.clock import Clock, SystemClock
 from voxd.engine import config as settings
+from voxd.engine.audio import as_bytes
 from voxd.engine.callbacks import Callbacks, Function
 from voxd.engine.config import Mode, VoiceEngineConfig
 from voxd.engine.connect import Connector
 from voxd.engine.meter import EngineMeter, metrics
-from voxd.engine.response import ask_for_sound
 from voxd.engine.session import EngineSession
-from voxd.engine.sound import as_bytes
-from voxd.engine.state import EngineState, state_of
 from voxd.errors import InvalidRequest, NotConnected
 from voxd.providers.history import HistoryMessage
 from voxd.providers.settings import SessionConfig
@@ -24,12 +23,22 @@ from voxd.providers.tools import Tool, ToolBox, tool
 from voxd.providers.usage import Cost, Usage, add_costs
 
 
+class EngineState(StrEnum):
+    """The state of an engine, see `VoiceEngine.get_state`."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    LISTENING = "listening"
+    RESPONDING = "responding"
+
+
 class VoiceEngine(Callbacks):
     """One conversation with one provider at a time: ``async with VoiceEngine(api_key=...) as engine``.
 
     Everything that happens is an event on `events`. Methods that need a session raise `NotConnected` without
-    one; every error is a `voxd.EngineError`. All methods belong to one event loop; the engine itself may be
-    made outside of it.
+    one; every error is a `voxd.EngineError`. Call all methods on one event loop; the engine itself may be
+    created outside of it.
     """
 
     def __init__(
@@ -42,10 +51,10 @@ class VoiceEngine(Callbacks):
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        """``config``, also as the only argument, goes before ``api_key``, ``mode`` and ``options``.
+        """``config``, also as the only argument, precedes ``api_key``, ``mode`` and ``options``.
 
         ``options`` are fields of `VoiceEngineConfig`. Without a key the vendor's environment variable is
-        read (OPENAI_API_KEY). Raises `ConfigError`, and `InvalidRequest` for a tool that is none.
+        read (OPENAI_API_KEY). Raises `ConfigError`, and `InvalidRequest` for an invalid tool.
         """
         if isinstance(api_key, VoiceEngineConfig):
             config, api_key = api_key, None
@@ -61,7 +70,7 @@ class VoiceEngine(Callbacks):
         self._others = settings.failovers(self._config, os.environ)
         self._connector: Connector | None = None
         self._changing = asyncio.Lock()
-        self._asking = asyncio.Lock()
+        self._requesting_audio = asyncio.Lock()
         self._connecting = False
         self._used = Usage()
         self._cost: Cost | None = None
@@ -99,7 +108,7 @@ class VoiceEngine(Callbacks):
             self._connecting = True
             try:
                 if self._session is not None and self._connector is not None:
-                    # It was lost, not ended: the conversation goes on.
+                    # The session was lost, not closed: the same conversation continues.
                     await self._connector.reconnect(self._session, retry_count - 1)
                     return
                 self._connector = Connector(
@@ -110,7 +119,7 @@ class VoiceEngine(Callbacks):
                 self._connecting = False
 
     async def disconnect(self) -> None:
-        """Stop listening and playing and close the session; idempotent."""
+        """Close the microphone, the loudspeaker and the session; idempotent."""
         if self._connector is not None:
             await self._connector.close()
         async with self._changing:
@@ -120,11 +129,11 @@ class VoiceEngine(Callbacks):
     async def switch_provider(
         self, name: str, config: VoiceEngineConfig | Mapping[str, Any] | None = None
     ) -> None:
-        """Go on with provider ``name`` in the same conversation; before `connect`: begin with it.
+        """Continue the conversation with provider ``name``; before `connect`: begin with it.
 
         ``config`` is a whole configuration, the fields that differ, or None. Without a key of its own the
-        vendor's environment variable is read. When the provider cannot be had the conversation goes on as it
-        was, and this raises `VoxdError`.
+        vendor's environment variable is read. Raises `VoxdError` when the provider is unavailable; the
+        conversation then continues with the present one.
         """
         if isinstance(config, VoiceEngineConfig):
             new = settings.with_key(dataclasses.replace(config, provider=name), os.environ)
@@ -136,7 +145,7 @@ class VoiceEngine(Callbacks):
             self._config = new
 
     async def configure_session(self, session: SessionConfig) -> None:
-        """Use ``session`` from now on: instructions, voice, limits, tools without a handler."""
+        """Apply ``session`` from now on: instructions, voice, limits, tools without a handler."""
         async with self._changing:
             if self._session is not None:
                 await self._session.configure(session)
@@ -145,19 +154,19 @@ class VoiceEngine(Callbacks):
     def middleware(self, *, request: Iterable[Function] = (), message: Iterable[Function] = ()) -> None:
         """Pass the requests and messages of a pipeline through functions, from the next `connect` on.
 
-        As `voxd.net.request_middleware` and `voxd.providers.pipeline.middleware` describe them, in order;
-        they replace those of the call before.
+        `voxd.net.request_middleware` and `voxd.providers.pipeline.middleware` describe them. They are called
+        in order and replace those of an earlier call.
         """
         self._config = settings.with_middleware(self._config, tuple(request), tuple(message))
 
-    # --- sound and text ------------------------------------------------------------------------------
+    # --- audio and text ------------------------------------------------------------------------------
 
     async def start_listening(self) -> None:
-        """Open the microphone and send what it hears. Raises `NotConnected`, `AudioError`."""
+        """Open the microphone and send its audio. Raises `NotConnected`, `AudioError`."""
         await self._connected().input.start()
 
     async def stop_listening(self) -> None:
-        """Close the microphone; idempotent. What was not answered yet is answered by `commit`."""
+        """Close the microphone; idempotent. Call `commit` to have an unfinished turn answered."""
         if self._session is not None:
             await self._session.input.stop()
 
@@ -170,25 +179,25 @@ class VoiceEngine(Callbacks):
         await self._connected().input.push(as_bytes(audio_data))
 
     async def commit(self) -> None:
-        """Have the sound sent so far answered, without waiting for a pause. Raises `ProviderError`."""
+        """End the turn and request a reply, without waiting for a pause. Raises `ProviderError`."""
         await self._connected().commit()
 
     async def send_text(self, text: str) -> None:
-        """Send a user's message and have it answered. Raises `NotConnected`, `ProviderError`."""
+        """Send a user's message and request a reply. Raises `NotConnected`, `ProviderError`."""
         await self._connected().session.send_text(text)
 
     async def send_recorded_audio(self, audio_data: bytes, auto_respond: bool = True) -> None:
         """Send a whole recording: raw PCM at ``config.sample_rate``, or a WAV file at any rate.
 
-        It takes the place of sound that was sent before and not answered, and it ends a reply under way.
-        Without ``auto_respond`` it is answered by `commit`, or with what follows; a vendor who detects turns
+        It replaces audio that was sent before and not answered, and it ends a reply in progress. Without
+        ``auto_respond`` the reply follows `commit`, or the next turn; a vendor that detects turns
         (``vad_type`` "server") decides itself when to reply. Raises `InvalidRequest` for a broken WAV file,
         `AudioError`, `NotConnected`, `ProviderError`.
         """
-        await self._connected().send_whole(as_bytes(audio_data), answer=auto_respond)
+        await self._connected().send_recording(as_bytes(audio_data), respond=auto_respond)
 
     async def interrupt(self, played_ms: float | None = None) -> None:
-        """Cut the reply. What the engine plays itself is flushed, and how much was heard is known.
+        """Cut the reply. The engine's own player is flushed and measures how much was played.
 
         A caller that plays the audio itself passes how much of it was played; None means all of it.
         Raises `NotConnected`, `ProviderError`.
@@ -196,13 +205,13 @@ class VoiceEngine(Callbacks):
         await self._connected().interrupt(played_ms)
 
     async def text_2_audio_response(self, text: str, timeout: float = 30.0) -> bytes:
-        """Send ``text`` and return the whole sound of the reply, PCM at ``config.sample_rate``; not played.
+        """Send ``text`` and return all audio of the reply, PCM at ``config.sample_rate``; it is not played.
 
         Raises `DeadlineExceeded` after ``timeout`` seconds, `StreamError` when the reply was broken off or
-        had no sound, `NotConnected`, `ProviderError`.
+        has no audio, `NotConnected`, `ProviderError`.
         """
-        async with self._asking:
-            return await ask_for_sound(self._connected(), text, timeout)
+        async with self._requesting_audio:
+            return await self._connected().ask_for_audio(text, timeout)
 
     # --- tools ---------------------------------------------------------------------------------------
 
@@ -212,24 +221,22 @@ class VoiceEngine(Callbacks):
         It is offered from the next `connect` on. Raises `InvalidRequest`, also while functions are off.
         """
         if not self.config.enable_functions:
-            raise InvalidRequest(
-                "this engine calls no functions", hint='set enable_functions=True, or mode="big"'
-            )
+            raise InvalidRequest("functions are disabled", hint='set enable_functions=True, or mode="big"')
         made = function if isinstance(function, Tool) else tool(function)
         if made.name in self._tools:
-            raise InvalidRequest(f"there are two tools called {made.name}")
+            raise InvalidRequest(f"there are two tools named {made.name}")
         self._tools[made.name] = made
         return function
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
-        """Answer a call of a tool that was declared without a handler (``SessionConfig.tools``)."""
+        """Send the result of a tool that was declared without a handler (``SessionConfig.tools``)."""
         await self._connected().session.send_tool_result(call_id, output)
 
-    # --- what it is and what it did ------------------------------------------------------------------
+    # --- state and measurements ----------------------------------------------------------------------
 
     @property
     def events(self) -> Bus:
-        """The events: ``on``, ``once``, ``off``, history and metrics."""
+        """The event bus: ``on``, ``once``, ``off``, history and metrics."""
         return self._bus
 
     @property
@@ -249,20 +256,21 @@ class VoiceEngine(Callbacks):
 
     @property
     def history(self) -> tuple[HistoryMessage, ...]:
-        """What was said, and of the replies what was heard, the oldest first."""
+        """The messages of the conversation, of the replies what was played, the oldest first."""
         return self._session.session.history if self._session is not None else ()
 
     def get_state(self) -> EngineState:
-        """Return what the engine does at this moment."""
-        return state_of(
-            connecting=self._connecting,
-            connected=self.is_connected,
-            responding=self._session is not None and self._session.session.is_responding,
-            listening=self.is_listening,
-        )
+        """Return the state; an engine that captures audio while a reply is in progress is RESPONDING."""
+        if self._connecting:
+            return EngineState.CONNECTING
+        if self._session is None or not self.is_connected:
+            return EngineState.DISCONNECTED
+        if self._session.session.is_responding:
+            return EngineState.RESPONDING
+        return EngineState.LISTENING if self.is_listening else EngineState.CONNECTED
 
     def get_metrics(self) -> dict[str, dict[str, float]]:
-        """Return rates and times, see `voxd.engine.meter.metrics`; zeros where nothing was measured."""
+        """Return rates and times, see `voxd.engine.meter.metrics`; zero where nothing was measured."""
         call = self._session
         return metrics(
             self._meter,
@@ -279,8 +287,6 @@ class VoiceEngine(Callbacks):
         """Return what that costs in US dollars; ``prices_of`` is "" when no price is known."""
         current = None if self._session is None else await self._session.session.cost()
         return add_costs(self._cost, current) or Cost()
-
-    # --- within --------------------------------------------------------------------------------------
 
     def _connected(self) -> EngineSession:
         if self._session is None:

@@ -1,7 +1,7 @@
-"""The door to everything that is heavy: opened when sound must be captured, played, converted or read.
+"""Audio modules that are loaded only when audio is captured, played, converted or read.
 
-These imports stand inside functions because an engine that only sends text shall not pay for them:
-soxr and numpy cost 25 MB, and the rooms behind the microphone and the loudspeaker load both.
+These imports stand inside functions because an engine that only sends text must not pay for them: soxr and
+numpy cost 25 MB, and both are loaded by the microphone and the loudspeaker.
 """
 
 from pathlib import Path
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Converter(Protocol):
-    """Changes the rate of mono s16le sound as it arrives."""
+    """Converts the rate of mono s16le PCM as it arrives."""
 
     def feed(self, pcm: bytes, *, last: bool = False) -> bytes:
-        """Return what is ready after ``pcm``; with ``last`` everything that was kept back."""
+        """Return the converted samples that are ready; with ``last`` everything that was held back."""
         ...
 
 
-class Straight:
+class SameRate:
     """The converter between two equal rates."""
 
     def feed(self, pcm: bytes, *, last: bool = False) -> bytes:
@@ -37,7 +37,7 @@ class Straight:
 def converter(from_hz: int, to_hz: int) -> Converter:
     """Return a streaming converter between two rates; loads soxr only when they differ."""
     if from_hz == to_hz:
-        return Straight()
+        return SameRate()
     from voxd.audio.sound import Resampler
 
     return Resampler(from_hz, to_hz)
@@ -50,8 +50,9 @@ def as_bytes(audio: object) -> bytes:
     return bytes(audio)
 
 
-def whole_clip(audio: bytes, rate_hz: int) -> Clip:
+def clip_of(audio: bytes, rate_hz: int) -> Clip:
     """Return ``audio``, a WAV file or raw PCM at ``rate_hz``, as a clip. Raises `InvalidRequest`."""
+    # The first bytes of a WAV file: RIFF, the length in four bytes, WAVE.
     if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
         return Clip(audio, rate_hz)
     from voxd.audio.files import read_wav
@@ -59,7 +60,7 @@ def whole_clip(audio: bytes, rate_hz: int) -> Clip:
     return read_wav(audio)
 
 
-def make_listener(
+def make_microphone(
     device: int | str | None, *, rate_hz: int, chunk_ms: int, clock: Clock, emit: Emit
 ) -> "MicrophoneStream":
     """Return a microphone that is not open yet."""
@@ -68,15 +69,15 @@ def make_listener(
     return MicrophoneStream(device, rate_hz=rate_hz, chunk_ms=chunk_ms, clock=clock, emit=emit)
 
 
-async def open_player(device: int | str, *, jitter_ms: int, clock: Clock, emit: Emit) -> "Player":
-    """Return a loudspeaker. Raises `DeviceError` for an index that does not exist."""
-    from voxd.engine.player import open_player as open_it
+async def make_player(device: int | str, *, jitter_ms: int, clock: Clock, emit: Emit) -> "Player":
+    """Return a player on a loudspeaker. Raises `DeviceError` for an index that does not exist."""
+    from voxd.engine.player import open_player
 
-    return await open_it(device, jitter_ms=jitter_ms, clock=clock, emit=emit)
+    return await open_player(device, jitter_ms=jitter_ms, clock=clock, emit=emit)
 
 
 def make_recording(directory: Path, *, rate_hz: int, keep_turns: int, clock: Clock) -> "SessionRecording":
-    """Return what writes the turns into ``directory``."""
+    """Return a recording of the turns in ``directory``."""
     from voxd.engine.recording import SessionRecording
 
     return SessionRecording(directory, rate_hz=rate_hz, keep_turns=keep_turns, clock=clock)
