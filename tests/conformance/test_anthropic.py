@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance import prompts
 from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.anthropic import Messages, refusal
 from tests.servers.scripted import KEY, Call, Refusal, Reply, Scripted, Used, scripted
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig
@@ -68,7 +68,7 @@ async def test_the_official_client_reads_thoughts_text_and_calls() -> None:
 
 
 async def test_the_official_client_asks_as_voxd_does() -> None:
-    async with client_of() as (client, server), line(server.url) as wire:
+    async with client_of() as (client, server), open_transport(server.url) as transport:
         async with client.messages.stream(
             model="claude-haiku-5-5",
             max_tokens=4096,
@@ -76,7 +76,7 @@ async def test_the_official_client_asks_as_voxd_does() -> None:
             system="Be brief.",
         ) as stream:
             await stream.get_final_message()
-        await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
+        await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked())
         theirs, ours = server.plain.requests
         assert json.loads(ours.body) == json.loads(theirs.body)
         for name in ("anthropic-version", "authorization", "content-type"):
@@ -143,8 +143,11 @@ def test_a_temperature_is_what_only_the_old_types_allowed(judge: Judge) -> None:
 
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_thoughts_that_go_back_are_what_the_types_allow(judge: Judge, encrypted: bool) -> None:
-    async with scripted(Messages(encrypted=encrypted), WHOLE, Reply()) as server, line(server.url) as wire:
-        model = AnthropicLlm(StageConfig("p", "anthropic"), wire)
+    async with (
+        scripted(Messages(encrypted=encrypted), WHOLE, Reply()) as server,
+        open_transport(server.url) as transport,
+    ):
+        model = AnthropicLlm(StageConfig("p", "anthropic"), transport)
         _, end = await answer(model, asked(tools=(TIMER,)))
         said = ChatMessage("assistant", "Right.", end.calls, raw=end.raw, raw_of="anthropic")
         first, _, *results = after_tools(end, kind="anthropic").messages

@@ -9,7 +9,7 @@ import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_uploads import vendor
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.google_speech import GoogleSpeechServer, complaint
 from tests.servers.words import spoken
 from voxd.audio.files import decode_flac
@@ -65,8 +65,8 @@ async def test_the_vendors_client_is_told_of_a_refusal(house: GoogleSpeechServer
 
 async def test_the_vendors_types_accept_what_voxd_asks(house: GoogleSpeechServer) -> None:
     options = {"languages": ["fr"], "boost": 10.0}
-    async with line(house.plain.url, name="ears", stage="stt") as wire:
-        stt = GoogleStt(StageConfig("ears", "google", options=options), wire)
+    async with open_transport(house.plain.url, name="ears", stage="stt") as transport:
+        stt = GoogleStt(StageConfig("ears", "google", options=options), transport)
         await heard_of(stt, CLIP.pcm, TranscriptionRequest(language="de", hints=("Zoë",)))
     [body] = house.bodies
     request = speech.RecognizeRequest()

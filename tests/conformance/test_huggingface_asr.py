@@ -9,7 +9,7 @@ import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_uploads import WRONG_KEY, vendor
-from tests.rig.wires import KEY, line
+from tests.rig.transports import KEY, open_transport
 from tests.servers.huggingface_asr import ROUTER, HuggingFaceServer
 from tests.servers.words import spoken
 from voxd.audio.files import encode_flac
@@ -53,8 +53,8 @@ async def test_the_vendors_client_is_refused_with_a_wrong_key(house: HuggingFace
 
 async def test_voxd_sends_what_the_vendors_client_sends(house: HuggingFaceServer) -> None:
     await recognise(house, KEY)
-    async with line(f"{house.plain.url}{ROUTER}", name="ears", stage="stt") as wire:
-        await heard_of(HuggingFaceStt(StageConfig("ears", "huggingface"), wire), CLIP.pcm)
+    async with open_transport(f"{house.plain.url}{ROUTER}", name="ears", stage="stt") as transport:
+        await heard_of(HuggingFaceStt(StageConfig("ears", "huggingface"), transport), CLIP.pcm)
     theirs, ours = house.plain.requests
     assert (ours.method, ours.target, ours.body) == (theirs.method, theirs.target, theirs.body)
     names = ("authorization", "content-type", "content-length")

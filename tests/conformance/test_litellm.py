@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.anthropic import Messages
 from tests.servers.chat import Chat
 from tests.servers.scripted import Call, Dialect, Reply, Used, scripted
@@ -119,8 +119,8 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @asynccontextmanager
 async def asking(proxy: str, model: str, **options: Any) -> AsyncIterator[OpenAIChatLlm]:
-    async with line(proxy, MASTER_KEY) as wire:
-        yield OpenAIChatLlm(StageConfig("p", "openai", model=model, options=options), wire)
+    async with open_transport(proxy, MASTER_KEY) as transport:
+        yield OpenAIChatLlm(StageConfig("p", "openai", model=model, options=options), transport)
 
 
 async def test_voxd_reads_what_it_says(proxy: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.ollama import MODEL, OllamaChat
 from tests.servers.scripted import Call, Reply, Scripted, scripted
 from voxd.providers.pipeline.stages.chat_completions import chat_tools
@@ -62,8 +62,8 @@ async def test_the_official_client_lists_the_models() -> None:
 
 async def test_the_official_client_asks_as_voxd_does() -> None:
     options = {"keep_alive": "1h", "think": True, "context_tokens": 8192, "options": {"top_p": 0.9}}
-    async with client_of(WHOLE, Reply()) as (client, server), line(server.url, "") as wire:
-        model = OllamaLlm(StageConfig("p", "ollama", options=options), wire)
+    async with client_of(WHOLE, Reply()) as (client, server), open_transport(server.url, "") as transport:
+        model = OllamaLlm(StageConfig("p", "ollama", options=options), transport)
         _, end = await answer(model, asked(tools=(TIMER,), max_output_tokens=200))
         await answer(model, after_tools(end, kind="ollama", max_output_tokens=200))
         parts = await client.chat(

@@ -10,7 +10,7 @@ import pytest
 from tests.conformance import prompts
 from tests.conformance.request_gate import request_complaints
 from tests.providers.vendors.llm_contract import TIMER, after_tools, answer, asked
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.chat import Chat, refusal
 from tests.servers.responses import Responses
 from tests.servers.scripted import KEY, Call, Dialect, Refusal, Reply, Scripted, scripted
@@ -149,8 +149,8 @@ def test_what_voxd_asks_for_a_response_is_what_the_types_allow(responses_judge: 
 
 
 async def test_thoughts_that_go_back_are_what_the_types_allow(responses_judge: Judge) -> None:
-    async with scripted(Responses(), WHOLE, Reply()) as server, line(server.url) as wire:
-        model = OpenAIResponsesLlm(StageConfig("p", "openai_responses"), wire)
+    async with scripted(Responses(), WHOLE, Reply()) as server, open_transport(server.url) as transport:
+        model = OpenAIResponsesLlm(StageConfig("p", "openai_responses"), transport)
         _, end = await answer(model, asked(tools=(TIMER,)))
         await answer(model, after_tools(end, kind="openai_responses"))
         assert "encrypted_content" in json.dumps(server.bodies[-1])
@@ -158,8 +158,8 @@ async def test_thoughts_that_go_back_are_what_the_types_allow(responses_judge: J
 
 
 async def test_a_whole_turn_of_voxd_is_what_the_types_allow(chat_judge: Judge) -> None:
-    async with scripted(Chat(), WHOLE, Reply()) as server, line(server.url) as wire:
-        model = OpenAIChatLlm(StageConfig("p", "openai"), wire)
+    async with scripted(Chat(), WHOLE, Reply()) as server, open_transport(server.url) as transport:
+        model = OpenAIChatLlm(StageConfig("p", "openai"), transport)
         _, end = await answer(model, asked(tools=(TIMER,)))
         await answer(model, after_tools(end, kind="openai"))
         assert [chat_judge.complaint(body) for body in server.bodies] == ["", ""]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_uploads import WRONG_KEY, vendor
-from tests.rig.wires import KEY, line
+from tests.rig.transports import KEY, open_transport
 from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint
 from tests.servers.words import spoken
 from voxd.audio.files import encode_flac, wav_bytes
@@ -71,9 +71,9 @@ async def test_voxd_sends_the_form_that_the_official_client_sends(house: Transcr
         response_format="json",
         stream=True,
     )
-    async with line(f"{house.plain.url}/v1", name="ears", stage="stt") as wire:
+    async with open_transport(f"{house.plain.url}/v1", name="ears", stage="stt") as transport:
         options = {"prompt": "A device.", "stream": True}
-        stt = OpenAIStt(StageConfig("ears", "openai", options=options), wire)
+        stt = OpenAIStt(StageConfig("ears", "openai", options=options), transport)
         await heard_of(stt, CLIP.pcm, TranscriptionRequest(language="en", hints=("Zoë", "voxd")))
     theirs, ours = house.forms
     assert ours == theirs

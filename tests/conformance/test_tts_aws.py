@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.polly import KEY, KEY_ID, PollyServer, refusal
 from tests.servers.voices import served, sound_of
 from voxd.errors import ProviderError
@@ -64,15 +64,15 @@ def spoken(url: str, **asked: str) -> bytes:
         client.close()
 
 
-def voice_of(wire: Any = None, **config: Any) -> AwsTts:
-    return AwsTts(StageConfig("den", "aws", options={"region": REGION}, **config), wire)
+def voice_of(transport: Any = None, **config: Any) -> AwsTts:
+    return AwsTts(StageConfig("den", "aws", options={"region": REGION}, **config), transport)
 
 
 async def test_voxd_asks_for_the_same_as_boto3() -> None:
-    async with served(PollyServer) as server, line(server.url, KEY) as wire:
+    async with served(PollyServer) as server, open_transport(server.url, KEY) as transport:
         asked = {"TextType": "text", "Engine": "neural", "LanguageCode": "en-GB"}
         theirs = await asyncio.to_thread(spoken, server.url, **asked)
-        tts = voice_of(wire, language="en-GB")
+        tts = voice_of(transport, language="en-GB")
         ours = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())])
         first, second = server.spoken
         assert ours == theirs == sound_of(TEXT, 16_000, "Joanna")
@@ -138,17 +138,17 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 async def test_motos_polly_speaks_for_voxd(moto: str) -> None:
-    async with line(moto, KEY) as wire:
+    async with open_transport(moto, KEY) as transport:
         # moto calls its list of voices text/html, which AWS does not: `check` has nothing to learn here.
-        tts = voice_of(wire)
+        tts = voice_of(transport)
         clips = [clip async for clip in tts.synthesize(TEXT, Budget(retries=0))]
         assert clips
         assert all(clip.rate_hz == 16_000 and len(clip.pcm) % 2 == 0 for clip in clips)
 
 
 async def test_motos_polly_refuses_a_voice_it_does_not_know(moto: str) -> None:
-    async with line(moto, KEY) as wire:
-        tts = voice_of(wire, voice="Nobody")
+    async with open_transport(moto, KEY) as transport:
+        tts = voice_of(transport, voice="Nobody")
         with pytest.raises(ProviderError, match=r"^Not one of .+, ") as raised:
             async for _ in tts.synthesize(TEXT, Budget(retries=0)):
                 pass

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.aura import Aura as Server
 from tests.servers.voices import KEY, query_of, served, sound_of
 from voxd.net.transport import Budget
@@ -38,7 +38,11 @@ async def client_of(url: str, key: str = KEY) -> AsyncIterator[AsyncDeepgramClie
 
 
 async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
-    async with served(Server) as server, line(server.url, KEY) as wire, client_of(server.url) as client:
+    async with (
+        served(Server) as server,
+        open_transport(server.url, KEY) as transport,
+        client_of(server.url) as client,
+    ):
         pieces = client.speak.v1.audio.generate(
             text=TEXT,
             model="aura-2-thalia-en",
@@ -48,7 +52,7 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
             speed=0.9,
         )
         theirs = b"".join([piece async for piece in pieces])
-        tts = DeepgramTts(StageConfig("den", "deepgram", options={"speed": 0.9}), wire)
+        tts = DeepgramTts(StageConfig("den", "deepgram", options={"speed": 0.9}), transport)
         ours = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())])
         first, second = server.spoken
         assert theirs == ours == sound_of(TEXT, 24_000, "aura-2-thalia-en")
@@ -62,9 +66,13 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
 
 
 async def test_the_question_that_costs_nothing_is_one_of_the_official_client() -> None:
-    async with served(Server) as server, line(server.url, KEY) as wire, client_of(server.url) as client:
+    async with (
+        served(Server) as server,
+        open_transport(server.url, KEY) as transport,
+        client_of(server.url) as client,
+    ):
         assert (await client.manage.v1.projects.list()).projects
-        await DeepgramTts(StageConfig("den", "deepgram"), wire).check(Budget())
+        await DeepgramTts(StageConfig("den", "deepgram"), transport).check(Budget())
         first, second = server.plain.requests
         assert (second.method, second.target) == (first.method, first.target)
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.elevenlabs_stream import complaint, stream_input
 from tests.servers.elevenlabs_voice import ElevenLabsVoice, refusal
 from tests.servers.plain_http import Asked
@@ -64,7 +64,7 @@ async def test_the_official_client_is_spoken_to_by_the_fake() -> None:
 async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
     async with (
         served(ElevenLabsVoice) as server,
-        line(server.url, KEY) as wire,
+        open_transport(server.url, KEY) as transport,
         client_of(server.url) as client,
     ):
         sound = client.text_to_speech.stream(
@@ -81,7 +81,7 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
         theirs = b"".join([piece async for piece in sound])
         options = {**SETTINGS, "seed": 7, "apply_text_normalization": "on"}
         tts = ElevenLabsTts(
-            StageConfig("den", "elevenlabs", voice="amy", language="en-GB", options=options), wire
+            StageConfig("den", "elevenlabs", voice="amy", language="en-GB", options=options), transport
         )
         ours = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget(), previous="Hello.")])
         first, second = server.spoken
@@ -137,9 +137,9 @@ async def test_the_official_client_takes_a_complaint_for_an_error() -> None:
 
 
 async def test_every_frame_of_voxd_is_one_of_the_official_types() -> None:
-    async with stream_input() as server, line(server.url, KEY) as wire:
+    async with stream_input() as server, open_transport(server.url, KEY) as transport:
         config = StageConfig("den", "elevenlabs_stream", voice="amy", language="en", options=SETTINGS)
-        tts = ElevenLabsStreamTts(config, wire)
+        tts = ElevenLabsStreamTts(config, transport)
         assert [clip async for clip in tts.synthesize(TEXT, Budget())]
         (peer,) = server.peers
         kinds = (types.InitializeConnection, types.SendText, types.CloseConnection)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.google_voice import GoogleVoiceServer
 from tests.servers.voices import KEY, served, sound_of, wav_of
 from voxd.net.transport import Access, Budget
@@ -103,8 +103,8 @@ def test_googles_types_catch_what_does_not_exist() -> None:
 
 
 async def test_the_sound_of_the_fake_is_what_voxd_hears() -> None:
-    async with served(GoogleVoiceServer) as server, line(server.url, KEY) as wire:
-        tts = GoogleTts(StageConfig("den", "google"), wire)
+    async with served(GoogleVoiceServer) as server, open_transport(server.url, KEY) as transport:
+        tts = GoogleTts(StageConfig("den", "google"), transport)
         assert b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())]) == sound_of(
             TEXT, 24_000, None
         )

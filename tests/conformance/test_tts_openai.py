@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.openai_realtime import KEY as REALTIME_KEY
 from tests.servers.openai_realtime import Script, realtime_server
 from tests.servers.openai_speech import OpenAISpeechServer
@@ -24,7 +24,7 @@ TEXT = "Your tea is ready."
 
 
 async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
-    async with served(OpenAISpeechServer) as server, line(f"{server.url}/v1", KEY) as wire:
+    async with served(OpenAISpeechServer) as server, open_transport(f"{server.url}/v1", KEY) as transport:
         async with (
             openai.AsyncOpenAI(api_key=KEY, base_url=f"{server.url}/v1") as client,
             client.audio.speech.with_streaming_response.create(
@@ -38,7 +38,7 @@ async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
         ):
             theirs = b"".join([piece async for piece in answer.iter_bytes()])
         options = {"speed": 1.5, "instructions": "Whisper."}
-        tts = OpenAITts(StageConfig("den", "openai", options=options), wire)
+        tts = OpenAITts(StageConfig("den", "openai", options=options), transport)
         ours = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())])
         first, second = server.spoken
         assert theirs == ours == sound_of(TEXT, 24_000, "alloy")
@@ -59,10 +59,12 @@ async def test_the_official_client_is_refused_with_a_wrong_key() -> None:
 async def test_every_frame_of_a_text_that_is_read_aloud_passes_the_strict_types() -> None:
     async with (
         realtime_server(Script(read_aloud=True)) as server,
-        line(server.base_url, REALTIME_KEY) as wire,
+        open_transport(server.base_url, REALTIME_KEY) as transport,
     ):
         options = {"speed": 1.2, "instructions": "calmly"}
-        tts = OpenAIRealtimeTts(StageConfig("den", "openai_realtime", voice="cedar", options=options), wire)
+        tts = OpenAIRealtimeTts(
+            StageConfig("den", "openai_realtime", voice="cedar", options=options), transport
+        )
         assert [clip async for clip in tts.synthesize(TEXT, Budget())]
         assert server.types() == ["session.update", "response.create"]
         assert complaints(RealtimeClientEvent, server.frames) == []

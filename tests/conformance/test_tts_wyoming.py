@@ -10,7 +10,7 @@ from wyoming.info import Attribution, Describe, Info, TtsProgram, TtsVoice
 from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.tts import Synthesize, SynthesizeVoice
 
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.voices import sound_of
 from tests.servers.wyoming_tts import RATE_HZ, wyoming_tts
 from voxd.net.transport import Budget
@@ -65,9 +65,9 @@ async def test_a_server_of_the_package_speaks_for_voxd(unused_tcp_port: int) -> 
     server = AsyncServer.from_uri(uri)
     await server.start(lambda *streams: Mouth(asked, *streams))
     try:
-        async with line(uri, "") as wire:
+        async with open_transport(uri, "") as transport:
             config = StageConfig("den", "wyoming", voice="amy", options={"speaker": "2"})
-            tts = WyomingTts(config, wire)
+            tts = WyomingTts(config, transport)
             await tts.check(Budget())
             assert b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())]) == sound_of(
                 TEXT, RATE_HZ

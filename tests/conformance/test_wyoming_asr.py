@@ -19,7 +19,7 @@ from wyoming.wake import Detect, NotDetected
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_live import closed_port
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.words import recognised, spoken
 from tests.servers.wyoming_asr import WyomingAsr, wyoming_asr
 from voxd.errors import ProviderError
@@ -66,19 +66,19 @@ class Ears(AsyncEventHandler):
 
 
 @pytest.fixture
-async def wire() -> AsyncIterator[RecordedLine]:
+async def transport() -> AsyncIterator[RecordedTransport]:
     Ears.told.clear()
     with closed_port() as port:
         pass
     server = AsyncTcpServer("127.0.0.1", port)
     await server.start(Ears)
-    async with line(f"tcp://127.0.0.1:{port}", "", name="ears", stage="stt") as wire:
-        yield wire
+    async with open_transport(f"tcp://127.0.0.1:{port}", "", name="ears", stage="stt") as transport:
+        yield transport
     await server.stop()
 
 
-async def test_voxd_is_understood_by_a_server_of_the_package(wire: RecordedLine) -> None:
-    stt = WyomingStt(StageConfig("ears", "wyoming", model="tiny", language="en-US"), wire)
+async def test_voxd_is_understood_by_a_server_of_the_package(transport: RecordedTransport) -> None:
+    stt = WyomingStt(StageConfig("ears", "wyoming", model="tiny", language="en-US"), transport)
     await stt.check(Budget())
     heard = await heard_of(stt, spoken(SAID), TranscriptionRequest(hints=("Zoë",)))
     assert [each.text for each in heard] == ["kitchen", "kitchen light", SAID, SAID]
@@ -141,17 +141,17 @@ async def openwakeword() -> AsyncIterator[str]:
     reason=f"there is no {OPENWAKEWORD}: its TensorFlow Lite has no wheel past Python 3.11",
 )
 async def test_a_real_server_takes_sound_and_tells_that_it_heard_nothing() -> None:
-    async with openwakeword() as url, line(url, "", name="ears", stage="stt") as wire:
-        async with connect(wire, Budget(), "", kind="describe") as server:
+    async with openwakeword() as url, open_transport(url, "", name="ears", stage="stt") as transport:
+        async with connect(transport, Budget(), "", kind="describe") as server:
             info = await server.info()
         assert info.wake
         assert info.wake[0].name == "openwakeword"
-        async with asyncio.timeout(START_S), connect(wire, Budget(), "", kind="detect") as server:
+        async with asyncio.timeout(START_S), connect(transport, Budget(), "", kind="detect") as server:
             await server.send(Detect(names=[info.wake[0].models[0].name]), AudioStart(**FORM))
             silence = AudioChunk(audio=bytes(2 * samples_from_ms(100)), **FORM)
             await server.send(*([silence] * 20), AudioStop())
             assert NotDetected.is_type((await server.receive()).type)
-        stt = WyomingStt(StageConfig("ears", "wyoming"), wire)
+        stt = WyomingStt(StageConfig("ears", "wyoming"), transport)
         with pytest.raises(ProviderError, match="does not offer speech-to-text"):
             await stt.check(Budget())
-        assert [call["code"] for call in wire.data(E.PROVIDER_CALL)][-3:] == ["ok", "ok", "ok"]
+        assert [call["code"] for call in transport.data(E.PROVIDER_CALL)][-3:] == ["ok", "ok", "ok"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes import settle
 from tests.rig.certificates import Authority, authority
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.plain_http import Plain, plain_http, reply
 from voxd.errors import AuthenticationError
 from voxd.net.body import HttpRoute
@@ -241,7 +241,7 @@ async def test_a_port_where_nobody_is_costs_the_request_nothing() -> None:
 
 async def test_a_line_connects_to_where_the_request_would_go(server: Plain) -> None:
     http = HttpClient()
-    async with line(server.url, http=http) as wire:
+    async with open_transport(server.url, http=http) as wire:
         wire.prepare(lambda access: HttpRequest("GET", f"{access.endpoint}/v1", {"key": access.key}))
         while len(http._tasks):
             await asyncio.sleep(0)
@@ -261,7 +261,7 @@ async def test_a_line_that_nobody_may_ask_is_not_opened(server: Plain) -> None:
         built.append(access.endpoint)
         return HttpRequest("GET", f"{access.endpoint}/v1")
 
-    async with line(server.url) as wire:
+    async with open_transport(server.url) as wire:
         built: list[str] = []
         with pytest.raises(AuthenticationError):
             async with wire.request(build, Budget(), kind="models"):
@@ -272,7 +272,7 @@ async def test_a_line_that_nobody_may_ask_is_not_opened(server: Plain) -> None:
 
 async def test_a_line_never_connects_in_clear_to_somebody_far() -> None:
     http = HttpClient()
-    async with line("http://api.example.com", http=http) as wire:
+    async with open_transport("http://api.example.com", http=http) as wire:
         wire.prepare(lambda access: HttpRequest("GET", access.endpoint))
     assert len(http._tasks) == 0
     await http.close()

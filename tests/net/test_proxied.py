@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.certificates import Authority, authority
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.openai_realtime import RealtimeServer, Script, realtime_server
 from tests.servers.tunnel import tunnel
 from voxd.errors import ConnectionFailed
@@ -79,11 +79,11 @@ async def test_a_request_speaks_tls_with_a_proxy_that_the_configured_authority_v
     async with tunnel(trusted.server()) as proxy:
         through = f"https://127.0.0.1:{proxy.port}"
         async with (
-            line(FAR, proxy=through, ca_file=trusted.ca_file) as wire,
+            open_transport(FAR, proxy=through, ca_file=trusted.ca_file) as wire,
             wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x") as answer,
         ):
             assert await answer.json() == {}
-        async with line(FAR, proxy=through) as wire:
+        async with open_transport(FAR, proxy=through) as wire:
             with pytest.raises(ConnectionFailed) as raised:
                 async with wire.request(
                     lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"
@@ -98,7 +98,7 @@ async def test_a_proxy_that_cannot_be_used_is_told_as_such(server: RealtimeServe
     with pytest.raises(ConnectionFailed) as raised:
         await WebSocketConnection.open("openai", address(server, proxy), QUICK)
     assert raised.value.code == "bad_endpoint"
-    async with line(FAR, proxy=proxy) as wire:
+    async with open_transport(FAR, proxy=proxy) as wire:
         with pytest.raises(ConnectionFailed) as raised:
             async with wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"):
                 pass

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from voxd.errors import ConnectionFailed, StreamError
 from voxd.events import EventType as E
 from voxd.net.tcp import MAX_PIECE_BYTES, TcpStream
@@ -41,7 +41,7 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def test_what_is_said_and_heard_is_counted_and_told() -> None:
-    async with peer(echo) as url, line(url, key="") as wire:
+    async with peer(echo) as url, open_transport(url, key="") as wire:
         async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
             stream.writelines([b"a line\n", b"abc"])
             await stream.drain()
@@ -53,7 +53,7 @@ async def test_what_is_said_and_heard_is_counted_and_told() -> None:
 
 
 async def test_a_peer_who_hangs_up_is_a_network_error() -> None:
-    async with peer(hang_up) as url, line(url, key="") as wire:
+    async with peer(hang_up) as url, open_transport(url, key="") as wire:
         with pytest.raises(ConnectionFailed) as raised:
             async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
                 await stream.readexactly(5)
@@ -63,7 +63,7 @@ async def test_a_peer_who_hangs_up_is_a_network_error() -> None:
 
 @pytest.mark.parametrize("size", [-1, MAX_PIECE_BYTES + 1])
 async def test_a_peer_who_announces_too_much_is_not_believed(size: int) -> None:
-    async with peer(echo) as url, line(url, key="") as wire:
+    async with peer(echo) as url, open_transport(url, key="") as wire:
         with pytest.raises(StreamError) as raised:
             async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
                 await stream.readexactly(size)
@@ -75,7 +75,7 @@ async def test_a_peer_who_announces_too_much_is_not_believed(size: int) -> None:
     ["tcp://127.0.0.1", "http://127.0.0.1:1", "nonsense", "", "tcp://[", "tcp://speech.example.com:10300"],
 )
 async def test_an_address_that_is_none_or_far_away_is_refused(url: str) -> None:
-    async with line(url, key="") as wire:
+    async with open_transport(url, key="") as wire:
         with pytest.raises(ConnectionFailed) as raised:
             async with wire.stream(lambda access: access.endpoint, Budget(retries=2), kind="talk"):
                 pass
@@ -96,7 +96,7 @@ async def test_a_peer_who_takes_nothing_is_not_waited_for(monkeypatch: pytest.Mo
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await going.wait()
 
-    async with peer(take_nothing) as url, line(url, key="") as wire:
+    async with peer(take_nothing) as url, open_transport(url, key="") as wire:
         with pytest.raises(ConnectionFailed) as raised:
             async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
                 await flood(stream)
@@ -108,7 +108,7 @@ async def test_a_peer_who_takes_nothing_is_not_waited_for(monkeypatch: pytest.Mo
 async def test_nobody_there_is_tried_again_and_then_told() -> None:
     async with peer(echo) as url:
         pass
-    async with line(url, key="") as wire:
+    async with open_transport(url, key="") as wire:
         with pytest.raises(ConnectionFailed):
             async with wire.stream(lambda access: access.endpoint, Budget(retries=1), kind="talk"):
                 pass

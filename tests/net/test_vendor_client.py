@@ -16,7 +16,7 @@ from websockets.http11 import Request as Handshake
 from tests.fakes import FakeClock, settle
 from tests.payloads import problem
 from tests.rig.certificates import authority
-from tests.rig.wires import KEY, RecordedLine, line
+from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw, reply
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.events import EventType as E
@@ -49,7 +49,7 @@ def get(path: str = "/v1/models") -> Callable[[Access], HttpRequest]:
     )
 
 
-async def ask(wire: RecordedLine, budget: Budget | None = None, **how: Any) -> Any:
+async def ask(wire: RecordedTransport, budget: Budget | None = None, **how: Any) -> Any:
     """Return the JSON of the answer."""
     async with wire.request(get(), budget or Budget(), kind="models", **how) as answer:
         return await answer.json()
@@ -67,7 +67,7 @@ async def until_done(clock: FakeClock, asking: "asyncio.Task[Any]", *, most_s: f
     return clock.now - began_s
 
 
-def codes(wire: RecordedLine) -> list[str]:
+def codes(wire: RecordedTransport) -> list[str]:
     return [told["code"] for told in wire.data(E.PROVIDER_CALL)]
 
 
@@ -79,7 +79,7 @@ def bearers(requests: list[Asked]) -> list[str]:
 
 
 async def test_a_request_is_answered_and_told_of(server: Plain) -> None:
-    async with line(server.url) as wire:
+    async with open_transport(server.url) as wire:
         assert await ask(wire) == {"text": "hello"}
         (told,) = wire.data(E.PROVIDER_CALL)
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
@@ -93,17 +93,17 @@ async def test_a_request_is_answered_and_told_of(server: Plain) -> None:
 
 async def test_nothing_that_is_told_holds_the_key_or_the_address_beyond_its_host(server: Plain) -> None:
     server.script(reply(f'{{"error": {{"message": "{KEY}"}}}}'.encode(), status=400))
-    async with line(server.url + "/private") as wire:
+    async with open_transport(server.url + "/private") as wire:
         with pytest.raises(ProviderError) as raised:
             await ask(wire)
-        assert KEY not in str(wire.told.events) + str(raised.value)
-        assert "private" not in str(wire.told.events)
+        assert KEY not in str(wire.recorded.events) + str(raised.value)
+        assert "private" not in str(wire.recorded.events)
 
 
 async def test_configured_headers_win_and_their_placeholders_are_filled(server: Plain) -> None:
     counter = itertools.count()
     headers = {"X-Request-ID": "{uuid}", "x-time": "at {unix_s}", "authorization": "Bearer other"}
-    async with line(
+    async with open_transport(
         server.url,
         headers=headers,
         more_headers=lambda: {"X-Count": str(next(counter))},
@@ -120,7 +120,7 @@ async def test_configured_headers_win_and_their_placeholders_are_filled(server: 
 
 @pytest.mark.parametrize("url", ["http://[secret", "http://127.0.0.1:secret", "http://127.0.0.1:99999"])
 async def test_an_endpoint_that_cannot_be_taken_apart_is_told_as_such(url: str) -> None:
-    async with line(url) as wire:
+    async with open_transport(url) as wire:
         waits = (
             wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"),
             wire.request(
@@ -139,7 +139,7 @@ async def test_an_endpoint_that_cannot_be_taken_apart_is_told_as_such(url: str) 
 
 @pytest.mark.parametrize("url", ["http://api.vendor.example/v1", "http://93.184.216.34/"])
 async def test_no_key_crosses_the_internet_in_clear(url: str) -> None:
-    async with line(url) as wire:
+    async with open_transport(url) as wire:
         with pytest.raises(ProviderError) as raised:
             await ask(wire)
         with pytest.raises(ProviderError):
@@ -151,7 +151,7 @@ async def test_no_key_crosses_the_internet_in_clear(url: str) -> None:
 
 
 async def test_an_endpoint_the_adapter_cannot_use_is_a_fault_of_the_provider() -> None:
-    async with line("nonsense") as wire:
+    async with open_transport("nonsense") as wire:
         with pytest.raises(ProviderError) as raised:
             async with wire.socket(
                 lambda access: WebSocketAddress(websocket_url(access.endpoint, {})), Budget(), kind="listen"
@@ -163,7 +163,7 @@ async def test_an_endpoint_the_adapter_cannot_use_is_a_fault_of_the_provider() -
 
 
 async def test_an_adapter_who_fails_in_the_middle_is_told_with_his_error(server: Plain) -> None:
-    async with line(server.url) as wire:
+    async with open_transport(server.url) as wire:
         with pytest.raises(StreamError):
             async with wire.request(get(), Budget(), kind="models"):
                 raise StreamError("odd", code="bad_answer")
@@ -174,9 +174,9 @@ async def test_an_adapter_who_fails_in_the_middle_is_told_with_his_error(server:
 
 
 async def test_what_was_told_of_the_line_names_it(server: Plain) -> None:
-    async with line(server.url, name="parrot", stage="stt") as wire:
+    async with open_transport(server.url, name="parrot", stage="stt") as wire:
         wire.note("reconnect", kept_ms=300)
-    ((type, told),) = wire.told.events
+    ((type, told),) = wire.recorded.events
     assert told == {"provider": "parrot", "stage": "stt", "kind": "reconnect", "details": {"kept_ms": 300}}
     assert problem(type, told) == ""
 
@@ -186,7 +186,7 @@ async def test_what_was_told_of_the_line_names_it(server: Plain) -> None:
 
 async def test_what_may_pass_is_tried_again_with_waits_that_double(server: Plain, clock: FakeClock) -> None:
     server.script(BUSY, BUSY, FINE)
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         budget = Budget()
         asking = asyncio.create_task(ask(wire, budget))
         took_s = await until_done(clock, asking)
@@ -199,7 +199,7 @@ async def test_what_may_pass_is_tried_again_with_waits_that_double(server: Plain
 
 async def test_after_three_attempts_it_is_over(server: Plain, clock: FakeClock) -> None:
     server.script(BUSY)
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         asking = asyncio.create_task(ask(wire, Budget(retries=10)))
         await until_done(clock, asking)
         with pytest.raises(ConnectionFailed) as raised:
@@ -211,7 +211,7 @@ async def test_after_three_attempts_it_is_over(server: Plain, clock: FakeClock) 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422])
 async def test_what_cannot_pass_is_not_tried_again(server: Plain, status: int) -> None:
     server.script(reply(status=status))
-    async with line(server.url) as wire:
+    async with open_transport(server.url) as wire:
         with pytest.raises(ProviderError):
             await ask(wire)
     assert len(server.requests) == 1
@@ -230,7 +230,7 @@ async def test_a_turn_spends_no_more_than_it_has(
     server: Plain, clock: FakeClock, budget: Budget, attempts: int
 ) -> None:
     server.script(BUSY)
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         asking = asyncio.create_task(ask(wire, replace(budget)))
         await until_done(clock, asking)
         with pytest.raises(ConnectionFailed):
@@ -239,7 +239,7 @@ async def test_a_turn_spends_no_more_than_it_has(
 
 
 async def test_a_turn_without_time_asks_nobody(server: Plain, clock: FakeClock) -> None:
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         with pytest.raises(ConnectionFailed) as raised:
             await ask(wire, Budget(until_s=clock.now))
     assert raised.value.code == "timeout"
@@ -249,7 +249,7 @@ async def test_a_turn_without_time_asks_nobody(server: Plain, clock: FakeClock) 
 async def test_a_vendor_who_says_when_is_asked_then(server: Plain, clock: FakeClock) -> None:
     """N7: no call before time."""
     server.script(reply(status=429, headers={"Retry-After": "20"}), FINE)
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         asking = asyncio.create_task(ask(wire))
         await until_done(clock, asking, most_s=19)
         assert len(server.requests) == 1
@@ -262,7 +262,7 @@ async def test_a_vendor_who_wants_a_long_wait_is_left_alone_for_at_most_an_hour(
     server: Plain, clock: FakeClock, after: str
 ) -> None:
     server.script(reply(status=429, headers={"Retry-After": after}), FINE)
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         with pytest.raises(RateLimited) as raised:
             await ask(wire)
         assert raised.value.retry_after_s == min(float(after), 86_400.0)
@@ -283,7 +283,7 @@ async def test_the_door_is_closed_for_everybody_and_opens_for_those_who_can_wait
     server: Plain, clock: FakeClock
 ) -> None:
     server.script(reply(status=429, headers={"Retry-After": "20"}), FINE)
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         with pytest.raises(RateLimited):
             await ask(wire, Budget(retries=0))
         patient = asyncio.create_task(ask(wire, Budget(retries=0)))
@@ -298,7 +298,7 @@ async def test_the_door_is_closed_for_everybody_and_opens_for_those_who_can_wait
 
 async def test_a_log_in_page_is_not_asked_again(server: Plain) -> None:
     server.script(reply(b"<html>", content_type="text/html"))
-    async with line(server.url) as wire:
+    async with open_transport(server.url) as wire:
         with pytest.raises(ConnectionFailed) as raised:
             await ask(wire)
     assert raised.value.code == "captive_portal"
@@ -310,7 +310,7 @@ async def test_an_answer_that_breaks_off_before_its_first_byte_is_tried_again(
 ) -> None:
     broken: Play = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
     server.script(broken, FINE)
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         asking = asyncio.create_task(ask(wire))
         await until_done(clock, asking)
         assert await asking == {"text": "hello"}
@@ -319,7 +319,7 @@ async def test_an_answer_that_breaks_off_before_its_first_byte_is_tried_again(
 
 async def test_an_answer_that_breaks_off_after_it_is_not(server: Plain) -> None:
     server.script(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ndata: x\n\n"))
-    async with line(server.url) as wire:
+    async with open_transport(server.url) as wire:
         with pytest.raises(StreamError):
             await ask(wire)
         assert codes(wire) == ["truncated"]
@@ -335,7 +335,7 @@ async def test_a_silent_vendor_is_given_up_when_the_turn_is_over(server: Plain) 
     # Loaded before the turn begins: httpx and the certificates may take longer than this turn.
     await http.prepare()
     await http.trust("")
-    async with line(server.url, http=http) as wire:
+    async with open_transport(server.url, http=http) as wire:
         until_s = asyncio.get_running_loop().time() + 0.2
         async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(ConnectionFailed) as raised:
@@ -362,7 +362,7 @@ async def test_the_next_key_is_used_at_once_when_one_is_refused(
     server: Plain, clock: FakeClock, refusal: Play, reason: str
 ) -> None:
     server.script(refusal, FINE)
-    async with line(server.url, keys=("key-one-1", "key-two-2"), clock=clock) as wire:
+    async with open_transport(server.url, keys=("key-one-1", "key-two-2"), clock=clock) as wire:
         assert await ask(wire) == {"text": "hello"}, "no time has passed"
         assert await ask(wire) == {"text": "hello"}
         assert wire.data(E.KEY_CHANGED) == [{"provider": "vendor", "from": 1, "to": 2, "reason": reason}]
@@ -374,7 +374,7 @@ async def test_the_next_key_is_used_at_once_when_one_is_refused(
 async def test_a_key_that_was_refused_is_tried_three_times_an_hour(server: Plain, clock: FakeClock) -> None:
     """N9."""
     server.script(reply(status=401))
-    async with line(server.url, clock=clock) as wire:
+    async with open_transport(server.url, clock=clock) as wire:
         for _ in range(59):
             with pytest.raises(AuthenticationError):
                 await ask(wire)
@@ -389,7 +389,7 @@ async def test_endpoints_take_turns_and_one_that_fails_is_passed_over(clock: Fak
     async with (
         plain_http(FINE) as one,
         plain_http(FINE) as two,
-        line(endpoints=(one.url, two.url), clock=clock) as wire,
+        open_transport(endpoints=(one.url, two.url), clock=clock) as wire,
     ):
         for _ in range(4):
             await ask(wire)
@@ -409,7 +409,7 @@ async def test_an_endpoint_that_breaks_off_in_the_middle_is_passed_over_next(clo
     async with (
         plain_http(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")) as one,
         plain_http() as two,
-        line(endpoints=(one.url, two.url), clock=clock) as wire,
+        open_transport(endpoints=(one.url, two.url), clock=clock) as wire,
     ):
         with pytest.raises(StreamError):
             await ask(wire)
@@ -423,7 +423,7 @@ async def test_an_endpoint_that_breaks_off_in_the_middle_is_passed_over_next(clo
 
 async def test_a_request_counts_as_under_way_until_its_answer_was_read(server: Plain) -> None:
     server.script(pieces(b"data: 1\n\n", b"data: 2\n\n"))
-    async with line(server.url, max_concurrent=1) as wire:
+    async with open_transport(server.url, max_concurrent=1) as wire:
         async with wire.request(get(), Budget(), kind="chat"):
             second = asyncio.create_task(ask(wire.for_stage("tts")))  # type: ignore[arg-type]
             await settle()
@@ -437,7 +437,7 @@ async def test_a_request_counts_as_under_way_until_its_answer_was_read(server: P
 
 
 async def test_whoever_cannot_wait_for_his_turn_is_told_to_slow_down(server: Plain) -> None:
-    async with line(server.url, requests_per_minute=1) as wire:
+    async with open_transport(server.url, requests_per_minute=1) as wire:
         await ask(wire)
         await ask(wire)
         until_s = asyncio.get_running_loop().time() + 0.1
@@ -448,7 +448,7 @@ async def test_whoever_cannot_wait_for_his_turn_is_told_to_slow_down(server: Pla
 
 async def test_a_failed_attempt_leaves_its_place_to_the_next(server: Plain) -> None:
     server.script(reply(status=400))
-    async with line(server.url, max_concurrent=1) as wire:
+    async with open_transport(server.url, max_concurrent=1) as wire:
         for _ in range(3):
             with pytest.raises(ProviderError):
                 await asyncio.wait_for(ask(wire), PATIENCE_S)
@@ -466,7 +466,7 @@ async def test_a_middleware_sees_the_request_and_its_answer(server: Plain) -> No
         seen.append(answer.status)
         return answer
 
-    async with line(server.url, headers={"x-id": "7"}, middleware=(log,)) as wire:
+    async with open_transport(server.url, headers={"x-id": "7"}, middleware=(log,)) as wire:
         assert await ask(wire) == {"text": "hello"}
     assert seen == ["7", 200]
     assert server.requests[0].headers["x-id"] == "8"
@@ -477,7 +477,7 @@ async def test_a_middleware_that_asks_twice_leaves_nothing_open(server: Plain) -
         await following(call)
         return await following(call)
 
-    async with line(server.url, middleware=(twice,)) as wire:
+    async with open_transport(server.url, middleware=(twice,)) as wire:
         assert await ask(wire) == {"text": "hello"}
         assert codes(wire) == ["ok"]
     assert len(server.requests) == 2
@@ -487,7 +487,7 @@ async def test_a_middleware_cannot_send_a_key_in_clear(server: Plain) -> None:
     async def mislead(call: HttpRequest, following: Next) -> HttpResponse:
         return await following(replace(call, url="http://elsewhere.example/"))
 
-    async with line(server.url, middleware=(mislead,)) as wire:
+    async with open_transport(server.url, middleware=(mislead,)) as wire:
         with pytest.raises(ProviderError) as raised:
             await ask(wire)
     assert raised.value.code == "bad_endpoint"
@@ -510,7 +510,7 @@ async def test_a_socket_is_opened_with_the_key_and_told_of_when_it_is_closed() -
 
     async with serve(echo, "127.0.0.1", 0, subprotocols=["usp"]) as server:  # type: ignore[list-item]
         port = server.sockets[0].getsockname()[1]
-        async with line(f"ws://127.0.0.1:{port}", headers={"x-id": "7"}) as wire:
+        async with open_transport(f"ws://127.0.0.1:{port}", headers={"x-id": "7"}) as wire:
             async with wire.socket(build, Budget(), kind="listen", subprotocols=("usp",)) as connection:
                 await connection.send(b"\0\1")
                 assert await connection.receive() == b"\0\1"
@@ -535,7 +535,7 @@ async def test_a_socket_that_is_refused_is_opened_with_the_next_key(server: Plai
             access.endpoint.replace("http", "ws"), {"Authorization": f"Bearer {access.key}"}
         )
 
-    async with line(server.url, keys=("key-one-1", "key-two-2")) as wire:
+    async with open_transport(server.url, keys=("key-one-1", "key-two-2")) as wire:
         with pytest.raises(AuthenticationError, match="theirs"):
             async with wire.socket(build, Budget(), kind="listen", refused=refused):
                 pass
@@ -557,7 +557,7 @@ async def test_a_fault_on_an_open_socket_counts_against_its_key() -> None:
 
     async with serve(accept, "127.0.0.1", 0) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with line(url, keys=("key-one-1", "key-two-2")) as wire:
+        async with open_transport(url, keys=("key-one-1", "key-two-2")) as wire:
             for _ in range(2):
                 with pytest.raises(RateLimited):
                     async with wire.socket(build, Budget(), kind="listen") as connection:
@@ -577,12 +577,12 @@ async def test_sockets_and_requests_trust_the_configured_authority_alike(tmp_pat
 
     async with serve(accept, "127.0.0.1", 0, ssl=trusted.server()) as server:
         url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with line(url, ca_file=trusted.ca_file) as wire:
+        async with open_transport(url, ca_file=trusted.ca_file) as wire:
             for _ in range(2):
                 async with wire.socket(build, Budget(), kind="listen") as connection:
                     assert await connection.receive() == "hello"
         for ca_file, code in (("", "tls_untrusted"), ("/nonexistent.pem", "network_error")):
-            async with line(url, ca_file=ca_file) as wire:
+            async with open_transport(url, ca_file=ca_file) as wire:
                 with pytest.raises(ConnectionFailed) as raised:
                     async with wire.socket(build, Budget(retries=0), kind="listen"):
                         pass
@@ -698,6 +698,6 @@ def test_a_function_for_headers_that_fails_is_a_fault_of_the_provider() -> None:
 async def test_no_wait_is_longer_than_the_time_left_in_the_turn(
     clock: FakeClock, left_s: float | None, expected_s: float
 ) -> None:
-    async with line("http://127.0.0.1", clock=clock) as wire:
+    async with open_transport("http://127.0.0.1", clock=clock) as wire:
         budget = Budget(None if left_s is None else clock.monotonic() + left_s)
         assert wire.remaining_s(budget, 5.0) == pytest.approx(expected_s)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.rig.faultproxy import FaultProxy, fault_proxy
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.plain_http import Plain, pieces, plain_http, reply
 from voxd.errors import ProviderError
 from voxd.events import EventType as E
@@ -22,12 +22,12 @@ BODY = b'{"text": "' + b"hello " * 200 + b'"}'
 
 
 @asynccontextmanager
-async def behind_faults(**settings: Any) -> AsyncIterator[tuple[FaultProxy, RecordedLine, Plain]]:
+async def behind_faults(**settings: Any) -> AsyncIterator[tuple[FaultProxy, RecordedTransport, Plain]]:
     """Yield a proxy, a line through it, and the server behind it, which says the same each time."""
     async with (
         plain_http(reply(BODY, content_type="application/json")) as server,
         fault_proxy("127.0.0.1", server.port) as proxy,
-        line(f"http://127.0.0.1:{proxy.port}", **settings) as wire,
+        open_transport(f"http://127.0.0.1:{proxy.port}", **settings) as wire,
     ):
         yield proxy, wire, server
 
@@ -36,7 +36,7 @@ def post(access: Access) -> HttpRequest:
     return HttpRequest("POST", access.endpoint + "/v1/chat", json={"words": "x" * 2000})
 
 
-async def ask(wire: RecordedLine, budget: Budget | None = None, *, first_byte_s: float = 0.5) -> Any:
+async def ask(wire: RecordedTransport, budget: Budget | None = None, *, first_byte_s: float = 0.5) -> Any:
     async with (
         asyncio.timeout(PATIENCE_S),
         wire.request(

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.rig.wires import KEY
+from tests.rig.transports import KEY
 from tests.servers.plain_http import Asked, Plain, Play, reply
 from tests.servers.words import recognised
 from voxd.audio.files import decode_flac

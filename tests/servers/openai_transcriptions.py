@@ -7,7 +7,7 @@ import email
 import json
 from dataclasses import dataclass, field
 
-from tests.rig.wires import KEY
+from tests.rig.transports import KEY
 from tests.servers.plain_http import Asked, Plain, Play, pieces, reply
 from tests.servers.words import recognised
 from voxd.audio.files import decode_flac, read_wav

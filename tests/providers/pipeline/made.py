@@ -12,30 +12,30 @@ KIND = "scripted_by_tests"
 BROKEN = "broken_by_tests"
 
 
-def _adopt(stage: Any, config: StageConfig, wire: Any) -> None:
-    stage.config, stage.wire = config, wire
+def _adopt(stage: Any, config: StageConfig, transport: Any) -> None:
+    stage.config, stage.transport = config, transport
 
 
 class MadeEars(Ears):
-    def __init__(self, config: StageConfig, wire: Any) -> None:
+    def __init__(self, config: StageConfig, transport: Any) -> None:
         super().__init__(config.name, SystemClock(), config.options.get("text", "hello"))
-        _adopt(self, config, wire)
+        _adopt(self, config, transport)
 
 
 class MadeBrain(Brain):
-    def __init__(self, config: StageConfig, wire: Any) -> None:
+    def __init__(self, config: StageConfig, transport: Any) -> None:
         super().__init__(config.name, SystemClock(), *config.options.get("answers", ("It is noon.",)))
-        _adopt(self, config, wire)
+        _adopt(self, config, transport)
 
 
 class MadeVoice(Voice):
-    def __init__(self, config: StageConfig, wire: Any) -> None:
+    def __init__(self, config: StageConfig, transport: Any) -> None:
         super().__init__(config.name, SystemClock())
-        _adopt(self, config, wire)
+        _adopt(self, config, transport)
 
 
 class BrokenVoice(MadeVoice):
-    def __init__(self, config: StageConfig, wire: Any) -> None:
+    def __init__(self, config: StageConfig, transport: Any) -> None:
         raise ConfigError("an option makes no sense")
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.conformance.request_gate import request_complaints
-from tests.rig.wires import KEY, RecordedLine, line
+from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.scripted import Bytes, Call, Dialect, Refusal, Reply, Scripted, Used, scripted
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited
 from voxd.net.transport import Budget
@@ -86,27 +86,27 @@ class LanguageModelContract:
     @asynccontextmanager
     async def serving(
         self, *script: Reply | Refusal | Bytes, key: str = KEY, **options: Any
-    ) -> AsyncIterator[tuple[LanguageModel, Scripted, RecordedLine]]:
+    ) -> AsyncIterator[tuple[LanguageModel, Scripted, RecordedTransport]]:
         """Yield a model, its vendor, and the line between them."""
         config = StageConfig("mine", self.kind, options={**self.options, **options})
         async with (
             scripted(self.dialect(), *script) as server,
-            line(f"{server.url}{self.path}", key, name="mine") as wire,
+            open_transport(f"{server.url}{self.path}", key, name="mine") as transport,
         ):
-            model = self.model(config, wire)
+            model = self.model(config, transport)
             try:
-                yield model, server, wire
+                yield model, server, transport
             finally:
                 await model.close()
                 await model.close()
             assert request_complaints(self.kind, server.bodies) == []
 
     async def test_an_answer_comes_in_pieces_and_ends_once(self) -> None:
-        async with self.serving() as (model, server, wire):
+        async with self.serving() as (model, server, transport):
             pieces, end = await answer(model, asked())
             assert "".join(pieces) == "Hello there."
             assert (end.reason, end.calls) == ("stop", ())
-            assert [data["code"] for data in wire.data("provider.call")] == ["ok"]
+            assert [data["code"] for data in transport.data("provider.call")] == ["ok"]
             assert len(server.bodies) == 1
 
     async def test_one_connection_serves_many_answers(self) -> None:
@@ -144,11 +144,11 @@ class LanguageModelContract:
             assert "".join(pieces) == "Hello there."
 
     async def test_an_answer_that_breaks_off_is_a_fault(self) -> None:
-        async with self.serving(Reply(fault="cut")) as (model, _, wire):
+        async with self.serving(Reply(fault="cut")) as (model, _, transport):
             with pytest.raises(ProviderError) as caught:
                 await answer(model, asked())
             assert caught.value.retryable
-            assert [data["code"] for data in wire.data("provider.call")] == ["truncated"]
+            assert [data["code"] for data in transport.data("provider.call")] == ["truncated"]
 
     async def test_a_log_in_page_is_no_answer(self) -> None:
         async with self.serving(HTML) as (model, _, _):
@@ -207,7 +207,7 @@ class LanguageModelContract:
             assert server.bodies == []
 
     async def test_a_check_fails_when_nobody_is_there(self) -> None:
-        async with self.serving() as (model, server, _), line("http://127.0.0.1:1", KEY) as nowhere:
+        async with self.serving() as (model, server, _), open_transport("http://127.0.0.1:1", KEY) as nowhere:
             with pytest.raises(ProviderError):
                 await type(model)(model.config, nowhere).check(Budget(retries=0))
             assert server.bodies == []
@@ -227,11 +227,11 @@ class StreamingContract(LanguageModelContract):
                 )
 
     async def test_giving_an_answer_up_frees_the_line(self) -> None:
-        async with self.serving(Reply(hold_after=1)) as (model, _, wire):
+        async with self.serving(Reply(hold_after=1)) as (model, _, transport):
             replies = model.reply(asked())
             await anext(replies)
             await replies.aclose()
-            assert [data["code"] for data in wire.data("provider.call")] == ["cancelled"]
+            assert [data["code"] for data in transport.data("provider.call")] == ["cancelled"]
 
 
 class ProtocolContract(LanguageModelContract):

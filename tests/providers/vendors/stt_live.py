@@ -10,7 +10,7 @@ import pytest
 
 from tests.conformance.gate import realtime_complaints, streaming_complaints
 from tests.providers.vendors.stt_contract import Make, SttContract
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.assemblyai import AssemblyAi as FakeAssemblyAi
 from tests.servers.aws_transcribe import KEY as AWS_KEY
 from tests.servers.aws_transcribe import AwsTranscribe as FakeAws
@@ -70,18 +70,18 @@ class Bench:
 
     vendor: Vendor
     server: LiveSpeech
-    wire: RecordedLine
+    transport: RecordedTransport
     stages: list[StreamingSpeechToText] = field(default_factory=list)
 
     def make(self, **config: Any) -> StreamingSpeechToText:
-        stage = self.vendor.adapter(self.vendor.config(self.wire.name, **config), self.wire)
+        stage = self.vendor.adapter(self.vendor.config(self.transport.name, **config), self.transport)
         self.stages.append(stage)
         return stage
 
     @property
     def notes(self) -> list[dict[str, Any]]:
         """What was noted on the line."""
-        return self.wire.data("provider.note")
+        return self.transport.data("provider.note")
 
 
 @contextlib.asynccontextmanager
@@ -90,9 +90,11 @@ async def bench(kind: str, script: Script | None = None, *, key: str = "") -> As
     vendor = VENDORS[kind]
     async with (
         vendor.fake(script).running() as server,
-        line(f"{server.url}{vendor.base}", key or vendor.key, name=kind, stage="stt", kind=kind) as wire,
+        open_transport(
+            f"{server.url}{vendor.base}", key or vendor.key, name=kind, stage="stt", kind=kind
+        ) as transport,
     ):
-        yield Bench(vendor, server, wire)
+        yield Bench(vendor, server, transport)
         if kind in GATES:
             assert GATES[kind](frame for session in server.sessions for frame in session.frames) == []
 
@@ -141,8 +143,10 @@ class LiveContract(SttContract):
     async def make_unreachable(self) -> AsyncIterator[Make]:
         vendor = VENDORS[self.kind]
         with closed_port() as port:
-            async with line(f"ws://127.0.0.1:{port}", vendor.key, name=self.kind, stage="stt") as wire:
-                yield lambda: vendor.adapter(vendor.config(self.kind), wire)
+            async with open_transport(
+                f"ws://127.0.0.1:{port}", vendor.key, name=self.kind, stage="stt"
+            ) as transport:
+                yield lambda: vendor.adapter(vendor.config(self.kind), transport)
 
     @pytest.fixture
     def secret(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import pytest
 
 from tests.providers.vendors.stt_contract import Make, SttContract
-from tests.rig.wires import KEY, RecordedLine, line
+from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, reply
 from voxd.providers.pipeline.stages.contract import SpeechToText, StageConfig
 
@@ -51,47 +51,49 @@ class UploadContract(SttContract):
             yield house
 
     @pytest.fixture
-    async def wires(self) -> AsyncIterator[contextlib.AsyncExitStack]:
-        async with contextlib.AsyncExitStack() as wires:
-            self._wires: list[RecordedLine] = []
-            yield wires
+    async def transports(self) -> AsyncIterator[contextlib.AsyncExitStack]:
+        async with contextlib.AsyncExitStack() as transports:
+            self._wires: list[RecordedTransport] = []
+            yield transports
 
-    async def made(self, wires: contextlib.AsyncExitStack, url: str, key: str = KEY) -> Make:
-        wire = await wires.enter_async_context(line(f"{url}{self.base}", key, name="ears", stage="stt"))
-        self._wires.append(wire)
-        return lambda: type(self).kind(StageConfig("ears", "vendor"), wire)
-
-    @pytest.fixture
-    async def make(self, house: Any, wires: contextlib.AsyncExitStack) -> Make:
-        return await self.made(wires, house.plain.url)
+    async def made(self, transports: contextlib.AsyncExitStack, url: str, key: str = KEY) -> Make:
+        transport = await transports.enter_async_context(
+            open_transport(f"{url}{self.base}", key, name="ears", stage="stt")
+        )
+        self._wires.append(transport)
+        return lambda: type(self).kind(StageConfig("ears", "vendor"), transport)
 
     @pytest.fixture
-    async def make_refused(self, house: Any, wires: contextlib.AsyncExitStack) -> Make:
-        return await self.made(wires, house.plain.url, WRONG_KEY)
+    async def make(self, house: Any, transports: contextlib.AsyncExitStack) -> Make:
+        return await self.made(transports, house.plain.url)
 
     @pytest.fixture
-    async def make_garbled(self, wires: contextlib.AsyncExitStack) -> Make:
-        plain = await wires.enter_async_context(plain_http(type(self).garbage))
-        return await self.made(wires, plain.url)
+    async def make_refused(self, house: Any, transports: contextlib.AsyncExitStack) -> Make:
+        return await self.made(transports, house.plain.url, WRONG_KEY)
 
     @pytest.fixture
-    async def make_silent(self, wires: contextlib.AsyncExitStack) -> Make:
-        plain = await wires.enter_async_context(plain_http(pieces(end=False)))
-        return await self.made(wires, plain.url)
+    async def make_garbled(self, transports: contextlib.AsyncExitStack) -> Make:
+        plain = await transports.enter_async_context(plain_http(type(self).garbage))
+        return await self.made(transports, plain.url)
 
     @pytest.fixture
-    async def make_unreachable(self, wires: contextlib.AsyncExitStack) -> Make:
+    async def make_silent(self, transports: contextlib.AsyncExitStack) -> Make:
+        plain = await transports.enter_async_context(plain_http(pieces(end=False)))
+        return await self.made(transports, plain.url)
+
+    @pytest.fixture
+    async def make_unreachable(self, transports: contextlib.AsyncExitStack) -> Make:
         async with plain_http() as plain:
             url = plain.url
-        return await self.made(wires, url)
+        return await self.made(transports, url)
 
     @pytest.fixture
     def secret(self) -> str:
         return KEY
 
     async def nobody_served(self) -> None:
-        for wire in self._wires:
-            await wire._http.close()
+        for transport in self._wires:
+            await transport._http.close()
         serving = [task for task in asyncio.all_tasks() if "plain_http" in repr(task.get_coro())]
         if serving:
             await asyncio.wait(serving, timeout=5)

@@ -127,7 +127,7 @@ class TtsContract(StageContract):
             dataclasses.replace(config, options={**config.options, "speed": 1.1, "rate": "slow"}),
         ]
         variants = [
-            json.dumps(type(tts)(each, tts.wire).variant, sort_keys=True) for each in [config, *others]
+            json.dumps(type(tts)(each, tts.transport).variant, sort_keys=True) for each in [config, *others]
         ]
         assert len(set(variants)) == len(variants)
         assert json.dumps(make().variant, sort_keys=True) == variants[0]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.providers.vendors.tts_contract import TEXT, Make, TtsContract, clips_of
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.plain_http import reply
 from tests.servers.voices import KEY, Voice, broken, garbled, served, stalled, streamed, wav_of
 from voxd.errors import ConnectionFailed, RateLimited, StreamError
@@ -38,14 +38,14 @@ class OverHttp(TtsContract):
             assert server.violations == []
 
     @pytest.fixture
-    async def wire(self, server: Voice) -> AsyncIterator[RecordedLine]:
-        async with line(server.url, self.key, name="den", stage="tts") as wire:
-            yield wire
+    async def transport(self, server: Voice) -> AsyncIterator[RecordedTransport]:
+        async with open_transport(server.url, self.key, name="den", stage="tts") as transport:
+            yield transport
 
     @pytest.fixture
-    def build(self, wire: RecordedLine) -> Build:
+    def build(self, transport: RecordedTransport) -> Build:
         """Returns new stages of a configuration of which the test says a part."""
-        return lambda **config: self.kind(self.config(**config), wire)
+        return lambda **config: self.kind(self.config(**config), transport)
 
     def config(self, **config: Any) -> StageConfig:
         # The kind, which decides the default model and voice, has the name of its vendor's folder.
@@ -66,8 +66,8 @@ class OverHttp(TtsContract):
 
     @pytest.fixture
     async def make_refused(self, server: Voice) -> AsyncIterator[Make]:
-        async with line(server.url, self.wrong_key, name="den", stage="tts") as wire:
-            yield lambda: self.kind(self.config(), wire)
+        async with open_transport(server.url, self.wrong_key, name="den", stage="tts") as transport:
+            yield lambda: self.kind(self.config(), transport)
 
     @pytest.fixture
     def make_garbled(self, build: Build, server: Voice) -> Make:
@@ -88,7 +88,7 @@ class OverHttp(TtsContract):
     @pytest.fixture
     async def make_unreachable(self, unused_tcp_port: int) -> AsyncIterator[Make]:
         url = f"http://127.0.0.1:{unused_tcp_port}"
-        async with line(url, self.key, name="den", stage="tts") as nobody:
+        async with open_transport(url, self.key, name="den", stage="tts") as nobody:
             yield lambda: self.kind(self.config(), nobody)
 
     @pytest.fixture
@@ -115,7 +115,7 @@ class Streamed(OverHttp):
         assert raised.value.code == "truncated"
 
     async def test_what_breaks_off_before_any_sound_is_asked_for_again(
-        self, build: Build, server: Voice, wire: RecordedLine
+        self, build: Build, server: Voice, transport: RecordedTransport
     ) -> None:
         server.faults.append(broken(b"\x01"))
         tts = build()
@@ -123,7 +123,7 @@ class Streamed(OverHttp):
         heard = b"".join([clip.pcm async for clip in tts.synthesize(TEXT, budget)])
         assert heard == self.sound(tts, TEXT)
         assert budget.retries == 0
-        (note,) = wire.data("provider.note")
+        (note,) = transport.data("provider.note")
         assert (note["kind"], note["details"]) == ("speech_again", {"code": "truncated", "used_bytes": 0})
 
     async def test_who_asks_for_a_long_wait_is_not_asked_again(self, build: Build, server: Voice) -> None:

@@ -69,7 +69,7 @@ class TtsChain:
         first, *rest = self.candidates.stages
         if voice in ("", first.voice):
             return self
-        changed = type(first)(replace(first.config, voice=voice), first.wire)
+        changed = type(first)(replace(first.config, voice=voice), first.transport)
         return TtsChain([changed, *rest], phrases=self._phrases, **self._common)
 
     async def close_first(self) -> None:

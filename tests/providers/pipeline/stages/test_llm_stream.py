@@ -53,15 +53,15 @@ class Told:
             yield data
 
 
-def model_on(wire: Told, kind: type[LanguageModel] = OpenAIChatLlm) -> LanguageModel:
-    return kind(StageConfig("mine", "openai"), wire)  # type: ignore[arg-type]
+def model_on(transport: Told, kind: type[LanguageModel] = OpenAIChatLlm) -> LanguageModel:
+    return kind(StageConfig("mine", "openai"), transport)  # type: ignore[arg-type]
 
 
 async def test_the_line_is_told_what_it_has_to_know() -> None:
-    wire, prompt = Told([DONE, "[DONE]"]), asked()
-    await answer(model_on(wire), prompt)
-    refused = wire.told.pop("refused")
-    assert wire.told == {
+    transport, prompt = Told([DONE, "[DONE]"]), asked()
+    await answer(model_on(transport), prompt)
+    refused = transport.told.pop("refused")
+    assert transport.told == {
         "budget": prompt.budget,
         "kind": "chat",
         "tokens": estimate_tokens(prompt),
@@ -72,10 +72,10 @@ async def test_the_line_is_told_what_it_has_to_know() -> None:
 
 
 async def test_a_server_that_loads_a_model_first_gets_more_time() -> None:
-    wire = Told(['{"message": {"content": "Yes."}, "done": true}'])
-    await answer(model_on(wire, OllamaLlm), asked())
-    assert wire.told["first_byte_s"] == LOADING_S
-    assert wire.told["whole_s"] > LOADING_S
+    transport = Told(['{"message": {"content": "Yes."}, "done": true}'])
+    await answer(model_on(transport, OllamaLlm), asked())
+    assert transport.told["first_byte_s"] == LOADING_S
+    assert transport.told["whole_s"] > LOADING_S
 
 
 async def test_nobody_waits_long_for_a_complete_answer_to_end(monkeypatch: pytest.MonkeyPatch) -> None:

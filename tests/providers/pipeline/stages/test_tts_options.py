@@ -48,8 +48,8 @@ class Prepared:
         self.builds.append(build)
 
 
-def voice(cls: type[Acme] = Acme, wire: Any = None, **options: Any) -> Acme:
-    return cls(StageConfig("voice", "acme", options=options), cast(Transport, wire))
+def voice(cls: type[Acme] = Acme, transport: Any = None, **options: Any) -> Acme:
+    return cls(StageConfig("voice", "acme", options=options), cast(Transport, transport))
 
 
 def test_a_default_of_ours_that_changes_is_another_sound() -> None:
@@ -63,9 +63,9 @@ def test_an_option_that_cannot_be_used_is_told_before_anything_is_spoken() -> No
 
 
 def test_what_is_opened_ahead_is_where_a_text_would_go() -> None:
-    wire = Prepared()
-    voice(wire=wire, speed=0.5).prepare()
-    [build] = wire.builds
+    transport = Prepared()
+    voice(transport=transport, speed=0.5).prepare()
+    [build] = transport.builds
     assert build(Access("https://acme.example")) == HttpRequest(
         "POST", "https://acme.example/1", {"Speed": "0.5"}
     )

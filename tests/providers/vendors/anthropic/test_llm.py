@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.vendors.llm_contract import TIMER, FullContract, after_tools, answer, asked, heard
-from tests.rig.wires import KEY, line
+from tests.rig.transports import KEY, open_transport
 from tests.servers.anthropic import SIGNATURE, Messages, refusal
 from tests.servers.scripted import Bytes, Call, Reply, scripted, sse
 from voxd.errors import AuthenticationError, ConfigError, ProviderError, RateLimited
@@ -134,17 +134,17 @@ def test_a_temperature_is_only_sent_to_who_takes_one(model: str, version: Any, t
 
 
 async def test_a_temperature_the_vendor_takes_is_within_his_range() -> None:
-    async with scripted(Messages()) as server, line(server.url) as wire:
+    async with scripted(Messages()) as server, open_transport(server.url) as transport:
         config = StageConfig("p", "anthropic", model="claude-haiku-4-5", options={"api_version": OLD})
-        await answer(AnthropicLlm(config, wire), asked(temperature=1.5))
+        await answer(AnthropicLlm(config, transport), asked(temperature=1.5))
         assert server.bodies[0]["temperature"] == 1.0
 
 
 @pytest.mark.parametrize(("version", "header"), [(NEW, "authorization"), (OLD, "x-api-key")])
 async def test_each_version_has_its_own_way_to_tell_the_key(version: str, header: str) -> None:
-    async with scripted(Messages()) as server, line(server.url) as wire:
+    async with scripted(Messages()) as server, open_transport(server.url) as transport:
         config = StageConfig("p", "anthropic", options={"api_version": version})
-        await answer(AnthropicLlm(config, wire), asked())
+        await answer(AnthropicLlm(config, transport), asked())
         assert server.asked.headers["anthropic-version"] == version
         assert KEY in server.asked.headers[header]
         assert not {"authorization", "x-api-key"} - {header} & set(server.asked.headers)
@@ -156,11 +156,11 @@ def test_a_version_nobody_knows_is_a_mistake_in_the_configuration() -> None:
 
 
 async def test_only_the_vendor_himself_needs_a_key() -> None:
-    async with line("", "") as wire:
+    async with open_transport("", "") as transport:
         with pytest.raises(AuthenticationError):
-            await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
-    async with scripted(Messages(key="")) as server, line(server.url, "") as wire:
-        await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
+            await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked())
+    async with scripted(Messages(key="")) as server, open_transport(server.url, "") as transport:
+        await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked())
         assert "authorization" not in server.asked.headers
 
 
@@ -172,8 +172,11 @@ def test_the_models_own_endpoint_is_used_unless_another_is_configured() -> None:
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_thoughts_go_back_word_for_word_with_the_results(encrypted: bool) -> None:
     thinking = Reply(("Right.",), (Call(), Call("stop", "{}", "call_2")), thoughts="Hm.")
-    async with scripted(Messages(encrypted=encrypted), thinking, Reply()) as server, line(server.url) as wire:
-        model = AnthropicLlm(StageConfig("p", "anthropic"), wire)
+    async with (
+        scripted(Messages(encrypted=encrypted), thinking, Reply()) as server,
+        open_transport(server.url) as transport,
+    ):
+        model = AnthropicLlm(StageConfig("p", "anthropic"), transport)
         pieces, end = await answer(model, asked(tools=(TIMER,)))
         assert "".join(pieces) == "Right."
         prompt = after_tools(end, kind="anthropic")
@@ -203,8 +206,11 @@ def test_thoughts_go_back_only_to_who_thought_them_and_with_all_their_calls() ->
 
 
 async def test_an_answer_without_thoughts_has_nothing_to_give_back() -> None:
-    async with scripted(Messages(), Reply(("Right.",), (Call(),))) as server, line(server.url) as wire:
-        _, end = await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked(tools=(TIMER,)))
+    async with (
+        scripted(Messages(), Reply(("Right.",), (Call(),))) as server,
+        open_transport(server.url) as transport,
+    ):
+        _, end = await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked(tools=(TIMER,)))
         assert end.raw is None
 
 
@@ -220,14 +226,17 @@ async def test_an_answer_without_thoughts_has_nothing_to_give_back() -> None:
     ],
 )
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
-    async with scripted(Messages(), Reply(end=end)) as server, line(server.url) as wire:
-        _, told = await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
+    async with scripted(Messages(), Reply(end=end)) as server, open_transport(server.url) as transport:
+        _, told = await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked())
         assert told.reason == reason
 
 
 async def test_a_call_that_was_cut_off_is_not_run() -> None:
-    async with scripted(Messages(), Reply((), (Call(),), end="length")) as server, line(server.url) as wire:
-        _, told = await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked(tools=(TIMER,)))
+    async with (
+        scripted(Messages(), Reply((), (Call(),), end="length")) as server,
+        open_transport(server.url) as transport,
+    ):
+        _, told = await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked(tools=(TIMER,)))
         assert (told.reason, told.calls) == ("length", ())
 
 
@@ -250,9 +259,9 @@ async def test_a_call_that_was_cut_off_is_not_run() -> None:
 async def test_his_refusals_say_whether_trying_again_helps(
     refused: Any, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
-    async with scripted(Messages(), refused) as server, line(server.url) as wire:
+    async with scripted(Messages(), refused) as server, open_transport(server.url) as transport:
         with pytest.raises(kind) as caught:
-            await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
+            await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked())
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
         assert len(server.bodies) == 1
 
@@ -260,9 +269,9 @@ async def test_his_refusals_say_whether_trying_again_helps(
 async def test_a_complaint_before_the_first_word_is_told() -> None:
     complaint = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     body = Bytes(sse(complaint, named=True), "text/event-stream")
-    async with scripted(Messages(), body) as server, line(server.url) as wire:
+    async with scripted(Messages(), body) as server, open_transport(server.url) as transport:
         with pytest.raises(ProviderError, match="Overloaded") as caught:
-            await answer(AnthropicLlm(StageConfig("p", "anthropic"), wire), asked())
+            await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked())
         assert (caught.value.code, caught.value.retryable) == ("overloaded", True)
 
 

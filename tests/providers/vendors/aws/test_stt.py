@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_live import LiveContract, bench
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.aws_transcribe import KEY, exception, transcript
 from tests.servers.live_speech import Fault, Refusal, Script
 from tests.servers.words import spoken
@@ -162,18 +162,18 @@ async def test_every_connection_is_signed_anew() -> None:
 
 
 async def test_the_region_says_where_it_is() -> None:
-    async with line("", KEY, name="den", stage="stt") as wire:
-        stt = AwsStt(StageConfig("den", "aws", options={"region": "eu-west-1"}), wire)
+    async with open_transport("", KEY, name="den", stage="stt") as transport:
+        stt = AwsStt(StageConfig("den", "aws", options={"region": "eu-west-1"}), transport)
         url = stt.address(Access("", KEY), TranscriptionRequest()).url
         assert url.startswith(
             "wss://transcribestreaming.eu-west-1.amazonaws.com:8443/stream-transcription-websocket?"
         )
         assert "eu-west-1%2Ftranscribe%2Faws4_request" in url
         host = "wss://transcribestreaming.eu-north-1.amazonaws.com:8443"
-        stt = AwsStt(StageConfig("den", "aws", endpoint=host), wire)
+        stt = AwsStt(StageConfig("den", "aws", endpoint=host), transport)
         assert "eu-north-1%2Ftranscribe" in stt.address(Access(host, KEY), TranscriptionRequest()).url
         with pytest.raises(ConfigError) as raised:
-            AwsStt(StageConfig("den", "aws"), wire)
+            AwsStt(StageConfig("den", "aws"), transport)
     assert "[providers.den]" in raised.value.hint
 
 

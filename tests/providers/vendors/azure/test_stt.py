@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_live import LiveContract, bench
 from tests.providers.vendors.stt_trouble import ALL, closed_with
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.azure_speech import AzureSession, told
 from tests.servers.live_speech import KEY, Refusal, Script
 from tests.servers.words import SPACE_S, spoken
@@ -242,7 +242,7 @@ async def test_a_refusal_is_told_as_what_it_is(status: int, code: str, retryable
 async def test_where_the_service_is_follows_from_region_or_endpoint(
     endpoint: str, mode: str, url: str
 ) -> None:
-    async with line("", KEY, name="den", stage="stt") as wire:
+    async with open_transport("", KEY, name="den", stage="stt") as wire:
         stt = AzureStt(StageConfig("den", "azure", options={"region": "westeurope", "mode": mode}), wire)
         address = stt.address(Access(endpoint, KEY), TranscriptionRequest())
     assert address.url == f"{url}/cognitiveservices/v1?language=en-US&format=simple"
@@ -251,7 +251,7 @@ async def test_where_the_service_is_follows_from_region_or_endpoint(
 
 
 async def test_neither_region_nor_endpoint_is_told_when_it_is_made() -> None:
-    async with line("", KEY, name="den", stage="stt") as wire:
+    async with open_transport("", KEY, name="den", stage="stt") as wire:
         with pytest.raises(ConfigError) as raised:
             AzureStt(StageConfig("den", "azure"), wire)
     assert "[providers.den]" in raised.value.hint

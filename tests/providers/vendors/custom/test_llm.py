@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.providers.vendors.llm_contract import TIMER, ProtocolContract, StreamingContract, answer, asked
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.own_http import OwnHttp
 from tests.servers.plain_http import plain_http, reply
 from tests.servers.scripted import Bytes, Reply, scripted
@@ -86,42 +86,48 @@ def test_an_answer_without_text_is_a_fault(said: Any) -> None:
 
 async def test_who_answers_in_json_though_text_was_asked_for_is_understood() -> None:
     body = Bytes(json.dumps({"content": "Hi."}).encode(), "application/json; charset=utf-8")
-    async with scripted(OwnHttp(), body) as server, line(f"{server.url}/ask") as wire:
-        pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
+    async with scripted(OwnHttp(), body) as server, open_transport(f"{server.url}/ask") as transport:
+        pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), transport), asked())
         assert pieces == ["Hi."]
 
 
 async def test_events_are_not_read_aloud() -> None:
     body = Bytes(b"data: {}\n\n", "text/event-stream")
-    async with scripted(OwnHttp(), body) as server, line(f"{server.url}/ask") as wire:
+    async with scripted(OwnHttp(), body) as server, open_transport(f"{server.url}/ask") as transport:
         with pytest.raises(ProviderError) as caught:
-            await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
+            await answer(CustomLlm(StageConfig("p", "custom"), transport), asked())
         assert "openai" in caught.value.hint
 
 
 async def test_a_character_that_never_ends_is_told_as_one_that_is_missing() -> None:
     body = Bytes("Grüß".encode()[:-1], "text/plain")
-    async with scripted(OwnHttp(), body) as server, line(f"{server.url}/ask") as wire:
-        pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
+    async with scripted(OwnHttp(), body) as server, open_transport(f"{server.url}/ask") as transport:
+        pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), transport), asked())
         assert "".join(pieces) == "Grü\N{REPLACEMENT CHARACTER}"
 
 
 async def test_no_key_is_sent_where_none_is_configured() -> None:
-    async with scripted(OwnHttp(key=""), Reply()) as server, line(f"{server.url}/ask", "") as wire:
-        await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
+    async with (
+        scripted(OwnHttp(key=""), Reply()) as server,
+        open_transport(f"{server.url}/ask", "") as transport,
+    ):
+        await answer(CustomLlm(StageConfig("p", "custom"), transport), asked())
         assert "authorization" not in server.asked.headers
 
 
 async def test_an_endpoint_that_is_not_configured_is_a_fault() -> None:
-    async with line("", "") as wire:
+    async with open_transport("", "") as transport:
         with pytest.raises(ProviderError, match="URL"):
-            await answer(CustomLlm(StageConfig("p", "custom"), wire), asked())
+            await answer(CustomLlm(StageConfig("p", "custom"), transport), asked())
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 405, 501])
 async def test_whoever_is_there_is_well(status: int) -> None:
-    async with plain_http(reply(b"", status=status)) as server, line(f"{server.url}/ask") as wire:
-        await CustomLlm(StageConfig("p", "custom"), wire).check(Budget(retries=0))
+    async with (
+        plain_http(reply(b"", status=status)) as server,
+        open_transport(f"{server.url}/ask") as transport,
+    ):
+        await CustomLlm(StageConfig("p", "custom"), transport).check(Budget(retries=0))
         assert [asked.method for asked in server.requests] == ["OPTIONS"]
 
 
@@ -129,18 +135,21 @@ async def test_whoever_is_there_is_well(status: int) -> None:
     ("status", "kind"), [(401, AuthenticationError), (404, ProviderError), (503, ProviderError)]
 )
 async def test_whoever_refuses_us_is_not(status: int, kind: type[ProviderError]) -> None:
-    async with plain_http(reply(b"", status=status)) as server, line(f"{server.url}/ask") as wire:
+    async with (
+        plain_http(reply(b"", status=status)) as server,
+        open_transport(f"{server.url}/ask") as transport,
+    ):
         with pytest.raises(kind):
-            await CustomLlm(StageConfig("p", "custom"), wire).check(Budget(retries=0))
+            await CustomLlm(StageConfig("p", "custom"), transport).check(Budget(retries=0))
 
 
 async def test_an_address_of_its_own_may_tell_how_it_is() -> None:
     async with (
         plain_http(reply(b"ok"), reply(b"", status=405)) as server,
-        line("https://far.example") as wire,
+        open_transport("https://far.example") as transport,
     ):
         options = {"check_url": f"{server.url}/health"}
-        model = CustomLlm(StageConfig("p", "custom", options=options), wire)
+        model = CustomLlm(StageConfig("p", "custom", options=options), transport)
         await model.check(Budget(retries=0))
         assert [(asked.method, asked.target) for asked in server.requests] == [("GET", "/health")]
         with pytest.raises(ProviderError):

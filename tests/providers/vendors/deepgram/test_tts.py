@@ -2,7 +2,7 @@ import pytest
 
 from tests.providers.vendors.tts_contract import TEXT, clips_of
 from tests.providers.vendors.tts_over_http import Build, Streamed
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.aura import Aura as Server
 from tests.servers.voices import query_of, sound_of, streamed, told
 from voxd.errors import ProviderError, RateLimited
@@ -50,12 +50,12 @@ class TestAura(Streamed):
         assert (tts.model, tts.voice) == (model, model)
 
     async def test_what_the_vendor_bills_otherwise_is_told(
-        self, build: Build, server: Server, wire: RecordedLine
+        self, build: Build, server: Server, transport: RecordedTransport
     ) -> None:
         server.faults.append(streamed(bytes(320), {"dg-char-count": "99"}))
         await clips_of(build())
         await clips_of(build())
-        (note,) = wire.data("provider.note")
+        (note,) = transport.data("provider.note")
         assert (note["kind"], note["details"]) == ("billed", {"characters": 99})
 
     async def test_no_credit_is_no_bad_key(self, build: Build, server: Server) -> None:
@@ -75,8 +75,8 @@ class TestAura(Streamed):
         self, build: Build, server: Server
     ) -> None:
         url = server.url.replace("http://", "ws://")
-        async with line(f"{url}/v1/listen", self.key, name="den", stage="tts") as wire:
-            tts = DeepgramTts(self.config(), wire)
+        async with open_transport(f"{url}/v1/listen", self.key, name="den", stage="tts") as transport:
+            tts = DeepgramTts(self.config(), transport)
             await clips_of(tts, TEXT)
             await tts.check(Budget(retries=0))
         assert [asked.target.partition("?")[0] for asked in server.plain.requests] == [

@@ -6,7 +6,7 @@ import pytest
 
 from tests.providers.vendors.tts_contract import TEXT, clips_of, heard_until_it_breaks, pcm_of
 from tests.providers.vendors.tts_over_http import Build, Streamed
-from tests.rig.wires import RecordedLine
+from tests.rig.transports import RecordedTransport
 from tests.servers.elevenlabs_voice import ElevenLabsVoice, refusal
 from tests.servers.voices import broken, query_of, sound_of, streamed, told
 from voxd.errors import (
@@ -94,13 +94,13 @@ class TestElevenLabs(Streamed):
             build(options=options)
 
     async def test_sound_that_breaks_off_goes_on_where_it_broke_off(
-        self, build: Build, server: ElevenLabsVoice, wire: RecordedLine
+        self, build: Build, server: ElevenLabsVoice, transport: RecordedTransport
     ) -> None:
         server.faults.extend([broken(SOUND[:4001]), broken(SOUND[:5000])])
         clips = await clips_of(build(), retries=2)
         assert pcm_of(clips) == SOUND
         assert len({json.dumps(body) for body in server.bodies()}) == 1
-        assert [note["details"] for note in wire.data("provider.note")] == [
+        assert [note["details"] for note in transport.data("provider.note")] == [
             {"code": "truncated", "used_bytes": 4000},
             {"code": "truncated", "used_bytes": 5000},
         ]

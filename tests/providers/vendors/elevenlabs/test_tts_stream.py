@@ -14,7 +14,7 @@ from tests.providers.vendors.tts_contract import (
     heard_until_it_breaks,
     pcm_of,
 )
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.elevenlabs_stream import (
     StreamInput,
     complaint,
@@ -49,20 +49,20 @@ async def server() -> AsyncIterator[StreamInput]:
 
 
 @pytest.fixture
-async def wire(server: StreamInput) -> AsyncIterator[RecordedLine]:
-    async with line(server.url, KEY, name="den", stage="tts") as wire:
-        yield wire
+async def transport(server: StreamInput) -> AsyncIterator[RecordedTransport]:
+    async with open_transport(server.url, KEY, name="den", stage="tts") as transport:
+        yield transport
 
 
 Build = Callable[..., ElevenLabsStreamTts]
 
 
 @pytest.fixture
-async def build(wire: RecordedLine) -> AsyncIterator[Build]:
+async def build(transport: RecordedTransport) -> AsyncIterator[Build]:
     made: list[ElevenLabsStreamTts] = []
 
     def build(**config: Any) -> ElevenLabsStreamTts:
-        made.append(ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream", **config), wire))
+        made.append(ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream", **config), transport))
         return made[-1]
 
     yield build
@@ -91,11 +91,11 @@ class TestElevenLabsStream(TtsContract):
                 """Asks how the account is where that is served."""
 
                 async def check(self, budget: Budget) -> None:
-                    async with line(rest.url, WRONG_KEY, name="den", stage="tts") as wire:
-                        await ElevenLabsStreamTts(self.config, wire).check(budget)
+                    async with open_transport(rest.url, WRONG_KEY, name="den", stage="tts") as transport:
+                        await ElevenLabsStreamTts(self.config, transport).check(budget)
 
-            async with line(server.url, WRONG_KEY, name="den", stage="tts") as wire:
-                yield lambda: Both(StageConfig("den", "elevenlabs_stream"), wire)
+            async with open_transport(server.url, WRONG_KEY, name="den", stage="tts") as transport:
+                yield lambda: Both(StageConfig("den", "elevenlabs_stream"), transport)
 
     @pytest.fixture
     def make_garbled(self, server: StreamInput, build: Build) -> Make:
@@ -115,7 +115,9 @@ class TestElevenLabsStream(TtsContract):
 
     @pytest.fixture
     async def make_unreachable(self, unused_tcp_port: int) -> AsyncIterator[Make]:
-        async with line(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as nobody:
+        async with open_transport(
+            f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts"
+        ) as nobody:
             yield lambda: ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), nobody)
 
     @pytest.fixture
@@ -136,8 +138,8 @@ class TestElevenLabsStream(TtsContract):
         """The account is asked by HTTP, which is another server here."""
         async with served(ElevenLabsVoice) as rest:
             url = rest.url.replace("http://", "ws://")
-            async with line(url, KEY, name="den", stage="tts") as wire:
-                await ElevenLabsStreamTts(tts.config, wire).check(Budget(retries=0))
+            async with open_transport(url, KEY, name="den", stage="tts") as transport:
+                await ElevenLabsStreamTts(tts.config, transport).check(Budget(retries=0))
 
 
 async def test_it_says_how_it_wants_to_be_spoken_to(build: Build, server: StreamInput) -> None:
@@ -201,8 +203,8 @@ async def test_a_socket_that_nobody_needs_is_closed(
 async def test_a_vendor_who_is_gone_when_a_socket_is_opened_ahead_is_no_fault_yet(
     unused_tcp_port: int,
 ) -> None:
-    async with line(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as wire:
-        tts = ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), wire)
+    async with open_transport(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as transport:
+        tts = ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), transport)
         tts.prepare()
         with pytest.raises(ConnectionFailed):
             await clips_of(tts)
@@ -225,12 +227,12 @@ async def test_a_mistake_of_ours_is_not_lost_in_the_background(
 
 
 async def test_what_breaks_off_before_any_sound_is_spoken_on_a_new_socket(
-    build: Build, server: StreamInput, wire: RecordedLine
+    build: Build, server: StreamInput, transport: RecordedTransport
 ) -> None:
     server.faults.append(cut())
     tts = build()
     assert pcm_of(await clips_of(tts, retries=1)) == sound_of(TEXT, 24_000, tts.voice)
-    (note,) = wire.data("provider.note")
+    (note,) = transport.data("provider.note")
     assert note["kind"] == "speech_again"
 
 
@@ -289,9 +291,9 @@ async def test_what_the_vendor_complains_of_is_told_apart(
 
 
 async def test_a_wrong_key_may_be_told_in_a_frame(server: StreamInput) -> None:
-    async with line(server.url, WRONG_KEY, name="den", stage="tts") as wire:
+    async with open_transport(server.url, WRONG_KEY, name="den", stage="tts") as transport:
         with pytest.raises(AuthenticationError):
-            await clips_of(ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), wire))
+            await clips_of(ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), transport))
 
 
 async def test_a_vendor_who_stops_in_the_middle_is_not_waited_for(

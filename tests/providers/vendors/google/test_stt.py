@@ -7,7 +7,7 @@ import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_uploads import UploadContract, vendor
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.google_speech import GoogleSpeechServer, answer_of, bad_key, complaint
 from tests.servers.plain_http import Play, raw, reply
 from tests.servers.words import spoken
@@ -29,17 +29,19 @@ async def house() -> AsyncIterator[GoogleSpeechServer]:
 
 
 @pytest.fixture
-async def wire(house: GoogleSpeechServer) -> AsyncIterator[RecordedLine]:
-    async with line(house.plain.url, name="ears", stage="stt") as wire:
-        yield wire
+async def transport(house: GoogleSpeechServer) -> AsyncIterator[RecordedTransport]:
+    async with open_transport(house.plain.url, name="ears", stage="stt") as transport:
+        yield transport
 
 
-def stage(wire: RecordedLine, **config: Any) -> GoogleStt:
-    return GoogleStt(StageConfig("ears", "google", **config), wire)
+def stage(transport: RecordedTransport, **config: Any) -> GoogleStt:
+    return GoogleStt(StageConfig("ears", "google", **config), transport)
 
 
-async def test_the_request_says_what_is_known(house: GoogleSpeechServer, wire: RecordedLine) -> None:
-    stt = stage(wire, model="command_and_search", options={"languages": ["fr", "it-IT"], "boost": 15})
+async def test_the_request_says_what_is_known(
+    house: GoogleSpeechServer, transport: RecordedTransport
+) -> None:
+    stt = stage(transport, model="command_and_search", options={"languages": ["fr", "it-IT"], "boost": 15})
     await heard_of(stt, spoken(SAID), TranscriptionRequest(language="de", hints=("Zoë",)))
     assert house.bodies[0]["config"] == {
         "encoding": "FLAC",
@@ -53,14 +55,14 @@ async def test_the_request_says_what_is_known(house: GoogleSpeechServer, wire: R
 
 
 async def test_parts_are_put_together_and_the_vendor_says_what_he_bills(
-    house: GoogleSpeechServer, wire: RecordedLine
+    house: GoogleSpeechServer, transport: RecordedTransport
 ) -> None:
-    [heard] = await heard_of(stage(wire), spoken(SAID))
+    [heard] = await heard_of(stage(transport), spoken(SAID))
     assert (heard.text, heard.usage.transcribed_seconds) == (SAID, 15)
     house.script = [
         answer_of({"results": [{"alternatives": []}, {"languageCode": "x"}], "totalBilledTime": "?"})
     ]
-    [heard] = await heard_of(stage(wire), spoken(SAID))
+    [heard] = await heard_of(stage(transport), spoken(SAID))
     assert (heard.text, heard.usage.transcribed_seconds) == ("", pytest.approx(1.2))
 
 
@@ -80,29 +82,31 @@ async def test_parts_are_put_together_and_the_vendor_says_what_he_bills(
     ],
 )
 async def test_every_fault_is_told_as_what_it_is(
-    house: GoogleSpeechServer, wire: RecordedLine, play: Play, code: str, retryable: bool
+    house: GoogleSpeechServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
     house.script = [play]
     with pytest.raises(ProviderError) as raised:
-        await heard_of(stage(wire), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
+        await heard_of(stage(transport), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
 
 
-async def test_a_check_sends_no_sound(house: GoogleSpeechServer, wire: RecordedLine) -> None:
-    await stage(wire).check(Budget())
+async def test_a_check_sends_no_sound(house: GoogleSpeechServer, transport: RecordedTransport) -> None:
+    await stage(transport).check(Budget())
     assert b"audio" not in house.plain.requests[0].body
     assert house.bodies == []
 
 
-async def test_what_google_itself_is_asked(wire: RecordedLine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_google_itself_is_asked(
+    transport: RecordedTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
 
     def request(build: Any, *_: Any, **__: Any) -> Any:
         calls.append(build(Access("", "a-key-of-google")))
         raise ProviderError("enough")
 
-    monkeypatch.setattr(wire, "request", request)
+    monkeypatch.setattr(transport, "request", request)
     with pytest.raises(ProviderError, match="enough"):
-        await heard_of(stage(wire), spoken(SAID))
+        await heard_of(stage(transport), spoken(SAID))
     assert calls[0].url == "https://speech.googleapis.com/v1/speech:recognize"
     assert calls[0].headers == {"x-goog-api-key": "a-key-of-google"}

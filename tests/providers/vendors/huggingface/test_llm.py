@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.providers.vendors.llm_contract import FullContract, answer, asked
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.chat import Chat
 from tests.servers.scripted import Refusal, scripted
 from voxd.errors import AuthenticationError, ProviderError, RateLimited
@@ -31,9 +31,9 @@ def test_the_router_is_asked_unless_another_place_is_configured() -> None:
 
 
 async def test_a_key_is_needed_even_to_ask_for_the_models() -> None:
-    async with scripted(Chat(key="")) as server, line(server.url, "") as wire:
+    async with scripted(Chat(key="")) as server, open_transport(server.url, "") as transport:
         with pytest.raises(AuthenticationError):
-            await HuggingFaceLlm(StageConfig("p", "huggingface"), wire).check(Budget())
+            await HuggingFaceLlm(StageConfig("p", "huggingface"), transport).check(Budget())
         assert server.plain.requests == []
 
 
@@ -56,9 +56,9 @@ async def test_a_key_is_needed_even_to_ask_for_the_models() -> None:
 async def test_its_refusals_say_whether_trying_again_helps(
     status: int, body: Any, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
-    async with scripted(Chat(), Refusal(status, body)) as server, line(server.url) as wire:
+    async with scripted(Chat(), Refusal(status, body)) as server, open_transport(server.url) as transport:
         with pytest.raises(kind) as caught:
-            await answer(HuggingFaceLlm(StageConfig("p", "huggingface"), wire), asked())
+            await answer(HuggingFaceLlm(StageConfig("p", "huggingface"), transport), asked())
         assert (caught.value.code, caught.value.retryable) == (code, retryable)
         said = body.get("message") or (body["error"] if isinstance(body["error"], str) else "model not found")
         assert said in str(caught.value)

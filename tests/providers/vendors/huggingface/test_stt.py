@@ -7,7 +7,7 @@ import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_uploads import UploadContract, vendor
-from tests.rig.wires import KEY, RecordedLine, line
+from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.huggingface_asr import ROUTER, HuggingFaceServer, complaint
 from tests.servers.plain_http import Play, plain_http, reply
 from tests.servers.words import spoken
@@ -30,17 +30,19 @@ async def house() -> AsyncIterator[HuggingFaceServer]:
 
 
 @pytest.fixture
-async def wire(house: HuggingFaceServer) -> AsyncIterator[RecordedLine]:
-    async with line(f"{house.plain.url}{ROUTER}", name="ears", stage="stt") as wire:
-        yield wire
+async def transport(house: HuggingFaceServer) -> AsyncIterator[RecordedTransport]:
+    async with open_transport(f"{house.plain.url}{ROUTER}", name="ears", stage="stt") as transport:
+        yield transport
 
 
-def stage(wire: RecordedLine, **config: Any) -> HuggingFaceStt:
-    return HuggingFaceStt(StageConfig("ears", "huggingface", **config), wire)
+def stage(transport: RecordedTransport, **config: Any) -> HuggingFaceStt:
+    return HuggingFaceStt(StageConfig("ears", "huggingface", **config), transport)
 
 
-async def test_the_sound_goes_to_the_model_as_it_is(house: HuggingFaceServer, wire: RecordedLine) -> None:
-    [heard] = await heard_of(stage(wire, model="org/ears"), spoken(SAID))
+async def test_the_sound_goes_to_the_model_as_it_is(
+    house: HuggingFaceServer, transport: RecordedTransport
+) -> None:
+    [heard] = await heard_of(stage(transport, model="org/ears"), spoken(SAID))
     assert (heard.text, heard.usage.transcribed_seconds) == (SAID, pytest.approx(1.2))
     [asked] = house.plain.requests
     assert (asked.target, asked.headers["content-type"]) == (f"{ROUTER}/models/org/ears", "audio/flac")
@@ -63,31 +65,33 @@ async def test_the_sound_goes_to_the_model_as_it_is(house: HuggingFaceServer, wi
     ],
 )
 async def test_every_fault_is_told_as_what_it_is(
-    house: HuggingFaceServer, wire: RecordedLine, play: Play, code: str, retryable: bool
+    house: HuggingFaceServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
     house.script = [play]
     with pytest.raises(ProviderError) as raised:
-        await heard_of(stage(wire), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
+        await heard_of(stage(transport), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
 
 
-async def test_the_vendors_own_words_and_wait_are_kept(house: HuggingFaceServer, wire: RecordedLine) -> None:
+async def test_the_vendors_own_words_and_wait_are_kept(
+    house: HuggingFaceServer, transport: RecordedTransport
+) -> None:
     house.script = [complaint(503, "Model is loading", estimated_time=3.5)]
     with pytest.raises(ProviderError, match="Model is loading") as raised:
-        await heard_of(stage(wire), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
+        await heard_of(stage(transport), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert raised.value.retry_after_s == 3.5
 
 
 async def test_an_endpoint_of_ones_own_is_used_as_it_is_and_needs_no_key() -> None:
     async with (
         plain_http(reply(b'{"text": "ok"}', content_type="application/json")) as plain,
-        line(f"{plain.url}/my/ears", "", name="ears", stage="stt") as wire,
+        open_transport(f"{plain.url}/my/ears", "", name="ears", stage="stt") as transport,
     ):
-        assert (await heard_of(stage(wire), spoken(SAID)))[-1].text == "ok"
+        assert (await heard_of(stage(transport), spoken(SAID)))[-1].text == "ok"
         assert plain.requests[0].target == "/my/ears"
         assert "authorization" not in plain.requests[0].headers
         plain.script(reply(b"", status=405))
-        await stage(wire).check(Budget())
+        await stage(transport).check(Budget())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ async def test_an_endpoint_of_ones_own_is_used_as_it_is_and_needs_no_key() -> No
     ],
 )
 async def test_what_hugging_face_itself_is_asked(
-    kind: str, url: str, wire: RecordedLine, monkeypatch: pytest.MonkeyPatch
+    kind: str, url: str, transport: RecordedTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
 
@@ -106,8 +110,8 @@ async def test_what_hugging_face_itself_is_asked(
         calls.append(build(Access("", KEY)))
         raise ProviderError("enough", code="refused")
 
-    monkeypatch.setattr(wire, "request", request)
-    stt = stage(wire)
+    monkeypatch.setattr(transport, "request", request)
+    stt = stage(transport)
     with pytest.raises(ProviderError, match="enough"):
         await (stt.check(Budget()) if kind == "check" else heard_of(stt, spoken(SAID)))
     assert calls[0].url == url

@@ -17,7 +17,7 @@ from tests.providers.vendors.llm_contract import (
     asked,
     heard,
 )
-from tests.rig.wires import KEY, line
+from tests.rig.transports import KEY, open_transport
 from tests.servers.ollama import MODEL, OllamaChat
 from tests.servers.scripted import Call, Refusal, Reply, scripted
 from voxd.errors import AuthenticationError, ProviderError
@@ -93,8 +93,8 @@ def test_a_model_is_loaded_with_the_settings_it_is_used_with() -> None:
 
 
 async def test_the_model_is_loaded_while_the_user_still_speaks() -> None:
-    async with scripted(OllamaChat()) as server, line(server.url, "") as wire:
-        model = OllamaLlm(StageConfig("p", "ollama", options={"keep_alive": "1h"}), wire)
+    async with scripted(OllamaChat()) as server, open_transport(server.url, "") as transport:
+        model = OllamaLlm(StageConfig("p", "ollama", options={"keep_alive": "1h"}), transport)
         model.prepare()
         model.prepare()
         async with asyncio.timeout(WAIT_S):
@@ -104,11 +104,11 @@ async def test_the_model_is_loaded_while_the_user_still_speaks() -> None:
 
 
 async def test_a_model_that_cannot_be_loaded_is_not_an_error() -> None:
-    async with line("http://127.0.0.1:1", "") as wire:
-        model = OllamaLlm(StageConfig("p", "ollama"), wire)
+    async with open_transport("http://127.0.0.1:1", "") as transport:
+        model = OllamaLlm(StageConfig("p", "ollama"), transport)
         model.prepare()
         async with asyncio.timeout(5.0):
-            while not wire.data("provider.call"):
+            while not transport.data("provider.call"):
                 await asyncio.sleep(0)
         await model.close()
 
@@ -120,8 +120,8 @@ def test_a_model_that_is_being_loaded_may_take_its_time() -> None:
 
 
 async def test_a_model_that_is_not_there_is_named_with_the_command_that_gets_it() -> None:
-    async with scripted(OllamaChat()) as server, line(server.url, "") as wire:
-        model = OllamaLlm(StageConfig("p", "ollama", model="qwen3:4b"), wire)
+    async with scripted(OllamaChat()) as server, open_transport(server.url, "") as transport:
+        model = OllamaLlm(StageConfig("p", "ollama", model="qwen3:4b"), transport)
         for asking in (answer(model, asked()), model.check(Budget())):
             with pytest.raises(ProviderError) as caught:
                 await asking
@@ -131,29 +131,29 @@ async def test_a_model_that_is_not_there_is_named_with_the_command_that_gets_it(
 
 async def test_a_model_that_knows_no_tools_is_told_apart() -> None:
     refused = Refusal(400, {"error": "registry.ollama.ai/library/gemma3 does not support tools"})
-    async with scripted(OllamaChat(), refused) as server, line(server.url, "") as wire:
+    async with scripted(OllamaChat(), refused) as server, open_transport(server.url, "") as transport:
         with pytest.raises(ProviderError, match="does not support tools") as caught:
-            await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked(tools=(TIMER,)))
+            await answer(OllamaLlm(StageConfig("p", "ollama"), transport), asked(tools=(TIMER,)))
         assert "tools" in caught.value.hint
         assert not caught.value.retryable
 
 
 async def test_the_cloud_is_told_the_key() -> None:
     async with scripted(OllamaChat(key=KEY)) as server:
-        async with line(server.url) as wire:
-            await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked())
-        async with line(server.url, "") as wire:
+        async with open_transport(server.url) as transport:
+            await answer(OllamaLlm(StageConfig("p", "ollama"), transport), asked())
+        async with open_transport(server.url, "") as transport:
             with pytest.raises(AuthenticationError):
-                await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked())
+                await answer(OllamaLlm(StageConfig("p", "ollama"), transport), asked())
 
 
 async def test_thoughts_before_a_call_go_back_and_are_never_spoken() -> None:
     thinking = Reply(("Right.",), (Call(),), thoughts="Hm.")
     async with (
         scripted(OllamaChat(numbered=False), thinking, Reply()) as server,
-        line(server.url, "") as wire,
+        open_transport(server.url, "") as transport,
     ):
-        model = OllamaLlm(StageConfig("p", "ollama"), wire)
+        model = OllamaLlm(StageConfig("p", "ollama"), transport)
         pieces, end = await answer(model, asked(tools=(TIMER,)))
         assert pieces == ["Right."]
         assert (end.raw, bool(end.calls[0].id)) == ("Hm.", True)
@@ -163,17 +163,17 @@ async def test_thoughts_before_a_call_go_back_and_are_never_spoken() -> None:
 
 @pytest.mark.parametrize(("end", "reason"), [("stop", "stop"), ("length", "length"), ("load", "stop")])
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
-    async with scripted(OllamaChat(), Reply(end=end)) as server, line(server.url, "") as wire:
-        _, told = await answer(OllamaLlm(StageConfig("p", "ollama"), wire), asked())
+    async with scripted(OllamaChat(), Reply(end=end)) as server, open_transport(server.url, "") as transport:
+        _, told = await answer(OllamaLlm(StageConfig("p", "ollama"), transport), asked())
         assert told.reason == reason
 
 
 async def test_a_list_of_models_that_is_none_is_a_fault() -> None:
     odd = OllamaChat()
     odd.other = lambda asked: {"models": 5}  # type: ignore[method-assign]
-    async with scripted(odd) as server, line(server.url, "") as wire:
+    async with scripted(odd) as server, open_transport(server.url, "") as transport:
         with pytest.raises(ProviderError):
-            await OllamaLlm(StageConfig("p", "ollama"), wire).check(Budget())
+            await OllamaLlm(StageConfig("p", "ollama"), transport).check(Budget())
 
 
 def test_a_conversation_of_another_vendor_is_understood() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.vendors.llm_contract import TIMER, FullContract, answer, asked, heard
-from tests.rig.wires import KEY, line
+from tests.rig.transports import KEY, open_transport
 from tests.servers.chat import Chat
 from tests.servers.scripted import Bytes, Call, Refusal, Reply, Used, scripted, sse
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
@@ -165,8 +165,8 @@ def test_an_option_of_a_wrong_type_is_named() -> None:
 
 
 async def test_a_local_server_needs_no_key() -> None:
-    async with scripted(Chat(key="")) as server, line(server.url, "") as wire:
-        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai", model="qwen3"), wire), asked())
+    async with scripted(Chat(key="")) as server, open_transport(server.url, "") as transport:
+        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai", model="qwen3"), transport), asked())
         assert "".join(pieces) == "Hello there."
         assert server.bodies[0]["model"] == "qwen3"
         assert "authorization" not in server.asked.headers
@@ -176,8 +176,10 @@ async def test_a_local_server_needs_no_key() -> None:
 async def test_the_quirks_of_other_servers_are_understood(quirk: str) -> None:
     calls = (Call(), Call("stop", "{}", "call_2"))
     reply = Reply(("Right", "."), calls, thoughts="Hm. What do they want?", used=Used(120, 40, 0, 2))
-    async with scripted(Chat(quirk), reply) as server, line(server.url) as wire:
-        pieces, end = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked(tools=(TIMER,)))
+    async with scripted(Chat(quirk), reply) as server, open_transport(server.url) as transport:
+        pieces, end = await answer(
+            OpenAIChatLlm(StageConfig("p", "openai"), transport), asked(tools=(TIMER,))
+        )
         assert "".join(pieces) == "Right."
         assert end.reason == "tool_calls"
         assert [(call.name, call.id) for call in end.calls] == [("set_timer", "call_1"), ("stop", "call_2")]
@@ -188,9 +190,9 @@ async def test_the_quirks_of_other_servers_are_understood(quirk: str) -> None:
 
 @pytest.mark.parametrize("newline", [b"\r\n", b"\r"])
 async def test_lines_may_end_in_any_way_with_comments_between_them(newline: bytes) -> None:
-    async with scripted(Chat()) as server, line(server.url) as wire:
+    async with scripted(Chat()) as server, open_transport(server.url) as transport:
         server.newline, server.noise = newline, (b": ping\n\n", b"retry: 9\n", b"event: chunk\n")
-        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
+        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai"), transport), asked())
         assert "".join(pieces) == "Hello there."
 
 
@@ -198,38 +200,44 @@ async def test_lines_may_end_in_any_way_with_comments_between_them(newline: byte
     ("end", "reason"), [("length", "length"), ("content_filter", "refusal"), ("refusal", "refusal")]
 )
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
-    async with scripted(Chat(), Reply(("I", " cannot."), end=end)) as server, line(server.url) as wire:
-        pieces, told = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
+    async with (
+        scripted(Chat(), Reply(("I", " cannot."), end=end)) as server,
+        open_transport(server.url) as transport,
+    ):
+        pieces, told = await answer(OpenAIChatLlm(StageConfig("p", "openai"), transport), asked())
         assert ("".join(pieces), told.reason) == ("I cannot.", reason)
 
 
 async def test_the_models_are_told_with_their_last_day() -> None:
-    async with scripted(Chat()) as server, line(server.url) as wire:
-        rows = await OpenAIChatLlm(StageConfig("p", "openai"), wire).models(Budget())
+    async with scripted(Chat()) as server, open_transport(server.url) as transport:
+        rows = await OpenAIChatLlm(StageConfig("p", "openai"), transport).models(Budget())
         assert rows == [ModelRow("gpt-6-luna"), ModelRow("gpt-4o", "2027-01-14")]
 
 
 async def test_a_list_of_models_that_is_none_is_a_fault() -> None:
     odd = Chat()
     odd.other = lambda asked: {"models": []}  # type: ignore[method-assign]
-    async with scripted(odd) as server, line(server.url) as wire:
+    async with scripted(odd) as server, open_transport(server.url) as transport:
         with pytest.raises(ProviderError):
-            await OpenAIChatLlm(StageConfig("p", "openai"), wire).models(Budget())
+            await OpenAIChatLlm(StageConfig("p", "openai"), transport).models(Budget())
 
 
 async def test_a_vendor_who_repeats_the_key_is_not_quoted() -> None:
     refusal = Refusal(400, {"error": {"message": f"bad header {KEY}", "code": None}})
-    async with scripted(Chat(), refusal) as server, line(server.url) as wire:
+    async with scripted(Chat(), refusal) as server, open_transport(server.url) as transport:
         with pytest.raises(ProviderError) as caught:
-            await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
+            await answer(OpenAIChatLlm(StageConfig("p", "openai"), transport), asked())
         assert KEY not in str(caught.value)
 
 
 async def test_an_answer_that_is_whole_is_one_whatever_follows_it() -> None:
     chunks: list[Any] = [{"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}]
     broken = b"".join(map(sse, chunks)) + b'data: {"error": {"message": "late"}}\n\n'
-    async with scripted(Chat(), Bytes(broken, "text/event-stream")) as server, line(server.url) as wire:
-        pieces, end = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
+    async with (
+        scripted(Chat(), Bytes(broken, "text/event-stream")) as server,
+        open_transport(server.url) as transport,
+    ):
+        pieces, end = await answer(OpenAIChatLlm(StageConfig("p", "openai"), transport), asked())
         assert (pieces, end.reason) == (["Yes."], "stop")
 
 
@@ -238,8 +246,11 @@ async def test_text_behind_a_hasty_end_is_not_lost() -> None:
         {"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]} for text in ("One", ", two.")
     ]
     body = b"".join(map(sse, chunks))
-    async with scripted(Chat(), Bytes(body, "text/event-stream")) as server, line(server.url) as wire:
-        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai"), wire), asked())
+    async with (
+        scripted(Chat(), Bytes(body, "text/event-stream")) as server,
+        open_transport(server.url) as transport,
+    ):
+        pieces, _ = await answer(OpenAIChatLlm(StageConfig("p", "openai"), transport), asked())
         assert "".join(pieces) == "One, two."
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.vendors.llm_contract import TIMER, FullContract, after_tools, answer, asked, heard
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.responses import ENCRYPTED, Responses
 from tests.servers.scripted import Call, Reply, scripted
 from voxd.errors import ContextTooLong, ProviderError, RateLimited, StreamError
@@ -78,8 +78,8 @@ def test_a_request_is_stored_nowhere_and_has_the_whole_conversation() -> None:
 
 async def test_thoughts_behind_a_call_go_back_to_who_thought_them() -> None:
     thinking = Reply((), (Call(),), thoughts="Hm.")
-    async with scripted(Responses(), thinking, Reply()) as server, line(server.url) as wire:
-        model = OpenAIResponsesLlm(StageConfig("p", "openai_responses"), wire)
+    async with scripted(Responses(), thinking, Reply()) as server, open_transport(server.url) as transport:
+        model = OpenAIResponsesLlm(StageConfig("p", "openai_responses"), transport)
         _, end = await answer(model, asked(tools=(TIMER,)))
         await answer(model, after_tools(end, kind="openai_responses"))
         kinds = [item["type"] for item in server.bodies[-1]["input"]]
@@ -93,8 +93,11 @@ async def test_thoughts_behind_a_call_go_back_to_who_thought_them() -> None:
     ("end", "reason"), [("length", "length"), ("content_filter", "refusal"), ("refusal", "refusal")]
 )
 async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
-    async with scripted(Responses(), Reply(("I", " cannot."), end=end)) as server, line(server.url) as wire:
-        pieces, told = await answer(OpenAIResponsesLlm(StageConfig("p", "x"), wire), asked())
+    async with (
+        scripted(Responses(), Reply(("I", " cannot."), end=end)) as server,
+        open_transport(server.url) as transport,
+    ):
+        pieces, told = await answer(OpenAIResponsesLlm(StageConfig("p", "x"), transport), asked())
         assert ("".join(pieces), told.reason) == ("I cannot.", reason)
 
 

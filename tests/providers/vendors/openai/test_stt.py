@@ -8,7 +8,7 @@ import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_uploads import UploadContract, vendor
-from tests.rig.wires import KEY, RecordedLine, line
+from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint, sse
 from tests.servers.plain_http import Play, head, pieces, raw, reply
 from tests.servers.words import played, spoken
@@ -31,10 +31,10 @@ class TestContract(UploadContract):
 class TestStreamedContract(TestContract):
     """The same with words as they are understood."""
 
-    async def made(self, wires: Any, url: str, key: str = KEY) -> Any:
-        plain = await super().made(wires, url, key)
-        wire = plain().wire
-        return lambda: OpenAIStt(StageConfig("ears", "openai", options={"stream": True}), wire)
+    async def made(self, transports: Any, url: str, key: str = KEY) -> Any:
+        plain = await super().made(transports, url, key)
+        transport = plain().transport
+        return lambda: OpenAIStt(StageConfig("ears", "openai", options={"stream": True}), transport)
 
     garbage = staticmethod(pieces(b'data: {"type": 5}\n\n', content_type="text/event-stream"))
 
@@ -46,18 +46,18 @@ async def house() -> AsyncIterator[Transcriptions]:
 
 
 @pytest.fixture
-async def wire(house: Transcriptions) -> AsyncIterator[RecordedLine]:
-    async with line(f"{house.plain.url}/v1", name="ears", stage="stt") as wire:
-        yield wire
+async def transport(house: Transcriptions) -> AsyncIterator[RecordedTransport]:
+    async with open_transport(f"{house.plain.url}/v1", name="ears", stage="stt") as transport:
+        yield transport
 
 
-def stage(wire: RecordedLine, **config: Any) -> OpenAIStt:
-    return OpenAIStt(StageConfig("ears", "openai", **config), wire)
+def stage(transport: RecordedTransport, **config: Any) -> OpenAIStt:
+    return OpenAIStt(StageConfig("ears", "openai", **config), transport)
 
 
-async def test_the_request_says_what_is_known(house: Transcriptions, wire: RecordedLine) -> None:
+async def test_the_request_says_what_is_known(house: Transcriptions, transport: RecordedTransport) -> None:
     told = TranscriptionRequest(language="de-AT", hints=("Zoë", "voxd"))
-    await heard_of(stage(wire, options={"prompt": "A device."}), spoken(SAID), told)
+    await heard_of(stage(transport, options={"prompt": "A device."}), spoken(SAID), told)
     [form] = house.forms
     assert form == {
         "model": [MODEL],
@@ -73,45 +73,45 @@ async def test_the_request_says_what_is_known(house: Transcriptions, wire: Recor
 
 
 async def test_another_model_takes_likely_words_as_a_prompt(
-    house: Transcriptions, wire: RecordedLine
+    house: Transcriptions, transport: RecordedTransport
 ) -> None:
     told = TranscriptionRequest(hints=("Zoë", "voxd"))
-    await heard_of(stage(wire, model="whisper-1", language="en"), spoken(SAID), told)
+    await heard_of(stage(transport, model="whisper-1", language="en"), spoken(SAID), told)
     assert house.forms[0]["prompt"] == ["Zoë, voxd"]
     assert house.forms[0]["language"] == ["en"]
     assert "keywords[]" not in house.forms[0]
 
 
 async def test_words_come_one_after_the_other_and_then_as_a_whole(
-    house: Transcriptions, wire: RecordedLine
+    house: Transcriptions, transport: RecordedTransport
 ) -> None:
-    heard = await heard_of(stage(wire, options={"stream": True}), spoken(SAID))
+    heard = await heard_of(stage(transport, options={"stream": True}), spoken(SAID))
     assert [each.text for each in heard] == ["kitchen", "kitchen light", SAID, SAID]
     used = heard[-1].usage
     assert (used.input_audio_tokens, used.input_text_tokens, used.output_text_tokens) == (10, 4, 3)
     assert used.transcribed_seconds == pytest.approx(1.2)
 
 
-async def test_seconds_are_what_the_vendor_says(house: Transcriptions, wire: RecordedLine) -> None:
+async def test_seconds_are_what_the_vendor_says(house: Transcriptions, transport: RecordedTransport) -> None:
     house.script = [reply(b'{"text": "a", "usage": {"type": "duration", "seconds": 7}}')]
-    assert (await heard_of(stage(wire), spoken(SAID)))[-1].usage.transcribed_seconds == 7
+    assert (await heard_of(stage(transport), spoken(SAID)))[-1].usage.transcribed_seconds == 7
 
 
 async def test_a_server_that_ignores_the_wish_for_a_stream_is_understood(
-    house: Transcriptions, wire: RecordedLine
+    house: Transcriptions, transport: RecordedTransport
 ) -> None:
     house.script = [reply(b'{"text": " Hello. "}', content_type="application/json")]
-    heard = await heard_of(stage(wire, options={"stream": True}), spoken(SAID))
+    heard = await heard_of(stage(transport, options={"stream": True}), spoken(SAID))
     assert [(each.text, each.final) for each in heard] == [("Hello.", True)]
 
 
 async def test_a_stream_with_other_events_and_without_a_last_line_is_understood(
-    house: Transcriptions, wire: RecordedLine
+    house: Transcriptions, transport: RecordedTransport
 ) -> None:
     segment = {"type": "transcript.text.segment", "id": "s", "text": "kit"}
     done = {"type": "transcript.text.done", "text": "kitchen"}
     house.script = [sse({"type": "new.event", "x": [1]}, DELTA, segment, done, done=False)]
-    heard = await heard_of(stage(wire, options={"stream": True}), spoken(SAID))
+    heard = await heard_of(stage(transport, options={"stream": True}), spoken(SAID))
     assert [each.text for each in heard] == ["kit", "kitchen"]
 
 
@@ -149,29 +149,31 @@ def error_event(code: str | int | None) -> Play:
     ],
 )
 async def test_every_fault_is_told_as_what_it_is(
-    house: Transcriptions, wire: RecordedLine, play: Play, code: str, retryable: bool
+    house: Transcriptions, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
     house.script = [play]
-    stt = stage(wire, options={"stream": True})
+    stt = stage(transport, options={"stream": True})
     with pytest.raises(ProviderError) as raised:
         await heard_of(stt, spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
-    assert wire.data(E.PROVIDER_CALL)[-1]["code"] == code
+    assert transport.data(E.PROVIDER_CALL)[-1]["code"] == code
 
 
 async def test_a_transcript_can_be_given_up_between_its_words(
-    house: Transcriptions, wire: RecordedLine
+    house: Transcriptions, transport: RecordedTransport
 ) -> None:
     house.script = [sse(DELTA, done=False)]
-    stt = stage(wire, options={"stream": True})
+    stt = stage(transport, options={"stream": True})
     async with aclosing(stt.transcribe(played(spoken(SAID)), TranscriptionRequest())) as heard:
         assert (await anext(heard)).text == "kit"
-    assert [call["kind"] for call in wire.data(E.PROVIDER_CALL)] == ["transcribe"]
+    assert [call["kind"] for call in transport.data(E.PROVIDER_CALL)] == ["transcribe"]
 
 
-async def test_half_a_transcript_is_never_the_final_one(house: Transcriptions, wire: RecordedLine) -> None:
+async def test_half_a_transcript_is_never_the_final_one(
+    house: Transcriptions, transport: RecordedTransport
+) -> None:
     house.script = [sse(DELTA)]
-    stt = stage(wire, options={"stream": True})
+    stt = stage(transport, options={"stream": True})
     async with aclosing(stt.transcribe(played(spoken(SAID)), TranscriptionRequest())) as heard:
         first = await anext(heard)
         with pytest.raises(ProviderError):
@@ -180,23 +182,23 @@ async def test_half_a_transcript_is_never_the_final_one(house: Transcriptions, w
 
 
 async def test_what_may_pass_is_tried_again_with_the_same_sound(
-    house: Transcriptions, wire: RecordedLine
+    house: Transcriptions, transport: RecordedTransport
 ) -> None:
     house.script = [reply(b"", status=503, headers={"retry-after-ms": "1"})]
-    assert (await heard_of(stage(wire), spoken(SAID)))[-1].text == SAID
+    assert (await heard_of(stage(transport), spoken(SAID)))[-1].text == SAID
     assert len(house.files) == 2
     assert house.files[0] == house.files[1]
 
 
 async def test_a_server_of_ones_own_needs_no_key_and_no_list_of_models() -> None:
     async with vendor(lambda plain: Transcriptions(plain, key="")) as house:
-        async with line(f"{house.plain.url}/v1", "", name="ears", stage="stt") as wire:
-            stt = stage(wire, model="Systran/faster-whisper-small")
+        async with open_transport(f"{house.plain.url}/v1", "", name="ears", stage="stt") as transport:
+            stt = stage(transport, model="Systran/faster-whisper-small")
             assert (await heard_of(stt, spoken(SAID)))[-1].text == SAID
             await stt.check(Budget())
         assert all("authorization" not in asked.headers for asked in house.plain.requests)
-        async with line(f"{house.plain.url}/nowhere", "", name="ears", stage="stt") as wire:
-            await stage(wire).check(Budget())
+        async with open_transport(f"{house.plain.url}/nowhere", "", name="ears", stage="stt") as transport:
+            await stage(transport).check(Budget())
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ async def test_what_openai_itself_is_asked(
     model: str,
     stream: str | None,
     url: str,
-    wire: RecordedLine,
+    transport: RecordedTransport,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls = []
@@ -224,9 +226,9 @@ async def test_what_openai_itself_is_asked(
         calls.append(build(Access(endpoint, "sk-12345678")))
         raise ProviderError("enough")
 
-    monkeypatch.setattr(wire, "request", request)
+    monkeypatch.setattr(transport, "request", request)
     with pytest.raises(ProviderError, match="enough"):
-        await heard_of(stage(wire, model=model), spoken(SAID))
+        await heard_of(stage(transport, model=model), spoken(SAID))
     assert calls[0].url == f"{url}/audio/transcriptions"
     assert calls[0].form.get("stream") == stream
 
@@ -242,18 +244,18 @@ async def test_what_openai_itself_is_asked(
     ],
 )
 def test_a_model_that_does_not_listen_is_for_another_stage(
-    endpoint: str, told: str, model: str, wire: RecordedLine
+    endpoint: str, told: str, model: str, transport: RecordedTransport
 ) -> None:
-    assert stage(wire, endpoint=endpoint, model=told).model == model
+    assert stage(transport, endpoint=endpoint, model=told).model == model
 
 
 async def test_openai_itself_is_not_asked_without_a_key(house: Transcriptions) -> None:
-    async with line("https://api.openai.com/v1", "", name="ears", stage="stt") as wire:
+    async with open_transport("https://api.openai.com/v1", "", name="ears", stage="stt") as transport:
         with pytest.raises(ProviderError) as raised:
-            await heard_of(stage(wire), spoken(SAID))
+            await heard_of(stage(transport), spoken(SAID))
     assert raised.value.code == "invalid_api_key"
 
 
-def test_an_option_of_a_wrong_type_is_refused(wire: RecordedLine) -> None:
+def test_an_option_of_a_wrong_type_is_refused(transport: RecordedTransport) -> None:
     with pytest.raises(ConfigError):
-        stage(wire, options={"stream": "yes"})
+        stage(transport, options={"stream": "yes"})

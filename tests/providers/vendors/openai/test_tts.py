@@ -2,7 +2,7 @@ import pytest
 
 from tests.providers.vendors.tts_contract import TEXT, clips_of, pcm_of
 from tests.providers.vendors.tts_over_http import Build, Streamed
-from tests.rig.wires import line
+from tests.rig.transports import open_transport
 from tests.servers.openai_speech import RATE_HZ, OpenAISpeechServer
 from tests.servers.voices import sound_of, told
 from voxd.errors import ProviderError
@@ -16,14 +16,14 @@ class TestOpenAISpeech(Streamed):
     kind = OpenAITts
 
     @pytest.fixture
-    async def wire(self, server: OpenAISpeechServer):  # type: ignore[no-untyped-def]
-        async with line(f"{server.url}/v1", self.key, name="den", stage="tts") as wire:
-            yield wire
+    async def transport(self, server: OpenAISpeechServer):  # type: ignore[no-untyped-def]
+        async with open_transport(f"{server.url}/v1", self.key, name="den", stage="tts") as transport:
+            yield transport
 
     @pytest.fixture
     async def make_refused(self, server: OpenAISpeechServer):  # type: ignore[no-untyped-def]
-        async with line(f"{server.url}/v1", self.wrong_key, name="den", stage="tts") as wire:
-            yield lambda: OpenAITts(self.config(), wire)
+        async with open_transport(f"{server.url}/v1", self.wrong_key, name="den", stage="tts") as transport:
+            yield lambda: OpenAITts(self.config(), transport)
 
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, RATE_HZ, tts.voice)
@@ -55,8 +55,8 @@ class TestOpenAISpeech(Streamed):
 
     async def test_a_server_at_home_needs_no_key(self, server: OpenAISpeechServer) -> None:
         server.key = ""
-        async with line(f"{server.url}/v1", "", name="den", stage="tts") as wire:
-            assert await clips_of(OpenAITts(StageConfig("den", "openai"), wire))
+        async with open_transport(f"{server.url}/v1", "", name="den", stage="tts") as transport:
+            assert await clips_of(OpenAITts(StageConfig("den", "openai"), transport))
         assert "authorization" not in server.spoken[0].headers
 
     async def test_a_server_without_a_list_of_models_is_well(

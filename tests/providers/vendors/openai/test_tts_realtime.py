@@ -6,7 +6,7 @@ import pytest
 
 from tests.conformance.gate import realtime_complaints
 from tests.providers.vendors.tts_contract import TEXT, Make, TtsContract, clips_of, pcm_of
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.openai_realtime import (
     KEY,
     TASK,
@@ -40,17 +40,17 @@ async def server() -> AsyncIterator[RealtimeServer]:
 
 
 @pytest.fixture
-async def wire(server: RealtimeServer) -> AsyncIterator[RecordedLine]:
-    async with line(server.base_url, KEY, name="den", stage="tts") as wire:
-        yield wire
+async def transport(server: RealtimeServer) -> AsyncIterator[RecordedTransport]:
+    async with open_transport(server.base_url, KEY, name="den", stage="tts") as transport:
+        yield transport
 
 
 @pytest.fixture
-async def build(wire: RecordedLine) -> AsyncIterator[Build]:
+async def build(transport: RecordedTransport) -> AsyncIterator[Build]:
     made: list[OpenAIRealtimeTts] = []
 
     def build(**config: Any) -> OpenAIRealtimeTts:
-        made.append(OpenAIRealtimeTts(StageConfig("den", "openai_realtime", **config), wire))
+        made.append(OpenAIRealtimeTts(StageConfig("den", "openai_realtime", **config), transport))
         return made[-1]
 
     yield build
@@ -95,8 +95,10 @@ class TestOpenAIRealtimeVoice(TtsContract):
 
     @pytest.fixture
     async def make_refused(self, server: RealtimeServer) -> AsyncIterator[Make]:
-        async with line(server.base_url, "sk-wrong-0123456789", name="den", stage="tts") as wire:
-            yield lambda: OpenAIRealtimeTts(StageConfig("den", "openai_realtime"), wire)
+        async with open_transport(
+            server.base_url, "sk-wrong-0123456789", name="den", stage="tts"
+        ) as transport:
+            yield lambda: OpenAIRealtimeTts(StageConfig("den", "openai_realtime"), transport)
 
     @pytest.fixture
     def make_garbled(self, build: Build, when_asked: Callable[[Play], None]) -> Make:
@@ -116,7 +118,9 @@ class TestOpenAIRealtimeVoice(TtsContract):
 
     @pytest.fixture
     async def make_unreachable(self, unused_tcp_port: int) -> AsyncIterator[Make]:
-        async with line(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as nobody:
+        async with open_transport(
+            f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts"
+        ) as nobody:
             yield lambda: OpenAIRealtimeTts(StageConfig("den", "openai_realtime"), nobody)
 
     def faulty(self, build: Build, plan: Callable[[], None]) -> Make:
@@ -166,19 +170,19 @@ async def test_a_session_opened_ahead_speaks_the_next_clause(build: Build, serve
     assert len(server.connections) == 1
 
 
-async def test_what_the_vendor_bills_is_told(build: Build, wire: RecordedLine) -> None:
+async def test_what_the_vendor_bills_is_told(build: Build, transport: RecordedTransport) -> None:
     await clips_of(build())
-    (note,) = wire.data("provider.note")
+    (note,) = transport.data("provider.note")
     assert note["kind"] == "billed"
     assert note["details"]["output_audio_tokens"] == len(TEXT) * 10 // 50
 
 
 async def test_words_that_were_not_to_be_read_are_noticed(
-    build: Build, server: RealtimeServer, wire: RecordedLine
+    build: Build, server: RealtimeServer, transport: RecordedTransport
 ) -> None:
     server.script.to_text[TEXT] = Reply("Sure! What kind of tea would you like?")
     await clips_of(build())
-    (note,) = [note for note in wire.data("provider.note") if note["kind"] == "reworded"]
+    (note,) = [note for note in transport.data("provider.note") if note["kind"] == "reworded"]
     assert 0 <= note["details"]["likeness"] < 90
     assert "tea" not in repr(note)
 
@@ -197,11 +201,11 @@ async def test_a_session_that_does_not_begin_is_not_waited_for_longer_than_the_t
 
 @pytest.mark.parametrize("said", ["your tea is ready", "Your tea is ready!", " Your  tea is READY. "])
 async def test_words_that_sound_the_same_are_the_same(
-    build: Build, server: RealtimeServer, wire: RecordedLine, said: str
+    build: Build, server: RealtimeServer, transport: RecordedTransport, said: str
 ) -> None:
     server.script.to_text[TEXT] = Reply(said)
     await clips_of(build())
-    assert [note["kind"] for note in wire.data("provider.note")] == ["billed"]
+    assert [note["kind"] for note in transport.data("provider.note")] == ["billed"]
 
 
 @pytest.mark.parametrize(

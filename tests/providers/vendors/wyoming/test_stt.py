@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.providers.vendors.stt_contract import SAID, Make, Speaker, SttContract, heard_of
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.words import spoken
 from tests.servers.wyoming_asr import INFO, WyomingAsr, wyoming_asr
 from voxd.errors import ProviderError
@@ -19,14 +19,17 @@ from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRe
 from voxd.providers.vendors.wyoming.stt import WyomingStt
 
 
-def stage(wire: RecordedLine, **config: Any) -> WyomingStt:
-    return WyomingStt(StageConfig("ears", "wyoming", **config), wire)
+def stage(transport: RecordedTransport, **config: Any) -> WyomingStt:
+    return WyomingStt(StageConfig("ears", "wyoming", **config), transport)
 
 
 @contextlib.asynccontextmanager
-async def ears(**how: Any) -> AsyncIterator[tuple[WyomingAsr, RecordedLine]]:
-    async with wyoming_asr(**how) as house, line(house.url, "", name="ears", stage="stt") as wire:
-        yield house, wire
+async def ears(**how: Any) -> AsyncIterator[tuple[WyomingAsr, RecordedTransport]]:
+    async with (
+        wyoming_asr(**how) as house,
+        open_transport(house.url, "", name="ears", stage="stt") as transport,
+    ):
+        yield house, transport
 
 
 class TestContract(SttContract):
@@ -39,37 +42,37 @@ class TestContract(SttContract):
             yield house
 
     @pytest.fixture
-    async def wires(self) -> AsyncIterator[contextlib.AsyncExitStack]:
-        async with contextlib.AsyncExitStack() as wires:
-            yield wires
+    async def transports(self) -> AsyncIterator[contextlib.AsyncExitStack]:
+        async with contextlib.AsyncExitStack() as transports:
+            yield transports
 
-    async def made(self, wires: contextlib.AsyncExitStack, url: str) -> Make:
-        wire = await wires.enter_async_context(line(url, "", name="ears", stage="stt"))
-        return lambda: stage(wire)
+    async def made(self, transports: contextlib.AsyncExitStack, url: str) -> Make:
+        transport = await transports.enter_async_context(open_transport(url, "", name="ears", stage="stt"))
+        return lambda: stage(transport)
 
     @pytest.fixture
-    async def make(self, house: WyomingAsr, wires: contextlib.AsyncExitStack) -> Make:
-        return await self.made(wires, house.url)
+    async def make(self, house: WyomingAsr, transports: contextlib.AsyncExitStack) -> Make:
+        return await self.made(transports, house.url)
 
     @pytest.fixture
     async def make_refused(self) -> Make:
         pytest.skip("Wyoming knows no keys")
 
     @pytest.fixture
-    async def make_garbled(self, wires: contextlib.AsyncExitStack) -> Make:
-        house = await wires.enter_async_context(wyoming_asr(raw=b"HTTP/1.1 400 Bad Request\r\n"))
-        return await self.made(wires, house.url)
+    async def make_garbled(self, transports: contextlib.AsyncExitStack) -> Make:
+        house = await transports.enter_async_context(wyoming_asr(raw=b"HTTP/1.1 400 Bad Request\r\n"))
+        return await self.made(transports, house.url)
 
     @pytest.fixture
-    async def make_silent(self, wires: contextlib.AsyncExitStack) -> Make:
-        house = await wires.enter_async_context(wyoming_asr(mute=True))
-        return await self.made(wires, house.url)
+    async def make_silent(self, transports: contextlib.AsyncExitStack) -> Make:
+        house = await transports.enter_async_context(wyoming_asr(mute=True))
+        return await self.made(transports, house.url)
 
     @pytest.fixture
-    async def make_unreachable(self, wires: contextlib.AsyncExitStack) -> Make:
+    async def make_unreachable(self, transports: contextlib.AsyncExitStack) -> Make:
         async with wyoming_asr() as house:
             url = house.url
-        return await self.made(wires, url)
+        return await self.made(transports, url)
 
     @pytest.fixture
     def secret(self) -> str:
@@ -85,9 +88,9 @@ class TestStreamedContract(TestContract):
 
 
 async def test_the_server_is_told_what_is_known() -> None:
-    async with ears() as (house, wire):
+    async with ears() as (house, transport):
         told = TranscriptionRequest(language="de-AT", hints=("Zoë",))
-        await heard_of(stage(wire, model="tiny"), spoken(SAID), told)
+        await heard_of(stage(transport, model="tiny"), spoken(SAID), told)
     assert house.data("transcribe") == [{"name": "tiny", "language": "de", "transcript_terms": ["Zoë"]}]
     assert bytes(house.sound) == spoken(SAID)
     kinds = [kind for kind, _ in house.events]
@@ -96,9 +99,9 @@ async def test_the_server_is_told_what_is_known() -> None:
 
 
 async def test_words_come_as_they_are_understood() -> None:
-    async with ears(streaming=True) as (_, wire):
-        heard = await heard_of(stage(wire), spoken(SAID))
-        [call] = wire.data(E.PROVIDER_CALL)
+    async with ears(streaming=True) as (_, transport):
+        heard = await heard_of(stage(transport), spoken(SAID))
+        [call] = transport.data(E.PROVIDER_CALL)
     assert [each.text for each in heard] == ["kitchen", "kitchen light", SAID, SAID]
     assert heard[-1].usage.transcribed_seconds == pytest.approx(1.2)
     assert (call["kind"], call["code"]) == ("transcribe", "ok")
@@ -108,9 +111,9 @@ async def test_words_come_as_they_are_understood() -> None:
 async def test_the_first_words_come_while_the_user_speaks() -> None:
     speaker = Speaker(spoken("red green"))
     async with (
-        ears(streaming=True) as (_, wire),
+        ears(streaming=True) as (_, transport),
         asyncio.timeout(5),
-        aclosing(stage(wire).transcribe(speaker.sound(), TranscriptionRequest())) as heard,
+        aclosing(stage(transport).transcribe(speaker.sound(), TranscriptionRequest())) as heard,
     ):
         assert (await anext(heard)).text == "red"
         speaker.finish()
@@ -118,8 +121,8 @@ async def test_the_first_words_come_while_the_user_speaks() -> None:
 
 
 async def test_every_utterance_has_a_connection_of_its_own() -> None:
-    async with ears() as (house, wire):
-        stt = stage(wire)
+    async with ears() as (house, transport):
+        stt = stage(transport)
         for _ in range(3):
             await heard_of(stt, spoken("red"))
         assert house.connections == 3
@@ -128,9 +131,9 @@ async def test_every_utterance_has_a_connection_of_its_own() -> None:
 async def test_a_server_that_knows_the_end_of_speech_itself_is_believed() -> None:
     speaker = Speaker(spoken("red"))
     async with (
-        ears(early=b'{"type": "transcript", "data": {"text": "red"}}\n') as (_, wire),
+        ears(early=b'{"type": "transcript", "data": {"text": "red"}}\n') as (_, transport),
         asyncio.timeout(5),
-        aclosing(stage(wire).transcribe(speaker.sound(), TranscriptionRequest())) as heard,
+        aclosing(stage(transport).transcribe(speaker.sound(), TranscriptionRequest())) as heard,
     ):
         assert [(each.text, each.final) async for each in heard] == [("red", True)]
 
@@ -155,27 +158,27 @@ async def test_a_server_that_knows_the_end_of_speech_itself_is_believed() -> Non
     ],
 )
 async def test_every_fault_is_told_as_what_it_is(how: dict[str, Any], code: str, retryable: bool) -> None:
-    async with ears(**how) as (_, wire):
+    async with ears(**how) as (_, transport):
         with pytest.raises(ProviderError) as raised:
-            await heard_of(stage(wire), spoken(SAID))
+            await heard_of(stage(transport), spoken(SAID))
         assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
-        assert wire.data(E.PROVIDER_CALL)[-1]["code"] == code
+        assert transport.data(E.PROVIDER_CALL)[-1]["code"] == code
 
 
 async def test_events_of_other_kinds_are_passed_over() -> None:
     raw = b'{"type": "new-thing", "data": {"x": 1}, "payload_length": 2}\nab'
     raw += b'{"type": "transcript", "data": {"text": "red"}}\n'
-    async with ears(raw=raw) as (_, wire):
-        assert (await heard_of(stage(wire), spoken("red")))[-1].text == "red"
+    async with ears(raw=raw) as (_, transport):
+        assert (await heard_of(stage(transport), spoken("red")))[-1].text == "red"
 
 
 @pytest.mark.parametrize(
     "info", [{}, {"asr": []}, {"wake": INFO["asr"]}, {"asr": [{**INFO["asr"][0], "installed": False}]}]
 )
 async def test_a_server_that_offers_no_recognition_fails_the_check(info: dict[str, Any]) -> None:
-    async with ears(info=info) as (_, wire):
+    async with ears(info=info) as (_, transport):
         with pytest.raises(ProviderError) as raised:
-            await stage(wire).check(Budget())
+            await stage(transport).check(Budget())
         assert (raised.value.code, raised.value.retryable, raised.value.provider) == (
             "not_offered",
             False,
@@ -185,7 +188,7 @@ async def test_a_server_that_offers_no_recognition_fails_the_check(info: dict[st
 
 @pytest.mark.parametrize("info", [{"asr": 5}, {"asr": [{"name": "x"}]}])
 async def test_a_server_that_offers_nonsense_fails_the_check(info: dict[str, Any]) -> None:
-    async with ears(info=info) as (_, wire):
+    async with ears(info=info) as (_, transport):
         with pytest.raises(ProviderError) as raised:
-            await stage(wire).check(Budget())
+            await stage(transport).check(Budget())
         assert raised.value.code == "bad_answer"

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.providers.vendors.tts_contract import TEXT, Make, TtsContract, clips_of, pcm_of
-from tests.rig.wires import RecordedLine, line
+from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.voices import sound_of
 from tests.servers.wyoming_tts import RATE_HZ, event, form, hang_up, inline, raw, silent, wyoming_tts
 from tests.servers.wyoming_tts import WyomingTts as Server
@@ -26,14 +26,14 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def wire(server: Server) -> AsyncIterator[RecordedLine]:
-    async with line(server.url, "", name="den", stage="tts") as wire:
-        yield wire
+async def transport(server: Server) -> AsyncIterator[RecordedTransport]:
+    async with open_transport(server.url, "", name="den", stage="tts") as transport:
+        yield transport
 
 
 @pytest.fixture
-def build(wire: RecordedLine) -> Build:
-    return lambda **config: WyomingTts(StageConfig("den", "wyoming", **config), wire)
+def build(transport: RecordedTransport) -> Build:
+    return lambda **config: WyomingTts(StageConfig("den", "wyoming", **config), transport)
 
 
 class TestWyomingTts(TtsContract):
@@ -70,7 +70,9 @@ class TestWyomingTts(TtsContract):
 
     @pytest.fixture
     async def make_unreachable(self, unused_tcp_port: int) -> AsyncIterator[Make]:
-        async with line(f"tcp://127.0.0.1:{unused_tcp_port}", "", name="den", stage="tts") as nobody:
+        async with open_transport(
+            f"tcp://127.0.0.1:{unused_tcp_port}", "", name="den", stage="tts"
+        ) as nobody:
             yield lambda: WyomingTts(StageConfig("den", "wyoming"), nobody)
 
     @pytest.fixture

@@ -107,7 +107,9 @@ class OpenAICompatibleLlm(StreamingLanguageModel):
 
     async def models(self, budget: Budget) -> list[ModelRow]:
         """Return the models of the server, with their shutdown dates. Raises `ProviderError`."""
-        async with self.wire.request(self._probe, budget, kind="models", refused=self._refused) as answer:
+        async with self.transport.request(
+            self._probe, budget, kind="models", refused=self._refused
+        ) as answer:
             found = await answer.json()
         try:
             return msgspec.convert(found, _Models).data
@@ -140,8 +142,8 @@ class ChatCompletionsLlm(OpenAICompatibleLlm):
 
     path = "/chat/completions"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, ChatOptions)
 
     @property

@@ -55,9 +55,9 @@ class PipelineStage(ABC):
     """Unless a subclass sets it, the model of the ``facts.toml`` of its kind."""
     default_endpoint: ClassVar[str] = ""
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
         self.config = config
-        self.wire = wire
+        self.transport = transport
         self.default_model = self.default_model or default_model(config.kind, self.stage)
 
     @property
@@ -73,7 +73,7 @@ class PipelineStage(ABC):
     @property
     def key(self) -> int:
         """The number of the API key in use, 0 without one; usage is recorded for each key."""
-        return self.wire.key
+        return self.transport.key
 
     def prepare(self) -> None:
         """Start, in the background, whatever makes the next request faster; never raises."""

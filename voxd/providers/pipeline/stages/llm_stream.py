@@ -71,17 +71,17 @@ class StreamingLanguageModel(LanguageModel):
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
-        self.wire.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
+        self.transport.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
 
     async def check(self, budget: Budget) -> None:
         """Request the list of models. Raises `ProviderError`."""
-        async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:
+        async with self.transport.request(self._probe, budget, kind="check", refused=self._refused) as answer:
             await answer.json()
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
         """Yield the reply. Raises `ProviderError`."""
         reader = self._reader()
-        request = self.wire.request(
+        request = self.transport.request(
             partial(self._call, prompt),
             prompt.budget,
             kind="chat",

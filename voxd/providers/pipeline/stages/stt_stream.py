@@ -96,7 +96,7 @@ class StreamingSpeechToText(SpeechToText):
         while not (broken and sound.is_acknowledged):
             link: _SttConnection | None = None
             try:
-                async with self.wire.socket(
+                async with self.transport.socket(
                     lambda access: self.address(access, request),
                     request.budget,
                     kind="transcribe",
@@ -104,10 +104,10 @@ class StreamingSpeechToText(SpeechToText):
                     subprotocols=self.subprotocols,
                 ) as connection:
                     link = _SttConnection(
-                        self.name, connection, self.protocol(request), sound, request.budget, self.wire
+                        self.name, connection, self.protocol(request), sound, request.budget, self.transport
                     )
                     if broken is not None:
-                        self.wire.note("reconnected", code=broken.code, replayed_s=link.behind_s)
+                        self.transport.note("reconnected", code=broken.code, replayed_s=link.behind_s)
                     async with aclosing(link.updates()) as updates:
                         async for update in updates:
                             if found := transcript.add(update):
@@ -135,14 +135,14 @@ class _SttConnection:
         protocol: SttProtocol,
         sound: AudioBuffer,
         budget: Budget,
-        wire: Transport,
+        transport: Transport,
     ) -> None:
         self._provider = provider
         self._connection = connection
         self._protocol = protocol
         self._sound = sound
         self._budget = budget
-        self._wire = wire
+        self._transport = transport
         self._start = sound.start  # the sample of the utterance at which this connection counts second 0
         self._sent = 0
         self._finishing = False
@@ -234,7 +234,7 @@ class _SttConnection:
         """Abort the connection when the text is not final in time."""
         await self._sound.ended.wait()
         has_deadline = self._budget.until_s is not None
-        await asyncio.sleep(self._wire.remaining_s(self._budget, math.inf) if has_deadline else FINAL_S)
+        await asyncio.sleep(self._transport.remaining_s(self._budget, math.inf) if has_deadline else FINAL_S)
         self._connection.abort(_LATE)
 
     def _break_if_failed(self, sending: "asyncio.Task[None]") -> None:

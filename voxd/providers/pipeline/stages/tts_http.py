@@ -87,7 +87,7 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
     while True:
         begun = False
         try:
-            async with stage.wire.request(
+            async with stage.transport.request(
                 speech.build, budget, kind="speak", refused=speech.refused, whole_s=WHOLE_S
             ) as answer:
                 begun = True
@@ -109,7 +109,7 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
                 raise
             broken = error
         budget.retries -= 1
-        stage.wire.note("speech_again", code=broken.code, used_bytes=replay.used_bytes)
+        stage.transport.note("speech_again", code=broken.code, used_bytes=replay.used_bytes)
         replay.rewind()
 
 
@@ -134,4 +134,4 @@ def _note_bill(stage: TextToSpeech, speech: SpeechRequest, headers: Mapping[str,
     """Note the billed characters when they differ from the length of the text."""
     billed = headers.get(speech.bill, "")
     if billed.isdecimal() and int(billed) != len(speech.text):
-        stage.wire.note("billed", characters=int(billed))
+        stage.transport.note("billed", characters=int(billed))

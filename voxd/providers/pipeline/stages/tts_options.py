@@ -18,9 +18,9 @@ class ConfiguredTextToSpeech(TextToSpeech, Generic[OptionsT]):
 
     options_type: type[OptionsT]
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
         """Raises `ConfigError` when an option is invalid."""
-        super().__init__(config, wire)
+        super().__init__(config, transport)
         self._options = parse_options(config, self.options_type)
 
     @property
@@ -34,7 +34,7 @@ class HttpTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
-        self.wire.prepare(functools.partial(self._call, "."))
+        self.transport.prepare(functools.partial(self._call, "."))
 
     @abstractmethod
     def _call(self, text: str, access: Access) -> HttpRequest:

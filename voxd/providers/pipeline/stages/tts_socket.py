@@ -29,8 +29,8 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
     spare_s: ClassVar[float] = 50.0
     """How long a socket may wait for a clause; shorter than the vendor's inactivity limit."""
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._spare: _Spare | None = None
 
     @abstractmethod
@@ -69,7 +69,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
                     if budget.retries <= 0 or not budget.is_last:
                         raise
                     budget.retries -= 1
-                self.wire.note("speech_again", code=error.code, used_bytes=0)
+                self.transport.note("speech_again", code=error.code, used_bytes=0)
 
     async def close(self) -> None:
         """Close the socket opened in advance; idempotent."""
@@ -94,7 +94,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
         self, connection: WebSocketConnection, text: str, budget: Budget
     ) -> AsyncGenerator[Clip]:
         connection.active = True
-        pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, Deadlines().answer_s))
+        pace = PlaybackLead(self.name, first_s=self.transport.remaining_s(budget, Deadlines().answer_s))
         is_over = False
         try:
             async with aclosing(self.speak(connection, text, pace)) as clips:
@@ -112,7 +112,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
         spare, self._spare = self._spare, None
         if spare is not None:
             try:
-                connection = await spare.take(self.wire.remaining_s(budget, Deadlines().open_s))
+                connection = await spare.take(self.transport.remaining_s(budget, Deadlines().open_s))
                 if connection is not None:
                     yield connection
                     return

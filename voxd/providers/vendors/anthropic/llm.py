@@ -16,8 +16,8 @@ class AnthropicLlm(StreamingLanguageModel):
     context_tokens = 100_000
     """Longer prompts have a higher price per token."""
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, AnthropicOptions)
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:

@@ -58,8 +58,8 @@ class AssemblyAiStt(StreamingSpeechToText):
 
     default_endpoint: ClassVar[str] = "wss://streaming.assemblyai.com"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, AssemblyAiSttOptions)
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
@@ -92,7 +92,7 @@ class AssemblyAiStt(StreamingSpeechToText):
             url = http_url(access.endpoint or self.default_endpoint, PATH, "/v3/token?expires_in_seconds=60")
             return HttpRequest("GET", url, {"Authorization": require_key(self.name, access.key)})
 
-        async with self.wire.request(build, budget, kind="check") as answer:
+        async with self.transport.request(build, budget, kind="check") as answer:
             await answer.json()
 
 

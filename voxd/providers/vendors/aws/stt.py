@@ -78,8 +78,8 @@ class _Event(msgspec.Struct, rename="pascal"):
 class AwsStt(StreamingSpeechToText):
     """One session for each utterance."""
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, AwsSttOptions)
         self._region = find_region(config.name, self._options.region, config.endpoint, "transcribestreaming")
 
@@ -102,7 +102,7 @@ class AwsStt(StreamingSpeechToText):
 
     async def check(self, budget: Budget) -> None:
         """Open the socket, which needs a valid signature, and send nothing. Raises `ProviderError`."""
-        async with self.wire.socket(
+        async with self.transport.socket(
             lambda access: self.address(access, TranscriptionRequest()),
             budget,
             kind="check",

@@ -31,9 +31,9 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
 
     options_type = AwsTtsOptions
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
         """Raises `ConfigError` when the region is unknown."""
-        super().__init__(config, wire)
+        super().__init__(config, transport)
         self._region = find_region(config.name, self._options.region, config.endpoint, "polly")
 
     @property
@@ -48,7 +48,7 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
             query = urlencode({"Engine": self._options.engine})
             return self._signed("GET", f"{self._base(access)}/v1/voices?{query}", b"", access)
 
-        async with self.wire.request(build, budget, kind="check", refused=read_error) as answer:
+        async with self.transport.request(build, budget, kind="check", refused=read_error) as answer:
             await answer.json()
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:

@@ -61,8 +61,8 @@ class AzureStt(StreamingSpeechToText):
 
     subprotocols: ClassVar[tuple[str, ...]] = ("USP",)
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, AzureSttOptions)
         if not (config.endpoint or self._options.region):
             hint = f'set options.region in [providers.{config.name}], such as "westeurope", or endpoint'
@@ -85,7 +85,7 @@ class AzureStt(StreamingSpeechToText):
 
     async def check(self, budget: Budget) -> None:
         """Open the socket, which needs a valid key; only audio is billed. Raises `ProviderError`."""
-        async with self.wire.socket(
+        async with self.transport.socket(
             lambda access: self.address(access, TranscriptionRequest()),
             budget,
             kind="check",

@@ -40,9 +40,9 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
 
     options_type = AzureTtsOptions
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
         """Raises `ConfigError` without a region or an endpoint."""
-        super().__init__(config, wire)
+        super().__init__(config, transport)
         if not (config.endpoint or self._options.region):
             hint = f"set options.region or endpoint in [providers.{config.name}]"
             raise ConfigError(f"provider {config.name} needs `region` or `endpoint`", hint=hint)
@@ -56,7 +56,7 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
             )
 
         # The list is long and is not needed: the status proves the key.
-        async with self.wire.request(build, budget, kind="check", refused=_refused):
+        async with self.transport.request(build, budget, kind="check", refused=_refused):
             pass
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:

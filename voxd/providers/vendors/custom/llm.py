@@ -30,18 +30,18 @@ _EXISTS = "answered"
 class CustomLlm(LanguageModel):
     """A custom endpoint: it receives the conversation and returns the reply. It cannot call tools."""
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, CustomLlmOptions)
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
-        self.wire.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
+        self.transport.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
 
     async def check(self, budget: Budget) -> None:
         """Request ``check_url``; without one, test that the endpoint responds and accepts the key."""
         try:
-            async with self.wire.request(
+            async with self.transport.request(
                 self._probe, budget, kind="check", refused=self._check_error
             ) as answer:
                 await answer.read()
@@ -51,7 +51,7 @@ class CustomLlm(LanguageModel):
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
         """Yield the reply of the endpoint. Raises `ProviderError`."""
-        request = self.wire.request(
+        request = self.transport.request(
             partial(self._call, prompt),
             prompt.budget,
             kind="chat",

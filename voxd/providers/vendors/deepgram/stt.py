@@ -73,8 +73,8 @@ class DeepgramStt(StreamingSpeechToText):
 
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, DeepgramSttOptions)
 
     @property
@@ -134,7 +134,7 @@ async def check(stage: SpeechToText, budget: Budget, live_path: str) -> None:
         url = http_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
         return HttpRequest("GET", url, {"Authorization": f"Token {key}"})
 
-    async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:
+    async with stage.transport.request(build, budget, kind="check", refused=refused) as answer:
         await answer.json()
 
 

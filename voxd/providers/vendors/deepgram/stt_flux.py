@@ -53,8 +53,8 @@ class DeepgramFluxStt(StreamingSpeechToText):
 
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, DeepgramFluxSttOptions)
 
     @property

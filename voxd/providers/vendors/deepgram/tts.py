@@ -52,7 +52,7 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
         def build(access: Access) -> HttpRequest:
             return HttpRequest("GET", self._url(access, "/v1/projects"), self._headers(access))
 
-        async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
+        async with self.transport.request(build, budget, kind="check", refused=refused) as answer:
             await answer.json()
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:

@@ -69,8 +69,8 @@ class ElevenLabsStt(StreamingSpeechToText):
 
     default_endpoint: ClassVar[str] = "wss://api.elevenlabs.io"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, ElevenLabsSttOptions)
 
     @property
@@ -112,7 +112,9 @@ class ElevenLabsStt(StreamingSpeechToText):
             return HttpRequest("GET", url, {"xi-api-key": require_key(self.name, access.key)})
 
         try:
-            async with self.wire.request(build, budget, kind="check", refused=self.refusal_reader) as answer:
+            async with self.transport.request(
+                build, budget, kind="check", refused=self.refusal_reader
+            ) as answer:
                 await answer.json()
         except AuthenticationError as error:
             # A key restricted to speech-to-text may not read the account, but it is valid.

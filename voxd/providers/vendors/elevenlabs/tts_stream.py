@@ -55,7 +55,9 @@ class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
     @asynccontextmanager
     async def connect(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a socket and send the voice settings."""
-        async with self.wire.socket(self._address, budget, kind=kind, refused=wire.refused) as connection:
+        async with self.transport.socket(
+            self._address, budget, kind=kind, refused=wire.refused
+        ) as connection:
             await connection.send(_encoded({"text": " ", "voice_settings": self._options.voice_settings()}))
             yield connection
 

@@ -106,7 +106,7 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
         return HttpRequest("GET", stage_url(stage, access, "/v1/user/subscription"), headers(stage, access))
 
     try:
-        async with stage.wire.request(build, budget, kind="check", refused=refused) as answer:
+        async with stage.transport.request(build, budget, kind="check", refused=refused) as answer:
             account = msgspec.convert(await answer.json(), _Subscription)
     except msgspec.ValidationError as error:
         raise StreamError(

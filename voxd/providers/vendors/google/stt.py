@@ -59,8 +59,8 @@ class GoogleStt(SpeechToText):
 
     default_endpoint = "https://speech.googleapis.com"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, GoogleSttOptions)
 
     async def transcribe(
@@ -75,7 +75,7 @@ class GoogleStt(SpeechToText):
             "config": self._config(request),
             "audio": {"content": base64.b64encode(await encode_flac(clip)).decode()},
         }
-        async with self.wire.request(
+        async with self.transport.request(
             lambda access: self._call(access, body), request.budget, kind="transcribe"
         ) as answer:
             found = parse_answer(self.name, await answer.json(), _Answer)
@@ -86,13 +86,13 @@ class GoogleStt(SpeechToText):
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
-        self.wire.prepare(lambda access: self._call(access, {}))
+        self.transport.prepare(lambda access: self._call(access, {}))
 
     async def check(self, budget: Budget) -> None:
         """Send a request without audio: with a valid key it fails as an invalid argument, free of charge."""
         body = {"config": self._config(TranscriptionRequest())}
         try:
-            async with self.wire.request(
+            async with self.transport.request(
                 lambda access: self._call(access, body), budget, kind="check", refused=_check_error
             ) as answer:
                 await answer.read()

@@ -49,13 +49,13 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
             url = stage_url(self, access, "/v1/voices")
             return HttpRequest("GET", f"{url}?languageCode={self._language}", self._headers(access))
 
-        async with self.wire.request(build, budget, kind="check") as answer:
+        async with self.transport.request(build, budget, kind="check") as answer:
             await answer.json()
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text`` in one clip. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
-        async with self.wire.request(build, budget, kind="speak") as answer:
+        async with self.transport.request(build, budget, kind="speak") as answer:
             body = await answer.read()
         try:
             sound = msgspec.json.decode(body, type=_Answer).audio

@@ -52,13 +52,15 @@ class HuggingFaceStt(SpeechToText):
             headers = {**self._headers(access), "Content-Type": FLAC_TYPE}
             return HttpRequest("POST", self._url(access), headers, content=sound)
 
-        async with self.wire.request(build, request.budget, kind="transcribe", refused=refused) as answer:
+        async with self.transport.request(
+            build, request.budget, kind="transcribe", refused=refused
+        ) as answer:
             found = parse_answer(self.name, await answer.json(), _Answer)
         yield Transcription(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
-        self.wire.prepare(lambda access: HttpRequest("POST", self._url(access)))
+        self.transport.prepare(lambda access: HttpRequest("POST", self._url(access)))
 
     async def check(self, budget: Budget) -> None:
         """Request the owner of the key; a dedicated endpoint only has to respond."""
@@ -71,7 +73,7 @@ class HuggingFaceStt(SpeechToText):
             return HttpRequest("GET", _WHO_AM_I if own else self._url(access), self._headers(access))
 
         try:
-            async with self.wire.request(build, budget, kind="check", refused=refused) as answer:
+            async with self.transport.request(build, budget, kind="check", refused=refused) as answer:
                 await answer.read()
         except ProviderError as error:
             if own or error.code not in _REJECTS_GET:

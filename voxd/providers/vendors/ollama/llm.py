@@ -44,8 +44,8 @@ class OllamaLlm(StreamingLanguageModel):
     first_byte_s: ClassVar[float | None] = LOADING_S
     whole_s: ClassVar[float | None] = LOADING_S + WRITING_S
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, OllamaOptions)
         self._tasks = TaskScope(f"load {config.name}")
 
@@ -56,7 +56,7 @@ class OllamaLlm(StreamingLanguageModel):
 
     async def check(self, budget: Budget) -> None:
         """Check that the model is installed. Raises `ProviderError`."""
-        async with self.wire.request(self._probe, budget, kind="check", refused=self._refused) as answer:
+        async with self.transport.request(self._probe, budget, kind="check", refused=self._refused) as answer:
             said = await answer.json()
         try:
             names = {row.name for row in msgspec.convert(said, _Tags).models}
@@ -73,7 +73,7 @@ class OllamaLlm(StreamingLanguageModel):
         budget = Budget(retries=0)
         body = loading_body(self.model, self._options)
         try:
-            async with self.wire.request(
+            async with self.transport.request(
                 lambda access: HttpRequest(
                     "POST", self._url(access, _CHAT), self._headers(access), json=body
                 ),

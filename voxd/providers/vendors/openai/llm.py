@@ -19,8 +19,8 @@ class OpenAIResponsesLlm(OpenAICompatibleLlm):
 
     path = "/responses"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, OpenAIResponsesOptions)
 
     @property

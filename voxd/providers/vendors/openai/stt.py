@@ -85,8 +85,8 @@ class OpenAIStt(SpeechToText):
 
     default_endpoint = "https://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, OpenAISttOptions)
 
     @property
@@ -113,7 +113,9 @@ class OpenAIStt(SpeechToText):
             return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
         wait_s = None if self._is_openais else SMALL_MACHINE_S
-        async with self.wire.request(build, request.budget, kind="transcribe", first_byte_s=wait_s) as answer:
+        async with self.transport.request(
+            build, request.budget, kind="transcribe", first_byte_s=wait_s
+        ) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
                 async with aclosing(self._streamed(answer, clip)) as pieces:
                     async for heard in pieces:
@@ -124,7 +126,7 @@ class OpenAIStt(SpeechToText):
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
-        self.wire.prepare(lambda access: HttpRequest("POST", self._base(access)))
+        self.transport.prepare(lambda access: HttpRequest("POST", self._base(access)))
 
     async def check(self, budget: Budget) -> None:
         """Request the description of the model, which is free; compatible servers may not have any."""
@@ -137,7 +139,7 @@ class OpenAIStt(SpeechToText):
             return HttpRequest("GET", f"{self._base(access)}/models{one}", self._headers(access))
 
         try:
-            async with self.wire.request(build, budget, kind="check") as answer:
+            async with self.transport.request(build, budget, kind="check") as answer:
                 await answer.read()
         except ProviderError as error:
             if own or error.code != "model_not_found":

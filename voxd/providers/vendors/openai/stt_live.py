@@ -51,8 +51,8 @@ class OpenAILiveStt(StreamingSpeechToText):
 
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._options = parse_options(config, OpenAILiveSttOptions)
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
@@ -85,7 +85,7 @@ class OpenAILiveStt(StreamingSpeechToText):
                 "GET", http_url(endpoint, PATH, f"/models/{self.model}"), self._headers(access)
             )
 
-        async with self.wire.request(build, budget, kind="check") as answer:
+        async with self.transport.request(build, budget, kind="check") as answer:
             await answer.json()
 
     def _headers(self, access: Access) -> dict[str, str]:

@@ -44,7 +44,7 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
             return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access))
 
         try:
-            async with self.wire.request(build, budget, kind="check", refused=_refused) as answer:
+            async with self.transport.request(build, budget, kind="check", refused=_refused) as answer:
                 await answer.json()
         except ProviderError as error:
             # Some servers have no such list; that they respond is enough.

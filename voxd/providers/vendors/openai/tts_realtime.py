@@ -56,8 +56,8 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     options_type = OpenAIRealtimeTtsOptions
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, wire: Transport) -> None:
-        super().__init__(config, wire)
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        super().__init__(config, transport)
         self._numbers = itertools.count(1)
 
     def bill(self, text: str) -> Usage:
@@ -79,8 +79,8 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     @asynccontextmanager
     async def connect(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a session and send the voice and the instructions."""
-        async with self.wire.socket(self._address, budget, kind=kind) as connection:
-            pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, Deadlines().answer_s))
+        async with self.transport.socket(self._address, budget, kind=kind) as connection:
+            pace = PlaybackLead(self.name, first_s=self.transport.remaining_s(budget, Deadlines().answer_s))
             await self._wait_for(connection, frames.SessionCreated, pace)
             config = SessionConfig(instructions=_READ, speed=self._options.speed, transcription=False)
             update = wire.update_session(f"update_{next(self._numbers)}", config, {}, voice=self.voice)
@@ -151,12 +151,12 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     def _compare(self, text: str, words: str) -> None:
         similarity = fuzz.ratio(_plain(text), _plain(words))
         if similarity < MIN_SIMILARITY:
-            self.wire.note("reworded", likeness=round(similarity))
+            self.transport.note("reworded", likeness=round(similarity))
 
     def _settle(self, response: frames.Response) -> None:
         """Note the billed tokens. Raises `ProviderError` when the response is not complete."""
         used = msgspec.to_builtins(response.spent())
-        self.wire.note("billed", **{name: value for name, value in used.items() if value})
+        self.transport.note("billed", **{name: value for name, value in used.items() if value})
         if response.status == "completed":
             return
         details = response.status_details or frames.StatusDetails()

@@ -37,7 +37,9 @@ class WyomingStt(SpeechToText):
         if first is None:
             yield Transcription("", final=True)
             return
-        async with connect(self.wire, request.budget, self.default_endpoint, kind="transcribe") as server:
+        async with connect(
+            self.transport, request.budget, self.default_endpoint, kind="transcribe"
+        ) as server:
             sound = _Upload(server, first, audio)
             tasks = TaskScope(f"transcribe {self.name}")
             sending = tasks.start(sound.send(self._query(request)), is_awaited=True)
@@ -57,7 +59,7 @@ class WyomingStt(SpeechToText):
 
     async def check(self, budget: Budget) -> None:
         """Ask the server which services it has. Raises `ProviderError`."""
-        await check(self.name, self.wire, budget, self.default_endpoint, "asr", "speech-to-text")
+        await check(self.name, self.transport, budget, self.default_endpoint, "asr", "speech-to-text")
 
     def _query(self, request: TranscriptionRequest) -> Transcribe:
         language = request.language or self.config.language
@@ -76,7 +78,7 @@ class WyomingStt(SpeechToText):
             if not receiving.done():
                 sending.result()
                 has_deadline = budget.until_s is not None
-                left_s = self.wire.remaining_s(budget, math.inf) if has_deadline else FINAL_S
+                left_s = self.transport.remaining_s(budget, math.inf) if has_deadline else FINAL_S
                 async with asyncio.timeout(left_s):
                     await asyncio.wait({receiving})
             return receiving.result()

@@ -47,13 +47,15 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
 
     async def check(self, budget: Budget) -> None:
         """Ask the server which services it has. Raises `ProviderError`."""
-        await check(self.name, self.wire, budget, self.default_endpoint, "tts", "text-to-speech")
+        await check(self.name, self.transport, budget, self.default_endpoint, "tts", "text-to-speech")
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `ProviderError`."""
-        async with connect(self.wire, budget, self.default_endpoint, kind="speak") as server:
+        async with connect(self.transport, budget, self.default_endpoint, kind="speak") as server:
             await server.send(Synthesize(text, voice=self._speaker()))
-            pace = PlaybackLead(self.name, first_s=self.wire.remaining_s(budget, FIRST_S), grace_s=GRACE_S)
+            pace = PlaybackLead(
+                self.name, first_s=self.transport.remaining_s(budget, FIRST_S), grace_s=GRACE_S
+            )
             pcm: PcmDecoder | None = None
             while True:
                 event = await pace.wait_for(server.receive())

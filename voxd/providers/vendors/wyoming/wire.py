@@ -81,18 +81,18 @@ class WyomingConnection:
 
 @asynccontextmanager
 async def connect(
-    wire: Transport, budget: Budget, endpoint: str, *, kind: str
+    transport: Transport, budget: Budget, endpoint: str, *, kind: str
 ) -> AsyncIterator[WyomingConnection]:
     """Connect to the configured server, or to ``endpoint``; the connection is for one request."""
-    async with wire.stream(lambda access: access.endpoint or endpoint, budget, kind=kind) as stream:
+    async with transport.stream(lambda access: access.endpoint or endpoint, budget, kind=kind) as stream:
         yield WyomingConnection(stream)
 
 
 async def check(
-    name: str, wire: Transport, budget: Budget, endpoint: str, offer: Literal["asr", "tts"], what: str
+    name: str, transport: Transport, budget: Budget, endpoint: str, offer: Literal["asr", "tts"], what: str
 ) -> None:
     """Raise `ProviderError` unless the server offers ``what``."""
-    async with connect(wire, budget, endpoint, kind="check") as found:
+    async with connect(transport, budget, endpoint, kind="check") as found:
         programs = getattr(await found.info(), offer)
     if not any(program.installed for program in programs):
         hint = "correct the provider's endpoint in the configuration"

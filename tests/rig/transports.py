@@ -1,4 +1,4 @@
-"""A `VendorClient` to a fake vendor, for the tests of the adapters."""
+"""A `VendorClient` to a fake vendor, for the tests of the vendors' stages."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -10,21 +10,21 @@ from voxd.net.http import HttpClient
 from voxd.net.vendor_client import VendorClient, VendorClientSettings
 
 KEY = "sk-test-0123456789abcdef"
-"""What the line sends unless the test says otherwise."""
+"""The key that a transport sends unless the test sets another."""
 
 
-class RecordedLine(VendorClient):
-    """A line whose events are in `told`: ``line.told.events`` is a list of (type, data)."""
+class RecordedTransport(VendorClient):
+    """A transport that records its events; ``recorded.events`` is a list of (type, data)."""
 
-    told: RecordingEmit
+    recorded: RecordingEmit
 
     def data(self, type: str) -> list[dict[str, Any]]:
         """Return the data of every event of ``type``."""
-        return [data for each, data in self.told.events if each == type]
+        return [data for each, data in self.recorded.events if each == type]
 
 
 @contextlib.asynccontextmanager
-async def line(
+async def open_transport(
     endpoint: str = "",
     key: str = KEY,
     *,
@@ -34,27 +34,27 @@ async def line(
     clock: Clock | None = None,
     http: HttpClient | None = None,
     **settings: Any,
-) -> AsyncIterator[RecordedLine]:
-    """Yield a line to ``endpoint`` ("" leaves it to the adapter); "" for a vendor without a key.
+) -> AsyncIterator[RecordedTransport]:
+    """Yield a transport to ``endpoint`` ("": the adapter's default); ``key`` "" is for a vendor without keys.
 
-    ``settings`` are those of `VendorClientSettings`. A ``clock`` that stands still makes retries wait for
-    `FakeClock.advance`; deadlines of answers are real time all the same. ``http`` is closed by its owner.
+    ``settings`` are those of `VendorClientSettings`. With a `FakeClock` retries wait for `FakeClock.advance`;
+    deadlines of responses are in real time anyway. ``http`` is closed by its owner.
     """
-    told = RecordingEmit()
+    recorded = RecordingEmit()
     settings.setdefault("keys", (key,) if key else ())
     settings.setdefault("endpoints", (endpoint,) if endpoint else ())
     owned = http or HttpClient()
-    made = RecordedLine(
+    transport = RecordedTransport(
         name,
         stage,
         VendorClientSettings(kind, **settings),
         http=owned,
-        emit=told,
+        emit=recorded,
         clock=clock or SystemClock(),
     )
-    made.told = told
+    transport.recorded = recorded
     try:
-        yield made
+        yield transport
     finally:
         if http is None:
             await owned.close()
