@@ -14,7 +14,7 @@ from voxd.clock import SystemClock
 from voxd.config.schema import Config
 from voxd.control.connection import Limits
 from voxd.control.server import ControlServer
-from voxd.control.sockets import Listener
+from voxd.control.sockets import ListeningSocket
 from voxd.device.appliance import Appliance
 from voxd.device.inputs import EventInputs, VoiceControl, button_input
 from voxd.device.provider_services import ProviderServices
@@ -75,7 +75,7 @@ class Daemon:
         follow = EventInputs(self.post, self.speech_input, self.buttons, self.timers, self.settings)
         self.bus.handle(follow)
 
-    async def start(self, listeners: Sequence[Listener]) -> None:
+    async def start(self, listeners: Sequence[ListeningSocket]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
         opened = self._shutdown.add
         await self.database.open()

@@ -20,7 +20,7 @@ from voxd.cli.screen import Screen
 from voxd.config.loading import Loaded, load
 from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
 from voxd.config.schema import Config
-from voxd.control.sockets import Listener, bind, inherited
+from voxd.control.sockets import ListeningSocket, bind, inherited
 from voxd.daemon import Daemon
 from voxd.errors import DeviceError, VoxdError
 from voxd.events import Event
@@ -105,7 +105,7 @@ class Service:
             listeners = [] if self._args.once else _listeners(self._config, stack)
             return await self._serve(listeners)
 
-    async def _serve(self, listeners: Sequence[Listener]) -> int:
+    async def _serve(self, listeners: Sequence[ListeningSocket]) -> int:
         self._daemon = daemon = Daemon(
             self._config,
             self._read,
@@ -203,13 +203,13 @@ class Service:
                         self._end(NO_WAKE_WORD)
 
 
-def _listeners(config: Config, stack: contextlib.ExitStack) -> list[Listener]:
+def _listeners(config: Config, stack: contextlib.ExitStack) -> list[ListeningSocket]:
     """Return the sockets to serve; ``stack`` closes them, also when the second cannot be bound."""
-    listeners: Iterable[Listener] = inherited(listen_sockets()) or _bound(config)
+    listeners: Iterable[ListeningSocket] = inherited(listen_sockets()) or _bound(config)
     return [stack.enter_context(contextlib.closing(listener)) for listener in listeners]
 
 
-def _bound(config: Config) -> Iterator[Listener]:
+def _bound(config: Config) -> Iterator[ListeningSocket]:
     yield bind(socket_path(config), "control")
     yield bind(read_socket_path(config), "read")
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from voxd.cli.doctor import engines, machine, probe, service
-from voxd.cli.doctor.check import DoctorContext, Finding, Status, Step, examine, fail, ok
+from voxd.cli.doctor.check import CheckResult, DoctorContext, Status, Step, examine, fail, ok
 from voxd.cli.doctor.command import STEPS
 from voxd.cli.main import main
 from voxd.config.schema import Config
@@ -43,10 +43,10 @@ def place(root: Path, path: str, text: str) -> None:
 
 
 def test_a_check_that_crashes_is_a_failure_and_the_next_one_is_made() -> None:
-    def crash(_: DoctorContext) -> Finding:
+    def crash(_: DoctorContext) -> CheckResult:
         raise ZeroDivisionError("oh")
 
-    def refuse(_: DoctorContext) -> Finding:
+    def refuse(_: DoctorContext) -> CheckResult:
         raise DeviceError("no card", hint="plug one in")
 
     steps = [Step("a", "A", crash), Step("b", "B", refuse), Step("c", "C", lambda _: ok("fine"))]
@@ -59,7 +59,7 @@ def test_a_check_that_crashes_is_a_failure_and_the_next_one_is_made() -> None:
 def test_a_check_that_hangs_is_a_failure_in_time() -> None:
     release = threading.Event()
 
-    def hang(_: DoctorContext) -> Finding:
+    def hang(_: DoctorContext) -> CheckResult:
         release.wait(20)
         return ok("late")
 
@@ -331,7 +331,7 @@ def test_an_engine_that_stands_in_for_the_configured_one_is_a_warning(tmp_path: 
 
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def use(*findings: Finding) -> None:
+    def use(*findings: CheckResult) -> None:
         steps = tuple(
             Step(f"check.{number}", "Title", lambda _, finding=finding: finding)
             for number, finding in enumerate(findings)
@@ -342,7 +342,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_report_is_a_line_per_check_and_a_summary(only: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    only(ok("fine"), Finding(Status.WARN, "hot", "cool it"), Finding(Status.SKIP, "no GPIO"))
+    only(ok("fine"), CheckResult(Status.WARN, "hot", "cool it"), CheckResult(Status.SKIP, "no GPIO"))
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split(maxsplit=2) == ["ok", "check.0", "fine"]

@@ -4,12 +4,14 @@ import pytest
 
 from voxd.cli.doctor.check import DoctorContext, Status
 from voxd.cli.doctor.vendors import models_last_on, money_counted
-from voxd.config.provider_schema import Provider
+from voxd.config.provider_schema import ProviderConfig
 from voxd.config.schema import Config, Spend
 
 
 def context(*models: str) -> DoctorContext:
-    providers = {f"p{number}": Provider(kind="openai", model=model) for number, model in enumerate(models)}
+    providers = {
+        f"p{number}": ProviderConfig(kind="openai", model=model) for number, model in enumerate(models)
+    }
     return DoctorContext(Config(providers=providers), environ={})
 
 
@@ -46,7 +48,7 @@ def test_the_nearest_end_says_what_to_do() -> None:
 def test_a_limit_that_cannot_count_is_told(
     kinds: tuple[str, ...], limit: float | None, status: Status
 ) -> None:
-    providers = {kind: Provider(kind=kind) for kind in kinds}
+    providers = {kind: ProviderConfig(kind=kind) for kind in kinds}
     told = DoctorContext(Config(providers=providers, spend=Spend(usd_per_day=limit)), environ={})
     finding = money_counted(told)
     assert finding.status is status
@@ -55,5 +57,5 @@ def test_a_limit_that_cannot_count_is_told(
 
 @pytest.mark.parametrize(("model", "status"), [("gpt-realtime-2.1", Status.OK), ("gpt-9", Status.WARN)])
 def test_a_provider_with_a_limit_of_its_own_needs_a_price(model: str, status: Status) -> None:
-    provider = Provider(kind="openai", model=model, usd_per_day=1.0)
+    provider = ProviderConfig(kind="openai", model=model, usd_per_day=1.0)
     assert money_counted(DoctorContext(Config(providers={"cloud": provider}), environ={})).status is status

@@ -185,4 +185,4 @@ def test_the_facts_are_not_collected_without_a_provider() -> None:
 
 
 def test_the_json_schema_has_the_table_of_providers() -> None:
-    assert "Provider" in json_schema()["$defs"]
+    assert "ProviderConfig" in json_schema()["$defs"]

@@ -1,4 +1,4 @@
-"""A real server on real sockets in front of a device that remembers."""
+"""A server on Unix sockets with a device that records its calls."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A device that remembers what it was asked, for the tests of every surface in front of it."""
+"""A device that records its calls, for the tests of every surface in front of it."""
 
 import asyncio
 import struct

@@ -1,4 +1,4 @@
-"""Both clients against a daemon that is there, is not, forbids, is slow or speaks nonsense."""
+"""Both clients with a daemon that runs, does not run, refuses, is slow or sends invalid data."""
 
 import asyncio
 import os
@@ -54,7 +54,9 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize(("reply", "expected"), NONSENSE)
-def test_the_blocking_client_makes_sense_of(tmp_path: Path, reply: bytes, expected: type[VoxdError]) -> None:
+def test_the_blocking_client_raises_the_error_of_a_reply(
+    tmp_path: Path, reply: bytes, expected: type[VoxdError]
+) -> None:
     end = served_bytes(tmp_path / "s", reply)
     with Caller(tmp_path / "s", timeout_s=5) as caller, pytest.raises(expected):
         caller.call("say", text=1)
@@ -62,7 +64,7 @@ def test_the_blocking_client_makes_sense_of(tmp_path: Path, reply: bytes, expect
 
 
 @pytest.mark.parametrize(("reply", "expected"), NONSENSE)
-async def test_the_asynchronous_client_makes_sense_of(
+async def test_the_asynchronous_client_raises_the_error_of_a_reply(
     tmp_path: Path, reply: bytes, expected: type[VoxdError]
 ) -> None:
     end = served_bytes(tmp_path / "s", reply)
@@ -72,7 +74,7 @@ async def test_the_asynchronous_client_makes_sense_of(
     await asyncio.to_thread(end)
 
 
-async def test_both_clients_give_up_at_their_deadline(tmp_path: Path) -> None:
+async def test_both_clients_stop_waiting_at_their_deadline(tmp_path: Path) -> None:
     end = served_bytes(tmp_path / "a", b"", close=False)
     with Caller(tmp_path / "a", timeout_s=0.05) as caller, pytest.raises(DeadlineExceeded):
         caller.call("system.status")
@@ -84,7 +86,7 @@ async def test_both_clients_give_up_at_their_deadline(tmp_path: Path) -> None:
     await asyncio.to_thread(end)
 
 
-async def test_without_a_daemon_both_say_so(tmp_path: Path) -> None:
+async def test_both_clients_report_a_daemon_that_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(DaemonUnreachable, match="not running"):
         Caller(tmp_path / "none")
     with pytest.raises(DaemonUnreachable, match="not running"):
@@ -93,7 +95,7 @@ async def test_without_a_daemon_both_say_so(tmp_path: Path) -> None:
         await ControlClient(tmp_path / "none").call("system.status")
 
 
-def test_a_forbidden_socket_is_a_matter_of_groups() -> None:
+def test_a_forbidden_socket_gives_the_hint_to_join_the_group() -> None:
     error = connect_error("/run/voxd/voxd.sock", PermissionError(13, "Permission denied"))
     assert isinstance(error, NotPermitted)
     assert "group voxd" in error.hint

@@ -1,4 +1,4 @@
-"""Lines out of a byte stream."""
+"""Splitting a byte stream into lines."""
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from voxd.control.framing import Lines, LineTooLong
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"")), max_size=8), st.data())
-def test_however_the_stream_is_cut_the_lines_are_the_same(lines: list[bytes], data: st.DataObject) -> None:
+def test_lines_do_not_depend_on_the_size_of_chunks(lines: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(line + b"\n" for line in lines)
     reader, got = Lines(100), []
     while stream:
@@ -21,14 +21,14 @@ def test_however_the_stream_is_cut_the_lines_are_the_same(lines: list[bytes], da
 
 
 @pytest.mark.parametrize("chunks", [[b"123456"], [b"123", b"456"], [b"12345", b"6\n"], [b"123456\n"]])
-def test_a_line_over_the_limit_is_refused_however_it_comes(chunks: list[bytes]) -> None:
+def test_a_line_over_the_limit_is_refused_in_any_chunks(chunks: list[bytes]) -> None:
     reader = Lines(5)
     with pytest.raises(LineTooLong):
         [list(reader.feed(chunk)) for chunk in chunks]
     assert reader.partial_bytes == 0
 
 
-def test_lines_before_the_long_one_still_count() -> None:
+def test_lines_before_a_too_long_line_are_returned() -> None:
     lines = Lines(5).feed(b"one\ntwo\nmuch too long")
     assert [next(lines), next(lines)] == [b"one", b"two"]
     with pytest.raises(LineTooLong):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from voxd import errors
 from voxd.control import jsonrpc
 from voxd.control.codes import NUMBERS, ProtocolError, error_from_wire, number_of
-from voxd.control.jsonrpc import MAX_BATCH, MAX_DEPTH, Batch, Refusal, Request, parse
+from voxd.control.jsonrpc import MAX_BATCH, MAX_DEPTH, Batch, InvalidMessage, RpcRequest, parse
 from voxd.errors import VoxdError
 
 
@@ -21,16 +21,16 @@ def line(**members: Any) -> bytes:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (line(id=1, method="a"), Request("a", {}, 1)),
-        (line(id="x", method="a", params={"b": 1}), Request("a", {"b": 1}, "x")),
-        (line(id=1.5, method="a"), Request("a", {}, 1.5)),
-        (line(id=None, method="a"), Request("a", {}, None)),
-        (line(id=0, method="a", params=[1]), Request("a", [1], 0)),
-        (line(method="a"), Request("a", {}, None, notification=True)),
-        (line(id=1, method="a", later="ignored"), Request("a", {}, 1)),
+        (line(id=1, method="a"), RpcRequest("a", {}, 1)),
+        (line(id="x", method="a", params={"b": 1}), RpcRequest("a", {"b": 1}, "x")),
+        (line(id=1.5, method="a"), RpcRequest("a", {}, 1.5)),
+        (line(id=None, method="a"), RpcRequest("a", {}, None)),
+        (line(id=0, method="a", params=[1]), RpcRequest("a", [1], 0)),
+        (line(method="a"), RpcRequest("a", {}, None, notification=True)),
+        (line(id=1, method="a", later="ignored"), RpcRequest("a", {}, 1)),
     ],
 )
-def test_requests_are_understood(sent: bytes, expected: Request) -> None:
+def test_valid_requests_are_parsed(sent: bytes, expected: RpcRequest) -> None:
     assert parse(sent) == expected
 
 
@@ -60,11 +60,11 @@ def test_requests_are_understood(sent: bytes, expected: Request) -> None:
         (json.dumps([{}] * (MAX_BATCH + 1)).encode(), -32600, None),
     ],
 )
-def test_what_cannot_be_understood_is_refused(sent: bytes, number: int, id: object) -> None:
+def test_an_invalid_message_gives_an_error_response(sent: bytes, number: int, id: object) -> None:
     refused = parse(sent)
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, InvalidMessage)
     assert (refused.number, refused.id) == (number, id)
-    answer = json.loads(jsonrpc.refusal(refused))
+    answer = json.loads(jsonrpc.encode_invalid_message(refused))
     assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", id, number)
 
 
@@ -72,15 +72,15 @@ def test_a_batch_keeps_its_order_and_its_broken_members() -> None:
     batch = parse(b"[" + line(id=1, method="a") + b",1," + line(method="b") + b"]")
     assert isinstance(batch, Batch)
     first, broken, last = batch.items
-    assert first == Request("a", {}, 1)
-    assert isinstance(broken, Refusal)
-    assert last == Request("b", {}, None, notification=True)
+    assert first == RpcRequest("a", {}, 1)
+    assert isinstance(broken, InvalidMessage)
+    assert last == RpcRequest("b", {}, None, notification=True)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_parser_raise(sent: bytes) -> None:
-    assert isinstance(parse(sent), Request | Batch | Refusal)
+    assert isinstance(parse(sent), RpcRequest | Batch | InvalidMessage)
 
 
 JSON = st.recursive(
@@ -98,17 +98,17 @@ MESSAGES = st.fixed_dictionaries(
 def test_any_json_is_a_request_or_gets_an_answer_that_is_json(message: Any) -> None:
     parsed = parse(json.dumps(message).encode())
     for item in parsed.items if isinstance(parsed, Batch) else (parsed,):
-        if isinstance(item, Refusal):
-            assert json.loads(jsonrpc.refusal(item))["id"] == item.id
+        if isinstance(item, InvalidMessage):
+            assert json.loads(jsonrpc.encode_invalid_message(item))["id"] == item.id
         else:
-            assert isinstance(item, Request)
-            assert json.loads(jsonrpc.result(item.id, item.params))["id"] == item.id
+            assert isinstance(item, RpcRequest)
+            assert json.loads(jsonrpc.encode_result(item.id, item.params))["id"] == item.id
 
 
 @pytest.mark.parametrize("kind", NUMBERS, ids=lambda kind: kind.__name__)
-def test_an_error_survives_the_wire(kind: type[VoxdError]) -> None:
+def test_an_error_is_the_same_after_encoding_and_decoding(kind: type[VoxdError]) -> None:
     sent = kind("it broke", hint="mend it", code="special")
-    body = json.loads(jsonrpc.error(3, sent))["error"]
+    body = json.loads(jsonrpc.encode_error(3, sent))["error"]
     assert body["data"] == {"code": "special", "hint": "mend it", "retryable": kind.retryable}
     back = error_from_wire(body)
     assert type(back) is kind
@@ -121,7 +121,7 @@ def test_every_error_class_has_a_number_of_its_own_except_those_of_the_client() 
     assert len(set(NUMBERS.values())) == len(NUMBERS)
 
 
-def test_a_subclass_travels_as_its_parent() -> None:
+def test_a_subclass_is_sent_as_its_base_class() -> None:
     class Special(errors.Busy):
         code = "special"
 
@@ -130,11 +130,11 @@ def test_a_subclass_travels_as_its_parent() -> None:
 
 
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"code": "x"}, {"code": -32601, "message": "no method"}])
-def test_an_error_nobody_understands_is_a_matter_of_protocol(body: object) -> None:
+def test_a_malformed_error_becomes_a_protocol_error(body: object) -> None:
     assert isinstance(error_from_wire(body), ProtocolError)
 
 
-def test_an_internal_error_tells_no_details() -> None:
-    answer = json.loads(jsonrpc.internal_error(1))
+def test_an_internal_error_has_no_details() -> None:
+    answer = json.loads(jsonrpc.encode_internal_error(1))
     assert answer["error"]["code"] == -32603
     assert "Traceback" not in json.dumps(answer)

@@ -12,7 +12,7 @@ from voxd.config.schema import Config, Skills
 from voxd.config.secrets import resolve
 from voxd.control.client import ControlClient
 from voxd.control.codes import ProtocolError
-from voxd.control.methods import METHODS, described, read_params
+from voxd.control.methods import METHODS, describe_methods, read_params
 from voxd.errors import InvalidRequest, Muted, NotFound, NotPermitted
 
 CALLS = {
@@ -67,7 +67,7 @@ async def test_the_control_socket_answers(served: Served, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_the_read_only_socket_answers_only_what_strangers_may_know(served: Served, name: str) -> None:
+async def test_the_read_only_socket_allows_only_methods_with_read_access(served: Served, name: str) -> None:
     params, _ = CALLS[name]
     async with ControlClient(served.read) as client:
         if METHODS[name].access == "read":
@@ -91,7 +91,7 @@ async def test_parameters_reach_the_device(served: Served) -> None:
     ]
 
 
-async def test_errors_of_the_device_come_back_as_themselves(served: Served) -> None:
+async def test_the_client_raises_the_error_of_the_device(served: Served) -> None:
     async with ControlClient(served.control) as client:
         with pytest.raises(Muted) as muted:
             await client.call("turn.listen")
@@ -115,11 +115,11 @@ async def test_errors_of_the_device_come_back_as_themselves(served: Served) -> N
         ("turn.ask_audio", {"wav_base64": "!!"}, "wav_base64: invalid base64"),
         ("events.subscribe", {"types": ["turn.*", "a b"]}, "types[1]: expected str matching"),
         ("wake.set", {"name": "x", "threshold": 2}, "threshold: expected float"),
-        ("system.status", [], "by name"),
-        ("system.status", None, "by name"),
+        ("system.status", [], "named parameters"),
+        ("system.status", None, "named parameters"),
     ],
 )
-def test_wrong_parameters_are_named(name: str, params: object, message: str) -> None:
+def test_an_error_names_the_wrong_parameter(name: str, params: object, message: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_params(METHODS[name], params)
     assert message in str(caught.value)
@@ -131,7 +131,7 @@ def test_unknown_parameters_are_ignored() -> None:
 
 
 def test_discovery_describes_every_parameter_as_json_schema() -> None:
-    listed = json.loads(bytes(described()))
+    listed = json.loads(bytes(describe_methods()))
     assert [method["name"] for method in listed] == list(METHODS)
     schema = next(method["params"] for method in listed if method["name"] == "volume.set")
     assert schema["$defs"]["Volume"]["properties"]["percent"] == {
@@ -141,7 +141,7 @@ def test_discovery_describes_every_parameter_as_json_schema() -> None:
     }
 
 
-async def test_shown_configuration_hides_secrets(served: Served) -> None:
+async def test_the_configuration_is_shown_with_masked_secrets(served: Served) -> None:
     action = HttpAction(url="http://lamp.lan/", headers={"Authorization": resolve("Bearer hush")})
     commands = (Command(name="lamp", sentences=("lamp on",), action=action),)
     served.device.configuration = Config(skills=Skills(commands=commands))

@@ -1,4 +1,4 @@
-"""The server against clients of every kind, over real sockets."""
+"""The server with all kinds of clients, over real sockets."""
 
 import asyncio
 import itertools
@@ -57,14 +57,14 @@ async def closed(reader: asyncio.StreamReader) -> None:
         return
 
 
-async def test_answers_carry_the_id_they_were_asked_with(served: Served) -> None:
+async def test_a_response_has_the_id_of_its_request(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
         for id in (0, 1, -5, 1.5, "one", "", None):
             writer.write(encode(request(id, "volume.get")))
             assert await answer(reader) == {"jsonrpc": "2.0", "id": id, "result": {"percent": 70}}
 
 
-async def test_a_notification_is_obeyed_and_never_answered(served: Served) -> None:
+async def test_a_notification_is_executed_without_a_response(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
         for method, params in (
             ("turn.stop", {}),
@@ -94,7 +94,7 @@ async def test_a_batch_is_answered_in_one_line(served: Served) -> None:
         assert (await answer(reader))["error"]["code"] == -32600
 
 
-async def test_an_unfinished_last_line_is_not_obeyed(served: Served) -> None:
+async def test_an_unfinished_last_line_is_not_executed(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
         writer.write(encode({"jsonrpc": "2.0", "method": "turn.stop"}).rstrip())
         writer.write_eof()
@@ -102,7 +102,7 @@ async def test_an_unfinished_last_line_is_not_obeyed(served: Served) -> None:
     assert served.device.calls == []
 
 
-async def test_a_client_that_says_no_more_still_gets_its_answer(served: Served) -> None:
+async def test_a_half_closed_connection_still_gets_its_response(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
         writer.write(encode(request(1, "turn.ask", text="hi")))
         writer.write_eof()
@@ -110,7 +110,7 @@ async def test_a_client_that_says_no_more_still_gets_its_answer(served: Served) 
         assert await reader.read() == b""
 
 
-async def test_a_long_request_blocks_no_other(served: Served) -> None:
+async def test_a_long_request_does_not_block_another(served: Served) -> None:
     served.device.free.clear()
     async with raw(served.control) as (reader, writer):
         writer.write(
@@ -121,7 +121,7 @@ async def test_a_long_request_blocks_no_other(served: Served) -> None:
         assert (await answer(reader))["id"] == "long"
 
 
-async def test_what_was_ordered_goes_on_when_the_client_leaves(served: Served) -> None:
+async def test_a_running_request_finishes_after_its_client_disconnects(served: Served) -> None:
     served.device.free.clear()
     async with raw(served.control) as (_, writer):
         writer.write(encode(request(1, "say", text="half a sentence")))
@@ -131,7 +131,7 @@ async def test_what_was_ordered_goes_on_when_the_client_leaves(served: Served) -
         await served.device.said.wait()
 
 
-async def test_requests_under_way_are_bounded_and_ids_are_used_once(served: Served) -> None:
+async def test_running_requests_are_limited_and_have_different_ids(served: Served) -> None:
     served.device.free.clear()
     async with raw(served.control) as (reader, writer):
         writer.write(encode(request(0, "say", text="x")) + encode(request(0, "say", text="x")))
@@ -155,7 +155,7 @@ async def test_a_line_that_is_too_long_ends_the_connection_with_a_reason(served:
             await closed(reader)
 
 
-async def test_only_audio_may_be_long_and_only_from_who_may_control(served: Served) -> None:
+async def test_only_audio_on_the_control_socket_may_be_a_long_line(served: Served) -> None:
     sound = "A" * 1_000_000
     async with raw(served.control) as (reader, writer):
         writer.write(encode(request(1, "turn.ask_audio", wav_base64=sound)))
@@ -193,7 +193,7 @@ async def test_one_client_at_a_time_uploads(tmp_path: Path) -> None:
     assert len(device.calls) == 1
 
 
-async def test_half_a_line_is_given_up_after_the_deadline(served: Served) -> None:
+async def test_an_unfinished_line_ends_the_connection_at_its_deadline(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
         writer.write(encode(request(1, "volume.get")) + b'{"jsonrpc":')
         assert (await answer(reader))["id"] == 1
@@ -201,7 +201,7 @@ async def test_half_a_line_is_given_up_after_the_deadline(served: Served) -> Non
         assert await reader.read() == b""
 
 
-async def test_a_client_that_never_reads_is_cut_off_and_delays_nobody(served: Served) -> None:
+async def test_a_client_that_never_reads_is_disconnected_and_delays_no_other(served: Served) -> None:
     flood = encode(request(1, "rpc.discover")) * 20_000
     connection = socket.socket(socket.AF_UNIX)
     connection.setblocking(False)
@@ -235,7 +235,7 @@ async def test_a_thousand_idle_connections_leave_room_for_the_owner(served: Serv
             connection.close()
 
 
-async def test_a_client_that_is_turned_away_learns_why(served: Served) -> None:
+async def test_a_rejected_client_gets_the_reason(served: Served) -> None:
     clients = [ControlClient(served.control) for _ in range(served.limits.max_clients)]
     for client in clients:
         await client.connect()
@@ -254,12 +254,12 @@ async def test_every_control_method_is_audited_with_the_peer_and_without_words(
     async with ControlClient(served.control) as client:
         await client.call("say", text=SECRET_WORDS)
         await client.call("volume.get")
-    async with ControlClient(served.read) as stranger:
+    async with ControlClient(served.read) as reader:
         with pytest.raises(Exception, match="read-only"):
-            await stranger.call("turn.ask", text=SECRET_WORDS)
+            await reader.call("turn.ask", text=SECRET_WORDS)
     audited = [record.getMessage() for record in caplog.records if "pid" in record.getMessage()]
-    who = f"(pid {os.getpid()}, uid {os.getuid()}, gid {os.getgid()})"
-    assert audited == [f"control say: ok {who}", f"control turn.ask: not_permitted {who}"]
+    peer = f"(pid {os.getpid()}, uid {os.getuid()}, gid {os.getgid()})"
+    assert audited == [f"control say: ok {peer}", f"control turn.ask: not_permitted {peer}"]
     assert SECRET_WORDS not in caplog.text
 
 
@@ -276,7 +276,7 @@ async def test_a_bug_in_the_device_is_an_internal_error_without_details(
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_inherited_sockets_serve_who_connected_before_the_start(tmp_path: Path) -> None:
+async def test_inherited_sockets_serve_connections_made_before_the_start(tmp_path: Path) -> None:
     path = tmp_path / "voxd.sock"
     activated = socket.socket(socket.AF_UNIX)
     activated.bind(str(path))
@@ -288,7 +288,7 @@ async def test_inherited_sockets_serve_who_connected_before_the_start(tmp_path: 
     assert path.exists()
 
 
-async def test_a_crowd_is_let_in_a_few_at_a_time(tmp_path: Path) -> None:
+async def test_many_connections_are_accepted_a_few_at_a_time(tmp_path: Path) -> None:
     activated = socket.socket(socket.AF_UNIX)
     activated.bind(str(tmp_path / "voxd.sock"))
     activated.listen(200)
@@ -307,7 +307,7 @@ async def test_a_crowd_is_let_in_a_few_at_a_time(tmp_path: Path) -> None:
             connection.close()
 
 
-async def test_closing_ends_clients_and_what_they_wait_for(served: Served) -> None:
+async def test_closing_disconnects_clients_and_cancels_their_requests(served: Served) -> None:
     served.device.free.clear()
     async with ControlClient(served.control) as client:
         waiting = asyncio.create_task(client.call("say", text="x"))
@@ -322,7 +322,7 @@ async def test_closing_ends_clients_and_what_they_wait_for(served: Served) -> No
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=300), max_size=5), st.booleans())
-async def test_whatever_is_sent_a_good_client_is_answered(
+async def test_any_input_leaves_other_clients_served(
     served: Served, garbage: list[bytes], leave_at_once: bool
 ) -> None:
     async with raw(served.control) as (_, writer), ControlClient(served.control, timeout_s=2.0) as good:
@@ -335,7 +335,7 @@ async def test_whatever_is_sent_a_good_client_is_answered(
     assert served.limits == Limits(line_deadline_s=0.2, write_deadline_s=0.2, max_clients=16)
 
 
-async def test_closing_is_no_fault_in_the_log(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_closing_logs_no_error(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     async with ControlClient(served.control) as client:
         assert await client.call("system.status")
         async with asyncio.timeout(PATIENCE_S):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from voxd.control.sockets import Listener, Peer, bind, inherited, peer_of
+from voxd.control.sockets import ListeningSocket, Peer, bind, inherited, peer_of
 from voxd.errors import Busy, NotPermitted
 
 
@@ -29,7 +29,7 @@ def test_the_file_goes_to_the_group_if_permitted(tmp_path: Path) -> None:
     listener.close()
 
 
-def test_a_dead_daemons_file_is_replaced(tmp_path: Path) -> None:
+def test_a_stale_socket_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "voxd.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -38,7 +38,7 @@ def test_a_dead_daemons_file_is_replaced(tmp_path: Path) -> None:
     bind(path, "control").close()
 
 
-def test_a_live_daemon_is_left_alone(tmp_path: Path) -> None:
+def test_the_socket_of_a_running_daemon_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "voxd.sock"
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(str(path))
@@ -49,7 +49,7 @@ def test_a_live_daemon_is_left_alone(tmp_path: Path) -> None:
         assert path.exists()
 
 
-def test_a_daemon_that_is_still_starting_is_alive_and_its_clients_wait(tmp_path: Path) -> None:
+def test_clients_of_a_starting_daemon_wait(tmp_path: Path) -> None:
     path = tmp_path / "voxd.sock"
     starting = bind(path, "control")
     with socket.socket(socket.AF_UNIX) as client:
@@ -59,10 +59,10 @@ def test_a_daemon_that_is_still_starting_is_alive_and_its_clients_wait(tmp_path:
     starting.close()
 
 
-def test_a_file_that_is_no_socket_is_never_removed(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_socket_is_never_removed(tmp_path: Path) -> None:
     path = tmp_path / "voxd.sock"
     path.write_text("precious")
-    with pytest.raises(NotPermitted, match="no socket"):
+    with pytest.raises(NotPermitted, match="not a socket"):
         bind(path, "control")
     assert path.read_text() == "precious"
 
@@ -73,7 +73,7 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         bind(tmp_path / "file" / "voxd.sock", "control")
 
 
-def test_closing_leaves_a_successors_file(tmp_path: Path) -> None:
+def test_closing_keeps_the_file_of_a_newer_daemon(tmp_path: Path) -> None:
     path = tmp_path / "voxd.sock"
     mine = bind(path, "control")
     path.unlink()
@@ -82,7 +82,7 @@ def test_closing_leaves_a_successors_file(tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_inherited_sockets_are_told_by_name_and_their_files_stay(tmp_path: Path) -> None:
+def test_inherited_sockets_are_selected_by_name_and_their_files_stay(tmp_path: Path) -> None:
     sockets = {name: socket.socket(socket.AF_UNIX) for name in ("control", "read", "web")}
     for name, sock in sockets.items():
         sock.bind(str(tmp_path / name))
@@ -94,7 +94,7 @@ def test_inherited_sockets_are_told_by_name_and_their_files_stay(tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == {"control", "read", "web"}
 
 
-def test_the_kernel_says_who_connected() -> None:
+def test_the_peer_is_read_from_the_kernel() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert peer_of(ours) == Peer(os.getpid(), os.getuid(), os.getgid())
@@ -102,5 +102,5 @@ def test_the_kernel_says_who_connected() -> None:
 
 def test_a_listener_without_a_path_only_closes() -> None:
     sock = socket.socket(socket.AF_UNIX)
-    Listener(sock, "read").close()
+    ListeningSocket(sock, "read").close()
     assert sock.fileno() == -1

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.device.conftest import House
-from voxd.config.provider_schema import Agent, Provider
+from voxd.config.provider_schema import Agent, ProviderConfig
 from voxd.config.schema import Cache, Queue
 from voxd.daemon import Daemon
 from voxd.errors import NotFound
 from voxd.providers.routing import offline_queue
 
 SCRIPT = {"replies": {"moon": {"text": "Very far."}}}
-CLOUD = Provider(kind="mock", options=SCRIPT)
+CLOUD = ProviderConfig(kind="mock", options=SCRIPT)
 
 
 def told(daemon: Daemon, type: str) -> list[dict[str, Any]]:

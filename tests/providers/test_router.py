@@ -60,12 +60,12 @@ class Device:
         raise AssertionError("the local provider is not the router's")
 
 
-def mock(**options: Any) -> provider_schema.Provider:
-    return provider_schema.Provider(kind="kept", options=options)
+def mock(**options: Any) -> provider_schema.ProviderConfig:
+    return provider_schema.ProviderConfig(kind="kept", options=options)
 
 
 def config(
-    agents: dict[str, provider_schema.Agent] | None = None, **providers: provider_schema.Provider
+    agents: dict[str, provider_schema.Agent] | None = None, **providers: provider_schema.ProviderConfig
 ) -> schema.Config:
     return schema.Config(
         providers=providers,
@@ -216,9 +216,11 @@ async def test_the_key_comes_from_its_reference(house: House) -> None:
 @pytest.mark.parametrize(
     ("provider", "code"),
     [
-        (provider_schema.Provider(kind="unheard_of"), "not_found"),
+        (provider_schema.ProviderConfig(kind="unheard_of"), "not_found"),
         (
-            provider_schema.Provider(kind="kept", api_key=Secret(None, origin="env K", problem="set K")),
+            provider_schema.ProviderConfig(
+                kind="kept", api_key=Secret(None, origin="env K", problem="set K")
+            ),
             "invalid_api_key",
         ),
         (mock(connect_fault="refused"), "network_error"),
@@ -226,7 +228,7 @@ async def test_the_key_comes_from_its_reference(house: House) -> None:
     ],
 )
 async def test_a_provider_that_cannot_be_had_is_a_problem_not_a_failure(
-    house: House, provider: provider_schema.Provider, code: str
+    house: House, provider: provider_schema.ProviderConfig, code: str
 ) -> None:
     router = house.router(config(cloud=provider))
     assert "I am the device." in await ask(router)
@@ -273,7 +275,7 @@ async def test_what_is_not_there_cannot_be_used(house: House, agent: str, name: 
 
 
 async def test_who_only_thinks_cannot_be_used_alone(house: House) -> None:
-    router = house.router(config(cloud=mock(), brain=provider_schema.Provider(kind="anthropic")))
+    router = house.router(config(cloud=mock(), brain=provider_schema.ProviderConfig(kind="anthropic")))
     with pytest.raises(InvalidRequest, match="brain is only a stage of a pipeline") as raised:
         await router.use("default", "brain")
     assert raised.value.hint == 'add [pipelines.NAME] with "brain" in it, and use that'
@@ -360,7 +362,7 @@ async def test_a_reply_under_way_is_not_cut_by_a_change(house: House) -> None:
 
 
 async def test_what_agents_need_is_loaded_before_the_first_word(house: House) -> None:
-    router = house.router(config(cloud=mock(), broken=provider_schema.Provider(kind="unheard_of")))
+    router = house.router(config(cloud=mock(), broken=provider_schema.ProviderConfig(kind="unheard_of")))
     router.start()
     router.configure(PIPED)
     changed = msgspec.structs.replace(PIPED, agents={"default": provider_schema.Agent(provider="pipe")})
@@ -372,10 +374,10 @@ async def test_what_agents_need_is_loaded_before_the_first_word(house: House) ->
 
 PIPED = schema.Config(
     providers={
-        "brain": provider_schema.Provider(kind="thinks"),
-        "spare": provider_schema.Provider(kind="thinks"),
-        "cloud": provider_schema.Provider(kind="kept", options={"default_reply": "I am the cloud."}),
-        "unused": provider_schema.Provider(kind="kept"),
+        "brain": provider_schema.ProviderConfig(kind="thinks"),
+        "spare": provider_schema.ProviderConfig(kind="thinks"),
+        "cloud": provider_schema.ProviderConfig(kind="kept", options={"default_reply": "I am the cloud."}),
+        "unused": provider_schema.ProviderConfig(kind="kept"),
     },
     pipelines={"pipe": provider_schema.Pipeline(llm=("brain",))},
     agents={"default": provider_schema.Agent(provider="pipe", fallback=("cloud", "pipe", "local"))},
@@ -429,7 +431,7 @@ async def test_a_changed_member_makes_its_pipeline_anew_and_is_probed_at_once(ho
     router = house.router(PIPED)
     assert await ask(router) == "I am pipe with brain."
     house.health.record_failure("brain", AuthenticationError("wrong key"))
-    providers = {**PIPED.providers, "brain": provider_schema.Provider(kind="thinks", model="new")}
+    providers = {**PIPED.providers, "brain": provider_schema.ProviderConfig(kind="thinks", model="new")}
     router.configure(msgspec.structs.replace(PIPED, providers=providers))
     await settle()
     assert house.pipelines.checked == ["brain"]

@@ -47,7 +47,7 @@ class House:
     def __init__(self, *keys: str, endpoints: tuple[str, ...] = ()) -> None:
         self.emit, self.clock, self.resolver = RecordingEmit(), FakeClock(), Resolver()
         secrets = [resolve({"env": "K"}, {"K": key}) for key in keys]
-        told = provider_schema.Provider(
+        told = provider_schema.ProviderConfig(
             kind="picky",
             api_key=secrets[0] if secrets else None,
             api_keys=tuple(secrets[1:]),
@@ -157,20 +157,20 @@ async def test_what_is_mended_by_hand_need_not_rest() -> None:
 
 async def test_configured_headers_go_with_every_session() -> None:
     headers = {"X-Trace": Secret("{uuid}"), "X-Since": Secret("{unix_s}")}
-    told = provider_schema.Provider(kind="picky", headers=headers, options={"default_reply": "yes"})
+    told = provider_schema.ProviderConfig(kind="picky", headers=headers, options={"default_reply": "yes"})
     vendor = Vendor("cloud", told, resolver=Resolver(), emit=RecordingEmit(), clock=FakeClock())
     sent = [vendor().config["metadata"] for _ in range(2)]
     assert [each["default_reply"] for each in sent] == ["yes", "yes"]
     assert all(each["headers"]["X-Since"].isdigit() for each in sent)
     assert len({each["headers"]["X-Trace"] for each in sent}) == 2
     unread = {"X-Key": Secret(None, origin="env K", problem="set K")}
-    told = provider_schema.Provider(kind="picky", headers=unread)
+    told = provider_schema.ProviderConfig(kind="picky", headers=unread)
     with pytest.raises(AuthenticationError, match="K"):
         Vendor("cloud", told, resolver=Resolver(), emit=RecordingEmit(), clock=FakeClock())()
 
 
 async def test_a_key_that_cannot_be_read_is_told_as_one_that_is_refused() -> None:
-    told = provider_schema.Provider(kind="picky", api_key=Secret(None, origin="env K", problem="set K"))
+    told = provider_schema.ProviderConfig(kind="picky", api_key=Secret(None, origin="env K", problem="set K"))
     vendor = Vendor("cloud", told, resolver=Resolver(), emit=RecordingEmit(), clock=FakeClock())
     with pytest.raises(AuthenticationError, match="K"):
         vendor()

@@ -26,7 +26,7 @@ AtLeastOne = Annotated[int, Meta(ge=1)]
 Heat = Annotated[float, Meta(ge=0, le=2)]
 
 
-class Provider(Section, frozen=True):
+class ProviderConfig(Section, frozen=True):
     """A vendor that agents and pipelines may use, under a name of your own."""
 
     kind: Annotated[

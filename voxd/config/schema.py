@@ -6,7 +6,17 @@ import msgspec
 from msgspec import Meta
 
 from voxd.config.commands import Command
-from voxd.config.provider_schema import LIVE, Agent, Name, Pin, Pipeline, Positive, Provider, Section, Unit
+from voxd.config.provider_schema import (
+    LIVE,
+    Agent,
+    Name,
+    Pin,
+    Pipeline,
+    Positive,
+    ProviderConfig,
+    Section,
+    Unit,
+)
 
 
 class Audio(Section, frozen=True):
@@ -261,7 +271,7 @@ class Config(Section, frozen=True):
     endpoint: Endpoint = Endpoint()
     stt: Stt = Stt()
     tts: Tts = Tts()
-    providers: Annotated[dict[Name, Provider], LIVE] = msgspec.field(default_factory=dict)
+    providers: Annotated[dict[Name, ProviderConfig], LIVE] = msgspec.field(default_factory=dict)
     pipelines: Annotated[dict[Name, Pipeline], LIVE] = msgspec.field(default_factory=dict)
     agents: Annotated[dict[Name, Agent], LIVE] = msgspec.field(default_factory=lambda: {"default": Agent()})
     skills: Skills = Skills()

@@ -1,4 +1,4 @@
-"""The blocking client for `voxctl`: standard library only, because a command's start is most of its time."""
+"""The blocking client for `voxctl`. It imports the standard library only, so that a command starts fast."""
 
 import contextlib
 import errno
@@ -20,12 +20,12 @@ class Caller:
     def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = 5.0) -> None:
         """Connect. Raises `DaemonUnreachable` or `NotPermitted`.
 
-        ``timeout_s`` is the deadline of connecting and of each answer.
+        ``timeout_s`` is the deadline of connecting and of each response.
         """
         self._timeout_s = timeout_s
         self._ids = itertools.count(1)
         self._received = bytearray()
-        self._socket = _connected(os.fspath(path), timeout_s)
+        self._socket = _connect(os.fspath(path), timeout_s)
 
     def close(self) -> None:
         """Close the connection; idempotent."""
@@ -40,37 +40,36 @@ class Caller:
     def call(self, method: str, **params: Any) -> Any:
         """Return the result of ``method``.
 
-        Raises the `VoxdError` the daemon answered with, `DeadlineExceeded`, `DaemonUnreachable` when it went
-        away, or `ProtocolError` when the answer makes no sense.
+        Raises the `VoxdError` of the response, `DeadlineExceeded`, `DaemonUnreachable` or `ProtocolError`.
         """
         due = time.monotonic() + self._timeout_s
         id = next(self._ids)
         request = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
         try:
             self._socket.settimeout(self._timeout_s)
-            # Turned away or cut off, the daemon's reason lies in our buffer even when it no longer reads.
+            # A daemon that rejects this client sends the reason and closes: read it although sending failed.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self._socket.sendall(json.dumps(request, separators=(",", ":")).encode() + b"\n")
-            return self._answer(id, due)
+            return self._receive(id, due)
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer to {method} within {self._timeout_s:g} s") from error
 
     def notifications(self) -> Iterator[tuple[str, Any]]:
-        """Yield (method, params) of each notification, without end. Raises `DaemonUnreachable` at the end."""
+        """Yield (method, params) of each notification; `DaemonUnreachable` ends it."""
         self._socket.settimeout(None)
         while True:
             message = self._message()
             if "method" in message:
                 yield str(message["method"]), message.get("params")
 
-    def _answer(self, id: int, due: float) -> Any:
+    def _receive(self, id: int, due: float) -> Any:
         while True:
             left = due - time.monotonic()
             if left <= 0:
                 raise TimeoutError
             self._socket.settimeout(left)
             message = self._message()
-            # An error without id is about the connection: full, or cut off.
+            # An error without id is about the connection: too many clients, or the client was too slow.
             if "error" in message and message.get("id") in (id, None):
                 raise error_from_wire(message["error"])
             if message.get("id") == id and "result" in message:
@@ -90,20 +89,20 @@ class Caller:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ProtocolError("the daemon answered with something else than JSON-RPC") from error
+            raise ProtocolError("the response is not JSON-RPC") from error
         if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-            raise ProtocolError("the daemon answered with something else than JSON-RPC 2.0")
+            raise ProtocolError("the response is not JSON-RPC 2.0")
         return message
 
 
-def _connected(path: str, timeout_s: float) -> socket.socket:
+def _connect(path: str, timeout_s: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout_s)
         connection.connect(path)
     except TimeoutError as error:
         connection.close()
-        raise DeadlineExceeded(f"the daemon did not accept on {path} within {timeout_s:g} s") from error
+        raise DeadlineExceeded(f"no connection to {path} within {timeout_s:g} s") from error
     except OSError as error:
         connection.close()
         raise connect_error(path, error) from error
@@ -111,7 +110,7 @@ def _connected(path: str, timeout_s: float) -> socket.socket:
 
 
 def connect_error(path: str, error: OSError) -> DaemonUnreachable | NotPermitted:
-    """Return what a failed connect to ``path`` means to a person."""
+    """Return the error that stands for a failed connect to ``path``."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return NotPermitted(f"not permitted to use {path}", hint=JOIN_HINT)
     return DaemonUnreachable(f"voxd is not running: {path}: {error.strerror or error}")

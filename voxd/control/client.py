@@ -1,4 +1,4 @@
-"""The asynchronous client: many calls at once and events over one connection."""
+"""The asynchronous client: concurrent calls, and events, over one connection."""
 
 import asyncio
 import itertools
@@ -11,16 +11,17 @@ import msgspec
 from voxd.control.call import connect_error
 from voxd.control.codes import ProtocolError, error_from_wire
 from voxd.errors import DaemonUnreachable, DeadlineExceeded, VoxdError
+from voxd.tasks import TaskScope
 
 MAX_MESSAGE_BYTES = 16_777_216
 QUEUE_EVENTS = 1024
 
 
 class ControlClient:
-    """A connection to the daemon. ``call`` raises what the daemon answered as the right `VoxdError`.
+    """A connection to the daemon.
 
-    Events not yet taken from `subscribe` wait in a queue of `QUEUE_EVENTS`; then this client stops
-    reading, and the daemon counts what it drops.
+    Events not yet read from `subscribe` are in a queue of `QUEUE_EVENTS`. When it is full this client stops
+    reading, and the daemon counts the events that it drops.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = 10.0) -> None:
@@ -30,7 +31,7 @@ class ControlClient:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(QUEUE_EVENTS)
         self._writer: asyncio.StreamWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._tasks = TaskScope("control client")
         self._end: VoxdError | None = None
 
     async def connect(self) -> None:
@@ -39,14 +40,11 @@ class ControlClient:
             reader, self._writer = await asyncio.open_unix_connection(self._path, limit=MAX_MESSAGE_BYTES)
         except OSError as error:
             raise connect_error(self._path, error) from error
-        self._reading = asyncio.create_task(self._read(reader))
+        self._tasks.start(self._read(reader))
 
     async def close(self) -> None:
-        """Close the connection; calls under way end with `DaemonUnreachable`. Idempotent."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-            self._reading = None
+        """Close the connection; running calls raise `DaemonUnreachable`. Idempotent."""
+        await self._tasks.close()
         if self._writer is not None:
             self._writer.close()
             await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
@@ -60,7 +58,10 @@ class ControlClient:
         await self.close()
 
     async def call(self, method: str, **params: Any) -> Any:
-        """Return the result of ``method``. Raises `VoxdError`, also for a deadline or a broken protocol."""
+        """Return the result of ``method``.
+
+        Raises the `VoxdError` of the response, `DeadlineExceeded`, `DaemonUnreachable` or `ProtocolError`.
+        """
         if self._writer is None or self._end is not None:
             raise self._end or DaemonUnreachable("not connected")
         id = next(self._ids)
@@ -81,10 +82,10 @@ class ControlClient:
     async def subscribe(
         self, types: Iterable[str] = ("*",), *, since: int | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield the state first (``{"state": …, "lost": n}``), then each event as a dict.
+        """Yield the state (``{"state": …, "lost": n}``), then each event as a dict.
 
-        After a loss comes ``{"dropped": n}``. One subscription per client. Raises `DaemonUnreachable` when
-        the daemon goes away.
+        ``{"dropped": n}`` comes after n dropped events. A client has one subscription. Raises
+        `DaemonUnreachable` when the daemon closes the connection.
         """
         yield await self.call("events.subscribe", types=list(types), since=since)
         while (event := await self._events.get()) is not None:
@@ -95,12 +96,13 @@ class ControlClient:
         end: VoxdError = DaemonUnreachable("the daemon closed the connection")
         try:
             while line := await reader.readline():
+                # Without its newline it is the torn last line of a lost connection.
                 if line.endswith(b"\n"):
                     await self._take(msgspec.json.decode(line))
         except VoxdError as error:
             end = error
         except (ValueError, AttributeError, msgspec.MsgspecError):
-            end = ProtocolError("the daemon answered with something else than JSON-RPC")
+            end = ProtocolError("the response is not JSON-RPC")
         except ConnectionError:
             pass
         finally:
@@ -108,6 +110,7 @@ class ControlClient:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(end)
+            # Room for the end mark: without it `subscribe` would wait for ever.
             if self._events.full():
                 self._events.get_nowait()
             self._events.put_nowait(None)
@@ -117,6 +120,7 @@ class ControlClient:
             await self._events.put(message["params"])
             return
         id = message.get("id")
+        # An error without id is about the connection: too many clients, or the client was too slow.
         if id is None and "error" in message:
             raise error_from_wire(message["error"])
         future = self._waiting.get(id) if isinstance(id, int) else None

@@ -1,4 +1,4 @@
-"""The numbers JSON-RPC wants for our errors, both ways; standard library only: `voxctl` starts fast."""
+"""Maps errors to JSON-RPC error codes and back. Standard library only, so that `voxctl` starts fast."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -38,7 +38,7 @@ NUMBERS: Mapping[type[VoxdError], int] = MappingProxyType(
         errors.InvalidRequest: INVALID_PARAMS,
     }
 )
-"""Ours lie in -32000 to -32099, which JSON-RPC 2.0 section 5.1 leaves to the server."""
+"""JSON-RPC 2.0 section 5.1 reserves -32000 to -32099 for errors that the server defines."""
 
 _CLASSES: Mapping[int, type[VoxdError]] = MappingProxyType(
     {number: kind for kind, number in NUMBERS.items()}
@@ -47,18 +47,18 @@ _CLASSES: Mapping[int, type[VoxdError]] = MappingProxyType(
 
 
 JOIN_HINT = "join the group voxd (`sudo adduser $USER voxd`) and log in again"
-"""The hint for a socket that the user may not open."""
+"""The hint for a user without permission to open the control socket."""
 
 
 class ProtocolError(VoxdError):
-    """The other side speaks another protocol, or another version of ours."""
+    """The peer speaks another protocol, or another version of this one."""
 
     code = "protocol_error"
     hint = "restart voxd after an upgrade: `systemctl restart voxd`"
 
 
 def number_of(error: VoxdError) -> int:
-    """Return the JSON-RPC number of ``error``: that of its nearest ancestor in `NUMBERS`."""
+    """Return the JSON-RPC code of ``error``: that of its nearest base class in `NUMBERS`."""
     for kind in type(error).__mro__:
         if kind in NUMBERS:
             return NUMBERS[kind]
@@ -66,9 +66,9 @@ def number_of(error: VoxdError) -> int:
 
 
 def error_from_wire(error: Any) -> VoxdError:
-    """Return the error an answer's ``error`` member stands for, ready to be raised."""
+    """Return the exception for the ``error`` member of a response."""
     if not isinstance(error, dict) or not isinstance(error.get("code"), int):
-        return ProtocolError("the daemon answered with a malformed error")
+        return ProtocolError("the daemon sent a malformed error")
     number, data = error["code"], error.get("data")
     detail = data if isinstance(data, dict) else {}
     message, hint, code = str(error.get("message", "")), str(detail.get("hint", "")), detail.get("code")

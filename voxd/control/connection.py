@@ -1,7 +1,6 @@
-"""One client of the control socket: its lines in, its answers and events out, within its limits.
+"""One client of the control socket: requests in, responses and events out, within limits.
 
-A request that takes long (``say``, ``turn.ask``) blocks no other request of the same client. It goes on when
-the client leaves, and its result is dropped: half a sentence is a worse surprise than a whole one.
+A long request (``say``, ``turn.ask``) does not block the other requests of its client.
 """
 
 import asyncio
@@ -13,14 +12,15 @@ from typing import Any
 from voxd.api import DeviceApi
 from voxd.control import jsonrpc
 from voxd.control.codes import INVALID_REQUEST, JOIN_HINT
-from voxd.control.feed import Feed
 from voxd.control.framing import Lines, LineTooLong
-from voxd.control.jsonrpc import Batch, Refusal, Request
+from voxd.control.jsonrpc import Batch, InvalidMessage, RpcRequest
 from voxd.control.methods import METHODS, Access, Method, read_params
-from voxd.control.redact import veiled_event
+from voxd.control.redact import redact_event
 from voxd.control.sockets import Peer
+from voxd.control.subscription import EventSubscription
 from voxd.errors import Busy, InvalidRequest, NotPermitted, VoxdError
 from voxd.events import Event
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
@@ -30,41 +30,44 @@ UPLOAD_METHOD = "turn.ask_audio"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client may cost.
+    """The memory and time that one client may use.
 
-    A line of `UPLOAD_METHOD` may be ``upload_bytes`` long (1.5 minutes of 16 kHz speech in base64), on the
-    control socket only and for one client at a time, so that 32 clients cannot cost 32 times that.
+    A line of `UPLOAD_METHOD` may have ``upload_bytes`` (1.5 minutes of 16 kHz speech in base64), on the
+    control socket only and for one client at a time.
     """
 
     max_clients: int = 32
     max_line_bytes: int = 65_536
     upload_bytes: int = 4_194_304
     max_pending: int = 8
-    max_feeds: int = 4
+    max_subscriptions: int = 4
     line_deadline_s: float = 5.0
     write_deadline_s: float = 2.0
 
 
 class Upload:
-    """The right to send a long line, which one connection at a time holds."""
+    """The permission to send a long line. One connection at a time has it.
+
+    Otherwise 32 clients could use 32 times ``Limits.upload_bytes`` of memory.
+    """
 
     def __init__(self) -> None:
         self._holder: object | None = None
 
-    def take(self, who: object) -> bool:
-        """Return whether ``who`` holds it now."""
+    def acquire(self, connection: object) -> bool:
+        """Acquire it for ``connection`` if it is free; return whether ``connection`` has it now."""
         if self._holder is None:
-            self._holder = who
-        return self._holder is who
+            self._holder = connection
+        return self._holder is connection
 
-    def release(self, who: object) -> None:
-        """Give it back if ``who`` holds it."""
-        if self._holder is who:
+    def release(self, connection: object) -> None:
+        """Release it if ``connection`` has it."""
+        if self._holder is connection:
             self._holder = None
 
 
 class Connection:
-    """Serves one client until it leaves, breaks the rules or the server closes."""
+    """Serves one client until it disconnects, breaks a rule of the protocol or the server closes."""
 
     def __init__(
         self,
@@ -82,44 +85,44 @@ class Connection:
         self._limits = limits
         self._upload = upload
         self._lines = Lines(limits.max_line_bytes, self._may_upload)
-        self._pending: dict[object, asyncio.Task[None]] = {}
-        self._feeds: set[asyncio.Task[None]] = set()
+        self._requests = TaskScope("control request")
+        self._pending: set[object] = set()
+        self._subscriptions = TaskScope("control subscription")
         self._leaving = False
         self._line_due_s = 0.0
         self._too_long: VoxdError = InvalidRequest(f"line longer than {limits.max_line_bytes} bytes")
 
     async def run(self) -> None:
-        """Serve until the client leaves, then let requests under way finish."""
+        """Serve until the client disconnects, then let running requests finish."""
         try:
             await self._read_lines()
-            self._stop_feeds()
-            if self._pending:
-                await asyncio.wait(tuple(self._pending.values()))
+            await self._stop_subscriptions()
+            # `say` and `turn.ask` are not cancelled with the client: half a sentence is a worse surprise than
+            # a whole one. Their results are dropped.
+            await self._requests.join()
         finally:
             self._upload.release(self)
-            self._stop_feeds()
-            unfinished = tuple(self._pending.values())
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
-            await self._close()
+            await self._stop_subscriptions()
+            await self._requests.close()
+            await close_writer(self._writer, self._limits.write_deadline_s)
 
     async def _read_lines(self) -> None:
         while chunk := await self._read():
+            # The deadline counts from the first byte of a line: single bytes must not extend it for ever.
             if b"\n" in chunk or not self._lines.partial_bytes:
                 self._line_due_s = asyncio.get_running_loop().time() + self._limits.line_deadline_s
             try:
                 for line in self._lines.feed(chunk):
                     self._upload.release(self)
                     await self._take(line)
-                    # One turn of the loop per line: a flood here does not delay other connections.
+                    # One turn of the event loop per line: a flood of lines must not delay other connections.
                     await asyncio.sleep(0)
             except LineTooLong:
-                await self._send(jsonrpc.error(None, self._too_long))
+                await self._send(jsonrpc.encode_error(None, self._too_long))
                 return
 
     async def _read(self) -> bytes:
-        """Return what came, or nothing at the end of the stream or of the patience with half a line."""
+        """Return received bytes; none at the end of the stream or when a line misses its deadline."""
         try:
             if not self._lines.partial_bytes:
                 return await self._reader.read(READ_BYTES)
@@ -134,124 +137,127 @@ class Connection:
     def _may_upload(self, length: int) -> bool:
         if self._access != "control" or length > self._limits.upload_bytes:
             return False
-        if not self._upload.take(self):
+        if not self._upload.acquire(self):
             self._too_long = Busy("another client is sending sound", hint="try again")
             return False
         return True
 
     async def _take(self, line: bytes) -> None:
         message = jsonrpc.parse(line)
-        if isinstance(message, Refusal):
-            await self._send(jsonrpc.refusal(message))
+        if isinstance(message, InvalidMessage):
+            await self._send(jsonrpc.encode_invalid_message(message))
             return
-        request = message if isinstance(message, Request) else None
+        request = message if isinstance(message, RpcRequest) else None
         id = request.id if request else None
+        # A long line was allowed before its method could be read. Any other method must keep to the limit.
         if len(line) > self._limits.max_line_bytes and not (request and request.method == UPLOAD_METHOD):
-            await self._send(jsonrpc.error(id, self._too_long))
+            await self._send(jsonrpc.encode_error(id, self._too_long))
         elif id is not None and id in self._pending:
             await self._refuse("a request with this id is under way", id)
         elif len(self._pending) >= self._limits.max_pending:
             if not (request and request.notification):
                 await self._send(
-                    jsonrpc.error(id, Busy("too many requests under way", hint="wait for answers"))
+                    jsonrpc.encode_error(id, Busy("too many requests under way", hint="wait for answers"))
                 )
         else:
             key = object() if id is None else id
-            self._pending[key] = asyncio.create_task(self._answer(key, message))
+            self._pending.add(key)
+            self._requests.start(self._answer(key, message))
 
-    async def _answer(self, key: object, message: Request | Batch) -> None:
-        feeds: list[Feed] = []
+    async def _answer(self, key: object, message: RpcRequest | Batch) -> None:
+        subscriptions: list[EventSubscription] = []
         try:
-            if isinstance(message, Request):
-                answer = await self._perform(message, feeds)
+            if isinstance(message, RpcRequest):
+                answer = await self._perform(message, subscriptions)
             else:
-                # In order, one after the other: "stop, then say" means what it says.
-                answers = [await self._perform(item, feeds) for item in message.items]
-                some = [answer for answer in answers if answer is not None]
-                answer = jsonrpc.batch(some) if some else None
+                # One after the other, although JSON-RPC 2.0 section 6 allows any order: a batch of "stop" and
+                # "say" must stop first.
+                items = [await self._perform(item, subscriptions) for item in message.items]
+                answers = [item for item in items if item is not None]
+                # Section 6: a batch of notifications alone gets no response, not an empty array.
+                answer = jsonrpc.encode_batch(answers) if answers else None
             if answer is not None:
                 await self._send(answer)
         finally:
-            del self._pending[key]
-            for feed in feeds:
-                self._start_feed(feed)
+            self._pending.discard(key)
+            # Only now: the response to `events.subscribe` comes before its first event.
+            for subscription in subscriptions:
+                self._start_subscription(subscription)
 
-    async def _perform(self, message: Request | Refusal, feeds: list[Feed]) -> bytes | None:
-        if isinstance(message, Refusal):
-            return jsonrpc.refusal(message)
+    async def _perform(
+        self, message: RpcRequest | InvalidMessage, subscriptions: list[EventSubscription]
+    ) -> bytes | None:
+        if isinstance(message, InvalidMessage):
+            return jsonrpc.encode_invalid_message(message)
         method = METHODS.get(message.method)
-        answer, outcome = jsonrpc.unknown_method(message.id, message.method), "unknown"
+        answer, outcome = jsonrpc.encode_unknown_method(message.id, message.method), "unknown"
         if method is not None:
             try:
-                answer, outcome = jsonrpc.result(message.id, await self._invoke(method, message, feeds)), "ok"
+                answer, outcome = (
+                    jsonrpc.encode_result(message.id, await self._invoke(method, message, subscriptions)),
+                    "ok",
+                )
             except VoxdError as error:
-                answer, outcome = jsonrpc.error(message.id, error), error.code
+                answer, outcome = jsonrpc.encode_error(message.id, error), error.code
+            # The boundary of one request: a bug in one method must not close the connection.
             except Exception:
                 _log.exception("control method %s failed", method.name)
-                answer, outcome = jsonrpc.internal_error(message.id), "internal"
+                answer, outcome = jsonrpc.encode_internal_error(message.id), "internal"
             if method.access == "control":
-                peer = self._peer
-                _log.info(
-                    "control %s: %s (pid %s, uid %s, gid %s)",
-                    method.name,
-                    outcome,
-                    peer.pid,
-                    peer.uid,
-                    peer.gid,
-                )
+                sender = (self._peer.pid, self._peer.uid, self._peer.gid)
+                _log.info("control %s: %s (pid %s, uid %s, gid %s)", method.name, outcome, *sender)
         return None if message.notification else answer
 
-    async def _invoke(self, method: Method, request: Request, feeds: list[Feed]) -> Any:
+    async def _invoke(
+        self, method: Method, request: RpcRequest, subscriptions: list[EventSubscription]
+    ) -> Any:
         if method.access == "control" and self._access == "read":
             message = f"{method.name} is not allowed on the read-only socket"
             raise NotPermitted(message, hint=JOIN_HINT)
         result = method.handler(self._api, read_params(method, request.params))
         if inspect.isawaitable(result):
             result = await result
-        if isinstance(result, Feed):
-            if len(self._feeds) + len(feeds) >= self._limits.max_feeds:
-                result.subscription.close()
+        if isinstance(result, EventSubscription):
+            if len(self._subscriptions) + len(subscriptions) >= self._limits.max_subscriptions:
+                result.events.close()
                 raise Busy("too many subscriptions", hint="open another connection")
-            feeds.append(result)
+            subscriptions.append(result)
             return result.opening()
-        if self._access == "read" and method.veil is not None:
-            return method.veil(result)
+        if self._access == "read" and method.redact is not None:
+            return method.redact(result)
         return result
 
-    def _start_feed(self, feed: Feed) -> None:
+    def _start_subscription(self, subscription: EventSubscription) -> None:
         if self._leaving:
-            feed.subscription.close()
+            subscription.events.close()
             return
-        task = asyncio.create_task(self._pump(feed))
-        self._feeds.add(task)
-        task.add_done_callback(self._feeds.discard)
+        task = self._subscriptions.start(self._send_events(subscription))
         # Not a `with` in the task: a task that is cancelled before its first step runs none of its lines.
-        task.add_done_callback(lambda _: feed.subscription.close())
+        task.add_done_callback(lambda _: subscription.events.close())
 
-    async def _pump(self, feed: Feed) -> None:
-        told = 0
-        for event in feed.missed:
+    async def _send_events(self, subscription: EventSubscription) -> None:
+        dropped = 0
+        for event in subscription.missed:
             await self._send_event(event)
-        async for event in feed.subscription:
-            if feed.subscription.dropped > told:
-                told = feed.subscription.dropped
-                await self._send(jsonrpc.notification("lagged", {"dropped": told}))
+        async for event in subscription.events:
+            if subscription.events.dropped > dropped:
+                dropped = subscription.events.dropped
+                await self._send(jsonrpc.encode_notification("lagged", {"dropped": dropped}))
             await self._send_event(event)
 
     async def _send_event(self, event: Event) -> None:
-        shown = veiled_event(event) if self._access == "read" else event
-        await self._send(jsonrpc.notification("event", shown))
+        shown = redact_event(event) if self._access == "read" else event
+        await self._send(jsonrpc.encode_notification("event", shown))
 
-    def _stop_feeds(self) -> None:
+    async def _stop_subscriptions(self) -> None:
         self._leaving = True
-        for task in tuple(self._feeds):
-            task.cancel()
+        await self._subscriptions.close()
 
     async def _refuse(self, message: str, id: jsonrpc.Id = None) -> None:
-        await self._send(jsonrpc.refusal(Refusal(INVALID_REQUEST, message, id)))
+        await self._send(jsonrpc.encode_invalid_message(InvalidMessage(INVALID_REQUEST, message, id)))
 
     async def _send(self, message: bytes) -> None:
-        """Write one line. A client that does not read within the deadline is cut off."""
+        """Write one line; disconnect a client that does not read within the deadline."""
         if self._writer.is_closing():
             return
         self._writer.write(message + b"\n")
@@ -261,15 +267,12 @@ class Connection:
         except ConnectionError:
             self._writer.transport.abort()
         except TimeoutError:
-            _log.info("control client pid %s does not read: cut off", self._peer.pid)
+            _log.info("control client pid %s does not read: disconnected", self._peer.pid)
             self._writer.transport.abort()
-
-    async def _close(self) -> None:
-        await close_writer(self._writer, self._limits.write_deadline_s)
 
 
 async def close_writer(writer: asyncio.StreamWriter, deadline_s: float) -> None:
-    """Send what is left and close; after ``deadline_s`` drop the rest: no descriptor hangs on a reader."""
+    """Send buffered data and close the connection; drop what is left after ``deadline_s``."""
     writer.close()
     try:
         async with asyncio.timeout(deadline_s):
@@ -277,4 +280,5 @@ async def close_writer(writer: asyncio.StreamWriter, deadline_s: float) -> None:
     except ConnectionError:
         return
     except TimeoutError:
+        # A client that never reads would hold the file descriptor for ever.
         writer.transport.abort()

@@ -1,16 +1,16 @@
-"""Lines out of a byte stream, with a limit on what a peer may make us remember."""
+"""Splits a byte stream into lines of limited length."""
 
 from collections.abc import Callable, Iterator
 
 
 class LineTooLong(Exception):
-    """A line passed the limit."""
+    """A line is longer than the limit."""
 
 
 class Lines:
-    """Cuts a stream at newlines.
+    """Splits a stream at newlines.
 
-    A line over ``limit_bytes`` is refused unless ``allow_longer``, asked with its length so far, says yes.
+    A line over ``limit_bytes`` is an error unless ``allow_longer(length_so_far)`` is true.
     """
 
     def __init__(self, limit_bytes: int, allow_longer: Callable[[int], bool] = lambda _: False) -> None:
@@ -20,13 +20,13 @@ class Lines:
 
     @property
     def partial_bytes(self) -> int:
-        """How much of an unfinished line is held."""
+        """The number of buffered bytes of an unfinished line."""
         return len(self._partial)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Yield every line that ``chunk`` completes, without its newline; blank lines are skipped.
 
-        Raises `LineTooLong`, after which the stream cannot be used: where the next line begins is unknown.
+        Raises `LineTooLong`; the stream is unusable then, as the start of the next line is unknown.
         """
         *whole, rest = chunk.split(b"\n")
         for piece in whole:

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as values: bytes in, requests out; results in, bytes out. No socket, no method names."""
+"""JSON-RPC 2.0 as values: decodes requests and encodes responses. It does no I/O."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +12,14 @@ MAX_BATCH = 32
 MAX_DEPTH = 32
 MAX_ID_CHARS = 128
 MAX_ID_NUMBER = 2**53
-"""Beyond it a reader that keeps numbers as doubles would not recognise its own id."""
+"""A client that stores numbers as doubles (JavaScript) could not match a larger id to its request."""
 
 Id = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One call. ``notification`` means that no answer may be sent, whatever happens."""
+class RpcRequest:
+    """One call. A ``notification`` gets no response, not even an error (JSON-RPC 2.0 section 4.1)."""
 
     method: str
     params: Any
@@ -28,8 +28,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A message that cannot be obeyed, and the error object it is answered with."""
+class InvalidMessage:
+    """A message that is not a valid request, with the code and text of its error response."""
 
     number: int
     message: str
@@ -38,43 +38,45 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Several messages whose answers go back in one array."""
+    """Several messages with one response, an array."""
 
-    items: tuple[Request | Refusal, ...]
+    items: tuple[RpcRequest | InvalidMessage, ...]
 
 
-def parse(line: bytes) -> Request | Batch | Refusal:
-    """Return what ``line`` asks for. Never raises: whatever cannot be understood becomes a `Refusal`."""
+def parse(line: bytes) -> RpcRequest | Batch | InvalidMessage:
+    """Parse one line. Never raises: a line that is not a valid request gives an `InvalidMessage`."""
     try:
         value = msgspec.json.decode(line)
     except RecursionError:
-        return Refusal(PARSE_ERROR, "nested too deeply")
+        return InvalidMessage(PARSE_ERROR, "nested too deeply")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return Refusal(PARSE_ERROR, f"not JSON: {error}")
+        return InvalidMessage(PARSE_ERROR, f"not JSON: {error}")
     if _deeper_than(value, MAX_DEPTH):
-        return Refusal(INVALID_REQUEST, f"nested deeper than {MAX_DEPTH}")
+        return InvalidMessage(INVALID_REQUEST, f"nested deeper than {MAX_DEPTH}")
     if not isinstance(value, list):
         return _request(value)
     # JSON-RPC 2.0 section 6: an empty batch is one Invalid Request, not an array of none.
     if not value:
-        return Refusal(INVALID_REQUEST, "empty batch")
+        return InvalidMessage(INVALID_REQUEST, "empty batch")
     if len(value) > MAX_BATCH:
-        return Refusal(INVALID_REQUEST, f"batch of more than {MAX_BATCH} requests")
+        return InvalidMessage(INVALID_REQUEST, f"batch of more than {MAX_BATCH} requests")
     return Batch(tuple(_request(item) for item in value))
 
 
-def _request(value: Any) -> Request | Refusal:
+def _request(value: Any) -> RpcRequest | InvalidMessage:
     if not isinstance(value, dict):
-        return Refusal(INVALID_REQUEST, "a request is an object")
+        return InvalidMessage(INVALID_REQUEST, "expected an object")
     id, notification = value.get("id"), "id" not in value
     if not _is_id(id):
-        return Refusal(INVALID_REQUEST, f"id: expected null, a number or at most {MAX_ID_CHARS} characters")
+        return InvalidMessage(
+            INVALID_REQUEST, f"id: expected null, a number or at most {MAX_ID_CHARS} characters"
+        )
     if value.get("jsonrpc") != "2.0":
-        return Refusal(INVALID_REQUEST, 'jsonrpc: expected "2.0"', id)
+        return InvalidMessage(INVALID_REQUEST, 'jsonrpc: expected "2.0"', id)
     method = value.get("method")
     if not isinstance(method, str):
-        return Refusal(INVALID_REQUEST, "method: expected a string", id)
-    return Request(method, value.get("params", {}), id, notification)
+        return InvalidMessage(INVALID_REQUEST, "method: expected a string", id)
+    return RpcRequest(method, value.get("params", {}), id, notification)
 
 
 def _is_id(id: Any) -> bool:
@@ -82,6 +84,7 @@ def _is_id(id: Any) -> bool:
         case None:
             return True
         case bool():
+            # True is an int in Python, but not a number in JSON.
             return False
         case str():
             return len(id) <= MAX_ID_CHARS
@@ -106,29 +109,29 @@ def _deeper_than(value: Any, limit: int) -> bool:
     return any(isinstance(item, (dict, list)) for item in layer)
 
 
-def result(id: Id, value: Any) -> bytes:
-    """Return the answer to request ``id``: one line without its newline."""
+def encode_result(id: Id, value: Any) -> bytes:
+    """Return the response to request ``id``: one line without its newline."""
     return msgspec.json.encode({"jsonrpc": "2.0", "id": id, "result": value})
 
 
-def refusal(refused: Refusal) -> bytes:
-    """Return the answer to a message that was no request."""
-    return _error(refused.id, refused.number, refused.message, "invalid_request", "", False)
+def encode_invalid_message(invalid: InvalidMessage) -> bytes:
+    """Return the response to a message that is not a request."""
+    return _error(invalid.id, invalid.number, invalid.message, "invalid_request", "", False)
 
 
-def unknown_method(id: Id, method: str) -> bytes:
-    """Return the answer to a request for a method that does not exist."""
+def encode_unknown_method(id: Id, method: str) -> bytes:
+    """Return the response to a request for a method that does not exist."""
     message = f"no method {method[:64]!r}"
     return _error(id, METHOD_NOT_FOUND, message, "not_found", "call `rpc.discover` for the methods", False)
 
 
-def error(id: Id, cause: VoxdError) -> bytes:
-    """Return the answer that carries ``cause``."""
+def encode_error(id: Id, cause: VoxdError) -> bytes:
+    """Return the error response for ``cause``."""
     return _error(id, number_of(cause), str(cause), cause.code, cause.hint, cause.retryable)
 
 
-def internal_error(id: Id) -> bytes:
-    """Return the answer to a request that met a bug; the details stay in the log."""
+def encode_internal_error(id: Id) -> bytes:
+    """Return the response to a request that failed by a bug; the details are in the log only."""
     return _error(id, INTERNAL, "internal error", "internal", "read the log: `journalctl -u voxd`", False)
 
 
@@ -138,11 +141,11 @@ def _error(id: Id, number: int, message: str, code: str, hint: str, retryable: b
     return msgspec.json.encode({"jsonrpc": "2.0", "id": id, "error": body})
 
 
-def notification(method: str, params: Any) -> bytes:
-    """Return a message that wants no answer: an event."""
+def encode_notification(method: str, params: Any) -> bytes:
+    """Return a message without id, such as an event."""
     return msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params})
 
 
-def batch(answers: list[bytes]) -> bytes:
-    """Return the answers of a batch as one array; there must be at least one."""
+def encode_batch(answers: list[bytes]) -> bytes:
+    """Return the responses of a batch as one array; there must be at least one."""
     return b"[" + b",".join(answers) + b"]"

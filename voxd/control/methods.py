@@ -1,4 +1,4 @@
-"""The table of RPC methods: name, access, parameters, and the call each one becomes."""
+"""The table of RPC methods: name, access, parameters and the call of `DeviceApi`."""
 
 import base64
 import functools
@@ -14,7 +14,6 @@ import msgspec
 from voxd import __version__
 from voxd.api import DeviceApi
 from voxd.config.secrets import to_builtins
-from voxd.control.feed import Subscribe, open_feed
 from voxd.control.params import (
     Ask,
     AskAudio,
@@ -28,13 +27,14 @@ from voxd.control.params import (
     Say,
     UseProvider,
     Volume,
-    WakeWord,
+    WakeWordChange,
 )
-from voxd.control.redact import veiled_history, veiled_timers
+from voxd.control.redact import redact_history, redact_timers
+from voxd.control.subscription import Subscribe, subscribe
 from voxd.errors import InvalidRequest
 
 PROTOCOL_VERSION = 1
-"""Raised when a method changes its meaning; new methods, parameters and result fields do not count."""
+"""Increased when the meaning of a method changes; new methods, parameters and result fields do not count."""
 
 Access = Literal["read", "control"]
 
@@ -43,14 +43,14 @@ Handler = Callable[[DeviceApi, Any], Any | Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method. ``access`` read: also on the read-only socket, its result passed through ``veil``."""
+    """One method; with ``access`` "read" also on the read-only socket, with a redacted result."""
 
     name: str
     access: Access
     params: type[msgspec.Struct]
     handler: Handler
     summary: str
-    veil: Callable[[Any], Any] | None = None
+    redact: Callable[[Any], Any] | None = None
 
 
 def _info(api: DeviceApi, _: Nothing) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _info(api: DeviceApi, _: Nothing) -> dict[str, Any]:
     }
 
 
-def _set_wake_word(api: DeviceApi, p: WakeWord) -> Any:
+def _set_wake_word(api: DeviceApi, p: WakeWordChange) -> Any:
     return api.set_wake_word(
         p.name, enabled=p.enabled, threshold=p.threshold, first_threshold=p.first_threshold
     )
@@ -95,8 +95,9 @@ async def _test_provider(api: DeviceApi, p: ProviderName) -> dict[str, Any]:
 
 
 @functools.cache
-def described() -> msgspec.Raw:
-    """Return the table as JSON. Kept, because making it costs milliseconds and strangers may ask for it."""
+def describe_methods() -> msgspec.Raw:
+    """Return the table of methods as JSON."""
+    # Cached: it takes milliseconds, and any local user may request it on the read-only socket.
     methods = [
         {
             "name": method.name,
@@ -126,7 +127,7 @@ _TABLE = (
         lambda api, p: api.ask_audio(p.wav_base64, speak=p.speak),
         "Answer a spoken question.",
     ),
-    Method("turn.repeat", "control", Nothing, lambda api, _: api.repeat(), "Say the last reply again."),
+    Method("turn.repeat", "control", Nothing, lambda api, _: api.repeat(), "Repeat the last reply."),
     Method("turn.last", "read", Nothing, lambda api, _: api.last(), "The latency ledger of the last turn."),
     Method(
         "say",
@@ -152,21 +153,23 @@ _TABLE = (
         Limit,
         lambda api, p: api.history(p.limit),
         "The newest turns.",
-        veiled_history,
+        redact_history,
     ),
     Method("history.forget", "control", Nothing, _forget, "Delete the whole history."),
-    Method("timers.list", "read", Nothing, lambda api, _: api.timers(), "Timers and alarms.", veiled_timers),
+    Method("timers.list", "read", Nothing, lambda api, _: api.timers(), "Timers and alarms.", redact_timers),
     Method(
         "timers.cancel", "control", Numbered, lambda api, p: api.cancel_timer(p.id), "Cancel or silence one."
     ),
     Method("wake.list", "read", Nothing, lambda api, _: api.wake_words(), "The wake words as they run."),
-    Method("wake.set", "control", WakeWord, _set_wake_word, "Change a wake word until the next restart."),
+    Method(
+        "wake.set", "control", WakeWordChange, _set_wake_word, "Change a wake word until the next restart."
+    ),
     Method(
         "wake.candidates",
         "read",
         Limit,
         lambda api, p: api.wake_candidates(p.limit),
-        "Moments at which a wake word was suspected.",
+        "Recent wake word candidates.",
     ),
     Method("wake.clip", "control", Numbered, _clip, "The sound of a candidate: a WAV file in base64."),
     Method("provider.list", "read", Nothing, lambda api, _: api.providers(), "Providers and their problems."),
@@ -175,9 +178,9 @@ _TABLE = (
         "control",
         UseProvider,
         lambda api, p: api.use_provider(p.agent, p.name),
-        "Let another provider answer until a restart.",
+        "Use another provider for an agent until a restart.",
     ),
-    # Control, because it opens a session that may cost money.
+    # Control, because it opens a session, which may cost money.
     Method(
         "provider.test",
         "control",
@@ -185,15 +188,11 @@ _TABLE = (
         _test_provider,
         "Open a session with a provider and close it.",
     ),
-    Method(
-        "usage.get", "read", Days, lambda api, p: api.usage(p.days), "What each provider used on each day."
-    ),
-    Method(
-        "queue.list", "read", Nothing, lambda api, _: api.queue(), "Questions that could not be answered."
-    ),
-    Method("queue.retry", "control", Queued, _retry, "Ask one of them, or all, again at once."),
-    Method("queue.drop", "control", Queued, _drop, "Give one of them, or all, up."),
-    # Control, because looking for sound cards costs a process: strangers shall not order that.
+    Method("usage.get", "read", Days, lambda api, p: api.usage(p.days), "The usage of each provider by day."),
+    Method("queue.list", "read", Nothing, lambda api, _: api.queue(), "The offline queue."),
+    Method("queue.retry", "control", Queued, _retry, "Retry one queued question, or all."),
+    Method("queue.drop", "control", Queued, _drop, "Drop one queued question, or all."),
+    # Control, because it starts a process to look for sound cards.
     Method(
         "devices.list", "control", Nothing, lambda api, _: api.devices(), "The sound devices of the machine."
     ),
@@ -212,14 +211,12 @@ _TABLE = (
         lambda api, _: {"text": api.metrics()},
         "Metrics in Prometheus' format.",
     ),
-    Method(
-        "events.subscribe", "read", Subscribe, open_feed, "The state now, then every event as it happens."
-    ),
+    Method("events.subscribe", "read", Subscribe, subscribe, "The current state, then every event."),
     Method(
         "rpc.discover",
         "read",
         Nothing,
-        lambda api, _: described(),
+        lambda api, _: describe_methods(),
         "This table, with JSON Schemas of the parameters.",
     ),
 )
@@ -233,16 +230,18 @@ def read_params(method: Method, params: Any) -> msgspec.Struct:
     Raises `InvalidRequest` naming the field that is missing or of the wrong type.
     """
     if not isinstance(params, dict):
-        raise InvalidRequest("params: expected an object: parameters go by name")
+        # JSON-RPC 2.0 section 4.2 also allows an array, which a new parameter would break.
+        raise InvalidRequest("params: expected an object with named parameters")
     try:
         return msgspec.convert(params, method.params)
     except msgspec.ValidationError as error:
         raise InvalidRequest(
-            _naming_the_field(str(error)), hint="call `rpc.discover` for the schema"
+            _with_field_first(str(error)), hint="call `rpc.discover` for the schema"
         ) from error
 
 
-def _naming_the_field(message: str) -> str:
+def _with_field_first(message: str) -> str:
+    # msgspec: "Expected `str`, got `int` - at `$.text`" becomes "text: expected str, got int".
     what, _, where = message.partition(" - at `$")
     what = what.replace("`", "")
     return f"{where.strip('.`')}: {what[0].lower()}{what[1:]}" if where else what

@@ -1,4 +1,4 @@
-"""What the methods of the control socket are given: one struct each, checked before anything is done."""
+"""The parameters of RPC methods: one struct each, validated before the method is called."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ class Nothing(msgspec.Struct, frozen=True):
 
 
 class Say(msgspec.Struct, frozen=True):
-    """What to speak."""
+    """A text to speak."""
 
     text: Text
 
@@ -35,7 +35,7 @@ class AskAudio(msgspec.Struct, frozen=True):
 
 
 class Mute(msgspec.Struct, frozen=True):
-    """Close or open the microphone."""
+    """Whether the microphone is muted."""
 
     muted: bool
 
@@ -47,7 +47,7 @@ class Volume(msgspec.Struct, frozen=True):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """How many entries at most, the newest first."""
+    """The maximum number of entries, the newest first."""
 
     limit: Count = 20
 
@@ -58,8 +58,8 @@ class Numbered(msgspec.Struct, frozen=True):
     id: Annotated[int, Meta(ge=0)]
 
 
-class WakeWord(msgspec.Struct, frozen=True):
-    """What to change of a wake word; what is null stays."""
+class WakeWordChange(msgspec.Struct, frozen=True):
+    """Changes of one wake word; null leaves a value as it is."""
 
     name: Annotated[str, Meta(min_length=1, max_length=32)]
     enabled: bool | None = None
@@ -74,19 +74,19 @@ class ProviderName(msgspec.Struct, frozen=True):
 
 
 class UseProvider(msgspec.Struct, frozen=True):
-    """The provider to use for an agent; ``local`` for the engines of the device."""
+    """The provider to use for an agent; ``local`` is the engines of this device."""
 
     name: Annotated[str, Meta(min_length=1, max_length=32)]
     agent: Annotated[str, Meta(min_length=1, max_length=32)] = "default"
 
 
 class Days(msgspec.Struct, frozen=True):
-    """The last so many days, today included."""
+    """The number of days, today included."""
 
     days: Annotated[int, Meta(ge=1, le=400)] = 30
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """One question that waits, by its id; null is all of them."""
+    """One queued question by its id; null is all of them."""
 
     id: Annotated[str, Meta(min_length=1, max_length=32)] | None = None

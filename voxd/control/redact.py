@@ -1,4 +1,7 @@
-"""What strangers may not see: the words people said, taken out of whatever the read-only socket shows."""
+"""Removes quotations of the user from everything that the read-only socket shows.
+
+Any local user may open that socket (mode 0666).
+"""
 
 import msgspec
 
@@ -8,8 +11,8 @@ from voxd.reports import HistoryEntry, TimerEntry
 _WORDS = frozenset({"text", "transcript", "reply", "arguments", "output"})
 
 
-def veiled_event(event: Event) -> Event:
-    """Return ``event`` without transcripts, replies and the names people gave their reminders."""
+def redact_event(event: Event) -> Event:
+    """Return ``event`` without transcripts, replies, tool arguments and the names of timers."""
     hidden = _WORDS | {"name"} if event.type.startswith("timer.") else _WORDS
     if hidden.isdisjoint(event.data):
         return event
@@ -17,11 +20,11 @@ def veiled_event(event: Event) -> Event:
     return Event(event.id, event.type, event.time, event.turn, data)
 
 
-def veiled_history(entries: list[HistoryEntry]) -> list[HistoryEntry]:
+def redact_history(entries: list[HistoryEntry]) -> list[HistoryEntry]:
     """Return ``entries`` with empty transcripts and replies."""
     return [msgspec.structs.replace(entry, transcript="", reply="") for entry in entries]
 
 
-def veiled_timers(entries: list[TimerEntry]) -> list[TimerEntry]:
-    """Return ``entries`` with empty names: a reminder's name is a quotation of the user."""
+def redact_timers(entries: list[TimerEntry]) -> list[TimerEntry]:
+    """Return ``entries`` with empty names: the name of a reminder quotes the user."""
     return [msgspec.structs.replace(entry, name="") for entry in entries]

@@ -1,4 +1,4 @@
-"""The control server: accepts clients on both sockets, within a limit, and takes everything down in order."""
+"""The control server: accepts clients on both sockets, up to a limit."""
 
 import asyncio
 import logging
@@ -11,23 +11,22 @@ from voxd.api import DeviceApi
 from voxd.control import jsonrpc
 from voxd.control.connection import Connection, Limits, Upload, close_writer
 from voxd.control.methods import Access
-from voxd.control.sockets import BACKLOG, Listener, peer_of
+from voxd.control.sockets import BACKLOG, ListeningSocket, peer_of
 from voxd.errors import Busy
+from voxd.tasks import cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
 ACCEPTED_PER_TURN = 2
-"""asyncio accepts as many per turn of the loop as its ``backlog``: 1024 at once stop it for a second."""
+"""asyncio accepts up to ``backlog`` connections per turn of its loop: 1024 at once block it for a second."""
 
 
 class ControlServer:
-    """Serves ``api`` on ``listeners`` and owns them: closing the server closes them.
+    """Serves ``api`` on ``listeners``, which it owns: closing the server closes them."""
 
-    Each kind of socket has ``limits.max_clients`` places of its own, so that strangers on the read-only
-    socket cannot keep the owner out.
-    """
-
-    def __init__(self, api: DeviceApi, listeners: Sequence[Listener], limits: Limits | None = None) -> None:
+    def __init__(
+        self, api: DeviceApi, listeners: Sequence[ListeningSocket], limits: Limits | None = None
+    ) -> None:
         self._api = api
         self._listeners = tuple(listeners)
         self._limits = limits or Limits()
@@ -39,33 +38,31 @@ class ControlServer:
 
     @property
     def clients(self) -> int:
-        """How many clients are served now."""
+        """The number of connected clients."""
         return self._count.total()
 
     async def start(self) -> None:
-        """Accept from now on; what queued up in an inherited socket is served first."""
+        """Start to accept; connections that wait in an inherited socket are served first."""
         for listener in self._listeners:
 
             async def connected(
                 reader: asyncio.StreamReader, writer: asyncio.StreamWriter, access: Access = listener.access
             ) -> None:
-                # A stop cancels whom it serves; asyncio before 3.12 calls that a fault, with a stack trace.
+                # `close` cancels this task; asyncio before 3.12 logs that as an error, with a stack trace.
                 with suppress(asyncio.CancelledError):
                     await self._serve(reader, writer, access)
 
-            # start_server, not start_unix_server: the latter unlinks the file, which may be systemd's.
+            # Not start_unix_server: it unlinks the socket's file, which may belong to systemd.
             server = await asyncio.start_server(connected, sock=listener.socket, backlog=ACCEPTED_PER_TURN)
+            # asyncio has set the kernel's queue to its ``backlog`` as well: set it again.
             listener.socket.listen(BACKLOG)
             self._servers.append(server)
 
     async def close(self) -> None:
-        """Stop accepting, abandon what is under way and close every client; idempotent."""
+        """Stop accepting, cancel running requests and disconnect every client; idempotent."""
         for server in self._servers:
             server.close()
-        clients = tuple(self._clients)
-        for task in clients:
-            task.cancel()
-        await asyncio.gather(*clients, return_exceptions=True)
+        await cancel_and_wait(*self._clients)
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
@@ -86,8 +83,9 @@ class ControlServer:
         assert task is not None
         self._clients.add(task)
         try:
+            # A limit for each socket: clients of the read-only socket cannot lock out the control socket.
             if self._count[access] >= self._limits.max_clients:
-                await self._turn_away(writer, access)
+                await self._reject(writer, access)
                 return
             self._count[access] += 1
             try:
@@ -100,11 +98,11 @@ class ControlServer:
         finally:
             self._clients.discard(task)
 
-    async def _turn_away(self, writer: asyncio.StreamWriter, access: Access) -> None:
+    async def _reject(self, writer: asyncio.StreamWriter, access: Access) -> None:
         if access not in self._full:
-            # Once per crowd: a client that connects in a loop must not fill the log.
+            # Logged once until a client leaves: a client that connects in a loop must not fill the log.
             self._full.add(access)
-            _log.warning("all %s places of the %s socket are taken", self._limits.max_clients, access)
+            _log.warning("all %s connections of the %s socket are in use", self._limits.max_clients, access)
         full = Busy("too many clients", hint="close other clients, or raise control.max_clients")
-        writer.write(jsonrpc.error(None, full) + b"\n")
+        writer.write(jsonrpc.encode_error(None, full) + b"\n")
         await close_writer(writer, self._limits.write_deadline_s)

@@ -1,4 +1,4 @@
-"""The two sockets: taken over from systemd or bound here, with the permissions that keep strangers out."""
+"""The control and the read-only socket: inherited from systemd or bound here, with their permissions."""
 
 import fcntl
 import grp
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 MODES: Mapping[Access, int] = {"control": 0o660, "read": 0o666}
 GROUP = "voxd"
 BACKLOG = 1024
-"""How many may wait to be accepted."""
+"""The length of the kernel's queue of connections that wait for accept()."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ def peer_of(connected: socket.socket) -> Peer:
     return Peer(*layout.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)))
 
 
-class Listener:
-    """A Unix socket to accept from, and what its clients may do."""
+class ListeningSocket:
+    """A listening Unix socket and the access that its clients have."""
 
     def __init__(self, sock: socket.socket, access: Access, path: Path | None = None) -> None:
         self.socket = sock
@@ -48,45 +48,45 @@ class Listener:
         self._identity = _identity(path) if path else None
 
     def close(self) -> None:
-        """Close the socket and remove its file if it is still the one bound here; idempotent."""
+        """Close the socket and remove its file if it is still the file bound here; idempotent."""
         self.socket.close()
         if self._path and self._identity and _identity(self._path) == self._identity:
             self._path.unlink(missing_ok=True)
         self._path = None
 
 
-def inherited(sockets: Mapping[str, socket.socket]) -> list[Listener]:
-    """Return the listeners systemd opened: ``FileDescriptorName=`` is ``control`` or ``read``.
+def inherited(sockets: Mapping[str, socket.socket]) -> list[ListeningSocket]:
+    """Return the sockets that systemd opened, with ``FileDescriptorName=control`` or ``read``.
 
-    Their files belong to systemd and stay. A socket of another name is left alone and logged.
+    Their files belong to systemd and are not removed. A socket of another name is logged and ignored.
     """
     listeners = []
     for name, sock in sockets.items():
         if name == "control":
-            listeners.append(Listener(sock, "control"))
+            listeners.append(ListeningSocket(sock, "control"))
         elif name == "read":
-            listeners.append(Listener(sock, "read"))
+            listeners.append(ListeningSocket(sock, "read"))
         else:
             _log.warning("ignoring the inherited socket %s", name)
     return listeners
 
 
-def bind(path: Path, access: Access, *, group: str = GROUP) -> Listener:
-    """Bind ``path``, replacing a file that a dead daemon left behind.
+def bind(path: Path, access: Access, *, group: str = GROUP) -> ListeningSocket:
+    """Bind ``path``, replacing the file of a daemon that no longer runs.
 
-    The file gets the mode of ``access`` and, where this process may, the group ``group``. Raises `Busy` (code
-    ``already_running``) when a daemon answers there, and `NotPermitted` when the path cannot be used.
+    The file gets the mode of ``access`` and, where permitted, the group ``group``. Raises `Busy` (code
+    ``already_running``) when a daemon accepts connections there, `NotPermitted` when it cannot be bound.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.parent):
             _remove_stale(path)
-            # On Linux the file is born with the mode of the socket: no other user can connect at any time.
+            # Linux creates the file with the mode of the socket: no other user can connect in between.
             os.fchmod(sock.fileno(), 0o600)
             sock.bind(str(path))
-            # At once, not when the server starts: until then clients wait instead of being refused, and
-            # another daemon that starts meanwhile sees that this one is alive.
+            # Listen now, not when the server starts: early clients wait instead of being refused, and another
+            # daemon that starts meanwhile finds this one running.
             sock.listen(BACKLOG)
         _give_to_group(path, group)
         path.chmod(MODES[access])
@@ -98,12 +98,12 @@ def bind(path: Path, access: Access, *, group: str = GROUP) -> Listener:
     except BaseException:
         sock.close()
         raise
-    return Listener(sock, access, path)
+    return ListeningSocket(sock, access, path)
 
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    # Two daemons that start together would each take the other's new file for a dead one's.
+    # Two daemons that start together would each take the other's new socket for a stale one and remove it.
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -119,12 +119,12 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise NotPermitted(f"{path} exists and is not a socket", hint=f"remove {path} or set control.socket")
-    if _answers(path):
+    if _is_accepting(path):
         raise Busy("another voxd is running", hint="run `systemctl stop voxd`", code="already_running")
     path.unlink(missing_ok=True)
 
 
-def _answers(path: Path) -> bool:
+def _is_accepting(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -132,7 +132,7 @@ def _answers(path: Path) -> bool:
         except ConnectionRefusedError:
             return False
         except BlockingIOError:
-            # Its queue of connections is full: busy, so alive.
+            # The queue of connections is full: a daemon runs, but is busy.
             return True
         return True
 

@@ -97,7 +97,7 @@ class ProviderFactory:
         if self._opened is not None:
             await self._opened.close()
 
-    def require(self, name: str) -> provider_schema.Provider | provider_schema.Pipeline:
+    def require(self, name: str) -> provider_schema.ProviderConfig | provider_schema.Pipeline:
         """Return the table of ``name``. Raises `NotFound`."""
         found = self.config.providers.get(name) or self.config.pipelines.get(name)
         if found is None:
@@ -225,7 +225,7 @@ class ProviderFactory:
         if {*stages} - {REALTIME} or not (stages or has_provider(table.kind)):
             await self._pipelines.check(name, self.config)
 
-    async def _open(self, name: str, table: provider_schema.Provider) -> None:
+    async def _open(self, name: str, table: provider_schema.ProviderConfig) -> None:
         target = ProviderTarget(self._vendor(name, table), name, table.kind, SessionConfig())
         try:
             async with asyncio.timeout(table.connect_timeout_s):
@@ -242,7 +242,7 @@ class ProviderFactory:
         if self._opened is not None:
             self._opened.reset(name)
 
-    def _vendor(self, name: str, table: provider_schema.Provider) -> "Vendor":
+    def _vendor(self, name: str, table: provider_schema.ProviderConfig) -> "Vendor":
         # A device without a cloud never loads websockets.
         from voxd.providers.vendor import Vendor
 

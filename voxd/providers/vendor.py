@@ -32,7 +32,13 @@ class Vendor:
     """
 
     def __init__(
-        self, name: str, section: provider_schema.Provider, *, resolver: Resolver, emit: Emit, clock: Clock
+        self,
+        name: str,
+        section: provider_schema.ProviderConfig,
+        *,
+        resolver: Resolver,
+        emit: Emit,
+        clock: Clock,
     ) -> None:
         self.section = section
         self._name = name

@@ -12,7 +12,7 @@ from tests.fakes import FakeClock, RecordingEmit
 from tests.providers.pipeline.made import BROKEN, KIND, register
 from tests.providers.pipeline.stage_fakes import Board
 from voxd import VoiceEngine
-from voxd.config.provider_schema import Pipeline, Provider
+from voxd.config.provider_schema import Pipeline, ProviderConfig
 from voxd.config.secrets import Secret
 from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.frames import Clip
@@ -28,10 +28,10 @@ from voxd.providers.pipeline.stages.registry import kinds_of, list_stages, regis
 register()
 
 TABLES = {
-    "ears": Provider(kind=KIND),
-    "brain": Provider(kind=KIND, options={"answers": ("Good day.",)}),
-    "voice": Provider(kind=KIND, voice="alto"),
-    "broken": Provider(kind=BROKEN),
+    "ears": ProviderConfig(kind=KIND),
+    "brain": ProviderConfig(kind=KIND, options={"answers": ("Good day.",)}),
+    "voice": ProviderConfig(kind=KIND, voice="alto"),
+    "broken": ProviderConfig(kind=BROKEN),
 }
 
 
@@ -95,7 +95,7 @@ async def test_a_list_without_a_stage_that_can_be_built_is_an_error(builder: Pip
 
 
 def test_a_table_becomes_the_settings_of_a_client_and_of_a_stage() -> None:
-    provider = Provider(
+    provider = ProviderConfig(
         kind="openai",
         model="m",
         voice="v",
@@ -116,22 +116,22 @@ def test_a_table_becomes_the_settings_of_a_client_and_of_a_stage() -> None:
 
 
 def test_a_list_of_endpoints_replaces_the_vendors_own() -> None:
-    told = stage_config("mine", Provider(kind="openai", endpoints=("http://a.lan", "http://b.lan")))
+    told = stage_config("mine", ProviderConfig(kind="openai", endpoints=("http://a.lan", "http://b.lan")))
     assert told.endpoint == "http://a.lan"
-    assert stage_config("theirs", Provider(kind="openai")).endpoint == ""
+    assert stage_config("theirs", ProviderConfig(kind="openai")).endpoint == ""
 
 
 def test_a_key_that_cannot_be_read_is_a_wrong_key() -> None:
     missing = Secret(None, origin="credential x", problem="no such file")
     with pytest.raises(AuthenticationError):
-        client_settings("mine", Provider(kind="openai", api_key=missing))
+        client_settings("mine", ProviderConfig(kind="openai", api_key=missing))
 
 
 async def test_stages_of_one_provider_share_a_client(builder: PipelineBuilder) -> None:
     stt, llm = (builder.client("ears", TABLES["ears"], kind) for kind in (StageKind.STT, StageKind.LLM))
     assert (stt.stage, llm.stage) == ("stt", "llm")
     assert stt._keys is llm._keys
-    other = builder.client("ears", Provider(kind=KIND, model="other"), StageKind.STT)
+    other = builder.client("ears", ProviderConfig(kind=KIND, model="other"), StageKind.STT)
     assert other._keys is not stt._keys
 
 

@@ -37,15 +37,15 @@ from voxd.providers.usage import Usage
 WAIT_S = 5.0
 
 CONFIG = schema.Config(
-    providers={"brain": provider_schema.Provider(kind=KIND, usd_per_day=1.0)},
+    providers={"brain": provider_schema.ProviderConfig(kind=KIND, usd_per_day=1.0)},
     pipelines={"pipe": provider_schema.Pipeline(llm=("brain",), hedge=False)},
 )
 
 
 TABLES = {
-    "ears": provider_schema.Provider(kind=KIND),
-    "brain": provider_schema.Provider(kind=KIND, options={"answers": ("Good day.",)}),
-    "voice": provider_schema.Provider(kind=KIND, voice="alto"),
+    "ears": provider_schema.ProviderConfig(kind=KIND),
+    "brain": provider_schema.ProviderConfig(kind=KIND, options={"answers": ("Good day.",)}),
+    "voice": provider_schema.ProviderConfig(kind=KIND, voice="alto"),
 }
 
 
@@ -140,7 +140,7 @@ async def test_a_refused_key_is_not_tried_again_before_a_reset(rig: Rig) -> None
     wrong = reply(b'{"error": {"code": "invalid_api_key"}}', status=401, content_type="application/json")
     right = reply(b'{"object": "list", "data": []}', content_type="application/json")
     async with asyncio.timeout(WAIT_S), plain_http(wrong) as server:
-        thinker = provider_schema.Provider(
+        thinker = provider_schema.ProviderConfig(
             kind="openai", endpoint=f"{server.url}/v1", api_key=Secret("k" * 20)
         )
         config = schema.Config(
@@ -217,7 +217,7 @@ async def test_sessions_share_what_was_built_until_its_tables_change(rig: Rig) -
     made = [pipelines.create("home", told)._parts for _ in range(2)]
     assert made[0] is made[1]
     changed = schema.Config(
-        providers={**TABLES, "voice": provider_schema.Provider(kind=KIND, voice="bass")},
+        providers={**TABLES, "voice": provider_schema.ProviderConfig(kind=KIND, voice="bass")},
         pipelines=told.pipelines,
     )
     again = pipelines.create("home", changed)._parts

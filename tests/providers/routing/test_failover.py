@@ -124,7 +124,9 @@ class Rig:
         self.cloud, self.other = Scripted("cloud", CLOUD), Scripted("other", OTHER)
         self.device = Scripted("local", DEVICE)
         self.health = CircuitBreaker(emit=self.emit, clock=self.clock, jitter=lambda: 0.0)
-        config = schema.Config(providers={"cloud": provider_schema.Provider(kind="mock", usd_per_day=1.0)})
+        config = schema.Config(
+            providers={"cloud": provider_schema.ProviderConfig(kind="mock", usd_per_day=1.0)}
+        )
         self.spend = SpendGuard(config, emit=self.emit, clock=self.clock)
         self.kept: list[tuple[str, Clip | None, str]] = []
         self.keeps: bool | VoxdError = True

@@ -232,7 +232,7 @@ async def test_the_device_begins_two_seconds_after_the_question_when_nothing_com
     loop, asked = asyncio.get_running_loop(), 0.0
     script = Script(deaf_to={"response.create"})
     async with realtime_server(script) as server, flapping(server.port) as proxy:
-        limit_s = provider_schema.Provider(kind="openai").first_audio_timeout_s
+        limit_s = provider_schema.ProviderConfig(kind="openai").first_audio_timeout_s
         house = House(proxy, Deadlines(), limit_s)
 
         async def utterance() -> AsyncIterator[Frame]:

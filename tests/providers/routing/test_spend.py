@@ -18,9 +18,9 @@ from voxd.providers.usage import Usage
 def config(total: float | None = None, **limits: float | None) -> schema.Config:
     return schema.Config(
         providers={
-            "own": provider_schema.Provider(kind="ollama"),
+            "own": provider_schema.ProviderConfig(kind="ollama"),
             **{
-                name: provider_schema.Provider(kind="mock", usd_per_day=limit)
+                name: provider_schema.ProviderConfig(kind="mock", usd_per_day=limit)
                 for name, limit in limits.items()
             },
         },

@@ -23,7 +23,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """The result of a check: a sentence, and what to do about a problem."""
 
     status: Status
@@ -60,27 +60,27 @@ class Step:
 
     id: str
     title: str
-    look: Callable[[DoctorContext], Finding]
+    look: Callable[[DoctorContext], CheckResult]
 
 
-def ok(detail: str) -> Finding:
+def ok(detail: str) -> CheckResult:
     """The check passed."""
-    return Finding(Status.OK, detail)
+    return CheckResult(Status.OK, detail)
 
 
-def warn(detail: str, hint: str) -> Finding:
+def warn(detail: str, hint: str) -> CheckResult:
     """It works, but not as it should."""
-    return Finding(Status.WARN, detail, hint)
+    return CheckResult(Status.WARN, detail, hint)
 
 
-def fail(detail: str, hint: str) -> Finding:
+def fail(detail: str, hint: str) -> CheckResult:
     """It does not work."""
-    return Finding(Status.FAIL, detail, hint)
+    return CheckResult(Status.FAIL, detail, hint)
 
 
-def skip(detail: str) -> Finding:
+def skip(detail: str) -> CheckResult:
     """There is nothing to check here, and why."""
-    return Finding(Status.SKIP, detail)
+    return CheckResult(Status.SKIP, detail)
 
 
 def examine(
@@ -92,8 +92,8 @@ def examine(
         yield Check(step.id, step.title, finding.status, finding.detail, finding.hint)
 
 
-def _isolated(step: Step, context: DoctorContext, timeout_s: float) -> Finding:
-    findings: list[Finding] = []
+def _isolated(step: Step, context: DoctorContext, timeout_s: float) -> CheckResult:
+    findings: list[CheckResult] = []
 
     def look() -> None:
         try:

@@ -16,7 +16,7 @@ from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.sound import dbfs, to_rate
 from voxd.children import explain_exit
-from voxd.cli.doctor.check import DoctorContext, Finding, Status, fail, ok, skip, warn
+from voxd.cli.doctor.check import CheckResult, DoctorContext, Status, fail, ok, skip, warn
 from voxd.clock import SystemClock
 from voxd.config.paths import client_socket_path, models_dir
 from voxd.config.schema import Config
@@ -32,17 +32,17 @@ _GRAMMAR = f"#JSGF V1.0;\ngrammar doctor;\npublic <sentence> = {_SENTENCE};\n"
 _VIRTUAL = "virtual"
 
 
-def input_present(context: DoctorContext) -> Finding:
+def input_present(context: DoctorContext) -> CheckResult:
     """Whether the configured microphone is there."""
     return _present(context.config.audio.input, "input", "the virtual microphone stands in")
 
 
-def output_present(context: DoctorContext) -> Finding:
+def output_present(context: DoctorContext) -> CheckResult:
     """Whether the configured loudspeaker is there."""
     return _present(context.config.audio.output, "output", "replies go to a WAV file")
 
 
-def _present(wanted: str, direction: str, instead: str) -> Finding:
+def _present(wanted: str, direction: str, instead: str) -> CheckResult:
     key = f"audio.{direction}"
     if wanted == _VIRTUAL:
         return skip(f"{key} is virtual: no device is needed")
@@ -63,7 +63,7 @@ def _chosen(wanted: str, devices: list[Device]) -> Device | None:
     return next(iter(exact or [device for device in devices if wanted.lower() in device.name.lower()]), None)
 
 
-def input_opens(context: DoctorContext) -> Finding:
+def input_opens(context: DoctorContext) -> CheckResult:
     """Whether sound comes from the microphone; a running daemon is asked, as it holds the card."""
     if context.config.audio.input == _VIRTUAL:
         return skip("audio.input is virtual")
@@ -89,7 +89,7 @@ def _status_of_daemon(context: DoctorContext) -> Any:
         return None
 
 
-async def _listen_briefly(config: Config) -> Finding:
+async def _listen_briefly(config: Config) -> CheckResult:
     ring = Ring.create(config.audio.channels, config.audio.ring_s)
     microphone = Microphone(config.audio, ring, SystemClock(), _say_nothing)
     try:
@@ -110,17 +110,17 @@ def _say_nothing(type: str, /, *, turn: str | None = None, **data: Any) -> None:
     """Events of a check are of no interest."""
 
 
-def stt_engine(context: DoctorContext) -> Finding:
+def stt_engine(context: DoctorContext) -> CheckResult:
     """Which engine understands a sentence, and how long that takes."""
     return asyncio.run(_recognise(context))
 
 
-def tts_engine(context: DoctorContext) -> Finding:
+def tts_engine(context: DoctorContext) -> CheckResult:
     """Which engine speaks, and how long the first sound takes."""
     return asyncio.run(_speak(context))
 
 
-async def _recognise(context: DoctorContext) -> Finding:
+async def _recognise(context: DoctorContext) -> CheckResult:
     config, models, clock = context.config, models_dir(context.config, context.environ), SystemClock()
     chain = build_transcriber(config.stt, models_dir=models, grammar=_GRAMMAR, emit=_say_nothing, clock=clock)
     try:
@@ -135,7 +135,7 @@ async def _recognise(context: DoctorContext) -> Finding:
     return _engine_finding(chain.status(), config.stt.engine, detail)
 
 
-async def _speak(context: DoctorContext) -> Finding:
+async def _speak(context: DoctorContext) -> CheckResult:
     chain_status: list[EngineStatus] = []
     clip, first_s = await _spoken(context, chain_status.append)
     (status,) = chain_status
@@ -164,24 +164,24 @@ async def _spoken(
     return Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz), first_s
 
 
-def _engine_finding(status: EngineStatus, wanted: str, detail: str) -> Finding:
+def _engine_finding(status: EngineStatus, wanted: str, detail: str) -> CheckResult:
     if wanted not in {"auto", status.active}:
         return warn(f"{detail}; not {wanted}: {status.problem}", "run `voxctl models list`")
     return ok(detail)
 
 
-def wake_loads(context: DoctorContext) -> Finding:
+def wake_loads(context: DoctorContext) -> CheckResult:
     """Whether the wake words load, and what they cost."""
     words = msgspec.to_builtins(context.config.wake.words)
     return _probe("wake", {"words": words, "models": str(models_dir(context.config, context.environ))})
 
 
-def vad_loads(_: DoctorContext) -> Finding:
+def vad_loads(_: DoctorContext) -> CheckResult:
     """Whether the voice activity detector loads, and what it costs."""
     return _probe("vad", {})
 
 
-def gpio_factory(context: DoctorContext) -> Finding:
+def gpio_factory(context: DoctorContext) -> CheckResult:
     """Which library drives the pins; whatever is missing only matters when something is wired."""
     model = context.root / "proc/device-tree/model"
     is_pi = model.exists() and "Raspberry Pi" in model.read_text(errors="replace")
@@ -194,7 +194,7 @@ def gpio_factory(context: DoctorContext) -> Finding:
     return found
 
 
-def _probe(name: str, request: dict[str, Any]) -> Finding:
+def _probe(name: str, request: dict[str, Any]) -> CheckResult:
     """Run one probe in a process of its own: an engine that crashes must not take the doctor with it."""
     command = [sys.executable, "-P", "-m", "voxd.cli.doctor.probe", name]
     try:
@@ -212,4 +212,4 @@ def _probe(name: str, request: dict[str, Any]) -> Finding:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         reason = ": ".join([explain_exit(done.returncode), *last])
         return fail(reason, "install the engine again: its wheel may not fit this processor")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Finding)
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=CheckResult)

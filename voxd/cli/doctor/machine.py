@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from voxd import __version__
-from voxd.cli.doctor.check import DoctorContext, Finding, fail, ok, skip, warn
+from voxd.cli.doctor.check import CheckResult, DoctorContext, fail, ok, skip, warn
 from voxd.config.paths import state_dir
 
 _MB = 1024 * 1024
@@ -41,12 +41,12 @@ _THROTTLE_BITS = (
 )
 
 
-def python_version(_: DoctorContext) -> Finding:
+def python_version(_: DoctorContext) -> CheckResult:
     """Which Python this is: one that is too old could not have come this far."""
     return ok(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}")
 
 
-def package_version(_: DoctorContext) -> Finding:
+def package_version(_: DoctorContext) -> CheckResult:
     """Whether every library voxd stands on is installed."""
     missing = []
     for name in _NEEDED:
@@ -59,7 +59,7 @@ def package_version(_: DoctorContext) -> Finding:
     return ok(f"voxd {__version__} in {Path(sys.prefix)}")
 
 
-def disk_space(context: DoctorContext) -> Finding:
+def disk_space(context: DoctorContext) -> CheckResult:
     """Whether the state directory has room."""
     directory = state_dir(context.config, context.environ)
     there = next(path for path in (directory, *directory.parents) if path.exists())
@@ -70,7 +70,7 @@ def disk_space(context: DoctorContext) -> Finding:
     return warn(detail, f"free some space: models need it in {directory}") if free_mb < 500 else ok(detail)
 
 
-def mem_available(context: DoctorContext) -> Finding:
+def mem_available(context: DoctorContext) -> CheckResult:
     """Whether there is memory for the engines."""
     file = context.root / "proc/meminfo"
     if not file.exists():
@@ -85,7 +85,7 @@ def mem_available(context: DoctorContext) -> Finding:
     return ok(detail)
 
 
-def cpu_temp(context: DoctorContext) -> Finding:
+def cpu_temp(context: DoctorContext) -> CheckResult:
     """Whether the processor is too warm: a Raspberry Pi slows down at 80 °C."""
     file = context.root / "sys/class/thermal/thermal_zone0/temp"
     try:
@@ -98,7 +98,7 @@ def cpu_temp(context: DoctorContext) -> Finding:
     return warn(detail, "cool it: it slows down from 80 °C on") if celsius >= 80 else ok(detail)
 
 
-def cpu_throttled(context: DoctorContext) -> Finding:
+def cpu_throttled(context: DoctorContext) -> CheckResult:
     """Whether a Raspberry Pi had too little power or was too warm."""
     file = context.root / "sys/devices/platform/soc/soc:firmware/get_throttled"
     if file.exists():
@@ -116,7 +116,7 @@ def cpu_throttled(context: DoctorContext) -> Finding:
     return warn(f"since the start: {', '.join(before)}", hint) if before else ok("never throttled")
 
 
-def clock_synchronized(context: DoctorContext) -> Finding:
+def clock_synchronized(context: DoctorContext) -> CheckResult:
     """Whether the clock was set: alarms and TLS need it."""
     if time.time() < _BUILT_IN_2026_S:
         hint = "connect the network, or set the clock: `sudo timedatectl set-time`"

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.cli.doctor.check import Finding, fail, ok, warn
+from voxd.cli.doctor.check import CheckResult, fail, ok, warn
 from voxd.config.schema import WakeWord
 from voxd.errors import VoxdError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms
@@ -26,7 +26,7 @@ _TOO_SLOW = 0.5
 """Real-time factor: above half of a core nothing else gets done in time."""
 
 
-def wake(request: dict[str, Any]) -> Finding:
+def wake(request: dict[str, Any]) -> CheckResult:
     """Load the wake words and feed them a few seconds of silence."""
     configured = msgspec.convert(request["words"], tuple[WakeWord, ...])
     stages, problems = wake_words.build(configured, Path(request["models"]))
@@ -61,7 +61,7 @@ def _confirmation_ms(make: Callable[[], Any]) -> float:
     return elapsed_ms
 
 
-def vad(_: dict[str, Any]) -> Finding:
+def vad(_: dict[str, Any]) -> CheckResult:
     """Load the voice activity detector and feed it a few seconds of silence."""
     detector = Vad()
     silence = bytes(VAD_CHUNK_SAMPLES * BYTES_PER_SAMPLE)
@@ -74,7 +74,7 @@ def vad(_: dict[str, Any]) -> Finding:
     return _in_time(f"{factor:.2%} of a core", factor)
 
 
-def gpio(_: dict[str, Any]) -> Finding:
+def gpio(_: dict[str, Any]) -> CheckResult:
     """Ask gpiozero which library it drives the pins with."""
 
     def factory(gpiozero: Any) -> str:
@@ -84,7 +84,7 @@ def gpio(_: dict[str, Any]) -> Finding:
     return ok(open_device(factory))
 
 
-def _in_time(detail: str, factor: float) -> Finding:
+def _in_time(detail: str, factor: float) -> CheckResult:
     if factor > _TOO_SLOW:
         return warn(
             detail, "this machine is too slow or too hot: fewer wake words, and `voxctl doctor` again"
@@ -92,7 +92,7 @@ def _in_time(detail: str, factor: float) -> Finding:
     return ok(detail)
 
 
-PROBES: Mapping[str, Callable[[dict[str, Any]], Finding]] = MappingProxyType(
+PROBES: Mapping[str, Callable[[dict[str, Any]], CheckResult]] = MappingProxyType(
     {"wake": wake, "vad": vad, "gpio": gpio}
 )
 

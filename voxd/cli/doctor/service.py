@@ -7,7 +7,7 @@ import pwd
 import shutil
 from collections.abc import Iterator
 
-from voxd.cli.doctor.check import DoctorContext, Finding, fail, ok, skip, warn
+from voxd.cli.doctor.check import CheckResult, DoctorContext, fail, ok, skip, warn
 from voxd.cli.doctor.machine import run
 from voxd.config.commands import HttpAction
 from voxd.config.loading import examine
@@ -23,7 +23,7 @@ _UNIT = "voxd.service"
 _USER = "voxd"
 
 
-def config_valid(context: DoctorContext) -> Finding:
+def config_valid(context: DoctorContext) -> CheckResult:
     """Whether the configuration has mistakes."""
     files, _, problems = examine(context.config_file, get_facts=config_facts, environ=context.environ)
     read = ", ".join(map(str, files)) or "no file, so the defaults"
@@ -34,7 +34,7 @@ def config_valid(context: DoctorContext) -> Finding:
     return finding(f"{summary(problems)}, the first: {first}", "run `voxctl config check`")
 
 
-def credentials_readable(context: DoctorContext) -> Finding:
+def credentials_readable(context: DoctorContext) -> CheckResult:
     """Whether every secret the configuration names can be read."""
     secrets = list(_secrets(context.config))
     if not secrets:
@@ -61,7 +61,7 @@ def _in_unit(context: DoctorContext) -> bool:
     return "CREDENTIALS_DIRECTORY" in context.environ
 
 
-def socket_reachable(context: DoctorContext) -> Finding:
+def socket_reachable(context: DoctorContext) -> CheckResult:
     """Whether a daemon answers."""
     path = context.socket or client_socket_path(context.config, context.environ)
     try:
@@ -72,7 +72,7 @@ def socket_reachable(context: DoctorContext) -> Finding:
     return ok(f"voxd {status['version']} at {path}: {status['summary']}")
 
 
-def unit_state(context: DoctorContext) -> Finding:
+def unit_state(context: DoctorContext) -> CheckResult:
     """Whether the service runs."""
     if not (context.root / "run/systemd/system").exists():
         return skip("systemd is not running")
@@ -95,7 +95,7 @@ def unit_state(context: DoctorContext) -> Finding:
     return ok(state)
 
 
-def unit_groups(context: DoctorContext) -> Finding:
+def unit_groups(context: DoctorContext) -> CheckResult:
     """Whether the service may use sound and GPIO, and this user the socket."""
     try:
         pwd.getpwnam(_USER)
@@ -119,7 +119,7 @@ def _lacks(group: str) -> bool:
         return False
 
 
-def ort_telemetry(context: DoctorContext) -> Finding:
+def ort_telemetry(context: DoctorContext) -> CheckResult:
     """Whether onnxruntime, where it is installed, may report to its vendor."""
     if importlib.util.find_spec("onnxruntime") is None:
         return skip("onnxruntime is not installed")

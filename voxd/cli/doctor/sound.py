@@ -6,7 +6,7 @@ from typing import Any
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.sound import FLOOR_DBFS
-from voxd.cli.doctor.check import DoctorContext, Finding, ok, skip, warn
+from voxd.cli.doctor.check import CheckResult, DoctorContext, ok, skip, warn
 from voxd.clock import SystemClock
 from voxd.config.paths import client_socket_path
 from voxd.config.schema import Config
@@ -20,7 +20,7 @@ RECORDED_S = 2.0
 _GAUGES = "voxd_utterance_"
 
 
-def input_quality(context: DoctorContext) -> Finding:
+def input_quality(context: DoctorContext) -> CheckResult:
     """Whether what is heard is loud and clean enough; a running daemon is asked, as it holds the card."""
     if context.config.audio.input == "virtual":
         return skip("audio.input is virtual")
@@ -62,7 +62,7 @@ def _last_utterance(metrics: str) -> Quality | None:
     )
 
 
-async def _record(config: Config) -> Finding:
+async def _record(config: Config) -> CheckResult:
     ring, clock = Ring.create(config.audio.channels, config.audio.ring_s), SystemClock()
     microphone = Microphone(config.audio, ring, clock, _say_nothing)
     try:
@@ -81,7 +81,7 @@ async def _record(config: Config) -> Finding:
         ring.close()
 
 
-def _judged(quality: Quality, what: str) -> Finding:
+def _judged(quality: Quality, what: str) -> CheckResult:
     found = find_problems(quality)
     if found:
         return warn(f"{what}: {', '.join(each for each, _ in found)}", found[0][1])

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from voxd.cli.doctor.check import DoctorContext, Finding, fail, ok, skip, warn
+from voxd.cli.doctor.check import CheckResult, DoctorContext, fail, ok, skip, warn
 from voxd.config.schema import Config
 from voxd.errors import VoxdError
 from voxd.providers.costs import has_price
@@ -11,12 +11,12 @@ from voxd.providers.pipeline.stages.registry import kinds_of, stage_class
 from voxd.providers.registry import has_provider, provider_class
 
 
-def models_last(context: DoctorContext) -> Finding:
+def models_last(context: DoctorContext) -> CheckResult:
     """Whether a configured model will be shut down."""
     return models_last_on(context, datetime.now(UTC).date())
 
 
-def models_last_on(context: DoctorContext, today: date) -> Finding:
+def models_last_on(context: DoctorContext, today: date) -> CheckResult:
     """Whether a configured model is shut down, or will be, seen from ``today``."""
     providers = context.config.providers
     if not providers:
@@ -35,7 +35,7 @@ def models_last_on(context: DoctorContext, today: date) -> Finding:
     return finding(detail, f"set the model of [providers.{name}] to {first.instead}")
 
 
-def money_counted(context: DoctorContext) -> Finding:
+def money_counted(context: DoctorContext) -> CheckResult:
     """Whether what is limited in dollars a day has a price that is known."""
     config = context.config
     limited = [

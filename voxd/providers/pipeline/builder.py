@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from voxd.clock import Clock
-from voxd.config.provider_schema import LOCAL, Pipeline, Provider
+from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.errors import AuthenticationError, ConfigError, NotFound, VoxdError
 from voxd.events import Emit
 from voxd.net.http import HttpClient
@@ -57,12 +57,12 @@ class PipelineBuilder:
     middleware: tuple[MessageMiddleware, ...] = ()
     request_middleware: tuple[RequestMiddleware, ...] = ()
     more_headers: Mapping[str, MoreHeaders] = field(default_factory=dict)
-    _clients: dict[str, tuple[Provider, VendorClient]] = field(default_factory=dict)
+    _clients: dict[str, tuple[ProviderConfig, VendorClient]] = field(default_factory=dict)
 
     def build(
         self,
         settings: Pipeline,
-        providers: Mapping[str, Provider],
+        providers: Mapping[str, ProviderConfig],
         *,
         hints: tuple[str, ...] = (),
         owned: tuple[Close, ...] = (),
@@ -100,7 +100,7 @@ class PipelineBuilder:
             owned=owned,
         )
 
-    def client(self, name: str, provider: Provider, kind: StageKind) -> VendorClient:
+    def client(self, name: str, provider: ProviderConfig, kind: StageKind) -> VendorClient:
         """Return the client of ``provider`` for stage ``kind``. Raises `AuthenticationError`.
 
         The stages of a provider share it, so keys, limits and endpoints are counted together. A provider
@@ -121,7 +121,7 @@ class PipelineBuilder:
     def _stages(
         self,
         names: Sequence[str],
-        providers: Mapping[str, Provider],
+        providers: Mapping[str, ProviderConfig],
         kind: StageKind,
         find: Callable[[str], type[S]],
         local: S | None,
@@ -148,7 +148,7 @@ class PipelineBuilder:
         return found
 
 
-def stage_config(name: str, provider: Provider) -> StageConfig:
+def stage_config(name: str, provider: ProviderConfig) -> StageConfig:
     """Return the settings of a stage of ``provider``."""
     return StageConfig(
         name=name,
@@ -162,7 +162,7 @@ def stage_config(name: str, provider: Provider) -> StageConfig:
 
 
 def client_settings(
-    name: str, provider: Provider, middleware: tuple[RequestMiddleware, ...] = ()
+    name: str, provider: ProviderConfig, middleware: tuple[RequestMiddleware, ...] = ()
 ) -> VendorClientSettings:
     """Return how ``provider`` is reached. Raises `AuthenticationError` when a secret cannot be read."""
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from voxd.clock import Clock
 from voxd.config import schema
-from voxd.config.provider_schema import Pipeline, Provider
+from voxd.config.provider_schema import Pipeline, ProviderConfig
 from voxd.errors import ConfigError, NotFound, ProviderError, VoxdError
 from voxd.local.engines import GRAMMAR_BOUND
 from voxd.net.http import HttpClient
@@ -28,7 +28,7 @@ MIDDLEWARE = "voxd.middleware"
 CHECK_S = 5.0
 """Deadline of a check of one stage."""
 
-_Built = tuple[PipelineBuilder, Pipeline, dict[str, Provider], PipelineDependencies]
+_Built = tuple[PipelineBuilder, Pipeline, dict[str, ProviderConfig], PipelineDependencies]
 
 
 class Availability:

@@ -10,7 +10,7 @@ import msgspec
 from voxd.clock import Clock, SystemClock
 from voxd.config.paths import models_dir
 from voxd.config.problems import did_you_mean
-from voxd.config.provider_schema import LOCAL, Pipeline, Provider
+from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
 from voxd.errors import ConfigError
@@ -28,7 +28,7 @@ _STAGES: Mapping[str, str] = MappingProxyType(
 )
 """The lists, and the kind of provider in each."""
 
-_Vendor = tuple[Provider, MoreHeaders | None]
+_Vendor = tuple[ProviderConfig, MoreHeaders | None]
 
 
 class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -106,7 +106,7 @@ def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Ven
             names.append(LOCAL)
             continue
         computed = fields.pop("headers") if callable(fields.get("headers")) else None
-        vendor = (_converted(fields, Provider, f'metadata["{kind}"][{number}]'), computed)
+        vendor = (_converted(fields, ProviderConfig, f'metadata["{kind}"][{number}]'), computed)
         # The same kind with other settings is another provider; the same table twice is one.
         free = (name, *(f"{name}_{number}" for number in range(2, 100)))
         name = next((each for each in free if known.get(each, vendor) == vendor), name)

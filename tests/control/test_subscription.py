@@ -1,4 +1,4 @@
-"""Subscriptions: state first, nothing missed, nothing kept for who does not read."""
+"""Event subscriptions."""
 
 import asyncio
 import json
@@ -12,13 +12,13 @@ from tests.control.conftest import Served
 from tests.control.fakes import SECRET_WORDS
 from tests.control.test_server import answer, encode, raw, request
 from voxd.control.client import ControlClient
-from voxd.control.feed import QUEUE_EVENTS, missed_since
-from voxd.control.redact import veiled_event
+from voxd.control.redact import redact_event
+from voxd.control.subscription import QUEUE_EVENTS, events_since
 from voxd.errors import DaemonUnreachable
 from voxd.events import Event
 
 
-async def test_the_state_comes_first_and_then_what_happens(served: Served) -> None:
+async def test_a_subscription_gives_the_state_first_and_then_events(served: Served) -> None:
     served.device.bus.emit("daemon.ready")
     async with ControlClient(served.control) as client, ControlClient(served.control) as other:
         events = client.subscribe()
@@ -51,10 +51,10 @@ async def test_events_since_an_id_are_sent_again(served: Served) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 30), st.integers(1, 20), st.none() | st.integers(0, 60))
-def test_what_was_missed_is_either_sent_or_counted(forgotten: int, kept: int, since: int | None) -> None:
+def test_each_missed_event_is_either_sent_or_counted(forgotten: int, kept: int, since: int | None) -> None:
     last = forgotten + kept
     history = tuple(Event(id, "error", 0.0) for id in range(forgotten + 1, last + 1))
-    missed, lost = missed_since(history, since)
+    missed, lost = events_since(history, since)
     if since is None:
         assert (missed, lost) == ((), 0)
     else:
@@ -62,8 +62,8 @@ def test_what_was_missed_is_either_sent_or_counted(forgotten: int, kept: int, si
         assert len(missed) + lost == (last if since > last else last - since)
 
 
-def test_nothing_was_missed_where_nothing_happened() -> None:
-    assert missed_since((), 7) == ((), 0)
+def test_an_empty_history_has_no_missed_events() -> None:
+    assert events_since((), 7) == ((), 0)
 
 
 @pytest.mark.parametrize(
@@ -85,19 +85,19 @@ def test_nothing_was_missed_where_nothing_happened() -> None:
         ("wake.detected", {"word": "alexa", "score": 0.9}, {"word": "alexa", "score": 0.9}),
     ],
 )
-async def test_strangers_see_events_without_words(
+async def test_the_read_only_socket_shows_events_without_quotations(
     served: Served, type: str, data: dict[str, Any], shown: dict[str, Any]
 ) -> None:
-    assert veiled_event(Event(1, type, 0.0, "t1", data)) == Event(1, type, 0.0, "t1", shown)
+    assert redact_event(Event(1, type, 0.0, "t1", data)) == Event(1, type, 0.0, "t1", shown)
     served.device.bus.emit(type, **data)
-    async with ControlClient(served.read) as stranger, ControlClient(served.control) as owner:
-        for client, expected in ((stranger, shown), (owner, data)):
+    async with ControlClient(served.read) as reader, ControlClient(served.control) as owner:
+        for client, expected in ((reader, shown), (owner, data)):
             events = client.subscribe(since=0)
             await anext(events)
             assert (await anext(events))["data"] == expected
 
 
-async def test_a_reader_that_lags_is_told_how_many_events_it_lost(served: Served) -> None:
+async def test_a_slow_reader_gets_the_number_of_dropped_events(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
         writer.write(encode(request(1, "events.subscribe")))
         assert (await answer(reader))["result"]["state"]["state"] == "idle"
@@ -110,7 +110,7 @@ async def test_a_reader_that_lags_is_told_how_many_events_it_lost(served: Served
     assert events == list(range(100, QUEUE_EVENTS + 100))
 
 
-async def test_a_subscriber_that_never_reads_is_cut_off(served: Served) -> None:
+async def test_a_subscriber_that_never_reads_is_disconnected(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
         writer.write(encode(request(1, "events.subscribe")))
         await answer(reader)
@@ -125,10 +125,10 @@ async def test_a_subscriber_that_never_reads_is_cut_off(served: Served) -> None:
 
 async def test_subscriptions_are_bounded_and_end_with_the_client(served: Served) -> None:
     async with raw(served.control) as (reader, writer):
-        for id in range(served.limits.max_feeds + 1):
+        for id in range(served.limits.max_subscriptions + 1):
             writer.write(encode(request(id, "events.subscribe")))
-        answers = [await answer(reader) for _ in range(served.limits.max_feeds + 1)]
-        assert ["result" in got for got in answers] == [True] * served.limits.max_feeds + [False]
+        answers = [await answer(reader) for _ in range(served.limits.max_subscriptions + 1)]
+        assert ["result" in got for got in answers] == [True] * served.limits.max_subscriptions + [False]
         assert answers[-1]["error"]["data"]["code"] == "busy"
         writer.write_eof()
         assert await reader.read() == b""
@@ -136,7 +136,7 @@ async def test_subscriptions_are_bounded_and_end_with_the_client(served: Served)
     assert served.device.bus._subscriptions == set()
 
 
-async def test_the_client_learns_that_the_daemon_went_away(served: Served) -> None:
+async def test_a_subscription_raises_when_the_daemon_stops(served: Served) -> None:
     async with ControlClient(served.control) as client:
         events = client.subscribe()
         await anext(events)
