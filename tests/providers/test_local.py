@@ -1,4 +1,4 @@
-"""The local provider with engines that say and hear what they are told, and the real skills."""
+"""The local provider with scripted engines and the real skills."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -19,10 +19,10 @@ from voxd.skills.engine import SkillEngine
 CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)
 
 
-class ToldTranscriber:
-    """Hears one sentence."""
+class ScriptedTranscriber:
+    """Returns one sentence for any speech."""
 
-    name = "told"
+    name = "scripted"
 
     def __init__(self) -> None:
         self.prepared = self.closed = 0
@@ -42,10 +42,10 @@ class ToldTranscriber:
         self.closed += 1
 
 
-class ToldSynthesizer:
-    """Speaks each text as two clips and notes whether it was let go."""
+class ScriptedSynthesizer:
+    """Returns two clips for each text and counts the syntheses that are open."""
 
-    name = "told"
+    name = "scripted"
 
     def __init__(self) -> None:
         self.prepared = self.closed = self.working = 0
@@ -67,8 +67,8 @@ class ToldSynthesizer:
         self.closed += 1
 
 
-class ToldSkills:
-    """Answers every sentence alike."""
+class ScriptedSkills:
+    """Returns the same reply to every sentence."""
 
     def __init__(self) -> None:
         self.reply = SkillReply("It is noon.", "time")
@@ -85,10 +85,14 @@ class ToldSkills:
 
 
 class Parts:
-    """A provider and what it is made of."""
+    """A provider with its scripted engines and skills."""
 
     def __init__(self) -> None:
-        self.transcriber, self.skills, self.synthesizer = ToldTranscriber(), ToldSkills(), ToldSynthesizer()
+        self.transcriber, self.skills, self.synthesizer = (
+            ScriptedTranscriber(),
+            ScriptedSkills(),
+            ScriptedSynthesizer(),
+        )
         self.provider = LocalProvider(self.transcriber, cast(SkillEngine, self.skills), self.synthesizer)
 
 
@@ -110,10 +114,10 @@ async def replies(parts: Parts, request: Request) -> list[ReplyItem]:
     return [item async for item in parts.provider.converse(request)]
 
 
-async def test_an_utterance_is_heard_whole_answered_and_spoken(parts: Parts) -> None:
+async def test_an_utterance_is_transcribed_whole_answered_and_spoken(parts: Parts) -> None:
     request = Request("t1", "default", audio=spoken(b"\1\0", b"\2\0"))
     assert await replies(parts, request) == [
-        Transcript("what time is it", True, "told"),
+        Transcript("what time is it", True, "scripted"),
         ReplyText("It is noon."),
         ReplyAudio(CLIP),
         ReplyAudio(CLIP),
@@ -123,7 +127,7 @@ async def test_an_utterance_is_heard_whole_answered_and_spoken(parts: Parts) -> 
     assert parts.skills.asked == ["what time is it"]
 
 
-async def test_a_typed_question_needs_no_recogniser_and_no_voice(parts: Parts) -> None:
+async def test_a_typed_question_uses_neither_engine(parts: Parts) -> None:
     request = Request("t1", "default", text="what day is it", speak=False)
     assert await replies(parts, request) == [
         Transcript("what day is it", True, "text"),
@@ -141,19 +145,19 @@ async def test_a_skill_with_nothing_to_say_is_silent(parts: Parts) -> None:
     ]
 
 
-async def test_a_question_back_is_passed_on(parts: Parts) -> None:
+async def test_a_reply_can_expect_an_answer(parts: Parts) -> None:
     parts.skills.reply = SkillReply("For how long?", "timer_ask", question=Question("timer_set", "duration"))
     assert (await replies(parts, Request("t1", "default", text="set a timer")))[-1] == ReplyEnd(True)
 
 
-async def test_a_fault_of_the_recogniser_is_never_an_empty_transcript(parts: Parts) -> None:
+async def test_an_error_of_the_transcriber_does_not_become_an_empty_transcript(parts: Parts) -> None:
     parts.transcriber.error = EngineError("broken")
     with pytest.raises(EngineError):
         await replies(parts, Request("t1", "default", audio=spoken(b"\1\0")))
     assert parts.skills.asked == []
 
 
-async def test_letting_a_reply_go_lets_the_voice_go_at_once(parts: Parts) -> None:
+async def test_closing_a_reply_closes_the_synthesis_at_once(parts: Parts) -> None:
     async with aclosing(parts.provider.converse(Request("t1", "default", text="time"))) as items:
         async for item in items:
             if isinstance(item, ReplyAudio):
@@ -177,9 +181,7 @@ async def test_closing_does_not_wait_for_a_grammar_that_still_loads(parts: Parts
 
 
 @pytest.mark.parametrize("spoken_words", [True, False])
-async def test_asked_only_for_what_it_knows_it_says_when_it_does_not(
-    parts: Parts, spoken_words: bool
-) -> None:
+async def test_with_known_only_an_unknown_request_is_an_error(parts: Parts, spoken_words: bool) -> None:
     parts.skills.reply = SkillReply("I did not understand that.")
     audio = spoken(b"\1\0" if spoken_words else b"")
     items = parts.provider.converse(Request("t1", "default", audio=audio, known_only=True))

@@ -1,4 +1,4 @@
-"""Providers come by entry point or by call, ours like anybody's, and a broken one harms nobody."""
+"""Providers are found by entry point or registered by a call; a broken one does not affect the others."""
 
 import sys
 import threading
@@ -95,7 +95,7 @@ def install(site: Path, distribution: str, module: str, source: str, *entries: s
     (info / "INSTALLER").write_text("pip\n")
 
 
-async def test_a_third_partys_provider_in_one_file_holds_a_conversation(site: Path) -> None:
+async def test_a_third_party_provider_in_one_file_holds_a_conversation(site: Path) -> None:
     install(site, "parrot-provider", "parrot_provider", PARROT, "parrot = parrot_provider:Parrot")
     cls = Registry(BaseProvider).find("parrot")
     emit = RecordingEmit()
@@ -158,7 +158,7 @@ def test_broken_providers_are_reported_and_skipped(site: Path) -> None:
     assert registry.find("mock") is MockProvider
 
 
-def test_nobody_takes_the_name_of_one_of_ours(site: Path) -> None:
+def test_a_package_cannot_take_the_name_of_a_built_in_provider(site: Path) -> None:
     install(site, "a-thief", "parrot_provider", PARROT, "mock = parrot_provider:Parrot")
     registry = Registry(BaseProvider)
     assert registry.find("mock") is MockProvider
@@ -166,19 +166,19 @@ def test_nobody_takes_the_name_of_one_of_ours(site: Path) -> None:
     assert (thief.enabled, thief.load_error) == (False, "the name is taken by voxd")
 
 
-def test_ours_come_through_the_same_door() -> None:
+def test_built_in_providers_are_found_by_entry_points_too() -> None:
     names = {status.name for status in provider_statuses() if status.source == "voxd"}
     assert names == {"openai", "azure", "custom", "gemini", "gpt_live", "mock", "pipeline"}
     assert provider_class("mock") is MockProvider
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(NotFound, match="there is no provider mork") as raised:
+def test_an_unknown_name_is_reported_with_the_known_ones() -> None:
+    with pytest.raises(NotFound, match="unknown provider mork") as raised:
         Registry(BaseProvider).find("mork")
     assert "mock" in raised.value.hint
 
 
-def test_one_that_is_registered_by_call_is_used_and_listed() -> None:
+def test_a_provider_that_is_registered_by_a_call_is_used_and_listed() -> None:
     class Mine(MockProvider):
         pass
 
@@ -192,21 +192,21 @@ def test_one_that_is_registered_by_call_is_used_and_listed() -> None:
     assert ("mock", "voxd") not in listed
 
 
-def test_what_is_no_provider_cannot_be_registered() -> None:
+def test_a_class_that_is_not_a_provider_cannot_be_registered() -> None:
     with pytest.raises(ProviderError, match="not a subclass of BaseProvider"):
         register_provider("x", str)  # type: ignore[arg-type]
     with pytest.raises(ProviderError, match="it lacks"):
         register_provider("x", BaseProvider)
 
 
-def test_who_asks_while_a_thread_reads_the_names_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookup_waits_while_another_thread_reads_the_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     registry: Registry[BaseProvider] = Registry(BaseProvider)
     read, found = metadata.entry_points, []
     asking = threading.Thread(target=lambda: found.append("mock" in registry))
 
     def slowly(**group: str) -> Any:
         entries = read(**group)
-        # Whoever does not wait has his wrong answer long before that.
+        # Without the wait the wrong result is there long before that.
         monkeypatch.setattr(metadata, "entry_points", read)
         asking.start()
         asking.join(0.2)

@@ -81,7 +81,7 @@ async def model(tmp_path: Path) -> AsyncIterator[Model]:
     await db.close()
 
 
-async def test_the_time_is_told_so_that_a_model_can_reckon_with_it(model: Model) -> None:
+async def test_the_time_is_returned_in_a_form_a_model_can_calculate_with(model: Model) -> None:
     told = json.loads(await model.calls("get_time"))
     assert told == {"local_time": "2026-11-20T15:05:00+01:00", "weekday": "Friday"}
 
@@ -137,14 +137,14 @@ async def test_a_reminder_is_set_after_a_while_or_at_a_time(model: Model) -> Non
         ({"percent": 101}, 70, "error: invalid arguments of set_volume"),
     ],
 )
-async def test_the_volume_is_set_changed_and_told(
+async def test_the_volume_is_set_changed_and_returned(
     model: Model, arguments: dict[str, int], level: int, said: str
 ) -> None:
     assert (await model.calls("set_volume", **arguments)).startswith(said)
     assert model.device.level == level
 
 
-async def test_the_device_is_stopped_and_muted_and_tells_its_state(model: Model) -> None:
+async def test_the_device_is_stopped_and_muted_and_returns_its_state(model: Model) -> None:
     assert await model.calls("stop") == "done"
     assert await model.calls("mute_microphone") == "done"
     assert model.device.done == ["stop", "mute"]
@@ -168,12 +168,12 @@ async def test_without_commands_of_the_owner_none_are_offered(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "arguments", [{"time": "25:00"}, {"time": "half past seven"}, {"time": "07:30", "day": "noday"}]
 )
-async def test_a_time_that_is_none_is_told_to_the_model(model: Model, arguments: dict[str, str]) -> None:
+async def test_an_invalid_time_is_an_error_for_the_model(model: Model, arguments: dict[str, str]) -> None:
     assert (await model.calls("set_alarm", **arguments)).startswith("error: invalid arguments of set_alarm")
     assert model.timers.list() == []
 
 
-async def test_every_tool_says_what_it_is_for_in_a_valid_schema(model: Model) -> None:
+async def test_every_tool_has_a_description_and_a_valid_schema(model: Model) -> None:
     for spec in model.box.specs():
         assert spec.description.endswith((".", "light"))
         jsonschema.Draft202012Validator.check_schema(spec.parameters)

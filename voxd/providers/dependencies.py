@@ -1,4 +1,4 @@
-"""What the providers of a process share, in one value that the composition root fills in."""
+"""What the providers of a process share, as one value that the composition root creates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from voxd.providers.tools import Tool
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Given to `voxd.providers.factory.ProviderFactory`.
+    """The parameters of `voxd.providers.factory.ProviderFactory`.
 
-    ``local`` is the device itself as a provider, of ``transcriber`` and ``synthesizer``. ``tools`` returns
-    what the device can do, for models to call. ``phrases_bytes`` limits the cache of spoken phrases, 0 turns
-    it off. ``keep`` queues questions that no provider answered.
+    ``local`` is the device itself as a provider; it uses ``transcriber`` and ``synthesizer``. ``tools``
+    returns the functions of the device that a model may call. ``phrases_bytes`` limits the cache of
+    synthesized phrases; 0 turns it off. ``keep`` queues a question that no provider answered.
     """
 
     local: Provider

@@ -1,25 +1,39 @@
-"""Makes the providers that the configuration names: speech-to-speech vendors, pipelines, failover."""
+"""Creates the providers that the configuration names: speech-to-speech vendors, pipelines, failover."""
 
 import asyncio
 import fnmatch
-import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import msgspec
 
+from voxd.clock import Clock
 from voxd.config import provider_schema, schema
-from voxd.errors import ConnectionFailed, InvalidRequest, NotFound, VoxdError
+from voxd.errors import (
+    AuthenticationError,
+    ConfigError,
+    ConnectionFailed,
+    InvalidRequest,
+    NotFound,
+    ProviderError,
+    VoxdError,
+)
+from voxd.events import Emit
 from voxd.events import EventType as E
+from voxd.net.dns import Resolver
+from voxd.net.endpoint_pool import EndpointPool
+from voxd.net.keys import ApiKey, KeyPool
 from voxd.providers.base import BaseProvider
 from voxd.providers.contract import Provider
 from voxd.providers.dependencies import Dependencies
 from voxd.providers.pipeline.stages.registry import kinds_of
 from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
-from voxd.providers.registry import has_provider
+from voxd.providers.registry import has_provider, provider_class
 from voxd.providers.routing.failover import FailoverProvider
 from voxd.providers.settings import SessionConfig
 from voxd.providers.tools import Tool, ToolBox
@@ -28,7 +42,6 @@ from voxd.store.file_cache import FileCache
 
 if TYPE_CHECKING:
     from voxd.providers.pipeline.factory import PipelineFactory
-    from voxd.providers.vendor import Vendor
 
 _log = logging.getLogger(__name__)
 
@@ -49,14 +62,98 @@ _DEFERRED = (
 )
 
 LAST_WORD_S = 0.25
-"""A pipeline enforces its own deadline and names the slow stage; wait so much longer for that."""
+"""Added to the deadline of a pipeline, which enforces it itself and then names the slow stage."""
+
+
+class SessionFactory:
+    """Creates the sessions of one configured speech-to-speech vendor, with a key and an endpoint that work.
+
+    Calling it returns a new, unconnected session. All sessions share the state of the keys and endpoints.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        table: provider_schema.ProviderConfig,
+        *,
+        resolver: Resolver,
+        emit: Emit,
+        clock: Clock,
+    ) -> None:
+        self.table = table
+        self._name = name
+        self._resolver = resolver
+        self._emit = emit
+        self._clock = clock
+        self._keys: KeyPool | None = None
+        endpoints = [each for each in (table.endpoint, *table.endpoints) if each]
+        self._endpoints = EndpointPool(endpoints, clock=clock)
+        # Sessions open at the same time: a failure counts against the key and endpoint of its own session,
+        # not against those that were given out last.
+        self._used: WeakKeyDictionary[BaseProvider, tuple[ApiKey, str]] = WeakKeyDictionary()
+
+    def __call__(self) -> BaseProvider:
+        """Return a new session. Raises `VoxdError`; a key that was refused lately is not used."""
+        # Loads websockets (see tests/test_idle_imports.py), which a device without a cloud does not need.
+        from voxd.net.endpoint import fill_placeholders
+
+        table = self.table
+        key, endpoint = self._next_key(), self._endpoints.take()
+        with self._translate_secret_errors():
+            headers = {name: value.reveal() for name, value in table.headers.items()}
+        headers = fill_placeholders(headers, wall_s=self._clock.wall())
+        session = provider_class(table.kind)(
+            {
+                "api_key": key.text,
+                "model": table.model,
+                "voice": table.voice,
+                "endpoint": endpoint,
+                "metadata": {**table.options, **({"headers": headers} if headers else {})},
+            }
+        )
+        session.resolver = self._resolver
+        self._used[session] = key, endpoint
+        return session
+
+    def worked(self, session: BaseProvider) -> None:
+        """Note that ``session`` has opened."""
+        _, endpoint = self._used[session]
+        self._endpoints.worked(endpoint)
+
+    def failed(self, session: BaseProvider, error: ProviderError) -> bool:
+        """Note that ``session`` did not open; return whether the next one has another key or endpoint."""
+        key, endpoint = self._used[session]
+        has_other_key = self._keys is not None and self._keys.failed(key, error)
+        return self._endpoints.failed(endpoint, error) or has_other_key
+
+    def reset(self) -> None:
+        """Allow every refused key again."""
+        self._keys = None
+
+    def _next_key(self) -> ApiKey:
+        with self._translate_secret_errors():
+            secrets = (self.table.api_key, *self.table.api_keys)
+            keys = [each.reveal() for each in secrets if each is not None]
+        if len(keys) < 2:
+            # A single key is always used: the circuit breaker decides when it is tried again.
+            return ApiKey(len(keys), keys[0] if keys else "")
+        if self._keys is None:
+            self._keys = KeyPool(self._name, keys, emit=self._emit, clock=self._clock)
+        return self._keys.take()
+
+    @contextmanager
+    def _translate_secret_errors(self) -> Iterator[None]:
+        """Treat a secret that cannot be read like a key that the vendor refuses."""
+        try:
+            yield
+        except ConfigError as error:
+            raise AuthenticationError(str(error), provider=self._name) from error
 
 
 class ProviderFactory:
-    """Makes the providers of the configuration in force; the router keeps them.
+    """Creates the providers of the configuration in force; the router owns them.
 
-    Pipelines need 1 MB more, and 15 MB with a vendor: they are imported when there is the first one.
-    ``open_pipelines`` makes their factory.
+    ``open_pipelines`` creates the factory of the pipelines.
     """
 
     def __init__(
@@ -69,7 +166,7 @@ class ProviderFactory:
         self.dependencies = dependencies
         self._open_pipelines = open_pipelines or _open_pipelines
         self._opened: PipelineFactory | None = None
-        self._vendors: dict[str, Vendor] = {}
+        self._sessions: dict[str, SessionFactory] = {}
 
     async def start(self) -> None:
         """Delete the cached phrases of an earlier start if the cache is turned off now."""
@@ -77,7 +174,7 @@ class ProviderFactory:
             await FileCache(self.dependencies.phrases_dir, limit_bytes=0).clear()
 
     async def load_pipelines(self, config: schema.Config) -> None:
-        """Load what the pipelines of ``config`` need, before the first turn does; never raises."""
+        """Import what the pipelines of ``config`` need before the first turn does; never raises."""
         pipelines = self._pipelines
         try:
             await asyncio.to_thread(pipelines.load, config)
@@ -99,16 +196,14 @@ class ProviderFactory:
 
     def require(self, name: str) -> provider_schema.ProviderConfig | provider_schema.Pipeline:
         """Return the table of ``name``. Raises `NotFound`."""
-        found = self.config.providers.get(name) or self.config.pipelines.get(name)
-        if found is None:
+        table = self.config.providers.get(name) or self.config.pipelines.get(name)
+        if table is None:
             names = ", ".join([self.dependencies.local.name, *self.config.providers, *self.config.pipelines])
-            raise NotFound(
-                f"there is no provider {name}", hint=f"use one of {names}, or add [providers.{name}]"
-            )
-        return found
+            raise NotFound(f"unknown provider {name}", hint=f"use one of {names}, or add [providers.{name}]")
+        return table
 
     def require_answerer(self, name: str) -> None:
-        """Raise `NotFound` when there is no ``name``, `InvalidRequest` when it is only a stage."""
+        """Raise `NotFound` when ``name`` does not exist, `InvalidRequest` when it is only a stage."""
         table = self.require(name)
         if (
             isinstance(table, provider_schema.Pipeline)
@@ -122,12 +217,10 @@ class ProviderFactory:
         )
 
     def failover(self, candidates: Sequence[Provider]) -> Provider:
-        """Return a provider that tries ``candidates`` in order.
-
-        The device alone needs no failover: its errors are said, and nothing is queued, because no vendor
-        could answer later.
-        """
+        """Return a provider that tries ``candidates`` in order."""
         shared = self.dependencies
+        # Without a vendor nothing is queued, because none could answer later, and the device says its own
+        # errors.
         if all(each is shared.local for each in candidates):
             return shared.local
         return FailoverProvider(
@@ -140,26 +233,26 @@ class ProviderFactory:
             keep=shared.keep,
         )
 
-    def live(self, agent: provider_schema.Agent, name: str) -> RealtimeProvider:
+    def create_realtime(self, agent: provider_schema.Agent, name: str) -> RealtimeProvider:
         """Return ``name`` with the persona, voice and tools of ``agent``. Raises `NotFound`."""
-        wanted = [
+        tools = [
             tool
             for tool in self.dependencies.tools()
             if any(fnmatch.fnmatchcase(tool.name, glob) for glob in agent.tools)
         ]
-        return self._live(self.brain(agent, name), wanted)
+        return self._create_realtime(self.realtime_config(agent, name), tools)
 
-    def late(self, agent: provider_schema.Agent, name: str, age_s: float) -> RealtimeProvider:
+    def create_deferred(self, agent: provider_schema.Agent, name: str, age_s: float) -> RealtimeProvider:
         """Return ``name`` without tools, for a question that is ``age_s`` old. Raises `NotFound`."""
-        brain = self.brain(agent, name)
-        instructions = deferred_instructions(brain.config.instructions, age_s)
-        config = msgspec.structs.replace(brain.config, instructions=instructions)
-        return self._live(replace(brain, config=config), ())
+        config = self.realtime_config(agent, name)
+        instructions = deferred_instructions(config.config.instructions, age_s)
+        session = msgspec.structs.replace(config.config, instructions=instructions)
+        return self._create_realtime(replace(config, config=session), ())
 
-    def _live(self, brain: RealtimeConfig, tools: Sequence[Tool]) -> RealtimeProvider:
+    def _create_realtime(self, config: RealtimeConfig, tools: Sequence[Tool]) -> RealtimeProvider:
         shared = self.dependencies
         return RealtimeProvider(
-            brain,
+            config,
             tools=ToolBox(tools),
             emit=shared.emit,
             clock=shared.clock,
@@ -168,15 +261,15 @@ class ProviderFactory:
             failed=shared.health.record_failure,
         )
 
-    def brain(self, agent: provider_schema.Agent, name: str) -> RealtimeConfig:
+    def realtime_config(self, agent: provider_schema.Agent, name: str) -> RealtimeConfig:
         """Return the settings of ``name`` for ``agent``. Raises `NotFound`."""
-        table = self.require(name)
+        table, config = self.require(name), self.config
         instructions = agent.persona or PERSONA
         if isinstance(table, provider_schema.Pipeline):
             return RealtimeConfig(
                 name=name,
                 kind="pipeline",
-                make=functools.partial(self._create_pipeline, name, self.config),
+                make=lambda: self._pipelines.create(name, config),
                 config=SessionConfig(
                     instructions=instructions,
                     voice=agent.voice,
@@ -188,7 +281,7 @@ class ProviderFactory:
         return RealtimeConfig(
             name=name,
             kind=table.kind,
-            make=self._vendor(name, table),
+            make=self._session_factory(name, table),
             config=SessionConfig(
                 instructions=instructions,
                 voice=agent.voice or table.voice,
@@ -200,18 +293,15 @@ class ProviderFactory:
             first_audio_timeout_s=table.first_audio_timeout_s,
         )
 
-    def _create_pipeline(self, name: str, config: schema.Config) -> BaseProvider:
-        return self._pipelines.create(name, config)
-
     def stages_of(self, name: str) -> tuple[str, ...]:
-        """Return what ``name`` is used for: by agents "realtime", in pipelines the lists it is in."""
-        alone = any(name in (each.provider, *each.fallback) for each in self.config.agents.values())
-        member = [
+        """Return the stages that use ``name``: "realtime" for agents, the names of lists for pipelines."""
+        is_realtime = any(name in (each.provider, *each.fallback) for each in self.config.agents.values())
+        lists = [
             stage
             for stage in ("stt", "llm", "tts")
             if any(name in getattr(each, stage) for each in self.config.pipelines.values())
         ]
-        return (*([REALTIME] if alone else []), *member)
+        return (*([REALTIME] if is_realtime else []), *lists)
 
     async def check(self, name: str) -> None:
         """Find out, at no cost, whether ``name`` can answer. Raises `NotFound`, `ProviderError`."""
@@ -226,7 +316,7 @@ class ProviderFactory:
             await self._pipelines.check(name, self.config)
 
     async def _open(self, name: str, table: provider_schema.ProviderConfig) -> None:
-        target = ProviderTarget(self._vendor(name, table), name, table.kind, SessionConfig())
+        target = ProviderTarget(self._session_factory(name, table), name, table.kind, SessionConfig())
         try:
             async with asyncio.timeout(table.connect_timeout_s):
                 session = await open_provider(target, lambda _, config: config, (), lambda _, event: None)
@@ -236,21 +326,20 @@ class ProviderFactory:
         await close_provider(session, name)
 
     def reset(self, name: str) -> None:
-        """Allow the refused keys of ``name`` again: the user says that they are repaired."""
-        if name in self._vendors:
-            self._vendors[name].reset()
+        """Allow the refused keys of ``name`` again: the user has repaired them."""
+        if name in self._sessions:
+            self._sessions[name].reset()
         if self._opened is not None:
             self._opened.reset(name)
 
-    def _vendor(self, name: str, table: provider_schema.ProviderConfig) -> "Vendor":
-        # A device without a cloud never loads websockets.
-        from voxd.providers.vendor import Vendor
-
-        known = self._vendors.get(name)
-        if known is None or known.section != table:
+    def _session_factory(self, name: str, table: provider_schema.ProviderConfig) -> SessionFactory:
+        known = self._sessions.get(name)
+        if known is None or known.table != table:
             shared = self.dependencies
-            known = Vendor(name, table, resolver=shared.resolver, emit=shared.emit, clock=shared.clock)
-            self._vendors[name] = known
+            known = SessionFactory(
+                name, table, resolver=shared.resolver, emit=shared.emit, clock=shared.clock
+            )
+            self._sessions[name] = known
         return known
 
     @property
@@ -261,7 +350,7 @@ class ProviderFactory:
 
     def _record(self, name: str, used: Usage, cost: Cost | None) -> None:
         if name in self.config.pipelines:
-            return  # its stages report what each of them used
+            return  # each of its stages reports its own usage
         self.dependencies.emit(
             E.PROVIDER_USED,
             provider=name,
@@ -274,14 +363,14 @@ class ProviderFactory:
 
 
 def _open_pipelines(dependencies: Dependencies) -> "PipelineFactory":
-    # A device without a cloud never loads tenacity, websockets and the vendors.
+    # Pipelines need 1 MB, and 15 MB with a vendor, tenacity and websockets: not for an idle device.
     from voxd.providers.pipeline.factory import PipelineFactory
 
     return PipelineFactory(dependencies)
 
 
 def deferred_instructions(instructions: str, age_s: float) -> str:
-    """Return ``instructions`` for a model that answers what was asked ``age_s`` ago."""
+    """Return ``instructions`` for a model that answers a question of ``age_s`` ago."""
     return f"{instructions}\n\n{_DEFERRED.format(ago=ago(age_s))}"
 
 

@@ -25,7 +25,7 @@ class LocalProvider:
         self._is_prepared = False
 
     def prepare(self) -> None:
-        """Load both engines and the grammar while the user still speaks."""
+        """Load both engines and the grammar in the background, while the user still speaks."""
         self._transcriber.prepare()
         self._synthesizer.prepare()
         if not self._is_prepared:
@@ -33,23 +33,23 @@ class LocalProvider:
             self._tasks.start(self._skills.prepare())
 
     async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
-        """Answer ``request``; an utterance without words gets the same honest answer as an unknown one.
+        """Answer ``request``; an utterance without words is answered like one that matches no intent.
 
         With ``known_only`` both raise `NotUnderstood`.
         """
         text = request.text or ""
         if request.audio is not None:
-            # While the user still speaks: the frames wait in the ring.
+            # Loads the grammar while the user still speaks; the frames wait in the ring.
             await self._skills.prepare()
             pcm = b"".join([frame.pcm async for frame in request.audio])
-            heard = await self._transcriber.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
-            text = heard.text
-            yield Transcript(text, True, heard.engine)
+            transcript = await self._transcriber.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
+            text = transcript.text
+            yield Transcript(text, True, transcript.engine)
         else:
             yield Transcript(text, True, TYPED)
         reply = await self._skills.answer(text)
         if request.known_only and not reply.intent:
-            raise NotUnderstood("the device itself has no answer to that")
+            raise NotUnderstood("no intent of the device matches")
         if reply.text:
             yield ReplyText(reply.text)
             if request.speak:
@@ -63,7 +63,7 @@ class LocalProvider:
         return self._synthesizer.synthesize(text)
 
     async def close(self) -> None:
-        """End the engines' processes."""
+        """End the processes of the engines."""
         await self._tasks.close()
         await self._transcriber.close()
         await self._synthesizer.close()

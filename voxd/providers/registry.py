@@ -1,4 +1,4 @@
-"""Finds providers by name: our own and other people's come through the same door, the entry points."""
+"""Finds provider classes by name among the entry points, built-in and third-party ones alike."""
 
 import logging
 import threading
@@ -18,13 +18,13 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 GROUP = "voxd.providers"
-"""The entry point group in which a package names its providers."""
+"""The entry point group in which a package lists its providers."""
 
 API_VERSION = 1
-"""The version of `BaseProvider`, and of the stages. A class that says ``api_version`` must say this one."""
+"""The version of `BaseProvider`, and of the stages. A class with an ``api_version`` must have this one."""
 
 BUILT_IN = "voxd"
-"""The distribution whose names cannot be taken by another package."""
+"""The distribution whose names no other package can take."""
 
 
 class ProviderStatus(msgspec.Struct, frozen=True):
@@ -43,9 +43,9 @@ class _Found:
 
 
 class Registry(Generic[T]):
-    """Names of the classes of one ``group``, all of them ``base``; a broken one is reported and skipped.
+    """The classes of one entry point ``group`` by name, subclasses of ``base``; a broken one is skipped.
 
-    ``what`` is what they are, for messages.
+    ``what`` describes them in messages.
     """
 
     def __init__(self, base: type[Any], *, group: str = GROUP, what: str = "provider") -> None:
@@ -59,7 +59,7 @@ class Registry(Generic[T]):
 
     def register(self, name: str, cls: type[T]) -> None:
         """Use ``cls`` for ``name`` from now on, also if it was taken. Raises `ProviderError`."""
-        problem = self._unfit(cls)
+        problem = self._problem(cls)
         if problem:
             raise ProviderError(f"the {self._what} {name} cannot be registered: {problem}")
         self._registered[name] = cls
@@ -74,36 +74,40 @@ class Registry(Generic[T]):
         found = self._entries().get(name)
         if found is None:
             names = ", ".join(sorted({*self._registered, *self._entries()}))
-            raise NotFound(f"there is no {self._what} {name}", hint=f"use one of {names}")
-        cls, problem = self._loaded(found)
+            raise NotFound(f"unknown {self._what} {name}", hint=f"use one of {names}")
+        cls, problem = self._load(found)
         if cls is None:
             hint = f"update or remove the package {found.source}"
             raise ProviderError(f"the {self._what} {name} cannot be loaded: {problem}", hint=hint)
         return cls
 
     def statuses(self) -> list[ProviderStatus]:
-        """Return every name, the broken ones with their error, in the order of names."""
+        """Return every name in alphabetical order, the broken ones with their error."""
         statuses = [ProviderStatus(name, "registered", True) for name in self._registered]
         for name, found in self._entries().items():
             if name not in self._registered:
-                cls, problem = self._loaded(found)
+                cls, problem = self._load(found)
                 statuses.append(ProviderStatus(name, found.source, cls is not None, problem))
         return sorted([*statuses, *self._refused], key=lambda status: (status.name, status.source))
 
     def _entries(self) -> dict[str, _Found]:
-        # A thread may load what the first question needs while that is asked already.
+        # A thread may import what the first turn needs while that turn has already begun.
         with self._reading:
             if self._found is None:
                 self._found = self._read()
             return self._found
 
     def _read(self) -> dict[str, _Found]:
-        # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
+        # Takes 2.6 MB (it reads metadata with the mail parser), which a device without a cloud does not need.
         from importlib.metadata import entry_points
 
         entries: dict[str, _Found] = {}
-        # Our own first: a second entry point of the same name is refused.
-        for found in sorted(map(_described, entry_points(group=self._group)), key=_rank):
+        candidates = (
+            _Found(entry, entry.dist.name if entry.dist else "unknown")
+            for entry in entry_points(group=self._group)
+        )
+        # Built-in ones first: a second entry point of the same name is refused.
+        for found in sorted(candidates, key=lambda each: (each.source != BUILT_IN, each.source)):
             first = entries.setdefault(found.entry.name, found)
             if first.entry != found.entry:
                 problem = f"the name is taken by {first.source}"
@@ -111,17 +115,17 @@ class Registry(Generic[T]):
                 self._refused.append(ProviderStatus(found.entry.name, found.source, False, problem))
         return entries
 
-    def _loaded(self, found: _Found) -> tuple[type[T] | None, str]:
+    def _load(self, found: _Found) -> tuple[type[T] | None, str]:
         try:
             cls: Any = found.entry.load()
         except Exception as error:
             # Importing runs third-party code, which may raise anything; the other entries stay usable.
             _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, error)
             return None, f"{type(error).__name__}: {error}"
-        problem = self._unfit(cls)
+        problem = self._problem(cls)
         return (None, problem) if problem else (cls, "")
 
-    def _unfit(self, cls: object) -> str:
+    def _problem(self, cls: object) -> str:
         """Return why ``cls`` cannot be used, "" when it can."""
         if not isinstance(cls, type) or not issubclass(cls, self._base):
             return f"it is not a subclass of {self._base.__name__}"
@@ -132,20 +136,12 @@ class Registry(Generic[T]):
         return f"it lacks {', '.join(missing)}" if missing else ""
 
 
-def _described(entry: "EntryPoint") -> _Found:
-    return _Found(entry, entry.dist.name if entry.dist else "unknown")
-
-
-def _rank(found: _Found) -> tuple[bool, str]:
-    return found.source != BUILT_IN, found.source
-
-
 # Process-wide because the documented way to add a provider is a plain function, called before any engine.
 _REGISTRY: Registry[BaseProvider] = Registry(BaseProvider)
 
 
 def register_provider(name: str, cls: type[BaseProvider]) -> None:
-    """Make ``cls`` known as ``name`` in this process. Raises `ProviderError` when it is no provider."""
+    """Make ``cls`` known as ``name`` in this process. Raises `ProviderError` when it is not a provider."""
     _REGISTRY.register(name, cls)
 
 
@@ -155,10 +151,10 @@ def provider_class(name: str) -> type[BaseProvider]:
 
 
 def has_provider(name: str) -> bool:
-    """Whether there is a provider ``name``, broken or not; loads none."""
+    """Whether a provider ``name`` exists, broken or not; imports none."""
     return name in _REGISTRY
 
 
 def provider_statuses() -> list[ProviderStatus]:
-    """Return every provider, the broken ones with their error; loads all of them."""
+    """Return every provider, the broken ones with their error; imports all of them."""
     return _REGISTRY.statuses()

@@ -1,4 +1,4 @@
-"""Chooses the provider of each agent: built when first needed, changed while the device runs."""
+"""Maps each agent to its provider, which is created when first needed and can change at run time."""
 
 import asyncio
 import functools
@@ -22,21 +22,21 @@ _log = logging.getLogger(__name__)
 
 
 class Router:
-    """The providers of one device; ``house.local`` answers for every agent that names no other."""
+    """The providers of one device. The local one answers for every agent that names no other."""
 
     def __init__(self, factory: ProviderFactory) -> None:
         self._factory = factory
         self._dependencies = factory.dependencies
         self._local = factory.dependencies.local
-        self._chosen: dict[str, str] = {}
-        self._live: dict[str, dict[str, RealtimeProvider]] = {}
-        self._made: dict[str, Provider] = {}
+        self._selected: dict[str, str] = {}
+        self._realtime: dict[str, dict[str, RealtimeProvider]] = {}
+        self._providers: dict[str, Provider] = {}
         self._tasks = TaskScope("router")
-        self._watch()
+        self._set_probes()
 
     def start(self) -> None:
-        """Load, in a thread, what the configured agents need: the next wake word shall not wait for it."""
-        names = {name for agent in self._config.agents for name in self._names(agent)}
+        """Import in a thread what the configured agents need, so that the first turn does not wait for it."""
+        names = {name for agent in self._config.agents for name in self._candidate_names(agent)}
         kinds = {self._config.providers[name].kind for name in names if name in self._config.providers}
         if kinds:
             self._tasks.start(self._load(sorted(kinds)))
@@ -45,25 +45,26 @@ class Router:
 
     def provider_for(self, agent: str) -> Provider:
         """Return the provider that answers for ``agent``."""
-        if agent not in self._made:
-            self._made[agent] = self._make(agent)
-        return self._made[agent]
+        if agent not in self._providers:
+            self._providers[agent] = self._create(agent)
+        return self._providers[agent]
 
     def name_of(self, agent: str) -> str:
         """Return the name of the provider of ``agent``."""
-        return self._chosen.get(agent, self._agent(agent).provider)
+        return self._selected.get(agent, self._agent(agent).provider)
 
     def answer_deferred(self, request: Request, age_s: float) -> tuple[str, AsyncGenerator[ReplyItem]]:
-        """Return a vendor and its reply to a question that is ``age_s`` old. Raises why there is none.
+        """Return the name of a vendor and its reply to a question that is ``age_s`` old.
 
-        It has a session of its own, without tools: hours later a light or a timer would be wrong. The device
-        itself is not tried: it mostly acts, and its answers depend on the time.
+        Raises `VoxdError` when no vendor is available.
         """
-        made = self.provider_for(request.agent)
-        if not isinstance(made, FailoverProvider):
-            raise NotFound(f"no vendor answers for the agent {request.agent}")
-        name = made.vendor()
-        provider = self._factory.late(self._agent(request.agent), name, age_s)
+        failover = self.provider_for(request.agent)
+        # The device itself is not tried: it mostly acts, and its answers depend on the time.
+        if not isinstance(failover, FailoverProvider):
+            raise NotFound(f"the agent {request.agent} has no vendor")
+        name = failover.vendor()
+        # A session of its own, without tools: hours later a light or a timer would be wrong.
+        provider = self._factory.create_deferred(self._agent(request.agent), name, age_s)
         return name, self._reply_deferred(provider, request)
 
     async def _reply_deferred(self, provider: Provider, request: Request) -> AsyncGenerator[ReplyItem]:
@@ -76,48 +77,48 @@ class Router:
             self._dependencies.health.record_failure(provider.name, error)
             raise
         finally:
-            # It was made for this one question.
             await provider.close()
 
     async def use(self, agent: str, name: str) -> None:
         """Let provider ``name`` answer for ``agent`` until the next restart; the conversation goes on.
 
-        Waits for the turn under way. Raises `NotFound`, `InvalidRequest` for a stage of a pipeline,
-        and `ProviderError` when there is a conversation to be carried over and ``name`` cannot be had: then
-        everything stays as it was.
+        Waits for the turn under way. Raises `NotFound`, `InvalidRequest` for a stage of a pipeline, and
+        `ProviderError` when ``name`` is unavailable and so cannot take over the conversation: then nothing
+        changes.
         """
         self._require_agent(agent)
         if name != self._local.name:
             self._factory.require_answerer(name)
         before = self.name_of(agent)
         if name == before:
+            # To select it again is how a user asks for another attempt at once.
             self._factory.reset(name)
             self._dependencies.health.reset(name)
             self._drop_users(name)
             return
-        live = self._live.get(agent, {}).pop(before, None)
-        if live is not None and name != self._local.name:
+        current = self._realtime.get(agent, {}).pop(before, None)
+        if current is not None and name != self._local.name:
             try:
-                await live.switch(self._factory.brain(self._agent(agent), name))
+                await current.switch(self._factory.realtime_config(self._agent(agent), name))
             except VoxdError:
-                self._live[agent][before] = live
+                self._realtime[agent][before] = current
                 raise
             self._drop(agent)
-            self._chosen[agent] = name
-            self._live[agent] = {name: live}
+            self._selected[agent] = name
+            self._realtime[agent] = {name: current}
             self._dependencies.health.reset(name)
             return
-        self._drop(agent, also=live)
-        self._chosen[agent] = name
+        self._drop(agent, also=current)
+        self._selected[agent] = name
         self._dependencies.emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": "requested"})
 
     async def test(self, name: str) -> float:
-        """Find out whether ``name`` can answer: open a session, or ask each stage; returns milliseconds.
+        """Open a session with ``name``, or check its stages; returns how many milliseconds that took.
 
         Raises `NotFound`, `ProviderError`.
         """
         if name == self._local.name:
-            raise InvalidRequest("the device itself needs no test", hint="run `voxctl doctor`")
+            raise InvalidRequest("the local provider cannot be tested", hint="run `voxctl doctor`")
         if self._dependencies.health.outage(name) is not None:
             self._factory.reset(name)
         begun_s = self._dependencies.clock.monotonic()
@@ -129,28 +130,28 @@ class Router:
         return latency_ms
 
     def configure(self, config: schema.Config) -> None:
-        """Apply a reloaded configuration: what changed is rebuilt with its next turn."""
+        """Apply a reloaded configuration: what changed is created again at its next turn."""
         old = self._config
-        before = {agent: self._names(agent) for agent in {*self._made, *self._chosen}}
+        before = {agent: self._candidate_names(agent) for agent in {*self._providers, *self._selected}}
         self._factory.config = config
         changed = _changed(old, config)
         for agent, names in before.items():
-            section = old.agents.get(agent) != config.agents.get(agent)
-            if section or not self._is_known(self.name_of(agent)):
-                self._chosen.pop(agent, None)
-            if section or self._names(agent) != names or changed & {*names}:
+            has_changed = old.agents.get(agent) != config.agents.get(agent)
+            if has_changed or not self._is_known(self.name_of(agent)):
+                self._selected.pop(agent, None)
+            if has_changed or self._candidate_names(agent) != names or changed & {*names}:
                 self._drop(agent)
         for name in {*old.providers, *old.pipelines} - {*config.providers, *config.pipelines}:
             self._dependencies.health.remove(name)
-        self._watch()
+        self._set_probes()
         if changed or old.agents != config.agents:
             self.start()
         for name in changed:
-            # A new key, say, is tried at once and not when the old one would have been tried again.
+            # A new key is tried at once, not after the cooldown of the old one.
             self._dependencies.health.reset(name)
 
     def agents(self) -> tuple[reports.AgentStatus, ...]:
-        """Return which provider answers for each agent, and why it is not the preferred one."""
+        """Return the provider that answers for each agent, and why it is not the preferred one."""
         return tuple(self._status(agent) for agent in self._config.agents)
 
     def providers(self) -> tuple[reports.ProviderEntry, ...]:
@@ -176,33 +177,33 @@ class Router:
 
     async def forget(self) -> None:
         """Forget every conversation, here and at the vendors."""
-        every = [live for lives in self._live.values() for live in lives.values()]
-        await asyncio.gather(*(live.forget() for live in every))
+        providers = [each for by_name in self._realtime.values() for each in by_name.values()]
+        await asyncio.gather(*(each.forget() for each in providers))
 
     async def close(self) -> None:
-        """Close every session; the local provider is its owner's."""
-        for agent in tuple({*self._made, *self._live}):
+        """Close every session. The owner of the local provider closes that."""
+        for agent in tuple({*self._providers, *self._realtime}):
             self._drop(agent)
         await self._tasks.join()
 
-    # --- building ----------------------------------------------------------------------------------
+    # --- creation ----------------------------------------------------------------------------------
 
     @property
     def _config(self) -> schema.Config:
         return self._factory.config
 
-    def _make(self, agent: str) -> Provider:
-        section, lives = self._agent(agent), self._live.setdefault(agent, {})
+    def _create(self, agent: str) -> Provider:
+        table, by_name = self._agent(agent), self._realtime.setdefault(agent, {})
         candidates: list[Provider] = []
-        for name in self._names(agent):
+        for name in self._candidate_names(agent):
             if name == self._local.name:
                 candidates.append(self._local)
                 continue
-            lives[name] = lives.get(name) or self._factory.live(section, name)
-            candidates.append(lives[name])
+            by_name[name] = by_name.get(name) or self._factory.create_realtime(table, name)
+            candidates.append(by_name[name])
         return self._factory.failover(candidates)
 
-    def _names(self, agent: str) -> tuple[str, ...]:
+    def _candidate_names(self, agent: str) -> tuple[str, ...]:
         """Return the candidates of ``agent``, in order, each once."""
         names = (self.name_of(agent), *self._agent(agent).fallback)
         return tuple(dict.fromkeys(name for name in names if self._is_known(name)))
@@ -215,38 +216,38 @@ class Router:
 
     def _require_agent(self, agent: str) -> None:
         if agent not in self._config.agents:
-            raise NotFound(f"there is no agent {agent}", hint=f"use one of {', '.join(self._config.agents)}")
+            raise NotFound(f"unknown agent {agent}", hint=f"use one of {', '.join(self._config.agents)}")
 
-    # --- watching ---------------------------------------------------------------------------------
+    # --- health -----------------------------------------------------------------------------------
 
-    def _watch(self) -> None:
+    def _set_probes(self) -> None:
         for name in (*self._config.providers, *self._config.pipelines):
             self._dependencies.health.set_probe(name, functools.partial(self._factory.check, name))
         for name, each in self._config.pipelines.items():
             self._dependencies.health.set_members(name, (each.stt, each.llm, each.tts))
 
     def _status(self, agent: str) -> reports.AgentStatus:
-        made, name = self._made.get(agent), self.name_of(agent)
-        problem = made.problem if isinstance(made, FailoverProvider) else None
-        if problem is None or not isinstance(made, FailoverProvider):
-            return reports.AgentStatus(agent, name, name, "")
-        return reports.AgentStatus(agent, name, made.answering, f"{problem} ({problem.code})")
+        provider, name = self._providers.get(agent), self.name_of(agent)
+        if isinstance(provider, FailoverProvider) and (problem := provider.problem):
+            return reports.AgentStatus(agent, name, provider.answering, f"{problem} ({problem.code})")
+        return reports.AgentStatus(agent, name, name, "")
 
     def _problem(self, name: str) -> str:
-        illness = self._dependencies.health.outage(name)
-        error = self._dependencies.spend.stopped(name) or (illness.error if illness is not None else None)
+        outage = self._dependencies.health.outage(name)
+        error = self._dependencies.spend.stopped(name) or (outage.error if outage is not None else None)
         return f"{error} ({error.code})" if error is not None else ""
 
     def _drop_users(self, name: str) -> None:
-        """Rebuild the providers that use ``name``: a new session does not keep the waits of the old one."""
-        for agent in tuple(self._made):
-            if name in self._names(agent):
+        """Create what uses ``name`` again: a new session does not keep the delays of the old one."""
+        for agent in tuple(self._providers):
+            if name in self._candidate_names(agent):
                 self._drop(agent)
 
     def _drop(self, agent: str, *, also: RealtimeProvider | None = None) -> None:
-        self._made.pop(agent, None)
-        for live in (*self._live.pop(agent, {}).values(), *([also] if also is not None else [])):
-            self._tasks.start(live.close())
+        self._providers.pop(agent, None)
+        for provider in (*self._realtime.pop(agent, {}).values(), *([also] if also is not None else [])):
+            # Closing waits for the reply under way: a change of provider does not cut it.
+            self._tasks.start(provider.close())
 
     async def _load(self, kinds: Sequence[str]) -> None:
         for kind in kinds:
@@ -257,7 +258,7 @@ class Router:
 
 
 def _changed(old: schema.Config, new: schema.Config) -> set[str]:
-    """Return the names of providers, and of pipelines they are part of, that are not what they were."""
+    """Return the names of the providers whose tables differ, and of the pipelines that use one of them."""
     providers = {name for name, each in new.providers.items() if old.providers.get(name) != each}
     pipelines = {
         name

@@ -1,4 +1,4 @@
-"""Offers what the device can do by itself to a model, as tools that are hard to use wrongly."""
+"""Offers the skills of the device to a model as tools, with types that prevent wrong calls."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -24,39 +24,40 @@ _DAYS: Mapping[str, str] = MappingProxyType({"today": "0", "tomorrow": "1"})
 
 
 def skill_tools(skills: SkillEngine) -> list[Tool]:
-    """Return the tools of a device: time, timers, alarms, reminders, volume, silence, its owner's commands.
+    """Return the tools of a device: time, timers, alarms, reminders, volume, silence, the owner's commands.
 
-    Each answers with the sentence the device itself would say, so that the model can pass it on.
+    Each returns the sentence the device itself would say, so that the model can repeat it.
     """
-    named = _SkillTools(skills)
+    # After a tool that acts no other provider may answer the same question: it would act twice.
+    handlers = _SkillTools(skills)
     tools = [
-        tool(named.get_time, acts=False),
-        tool(named.set_timer),
-        tool(named.set_alarm),
-        tool(named.set_reminder),
-        tool(named.list_timers, acts=False),
-        tool(named.cancel_timers),
-        tool(named.set_volume),
-        tool(named.stop),
-        tool(named.mute_microphone),
-        tool(named.device_status, acts=False),
+        tool(handlers.get_time, acts=False),
+        tool(handlers.set_timer),
+        tool(handlers.set_alarm),
+        tool(handlers.set_reminder),
+        tool(handlers.list_timers, acts=False),
+        tool(handlers.cancel_timers),
+        tool(handlers.set_volume),
+        tool(handlers.stop),
+        tool(handlers.mute_microphone),
+        tool(handlers.device_status, acts=False),
     ]
     if skills.commands:
         sentences = "; ".join(sentence for command in skills.commands for sentence in command.sentences)
         summary = "Run one of the owner's own commands. Say exactly one of these sentences (templates: "
         summary += f"[optional], (this|that), {{value}}): {sentences}"
-        tools.append(tool(named.device_command, description=summary))
+        tools.append(tool(handlers.device_command, description=summary))
     return tools
 
 
 class _SkillTools:
-    """The handlers: docstrings and types are what the model reads."""
+    """The handlers. The model gets their docstrings and types as the descriptions of the tools."""
 
     def __init__(self, skills: SkillEngine) -> None:
         self._skills = skills
 
     async def get_time(self) -> dict[str, str]:
-        """Tell the local date and time. Call this before answering anything that depends on it."""
+        """Return the local date and time. Call this before answering anything that depends on it."""
         now = self._skills.now()
         return {"local_time": now.isoformat(timespec="seconds"), "weekday": f"{now:%A}"}
 
@@ -67,8 +68,8 @@ class _SkillTools:
             seconds: how long it runs
             name: what it is for, when the user said so ("pasta")
         """
-        slots = {"duration": seconds, **_named(name)}
-        return _said(await self._skills.perform("timer_set", slots))
+        slots = {"duration": seconds, **_name_slot(name)}
+        return _spoken(await self._skills.perform("timer_set", slots))
 
     async def set_alarm(self, time: Time, day: Day = "", name: str = "") -> str:
         """Set an alarm on this device for a time of day.
@@ -78,7 +79,8 @@ class _SkillTools:
             day: the day, or "" for the next time it is that time
             name: what it is for, when the user said so
         """
-        return _said(await self._skills.perform("alarm_set", {**_moment(time, day), **_named(name)}))
+        slots = {**_time_slots(time, day), **_name_slot(name)}
+        return _spoken(await self._skills.perform("alarm_set", slots))
 
     async def set_reminder(
         self, text: str, seconds: Seconds | None = None, time: Time | None = None, day: Day = ""
@@ -93,12 +95,12 @@ class _SkillTools:
         """
         if (seconds is None) == (time is None):
             raise InvalidRequest("give either seconds or time")
-        when = {"duration": seconds} if time is None else _moment(time, day)
-        return _said(await self._skills.perform("reminder_set", {"text": text.strip().lower(), **when}))
+        when = {"duration": seconds} if time is None else _time_slots(time, day)
+        return _spoken(await self._skills.perform("reminder_set", {"text": text.strip().lower(), **when}))
 
     async def list_timers(self, kind: Kind = "timer") -> str:
-        """Tell which timers, alarms or reminders are set and when they are due."""
-        return _said(await self._skills.perform("list", {"kind": kind}))
+        """Return which timers, alarms or reminders are set and when they are due."""
+        return _spoken(await self._skills.perform("list", {"kind": kind}))
 
     async def cancel_timers(self, kind: Kind = "timer", name: str = "", all: bool = False) -> str:
         """Cancel a timer, alarm or reminder, or silence it while it rings.
@@ -108,49 +110,49 @@ class _SkillTools:
             all: cancel every one of that kind
         """
         if all:
-            return _said(await self._skills.perform("cancel_all", {"kind": kind}))
-        return _said(await self._skills.perform("cancel", {"kind": kind, **_named(name)}))
+            return _spoken(await self._skills.perform("cancel_all", {"kind": kind}))
+        return _spoken(await self._skills.perform("cancel", {"kind": kind, **_name_slot(name)}))
 
     async def set_volume(self, percent: Percent | None = None, change: int | None = None) -> str:
-        """Set the loudness of this device, or tell it when neither argument is given.
+        """Set the loudness of this device, or return it when neither argument is given.
 
         Args:
             percent: the new volume
             change: how much louder, or quieter when negative; 10 is a step
         """
         if percent is not None:
-            return _said(await self._skills.perform("volume_set", {"number": percent}))
+            return _spoken(await self._skills.perform("volume_set", {"number": percent}))
         if change:
             intent = "volume_up" if change > 0 else "volume_down"
-            return _said(await self._skills.perform(intent, {"number": abs(change)}))
-        return _said(await self._skills.perform("volume_get", {}))
+            return _spoken(await self._skills.perform(intent, {"number": abs(change)}))
+        return _spoken(await self._skills.perform("volume_get", {}))
 
     async def stop(self) -> str:
         """Silence this device at once, whatever it says or rings, and end the conversation."""
-        return _said(await self._skills.perform("stop", {}))
+        return _spoken(await self._skills.perform("stop", {}))
 
     async def mute_microphone(self) -> str:
         """Switch the microphone off. Only when the user asks for it: it cannot be undone by voice."""
-        return _said(await self._skills.perform("mic_mute", {}))
+        return _spoken(await self._skills.perform("mic_mute", {}))
 
     async def device_status(self) -> str:
-        """Tell the state of this device: what works and what does not."""
-        return _said(await self._skills.perform("status", {}))
+        """Return the state of this device: what works and what does not."""
+        return _spoken(await self._skills.perform("status", {}))
 
     async def device_command(self, sentence: str) -> str:
         """Run one of the owner's own commands."""
-        return _said(await self._skills.answer(sentence))
+        return _spoken(await self._skills.answer(sentence))
 
 
-def _named(name: str) -> dict[str, Any]:
+def _name_slot(name: str) -> dict[str, Any]:
     return {"name": name.strip().lower()} if name.strip() else {}
 
 
-def _moment(time: str, day: str) -> dict[str, Any]:
+def _time_slots(time: str, day: str) -> dict[str, Any]:
     hour, minute = map(int, time.split(":"))
     clock: dict[str, Any] = {"clock": ClockTime(hour, minute, "24")}
     return {**clock, "day": _DAYS.get(day, day)} if day else clock
 
 
-def _said(reply: SkillReply) -> str:
+def _spoken(reply: SkillReply) -> str:
     return reply.text or "done"

@@ -26,7 +26,7 @@ async def test_who_is_followed_is_not_asked_the_same_again() -> None:
 async def test_who_is_followed_still_goes_another_way_at_once() -> None:
     clock = FakeClock()
     vendor, whole = Vendor(clock, DOWN), Budget()
-    done = await retry(vendor.work, StageBudget(whole, lambda: True), clock, another_way=lambda: True)
+    done = await retry(vendor.work, StageBudget(whole, lambda: True), clock, has_alternative=lambda: True)
     assert (done, vendor.asked_s, whole.retries) == ("done", [0, 0], 1)
 
 

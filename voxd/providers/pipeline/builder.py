@@ -1,4 +1,4 @@
-"""Builds the chains of a pipeline from configuration tables; stages of one provider share its client."""
+"""Builds the chains of a pipeline from configuration tables. The stages of a provider share its client."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -43,8 +43,8 @@ MoreHeaders = Callable[[], Mapping[str, str]]
 class PipelineBuilder:
     """Builds pipelines that share HTTP connections, health, latencies and local engines.
 
-    ``engines`` is None where there are none. ``more_headers`` are functions by the name of a provider, called
-    for headers before each of its requests.
+    ``engines`` is None without local engines. ``more_headers`` are functions by the name of a provider, which
+    return the headers of each of its requests.
     """
 
     http: HttpClient
@@ -67,7 +67,7 @@ class PipelineBuilder:
         hints: tuple[str, ...] = (),
         owned: tuple[Close, ...] = (),
     ) -> PipelineDependencies:
-        """Return the chains of the pipeline that ``settings`` describes, of the ``providers`` it names.
+        """Return the chains of the pipeline that ``settings`` describes, from the ``providers`` it names.
 
         A stage that cannot be built is left out, and counts as a failure of its provider. Raises `VoxdError`
         when no stage of a list can be built. ``owned`` is closed with the chains.
@@ -82,9 +82,11 @@ class PipelineBuilder:
             settings.tts, providers, StageKind.TTS, text_to_speech, local_tts
         )
         common: dict[str, Any] = {"health": self.health, "latencies": self.latencies, "clock": self.clock}
-        # An engine bound to a grammar takes any speech for one of its sentences: useless as a hedge.
+        # An engine with a grammar matches any speech to one of its sentences, so it is useless as a hedge.
         can_hedge = settings.hedge and self.engines is not None and self.engines.hears_anything
-        caches = settings.cache_answers_s > 0
+        answers = None
+        if settings.cache_answers_s > 0:
+            answers = AnswerCache(settings.cache_answers_s, emit=self.emit, clock=self.clock)
         return PipelineDependencies(
             stt=SttChain(stt, hedge=local_stt if can_hedge else None, **common),
             llm=LlmChain(llm, **common),
@@ -93,9 +95,7 @@ class PipelineBuilder:
             emit=self.emit,
             clock=self.clock,
             middleware=self.middleware,
-            answers=AnswerCache(settings.cache_answers_s, emit=self.emit, clock=self.clock)
-            if caches
-            else None,
+            answers=answers,
             hints=hints,
             owned=owned,
         )
@@ -115,7 +115,7 @@ class PipelineBuilder:
         return known[1].for_stage(str(kind))
 
     def forget_client(self, name: str) -> None:
-        """Make a new client of ``name`` next time, which has no record of refused keys."""
+        """Create a new client of ``name`` next time, without the record of refused keys."""
         self._clients.pop(name, None)
 
     def _stages(
@@ -126,26 +126,27 @@ class PipelineBuilder:
         find: Callable[[str], type[S]],
         local: S | None,
     ) -> list[S]:
-        found: list[S] = []
+        stages: list[S] = []
         problem: VoxdError | None = None
         for name in names:
             if name == LOCAL and local is not None:
-                found.append(local)
+                stages.append(local)
                 continue
             try:
                 if name not in providers:
-                    hint = f"add [providers.{name}], or name another"
-                    raise NotFound(f"there is no provider {name}", hint=hint)
+                    hint = f"add [providers.{name}], or use another name"
+                    raise NotFound(f"unknown provider {name}", hint=hint)
                 provider = providers[name]
                 stage = find(provider.kind)(stage_config(name, provider), self.client(name, provider, kind))
-                found.append(stage)
+                stages.append(stage)
             except VoxdError as error:
                 problem = problem or error
+                # The other candidates of the list still work; the status shows this one as unavailable.
                 _log.warning("%s is left out of a pipeline: %s; %s", name, error, error.hint)
                 self.health.record_failure(name, error)
-        if not found and problem is not None:
+        if not stages and problem is not None:
             raise problem
-        return found
+        return stages
 
 
 def stage_config(name: str, provider: ProviderConfig) -> StageConfig:
@@ -166,8 +167,8 @@ def client_settings(
 ) -> VendorClientSettings:
     """Return how ``provider`` is reached. Raises `AuthenticationError` when a secret cannot be read."""
     try:
-        given = (provider.api_key, *provider.api_keys)
-        keys = tuple(secret.reveal() for secret in given if secret is not None)
+        secrets = (provider.api_key, *provider.api_keys)
+        keys = tuple(secret.reveal() for secret in secrets if secret is not None)
         headers: Mapping[str, str] = {key: value.reveal() for key, value in provider.headers.items()}
     except ConfigError as error:
         raise AuthenticationError(str(error), provider=name) from error

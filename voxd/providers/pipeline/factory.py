@@ -1,4 +1,4 @@
-"""The pipelines of the device: loaded with the first one, built once, shared by their sessions."""
+"""Builds the pipelines of the device, each once; its sessions share the stages."""
 
 from importlib.metadata import entry_points
 from typing import Any
@@ -23,7 +23,7 @@ from voxd.providers.routing.health import CircuitBreaker
 from voxd.providers.routing.spend import SpendGuard
 
 MIDDLEWARE = "voxd.middleware"
-"""The entry point group in which packages name their middleware."""
+"""The entry point group in which packages list their middleware."""
 
 CHECK_S = 5.0
 """Deadline of a check of one stage."""
@@ -72,13 +72,13 @@ class PipelineFactory:
     def create(self, name: str, config: schema.Config) -> PipelineProvider:
         """Return a new, unconnected session of pipeline ``name``. Raises `VoxdError`."""
         if name not in config.pipelines:
-            raise NotFound(f"there is no pipeline {name}", hint=f"add [pipelines.{name}]")
+            raise NotFound(f"unknown pipeline {name}", hint=f"add [pipelines.{name}]")
         return PipelineProvider({"parts": self._parts(name, config)})
 
     async def check(self, name: str, config: schema.Config) -> None:
-        """Find out, at no cost, whether ``name`` (a pipeline, or a provider of stages) can answer.
+        """Check at no cost whether ``name`` (a pipeline, or a provider of stages) is available.
 
-        A pipeline can while one stage of each list can. Raises `VoxdError`.
+        A pipeline is while one stage of each list is. Raises `VoxdError`.
         """
         if name in config.pipelines:
             for stages in _lists(self._parts(name, config)):
@@ -96,7 +96,7 @@ class PipelineFactory:
             await parts.close()
 
     def load(self, config: schema.Config) -> None:
-        """Import what the pipelines of ``config`` need; in a thread. Raises `VoxdError`."""
+        """Import what the pipelines of ``config`` need; call it in a thread. Raises `VoxdError`."""
         for pipeline in config.pipelines.values():
             for names, find in (
                 (pipeline.stt, speech_to_text),
@@ -194,7 +194,7 @@ def _load_middleware(name: str) -> Any:
     """Return the middleware function ``name`` of an installed package. Raises `NotFound`, `ConfigError`."""
     found = entry_points(group=MIDDLEWARE, name=name)
     if not found:
-        raise NotFound(f"there is no middleware {name}", hint="install the package that contains it")
+        raise NotFound(f"unknown middleware {name}", hint="install the package that contains it")
     try:
         return next(iter(found)).load()
     except Exception as error:

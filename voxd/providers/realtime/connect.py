@@ -33,12 +33,12 @@ PERMANENT_CODES = frozenset(
 class AlternativeRoutes(Protocol):
     """A factory of sessions that has several API keys or endpoints to choose from."""
 
-    def worked(self, made: BaseProvider) -> None:
-        """Note that session ``made`` has opened."""
+    def worked(self, session: BaseProvider) -> None:
+        """Note that ``session`` has opened."""
         ...
 
-    def another_way(self, made: BaseProvider, error: ProviderError) -> bool:
-        """Whether the next session avoids ``error``, which kept ``made`` from opening."""
+    def failed(self, session: BaseProvider, error: ProviderError) -> bool:
+        """Note that ``session`` did not open; return whether the next one avoids ``error``."""
         ...
 
 
@@ -106,7 +106,7 @@ async def open_provider(
         try:
             await _connect(made, target, adapt, messages, receive)
         except ProviderError as error:
-            if routes is None or not routes.another_way(made, error):
+            if routes is None or not routes.failed(made, error):
                 raise
         else:
             if routes is not None:
