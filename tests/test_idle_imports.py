@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 HEAVY = {
-    "aiohappyeyeballs",
     "anyio",
     "httpcore",
     "httpx",
