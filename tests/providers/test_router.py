@@ -518,5 +518,5 @@ async def test_a_pipeline_reports_the_slow_stage_before_its_own_deadline(rig: Ri
     made = rig.router(PIPED).provider_for("default")
     assert isinstance(made, FailoverProvider)
     pipe, cloud = made.candidates[:2]
-    assert pipe.brain.first_audio_timeout_s > PIPED.pipelines["pipe"].first_audio_timeout_s  # type: ignore[attr-defined]
-    assert cloud.brain.first_audio_timeout_s == PIPED.providers["cloud"].first_audio_timeout_s  # type: ignore[attr-defined]
+    assert pipe.realtime.first_audio_timeout_s > PIPED.pipelines["pipe"].first_audio_timeout_s  # type: ignore[attr-defined]
+    assert cloud.realtime.first_audio_timeout_s == PIPED.providers["cloud"].first_audio_timeout_s  # type: ignore[attr-defined]

@@ -224,7 +224,7 @@ class VoiceEngine(Callbacks):
             raise InvalidRequest("functions are disabled", hint='set enable_functions=True, or mode="big"')
         made = function if isinstance(function, Tool) else tool(function)
         if made.name in self._tools:
-            raise InvalidRequest(f"there are two tools named {made.name}")
+            raise InvalidRequest(f"two tools are named {made.name}")
         self._tools[made.name] = made
         return function
 

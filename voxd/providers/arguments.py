@@ -35,7 +35,7 @@ def from_function(
 ) -> tuple[type[msgspec.Struct], dict[str, Any]]:
     """Return the type of the arguments of ``function`` and their JSON Schema.
 
-    Raises `InvalidRequest` when a parameter has no type, an unusable one, or cannot be given by name.
+    Raises `InvalidRequest` when a parameter has no type, an unusable one, or cannot be passed by name.
     """
     try:
         fields = _fields(function, name, meanings)
@@ -76,11 +76,11 @@ def check_arguments(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) ->
     """
     struct = msgspec.convert(arguments, kind, strict=False)
     known = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
-    given = {key: value for key, value in arguments.items() if key not in known}
+    checked = {key: value for key, value in arguments.items() if key not in known}
     for key, field in known.items():
         if (value := getattr(struct, field)) is not UNSET:
-            given[key] = value
-    return given
+            checked[key] = value
+    return checked
 
 
 def parse_docstring(doc: str) -> tuple[str, dict[str, str]]:
@@ -114,7 +114,7 @@ def _fields(function: Callable[..., Any], name: str, meanings: Mapping[str, str]
     fields: list[Any] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise InvalidRequest(f"the tool {name}: {parameter.name} cannot be given by name")
+            raise InvalidRequest(f"the tool {name}: {parameter.name} cannot be passed by name")
         if parameter.name not in hints:
             hint = f"annotate {parameter.name} of {name}"
             raise InvalidRequest(f"the tool {name}: {parameter.name} has no type", hint=hint)

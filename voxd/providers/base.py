@@ -18,7 +18,7 @@ from voxd.providers.usage import Cost, Usage
 class Capabilities:
     """What a provider can do; ``input_rate_hz`` and ``output_rate_hz`` are the rates of its PCM.
 
-    ``server_vad``: the vendor can detect the end of the user's turn; asked for "semantic" detection, a vendor
+    ``server_vad``: the vendor can detect the end of the user's turn; with "semantic" configured, a vendor
     without it uses the detection it has. ``session_limit_s`` is the age at which an idle session is replaced,
     None for never: set it some minutes below the vendor's own limit.
     """
@@ -45,8 +45,8 @@ class BaseProvider(ABC):
     capabilities: ClassVar[Capabilities] = Capabilities()
 
     resolver: Resolver | None = None
-    """Resolves the vendor's host. The creator of a provider may set a shared one; otherwise the sessions that
-    follow one another share one, so that the next session knows which address was reachable."""
+    """Resolves the vendor's host. The creator of a provider may set a shared one; otherwise successive
+    sessions share one, so that the next session tries the address that was reachable first."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = dict(config)

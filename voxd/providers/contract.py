@@ -1,4 +1,4 @@
-"""The contract of every provider of answers: audio or text in; transcript, text and audio out."""
+"""The contract of every provider: audio or text in; transcript, reply text and reply audio out."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from voxd.frames import Clip, Frame
 
 @dataclass(slots=True)
 class PlaybackResult:
-    """How much of a reply was played: the player sets it before it closes the provider's iterator.
+    """How much of a reply was played; set by the consumer before it closes the provider's iterator.
 
     ``played_ms`` is None while nothing has cut the reply short.
     """
@@ -72,7 +72,7 @@ class ReplyEnd:
 
 
 class LatencyStep(StrEnum):
-    """What a provider reached over a network does before it answers."""
+    """Steps of a provider over a network, before its reply."""
 
     SESSION_READY = "session_ready"
     AUDIO_SENT = "audio_sent"
@@ -95,7 +95,7 @@ ReplyItem = Transcript | ReplyText | ReplyAudio | ReplyEnd | StepReached | Actio
 
 
 class Provider(Protocol):
-    """A source of answers.
+    """Answers questions: a vendor, a pipeline, the local engines, or a failover over several of them.
 
     `converse` raises `voxd.errors.VoxdError`; closing its iterator cancels the turn and frees everything
     it used. A provider holds no device: it never plays, records or shows anything.

@@ -133,7 +133,7 @@ class ResponseCompleted(_Event, frozen=True):
 
 
 class ResponseCancelled(_Event, frozen=True):
-    """A response was given up and will not be completed."""
+    """A response was cancelled and will not be completed."""
 
     type: ClassVar[E] = E.RESPONSE_CANCELLED
     response_id: str | None = None
@@ -179,7 +179,7 @@ class RateLimitUpdated(_Event, frozen=True):
 
 
 class ErrorOccurred(_Event, frozen=True):
-    """Something went wrong and the session goes on. A third party may report the exception itself too."""
+    """An error after which the session continues. A third party may report the exception itself too."""
 
     type: ClassVar[E] = E.ERROR_GENERAL
     code: str = ""
@@ -246,7 +246,7 @@ class ConnectionClosed(_Event, frozen=True):
 
 
 class OtherEvent(msgspec.Struct, frozen=True):
-    """An event that says nothing about the conversation: it is only published."""
+    """An event without a class of its own: it does not concern the conversation and is only published."""
 
     type: E
     data: dict[str, Any]

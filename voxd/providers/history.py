@@ -86,7 +86,7 @@ class ConversationHistory:
             entry.partial += text
 
     def reply_sound(self, duration_ms: float) -> None:
-        """Add ``duration_ms`` of the reply's sound."""
+        """Add ``duration_ms`` of the reply's audio."""
         self._reply().sound_ms += duration_ms
 
     def reply_ends(self) -> None:
@@ -98,8 +98,8 @@ class ConversationHistory:
     def truncate(self, played_ms: float | None) -> bool:
         """Keep the first ``played_ms`` of the last reply (None: all); True if that is less than before.
 
-        A reply that only called tools has no words and is skipped: the one before may still be playing. Once
-        the user's next question is there, the reply before it is not truncated any more.
+        A reply that only called tools has no words and is skipped: the one before may still be playing. After
+        the user's next question the reply before it is no longer truncated.
         """
         self.reply_ends()
         reply = self._latest_reply()

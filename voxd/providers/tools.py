@@ -81,7 +81,7 @@ def tool(
 ) -> Tool:
     """Return ``function`` as a tool, its parameters from the signature and their meaning from the docstring.
 
-    Parameters may be of any type msgspec knows (int, float, str, bool, Literal, Enum, list, Optional …);
+    Parameters may be of any type msgspec supports (int, float, str, bool, Literal, Enum, list, Optional …);
     those with a default are optional. Raises `InvalidRequest` when one has no type or cannot be named.
     """
     name = name or function.__name__
@@ -100,7 +100,7 @@ class ToolBox:
         self._threads: set[object] = set()
         for each in tools:
             if each.name in self._tools:
-                raise InvalidRequest(f"there are two tools named {each.name}")
+                raise InvalidRequest(f"two tools are named {each.name}")
             self._tools[each.name] = each
 
     def __contains__(self, name: str) -> bool:
@@ -183,7 +183,7 @@ def _capped(text: str) -> str:
 def describe_exception(error: BaseException) -> str:
     """Return the type of ``error`` and where it was raised: "KeyError in vendor.py, line 12".
 
-    For exceptions of third-party code. Their message is left out: it may hold what the user said.
+    For exceptions of third-party code. Their message is left out: it may hold the user's words.
     """
     frames = extract_tb(error.__traceback__)
     kind = type(error).__name__

@@ -299,7 +299,7 @@ async def test_a_session_that_is_closed_between_two_attempts_makes_no_further_on
 async def test_nothing_can_be_sent_without_a_session(rig: Rig) -> None:
     session = rig.session()
     for call in (session.send_text("x"), session.send_audio(bytes(2)), session.commit(), session.interrupt()):
-        with pytest.raises(NotConnected, match="no open session with mock"):
+        with pytest.raises(NotConnected, match="the session with mock is not open"):
             await call
 
 

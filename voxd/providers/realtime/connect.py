@@ -93,7 +93,7 @@ def as_provider_error(error: VoxdError, name: str) -> VoxdError:
 async def open_provider(
     target: ProviderTarget, adapt: Adapt, messages: Iterable[HistoryMessage], receive: Receive
 ) -> BaseProvider:
-    """Return a connected provider that knows ``messages``; ``adapt`` fits the configuration to it.
+    """Return a connected provider with ``messages`` as its history; ``adapt`` fits the configuration to it.
 
     Where the factory has `AlternativeRoutes` the next one is tried at once. Raises `VoxdError`, leaving
     nothing open.

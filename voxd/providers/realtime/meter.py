@@ -39,7 +39,7 @@ class SessionMeter:
         self.latency_ms: float | None = None
         self.response_ms: float | None = None
         self._opened_s = 0.0
-        self._asked_s: float | None = None
+        self._question_s: float | None = None
         self._sent_bytes = 0
         self._received_bytes = 0
         self._sound_s = 0.0
@@ -63,15 +63,15 @@ class SessionMeter:
         self._received_bytes += len(data)
         self._sound_s += duration_ms / 1000
 
-    def asked(self, now_s: float) -> None:
+    def question_ended(self, now_s: float) -> None:
         """Note that a question is complete."""
-        self._asked_s = now_s
+        self._question_s = now_s
 
-    def answered(self, now_s: float) -> None:
+    def reply_arrived(self, now_s: float) -> None:
         """Note that a piece of a reply has arrived."""
-        if self._asked_s is not None:
-            self.response_ms = (now_s - self._asked_s) * 1000
-            self._asked_s = None
+        if self._question_s is not None:
+            self.response_ms = (now_s - self._question_s) * 1000
+            self._question_s = None
 
     async def retire(self, provider: BaseProvider) -> None:
         """Add what ``provider`` used to the totals: it is closed."""

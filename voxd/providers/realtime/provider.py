@@ -36,7 +36,7 @@ SETTLE_S = 2.0
 """How long a provider may take to accept that its reply was cut."""
 
 SETTLE_FAILED_S = 0.2
-"""The same after a failure: the next provider waits to answer."""
+"""The same after a failure: the next provider cannot begin before."""
 
 TURN_END_S = 60.0
 """A turn may last this long after its provider was to be closed; then it is cut."""
@@ -61,14 +61,14 @@ class RealtimeConfig:
 class RealtimeProvider:
     """Implements `voxd.providers.contract.Provider` over one `Session`, which it owns.
 
-    One turn at a time: the next one begins when the provider knows how much of the one before was played.
+    One turn at a time: the next one begins when it is settled how much of the last reply was played.
     ``speak`` is the local text-to-speech, for sentences to be spoken as they are. ``record`` gets the usage;
     ``failed`` is called when no session can be opened, also between turns.
     """
 
     def __init__(
         self,
-        brain: RealtimeConfig,
+        realtime: RealtimeConfig,
         *,
         tools: ToolBox,
         emit: Emit,
@@ -77,35 +77,35 @@ class RealtimeProvider:
         record: Record = lambda provider, usage, cost: None,
         failed: Callable[[str, VoxdError], None] = lambda provider, error: None,
     ) -> None:
-        self.brain = brain
+        self.realtime = realtime
         self._emit = emit
         self._clock = clock
         self._speak = speak
         self._tools = tools
         self._session = Session(
-            brain.make,
-            name=brain.name,
-            kind=brain.kind,
-            config=brain.config,
+            realtime.make,
+            name=realtime.name,
+            kind=realtime.kind,
+            config=realtime.config,
             tools=tools,
             on_event=self._receive,
             clock=clock,
-            idle_close_s=brain.idle_close_s,
+            idle_close_s=realtime.idle_close_s,
             retries=0,
         )
-        self._usage = UsageReporter(brain.name, self._session, record)
+        self._usage = UsageReporter(realtime.name, self._session, record)
         self._failed = failed
         self._stream: ReplyStream | None = None
         self._turn: str | None = None
         self._one = asyncio.Lock()
-        self._tasks = TaskScope(f"provider {brain.name}")
+        self._tasks = TaskScope(f"provider {realtime.name}")
         self._connecting: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
         """The provider's name in the configuration."""
-        return self.brain.name
+        return self.realtime.name
 
     def prepare(self) -> None:
         """Open the session in the background, so that the first word need not wait for it."""
@@ -116,21 +116,21 @@ class RealtimeProvider:
         self._connecting.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
-        """Answer ``request``. Raises `ProviderError`, code ``timeout`` when the vendor stays silent.
+        """Answer ``request``. Raises `ProviderError`, code ``timeout`` when no reply comes.
 
         The time runs from the end of the question, whether or not a session was open by then.
         """
         async with self._one, AsyncExitStack() as stack:
-            detects_ends = request.audio is not None and self.brain.config.turn_detection != "client"
+            detects_ends = request.audio is not None and self.realtime.config.turn_detection != "client"
             self._turn = request.turn
             self._stream = stream = ReplyStream(
                 self.name, sound=request.speak, detects_ends=detects_ends, acts=self._tools.acts
             )
-            tape = None
+            buffer = None
             if request.audio is not None:
-                tape = await stack.enter_async_context(record(request.audio))
-            asking = self._tasks.start(self._ask(request.text, tape, stream), name=f"ask {self.name}")
-            waiting = self._tasks.start(_wait_for_end(tape, stream), name="end of speech")
+                buffer = await stack.enter_async_context(record(request.audio))
+            asking = self._tasks.start(self._ask(request.text, buffer, stream), name=f"ask {self.name}")
+            waiting = self._tasks.start(_wait_for_end(buffer, stream), name="end of speech")
             settle_s = SETTLE_S
             try:
                 if request.audio is None:
@@ -151,18 +151,18 @@ class RealtimeProvider:
         """Speak ``text`` by the local text-to-speech: a speech-to-speech vendor would answer it."""
         return self._speak(text)
 
-    async def switch(self, brain: RealtimeConfig) -> None:
+    async def switch(self, realtime: RealtimeConfig) -> None:
         """Continue with another vendor after the turn in progress; the conversation is carried over.
 
         Raises `ProviderError` when a session is open and the other cannot be opened; the old one then stays.
         """
         async with self._one:
-            await self._session.switch(brain.make, brain.name, brain.config, kind=brain.kind)
-            await self._usage.rename(brain.name)
-            self.brain = brain
+            await self._session.switch(realtime.make, realtime.name, realtime.config, kind=realtime.kind)
+            await self._usage.rename(realtime.name)
+            self.realtime = realtime
 
     async def forget(self) -> None:
-        """Drop the conversation, after the turn in progress, and close the session that knows it."""
+        """Drop the conversation, after the turn in progress, and close the session that holds it."""
         async with self._one:
             self._session.forget()
             await self._session.close()
@@ -185,7 +185,7 @@ class RealtimeProvider:
     # --- the question -----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        limit_s = self.brain.connect_timeout_s
+        limit_s = self.realtime.connect_timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 await self._session.connect(0)
@@ -193,18 +193,18 @@ class RealtimeProvider:
             msg = f"{self.name} did not open a session within {limit_s:g} s"
             raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
 
-    async def _ask(self, text: str | None, tape: AudioBuffer | None, stream: ReplyStream) -> None:
+    async def _ask(self, text: str | None, buffer: AudioBuffer | None, stream: ReplyStream) -> None:
         try:
             self.prepare()
             if not self._session.is_connected and self._connecting:
                 # Shielded: when this turn is cancelled the next one still needs the session.
                 await asyncio.shield(self._connecting)
             stream.reach(LatencyStep.SESSION_READY, self._clock.monotonic())
-            if tape is None:
+            if buffer is None:
                 stream.ask()
                 await self._session.send_text(text or "")
             else:
-                await self._send(tape.play(), stream)
+                await self._send(buffer.play(), stream)
         except VoxdError as error:
             stream.fail(error)
 
@@ -256,7 +256,7 @@ class RealtimeProvider:
             if stream.complete:
                 break
             await self._wait(stream)
-        if spoken and not stream.understood and self.brain.config.transcription:
+        if spoken and not stream.understood and self.realtime.config.transcription:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TRANSCRIPT_GRACE_S):
                     while not stream.understood and stream.error is None:
@@ -265,7 +265,7 @@ class RealtimeProvider:
                             yield item
 
     async def _wait(self, stream: ReplyStream) -> None:
-        limit_s = self.brain.first_audio_timeout_s
+        limit_s = self.realtime.first_audio_timeout_s
         since_s = stream.waiting_since_s
         try:
             async with asyncio.timeout_at(None if since_s is None else since_s + limit_s):
@@ -274,9 +274,9 @@ class RealtimeProvider:
             if not self._session.is_connected:
                 msg = f"{self.name} did not open a session in time"
                 raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
-            # A session that does not answer would delay the next question too.
+            # A session without a reply would delay the next question too.
             self._closing = self._tasks.start(self._session.close(), name=f"close {self.name}")
-            msg = f"{self.name} said nothing for {limit_s:g} s"
+            msg = f"no reply from {self.name} for {limit_s:g} s"
             raise ProviderError(msg, provider=self.name, code="timeout") from error
 
     async def _settle(self, stream: ReplyStream, played_ms: float | None, settle_s: float) -> None:
@@ -285,7 +285,7 @@ class RealtimeProvider:
             return
         try:
             async with asyncio.timeout(settle_s):
-                if not stream.asked:
+                if not stream.question_sent:
                     await self._session.clear_audio()
                 elif played_ms is not None or not stream.complete:
                     await self._session.interrupt(played_ms)
@@ -293,9 +293,9 @@ class RealtimeProvider:
             _log.info("%s did not accept that its reply was cut: %s", self.name, error)
 
 
-async def _wait_for_end(tape: AudioBuffer | None, stream: ReplyStream) -> None:
-    if tape is not None:
-        await tape.ended.wait()
+async def _wait_for_end(buffer: AudioBuffer | None, stream: ReplyStream) -> None:
+    if buffer is not None:
+        await buffer.ended.wait()
     stream.speech_ended()
 
 

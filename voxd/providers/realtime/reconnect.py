@@ -61,7 +61,7 @@ class ConnectionOwner(Protocol):
 
     @property
     def history(self) -> Sequence[HistoryMessage]:
-        """The messages that a new session must know."""
+        """The messages to give to a new session."""
 
     @property
     def is_quiet(self) -> bool:
@@ -74,11 +74,11 @@ class ConnectionOwner(Protocol):
         """Take an event of the open provider."""
 
     def provider_gone(self, provider: BaseProvider, reason: str) -> None:
-        """Take note that ``provider`` is gone, and with it what it was doing."""
+        """Note that ``provider`` is gone, and with it a reply or tool call in progress."""
 
 
 class ProviderConnection:
-    """The open provider, if there is one, and how to get the next."""
+    """The open provider, if any, and how to open the next."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class ProviderConnection:
     async def connect(self, retry_count: int) -> None:
         """Open a session unless one is open. Raises `VoxdError` when the retries are used up.
 
-        After a refused key, or while the vendor asked us to wait, the same error is raised again at once.
+        After a refused key, or during a wait that the vendor requested, the same error is raised at once.
         """
         self._quick_losses = 0
         await self._unless_closed(self._connect(retry_count))
@@ -195,7 +195,7 @@ class ProviderConnection:
         try:
             await self._opening.start(work, name=f"open {self.target.name}", is_awaited=True)
         except asyncio.CancelledError:
-            # Two cancellations look alike here: of our caller, which goes on, and of the work by `close`.
+            # Two cancellations look alike here: of our caller, to be propagated, and of the work by `close`.
             caller = asyncio.current_task()
             if caller is not None and caller.cancelling():
                 raise
@@ -234,12 +234,12 @@ class ProviderConnection:
         self._publish(ConnectionEstablished(self.target.name, fresh.session_id, latency_ms))
 
     async def _replace(self, is_allowed: Callable[[], bool] = lambda: True) -> None:
-        """Open a new session that takes over, unless the conversation went on or ``is_allowed`` says no."""
+        """Continue on a new session, unless the history changed meanwhile or ``is_allowed`` returns False."""
         async with self._changing:
-            known = self._owner.history
+            history = self._owner.history
             fresh, latency_ms = await self._open(self.target)
             old = self.provider
-            if old is None or not is_allowed() or known != self._owner.history:
+            if old is None or not is_allowed() or history != self._owner.history:
                 await close_provider(fresh, self.target.name)
                 return
             self._retire(old, self.target.name, "replaced")
@@ -285,7 +285,7 @@ class ProviderConnection:
         self.meter.losses += 1
         is_quick = self._clock.monotonic() < self._steady_at_s
         self._quick_losses = self._quick_losses + 1 if is_quick else 0
-        # A vendor that accepts every session and drops it at once must not be called for ever.
+        # A vendor that accepts every session and drops it at once must not be retried for ever.
         reconnecting = event.code not in PERMANENT_CODES and self._quick_losses <= DEFAULT_RETRIES
         self._retire(provider, name, "connection_lost")
         self._publish(ConnectionLost(name, event.code, event.reason, reconnecting))
@@ -337,7 +337,7 @@ class SessionLifetime:
             self._task = self._scope.start(self._watch())
 
     def forget_limit(self) -> None:
-        """The session is lost for good: there is nothing to replace."""
+        """Note that the session is lost and not reopened: nothing is left to replace."""
         self._replace_at_s = None
 
     def touch(self) -> None:

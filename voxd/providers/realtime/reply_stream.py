@@ -28,7 +28,7 @@ HARMLESS = frozenset({"transcription_failed", "bad_frame"})
 """Errors that do not keep a provider from answering."""
 
 _SPOKEN_OVER = ("turn_detected", "interrupted")
-"""Reasons of a cancelled response that say: the user went on speaking."""
+"""Reasons of a cancelled response that mean: the user continued to speak."""
 
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]”’»]*\s+|[。！？]\s*|\n+")  # noqa: RUF001
 _CLOSING = "\"')]”’» "  # noqa: RUF001
@@ -61,12 +61,12 @@ class Sentences:
         return found
 
     def rest(self) -> list[str]:
-        """Return the sentence that is not complete yet, if there is one."""
+        """Return the incomplete sentence, if any."""
         return self.add("", partial=False) if self._open else []
 
     @property
     def is_question(self) -> bool:
-        """Whether the last sentence asks something."""
+        """Whether the last sentence is a question."""
         return self.last.rstrip(_CLOSING).endswith(_QUESTION)
 
 
@@ -87,7 +87,7 @@ class ReplyStream:
         acts: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.sentences = Sentences()
-        self.asked = detects_ends
+        self.question_sent = detects_ends
         self.complete = False
         self.understood = False
         self.error: VoxdError | None = None
@@ -108,16 +108,19 @@ class ReplyStream:
 
     @property
     def begun(self) -> bool:
-        """Whether the provider began to answer."""
+        """Whether a response has begun."""
         return self._begun
 
     def speech_ended(self) -> None:
-        """The user has finished: the time until the reply runs, even if the vendor does not know it yet."""
+        """Note that the user has finished.
+
+        The wait for the reply begins now, even if the vendor detects the end later.
+        """
         self._expect_reply()
 
     def ask(self) -> None:
-        """The question is complete and was sent as such."""
-        self.asked = True
+        """Note that the whole question was sent."""
+        self.question_sent = True
         self._expect_reply()
 
     def reach(self, step: LatencyStep, at_s: float) -> None:
@@ -125,12 +128,12 @@ class ReplyStream:
         self._put(StepReached(step, at_s))
 
     def fail(self, error: VoxdError) -> None:
-        """There will be no (further) reply."""
+        """End the reply with ``error``; a later error is ignored."""
         self.error = self.error or error
         self._changed.set()
 
     def pop(self) -> ReplyItem | None:
-        """Return the next item, None while there is none."""
+        """Return the next item, None while the queue is empty."""
         if not self._items:
             self._changed.clear()
             return None
@@ -146,7 +149,7 @@ class ReplyStream:
     def take(self, event: events.ProviderEvent) -> None:
         """Note one event of the session."""
         match event:
-            case events.ResponseStarted() if self.asked:
+            case events.ResponseStarted() if self.question_sent:
                 self._begun, self._response_id = True, event.response_id
                 self.complete = False
             case events.TextTranscription(is_partial=False):
@@ -178,8 +181,12 @@ class ReplyStream:
                 self.fail(ConnectionFailed(f"the session ended: {event.reason or 'closed'}", code=event.code))
             case events.ConnectionClosed():
                 self.fail(ConnectionFailed(f"the session ended: {event.reason or 'closed'}"))
-            case events.ErrorOccurred() if self.asked and not self.complete and event.code not in HARMLESS:
+            case events.ErrorOccurred() if self._is_reply_due and event.code not in HARMLESS:
                 self.fail(ProviderError(event.message, code=event.code, hint=event.hint))
+
+    @property
+    def _is_reply_due(self) -> bool:
+        return self.question_sent and not self.complete
 
     def _complete_response(self) -> None:
         self._add_words(self.sentences.rest())
@@ -217,7 +224,7 @@ class ReplyStream:
         self._put(item)
 
     def _restart_wait(self) -> None:
-        if self.asked and self._calls <= 0:
+        if self.question_sent and self._calls <= 0:
             self.waiting_since_s = asyncio.get_running_loop().time()
         self._changed.set()
 

@@ -1,4 +1,4 @@
-"""Tracks a conversation by a provider's events: what is in progress, what is late, what was said."""
+"""Tracks a conversation by a provider's events: what is in progress, what is late, and the history."""
 
 from collections import deque
 
@@ -53,7 +53,7 @@ class ResponseTracker:
         self._cut: deque[str] = deque(maxlen=CUT_REPLIES)
 
     def take(self, event: ProviderEvent) -> bool:
-        """Note ``event``; False when it belongs to a response that was given up and is to be dropped."""
+        """Note ``event``; returns False for one of an abandoned response, to be dropped."""
         if isinstance(event, _Output) and (self._silenced or event.response_id in self._cut):
             self.late_events += 1
             return False
@@ -77,11 +77,11 @@ class ResponseTracker:
                 if not self.speaking:
                     self.begin_turn()
             case ReplyInterrupted():
-                self._give_up()
+                self._abandon()
         return True
 
     def begin_turn(self, text: str | None = None) -> None:
-        """The user asked: ``text``, or something spoken whose transcript comes later."""
+        """Begin a turn of the user: ``text``, or a spoken question whose transcript comes later."""
         self._silenced = False
         self.turns += 1
         if text is None:
@@ -91,7 +91,7 @@ class ResponseTracker:
             self.history.add("user", text)
 
     def withdraw_turn(self) -> None:
-        """The spoken question could not be sent."""
+        """Take back the turn: the spoken question could not be sent."""
         self.turns -= 1
         self.history.expect_nothing()
 
@@ -99,16 +99,16 @@ class ResponseTracker:
         """Keep what was played of the last reply; True when this cut it short for the first time."""
         cut = self.history.truncate(played_ms) or self.responding
         first = not self._interrupted
-        self._give_up()
+        self._abandon()
         return cut and first
 
     def provider_gone(self) -> bool:
-        """The provider is gone; returns whether a response was in progress."""
+        """Note that the provider is gone; returns whether a response was in progress."""
         responding, self.responding, self.speaking = self.responding, False, False
         self.history.reply_ends()
         return responding
 
-    def _give_up(self) -> None:
+    def _abandon(self) -> None:
         self._interrupted = self._silenced = True
         if self.response_id is not None and self.response_id not in self._cut:
             self._cut.append(self.response_id)

@@ -38,7 +38,7 @@ from voxd.providers.tools import ToolBox
 from voxd.providers.usage import Cost, Usage
 
 LONGEST_ANSWER_S = 30.0
-"""A reply that has not begun by then is not expected any more: the session may be replaced."""
+"""A reply that has not begun by then is no longer expected: the session may be replaced."""
 
 
 class Session:
@@ -102,7 +102,7 @@ class Session:
 
     @property
     def provider(self) -> BaseProvider | None:
-        """The open provider, None when there is none."""
+        """The open provider, or None."""
         return self._connection.provider
 
     @property
@@ -126,10 +126,10 @@ class Session:
         return self._tracker.history.messages
 
     async def connect(self, retry_count: int = DEFAULT_RETRIES) -> None:
-        """Open a session that knows the history, unless one is open; waits longer before each retry.
+        """Open a session with the history, unless one is open; waits longer before each retry.
 
         Raises `VoxdError`: a permanent error, such as `AuthenticationError`, at once, a temporary one after
-        ``retry_count`` retries, and the last one again while the vendor asked us to wait.
+        ``retry_count`` retries, and the last one again until the end of a wait that the vendor requested.
         """
         await self._connection.connect(retry_count)
 
@@ -217,7 +217,7 @@ class Session:
     async def interrupt(self, played_ms: float | None = None) -> None:
         """Cut the reply; ``played_ms`` of the last one's audio were played (None: all that has arrived).
 
-        ``conversation.interrupted`` is published at once, before the provider knows, also for a reply that
+        ``conversation.interrupted`` is published before the provider is interrupted, also for a reply that
         has not begun; its ``response_id`` is then None. Raises `NotConnected`, `ProviderError`.
         """
         provider = self._connection.use()
@@ -237,10 +237,10 @@ class Session:
         """Send the result of a tool that is not in the tool box. Raises `NotConnected`, `ProviderError`."""
         self._connection.use()
         with translate_errors(self.name):
-            await self._calls.answer(call_id, output)
+            await self._calls.deliver(call_id, output)
 
     def forget(self) -> None:
-        """Drop the history; an open session of the provider still knows it."""
+        """Drop the history; an open session of the provider still holds it."""
         self._tracker.history.clear()
 
     async def usage(self) -> Usage:
@@ -275,10 +275,10 @@ class Session:
             self._awaited_until_s = 0.0
         match event:
             case AudioOutputChunk():
-                meter.answered(self._clock.monotonic())
+                meter.reply_arrived(self._clock.monotonic())
                 meter.received(event.audio_data, event.duration_ms)
             case TextOutput():
-                meter.answered(self._clock.monotonic())
+                meter.reply_arrived(self._clock.monotonic())
             case TurnDetected(speaking=False):
                 self._begin_question()
             case UsageUpdated():
@@ -312,7 +312,7 @@ class Session:
 
     def _begin_question(self) -> None:
         self._await_reply()
-        self._connection.meter.asked(self._clock.monotonic())
+        self._connection.meter.question_ended(self._clock.monotonic())
         if not self._conversing:
             self._conversing = True
             self._publish(ConversationStarted())

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 class ToolCalls:
     """The calls of a session. Results for a provider that is gone are dropped: its successor made no call.
 
-    A tool that was declared without a handler is the application's own, which answers it by `answer`.
+    The application runs a tool that was declared without a handler, and passes its result to `deliver`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ToolCalls:
         if not self._is_external(call.function_name):
             self._tasks.start(self._report_errors(self._run(call, call_id)))
 
-    async def answer(self, call_id: str, output: str) -> None:
+    async def deliver(self, call_id: str, output: str) -> None:
         """Send the result of a call, and request a response if it was the last one open."""
         provider = self._open.get(call_id)
         if provider is None:
@@ -70,7 +70,7 @@ class ToolCalls:
             self._tasks.start(self._report_errors(self._request()))
 
     def forget_request(self) -> None:
-        """Request no response for the open calls: the user has moved on. Their results are still sent."""
+        """Request no response for the open calls: the reply was interrupted. Results are still sent."""
         self._due = False
 
     def provider_gone(self, provider: BaseProvider) -> None:
@@ -89,7 +89,7 @@ class ToolCalls:
         self._publish(
             ToolCallCompleted(call.function_name, call_id, result.ok, result.duration_ms, result.output)
         )
-        await self.answer(call_id, result.output)
+        await self.deliver(call_id, result.output)
 
     async def _request(self) -> None:
         provider = self._current()

@@ -33,7 +33,7 @@ def only(events: list[ProviderEvent], type: E) -> dict[str, Any]:
 
 def asked(**named: Any) -> GeminiReader:
     reader = GeminiReader(**named)
-    reader.asked()
+    reader.response_requested()
     return reader
 
 
@@ -117,7 +117,7 @@ def test_an_answer_given_up_is_over_at_once_and_what_comes_of_it_is_dropped() ->
     assert only(events, E.CONVERSATION_INTERRUPTED) == {"played_ms": 4.0, "response_id": first}
     assert reader.give_up(5.0) == []
     assert fed(reader, sound(PCM), said("late"), INTERRUPTED, TURN_COMPLETE) == []
-    reader.asked()
+    reader.response_requested()
     assert types(fed(reader, sound(PCM)))[:1] == [E.RESPONSE_STARTED]
 
 
@@ -125,7 +125,7 @@ def test_an_answer_given_up_before_it_began_is_not_heard_and_the_next_one_is() -
     reader = asked()
     assert reader.give_up(None) == []
     assert fed(reader, sound(PCM), said("late")) == []
-    reader.asked()
+    reader.response_requested()
     assert fed(reader, INTERRUPTED, TURN_COMPLETE) == []
     assert types(fed(reader, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
 
@@ -133,14 +133,14 @@ def test_an_answer_given_up_before_it_began_is_not_heard_and_the_next_one_is() -
 def test_an_answer_given_up_that_never_begins_does_not_hide_the_next_one() -> None:
     reader = asked()
     reader.give_up(None)
-    reader.asked()
+    reader.response_requested()
     assert types(fed(reader, sound(PCM))) == BEGIN
 
 
 def test_giving_up_nothing_hides_nothing() -> None:
     reader = GeminiReader()
     assert reader.give_up(0.0) == []
-    reader.asked()
+    reader.response_requested()
     assert types(fed(reader, sound(PCM))) == BEGIN
 
 
@@ -196,8 +196,8 @@ def test_an_answer_ends_at_its_tool_calls_and_goes_on_as_the_next_one() -> None:
     ]
     assert events[1].data == {"function_name": "lamp", "arguments": {"on": True}, "call_id": "1"}
     assert reader.busy
-    assert reader.answered("1") == ("lamp", True)
-    assert reader.answered("2") == ("time", True)
+    assert reader.take_call("1") == ("lamp", True)
+    assert reader.take_call("2") == ("time", True)
     assert reader.busy, "the answer is still to come"
     events = fed(reader, sound(PCM), DONE, TURN_COMPLETE)
     assert types(events)[0] is E.RESPONSE_STARTED
@@ -210,7 +210,7 @@ def test_what_is_said_while_a_function_runs_is_not_the_end_of_the_answer() -> No
     fed(reader, call(("1", "lamp", {})))
     filler = fed(reader, sound(PCM), said("One moment. "), DONE, TURN_COMPLETE)
     assert E.RESPONSE_COMPLETED not in types(filler)
-    reader.answered("1")
+    reader.take_call("1")
     events = fed(reader, sound(PCM), said("Done."), DONE, TURN_COMPLETE)
     assert only(events, E.RESPONSE_COMPLETED)["response_id"] == filler[0].data["response_id"]
     whole = [event.data["text"] for event in events if event.type is E.TEXT_OUTPUT][-1]
@@ -228,7 +228,7 @@ def test_where_the_vendor_says_whether_it_is_idle_that_decides(status: str, over
 def test_a_turn_that_ends_before_a_result_is_known_is_no_empty_answer() -> None:
     reader = asked()
     fed(reader, call(("1", "lamp", {})))
-    reader.answered("1")
+    reader.take_call("1")
     assert fed(reader, TURN_COMPLETE) == []
     assert types(fed(reader, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
 
@@ -236,7 +236,7 @@ def test_a_turn_that_ends_before_a_result_is_known_is_no_empty_answer() -> None:
 def test_a_call_that_was_withdrawn_is_not_answered() -> None:
     reader = asked()
     fed(reader, call(("1", "lamp", {})), {"toolCallCancellation": {"ids": ["1"]}})
-    assert reader.answered("1") is None
+    assert reader.take_call("1") is None
     assert not reader.busy
 
 
@@ -244,7 +244,7 @@ def test_the_result_of_a_call_the_user_gave_up_is_no_longer_wanted() -> None:
     reader = asked()
     fed(reader, call(("1", "lamp", {})))
     reader.give_up(None)
-    assert reader.answered("1") == ("lamp", False)
+    assert reader.take_call("1") == ("lamp", False)
     assert not reader.busy
 
 
@@ -253,7 +253,7 @@ def test_a_call_in_an_answer_given_up_is_not_made_and_hides_nothing() -> None:
     fed(reader, sound(PCM))
     reader.give_up(1.0)
     assert fed(reader, call(("1", "lamp", {}))) == []
-    reader.asked()
+    reader.response_requested()
     assert types(fed(reader, sound(PCM))) == BEGIN
 
 
@@ -343,11 +343,11 @@ def test_whatever_happens_a_response_begins_once_ends_once_and_is_silent_after_i
     for step in steps:
         match step:
             case "asked":
-                reader.asked()
+                reader.response_requested()
             case "give up":
                 events += reader.give_up(1.0)
             case "result":
-                reader.answered("1")
+                reader.take_call("1")
             case _:
                 events += reader.read(step)
     events += reader.drop()

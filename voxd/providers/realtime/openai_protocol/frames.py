@@ -58,7 +58,7 @@ class Committed(msgspec.Struct, tag="input_audio_buffer.committed"):
 
 
 class TranscriptionDelta(msgspec.Struct, tag="conversation.item.input_audio_transcription.delta"):
-    """A piece of what the user given."""
+    """A piece of the transcript of the user's words."""
 
     item_id: str
     delta: str | None = None
@@ -75,7 +75,7 @@ class _TranscriptionUsage(msgspec.Struct):
 
 
 class TranscriptionCompleted(msgspec.Struct, tag="conversation.item.input_audio_transcription.completed"):
-    """All of what the user said; it is billed apart from the response."""
+    """The transcript of the user's words; it is billed apart from the response."""
 
     item_id: str
     transcript: str
@@ -144,34 +144,34 @@ class Response(msgspec.Struct):
     def spent(self) -> Usage:
         """Return what this response used; cached tokens are part of the input."""
         used = self.usage or _ResponseUsage()
-        taken = used.input_token_details or _InputDetails()
-        given = used.output_token_details or _TokenDetails()
-        cached = taken.cached_tokens_details or _CachedDetails(text_tokens=taken.cached_tokens)
+        sent = used.input_token_details or _InputDetails()
+        received = used.output_token_details or _TokenDetails()
+        cached = sent.cached_tokens_details or _CachedDetails(text_tokens=sent.cached_tokens)
         return Usage(
             responses=1,
-            input_text_tokens=taken.text_tokens or 0,
-            input_audio_tokens=taken.audio_tokens or 0,
+            input_text_tokens=sent.text_tokens or 0,
+            input_audio_tokens=sent.audio_tokens or 0,
             cached_text_tokens=cached.text_tokens or 0,
             cached_audio_tokens=cached.audio_tokens or 0,
-            output_text_tokens=given.text_tokens or 0,
-            output_audio_tokens=given.audio_tokens or 0,
+            output_text_tokens=received.text_tokens or 0,
+            output_audio_tokens=received.audio_tokens or 0,
         )
 
 
 class ResponseCreated(msgspec.Struct, tag="response.created"):
-    """The model begins to answer."""
+    """A response begins."""
 
     response: Response
 
 
 class ResponseDone(msgspec.Struct, tag="response.done"):
-    """The model has finished, however it ended."""
+    """A response has ended: completed, cancelled, failed or incomplete."""
 
     response: Response
 
 
 class AudioDelta(msgspec.Struct, tag="response.output_audio.delta"):
-    """A piece of the spoken answer."""
+    """A piece of the response's audio."""
 
     response_id: str
     item_id: str
@@ -180,35 +180,35 @@ class AudioDelta(msgspec.Struct, tag="response.output_audio.delta"):
 
 
 class AudioDone(msgspec.Struct, tag="response.output_audio.done"):
-    """The spoken answer is complete."""
+    """The audio of an item is complete."""
 
     response_id: str
     item_id: str
 
 
 class SpokenDelta(msgspec.Struct, tag="response.output_audio_transcript.delta"):
-    """A piece of the words of the spoken answer."""
+    """A piece of the transcript of the response's audio."""
 
     response_id: str
     delta: str
 
 
 class SpokenDone(msgspec.Struct, tag="response.output_audio_transcript.done"):
-    """The words of the spoken answer."""
+    """The transcript of the response's audio."""
 
     response_id: str
     transcript: str
 
 
 class TextDelta(msgspec.Struct, tag="response.output_text.delta"):
-    """A piece of a written answer."""
+    """A piece of a response in text."""
 
     response_id: str
     delta: str
 
 
 class TextDone(msgspec.Struct, tag="response.output_text.done"):
-    """A written answer."""
+    """A response in text."""
 
     response_id: str
     text: str

@@ -1,6 +1,6 @@
 """One session of the OpenAI Realtime protocol: the socket and the deadlines around the reader.
 
-Vendors that speak the protocol subclass `OpenAIProtocolProvider` and say where and with which key.
+Vendors with this protocol subclass `OpenAIProtocolProvider` and define the address and the key.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ SESSION_LIMIT_S = 55 * 60.0
 
 
 class OpenAIProtocolProvider(BaseProvider):
-    """One session, GA protocol. A subclass gives the defaults below and `address`.
+    """One session, GA protocol. A subclass defines the defaults below and `address`.
 
     ``config`` holds ``api_key``, ``model``, ``voice`` and ``endpoint``, and in ``metadata`` the vendor's own
     settings: ``headers``, ``ca_file``, ``proxy`` and those of `wire.update_session`.
@@ -153,7 +153,7 @@ class OpenAIProtocolProvider(BaseProvider):
             raise AudioError("too little audio was sent to answer it", code="audio_too_short")
         changes = self._changes
         self._pending_bytes = 0
-        await self._ask(wire.commit(self._reader.event_id("commit")), "input_audio_buffer.committed")
+        await self._request(wire.commit(self._reader.event_id("commit")), "input_audio_buffer.committed")
         if changes == self._changes:
             await self.request_response()
 
@@ -176,14 +176,14 @@ class OpenAIProtocolProvider(BaseProvider):
         await self._send([wire.message(role, text)])
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
-        """Give the model the result of a tool. Raises `ProviderError`."""
+        """Send the result of a tool. Raises `ProviderError`."""
         await self._send([wire.tool_result(call_id, output)])
 
     async def request_response(self) -> None:
         """Request a response; while one is in progress, after it. Raises `ProviderError`."""
         self._open()
         for frame in self._reader.request():
-            await self._ask(frame, "response.created")
+            await self._request(frame, "response.created")
 
     async def get_usage(self) -> Usage | None:
         """Return what this session used, as the vendor counts it."""
@@ -212,7 +212,7 @@ class OpenAIProtocolProvider(BaseProvider):
         found = wire.turn_detection(self._session, self._extra)
         self._reader.server_answers = found is not None
         self._reader.server_interrupts = bool(found and found["interrupt_response"])
-        await self._ask(frame, "session.updated")
+        await self._request(frame, "session.updated")
         self._voice = voice
 
     def _open(self) -> WebSocketConnection:
@@ -227,7 +227,7 @@ class OpenAIProtocolProvider(BaseProvider):
             await self._connection.send(wire.encode(frame))
         self._note_activity()
 
-    async def _ask(self, frame: wire.Frame, answer: str) -> None:
+    async def _request(self, frame: wire.Frame, answer: str) -> None:
         """Send ``frame`` and wait for a frame of type ``answer``. Raises `ProviderError`."""
         with self._pending.expected(answer, str(frame["event_id"])) as waiter:
             await self._send([frame])
@@ -293,7 +293,7 @@ class PendingFrames:
 
     @contextmanager
     def expected(self, answer: str, event_id: str = "") -> Iterator[_Waiter]:
-        """Give a future that is done when a frame of type ``answer`` arrives.
+        """Yield a future that is done when a frame of type ``answer`` arrives.
 
         It fails with a `ProviderError` when the vendor refuses our frame ``event_id`` ("": we sent none).
         """
@@ -327,7 +327,7 @@ class PendingFrames:
 
 
 def _refuses(outcome: FrameOutcome, event_id: str, answer: str) -> bool:
-    """Whether an error refuses the frame ``event_id``; some vendors do not say which frame they mean."""
+    """Whether an error refuses the frame ``event_id``; some vendors do not name the frame."""
     if outcome.concerns:
         return outcome.concerns == event_id
     return bool(outcome.fatal) or answer.startswith("session.") or "committed" in answer

@@ -71,9 +71,9 @@ def update_session(
     return {"type": "session.update", "event_id": event_id, "session": session}
 
 
-def transcribe(asked: Mapping[str, Any], noise_reduction: str | None) -> Frame:
-    """Return the frame of a transcription session with the settings ``asked``; we commit the turns."""
-    audio_in: dict[str, Any] = {"format": _PCM, "turn_detection": None, "transcription": dict(asked)}
+def transcribe(settings: Mapping[str, Any], noise_reduction: str | None) -> Frame:
+    """Return the frame of a transcription session with ``settings``; we commit the turns."""
+    audio_in: dict[str, Any] = {"format": _PCM, "turn_detection": None, "transcription": dict(settings)}
     if noise_reduction:
         audio_in["noise_reduction"] = {"type": noise_reduction}
     session = {"type": "transcription", "audio": {"input": audio_in}}
@@ -84,10 +84,10 @@ def turn_detection(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | N
     """Return the settings of the vendor's turn detection; None when voxd ends the turns."""
     if config.turn_detection == "client":
         return None
-    answer = {"create_response": True, "interrupt_response": bool(extra.get("interrupt_response", True))}
+    response = {"create_response": True, "interrupt_response": bool(extra.get("interrupt_response", True))}
     if config.turn_detection == "semantic":
-        return {"type": "semantic_vad", "eagerness": str(extra.get("eagerness", "auto")), **answer}
-    found: Frame = {"type": "server_vad", **answer}
+        return {"type": "semantic_vad", "eagerness": str(extra.get("eagerness", "auto")), **response}
+    found: Frame = {"type": "server_vad", **response}
     if config.vad_threshold is not None:
         found["threshold"] = config.vad_threshold
     if config.vad_silence_ms is not None:

@@ -14,7 +14,7 @@ _PATH = "/openai/v1/realtime"
 class AzureProvider(OpenAIProtocolProvider):
     """``endpoint`` is the resource (``https://NAME.openai.azure.com``) and ``model`` the *deployment*'s name.
 
-    ``metadata.auth_type = "bearer"`` sends ``api_key`` as a token of Microsoft Entra. What the user said is
+    ``metadata.auth_type = "bearer"`` sends ``api_key`` as a token of Microsoft Entra. The user's speech is
     transcribed only when ``metadata.transcription_model`` names a second deployment.
     """
 

@@ -15,7 +15,7 @@ class CustomProvider(OpenAIProtocolProvider):
 
     ``bearer`` (the default) sends ``Authorization: Bearer KEY``; ``header`` the bare key in the header
     ``auth_name`` (default ``api-key``); ``query`` in the parameter ``auth_name`` (default ``api_key``) of
-    the URL; ``none`` sends none. What the user said is transcribed when ``transcription_model`` is set.
+    the URL; ``none`` sends none. The user's speech is transcribed when ``transcription_model`` is set.
     """
 
     name: ClassVar[str] = "custom"

@@ -1,7 +1,7 @@
 """Keeps a Gemini Live session open over one connection after another.
 
-The vendor gives a session a resumption handle, and sends `goAway` before it closes a connection (after about
-ten minutes). A sender waits while the session moves.
+The vendor issues a resumption handle for a session, and sends `goAway` before it closes a connection (after
+about ten minutes). Senders wait while the session moves.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class ConnectionClient(Protocol):
         ...
 
     def arrived(self, *, resumed: bool) -> None:
-        """The session is on another connection; ``resumed``: the vendor still knows the conversation."""
+        """The session is on another connection; ``resumed``: with the conversation."""
         ...
 
     def lost(self, end: CloseReason) -> None:
@@ -48,7 +48,7 @@ class ResumableConnection:
     """The connections of one session. ``open`` returns one on which the vendor accepts input.
 
     ``open`` gets the `handle` by which the session is resumed, "" for a new one. ``talked`` must be set once
-    the conversation has content that a new session would not know.
+    the conversation has content that a new session would not have.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ResumableConnection:
         """End the session; idempotent."""
         connection, self._connection = self._connection, None
         self._moving = self._reading = None
-        self._stay()
+        self._cancel_leaving()
         await self._tasks.close()
         if connection is not None:
             await connection.close()
@@ -95,17 +95,17 @@ class ResumableConnection:
     def move(self) -> None:
         """Begin to move the session; without conversation content a new session is opened instead."""
         if self._moving is None and self._connection is not None:
-            self._stay()
+            self._cancel_leaving()
             self._moving = self._tasks.start(self._move(), name="move gemini")
 
     def move_when_quiet(self) -> None:
         """Move as soon as the client is quiet."""
         self._stale = True
-        self._look()
+        self._move_if_quiet()
 
     def leave(self, left_s: float) -> None:
         """The vendor closes in ``left_s``: move when the client is quiet, but in time."""
-        self._stay()
+        self._cancel_leaving()
         self._stale = True
         delay_s = max(left_s - LEAVE_EARLY_S, 0.0)
         self._leaving = asyncio.get_running_loop().call_later(delay_s, self.move)
@@ -120,7 +120,7 @@ class ResumableConnection:
         try:
             while (frame := await connection.receive()) is not None:
                 self._client.receive(frame)
-                self._look()
+                self._move_if_quiet()
         except Exception:
             # The boundary of the reading task: the session must end, not hang without a reader.
             _log.exception("what gemini sent could not be handled")
@@ -163,16 +163,16 @@ class ResumableConnection:
 
     def _lose(self, end: CloseReason) -> None:
         connection, self._connection = self._connection, None
-        self._stay()
+        self._cancel_leaving()
         self._client.lost(end)
         if connection is not None:
             connection.abort(end)
 
-    def _look(self) -> None:
+    def _move_if_quiet(self) -> None:
         if self._stale and self._client.is_quiet():
             self.move()
 
-    def _stay(self) -> None:
+    def _cancel_leaving(self) -> None:
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None

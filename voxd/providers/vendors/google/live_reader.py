@@ -34,13 +34,13 @@ class GeminiReader:
         self.detects = detects
         self._numbers = itertools.count(1)
         self._response = self._item = ""
-        self._said: list[str] = []
-        self._heard: list[str] = []
+        self._reply_words: list[str] = []
+        self._question_words: list[str] = []
         self._odd = b""
         self._sound_bytes = 0
         self._sound_rate_hz = 0
         self._muted = False
-        self._asked = False
+        self._requested = False
         self._owed = False
         self._speaking = False
         self._tail = False
@@ -52,7 +52,7 @@ class GeminiReader:
     @property
     def busy(self) -> bool:
         """Whether the user speaks, or a response is due, in progress or waits for a tool."""
-        return bool(self._response or self._asked or self._owed or self._speaking or self.calls)
+        return bool(self._response or self._requested or self._owed or self._speaking or self.calls)
 
     def read(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
         """Return the events of ``message``; unknown parts are ignored."""
@@ -74,15 +74,15 @@ class GeminiReader:
             found.append(events.UsageUpdated(self.usage, NAME))
         return found
 
-    def asked(self) -> None:
+    def response_requested(self) -> None:
         """Note that a response was requested."""
         if self._muted and not self._response:
-            # The response that was given up had not begun and never will: the next one is another.
+            # The abandoned response had not begun and never will: the next one is another.
             self._muted = False
-        self._asked, self._owed = True, False
+        self._requested, self._owed = True, False
 
-    def answered(self, call_id: str) -> tuple[str, bool] | None:
-        """Return the tool whose result is sent now, and whether the user still waits for it.
+    def take_call(self, call_id: str) -> tuple[str, bool] | None:
+        """Return the tool whose result is sent now, and whether its response is still wanted.
 
         None: the vendor has withdrawn the call.
         """
@@ -101,7 +101,7 @@ class GeminiReader:
         """
         self._unwanted |= set(self.calls)
         if self._muted or not self._response:
-            self._muted = self._muted or self._asked
+            self._muted = self._muted or self._requested
             return []
         self._muted = True
         return [*self._stop_audio(), *self._cut("client_cancelled", played_ms)]
@@ -111,10 +111,10 @@ class GeminiReader:
         is_open = self._response and not self._muted
         found = [*self._stop_audio(), self._cancelled("connection_lost")] if is_open else []
         self._forget()
-        self._asked = self._owed = self._speaking = self._tail = False
+        self._requested = self._owed = self._speaking = self._tail = False
         self.calls.clear()
         self._unwanted.clear()
-        self._heard.clear()
+        self._question_words.clear()
         return found
 
     def _output(self, content: Message) -> Iterator[ProviderEvent]:
@@ -122,12 +122,12 @@ class GeminiReader:
             data = _object(_object(part).get("inlineData"))
             if str(data.get("mimeType", "")).startswith("audio/"):
                 yield from self._chunk(data)
-        said = _object(content.get("outputTranscription")).get("text")
-        if isinstance(said, str) and said:
+        text = _object(content.get("outputTranscription")).get("text")
+        if isinstance(text, str) and text:
             yield from self._begin()
             if not self._muted:
-                self._said.append(said)
-                yield events.TextOutput(said, True, self._response)
+                self._reply_words.append(text)
+                yield events.TextOutput(text, True, self._response)
 
     def _chunk(self, data: Message) -> Iterator[ProviderEvent]:
         try:
@@ -152,7 +152,7 @@ class GeminiReader:
             return
         number = next(self._numbers)
         self._response, self._item = f"response-{number}", f"item-{number}"
-        self._asked = self._owed = self._tail = False
+        self._requested = self._owed = self._tail = False
         yield from self._detect(speaking=False)
         yield from self._whole_transcript()
         if not self._muted:
@@ -163,23 +163,23 @@ class GeminiReader:
         if isinstance(text, str) and text:
             if not self._response:
                 yield from self._detect(speaking=True)
-            self._heard.append(text)
+            self._question_words.append(text)
             yield events.TextTranscription(text, True, "")
         if transcription.get("finished"):
             yield from self._whole_transcript()
 
     def _whole_transcript(self) -> Iterator[ProviderEvent]:
         # Few models set `finished`: the response's beginning, or else its end, is the end of the question.
-        if text := "".join(self._heard).strip():
+        if text := "".join(self._question_words).strip():
             yield events.TextTranscription(text, False, "")
-        self._heard.clear()
+        self._question_words.clear()
 
     def _tool_calls(self, message: Message) -> Iterator[ProviderEvent]:
         calls = [_object(call) for call in _list(message.get("functionCalls"))]
         if not calls:
             return
         if self._muted:
-            # The user has moved on: a call of the response that was given up must not begin another.
+            # A call of an abandoned response must not begin another response.
             self._response = ""
             return
         yield from self._begin()
@@ -220,14 +220,14 @@ class GeminiReader:
         if self._tail:
             self._tail = False
         elif self._muted or not self._continues(content):
-            if self._asked and not self._muted:
+            if self._requested and not self._muted:
                 # The model may decide to say nothing; a response that was requested must still end.
                 yield from self._begin()
             reason = str(content.get("turnCompleteReason") or "")
             yield from self._complete("" if reason in _FINE else reason.lower())
 
     def _continues(self, content: Message) -> bool:
-        """Return whether the response goes on after this turn: a function runs beside it."""
+        """Return whether the response continues after this turn: a function runs beside it."""
         status = content.get("interactionStatus") or "INTERACTION_STATUS_UNSPECIFIED"
         if status == "INTERACTION_STATUS_UNSPECIFIED":
             return bool(self.calls)
@@ -237,7 +237,7 @@ class GeminiReader:
         yield from self._whole_transcript()
         if self._response and not self._muted:
             yield from self._stop_audio()
-            if text := "".join(self._said).strip():
+            if text := "".join(self._reply_words).strip():
                 yield events.TextOutput(text, False, self._response)
             if fault:
                 yield events.ErrorOccurred("response_failed", f"the vendor broke off its response: {fault}")
@@ -265,7 +265,7 @@ class GeminiReader:
 
     def _forget(self) -> None:
         self._response = self._item = ""
-        self._said.clear()
+        self._reply_words.clear()
         self._sound_bytes, self._odd = 0, b""
         self._spent = Usage()
         self._muted = False
@@ -280,7 +280,7 @@ def _list(value: object) -> list[Any]:
 
 
 def usage_of(counted: Mapping[str, Any]) -> Usage:
-    """Return one report of tokens. Thoughts, and every modality but sound, count as text.
+    """Return one report of tokens. Thoughts, and every modality but audio, count as text.
 
     Fields: https://ai.google.dev/api/live, UsageMetadata. What is not a number counts as zero.
     """

@@ -92,7 +92,7 @@ def setup(
 ) -> Message:
     """Return the first message of a session; ``handle`` resumes one, ``history`` announces `content`.
 
-    Audio is always requested, because the present models answer nothing else: the text of the reply is the
+    Audio is always requested, because the present models have no other output: the text of the reply is the
     transcription of their speech.
     """
     body: Message = {
@@ -185,31 +185,31 @@ def content(turns: Iterable[tuple[str, str]], *, complete: bool) -> Message:
 
     As initial history (`setup`) it has to be complete and gets no response.
     """
-    said = [
+    contents = [
         {"role": "model" if role == "assistant" else "user", "parts": [{"text": text}]}
         for role, text in turns
     ]
-    return {"clientContent": {"turns": said, "turnComplete": complete}}
+    return {"clientContent": {"turns": contents, "turnComplete": complete}}
 
 
 def tool_response(call_id: str, name: str, output: str, *, silent: bool = False) -> Message:
     """Return the result of a tool: the object if ``output`` is one in JSON, else the text.
 
-    ``silent`` gives it to a model whose functions do not block without a spoken response.
+    ``silent``: a model whose functions do not block takes it without a spoken response.
     """
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, RecursionError):
         value = None
     response = value if isinstance(value, dict) else {"output": output}
-    answer: Message = {"id": call_id, "name": name, "response": response}
+    result: Message = {"id": call_id, "name": name, "response": response}
     if silent:
-        answer["scheduling"] = "SILENT"
-    return {"toolResponse": {"functionResponses": [answer]}}
+        result["scheduling"] = "SILENT"
+    return {"toolResponse": {"functionResponses": [result]}}
 
 
 def encode(message: Message) -> str:
-    """Return ``message`` as it goes on the wire."""
+    """Return ``message`` as the text of a frame."""
     return msgspec.json.encode(message).decode()
 
 

@@ -1,7 +1,7 @@
 """Speaks to Gemini Live: the socket, deadlines and session resumption around its reader.
 
 A connection lasts about ten minutes; then the vendor sends `goAway` and the session continues on another one,
-by the resumption handle. Settings are changed in the same way, because the protocol has no message for it.
+by the resumption handle. Settings are changed in the same way, because the protocol has no message for them.
 """
 
 import asyncio
@@ -55,23 +55,23 @@ class GeminiProvider(BaseProvider):
         self._session = SessionConfig()
         self._history: deque[tuple[str, str]] = deque(maxlen=MAX_HISTORY)
         self._reader = GeminiReader()
-        self._line = ResumableConnection(self._open, self)
+        self._link = ResumableConnection(self._open, self)
         self._untouched = self._speaking = False
 
     @property
     def is_connected(self) -> bool:
         """Whether the session is open; it is while it moves to another connection."""
-        return self._line.connection is not None
+        return self._link.connection is not None
 
     async def connect(self) -> None:
         """Open a session with the history added so far. Raises `ProviderError`."""
-        if self._line.connection is None:
+        if self._link.connection is None:
             self._reader = GeminiReader()
-            await self._line.begin()
+            await self._link.begin()
 
     async def disconnect(self) -> None:
         """Close the session; idempotent."""
-        await self._line.close()
+        await self._link.close()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
         """Apply ``config``; an open session moves to a new connection for it, after a response in progress.
@@ -79,45 +79,45 @@ class GeminiProvider(BaseProvider):
         Raises `ProviderError`.
         """
         before, self._session = self._session, as_session_config(config)
-        if self._line.connection is not None and before != self._session:
-            self._line.move_when_quiet()
-            await self._line.settled()
+        if self._link.connection is not None and before != self._session:
+            self._link.move_when_quiet()
+            await self._link.settled()
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Send mono s16le PCM at 16 kHz. Raises `AudioError`, `ProviderError`."""
         if len(audio_data) % BYTES_PER_SAMPLE:
             raise AudioError("half a sample was sent")
-        connection = await self._line.settled()
+        connection = await self._link.settled()
         if not audio_data:
             return
-        start = self._session.turn_detection == "client" and not self._speaking
-        self._speaking, self._untouched = self._speaking or start, False
+        is_start = self._session.turn_detection == "client" and not self._speaking
+        self._speaking, self._untouched = self._speaking or is_start, False
         connection.active = True
-        await _send(connection, *([wire.activity_start()] if start else []), wire.audio(audio_data))
+        await _send(connection, *([wire.activity_start()] if is_start else []), wire.audio(audio_data))
 
     async def commit(self) -> None:
         """End the utterance and request a response. Raises `AudioError` for an empty one, `ProviderError`."""
-        connection = await self._line.settled()
+        connection = await self._link.settled()
         if self._session.turn_detection != "client":
             await _send(connection, wire.stream_end())
             return
         if not self._speaking:
             raise AudioError("too little audio was sent to answer it", code="audio_too_short")
         self._speaking = False
-        self._ask(connection)
+        self._note_request(connection)
         await _send(connection, wire.activity_end())
 
     async def clear_audio(self) -> None:
         """Discard audio that was not committed: the session moves, as the protocol cannot take it back."""
-        await self._line.settled()
+        await self._link.settled()
         if self._speaking:
             self._speaking = False
-            self._line.move()
-            await self._line.settled()
+            self._link.move()
+            await self._link.settled()
 
     async def send_text(self, text: str) -> None:
         """Send a user's message and request a response. Raises `ProviderError`."""
-        connection = await self._line.settled()
+        connection = await self._link.settled()
         self._untouched = False
         messages = [wire.content([("user", text)], complete=True)]
         if not self._generation.content_any_time:
@@ -126,14 +126,14 @@ class GeminiProvider(BaseProvider):
                 start = [] if self._speaking else [wire.activity_start()]
                 messages = [*start, *messages, wire.activity_end()]
                 self._speaking = False
-        self._ask(connection)
+        self._note_request(connection)
         await _send(connection, *messages)
 
     async def interrupt(self, played_ms: float | None = None) -> None:
         """Drop the response. The model stops at the next speech or text of the user, and assumes that all of
         it was played: the protocol has no message for either. Raises `NotConnected`.
         """
-        await self._line.settled()
+        await self._link.settled()
         self._report(self._reader.give_up(played_ms))
         self._note_activity()
 
@@ -143,23 +143,23 @@ class GeminiProvider(BaseProvider):
         Raises `ProviderError`.
         """
         self._history.append((role, text))
-        if self._line.connection is None:
+        if self._link.connection is None:
             return
         if self._generation.content_any_time:
-            await _send(await self._line.settled(), wire.content([(role, text)], complete=False))
+            await _send(await self._link.settled(), wire.content([(role, text)], complete=False))
         elif self._untouched:
             # The move starts when the caller next waits, so that one new session takes several messages.
-            self._line.move()
+            self._link.move()
         else:
             _log.warning("%s does not accept history in the middle of a session", self._model)
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Send a tool's result; not for a call the vendor has withdrawn. Raises `ProviderError`."""
-        connection = await self._line.settled()
-        answered = self._reader.answered(call_id)
-        if answered is None:
+        connection = await self._link.settled()
+        call = self._reader.take_call(call_id)
+        if call is None:
             return
-        name, wanted = answered
+        name, wanted = call
         silent = not wanted and self._behavior() == "NON_BLOCKING"
         await _send(connection, wire.tool_response(call_id, name, output, silent=silent))
 
@@ -171,9 +171,9 @@ class GeminiProvider(BaseProvider):
         """Return what that costs, None where no price is known."""
         return cost_of(self._model.removeprefix("models/"), self._reader.usage)
 
-    def _ask(self, connection: WebSocketConnection) -> None:
-        self._reader.asked()
-        self._line.talked = True
+    def _note_request(self, connection: WebSocketConnection) -> None:
+        self._reader.response_requested()
+        self._link.talked = True
         connection.active = True
 
     def _address(self) -> WebSocketAddress:
@@ -218,11 +218,11 @@ class GeminiProvider(BaseProvider):
             self.on_event(ErrorOccurred.of(refusal))
         update = message.get("sessionResumptionUpdate")
         if isinstance(update, dict) and update.get("resumable") and update.get("newHandle"):
-            self._line.handle = str(update["newHandle"])
+            self._link.handle = str(update["newHandle"])
         if isinstance(message.get("goAway"), dict):
-            self._line.leave(wire.seconds(message["goAway"].get("timeLeft"), LEAVE_EARLY_S))
+            self._link.leave(wire.seconds(message["goAway"].get("timeLeft"), LEAVE_EARLY_S))
         self._report(self._reader.read(message))
-        self._line.talked = self._line.talked or self._reader.busy
+        self._link.talked = self._link.talked or self._reader.busy
         self._note_activity()
 
     def arrived(self, *, resumed: bool) -> None:
@@ -239,8 +239,8 @@ class GeminiProvider(BaseProvider):
         self.on_event(ConnectionLost(wire.NAME, known.code, known.reason))
 
     def _note_activity(self) -> None:
-        if self._line.connection is not None:
-            self._line.connection.active = not self.is_quiet()
+        if self._link.connection is not None:
+            self._link.connection.active = not self.is_quiet()
 
     def _report(self, events: Iterable[ProviderEvent]) -> None:
         for event in events:

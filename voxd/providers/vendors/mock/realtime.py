@@ -106,7 +106,7 @@ class MockProvider(BaseProvider):
         self._vad = LevelDetector(self.script.vad_rms, silence_ms)
 
     async def send_audio(self, audio_data: bytes) -> None:
-        """Take audio; with server turn detection a pause after something loud is the end of a question."""
+        """Take audio; with server turn detection a pause after speech ends the question."""
         self._require()
         self._sound_bytes += len(audio_data)
         self._usage += Usage(audio_seconds=len(audio_data) / _BYTES_PER_MS / 1000)

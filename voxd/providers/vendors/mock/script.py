@@ -29,7 +29,7 @@ class MockScript(msgspec.Struct, kw_only=True):
     expression found in it, with groups as in `re.Match.expand`; else ``default_reply``. ``hears`` are the
     transcripts of spoken questions, in turn, the last one for good. Delays are in seconds. ``connect_fault``
     fails the first ``connect_faults`` openings, all when 0. ``drop_after`` breaks the connection after so
-    many events. ``silent``: no reply ever comes. ``prices_like`` is the model whose prices count.
+    many events. With ``silent`` no reply comes. ``prices_like`` is the model whose prices count.
     """
 
     replies: dict[str, str | MockReply] = {}
@@ -69,8 +69,8 @@ class MockScript(msgspec.Struct, kw_only=True):
                 return _reply(reply)
         for pattern, reply in self.patterns:
             if found := re.search(pattern, text, re.IGNORECASE):
-                said = _reply(reply)
-                return msgspec.structs.replace(said, text=found.expand(said.text))
+                template = _reply(reply)
+                return msgspec.structs.replace(template, text=found.expand(template.text))
         return MockReply(self.default_reply)
 
 

@@ -59,8 +59,8 @@ class GptLiveReader(RealtimeReader):
         self._reply = ""
         self._dropping = False
         self._sound_bytes = 0
-        self._said: list[str] = []
-        self._asked: list[str] = []
+        self._reply_words: list[str] = []
+        self._question_words: list[str] = []
 
     @property
     def busy(self) -> bool:
@@ -86,20 +86,20 @@ class GptLiveReader(RealtimeReader):
         return FrameOutcome(tuple(found), tuple(out), frame.type, fatal=fatal)
 
     def end_reply(self) -> list[ProviderEvent]:
-        """End the reply, if there is one: nothing has come for `QUIET_S`."""
+        """End a reply in progress: nothing has come for `QUIET_S`."""
         reply, self._reply = self._reply, ""
         dropped, self._dropping = self._dropping, False
         if not reply or dropped:
             return []
         self.usage += Usage(responses=1)
-        found: list[ProviderEvent] = [events.TextOutput("".join(self._said).strip(), False, reply)]
+        found: list[ProviderEvent] = [events.TextOutput("".join(self._reply_words).strip(), False, reply)]
         if self._sound_bytes:
             duration_ms = self._sound_bytes / (RATE_HZ * BYTES_PER_SAMPLE / 1000)
             found.append(events.AudioOutputStopped(duration_ms, reply, reply))
         return [*found, events.ResponseCompleted(reply, Usage(responses=1))]
 
     def interrupt(self, played_ms: float | None) -> FrameOutcome:
-        """Drop the rest of the reply. The vendor gets no message: it hears the user itself."""
+        """Drop the rest of the reply. The vendor gets no message: it detects the user's speech itself."""
         if not self._reply or self._dropping:
             return FrameOutcome()
         self._dropping = True
@@ -115,7 +115,7 @@ class GptLiveReader(RealtimeReader):
             case "session.started":
                 self.session_id = _text(frame.session or {}, "id") or None
             case "session.input_transcript.delta" if frame.delta:
-                self._asked.append(frame.delta)
+                self._question_words.append(frame.delta)
                 return [events.TextTranscription(frame.delta, True, f"user_{self._count}")], []
             case "session.output_transcript.delta" if frame.delta:
                 return self._spoken(frame.delta), []
@@ -133,17 +133,22 @@ class GptLiveReader(RealtimeReader):
         if self._reply:
             return []
         found: list[ProviderEvent] = []
-        if self._asked:
-            whole = "".join(self._asked).strip()
+        if self._question_words:
+            whole = "".join(self._question_words).strip()
             found.append(events.TextTranscription(whole, False, f"user_{self._count}"))
         self._count += 1
-        self._reply, self._sound_bytes, self._said, self._asked = f"reply_{self._count}", 0, [], []
+        self._reply, self._sound_bytes, self._reply_words, self._question_words = (
+            f"reply_{self._count}",
+            0,
+            [],
+            [],
+        )
         return [*found, events.ResponseStarted(self._reply)]
 
     def _spoken(self, text: str) -> list[ProviderEvent]:
         found = self._begin_reply()
         self.outputs += 1
-        self._said.append(text)
+        self._reply_words.append(text)
         return [] if self._dropping else [*found, events.TextOutput(text, True, self._reply)]
 
     def _sound_of(self, pcm: bytes) -> list[ProviderEvent]:
@@ -163,7 +168,7 @@ class GptLiveReader(RealtimeReader):
 class GptLiveProvider(OpenAIProvider):
     """One session of GPT-Live. Every second it is open is billed, silence included.
 
-    Instructions, voice and format are fixed when it begins, there are no typed questions and no tools, and
+    Instructions, voice and format are fixed when it begins, it has no typed questions and no tools, and
     the model needs the silence too: use turn detection "server". The model assumes that all of a reply was
     played; a reply ends after `QUIET_S` without audio or words. A task that the model delegates is declined:
     voxd has no second model for it.
@@ -191,7 +196,7 @@ class GptLiveProvider(OpenAIProvider):
             # A session that can no longer be finished is broken; `disconnect` never raises for that.
             with contextlib.suppress(ProviderError, TimeoutError):
                 async with asyncio.timeout(self._deadlines.close_s):
-                    await self._ask({"type": "session.close", "event_id": "close_1"}, "session.closed")
+                    await self._request({"type": "session.close", "event_id": "close_1"}, "session.closed")
         await super().disconnect()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
@@ -210,8 +215,8 @@ class GptLiveProvider(OpenAIProvider):
 
     async def send_audio(self, audio_data: bytes) -> None:
         """Send mono s16le PCM at 16 kHz, silence too: the model detects turns by it."""
-        sound = base64.b64encode(audio_data).decode()
-        await self._open().send(wire.encode({"type": "session.input_audio.append", "audio": sound}))
+        audio = base64.b64encode(audio_data).decode()
+        await self._open().send(wire.encode({"type": "session.input_audio.append", "audio": audio}))
 
     async def send_text(self, text: str) -> None:
         """Raises `ProviderError`: the protocol has no typed questions."""
@@ -247,13 +252,13 @@ class GptLiveProvider(OpenAIProvider):
 
     async def _begin(self) -> None:
         voice = self._session.voice or str(self.config.get("voice") or "")
-        sound: wire.Frame = {"format": {"type": "audio/pcm", "rate": RATE_HZ}}
+        audio: wire.Frame = {"format": {"type": "audio/pcm", "rate": RATE_HZ}}
         if voice:
-            sound["output"] = {"voice": voice}
-        session: wire.Frame = {"model": self.model_name, "audio": sound, "store": False}
+            audio["output"] = {"voice": voice}
+        session: wire.Frame = {"model": self.model_name, "audio": audio, "store": False}
         if self._session.instructions:
             session["instructions"] = self._session.instructions
-        await self._ask(
+        await self._request(
             {"type": "session.start", "event_id": "start_1", "session": session}, "session.started"
         )
 
