@@ -219,7 +219,7 @@ async def test_a_slow_disk_is_not_waited_for_and_told_once(
     await desk.written()
     monkeypatch.setattr(phrases, "READ_S", 0.01)
     hanging = threading.Event()
-    monkeypatch.setattr(phrases, "decode", lambda data: hanging.wait(20))
+    monkeypatch.setattr(phrases, "decode_flac", lambda data: hanging.wait(20))
     try:
         assert await desk.hear(voice) == WHOLE
         assert await desk.hear(voice) == WHOLE
