@@ -1,4 +1,7 @@
-"""The capture process: a PortAudio callback that appends to the ring and wakes, and nothing else."""
+"""The program that captures a sound card into the ring, started by `voxd.audio.microphone`.
+
+Its PortAudio callback appends to the ring and wakes the reader, nothing else: a late callback loses samples.
+"""
 
 from typing import Any
 
@@ -11,7 +14,7 @@ RATE_HZ = 16_000
 
 
 def main() -> None:
-    """Capture ``device`` into the ring until the daemon closes standard input or kills us."""
+    """Capture ``device`` into the ring until the daemon closes standard input or kills this process."""
     arguments = child_process.begin()
     ring = RingWriter(arguments["ring_fd"], arguments["wake_fd"])
     ring.begin()
@@ -30,7 +33,7 @@ def _open(ring: RingWriter, arguments: dict[str, Any]) -> Any:
         raise DeviceError(
             f"{found.name!r} has {found.inputs} channels, not {channels}", hint="lower audio.channels"
         )
-    # ALSA hardware devices refuse a rate that the card does not have; sound servers convert by themselves.
+    # Sound servers convert to 16 kHz themselves; ALSA hardware devices refuse a rate the card does not have.
     rate_hz = RATE_HZ
     try:
         stream = portaudio.open(
@@ -39,7 +42,7 @@ def _open(ring: RingWriter, arguments: dict[str, Any]) -> Any:
             rate_hz=rate_hz,
             channels=channels,
             block=rate_hz * block_ms // 1000,
-            callback=_straight(ring),
+            callback=_make_callback(ring),
         )
     except DeviceError as error:
         if error.code != "rate":
@@ -51,13 +54,13 @@ def _open(ring: RingWriter, arguments: dict[str, Any]) -> Any:
             rate_hz=rate_hz,
             channels=channels,
             block=rate_hz * block_ms // 1000,
-            callback=_resampled(ring, rate_hz, channels),
+            callback=_make_resampling_callback(ring, rate_hz, channels),
         )
     child_process.report(device=found.name, raw_name=found.raw_name, rate_hz=rate_hz)
     return stream
 
 
-def _straight(ring: RingWriter) -> Callback:
+def _make_callback(ring: RingWriter) -> Callback:
     def callback(pcm: bytes | None, _count: int, _times: object, status: int) -> tuple[None, int]:
         if status & INPUT_OVERFLOW:
             ring.add(OVERRUNS, 1)
@@ -68,8 +71,8 @@ def _straight(ring: RingWriter) -> Callback:
     return callback
 
 
-def _resampled(ring: RingWriter, rate_hz: int, channels: int) -> Callback:
-    # Only a card that cannot do 16 kHz pays for these two libraries.
+def _make_resampling_callback(ring: RingWriter, rate_hz: int, channels: int) -> Callback:
+    # Imported here: with a card that supports 16 kHz this process stays without numpy (see child_process).
     import numpy as np
     import soxr
 

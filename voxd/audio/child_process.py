@@ -1,7 +1,7 @@
-"""The child's side of the audio programs: arguments, reports to the daemon, and ending with it.
+"""The child's side of the audio programs: arguments, reports to the daemon, and the end with the daemon.
 
-It imports neither asyncio, numpy nor dataclasses: a capture process is replaced within 60 ms, and most
-of that is the import time of its modules.
+No asyncio, numpy or dataclasses here: a lost capture process is replaced within 60 ms, and most of that is
+the import time of its modules.
 """
 
 import ctypes
@@ -24,11 +24,10 @@ def begin() -> dict[str, Any]:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when ``parent`` dies, even while a library hangs.
-
-    prctl(2) PR_SET_PDEATHSIG. A parent that died before the call is noticed by the changed parent id.
-    """
+    """Have the kernel kill this process when ``parent`` dies, even while a library hangs."""
+    # prctl(2): the signal comes from the kernel, so no thread of this process has to run for it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # The setting acts only on a later death: a parent that has died already shows as a changed parent id.
     if os.getppid() != parent:
         os._exit(1)
 
@@ -39,13 +38,14 @@ def report(**fields: Any) -> None:
 
 
 def fail(error: VoxdError) -> NoReturn:
-    """Report ``error`` and end at once, without asking PortAudio to close anything."""
+    """Report ``error`` and end at once."""
     report(code=error.code, message=str(error), hint=error.hint)
+    # _exit, without Pa_Terminate: closing a stream of a device that is gone can abort the process.
     os._exit(1)
 
 
 def wait_for_the_end(_stream: object) -> NoReturn:
-    """Keep the stream and block until the daemon closes our standard input, then end at once."""
+    """Keep the stream and block until the daemon closes standard input, then end at once."""
     while os.read(0, 4096):
         pass
     os._exit(0)

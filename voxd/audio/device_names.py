@@ -1,4 +1,4 @@
-"""Stable names of sound devices, and which device a configured name means; rules without a sound card."""
+"""Stable names of sound devices, and the choice of a device by its configured name; no I/O."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ _HARDWARE = re.compile(r"\s*\(hw:(?P<card>\d+),(?P<device>\d+)\)$")
 
 
 class FoundDevice(NamedTuple):
-    """One device as PortAudio lists it: ``number`` is good for this process and this moment only."""
+    """One device as PortAudio lists it; ``number`` is valid only in the process that made the list."""
 
     number: int
     name: str
@@ -32,12 +32,13 @@ def card_number(raw_name: str) -> int | None:
 
 
 def stable_names(raw_names: Sequence[str], card_ids: Mapping[int, str]) -> list[str]:
-    """Return names without the card number, which changes at every plug and boot.
+    """Return names without the ALSA card number, unique within the list.
 
-    Two equal names are distinguished by the card's id from /proc/asound (``card_ids``), which names the
-    hardware, then by the number of the device on the card.
+    ``card_ids`` maps card numbers to the ids in /proc/asound.
     """
+    # The card number changes with the order of plugging and at boot, so a configuration cannot rely on it.
     bare = [_HARDWARE.sub("", name).strip().rstrip(" :-") for name in raw_names]
+    # Two equal cards: first the card id distinguishes them, which names the hardware, then a running number.
     with_card = []
     for name, raw in zip(bare, raw_names, strict=True):
         number = card_number(raw)
@@ -52,9 +53,9 @@ def stable_names(raw_names: Sequence[str], card_ids: Mapping[int, str]) -> list[
 
 
 def resolve(name: str, devices: Sequence[str]) -> str:
-    """Return the one of ``devices`` that ``name`` means: exactly, else as the only one containing it.
+    """Return the one of ``devices`` that is called ``name``, or else the only one that contains it.
 
-    Raises `DeviceError` with the code ``device_missing``; the hint says what was probably meant.
+    Raises `DeviceError`, code ``device_ambiguous`` or ``device_missing`` (the hint suggests a similar name).
     """
     if name in devices:
         return name
@@ -65,7 +66,7 @@ def resolve(name: str, devices: Sequence[str]) -> str:
         return partial[0]
     if partial:
         raise DeviceError(
-            f"{name!r} fits {len(partial)} devices: {', '.join(partial)}",
+            f"{name!r} matches {len(partial)} devices: {', '.join(partial)}",
             hint="write the whole name from `voxctl devices`",
             code="device_ambiguous",
         )

@@ -1,4 +1,4 @@
-"""Lists the sound devices by a short-lived process, so that the daemon never loads PortAudio."""
+"""Lists the sound devices through a short-lived process, so that the daemon never loads PortAudio."""
 
 from voxd.audio.device_names import FoundDevice
 from voxd.audio.process import AudioProcess
@@ -9,8 +9,8 @@ _LIMIT_DEVICES = 256
 
 
 async def enumerate_devices() -> list[FoundDevice]:
-    """Return what PortAudio lists now, in its order. Raises `DeviceError` when it cannot be asked."""
-    # PortAudio enumerates the cards when it is initialised: only a new process sees a new card.
+    """Return what PortAudio lists now, in its order. Raises `DeviceError` when it cannot be loaded."""
+    # PortAudio enumerates the cards only while it initialises, so only a new process sees a new card.
     child = await AudioProcess.spawn("voxd.audio.portaudio", {})
     try:
         report = await child.report(_TIMEOUT_S)
@@ -22,7 +22,7 @@ async def enumerate_devices() -> list[FoundDevice]:
 async def list_devices() -> list[Device]:
     """Return the capture and playback devices of the machine, the default ones first.
 
-    A device that does both appears twice. Raises `DeviceError` when PortAudio cannot be asked.
+    A device that does both appears twice. Raises `DeviceError` when PortAudio cannot be loaded.
     """
     return describe_devices(await enumerate_devices())
 

@@ -1,4 +1,4 @@
-"""The short sounds, computed rather than shipped: soft sine notes with a little of the octave above."""
+"""Computes the earcons, the short sounds of the device: sine notes with a little of the octave above."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -23,17 +23,19 @@ _NOTES: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
         "ring": (*_CHORD, (0.0, 0.25), *_CHORD, (0.0, 0.65)),
     }
 )
-"""Each `voxd.turn.inputs.Earcon` as notes of (Hz, s); 0 Hz is a rest. Rising is open, falling closed."""
+"""The notes (Hz, s) of each `voxd.turn.inputs.Earcon`. Rising: the microphone opens; falling: it
+closes."""
 
 
 def render(earcon: str, rate_hz: int) -> Clip:
     """Return ``earcon`` at ``rate_hz``: 0.1 to 0.2 s, the ring 2 s so that it can be repeated."""
     notes = [_note(pitch_hz, length_s, rate_hz) for pitch_hz, length_s in _NOTES[earcon]]
-    # 0 Hz is a rest: its sine is zero throughout.
+    # A rest is a note of 0 Hz: its sine is zero throughout.
     return Clip((np.concatenate(notes) * 32_767).astype("<i2").tobytes(), rate_hz)
 
 
 def _note(pitch_hz: float, length_s: float, rate_hz: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    # Ramps at both ends: a note that starts or stops abruptly clicks.
     time_s = np.arange(round(length_s * rate_hz)) / rate_hz
     attack = np.minimum(1.0, time_s / _ATTACK_S)
     release = np.clip((length_s - time_s) / _RELEASE_S, 0.0, 1.0)

@@ -14,20 +14,20 @@ from voxd.errors import AudioError, InvalidRequest
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 
 MAX_DECODED_S = 600.0
-"""Longest sound that is decoded: silence shrinks a thousandfold, so the size of a file promises nothing."""
+"""The longest clip to decode: FLAC shrinks silence a thousandfold, so a small file could fill the memory."""
 
 _HINT = "send an uncompressed WAV file: 8, 16, 24 or 32 bit PCM"
 _EXTENSIBLE = 0xFFFE
 _PCM = 1
 _UNKNOWN_LENGTH = 0x7FFF_0000
-"""What programs that write to a pipe put for a length they do not know yet: until the end."""
+"""Programs that write WAV to a pipe put this length or a larger one for "unknown"."""
 _SUBFORMAT_OFFSET = 24
 
 
 def read_wav(source: bytes | Path) -> Clip:
-    """Return the sound of a PCM WAV file, its channels averaged, at its own rate.
+    """Return the clip in a PCM WAV file, its channels averaged, at its own rate.
 
-    Raises `InvalidRequest` for anything that is not a whole WAV file, and for a path that cannot be read.
+    Raises `InvalidRequest` for anything but a complete WAV file, and for a path that cannot be read.
     """
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
@@ -45,7 +45,7 @@ def read_wav(source: bytes | Path) -> Clip:
     if frames * frame_bytes >= _UNKNOWN_LENGTH:
         raw = raw[: len(raw) - len(raw) % frame_bytes]
     elif len(raw) != frames * frame_bytes:
-        raise InvalidRequest("the WAV file ends before its sound does", hint="send the whole file")
+        raise InvalidRequest("truncated WAV file", hint="send the whole file")
     if not 1_000 <= rate_hz <= 384_000 or width not in (1, 2, 3, 4):
         raise InvalidRequest(f"cannot use {rate_hz} Hz of {8 * width} bit", hint=_HINT)
     samples = _to_int16(raw, width).reshape(-1, channels)
@@ -78,8 +78,8 @@ def encode_flac(clip: Clip) -> bytes:
         raise AudioError("the clip to encode is empty")
     import soundfile
 
-    # A file in memory by its descriptor: for Python's own file objects cffi makes code that may be written
-    # to, which the service's MemoryDenyWriteExecute= forbids.
+    # A memory file, passed by its descriptor: for Python file objects cffi creates callbacks in memory that
+    # is both writable and executable, which the service's MemoryDenyWriteExecute= forbids.
     with os.fdopen(os.memfd_create("voxd-flac"), "w+b") as file:
         try:
             with soundfile.SoundFile(
@@ -87,14 +87,14 @@ def encode_flac(clip: Clip) -> bytes:
             ) as flac:
                 flac.write(np.frombuffer(clip.pcm, "<i2"))
         except soundfile.SoundFileError as error:
-            raise AudioError(f"the sound cannot be encoded: {error}") from error
+            raise AudioError(f"the clip cannot be encoded: {error}") from error
         return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
 
 
 def decode_flac(data: bytes) -> Clip:
-    """Return the sound of a FLAC file, its channels averaged, at its own rate. Call it in a thread.
+    """Return the clip in a FLAC file, its channels averaged, at its own rate. Call it in a thread.
 
-    Raises `AudioError` for anything else, and for what is damaged or longer than `MAX_DECODED_S`.
+    Raises `AudioError` for another format, a damaged file, and a clip longer than `MAX_DECODED_S`.
     """
     import soundfile
 
@@ -105,24 +105,26 @@ def decode_flac(data: bytes) -> Clip:
         try:
             with soundfile.SoundFile(file.fileno(), closefd=False) as flac:
                 if flac.format != "FLAC":
-                    raise AudioError(f"this is {flac.format}, not FLAC")
+                    raise AudioError(f"the file is {flac.format}, not FLAC")
                 longest = int(MAX_DECODED_S * flac.samplerate)
-                promised = min(flac.frames, longest + 1)
-                samples = flac.read(promised, dtype="int16", always_2d=True)
+                # One frame more than allowed is enough to detect a clip that is too long.
+                expected = min(flac.frames, longest + 1)
+                samples = flac.read(expected, dtype="int16", always_2d=True)
                 rate_hz = int(flac.samplerate)
         except soundfile.SoundFileError as error:
             raise AudioError("not a FLAC file, or a damaged one") from error
-    if not 0 < len(samples) == promised:
-        raise AudioError("the FLAC file ends before its sound does")
+    if not 0 < len(samples) == expected:
+        raise AudioError("truncated FLAC file")
     if len(samples) > longest:
-        raise AudioError(f"the sound is longer than {MAX_DECODED_S:.0f} s")
+        raise AudioError(f"the clip is longer than {MAX_DECODED_S:.0f} s")
     # Averaged, not summed: a sum of two channels may exceed 16 bits.
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1).round()
     return Clip(mono.astype("<i2").tobytes(), rate_hz)
 
 
 def _plain(data: bytes) -> bytes:
-    """Call WAVE_FORMAT_EXTENSIBLE with PCM inside plain PCM, which is all Python 3.11 reads."""
+    """Return ``data`` with an extensible PCM header relabelled as plain PCM."""
+    # The wave module of Python 3.11 rejects WAVE_FORMAT_EXTENSIBLE, whose SubFormat begins with the real tag.
     at = data.find(b"fmt ", 12, 4096)
     if at < 0 or data[at + 8 : at + 10] != _EXTENSIBLE.to_bytes(2, "little"):
         return data

@@ -1,4 +1,4 @@
-"""Keeps one microphone delivering: starts the capture process, notices every way it can die, replaces it."""
+"""Supervises one microphone: starts the capture process, detects every way it can fail, and replaces it."""
 
 import asyncio
 import contextlib
@@ -26,14 +26,14 @@ _log = logging.getLogger(__name__)
 VIRTUAL = "virtual"
 _CHECK_S = 0.2
 _OPEN_TIMEOUT_S = 3.0
-"""Opening takes 60 ms; a sound server that hangs never answers."""
+"""Opening takes 60 ms; without a limit a hung sound server would block it for ever."""
 _BACKOFF_S = (0.5, 1.0, 1.5, 2.0)
 _LEAD_S = 1.5
-"""Noise before the virtual microphone's recording, so that wake engines are warm."""
+"""Noise before the recording of the virtual microphone, until the wake engines deliver scores."""
 
 
 class LossReason(StrEnum):
-    """Why no sound arrives."""
+    """Why no sound arrives; the values appear in the event `audio.lost`."""
 
     MISSING = "missing"
     STALLED = "stalled"
@@ -44,21 +44,21 @@ class LossReason(StrEnum):
 
 HINTS = {
     LossReason.MISSING: "plug the microphone in, or set audio.input to a name from `voxctl devices`",
-    LossReason.STALLED: "check the cable and `journalctl -k`; voxd goes on trying",
+    LossReason.STALLED: "check the cable and `journalctl -k`; voxd keeps trying",
     LossReason.DIGITAL_SILENCE: "check the microphone's own mute switch, and that it is plugged in",
-    LossReason.EXITED: "see `journalctl -u voxd` at level debug; voxd goes on trying",
+    LossReason.EXITED: "see `journalctl -u voxd` at level debug; voxd keeps trying",
     LossReason.IDENTITY: "plug the same microphone in again, or set audio.input to the new one",
 }
-"""What to do about each."""
+"""The hint for each reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """What can be seen of a capture stream at one moment.
+    """The observable state of a capture stream at one moment.
 
-    ``heartbeat_s`` is the time of the last block (or of the opening, before the first), ``zero_run`` in
-    samples. ``card_before`` and ``card_now`` name the hardware at the opening and at this moment; both
-    are "" where the stream does not show it (PulseAudio, PipeWire: there only the silence gives it away).
+    ``heartbeat_s`` is the time of the last block (before the first: of the opening), ``zero_run`` the number
+    of zero samples since the last sound. ``card_before`` and ``card_now`` are the ids of the hardware at the
+    opening and now; both are "" behind a sound server (PulseAudio, PipeWire), which hides the card.
     """
 
     now_s: float
@@ -70,27 +70,26 @@ class StreamState:
 
 
 def find_loss(state: StreamState, *, stall_timeout_s: float, silence_timeout_s: float) -> LossReason | None:
-    """Return why the stream is lost, None while it lives.
-
-    No analogue microphone delivers a second of exact zeros: they mean that the sound server moved the
-    stream to something else. ``silence_timeout_s`` 0 turns that check off.
-    """
+    """Return why the stream is lost, None while it works. ``silence_timeout_s`` 0 turns that check off."""
+    # PortAudio reports none of this: after an unplug it raises nothing and keeps the stream "active" (its
+    # issues 930, 1037 and 1074).
     if not state.alive:
         return LossReason.EXITED
     if state.card_now != state.card_before:
         return LossReason.IDENTITY
     if state.now_s - state.heartbeat_s > stall_timeout_s:
         return LossReason.STALLED
+    # No analogue microphone delivers a second of exact zeros: a sound server has moved the stream elsewhere.
     if 0 < silence_timeout_s <= state.zero_run / SAMPLE_RATE_HZ:
         return LossReason.DIGITAL_SILENCE
     return None
 
 
 class Microphone:
-    """The supervisor in the daemon; the sound itself goes from the capture process into the ring.
+    """The supervisor in the daemon; the samples go from the capture process straight into the ring.
 
-    A device that fails is tried again for ever, always the same one: once a real device has been
-    opened, no other and no virtual one takes its place.
+    A device that fails is retried without end, always the same one: once a real device was opened, neither
+    another nor a virtual one replaces it.
     """
 
     def __init__(
@@ -120,11 +119,11 @@ class Microphone:
         self._overruns = ring.overruns
         self.problem = ""
         self.progress_s = clock.monotonic()
-        """When the supervision last moved (CLOCK_MONOTONIC); it stands still while the stream is closed."""
+        """When the supervision last ran (CLOCK_MONOTONIC s); not updated while the stream is closed."""
 
     @property
     def device(self) -> str:
-        """The stable name of the device, or what the configuration asks for while none was ever opened."""
+        """The stable name of the device; before the first opening, the value of audio.input."""
         return self._pinned or self._config.input
 
     @property
@@ -134,7 +133,7 @@ class Microphone:
 
     @property
     def virtual(self) -> bool:
-        """Whether a recording stands in for a microphone."""
+        """Whether a recording replaces the microphone."""
         return self._pinned == VIRTUAL
 
     @property
@@ -165,7 +164,7 @@ class Microphone:
             task, self._task = self._task, None
             await cancel_and_wait(task)
             if self._child is not None:
-                # The task may have been cancelled while it waited for this very end.
+                # The task may have been cancelled while it waited for the end of this process.
                 await self._child.kill()
             self._settled.set()
 
@@ -183,16 +182,14 @@ class Microphone:
             except DeviceError as error:
                 reason, problem = LossReason.MISSING, f"{error}; {error.hint}" if error.hint else str(error)
                 if self._config.input == "auto" and not self._pinned and error.code == "no_device":
-                    _log.warning(
-                        "%s: the virtual microphone stands in, set audio.input to change that", error
-                    )
+                    _log.warning("%s: using the virtual microphone, set audio.input to change that", error)
                     self._pinned = VIRTUAL
                     continue
             except VoxdError as error:
                 reason, problem = LossReason.MISSING, f"{error}; {error.hint}"
             except Exception as error:
-                # A task boundary: the supervision of the only microphone goes on whatever happens.
-                _log.exception("the microphone's supervision failed")
+                # A task boundary: a bug here must not leave the device without a microphone.
+                _log.exception("the supervision of the microphone failed")
                 reason, problem = LossReason.EXITED, str(error)
             if self._ring.head > was_ok_at and self.ok:
                 attempt = 0
@@ -213,7 +210,7 @@ class Microphone:
             await child.kill()
 
     async def _watch(self, child: AudioProcess, raw_name: str) -> LossReason:
-        # The heartbeat in the ring is that of the process before, until the new one writes its first block.
+        # Until the new process writes its first block, the heartbeat in the ring is that of its predecessor.
         opened_at, first = self._clock.monotonic(), self._ring.head
         card = self._card(raw_name)
         while True:
@@ -232,13 +229,13 @@ class Microphone:
             )
             if lost is not None:
                 return lost
-            fresh = self._ring.head > first
-            if fresh and (self._ring.zero_run == 0 or self._config.silence_timeout_s == 0):
+            has_sound = self._ring.head > first
+            if has_sound and (self._ring.zero_run == 0 or self._config.silence_timeout_s == 0):
                 self._declare_ok()
-            elif fresh and self.ok:
+            elif has_sound and self.ok:
                 self._settled.set()
             self._report_overruns()
-            # While the first block is awaited it is looked for ten times as often: `start` waits for it.
+            # Ten times as often until the first block arrives: `start` waits for it.
             await self._clock.sleep(_CHECK_S if self._settled.is_set() and self.ok else _CHECK_S / 10)
 
     async def _spawn(self) -> AudioProcess:
@@ -276,7 +273,7 @@ class Microphone:
         }
 
     def _card(self, raw_name: str) -> str:
-        """Name the hardware behind an ALSA hw device; "" when gone, or when a sound server hides it."""
+        """Return the id of the card of an ALSA hw device; "" when it is gone or hidden by a sound server."""
         number = card_number(raw_name)
         if number is None:
             return ""
@@ -299,7 +296,7 @@ class Microphone:
         self.problem = problem
         if self._lost_at is None:
             self._lost_at = self._clock.monotonic()
-            # Once, not at every attempt: the log of a device without a microphone must not fill up.
+            # Once, not at every attempt: without a microphone the log would fill up.
             _log.error("no sound from the microphone %s (%s): %s", self.device, reason, problem)
             self._emit("audio.lost", device=self.device, reason=str(reason), hint=problem)
         self._settled.set()

@@ -1,4 +1,4 @@
-"""One opened loudspeaker: the playback process and the queue before it, as the daemon sees them."""
+"""One opened loudspeaker: the daemon's side of the playback process and its queue."""
 
 import asyncio
 import time
@@ -12,15 +12,15 @@ from voxd.errors import DeviceError
 
 _OPEN_TIMEOUT_S = 3.0
 _HANG_S = 1.0
-"""A callback comes every 10 ms; none for this long means that the device is gone."""
+"""A callback runs every 10 ms; none for this long means that the device is gone."""
 _CUT_TIMEOUT_S = 0.5
 _QUEUE_SAMPLES = 96_000
 _AHEAD_S = 0.75
-"""How far sound is written ahead of the device: more than any hiccup of the event loop."""
+"""How far samples are written ahead of the device: longer than any pause of the event loop."""
 
 
 class Output:
-    """Owns one playback process; when anything is wrong with it, kill it and open another."""
+    """Owns one playback process. After any error its user closes it and opens another."""
 
     def __init__(self, ring: OutputRing, child: AudioProcess) -> None:
         self._ring = ring
@@ -35,16 +35,16 @@ class Output:
         self.stamps: deque[tuple[int, float]] = deque(maxlen=output_ring.STAMP_SLOTS)
         """The newest blocks: index after the block, CLOCK_MONOTONIC s when the device took it."""
         self.on_progress: Callable[[], None] = lambda: None
-        """Called on the loop whenever the device took something."""
+        """Called on the loop whenever the device took samples."""
         asyncio.get_running_loop().add_reader(ring.wake_fd, self._on_wake)
 
     @classmethod
     async def open(cls, device: str, *, virtual: bool, gain: int) -> "Output":
-        """Start the process and open ``device``. Raises `DeviceError`, code ``no_device`` without any."""
+        """Start the process and open ``device``. Raises `DeviceError`, code ``no_device`` without one."""
         try:
             ring = OutputRing.create(_QUEUE_SAMPLES)
         except OSError as error:
-            raise DeviceError(f"no memory or descriptor for a loudspeaker: {error}") from error
+            raise DeviceError(f"cannot allocate the queue of the loudspeaker: {error}") from error
         ring.header[output_ring.GAIN] = gain
         try:
             child = await AudioProcess.spawn(
@@ -94,16 +94,16 @@ class Output:
         return taken
 
     def check(self) -> None:
-        """Raise `DeviceError` when the process died or its device stopped asking for sound."""
+        """Raise `DeviceError` when the process ended or its device stopped taking samples."""
         if not self._child.alive:
             raise DeviceError(f"playback on {self.device!r} ended", code="output_exited")
-        # Before the first callback the time of opening counts.
+        # Before the first callback the time of the opening counts.
         served_s = max(self._opened_s, self._ring.header[output_ring.HEARTBEAT_NS] / 1e9)
         if time.monotonic() - served_s > _HANG_S:
-            raise DeviceError(f"{self.device!r} stopped taking sound", code="output_stalled")
+            raise DeviceError(f"{self.device!r} stopped taking samples", code="output_stalled")
 
     async def progress(self) -> None:
-        """Wait until the device took something, at most a quarter of a second. Raises as `check` does."""
+        """Wait until the device took samples, at most 0.25 s. Raises as `check` does."""
         self._changed.clear()
         try:
             async with asyncio.timeout(0.25):
@@ -112,7 +112,7 @@ class Output:
             self.check()
 
     async def cut(self) -> int:
-        """Throw the queue away; returns the index at which the device stopped. Raises as `check` does."""
+        """Discard the queue; return the index at which the device stopped. Raises as `check` does."""
         ring = self._ring
         end = self.written
         if self.consumed >= end:

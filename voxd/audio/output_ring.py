@@ -1,4 +1,4 @@
-"""The queue before the loudspeaker: the daemon fills it, a device callback elsewhere empties it."""
+"""The playback queue in shared memory: the daemon fills it, the playback process empties it."""
 
 import time
 from array import array
@@ -8,22 +8,22 @@ from voxd.audio.shared_memory import SharedMemory
 
 BYTES_PER_SAMPLE = 2
 GAIN_ONE = 1 << 15
-"""Gain is fixed point: this is unity, the most there is."""
+"""Unity, the maximum: gain is fixed point with 15 fraction bits."""
 
 WRITTEN = 0
 """Samples written by the daemon."""
 CONSUMED = 1
-"""Samples handed to the device or thrown away."""
+"""Samples handed to the device or discarded."""
 HEARTBEAT_NS = 2
 """CLOCK_MONOTONIC of the last callback."""
 GAIN = 3
 FLUSH = 4
-"""What lies before this index shall not be played any more."""
+"""Samples before this index are not to be played any more."""
 CUT = 5
-"""Where the callback stopped playing when it obeyed the last flush."""
+"""The index at which the callback stopped playing for the last flush."""
 CAPACITY = 6
 STAMPS = 7
-"""How many stamps were written; each is the index after a block and when the device took it."""
+"""How many stamps were written; each is the index after a block and the time at which the device took it."""
 
 _STAMP_BASE = 16
 STAMP_SLOTS = 128
@@ -31,7 +31,7 @@ _RAMP_STEPS = 10
 
 
 class OutputRing(SharedMemory):
-    """A bounded queue of mono 16-bit samples with a volume that acts at the very end of it."""
+    """A bounded queue of mono 16-bit samples. The volume acts at its end, so a change is audible at once."""
 
     @classmethod
     def create(cls, samples: int) -> Self:
@@ -53,7 +53,7 @@ class OutputRing(SharedMemory):
         self.add(WRITTEN, len(pcm) // BYTES_PER_SAMPLE)
 
     def pull(self, count: int) -> bytes:
-        """Return the next ``count`` samples at the present volume, zeros for those there are not."""
+        """Return the next ``count`` samples at the current volume, padded with zeros: the child's side."""
         header = self.header
         now_ns = time.monotonic_ns()
         # Read once per block: the daemon may change them meanwhile.
@@ -76,7 +76,7 @@ class OutputRing(SharedMemory):
         return pcm + bytes((count - take) * BYTES_PER_SAMPLE)
 
     def stamp(self, number: int) -> tuple[int, float]:
-        """Return stamp ``number``: the index after a block, CLOCK_MONOTONIC s when the device took it."""
+        """Return stamp ``number``: the index after a block, and when the device took it (monotonic s)."""
         slot = _STAMP_BASE + 2 * (number % STAMP_SLOTS)
         return self.header[slot], self.header[slot + 1] / 1e9
 
@@ -94,10 +94,8 @@ class OutputRing(SharedMemory):
 
 
 def ramp(pcm: bytes, start: int, end: int) -> bytes:
-    """Scale ``pcm`` by a gain that goes from ``start`` to ``end`` (`GAIN_ONE` is unity) in small steps.
-
-    In plain Python, for a process that must not load numpy: 10 ms of 48 kHz take 40 microseconds.
-    """
+    """Scale ``pcm`` by a gain that goes from ``start`` to ``end`` (`GAIN_ONE` is unity) in small steps."""
+    # Plain Python, because this process must not load numpy: 10 ms at 48 kHz take 40 microseconds.
     if start == end == GAIN_ONE:
         return pcm
     samples = array("h", pcm)

@@ -1,4 +1,4 @@
-"""One sound on its way to the loudspeaker: the handle of its caller, and the pump that carries it there."""
+"""One playback: the handle its caller gets, and the pump that feeds its clips to the loudspeaker."""
 
 import asyncio
 import contextlib
@@ -21,22 +21,22 @@ _log = logging.getLogger(__name__)
 _KEPT_HANDOFFS = 4096
 
 _PIECE_S = 0.5
-"""Long clips are resampled in pieces, so that a minute of speech is never held twice."""
+"""Long clips are resampled in pieces, so that a minute of speech is not in memory twice."""
 
 
 class Playback:
-    """What `voxd.audio.speaker.Speaker.play` returns: wait for its start or end, or stop it."""
+    """The handle that `voxd.audio.speaker.Speaker.play` returns: wait for its start or end, or stop it."""
 
     def __init__(self, clips: AsyncIterator[Clip], kind: str, turn: str | None) -> None:
         self.clips = clips
         self.kind = kind
         self.turn = turn
         self.wav_path: Path | None = None
-        """Where the virtual loudspeaker writes what it played; None for a real one."""
+        """Where the virtual loudspeaker records what it played; None for a real one."""
         self.played_ms = 0.0
-        """How much the device has taken so far."""
+        """How much sound the device has taken so far."""
         self.handoff_ms: deque[float] = deque(maxlen=_KEPT_HANDOFFS)
-        """For each clip: from its arrival until its first sample lay before the device callback."""
+        """For each clip: the time from its arrival until its first sample was in the queue."""
         self.first_clip_s: float | None = None
         """CLOCK_MONOTONIC at which the first clip arrived."""
         self.task: asyncio.Task[None] | None = None
@@ -67,7 +67,7 @@ class Playback:
             raise self.error
 
     async def stop(self) -> float:
-        """Stop it at once; returns how many milliseconds were played. Idempotent, never raises."""
+        """Stop it at once; return how many milliseconds were played. Idempotent, never raises."""
         if self.task is None:
             self.end(None)
         elif not self.done:
@@ -91,7 +91,7 @@ class Playback:
 
 
 class PlayedWavWriter:
-    """Writes what a virtual loudspeaker has really played into a WAV file."""
+    """Writes the samples that a virtual loudspeaker has played, and no others, into a WAV file."""
 
     def __init__(self, path: Path, rate_hz: int) -> None:
         self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by `close`
@@ -103,11 +103,11 @@ class PlayedWavWriter:
         self._broken = False
 
     def queue(self, pcm: bytes | memoryview) -> None:
-        """Remember what was queued."""
+        """Buffer queued samples until they are played."""
         self._queued += pcm
 
     def play(self, samples: int) -> None:
-        """Write on until ``samples`` since the beginning are in the file."""
+        """Write until the file holds the first ``samples``."""
         size = (samples - self._played) * BYTES_PER_SAMPLE
         if size <= 0:
             return
@@ -116,18 +116,18 @@ class PlayedWavWriter:
                 self._file.writeframes(self._queued[:size])
         except OSError as error:
             self._broken = True
-            _log.warning("the reply cannot be written: %s", error)
+            _log.warning("cannot write the reply: %s", error)
         del self._queued[:size]
         self._played = samples
 
     def close(self) -> None:
-        """Complete the file; what was not played is not in it."""
+        """Complete the file; samples that were not played are not in it."""
         with contextlib.suppress(OSError):
             self._file.close()
 
 
 class PlaybackPump:
-    """Carries one playback's clips into the device's queue and watches them being played."""
+    """Feeds the clips of one playback into the queue of the device and follows its progress."""
 
     def __init__(
         self, output: Output, playback: Playback, clock: Clock, emit: Emit, wav: PlayedWavWriter | None
@@ -160,16 +160,17 @@ class PlaybackPump:
         while self._output.consumed < self._output.written:
             await self._output.progress()
         if self._output.written > self._base:
+            # Consumed is not audible yet: the rest is in the buffer of the device.
             await self._clock.sleep(self._output.latency_s)
             self._emit("playback.finished", turn=self._playback.turn, kind=self._playback.kind)
 
     async def cut(self) -> None:
-        """Throw away what was not played yet and count what was. Raises `DeviceError`."""
+        """Discard what was not played yet and count what was. Raises `DeviceError`."""
         self._output.on_progress = lambda: None
         self._note(await self._output.cut())
 
     def close(self) -> None:
-        """Complete the recording and stop watching the device."""
+        """Complete the recording and stop following the device."""
         self._output.on_progress = lambda: None
         if self._wav is not None:
             self._wav.close()
@@ -188,7 +189,7 @@ class PlaybackPump:
                 await self._output.progress()
 
     def _note(self, end: int | None = None) -> None:
-        """Take over how far the device is, or that it stopped at ``end``."""
+        """Update the progress: up to what the device consumed, or up to ``end``, where it stopped."""
         played = max(0, (self._output.consumed if end is None else end) - self._base)
         self._playback.played_ms = played * 1000 / self._output.rate_hz
         if self._wav is not None:

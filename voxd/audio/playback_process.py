@@ -1,7 +1,7 @@
-"""The playback process: a PortAudio callback that empties the queue, silence when there is nothing in it.
+"""The program that plays the queue on a sound card, started by `voxd.audio.output`.
 
-The stream runs for as long as the process does. So the first sample need not wait for the device to be
-opened, and the last is not lost when it is closed (PortAudio drops up to 240 ms then).
+The stream runs as long as the process and plays silence while the queue is empty. So the first sample does
+not wait until the device is open, and the last is not lost at its close (PortAudio drops up to 240 ms then).
 """
 
 from voxd.audio import child_process
@@ -13,7 +13,7 @@ _BLOCK_S = 0.01
 
 
 def main() -> None:
-    """Play the queue on ``device`` until the daemon closes standard input or kills us."""
+    """Play the queue on ``device`` until the daemon closes standard input or kills this process."""
     arguments = child_process.begin()
     ring = OutputRing(arguments["ring_fd"], arguments["wake_fd"])
 
@@ -23,7 +23,7 @@ def main() -> None:
     try:
         portaudio = PortAudio()
         found = portaudio.find(arguments["device"], "output")
-        # The card's own rate: the daemon resamples once, and ALSA hardware devices take no other.
+        # The native rate of the card: the daemon resamples once, and ALSA hardware devices accept no other.
         rate_hz = int(found.rate_hz)
         block = round(rate_hz * _BLOCK_S)
         stream = portaudio.open(found, "output", rate_hz=rate_hz, channels=1, block=block, callback=callback)

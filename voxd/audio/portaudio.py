@@ -1,6 +1,6 @@
-"""The one module that touches PyAudio; only the small audio programs import it, never the daemon.
+"""The one module that imports PyAudio; only the audio programs import it, never the daemon.
 
-As a program it lists the devices: PortAudio sees a new card only in a new process.
+Run as a program it reports the list of devices (see `voxd.audio.devices`).
 """
 
 from collections.abc import Callable
@@ -24,14 +24,14 @@ _UNAVAILABLE = -9985
 
 
 class PortAudio:
-    """PortAudio as it is at this moment; one per process."""
+    """PortAudio with the devices it found at its initialisation; one per process."""
 
     def __init__(self) -> None:
         self._pyaudio = pyaudio.PyAudio()
         self.found = self._enumerate()
 
     def find(self, name: str, direction: Direction) -> FoundDevice:
-        """Return the device ``name`` means for ``direction``, "default" and "auto" being the default one.
+        """Return the device called ``name`` for ``direction``; "default" and "auto" mean the default device.
 
         Raises `DeviceError`, with the code ``no_device`` when the machine has no default device.
         """
@@ -40,9 +40,9 @@ class PortAudio:
             for found in usable:
                 if found.default_input if direction == "input" else found.default_output:
                     return found
-            raise DeviceError(f"this machine has no {direction} device", code="no_device")
-        chosen = resolve(name, [found.name for found in usable])
-        return next(found for found in usable if found.name == chosen)
+            raise DeviceError(f"this machine does not have an {direction} device", code="no_device")
+        resolved = resolve(name, [found.name for found in usable])
+        return next(found for found in usable if found.name == resolved)
 
     def open(
         self,

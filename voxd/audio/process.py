@@ -1,4 +1,4 @@
-"""One audio program as the daemon sees it: arguments go in as JSON, reports come out, a line each."""
+"""The daemon's side of an audio program: arguments go in as JSON, reports come out as lines of JSON."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ class AudioProcess:
         """
         argv = (sys.executable, "-m", module, json.dumps({**arguments, "parent": os.getpid()}))
         try:
-            # Standard input stays open as long as the daemon lives: its end ends the program.
+            # The program ends at the end of its standard input, which the daemon keeps open.
             child = await ChildProcess.start(module, argv, stdin=PIPE, stdout=PIPE, pass_fds=fds)
         except OSError as error:
             raise DeviceError(f"cannot start {module}: {error}") from error
@@ -42,7 +42,7 @@ class AudioProcess:
         return self._child.returncode is None
 
     async def report(self, timeout_s: float) -> dict[str, Any]:
-        """Return its next report. Raises `DeviceError` when it reports one, ends or says nothing."""
+        """Return its next report. Raises `DeviceError` when it reports an error, ends or is too late."""
         name = self._child.name
         try:
             async with asyncio.timeout(timeout_s):
@@ -58,8 +58,6 @@ class AudioProcess:
         return fields
 
     async def kill(self) -> None:
-        """End it at once and wait until it is gone; idempotent.
-
-        A hanging PortAudio reacts to nothing softer than SIGKILL.
-        """
+        """End it at once and wait until it is gone; idempotent."""
+        # With SIGKILL: a hung PortAudio reacts to nothing else.
         await self._child.close()

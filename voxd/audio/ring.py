@@ -1,4 +1,4 @@
-"""The ring every listener reads: the last seconds of sound, addressed by absolute sample index."""
+"""The capture ring as the daemon reads it: the last seconds of sound, addressed by absolute sample index."""
 
 import select
 from typing import Self
@@ -10,10 +10,10 @@ from voxd.frames import SAMPLE_RATE_HZ, Frame
 
 
 class RingOverrun(VoxdError):
-    """The samples asked for are already overwritten: the reader was too slow."""
+    """The requested samples are already overwritten: the reader was too slow."""
 
     code = "ring_overrun"
-    hint = "raise audio.ring_s, or find out what kept the reader"
+    hint = "raise audio.ring_s, or find out what delays the reader"
 
 
 class Ring(RingWriter):
@@ -40,7 +40,7 @@ class Ring(RingWriter):
 
     @property
     def capacity(self) -> int:
-        """Samples per channel that are remembered."""
+        """Samples per channel that the ring holds."""
         return self.header[layout.CAPACITY]
 
     @property
@@ -78,7 +78,7 @@ class Ring(RingWriter):
 
         Raises `RingOverrun` when ``start`` is overwritten, or becomes so while it is copied.
         """
-        # Read once: the writer moves it meanwhile.
+        # Read once: the other process moves it meanwhile.
         end = min(start + count, self.head)
         if end <= start:
             return Frame(start, b"")
@@ -90,7 +90,7 @@ class Ring(RingWriter):
         else:
             interleaved = bytes(self.body[at * self._frame_bytes :])
             interleaved += self.body[: until * self._frame_bytes]
-        # The second check: the writer may have come round while the bytes were copied.
+        # The second check: the writer may have overwritten them while they were copied.
         self._check(start)
         if wide == 1:
             return Frame(start, interleaved)
@@ -105,4 +105,4 @@ class Ring(RingWriter):
 
     def _check(self, start: int) -> None:
         if start < self.tail:
-            raise RingOverrun(f"sample {start} is gone, the oldest is {self.tail}")
+            raise RingOverrun(f"sample {start} is overwritten, the oldest is {self.tail}")

@@ -1,4 +1,4 @@
-"""The writing half of the ring: what the capture process needs, and nothing more."""
+"""The writing half of the ring and its memory layout, without imports that the capture process can avoid."""
 
 import time
 
@@ -7,19 +7,19 @@ from voxd.audio.shared_memory import SharedMemory
 BYTES_PER_SAMPLE = 2
 
 HEAD = 0
-"""Samples per channel written since the ring was made; never goes back."""
+"""Samples per channel written since the ring was created; never decreases."""
 RESERVED = 1
-"""`HEAD` plus the block being written: what lies a capacity before it may be torn."""
+"""`HEAD` plus the block being written: samples more than a capacity before it may be torn."""
 HEARTBEAT_NS = 2
 """CLOCK_MONOTONIC of the last block."""
 OVERRUNS = 3
-"""How often the device said that it had lost samples."""
+"""How often the device reported lost samples."""
 ZERO_RUN = 4
 """Samples since the last block that held anything but zeros."""
 FLAGS = 5
 CHANNELS = 6
 CAPACITY = 7
-"""Samples per channel the ring remembers."""
+"""Samples per channel that the ring holds."""
 
 FLAG_ENDED = 1
 """The virtual microphone has played its file."""
@@ -39,7 +39,7 @@ class RingWriter(SharedMemory):
         header, size = self.header, self._size_bytes
         samples = len(pcm) // self._frame_bytes
         head = header[HEAD]
-        # Before the copy: a reader that sees the old HEAD knows by this which samples may be torn.
+        # Before the copy: from this a reader that still sees the old HEAD finds which samples may be torn.
         header[RESERVED] = head + samples
         at = head * self._frame_bytes % size
         first = min(len(pcm), size - at)
@@ -48,17 +48,17 @@ class RingWriter(SharedMemory):
             self.body[: len(pcm) - first] = pcm[first:]
         header[ZERO_RUN] = header[ZERO_RUN] + samples if self._is_zero(pcm) else 0
         header[HEARTBEAT_NS] = time.monotonic_ns()
-        # Last, so that a reader never sees samples that are not there yet.
+        # Last, so that a reader never sees samples that are not written yet.
         header[HEAD] = head + samples
         self.wake()
 
     def begin(self) -> None:
-        """Start a new stream at the present head: the zeros and flags of the last one are forgotten."""
+        """Start a new stream at the current head; clear the zero run and the flags of the last one."""
         self.header[ZERO_RUN] = 0
         self.header[FLAGS] = 0
 
     def _is_zero(self, pcm: bytes) -> bool:
-        # A comparison of bytes is one memcmp, and numpy is not loaded here.
+        # Without numpy: a comparison of bytes is one memcmp.
         if len(pcm) != len(self._zeros):
             self._zeros = bytes(len(pcm))
         return pcm == self._zeros

@@ -1,4 +1,4 @@
-"""A memory file with a header of counters, the one thing that audio processes and the daemon share."""
+"""A memory file with a header of counters, shared by the daemon and an audio program."""
 
 import mmap
 import os
@@ -13,9 +13,9 @@ _FIELD_BYTES = 8
 class SharedMemory:
     """Unsigned 64-bit counters, then bytes, in a ``memfd`` of which every process maps the same pages.
 
-    A counter is written by one process only, in one aligned 8-byte store. Between two processes the
-    order of stores is made sure by the wake-up: `wake` is a system call after the stores, and the
-    process that returns from the matching read sees all of them.
+    A counter is written by one process only, in one aligned 8-byte store. The wake-up orders the stores
+    between two processes: `wake` is a system call after them, and a process that has returned from the
+    matching read sees all of them.
     """
 
     def __init__(self, fd: int, wake_fd: int) -> None:
@@ -29,7 +29,7 @@ class SharedMemory:
 
     @classmethod
     def allocate(cls, body_bytes: int, fields: Mapping[int, int]) -> Self:
-        """Make a zeroed block with ``body_bytes`` of data, these counters and a wake-up of its own."""
+        """Create a zeroed block with ``body_bytes`` of data, these counters and its own eventfd."""
         fd = os.memfd_create("voxd-audio")
         os.ftruncate(fd, HEADER_BYTES + body_bytes)
         for field, value in fields.items():
@@ -37,11 +37,11 @@ class SharedMemory:
         return cls(fd, os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
 
     def add(self, field: int, count: int) -> None:
-        """Raise a counter; only its one writer may."""
+        """Add to a counter; for its one writer only."""
         self.header[field] = self.header[field] + count
 
     def wake(self) -> None:
-        """Wake the waiting reader; wake-ups not yet fetched become one (eventfd(2) adds them up)."""
+        """Wake the waiting reader; pending wake-ups merge into one (eventfd(2) adds them up)."""
         os.eventfd_write(self.wake_fd, 1)
 
     def clear_wake(self) -> bool:

@@ -11,7 +11,7 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 FLOOR_DBFS = -120.0
 
 MIN_SPEECH_DBFS = -60.0
-"""Where no 100 ms of a clip is louder than this, it holds no speech. Speech at 3 m is some 20 dB above it."""
+"""A clip without any 100 ms above this level holds no speech. Speech at 3 m is some 20 dB above it."""
 
 
 def dbfs(pcm: bytes) -> float:
@@ -37,13 +37,11 @@ def loudest_dbfs(samples: "np.ndarray[Any, np.dtype[np.float32]]") -> float:
 
 
 class Resampler:
-    """A streaming resampler between two rates; it keeps some 10 ms back until the last piece.
-
-    soxr's variable-rate engine, because its fixed-rate one keeps 40 ms back, which would delay every
-    reply; both reach 79 dB on 16-bit sound (measured with soxr 1.1, 24 to 48 kHz at 3 kHz).
-    """
+    """A streaming resampler between two rates; it holds some 10 ms back until the last piece."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
+        # The variable-rate engine (vr): the fixed-rate one holds 40 ms back, which would delay every reply.
+        # Both reach 79 dB on 16-bit samples (measured with soxr 1.1, 24 to 48 kHz, a tone of 3 kHz).
         self._stream = (
             None
             if from_hz == to_hz
@@ -51,7 +49,7 @@ class Resampler:
         )
 
     def feed(self, pcm: bytes, *, last: bool = False) -> bytes:
-        """Return what is ready after ``pcm``; with ``last`` everything that was kept back."""
+        """Return the samples that are ready after ``pcm``; with ``last`` all that were held back."""
         if self._stream is None:
             return pcm
         out: bytes = self._stream.resample_chunk(np.frombuffer(pcm, np.int16), last=last).tobytes()

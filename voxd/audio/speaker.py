@@ -1,4 +1,4 @@
-"""Plays sounds one after another on one loudspeaker, and opens it again when it goes away."""
+"""Plays sounds one after another on one loudspeaker, and reopens it after a failure."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,8 @@ _KEPT_WAVS = 32
 
 
 def gain_of(percent: int) -> int:
-    """Return the fixed-point gain of a volume: squared, as loudness is perceived in ratios (50: -12 dB)."""
+    """Return the fixed-point gain of a volume in percent (50 gives -12 dB)."""
+    # Squared, because loudness is perceived in ratios.
     return round(GAIN_ONE * (percent / 100) ** 2)
 
 
@@ -35,7 +36,7 @@ class Speaker:
     def __init__(
         self, config: Audio, clock: Clock, emit: Emit, *, wav_dir: Path | None = None, idle_s: float = 10.0
     ) -> None:
-        """``wav_dir`` is where the virtual loudspeaker writes each playback of kind "reply"."""
+        """``wav_dir`` is where the virtual loudspeaker records each playback of kind "reply"."""
         self._config = config
         self._clock = clock
         self._emit = emit
@@ -45,7 +46,7 @@ class Speaker:
         self._pinned = VIRTUAL if config.output == VIRTUAL else ""
         self._output: Output | None = None
         self._old: Output | None = None
-        """The one being closed; a task cancelled meanwhile leaves it to `close`."""
+        """The output being closed: if that is cancelled, the next `_drop_output` completes it."""
         self._queue: asyncio.Queue[Playback | asyncio.Event] = asyncio.Queue()
         self._current: Playback | None = None
         self._tasks = TaskScope("speaker")
@@ -57,7 +58,7 @@ class Speaker:
 
     @property
     def device(self) -> str:
-        """The stable name of the device, or what the configuration asks for while none was ever opened."""
+        """The stable name of the device; before the first opening, the value of audio.output."""
         return self._pinned or self._config.output
 
     @property
@@ -67,7 +68,7 @@ class Speaker:
 
     @property
     def virtual(self) -> bool:
-        """Whether playback is silent: the machine has no loudspeaker, or the configuration wants none."""
+        """Whether playback is silent: no loudspeaker found, or `virtual` configured."""
         return self._pinned == VIRTUAL
 
     @property
@@ -77,7 +78,7 @@ class Speaker:
 
     @property
     def volume_percent(self) -> int:
-        """The volume; setting it also changes what is queued already."""
+        """The volume; a change also acts on what is queued already."""
         return self._percent
 
     @volume_percent.setter
@@ -87,23 +88,23 @@ class Speaker:
             self._output.set_gain(gain_of(self._percent))
 
     async def start(self) -> None:
-        """Try the device once, so that a missing one is known before it is needed; never raises."""
+        """Open the device once, so that a missing one is reported before it is needed; never raises."""
         opened = asyncio.Event()
         self._put(opened)
         await opened.wait()
 
     def prepare(self) -> None:
-        """Start the playback process in the background: the next sound need not wait for it."""
+        """Start the playback process in the background, so that the next sound does not wait for it."""
         if self._current is None and self._queue.empty():
             self._put(asyncio.Event())
 
     def play(self, clips: AsyncIterator[Clip], *, kind: str, turn: str | None = None) -> Playback:
         """Queue a sound; ``clips`` is pulled less than a second ahead of the device, then closed.
 
-        Raises `Busy` when too many wait.
+        Raises `Busy` when too many sounds wait.
         """
         if self._queue.qsize() >= _LIMIT_QUEUED or self._closed:
-            raise Busy("too many sounds wait to be played" if not self._closed else "the speaker is closed")
+            raise Busy("too many sounds are queued" if not self._closed else "the speaker is closed")
         playback = Playback(clips, kind, turn)
         self._put(playback)
         return playback
@@ -111,8 +112,7 @@ class Speaker:
     async def close(self) -> None:
         """Stop everything and end the process; idempotent."""
         self._closed = True
-        # Not the whole scope at once: the worker ends the playback itself, and one cancellation lets it count
-        # what was played.
+        # Not the whole scope: the worker cancels the playback, once, so that it can count what was played.
         await cancel_and_wait(self._worker)
         while not self._queue.empty():
             waiting = self._queue.get_nowait()
@@ -133,7 +133,7 @@ class Speaker:
             pause_s: float | None = self._idle_s if self._output is not None else None
             if self._failures:
                 pause_s = _BACKOFF_S[min(self._failures, len(_BACKOFF_S)) - 1]
-            # One wait for three things: the next sound, the next attempt to open, and the idle time.
+            # One wait for three events: the next sound, the next attempt to open, the end of the idle time.
             try:
                 async with asyncio.timeout(pause_s):
                     item = await self._queue.get()
@@ -195,13 +195,13 @@ class Speaker:
             await self._lose(error)
 
     async def _ensure_output(self) -> Output:
-        """Return the open device, opening it when need be. Raises `DeviceError`, after reporting it."""
+        """Return the open device, opened first if necessary. Raises `DeviceError`, after reporting it."""
         try:
             if self._output is not None:
                 self._output.check()
                 return self._output
         except DeviceError:
-            # It was lost while nothing played: that is not reported if a new one opens.
+            # Lost while nothing was played: not worth a report if it opens again.
             await self._drop_output()
         try:
             self._output = await self._open()
@@ -222,7 +222,7 @@ class Speaker:
         except DeviceError as error:
             if self._config.output != "auto" or self._pinned or error.code != "no_device":
                 raise
-            _log.warning("%s: the virtual loudspeaker stands in, set audio.output to change that", error)
+            _log.warning("%s: using the virtual loudspeaker, set audio.output to change that", error)
             self._pinned = VIRTUAL
             output = await Output.open(VIRTUAL, virtual=True, gain=gain)
         self._pinned = output.device
@@ -260,7 +260,7 @@ class Speaker:
                 old.unlink(missing_ok=True)
             wav = PlayedWavWriter(path, output.rate_hz)
         except OSError as error:
-            _log.warning("the reply is not written to %s: %s", path, error)
+            _log.warning("cannot write the reply to %s: %s", path, error)
             return None
         playback.wav_path = path
         return wav
@@ -272,5 +272,5 @@ async def _close(clips: AsyncIterator[Clip]) -> None:
         try:
             await close()
         except Exception:
-            # The generator of a provider, possibly of a third party, may raise anything while it is closed.
-            _log.exception("the source of a playback could not be closed")
+            # The generator of a third party's provider may raise anything while it is closed.
+            _log.exception("cannot close the source of a playback")

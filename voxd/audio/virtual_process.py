@@ -1,8 +1,8 @@
-"""The processes of the virtual devices: a microphone that plays a recording, a loudspeaker that is silent.
+"""The virtual devices: a microphone that plays a recording, and a silent loudspeaker.
 
-Both work in real time and need no sound card. Before and after the recording the microphone delivers
-a noise of a few units, like a real one in a quiet room: exact zeros would mean a fault. Every new process, as
-after a mute, plays the recording again from its beginning.
+Both run in real time without a sound card. Before and after the recording the microphone delivers a noise of
+a few units, like a real one in a quiet room: exact zeros would mean a fault. Every new process, for example
+after a mute, plays the recording from its beginning.
 """
 
 import mmap
@@ -19,11 +19,11 @@ INPUT_RATE_HZ = 16_000
 OUTPUT_RATE_HZ = 48_000
 _OUTPUT_BLOCK_S = 0.01
 _NOISE_SAMPLES = 16_001
-"""A little over a second, prime to every block length, so that the blocks differ."""
+"""A little over a second, and relatively prime to every block length, so that the blocks differ."""
 
 
 def main() -> None:
-    """Be the device that ``role`` names, "microphone" or "loudspeaker"; the parent's death ends us."""
+    """Run the device in the argument ``role``, "microphone" or "loudspeaker", until the parent ends."""
     arguments = child_process.begin()
     if arguments["role"] == "microphone":
         _run_microphone(arguments)
@@ -40,7 +40,7 @@ def _run_microphone(arguments: dict[str, Any]) -> None:
 
 
 def _run_loudspeaker(arguments: dict[str, Any]) -> None:
-    """Empty the queue at the pace of a real device."""
+    """Consume the queue at the rate of a real device."""
     ring = OutputRing(arguments["ring_fd"], arguments["wake_fd"])
     child_process.report(device="virtual", rate_hz=OUTPUT_RATE_HZ, latency_s=_OUTPUT_BLOCK_S)
     due = time.monotonic()
@@ -68,22 +68,22 @@ def _play(ring: RingWriter, clip: bytes, arguments: dict[str, Any]) -> None:
         position += block
         # Absolute deadlines: a late block does not make all later ones late.
         time.sleep(max(0.0, started + position / INPUT_RATE_HZ - time.monotonic()))
-        ring.append(_wide(_window(clip, noise, position - block - lead, block), channels))
+        ring.append(_repeat_for_channels(_mix_window(clip, noise, position - block - lead, block), channels))
         if position >= end:
             ring.header[FLAGS] = FLAG_ENDED
 
 
-def _window(clip: bytes, noise: bytes, start: int, count: int) -> bytes:
-    """Return ``count`` samples from ``start`` of the clip on, noise where it has none."""
+def _mix_window(clip: bytes, noise: bytes, start: int, count: int) -> bytes:
+    """Return ``count`` samples of the clip from ``start`` on, noise before its begin and after its end."""
     at = start % _NOISE_SAMPLES * BYTES_PER_SAMPLE
     first = min(max(0, -start), count)
-    said = clip[max(0, start) * BYTES_PER_SAMPLE : max(0, start + count) * BYTES_PER_SAMPLE]
+    recorded = clip[max(0, start) * BYTES_PER_SAMPLE : max(0, start + count) * BYTES_PER_SAMPLE]
     quiet = noise[at : at + count * BYTES_PER_SAMPLE]
     before = quiet[: first * BYTES_PER_SAMPLE]
-    return before + said + quiet[len(before) + len(said) :]
+    return before + recorded + quiet[len(before) + len(recorded) :]
 
 
-def _wide(pcm: bytes, channels: int) -> bytes:
+def _repeat_for_channels(pcm: bytes, channels: int) -> bytes:
     if channels == 1:
         return pcm
     mono = array("h", pcm)
