@@ -56,7 +56,7 @@ async def test_a_coroutine_function_is_awaited(make: Make) -> None:
         await heard.wait()
 
 
-async def test_a_callback_is_replaced_and_taken_off(make: Make) -> None:
+async def test_a_callback_can_be_replaced_and_removed(make: Make) -> None:
     engine, log = make()
     first: list[str] = []
     second: list[str] = []
@@ -74,7 +74,7 @@ async def test_a_callback_is_replaced_and_taken_off(make: Make) -> None:
     assert engine.events.get_metrics()["handler_count"] == 1
 
 
-async def test_a_callback_that_fails_is_reported_by_its_name_and_stops_nothing(make: Make) -> None:
+async def test_a_failed_callback_is_reported_by_its_name_and_does_no_harm(make: Make) -> None:
     engine, log = make()
     handled: list[str] = []
 
@@ -91,14 +91,14 @@ async def test_a_callback_that_fails_is_reported_by_its_name_and_stops_nothing(m
 
 
 @pytest.mark.parametrize("name", ["on_audio_response", "on_error", "on_response_done"])
-async def test_callbacks_are_each_engines_own(make: Make, name: str) -> None:
+async def test_each_engine_has_its_own_callbacks(make: Make, name: str) -> None:
     one, _ = make()
     other, _ = make()
     setattr(one, name, print)
     assert getattr(other, name) is None
 
 
-async def test_whoever_has_to_wait_is_told(make: Make) -> None:
+async def test_a_rate_limit_calls_its_callback(make: Make) -> None:
     engine, _ = make(metadata={"connect_fault": "rate_limited"})
     waits: list[str] = []
     engine.on_rate_limit = lambda told: waits.append(told.limit)

@@ -1,4 +1,4 @@
-"""The configuration as a value: defaults, checks, keys, and who takes over."""
+"""The configuration as a value: defaults, checks, keys, and providers to fail over to."""
 
 from dataclasses import FrozenInstanceError
 from typing import Any
@@ -40,7 +40,7 @@ def test_the_defaults_are_the_documented_ones(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("mode", "on"), [("fast", False), ("big", True), ("provider", True)])
-def test_the_mode_decides_on_features_that_were_left_open(mode: Any, on: bool) -> None:
+def test_the_mode_decides_on_features_that_were_not_set(mode: Any, on: bool) -> None:
     config = VoiceEngineConfig(mode=mode)
     assert (config.enable_transcription, config.enable_functions) == (on, on)
     asked = VoiceEngineConfig(mode=mode, enable_transcription=not on, enable_functions=not on)
@@ -96,7 +96,7 @@ def test_a_missing_key_is_the_vendors_own_variable(
     assert with_key(VoiceEngineConfig(provider=provider, api_key="own"), environment).api_key == "own"
 
 
-def test_failover_takes_neither_key_nor_metadata_nor_more_failover_over() -> None:
+def test_failover_copies_neither_key_nor_metadata_nor_failover() -> None:
     config = VoiceEngineConfig(
         api_key="sk-openai",
         voice="echo",
@@ -109,7 +109,7 @@ def test_failover_takes_neither_key_nor_metadata_nor_more_failover_over() -> Non
     assert not azure.enable_multi_provider
 
 
-def test_without_multi_provider_the_list_is_not_looked_at() -> None:
+def test_without_multi_provider_the_list_is_ignored() -> None:
     assert failovers(VoiceEngineConfig(metadata={"failover": "nonsense"}), {}) == []
 
 
@@ -133,7 +133,7 @@ def test_a_misspelt_field_is_guessed() -> None:
     assert caught.value.hint == "did you mean voice?"
 
 
-def test_another_mode_decides_anew_on_features() -> None:
+def test_another_mode_decides_again_on_features() -> None:
     fast = VoiceEngineConfig(provider="mock")
     assert other_provider(fast, {"provider": "mock", "mode": "big"}, {}).enable_functions
     assert not other_provider(fast, "mock", {}).enable_functions

@@ -174,7 +174,7 @@ async def test_the_multilingual_assistant(
     assert heard["transcription"]["language"] == "es"
 
 
-async def test_switching_providers_as_the_second_text_says(server: RealtimeServer) -> None:
+async def test_switching_providers(server: RealtimeServer) -> None:
     block = next(block for block in blocks("004") if block.startswith("# Start with one provider"))
     config = voxd.VoiceEngineConfig(api_key=KEY)
     azure = {"endpoint": server.base_url.removesuffix("/v1"), "model": "mine"}

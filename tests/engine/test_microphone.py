@@ -62,7 +62,7 @@ async def test_chunks_come_at_the_callers_rate_and_length(make: Make, sample_rat
         {"mode": "fast", "chunk_duration_ms": 20},
     ],
 )
-async def test_the_chunks_are_as_short_as_the_modes_say(make: Make, options: dict[str, Any]) -> None:
+async def test_the_modes_set_the_length_of_the_chunks(make: Make, options: dict[str, Any]) -> None:
     engine, log = make(input_device="virtual", sample_rate=16_000, **options)
     await engine.connect()
     await engine.start_listening()
@@ -71,7 +71,7 @@ async def test_the_chunks_are_as_short_as_the_modes_say(make: Make, options: dic
 
 
 @pytest.mark.parametrize("vad_type", ["client", "server"])
-async def test_what_is_said_is_answered(make: Make, spoken: str, vad_type: Any) -> None:
+async def test_a_spoken_question_is_answered(make: Make, spoken: str, vad_type: Any) -> None:
     engine, log = make(input_device=spoken, vad_type=vad_type, chunk_duration_ms=40)
     await engine.connect()
     await engine.start_listening()
@@ -82,7 +82,7 @@ async def test_what_is_said_is_answered(make: Make, spoken: str, vad_type: Any) 
     assert 0 < processing["audio_processing"] < 500
 
 
-async def test_nothing_leaves_the_machine_while_nobody_speaks(make: Make) -> None:
+async def test_silence_is_not_sent(make: Make) -> None:
     engine, log = make(input_device="virtual", chunk_duration_ms=20)
     await engine.connect()
     await engine.start_listening()
@@ -122,7 +122,7 @@ async def test_disconnecting_stops_listening(make: Make) -> None:
 
 
 @pytest.mark.parametrize("device", [99, "Jabra", "virtual:/nowhere.wav"])
-async def test_a_microphone_that_cannot_be_had_is_an_audio_error(make: Make, device: Any) -> None:
+async def test_an_unavailable_microphone_is_an_audio_error(make: Make, device: Any) -> None:
     engine, log = make(input_device=device)
     await engine.connect()
     with pytest.raises(AudioError):
@@ -132,7 +132,7 @@ async def test_a_microphone_that_cannot_be_had_is_an_audio_error(make: Make, dev
     assert children_of("voxd.audio.") == []
 
 
-async def test_a_machine_without_a_microphone_gets_a_virtual_one_and_is_told(
+async def test_without_a_microphone_a_virtual_one_is_used_and_reported(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cards = tmp_path / "asound.conf"
@@ -146,7 +146,7 @@ async def test_a_machine_without_a_microphone_gets_a_virtual_one_and_is_told(
     assert engine.is_listening
 
 
-async def test_a_real_microphone_is_heard_by_index_and_by_name(make: Make, card: SoundCard) -> None:
+async def test_a_real_microphone_is_selected_by_index_and_by_name(make: Make, card: SoundCard) -> None:
     engine, log = make(input_device=0, vad_type="client")
     await engine.connect()
     await engine.start_listening()
@@ -163,7 +163,7 @@ async def test_a_real_microphone_is_heard_by_index_and_by_name(make: Make, card:
     await log.wait("playback.finished")
 
 
-async def test_sound_that_was_not_fetched_in_time_is_counted_and_the_newest_goes_on(
+async def test_overwritten_audio_is_counted_and_capture_continues_with_the_newest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     witness = Witness()
@@ -190,7 +190,7 @@ async def test_sound_that_was_not_fetched_in_time_is_counted_and_the_newest_goes
     assert {len(pcm) for pcm in heard[:-1]} == {640}
 
 
-async def test_a_fault_of_one_chunk_does_not_end_the_listening() -> None:
+async def test_a_fault_of_one_chunk_does_not_end_the_capture() -> None:
     heard = asyncio.Event()
     calls = 0
 
@@ -208,7 +208,7 @@ async def test_a_fault_of_one_chunk_does_not_end_the_listening() -> None:
     await stream.stop()
 
 
-async def test_a_key_that_is_only_tapped_leaves_the_microphone_closed(make: Make) -> None:
+async def test_a_stop_during_the_start_leaves_the_microphone_closed(make: Make) -> None:
     engine, log = make(input_device="virtual")
     await engine.connect()
     for _ in range(2):
@@ -221,7 +221,7 @@ async def test_a_key_that_is_only_tapped_leaves_the_microphone_closed(make: Make
     assert log.types().count("audio.input_started") == log.types().count("audio.input_stopped")
 
 
-async def test_a_start_that_is_given_up_leaves_the_microphone_closed(make: Make) -> None:
+async def test_a_cancelled_start_leaves_the_microphone_closed(make: Make) -> None:
     engine, _ = make(input_device="virtual")
     await engine.connect()
     before = asyncio.all_tasks()

@@ -42,7 +42,7 @@ async def session_of(server: RealtimeServer) -> dict[str, Any]:
         ({"mode": "provider"}, {"type": "server_vad"}),
     ],
 )
-async def test_who_detects_turns(
+async def test_turn_detection_by_the_vendor_or_the_client(
     make: Make, server: RealtimeServer, given: dict[str, Any], detection: dict[str, Any] | None
 ) -> None:
     engine, _ = make(**options(server, **given))
@@ -57,7 +57,7 @@ async def test_who_detects_turns(
 @pytest.mark.parametrize(
     ("given", "transcription"), [({}, False), ({"mode": "big"}, True), ({"enable_transcription": True}, True)]
 )
-async def test_transcription_is_asked_for_by_mode_or_by_name(
+async def test_transcription_is_enabled_by_mode_or_by_name(
     make: Make, server: RealtimeServer, given: dict[str, Any], transcription: bool
 ) -> None:
     engine, _ = make(**options(server, **given))
@@ -87,7 +87,7 @@ async def test_metadata_names_the_model_and_the_key_goes_into_the_header(
     assert request.headers["Authorization"] == f"Bearer {KEY}"
 
 
-async def test_a_custom_endpoint_is_spoken_to_alike(make: Make, server: RealtimeServer) -> None:
+async def test_a_custom_endpoint_works_the_same_way(make: Make, server: RealtimeServer) -> None:
     engine, _ = make(
         **{**options(server, mode="provider", metadata={"auth_type": "bearer"}), "provider": "custom"}
     )
@@ -137,7 +137,7 @@ async def test_the_callers_rate_is_converted_both_ways(make: Make, server: Realt
     assert len(log.sound()) == pytest.approx(200 * 32, abs=10)
 
 
-async def test_a_barge_in_truncates_what_was_not_heard(make: Make) -> None:
+async def test_a_barge_in_truncates_what_was_not_played(make: Make) -> None:
     async with realtime_server(
         replies=[Reply(text="one two three", sound_ms=4000, hold_after=150)]
     ) as server:

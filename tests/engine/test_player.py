@@ -30,7 +30,7 @@ def reply_of(jitter_ms: float) -> PlayingReply:
     return reply
 
 
-async def test_the_jitter_buffer_holds_the_first_sound_back_until_it_is_full() -> None:
+async def test_playback_begins_when_the_jitter_buffer_is_full() -> None:
     reply = reply_of(60)
     first = asyncio.ensure_future(anext(aiter(reply.clips())))
     for _ in range(2):
@@ -41,7 +41,7 @@ async def test_the_jitter_buffer_holds_the_first_sound_back_until_it_is_full() -
     assert await first == PIECE
 
 
-async def test_without_a_jitter_buffer_the_first_sound_goes_at_once() -> None:
+async def test_without_a_jitter_buffer_playback_begins_at_once() -> None:
     reply = reply_of(0)
     reply.add(PIECE)
     assert await anext(aiter(reply.clips())) == PIECE
@@ -54,7 +54,7 @@ async def test_a_reply_shorter_than_the_jitter_buffer_is_played_too() -> None:
     assert await collected(reply) == [PIECE]
 
 
-async def test_an_endless_reply_is_bounded_and_what_is_cut_is_counted() -> None:
+async def test_an_endless_reply_is_bounded_and_its_dropped_clips_are_counted() -> None:
     reply = reply_of(0)
     minute = Clip(bytes(60 * 2 * 8_000), 8_000)
     for _ in range(int(MAX_WAITING_S / 60) + 2):
@@ -64,7 +64,7 @@ async def test_an_endless_reply_is_bounded_and_what_is_cut_is_counted() -> None:
     assert len(await collected(reply)) == MAX_WAITING_S / 60
 
 
-async def test_nothing_is_kept_for_a_loudspeaker_that_failed() -> None:
+async def test_no_audio_is_queued_for_a_failed_loudspeaker() -> None:
     reply = reply_of(0)
     assert reply.playback is not None
     reply.playback.end(DeviceError("it is gone"))
@@ -111,7 +111,7 @@ async def test_a_reply_is_played_to_its_end(player: tuple[Player, Witness]) -> N
     assert 0 < speaker.latency_ms < 2000
 
 
-async def test_stopping_tells_what_was_heard_and_drops_what_comes_late(
+async def test_stop_returns_how_much_was_played_and_drops_late_audio(
     player: tuple[Player, Witness],
 ) -> None:
     speaker, witness = player
@@ -127,7 +127,9 @@ async def test_stopping_tells_what_was_heard_and_drops_what_comes_late(
     assert speaker.playing
 
 
-async def test_of_a_reply_that_waits_behind_another_nothing_was_heard(player: tuple[Player, Witness]) -> None:
+async def test_nothing_was_played_of_a_reply_that_still_waits(
+    player: tuple[Player, Witness],
+) -> None:
     speaker, witness = player
     say(speaker, "let me look", 3000)
     say(speaker, "it rains", 3000)
@@ -145,7 +147,7 @@ async def test_replies_are_played_one_after_another(player: tuple[Player, Witnes
     assert len(witness.of("playback.finished")) == 2
 
 
-async def test_more_of_a_reply_that_was_complete_is_played_too(player: tuple[Player, Witness]) -> None:
+async def test_more_audio_of_a_complete_reply_is_played_too(player: tuple[Player, Witness]) -> None:
     speaker, witness = player
     say(speaker, "one", 100)
     speaker.complete("one")
@@ -163,7 +165,7 @@ async def test_with_an_output_device_the_engine_plays_replies(make: Make) -> Non
     assert engine.get_metrics()["audio"]["playback_latency"] > 0
 
 
-async def test_without_one_the_sound_is_the_callers(make: Make) -> None:
+async def test_without_an_output_device_the_caller_plays_the_audio(make: Make) -> None:
     engine, log = make(metadata={"default_reply": "Yes."})
     await engine.connect()
     await engine.send_text("hello")
@@ -172,7 +174,7 @@ async def test_without_one_the_sound_is_the_callers(make: Make) -> None:
     assert "playback.started" not in log.types()
 
 
-async def test_sound_that_the_caller_asked_for_is_not_played(make: Make) -> None:
+async def test_requested_audio_is_not_played(make: Make) -> None:
     engine, log = make(output_device="virtual", metadata={"default_reply": "Yes."})
     await engine.connect()
     await engine.text_2_audio_response("hello")
@@ -182,7 +184,7 @@ async def test_sound_that_the_caller_asked_for_is_not_played(make: Make) -> None
 
 
 @pytest.mark.parametrize("vad_type", ["client", "server"])
-async def test_speaking_silences_the_reply_and_the_provider_learns_what_was_heard(
+async def test_speech_stops_the_reply_and_the_provider_gets_the_played_length(
     make: Make, vad_type: Any
 ) -> None:
     engine, log = make(
@@ -219,7 +221,7 @@ async def test_ultra_low_latency_plays_what_quality_still_collects(make: Make) -
     assert "playback.started" not in patient_log.types()
 
 
-async def test_a_missing_loudspeaker_is_not_the_providers_fault(make: Make) -> None:
+async def test_a_missing_loudspeaker_is_not_a_fault_of_the_provider(make: Make) -> None:
     engine, log = make(output_device=99, enable_multi_provider=True, metadata={"failover": ["openai"]})
     with pytest.raises(AudioError):
         await engine.connect()

@@ -68,7 +68,7 @@ async def test_switching_keeps_the_conversation(make: Make) -> None:
         VoiceEngineConfig(provider="mock", metadata={"default_reply": "It is me."}),
     ],
 )
-async def test_the_new_configuration_may_be_whole_or_what_differs(make: Make, config: Any) -> None:
+async def test_a_switch_takes_a_configuration_or_the_fields_that_differ(make: Make, config: Any) -> None:
     engine, log = make()
     await engine.connect()
     await engine.switch_provider("other", config)
@@ -76,14 +76,14 @@ async def test_the_new_configuration_may_be_whole_or_what_differs(make: Make, co
     assert log.of("text.output")[-1].text == "It is me."
 
 
-async def test_switching_before_connecting_changes_who_is_called(make: Make) -> None:
+async def test_a_switch_before_connecting_changes_the_provider(make: Make) -> None:
     engine, log = make()
     await engine.switch_provider("other")
     await engine.connect()
     assert log.of("connection.established")[0].provider == "other"
 
 
-async def test_a_provider_that_cannot_be_had_leaves_the_conversation_as_it_was(make: Make) -> None:
+async def test_a_failed_switch_leaves_the_conversation_unchanged(make: Make) -> None:
     engine, _ = make()
     await engine.connect()
     with pytest.raises(AuthenticationError):
@@ -94,7 +94,7 @@ async def test_a_provider_that_cannot_be_had_leaves_the_conversation_as_it_was(m
     assert await engine.text_2_audio_response("hello")
 
 
-async def test_disconnecting_gives_up_a_switch_at_once(make: Make) -> None:
+async def test_disconnecting_cancels_a_switch_at_once(make: Make) -> None:
     engine, _ = make()
     await engine.connect()
     switching = asyncio.create_task(engine.switch_provider("other", {"metadata": {"connect_delay_s": 60}}))
@@ -108,7 +108,7 @@ async def test_disconnecting_gives_up_a_switch_at_once(make: Make) -> None:
     assert not engine.is_connected
 
 
-async def test_a_reply_under_way_is_cut_by_a_switch(make: Make) -> None:
+async def test_a_switch_cuts_a_reply_in_progress(make: Make) -> None:
     engine, log = make(metadata={"chunk_delay_s": 60})
     await engine.connect()
     await engine.send_text("hello")
@@ -118,7 +118,7 @@ async def test_a_reply_under_way_is_cut_by_a_switch(make: Make) -> None:
     assert engine.is_connected
 
 
-async def test_sound_is_converted_to_the_rate_of_the_provider_in_use(make: Make) -> None:
+async def test_audio_is_converted_to_the_rate_of_the_provider_in_use(make: Make) -> None:
     engine, _ = make(vad_enabled=False)
     await engine.connect()
     await engine.switch_provider("other")
@@ -127,7 +127,7 @@ async def test_sound_is_converted_to_the_rate_of_the_provider_in_use(make: Make)
     assert len(Other.made[0].sent) == pytest.approx(32_000, abs=100)
 
 
-async def test_the_rate_of_the_caller_stays_over_a_switch(make: Make) -> None:
+async def test_a_switch_keeps_the_callers_rate(make: Make) -> None:
     engine, log = make(sample_rate=16_000)
     await engine.connect()
     await engine.switch_provider("other", VoiceEngineConfig(provider="other", sample_rate=48_000))
@@ -135,7 +135,7 @@ async def test_the_rate_of_the_caller_stays_over_a_switch(make: Make) -> None:
     assert {event.sample_rate for event in log.of("audio.output_chunk")} == {16_000}
 
 
-async def test_server_turns_fall_back_to_our_own_where_the_vendor_has_none(make: Make) -> None:
+async def test_without_server_vad_the_client_vad_is_used(make: Make) -> None:
     engine, log = make(vad_type="server")
     await engine.connect()
     await engine.switch_provider("other")
@@ -144,7 +144,7 @@ async def test_server_turns_fall_back_to_our_own_where_the_vendor_has_none(make:
     assert [event.speaking for event in log.of("conversation.turn_detected")] == [True, False]
 
 
-async def test_the_next_provider_answers_when_the_first_cannot_be_had(make: Make) -> None:
+async def test_the_next_provider_answers_when_the_first_is_unavailable(make: Make) -> None:
     failover = ["nobody", {"provider": "other", "metadata": {"default_reply": "It is me."}}]
     engine, log = make(
         enable_multi_provider=True, metadata={"connect_fault": "invalid_api_key", "failover": failover}
@@ -157,7 +157,7 @@ async def test_the_next_provider_answers_when_the_first_cannot_be_had(make: Make
     assert [event.to for event in log.of("provider.changed")] == ["nobody", "other"]
 
 
-async def test_when_nobody_can_be_had_the_last_error_is_raised(make: Make) -> None:
+async def test_without_an_available_provider_the_last_error_is_raised(make: Make) -> None:
     failover = [{"provider": "other", "metadata": {"connect_fault": "invalid_api_key"}}]
     engine, _ = make(
         enable_multi_provider=True, metadata={"connect_fault": "invalid_api_key", "failover": failover}
@@ -167,7 +167,7 @@ async def test_when_nobody_can_be_had_the_last_error_is_raised(make: Make) -> No
     assert not engine.is_connected
 
 
-async def test_without_multi_provider_nobody_takes_over(make: Make) -> None:
+async def test_without_multi_provider_there_is_no_failover(make: Make) -> None:
     engine, log = make(metadata={"connect_fault": "invalid_api_key", "failover": ["other"]})
     with pytest.raises(AuthenticationError):
         await engine.connect()
@@ -175,7 +175,7 @@ async def test_without_multi_provider_nobody_takes_over(make: Make) -> None:
     assert "provider.failed" not in log.types()
 
 
-async def test_a_session_lost_for_good_is_taken_over_with_its_conversation(make: Make) -> None:
+async def test_a_lost_session_fails_over_with_its_conversation(make: Make) -> None:
     class Dying(MockProvider):
         openings = 0
 
@@ -210,7 +210,7 @@ async def test_a_session_lost_for_good_is_taken_over_with_its_conversation(make:
     )
 
 
-async def test_a_session_can_be_told_something_else(make: Make) -> None:
+async def test_a_session_can_be_reconfigured(make: Make) -> None:
     engine, log = make()
     await engine.connect()
     await engine.configure_session(SessionConfig(modalities=("text",)))

@@ -23,7 +23,7 @@ def block(language: str, word: str) -> str:
     return next(text for text in found if word in text)
 
 
-async def test_the_example_prints_what_is_answered(
+async def test_the_example_prints_the_answer(
     card: SoundCard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made: list[VoiceEngine] = []

@@ -35,7 +35,7 @@ async def test_a_turn_is_two_files_of_one_name(make: Make, tmp_path: Path) -> No
     assert stat.S_IMODE((tmp_path / "sound").stat().st_mode) == 0o700
 
 
-async def test_a_recorded_question_and_a_typed_one_are_kept_too(make: Make, tmp_path: Path) -> None:
+async def test_recorded_and_typed_questions_are_saved_too(make: Make, tmp_path: Path) -> None:
     engine, log = make(save_audio=True, audio_save_path=str(tmp_path))
     await engine.connect()
     await engine.send_recorded_audio(tone(400))
@@ -71,7 +71,7 @@ async def test_the_default_directory_is_recordings(
     assert len(files(tmp_path / "recordings")) == 1
 
 
-async def test_only_the_newest_turns_are_kept_and_other_files_left_alone(make: Make, tmp_path: Path) -> None:
+async def test_only_the_newest_turns_are_kept_and_other_files_stay(make: Make, tmp_path: Path) -> None:
     (tmp_path / "mine.wav").touch()
     engine, _ = make(save_audio=True, audio_save_path=tmp_path, audio_save_limit=2)
     await engine.connect()
@@ -104,9 +104,7 @@ async def test_a_side_that_never_ends_is_cut_and_counted(
 
 @settings(max_examples=50)
 @given(turns=st.sets(st.integers(0, 30)), keep=st.integers(1, 10), sides=st.sets(st.sampled_from("ur")))
-def test_what_is_surplus_are_all_files_of_the_oldest_turns(
-    turns: set[int], keep: int, sides: set[str]
-) -> None:
+def test_the_files_of_the_oldest_turns_are_surplus(turns: set[int], keep: int, sides: set[str]) -> None:
     names = [f"voxd-2026-{turn:06d}-{side}.wav" for turn in turns for side in sides]
     old = select_surplus(names, keep)
     left = {turn_of(name) for name in set(names) - set(old)}

@@ -81,7 +81,7 @@ def shown(value: object) -> str:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("echo", ECHOES)
-async def test_a_key_is_told_to_nobody(
+async def test_a_key_is_never_disclosed(
     make: Make, gossip: Gossip, caplog: pytest.LogCaptureFixture, vendor: str, echo: str
 ) -> None:
     caplog.set_level(logging.DEBUG)

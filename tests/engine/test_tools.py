@@ -38,7 +38,7 @@ async def test_a_tool_without_a_handler_is_answered_by_the_caller(make: Make) ->
     assert log.of("text.output")[-1].text == "It is rainy."
 
 
-async def test_in_fast_mode_there_are_no_functions_unless_asked_for(make: Make) -> None:
+async def test_in_fast_mode_functions_are_off_unless_enabled(make: Make) -> None:
     engine, _ = make()
     with pytest.raises(InvalidRequest) as caught:
         engine.register_tool(print)

@@ -23,7 +23,7 @@ from voxd.providers.settings import ToolSpec
         ({"vad_speech_end_ms": 800}, 100, 60, 800),
     ],
 )
-def test_latency_modes_and_modes_set_the_pace(
+def test_modes_and_latency_modes_set_the_timing(
     options: dict[str, Any], chunk: int, jitter: int, silence: int
 ) -> None:
     config = VoiceEngineConfig(**options)
@@ -47,7 +47,7 @@ def test_latency_modes_and_modes_set_the_pace(
         ({"session": SessionConfig(turn_detection="semantic")}, False, "client"),
     ],
 )
-def test_who_notices_the_end_of_a_turn(options: dict[str, Any], server_vad: bool, detection: str) -> None:
+def test_how_the_end_of_a_turn_is_detected(options: dict[str, Any], server_vad: bool, detection: str) -> None:
     assert tuning.turn_detection(VoiceEngineConfig(**options), server_vad=server_vad) == detection
 
 
@@ -79,19 +79,19 @@ def test_who_notices_the_end_of_a_turn(options: dict[str, Any], server_vad: bool
         ({"session": SessionPresets.TRANSCRIPTION}, {"modalities": ("text",)}),
     ],
 )
-def test_what_the_provider_is_told(options: dict[str, Any], said: dict[str, Any]) -> None:
+def test_the_configuration_of_the_provider(options: dict[str, Any], said: dict[str, Any]) -> None:
     session = tuning.session_config(VoiceEngineConfig(**options), server_vad=True)
     assert {name: getattr(session, name) for name in said} == said
 
 
 @pytest.mark.parametrize(("mode", "told"), [("fast", 0), ("big", 1), ("provider", 1)])
-def test_tools_are_told_when_functions_are_on(mode: Any, told: int) -> None:
+def test_tools_are_declared_when_functions_are_on(mode: Any, told: int) -> None:
     spec = ToolSpec("look", "Look.", {"type": "object", "properties": {}})
     config = VoiceEngineConfig(mode=mode, session=SessionConfig(tools=(spec,)))
     assert len(tuning.session_config(config, server_vad=True).tools) == told
 
 
-def test_every_preset_is_a_session_of_its_own() -> None:
+def test_the_presets_differ() -> None:
     presets = [value for value in vars(SessionPresets).values() if isinstance(value, SessionConfig)]
     assert len(presets) >= 4
     assert len({preset.instructions for preset in presets}) == len(presets)

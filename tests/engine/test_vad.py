@@ -34,9 +34,7 @@ def sound(script: list[tuple[str, int]]) -> bytes:
         ([("loud", 60), ("quiet", 150), ("loud", 60)], []),
     ],
 )
-def test_speech_begins_and_ends_when_it_should(
-    script: list[tuple[str, int]], found: list[SpeechChange]
-) -> None:
+def test_speech_starts_and_ends(script: list[tuple[str, int]], found: list[SpeechChange]) -> None:
     assert vad().feed(sound(script)) == found
 
 
@@ -49,13 +47,13 @@ def test_speech_begins_and_ends_when_it_should(
         ({"threshold": 0.5}, [("loud", 500)], []),
     ],
 )
-def test_each_setting_counts(
+def test_each_setting_has_an_effect(
     options: dict[str, float], script: list[tuple[str, int]], found: list[SpeechChange]
 ) -> None:
     assert vad(**options).feed(sound(script)) == found  # type: ignore[arg-type]
 
 
-def test_a_voice_that_gets_softer_goes_on() -> None:
+def test_speech_that_gets_softer_continues() -> None:
     soft = tone(600, peak=700)
     assert 0.01 < level(soft) < 0.02
     listening = vad()
@@ -76,7 +74,7 @@ def test_the_level_is_relative_to_full_scale() -> None:
     script=st.lists(st.tuples(st.sampled_from(["loud", "quiet"]), st.integers(10, 700)), max_size=6),
     size_ms=st.sampled_from([1, 7, 10, 33, 100]),
 )
-def test_pieces_of_any_length_give_the_same_signals(script: list[tuple[str, int]], size_ms: int) -> None:
+def test_pieces_of_any_length_give_the_same_changes(script: list[tuple[str, int]], size_ms: int) -> None:
     whole, parts = vad(), vad()
     pcm = sound(script)
     signals = [signal for piece in pieces(pcm, size_ms) for signal in parts.feed(piece)]

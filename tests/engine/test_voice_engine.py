@@ -45,7 +45,7 @@ def test_the_forms_of_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
         VoiceEngine("sk-a", vioce="echo")
 
 
-async def test_connecting_and_disconnecting_is_told_with_the_documented_payloads(make: Make) -> None:
+async def test_connecting_and_disconnecting_publish_the_documented_payloads(make: Make) -> None:
     engine, log = make()
     assert (engine.is_connected, engine.get_state()) == (False, EngineState.DISCONNECTED)
     await engine.connect()
@@ -99,7 +99,7 @@ async def test_the_context_manager_connects_and_disconnects(make: Make) -> None:
         lambda engine: engine.send_tool_result("call_1", "done"),
     ],
 )
-async def test_without_a_connection_every_method_says_so(make: Make, call: Any) -> None:
+async def test_without_a_connection_every_method_raises(make: Make, call: Any) -> None:
     engine, _ = make()
     with pytest.raises(EngineError, match="not connected") as caught:
         await call(engine)
@@ -108,7 +108,7 @@ async def test_without_a_connection_every_method_says_so(make: Make, call: Any) 
     await engine.stop_listening()
 
 
-async def test_a_refused_connection_is_tried_so_many_times_and_told(make: Make) -> None:
+async def test_a_refused_connection_is_retried_and_reported(make: Make) -> None:
     clock = FakeClock()
     engine, log = make(metadata={"connect_fault": "refused"}, clock=clock)
     connecting = asyncio.create_task(engine.connect(retry_count=3))
@@ -123,7 +123,7 @@ async def test_a_refused_connection_is_tried_so_many_times_and_told(make: Make) 
     assert engine.get_state() is EngineState.DISCONNECTED
 
 
-async def test_a_fault_that_passes_costs_only_a_retry(make: Make) -> None:
+async def test_a_temporary_fault_costs_one_retry(make: Make) -> None:
     class Flaky(MockProvider):
         openings = 0
 
@@ -150,7 +150,7 @@ async def test_a_wrong_key_fails_at_once(make: Make) -> None:
     assert log.types() == ["connection.starting", "connection.failed"]
 
 
-async def test_a_missing_key_names_the_variable_and_nobody_is_asked(make: Make) -> None:
+async def test_a_missing_key_names_the_variable_and_sends_nothing(make: Make) -> None:
     engine, log = make(provider="openai")
     with pytest.raises(AuthenticationError) as caught:
         await engine.connect()
@@ -158,7 +158,7 @@ async def test_a_missing_key_names_the_variable_and_nobody_is_asked(make: Make) 
     assert log.types() == ["connection.starting", "connection.failed"]
 
 
-async def test_an_unknown_provider_is_named_with_those_there_are(make: Make) -> None:
+async def test_an_unknown_provider_is_reported_with_the_known_ones(make: Make) -> None:
     engine, _ = make(provider="nobody")
     with pytest.raises(NotFound, match="nobody") as caught:
         await engine.connect()
@@ -181,7 +181,7 @@ async def test_text_is_answered_in_text_and_sound(make: Make) -> None:
     ]
 
 
-async def test_text_2_audio_response_returns_the_whole_sound(make: Make) -> None:
+async def test_text_2_audio_response_returns_all_audio(make: Make) -> None:
     engine, log = make()
     await engine.connect()
     audio = await engine.text_2_audio_response("hello")
@@ -189,7 +189,7 @@ async def test_text_2_audio_response_returns_the_whole_sound(make: Make) -> None
     assert log.of("audio.output_stopped")[0].duration_ms == pytest.approx(duration_ms(audio))
 
 
-async def test_a_reply_that_calls_a_tool_first_is_waited_for(make: Make) -> None:
+async def test_a_reply_after_a_tool_call_is_awaited(make: Make) -> None:
     reply = {"text": "It is {results}.", "calls": [{"name": "weather", "arguments": {"city": "Rome"}}]}
     asked: list[str] = []
 
@@ -214,7 +214,7 @@ async def test_no_answer_in_time_is_an_error(make: Make) -> None:
     assert engine.is_connected
 
 
-async def test_a_reply_without_sound_is_an_error(make: Make) -> None:
+async def test_a_reply_without_audio_is_an_error(make: Make) -> None:
     engine, _ = make(session=SessionConfig(modalities=("text",)))
     await engine.connect()
     with pytest.raises(StreamError, match="no audio"):
@@ -232,7 +232,7 @@ async def test_a_reply_that_is_broken_off_is_an_error(make: Make, end: str) -> N
         await waiting
 
 
-async def test_a_question_that_breaks_the_connection_is_one_error_not_two(make: Make) -> None:
+async def test_a_broken_connection_is_one_error(make: Make) -> None:
     class Breaking(MockProvider):
         async def send_text(self, text: str) -> None:
             self._connected = False
@@ -259,7 +259,7 @@ async def test_two_questions_at_once_each_get_their_own_answer(make: Make) -> No
     assert len(short) < len(long)
 
 
-async def test_interrupting_ends_the_reply_and_says_what_was_heard(make: Make) -> None:
+async def test_an_interruption_ends_the_reply_and_reports_the_played_length(make: Make) -> None:
     engine, log = make(metadata={"chunk_delay_s": 60})
     await engine.connect()
     await engine.send_text("hello")
@@ -287,7 +287,7 @@ async def test_a_wav_file_of_any_rate_is_answered(make: Make) -> None:
     assert (await engine.get_usage()).input_audio_tokens == 4
 
 
-async def test_a_recording_waits_for_commit_when_it_is_not_to_be_answered(make: Make) -> None:
+async def test_a_recording_without_auto_respond_waits_for_commit(make: Make) -> None:
     engine, log = make()
     await engine.connect()
     await engine.send_recorded_audio(tone(400), auto_respond=False)
@@ -296,7 +296,7 @@ async def test_a_recording_waits_for_commit_when_it_is_not_to_be_answered(make: 
     await log.wait("response.completed")
 
 
-async def test_a_recording_takes_the_place_of_sound_that_was_not_answered(make: Make) -> None:
+async def test_a_recording_replaces_audio_that_was_not_answered(make: Make) -> None:
     engine, log = make(vad_enabled=False)
     await engine.connect()
     await engine.send_audio(tone(3000))
@@ -305,7 +305,7 @@ async def test_a_recording_takes_the_place_of_sound_that_was_not_answered(make: 
     assert (await engine.get_usage()).input_audio_tokens == 4
 
 
-async def test_a_recording_ends_the_reply_under_way(make: Make) -> None:
+async def test_a_recording_ends_the_reply_in_progress(make: Make) -> None:
     engine, log = make(metadata={"chunk_delay_s": 60})
     await engine.connect()
     await engine.send_text("hello")
@@ -315,7 +315,7 @@ async def test_a_recording_ends_the_reply_under_way(make: Make) -> None:
     await log.wait("response.started", 2)
 
 
-async def test_with_server_vad_the_vendor_hears_the_recording_end(make: Make) -> None:
+async def test_with_server_vad_the_recording_ends_with_silence(make: Make) -> None:
     engine, log = make(vad_type="server")
     await engine.connect()
     await engine.send_recorded_audio(tone(400))
@@ -326,7 +326,7 @@ async def test_with_server_vad_the_vendor_hears_the_recording_end(make: Make) ->
 @pytest.mark.parametrize(
     ("audio", "error"), [(b"\0", AudioError), ("text", AudioError), (b"RIFF\0\0\0\0WAVE", InvalidRequest)]
 )
-async def test_sound_that_is_none_is_refused(make: Make, audio: Any, error: type[Exception]) -> None:
+async def test_invalid_audio_is_refused(make: Make, audio: Any, error: type[Exception]) -> None:
     engine, _ = make()
     await engine.connect()
     with pytest.raises(error):
@@ -336,7 +336,7 @@ async def test_sound_that_is_none_is_refused(make: Make, audio: Any, error: type
             await engine.send_audio(audio)
 
 
-async def test_the_client_vad_ends_a_turn_and_has_it_answered(make: Make) -> None:
+async def test_the_client_vad_ends_a_turn_and_requests_a_reply(make: Make) -> None:
     engine, log = make()
     await engine.connect()
     for piece in pieces(silence(200) + tone(400) + silence(700)):
@@ -356,7 +356,7 @@ async def test_speaking_interrupts_the_reply(make: Make) -> None:
     assert log.types().index("conversation.turn_detected") < log.types().index("conversation.interrupted")
 
 
-async def test_going_on_speaking_takes_the_place_of_a_reply_that_has_not_begun(make: Make) -> None:
+async def test_continued_speech_replaces_a_reply_that_has_not_begun(make: Make) -> None:
     class Slow(MockProvider):
         questions = 0
 
@@ -418,7 +418,7 @@ async def test_events_have_history_and_metrics(make: Make) -> None:
     assert metrics["events_emitted"] >= len(log.events)
 
 
-async def test_async_handlers_of_the_end_are_waited_for(make: Make) -> None:
+async def test_async_handlers_of_the_end_are_awaited(make: Make) -> None:
     engine, _ = make()
     ended: list[str] = []
 
@@ -468,7 +468,7 @@ async def test_a_cancelled_connect_leaves_an_engine_that_can_be_connected(make: 
     assert engine.is_connected
 
 
-async def test_connecting_after_a_loss_goes_on_with_the_conversation(make: Make) -> None:
+async def test_connecting_after_a_loss_continues_the_conversation(make: Make) -> None:
     clock = FakeClock()
     engine, log = make(metadata={"drop_after": 9, "replies": {"hello": "one two three four"}}, clock=clock)
     await engine.connect()
@@ -498,7 +498,7 @@ async def test_each_setting_of_the_client_vad_counts(make: Make, deaf: dict[str,
     assert [event.speaking for event in heard.of("conversation.turn_detected")] == [True, False]
 
 
-def test_an_engine_and_its_handlers_may_be_made_outside_of_the_loop() -> None:
+def test_an_engine_and_its_handlers_may_be_created_outside_of_the_loop() -> None:
     engine = VoiceEngine(provider="mock")
     told: list[str] = []
     engine.events.on("*", lambda event: told.append(event.type))

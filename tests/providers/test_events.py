@@ -23,7 +23,7 @@ def test_a_type_and_a_dict_become_a_typed_event_without_unknown_entries() -> Non
     assert event.data == {"text": "hello", "is_partial": False, "response_id": None}
 
 
-def test_an_event_that_says_nothing_about_the_conversation_keeps_its_payload() -> None:
+def test_an_event_without_a_class_keeps_its_payload() -> None:
     assert event_of(E.CACHE_USED, {"cache": "c", "hit": True}) == OtherEvent(
         E.CACHE_USED, {"cache": "c", "hit": True}
     )

@@ -25,7 +25,7 @@ TEXT = "one two three four"
         (-5, ""),
     ],
 )
-def test_a_reply_is_cut_where_its_sound_was(played_ms: float, heard: str) -> None:
+def test_a_reply_is_cut_where_its_audio_was(played_ms: float, heard: str) -> None:
     assert text_played(TEXT, played_ms, 1000) == heard
 
 
@@ -35,7 +35,7 @@ def test_a_reply_without_sound_was_read() -> None:
 
 @settings(max_examples=50)
 @given(st.text(alphabet="ab ", max_size=40), st.floats(-10, 2000), st.floats(0, 1000))
-def test_what_was_heard_is_a_beginning_in_whole_words(text: str, played_ms: float, sound_ms: float) -> None:
+def test_the_played_text_is_a_beginning_in_whole_words(text: str, played_ms: float, sound_ms: float) -> None:
     heard = text_played(text, played_ms, sound_ms)
     assert text.startswith(heard)
     assert text.split()[: len(heard.split())] == heard.split()
@@ -46,7 +46,7 @@ def said(history: ConversationHistory) -> list[tuple[str, str]]:
     return [(line.role, line.text) for line in history.messages]
 
 
-def test_a_question_whose_words_come_late_stands_before_its_answer() -> None:
+def test_a_question_with_a_late_transcript_precedes_its_answer() -> None:
     history = ConversationHistory()
     history.expect_user()
     history.reply_begins()
@@ -56,7 +56,7 @@ def test_a_question_whose_words_come_late_stands_before_its_answer() -> None:
     assert said(history) == [("user", "what time is it"), ("assistant", "It is noon.")]
 
 
-def test_a_question_nobody_expected_stands_before_the_reply_under_way() -> None:
+def test_an_unexpected_transcript_precedes_the_reply_in_progress() -> None:
     history = ConversationHistory()
     history.reply_begins()
     history.reply_text("It is noon.", whole=True)
@@ -66,7 +66,7 @@ def test_a_question_nobody_expected_stands_before_the_reply_under_way() -> None:
     assert said(history) == [("user", "what time is it"), ("assistant", "It is noon."), ("user", "thanks")]
 
 
-def test_a_question_that_was_never_understood_leaves_no_gap() -> None:
+def test_a_question_without_a_transcript_leaves_no_gap() -> None:
     history = ConversationHistory()
     history.expect_user()
     history.expect_user()
@@ -74,7 +74,7 @@ def test_a_question_that_was_never_understood_leaves_no_gap() -> None:
     assert said(history) == [("user", "hello")]
 
 
-def test_the_whole_text_stands_for_its_pieces() -> None:
+def test_the_whole_text_replaces_its_pieces() -> None:
     history = ConversationHistory()
     history.reply_begins()
     for piece in ("Hel", "lo ", "there"):

@@ -109,7 +109,7 @@ async def test_arguments_arrive_in_their_types(arguments: Any, output: dict[str,
         ("[1]", "Expected `object`"),
     ],
 )
-async def test_arguments_that_do_not_fit_are_told_to_the_model(arguments: Any, told: str) -> None:
+async def test_invalid_arguments_are_reported_to_the_model(arguments: Any, told: str) -> None:
     result = await ToolBox([THERMOSTAT]).run("thermostat", arguments)
     assert not result.ok
     assert result.output.startswith("error: invalid arguments of thermostat: ")
@@ -192,7 +192,7 @@ async def test_arguments_are_judged_as_the_schema_judges_them(arguments: dict[st
     assert seen == ([arguments] if result.ok else [])
 
 
-def test_what_an_open_schema_does_not_name_goes_on() -> None:
+def test_arguments_that_an_open_schema_does_not_name_are_passed_on() -> None:
     kind = from_schema("x", {"properties": {"a": {"type": "integer"}}})
     assert check_arguments(kind, {"a": "1", "b": "2"}) == {"a": 1, "b": "2"}
 
@@ -223,7 +223,7 @@ def test_whatever_the_schema_accepts_is_accepted(arguments: dict[str, Any]) -> N
 # Running
 
 
-async def test_a_tool_that_takes_too_long_is_told_to_the_model() -> None:
+async def test_a_timeout_of_a_tool_is_reported_to_the_model() -> None:
     async def hang() -> None:
         await asyncio.Event().wait()
 
@@ -233,7 +233,7 @@ async def test_a_tool_that_takes_too_long_is_told_to_the_model() -> None:
     assert not result.ok
 
 
-async def test_a_tool_that_raises_is_told_to_the_model() -> None:
+async def test_an_exception_of_a_tool_is_reported_to_the_model() -> None:
     def broken() -> None:
         raise KeyError("attic")
 
@@ -249,7 +249,7 @@ async def test_a_tool_that_raises_is_told_to_the_model() -> None:
     assert "the heater does not answer" in (await box.run("timed_out", {})).output
 
 
-async def test_a_tool_nobody_knows_is_told_to_the_model() -> None:
+async def test_an_unknown_tool_is_reported_to_the_model() -> None:
     result = await ToolBox([THERMOSTAT]).run("oven", {})
     assert (result.ok, result.output) == (False, "error: unknown tool oven; use one of thermostat")
 
@@ -314,7 +314,7 @@ def test_docstrings_are_read(doc: str, summary: str, meanings: dict[str, str]) -
     assert parse_docstring(doc) == (summary, meanings)
 
 
-def test_a_tool_that_hangs_keeps_neither_other_calls_nor_the_end_of_the_program_waiting() -> None:
+def test_a_tool_that_hangs_delays_neither_other_calls_nor_the_end_of_the_program() -> None:
     program = """
 import asyncio, threading
 from voxd.providers.tools import ToolBox, tool

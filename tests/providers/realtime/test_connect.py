@@ -27,7 +27,7 @@ from voxd.providers.vendors.mock.realtime import MockProvider
         (ConfigError("x"), ConfigError),
     ],
 )
-def test_whatever_a_provider_raises_is_an_error_of_ours(raised: Exception, becomes: type[VoxdError]) -> None:
+def test_any_exception_of_a_provider_is_translated(raised: Exception, becomes: type[VoxdError]) -> None:
     with pytest.raises(becomes) as caught, translate_errors("parrot"):
         raise raised
     if isinstance(caught.value, ProviderError):
@@ -41,7 +41,7 @@ async def resolver_of(target: ProviderTarget) -> Resolver | None:
     return session.resolver
 
 
-async def test_sessions_that_follow_one_another_share_what_is_known_of_addresses() -> None:
+async def test_successive_sessions_share_a_resolver() -> None:
     target = ProviderTarget(lambda: MockProvider({}), "parrot", "mock", SessionConfig())
     assert await resolver_of(target) is await resolver_of(target) is target.resolver
 

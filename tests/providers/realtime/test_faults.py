@@ -356,7 +356,7 @@ async def nothing_left(fake: Vendor) -> AsyncIterator[None]:
 
 
 @openings
-async def test_a_session_that_cannot_begin_says_why(fault: Opening) -> None:
+async def test_a_session_that_cannot_begin_reports_why(fault: Opening) -> None:
     told = Listener()
     async with vendor(fault.vendor) as fake:
         fault.arrange(fake)
@@ -371,7 +371,7 @@ async def test_a_session_that_cannot_begin_says_why(fault: Opening) -> None:
 
 
 @breaks
-async def test_a_session_that_breaks_says_why(fault: Break) -> None:
+async def test_a_session_that_breaks_reports_why(fault: Break) -> None:
     told = Listener()
     async with vendor(fault.vendor) as fake, session(fake, told) as one:
         await one.connect(0)
@@ -395,7 +395,7 @@ async def play_when_asked(fake: Vendor, fault: Break) -> None:
 
 
 @openings
-async def test_who_cannot_reach_the_cloud_is_answered_by_the_device(fault: Opening) -> None:
+async def test_without_the_cloud_the_device_answers(fault: Opening) -> None:
     async with vendor(fault.vendor) as fake:
         fault.arrange(fake)
         async with device(fake) as one:
@@ -405,7 +405,7 @@ async def test_who_cannot_reach_the_cloud_is_answered_by_the_device(fault: Openi
 
 
 @breaks
-async def test_who_asked_a_vendor_that_went_away_is_answered_by_the_device(fault: Break) -> None:
+async def test_after_a_broken_session_the_device_answers(fault: Break) -> None:
     async with vendor(fault.vendor) as fake, device(fake) as one:
         playing = asyncio.create_task(play_when_asked(fake, fault))
         items = await one.ask()
@@ -424,7 +424,7 @@ def _answered_by_the_device(one: Device, items: list[Item], code: str) -> None:
 
 
 @breaks
-async def test_a_reply_that_breaks_while_it_is_heard_ends_with_an_apology(fault: Break) -> None:
+async def test_a_reply_that_breaks_while_it_is_played_is_an_error(fault: Break) -> None:
     async with vendor(fault.vendor, begins=True) as fake, device(fake) as one:
 
         async def strike() -> None:
@@ -443,7 +443,7 @@ async def test_a_reply_that_breaks_while_it_is_heard_ends_with_an_apology(fault:
 
 @vendors
 @pytest.mark.parametrize("garbage", ["{nonsense", "[]", b"\xff\x00"])
-async def test_garbage_is_told_and_the_cloud_answers(name: str, garbage: str | bytes) -> None:
+async def test_garbage_is_reported_and_the_cloud_answers(name: str, garbage: str | bytes) -> None:
     async with vendor(name) as fake, device(fake) as one:
         fake.will_answer()
         one.live.prepare()
@@ -464,7 +464,7 @@ def sockets_of(fake: Vendor) -> list[ServerConnection]:
     return [served.socket for served in fake.server.connections]
 
 
-async def test_a_truncation_behind_the_end_disturbs_nobody() -> None:
+async def test_a_truncation_beyond_the_end_is_harmless() -> None:
     async with vendor("openai", begins=True) as fake, device(fake) as one:
         assert isinstance(fake, OpenAi)
 
@@ -485,7 +485,7 @@ async def test_a_truncation_behind_the_end_disturbs_nobody() -> None:
 
 
 @vendors
-async def test_sound_of_a_cancelled_reply_is_heard_by_nobody(name: str) -> None:
+async def test_audio_of_a_cancelled_reply_is_not_played(name: str) -> None:
     told = Listener()
     async with vendor(name, begins=True) as fake, session(fake, told) as one:
         go_on = asyncio.Event()
@@ -514,7 +514,7 @@ async def test_sound_of_a_cancelled_reply_is_heard_by_nobody(name: str) -> None:
     assert told.of(E.CONNECTION_LOST) == []
 
 
-async def test_a_vendor_that_says_it_goes_is_followed_and_answers() -> None:
+async def test_a_session_moves_when_the_vendor_announces_its_end() -> None:
     async with vendor("gemini") as fake, device(fake) as one:
         assert isinstance(fake, Gemini)
         fake.will_answer()

@@ -150,7 +150,7 @@ def _is_sent(item: ReplyItem) -> bool:
     return isinstance(item, StepReached) and item.step is LatencyStep.AUDIO_SENT
 
 
-async def test_a_spoken_question_is_understood_and_answered_in_sentences_and_sound(
+async def test_a_spoken_question_is_transcribed_and_answered_in_sentences_and_audio(
     line: Callable[..., Line],
 ) -> None:
     vendor = Vendor(hears=("what time is it",), replies={"what time is it": "It is noon. Shall I go on?"})
@@ -166,7 +166,7 @@ async def test_a_spoken_question_is_understood_and_answered_in_sentences_and_sou
     ]
 
 
-async def test_sound_leaves_while_the_user_still_speaks(line: Callable[..., Line]) -> None:
+async def test_audio_is_sent_while_the_user_still_speaks(line: Callable[..., Line]) -> None:
     vendor, speaking = Vendor(), Speaking()
     live = line(vendor)
     async with (
@@ -195,20 +195,20 @@ async def test_what_was_prepared_at_the_wake_word_is_not_opened_again(line: Call
     assert vendor.script.openings == 1
 
 
-async def test_a_typed_question_that_wants_no_sound_gets_none(line: Callable[..., Line]) -> None:
+async def test_a_typed_question_without_speech_gets_no_audio(line: Callable[..., Line]) -> None:
     live = line(Vendor(replies={"hello": "Hello yourself."}))
     items = await all_of(live.provider, Request("t1", "default", text="hello", speak=False))
     assert words(items) == ["Hello yourself."]
     assert spoken_ms(items) == 0
 
 
-async def test_a_typed_question_is_told_as_it_was_typed(line: Callable[..., Line]) -> None:
+async def test_the_transcript_of_a_typed_question_is_its_text(line: Callable[..., Line]) -> None:
     live = line(Vendor(replies={"hello": "Hello yourself."}))
     items = await all_of(live.provider, Request("t1", "default", text="hello"))
     assert [item for item in items if isinstance(item, Transcript)] == [Transcript("hello", True, TYPED)]
 
 
-async def test_a_reply_cut_short_is_remembered_as_far_as_it_was_heard(line: Callable[..., Line]) -> None:
+async def test_a_cut_reply_is_kept_as_far_as_it_was_played(line: Callable[..., Line]) -> None:
     vendor = Vendor(default_reply="one two three four five six", chunk_delay_s=0.001)
     live, heard = line(vendor), PlaybackResult()
     async with (
@@ -223,7 +223,7 @@ async def test_a_reply_cut_short_is_remembered_as_far_as_it_was_heard(line: Call
     assert [data["played_ms"] for data in live.of(E.CONVERSATION_INTERRUPTED)] == [260.0]
 
 
-async def test_a_reply_that_had_all_come_can_still_be_cut(line: Callable[..., Line]) -> None:
+async def test_a_complete_reply_can_still_be_cut(line: Callable[..., Line]) -> None:
     vendor, heard = Vendor(default_reply="one two three four five six"), PlaybackResult()
     live = line(vendor)
     async with (
@@ -237,14 +237,14 @@ async def test_a_reply_that_had_all_come_can_still_be_cut(line: Callable[..., Li
     assert vendor.now.played_ms == [300.0]
 
 
-async def test_a_reply_heard_to_its_end_is_not_cut(line: Callable[..., Line]) -> None:
+async def test_a_reply_played_to_its_end_is_not_cut(line: Callable[..., Line]) -> None:
     vendor = Vendor()
     live = line(vendor)
     await all_of(live.provider, Request("t1", "default", text="count"))
     assert vendor.now.played_ms == []
 
 
-async def test_what_was_said_in_vain_is_taken_back(line: Callable[..., Line]) -> None:
+async def test_an_abandoned_question_is_cleared(line: Callable[..., Line]) -> None:
     vendor, speaking = Vendor(), Speaking()
     live = line(vendor)
     speaking.say(0.5)
@@ -258,7 +258,7 @@ async def test_what_was_said_in_vain_is_taken_back(line: Callable[..., Line]) ->
     assert vendor.now._sound_bytes == 0
 
 
-async def test_a_turn_is_over_when_the_tools_it_called_are_told(line: Callable[..., Line]) -> None:
+async def test_a_turn_ends_after_the_response_to_its_tool_calls(line: Callable[..., Line]) -> None:
     def weather(city: str) -> str:
         """Tell the weather."""
         return f"rain in {city}"
@@ -300,7 +300,7 @@ async def test_a_provider_that_cannot_be_made_is_a_fault_of_the_turn(line: Calla
     assert raised.value.code == "invalid_api_key"
 
 
-async def test_too_little_sound_is_no_question(line: Callable[..., Line]) -> None:
+async def test_too_little_audio_is_refused(line: Callable[..., Line]) -> None:
     with pytest.raises(VoxdError) as raised:
         await all_of(line(Vendor()).provider, Request("t1", "default", audio=asked(0.0)))
     assert raised.value.code == "input_audio_buffer_commit_empty"
@@ -323,7 +323,7 @@ async def test_turns_follow_one_another(line: Callable[..., Line]) -> None:
     assert isinstance(items[-1], ReplyEnd)
 
 
-async def test_a_vendor_that_hears_the_end_himself_is_told_nothing_but_silence(
+async def test_a_vendor_with_turn_detection_gets_silence_and_no_commit(
     line: Callable[..., Line],
 ) -> None:
     vendor = Vendor(default_reply="Yes.")
@@ -342,7 +342,7 @@ async def test_what_a_turn_costs_is_recorded_once(line: Callable[..., Line]) -> 
     assert all(cost is not None and cost.total > 0 for _, usage, cost in live.records if usage.responses)
 
 
-async def test_single_words_and_sound_are_not_told_to_the_house(line: Callable[..., Line]) -> None:
+async def test_single_words_and_audio_are_not_published(line: Callable[..., Line]) -> None:
     live = line(Vendor())
     await all_of(live.provider, Request("t1", "default", text="hello"))
     assert live.of(E.AUDIO_OUTPUT_CHUNK) == []
@@ -350,7 +350,7 @@ async def test_single_words_and_sound_are_not_told_to_the_house(line: Callable[.
     assert live.of(E.CONNECTION_ESTABLISHED)
 
 
-async def test_a_forgotten_conversation_is_not_told_to_the_next_session(line: Callable[..., Line]) -> None:
+async def test_a_forgotten_conversation_is_not_sent_to_the_next_session(line: Callable[..., Line]) -> None:
     vendor = Vendor()
     live = line(vendor)
     await all_of(live.provider, Request("t1", "default", text="my name is Ann"))
@@ -386,7 +386,7 @@ async def test_a_session_in_which_the_vendor_is_silent_is_not_used_again(line: C
     assert len(vendor.made) == 2
 
 
-async def test_a_session_that_cannot_be_had_between_turns_is_told(line: Callable[..., Line]) -> None:
+async def test_a_failed_connect_between_turns_is_reported(line: Callable[..., Line]) -> None:
     live = line(Vendor(connect_fault="refused"))
     live.provider.prepare()
     async with asyncio.timeout(WAIT_S):

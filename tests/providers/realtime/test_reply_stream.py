@@ -61,7 +61,7 @@ def test_pieces_become_whole_sentences(pieces: list[str], sentences: list[str]) 
 
 @settings(max_examples=50)
 @given(st.lists(st.text(st.sampled_from("ab .?!\n"), max_size=8), max_size=8))
-def test_no_word_is_lost_or_said_twice(pieces: list[str]) -> None:
+def test_no_word_is_lost_or_repeated(pieces: list[str]) -> None:
     gathered = Sentences()
     found = [sentence for piece in pieces for sentence in gathered.add(piece, partial=True)]
     found += gathered.rest()
@@ -78,7 +78,7 @@ def test_a_reply_that_ends_with_a_question_expects_an_answer(text: str, asks: bo
     assert gathered.is_question is asks
 
 
-async def test_words_and_sound_come_in_order_until_the_response_is_complete() -> None:
+async def test_words_and_audio_come_in_order_until_the_response_is_complete() -> None:
     stream = fed(
         STARTED, word("It is "), SOUND, word("noon. "), SOUND, word("It is noon.", partial=False), DONE
     )
@@ -87,7 +87,7 @@ async def test_words_and_sound_come_in_order_until_the_response_is_complete() ->
     assert (stream.complete, stream.error) == (True, None)
 
 
-async def test_what_is_understood_is_told_once_it_is_final() -> None:
+async def test_a_transcript_is_passed_on_when_it_is_final() -> None:
     partial = (E.TEXT_TRANSCRIPTION, {"text": "what", "is_partial": True, "item_id": ""})
     final = (E.TEXT_TRANSCRIPTION, {"text": "what time", "is_partial": False, "item_id": ""})
     stream = fed(partial, final)
@@ -95,7 +95,7 @@ async def test_what_is_understood_is_told_once_it_is_final() -> None:
     assert stream.understood
 
 
-async def test_the_response_after_the_tools_is_waited_for() -> None:
+async def test_the_response_after_the_tools_is_awaited() -> None:
     called = (
         E.FUNCTION_CALL_COMPLETED,
         {"function_name": "f", "call_id": "c1", "ok": True, "duration_ms": 1.0, "output": ""},
@@ -134,13 +134,13 @@ async def test_a_reply_that_will_not_come_is_an_error(events: list, code: str) -
         [(E.RESPONSE_COMPLETED, {"response_id": "r0", "usage": None})],
     ],
 )
-async def test_what_concerns_another_reply_ends_nothing(events: list) -> None:
+async def test_events_of_another_reply_are_ignored(events: list) -> None:
     stream = fed(*events)
     assert stream.error is None
     assert not stream.complete
 
 
-async def test_a_vendor_may_give_an_answer_up_because_the_user_goes_on() -> None:
+async def test_a_vendor_may_cancel_its_response_when_the_user_continues() -> None:
     cancelled = (E.RESPONSE_CANCELLED, {"response_id": "r1", "reason": "turn_detected"})
     assert fed(STARTED, cancelled, detects_ends=True).error is None
     assert fed(STARTED, cancelled).error is not None
@@ -155,7 +155,7 @@ async def test_a_reply_without_end_is_cut_and_counted(monkeypatch: pytest.Monkey
     assert len(items(stream)) == 1, "what was played makes room"
 
 
-async def test_who_wants_no_sound_gets_none_but_the_vendor_is_not_silent() -> None:
+async def test_unwanted_audio_is_dropped_but_counts_as_a_reply() -> None:
     stream = fed(STARTED, SOUND, sound=False)
     assert items(stream) == []
     stream.take(event_of(*DONE))

@@ -37,7 +37,7 @@ EVENTS = st.one_of(
 
 @settings(max_examples=100)
 @given(st.lists(st.one_of(EVENTS, st.floats(0, 300), st.none()), max_size=80))
-def test_nothing_of_a_reply_passes_after_it_was_interrupted(steps: list[Any]) -> None:
+def test_output_after_an_interruption_is_dropped(steps: list[Any]) -> None:
     tracker = ResponseTracker()
     cut: set[str] = set()
     for step in steps:
@@ -60,7 +60,7 @@ def test_nothing_of_a_reply_passes_after_it_was_interrupted(steps: list[Any]) ->
 
 @settings(max_examples=50)
 @given(st.lists(EVENTS, max_size=40))
-def test_a_broken_session_leaves_nothing_under_way(steps: list[ProviderEvent]) -> None:
+def test_a_broken_session_leaves_nothing_in_progress(steps: list[ProviderEvent]) -> None:
     tracker = ResponseTracker()
     for step in steps:
         tracker.take(step)
@@ -71,7 +71,7 @@ def test_a_broken_session_leaves_nothing_under_way(steps: list[ProviderEvent]) -
     assert not tracker.provider_gone()
 
 
-def test_a_provider_that_numbers_nothing_is_silenced_until_the_next_question() -> None:
+def test_output_without_ids_is_dropped_until_the_next_question() -> None:
     tracker = ResponseTracker()
     words = TextOutput("well")
     assert tracker.take(words)

@@ -127,7 +127,7 @@ def said(session: Session) -> list[tuple[str, str]]:
 # Opening
 
 
-async def test_a_session_opens_with_its_configuration_and_says_how_long_it_took(rig: Rig) -> None:
+async def test_a_session_opens_with_its_configuration_and_reports_its_latency(rig: Rig) -> None:
     session = rig.session(MockScript(connect_delay_s=0.25), config=SessionConfig(instructions="be brief"))
     connecting = asyncio.create_task(session.connect())
     await rig.clock.advance(0.25)
@@ -188,7 +188,7 @@ async def test_a_wrong_key_is_tried_three_times_an_hour_at_most(rig: Rig) -> Non
     assert script.openings == 3
 
 
-async def test_another_provider_is_asked_at_once_when_the_key_of_one_is_wrong(rig: Rig) -> None:
+async def test_another_provider_is_not_held_back_by_the_wrong_key_of_one(rig: Rig) -> None:
     session = rig.session(MockScript(connect_fault="invalid_api_key"))
     with pytest.raises(AuthenticationError):
         await session.connect()
@@ -197,14 +197,14 @@ async def test_another_provider_is_asked_at_once_when_the_key_of_one_is_wrong(ri
     assert session.is_connected
 
 
-async def test_a_configuration_that_makes_no_sense_is_an_error_at_once(rig: Rig) -> None:
+async def test_an_invalid_configuration_is_an_error_at_once(rig: Rig) -> None:
     session = rig.session(make=lambda: MockProvider({"metadata": {"connect_fault": "earthquake"}}))
     with pytest.raises(ConfigError, match="earthquake"):
         await session.connect()
     assert rig.of(E.CONNECTION_FAILED)[0]["code"] == "config_invalid"
 
 
-async def test_a_vendor_who_asks_for_a_wait_gets_it(rig: Rig) -> None:
+async def test_a_wait_that_the_vendor_requests_is_respected(rig: Rig) -> None:
     script = MockScript(connect_fault="rate_limited", connect_faults=1, retry_after_s=30)
     session = rig.session(script)
     connecting = asyncio.create_task(session.connect())
@@ -215,7 +215,7 @@ async def test_a_vendor_who_asks_for_a_wait_gets_it(rig: Rig) -> None:
     assert session.is_connected
 
 
-async def test_a_vendor_who_asks_for_a_long_wait_is_not_asked_before(rig: Rig) -> None:
+async def test_no_attempt_is_made_before_a_long_requested_wait_ends(rig: Rig) -> None:
     script = MockScript(connect_fault="rate_limited", connect_faults=1, retry_after_s=600)
     session = rig.session(script)
     for _ in range(3):
@@ -237,7 +237,7 @@ async def test_an_absurd_wait_is_an_hour(rig: Rig) -> None:
     assert session.is_connected
 
 
-async def test_a_strangers_exception_is_a_fault_of_the_provider(rig: Rig) -> None:
+async def test_an_exception_of_a_third_party_is_a_fault_of_the_provider(rig: Rig) -> None:
     class Rude(MockProvider):
         async def connect(self) -> None:
             raise ZeroDivisionError
@@ -249,7 +249,7 @@ async def test_a_strangers_exception_is_a_fault_of_the_provider(rig: Rig) -> Non
     assert rig.of(E.CONNECTION_FAILED)[0]["provider"] == "mock"
 
 
-async def test_a_connect_that_is_given_up_leaves_nothing_open(rig: Rig) -> None:
+async def test_a_cancelled_connect_leaves_nothing_open(rig: Rig) -> None:
     session = rig.session(MockScript(connect_delay_s=1.0))
     connecting = asyncio.create_task(session.connect())
     await rig.clock.advance(0.5)
@@ -318,7 +318,7 @@ async def test_a_typed_question_and_its_answer_are_remembered(rig: Rig) -> None:
     assert rig.of(E.CONVERSATION_ENDED) == [{"turns": 1}]
 
 
-async def test_a_spoken_question_stands_before_its_answer(rig: Rig) -> None:
+async def test_a_spoken_question_precedes_its_answer_in_the_history(rig: Rig) -> None:
     session = rig.session(MockScript(hears=("what time is it",), default_reply="Noon."))
     await session.connect()
     await session.send_audio(tone(400, 24_000))
@@ -341,7 +341,7 @@ async def test_a_question_that_was_too_short_leaves_no_trace(rig: Rig) -> None:
     assert said(session)[-1] == ("assistant", "one")
 
 
-async def test_where_the_provider_finds_turns_nobody_has_to_commit(rig: Rig) -> None:
+async def test_with_server_vad_no_commit_is_needed(rig: Rig) -> None:
     session = rig.session(MockScript(hears=("hi",)), config=SessionConfig(turn_detection="server"))
     await session.connect()
     await session.commit()
@@ -352,7 +352,7 @@ async def test_where_the_provider_finds_turns_nobody_has_to_commit(rig: Rig) -> 
     assert rig.of(E.CONVERSATION_STARTED) == [{}]
 
 
-async def test_of_an_interrupted_reply_only_what_was_heard_is_remembered(rig: Rig) -> None:
+async def test_only_the_played_part_of_an_interrupted_reply_is_kept(rig: Rig) -> None:
     session = rig.session(MockScript(default_reply="one two three four", chunk_delay_s=10))
     await session.connect()
     await session.send_text("count")
@@ -364,7 +364,7 @@ async def test_of_an_interrupted_reply_only_what_was_heard_is_remembered(rig: Ri
     assert rig.of(E.RESPONSE_CANCELLED)[0]["reason"] == "client_cancelled"
 
 
-async def test_a_reply_that_was_complete_but_not_heard_to_the_end_is_cut_too(rig: Rig) -> None:
+async def test_a_complete_reply_that_was_not_played_to_its_end_is_cut_too(rig: Rig) -> None:
     session = rig.session(MockScript(default_reply="one two three four"))
     await session.connect()
     await answered(rig, session.send_text("count"))
@@ -384,7 +384,7 @@ async def test_a_reply_can_be_interrupted_before_it_begins(rig: Rig) -> None:
     assert said(session)[1] == ("assistant", "one two"), "the reply before was heard"
 
 
-async def test_an_interruption_of_what_was_heard_is_none(rig: Rig) -> None:
+async def test_an_interruption_after_the_whole_reply_was_played_changes_nothing(rig: Rig) -> None:
     session = rig.session(MockScript(default_reply="one two"))
     await session.connect()
     await answered(rig, session.send_text("count"))
@@ -410,7 +410,7 @@ async def test_late_pieces_of_an_interrupted_reply_are_dropped_and_counted(rig: 
     assert session.metrics().late_events == 2
 
 
-async def test_a_provider_that_repeats_what_the_session_says_is_not_repeated(rig: Rig) -> None:
+async def test_events_that_the_session_reports_itself_are_published_once(rig: Rig) -> None:
     session = rig.session()
     await session.connect()
     seen = len(rig.events)
@@ -430,7 +430,7 @@ def calling(*calls: MockCall) -> MockScript:
     return MockScript(replies={"sum": MockReply("The results: {results}", calls)})
 
 
-async def test_tools_run_and_one_response_is_asked_for_with_all_results(rig: Rig) -> None:
+async def test_tools_run_and_one_response_is_requested_with_all_results(rig: Rig) -> None:
     script = calling(MockCall("add", {"a": 1, "b": 2}), MockCall("add", {"a": 5, "b": 6}))
     session = rig.session(script, tools=ToolBox([tool(add)]))
     await session.connect()
@@ -453,7 +453,7 @@ async def test_the_error_of_a_tool_goes_to_the_model(rig: Rig) -> None:
     assert len(rig.of(E.RESPONSE_COMPLETED)) == 2
 
 
-async def test_arguments_that_are_no_object_are_refused_by_the_tool_not_by_us(rig: Rig) -> None:
+async def test_arguments_that_are_not_an_object_are_refused_by_the_tool(rig: Rig) -> None:
     session = rig.session(tools=ToolBox([tool(add)]))
     await session.connect()
     call = {"function_name": "add", "arguments": '{"a": 1,', "call_id": "call_1"}
@@ -483,7 +483,7 @@ async def test_a_slow_tool_holds_the_response_back_until_it_is_done(rig: Rig) ->
     assert len(rig.of(E.RESPONSE_STARTED)) == 2
 
 
-async def test_a_user_who_interrupts_is_not_answered_twice(rig: Rig) -> None:
+async def test_an_interruption_does_not_lead_to_two_replies(rig: Rig) -> None:
     gate = asyncio.Event()
 
     async def wait() -> str:
@@ -554,7 +554,7 @@ async def test_a_lost_session_comes_back_with_the_conversation(rig: Rig) -> None
     assert session.metrics().losses == 1
 
 
-async def test_a_reply_that_is_lost_with_its_session_is_told_to_be_cancelled(rig: Rig) -> None:
+async def test_a_reply_lost_with_its_session_is_reported_as_cancelled(rig: Rig) -> None:
     session = rig.session(MockScript(drop_after=4))
     await session.connect()
     await session.send_text("hello")
@@ -577,7 +577,7 @@ async def test_reconnecting_is_bounded(rig: Rig) -> None:
     assert len(rig.of(E.CONNECTION_FAILED)) == 1
 
 
-async def test_a_vendor_who_drops_every_session_at_once_is_not_called_for_ever(rig: Rig) -> None:
+async def test_reconnects_to_a_vendor_that_drops_every_session_are_bounded(rig: Rig) -> None:
     script = MockScript()
     session = rig.session(script)
     await session.connect()
@@ -591,7 +591,7 @@ async def test_a_vendor_who_drops_every_session_at_once_is_not_called_for_ever(r
     assert session.is_connected, "whoever asks is served"
 
 
-async def test_sessions_that_did_some_good_are_always_had_again(rig: Rig) -> None:
+async def test_a_stable_session_is_always_reopened(rig: Rig) -> None:
     script = MockScript()
     session = rig.session(script)
     await session.connect()
@@ -602,7 +602,7 @@ async def test_sessions_that_did_some_good_are_always_had_again(rig: Rig) -> Non
     assert script.openings == 7
 
 
-async def test_a_session_that_cannot_be_had_again_is_not_asked_for(rig: Rig) -> None:
+async def test_a_session_is_not_reopened_after_a_permanent_error(rig: Rig) -> None:
     script = MockScript()
     session = rig.session(script)
     await session.connect()
@@ -612,7 +612,7 @@ async def test_a_session_that_cannot_be_had_again_is_not_asked_for(rig: Rig) -> 
     assert rig.of(E.CONNECTION_LOST)[0]["reconnecting"] is False
 
 
-async def test_a_session_that_is_lost_for_good_is_not_replaced_at_its_limit_either(rig: Rig) -> None:
+async def test_a_session_that_is_not_reopened_is_not_replaced_at_its_limit_either(rig: Rig) -> None:
     script = MockScript()
     session = rig.session(script, cls=Limited)
     await session.connect()
@@ -621,7 +621,7 @@ async def test_a_session_that_is_lost_for_good_is_not_replaced_at_its_limit_eith
     assert script.openings == 1
 
 
-async def test_a_vendor_who_refuses_a_replacement_is_asked_again_when_he_likes(rig: Rig) -> None:
+async def test_a_refused_replacement_is_retried_after_the_requested_wait(rig: Rig) -> None:
     script = MockScript()
     session = rig.session(script, cls=Limited)
     await session.connect()
@@ -631,7 +631,7 @@ async def test_a_vendor_who_refuses_a_replacement_is_asked_again_when_he_likes(r
     assert session.is_connected
 
 
-async def test_what_a_closed_provider_still_says_is_ignored(rig: Rig) -> None:
+async def test_events_of_a_closed_provider_are_ignored(rig: Rig) -> None:
     session = rig.session()
     await session.connect()
     heard = rig.providers[0].on_event
@@ -644,7 +644,7 @@ async def test_what_a_closed_provider_still_says_is_ignored(rig: Rig) -> None:
     assert session.metrics().late_events == 1
 
 
-async def test_a_session_is_replaced_before_its_limit_when_nothing_is_going_on(rig: Rig) -> None:
+async def test_a_session_is_replaced_before_its_limit_when_it_is_quiet(rig: Rig) -> None:
     session = rig.session(MockScript(replies={"hello": "Hi!"}), cls=Limited)
     await session.connect()
     await answered(rig, session.send_text("hello"))
@@ -700,7 +700,7 @@ async def test_an_open_microphone_does_not_keep_a_session_from_being_replaced(
     assert len(rig.providers) == sessions, "what the user is saying must not be lost"
 
 
-async def test_when_no_new_session_can_be_had_the_old_one_is_kept(rig: Rig) -> None:
+async def test_after_a_failed_replacement_the_old_session_is_kept(rig: Rig) -> None:
     script = MockScript()
     session = rig.session(script, cls=Limited)
     await session.connect()
@@ -714,7 +714,7 @@ async def test_when_no_new_session_can_be_had_the_old_one_is_kept(rig: Rig) -> N
     assert len(rig.providers) == 3
 
 
-async def test_a_session_nobody_uses_is_closed_and_the_next_goes_on_with_it(rig: Rig) -> None:
+async def test_an_idle_session_is_closed_and_the_next_continues_the_conversation(rig: Rig) -> None:
     session = rig.session(MockScript(replies={"hello": "Hi!"}), idle_close_s=60)
     await session.connect()
     await rig.clock.advance(50)
@@ -730,7 +730,7 @@ async def test_a_session_nobody_uses_is_closed_and_the_next_goes_on_with_it(rig:
     assert not session.is_connected
 
 
-async def test_a_provider_that_has_just_taken_over_is_not_idle(rig: Rig) -> None:
+async def test_a_provider_just_switched_to_is_not_idle(rig: Rig) -> None:
     session = rig.session(idle_close_s=60)
     await session.connect()
     await rig.clock.advance(58)
@@ -742,7 +742,7 @@ async def test_a_provider_that_has_just_taken_over_is_not_idle(rig: Rig) -> None
     assert not session.is_connected
 
 
-async def test_a_provider_that_does_not_close_is_left_to_itself(rig: Rig, monkeypatch: Any) -> None:
+async def test_a_provider_that_does_not_close_is_abandoned(rig: Rig, monkeypatch: Any) -> None:
     monkeypatch.setattr("voxd.providers.realtime.connect.CLOSE_TIMEOUT_S", 0.01)
     assert CLOSE_TIMEOUT_S >= 1
 
@@ -760,7 +760,7 @@ async def test_a_provider_that_does_not_close_is_left_to_itself(rig: Rig, monkey
 # Switching and counting
 
 
-async def test_another_provider_goes_on_with_the_conversation_in_a_similar_voice(rig: Rig) -> None:
+async def test_another_provider_continues_the_conversation_in_a_similar_voice(rig: Rig) -> None:
     session = rig.session(MockScript(replies={"hello": "Hi!"}), config=SessionConfig(voice="alloy"))
     await session.connect()
     await answered(rig, session.send_text("hello"))
@@ -775,7 +775,7 @@ async def test_another_provider_goes_on_with_the_conversation_in_a_similar_voice
     assert not rig.providers[0].is_connected
 
 
-async def test_a_voice_of_another_vendor_is_understood_from_the_start(rig: Rig) -> None:
+async def test_a_voice_of_another_vendor_is_mapped_from_the_start(rig: Rig) -> None:
     session = Session(
         rig.maker(MockScript()),
         name="mine",
@@ -860,7 +860,7 @@ async def test_a_cost_that_is_only_partly_known_has_no_date(rig: Rig) -> None:
     assert await session.cost() == partly
 
 
-async def test_metrics_tell_bytes_times_and_sessions(rig: Rig) -> None:
+async def test_metrics_report_bytes_times_and_sessions(rig: Rig) -> None:
     session = rig.session(MockScript(default_reply="well", first_delay_s=0.3))
     assert session.metrics().uptime_s == 0
     await session.connect()
@@ -885,7 +885,7 @@ async def test_what_is_configured_reaches_this_and_later_sessions(rig: Rig) -> N
     assert rig.providers[1].session.instructions == "be a pirate"
 
 
-async def test_another_voice_comes_with_another_session_where_it_must(rig: Rig) -> None:
+async def test_another_voice_opens_another_session_where_the_vendor_needs_it(rig: Rig) -> None:
     class Fixed(MockProvider):
         async def configure_session(self, config: Any) -> None:
             if self.is_connected and config.voice != self.session.voice:
@@ -915,7 +915,7 @@ async def test_a_configuration_the_vendor_refuses_changes_nothing(rig: Rig) -> N
     assert session.config == SessionConfig(instructions="be brief")
 
 
-async def test_what_is_forgotten_is_not_told_to_the_next_session(rig: Rig) -> None:
+async def test_a_forgotten_history_is_not_sent_to_the_next_session(rig: Rig) -> None:
     session = rig.session()
     await session.connect()
     await answered(rig, session.send_text("hello"))

@@ -129,7 +129,7 @@ async def test_openai_gets_the_results_of_all_tools_and_then_one_request(
     assert lines(session) == [("user", "what is one and two"), ("assistant", "Three, and I stumbled.")]
 
 
-async def test_gemini_gets_the_results_of_all_tools_without_being_asked_to_go_on(
+async def test_gemini_gets_the_results_of_all_tools_without_a_request(
     gemini: GeminiLive, told: Listener, begin: Begin
 ) -> None:
     calls = call(("a", "add", {"a": 1, "b": 2}), ("b", "add", {"a": 5, "b": 5}))
@@ -161,7 +161,7 @@ async def test_a_conversation_survives_a_broken_socket(
     assert [line.text for line in session.history] == ["hello", "Hello there.", "and again", "Hello there."]
 
 
-async def test_a_conversation_goes_from_one_vendor_to_another(
+async def test_a_conversation_continues_with_another_vendor(
     openai: RealtimeServer, gemini: GeminiLive, told: Listener, begin: Begin
 ) -> None:
     session = begin(of_openai(openai), "openai")
@@ -184,7 +184,7 @@ async def test_a_conversation_goes_from_one_vendor_to_another(
     await openai.until(lambda: openai.open == 0)
 
 
-async def test_openai_is_told_where_the_sound_was_cut(
+async def test_openai_gets_the_position_of_the_cut(
     openai: RealtimeServer, told: Listener, begin: Begin
 ) -> None:
     openai.script.replies = [Reply("one two three four", sound_ms=2000, hold_after=50, late=3)]
@@ -203,7 +203,7 @@ async def test_openai_is_told_where_the_sound_was_cut(
     assert reply[1] != "one two three four"
 
 
-async def test_what_was_changed_in_a_running_session_is_told_by_its_name(
+async def test_a_changed_setting_of_a_running_session_is_published_by_name(
     openai: RealtimeServer, told: Listener, begin: Begin
 ) -> None:
     session = begin(of_openai(openai), "openai")

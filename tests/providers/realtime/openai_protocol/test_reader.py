@@ -53,7 +53,7 @@ def sent(reading: FrameOutcome) -> list[str]:
     return [each["type"] for each in reading.frames]
 
 
-def test_a_response_is_told_from_its_beginning_to_its_end() -> None:
+def test_a_response_is_reported_from_its_beginning_to_its_end() -> None:
     reader = RealtimeReader("openai")
     stem = "response.output_audio"
     told = [
@@ -83,7 +83,7 @@ def test_a_response_is_told_from_its_beginning_to_its_end() -> None:
     assert not reader.busy
 
 
-def test_the_sound_that_was_counted_is_told_at_its_end() -> None:
+def test_the_length_of_the_audio_is_reported_at_its_end() -> None:
     reader = after(created(), sound(), sound())
     (stopped,) = reader.read(frame("response.output_audio.done", response_id="r1", item_id="i1")).events
     assert stopped.data == {"response_id": "r1", "item_id": "i1", "duration_ms": 1000.0}
@@ -119,7 +119,7 @@ WRITTEN = "response.output_text"
     ],
 )
 @pytest.mark.parametrize("when", ["given up", "done"])
-def test_what_comes_late_of_a_response_is_dropped(late: str, when: str) -> None:
+def test_late_output_of_a_response_is_dropped(late: str, when: str) -> None:
     reader = after(created(), sound())
     if when == "given up":
         reader.interrupt(100)
@@ -128,7 +128,7 @@ def test_what_comes_late_of_a_response_is_dropped(late: str, when: str) -> None:
     assert reader.read(late).events == ()
 
 
-def test_an_interruption_cancels_and_truncates_at_what_was_heard() -> None:
+def test_an_interruption_cancels_and_truncates_at_the_played_length() -> None:
     reading = after(created(), sound()).interrupt(123.9)
     cancel, truncate = reading.frames
     assert (cancel["type"], cancel["response_id"]) == ("response.cancel", "r1")
@@ -143,14 +143,14 @@ def test_a_reply_that_is_only_still_playing_is_truncated_and_not_cancelled() -> 
 
 
 @pytest.mark.parametrize("played_ms", [500.0, 9_000.0, None])
-def test_a_reply_that_was_heard_to_its_end_is_not_truncated(played_ms: float | None) -> None:
+def test_a_reply_that_was_played_to_its_end_is_not_truncated(played_ms: float | None) -> None:
     reading = after(created(), sound(), done()).interrupt(played_ms)
     assert (reading.frames, reading.events) == ((), ())
 
 
 @given(sizes=st.lists(st.integers(1, 2_000), min_size=1, max_size=4), played_ms=st.floats(-10, 10_000))
 @settings(max_examples=50)
-def test_no_item_is_truncated_behind_what_arrived_and_the_heard_part_adds_up(
+def test_no_item_is_truncated_beyond_what_arrived_and_the_played_parts_add_up(
     sizes: list[int], played_ms: float
 ) -> None:
     reader = after(created(), *(sound(bytes(48 * ms), item_id=f"i{n}") for n, ms in enumerate(sizes)))
@@ -160,7 +160,7 @@ def test_no_item_is_truncated_behind_what_arrived_and_the_heard_part_adds_up(
     assert sum(heard) == min(int(max(played_ms, 0)), sum(sizes))
 
 
-def test_a_second_interruption_says_nothing_twice() -> None:
+def test_a_second_interruption_reports_nothing() -> None:
     reader = after(created(), sound())
     reader.interrupt(10)
     again = reader.interrupt(10)
@@ -197,7 +197,7 @@ def test_a_request_that_crosses_the_vendors_own_response_follows_it() -> None:
     assert sent(reader.read(done("auto"))) == ["response.create"]
 
 
-def test_the_vendors_own_response_is_not_taken_for_the_one_that_was_asked_for() -> None:
+def test_the_vendors_own_response_is_not_taken_for_the_requested_one() -> None:
     reader = RealtimeReader("openai")
     reader.server_answers = True
     reader.read(frame("input_audio_buffer.committed", item_id="u1"))
@@ -234,7 +234,7 @@ def test_a_cancelled_response_calls_no_tools_and_a_completed_one_all_of_them() -
         assert E.FUNCTION_CALL_INVOKED not in told
 
 
-def test_arguments_that_are_no_object_become_one_for_the_tool_to_refuse() -> None:
+def test_arguments_that_are_not_an_object_become_one_that_no_tool_accepts() -> None:
     call = {"type": "function_call", "name": "a", "call_id": "c1", "arguments": "[1"}
     assert after(created()).read(done(output=[call])).events[1].data["arguments"] == {"malformed_json": "[1"}
 
@@ -249,9 +249,7 @@ def test_arguments_that_are_no_object_become_one_for_the_tool_to_refuse() -> Non
         ("failed", None, [E.ERROR_GENERAL, E.RESPONSE_CANCELLED]),
     ],
 )
-def test_a_response_ends_in_one_event_whatever_became_of_it(
-    status: str, details: Any, expected: list[E]
-) -> None:
+def test_every_response_ends_in_one_event(status: str, details: Any, expected: list[E]) -> None:
     reading = after(created()).read(done(status=status, status_details=details))
     assert types(reading) == [E.USAGE_UPDATED, *expected]
 
@@ -296,18 +294,18 @@ def test_usage_is_summed_over_responses_and_transcriptions() -> None:
         refusal("anything", "cancel_7"),
     ],
 )
-def test_that_we_were_late_is_shown_to_nobody(text: str) -> None:
+def test_errors_about_late_frames_are_not_reported(text: str) -> None:
     reading = RealtimeReader("openai").read(text)
     assert (reading.events, reading.error) == ((), None)
 
 
 @pytest.mark.parametrize("code", ["session_expired", "invalid_api_key", "beta_api_shape_disabled"])
-def test_a_complaint_that_ends_the_session_says_so(code: str) -> None:
+def test_a_fatal_error_ends_the_session(code: str) -> None:
     reading = RealtimeReader("openai").read(refusal(code))
     assert (reading.events, reading.fatal) == ((), code)
 
 
-def test_any_other_complaint_is_told_with_its_code_and_kept_for_who_asked() -> None:
+def test_any_other_error_is_reported_with_its_code_and_its_frame() -> None:
     reading = RealtimeReader("openai").read(refusal("rate_limit_exceeded", "update_3", "try again in 250ms"))
     assert types(reading) == [E.ERROR_GENERAL]
     assert reading.events[0].data["code"] == "rate_limited"
@@ -316,14 +314,14 @@ def test_any_other_complaint_is_told_with_its_code_and_kept_for_who_asked() -> N
     assert reading.error.retry_after_s == 0.25
 
 
-def test_a_refused_request_leaves_nothing_under_way() -> None:
+def test_a_refused_request_leaves_nothing_in_progress() -> None:
     reader = RealtimeReader("openai")
     (asked,) = reader.request()
     reader.read(refusal("rate_limit_exceeded", asked["event_id"]))
     assert not reader.busy
 
 
-def test_when_the_vendor_interrupts_by_itself_the_sound_on_its_way_is_dropped_at_once() -> None:
+def test_an_interruption_by_the_vendor_drops_audio_at_once() -> None:
     reader = after(created(), sound())
     reader.server_interrupts = True
     started = reader.read(frame("input_audio_buffer.speech_started", audio_start_ms=40, item_id="u"))
@@ -332,13 +330,13 @@ def test_when_the_vendor_interrupts_by_itself_the_sound_on_its_way_is_dropped_at
     assert sent(reader.interrupt(100)) == ["conversation.item.truncate"]
 
 
-def test_the_limits_the_vendor_names_are_told() -> None:
+def test_the_vendors_rate_limits_are_reported() -> None:
     limit = {"name": "tokens", "limit": 40_000, "remaining": 100, "reset_seconds": 1.5}
     (event,) = RealtimeReader("openai").read(frame("rate_limits.updated", rate_limits=[limit])).events
     assert event.data == {"name": "tokens", "limit": 40_000, "remaining": 100, "reset_s": 1.5}
 
 
-def test_a_transcription_that_failed_is_told_without_ending_anything() -> None:
+def test_a_failed_transcription_is_reported_and_ends_nothing() -> None:
     kind = "conversation.item.input_audio_transcription.failed"
     reading = RealtimeReader("openai").read(frame(kind, item_id="u1", error={"message": "no"}))
     assert reading.events[0].data["code"] == "transcription_failed"

@@ -16,7 +16,7 @@ def session(config: SessionConfig, extra: dict[str, Any] | None = None, voice: s
     return wire.update_session("update_1", config, extra or {}, voice=voice)["session"]
 
 
-def test_a_session_says_what_it_is_and_that_its_sound_is_24_khz() -> None:
+def test_a_session_declares_its_type_and_24_khz_audio() -> None:
     found = session(SessionConfig())
     assert found["type"] == "realtime"
     assert found["output_modalities"] == ["audio"]
@@ -55,7 +55,7 @@ def test_what_is_not_configured_is_left_to_the_vendor() -> None:
         ),
     ],
 )
-def test_who_decides_that_the_user_has_finished(config: SessionConfig, expected: Any) -> None:
+def test_the_settings_of_the_turn_detection(config: SessionConfig, expected: Any) -> None:
     assert session(config)["audio"]["input"]["turn_detection"] == expected
 
 
@@ -88,13 +88,13 @@ def test_every_setting_reaches_its_place() -> None:
     ("config", "extra"),
     [(SessionConfig(transcription=False), {"transcription_model": "m"}), (SessionConfig(), {})],
 )
-def test_without_a_model_or_the_wish_nothing_is_transcribed(config: SessionConfig, extra: Any) -> None:
+def test_transcription_needs_a_model_and_the_setting(config: SessionConfig, extra: Any) -> None:
     assert session(config, extra)["audio"]["input"]["transcription"] is None
 
 
 @given(speed=st.floats(0.01, 100), tokens=st.integers(-5, 10**6))
 @settings(max_examples=50)
-def test_numbers_stay_within_what_the_vendor_takes(speed: float, tokens: int) -> None:
+def test_numbers_stay_within_the_vendors_limits(speed: float, tokens: int) -> None:
     found = session(SessionConfig(speed=speed, max_output_tokens=tokens))
     assert 0.25 <= found["audio"]["output"]["speed"] <= 1.5
     assert 1 <= found["max_output_tokens"] <= 4096
@@ -102,7 +102,7 @@ def test_numbers_stay_within_what_the_vendor_takes(speed: float, tokens: int) ->
 
 @given(st.binary(max_size=200))
 @settings(max_examples=50)
-def test_sound_comes_out_as_it_went_in(pcm: bytes) -> None:
+def test_audio_survives_the_encoding(pcm: bytes) -> None:
     found = json.loads(wire.append_audio(pcm))
     assert found["type"] == "input_audio_buffer.append"
     assert base64.b64decode(found["audio"], validate=True) == pcm
@@ -121,6 +121,6 @@ def test_any_text_survives_the_wire(text: str) -> None:
 @pytest.mark.parametrize(
     ("role", "kind"), [("user", "input_text"), ("system", "input_text"), ("assistant", "output_text")]
 )
-def test_history_is_told_as_the_role_requires(role: str, kind: str) -> None:
+def test_history_is_encoded_as_its_role_requires(role: str, kind: str) -> None:
     item = wire.message(role, "hi")["item"]
     assert (item["role"], item["content"]) == (role, [{"type": kind, "text": "hi"}])

@@ -37,7 +37,7 @@ def asked(**named: Any) -> GeminiReader:
     return reader
 
 
-def test_a_whole_answer_in_order() -> None:
+def test_a_whole_response_in_order() -> None:
     reader = asked()
     events = fed(
         reader, heard("what "), heard("time"), sound(PCM), said("Ten "), said("past."), DONE, TURN_COMPLETE
@@ -87,13 +87,13 @@ def test_several_keys_of_one_message_all_count() -> None:
     )
 
 
-def test_sound_cut_in_the_middle_of_a_sample_is_put_together() -> None:
+def test_a_sample_split_over_two_messages_is_joined() -> None:
     events = fed(asked(), sound(PCM[:3]), sound(PCM[3:6]), TURN_COMPLETE)
     chunks = [event.data["audio_data"] for event in events if event.type is E.AUDIO_OUTPUT_CHUNK]
     assert chunks == [PCM[:2], PCM[2:6]]
 
 
-def test_the_rate_of_the_sound_is_the_one_it_names() -> None:
+def test_the_rate_of_the_audio_is_the_one_in_its_mime_type() -> None:
     events = fed(asked(), sound(PCM, rate_hz=16_000), DONE)
     assert only(events, E.AUDIO_OUTPUT_CHUNK)["sample_rate"] == 16_000
     assert only(events, E.AUDIO_OUTPUT_STOPPED)["duration_ms"] == 15.0
@@ -109,7 +109,7 @@ def test_thoughts_are_not_spoken() -> None:
     assert fed(asked(), thought) == []
 
 
-def test_an_answer_given_up_is_over_at_once_and_what_comes_of_it_is_dropped() -> None:
+def test_an_abandoned_response_ends_at_once_and_its_late_output_is_dropped() -> None:
     reader = asked()
     first = only(fed(reader, sound(PCM)), E.RESPONSE_STARTED)["response_id"]
     events = reader.give_up(4.0)
@@ -121,7 +121,7 @@ def test_an_answer_given_up_is_over_at_once_and_what_comes_of_it_is_dropped() ->
     assert types(fed(reader, sound(PCM)))[:1] == [E.RESPONSE_STARTED]
 
 
-def test_an_answer_given_up_before_it_began_is_not_heard_and_the_next_one_is() -> None:
+def test_a_response_abandoned_before_it_began_is_dropped_and_the_next_is_not() -> None:
     reader = asked()
     assert reader.give_up(None) == []
     assert fed(reader, sound(PCM), said("late")) == []
@@ -130,21 +130,21 @@ def test_an_answer_given_up_before_it_began_is_not_heard_and_the_next_one_is() -
     assert types(fed(reader, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
 
 
-def test_an_answer_given_up_that_never_begins_does_not_hide_the_next_one() -> None:
+def test_an_abandoned_response_that_never_begins_does_not_hide_the_next_one() -> None:
     reader = asked()
     reader.give_up(None)
     reader.response_requested()
     assert types(fed(reader, sound(PCM))) == BEGIN
 
 
-def test_giving_up_nothing_hides_nothing() -> None:
+def test_abandoning_nothing_hides_nothing() -> None:
     reader = GeminiReader()
     assert reader.give_up(0.0) == []
     reader.response_requested()
     assert types(fed(reader, sound(PCM))) == BEGIN
 
 
-def test_the_vendor_hears_an_interruption_and_says_so() -> None:
+def test_an_interruption_that_the_vendor_detects_is_reported() -> None:
     reader = GeminiReader(detects=True)
     fed(reader, heard("tell me"), sound(PCM))
     events = fed(reader, INTERRUPTED, TURN_COMPLETE)
@@ -158,18 +158,18 @@ def test_the_vendor_hears_an_interruption_and_says_so() -> None:
     assert only(events, E.CONVERSATION_TURN_DETECTED)["speaking"] is True
 
 
-def test_where_the_vendor_detects_turns_the_first_words_and_the_answer_tell_them() -> None:
+def test_with_server_vad_the_first_words_and_the_response_mark_the_turn() -> None:
     events = fed(GeminiReader(detects=True), heard("what "), heard("time"), sound(PCM))
     turned = [event.data["speaking"] for event in events if event.type is E.CONVERSATION_TURN_DETECTED]
     assert turned == [True, False]
 
 
-def test_words_that_come_after_the_answer_began_are_not_a_new_turn() -> None:
+def test_words_after_the_response_began_are_not_a_new_turn() -> None:
     events = fed(GeminiReader(detects=True), sound(PCM), heard("what time"), TURN_COMPLETE)
     assert E.CONVERSATION_TURN_DETECTED not in types(events)
 
 
-def test_voice_activity_is_told_once_with_its_time() -> None:
+def test_voice_activity_is_reported_once_with_its_time() -> None:
     reader = GeminiReader(detects=True)
     start = {"voiceActivity": {"voiceActivityType": "ACTIVITY_START", "audioOffset": "1.500s"}}
     end = {"voiceActivity": {"voiceActivityType": "ACTIVITY_END"}}
@@ -179,13 +179,13 @@ def test_voice_activity_is_told_once_with_its_time() -> None:
     assert turned[0]["at_ms"] == 1500.0
 
 
-def test_where_we_detect_turns_the_vendor_does_not_tell_them() -> None:
+def test_with_client_vad_no_turn_is_reported() -> None:
     start = {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}}
     events = fed(asked(), start, heard("hi"), sound(PCM), INTERRUPTED)
     assert E.CONVERSATION_TURN_DETECTED not in types(events)
 
 
-def test_an_answer_ends_at_its_tool_calls_and_goes_on_as_the_next_one() -> None:
+def test_a_response_ends_at_its_tool_calls_and_the_next_one_follows() -> None:
     reader = asked()
     events = fed(reader, call(("1", "lamp", {"on": True}), ("2", "time", {})))
     assert types(events) == [
@@ -205,7 +205,7 @@ def test_an_answer_ends_at_its_tool_calls_and_goes_on_as_the_next_one() -> None:
     assert not reader.busy
 
 
-def test_what_is_said_while_a_function_runs_is_not_the_end_of_the_answer() -> None:
+def test_speech_while_a_function_runs_does_not_end_the_response() -> None:
     reader = asked()
     fed(reader, call(("1", "lamp", {})))
     filler = fed(reader, sound(PCM), said("One moment. "), DONE, TURN_COMPLETE)
@@ -220,12 +220,12 @@ def test_what_is_said_while_a_function_runs_is_not_the_end_of_the_answer() -> No
 @pytest.mark.parametrize(
     ("status", "over"), [("IN_PROGRESS", False), ("REQUIRES_ACTION", False), ("IDLE", True)]
 )
-def test_where_the_vendor_says_whether_it_is_idle_that_decides(status: str, over: bool) -> None:
+def test_the_vendors_interaction_status_decides_on_the_end(status: str, over: bool) -> None:
     events = fed(asked(), sound(PCM), content(turnComplete=True, interactionStatus=status))
     assert (E.RESPONSE_COMPLETED in types(events)) is over
 
 
-def test_a_turn_that_ends_before_a_result_is_known_is_no_empty_answer() -> None:
+def test_a_turn_that_ends_before_a_result_is_not_an_empty_response() -> None:
     reader = asked()
     fed(reader, call(("1", "lamp", {})))
     reader.take_call("1")
@@ -240,7 +240,7 @@ def test_a_call_that_was_withdrawn_is_not_answered() -> None:
     assert not reader.busy
 
 
-def test_the_result_of_a_call_the_user_gave_up_is_no_longer_wanted() -> None:
+def test_the_result_of_an_interrupted_call_is_not_wanted() -> None:
     reader = asked()
     fed(reader, call(("1", "lamp", {})))
     reader.give_up(None)
@@ -248,7 +248,7 @@ def test_the_result_of_a_call_the_user_gave_up_is_no_longer_wanted() -> None:
     assert not reader.busy
 
 
-def test_a_call_in_an_answer_given_up_is_not_made_and_hides_nothing() -> None:
+def test_a_call_in_an_abandoned_response_is_not_made_and_hides_nothing() -> None:
     reader = asked()
     fed(reader, sound(PCM))
     reader.give_up(1.0)
@@ -257,32 +257,32 @@ def test_a_call_in_an_answer_given_up_is_not_made_and_hides_nothing() -> None:
     assert types(fed(reader, sound(PCM))) == BEGIN
 
 
-def test_a_model_that_decides_to_say_nothing_leaves_nobody_waiting() -> None:
+def test_a_requested_response_ends_even_without_output() -> None:
     assert types(fed(asked(), TURN_COMPLETE)) == [E.RESPONSE_STARTED, E.RESPONSE_COMPLETED]
     assert fed(GeminiReader(), TURN_COMPLETE) == []
 
 
-def test_an_answer_the_vendor_breaks_off_is_an_error_with_its_reason() -> None:
+def test_a_response_the_vendor_breaks_off_is_an_error_with_its_reason() -> None:
     events = fed(asked(), content(turnComplete=True, turnCompleteReason="PROHIBITED_INPUT_CONTENT"))
     assert types(events) == [E.RESPONSE_STARTED, E.ERROR_GENERAL, E.RESPONSE_CANCELLED]
     assert only(events, E.RESPONSE_CANCELLED)["reason"] == "prohibited_input_content"
 
 
-def test_words_understood_late_are_told_before_the_answer_is_complete() -> None:
+def test_a_late_transcript_is_reported_before_the_response_is_complete() -> None:
     events = fed(asked(), sound(PCM), heard("what time"), TURN_COMPLETE)
     whole = [event for event in events if event.type is E.TEXT_TRANSCRIPTION and not event.data["is_partial"]]
     assert [event.data["text"] for event in whole] == ["what time"]
     assert types(events).index(E.RESPONSE_COMPLETED) > events.index(whole[0])
 
 
-def test_words_marked_as_finished_are_told_once() -> None:
+def test_a_finished_transcript_is_reported_once() -> None:
     last = content(inputTranscription={"text": "time", "finished": True})
     events = fed(asked(), heard("what "), last, sound(PCM), TURN_COMPLETE)
     whole = [event for event in events if event.type is E.TEXT_TRANSCRIPTION and not event.data["is_partial"]]
     assert [event.data["text"] for event in whole] == ["what time"]
 
 
-def test_a_lost_connection_ends_what_was_under_way() -> None:
+def test_a_lost_connection_ends_what_was_in_progress() -> None:
     reader = asked()
     fed(reader, sound(PCM))
     assert types(reader.drop()) == [E.AUDIO_OUTPUT_STOPPED, E.RESPONSE_CANCELLED]
@@ -290,7 +290,7 @@ def test_a_lost_connection_ends_what_was_under_way() -> None:
     assert reader.drop() == []
 
 
-def test_sound_that_cannot_be_read_is_an_error_and_the_rest_goes_on() -> None:
+def test_malformed_audio_is_an_error_and_the_session_continues() -> None:
     broken = content(modelTurn={"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "?"}}]})
     assert types(fed(asked(), broken, sound(PCM))) == [E.ERROR_GENERAL, *BEGIN]
 
@@ -327,17 +327,13 @@ STEPS = st.sampled_from(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.dictionaries(KEYS, JSON, max_size=5), max_size=5), st.booleans())
-def test_no_message_whatever_makes_it_fail_or_tell_what_the_table_does_not_know(
-    messages: list[dict[str, Any]], detects: bool
-) -> None:
+def test_any_message_gives_only_events_of_the_table(messages: list[dict[str, Any]], detects: bool) -> None:
     types(fed(GeminiReader(detects=detects), *messages))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(STEPS, max_size=20), st.booleans())
-def test_whatever_happens_a_response_begins_once_ends_once_and_is_silent_after_it(
-    steps: list[Any], detects: bool
-) -> None:
+def test_a_response_always_begins_once_and_ends_once(steps: list[Any], detects: bool) -> None:
     reader = GeminiReader(detects=detects)
     events: list[ProviderEvent] = []
     for step in steps:

@@ -88,7 +88,7 @@ async def test_a_tool_is_run_and_its_result_is_answered(server: GeminiLive) -> N
 
 @pytest.mark.parametrize("model", ["gemini-3.8-live", "gemini-3.1-flash-live-preview"])
 @pytest.mark.parametrize("fault", [Break(), Close(1011, "Deadline expired before operation")])
-async def test_after_a_loss_the_next_session_knows_what_was_said(
+async def test_after_a_loss_the_next_session_gets_the_history(
     server: GeminiLive, model: str, fault: Step
 ) -> None:
     server.replies.extend([speech("Hello Ada."), (said("well"), fault)])

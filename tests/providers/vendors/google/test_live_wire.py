@@ -44,7 +44,7 @@ def test_what_a_model_accepts_depends_on_its_generation(
     assert wire.behavior_of(model, "") == behaviors[0]
 
 
-def test_a_behavior_the_model_does_not_have_is_refused_before_it_is_asked() -> None:
+def test_an_unsupported_behavior_is_refused_before_connecting() -> None:
     with pytest.raises(ProviderError) as raised:
         wire.behavior_of("gemini-3.1-flash-live-preview", "NON_BLOCKING")
     assert (raised.value.code, raised.value.retryable) == ("bad_setting", False)
@@ -82,7 +82,7 @@ def setup(config: SessionConfig, **named: Any) -> Any:
     return message["setup"]
 
 
-def test_the_least_a_setup_says() -> None:
+def test_the_smallest_setup() -> None:
     assert setup(SessionConfig(transcription=False)) == {
         "model": "models/gemini-3.8-live",
         "generationConfig": {"responseModalities": ["AUDIO"]},
@@ -133,7 +133,7 @@ def test_each_setting_has_its_place(
     assert found == value
 
 
-def test_the_language_is_told_in_words_for_the_models_refuse_a_code() -> None:
+def test_the_language_is_an_instruction_because_models_refuse_a_code() -> None:
     parts = setup(SessionConfig(instructions="be brief", language="de"))["systemInstruction"]["parts"]
     assert [part["text"] for part in parts] == ["be brief", "Answer in the language with the code de."]
 
@@ -141,7 +141,7 @@ def test_the_language_is_told_in_words_for_the_models_refuse_a_code() -> None:
 @pytest.mark.parametrize(
     ("behavior", "declared"), [("NON_BLOCKING", {}), ("BLOCKING", {"behavior": "BLOCKING"})]
 )
-def test_a_function_declares_only_what_is_not_the_models_own_way(
+def test_a_function_declares_only_a_behavior_that_is_not_the_default(
     behavior: str, declared: dict[str, str]
 ) -> None:
     [tools] = setup(SessionConfig(tools=(TOOL,)), behavior=behavior)["tools"]
@@ -161,7 +161,7 @@ def test_a_function_without_parameters_declares_none() -> None:
     assert tools["functionDeclarations"] == [{"name": "time", "description": "Tells the time."}]
 
 
-def test_sound_says_what_it_is() -> None:
+def test_audio_carries_its_mime_type() -> None:
     blob = wire.audio(b"\x01\x02")["realtimeInput"]["audio"]
     assert blob["mimeType"] == "audio/pcm;rate=16000"
     assert base64.b64decode(blob["data"]) == b"\x01\x02"
@@ -198,7 +198,7 @@ def test_a_tools_answer_is_an_object_as_the_vendor_wants(output: str, response: 
 
 
 @pytest.mark.parametrize("frame", [b"", "{", b"\xff\xfe", "[]", "3", b"[" * 100_000, '"a"', "null"])
-def test_what_is_no_message_is_an_error_with_a_code(frame: bytes | str) -> None:
+def test_an_invalid_message_is_an_error_with_a_code(frame: bytes | str) -> None:
     with pytest.raises(StreamError) as raised:
         wire.decode(frame)
     assert raised.value.code == "bad_frame"
@@ -271,7 +271,7 @@ def test_the_time_left_is_a_protobuf_duration(duration: object, expected_s: floa
         ("timeout", "the vendor did not answer in time", ConnectionFailed, "timeout", True),
     ],
 )
-def test_what_a_close_means_is_in_its_reason(
+def test_the_reason_of_a_close_decides_on_its_code(
     code: str, reason: str, kind: type[VoxdError], named: str, retryable: bool
 ) -> None:
     error = wire.error_of(CloseReason(code, reason))
@@ -280,7 +280,7 @@ def test_what_a_close_means_is_in_its_reason(
     assert wire.meaning(CloseReason(code, reason)).code == named
 
 
-def test_an_error_message_is_understood_and_any_other_is_none() -> None:
+def test_only_an_error_message_is_a_refusal() -> None:
     body = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}
     assert isinstance(wire.refusal(body), RateLimited)
     assert wire.refusal({"setupComplete": {}}) is None
@@ -318,6 +318,6 @@ def test_tokens_are_counted_by_what_they_carry() -> None:
         st.integers() | st.text() | st.lists(st.dictionaries(st.text(), st.integers())),
     )
 )
-def test_whatever_is_counted_no_number_is_negative(counted: dict[str, Any]) -> None:
+def test_usage_is_never_negative(counted: dict[str, Any]) -> None:
     usage = usage_of(counted)
     assert all(getattr(usage, name) >= 0 for name in usage.__struct_fields__)

@@ -85,7 +85,7 @@ async def ask(provider: GeminiProvider, ear: Ear, text: str = "hello") -> None:
     await ear.until(E.RESPONSE_COMPLETED, count)
 
 
-async def test_a_spoken_turn_as_the_client_hears_its_end(server: GeminiLive, make: Make) -> None:
+async def test_a_spoken_turn_with_client_vad(server: GeminiLive, make: Make) -> None:
     server.replies.append(speech("Ten past.", question="what time"))
     provider = make(voice="Kore")
     ear = await opened(provider)
@@ -107,7 +107,7 @@ async def test_a_spoken_turn_as_the_client_hears_its_end(server: GeminiLive, mak
     }
 
 
-async def test_a_turn_whose_end_the_vendor_hears(server: GeminiLive, make: Make) -> None:
+async def test_a_spoken_turn_with_server_vad(server: GeminiLive, make: Make) -> None:
     server.replies.append(speech("Ten past.", question="what time"))
     provider = make()
     ear = await opened(provider, turn_detection="server")
@@ -119,7 +119,7 @@ async def test_a_turn_whose_end_the_vendor_hears(server: GeminiLive, make: Make)
     assert [event.data["speaking"] for event in ear.of(E.CONVERSATION_TURN_DETECTED)] == [True, False]
 
 
-async def test_speaking_into_an_answer_interrupts_it(server: GeminiLive, make: Make) -> None:
+async def test_speech_during_a_response_interrupts_it(server: GeminiLive, make: Make) -> None:
     never = asyncio.Event()
     server.replies.append((sound(PCM), said("once upon"), Until(never)))
     provider = make()
@@ -136,7 +136,7 @@ async def test_speaking_into_an_answer_interrupts_it(server: GeminiLive, make: M
     assert completed.data["response_id"] != cancelled.data["response_id"]
 
 
-async def test_all_tools_of_an_answer_are_called_and_it_goes_on(server: GeminiLive, make: Make) -> None:
+async def test_all_tools_of_a_response_are_called_and_another_follows(server: GeminiLive, make: Make) -> None:
     calls = call(("1", "lamp", {"on": True}), ("2", "lamp", {"on": False}))
     server.replies.append((calls, ToolResults(), *speech("Both done.")))
     provider = make()
@@ -171,9 +171,7 @@ async def test_a_call_withdrawn_by_an_interruption_is_not_answered(server: Gemin
     assert not await (await server.connection()).until("toolResponse", count=0)
 
 
-async def test_the_result_of_a_call_the_user_gave_up_is_told_in_silence(
-    server: GeminiLive, make: Make
-) -> None:
+async def test_the_result_of_an_interrupted_call_is_sent_as_silent(server: GeminiLive, make: Make) -> None:
     server.replies.append((call(("1", "lamp", {})), ToolResults()))
     provider = make()
     ear = await opened(provider, tools=(LAMP,))
@@ -185,7 +183,7 @@ async def test_the_result_of_a_call_the_user_gave_up_is_told_in_silence(
     assert answer["scheduling"] == "SILENT"
 
 
-async def test_functions_run_as_the_model_does_it_unless_told(server: GeminiLive, make: Make) -> None:
+async def test_functions_run_by_the_models_default_unless_configured(server: GeminiLive, make: Make) -> None:
     for behavior in ("", "BLOCKING"):
         provider = make(metadata={"behavior": behavior})
         await opened(provider, tools=(LAMP,))
@@ -244,7 +242,7 @@ async def resumable(provider: GeminiProvider, server: GeminiLive, ear: Ear) -> N
     assert server.handles
 
 
-async def test_when_the_vendor_goes_the_session_goes_on_over_another_connection(
+async def test_after_go_away_the_session_continues_on_another_connection(
     server: GeminiLive, make: Make
 ) -> None:
     provider = make()
@@ -263,7 +261,7 @@ async def test_when_the_vendor_goes_the_session_goes_on_over_another_connection(
     assert usage.responses == 3, "what was used before the move is not forgotten"
 
 
-async def test_an_answer_under_way_is_finished_before_the_session_moves(
+async def test_a_response_in_progress_is_finished_before_the_session_moves(
     server: GeminiLive, make: Make
 ) -> None:
     go_on = asyncio.Event()
@@ -280,9 +278,7 @@ async def test_an_answer_under_way_is_finished_before_the_session_moves(
     assert E.RESPONSE_CANCELLED not in ear.types()
 
 
-async def test_when_there_is_no_time_the_session_moves_in_the_middle_of_an_answer(
-    server: GeminiLive, make: Make
-) -> None:
+async def test_without_time_left_the_session_moves_during_a_response(server: GeminiLive, make: Make) -> None:
     provider = make()
     ear = await opened(provider)
     await resumable(provider, server, ear)
@@ -295,9 +291,7 @@ async def test_when_there_is_no_time_the_session_moves_in_the_middle_of_an_answe
     assert E.CONNECTION_LOST not in ear.types()
 
 
-async def test_a_user_who_speaks_through_a_move_is_heard_from_there_on(
-    server: GeminiLive, make: Make
-) -> None:
+async def test_speech_during_a_move_is_sent_on_the_new_connection(server: GeminiLive, make: Make) -> None:
     provider = make()
     ear = await opened(provider)
     await resumable(provider, server, ear)
@@ -311,7 +305,7 @@ async def test_a_user_who_speaks_through_a_move_is_heard_from_there_on(
     assert second.sound == PCM[:640]
 
 
-async def test_a_vendor_gone_before_his_time_is_followed_all_the_same(server: GeminiLive, make: Make) -> None:
+async def test_a_connection_closed_before_its_time_is_replaced(server: GeminiLive, make: Make) -> None:
     provider = make()
     ear = await opened(provider)
     await resumable(provider, server, ear)
@@ -335,9 +329,7 @@ async def test_a_refused_handle_is_a_lost_session(server: GeminiLive, make: Make
         await provider.send_text("hello")
 
 
-async def test_a_conversation_without_a_handle_is_lost_for_it_cannot_be_taken_along(
-    server: GeminiLive, make: Make
-) -> None:
+async def test_a_conversation_without_a_handle_is_a_lost_session(server: GeminiLive, make: Make) -> None:
     server.resumable = False
     provider = make()
     ear = await opened(provider)
@@ -348,7 +340,7 @@ async def test_a_conversation_without_a_handle_is_lost_for_it_cannot_be_taken_al
     assert len(server.connections) == 1
 
 
-async def test_sound_that_is_taken_back_is_never_answered(server: GeminiLive, make: Make) -> None:
+async def test_cleared_audio_is_never_answered(server: GeminiLive, make: Make) -> None:
     provider = make()
     ear = await opened(provider)
     await provider.send_audio(PCM)
@@ -374,7 +366,7 @@ async def test_new_settings_move_the_session_and_equal_ones_do_not(server: Gemin
     await ask(provider, ear)
 
 
-async def test_new_settings_wait_for_the_end_of_an_answer(server: GeminiLive, make: Make) -> None:
+async def test_new_settings_wait_for_the_end_of_a_response(server: GeminiLive, make: Make) -> None:
     go_on = asyncio.Event()
     provider = make()
     ear = await opened(provider)
@@ -389,7 +381,7 @@ async def test_new_settings_wait_for_the_end_of_an_answer(server: GeminiLive, ma
     assert E.RESPONSE_CANCELLED not in ear.types()
 
 
-async def test_new_settings_wait_for_a_user_who_speaks(server: GeminiLive, make: Make) -> None:
+async def test_new_settings_wait_while_the_user_speaks(server: GeminiLive, make: Make) -> None:
     provider = make()
     ear = await opened(provider, turn_detection="server")
     await resumable(provider, server, ear)
@@ -404,7 +396,7 @@ async def test_new_settings_wait_for_a_user_who_speaks(server: GeminiLive, make:
     await ear.until(E.RESPONSE_COMPLETED, 3)
 
 
-async def test_a_handle_from_before_the_history_was_told_is_not_used(server: GeminiLive, make: Make) -> None:
+async def test_a_handle_older_than_the_history_is_not_used(server: GeminiLive, make: Make) -> None:
     early = {"sessionResumptionUpdate": {"newHandle": "early", "resumable": True}}
     server.greeting = ({"setupComplete": {}}, early, Raw("a mark"))
     provider = make()
@@ -418,7 +410,7 @@ async def test_a_handle_from_before_the_history_was_told_is_not_used(server: Gem
     assert seed["turnComplete"] is True
 
 
-async def test_history_known_beforehand_is_told_with_the_setup(server: GeminiLive, make: Make) -> None:
+async def test_history_before_connecting_is_sent_with_the_setup(server: GeminiLive, make: Make) -> None:
     provider = make()
     await provider.add_history("user", "my name is Ada")
     await provider.add_history("assistant", "Hello Ada.")
@@ -432,7 +424,7 @@ async def test_history_known_beforehand_is_told_with_the_setup(server: GeminiLiv
     assert len(ear.of(E.RESPONSE_STARTED)) == 1, "history is not answered"
 
 
-async def test_history_told_to_an_open_session_is_content(server: GeminiLive, make: Make) -> None:
+async def test_history_for_an_open_session_is_sent_as_content(server: GeminiLive, make: Make) -> None:
     provider = make()
     ear = await opened(provider)
     await provider.add_history("assistant", "Hello Ada.")
@@ -441,9 +433,7 @@ async def test_history_told_to_an_open_session_is_content(server: GeminiLive, ma
     assert [each["turnComplete"] for each in contents] == [False, True]
 
 
-async def test_an_older_model_is_told_all_history_by_beginning_again_once(
-    server: GeminiLive, make: Make
-) -> None:
+async def test_an_older_model_restarts_once_for_all_history(server: GeminiLive, make: Make) -> None:
     provider = make(model=OLD)
     ear = await opened(provider)
     await provider.add_history("user", "my name is Ada")
@@ -456,7 +446,7 @@ async def test_an_older_model_is_told_all_history_by_beginning_again_once(
     assert "handle" not in second.setup["sessionResumption"]
 
 
-async def test_an_older_model_takes_no_history_in_the_middle_and_is_not_upset(
+async def test_an_older_model_ignores_history_in_the_middle_of_a_session(
     server: GeminiLive, make: Make
 ) -> None:
     provider = make(model=OLD)
@@ -491,7 +481,7 @@ async def test_an_older_model_that_has_moved_takes_no_history_either(server: Gem
         ((200, {}, b"<html>log in</html>"), ConnectionFailed, "captive_portal", None),
     ],
 )
-async def test_a_refusal_by_http_is_an_error_that_says_what_to_do(
+async def test_a_refusal_by_http_is_an_error_with_a_hint(
     server: GeminiLive, make: Make, http: Any, kind: type[ProviderError], code: str, retry_after_s: float
 ) -> None:
     server.http = http
@@ -527,7 +517,7 @@ EXHAUSTED = {"error": {"code": 429, "message": "slow down", "status": "RESOURCE_
         (Until(asyncio.Event()), ConnectionFailed, "timeout", True),
     ],
 )
-async def test_a_session_that_does_not_begin_says_why(
+async def test_a_session_that_does_not_begin_reports_why(
     server: GeminiLive, make: Make, greeting: Step, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
     before = asyncio.all_tasks()
@@ -549,15 +539,13 @@ async def test_a_wrong_key_is_an_authentication_error(make: Make) -> None:
 
 
 @pytest.mark.parametrize("key", ["", None, "two\nlines", "schlüssel"])
-async def test_a_key_that_cannot_be_one_is_not_even_sent(
-    server: GeminiLive, make: Make, key: str | None
-) -> None:
+async def test_a_malformed_key_is_not_sent(server: GeminiLive, make: Make, key: str | None) -> None:
     with pytest.raises(AuthenticationError):
         await make(api_key=key).connect()
     assert server.connections == []
 
 
-async def test_a_vendor_nobody_answers_for_cannot_be_reached(make: Make) -> None:
+async def test_an_unreachable_vendor_is_a_connection_error(make: Make) -> None:
     with pytest.raises(ConnectionFailed):
         await make(endpoint="ws://127.0.0.1:9").connect()
 
@@ -574,7 +562,7 @@ async def test_a_vendor_nobody_answers_for_cannot_be_reached(make: Make) -> None
         (Raw(b" " * (MAX_FRAME_BYTES + 1)), "frame_too_big"),
     ],
 )
-async def test_a_session_that_breaks_in_an_answer_ends_it_and_says_why(
+async def test_a_session_that_breaks_during_a_response_ends_it_and_reports_why(
     server: GeminiLive, make: Make, fault: Step, code: str
 ) -> None:
     server.replies.append((sound(PCM), fault))
@@ -592,7 +580,7 @@ async def test_a_session_that_breaks_in_an_answer_ends_it_and_says_why(
 
 
 @pytest.mark.parametrize("speaking", [True, False])
-async def test_a_vendor_gone_silent_is_noticed(server: GeminiLive, make: Make, speaking: bool) -> None:
+async def test_a_silent_vendor_is_detected(server: GeminiLive, make: Make, speaking: bool) -> None:
     provider = make(SOON)
     ear = await opened(provider)
     (await server.connection()).freeze()
@@ -602,7 +590,7 @@ async def test_a_vendor_gone_silent_is_noticed(server: GeminiLive, make: Make, s
     assert lost.data["code"] == "half_open"
 
 
-async def test_a_vendor_gone_silent_in_an_answer_is_noticed_sooner(server: GeminiLive, make: Make) -> None:
+async def test_a_vendor_silent_during_a_response_is_detected_sooner(server: GeminiLive, make: Make) -> None:
     server.replies.append((sound(PCM), Until(asyncio.Event())))
     provider = make(Deadlines(active_s=0.4, idle_s=600.0))
     ear = await opened(provider)
@@ -614,7 +602,7 @@ async def test_a_vendor_gone_silent_in_an_answer_is_noticed_sooner(server: Gemin
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xfe{", "no json", b"[]", "3"])
-async def test_garbage_is_an_error_and_the_session_goes_on(
+async def test_garbage_is_an_error_and_the_session_continues(
     server: GeminiLive, make: Make, garbage: bytes | str
 ) -> None:
     server.replies.append((Raw(garbage), *speech("ok")))
@@ -625,7 +613,7 @@ async def test_garbage_is_an_error_and_the_session_goes_on(
     assert error.data["code"] == "bad_frame"
 
 
-async def test_an_error_told_in_a_session_is_told_on(server: GeminiLive, make: Make) -> None:
+async def test_an_error_message_in_a_session_is_reported(server: GeminiLive, make: Make) -> None:
     server.replies.append((EXHAUSTED, *speech("ok")))
     provider = make()
     ear = await opened(provider)

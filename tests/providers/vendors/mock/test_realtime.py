@@ -91,7 +91,7 @@ async def test_it_writes_only_when_only_text_is_wanted() -> None:
     await provider.disconnect()
 
 
-async def test_its_delays_follow_the_clock_it_was_given() -> None:
+async def test_its_delays_follow_the_configured_clock() -> None:
     clock = FakeClock()
     provider = mock(
         clock=clock, connect_delay_s=1.0, first_delay_s=2.0, chunk_delay_s=0.5, default_reply="Yes."
@@ -132,7 +132,7 @@ async def test_it_fails_to_connect_as_often_as_it_should(fault: str, error: type
     await provider.disconnect()
 
 
-async def test_a_rate_limit_says_when_to_come_back() -> None:
+async def test_a_rate_limit_reports_the_wait() -> None:
     provider = mock(connect_fault="rate_limited", retry_after_s=7)
     with pytest.raises(RateLimited) as raised:
         await provider.connect()
@@ -187,7 +187,7 @@ async def test_with_server_turn_detection_a_word_interrupts_the_reply() -> None:
     await provider.disconnect()
 
 
-async def test_a_commit_of_next_to_nothing_is_an_error_event() -> None:
+async def test_a_commit_of_too_little_audio_is_an_error_event() -> None:
     provider = mock()
     ear = await opened(provider)
     await provider.send_audio(tone(500, RATE_HZ))
@@ -217,7 +217,7 @@ async def test_it_calls_tools_and_answers_with_their_results() -> None:
     await provider.disconnect()
 
 
-async def test_it_counts_what_it_heard_and_said() -> None:
+async def test_it_counts_its_input_and_output() -> None:
     provider = mock(default_reply="four words of text")
     ear = await opened(provider)
     await provider.send_audio(tone(2000, RATE_HZ))
@@ -239,7 +239,7 @@ async def test_it_counts_what_it_heard_and_said() -> None:
         ({"replies": {"x": {"txt": "y"}}}, "txt"),
     ],
 )
-def test_a_script_that_makes_no_sense_is_refused(script: dict[str, object], told: str) -> None:
+def test_an_invalid_script_is_refused(script: dict[str, object], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         mock(**script)
 

@@ -51,7 +51,7 @@ async def test_a_session_begins_with_its_settings_at_the_rate_of_the_microphone(
     assert provider.session_id == "live_1"
 
 
-async def test_a_reply_is_told_from_its_first_word_to_the_silence_after_it(
+async def test_a_reply_is_reported_from_its_first_word_to_the_silence_after_it(
     server: LiveServer, provider: GptLiveProvider
 ) -> None:
     ear = Ear(provider)
@@ -103,7 +103,7 @@ async def test_a_task_that_is_delegated_is_declined(server: LiveServer, provider
     assert server.frames[-1]["delegation_id"] == "d1"
 
 
-async def test_history_is_told_as_silent_context(server: LiveServer, provider: GptLiveProvider) -> None:
+async def test_history_is_sent_as_silent_context(server: LiveServer, provider: GptLiveProvider) -> None:
     await provider.connect()
     await provider.add_history("user", "my name is Ada")
     await server.until(lambda: bool(server.of_type("session.thinking.append")))
@@ -135,7 +135,7 @@ def test_after_an_interruption_the_rest_of_the_reply_is_dropped_until_it_is_over
     assert reader.read(speech()).events[0].type == E.RESPONSE_STARTED
 
 
-def test_silence_alone_is_no_reply() -> None:
+def test_silence_alone_is_not_a_reply() -> None:
     silence = '{"type": "session.output_audio.delta", "delta": "AAAAAA=="}'
     reader = GptLiveReader("gpt_live")
     assert reader.read(silence).events == ()
@@ -159,7 +159,7 @@ def test_garbage_is_an_event_and_never_an_exception(text: str | bytes) -> None:
     assert event.data["code"] == "bad_frame"
 
 
-async def test_who_wants_to_say_himself_when_he_has_finished_is_told_that_he_cannot(
+async def test_client_turn_detection_is_refused(
     server: LiveServer,
 ) -> None:
     provider = GptLiveProvider({"api_key": "sk-1", "endpoint": server.base_url})

@@ -62,9 +62,7 @@ async def connected(provider: OpenAIProvider, **config: Any) -> Ear:
     return ear
 
 
-async def test_a_session_begins_with_the_settings_it_was_given(
-    server: RealtimeServer, provider: OpenAIProvider
-) -> None:
+async def test_a_session_begins_with_its_settings(server: RealtimeServer, provider: OpenAIProvider) -> None:
     await connected(provider, instructions="Be brief.", voice="cedar")
     (update,) = server.of_type("session.update")
     assert update["session"]["instructions"] == "Be brief."
@@ -78,7 +76,7 @@ async def test_the_beta_header_is_never_sent(server: RealtimeServer, provider: O
     assert "openai-beta" not in {name.lower() for name in server.requests[0].headers}
 
 
-async def test_a_spoken_turn_is_committed_before_a_response_is_asked_for(
+async def test_a_spoken_turn_is_committed_before_a_response_is_requested(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     ear = await connected(provider)
@@ -100,7 +98,7 @@ async def test_a_spoken_turn_is_committed_before_a_response_is_asked_for(
 
 
 @pytest.mark.parametrize("turn_detection", ["server", "semantic"])
-async def test_where_the_vendor_hears_the_end_nothing_is_committed(
+async def test_with_server_vad_nothing_is_committed(
     server: RealtimeServer, provider: OpenAIProvider, turn_detection: str
 ) -> None:
     ear = await connected(provider, turn_detection=turn_detection)
@@ -114,7 +112,7 @@ async def test_where_the_vendor_hears_the_end_nothing_is_committed(
     assert "response.create" not in server.types()
 
 
-async def test_too_little_sound_is_an_error_here_and_is_not_sent_to_be_refused(
+async def test_too_little_audio_is_an_error_and_is_not_committed(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     await connected(provider)
@@ -171,7 +169,7 @@ async def test_an_interruption_flushes_truncates_and_drops_what_comes_late(
     assert ear.of(E.ERROR_GENERAL) == []
 
 
-async def test_the_vendors_own_interruption_is_told_and_then_truncated(
+async def test_the_vendors_own_interruption_is_reported_and_then_truncated(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     server.script.replies = [LONG, Reply()]
@@ -186,9 +184,7 @@ async def test_the_vendors_own_interruption_is_told_and_then_truncated(
     assert "response.cancel" not in server.types()
 
 
-async def test_a_truncation_the_vendor_refuses_is_shown_to_nobody(
-    server: RealtimeServer, provider: OpenAIProvider
-) -> None:
+async def test_a_refused_truncation_is_not_reported(server: RealtimeServer, provider: OpenAIProvider) -> None:
     ear = await connected(provider)
     await provider.send_text("hello")
     await ear.until(E.RESPONSE_COMPLETED)
@@ -232,7 +228,7 @@ async def test_the_voice_cannot_change_once_the_model_has_spoken(
     assert raised.value.code == "voice_fixed"
 
 
-async def test_settings_the_vendor_refuses_are_raised_to_who_sent_them(
+async def test_refused_settings_are_raised_to_the_caller(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     ear = await connected(provider)
@@ -268,7 +264,7 @@ async def test_a_refused_upgrade_is_raised_at_once(
     assert len(server.requests) == 1
 
 
-async def test_silence_after_the_connection_is_given_up_in_time(
+async def test_a_silent_vendor_after_the_connection_is_a_timeout(
     server: RealtimeServer, quick: OpenAIProvider
 ) -> None:
     server.script.greet = False
@@ -286,7 +282,7 @@ async def test_silence_after_the_connection_is_given_up_in_time(
         (1011, ProviderError, "server_error"),
     ],
 )
-async def test_a_close_instead_of_a_greeting_is_raised_as_what_it_means(
+async def test_a_close_instead_of_a_greeting_is_raised_with_its_cause(
     server: RealtimeServer, quick: OpenAIProvider, close_code: int, kind: type, code: str
 ) -> None:
     server.script.close_with = close_code
@@ -295,7 +291,7 @@ async def test_a_close_instead_of_a_greeting_is_raised_as_what_it_means(
     assert raised.value.code == code
 
 
-async def test_a_wrong_key_told_by_an_event_is_an_authentication_error(
+async def test_a_wrong_key_reported_by_an_event_is_an_authentication_error(
     server: RealtimeServer, quick: OpenAIProvider
 ) -> None:
     server.script.complain_with = "invalid_api_key"
@@ -356,7 +352,7 @@ FAULTS = {
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS.items(), ids=lambda each: getattr(each, "__name__", each))
 @pytest.mark.parametrize("when", ["idle", "during a reply"])
-async def test_a_session_that_breaks_is_told_once_with_its_code(
+async def test_a_session_that_breaks_is_reported_once_with_its_code(
     server: RealtimeServer, quick: OpenAIProvider, fault: Any, code: str, when: str
 ) -> None:
     server.script.replies = [LONG]
@@ -376,7 +372,7 @@ async def test_a_session_that_breaks_is_told_once_with_its_code(
     assert len(ear.of(E.CONNECTION_LOST)) == 1
 
 
-async def test_a_vendor_who_never_answers_a_request_is_given_up_in_time(
+async def test_a_request_without_an_answer_is_a_timeout(
     server: RealtimeServer, quick: OpenAIProvider
 ) -> None:
     ear = await connected(quick)
@@ -387,7 +383,7 @@ async def test_a_vendor_who_never_answers_a_request_is_given_up_in_time(
     assert (await ear.until(E.CONNECTION_LOST)).data["code"] == "timeout"
 
 
-async def test_a_commit_that_is_waiting_is_told_of_the_end(
+async def test_a_waiting_commit_fails_at_the_end_of_the_session(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     await connected(provider)
@@ -415,7 +411,7 @@ async def test_an_utterance_that_was_cleared_while_it_was_committed_is_not_answe
     assert "response.create" not in server.types()
 
 
-async def test_garbage_is_told_and_does_not_end_the_session(
+async def test_garbage_is_reported_and_does_not_end_the_session(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     ear = await connected(provider)
@@ -427,7 +423,7 @@ async def test_garbage_is_told_and_does_not_end_the_session(
     await ear.until(E.RESPONSE_COMPLETED)
 
 
-async def test_a_failed_response_is_told_with_the_vendors_code(
+async def test_a_failed_response_is_reported_with_the_vendors_code(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": "no money"}
@@ -441,7 +437,7 @@ async def test_a_failed_response_is_told_with_the_vendors_code(
     assert told["hint"]
 
 
-async def test_whoever_listens_badly_ends_the_session_and_leaves_nothing(
+async def test_a_failing_event_handler_ends_the_session_and_leaves_nothing(
     server: RealtimeServer, provider: OpenAIProvider
 ) -> None:
     ear = await connected(provider)
