@@ -15,6 +15,7 @@ from pocketsphinx import Decoder
 
 from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
+from voxd.skills.contract import Phrases
 from voxd.skills.grammar import Grammar
 from voxd.skills.jsgf import MAX_PER_COMMAND, pronunciation_test, to_jsgf
 
@@ -107,8 +108,13 @@ def test_no_command_grows_without_bound() -> None:
 
 def test_a_template_that_cannot_be_read_is_a_config_error() -> None:
     broken = Command(name="broken", sentences=("turn (on",), action=ReplyAction(text=""))
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"skills.commands: the command 'broken'"):
         to_jsgf((broken,), bool)
+
+
+def test_the_broken_template_of_a_package_is_not_blamed_on_the_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"^the intent 'kettle_boil'"):
+        to_jsgf((Phrases("kettle_boil", ("boil (the",)),), bool)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,7 @@ from voxd.skills.contract import Phrases
 MAX_PER_COMMAND = 100
 """No command of the owner contributes more sentences than this: every one costs time at each utterance."""
 
-_RULES = ("timers", "alarms", "device", "talk", "cannot")
-_VALUES = {"{number}": "<number>", "{duration}": "<duration>", "{clock}": "<oclock>"}
+_VALUES = {"{number}": "<number>", "{duration}": "<duration>", "{clock}": "<clock>"}
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
 
@@ -29,7 +28,7 @@ def to_jsgf(commands: Iterable[Command | Phrases], known: Callable[[str], bool])
     own = [
         sentence for command in commands for sentence in islice(_sentences(command, known), MAX_PER_COMMAND)
     ]
-    rules = [f"<{name}>" for name in _RULES]
+    rules = ["<builtin>"]
     if own:
         text += f"<own> = {' | '.join(dict.fromkeys(own))};\n"
         rules.append("<own>")

@@ -37,13 +37,14 @@ class Templates(msgspec.Struct, frozen=True):
     """What a language file holds, see `en.toml`."""
 
     rules: dict[str, str]
+    spoken: dict[str, str]
     lists: dict[str, dict[str, Any]]
     intents: dict[str, dict[str, Any]]
     answers: dict[str, dict[str, Any]]
 
 
 def load() -> Templates:
-    """Return the templates inside the package."""
+    """Return the templates of `en.toml`."""
     text = resources.files("voxd.skills").joinpath("en.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomli.loads(text), Templates)
 
@@ -56,7 +57,10 @@ def compile_intents(templates: Templates, intents: dict[str, dict[str, Any]]) ->
     return Intents.from_dict(
         {
             "language": "en",
-            "intents": {name: {"data": [data]} for name, data in intents.items()},
+            "intents": {
+                name: {"data": [{**data, "sentences": [*data.get("sentences", ()), *data.get("spoken", ())]}]}
+                for name, data in intents.items()
+            },
             "lists": lists,
             "expansion_rules": templates.rules,
         }
@@ -87,9 +91,10 @@ def command_data(command: Command | Phrases) -> dict[str, Any]:
         for parsed in intents.intents["it"].data[0].sentences:
             next(expand(parsed.expression, intents), None)
     except (ParseError, KeyError, ValueError, AssertionError) as error:
+        owner = "the intent" if isinstance(command, Phrases) else "skills.commands: the command"
         raise ConfigError(
-            f"skills.commands: the sentences of {command.name!r} cannot be read: {error}",
-            hint=f"correct the sentences of the command {command.name!r}",
+            f"{owner} {command.name!r} has a sentence that cannot be read: {error}",
+            hint=f"correct the sentences of {command.name!r}",
         ) from error
     return data
 
