@@ -15,7 +15,7 @@ from voxd.daemon import Daemon
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 
-class House:
+class DeviceRig:
     """A daemon that can be started again, and the configuration file it would read."""
 
     def __init__(self, directory: Path, stack: AsyncExitStack) -> None:
@@ -26,7 +26,7 @@ class House:
         self._stack = stack
 
     def change(self, **sections: object) -> None:
-        """Edit the file; nothing notices before a reload."""
+        """Edit the file; it is read by the next start or reload."""
         self.config = msgspec.structs.replace(self.config, **sections)
 
     async def start(self, *, heed_mute: bool = True) -> Daemon:
@@ -43,6 +43,6 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def rig(tmp_path: Path) -> AsyncIterator[DeviceRig]:
     async with asyncio.timeout(60), AsyncExitStack() as stack:
-        yield House(tmp_path, stack)
+        yield DeviceRig(tmp_path, stack)

@@ -1,4 +1,4 @@
-"""A whole device in a quiet room, asked as the surfaces ask it."""
+"""The API of a whole device in a quiet room."""
 
 import asyncio
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.device.conftest import House
+from tests.device.conftest import DeviceRig
 from voxd import reports
 from voxd.audio.files import wav_bytes
 from voxd.config.schema import Endpoint, Log, Paths, Turn, Wake, WakeWord
@@ -26,13 +26,13 @@ async def until(daemon: Daemon, state: State) -> None:
                 return
 
 
-def told(daemon: Daemon, type: str) -> list[dict[str, Any]]:
+def payloads(daemon: Daemon, type: str) -> list[dict[str, Any]]:
     return [event.data for event in daemon.bus.history if event.type == type]
 
 
-async def test_one_life_of_a_device(house: House) -> None:
-    """Several wishes of one daemon: each start costs a second."""
-    daemon = await house.start()
+async def test_the_methods_of_the_device(rig: DeviceRig) -> None:
+    """Many methods of one daemon, because each start takes a second."""
+    daemon = await rig.start()
     device = daemon.appliance
 
     status = device.status()
@@ -78,12 +78,12 @@ async def test_one_life_of_a_device(house: House) -> None:
     await daemon.recorder.close()
     assert [turn.transcript for turn in await device.history(2)] == ["set a timer for ten minutes", ""]
     assert await device.forget() == 3
-    assert told(daemon, "conversation.cleared") == [{"turns": 3}]
+    assert payloads(daemon, "conversation.cleared") == [{"turns": 3}]
     assert "voxd_turns_total" in device.metrics()
 
 
-async def test_volume_and_mute_are_found_again_after_a_restart(house: House) -> None:
-    daemon = await house.start()
+async def test_volume_and_mute_outlive_a_restart(rig: DeviceRig) -> None:
+    daemon = await rig.start()
     daemon.appliance.set_volume(20)
     daemon.appliance.set_muted(True)
     assert daemon.runner.machine.state is State.MUTED
@@ -91,28 +91,28 @@ async def test_volume_and_mute_are_found_again_after_a_restart(house: House) -> 
         daemon.appliance.listen()
     await daemon.stop()
 
-    again = await house.start()
+    again = await rig.start()
     assert (again.appliance.volume(), again.appliance.status().state) == (20, "muted")
     assert not again.microphone.is_open
     await again.stop()
 
-    hearing = await house.start(heed_mute=False)
-    assert hearing.microphone.is_open, "a recording is heard whatever the microphone may"
-    await hearing.stop()
-    assert SettingsFile(house.directory / "settings.json").values.muted
+    unmuted = await rig.start(heed_mute=False)
+    assert unmuted.microphone.is_open, "a saved mute does not apply to a recording"
+    await unmuted.stop()
+    assert SettingsFile(rig.directory / "settings.json").values.muted
 
 
-async def test_the_volume_changes_even_when_it_cannot_be_remembered(house: House, tmp_path: Path) -> None:
+async def test_the_volume_changes_even_when_it_cannot_be_saved(rig: DeviceRig, tmp_path: Path) -> None:
     (tmp_path / "settings.json").mkdir()
-    daemon = await house.start()
+    daemon = await rig.start()
     assert daemon.appliance.set_volume(30) == 30
     answered = await daemon.appliance.ask("set the volume to forty percent", speak=False)
     assert "forty" in answered.reply
     assert daemon.appliance.volume() == 40
 
 
-async def test_a_device_told_to_close_its_microphone_does(house: House) -> None:
-    daemon = await house.start()
+async def test_a_voice_command_closes_the_microphone(rig: DeviceRig) -> None:
+    daemon = await rig.start()
     answered = await daemon.appliance.ask("mute the microphone", speak=False)
     assert answered.outcome == "answered"
     assert daemon.appliance.status().state == "muted"
@@ -121,26 +121,26 @@ async def test_a_device_told_to_close_its_microphone_does(house: House) -> None:
             await asyncio.sleep(0)
 
 
-async def test_who_listens_right_after_unmuting_is_heard(house: House) -> None:
-    house.change(endpoint=Endpoint(no_speech_s=0.5))
-    daemon = await house.start()
+async def test_listening_right_after_unmuting_records_the_utterance(rig: DeviceRig) -> None:
+    rig.change(endpoint=Endpoint(no_speech_s=0.5))
+    daemon = await rig.start()
     daemon.post(MuteRequested(True, Source.SOCKET))
     daemon.post(MuteRequested(False, Source.SOCKET))
     daemon.appliance.listen()
     await until(daemon, State.IDLE)
-    assert daemon.ledger.finished[0].outcome == "no_speech", "the ears listened to the end"
+    assert daemon.ledger.finished[0].outcome == "no_speech", "it listened until the limit"
 
 
-async def test_a_reload_says_what_waits_for_a_restart_until_there_was_one(house: House) -> None:
-    daemon = await house.start()
-    house.change(paths=Paths(runtime="/elsewhere"), turn=Turn(earcons=False, follow_up=False))
+async def test_a_reload_reports_the_keys_that_need_a_restart_until_there_was_one(rig: DeviceRig) -> None:
+    daemon = await rig.start()
+    rig.change(paths=Paths(runtime="/elsewhere"), turn=Turn(earcons=False, follow_up=False))
     first = await daemon.appliance.reload()
     assert first == reports.Reloaded(("turn.follow_up",), ("paths.runtime",))
     assert not daemon.runner.machine.follow_up
-    house.change(log=Log(level="warning"), wake=Wake(words=(WakeWord(name="alexa"),)))
+    rig.change(log=Log(level="warning"), wake=Wake(words=(WakeWord(name="alexa"),)))
     second = await daemon.appliance.reload()
     assert second == reports.Reloaded(("wake.words[0].name", "log.level"), ("paths.runtime",))
     assert daemon.appliance.status().wake_words == ("alexa",)
     await daemon.appliance.reload()
-    changed = [data["changed"] for data in told(daemon, "settings.changed")]
+    changed = [data["changed"] for data in payloads(daemon, "settings.changed")]
     assert changed == [("turn.follow_up",), ("wake.words[0].name", "log.level")], "once for each change"

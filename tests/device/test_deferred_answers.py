@@ -1,4 +1,4 @@
-"""A whole device with questions that waited: answered by its vendor, said aloud, forgotten on request."""
+"""Queued questions on a whole device: answered by its vendor, spoken, deleted on request."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.device.conftest import House
+from tests.device.conftest import DeviceRig
 from voxd.config.provider_schema import Agent, ProviderConfig
 from voxd.config.schema import Cache, Queue
 from voxd.daemon import Daemon
@@ -18,7 +18,7 @@ SCRIPT = {"replies": {"moon": {"text": "Very far."}}}
 CLOUD = ProviderConfig(kind="mock", options=SCRIPT)
 
 
-def told(daemon: Daemon, type: str) -> list[dict[str, Any]]:
+def payloads(daemon: Daemon, type: str) -> list[dict[str, Any]]:
     return [event.data for event in daemon.bus.history if event.type == type]
 
 
@@ -28,27 +28,25 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def cloudy(house: House, **queue: Any) -> None:
-    house.change(
-        providers={"cloud": CLOUD}, agents={"default": Agent(provider="cloud")}, queue=Queue(**queue)
-    )
+def use_cloud(rig: DeviceRig, **queue: Any) -> None:
+    rig.change(providers={"cloud": CLOUD}, agents={"default": Agent(provider="cloud")}, queue=Queue(**queue))
 
 
 def phrases_in(directory: Path) -> list[str]:
     return [file.name for file in (directory / "cache" / "phrases").glob("*")]
 
 
-def spoken_before(directory: Path) -> None:
+def cache_phrase(directory: Path) -> None:
     (directory / "cache" / "phrases").mkdir(parents=True)
-    (directory / "cache" / "phrases" / "0123.flac").write_bytes(b"what somebody was told")
+    (directory / "cache" / "phrases" / "0123.flac").write_bytes(b"a cached phrase")
 
 
-async def test_a_late_answer_comes_from_the_vendor_and_is_said_aloud(
-    house: House, monkeypatch: pytest.MonkeyPatch
+async def test_a_deferred_answer_comes_from_the_vendor_and_is_spoken(
+    rig: DeviceRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(offline_queue, "START_DELAY_S", 0.0)
-    cloudy(house, speak=True)
-    daemon = await house.start()
+    use_cloud(rig, speak=True)
+    daemon = await rig.start()
     device = daemon.appliance
     assert await daemon.providers.offline_queue.keep("default", None, "moon")
     assert device.status().queued == 1
@@ -56,7 +54,7 @@ async def test_a_late_answer_comes_from_the_vendor_and_is_said_aloud(
     assert (entry.state, entry.duration_ms) == ("waiting", 0)
     assert await device.retry_queued(entry.id) == 1
     await until(lambda: device.status().queued == 0)
-    [answered] = told(daemon, "queue.answered")
+    [answered] = payloads(daemon, "queue.answered")
     assert (answered["id"], answered["provider"], answered["reply"]) == (entry.id, "cloud", "Very far.")
     await daemon.recorder.close()
     announced, late = await device.history(2), "Earlier you asked: moon. Very far."
@@ -65,28 +63,28 @@ async def test_a_late_answer_comes_from_the_vendor_and_is_said_aloud(
     assert [entry.state for entry in await device.queue()] == ["delivered"]
 
 
-async def test_forgetting_forgets_what_waits_and_what_was_spoken(house: House) -> None:
-    spoken_before(house.directory)
-    daemon = await house.start()
+async def test_forgetting_deletes_queued_questions_and_cached_phrases(rig: DeviceRig) -> None:
+    cache_phrase(rig.directory)
+    daemon = await rig.start()
     for text in ("my secret", "my other secret"):
         await daemon.providers.offline_queue.keep("default", None, text)
     await daemon.appliance.forget()
     assert (await daemon.appliance.queue(), daemon.appliance.status().queued) == ([], 0)
-    assert [data["reason"] for data in told(daemon, "queue.dropped")] == ["forgotten"] * 2
-    assert phrases_in(house.directory) == []
+    assert [data["reason"] for data in payloads(daemon, "queue.dropped")] == ["forgotten"] * 2
+    assert phrases_in(rig.directory) == []
 
 
-async def test_phrases_are_deleted_when_none_are_to_be_kept(house: House) -> None:
-    spoken_before(house.directory)
-    await (await house.start()).stop()
-    assert phrases_in(house.directory) == ["0123.flac"]
-    house.change(cache=Cache(phrases_mb=0))
-    await house.start()
-    assert phrases_in(house.directory) == []
+async def test_cached_phrases_are_deleted_when_the_cache_is_off(rig: DeviceRig) -> None:
+    cache_phrase(rig.directory)
+    await (await rig.start()).stop()
+    assert phrases_in(rig.directory) == ["0123.flac"]
+    rig.change(cache=Cache(phrases_mb=0))
+    await rig.start()
+    assert phrases_in(rig.directory) == []
 
 
-async def test_what_waits_is_dropped_on_request_and_survives_a_restart_otherwise(house: House) -> None:
-    daemon = await house.start()
+async def test_queued_questions_survive_a_restart_and_can_be_dropped(rig: DeviceRig) -> None:
+    daemon = await rig.start()
     for text in ("one", "two"):
         await daemon.providers.offline_queue.keep("default", None, text)
     first, second = await daemon.appliance.queue()
@@ -94,16 +92,16 @@ async def test_what_waits_is_dropped_on_request_and_survives_a_restart_otherwise
     with pytest.raises(NotFound):
         await daemon.appliance.drop_queued(first.id)
     await daemon.stop()
-    again = await house.start()
+    again = await rig.start()
     await until(lambda: again.appliance.status().queued == 1)
     assert [entry.id for entry in await again.appliance.queue()] == [second.id]
     assert await again.appliance.drop_queued(None) == 1
 
 
-async def test_a_full_queue_is_a_problem_of_the_device(house: House) -> None:
-    house.change(queue=Queue(max_utterances=1))
-    daemon = await house.start()
+async def test_a_full_queue_is_reported_as_a_problem(rig: DeviceRig) -> None:
+    rig.change(queue=Queue(max_utterances=1))
+    daemon = await rig.start()
     assert await daemon.providers.offline_queue.keep("default", None, "one")
     assert not await daemon.providers.offline_queue.keep("default", None, "two")
     assert "the queue is full" in daemon.appliance.status().summary
-    assert [data["code"] for data in told(daemon, "error")] == ["queue_full"]
+    assert [data["code"] for data in payloads(daemon, "error")] == ["queue_full"]

@@ -1,4 +1,4 @@
-"""The end of the device when a part of it does not want to end."""
+"""Closing the device when one of its parts hangs or fails."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from voxd.device import shutdown
 from voxd.device.shutdown import ShutdownSequence
 
 
-async def test_parts_end_in_reverse_whatever_one_of_them_does(
+async def test_parts_close_in_reverse_when_one_hangs_and_one_fails(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(shutdown, "TOGETHER_S", 0.05)
@@ -23,7 +23,7 @@ async def test_parts_end_in_reverse_whatever_one_of_them_does(
 
     async def broken() -> None:
         ended.append("broken")
-        message = "no such luck"
+        message = "cannot close"
         raise RuntimeError(message)
 
     parts = ShutdownSequence()

@@ -1,4 +1,4 @@
-"""The sentence that says how the device is."""
+"""The sentence that describes the state of the device."""
 
 import pytest
 
@@ -14,14 +14,14 @@ CASES = [
         State.ERROR,
         ["alexa"],
         ["microphone mic: no sound for 1 s"],
-        "Deaf: no sound from the microphone (microphone mic: no sound for 1 s)",
+        "No sound from the microphone (microphone mic: no sound for 1 s)",
     ),
     (State.SPEAKING, ["alexa"], ["whisper: no model"], "Speaking (whisper: no model)"),
 ]
 
 
 @pytest.mark.parametrize(("state", "words", "problems", "sentence"), CASES)
-def test_the_sentence(state: State, words: list[str], problems: list[str], sentence: str) -> None:
+def test_the_summary_of_a_state(state: State, words: list[str], problems: list[str], sentence: str) -> None:
     assert summarize(state, words=words, device="mic", problems=problems) == sentence
 
 

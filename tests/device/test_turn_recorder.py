@@ -1,4 +1,4 @@
-"""What a finished turn leaves behind, and when it is forgotten."""
+"""What a finished turn leaves in the history, and when it is deleted."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from voxd.turn.reply_player import Outcome, TurnRecord
 DAY_S = 86_400.0
 
 
-class Desk:
+class Rig:
     """A recorder with a database and a clock of its own."""
 
     def __init__(self, path: Path) -> None:
@@ -26,13 +26,13 @@ class Desk:
         self.history = HistoryStore(self.database, HistoryConfig(max_age_days=1), self.clock, boot="b")
         self.recorder = TurnRecorder(self.history, Metrics(), self.clock)
 
-    async def remembered(self) -> list[str]:
+    async def transcripts(self) -> list[str]:
         return [entry.transcript for entry in await self.history.newest(10)]
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    made = Desk(tmp_path / "voxd.db")
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    made = Rig(tmp_path / "voxd.db")
     await made.database.open()
     yield made
     await made.recorder.close()
@@ -43,40 +43,40 @@ def turn(transcript: str) -> TurnRecord:
     return TurnRecord("t1", Source.SOCKET, "default", result=Outcome(transcript), outcome="answered")
 
 
-async def test_turns_are_remembered_in_order_and_silent_ones_only_counted(desk: Desk) -> None:
+async def test_turns_are_written_in_order_and_turns_without_words_only_counted(rig: Rig) -> None:
     for text in ("one", "", "two"):
-        desk.recorder(turn(text))
-    await desk.recorder.close()
-    assert await desk.remembered() == ["two", "one"]
-    assert desk.recorder.turns == 3
+        rig.recorder(turn(text))
+    await rig.recorder.close()
+    assert await rig.transcripts() == ["two", "one"]
+    assert rig.recorder.turns == 3
 
 
-async def test_old_turns_are_forgotten_though_nobody_speaks_any_more(desk: Desk) -> None:
-    desk.recorder(turn("one"))
-    await desk.recorder.close()
-    desk.recorder.start()
+async def test_old_turns_are_deleted_without_new_turns(rig: Rig) -> None:
+    rig.recorder(turn("one"))
+    await rig.recorder.close()
+    rig.recorder.start()
     lived_s = []
-    while await desk.remembered():
-        lived_s.append(desk.clock.monotonic())
-        await desk.clock.advance(PRUNE_S)
+    while await rig.transcripts():
+        lived_s.append(rig.clock.monotonic())
+        await rig.clock.advance(PRUNE_S)
     assert DAY_S <= lived_s[-1] - lived_s[0] <= DAY_S + PRUNE_S
 
 
-async def test_a_history_that_cannot_be_written_stops_nothing(
+async def test_a_history_that_cannot_be_written_stops_no_turn(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(tmp_path / "never-opened.db")
-    desk.recorder.start()
+    rig = Rig(tmp_path / "never-opened.db")
+    rig.recorder.start()
     for text in ("zebra", "giraffe"):
-        desk.recorder(turn(text))
-    await desk.clock.advance(0)
-    await desk.recorder.close()
+        rig.recorder(turn(text))
+    await rig.clock.advance(0)
+    await rig.recorder.close()
     assert caplog.text.count("not written") == 1
-    await desk.database.open()
-    desk.recorder(turn("lion"))
-    desk.recorder(turn("lynx"))
-    await desk.recorder.close()
+    await rig.database.open()
+    rig.recorder(turn("lion"))
+    rig.recorder(turn("lynx"))
+    await rig.recorder.close()
     assert caplog.text.count("written to the history again") == 1
-    assert await desk.remembered() == ["lynx", "lion"]
+    assert await rig.transcripts() == ["lynx", "lion"]
     assert "zebra" not in caplog.text
-    await desk.database.close()
+    await rig.database.close()

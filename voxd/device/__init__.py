@@ -1,1 +1,1 @@
-"""The appliance over its rooms."""
+"""The running device: its API, status and inputs, and what records its turns."""

@@ -1,4 +1,4 @@
-"""The running device as the socket, the web and the bridges see it."""
+"""The API of the running device, which the control socket, the web server and the bridges call."""
 
 import asyncio
 from collections.abc import Callable
@@ -99,41 +99,41 @@ class Appliance:
     # --- actions ----------------------------------------------------------------------------------
 
     def listen(self) -> None:
-        """Start listening as if the button had been pressed."""
+        """Start listening, as a short press of the button does. Raises `Muted`, `DeviceError`."""
         machine = self._runner.machine
         if machine.muted:
             raise Muted("the microphone is muted")
         if machine.microphone_lost:
             raise DeviceError(f"no sound from the microphone: {self._microphone.problem}")
-        self._feed(ListenRequested(Source.SOCKET, self._ring.head))
+        self._runner.feed(ListenRequested(Source.SOCKET, self._ring.head))
 
     def stop(self) -> None:
         """Stop listening, speaking and ringing."""
-        self._feed(StopRequested(Source.SOCKET))
+        self._runner.feed(StopRequested(Source.SOCKET))
 
     async def say(self, text: str) -> None:
-        """Speak ``text``; returns when it was played."""
-        await self._turn(SayRequested(text))
+        """Speak ``text``; returns after it was played."""
+        await self._run_turn(SayRequested(text))
 
     async def ask(self, text: str, *, speak: bool) -> reports.QuestionResult:
         """Answer a typed question."""
-        return await self._turn(QuestionReceived(text, speak))
+        return await self._run_turn(QuestionReceived(text, speak))
 
     async def ask_audio(self, wav: bytes, *, speak: bool) -> reports.QuestionResult:
         """Answer a spoken question given as a WAV file; a wake word before it is skipped."""
         config = self._config
-        asked = await asyncio.to_thread(recorded_question, wav, config.wake.words, models_dir(config))
-        return await self._turn(QuestionReceived(asked, speak))
+        question = await asyncio.to_thread(recorded_question, wav, config.wake.words, models_dir(config))
+        return await self._run_turn(QuestionReceived(question, speak))
 
     def repeat(self) -> None:
         """Say the last reply again."""
-        self._feed(RepeatRequested(Source.SOCKET))
+        self._runner.feed(RepeatRequested(Source.SOCKET))
 
     def set_muted(self, muted: bool) -> None:
         """Close or open the microphone."""
         if not muted and self._runner.machine.switch_closed:
             raise Muted("the mute switch is closed", hint="open the mute switch on the device")
-        self._feed(MuteRequested(muted, Source.SOCKET))
+        self._runner.feed(MuteRequested(muted, Source.SOCKET))
 
     def volume(self) -> int:
         """Return the output volume in percent."""
@@ -148,14 +148,11 @@ class Appliance:
         self._settings.change(volume_percent=percent)
         return percent
 
-    def _feed(self, given: Input) -> None:
-        self._runner.feed(given)
-
-    async def _turn(self, given: Input) -> reports.QuestionResult:
+    async def _run_turn(self, turn_input: Input) -> reports.QuestionResult:
         runner = self._runner
         if runner.machine.state not in RESTING | {State.FOLLOW_UP}:
             raise Busy(f"the device is {runner.machine.state.value}")
-        runner.feed(given)
+        runner.feed(turn_input)
         turn = runner.turn
         if turn is None:
             raise Busy(f"the device is {runner.machine.state.value}")
@@ -164,7 +161,7 @@ class Appliance:
             turn.id, turn.result.transcript, turn.result.reply, turn.outcome, turn.stages_ms
         )
 
-    # --- memory ----------------------------------------------------------------------------------
+    # --- history and timers -----------------------------------------------------------------------
 
     async def last(self) -> reports.LastTurn:
         """Return the ledger of the last turn."""

@@ -1,4 +1,4 @@
-"""What button presses, events and voice commands mean to the turn machine."""
+"""Translates button gestures, bus events and voice commands into inputs of the turn machine."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ from voxd.turn.machine import REPLYING
 def button_input(kind: GestureKind, *, state: State, ringing: bool, muted: bool, at_sample: int) -> Input:
     """Return the input for a gesture made at ``at_sample`` while the device is in ``state``.
 
-    A short press silences what sounds, ends the current utterance, or begins one; a long press mutes and
+    A short press stops a reply or a ring, ends the current utterance, or starts one. A long press mutes and
     unmutes.
     """
     match kind:
@@ -48,7 +48,7 @@ def button_input(kind: GestureKind, *, state: State, ringing: bool, muted: bool,
 
 
 class EventInputs:
-    """A handler of the bus: turns events into inputs, and saves settings that outlive a restart."""
+    """A handler of the bus: posts the inputs that follow from events, and saves the mute setting."""
 
     def __init__(
         self,
@@ -70,18 +70,20 @@ class EventInputs:
             case "audio.lost":
                 self._post(AudioLost(event.data["reason"]))
             case "audio.restored":
+                # The sound before the gap and after it are not one utterance.
                 self._speech_input.reset()
                 self._post(AudioRestored())
             case "speech.started":
                 self._buttons.speech_heard()
             case "timer.stopped" | "timer.cancelled" if not self._timers.ringing():
                 self._post(RingEnded())
+            # The position of the switch is read at each start, so it is not saved.
             case "mute.changed" if event.data["source"] != Source.SWITCH.value:
                 self._settings.change(muted=event.data["muted"])
 
 
 class VoiceControl:
-    """The device as the skills see it; the composition root connects each method to its part."""
+    """The device functions that the skills call; the composition root connects each to its part."""
 
     def __init__(
         self,
@@ -111,7 +113,7 @@ class VoiceControl:
         self._post(MuteRequested(True, Source.VOICE))
 
     def stop(self) -> None:
-        """Silence what rings. The turn that asked for it ends by itself."""
+        """Stop a ring. The turn with this voice command ends by itself."""
         self._post(StopRequested(Source.VOICE))
 
     def last_reply(self) -> str:

@@ -1,4 +1,4 @@
-"""The providers of the device with what they share: health, spending, usage log and offline queue."""
+"""The providers of the device and what they share: health, spending limits, usage log, offline queue."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ LATER = "later"
 
 
 class ProviderServices:
-    """A part of the composition root. ``announce`` says a text aloud, and returns when it was played."""
+    """A part of the composition root. ``announce`` speaks a text, and returns after it was played."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ProviderServices:
         self.usage = UsageLog(database, clock)
         self.health = CircuitBreaker(emit=bus.emit, clock=clock)
         self.spend = SpendGuard(config, emit=bus.emit, clock=clock, spent=self.usage.spent_today)
-        self.usage_recorder = UsageRecorder(self.usage, keyed=self._needs_key)
+        self.usage_recorder = UsageRecorder(self.usage, has_key=self._has_key)
         self.offline_queue = OfflineQueue(
             UtteranceQueue(database, config.queue, clock),
             history,
@@ -87,7 +87,7 @@ class ProviderServices:
             bus.handle(handler)
 
     async def start(self) -> None:
-        """Read what was spent today, and begin; the database is open."""
+        """Read what was spent today, and start. The database must be open."""
         await self.spend.start()
         await self.factory.start()
         self.router.start()
@@ -107,36 +107,37 @@ class ProviderServices:
         await self.factory.forget()
 
     def problems(self) -> list[str]:
-        """Return which providers are unavailable, and what answers instead."""
-        found = []
+        """Return one sentence for each unavailable provider, with the one that answers instead."""
+        problems = []
         instead = {status.provider: status.answering for status in self.router.agents() if status.problem}
         for entry in self.router.providers():
             if not entry.problem:
                 continue
             substitute = instead.get(entry.name, entry.name)
             if substitute != entry.name:
-                found.append(f"{substitute} stands in for {entry.name}: {entry.problem}")
+                problems.append(f"{substitute} stands in for {entry.name}: {entry.problem}")
             else:
-                found.append(f"{entry.name} does not answer: {entry.problem}")
+                problems.append(f"{entry.name} does not answer: {entry.problem}")
         if self.offline_queue.problem:
-            found.append(self.offline_queue.problem)
-        return found
+            problems.append(self.offline_queue.problem)
+        return problems
 
     async def close(self) -> None:
-        """Close everything, the usage log last, which records what the others still report; idempotent."""
+        """Close everything; idempotent."""
         await self.offline_queue.close()
         await self.health.close()
         await self.router.close()
         await self.factory.close()
         await self.spend.close()
+        # Last: the others may still report usage while they close.
         await self.usage_recorder.close()
 
     def _ask_deferred(
-        self, agent: str, said: Clip | str, age_s: float
+        self, agent: str, question: Clip | str, age_s: float
     ) -> tuple[str, AsyncGenerator[ReplyItem]]:
-        audio, text = (None, said) if isinstance(said, str) else (frames(said), None)
+        audio, text = (None, question) if isinstance(question, str) else (frames(question), None)
         return self.router.answer_deferred(Request(LATER, agent, audio=audio, text=text, speak=False), age_s)
 
-    def _needs_key(self, name: str) -> bool:
+    def _has_key(self, name: str) -> bool:
         provider = self._config.providers.get(name)
         return provider is not None and bool(provider.api_key or provider.api_keys)

@@ -13,14 +13,14 @@ from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.wake_words import build, rule
 
 MAX_QUESTION_S = 60.0
-"""Longest recorded question; local engines need memory in proportion to it."""
+"""The longest recorded question; local engines need memory in proportion to it."""
 
 BEGINNING_SAMPLES = samples_from_s(3.0)
-"""A wake word that ends later is part of what was said."""
+"""A wake word that ends later is part of the question."""
 
 _BLOCK_SAMPLES = samples_from_ms(40)
 _QUIET_SAMPLES = samples_from_s(1.0)
-"""Silence put before and after: the wake engines need some, as there is in a room."""
+"""Silence added before and after the recording: the wake engines need some context."""
 
 
 def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
@@ -34,7 +34,7 @@ def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path)
 
 
 def without_wake_word(clip: Clip, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:
-    """Return ``clip`` (16 kHz) from where the wake word ends with which it begins, all of it without one.
+    """Return ``clip`` (16 kHz) without the wake word at its beginning, or unchanged if there is none.
 
     Uses the wake engines of the microphone; words that cannot be loaded are skipped. Takes some tens of
     milliseconds of CPU: call it in a thread.
@@ -50,7 +50,7 @@ def without_wake_word(clip: Clip, words: tuple[WakeWord, ...], models_dir: Path)
 def _wake_word_end(pcm: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> int:
     """Return the sample of ``pcm`` at which the first wake word ends, 0 without one."""
 
-    def heard(start: int, count: int) -> Frame:
+    def read(start: int, count: int) -> Frame:
         missing = min(count, max(0, -start))
         sound = pcm[(start + missing) * BYTES_PER_SAMPLE : (start + count) * BYTES_PER_SAMPLE]
         return Frame(start, bytes(missing * BYTES_PER_SAMPLE) + sound)
@@ -58,14 +58,14 @@ def _wake_word_end(pcm: bytes, words: tuple[WakeWord, ...], models_dir: Path) ->
     gate = WakeGate()
     gate.configure({word.name: rule(word) for word in words})
     stages, _ = build(words, models_dir)
-    detector = WakeDetector(stages, gate, heard)
+    detector = WakeDetector(stages, gate, read)
     try:
         samples = len(pcm) // BYTES_PER_SAMPLE
         for start in range(0, samples, _BLOCK_SAMPLES):
-            _, decisions = detector.feed(heard(start, min(_BLOCK_SAMPLES, samples - start)))
+            _, decisions = detector.feed(read(start, min(_BLOCK_SAMPLES, samples - start)))
             for decision in decisions:
                 if decision.accepted:
-                    return wake_end(decision, heard(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
+                    return wake_end(decision, read(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
         return 0
     finally:
         detector.close()

@@ -12,11 +12,11 @@ TOGETHER_S = 1.5
 """The limit of all parts together; they need 0.1 s. With that of the wake thread a stop stays below 2 s."""
 
 LEAST_S = 0.1
-"""The time a part still gets when another one has used up the limit."""
+"""The time a part gets when others have used up the limit."""
 
 
 class ShutdownSequence:
-    """Remembers how to close what was opened."""
+    """The functions that close what was opened, called in reverse order."""
 
     def __init__(self) -> None:
         self._closers: list[Close] = []

@@ -1,4 +1,4 @@
-"""The state of the device: as values for `voxctl status`, and as one sentence for systemd and aloud."""
+"""The state of the device: values for `voxctl status`, a sentence for systemd and one to speak."""
 
 from collections.abc import Callable, Sequence
 
@@ -22,7 +22,7 @@ from voxd.turn.inputs import State
 from voxd.turn.runner import TurnRunner
 
 LEVEL_SAMPLES = samples_from_s(0.5)
-"""What the level in `status` is measured over."""
+"""The duration over which the level in `status` is measured."""
 
 _ACTIVITIES = {
     State.LISTENING: "Listening to you",
@@ -48,7 +48,7 @@ def summarize(state: State, *, words: Sequence[str], device: str, problems: Sequ
         case State.MUTED:
             base = "Muted: the microphone is closed"
         case State.ERROR:
-            base = "Deaf: no sound from the microphone"
+            base = "No sound from the microphone"
         case _:
             base = _ACTIVITIES[state]
     return f"{base} ({problems[0]})" if problems else base
@@ -141,7 +141,7 @@ class StatusReporter:
         return f"Everything works, and I listen for {' and '.join(words)}." if words else "Everything works."
 
     def problems(self) -> tuple[str, ...]:
-        """Return what is wrong, in plain words, the most serious first."""
+        """Return the problems of the device as text, the most serious first."""
         found = []
         if self._microphone.problem:
             found.append(f"microphone {self._microphone.device}: {self._microphone.problem}")

@@ -13,11 +13,11 @@ from voxd.turn.reply_player import TurnRecord
 _log = logging.getLogger(__name__)
 
 PRUNE_S = 6 * 3600.0
-"""How often old turns are deleted when there are no new ones; each time writes some 16 KiB."""
+"""The interval at which old turns are deleted; each time writes some 16 KiB to the card."""
 
 
 class TurnRecorder:
-    """Takes finished turns; they are written beside the next turn, in order."""
+    """Call it with each finished turn. The writes run in the background, in order."""
 
     def __init__(self, history: HistoryStore, metrics: Metrics, clock: Clock) -> None:
         self._history = history
@@ -29,7 +29,7 @@ class TurnRecorder:
         self.turns = 0
 
     def start(self) -> None:
-        """Begin to delete old turns, whether or not there are new ones."""
+        """Start to delete old turns at intervals, also while there are no new ones."""
         self._pruning.start(self._prune())
 
     def __call__(self, turn: TurnRecord) -> None:

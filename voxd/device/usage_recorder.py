@@ -1,4 +1,4 @@
-"""Writes what providers used into the usage log, beside the conversation."""
+"""Writes the usage of providers into the usage log, without delaying a turn."""
 
 import logging
 from collections.abc import Callable
@@ -19,11 +19,11 @@ STAGES = frozenset({"stt", "llm", "tts"})
 
 
 class UsageRecorder:
-    """A handler of the bus; no turn waits for a write. ``keyed`` says whether a provider has a key."""
+    """A handler of the bus. ``has_key`` returns whether a provider is configured with an API key."""
 
-    def __init__(self, log: UsageLog, *, keyed: Callable[[str], bool]) -> None:
+    def __init__(self, log: UsageLog, *, has_key: Callable[[str], bool]) -> None:
         self._log = log
-        self._keyed = keyed
+        self._has_key = has_key
         self._keys: dict[str, int] = {}
         self._tasks = TaskScope("usage log")
 
@@ -33,7 +33,7 @@ class UsageRecorder:
             case "provider.key_changed":
                 self._keys[event.data["provider"]] = event.data["to"]
             case "provider.used" if event.data["provider"] != LOCAL:
-                # The device itself, a member of many pipelines, costs nothing.
+                # Local engines are members of many pipelines and cost nothing.
                 self._tasks.start(self._write(self._entry(event.data)))
 
     async def close(self) -> None:
@@ -41,22 +41,23 @@ class UsageRecorder:
         await self._tasks.join()
 
     def _entry(self, data: dict[str, Any]) -> UsageEntry:
-        used, cost, provider = data["usage"], data["cost_usd"], data["provider"]
+        usage, cost, provider = data["usage"], data["cost_usd"], data["provider"]
         priced = "" if cost is None else data.get("prices_of", facts().prices.date.isoformat())
         return UsageEntry(
             day="",
             provider=provider,
-            sessions=used.total_sessions,
+            sessions=usage.total_sessions,
             # A stage reports each request; only a whole provider counts replies.
-            responses=used.responses or int(data["stage"] in STAGES),
-            audio_s=used.audio_seconds or used.transcribed_seconds,
-            text_tokens=used.text_tokens,
-            audio_tokens=used.input_audio_tokens + used.output_audio_tokens,
+            responses=usage.responses or int(data["stage"] in STAGES),
+            audio_s=usage.audio_seconds or usage.transcribed_seconds,
+            text_tokens=usage.text_tokens,
+            audio_tokens=usage.input_audio_tokens + usage.output_audio_tokens,
             cost_usd=cost,
             prices_of=priced,
             stage=data["stage"],
-            key=data["key"] or self._keys.get(provider, int(self._keyed(provider))),
-            characters=used.characters,
+            # 1 is the first key, 0 no key. A session does not report its key: the last change counts.
+            key=data["key"] or self._keys.get(provider, int(self._has_key(provider))),
+            characters=usage.characters,
         )
 
     async def _write(self, entry: UsageEntry) -> None:
