@@ -66,7 +66,7 @@ def heard(reader: ReplyReader, said: Iterable[str]) -> ProviderError | None:
     try:
         for data in said:
             assert isinstance(reader.feed(data), str)
-        reader.answered()
+        reader.completion()
     except ProviderError as error:
         return error
     return None

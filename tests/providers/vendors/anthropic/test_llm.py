@@ -292,7 +292,7 @@ def test_what_is_new_is_passed_over() -> None:
         {"type": "message_stop"},
     ]
     assert "".join(reader.feed(json.dumps(event)) for event in events) == "AB"
-    assert (reader.answered().reason, reader.answered().calls) == ("stop", ())
+    assert (reader.completion().reason, reader.completion().calls) == ("stop", ())
 
 
 KINDS = ["message_start", "content_block_start", "content_block_delta", "message_delta", "message_stop", "x"]

@@ -13,7 +13,7 @@ from tests.servers.scripted import Bytes, Reply, scripted
 from voxd.errors import AuthenticationError, ProviderError
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.custom.llm import CustomLlm, CustomLlmOptions, answered, custom_body, text_of
+from voxd.providers.vendors.custom.llm import CustomLlm, CustomLlmOptions, completion_of, custom_body, text_of
 
 
 class TestContractOfText(StreamingContract):
@@ -73,8 +73,8 @@ def test_fields_may_have_other_names() -> None:
     )
     said = {"result": {"text": "Hi."}, "n": {"in": 3, "out": "many"}}
     assert text_of("p", said, options) == "Hi."
-    assert answered(said, options).usage.input_text_tokens == 3
-    assert answered(said, options).usage.output_text_tokens == 0
+    assert completion_of(said, options).usage.input_text_tokens == 3
+    assert completion_of(said, options).usage.output_text_tokens == 0
 
 
 @pytest.mark.parametrize("said", [{}, {"content": 5}, {"content": None}, [], "x", None, 5])

@@ -140,7 +140,7 @@ def test_calls_are_kept_apart_when_their_pieces_mix() -> None:
         {"type": "response.completed", "response": {}},
     ):
         assert reader.feed(json.dumps(event)) == ""
-    assert [call.arguments for call in reader.answered().calls] == ['{"a":1}', '{"b":2}']
+    assert [call.arguments for call in reader.completion().calls] == ['{"a":1}', '{"b":2}']
 
 
 def _added(index: int, call_id: str) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def chat_body(prompt: Prompt, model: str, options: ChatOptions, host: ChatHost) 
     if prompt.tools:
         body["tools"] = chat_tools(prompt.tools)
     if prompt.max_output_tokens is not None:
-        # OpenAI's reasoning models reject ``max_tokens``; compatible servers often know no other name.
+        # OpenAI documents both names, compatible servers only ``max_tokens``.
         usual = "max_tokens" if host is ChatHost.OTHER else "max_completion_tokens"
         body[options.max_tokens_field or usual] = prompt.max_output_tokens
     if prompt.temperature is not None:
@@ -282,7 +282,7 @@ class ChatReader:
             self._usage = _usage(chunk.usage)
         return "".join(self._choice(choice) for choice in (chunk.choices or ())[:1])
 
-    def answered(self) -> Completion:
+    def completion(self) -> Completion:
         """Return the end of the reply. Raises `StreamError` when it was truncated."""
         if not self._reason:
             raise llm_errors.truncated_reply(self._provider)

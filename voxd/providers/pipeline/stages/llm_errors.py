@@ -142,17 +142,16 @@ def _named(error: Mapping[str, Any]) -> ErrorDetail:
 def _body(body: bytes) -> ErrorDetail:
     """Return the error in the body of a response; an empty one when it cannot be read."""
     try:
-        said = msgspec.json.decode(body)
+        content = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return ErrorDetail()
-    found = find_error(said)
-    if found is None and isinstance(said, dict):
-        text = said.get("message") or said.get("detail")
+    found = find_error(content)
+    if found is None and isinstance(content, dict):
+        text = content.get("message") or content.get("detail")
         return ErrorDetail("", text if isinstance(text, str) else "")
     return found or ErrorDetail()
 
 
 def _as_openai_body(detail: ErrorDetail) -> bytes:
     """Return a body in the one shape that `faults.error_for_refusal` reads."""
-    said = {"code": detail.name or None, "message": detail.message or None}
-    return msgspec.json.encode({"error": said})
+    return msgspec.json.encode({"error": {"code": detail.name or None, "message": detail.message or None}})

@@ -38,7 +38,7 @@ class ReplyReader(Protocol):
         """Process an event; return the text in it, "" when there is none. Raises `ProviderError`."""
         ...
 
-    def answered(self) -> Completion:
+    def completion(self) -> Completion:
         """Return the end of the reply. Raises `StreamError` when it was truncated."""
         ...
 
@@ -98,7 +98,7 @@ class StreamingLanguageModel(LanguageModel):
                     break
             if text := await self._rest(pieces, reader):
                 yield TextChunk(text)
-        yield reader.answered()
+        yield reader.completion()
 
     async def _rest(self, pieces: AsyncGenerator[str], reader: ReplyReader) -> str:
         """Read what follows a complete reply: the usage, and text from servers that send the end too early.

@@ -43,12 +43,12 @@ def _with_results(caller: ChatMessage | None, results: Sequence[ChatMessage]) ->
     """Return a message and the results of its calls, without unpaired ones."""
     if caller is None:
         return []
-    given = {result.call_id: result for result in reversed(results)}
-    calls = tuple(call for call in caller.calls if call.id in given)
+    by_call = {result.call_id: result for result in reversed(results)}
+    calls = tuple(call for call in caller.calls if call.id in by_call)
     if calls != caller.calls:
         caller = replace(caller, calls=calls, raw=None)
     kept = [caller] if calls or caller.text.strip() else []
-    return kept + [given[call.id] for call in calls]
+    return kept + [by_call[call.id] for call in calls]
 
 
 def vendor_data(message: ChatMessage, vendor: str) -> Any:

@@ -24,8 +24,9 @@ async def collect_audio(audio: AsyncIterator[Frame]) -> Clip:
 
 
 async def encode_flac(clip: Clip) -> bytes:
-    """Return ``clip`` as FLAC, about half the size of WAV. Raises `AudioError` when it is empty."""
-    # In a thread: encoding 15 s of audio would block the event loop for many milliseconds.
+    """Return ``clip`` as FLAC. Raises `AudioError` when it is empty."""
+    # Measured with six recordings: 17 to 66 % of the size of WAV, and 6 ms of an x86 core for 15 s of audio.
+    # A block of captured audio may be delayed by 5 ms at most, so the encoder runs in a thread.
     return await in_thread(lambda: files.encode_flac(clip), name="encode an utterance")
 
 

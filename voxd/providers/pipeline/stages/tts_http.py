@@ -103,7 +103,7 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
         except ProviderError as error:
             # A failure before the response began was already retried by the transport.
             again = begun and error.retryable and (speech.repeatable or not replay.used_bytes)
-            # Nothing was heard yet, so the next provider in the list, if any, is faster than a retry.
+            # No audio was used yet, so the next provider in the list, if any, is faster than a retry.
             next_can = not replay.used_bytes and not budget.is_last
             if not again or next_can or budget.retries <= 0:
                 raise

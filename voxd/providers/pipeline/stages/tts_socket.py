@@ -15,6 +15,7 @@ from voxd.net.websocket import Deadlines, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech, OptionsT
 from voxd.providers.pipeline.stages.tts_pcm import PlaybackLead
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
@@ -50,19 +51,19 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `ProviderError`."""
         while True:
-            begun = heard = False
+            is_open = has_audio = False
             was_prepared = self._spare is not None
             try:
                 async with self._connection(budget) as connection:
-                    begun = True
+                    is_open = True
                     async with aclosing(self._synthesize_on(connection, text, budget)) as clips:
                         async for clip in clips:
-                            heard = True
+                            has_audio = True
                             yield clip
                 return
             except ProviderError as error:
                 # A failure to open the socket was already retried by the transport.
-                if not begun or heard or not error.retryable:
+                if not is_open or has_audio or not error.retryable:
                     raise
                 # A socket opened in advance may have broken while it waited; that costs no retry.
                 if not was_prepared:
@@ -123,7 +124,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
 
 
 class _Spare:
-    """A socket opened in advance. One task opens and closes it, because its context may not change tasks."""
+    """A socket opened in advance, held open by one task until it is used and released, or too old."""
 
     def __init__(
         self, name: str, opened: AbstractAsyncContextManager[WebSocketConnection], spare_s: float
@@ -133,12 +134,13 @@ class _Spare:
         self._ready: asyncio.Future[WebSocketConnection | None] = asyncio.get_running_loop().create_future()
         self._taken = asyncio.Event()
         self._released = asyncio.Event()
-        self._task = asyncio.create_task(self._hold(), name=f"prepare {name}")
+        self._tasks = TaskScope(f"prepare {name}")
+        self._tasks.start(self._hold())
 
     @property
     def is_gone(self) -> bool:
         """Whether the socket is closed, or was not opened."""
-        return self._task.done()
+        return not len(self._tasks)
 
     async def take(self, within_s: float) -> WebSocketConnection | None:
         """Return the socket, for use until `release`; None when it was not opened in time."""
@@ -150,11 +152,11 @@ class _Spare:
     async def release(self) -> None:
         """Close the socket; idempotent."""
         self._released.set()
-        if not self._ready.done():
-            self._task.cancel()
-        (outcome,) = await asyncio.gather(self._task, return_exceptions=True)
-        if isinstance(outcome, Exception):
-            _log.error("a socket could not be opened in advance", exc_info=outcome)
+        if self._ready.done():
+            # Not cancelled: the task sends the closing handshake first.
+            await self._tasks.join()
+        else:
+            await self._tasks.close()
 
     async def _hold(self) -> None:
         try:

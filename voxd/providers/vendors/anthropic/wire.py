@@ -180,7 +180,7 @@ class MessagesReader:
                 self._reason = self._reason or "end_turn"
         return ""
 
-    def answered(self) -> Completion:
+    def completion(self) -> Completion:
         """Return the end of the reply; ``raw`` holds all blocks when there is reasoning to send back."""
         if not self.complete:
             raise llm_errors.truncated_reply(self._provider)

@@ -24,7 +24,7 @@ from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
 from voxd.providers.usage import Usage
 
-_EXISTS = "answered"
+_EXISTS = "exists"
 
 
 class CustomLlm(LanguageModel):
@@ -63,9 +63,9 @@ class CustomLlm(LanguageModel):
             if "event-stream" in kind:
                 raise self._wrong_kind()
             if "json" in kind:
-                said = await answer.json()
-                end = answered(said, self._options)
-                yield TextChunk(text_of(self.name, said, self._options))
+                content = await answer.json()
+                end = completion_of(content, self._options)
+                yield TextChunk(text_of(self.name, content, self._options))
             else:
                 end = Completion("stop")
                 async for text in self._texts(answer):
@@ -161,34 +161,30 @@ def _message(message: ChatMessage) -> Json:
     return {"role": message.role, "content": message.text}
 
 
-def text_of(provider: str, said: Any, options: CustomLlmOptions) -> str:
+def text_of(provider: str, content: Any, options: CustomLlmOptions) -> str:
     """Return the text of a JSON response. Raises `ProviderError` for an error or a missing text."""
-    found = _at(said, options.content_path)
+    found = _at(content, options.content_path)
     if isinstance(found, str):
         return found
-    complaint = llm_errors.find_error(said)
-    raise (
-        llm_errors.error_from_detail(provider, complaint)
-        if complaint
-        else llm_errors.malformed_reply(provider)
-    )
+    detail = llm_errors.find_error(content)
+    raise (llm_errors.error_from_detail(provider, detail) if detail else llm_errors.malformed_reply(provider))
 
 
-def answered(said: Any, options: CustomLlmOptions) -> Completion:
+def completion_of(content: Any, options: CustomLlmOptions) -> Completion:
     """Return the end of a JSON response, with the usage if it is reported."""
     used = Usage(
-        input_text_tokens=_number(_at(said, options.input_tokens_path)),
-        output_text_tokens=_number(_at(said, options.output_tokens_path)),
+        input_text_tokens=_number(_at(content, options.input_tokens_path)),
+        output_text_tokens=_number(_at(content, options.output_tokens_path)),
     )
     return Completion("stop", usage=used)
 
 
-def _at(said: Any, path: str) -> Any:
+def _at(content: Any, path: str) -> Any:
     for name in path.split("."):
-        if not isinstance(said, dict):
+        if not isinstance(content, dict):
             return None
-        said = said.get(name)
-    return said
+        content = content.get(name)
+    return content
 
 
 def _number(found: Any) -> int:

@@ -1,22 +1,15 @@
 """Deepgram's live speech-to-text API, version 1, with Nova models. Protocol facts: `README.md`."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
-from voxd.errors import ConnectionFailed, ProviderError, StreamError
+from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.endpoint import http_url, realtime_url, require_key
 from voxd.net.faults import CloseReason, RefusalReader
-from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress
-from voxd.providers.pipeline.stages.contract import (
-    SpeechToText,
-    StageConfig,
-    TranscriptionRequest,
-    parse_options,
-)
+from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
@@ -26,15 +19,13 @@ from voxd.providers.pipeline.stages.stt_protocol import (
     select_terms,
 )
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
-from voxd.providers.vendors.deepgram.wire import refused
+from voxd.providers.vendors.deepgram import wire
 
 PATH = "/v1/listen"
 KEEP_ALIVE_S = 4.0
 """Deepgram closes with 1011 NET-0001 after 10 s without audio, and advises a message every 3 to 5 s."""
-MOST_TERMS = 100
 
 _EPSILON_S = 0.001
-_UNREADABLE = 1008
 
 
 class DeepgramSttOptions(msgspec.Struct, frozen=True):
@@ -79,13 +70,14 @@ class DeepgramStt(StreamingSpeechToText):
 
     @property
     def model(self) -> str:
-        """The transcription model."""
-        return stt_model(self)
+        """The transcription model; an Aura model belongs to the TTS stage of the same provider."""
+        model = self.config.model
+        return self.default_model if not model or model.startswith("aura") else model
 
     @property
     def refusal_reader(self) -> RefusalReader:
         """The function that turns an HTTP error response into an error."""
-        return refused
+        return wire.refused
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
@@ -99,10 +91,10 @@ class DeepgramStt(StreamingSpeechToText):
             "keyterm": [],
             "keywords": [],
         }
-        query[takes] = select_terms(getattr(self._options, takes), request.hints, most=MOST_TERMS)
+        query[takes] = select_terms(getattr(self._options, takes), request.hints, most=wire.MOST_TERMS)
         if language := self.language(request):
             query["language"] = language
-        return address(self, access, PATH, query)
+        return wire.socket_address(self, access, PATH, query)
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
@@ -110,32 +102,7 @@ class DeepgramStt(StreamingSpeechToText):
 
     async def check(self, budget: Budget) -> None:
         """Request the projects of the key, which is free. Raises `ProviderError`."""
-        await check(self, budget, PATH)
-
-
-def stt_model(stage: SpeechToText) -> str:
-    """Return the configured model; an Aura model belongs to the TTS stage of the same provider."""
-    model = stage.config.model
-    return stage.default_model if not model or model.startswith("aura") else model
-
-
-def address(stage: SpeechToText, access: Access, path: str, query: Mapping[str, Any]) -> WebSocketAddress:
-    """Return the address of a socket of Deepgram. Raises `ProviderError`."""
-    key = require_key(stage.name, access.key)
-    url = realtime_url(stage.name, access.endpoint or stage.default_endpoint, path, query)
-    return WebSocketAddress(url, {"Authorization": f"Token {key}"}, key=key)
-
-
-async def check(stage: SpeechToText, budget: Budget, live_path: str) -> None:
-    """Request the projects of the key. Raises `ProviderError`."""
-
-    def build(access: Access) -> HttpRequest:
-        key = require_key(stage.name, access.key)
-        url = http_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
-        return HttpRequest("GET", url, {"Authorization": f"Token {key}"})
-
-    async with stage.transport.request(build, budget, kind="check", refused=refused) as answer:
-        await answer.json()
+        await wire.check(self, budget, PATH)
 
 
 class _Alternative(msgspec.Struct):
@@ -205,12 +172,14 @@ class DeepgramSttProtocol(SttProtocol):
             case _Metadata():
                 return TranscriptUpdate(done=True)
             case _Error() as error:
-                raise fault(self.provider, error.code or error.variant, error.message or error.description)
+                raise wire.stream_error(
+                    self.provider, error.code or error.variant, error.message or error.description
+                )
         return None
 
     def close_error(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close."""
-        return closed(self.provider, ending) or super().close_error(ending)
+        return wire.close_error(self.provider, ending) or super().close_error(ending)
 
     def _results(self, results: _Results) -> TranscriptUpdate | None:
         if results.end_s <= self._processed_s + _EPSILON_S:
@@ -220,20 +189,3 @@ class DeepgramSttProtocol(SttProtocol):
             return TranscriptUpdate(partial=results.text)
         self._processed_s = results.end_s
         return TranscriptUpdate(results.text, results.end_s, stable=results.speech_final)
-
-
-def closed(provider: str, ending: CloseReason) -> ProviderError | None:
-    """Return the error for close code 1008, DATA-0000; other codes have their usual meaning."""
-    return fault(provider, "DATA-0000", ending.reason) if ending.close_code == _UNREADABLE else None
-
-
-def fault(provider: str, code: str, text: str) -> ProviderError:
-    """Return the error for Deepgram's ``code``."""
-    text = text or "the vendor gave no reason"
-    if code.startswith("NET-"):
-        return ConnectionFailed(text, provider=provider, code="server_error")
-    if code.startswith("DATA-"):
-        error: ProviderError = StreamError(text, provider=provider, code="bad_audio")
-        error.retryable = False
-        return error
-    return StreamError(text, provider=provider)

@@ -20,8 +20,7 @@ from voxd.providers.pipeline.stages.stt_protocol import (
     select_terms,
 )
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
-from voxd.providers.vendors.deepgram import stt as deepgram
-from voxd.providers.vendors.deepgram.wire import refused
+from voxd.providers.vendors.deepgram import wire
 
 PATH = "/v2/listen"
 BEHIND_S = 2.0
@@ -68,7 +67,7 @@ class DeepgramFluxStt(StreamingSpeechToText):
     @property
     def refusal_reader(self) -> RefusalReader:
         """The function that turns an HTTP error response into an error."""
-        return refused
+        return wire.refused
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
@@ -76,14 +75,14 @@ class DeepgramFluxStt(StreamingSpeechToText):
             "model": self.model,
             "encoding": "linear16",
             "sample_rate": SAMPLE_RATE_HZ,
-            "keyterm": select_terms(self._options.keyterm, request.hints, most=deepgram.MOST_TERMS),
+            "keyterm": select_terms(self._options.keyterm, request.hints, most=wire.MOST_TERMS),
             "language_hint": [],
         }
         if self.model.endswith("multi"):
             query["language_hint"] = select_terms(
                 self._options.language_hint, (self.language(request),), most=10
             )
-        return deepgram.address(self, access, PATH, query)
+        return wire.socket_address(self, access, PATH, query)
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
@@ -91,7 +90,7 @@ class DeepgramFluxStt(StreamingSpeechToText):
 
     async def check(self, budget: Budget) -> None:
         """Request the projects of the key, which is free. Raises `ProviderError`."""
-        await deepgram.check(self, budget, PATH)
+        await wire.check(self, budget, PATH)
 
 
 class _TurnInfo(msgspec.Struct, tag="TurnInfo"):
@@ -136,7 +135,7 @@ class DeepgramFluxSttProtocol(SttProtocol):
                 # `TurnResumed` cancels an `EagerEndOfTurn`; the other events only carry the words.
                 return TranscriptUpdate(partial=turn.transcript, stable=turn.event == "EagerEndOfTurn")
             case _Error() as error:
-                raise deepgram.fault(self.provider, error.code, error.description)
+                raise wire.stream_error(self.provider, error.code, error.description)
         return None
 
     def is_complete(self, ending: CloseReason, sent_s: float) -> bool:
@@ -146,4 +145,4 @@ class DeepgramFluxSttProtocol(SttProtocol):
 
     def close_error(self, ending: CloseReason) -> ProviderError:
         """Return the error for a close."""
-        return deepgram.closed(self.provider, ending) or super().close_error(ending)
+        return wire.close_error(self.provider, ending) or super().close_error(ending)

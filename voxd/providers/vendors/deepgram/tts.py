@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Meta
 
 from voxd.frames import Clip
-from voxd.net.endpoint import require_key
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
-from voxd.providers.vendors.deepgram.wire import refused
+from voxd.providers.vendors.deepgram import wire
+
+_LIVE_PATH = "/v1/listen"
+"""The endpoint may be configured as that of the STT socket."""
 
 
 class DeepgramTtsOptions(msgspec.Struct, frozen=True):
@@ -48,18 +50,13 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
 
     async def check(self, budget: Budget) -> None:
         """Request the projects of the key. Raises `ProviderError`."""
-
-        def build(access: Access) -> HttpRequest:
-            return HttpRequest("GET", self._url(access, "/v1/projects"), self._headers(access))
-
-        async with self.transport.request(build, budget, kind="check", refused=refused) as answer:
-            await answer.json()
+        await wire.check(self, budget, _LIVE_PATH)
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         speech = SpeechRequest(
-            text, build, self._options.sample_rate_hz, refused=refused, bill="dg-char-count"
+            text, build, self._options.sample_rate_hz, refused=wire.refused, bill="dg-char-count"
         )
         return stream_speech(self, speech, budget)
 
@@ -74,12 +71,7 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
             query["speed"] = self._options.speed
         if self._options.mip_opt_out:
             query["mip_opt_out"] = "true"
-        url = f"{self._url(access, '/v1/speak')}?{urlencode(query)}"
-        return HttpRequest("POST", url, self._headers(access), json={"text": text})
-
-    def _url(self, access: Access, path: str) -> str:
-        # The endpoint may be configured as that of the STT socket.
-        return stage_url(self, access, path, live_path="/v1/listen")
-
-    def _headers(self, access: Access) -> dict[str, str]:
-        return {"Authorization": f"Token {require_key(self.name, access.key)}"}
+        url = stage_url(self, access, "/v1/speak", live_path=_LIVE_PATH)
+        return HttpRequest(
+            "POST", f"{url}?{urlencode(query)}", wire.auth_headers(self, access), json={"text": text}
+        )

@@ -1,6 +1,27 @@
-"""Deepgram's error codes, shared by speech-to-text and text-to-speech."""
+"""What Deepgram's stages share: authentication, a free check, and errors of HTTP responses and sockets."""
 
-from voxd.net.faults import BAD_KEY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, RefusalReader, refusal_reader
+from collections.abc import Mapping
+from typing import Any
+
+from voxd.errors import ConnectionFailed, ProviderError, StreamError
+from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.faults import (
+    BAD_KEY,
+    NO_CREDIT,
+    SLOW_DOWN,
+    CloseReason,
+    ErrorMeaning,
+    RefusalReader,
+    refusal_reader,
+)
+from voxd.net.transport import Access, Budget, HttpRequest
+from voxd.net.websocket import WebSocketAddress
+from voxd.providers.pipeline.stages.contract import PipelineStage
+
+MOST_TERMS = 100
+"""How many likely words a request may contain."""
+
+_UNREADABLE = 1008
 
 refused: RefusalReader = refusal_reader(
     {
@@ -15,3 +36,47 @@ refused: RefusalReader = refusal_reader(
     }
 )
 """Turns an HTTP error response of Deepgram into an error."""
+
+
+def auth_headers(stage: PipelineStage, access: Access) -> dict[str, str]:
+    """Return the authentication header. Raises `AuthenticationError` without a key."""
+    return {"Authorization": f"Token {require_key(stage.name, access.key)}"}
+
+
+def socket_address(
+    stage: PipelineStage, access: Access, path: str, query: Mapping[str, Any]
+) -> WebSocketAddress:
+    """Return the address of the socket at ``path``. Raises `ProviderError`."""
+    url = realtime_url(stage.name, access.endpoint or stage.default_endpoint, path, query)
+    return WebSocketAddress(url, auth_headers(stage, access), key=access.key)
+
+
+async def check(stage: PipelineStage, budget: Budget, live_path: str) -> None:
+    """Request the projects of the key, which is free. Raises `ProviderError`.
+
+    The endpoint may be configured as that of the socket ``live_path``.
+    """
+
+    def build(access: Access) -> HttpRequest:
+        url = http_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
+        return HttpRequest("GET", url, auth_headers(stage, access))
+
+    async with stage.transport.request(build, budget, kind="check", refused=refused) as answer:
+        await answer.json()
+
+
+def close_error(provider: str, ending: CloseReason) -> ProviderError | None:
+    """Return the error for close code 1008, DATA-0000; other codes have their usual meaning."""
+    return stream_error(provider, "DATA-0000", ending.reason) if ending.close_code == _UNREADABLE else None
+
+
+def stream_error(provider: str, code: str, text: str) -> ProviderError:
+    """Return the error for Deepgram's ``code`` in a message or a close."""
+    text = text or "the vendor gave no reason"
+    if code.startswith("NET-"):
+        return ConnectionFailed(text, provider=provider, code="server_error")
+    if code.startswith("DATA-"):
+        error: ProviderError = StreamError(text, provider=provider, code="bad_audio")
+        error.retryable = False
+        return error
+    return StreamError(text, provider=provider)

@@ -8,7 +8,7 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
-from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.endpoint import http_url, realtime_url
 from voxd.net.faults import (
     BAD_KEY,
     NO_CREDIT,
@@ -31,6 +31,7 @@ from voxd.providers.pipeline.stages.stt_protocol import (
     select_terms,
 )
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
+from voxd.providers.vendors.elevenlabs import wire
 
 PATH = "/v1/speech-to-text/realtime"
 MOST_TERMS, LONGEST_TERM = 50, 20
@@ -49,19 +50,8 @@ class ElevenLabsSttOptions(msgspec.Struct, frozen=True):
     enable_logging: bool | None = None
 
 
-_NO_SPEECH_KEY = ErrorMeaning(
-    "missing_permissions", AuthenticationError, hint="allow the key to use speech to text"
-)
-_REFUSALS = MappingProxyType(
-    {
-        "invalid_api_key": BAD_KEY,
-        # These have status 401 too, but the key itself is valid.
-        "quota_exceeded": NO_CREDIT,
-        "missing_permissions": _NO_SPEECH_KEY,
-        "too_many_concurrent_requests": SLOW_DOWN,
-        "system_busy": ErrorMeaning("overloaded", ConnectionFailed, retryable=True),
-    }
-)
+# The error code of this refusal has always differed from that of the TTS stages.
+_refused = refusal_reader({**wire.NAMES, "too_many_concurrent_requests": SLOW_DOWN})
 
 
 class ElevenLabsStt(StreamingSpeechToText):
@@ -82,11 +72,10 @@ class ElevenLabsStt(StreamingSpeechToText):
     @property
     def refusal_reader(self) -> RefusalReader:
         """The function that turns an HTTP error response into an error."""
-        return refusal_reader(_REFUSALS)
+        return _refused
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
-        key = require_key(self.name, access.key)
         query = query_options(self._options) | {
             "model_id": self.model,
             "audio_format": "pcm_16000",
@@ -98,7 +87,7 @@ class ElevenLabsStt(StreamingSpeechToText):
         if language := self.language(request):
             query["language_code"] = code_of(language)
         url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
-        return WebSocketAddress(url, {"xi-api-key": key}, key=key)
+        return WebSocketAddress(url, wire.auth_headers(self, access), key=access.key)
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
@@ -109,7 +98,7 @@ class ElevenLabsStt(StreamingSpeechToText):
 
         def build(access: Access) -> HttpRequest:
             url = http_url(access.endpoint or self.default_endpoint, PATH, "/v1/user/subscription")
-            return HttpRequest("GET", url, {"xi-api-key": require_key(self.name, access.key)})
+            return HttpRequest("GET", url, wire.auth_headers(self, access))
 
         try:
             async with self.transport.request(
@@ -118,7 +107,7 @@ class ElevenLabsStt(StreamingSpeechToText):
                 await answer.json()
         except AuthenticationError as error:
             # A key restricted to speech-to-text may not read the account, but it is valid.
-            if error.code != _NO_SPEECH_KEY.code:
+            if error.code != "missing_permissions":
                 raise
 
 

@@ -66,4 +66,4 @@ class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
         body |= {name: value for name, value in more.items() if value}
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream"
         url = f"{stage_url(self, access, path)}?output_format=pcm_{options.sample_rate_hz}"
-        return HttpRequest("POST", url, wire.headers(self, access), json=body)
+        return HttpRequest("POST", url, wire.auth_headers(self, access), json=body)

@@ -107,7 +107,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
             query["seed"] = options.seed
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream-input"
         url = realtime_url(self.name, access.endpoint or self.default_endpoint, path, query)
-        headers = wire.headers(self, access)
+        headers = wire.auth_headers(self, access)
         return WebSocketAddress(url, headers, key=access.key)
 
     def _read(self, message: str | bytes) -> _Frame:

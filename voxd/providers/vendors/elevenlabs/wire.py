@@ -1,4 +1,4 @@
-"""What both text-to-speech stages of ElevenLabs share: options, error codes and a free check."""
+"""What ElevenLabs' stages share: error codes, authentication, TTS options and a free check of the quota."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ from voxd.net.faults import (
 )
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import TextToSpeech
+from voxd.providers.pipeline.stages.contract import PipelineStage, TextToSpeech
 from voxd.providers.pipeline.stages.tts_http import stage_url
 
 ENDPOINT = "https://api.elevenlabs.io"
@@ -56,7 +56,7 @@ NAMES: Mapping[str, ErrorMeaning] = {
     # These two have status 401 too, but the key itself is valid.
     "quota_exceeded": NO_CREDIT,
     "missing_permissions": ErrorMeaning(
-        "missing_permissions", AuthenticationError, hint="allow the key to use text to speech"
+        "missing_permissions", AuthenticationError, hint="allow the key to use this service in its settings"
     ),
     "voice_not_found": NO_VOICE,
     "unsupported_model": ErrorMeaning("unsupported_model", hint="set the provider's model to another one"),
@@ -71,7 +71,7 @@ refused = refusal_reader(NAMES)
 """Turns an HTTP error response of ElevenLabs into an error."""
 
 
-def headers(stage: TextToSpeech, access: Access) -> dict[str, str]:
+def auth_headers(stage: PipelineStage, access: Access) -> dict[str, str]:
     """Return the authentication header. Raises `AuthenticationError` without a key."""
     return {"xi-api-key": require_key(stage.name, access.key)}
 
@@ -103,7 +103,9 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
     """Request the state of the account. Raises `ProviderError`, also when its quota is used up."""
 
     def build(access: Access) -> HttpRequest:
-        return HttpRequest("GET", stage_url(stage, access, "/v1/user/subscription"), headers(stage, access))
+        return HttpRequest(
+            "GET", stage_url(stage, access, "/v1/user/subscription"), auth_headers(stage, access)
+        )
 
     try:
         async with stage.transport.request(build, budget, kind="check", refused=refused) as answer:
@@ -113,7 +115,7 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
             f"the vendor's response is invalid: {error}", provider=stage.name, code="bad_answer"
         ) from None
     except ProviderError as error:
-        # A key restricted to text-to-speech may not read the account, but it is valid.
+        # A restricted key may not read the account, but it is valid.
         if error.code == "missing_permissions":
             return
         raise

@@ -26,7 +26,7 @@ class _Answer(msgspec.Struct):
     text: str
 
 
-class _Complaint(msgspec.Struct):
+class _ErrorBody(msgspec.Struct):
     """An error response; for a model that is loading it contains the expected duration."""
 
     error: str | list[str] = ""
@@ -92,17 +92,17 @@ class HuggingFaceStt(SpeechToText):
 def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """Return the error for an HTTP error response of Hugging Face, whose ``error`` is a text or a list."""
     try:
-        complaint = msgspec.json.decode(body, type=_Complaint)
+        reported = msgspec.json.decode(body, type=_ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return faults.error_for_refusal(provider, status, headers, body)
-    said = complaint.error if isinstance(complaint.error, str) else "; ".join(complaint.error)
+    message = reported.error if isinstance(reported.error, str) else "; ".join(reported.error)
     if status == 402:
-        return faults.error_for_code(provider, "insufficient_quota", said)
+        return faults.error_for_code(provider, "insufficient_quota", message)
     if status == 503:
-        wait_s = complaint.estimated_time
-        msg = said or "the model is not loaded yet"
+        wait_s = reported.estimated_time
+        msg = message or "the model is not loaded yet"
         return ConnectionFailed(msg, provider=provider, code="overloaded", retry_after_s=wait_s)
     error = faults.error_for_refusal(provider, status, headers, body)
-    if said:
-        error.args = (said[:300],)
+    if message:
+        error.args = (message[:300],)
     return error

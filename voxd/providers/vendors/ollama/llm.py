@@ -57,9 +57,9 @@ class OllamaLlm(StreamingLanguageModel):
     async def check(self, budget: Budget) -> None:
         """Check that the model is installed. Raises `ProviderError`."""
         async with self.transport.request(self._probe, budget, kind="check", refused=self._refused) as answer:
-            said = await answer.json()
+            listed = await answer.json()
         try:
-            names = {row.name for row in msgspec.convert(said, _Tags).models}
+            names = {row.name for row in msgspec.convert(listed, _Tags).models}
         except msgspec.ValidationError:
             raise llm_errors.malformed_reply(self.name) from None
         if not names & {self.model, f"{self.model}:latest"}:

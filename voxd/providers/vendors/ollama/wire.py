@@ -135,7 +135,7 @@ class OllamaReader:
             text += self._filter.end()
         return text
 
-    def answered(self) -> Completion:
+    def completion(self) -> Completion:
         """Return the end of the reply; ``raw`` is the reasoning before a call."""
         if not self.over:
             raise llm_errors.truncated_reply(self._provider)

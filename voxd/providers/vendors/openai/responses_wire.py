@@ -152,7 +152,7 @@ class ResponsesReader:
                 raise self._failure(event, data)
         return ""
 
-    def answered(self) -> Completion:
+    def completion(self) -> Completion:
         """Return the end of the reply. Raises `StreamError` when it was truncated."""
         if not self.over:
             raise llm_errors.truncated_reply(self._provider)

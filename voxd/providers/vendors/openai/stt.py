@@ -93,7 +93,7 @@ class OpenAIStt(SpeechToText):
     def model(self) -> str:
         """The transcription model; at OpenAI another configured model belongs to another stage."""
         model = self.config.model
-        if not self._is_openais:
+        if not self._is_openai:
             return model or self.default_model
         return model if any(part in model for part in _STT_MODELS) else self.default_model
 
@@ -112,14 +112,14 @@ class OpenAIStt(SpeechToText):
             form = self._form(request, sound, streamed=self._is_streamed(base))
             return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
-        wait_s = None if self._is_openais else SMALL_MACHINE_S
+        wait_s = None if self._is_openai else SMALL_MACHINE_S
         async with self.transport.request(
             build, request.budget, kind="transcribe", first_byte_s=wait_s
         ) as answer:
             if answer.headers.get("content-type", "").startswith("text/event-stream"):
                 async with aclosing(self._streamed(answer, clip)) as pieces:
-                    async for heard in pieces:
-                        yield heard
+                    async for partial in pieces:
+                        yield partial
             else:
                 whole = parse_answer(self.name, await answer.json(), _Whole)
                 yield Transcription(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
@@ -146,7 +146,7 @@ class OpenAIStt(SpeechToText):
                 raise
 
     @property
-    def _is_openais(self) -> bool:
+    def _is_openai(self) -> bool:
         return belongs_to(self.config.endpoint or self.default_endpoint, _OWN_HOST)
 
     def _base(self, access: Access) -> str:
