@@ -16,9 +16,10 @@ def order_candidates(
     """Yield the healthy ``candidates`` in order, then the unhealthy ones that ``can_try``, in order.
 
     ``is_last_resort``: the unhealthy ones are tried only when none is healthy, because a failed healthy one
-    has used up the time for another. Health is read when a candidate's turn comes: the failure of one can
-    open the circuit of another, with which it shares a vendor.
+    has used up the time for another.
     """
+    # A generator, so that health is read when a candidate is due: the failure of one can open the circuit of
+    # another that shares its vendor.
     skipped: list[T] = []
     has_healthy = False
     for candidate in candidates:

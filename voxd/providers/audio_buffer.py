@@ -1,4 +1,4 @@
-"""The audio buffer of one utterance: several readers, each from its beginning, while it is still spoken.
+"""The audio of one utterance in memory: several readers, each from the beginning, while it still grows.
 
 Failover and the STT chain read it once for each provider they try. An STT connection reads it by sample
 number, discards what the vendor has acknowledged, and replays the rest after a reconnect.
@@ -14,62 +14,60 @@ from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
 from voxd.tasks import TaskScope
 
 MAX_UTTERANCE_S = 120.0
-"""Longer than any utterance may be (3.8 MB at 16 kHz); what is said after it is not kept."""
+"""The limit of one buffer (3.8 MB at 16 kHz), longer than any utterance may be; later audio is dropped."""
 
 _MAX_SAMPLES = round(MAX_UTTERANCE_S * SAMPLE_RATE_HZ)
 
 
 class AudioBuffer:
-    """Mono s16le at 16 kHz; sample 0 is the first of the utterance.
-
-    Frames are kept as they come and never joined: buffers of one utterance in several layers share their
-    bytes, and a reader that starts late sends frames of the usual size rather than one large message.
-    """
+    """Mono s16le at 16 kHz; sample 0 is the first of the utterance."""
 
     def __init__(self) -> None:
         self.start = 0
-        """The first sample that is still held."""
+        """The first sample that was not discarded."""
         self.end = 0
         """The sample after the last."""
         self.ended = asyncio.Event()
-        """Set when the user has finished, or when the microphone failed."""
+        """Set at the end of speech, or when the microphone failed."""
         self.ended_s: float | None = None
-        """When that was, by the clock of the caller of `close`; None before it."""
+        """The time of that by the clock of the caller of `close`; None before it."""
+        # Frames are never joined: the buffers of one utterance in several layers share their bytes, and a
+        # reader that starts late sends frames of the usual size rather than one large message.
         self._frames: list[Frame] = []
         self._error: Exception | None = None
         self._changed = asyncio.Event()
 
     @property
     def length_s(self) -> float:
-        """The length of the utterance so far, with what is discarded."""
+        """The length of the utterance so far, including discarded audio."""
         return self.end / SAMPLE_RATE_HZ
 
     @property
     def is_full(self) -> bool:
-        """Whether `MAX_UTTERANCE_S` are reached: nothing more is taken."""
+        """Whether `MAX_UTTERANCE_S` is reached: more audio is dropped."""
         return self.end >= _MAX_SAMPLES
 
     @property
     def is_acknowledged(self) -> bool:
-        """Whether the user has finished and all of it is discarded."""
+        """Whether the utterance has ended and all of it was acknowledged and discarded."""
         return self.ended.is_set() and self._error is None and self.start == self.end
 
     def append(self, pcm: bytes) -> None:
-        """Add sound; after the end, or when it is full, it is dropped."""
+        """Append audio; after the end, or when the buffer is full, it is dropped."""
         if pcm and not self.ended.is_set() and not self.is_full:
             self._frames.append(Frame(self.end, pcm))
             self.end = self._frames[-1].end
             self._notify()
 
     def close(self, error: Exception | None = None, *, now_s: float | None = None) -> None:
-        """End the utterance; readers raise ``error`` where the sound ends. Idempotent."""
+        """End the utterance; readers raise ``error`` at the end of the audio. Idempotent."""
         if not self.ended.is_set():
             self._error, self.ended_s = error, now_s
             self.ended.set()
             self._notify()
 
     async def fill(self, source: AsyncIterator[Frame]) -> None:
-        """Append all of ``source`` and close. What it raises is raised to the readers."""
+        """Append all of ``source`` and close. An exception of it is raised in the readers."""
         error: Exception | None = None
         try:
             async for frame in source:
@@ -77,7 +75,7 @@ class AudioBuffer:
                 if self.is_full:
                     break
         except Exception as raised:
-            # Third-party audio sources may raise anything; it belongs to whoever reads the sound.
+            # Third-party audio sources may raise anything; the readers handle it as their own.
             error = raised
         finally:
             self.close(error)
@@ -97,7 +95,7 @@ class AudioBuffer:
         return Clip(b"".join(frame.pcm for frame in self._frames), SAMPLE_RATE_HZ)
 
     async def frame(self, at: int) -> Frame | None:
-        """Return the frame that holds sample ``at`` as soon as it is there, None after the last one."""
+        """Wait for the frame that contains sample ``at`` and return it, None after the last one."""
         await self._wait_for(at + 1)
         if at < self.end:
             return self._frames[self._find(at)]
@@ -106,7 +104,7 @@ class AudioBuffer:
         return None
 
     async def read(self, at: int, samples: int) -> bytes:
-        """Return ``samples`` from sample ``at`` on as soon as they are there, fewer or none at the end."""
+        """Wait for ``samples`` from sample ``at`` on and return them, fewer or none at the end."""
         await self._wait_for(at + samples)
         if at >= self.end:
             if self._error is not None:
@@ -124,7 +122,7 @@ class AudioBuffer:
         return bytes(found)
 
     def discard(self, before: int) -> None:
-        """Drop what lies before sample ``before``: the vendor has acknowledged it."""
+        """Discard the audio before sample ``before``, which the vendor has acknowledged."""
         self.start = min(max(before, self.start), self.end)
         del self._frames[: bisect_right(self._frames, self.start, key=lambda frame: frame.end)]
 
@@ -137,7 +135,7 @@ class AudioBuffer:
             await self._changed.wait()
 
     def _notify(self) -> None:
-        # Readers that wait hold this event; the next wait is for the next one.
+        # Waiting readers hold this event; a reader that waits later gets the next one.
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -162,10 +160,8 @@ class _Reader:
 
 @asynccontextmanager
 async def record(source: AsyncIterator[Frame]) -> AsyncIterator[AudioBuffer]:
-    """Yield a buffer that takes ``source`` in the background, as fast as it comes.
-
-    So a slow reader cannot make the microphone's ring overrun.
-    """
+    """Yield a buffer that is filled from ``source`` in the background."""
+    # Without it a slow reader, such as a provider that is still connecting, overruns the microphone's ring.
     buffer, tasks = AudioBuffer(), TaskScope("audio buffer")
     tasks.start(buffer.fill(source))
     try:

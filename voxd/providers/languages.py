@@ -1,4 +1,4 @@
-"""Names of languages as vendors want them: "en" for some, "en-US" for others."""
+"""Converts language tags to the form a vendor requires: "en" for some, "en-US" for others."""
 
 _REGIONS = {
     "ar": "SA",
@@ -20,7 +20,7 @@ _REGIONS = {
     "vi": "VN",
     "zh": "CN",
 }
-"""Where a language is spoken that is not named like its land."""
+"""The default region of a language where it is not the language code itself, as in "de-DE"."""
 
 
 def code_of(language: str) -> str:
@@ -29,7 +29,7 @@ def code_of(language: str) -> str:
 
 
 def locale_of(language: str, usual: str = "en-US") -> str:
-    """Return ``language`` with a region: "de-DE" for "de", "en-GB" as it is, ``usual`` for ""."""
+    """Return ``language`` with a region: "de-DE" for "de", "en-GB" unchanged, ``usual`` for ""."""
     if not language:
         return usual
     code, _, rest = language.replace("_", "-").partition("-")

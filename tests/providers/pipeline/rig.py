@@ -11,8 +11,8 @@ from voxd.config.provider_schema import Pipeline
 from voxd.events import EventType as E
 from voxd.providers.events import ProviderEvent
 from voxd.providers.pipeline.answer_cache import AnswerCache
-from voxd.providers.pipeline.dependencies import PipelineDependencies
-from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.builder import PipelineDependencies
+from voxd.providers.pipeline.deadlines import Latencies
 from voxd.providers.pipeline.llm_chain import LlmChain
 from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.pipeline.provider import PipelineProvider

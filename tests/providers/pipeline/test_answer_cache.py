@@ -10,7 +10,7 @@ from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import HANG, Brain
 from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
-from voxd.providers.pipeline.answer_cache import MAX_ANSWERS, AnswerCache, key_of
+from voxd.providers.pipeline.answer_cache import MAX_ANSWERS, AnswerCache, answer_key
 from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt, TextChunk, ToolCall
 
@@ -62,11 +62,11 @@ async def test_what_is_forgotten_is_asked_anew_also_when_it_is_just_being_answer
     brain = Brain("brain", clock, "It is noon.")
     async with Rig(clock=clock, llm=[brain], answers=kept) as rig:
         await rig.type("what time is it")
-    source = kept.through("key", thoughts("My secret."))
+    source = kept.fetch("key", thoughts("My secret."))
     assert await anext(source) == TextChunk("My secret.")
     kept.forget()
     assert await written(source) == ""
-    assert await written(kept.through("key", thoughts("Another."))) == "Another."
+    assert await written(kept.fetch("key", thoughts("Another."))) == "Another."
     async with Rig(clock=clock, llm=[brain], answers=kept) as rig:
         await rig.type("what time is it")
     assert len(brain.prompts) == 2
@@ -96,9 +96,9 @@ async def test_the_same_question_at_the_same_time_is_asked_once_and_again_if_it_
             yield thought
 
     gate = asyncio.Event()
-    first = asyncio.create_task(written(kept.through("key", model(gate, True))))
+    first = asyncio.create_task(written(kept.fetch("key", model(gate, True))))
     await settle()
-    second = asyncio.create_task(written(kept.through("key", model(gate, False))))
+    second = asyncio.create_task(written(kept.fetch("key", model(gate, False))))
     await settle()
     assert asked == [True]
     gate.set()
@@ -106,7 +106,7 @@ async def test_the_same_question_at_the_same_time_is_asked_once_and_again_if_it_
         await first
     assert await second == "Noon."
     assert asked == [True, False]
-    assert await written(kept.through("key", model(gate, True))) == "Noon."
+    assert await written(kept.fetch("key", model(gate, True))) == "Noon."
 
 
 async def test_it_forgets_the_oldest() -> None:
@@ -114,9 +114,9 @@ async def test_it_forgets_the_oldest() -> None:
     kept = cache(clock)
 
     for number in range(MAX_ANSWERS + 1):
-        await written(kept.through(str(number), thoughts("x")))
-    assert "0" not in kept._kept
-    assert len(kept._kept) == MAX_ANSWERS
+        await written(kept.fetch(str(number), thoughts("x")))
+    assert "0" not in kept._cached
+    assert len(kept._cached) == MAX_ANSWERS
 
 
 def test_a_key_changes_with_everything_that_is_told() -> None:
@@ -127,5 +127,5 @@ def test_a_key_changes_with_everything_that_is_told() -> None:
         Prompt("be brief", base.messages, max_output_tokens=1),
         Prompt("be brief", base.messages, temperature=0.1),
     ]
-    keys = {key_of(base, ["a"]), key_of(base, ["b"]), *(key_of(other, ["a"]) for other in others)}
+    keys = {answer_key(base, ["a"]), answer_key(base, ["b"]), *(answer_key(other, ["a"]) for other in others)}
     assert len(keys) == 6

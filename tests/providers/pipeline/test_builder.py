@@ -84,7 +84,7 @@ async def test_lists_are_built_in_order_without_broken_stages(builder: PipelineB
 
 
 async def test_an_engine_bound_to_a_grammar_is_not_a_hedge(builder: PipelineBuilder) -> None:
-    ears = replace(builder.engines, hears_anything=False)  # type: ignore[type-var]
+    ears = replace(builder.engines, is_open_vocabulary=False)  # type: ignore[type-var]
     parts = replace(builder, engines=ears).build(Pipeline(stt=("ears",), llm=("brain",)), TABLES)
     assert parts.stt.hedge is None, "a model would be asked what nobody said"
 

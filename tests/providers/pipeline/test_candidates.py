@@ -6,12 +6,14 @@ from tests.fakes import FakeClock
 from tests.providers.pipeline.stage_fakes import Board, Brain
 from voxd.errors import ConnectionFailed, ContextTooLong
 from voxd.providers.pipeline.candidates import NO_TIME, Candidates
-from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.deadlines import Latencies
 from voxd.providers.pipeline.stages.contract import LanguageModel, StageKind
 
 
 def candidates(board: Board, *stages: Brain, latencies: Latencies | None = None) -> Candidates[LanguageModel]:
-    return Candidates("thinks", stages, health=board, latencies=latencies or Latencies(), clock=FakeClock())
+    return Candidates(
+        StageKind.LLM, stages, health=board, latencies=latencies or Latencies(), clock=FakeClock()
+    )
 
 
 def brains(*names: str, kind: str = "scripted") -> list[Brain]:
@@ -24,17 +26,17 @@ def test_the_well_are_asked_in_order_and_the_ill_only_when_nobody_else_is_left()
     assert [stage.name for stage in made.available()] == ["b", "c"]
     board.ill = {"a", "b", "c"}
     assert [stage.name for stage in made.available()] == ["a", "b", "c"]
-    assert made.is_open, "there is nobody else"
+    assert made.available(), "there is nobody else"
     board.barred = {"a", "b", "c"}
-    assert not made.is_open
+    assert made.available() == []
 
 
 def test_the_devices_own_is_always_well_and_no_matter_of_the_board() -> None:
     board = Board("own")
     made = candidates(board, *brains("own", kind="local"))
     (stage,) = made.available()
-    made.failed(stage, ConnectionFailed("gone"))
-    made.answered(stage, 0.1)
+    made.record_failure(stage, ConnectionFailed("gone"))
+    made.record_success(stage, 0.1)
     assert (board.failures, board.answers) == ([], [])
 
 
@@ -42,11 +44,11 @@ def test_too_long_or_too_little_time_is_nobodys_illness() -> None:
     board = Board()
     made = candidates(board, *brains("a"))
     (stage,) = made.stages
-    made.failed(stage, ContextTooLong("too long"))
-    short = made.too_late(stage, 0.3)
-    made.failed(stage, short)
+    made.record_failure(stage, ContextTooLong("too long"))
+    short = made.record_timeout(stage, 0.3)
+    made.record_failure(stage, short)
     assert (short.code, board.failures) == (NO_TIME, [])
-    made.failed(stage, made.too_late(stage, 0.9))
+    made.record_failure(stage, made.record_timeout(stage, 0.9))
     assert board.failures == [("a", "timeout")]
 
 
@@ -70,11 +72,11 @@ def test_the_first_leaves_time_to_the_others_unless_he_is_known_to_need_it(
 ) -> None:
     latencies = Latencies()
     for _ in range(5 if known_s is not None else 0):
-        latencies.note(StageKind.LLM, "a", known_s or 0.0)
+        latencies.record(StageKind.LLM, "a", known_s or 0.0)
     made = candidates(Board(), *brains("a"), latencies=latencies)
     assert made.due_s(made.stages[0], 0.0, others, until_s) == pytest.approx(due_s)
 
 
 def test_nobody_is_told_by_name() -> None:
-    assert "a, b" in str(candidates(Board(), *brains("a", "b")).unavailable())
-    assert "no stage that thinks" in str(candidates(Board()).unavailable())
+    assert "a, b" in str(candidates(Board(), *brains("a", "b")).unavailable_error())
+    assert "the pipeline has no language model provider" in str(candidates(Board()).unavailable_error())

@@ -3,13 +3,13 @@
 import pytest
 
 from voxd.providers.pipeline.conversation import (
-    MAX_LINES,
+    MAX_MESSAGES,
     ChatHistory,
     SpokenAnswer,
     SpokenPiece,
+    add_summary,
     for_vendor,
-    heard_of,
-    instructed,
+    played_text,
 )
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, ToolCall
 
@@ -29,62 +29,62 @@ SPOKEN = [SpokenPiece("One two.", 100, whole=True), SpokenPiece(" Three four.", 
     ],
 )
 def test_clauses_that_were_played_were_heard(played_ms: float, words: str) -> None:
-    assert heard_of(SPOKEN, played_ms) == words
+    assert played_text(SPOKEN, played_ms) == words
 
 
 def test_a_clause_whose_sound_stopped_is_not_taken_as_whole() -> None:
     cut = [SPOKEN[0], SpokenPiece(" Three four five six.", 120)]
-    assert heard_of(cut) == "One two. Three"
-    assert heard_of([SpokenPiece("One two three.", 65 * 4)]) == "One"
+    assert played_text(cut) == "One two. Three"
+    assert played_text([SpokenPiece("One two three.", 65 * 4)]) == "One"
 
 
 def test_words_without_sound_were_read() -> None:
-    assert heard_of([SpokenPiece("One "), SpokenPiece("two.")], 0.0) == "One two."
+    assert played_text([SpokenPiece("One "), SpokenPiece("two.")], 0.0) == "One two."
 
 
 def test_what_a_vendor_signed_is_gone_when_the_answer_was_cut() -> None:
     conversation = ChatHistory()
     answer = SpokenAnswer(list(SPOKEN))
-    answer.completed(Completion("stop", raw="signed"), "anthropic")
-    conversation.asked("count")
-    conversation.answered(answer)
+    answer.complete(Completion("stop", raw="signed"), "anthropic")
+    conversation.add_question("count")
+    conversation.add_answer(answer)
     assert conversation.messages[-1].raw == "signed"
-    conversation.heard(100)
+    conversation.truncate(100)
     assert conversation.messages[-1] == ChatMessage("assistant", "One two.")
-    conversation.heard(0)
+    conversation.truncate(0)
     assert conversation.messages[-1].text == "One two.", "it is cut once"
 
 
 def test_an_answer_of_which_nothing_was_heard_was_not_given() -> None:
     conversation = ChatHistory()
-    conversation.asked("count")
-    conversation.answered(SpokenAnswer(list(SPOKEN)))
-    conversation.heard(0)
+    conversation.add_question("count")
+    conversation.add_answer(SpokenAnswer(list(SPOKEN)))
+    conversation.truncate(0)
     assert [line.text for line in conversation.messages] == ["count"]
 
 
 def test_results_stand_behind_their_calls_and_strangers_are_dropped() -> None:
     conversation = ChatHistory()
     answer = SpokenAnswer(calls=(ToolCall("1", "f", "{}"), ToolCall("2", "g", "{}")))
-    conversation.asked("go")
-    conversation.answered(answer)
-    conversation.result("2", "two")
-    conversation.result("9", "nobody asked")
-    conversation.asked("go on")
+    conversation.add_question("go")
+    conversation.add_answer(answer)
+    conversation.add_result("2", "two")
+    conversation.add_result("9", "nobody asked")
+    conversation.add_question("go on")
     told = [(line.role, line.text, line.call_id, line.ok) for line in conversation.messages]
     assert told[2] == ("tool", "not run: the user went on", "1", False)
     assert told[3] == ("tool", "two", "2", True)
     assert told[4] == ("user", "go on", "", True)
-    conversation.result("1", "one, late")
+    conversation.add_result("1", "one, late")
     assert conversation.messages[2].text == "one, late"
 
 
 def test_it_is_bounded_and_begins_with_a_question() -> None:
     conversation = ChatHistory()
-    for number in range(MAX_LINES):
+    for number in range(MAX_MESSAGES):
         conversation.add("user", f"q{number}")
         conversation.add("assistant", f"a{number}")
-    assert len(conversation.messages) <= MAX_LINES
+    assert len(conversation.messages) <= MAX_MESSAGES
     assert conversation.messages[0].role == "user"
 
 
@@ -98,12 +98,12 @@ def test_another_vendor_is_not_told_what_one_signed() -> None:
 
 def test_lines_that_were_summarised_are_told_in_short() -> None:
     conversation = ChatHistory()
-    conversation.asked("one")
-    conversation.answered(SpokenAnswer([SpokenPiece("a")], calls=(ToolCall("1", "f", "{}"),)))
-    conversation.asked("two")
-    conversation.shorten(3, "they spoke")
+    conversation.add_question("one")
+    conversation.add_answer(SpokenAnswer([SpokenPiece("a")], calls=(ToolCall("1", "f", "{}"),)))
+    conversation.add_question("two")
+    conversation.replace_oldest(3, "they spoke")
     assert [line.text for line in conversation.messages] == ["two"]
-    assert instructed("be brief", conversation.summary) == (
+    assert add_summary("be brief", conversation.summary) == (
         "be brief\n\nWhat was said before, in short: they spoke"
     )
-    assert instructed("be brief", "") == "be brief"
+    assert add_summary("be brief", "") == "be brief"

@@ -6,7 +6,7 @@ from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
 from voxd.events import EventType as E
 from voxd.providers.pipeline.stages.contract import Transcription
-from voxd.providers.pipeline.stt_turn import normalize
+from voxd.providers.pipeline.stt_chain import normalize
 
 
 def heard(clock: FakeClock, *partials: object, text: str = "what time is it") -> Ears:

@@ -126,7 +126,7 @@ async def test_cached_answers_are_forgotten_too(rig: Rig) -> None:
     answers = made._parts.answers
     assert answers is not None
     for text in ("A secret.", "Forgotten."):
-        told = [item async for item in answers.through("key", thoughts(text))]
+        told = [item async for item in answers.fetch("key", thoughts(text))]
         assert told[0] == TextChunk(text)
         await rig.pipelines.forget()
 

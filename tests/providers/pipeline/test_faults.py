@@ -203,7 +203,7 @@ async def test_one_that_was_quick_and_hangs_is_soon_given_up_and_told() -> None:
     first, second = Brain("first", clock, (HANG,)), Brain("second", clock, ANSWER)
     async with Rig(clock=clock, llm=[first, second]) as rig:
         for _ in range(5):
-            rig.latencies.note(StageKind.LLM, "first", 0.2)
+            rig.latencies.record(StageKind.LLM, "first", 0.2)
         assert await turn(rig) == pytest.approx(0.8, abs=0.06)
         assert rig.board.failures == [("first", "timeout")]
 

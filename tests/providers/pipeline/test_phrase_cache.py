@@ -15,7 +15,7 @@ from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.net.transport import Budget, Transport
 from voxd.providers.pipeline import phrase_cache as phrases
-from voxd.providers.pipeline.phrase_cache import PIECE_S, PhraseCache, key_of
+from voxd.providers.pipeline.phrase_cache import PIECE_S, PhraseCache, phrase_key
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
 
 RATE_HZ = 24_000
@@ -72,13 +72,13 @@ class Desk:
         self.cache = PhraseCache(path, limit_bytes=limit_bytes, emit=self.emit)
 
     async def hear(self, voice: Voice, text: str = "hello", previous: str = "") -> bytes:
-        clips = [clip async for clip in self.cache.cached(voice, text, Budget(), previous)]
+        clips = [clip async for clip in self.cache.synthesize(voice, text, Budget(), previous)]
         assert {clip.rate_hz for clip in clips} == {RATE_HZ}
         return b"".join(clip.pcm for clip in clips)
 
     async def written(self) -> list[Path]:
         """Wait for the files and return them."""
-        await asyncio.gather(*self.cache._tasks, return_exceptions=True)
+        await self.cache._tasks.join()
         return sorted(self.path.glob("*")) if self.path.exists() else []
 
     @property
@@ -114,14 +114,14 @@ async def test_it_survives_a_restart(desk: Desk) -> None:
 async def test_what_is_kept_comes_in_pieces(desk: Desk) -> None:
     await desk.hear(Voice())
     await desk.written()
-    lengths_s = [clip.duration_s async for clip in desk.cache.cached(Voice(), "hello", Budget())]
+    lengths_s = [clip.duration_s async for clip in desk.cache.synthesize(Voice(), "hello", Budget())]
     assert lengths_s == [PIECE_S, PIECE_S, PIECE_S, pytest.approx(0.15)]
 
 
 async def test_the_first_sound_is_not_delayed(desk: Desk) -> None:
     voice = Voice()
     voice.go_on.clear()
-    async with asyncio.timeout(5), aclosing(desk.cache.cached(voice, "hello", Budget())) as clips:
+    async with asyncio.timeout(5), aclosing(desk.cache.synthesize(voice, "hello", Budget())) as clips:
         assert (await anext(clips)).pcm == PARTS[0], "while the voice has not spoken on"
         voice.go_on.set()
         assert [clip.pcm async for clip in clips] == PARTS[1:]
@@ -130,7 +130,7 @@ async def test_the_first_sound_is_not_delayed(desk: Desk) -> None:
 async def test_two_who_want_the_same_at_once_ask_once_and_both_hear_all_of_it(desk: Desk) -> None:
     voice = Voice()
     voice.go_on.clear()
-    first = desk.cache.cached(voice, "hello", Budget())
+    first = desk.cache.synthesize(voice, "hello", Budget())
     async with asyncio.timeout(5), aclosing(first):
         await anext(first)
         second = asyncio.create_task(desk.hear(voice))
@@ -145,7 +145,7 @@ async def test_two_who_want_the_same_at_once_ask_once_and_both_hear_all_of_it(de
 async def test_one_who_goes_does_not_take_the_sound_from_the_other(desk: Desk) -> None:
     voice = Voice()
     voice.go_on.clear()
-    first = desk.cache.cached(voice, "hello", Budget())
+    first = desk.cache.synthesize(voice, "hello", Budget())
     await anext(first)
     second = asyncio.create_task(desk.hear(voice))
     await asyncio.sleep(0)
@@ -159,7 +159,7 @@ async def test_one_who_goes_does_not_take_the_sound_from_the_other(desk: Desk) -
 async def test_when_the_last_one_goes_the_voice_stops_and_nothing_is_kept(desk: Desk) -> None:
     voice = Voice()
     voice.go_on.clear()
-    clips = desk.cache.cached(voice, "hello", Budget())
+    clips = desk.cache.synthesize(voice, "hello", Budget())
     await anext(clips)
     async with asyncio.timeout(5):
         await clips.aclose()
@@ -174,7 +174,7 @@ async def test_a_fault_reaches_everybody_and_half_a_phrase_is_not_kept(desk: Des
     voice = Voice()
     voice.go_on.clear()
     voice.fault = fault
-    first = desk.cache.cached(voice, "hello", Budget())
+    first = desk.cache.synthesize(voice, "hello", Budget())
     assert (await anext(first)).pcm == PARTS[0]
     second = asyncio.create_task(desk.hear(voice))
     await asyncio.sleep(0)
@@ -190,7 +190,7 @@ async def test_a_fault_reaches_everybody_and_half_a_phrase_is_not_kept(desk: Des
 async def test_a_sound_that_changes_its_rate_is_not_kept(desk: Desk) -> None:
     voice = Voice()
     voice.rates_hz = [RATE_HZ, RATE_HZ, 16_000]
-    async with aclosing(desk.cache.cached(voice, "hello", Budget())) as clips:
+    async with aclosing(desk.cache.synthesize(voice, "hello", Budget())) as clips:
         assert [clip.rate_hz async for clip in clips] == voice.rates_hz
     assert await desk.written() == []
 
@@ -249,7 +249,7 @@ async def test_forgetting_deletes_it_and_what_is_being_spoken_is_not_kept(desk: 
     await desk.hear(voice)
     await desk.written()
     voice.go_on.clear()
-    clips = desk.cache.cached(voice, "another", Budget())
+    clips = desk.cache.synthesize(voice, "another", Budget())
     async with aclosing(clips):
         await anext(clips)
         await desk.cache.forget()
@@ -261,11 +261,11 @@ async def test_forgetting_deletes_it_and_what_is_being_spoken_is_not_kept(desk: 
 async def test_closing_ends_what_is_spoken(desk: Desk) -> None:
     voice = Voice()
     voice.go_on.clear()
-    clips = desk.cache.cached(voice, "hello", Budget())
+    clips = desk.cache.synthesize(voice, "hello", Budget())
     await anext(clips)
     async with asyncio.timeout(5):
         await desk.cache.close()
-        with pytest.raises(StreamError, match="given up"):
+        with pytest.raises(StreamError, match="cancelled"):
             await anext(clips)
     assert voice.cancelled == 1
 
@@ -283,8 +283,8 @@ VARIANTS: list[Mapping[str, Any]] = [
 
 
 def test_everything_that_changes_the_sound_is_in_the_key() -> None:
-    keys = {key_of(Voice(**variant), "hello", "") for variant in VARIANTS}
-    keys |= {key_of(Voice(), text, "") for text in ("hello", "Hello", "hello ")}
+    keys = {phrase_key(Voice(**variant), "hello", "") for variant in VARIANTS}
+    keys |= {phrase_key(Voice(), text, "") for text in ("hello", "Hello", "hello ")}
     assert len(keys) == len(VARIANTS) + 3
     assert {len(key) for key in keys} == {64}
 
@@ -292,7 +292,7 @@ def test_everything_that_changes_the_sound_is_in_the_key() -> None:
 def test_the_key_does_not_depend_on_the_order_of_options_or_the_name() -> None:
     one = Voice(name="one", options={"a": 1, "b": {"c": 2, "d": 3}})
     two = Voice(name="two", options={"b": {"d": 3, "c": 2}, "a": 1})
-    assert key_of(one, "hello", "") == key_of(two, "hello", "")
+    assert phrase_key(one, "hello", "") == phrase_key(two, "hello", "")
 
 
 async def test_what_came_before_counts_only_where_the_voice_heeds_it(desk: Desk) -> None:

@@ -7,17 +7,17 @@ from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.stage_fakes import Board, Voice
 from voxd.net.transport import Budget
 from voxd.providers.events import ProviderEvent
-from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.deadlines import Latencies
 from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, Restart
 from voxd.providers.pipeline.prompt import PendingAnswer
 from voxd.providers.pipeline.reply import BROKEN_OFF, ReplyTask
-from voxd.providers.pipeline.stage_stream import Crew
 from voxd.providers.pipeline.stages.contract import Completion, TextChunk
 from voxd.providers.pipeline.tts_chain import TtsChain
+from voxd.tasks import TaskScope
 
 
 async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
-    clock, crew, begun = FakeClock(), Crew(), asyncio.Event()
+    clock, tasks, begun = FakeClock(), TaskScope("test"), asyncio.Event()
     events: list[ProviderEvent] = []
     voice = Voice("voice", clock)
     chain = TtsChain([voice], health=Board(), latencies=Latencies(), clock=clock)
@@ -34,10 +34,10 @@ async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
     reply = ReplyTask(
         "response_1",
         PendingAnswer(thoughts(), budget, begun),
-        new_reading=lambda: chain.reading(budget, crew, lambda stage, usage: None),
-        through=None,
-        report=events.append,
-        crew=crew,
+        start_tts=lambda: chain.start_turn(budget, tasks, lambda stage, usage: None),
+        filter_clause=None,
+        on_event=events.append,
+        tasks=tasks,
         clock=clock,
     )
     work = asyncio.create_task(reply.run())
@@ -46,4 +46,4 @@ async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
     await work
     assert voice.spoken == ["One two.", BROKEN_OFF]
     assert budget.until_s is None, "what is heard may take its time"
-    await crew.close()
+    await tasks.close()

@@ -7,7 +7,8 @@ import pytest
 
 from tests.fakes import FakeClock, settle
 from voxd.errors import ConnectionFailed, ProviderError
-from voxd.providers.pipeline.stage_stream import Crew, StageStream, drain, run_until
+from voxd.providers.pipeline.stage_stream import StageStream, drain, run_until
+from voxd.tasks import TaskScope
 
 
 async def numbers(
@@ -24,8 +25,8 @@ async def numbers(
 
 
 async def test_items_come_in_order_and_then_the_end() -> None:
-    clock, crew, gone = FakeClock(), Crew(), list[bool]()
-    stream = StageStream(numbers(clock, gone), name="s", crew=crew, clock=clock)
+    clock, tasks, gone = FakeClock(), TaskScope("test"), list[bool]()
+    stream = StageStream(numbers(clock, gone), name="s", tasks=tasks, clock=clock)
     assert await stream.next(None) == 1
     waiting = asyncio.create_task(stream.next(clock.now + 2.0))
     await clock.advance(1.0)
@@ -34,12 +35,12 @@ async def test_items_come_in_order_and_then_the_end() -> None:
         with pytest.raises(StopAsyncIteration):
             await stream.next(None)
     assert gone == [True]
-    await crew.close()
+    await tasks.close()
 
 
 async def test_an_item_that_does_not_come_in_time_may_still_come_later() -> None:
-    clock, crew = FakeClock(), Crew()
-    stream = StageStream(numbers(clock, []), name="s", crew=crew, clock=clock)
+    clock, tasks = FakeClock(), TaskScope("test")
+    stream = StageStream(numbers(clock, []), name="s", tasks=tasks, clock=clock)
     assert await stream.next(None) == 1
     waiting = asyncio.create_task(stream.next(clock.now + 0.5))
     await clock.advance(0.5)
@@ -47,42 +48,42 @@ async def test_an_item_that_does_not_come_in_time_may_still_come_later() -> None
         await waiting
     await clock.advance(0.5)
     assert await stream.next(None) == 2
-    await crew.close()
+    await tasks.close()
 
 
 @pytest.mark.parametrize("error", [ConnectionFailed("gone"), KeyError("x"), asyncio.CancelledError()])
 async def test_a_fault_comes_behind_what_was_said_and_names_the_stage(error: BaseException) -> None:
-    clock, crew = FakeClock(), Crew()
-    stream = StageStream(numbers(clock, [], error), name="s", crew=crew, clock=clock)
+    clock, tasks = FakeClock(), TaskScope("test")
+    stream = StageStream(numbers(clock, [], error), name="s", tasks=tasks, clock=clock)
     await clock.advance(1.0)
     assert [await stream.next(None), await stream.next(None)] == [1, 2]
     for _ in range(2):
         with pytest.raises(ProviderError) as raised:
             await stream.next(None)
         assert raised.value.provider == "s"
-    await crew.close()
+    await tasks.close()
 
 
 async def test_one_that_is_given_up_is_closed_and_says_no_more() -> None:
-    clock, crew, gone = FakeClock(), Crew(), list[bool]()
-    stream = StageStream(numbers(clock, gone), name="s", crew=crew, clock=clock)
+    clock, tasks, gone = FakeClock(), TaskScope("test"), list[bool]()
+    stream = StageStream(numbers(clock, gone), name="s", tasks=tasks, clock=clock)
     assert await stream.next(None) == 1
-    stream.give_up()
+    stream.cancel()
     await settle()
     assert gone == [True]
     with pytest.raises(ConnectionFailed):
         await stream.next(None)
-    await crew.close()
+    await tasks.close()
 
 
 async def test_draining_gives_it_up_when_nobody_listens_any_more() -> None:
-    clock, crew, gone = FakeClock(), Crew(), list[bool]()
-    items = drain(StageStream(numbers(clock, gone), name="s", crew=crew, clock=clock))
+    clock, tasks, gone = FakeClock(), TaskScope("test"), list[bool]()
+    items = drain(StageStream(numbers(clock, gone), name="s", tasks=tasks, clock=clock))
     assert await anext(items) == 1
     await items.aclose()
     await settle()
     assert gone == [True]
-    await crew.close()
+    await tasks.close()
 
 
 async def test_a_deadline_cancels_the_work_and_leaves_nothing() -> None:
@@ -101,13 +102,4 @@ async def test_a_deadline_cancels_the_work_and_leaves_nothing() -> None:
     with pytest.raises(TimeoutError):
         await waiting
     assert ended == [True]
-    assert asyncio.all_tasks() == before
-
-
-async def test_a_crew_is_dismissed_together() -> None:
-    crew, before = Crew(), asyncio.all_tasks()
-    for _ in range(3):
-        crew.start(asyncio.Event().wait(), "wait")
-    await settle()
-    await crew.close()
     assert asyncio.all_tasks() == before

@@ -7,14 +7,14 @@ from tests.providers.pipeline.rig import QUESTION, Rig
 from tests.providers.pipeline.stage_fakes import HANG, Ears
 from voxd.errors import ConnectionFailed, ModelError
 from voxd.events import EventType as E
-from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.deadlines import Latencies
 from voxd.providers.pipeline.stages.contract import StageKind
 
 
 def known(seconds: float) -> Latencies:
     latencies = Latencies()
     for _ in range(5):
-        latencies.note(StageKind.STT, "cloud", seconds)
+        latencies.record(StageKind.STT, "cloud", seconds)
     return latencies
 
 
@@ -42,7 +42,7 @@ async def test_the_cloud_still_wins_when_it_is_first() -> None:
         await rig.ask(1.0)
         assert [data["text"] for data in rig.of(E.TEXT_TRANSCRIPTION)] == ["from the cloud"]
         assert own.gone == 1
-        assert rig.latencies.usual_s(StageKind.STT, "cloud") == pytest.approx(0.4)
+        assert rig.latencies.p95_s(StageKind.STT, "cloud") == pytest.approx(0.4)
 
 
 async def test_a_late_one_is_allowed_more_the_next_time() -> None:
@@ -51,7 +51,7 @@ async def test_a_late_one_is_allowed_more_the_next_time() -> None:
     own = Ears("local", clock, kind="local", steps=(0.2,))
     async with Rig(clock=clock, stt=[cloud], hedge=own, latencies=known(0.3)) as rig:
         await rig.ask(1.0)
-        assert rig.latencies.usual_s(StageKind.STT, "cloud") == pytest.approx(0.5)
+        assert rig.latencies.p95_s(StageKind.STT, "cloud") == pytest.approx(0.5)
 
 
 async def test_a_device_that_cannot_listen_harms_nobody() -> None:
@@ -141,7 +141,7 @@ async def test_one_that_has_finished_before_the_user_is_not_believed() -> None:
 async def test_nobody_at_all_is_a_reason() -> None:
     rig = Rig()
     rig.parts.stt.candidates.stages = ()
-    rig.provider._connected = True
+    rig.provider._is_connected = True
     await rig.ask()
     assert rig.errors == ["provider_unavailable"]
     await rig.provider.disconnect()

@@ -1,1 +1,1 @@
-"""Speech to text, a language model and a voice as one provider, with failover in each of the three."""
+"""STT, LLM and TTS as one provider, with failover in each stage."""

@@ -1,4 +1,4 @@
-"""Keeps answers for a while: the same question in the same conversation is not paid for twice."""
+"""Caches the text of answers in memory: the same question in the same conversation is paid for once."""
 
 import asyncio
 import hashlib
@@ -13,102 +13,106 @@ from voxd.clock import Clock
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, Restart
-from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt, TextChunk
+from voxd.providers.pipeline.stages.contract import Completion, Prompt, TextChunk
 
 MAX_ANSWERS = 128
-"""The one that was not used for longest is forgotten."""
+"""The least recently used answer is removed beyond this."""
 
 CACHE = "answers"
 """The name in ``cache.used``."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedAnswer:
     text: str
     until_s: float
 
 
-def key_of(prompt: Prompt, models: Sequence[str]) -> str:
-    """Return what identifies an answer: everything that was told, and to whom."""
-    told = (
+def answer_key(prompt: Prompt, models: Sequence[str]) -> str:
+    """Return the cache key: a hash of everything that is sent to ``models``."""
+    messages = [
+        # Vendors choose call ids at random, so ids and raw data would make every key unique.
+        (
+            message.role,
+            message.text,
+            [(call.name, call.arguments) for call in message.calls],
+            message.tool,
+            message.ok,
+        )
+        for message in prompt.messages
+    ]
+    identity = (
         list(models),
         prompt.instructions,
-        [_line(message) for message in prompt.messages],
+        messages,
         prompt.tools,
         prompt.temperature,
         prompt.max_output_tokens,
     )
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()
 
 
 class AnswerCache:
-    """One for each pipeline. Only whole answers in words are kept, none that call tools."""
+    """One for each pipeline. Holds complete text answers for ``ttl_s``, none that call tools."""
 
     def __init__(self, ttl_s: float, *, emit: Emit, clock: Clock) -> None:
         self._ttl_s = ttl_s
         self._emit = emit
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._underway: dict[str, asyncio.Future[str | None]] = {}
-        self._forgotten = 0
+        self._cached: OrderedDict[str, _CachedAnswer] = OrderedDict()
+        self._pending: dict[str, asyncio.Future[str | None]] = {}
+        self._generation = 0
 
-    async def through(self, key: str, asked: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
-        """Yield the answer kept under ``key``, else what ``asked`` yields.
+    async def fetch(self, key: str, answer: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
+        """Yield the cached answer of ``key``, else the events of ``answer``, which are recorded.
 
-        Who asks the same while somebody already does waits for that answer, and asks himself if it fails.
+        A second request for the same key waits for the first, and runs its own ``answer`` if that fails.
         """
-        text = await self._known(key)
+        text = await self._lookup(key)
         self._emit(E.CACHE_USED, cache=CACHE, hit=text is not None)
         if text is not None:
-            await asked.aclose()
+            await answer.aclose()
             yield TextChunk(text)
             yield AnswerEnd(Completion("stop"), "")
             return
-        async with aclosing(self._recorded(key, asked)) as thoughts:
-            async for thought in thoughts:
-                yield thought
+        async with aclosing(self._record(key, answer)) as events:
+            async for event in events:
+                yield event
 
     def forget(self) -> None:
-        """Forget everything; what is being answered now will not be kept either."""
-        self._forgotten += 1
-        self._kept.clear()
+        """Remove everything; answers in progress are not cached either."""
+        self._generation += 1
+        self._cached.clear()
 
-    async def _known(self, key: str) -> str | None:
-        kept = self._kept.get(key)
-        if kept is not None and self._clock.monotonic() < kept.until_s:
-            self._kept.move_to_end(key)
-            return kept.text
-        underway = self._underway.get(key)
-        return await asyncio.shield(underway) if underway is not None else None
+    async def _lookup(self, key: str) -> str | None:
+        cached = self._cached.get(key)
+        if cached is not None and self._clock.monotonic() < cached.until_s:
+            self._cached.move_to_end(key)
+            return cached.text
+        pending = self._pending.get(key)
+        # Shielded: the future belongs to the first request, a cancelled second one must not cancel it.
+        return await asyncio.shield(pending) if pending is not None else None
 
-    async def _recorded(self, key: str, asked: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
+    async def _record(self, key: str, answer: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
         future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._underway.setdefault(key, future)
-        text, whole, forgotten = "", None, self._forgotten
+        self._pending.setdefault(key, future)
+        text, whole, generation = "", None, self._generation
         try:
-            async with aclosing(asked) as thoughts:
-                async for thought in thoughts:
-                    if isinstance(thought, TextChunk):
-                        text += thought.text
-                    elif isinstance(thought, Restart):
+            async with aclosing(answer) as events:
+                async for event in events:
+                    if isinstance(event, TextChunk):
+                        text += event.text
+                    elif isinstance(event, Restart):
                         text = ""
-                    elif thought.end.reason == "stop" and not thought.end.calls and text.strip():
+                    elif event.completion.reason == "stop" and not event.completion.calls and text.strip():
                         whole = text
-                    yield thought
+                    yield event
         finally:
             future.set_result(whole)
-            if self._underway.get(key) is future:
-                del self._underway[key]
-            if whole is not None and forgotten == self._forgotten:
-                self._keep(key, whole)
-
-    def _keep(self, key: str, text: str) -> None:
-        self._kept[key] = _Kept(text, self._clock.monotonic() + self._ttl_s)
-        self._kept.move_to_end(key)
-        if len(self._kept) > MAX_ANSWERS:
-            self._kept.popitem(last=False)
-
-
-def _line(message: ChatMessage) -> tuple[object, ...]:
-    calls = [(call.name, call.arguments) for call in message.calls]
-    return (message.role, message.text, calls, message.tool, message.ok)
+            if self._pending.get(key) is future:
+                del self._pending[key]
+            if whole is not None and generation == self._generation:
+                self._cached[key] = _CachedAnswer(whole, self._clock.monotonic() + self._ttl_s)
+                self._cached.move_to_end(key)
+                if len(self._cached) > MAX_ANSWERS:
+                    self._cached.popitem(last=False)

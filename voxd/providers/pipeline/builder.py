@@ -1,7 +1,7 @@
 """Builds the chains of a pipeline from configuration tables. The stages of a provider share its client."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -15,8 +15,7 @@ from voxd.net.vendor_client import VendorClient, VendorClientSettings
 from voxd.providers.facts import facts
 from voxd.providers.pipeline.answer_cache import AnswerCache
 from voxd.providers.pipeline.candidates import StageHealth
-from voxd.providers.pipeline.dependencies import Close, PipelineDependencies
-from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.deadlines import Latencies
 from voxd.providers.pipeline.llm_chain import LlmChain
 from voxd.providers.pipeline.local_stages import LocalEngines, LocalStt, LocalTts
 from voxd.providers.pipeline.middleware import MessageMiddleware
@@ -37,6 +36,35 @@ _log = logging.getLogger(__name__)
 S = TypeVar("S", bound=PipelineStage)
 
 MoreHeaders = Callable[[], Mapping[str, str]]
+
+Close = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineDependencies:
+    """What a pipeline is made of: built once, shared by all its sessions.
+
+    ``hints`` are likely words, such as names; ``owned`` is closed with the chains.
+    """
+
+    stt: SttChain
+    llm: LlmChain
+    tts: TtsChain
+    settings: Pipeline
+    emit: Emit
+    clock: Clock
+    middleware: tuple[MessageMiddleware, ...] = ()
+    answers: AnswerCache | None = None
+    hints: tuple[str, ...] = ()
+    owned: tuple[Close, ...] = ()
+
+    async def close(self) -> None:
+        """Close every stage; idempotent."""
+        await self.stt.close()
+        await self.llm.close()
+        await self.tts.close()
+        for close in self.owned:
+            await close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +110,9 @@ class PipelineBuilder:
             settings.tts, providers, StageKind.TTS, text_to_speech, local_tts
         )
         common: dict[str, Any] = {"health": self.health, "latencies": self.latencies, "clock": self.clock}
-        # An engine with a grammar matches any speech to one of its sentences, so it is useless as a hedge.
-        can_hedge = settings.hedge and self.engines is not None and self.engines.hears_anything
+        # An engine with a grammar matches any speech to one of its sentences, so as a hedge it would send
+        # the model a question that was never asked.
+        can_hedge = settings.hedge and self.engines is not None and self.engines.is_open_vocabulary
         answers = None
         if settings.cache_answers_s > 0:
             answers = AnswerCache(settings.cache_answers_s, emit=self.emit, clock=self.clock)
@@ -110,6 +139,7 @@ class PipelineBuilder:
         if known is None or known[0] != provider:
             settings = client_settings(name, provider, self.request_middleware)
             settings = replace(settings, more_headers=self.more_headers.get(name))
+            # The old client stays with the stages of sessions that still use it.
             client = VendorClient(name, str(kind), settings, http=self.http, emit=self.emit, clock=self.clock)
             self._clients[name] = known = (provider, client)
         return known[1].for_stage(str(kind))

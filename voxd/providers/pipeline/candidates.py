@@ -1,69 +1,80 @@
-"""An ordered list of engines of one stage: who is asked, for how long, and what is told of his failures."""
+"""The ordered candidates of one stage: which provider is available, its deadline, and its health record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from voxd.clock import Clock
 from voxd.config.provider_schema import LOCAL
 from voxd.errors import ContextTooLong, ProviderError, VoxdError
 from voxd.preference import order_candidates
-from voxd.providers.pipeline.latency import LIMITS, Latencies
-from voxd.providers.pipeline.stages.contract import LanguageModel, SpeechToText, TextToSpeech
+from voxd.providers.pipeline.deadlines import LIMITS, Latencies
+from voxd.providers.pipeline.stages.contract import (
+    LanguageModel,
+    PipelineStage,
+    SpeechToText,
+    StageKind,
+    TextToSpeech,
+)
+from voxd.providers.usage import Usage
 
 S = TypeVar("S", SpeechToText, LanguageModel, TextToSpeech)
+
+RecordUsage = Callable[[PipelineStage, Usage], None]
+"""Records what one request of a stage used."""
 
 TIMEOUT = "timeout"
 
 NO_TIME = "no_time"
-"""The code of who was given up before he had a fair chance: that is no fault of his."""
-
+"""The code of a candidate that was abandoned before its shortest deadline: this is not its failure."""
 
 FAIR_FRACTION = 0.95
-"""Part of the shortest deadline that is a fair chance: clocks are not exact."""
+"""Part of the shortest deadline that counts as a full chance: timers are not exact."""
+
+STAGE_NAMES: Mapping[StageKind, str] = MappingProxyType(
+    {StageKind.STT: "speech-to-text", StageKind.LLM: "language model", StageKind.TTS: "text-to-speech"}
+)
+"""The stages as messages name them."""
 
 
 class StageHealth(Protocol):
-    """Who is well: `voxd.providers.routing.health.CircuitBreaker`."""
+    """The health of providers by name: `voxd.providers.routing.health.CircuitBreaker`."""
 
     def is_healthy(self, name: str) -> bool:
-        """Whether ``name`` is to be asked."""
+        """Whether ``name`` may be used now."""
         ...
 
     def can_try(self, name: str) -> bool:
-        """Whether ``name`` may be asked when nobody who is well is left."""
+        """Whether ``name`` may be tried when no healthy candidate is left."""
         ...
 
     def record_failure(self, name: str, error: VoxdError) -> None:
-        """Note that ``name`` was asked and did not answer."""
+        """Record that a request to ``name`` failed."""
         ...
 
     def record_success(self, name: str) -> None:
-        """Note that ``name`` has answered."""
+        """Record that a request to ``name`` succeeded."""
         ...
 
 
 class Candidates(Generic[S]):
-    """``stages`` in the order they are asked; ``what`` is what they are, for messages."""
+    """The ``stages`` of kind ``kind``, in order of preference."""
 
     def __init__(
-        self, what: str, stages: Sequence[S], *, health: StageHealth, latencies: Latencies, clock: Clock
+        self, kind: StageKind, stages: Sequence[S], *, health: StageHealth, latencies: Latencies, clock: Clock
     ) -> None:
         self.stages: tuple[S, ...] = tuple(stages)
         self.latencies = latencies
         self.clock = clock
-        self._what = what
+        self._kind = kind
         self._health = health
 
-    @property
-    def is_open(self) -> bool:
-        """Whether anybody may be asked, well or not."""
-        return bool(self.available())
-
     def available(self) -> list[S]:
-        """Return who may be asked now, in order: the well ones, and if there are none who may be tried."""
+        """Return the candidates to try now, in order: the healthy ones, else those that may be tried."""
         return list(
             order_candidates(
                 self.stages,
+                # The circuit breaker is for the network: local engines have their own supervision.
                 is_healthy=lambda stage: stage.config.kind == LOCAL or self._health.is_healthy(stage.name),
                 can_try=lambda stage: self._health.can_try(stage.name),
                 is_last_resort=True,
@@ -71,55 +82,55 @@ class Candidates(Generic[S]):
         )
 
     def prepare(self) -> None:
-        """Have the first candidate make ready."""
+        """Let the first candidate open its connection."""
         for stage in self.available()[:1]:
             stage.prepare()
 
-    def due_s(self, stage: S, asked_s: float, others: int, until_s: float | None) -> float | None:
-        """Return when the first of ``stage``, asked at ``asked_s``, is due.
+    def due_s(self, stage: S, started_s: float, others: int, until_s: float | None) -> float | None:
+        """Return when the first result of ``stage``, started at ``started_s``, is due.
 
-        ``others`` wait behind him: who comes last has all that is left until ``until_s``. Of whom nothing
-        is known yet, he may not use up what the others need.
+        ``others`` candidates follow; the last one has all the time until ``until_s``.
         """
         if not others:
             return until_s
         kind, limit_s = stage.stage, self.latencies.deadline_s(stage.stage, stage.name)
-        if until_s is not None and self.latencies.usual_s(kind, stage.name) is None:
-            share_s = (until_s - asked_s) / (others + 1)
+        if until_s is not None and self.latencies.p95_s(kind, stage.name) is None:
+            # The longest deadline of an unmeasured candidate could use up the time of all that follow.
+            share_s = (until_s - started_s) / (others + 1)
             limit_s = min(limit_s, max(share_s, LIMITS[kind].floor_s))
-        due_s = asked_s + limit_s
+        due_s = started_s + limit_s
         return due_s if until_s is None else min(due_s, until_s)
 
-    def answered(self, stage: S, seconds: float) -> None:
-        """``stage`` answered after ``seconds``."""
-        self.latencies.note(stage.stage, stage.name, seconds)
+    def record_success(self, stage: S, seconds: float) -> None:
+        """Record that the first result of ``stage`` came after ``seconds``."""
+        self.latencies.record(stage.stage, stage.name, seconds)
         if stage.config.kind != LOCAL:
             self._health.record_success(stage.name)
 
-    def failed(self, stage: S, error: VoxdError) -> None:
-        """``stage`` did not answer; too long a conversation, or too little time, is nobody's illness."""
+    def record_failure(self, stage: S, error: VoxdError) -> None:
+        """Record that ``stage`` failed with ``error``."""
+        # Neither a conversation that is too long nor too little time says anything about the provider.
         if stage.config.kind != LOCAL and not isinstance(error, ContextTooLong) and error.code != NO_TIME:
             self._health.record_failure(stage.name, error)
 
-    def too_late(self, stage: S, seconds: float) -> ProviderError:
-        """Note that ``stage`` was given up after ``seconds``, and return the error for that."""
+    def record_timeout(self, stage: S, seconds: float) -> ProviderError:
+        """Record that ``stage`` was abandoned after ``seconds``, and return the error for it."""
         msg = f"{stage.name} did not answer within {seconds:.1f} s"
         if seconds < FAIR_FRACTION * LIMITS[stage.stage].floor_s:
             return ProviderError(msg, provider=stage.name, code=NO_TIME)
-        self.latencies.note(stage.stage, stage.name, seconds)
+        self.latencies.record(stage.stage, stage.name, seconds)
         return ProviderError(msg, provider=stage.name, code=TIMEOUT)
 
-    def unavailable(self) -> ProviderError:
-        """Return the error for a list none of which can be asked."""
+    def unavailable_error(self) -> ProviderError:
+        """Return the error for a list without an available candidate."""
+        what = f"{STAGE_NAMES[self._kind]} provider"
         if not self.stages:
-            return ProviderError(
-                f"the pipeline has no stage that {self._what}",
-                hint="add a provider to that list of the pipeline",
-            )
+            hint = f'add a provider to "{self._kind}" of the pipeline'
+            return ProviderError(f"the pipeline has no {what}", hint=hint)
         names = ", ".join(stage.name for stage in self.stages)
-        return ProviderError(f"no stage that {self._what} is available: {names}")
+        return ProviderError(f"no {what} is available: {names}")
 
     async def close(self) -> None:
-        """Free every stage."""
+        """Close every stage."""
         for stage in self.stages:
             await stage.close()

@@ -11,9 +11,8 @@ from voxd.local.engines import GRAMMAR_BOUND
 from voxd.net.http import HttpClient
 from voxd.net.transport import Budget
 from voxd.providers.dependencies import Dependencies
-from voxd.providers.pipeline.builder import PipelineBuilder
-from voxd.providers.pipeline.dependencies import PipelineDependencies
-from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.builder import PipelineBuilder, PipelineDependencies
+from voxd.providers.pipeline.deadlines import Latencies
 from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.phrase_cache import PhraseCache
 from voxd.providers.pipeline.provider import PipelineProvider
@@ -61,8 +60,11 @@ class PipelineFactory:
             if dependencies.phrases_bytes
             else None
         )
-        hears_anything = dependencies.transcriber.status().active != GRAMMAR_BOUND
-        self._engines = LocalEngines(dependencies.transcriber, dependencies.synthesizer, hears_anything)
+        self._engines = LocalEngines(
+            dependencies.transcriber,
+            dependencies.synthesizer,
+            is_open_vocabulary=dependencies.transcriber.status().active != GRAMMAR_BOUND,
+        )
         self._health = Availability(dependencies.health, dependencies.spend)
         self._latencies = Latencies()
         self._builders: list[tuple[schema.Middleware, PipelineBuilder]] = []
@@ -128,7 +130,7 @@ class PipelineFactory:
             await self._phrases.forget()
 
     async def close(self) -> None:
-        """Free everything; idempotent."""
+        """Close everything; idempotent."""
         for parts in self._all():
             await parts.close()
         if self._phrases is not None:
@@ -165,7 +167,7 @@ class PipelineFactory:
         if known is not None:
             if known[0] is builder and known[1:3] == (settings, providers):
                 return known[3]
-            # A session may still use its stages: they are closed at the end.
+            # A session may still use its stages, so they are closed by `close`.
             self._old.append(known[3])
             del self._built[name]
         parts = builder.build(settings, providers)

@@ -1,4 +1,4 @@
-"""The list of models: the next one is asked while nothing of an answer was spoken, and never after that."""
+"""The chain of language models: the next one starts while nothing of the answer was spoken, never later."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -6,82 +6,75 @@ from dataclasses import dataclass, replace
 from voxd.clock import Clock
 from voxd.errors import ContextTooLong, StreamError, VoxdError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.budget import StageBudget
-from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, StageHealth
-from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.stage_stream import Crew, StageStream
-from voxd.providers.pipeline.stages.contract import Completion, LanguageModel, Prompt, TextChunk
-from voxd.providers.usage import Usage
+from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageHealth
+from voxd.providers.pipeline.deadlines import Latencies, StageBudget
+from voxd.providers.pipeline.stage_stream import StageStream
+from voxd.providers.pipeline.stages.contract import Completion, LanguageModel, Prompt, StageKind, TextChunk
+from voxd.tasks import TaskScope
 
 STALL_S = 3.0
-"""A stream that began and then gives nothing for so long has broken off."""
+"""A stream that began and yields nothing for this time has failed."""
 
-LEFT_FOR_VOICE_S = 0.4
-"""The last model leaves so much of the turn to the voice."""
+TTS_RESERVE_S = 0.4
+"""Time at the end of the turn that the last model leaves to text-to-speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """What was written so far is void: another model begins anew."""
+    """The text so far is void: another model starts the answer again."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerEnd:
-    """The answer is complete; ``vendor`` is the kind of who wrote it."""
+    """The answer is complete; ``vendor`` is the kind of the model that wrote it."""
 
-    end: Completion
+    completion: Completion
     vendor: str
 
 
 AnswerEvent = TextChunk | Restart | AnswerEnd
 
 BuildPrompt = Callable[[LanguageModel, bool], Prompt]
-"""Returns what a model is told; True asks for a shorter one, for a vendor said that it was too long."""
-
-RecordUsage = Callable[[LanguageModel, Usage], None]
+"""Returns the prompt for a model; True requests a shorter one, after the vendor refused its length."""
 
 
 @dataclass(frozen=True, slots=True)
 class LlmRequest:
-    """How an answer is asked for; ``may_begin_again`` is whether nothing of it was spoken yet."""
+    """One answer to generate; ``can_restart`` returns whether nothing of it was spoken yet."""
 
-    prompt_of: BuildPrompt
+    build_prompt: BuildPrompt
     budget: Budget
-    may_begin_again: Callable[[], bool]
-    used: RecordUsage
+    can_restart: Callable[[], bool]
+    record_usage: RecordUsage
 
 
 class LlmChain:
-    """``stages`` in order."""
+    """The models in order of preference."""
 
     def __init__(
         self, stages: Sequence[LanguageModel], *, health: StageHealth, latencies: Latencies, clock: Clock
     ) -> None:
         self.candidates: Candidates[LanguageModel] = Candidates(
-            "thinks", stages, health=health, latencies=latencies, clock=clock
+            StageKind.LLM, stages, health=health, latencies=latencies, clock=clock
         )
 
     @property
-    def is_open(self) -> bool:
-        """Whether anybody may be asked to think."""
-        return self.candidates.is_open
+    def is_available(self) -> bool:
+        """Whether a model may be tried."""
+        return bool(self.candidates.available())
 
     def prepare(self) -> None:
-        """Make ready who will be asked first."""
+        """Let the first model open its connection."""
         self.candidates.prepare()
 
-    async def answer(self, asking: LlmRequest, crew: Crew) -> AsyncGenerator[AnswerEvent]:
-        """Yield the answer as it is written; the last item is `AnswerEnd`. Raises what the last model raised.
-
-        Once something was spoken a fault is raised as it is: whoever hears an answer begin twice has to
-        listen twice.
-        """
-        error: VoxdError = self.candidates.unavailable()
+    async def answer(self, request: LlmRequest, tasks: TaskScope) -> AsyncGenerator[AnswerEvent]:
+        """Yield the answer as it is generated, at last `AnswerEnd`. Raises the last model's error."""
+        error: VoxdError = self.candidates.unavailable_error()
         candidates = self.candidates.available()
         for position, stage in enumerate(candidates):
-            attempt = _Attempt(self.candidates, stage, asking, crew, others=len(candidates) - position - 1)
+            attempt = _LlmAttempt(self.candidates, stage, request, tasks, len(candidates) - position - 1)
             for is_shorter in (False, True):
-                stream = attempt.stream(is_shorter=is_shorter)
+                stream = attempt.start(is_shorter=is_shorter)
                 try:
                     while True:
                         item = await attempt.next(stream)
@@ -91,78 +84,80 @@ class LlmChain:
                 except VoxdError as raised:
                     error = raised
                 finally:
-                    stream.give_up()
-                if not isinstance(error, ContextTooLong) or attempt.began:
+                    stream.cancel()
+                # The vendor's token count is the exact one, ours an estimate: retry once with less.
+                if not isinstance(error, ContextTooLong) or attempt.has_begun:
                     break
-            self.candidates.failed(stage, error)
-            if not asking.may_begin_again():
+            self.candidates.record_failure(stage, error)
+            # After the first sound another model would repeat, in other words, what the user has heard.
+            if not request.can_restart():
                 break
-            if attempt.began:
+            if attempt.has_begun:
                 yield Restart()
         raise error
 
     async def close(self) -> None:
-        """Free every stage."""
+        """Close every stage."""
         await self.candidates.close()
 
 
-class _Attempt:
-    """One model asked once, and once more with less if it was too much."""
+class _LlmAttempt:
+    """One model's attempts at one answer; ``others`` models follow it."""
 
     def __init__(
         self,
         candidates: Candidates[LanguageModel],
         stage: LanguageModel,
-        asking: LlmRequest,
-        crew: Crew,
-        *,
+        request: LlmRequest,
+        tasks: TaskScope,
         others: int,
     ) -> None:
-        self.began = False
+        self.has_begun = False
         self._candidates = candidates
         self._stage = stage
-        self._asking = asking
-        self._crew = crew
+        self._request = request
+        self._tasks = tasks
         self._others = others
-        self._asked_s = 0.0
+        self._started_s = 0.0
 
-    def stream(self, *, is_shorter: bool) -> StageStream[TextChunk | Completion]:
-        """Ask."""
-        self._asked_s = self._candidates.clock.monotonic()
-        prompt = self._asking.prompt_of(self._stage, is_shorter)
-        share = StageBudget(self._asking.budget, self._is_followed, reserve_s=LEFT_FOR_VOICE_S)
-        reply = self._stage.reply(replace(prompt, budget=share))
-        return StageStream(reply, name=self._stage.name, crew=self._crew, clock=self._candidates.clock)
+    def start(self, *, is_shorter: bool) -> StageStream[TextChunk | Completion]:
+        """Send the request."""
+        self._started_s = self._candidates.clock.monotonic()
+        prompt = self._request.build_prompt(self._stage, is_shorter)
+        budget = StageBudget(
+            self._request.budget,
+            lambda: self._others > 0 and self._request.can_restart(),
+            reserve_s=TTS_RESERVE_S,
+        )
+        reply = self._stage.reply(replace(prompt, budget=budget))
+        return StageStream(reply, name=self._stage.name, tasks=self._tasks, clock=self._candidates.clock)
 
     async def next(self, stream: StageStream[TextChunk | Completion]) -> TextChunk | AnswerEnd:
-        """Return the next item. Raises `VoxdError` when there is none, or none in time."""
-        since_s = self._candidates.clock.monotonic() if self.began else self._asked_s
+        """Return the next item. Raises `VoxdError` when the stream failed, or the item is late."""
+        name, clock = self._stage.name, self._candidates.clock
+        since_s = clock.monotonic() if self.has_begun else self._started_s
         try:
             item = await stream.next(self._due_s(since_s))
         except TimeoutError:
-            if not self.began:
-                waited_s = self._candidates.clock.monotonic() - since_s
-                raise self._candidates.too_late(self._stage, waited_s) from None
-            msg = f"{self._stage.name} stopped in the middle of its answer"
-            raise StreamError(msg, provider=self._stage.name, code=TIMEOUT) from None
+            if not self.has_begun:
+                raise self._candidates.record_timeout(self._stage, clock.monotonic() - since_s) from None
+            msg = f"{name} stopped in the middle of its answer"
+            raise StreamError(msg, provider=name, code=TIMEOUT) from None
         except StopAsyncIteration:
-            msg = f"{self._stage.name} broke its answer off"
-            raise StreamError(msg, provider=self._stage.name, code="truncated") from None
-        if not self.began:
-            self.began = True
-            self._candidates.answered(self._stage, self._candidates.clock.monotonic() - self._asked_s)
+            msg = f"the answer of {name} is incomplete"
+            raise StreamError(msg, provider=name, code="truncated") from None
+        if not self.has_begun:
+            self.has_begun = True
+            self._candidates.record_success(self._stage, clock.monotonic() - self._started_s)
         if isinstance(item, TextChunk):
             return item
-        self._asking.used(self._stage, item.usage)
+        self._request.record_usage(self._stage, item.usage)
         return AnswerEnd(item, self._stage.config.kind)
-
-    def _is_followed(self) -> bool:
-        return self._others > 0 and self._asking.may_begin_again()
 
     def _due_s(self, since_s: float) -> float | None:
         """Return when the next token is due."""
-        if not self._asking.may_begin_again():
+        if not self._request.can_restart():
             return since_s + STALL_S
-        until_s = self._asking.budget.until_s
-        left_s = None if until_s is None else until_s - LEFT_FOR_VOICE_S
+        until_s = self._request.budget.until_s
+        left_s = None if until_s is None else until_s - TTS_RESERVE_S
         return self._candidates.due_s(self._stage, since_s, self._others, left_s)

@@ -1,4 +1,4 @@
-"""The device's own engines as stages of a pipeline."""
+"""The local engines as stages of a pipeline."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -21,61 +21,62 @@ _CONFIG = StageConfig(LOCAL, LOCAL)
 
 @dataclass(frozen=True, slots=True)
 class LocalEngines:
-    """The device's own ears and voice; whoever built them closes them.
+    """The local engines; their creator closes them.
 
-    ``hears_anything`` is False for ears that take whatever they hear for one of the sentences they know.
+    ``is_open_vocabulary`` is False for a transcriber that maps any speech to a sentence of its grammar.
     """
 
     transcriber: Transcriber
     synthesizer: Synthesizer
-    hears_anything: bool = True
+    is_open_vocabulary: bool = True
+
+
+# Neither calls the base constructor: local stages have no transport.
 
 
 class LocalStt(SpeechToText):
-    """Hears the whole utterance, then says what it was."""
+    """Transcribes the utterance as a whole, after the end of speech."""
 
     key = 0
 
     def __init__(self, engine: Transcriber) -> None:
-        # No line: it reaches nobody.
         self.config = _CONFIG
         self._engine = engine
 
     def prepare(self) -> None:
-        """Begin to load the engine."""
+        """Start loading the model."""
         self._engine.prepare()
 
     async def check(self, budget: Budget) -> None:
-        """Nothing: the engine tells of its faults itself."""
+        """Do nothing: the engine reports its own faults."""
 
     async def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield the final words. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
+        """Yield the final text. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
         pcm = b"".join([frame.pcm async for frame in audio])
-        heard = await self._engine.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
-        yield Transcription(heard.text, final=True)
+        result = await self._engine.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
+        yield Transcription(result.text, final=True)
 
 
 class LocalTts(TextToSpeech):
-    """Speaks with the device's own voice."""
+    """Speaks with the local engine."""
 
     key = 0
 
     def __init__(self, engine: Synthesizer) -> None:
-        # No line: it reaches nobody.
         self.config = _CONFIG
         self._engine = engine
 
     def prepare(self) -> None:
-        """Begin to load the voice."""
+        """Start loading the model."""
         self._engine.prepare()
 
     async def check(self, budget: Budget) -> None:
-        """Nothing: the engine tells of its faults itself."""
+        """Do nothing: the engine reports its own faults."""
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
+        """Yield the audio of ``text``. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
         async with aclosing(self._engine.synthesize(text)) as clips:
             async for clip in clips:
                 yield clip

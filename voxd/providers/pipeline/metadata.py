@@ -1,8 +1,7 @@
-"""Builds the parts of a library's pipeline from its ``metadata``: three lists of tables, and settings."""
+"""Builds a pipeline of the library from its ``metadata``: a list of tables for each stage, and settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,27 +16,22 @@ from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import build_synthesizer, whisper_transcriber
 from voxd.net.http import HttpClient
-from voxd.providers.pipeline.builder import MoreHeaders, PipelineBuilder
-from voxd.providers.pipeline.dependencies import Close, PipelineDependencies
+from voxd.providers.pipeline.builder import Close, MoreHeaders, PipelineBuilder, PipelineDependencies
+from voxd.providers.pipeline.candidates import STAGE_NAMES
 from voxd.providers.pipeline.local_stages import LocalEngines
 from voxd.providers.pipeline.middleware import MessageMiddleware
 from voxd.providers.routing.health import CircuitBreaker
-
-_STAGES: Mapping[str, str] = MappingProxyType(
-    {"stt": "speech-to-text", "llm": "language model", "tts": "text-to-speech"}
-)
-"""The lists, and the kind of provider in each."""
 
 _Vendor = tuple[ProviderConfig, MoreHeaders | None]
 
 
 class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``metadata`` may hold: lists of tables as in voxd.toml's ``[providers.NAME]``, with a ``name``.
+    """The schema of ``metadata``: lists of tables as in voxd.toml's ``[providers.NAME]``, with a ``name``.
 
-    Its ``headers`` may be a function that returns them, asked before every request. A table of kind "local"
-    is this machine: Whisper with ``model``, and its voice, from ``models_dir``. The rest are the settings of
-    ``[pipelines.NAME]``, and functions: ``middleware`` as in `voxd.providers.pipeline.middleware`,
-    ``request_middleware`` as in `voxd.net.request_middleware`.
+    ``headers`` of a table may be a function that returns them, called before every request. A table of kind
+    "local" selects the local engines: Whisper with ``model``, and the local voice, from ``models_dir``. The
+    rest are the settings of ``[pipelines.NAME]``, and functions: ``middleware`` as in
+    `voxd.providers.pipeline.middleware`, ``request_middleware`` as in `voxd.net.request_middleware`.
     """
 
     stt: tuple[dict[str, Any], ...] = ()
@@ -55,11 +49,11 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDependencies:
-    """Return the parts for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
-    metadata = _converted(config.get("metadata") or {}, PipelineMetadata, "metadata")
+    """Return the pipeline for a provider's ``config``. Raises `ConfigError`, `VoxdError`."""
+    metadata = _convert(config.get("metadata") or {}, PipelineMetadata, "metadata")
     clock: Clock = config.get("clock") or SystemClock()
     known: dict[str, _Vendor] = {}
-    names = {kind: _named(kind, getattr(metadata, kind), known) for kind in _STAGES}
+    names = {str(kind): _name_tables(kind, getattr(metadata, kind), known) for kind in STAGE_NAMES}
     tables = {name: table for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
     http, health = HttpClient(), CircuitBreaker(emit=emit, clock=clock)
@@ -80,7 +74,7 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
         each: getattr(metadata, each)
         for each in ("early_start", "hedge", "history", "cache_answers_s", "first_audio_timeout_s")
     }
-    pipeline = _converted({**settings, **names}, Pipeline, "metadata")
+    pipeline = _convert({**settings, **names}, Pipeline, "metadata")
     owned: tuple[Close, ...] = (health.close, http.close)
     if engines is not None:
         owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
@@ -89,14 +83,16 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
 
 def _require(names: Mapping[str, tuple[str, ...]], *, can_hedge: bool) -> None:
     """Raise `ConfigError` when a list is empty; with ``can_hedge`` "stt" may be empty."""
-    for kind, what in _STAGES.items():
+    for kind, what in STAGE_NAMES.items():
         if not names[kind] and not (kind == "stt" and can_hedge):
             hint = f'add "{kind}": [{{"kind": ..., "api_key": ...}}] to it'
             raise ConfigError(f'metadata lists no {what} provider: "{kind}" is missing or empty', hint=hint)
 
 
-def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Vendor]) -> tuple[str, ...]:
-    """Return a name for each entry of list ``kind``, and put it under that into ``known``."""
+def _name_tables(
+    kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Vendor]
+) -> tuple[str, ...]:
+    """Return a name for each table of list ``kind``, and add the tables to ``known`` by these names."""
     names = []
     for number, entry in enumerate(entries):
         fields = dict(entry)
@@ -106,8 +102,9 @@ def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Ven
             names.append(LOCAL)
             continue
         computed = fields.pop("headers") if callable(fields.get("headers")) else None
-        vendor = (_converted(fields, ProviderConfig, f'metadata["{kind}"][{number}]'), computed)
-        # The same kind with other settings is another provider; the same table twice is one.
+        vendor = (_convert(fields, ProviderConfig, f'metadata["{kind}"][{number}]'), computed)
+        # The same kind with other settings is another provider; the same table twice is one, so that its
+        # keys and rate limits are counted together.
         free = (name, *(f"{name}_{number}" for number in range(2, 100)))
         name = next((each for each in free if known.get(each, vendor) == vendor), name)
         known[name] = vendor
@@ -116,9 +113,9 @@ def _named(kind: str, entries: tuple[dict[str, Any], ...], known: dict[str, _Ven
 
 
 def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngines | None:
-    """Return this machine's own engines if one of the lists names them."""
-    named = [entry for entry in (*metadata.stt, *metadata.tts) if entry.get("kind") == LOCAL]
-    if not named:
+    """Return the local engines if one of the lists contains them."""
+    local = [entry for entry in (*metadata.stt, *metadata.tts) if entry.get("kind") == LOCAL]
+    if not local:
         return None
     where = Path(metadata.models_dir).expanduser() if metadata.models_dir else models_dir(Config())
     local_stt = next((entry for entry in metadata.stt if entry.get("kind") == LOCAL), {})
@@ -129,7 +126,7 @@ def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngin
     )
 
 
-def _converted(value: Mapping[str, Any], type: Any, where: str) -> Any:
+def _convert(value: Mapping[str, Any], type: Any, where: str) -> Any:
     known = type.__struct_fields__
     for key in value:
         if key not in known:
@@ -138,7 +135,7 @@ def _converted(value: Mapping[str, Any], type: Any, where: str) -> Any:
     try:
         return msgspec.convert(dict(value), type, dec_hook=_secret)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}", hint="config/voxd.toml says what each may be") from error
+        raise ConfigError(f"{where}: {error}", hint="see config/voxd.toml for the allowed values") from error
 
 
 def _secret(type: Any, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Code of the user's own on the way of what is said and answered: a chain that may change or stop it."""
+"""Message middleware: user functions that change or stop a question or a clause of an answer."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,19 +10,19 @@ from voxd.providers.pipeline.stage_stream import run_until
 from voxd.providers.tools import describe_exception
 
 STOPPED = "message_stopped"
-"""The code of a question that middleware did not let through."""
+"""The error code of a question that middleware stopped."""
 
 FAILED = "middleware_failed"
 
 LONGEST_S = 2.0
-"""Middleware that takes longer has failed: somebody waits for an answer."""
+"""Deadline of the whole chain for one message: the user waits for an answer meanwhile."""
 
-_HINT = "mend it, or take it out of middleware.message"
+_HINT = "correct it, or remove it from middleware.message"
 
 
 @dataclass(frozen=True, slots=True)
 class MiddlewareMessage:
-    """What the user said, or a clause of what is answered; ``metadata`` is for the middleware itself."""
+    """A question of the user, or a clause of an answer; ``metadata`` is for the middleware's own use."""
 
     role: Literal["user", "assistant"]
     text: str
@@ -33,44 +33,45 @@ Next = Callable[[MiddlewareMessage], Awaitable[MiddlewareMessage | None]]
 """Passes a message to the rest of the chain and returns the result, None when it was stopped."""
 
 MessageMiddleware = Callable[[MiddlewareMessage, Next], Awaitable[MiddlewareMessage | None]]
-"""Takes a message and what comes next.
+"""Takes a message and the rest of the chain, and returns the result.
 
-It returns ``await next(message)``, with another message if it likes, or does something with what that
-returns; without calling ``next`` what it returns is the end of it: None stops the message.
+It may call ``next`` with a changed message and change what that returns. If it does not call ``next``, the
+rest of the chain is skipped. None stops the message.
 """
 
 
 async def run_middleware(
     chain: Sequence[MessageMiddleware], message: MiddlewareMessage, clock: Clock
 ) -> MiddlewareMessage | None:
-    """Return ``message`` as ``chain`` leaves it, None when one of it stopped it.
+    """Return ``message`` as changed by ``chain``, None when it was stopped.
 
-    Raises `VoxdError` as middleware raises it; anything else it raises, or that it does not come to an end,
-    becomes a `ProviderError`.
+    Raises `VoxdError` as the middleware raised it; any other exception, and a chain that does not end within
+    `LONGEST_S`, becomes a `ProviderError`.
     """
     if not chain:
         return message
 
-    async def at(index: int, message: MiddlewareMessage) -> MiddlewareMessage | None:
+    async def call(index: int, message: MiddlewareMessage) -> MiddlewareMessage | None:
         if index == len(chain):
             return message
-        return await chain[index](message, lambda changed: at(index + 1, changed))
+        return await chain[index](message, lambda changed: call(index + 1, changed))
 
     try:
-        return await run_until(clock, at(0, message), clock.monotonic() + LONGEST_S)
+        return await run_until(clock, call(0, message), clock.monotonic() + LONGEST_S)
     except VoxdError:
         raise
     except TimeoutError:
         msg = f"message middleware did not finish within {LONGEST_S:g} s"
         raise ProviderError(msg, code=FAILED, hint=_HINT) from None
     except Exception as error:
-        # A stranger's code: its mistake must end one turn with a reason, not the session.
+        # Third-party code may raise anything: that must end one turn with a reason, not the session.
         msg = f"message middleware failed: {describe_exception(error)}"
         raise ProviderError(msg, code=FAILED, hint=_HINT) from error
 
 
 def stopped_error() -> ProviderError:
-    """Return the error of a question that was not let through: nobody else may answer it either."""
+    """Return the error of a question that middleware stopped."""
     error = ProviderError("message middleware stopped the question", code=STOPPED)
+    # Otherwise failover would send the question to the next provider.
     error.retryable = False
     return error

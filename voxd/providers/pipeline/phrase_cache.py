@@ -1,4 +1,4 @@
-"""Phrases that were spoken before, kept on disk: said again at once, and for nothing."""
+"""Caches spoken phrases on disk: a phrase that was spoken before starts at once and costs nothing."""
 
 import asyncio
 import hashlib
@@ -17,168 +17,166 @@ from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import TextToSpeech
 from voxd.store.file_cache import FileCache
+from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
 LAYOUT = 1
-"""Part of every key: raised when what is kept changes its form."""
+"""Part of every key: increase it when the format of the files changes."""
 
 READ_S = 0.25
-"""A card that is slower than this is slower than most voices."""
+"""Deadline of a read: a slower disk is slower than most TTS providers."""
 
 PIECE_S = 0.2
-"""What is kept is given out in pieces, or converting it would hold up the event loop."""
+"""Cached audio is yielded in pieces of this length: resampling a long one would block the event loop."""
 
 
-def key_of(stage: TextToSpeech, text: str, previous: str) -> str:
-    """Return a name for the sound of ``text`` as ``stage`` speaks it after ``previous``."""
-    before = previous if stage.heeds_previous else ""
-    told = [LAYOUT, stage.variant, text, before]
-    return hashlib.sha256(msgspec.json.encode(told, order="deterministic", enc_hook=repr)).hexdigest()
+def phrase_key(stage: TextToSpeech, text: str, previous: str) -> str:
+    """Return the cache key of the audio of ``text`` as ``stage`` speaks it after ``previous``."""
+    context = previous if stage.heeds_previous else ""
+    identity = [LAYOUT, stage.variant, text, context]
+    return hashlib.sha256(msgspec.json.encode(identity, order="deterministic", enc_hook=repr)).hexdigest()
 
 
 class PhraseCache:
-    """Speaks from ``directory`` what was spoken before by the same voice in the same way.
+    """FLAC files in ``directory``, at most ``limit_bytes``; the least recently used are deleted.
 
-    The least used files are deleted beyond ``limit_bytes``. Who asks for what is being spoken already gets
-    it too, and nothing is asked twice. Only whole sounds are kept. Files hold what people were told: mode
-    0600, and `forget` deletes them.
+    Requests for a phrase in progress share it. Only complete phrases are stored. The files contain what was
+    said to people: their mode is 0600, and `forget` deletes them.
     """
 
     def __init__(self, directory: Path, *, limit_bytes: int, emit: Emit) -> None:
-        self._shelf = FileCache(directory, limit_bytes=limit_bytes)
+        self._files = FileCache(directory, limit_bytes=limit_bytes)
         self._emit = emit
-        self._spoken: dict[str, _Phrase] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._forgotten = 0
+        self._running: dict[str, _Phrase] = {}
+        self._tasks = TaskScope("phrase cache")
+        self._generation = 0
         self._is_slow = False
 
-    async def cached(
+    async def synthesize(
         self, stage: TextToSpeech, text: str, budget: Budget, previous: str = ""
     ) -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text``, from the cache if it is there, else as it comes from ``stage``.
+        """Yield the audio of ``text``: from the cache, else from ``stage`` as it arrives.
 
-        Raises what ``stage`` raises. Closing the last iterator of a phrase gives it up.
+        Raises what ``stage`` raises. Closing the last iterator of a phrase cancels it.
         """
-        key = key_of(stage, text, previous)
-        phrase = self._spoken.get(key)
+        key = phrase_key(stage, text, previous)
+        phrase = self._running.get(key)
         if phrase is None:
-            self._spoken[key] = phrase = _Phrase()
-            phrase.task = asyncio.create_task(
-                self._speak(key, phrase, stage, text, budget, previous), name="phrase"
-            )
-            self._tasks.add(phrase.task)
-            phrase.task.add_done_callback(self._tasks.discard)
+            self._running[key] = phrase = _Phrase()
+            work = self._speak(key, phrase, stage, text, budget, previous)
+            phrase.task = self._tasks.start(work, name="phrase")
         else:
             self._emit(E.CACHE_USED, cache="phrases", hit=True)
-        phrase.listeners += 1
+        phrase.readers += 1
         try:
-            async with aclosing(phrase.heard()) as clips:
+            async with aclosing(phrase.play()) as clips:
                 async for clip in clips:
                     yield clip
         finally:
-            phrase.listeners -= 1
-            if phrase.listeners == 0 and not phrase.done:
-                await self._give_up(key, phrase)
+            phrase.readers -= 1
+            if phrase.readers == 0 and not phrase.done:
+                await self._cancel(key, phrase)
 
     async def forget(self) -> None:
-        """Delete everything; what is being spoken now will not be kept either."""
-        self._forgotten += 1
-        await self._shelf.clear()
+        """Delete everything; phrases in progress are not stored either."""
+        self._generation += 1
+        await self._files.clear()
 
     async def close(self) -> None:
-        """Give up what is being spoken, and finish what is being written. Idempotent."""
-        for key, phrase in tuple(self._spoken.items()):
-            await self._give_up(key, phrase)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Cancel phrases in progress and finish pending writes. Idempotent."""
+        for key, phrase in tuple(self._running.items()):
+            await self._cancel(key, phrase)
+        await self._tasks.join()
 
-    async def _give_up(self, key: str, phrase: "_Phrase") -> None:
-        if self._spoken.get(key) is phrase:
-            del self._spoken[key]
-        if phrase.task is not None:
-            phrase.task.cancel()
-            await asyncio.gather(phrase.task, return_exceptions=True)
+    async def _cancel(self, key: str, phrase: "_Phrase") -> None:
+        if self._running.get(key) is phrase:
+            del self._running[key]
+        await cancel_and_wait(phrase.task)
 
     async def _speak(
         self, key: str, phrase: "_Phrase", stage: TextToSpeech, text: str, budget: Budget, previous: str
     ) -> None:
-        forgotten = self._forgotten
+        generation = self._generation
         try:
-            clip = await self._kept(key)
+            clip = await self._load(key)
             self._emit(E.CACHE_USED, cache="phrases", hit=clip is not None)
             if clip is not None:
-                for piece in _pieces(clip):
-                    phrase.put(piece)
+                step = round(PIECE_S * clip.rate_hz) * BYTES_PER_SAMPLE
+                for at in range(0, len(clip.pcm), step):
+                    phrase.put(Clip(clip.pcm[at : at + step], clip.rate_hz))
             else:
                 async with aclosing(stage.synthesize(text, budget, previous=previous)) as clips:
                     async for piece in clips:
                         phrase.put(piece)
             phrase.end()
         except asyncio.CancelledError:
-            phrase.end(StreamError("the phrase was given up", provider=stage.name))
+            phrase.end(StreamError("the phrase was cancelled", provider=stage.name))
             raise
         except Exception as error:
+            # A third party's stage may raise anything; the readers raise it to the TTS chain.
             phrase.end(error)
             return
         finally:
-            if self._spoken.get(key) is phrase:
-                del self._spoken[key]
+            if self._running.get(key) is phrase:
+                del self._running[key]
         if clip is None:
-            await self._keep(key, phrase.clips, forgotten)
+            await self._save(key, phrase.clips, generation)
 
-    async def _kept(self, key: str) -> Clip | None:
+    async def _load(self, key: str) -> Clip | None:
         try:
             async with asyncio.timeout(READ_S):
-                data = await self._shelf.get(key)
+                data = await self._files.get(key)
                 clip = await asyncio.to_thread(decode_flac, data) if data is not None else None
             self._is_slow = False
             return clip
         except TimeoutError:
+            # Logged once per slow period, not for every phrase.
             if not self._is_slow:
-                _log.warning("the disk is slow: what it may keep is spoken anew, and not waited for")
+                _log.warning("the disk is slow: cached phrases are synthesised again instead")
             self._is_slow = True
             return None
         except AudioError as error:
-            _log.warning("a kept phrase is damaged and deleted: %s", error)
-            await self._shelf.remove(key)
+            _log.warning("a cached phrase is damaged and was deleted: %s", error)
+            await self._files.remove(key)
             return None
 
-    async def _keep(self, key: str, clips: list[Clip], forgotten: int) -> None:
+    async def _save(self, key: str, clips: list[Clip], generation: int) -> None:
         whole = Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz if clips else 0)
         if not whole.pcm or any(clip.rate_hz != whole.rate_hz for clip in clips):
             return
         try:
             data = await asyncio.to_thread(encode_flac, whole)
         except AudioError as error:
-            _log.warning("a phrase cannot be kept: %s", error)
+            _log.warning("a phrase cannot be cached: %s", error)
             return
-        # As late as can be: what was forgotten meanwhile must not come back.
-        if forgotten == self._forgotten:
-            await self._shelf.put(key, data)
+        # Checked as late as possible: a phrase deleted by `forget` during the encoding must not come back.
+        if generation == self._generation:
+            await self._files.put(key, data)
 
 
 class _Phrase:
-    """One phrase while it is spoken: every listener hears all of it, from its beginning."""
+    """A phrase in progress; every reader gets all of it from the beginning."""
 
     def __init__(self) -> None:
         self.clips: list[Clip] = []
-        self.listeners = 0
+        self.readers = 0
         self.done = False
         self.task: asyncio.Task[None] | None = None
         self._error: Exception | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def put(self, clip: Clip) -> None:
-        """Give ``clip`` to everybody."""
+        """Add ``clip``."""
         self.clips.append(clip)
-        self._tell()
+        self._notify()
 
     def end(self, error: Exception | None = None) -> None:
-        """That was all; ``error`` is why it is not the whole phrase."""
+        """End the phrase; ``error`` is why it is incomplete."""
         self.done, self._error = True, error
-        self._tell()
+        self._notify()
 
-    async def heard(self) -> AsyncGenerator[Clip]:
+    async def play(self) -> AsyncGenerator[Clip]:
         """Yield the phrase. Raises the error it ended with."""
         at = 0
         while True:
@@ -187,16 +185,11 @@ class _Phrase:
                 at += 1
             if self.done:
                 break
-            await self._news.wait()
+            await self._changed.wait()
         if self._error is not None:
             raise self._error
 
-    def _tell(self) -> None:
-        # Whoever waits has this one; the next wait is for the next news.
-        self._news.set()
-        self._news = asyncio.Event()
-
-
-def _pieces(clip: Clip) -> list[Clip]:
-    step = round(PIECE_S * clip.rate_hz) * BYTES_PER_SAMPLE
-    return [Clip(clip.pcm[at : at + step], clip.rate_hz) for at in range(0, len(clip.pcm), step)]
+    def _notify(self) -> None:
+        # Waiting readers hold this event; a reader that waits later gets the next one.
+        self._changed.set()
+        self._changed = asyncio.Event()

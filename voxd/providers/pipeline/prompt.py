@@ -1,23 +1,49 @@
-"""What a model is asked in one turn: the prompt of each model, the cache before them, the early start."""
+"""Builds the prompt of each model: trims the conversation to its context, summarises it, starts early."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import logging
+import math
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+import msgspec
+
+from voxd.errors import VoxdError, named
 from voxd.net.transport import Budget
-from voxd.providers.pipeline import context_window as context
-from voxd.providers.pipeline.answer_cache import key_of
-from voxd.providers.pipeline.conversation import ChatHistory, for_vendor, instructed
-from voxd.providers.pipeline.dependencies import PipelineDependencies
-from voxd.providers.pipeline.llm_chain import AnswerEvent, LlmRequest, RecordUsage
-from voxd.providers.pipeline.stage_stream import Crew, StageStream, drain
+from voxd.providers.pipeline.answer_cache import answer_key
+from voxd.providers.pipeline.builder import PipelineDependencies
+from voxd.providers.pipeline.candidates import RecordUsage
+from voxd.providers.pipeline.conversation import ChatHistory, add_summary, for_vendor
+from voxd.providers.pipeline.llm_chain import AnswerEvent, LlmRequest
+from voxd.providers.pipeline.stage_stream import StageStream, drain
 from voxd.providers.pipeline.stages.contract import ChatMessage, LanguageModel, Prompt, TextChunk
-from voxd.providers.pipeline.stt_turn import normalize
-from voxd.providers.settings import SessionConfig
+from voxd.providers.pipeline.stt_chain import normalize
+from voxd.providers.settings import SessionConfig, ToolSpec
+from voxd.tasks import TaskScope
+
+_log = logging.getLogger(__name__)
+
+CHARS_PER_TOKEN = 4
+"""Characters of English in one token, about; only the vendor can count exactly, afterwards."""
+
+TOKENS_PER_MESSAGE = 4
+"""Tokens of a message beside its text."""
+
+ANSWER_TOKENS = 1024
+"""Tokens kept free for the answer when its length is not limited."""
+
+SAFETY_FRACTION = 0.9
+"""Part of the context that is used: the token count is an estimate."""
+
+RETRY_FRACTION = 0.5
+"""Part of the estimated size that is sent after the vendor refused the prompt as too long."""
+
+SUMMARISE_FRACTION = 0.6
+"""A conversation that takes this part of its tokens is summarised."""
 
 SUMMARY_S = 30.0
-"""A summary that takes longer is given up; the oldest lines are then left out when they no longer fit."""
+"""Deadline of a summary; without one the oldest messages are left out when they no longer fit."""
 
 SUMMARY_TOKENS = 300
 
@@ -29,106 +55,111 @@ _SUMMARISE = (
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """An answer on its way; ``begun`` is set once it goes out: nobody may begin again then."""
+    """An answer in progress. ``begun`` is set when it becomes audible: then no model may start it again."""
 
-    thoughts: AsyncGenerator[AnswerEvent]
+    events: AsyncGenerator[AnswerEvent]
     budget: Budget
     begun: asyncio.Event
 
 
 @dataclass(slots=True)
 class EarlyAnswer:
-    """An answer that was begun before the user had finished; ``begun`` is set once it goes out."""
+    """An answer to ``words``, started before the end of speech."""
 
     words: str
-    thoughts: StageStream[AnswerEvent]
+    stream: StageStream[AnswerEvent]
     budget: Budget
     begun: asyncio.Event
 
 
 class PromptSession:
-    """Asks the models of ``parts`` for one session."""
+    """Prompts the models of ``parts`` for one session, with background work in ``tasks``."""
 
     def __init__(
-        self, parts: PipelineDependencies, conversation: ChatHistory, crew: Crew, used: RecordUsage
+        self,
+        parts: PipelineDependencies,
+        conversation: ChatHistory,
+        tasks: TaskScope,
+        record_usage: RecordUsage,
     ) -> None:
         self.session = SessionConfig()
         self._parts = parts
         self._conversation = conversation
-        self._crew = crew
-        self._used = used
+        self._tasks = tasks
+        self._record_usage = record_usage
         self._early: EarlyAnswer | None = None
-        self._summarising: asyncio.Task[None] | None = None
+        self._summary: asyncio.Task[None] | None = None
 
-    def ask(self, budget: Budget, early: EarlyAnswer | None = None) -> PendingAnswer:
-        """Return the answer to the conversation so far: ``early`` if it was begun, within ``budget``."""
+    def answer(self, budget: Budget, early: EarlyAnswer | None = None) -> PendingAnswer:
+        """Return the answer to the conversation within ``budget``; ``early`` if that was started already."""
         if early is None:
             begun = asyncio.Event()
-            return PendingAnswer(self._thoughts(budget, begun), budget, begun)
+            return PendingAnswer(self._events(budget, begun), budget, begun)
         early.budget.until_s = budget.until_s
-        return PendingAnswer(drain(early.thoughts), early.budget, early.begun)
+        return PendingAnswer(drain(early.stream), early.budget, early.begun)
 
-    def _thoughts(
+    def _events(
         self, budget: Budget, begun: asyncio.Event, *messages: ChatMessage
     ) -> AsyncGenerator[AnswerEvent]:
-        """Return the answer to the conversation so far, and ``messages`` behind it."""
-        told = (*self._conversation.messages, *messages)
-        instructions = instructed(self.session.instructions, self._conversation.summary)
+        """Return the answer to the conversation followed by ``messages``."""
+        conversation = (*self._conversation.messages, *messages)
+        instructions = add_summary(self.session.instructions, self._conversation.summary)
 
-        def prompt_of(stage: LanguageModel, is_shorter: bool) -> Prompt:
-            return self._prompt(stage, instructions, told, budget, is_shorter=is_shorter)
+        def build_prompt(stage: LanguageModel, is_shorter: bool) -> Prompt:
+            return self._prompt(stage, instructions, conversation, budget, is_shorter=is_shorter)
 
         chain = self._parts.llm
-        asking = LlmRequest(prompt_of, budget, lambda: not begun.is_set(), self._used)
-        written = chain.answer(asking, self._crew)
-        if self._parts.answers is None or not chain.candidates.stages:
-            return written
+        request = LlmRequest(build_prompt, budget, lambda: not begun.is_set(), self._record_usage)
+        events = chain.answer(request, self._tasks)
         stages = chain.candidates.stages
+        if self._parts.answers is None or not stages:
+            return events
         names = [f"{stage.config.kind} {stage.model}" for stage in stages]
-        key = key_of(self._prompt(stages[0], instructions, told, Budget(), is_shorter=False), names)
-        return self._parts.answers.through(key, written)
+        prompt = self._prompt(stages[0], instructions, conversation, Budget(), is_shorter=False)
+        return self._parts.answers.fetch(answer_key(prompt, names), events)
 
-    # --- before the user has finished -------------------------------------------------------------
+    # --- early start ------------------------------------------------------------------------------
 
-    def guess(self, text: str | None) -> None:
-        """Ask what the user has probably said, unless that is being asked; None: it was wrong."""
+    def start_guess(self, text: str | None) -> None:
+        """Start the answer to ``text``, the probable question; None: the last guess was wrong."""
         words = normalize(text) if text is not None else ""
         if self._early is not None and self._early.words == words:
             return
         self.drop_guess()
         if text is None:
             return
+        # The end of the turn is not known yet: `answer` sets it.
         budget, begun = Budget(), asyncio.Event()
-        source = self._thoughts(budget, begun, ChatMessage("user", text))
-        stream = StageStream(source, name="early start", crew=self._crew, clock=self._parts.clock)
+        events = self._events(budget, begun, ChatMessage("user", text))
+        stream = StageStream(events, name="early start", tasks=self._tasks, clock=self._parts.clock)
         self._early = EarlyAnswer(words, stream, budget, begun)
 
     def take_guess(self, text: str) -> EarlyAnswer | None:
-        """Return the answer that was begun to the words of ``text``, None when there is none."""
+        """Return the early answer if it is one to the words of ``text``, else drop it."""
         early, self._early = self._early, None
         if early is None or early.words == normalize(text):
             return early
-        early.thoughts.give_up()
+        early.stream.cancel()
         return None
 
     def drop_guess(self) -> None:
-        """Give up what was begun early; nothing of it was said."""
+        """Cancel the early answer; nothing of it was spoken."""
         if self._early is not None:
-            self._early.thoughts.give_up()
+            self._early.stream.cancel()
             self._early = None
 
-    # --- keeping it short -------------------------------------------------------------------------
+    # --- context ----------------------------------------------------------------------------------
 
-    def tidy(self) -> None:
-        """After a turn: have a long conversation summarised in the background, if that is wanted."""
+    def summarise_if_long(self) -> None:
+        """After a turn: summarise a long conversation in the background, if the settings say so."""
         stages = self._parts.llm.candidates.stages
-        busy = self._summarising is not None and not self._summarising.done()
-        if self._parts.settings.history != "summarise" or busy or not stages:
+        is_busy = self._summary is not None and not self._summary.done()
+        if self._parts.settings.history != "summarise" or is_busy or not stages:
             return
         messages = self._conversation.messages
-        room = self._room(stages[0], self.session.instructions)
-        if count := context.to_summarise(messages, room):
-            self._summarising = self._crew.start(self._summarise(messages[:count]), "summary")
+        available = self._history_tokens(stages[0], self.session.instructions)
+        if count := count_to_summarise(messages, available):
+            self._summary = self._tasks.start(self._summarise(messages[:count]), name="summary")
 
     async def _summarise(self, messages: tuple[ChatMessage, ...]) -> None:
         budget = Budget(self._parts.clock.monotonic() + SUMMARY_S)
@@ -140,15 +171,19 @@ class PromptSession:
             max_output_tokens=SUMMARY_TOKENS,
             budget=budget,
         )
-        asking = LlmRequest(lambda stage, is_shorter: prompt, budget, lambda: False, self._used)
+        request = LlmRequest(lambda stage, is_shorter: prompt, budget, lambda: False, self._record_usage)
         text = ""
-        async with aclosing(self._parts.llm.answer(asking, self._crew)) as thoughts:
-            async for thought in thoughts:
-                if isinstance(thought, TextChunk):
-                    text += thought.text
-        # Lines are only ever added behind: those that were summarised are still the oldest, or forgotten.
+        try:
+            async with aclosing(self._parts.llm.answer(request, self._tasks)) as events:
+                async for event in events:
+                    if isinstance(event, TextChunk):
+                        text += event.text
+        except VoxdError as error:
+            _log.warning("the conversation was not summarised: %s", named(error))
+            return
+        # Messages are only ever appended, so these are still the oldest, unless they were removed meanwhile.
         if text.strip() and self._conversation.messages[: len(messages)] == messages:
-            self._conversation.shorten(len(messages), text.strip())
+            self._conversation.replace_oldest(len(messages), text.strip())
 
     def _prompt(
         self,
@@ -160,22 +195,80 @@ class PromptSession:
         is_shorter: bool,
     ) -> Prompt:
         settings, session = self._parts.settings, self.session
-        room = self._room(stage, instructions)
+        available = self._history_tokens(stage, instructions)
         if is_shorter:
-            told = sum(map(context.message_tokens, context.fitted(messages, room)))
-            room = int(told * context.HARDER)
+            estimate = sum(map(message_tokens, trim(messages, available)))
+            available = int(estimate * RETRY_FRACTION)
         return Prompt(
             instructions,
-            for_vendor(context.fitted(messages, room), stage.config.kind),
+            for_vendor(trim(messages, available), stage.config.kind),
             tools=session.tools,
             max_output_tokens=session.max_output_tokens or settings.max_output_tokens,
             temperature=settings.temperature if session.temperature is None else session.temperature,
             budget=budget,
         )
 
-    def _room(self, stage: LanguageModel, instructions: str) -> int:
+    def _history_tokens(self, stage: LanguageModel, instructions: str) -> int:
         """Return how many tokens the conversation may take with ``stage``."""
         configured = stage.config.options.get("context_tokens")
-        holds = configured if isinstance(configured, int) else stage.context_tokens
+        context_tokens = configured if isinstance(configured, int) else stage.context_tokens
         limit = self.session.max_output_tokens or self._parts.settings.max_output_tokens
-        return context.room(holds, instructions, self.session.tools, limit)
+        return history_tokens(context_tokens, instructions, self.session.tools, limit)
+
+
+def text_tokens(text: str) -> int:
+    """Return an estimate of the tokens of ``text``."""
+    return math.ceil(len(text) / CHARS_PER_TOKEN)
+
+
+def message_tokens(message: ChatMessage) -> int:
+    """Return an estimate of the tokens of ``message`` with its calls; signed reasoning counts as text."""
+    calls = sum(text_tokens(call.name) + text_tokens(call.arguments) for call in message.calls)
+    raw = 0 if message.raw is None else len(msgspec.json.encode(message.raw, enc_hook=str)) // CHARS_PER_TOKEN
+    return TOKENS_PER_MESSAGE + max(text_tokens(message.text) + calls, raw)
+
+
+def history_tokens(
+    context_tokens: int,
+    instructions: str,
+    tools: Sequence[ToolSpec] = (),
+    max_output_tokens: int | None = None,
+) -> int:
+    """Return how many tokens of a context are left for the conversation; 0 or more."""
+    fixed = text_tokens(instructions) + (text_tokens(msgspec.json.encode(tools).decode()) if tools else 0)
+    answer = ANSWER_TOKENS if max_output_tokens is None else max_output_tokens
+    # A limit larger than the context must not leave nothing for the question.
+    return max(0, int(context_tokens * SAFETY_FRACTION) - fixed - min(answer, context_tokens // 4))
+
+
+def group_exchanges(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
+    """Return ``messages`` in groups: a question and all that followed it.
+
+    So a tool call and its result are always in the same group; vendors refuse one without the other.
+    """
+    groups: list[list[ChatMessage]] = []
+    for message in messages:
+        if message.role == "user" or not groups:
+            groups.append([])
+        groups[-1].append(message)
+    return groups
+
+
+def trim(messages: Sequence[ChatMessage], max_tokens: int) -> tuple[ChatMessage, ...]:
+    """Return the newest exchanges that fit into ``max_tokens``, but always the last one: the question."""
+    groups: list[list[ChatMessage]] = []
+    left = max_tokens
+    for group in reversed(group_exchanges(messages)):
+        left -= sum(map(message_tokens, group))
+        if left < 0 and groups:
+            break
+        groups.append(group)
+    return tuple(message for group in reversed(groups) for message in group)
+
+
+def count_to_summarise(messages: Sequence[ChatMessage], max_tokens: int) -> int:
+    """Return how many of the oldest messages are to be summarised: the older half of the exchanges, or 0."""
+    groups = group_exchanges(messages)
+    if len(groups) < 2 or sum(map(message_tokens, messages)) < SUMMARISE_FRACTION * max_tokens:
+        return 0
+    return sum(len(group) for group in groups[: len(groups) // 2])

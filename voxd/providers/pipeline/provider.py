@@ -1,4 +1,4 @@
-"""Speech to text, a language model and a voice as one session, like that with a speech-to-speech vendor."""
+"""STT, LLM and TTS as one provider: a session like that with a speech-to-speech vendor."""
 
 import asyncio
 import functools
@@ -6,26 +6,30 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 
+import msgspec
+
 from voxd.errors import AudioError, NotConnected, ProviderError, VoxdError, named
+from voxd.events import Emit
+from voxd.events import EventType as E
 from voxd.net.transport import Budget
 from voxd.providers import events
 from voxd.providers.base import BaseProvider, Capabilities, as_session_config
+from voxd.providers.costs import cost_of_stage
+from voxd.providers.pipeline.builder import PipelineDependencies
 from voxd.providers.pipeline.candidates import NO_TIME, TIMEOUT
-from voxd.providers.pipeline.conversation import ChatHistory, arguments_of
-from voxd.providers.pipeline.dependencies import PipelineDependencies
+from voxd.providers.pipeline.conversation import ChatHistory, call_arguments
 from voxd.providers.pipeline.metadata import build_from_metadata
 from voxd.providers.pipeline.middleware import MiddlewareMessage, run_middleware, stopped_error
 from voxd.providers.pipeline.prompt import EarlyAnswer, PromptSession
 from voxd.providers.pipeline.reply import ReplyTask
-from voxd.providers.pipeline.stage_stream import Crew, run_until
-from voxd.providers.pipeline.stages.contract import TranscriptionRequest
-from voxd.providers.pipeline.stt_chain import SttUpdate
-from voxd.providers.pipeline.stt_turn import SttTurn
+from voxd.providers.pipeline.stage_stream import run_until
+from voxd.providers.pipeline.stages.contract import PipelineStage, TranscriptionRequest
+from voxd.providers.pipeline.stt_chain import SttTurn, SttUpdate
 from voxd.providers.pipeline.tts_chain import RATE_HZ
-from voxd.providers.pipeline.usage import PipelineUsage
 from voxd.providers.realtime.connect import translate_errors
 from voxd.providers.settings import SessionConfig
-from voxd.providers.usage import Cost, Usage
+from voxd.providers.usage import Cost, Usage, add_costs
+from voxd.tasks import TaskScope
 
 NAME = "pipeline"
 
@@ -36,8 +40,8 @@ MIN_QUESTION_S = 0.1
 class PipelineProvider(BaseProvider):
     """``config["parts"]`` are the daemon's `PipelineDependencies`; without them ``metadata`` is built.
 
-    `SessionConfig.voice` is a voice of the first who speaks, in the daemon; with ``metadata`` each voice is
-    in its own table. Turns end with `commit`; a question that finds a reply under way ends it.
+    In the daemon `SessionConfig.voice` is the voice of the first TTS provider; with ``metadata`` each voice
+    is in its own table. `commit`, `send_text` and `request_response` end a reply in progress.
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -45,259 +49,306 @@ class PipelineProvider(BaseProvider):
     )
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Raises `ConfigError` when ``metadata`` makes no sense."""
+        """Raises `ConfigError` when ``metadata`` is invalid."""
         super().__init__(config)
-        given = self.config.get("parts")
-        self._is_ours = given is None
+        parts = self.config.get("parts")
+        self._owns_parts = parts is None
         self._parts: PipelineDependencies = (
-            given if given is not None else build_from_metadata(self.config, self._emit)
+            parts if parts is not None else build_from_metadata(self.config, self._emit)
         )
         self._tts = self._parts.tts
         self._clock = self._parts.clock
-        self._crew = Crew()
+        self._tasks = TaskScope(NAME)
         self._conversation = ChatHistory()
-        self._ledger = PipelineUsage(self._parts.emit)
-        self._questions = PromptSession(self._parts, self._conversation, self._crew, self._ledger.used)
+        self._usage = _SessionUsage(self._parts.emit)
+        self._prompts = PromptSession(self._parts, self._conversation, self._tasks, self._usage.record)
         self._session = SessionConfig()
-        self._numbers = itertools.count(1)
-        self._connected = False
-        self._hearing: SttTurn | None = None
+        self._response_numbers = itertools.count(1)
+        self._is_connected = False
+        self._stt_turn: SttTurn | None = None
+        """Takes audio; None before the first audio of a question."""
+        self._committed: SttTurn | None = None
         self._turn: asyncio.Task[None] | None = None
-        self._asked: SttTurn | None = None
         self._reply: ReplyTask | None = None
 
     @property
     def is_connected(self) -> bool:
         """Whether input is accepted."""
-        return self._connected
+        return self._is_connected
 
     async def connect(self) -> None:
-        """Make ready who will be asked. Raises `ProviderError` when one of the lists has nobody to ask."""
-        if self._connected:
+        """Prepare the first provider of each chain. Raises `ProviderError` when a chain has none."""
+        if self._is_connected:
             return
         for chain in (self._parts.stt, self._parts.llm, self._parts.tts):
-            if not chain.is_open:
-                raise chain.candidates.unavailable()
+            if not chain.is_available:
+                raise chain.candidates.unavailable_error()
         self._parts.stt.prepare()
         self._parts.llm.prepare()
         self._tts.prepare()
-        self._connected = True
+        self._is_connected = True
         self.session_id = f"pipeline_{id(self):x}"
-        self._ledger.count(Usage(total_sessions=1))
+        self._usage.add(Usage(total_sessions=1))
 
     async def disconnect(self) -> None:
-        """End everything that runs; idempotent."""
-        self._connected = False
+        """End all requests; idempotent."""
+        self._is_connected = False
         self._drop_question()
         self._stop()
-        await self._crew.close()
-        if self._is_ours:
+        await self._tasks.close()
+        if self._owns_parts:
             await self._parts.close()
-        await self._close_voice()
+        await self._close_changed_voice()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
         """Apply ``config`` from the next question on."""
-        self._session = self._questions.session = as_session_config(config)
-        if not self._is_ours:
-            await self._close_voice()
-            self._tts = self._parts.tts.voiced(self._session.voice)
+        self._session = self._prompts.session = as_session_config(config)
+        if not self._owns_parts:
+            await self._close_changed_voice()
+            self._tts = self._parts.tts.with_voice(self._session.voice)
 
     async def send_audio(self, audio_data: bytes) -> None:
-        """Take sound; whoever listens hears it at once."""
-        self._require()
-        self._ledger.count(Usage(audio_seconds=len(audio_data) / 2 / self.capabilities.input_rate_hz))
-        if self._hearing is None:
-            self._hearing = self._listen()
-        self._hearing.utterance.append(audio_data)
+        """Append audio to the question; it is transcribed while it arrives."""
+        self._require_connected()
+        self._usage.add(Usage(audio_seconds=len(audio_data) / 2 / self.capabilities.input_rate_hz))
+        if self._stt_turn is None:
+            self._stt_turn = self._start_stt()
+        self._stt_turn.utterance.append(audio_data)
 
     async def commit(self) -> None:
-        """Answer what was sent. Raises `AudioError` when that was less than 100 ms."""
-        self._require()
-        hearing, self._hearing = self._hearing, None
-        if hearing is None or hearing.utterance.length_s < MIN_QUESTION_S:
-            if hearing is not None:
-                hearing.give_up()
-            raise AudioError("too little sound was sent to answer it", code="audio_too_short")
-        hearing.end(self._clock.monotonic(), self._until_s())
-        self._begin(functools.partial(self._spoken, hearing))
-        self._asked = hearing
+        """Answer the audio. Raises `AudioError` when it is shorter than 100 ms."""
+        self._require_connected()
+        stt_turn, self._stt_turn = self._stt_turn, None
+        if stt_turn is None or stt_turn.utterance.length_s < MIN_QUESTION_S:
+            if stt_turn is not None:
+                stt_turn.cancel()
+            raise AudioError("too little audio was sent to answer it", code="audio_too_short")
+        stt_turn.end(self._clock.monotonic(), self._until_s())
+        self._start_turn(functools.partial(self._answer_speech, stt_turn))
+        self._committed = stt_turn
 
     async def clear_audio(self) -> None:
-        """Forget sound that was sent and not committed."""
-        self._require()
+        """Discard audio that was sent and not committed."""
+        self._require_connected()
         self._drop_question()
 
     async def send_text(self, text: str) -> None:
         """Answer ``text``."""
-        self._require()
-        self._begin(functools.partial(self._ask, text, Budget(self._until_s())))
+        self._require_connected()
+        self._start_turn(functools.partial(self._answer_text, text, Budget(self._until_s())))
 
     async def add_history(self, role: str, text: str) -> None:
-        """Remember an earlier line."""
-        self._require()
+        """Add an earlier message."""
+        self._require_connected()
         self._conversation.add(role, text)
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
-        """Take the result of a call."""
-        self._require()
-        self._conversation.result(call_id, output)
+        """Add the result of a call."""
+        self._require_connected()
+        self._conversation.add_result(call_id, output)
 
     async def request_response(self) -> None:
         """Answer with the results of the tools."""
-        self._require()
-        self._begin(functools.partial(self._respond, Budget(self._until_s())))
+        self._require_connected()
+        self._start_turn(functools.partial(self._respond, Budget(self._until_s())))
 
     async def interrupt(self, played_ms: float | None = None) -> None:
-        """Silence the reply at once; only ``played_ms`` of it was heard (None: all that came)."""
-        self._require()
+        """End the reply at once; only ``played_ms`` of it was played (None: all that arrived)."""
+        self._require_connected()
         self._stop("client_cancelled")
-        if self._hearing is None:
-            self._questions.drop_guess()
+        # An early answer to the question that is being spoken now is kept.
+        if self._stt_turn is None:
+            self._prompts.drop_guess()
         if played_ms is not None:
-            self._conversation.heard(played_ms)
+            self._conversation.truncate(played_ms)
 
     async def get_usage(self) -> Usage | None:
         """Return what all stages used in this session."""
-        return self._ledger.usage
+        return self._usage.session
 
     async def estimate_cost(self) -> Cost | None:
-        """Return what that costs; stages whose price is not known are not in it."""
-        return self._ledger.cost
+        """Return what that costs, without the stages whose price is unknown."""
+        return self._usage.cost
 
-    async def _close_voice(self) -> None:
+    async def _close_changed_voice(self) -> None:
         changed, self._tts = self._tts, self._parts.tts
         if changed is not self._parts.tts:
             await changed.close_first()
 
-    def _listen(self) -> SttTurn:
+    def _start_stt(self) -> SttTurn:
         parts = self._parts
-        # While the user speaks there is time to get ready.
+        # Connections open while the user speaks, and so cost no time of the turn.
         for chain in (parts.stt, parts.llm, self._tts):
             chain.candidates.prepare()
-        # Words that were never said are not for middleware to see: with it nothing is asked early.
+        # Middleware must not process words that were never said, so it excludes early start.
         is_early = parts.settings.early_start and not parts.middleware
         return SttTurn(
             parts.stt,
             TranscriptionRequest(self._session.language, parts.hints, Budget()),
-            partial=self._understood,
-            guess=self._questions.guess if is_early else None,
-            used=self._ledger.used,
-            crew=self._crew,
+            on_partial=self._report_transcript,
+            on_guess=self._prompts.start_guess if is_early else None,
+            record_usage=self._usage.record,
+            tasks=self._tasks,
             clock=self._clock,
         )
 
     def _drop_question(self) -> None:
-        self._questions.drop_guess()
-        if self._hearing is not None:
-            self._hearing.give_up()
-            self._hearing = None
+        self._prompts.drop_guess()
+        if self._stt_turn is not None:
+            self._stt_turn.cancel()
+            self._stt_turn = None
 
     # --- the turn ---------------------------------------------------------------------------------
 
-    async def _spoken(self, hearing: SttTurn) -> None:
-        until_s, text, engine = hearing.budget.until_s, "", ""
+    async def _answer_speech(self, stt_turn: SttTurn) -> None:
+        until_s, text, engine = stt_turn.budget.until_s, "", ""
         try:
-            understood = await run_until(self._clock, hearing.understood(), until_s)
-            text, engine = understood.text, understood.engine
+            result = await run_until(self._clock, stt_turn.result(), until_s)
+            text, engine = result.text, result.engine
         except TimeoutError:
-            raise ProviderError("the question was not understood in time", code=TIMEOUT) from None
+            raise ProviderError("the question was not transcribed in time", code=TIMEOUT) from None
         finally:
-            hearing.give_up()
-            early = self._questions.take_guess(text)
+            stt_turn.cancel()
+            early = self._prompts.take_guess(text)
         if not text.strip():
-            raise AudioError("no words were understood in what was said", code="audio_too_short")
-        await self._ask(text, Budget(until_s, hearing.budget.retries), engine, early)
+            raise AudioError("no words were recognised in the audio", code="audio_too_short")
+        await self._answer_text(text, Budget(until_s, stt_turn.budget.retries), engine, early)
 
-    async def _ask(
+    async def _answer_text(
         self, text: str, budget: Budget, engine: str = "", early: EarlyAnswer | None = None
     ) -> None:
-        """Put the user's question, which ``engine`` understood; "" when it was typed."""
-        said = await self._passed("user", text)
-        if said is None:
+        """Answer the question ``text``; ``engine`` transcribed it, "" for a typed one."""
+        question = await self._filter("user", text)
+        if question is None:
             raise stopped_error()
         if engine:
-            self._understood(SttUpdate(said, engine, final=True))
-        self._conversation.asked(said)
+            self._report_transcript(SttUpdate(question, engine, final=True))
+        self._conversation.add_question(question)
         await self._respond(budget, early)
 
     async def _respond(self, budget: Budget, early: EarlyAnswer | None = None) -> None:
-        asked = self._questions.ask(budget, early)
-        speaks = "audio" in self._session.modalities
-        used = self._ledger.used
+        pending = self._prompts.answer(budget, early)
+        has_audio = "audio" in self._session.modalities
         reply = self._reply = ReplyTask(
-            f"response_{next(self._numbers)}",
-            asked,
-            new_reading=(lambda: self._tts.reading(asked.budget, self._crew, used)) if speaks else None,
-            through=(lambda clause: self._passed("assistant", clause)) if self._parts.middleware else None,
-            report=self._report,
-            crew=self._crew,
+            f"response_{next(self._response_numbers)}",
+            pending,
+            start_tts=(lambda: self._tts.start_turn(pending.budget, self._tasks, self._usage.record))
+            if has_audio
+            else None,
+            filter_clause=functools.partial(self._filter, "assistant") if self._parts.middleware else None,
+            on_event=self._report,
+            tasks=self._tasks,
             clock=self._clock,
         )
         await reply.run()
-        self._complete(reply)
-
-    def _complete(self, reply: ReplyTask) -> None:
         self._reply = None
-        self._conversation.answered(reply.answer)
-        self._ledger.count(Usage(responses=1, audio_seconds=reply.answer.sound_ms / 1000))
-        self._report(events.UsageUpdated(self._ledger.usage, NAME))
+        self._conversation.add_answer(reply.answer)
+        self._usage.add(Usage(responses=1, audio_seconds=reply.answer.sound_ms / 1000))
+        self._report(events.UsageUpdated(self._usage.session, NAME))
         for call in reply.answer.calls:
-            self._report(events.ToolCallInvoked(call.name, arguments_of(call), call.id))
-        self._report(events.ResponseCompleted(reply.response_id, self._ledger.response))
-        self._questions.tidy()
+            self._report(events.ToolCallInvoked(call.name, call_arguments(call), call.id))
+        self._report(events.ResponseCompleted(reply.response_id, self._usage.response))
+        self._prompts.summarise_if_long()
 
-    def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _start_turn(self, work: Callable[[], Awaitable[None]]) -> None:
         self._stop("superseded")
-        self._ledger.begin()
-        self._turn = self._crew.start(self._guarded(work), "turn")
+        self._usage.start_response()
+        self._turn = self._tasks.start(self._run_guarded(work), name="turn")
 
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run_guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             with translate_errors(""):
                 await work()
         except VoxdError as error:
-            # Whose time ran out matters to nobody outside.
+            # The difference matters only for the health record of a candidate.
             code = TIMEOUT if error.code == NO_TIME else error.code
             self._report(events.ErrorOccurred(code, named(error), error.hint))
             self._end_reply(code)
 
     def _stop(self, reason: str = "") -> None:
-        """End the turn under way at once; what was said of its reply is kept."""
+        """End the turn in progress; the history keeps what was spoken of its reply."""
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        if self._asked is not None:
-            self._asked.give_up()
-            self._asked = None
+        if self._committed is not None:
+            self._committed.cancel()
+            self._committed = None
         self._end_reply(reason)
 
     def _end_reply(self, reason: str) -> None:
         reply, self._reply = self._reply, None
         if reply is not None:
-            reply.give_up()
-            self._conversation.answered(reply.answer)
+            reply.cancel()
+            self._conversation.add_answer(reply.answer)
             self._report(events.ResponseCancelled(reply.response_id, reason))
 
-    async def _passed(self, role: Any, text: str) -> str | None:
-        """Return what the middleware makes of ``text``, None when it is stopped."""
-        said = await run_middleware(self._parts.middleware, MiddlewareMessage(role, text), self._clock)
-        return said.text if said is not None else None
+    async def _filter(self, role: Any, text: str) -> str | None:
+        """Return ``text`` as changed by the middleware, None when it was stopped."""
+        result = await run_middleware(self._parts.middleware, MiddlewareMessage(role, text), self._clock)
+        return result.text if result is not None else None
 
-    def _understood(self, understood: SttUpdate) -> None:
+    def _report_transcript(self, update: SttUpdate) -> None:
         if self._session.transcription:
-            self._report(events.TextTranscription(understood.text, is_partial=not understood.final))
+            self._report(events.TextTranscription(update.text, is_partial=not update.final))
 
     def _report(self, event: events.ProviderEvent) -> None:
-        if self._connected:
+        if self._is_connected:
             self.on_event(event)
 
     def _emit(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        """Tell what the stages of a library's pipeline tell: an `Emit`."""
+        """Report an event of a stage as one of this provider: the `Emit` of a pipeline from ``metadata``."""
         self.emit_event(type, data)
 
     def _until_s(self) -> float:
         return self._clock.monotonic() + self._parts.settings.first_audio_timeout_s
 
-    def _require(self) -> None:
-        if not self._connected:
+    def _require_connected(self) -> None:
+        if not self._is_connected:
             raise NotConnected("the pipeline is not connected", provider=NAME)
+
+
+class _SessionUsage:
+    """The usage and cost of one session, reported for each request and summed."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.session = Usage()
+        self.response = Usage()
+        """Since `start_response`."""
+        self._emit = emit
+        self._cost: Cost | None = None
+        self._is_complete = True
+
+    @property
+    def cost(self) -> Cost | None:
+        """The cost: None when no price is known, ``prices_of`` "" when some are unknown."""
+        if self._cost is None or self._is_complete:
+            return self._cost
+        return msgspec.structs.replace(self._cost, prices_of="")
+
+    def start_response(self) -> None:
+        """Start the usage of another response."""
+        self.response = Usage()
+
+    def record(self, stage: PipelineStage, usage: Usage) -> None:
+        """Add and report the usage of one request of ``stage``."""
+        if usage == Usage():
+            return
+        self.add(usage)
+        cost = cost_of_stage(stage.config.kind, stage.model, usage)
+        if cost is None:
+            self._is_complete = False
+        else:
+            self._cost = add_costs(self._cost, cost)
+        self._emit(
+            E.PROVIDER_USED,
+            provider=stage.name,
+            stage=str(stage.stage),
+            key=stage.key,
+            usage=usage,
+            cost_usd=None if cost is None else cost.total,
+        )
+
+    def add(self, usage: Usage) -> None:
+        """Add usage that is not billed by a stage."""
+        self.session += usage
+        self.response += usage

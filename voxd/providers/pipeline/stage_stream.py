@@ -1,4 +1,4 @@
-"""Runs what one stage yields in a task of its own: to be waited for with a deadline, and given up at once."""
+"""Runs a stage's generator in a task of its own, so that its reader has deadlines and can cancel at once."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -9,65 +9,40 @@ from typing import Any, Generic, TypeVar
 from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, ProviderError, VoxdError
 from voxd.providers.realtime.connect import translate_errors
+from voxd.tasks import TaskScope
 
 T = TypeVar("T")
 
 MAX_WAITING = 256
-"""Items of one stream that wait to be taken; its stage then has to wait too."""
-
-
-class Crew:
-    """The tasks of one session: each can be dismissed at once, and all are waited for at its end."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def start(self, work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
-        """Do ``work`` in the background."""
-        task = asyncio.create_task(work, name=f"pipeline {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    async def close(self) -> None:
-        """End everything, and wait until nothing of it is left."""
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _done(self, task: "asyncio.Task[Any]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever needs the result asks the task; nobody may
+"""Items of one stream that wait for the reader; with more of them the stage has to wait."""
 
 
 async def run_until(clock: Clock, work: Coroutine[Any, Any, T], until_s: float | None) -> T:
-    """Return what ``work`` returns. Raises `TimeoutError` at ``until_s`` (of ``clock``), None for never."""
+    """Return what ``work`` returns. Raises `TimeoutError` at ``until_s`` of ``clock``, None for never."""
     if until_s is None:
         return await work
-    task = asyncio.ensure_future(work)
-    timer = asyncio.ensure_future(clock.sleep(max(0.0, until_s - clock.monotonic())))
+    # asyncio.timeout_at reads the loop's clock; tests of deadlines set `Clock` instead.
+    tasks = TaskScope("deadline")
+    task = tasks.start(work, is_awaited=True)
+    timer = tasks.start(clock.sleep(max(0.0, until_s - clock.monotonic())))
     try:
         await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise TimeoutError
         return task.result()
     finally:
-        task.cancel()
-        timer.cancel()
-        await asyncio.gather(task, timer, return_exceptions=True)
+        await tasks.close()
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """A stream is over; ``error`` is why, None when it came to its end."""
+    """The end of a stream; ``error`` is its cause, None for a normal end."""
 
     error: VoxdError | None = None
 
 
 async def pump(source: AsyncGenerator[T], name: str, put: Callable[[T | StreamEnd], Awaitable[None]]) -> None:
-    """Give everything ``source`` yields to ``put``, and then why it ended. A fault of it names ``name``."""
+    """Pass the items of ``source`` to ``put``, then its `StreamEnd`. Errors get the provider ``name``."""
     error: VoxdError | None = None
     try:
         with translate_errors(name):
@@ -77,51 +52,50 @@ async def pump(source: AsyncGenerator[T], name: str, put: Callable[[T | StreamEn
     except VoxdError as raised:
         error = raised
     except asyncio.CancelledError:
+        # A stage that cancels its own inner task must not look like a cancelled pump: the reader would
+        # wait for ever.
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        error = ProviderError(f"{name} gave up by itself", provider=name)
+        error = ProviderError(f"{name} cancelled its own request", provider=name)
     await put(StreamEnd(error))
 
 
 class StageStream(Generic[T]):
-    """What ``source`` yields. `give_up` ends it without waiting for its farewell."""
+    """The items of ``source``, read with deadlines; the task runs in ``tasks``."""
 
-    def __init__(self, source: AsyncGenerator[T], *, name: str, crew: Crew, clock: Clock) -> None:
+    def __init__(self, source: AsyncGenerator[T], *, name: str, tasks: TaskScope, clock: Clock) -> None:
         self._queue: asyncio.Queue[T | StreamEnd] = asyncio.Queue(MAX_WAITING)
         self._clock = clock
         self._name = name
-        self._over: StreamEnd | None = None
-        self._task = crew.start(pump(source, name, self._queue.put), name)
+        self._end: StreamEnd | None = None
+        self._task = tasks.start(pump(source, name, self._queue.put), name=name)
 
     async def next(self, until_s: float | None) -> T:
         """Return the next item.
 
-        Raises `StopAsyncIteration` after the last one, `TimeoutError` at ``until_s``, and the stage's fault.
+        Raises `StopAsyncIteration` after the last one, `TimeoutError` at ``until_s``, and the stage's error.
         """
-        if self._over is None:
-            item = await self._taken(until_s)
+        if self._end is None:
+            try:
+                item = self._queue.get_nowait()
+            except asyncio.QueueEmpty:
+                item = await run_until(self._clock, self._queue.get(), until_s)
             if not isinstance(item, StreamEnd):
                 return item
-            self._over = item
-        if self._over.error is not None:
-            raise self._over.error
+            self._end = item
+        if self._end.error is not None:
+            raise self._end.error
         raise StopAsyncIteration
 
-    def give_up(self) -> None:
-        """End it; idempotent."""
-        self._over = self._over or StreamEnd(ConnectionFailed("given up", provider=self._name))
+    def cancel(self) -> None:
+        """End the stream at once, without waiting until the stage has closed its connection. Idempotent."""
+        self._end = self._end or StreamEnd(ConnectionFailed("the request was cancelled", provider=self._name))
         self._task.cancel()
-
-    async def _taken(self, until_s: float | None) -> T | StreamEnd:
-        try:
-            return self._queue.get_nowait()
-        except asyncio.QueueEmpty:
-            return await run_until(self._clock, self._queue.get(), until_s)
 
 
 async def drain(stream: StageStream[T]) -> AsyncGenerator[T]:
-    """Yield what ``stream`` holds and what still comes. Raises the stage's fault."""
+    """Yield the items of ``stream``, those already received first. Raises the stage's error."""
     try:
         while True:
             try:
@@ -130,4 +104,4 @@ async def drain(stream: StageStream[T]) -> AsyncGenerator[T]:
                 return
             yield item
     finally:
-        stream.give_up()
+        stream.cancel()

@@ -1,32 +1,41 @@
-"""The list of those who listen: each hears the utterance from its beginning; the first final words win."""
+"""Transcribes one utterance by a chain of STT providers: each reads it from the beginning, the first final
+text wins.
+
+`SttTurn` runs the chain for one question of the user and guesses early what the question will be.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from voxd.clock import Clock
-from voxd.errors import StreamError, VoxdError
+from voxd.errors import ProviderError, StreamError, VoxdError
 from voxd.providers.audio_buffer import AudioBuffer
-from voxd.providers.pipeline.budget import StageBudget
-from voxd.providers.pipeline.candidates import Candidates, StageHealth
-from voxd.providers.pipeline.latency import Latencies
-from voxd.providers.pipeline.stage_stream import Crew, StreamEnd, pump, run_until
-from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
-from voxd.providers.usage import Usage
+from voxd.providers.pipeline.candidates import Candidates, RecordUsage, StageHealth
+from voxd.providers.pipeline.deadlines import Latencies, StageBudget
+from voxd.providers.pipeline.stage_stream import StreamEnd, pump, run_until
+from voxd.providers.pipeline.stages.contract import (
+    SpeechToText,
+    StageKind,
+    Transcription,
+    TranscriptionRequest,
+)
+from voxd.tasks import TaskScope
 
-RecordUsage = Callable[[SpeechToText, Usage], None]
-"""Takes note of what a request used."""
-
-LEFT_FOR_ANSWER_S = 1.0
-"""The last listener leaves so much of the turn to the model and the voice."""
+REPLY_RESERVE_S = 1.0
+"""Time at the end of the turn that the last STT provider leaves to the model and text-to-speech."""
 
 MAX_WAITING = 256
-"""Partial transcripts that wait to be read; who sends more has to wait."""
+"""Partial transcripts that wait for the reader; with more of them the providers have to wait."""
+
+STABLE_S = 0.3
+"""Words that did not change for this time are probably the whole question."""
 
 
 @dataclass(frozen=True, slots=True)
 class SttUpdate:
-    """What was understood so far, and by whom (his name in the configuration)."""
+    """The transcript so far; ``engine`` is the provider's name in the configuration."""
 
     text: str
     engine: str
@@ -35,7 +44,7 @@ class SttUpdate:
 
 
 class SttChain:
-    """``stages`` in order; ``hedge`` is the device's own engine, which listens too when another is late."""
+    """The providers in order; ``hedge`` is the local engine that starts as well when one of them is late."""
 
     def __init__(
         self,
@@ -47,211 +56,321 @@ class SttChain:
         hedge: SpeechToText | None = None,
     ) -> None:
         self.candidates: Candidates[SpeechToText] = Candidates(
-            "listens", stages, health=health, latencies=latencies, clock=clock
+            StageKind.STT, stages, health=health, latencies=latencies, clock=clock
         )
         self.hedge = hedge
 
     @property
-    def is_open(self) -> bool:
-        """Whether anybody may be asked to listen."""
-        return self.hedge is not None or self.candidates.is_open
+    def is_available(self) -> bool:
+        """Whether a provider, or the hedge, may be tried."""
+        return self.hedge is not None or bool(self.candidates.available())
 
     def prepare(self) -> None:
-        """Make ready who will listen first, and who steps in."""
+        """Let the first provider open its connection, and the hedge load its model."""
         self.candidates.prepare()
         if self.hedge is not None:
             self.hedge.prepare()
 
-    async def hear(
-        self, utterance: AudioBuffer, told: TranscriptionRequest, crew: Crew, used: RecordUsage
+    async def transcribe(
+        self,
+        utterance: AudioBuffer,
+        request: TranscriptionRequest,
+        tasks: TaskScope,
+        record_usage: RecordUsage,
     ) -> AsyncGenerator[SttUpdate]:
-        """Yield what is understood; the last item is the final one. Raises what the last listener raised."""
-        race = _Race(self.candidates, self.hedge, utterance, told, crew)
+        """Yield the transcript as it grows; only the last item is final. Raises the last provider's error."""
+        race = _Race(self.candidates, self.hedge, utterance, request, tasks)
         try:
             while True:
-                heard = await race.next()
-                if heard.final:
-                    used(race.lead, heard.usage)
-                yield SttUpdate(heard.text, race.lead.name, heard.final, heard.stable)
-                if heard.final:
+                item = await race.next()
+                if item.final:
+                    record_usage(race.leader, item.usage)
+                yield SttUpdate(item.text, race.leader.name, item.final, item.stable)
+                if item.final:
                     return
         finally:
-            race.give_up()
+            race.cancel()
 
     async def close(self) -> None:
-        """Free every stage."""
+        """Close every stage."""
         await self.candidates.close()
         if self.hedge is not None:
             await self.hedge.close()
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One listener at work, since ``begun_s``."""
+@dataclass(slots=True, eq=False)
+class _SttAttempt:
+    """One provider at work since ``started_s``."""
 
     stage: SpeechToText
-    begun_s: float
+    started_s: float
     task: "asyncio.Task[None] | None" = None
     is_late: bool = False
-    """He was given up as the leader, and may still win."""
+    """It missed its deadline; the next one leads, but this one may still win."""
 
 
 class _Race:
-    """One utterance: who listens to it, and whose words count."""
+    """The attempts at one utterance. Partial transcripts count from the leader only, a final one from all."""
 
     def __init__(
         self,
         candidates: Candidates[SpeechToText],
         hedge: SpeechToText | None,
         utterance: AudioBuffer,
-        told: TranscriptionRequest,
-        crew: Crew,
+        request: TranscriptionRequest,
+        tasks: TaskScope,
     ) -> None:
         self._candidates = candidates
         self._utterance = utterance
-        self._told = told
-        self._crew = crew
+        self._request = request
+        self._tasks = tasks
         self._clock = candidates.clock
         self._waiting = candidates.available()
         self._hedge = hedge
-        self._runners: dict[SpeechToText, _Attempt] = {}
-        self._items: asyncio.Queue[tuple[_Attempt, Transcription | StreamEnd] | None] = asyncio.Queue(
+        self._attempts: dict[SpeechToText, _SttAttempt] = {}
+        self._items: asyncio.Queue[tuple[_SttAttempt, Transcription | StreamEnd] | None] = asyncio.Queue(
             MAX_WAITING
         )
-        self._lead: _Attempt | None = None
-        self._error: VoxdError = candidates.unavailable()
-        self._ending = crew.start(self._tell_end(), "end of speech")
+        self._leader: _SttAttempt | None = None
+        self._error: VoxdError = candidates.unavailable_error()
+        self._end_of_speech = tasks.start(self._wake_at_end_of_speech(), name="end of speech")
 
     @property
-    def lead(self) -> SpeechToText:
-        """Whose words count."""
-        assert self._lead is not None
-        return self._lead.stage
+    def leader(self) -> SpeechToText:
+        """The stage of the leading attempt."""
+        assert self._leader is not None
+        return self._leader.stage
 
     async def next(self) -> Transcription:
-        """Return the next that counts. Raises `VoxdError` when nobody is left."""
+        """Return the next transcript that counts. Raises `VoxdError` when no candidate is left."""
         while True:
-            if self._lead is None and not self._promote():
+            if self._leader is None and not self._promote():
                 raise self._error
-            assert self._lead is not None
+            assert self._leader is not None
             try:
-                item = await run_until(self._clock, self._items.get(), self._due_s(self._lead))
+                item = await run_until(self._clock, self._items.get(), self._due_s(self._leader))
             except TimeoutError:
-                self._overdue(self._lead)
+                self._handle_deadline(self._leader)
                 continue
-            heard = self._sorted(*item) if item is not None else None
-            if heard is not None:
-                return heard
+            transcript = self._accept(*item) if item is not None else None
+            if transcript is not None:
+                return transcript
 
-    def give_up(self) -> None:
-        """End everything that runs for this utterance."""
-        self._ending.cancel()
-        for runner in tuple(self._runners.values()):
-            self._drop(runner)
+    def cancel(self) -> None:
+        """End all attempts at once."""
+        self._end_of_speech.cancel()
+        for attempt in tuple(self._attempts.values()):
+            self._drop(attempt)
 
     def _promote(self) -> bool:
-        """Let the next one lead, else one who is late and still at work; False when nobody is left."""
-        stage = self._waiting.pop(0) if self._waiting else self._hedge or next(iter(self._runners), None)
+        """Make the next candidate the leader, else a late one that still runs; False when none is left."""
+        stage = self._waiting.pop(0) if self._waiting else self._hedge or next(iter(self._attempts), None)
         if stage is None:
             return False
         if stage is self._hedge:
             self._hedge = None
-        self._lead = self._runners.get(stage) or self._start(stage)
+        self._leader = self._attempts.get(stage) or self._start(stage)
         return True
 
-    def _start(self, stage: SpeechToText) -> _Attempt:
-        runner = _Attempt(stage, self._clock.monotonic())
-        self._runners[stage] = runner
+    def _start(self, stage: SpeechToText) -> _SttAttempt:
+        attempt = _SttAttempt(stage, self._clock.monotonic())
+        self._attempts[stage] = attempt
 
         async def put(item: Transcription | StreamEnd) -> None:
-            await self._items.put((runner, item))
+            await self._items.put((attempt, item))
 
-        share = StageBudget(self._told.budget, self._is_followed, reserve_s=LEFT_FOR_ANSWER_S)
-        hearing = stage.transcribe(self._utterance.play(), replace(self._told, budget=share))
-        work = pump(hearing, stage.name, put)
-        runner.task = self._crew.start(work, f"hear {stage.name}")
-        return runner
+        budget = StageBudget(self._request.budget, self._has_next, reserve_s=REPLY_RESERVE_S)
+        transcripts = stage.transcribe(self._utterance.play(), replace(self._request, budget=budget))
+        attempt.task = self._tasks.start(pump(transcripts, stage.name, put), name=f"stt {stage.name}")
+        return attempt
 
-    def _is_followed(self) -> bool:
-        """Whether somebody else can listen; the device itself only helps when the user has finished."""
+    def _has_next(self) -> bool:
+        # While the user speaks a retry costs no time, so the hedge alone does not prevent it.
         return bool(self._waiting) or (self._hedge is not None and self._utterance.ended_s is not None)
 
-    def _sorted(self, runner: _Attempt, item: Transcription | StreamEnd) -> Transcription | None:
-        """Return ``item`` if it counts, else draw the consequence."""
-        if runner.stage not in self._runners:
+    def _accept(self, attempt: _SttAttempt, item: Transcription | StreamEnd) -> Transcription | None:
+        """Return ``item`` if it counts; otherwise record what it means for ``attempt``."""
+        name = attempt.stage.name
+        if attempt.stage not in self._attempts:
+            # The queue can hold items of an attempt that was dropped.
             return None
         if isinstance(item, StreamEnd):
-            early = StreamError(f"{runner.stage.name} sent no final words", provider=runner.stage.name)
-            self._failed(runner, item.error or early)
+            missing = StreamError(f"{name} sent no final transcript", provider=name)
+            self._fail(attempt, item.error or missing)
             return None
         if not item.final:
-            return item if runner is self._lead else None
+            return item if attempt is self._leader else None
         if self._utterance.ended_s is None:
-            msg = f"{runner.stage.name} had finished before the user"
-            self._failed(runner, StreamError(msg, provider=runner.stage.name))
+            # The vendor closed the stream too early: the rest of the question would be missing.
+            msg = f"{name} ended its transcript before the end of speech"
+            self._fail(attempt, StreamError(msg, provider=name))
             return None
-        self._won(runner)
+        if self._leader is not None and attempt is not self._leader:
+            # The leader was slow, which is not a failure: its latency makes its next deadline longer.
+            slow = self._leader
+            self._candidates.latencies.record(slow.stage.stage, slow.stage.name, self._waited_s(slow))
+        self._leader = attempt
+        self._candidates.record_success(attempt.stage, self._waited_s(attempt))
         return item
 
-    def _won(self, runner: _Attempt) -> None:
-        if self._lead is not None and runner is not self._lead:
-            # He was late, not ill: the next utterance allows for it.
-            self._candidates.latencies.note(self.lead.stage, self.lead.name, self._waited_s(self._lead))
-        self._lead = runner
-        self._candidates.answered(runner.stage, self._waited_s(runner))
-
-    def _failed(self, runner: _Attempt, error: VoxdError) -> None:
+    def _fail(self, attempt: _SttAttempt, error: VoxdError) -> None:
         self._error = error
-        if not runner.is_late:
-            self._candidates.failed(runner.stage, error)
-        self._drop(runner)
-        self._waiting = [stage for stage in self._waiting if stage is not runner.stage]
-        if runner is self._lead:
-            self._lead = None
+        if not attempt.is_late:
+            self._candidates.record_failure(attempt.stage, error)
+        self._drop(attempt)
+        self._waiting = [stage for stage in self._waiting if stage is not attempt.stage]
+        if attempt is self._leader:
+            self._leader = None
 
-    def _overdue(self, lead: _Attempt) -> None:
-        """The time of ``lead`` is up, or that after which the device listens too."""
-        if self._hedge is not None and self._hedge not in self._runners:
+    def _handle_deadline(self, leader: _SttAttempt) -> None:
+        """Start the hedge if it has not started; otherwise the next candidate leads."""
+        if self._hedge is not None and self._hedge not in self._attempts:
             hedge, self._hedge = self._hedge, None
             if hedge not in self._waiting:
                 self._waiting.append(hedge)
             self._start(hedge)
             return
-        error = self._candidates.too_late(lead.stage, self._waited_s(lead))
-        if not lead.is_late:
-            self._candidates.failed(lead.stage, error)
-        lead.is_late = True
+        error = self._candidates.record_timeout(leader.stage, self._waited_s(leader))
+        if not leader.is_late:
+            self._candidates.record_failure(leader.stage, error)
+        leader.is_late = True
         if not self._waiting:
             raise error
         self._promote()
 
-    def _due_s(self, lead: _Attempt) -> float | None:
-        """Return when `_overdue` is due, None while the user speaks; the last has what the turn can spare."""
+    def _due_s(self, leader: _SttAttempt) -> float | None:
+        """Return when `_handle_deadline` is due, None while the user speaks."""
         if self._utterance.ended_s is None:
             return None
-        since_s = max(self._utterance.ended_s, lead.begun_s)
-        if self._hedge is not None and lead.stage is not self._hedge:
-            return since_s + self._candidates.latencies.patience_s(lead.stage.name)
-        until_s = self._told.budget.until_s
-        left_s = None if until_s is None else until_s - LEFT_FOR_ANSWER_S
-        fresh = sum(stage not in self._runners for stage in self._waiting)
-        if self._waiting and not fresh:
-            # Whoever comes next is at work already, and needs nothing of this one's time.
-            return since_s + self._candidates.latencies.deadline_s(lead.stage.stage, lead.stage.name)
-        return self._candidates.due_s(lead.stage, since_s, fresh, left_s)
+        since_s = max(self._utterance.ended_s, leader.started_s)
+        latencies, stage = self._candidates.latencies, leader.stage
+        if self._hedge is not None and stage is not self._hedge:
+            return since_s + latencies.hedge_delay_s(stage.name)
+        until_s = self._request.budget.until_s
+        left_s = None if until_s is None else until_s - REPLY_RESERVE_S
+        not_started = sum(each not in self._attempts for each in self._waiting)
+        if self._waiting and not not_started:
+            # The next one, a hedge, runs already and needs no share of the leader's time.
+            return since_s + latencies.deadline_s(stage.stage, stage.name)
+        return self._candidates.due_s(stage, since_s, not_started, left_s)
 
-    def _waited_s(self, runner: _Attempt) -> float:
-        ended_s = self._utterance.ended_s
-        return self._clock.monotonic() - max(
-            runner.begun_s, ended_s if ended_s is not None else runner.begun_s
-        )
+    def _waited_s(self, attempt: _SttAttempt) -> float:
+        """Return the time since the end of speech, or since the start of an attempt that began later."""
+        since_s = attempt.started_s
+        if self._utterance.ended_s is not None:
+            since_s = max(since_s, self._utterance.ended_s)
+        return self._clock.monotonic() - since_s
 
-    def _drop(self, runner: _Attempt) -> None:
-        self._runners.pop(runner.stage, None)
-        if runner.task is not None:
-            runner.task.cancel()
+    def _drop(self, attempt: _SttAttempt) -> None:
+        self._attempts.pop(attempt.stage, None)
+        if attempt.task is not None:
+            attempt.task.cancel()
 
-    async def _tell_end(self) -> None:
-        """Wake `next` when the user has finished: deadlines begin."""
+    async def _wake_at_end_of_speech(self) -> None:
+        # `next` waits without a deadline while the user speaks: it has to compute one now.
         await self._utterance.ended.wait()
         await self._items.put(None)
+
+
+OnGuess = Callable[[str | None], None]
+"""Takes the probable question, None when the last guess was wrong."""
+
+
+class SttTurn:
+    """Transcribes one question from its first sound on, in ``tasks``.
+
+    ``on_partial`` takes each partial transcript. ``on_guess`` takes a text that is probably the question:
+    unchanged for `STABLE_S`, or called stable by the vendor; None disables guesses.
+    """
+
+    def __init__(
+        self,
+        chain: SttChain,
+        request: TranscriptionRequest,
+        *,
+        on_partial: Callable[[SttUpdate], None],
+        on_guess: OnGuess | None,
+        record_usage: RecordUsage,
+        tasks: TaskScope,
+        clock: Clock,
+    ) -> None:
+        self.utterance = AudioBuffer()
+        self.budget = request.budget
+        self._chain = chain
+        self._request = request
+        self._on_partial = on_partial
+        self._on_guess = on_guess
+        self._record_usage = record_usage
+        self._tasks = tasks
+        self._clock = clock
+        self._words = ""
+        self._guess_timer: asyncio.Task[None] | None = None
+        self._task = tasks.start(self._transcribe(), name="stt", is_awaited=True)
+
+    def end(self, now_s: float, until_s: float) -> None:
+        """End the utterance; the reply must be audible by ``until_s``."""
+        self.budget.until_s = until_s
+        self.utterance.close(now_s=now_s)
+
+    async def result(self) -> SttUpdate:
+        """Return the final transcript. Raises `VoxdError`."""
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            # Either the transcription was cancelled, which is an error of the question, or the caller.
+            if self._task.cancelled():
+                raise ProviderError("the question was cancelled") from None
+            raise
+
+    def cancel(self) -> None:
+        """End the transcription at once; idempotent."""
+        self._task.cancel()
+        if self._task.done() and not self._task.cancelled():
+            # A question that is dropped before `result` would leave its error for asyncio to report.
+            self._task.exception()
+        self._stop_guess_timer()
+
+    async def _transcribe(self) -> SttUpdate:
+        chain = self._chain
+        async with aclosing(
+            chain.transcribe(self.utterance, self._request, self._tasks, self._record_usage)
+        ) as updates:
+            async for update in updates:
+                if update.final:
+                    self._stop_guess_timer()
+                    return update
+                self._on_partial(update)
+                self._guess(update)
+        raise ProviderError("the transcription ended without a final text")
+
+    def _guess(self, update: SttUpdate) -> None:
+        """Report a stable text as the guess now, and another one once it has not changed for a while."""
+        if self._on_guess is None:
+            return
+        words, before = normalize(update.text), self._words
+        if words != before:
+            self._words = words
+            self._stop_guess_timer()
+            self._on_guess(None)
+        if not words:
+            return
+        if update.stable:
+            self._on_guess(update.text)
+        elif words != before:
+            guess = self._guess_later(update.text, self._on_guess)
+            self._guess_timer = self._tasks.start(guess, name="guess timer")
+
+    async def _guess_later(self, text: str, on_guess: OnGuess) -> None:
+        await self._clock.sleep(STABLE_S)
+        on_guess(text)
+
+    def _stop_guess_timer(self) -> None:
+        if self._guess_timer is not None:
+            self._guess_timer.cancel()
+
+
+def normalize(text: str) -> str:
+    """Return the words of ``text`` in lower case: transcripts that differ in punctuation are the same."""
+    # Signs that change the meaning are kept: "5 %" is not "5", "it's" is not "its".
+    letters = (letter if letter.isalnum() or letter in "'+-%$€£°" else " " for letter in text.lower())
+    return " ".join("".join(letters).split())

@@ -1,6 +1,6 @@
-"""The list of voices: one clause after the other, by the next voice where one fails, and never twice."""
+"""The chain of TTS providers: clause after clause, with failover, and never the same words twice."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol
@@ -11,34 +11,33 @@ from voxd.config.provider_schema import LOCAL
 from voxd.errors import StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.budget import StageBudget
-from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, StageHealth
-from voxd.providers.pipeline.latency import Latencies
+from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageHealth
+from voxd.providers.pipeline.deadlines import Latencies, StageBudget
 from voxd.providers.pipeline.llm_chain import STALL_S
-from voxd.providers.pipeline.stage_stream import Crew, StageStream
-from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.usage import Usage
+from voxd.providers.pipeline.stage_stream import StageStream
+from voxd.providers.pipeline.stages.contract import StageKind, TextToSpeech
+from voxd.tasks import TaskScope
 from voxd.text import cut_at
 
-LEFT_AT_END_S = 0.1
-"""The last voice is given up so long before the turn is: only then is it known who was too slow."""
+END_RESERVE_S = 0.1
+"""The last provider's deadline is this long before the turn's, so that the error names the slow provider."""
 
 RATE_HZ = 24_000
-"""The rate of everything a pipeline says, whatever the voice."""
-
-RecordUsage = Callable[[TextToSpeech, Usage], None]
+"""The rate of all reply audio of a pipeline, whatever the provider's rate."""
 
 
 class PhraseSource(Protocol):
-    """Spoken phrases that are kept: `voxd.providers.pipeline.phrase_cache`."""
+    """The cache of spoken phrases: `voxd.providers.pipeline.phrase_cache.PhraseCache`."""
 
-    def cached(self, stage: TextToSpeech, text: str, budget: Budget, previous: str) -> AsyncGenerator[Clip]:
-        """Yield the sound of ``text`` as ``stage`` speaks it, from the cache if it is there."""
+    def synthesize(
+        self, stage: TextToSpeech, text: str, budget: Budget, previous: str
+    ) -> AsyncGenerator[Clip]:
+        """Yield the audio of ``text`` by ``stage``, from the cache if possible."""
         ...
 
 
 class TtsChain:
-    """``stages`` in order; ``phrases`` is None where nothing is kept."""
+    """The providers in order; ``phrases`` is None without a cache."""
 
     def __init__(
         self,
@@ -50,20 +49,23 @@ class TtsChain:
         phrases: PhraseSource | None = None,
     ) -> None:
         self._common: dict[str, Any] = {"health": health, "latencies": latencies, "clock": clock}
-        self.candidates: Candidates[TextToSpeech] = Candidates("speaks", stages, **self._common)
+        self.candidates: Candidates[TextToSpeech] = Candidates(StageKind.TTS, stages, **self._common)
         self._phrases = phrases
 
     @property
-    def is_open(self) -> bool:
-        """Whether anybody may be asked to speak."""
-        return self.candidates.is_open
+    def is_available(self) -> bool:
+        """Whether a provider may be tried."""
+        return bool(self.candidates.available())
 
     def prepare(self) -> None:
-        """Make ready who will speak first."""
+        """Let the first provider open its connection."""
         self.candidates.prepare()
 
-    def voiced(self, voice: str) -> "TtsChain":
-        """Return the list with ``voice`` for the first of it, "" for its own; close it by `close_first`."""
+    def with_voice(self, voice: str) -> "TtsChain":
+        """Return the chain whose first provider uses ``voice``, "" for the configured one.
+
+        A chain other than ``self`` is closed by `close_first`.
+        """
         if not self.candidates.stages or self.candidates.stages[0].config.kind == LOCAL:
             return self
         first, *rest = self.candidates.stages
@@ -73,154 +75,150 @@ class TtsChain:
         return TtsChain([changed, *rest], phrases=self._phrases, **self._common)
 
     async def close_first(self) -> None:
-        """Free the first voice: the others are those of the list it was made from."""
+        """Close the first stage only: the others belong to the original chain."""
         await self.candidates.stages[0].close()
 
-    def reading(self, budget: Budget, crew: Crew, used: RecordUsage) -> "TtsTurn":
-        """Return what speaks one answer."""
-        return TtsTurn(self.candidates, self._phrases, budget, crew, used)
+    def start_turn(self, budget: Budget, tasks: TaskScope, record_usage: RecordUsage) -> "TtsTurn":
+        """Return the speaker of one answer."""
+        return TtsTurn(self.candidates, self._phrases, budget, tasks, record_usage)
 
     async def close(self) -> None:
-        """Free every stage."""
+        """Close every stage."""
         await self.candidates.close()
 
 
 class TtsTurn:
-    """One answer being spoken: who failed in it is not asked again before its end."""
+    """Speaks the clauses of one answer. A provider that fails is not tried again in the same answer."""
 
     def __init__(
         self,
         candidates: Candidates[TextToSpeech],
         phrases: PhraseSource | None,
         budget: Budget,
-        crew: Crew,
-        used: RecordUsage,
+        tasks: TaskScope,
+        record_usage: RecordUsage,
     ) -> None:
         self._candidates = candidates
         self._phrases = phrases
         self._budget = budget
-        self._crew = crew
-        self._used = used
+        self._tasks = tasks
+        self._record_usage = record_usage
         self._left = candidates.available()
         self._previous = ""
 
     async def speak(self, clause: str) -> AsyncGenerator[Clip]:
-        """Yield the sound of ``clause`` at `RATE_HZ`. Raises what the last voice raised.
-
-        The next voice says it when one fails before anything of it came. After that what came is all of it,
-        and the next clause is the next voice's: nobody hears a word twice.
-        """
-        error: VoxdError = self._candidates.unavailable()
+        """Yield the audio of ``clause`` at `RATE_HZ`. Raises the last provider's error."""
+        error: VoxdError = self._candidates.unavailable_error()
         while self._left:
             stage = self._left[0]
-            begun = False
+            has_begun = False
             try:
-                async with aclosing(self._spoken(stage, clause)) as clips:
+                async with aclosing(self._speak_with(stage, clause)) as clips:
                     async for clip in clips:
-                        begun = True
+                        has_begun = True
                         yield clip
                 self._previous = clause
                 return
             except VoxdError as raised:
                 error = raised
                 self._left.pop(0)
-                self._candidates.failed(stage, raised)
-                if begun:
+                self._candidates.record_failure(stage, raised)
+                if has_begun:
+                    # The user has heard the beginning of the clause and must not hear it again: the next
+                    # provider continues with the next clause.
                     self._previous = clause
                     return
         raise error
 
-    async def _spoken(self, stage: TextToSpeech, clause: str) -> AsyncGenerator[Clip]:
-        """Yield the sound of ``stage``. Raises `VoxdError`."""
+    async def _speak_with(self, stage: TextToSpeech, clause: str) -> AsyncGenerator[Clip]:
+        """Yield the audio of ``stage`` at `RATE_HZ`, in requests of at most its ``max_chars``."""
         resampler: Resampler | None = None
         rate_hz, rest = 0, clause
         while rest:
             at = cut_at(rest, stage.max_chars) if len(rest) > stage.max_chars else len(rest)
             text, rest = rest[:at].strip(), rest[at:].strip()
-            async with aclosing(self._one(stage, text)) as clips:
+            async with aclosing(self._request(stage, text)) as clips:
                 async for clip in clips:
                     if resampler is None or clip.rate_hz != rate_hz:
                         resampler, rate_hz = Resampler(clip.rate_hz, RATE_HZ), clip.rate_hz
                     if pcm := resampler.feed(clip.pcm):
                         yield Clip(pcm, RATE_HZ)
+        # The resampler's filter still holds the last samples.
         if resampler is not None and (pcm := resampler.feed(b"", last=True)):
             yield Clip(pcm, RATE_HZ)
 
-    async def _one(self, stage: TextToSpeech, text: str) -> AsyncGenerator[Clip]:
+    async def _request(self, stage: TextToSpeech, text: str) -> AsyncGenerator[Clip]:
         clock = self._candidates.clock
-        asked_s = clock.monotonic()
-        metered = _Metered(stage, self._used)
-        stream = StageStream(self._source(metered, text), name=stage.name, crew=self._crew, clock=clock)
-        due_s = self._first_due_s(stage, asked_s)
-        begun = False
+        started_s = clock.monotonic()
+        metered = _MeteredTts(stage, self._record_usage)
+        budget = StageBudget(self._budget, lambda: len(self._left) > 1, reserve_s=END_RESERVE_S)
+        if self._phrases is None:
+            source = metered.synthesize(text, budget, previous=self._previous)
+        else:
+            source = self._phrases.synthesize(metered, text, budget, self._previous)
+        stream = StageStream(source, name=stage.name, tasks=self._tasks, clock=clock)
+        # Once the answer is audible the turn has no deadline; a pause of `STALL_S` is the limit.
+        until_s = self._budget.until_s
+        left_s = started_s + STALL_S if until_s is None else until_s - END_RESERVE_S
+        due_s = self._candidates.due_s(stage, started_s, len(self._left) - 1, left_s)
+        has_begun = False
         try:
             while True:
                 clip = await stream.next(due_s)
                 due_s = clock.monotonic() + STALL_S
-                if clip.pcm and not begun:
-                    begun = True
-                    if metered.asked:
-                        self._candidates.answered(stage, clock.monotonic() - asked_s)
+                if clip.pcm and not has_begun:
+                    has_begun = True
+                    # The cache's latency would make the provider's deadline too short.
+                    if metered.is_used:
+                        self._candidates.record_success(stage, clock.monotonic() - started_s)
                 yield clip
         except StopAsyncIteration:
-            if not begun:
-                raise StreamError(f"{stage.name} made no sound", provider=stage.name) from None
+            if not has_begun:
+                raise StreamError(f"{stage.name} sent no audio", provider=stage.name) from None
         except TimeoutError:
-            if not begun:
-                raise self._candidates.too_late(stage, clock.monotonic() - asked_s) from None
+            if not has_begun:
+                raise self._candidates.record_timeout(stage, clock.monotonic() - started_s) from None
             msg = f"{stage.name} stopped in the middle of a sentence"
             raise StreamError(msg, provider=stage.name, code=TIMEOUT) from None
         finally:
-            stream.give_up()
-
-    def _first_due_s(self, stage: TextToSpeech, asked_s: float) -> float | None:
-        """Return when the first sound is due: in the turn's time, or while it is heard in that of a pause."""
-        until_s = self._budget.until_s
-        left_s = asked_s + STALL_S if until_s is None else until_s - LEFT_AT_END_S
-        return self._candidates.due_s(stage, asked_s, len(self._left) - 1, left_s)
-
-    def _source(self, metered: "_Metered", text: str) -> AsyncGenerator[Clip]:
-        share = StageBudget(self._budget, lambda: len(self._left) > 1, reserve_s=LEFT_AT_END_S)
-        if self._phrases is None:
-            return metered.synthesize(text, share, previous=self._previous)
-        return self._phrases.cached(metered, text, share, self._previous)
+            stream.cancel()
 
 
-class _Metered(TextToSpeech):
-    """A voice that tells what it was really asked to say: what comes from a cache costs nothing."""
+class _MeteredTts(TextToSpeech):
+    """A stage that records its usage when a request is really made: audio from a cache costs nothing."""
 
-    def __init__(self, stage: TextToSpeech, used: RecordUsage) -> None:
+    def __init__(self, stage: TextToSpeech, record_usage: RecordUsage) -> None:
         self.config = stage.config
-        self.asked = False
+        self.is_used = False
         self._stage = stage
-        self._used = used
+        self._record_usage = record_usage
 
     @property
     def model(self) -> str:
-        """The model of the voice."""
+        """The model of the stage."""
         return self._stage.model
 
     @property
     def voice(self) -> str:
-        """The voice itself."""
+        """The voice of the stage."""
         return self._stage.voice
 
     @property
     def variant(self) -> Mapping[str, Any]:
-        """What changes its sound."""
+        """The variant of the stage."""
         return self._stage.variant
 
     @property
     def heeds_previous(self) -> bool:
-        """Whether it sounds different after something else."""
+        """Whether the stage uses the previous text."""
         return self._stage.heeds_previous
 
     async def check(self, budget: Budget) -> None:
-        """Ask the voice itself."""
+        """Check the stage."""
         await self._stage.check(budget)
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Speak, and note what that is billed as."""
-        self.asked = True
-        self._used(self._stage, self._stage.bill(text))
+        """Record the usage and make the request."""
+        self.is_used = True
+        self._record_usage(self._stage, self._stage.bill(text))
         return self._stage.synthesize(text, budget, previous=previous)

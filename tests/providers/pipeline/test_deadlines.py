@@ -1,9 +1,11 @@
-"""Who is tried again in a turn, and who is not because somebody else waits."""
+"""Deadlines follow the measured latencies, and only the last candidate spends the retries of a turn."""
 
 import asyncio
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
 from tests.net.test_retry import DOWN, Vendor, outcome
@@ -12,7 +14,67 @@ from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
 from voxd.net.retry import retry
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.budget import StageBudget
+from voxd.providers.pipeline.deadlines import LIMITS, MIN_SAMPLES, SAMPLES, Latencies, StageBudget, p95
+from voxd.providers.pipeline.stages.contract import StageKind
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [([1.0], 1.0), ([1.0, 2.0], 2.0), (list(range(1, 101)), 95), ([3.0, 1.0, 2.0], 3.0)],
+)
+def test_the_95th_of_100(samples: list[float], expected: float) -> None:
+    assert p95(samples) == expected
+
+
+def noted(kind: StageKind, seconds: float, count: int) -> Latencies:
+    latencies = Latencies()
+    for _ in range(count):
+        latencies.record(kind, "name", seconds)
+    return latencies
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "count", "deadline_s"),
+    [
+        (StageKind.STT, 0.1, MIN_SAMPLES - 1, 1.2),
+        (StageKind.STT, 0.1, MIN_SAMPLES, 0.5),
+        (StageKind.STT, 0.6, MIN_SAMPLES, 0.9),
+        (StageKind.STT, 5.0, MIN_SAMPLES, 1.2),
+        (StageKind.LLM, 0.1, MIN_SAMPLES, 0.8),
+        (StageKind.LLM, 1.0, MIN_SAMPLES, 1.5),
+        (StageKind.LLM, 9.0, MIN_SAMPLES, 2.0),
+        (StageKind.TTS, 0.4, MIN_SAMPLES, 0.6),
+        (StageKind.TTS, 0.0, 0, 1.0),
+    ],
+)
+def test_a_stage_may_take_half_again_as_long_as_usual(
+    kind: StageKind, seconds: float, count: int, deadline_s: float
+) -> None:
+    assert noted(kind, seconds, count).deadline_s(kind, "name") == pytest.approx(deadline_s)
+
+
+def test_only_the_last_answers_of_the_same_name_and_stage_count() -> None:
+    latencies = noted(StageKind.LLM, 1.9, SAMPLES)
+    for _ in range(SAMPLES):
+        latencies.record(StageKind.LLM, "name", 0.6)
+    assert latencies.deadline_s(StageKind.LLM, "name") == pytest.approx(0.9)
+    assert latencies.deadline_s(StageKind.LLM, "other") == 2.0
+    assert latencies.deadline_s(StageKind.TTS, "name") == 1.0
+
+
+def test_a_second_listener_waits_as_long_as_the_first_usually_takes() -> None:
+    assert Latencies().hedge_delay_s("name") == 0.5
+    assert noted(StageKind.STT, 0.3, MIN_SAMPLES).hedge_delay_s("name") == pytest.approx(0.3)
+    assert noted(StageKind.STT, 3.0, MIN_SAMPLES).hedge_delay_s("name") == pytest.approx(1.2)
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(list(StageKind)), st.lists(st.floats(0, 60), max_size=80))
+def test_a_deadline_is_always_within_its_limits(kind: StageKind, samples: list[float]) -> None:
+    latencies = Latencies()
+    for sample in samples:
+        latencies.record(kind, "name", sample)
+    assert LIMITS[kind].floor_s <= latencies.deadline_s(kind, "name") <= LIMITS[kind].ceiling_s
 
 
 async def test_who_is_followed_is_not_asked_the_same_again() -> None:
@@ -68,7 +130,7 @@ class Noting:
         self.last.setdefault(stage.name, []).append(budget.is_last)
 
 
-def noted(noting: Noting, stage: Any, method: str) -> Any:
+def observe(noting: Noting, stage: Any, method: str) -> Any:
     original = getattr(stage, method)
 
     def asked(told: Any, more: Any = None, **how: Any) -> Any:
@@ -91,7 +153,7 @@ async def test_in_every_list_only_the_last_one_may_be_tried_again() -> None:
     tts = [Voice("v1", clock, before={"*": lost()}), Voice("v2", clock)]
     for stages, method in ((stt, "transcribe"), (llm, "reply"), (tts, "synthesize")):
         for stage in stages:
-            noted(noting, stage, method)
+            observe(noting, stage, method)
     async with Rig(stt=stt, llm=llm, tts=tts, clock=clock) as rig:
         await rig.ask()
         await asyncio.sleep(0)
@@ -110,7 +172,7 @@ async def test_the_device_itself_follows_a_listener_once_the_user_has_finished()
     clock, noting = FakeClock(), Noting()
     budgets: list[Budget] = []
     noting.note = lambda stage, budget: budgets.append(budget)  # type: ignore[method-assign]
-    ears = noted(noting, Ears("ears", clock, steps=(0.2,)), "transcribe")
+    ears = observe(noting, Ears("ears", clock, steps=(0.2,)), "transcribe")
     async with Rig(stt=[ears], hedge=Ears("own", clock, kind="local"), clock=clock) as rig:
         await rig.speak()
         assert budgets[0].is_last, "while he speaks there is time to try again"

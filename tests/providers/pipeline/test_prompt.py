@@ -8,13 +8,13 @@ from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import Brain
 from voxd.errors import ConnectionFailed
-from voxd.providers.pipeline.context_window import (
-    exchanges,
-    fitted,
+from voxd.providers.pipeline.prompt import (
+    count_to_summarise,
+    group_exchanges,
+    history_tokens,
     message_tokens,
-    room,
-    to_summarise,
-    tokens_of,
+    text_tokens,
+    trim,
 )
 from voxd.providers.pipeline.stages.contract import ChatMessage, StageConfig, ToolCall
 from voxd.providers.settings import ToolSpec
@@ -22,16 +22,16 @@ from voxd.providers.settings import ToolSpec
 
 @pytest.mark.parametrize(("text", "tokens"), [("", 0), ("a", 1), ("four", 1), ("eight ch", 2)])
 def test_four_letters_are_a_token(text: str, tokens: int) -> None:
-    assert tokens_of(text) == tokens
+    assert text_tokens(text) == tokens
 
 
 def test_instructions_tools_and_the_answer_need_room_too() -> None:
-    empty = room(8000, "")
+    empty = history_tokens(8000, "")
     assert empty == 7200 - 1024
-    assert room(8000, "x" * 400) == empty - 100
-    assert room(8000, "", [ToolSpec("f", "does", {})]) < empty
-    assert room(8000, "", (), 100) == 7100
-    assert room(100, "x" * 1000) == 0
+    assert history_tokens(8000, "x" * 400) == empty - 100
+    assert history_tokens(8000, "", [ToolSpec("f", "does", {})]) < empty
+    assert history_tokens(8000, "", (), 100) == 7100
+    assert history_tokens(100, "x" * 1000) == 0
 
 
 LINES = st.lists(
@@ -54,11 +54,11 @@ LINES = st.lists(
 def test_the_newest_stay_in_order_and_no_result_without_its_call(
     messages: list[ChatMessage], tokens: int
 ) -> None:
-    kept = fitted(messages, tokens)
+    kept = trim(messages, tokens)
     assert list(kept) == messages[len(messages) - len(kept) :]
     if kept:
         assert kept[0].role != "tool"
-    last = sum(map(message_tokens, exchanges(messages)[-1])) if messages else 0
+    last = sum(map(message_tokens, group_exchanges(messages)[-1])) if messages else 0
     assert sum(map(message_tokens, kept)) <= max(tokens, last)
     if messages:
         assert kept, "the question itself is always asked"
@@ -70,9 +70,9 @@ def test_half_of_a_full_conversation_is_summarised() -> None:
         for n in range(6)
         for message in (ChatMessage("user", "x" * 36), ChatMessage("assistant", "y" * 36))
     ]
-    assert to_summarise(lines, 1000) == 0
-    assert to_summarise(lines, 200) == 6
-    assert to_summarise(lines[:2], 10) == 0
+    assert count_to_summarise(lines, 1000) == 0
+    assert count_to_summarise(lines, 200) == 6
+    assert count_to_summarise(lines[:2], 10) == 0
 
 
 async def test_a_long_conversation_is_summarised_after_a_turn_and_told_with_the_next() -> None:
