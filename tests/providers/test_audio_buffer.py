@@ -14,7 +14,7 @@ FRAMES = [Frame(at, bytes(2560)) for at in range(0, 5 * 1280, 1280)]
 WAIT_S = 5.0
 
 
-async def told(frames: list[Frame], go_on: asyncio.Event, *, lost: bool = False) -> AsyncIterator[Frame]:
+async def stream(frames: list[Frame], go_on: asyncio.Event, *, lost: bool = False) -> AsyncIterator[Frame]:
     """Half of ``frames``, and the other half, or the loss of the microphone, when the test says so."""
     for frame in frames[:2]:
         yield frame
@@ -30,9 +30,9 @@ async def heard(frames: AsyncIterator[Frame]) -> list[Frame]:
         return [frame async for frame in frames]
 
 
-async def test_every_listener_hears_all_of_it_whenever_he_comes() -> None:
+async def test_every_reader_gets_all_of_it_whenever_it_starts() -> None:
     go_on = asyncio.Event()
-    async with record(told(FRAMES, go_on)) as buffer:
+    async with record(stream(FRAMES, go_on)) as buffer:
         early = asyncio.create_task(heard(buffer.play()))
         leaving = buffer.play()
         assert await anext(leaving) == FRAMES[0]
@@ -43,7 +43,7 @@ async def test_every_listener_hears_all_of_it_whenever_he_comes() -> None:
 
 async def test_a_listener_that_is_cancelled_takes_nothing_with_it() -> None:
     go_on = asyncio.Event()
-    async with record(told(FRAMES, go_on)) as buffer:
+    async with record(stream(FRAMES, go_on)) as buffer:
         first = asyncio.create_task(heard(buffer.play()))
         frames = buffer.play()
         assert [await anext(frames), await anext(frames)] == FRAMES[:2]
@@ -56,7 +56,7 @@ async def test_a_listener_that_is_cancelled_takes_nothing_with_it() -> None:
 async def test_lost_sound_is_an_error_for_every_listener() -> None:
     go_on = asyncio.Event()
     go_on.set()
-    async with record(told(FRAMES, go_on, lost=True)) as buffer:
+    async with record(stream(FRAMES, go_on, lost=True)) as buffer:
         for _ in range(2):
             with pytest.raises(DeviceError):
                 await heard(buffer.play())
@@ -74,7 +74,7 @@ async def test_an_utterance_without_an_end_is_ended() -> None:
 
 async def test_the_end_is_known_and_the_whole_of_it_is_one_clip() -> None:
     go_on = asyncio.Event()
-    async with asyncio.timeout(WAIT_S), record(told(FRAMES, go_on)) as buffer:
+    async with asyncio.timeout(WAIT_S), record(stream(FRAMES, go_on)) as buffer:
         ending = asyncio.create_task(buffer.ended.wait())
         assert await heard_some(buffer) == FRAMES[:2]
         assert not ending.done()
@@ -91,13 +91,13 @@ async def heard_some(buffer: AudioBuffer) -> list[Frame]:
 async def test_there_is_no_whole_of_what_was_lost() -> None:
     go_on = asyncio.Event()
     go_on.set()
-    async with record(told(FRAMES, go_on, lost=True)) as buffer:
+    async with record(stream(FRAMES, go_on, lost=True)) as buffer:
         with pytest.raises(DeviceError):
             await buffer.whole()
 
 
 def ramp(samples: int) -> bytes:
-    """Return sound in which every sample tells its place."""
+    """Return sound in which every sample is its own index."""
     return b"".join((place % 30_000).to_bytes(2, "little") for place in range(samples))
 
 
@@ -132,7 +132,7 @@ async def test_the_last_piece_is_shorter_and_then_there_is_none() -> None:
     assert await buffer.read(150, 100) == b""
 
 
-async def test_a_microphone_that_breaks_is_told_after_what_it_gave() -> None:
+async def test_a_failed_microphone_is_reported_after_its_audio() -> None:
     async def broken() -> AsyncIterator[Frame]:
         yield Frame(0, ramp(100))
         raise DeviceError("unplugged")

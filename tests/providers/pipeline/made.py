@@ -1,4 +1,4 @@
-"""Scripted stages that can be named in a configuration: one kind each, made with a line that nobody uses."""
+"""Scripted stages that can be named in a configuration: one kind each, with a transport that is not used."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A pipeline of scripted stages, everything it told, and a clock that stands still."""
+"""A pipeline of scripted stages, all its events, and a clock that stands still."""
 
 import asyncio
 from collections.abc import Sequence
@@ -116,7 +116,7 @@ class Rig:
         return [event.type for event in self.events]
 
     def at(self, type: E) -> float:
-        """When the first of ``type`` was told."""
+        """Return when the first event of ``type`` was reported."""
         return next(at for event, at in zip(self.events, self.times, strict=True) if event.type is type)
 
     @property

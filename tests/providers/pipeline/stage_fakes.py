@@ -97,7 +97,7 @@ class Ears(Scripted, SpeechToText):
         self.gone = 0
 
     async def transcribe(
-        self, audio: AsyncIterator[Frame], told: TranscriptionRequest
+        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
         self.calls += 1
         pcm = b""
@@ -196,16 +196,16 @@ class Voice(Scripted, TextToSpeech):
 
 
 class Board:
-    """Who is well, as the tests say; the ``barred`` may not even be tried."""
+    """Health set by a test: ``unhealthy`` providers, of which the ``barred`` may not even be tried."""
 
-    def __init__(self, *ill: str, barred: tuple[str, ...] = ()) -> None:
+    def __init__(self, *unhealthy: str, barred: tuple[str, ...] = ()) -> None:
         self.barred = set(barred)
-        self.ill = {*ill, *barred}
+        self.unhealthy = {*unhealthy, *barred}
         self.failures: list[tuple[str, str]] = []
         self.answers: list[str] = []
 
     def is_healthy(self, name: str) -> bool:
-        return name not in self.ill
+        return name not in self.unhealthy
 
     def can_try(self, name: str) -> bool:
         return name not in self.barred

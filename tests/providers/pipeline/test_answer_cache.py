@@ -62,23 +62,23 @@ async def test_what_is_forgotten_is_asked_anew_also_when_it_is_just_being_answer
     brain = Brain("brain", clock, "It is noon.")
     async with Rig(clock=clock, llm=[brain], answers=kept) as rig:
         await rig.type("what time is it")
-    source = kept.fetch("key", thoughts("My secret."))
+    source = kept.fetch("key", answer("My secret."))
     assert await anext(source) == TextChunk("My secret.")
     kept.forget()
     assert await written(source) == ""
-    assert await written(kept.fetch("key", thoughts("Another."))) == "Another."
+    assert await written(kept.fetch("key", answer("Another."))) == "Another."
     async with Rig(clock=clock, llm=[brain], answers=kept) as rig:
         await rig.type("what time is it")
     assert len(brain.prompts) == 2
 
 
-async def thoughts(text: str) -> AsyncGenerator[AnswerEvent]:
+async def answer(text: str) -> AsyncGenerator[AnswerEvent]:
     yield TextChunk(text)
     yield AnswerEnd(Completion("stop"), "scripted")
 
 
 async def written(source: object) -> str:
-    return "".join([thought.text async for thought in source if isinstance(thought, TextChunk)])  # type: ignore[attr-defined]
+    return "".join([event.text async for event in source if isinstance(event, TextChunk)])  # type: ignore[attr-defined]
 
 
 async def test_the_same_question_at_the_same_time_is_asked_once_and_again_if_it_fails() -> None:
@@ -91,9 +91,9 @@ async def test_the_same_question_at_the_same_time_is_asked_once_and_again_if_it_
         await gate.wait()
         if fails:
             raise ConnectionFailed("gone")
-        thoughts: tuple[AnswerEvent, ...] = (TextChunk("Noon."), AnswerEnd(Completion("stop"), "scripted"))
-        for thought in thoughts:
-            yield thought
+        answer: tuple[AnswerEvent, ...] = (TextChunk("Noon."), AnswerEnd(Completion("stop"), "scripted"))
+        for event in answer:
+            yield event
 
     gate = asyncio.Event()
     first = asyncio.create_task(written(kept.fetch("key", model(gate, True))))
@@ -114,12 +114,12 @@ async def test_it_forgets_the_oldest() -> None:
     kept = cache(clock)
 
     for number in range(MAX_ANSWERS + 1):
-        await written(kept.fetch(str(number), thoughts("x")))
+        await written(kept.fetch(str(number), answer("x")))
     assert "0" not in kept._cached
     assert len(kept._cached) == MAX_ANSWERS
 
 
-def test_a_key_changes_with_everything_that_is_told() -> None:
+def test_a_key_changes_with_everything_that_is_sent() -> None:
     base = Prompt("be brief", (ChatMessage("user", "hello"),))
     others = [
         Prompt("be long", base.messages),

@@ -74,19 +74,19 @@ def builder(board: Board) -> PipelineBuilder:
 
 
 async def test_lists_are_built_in_order_without_broken_stages(builder: PipelineBuilder, board: Board) -> None:
-    settings = Pipeline(stt=("local", "ears"), llm=("brain",), tts=("broken", "nobody", "voice", "local"))
+    settings = Pipeline(stt=("local", "ears"), llm=("brain",), tts=("broken", "unknown", "voice", "local"))
     parts = builder.build(settings, TABLES)
     assert [stage.name for stage in parts.stt.candidates.stages] == ["local", "ears"]
     assert [stage.name for stage in parts.tts.candidates.stages] == ["voice", "local"]
     assert parts.tts.candidates.stages[0].voice == "alto"
-    assert parts.stt.hedge is parts.stt.candidates.stages[0], "one engine, whoever asks it"
-    assert board.failures == [("broken", "config_invalid"), ("nobody", "not_found")]
+    assert parts.stt.hedge is parts.stt.candidates.stages[0], "one engine for both uses"
+    assert board.failures == [("broken", "config_invalid"), ("unknown", "not_found")]
 
 
 async def test_an_engine_bound_to_a_grammar_is_not_a_hedge(builder: PipelineBuilder) -> None:
     ears = replace(builder.engines, is_open_vocabulary=False)  # type: ignore[type-var]
     parts = replace(builder, engines=ears).build(Pipeline(stt=("ears",), llm=("brain",)), TABLES)
-    assert parts.stt.hedge is None, "a model would be asked what nobody said"
+    assert parts.stt.hedge is None, "the model would get a question that was never asked"
 
 
 async def test_a_list_without_a_stage_that_can_be_built_is_an_error(builder: PipelineBuilder) -> None:
@@ -197,7 +197,7 @@ def test_metadata_that_makes_no_sense_is_refused(metadata: dict[str, Any]) -> No
         ),
     ],
 )
-def test_a_slip_in_the_metadata_is_told_with_its_place_and_a_way_out(
+def test_a_mistake_in_the_metadata_is_reported_with_its_place_and_a_hint(
     metadata: dict[str, Any], message: str, hint: str
 ) -> None:
     with pytest.raises(ConfigError) as raised:
@@ -210,6 +210,6 @@ def test_stages_are_found_through_the_plug_in_door() -> None:
     assert {"anthropic", "openai", "ollama"} <= names
     assert speech_to_text("deepgram").stage is StageKind.STT
     assert set(kinds_of("openai")) == {StageKind.STT, StageKind.LLM, StageKind.TTS}
-    assert kinds_of("nobody") == ()
+    assert kinds_of("unknown") == ()
     with pytest.raises(ProviderError, match="not a subclass of LanguageModel"):
         register_stage("llm", "x", speech_to_text("deepgram"))

@@ -1,4 +1,4 @@
-"""Who is asked, for how long, and what is told of his failures."""
+"""Which candidates are tried, for how long, and what is recorded about failures."""
 
 import pytest
 
@@ -20,18 +20,18 @@ def brains(*names: str, kind: str = "scripted") -> list[Brain]:
     return [Brain(name, FakeClock(), kind=kind) for name in names]
 
 
-def test_the_well_are_asked_in_order_and_the_ill_only_when_nobody_else_is_left() -> None:
+def test_healthy_candidates_come_in_order_and_unhealthy_ones_only_as_a_last_resort() -> None:
     board = Board("a")
     made = candidates(board, *brains("a", "b", "c"))
     assert [stage.name for stage in made.available()] == ["b", "c"]
-    board.ill = {"a", "b", "c"}
+    board.unhealthy = {"a", "b", "c"}
     assert [stage.name for stage in made.available()] == ["a", "b", "c"]
-    assert made.available(), "there is nobody else"
+    assert made.available(), "no other is left"
     board.barred = {"a", "b", "c"}
     assert made.available() == []
 
 
-def test_the_devices_own_is_always_well_and_no_matter_of_the_board() -> None:
+def test_a_local_engine_is_always_healthy_and_has_no_health_record() -> None:
     board = Board("own")
     made = candidates(board, *brains("own", kind="local"))
     (stage,) = made.available()
@@ -40,7 +40,7 @@ def test_the_devices_own_is_always_well_and_no_matter_of_the_board() -> None:
     assert (board.failures, board.answers) == ([], [])
 
 
-def test_too_long_or_too_little_time_is_nobodys_illness() -> None:
+def test_a_long_context_or_too_little_time_is_not_a_failure_of_the_provider() -> None:
     board = Board()
     made = candidates(board, *brains("a"))
     (stage,) = made.stages
@@ -67,7 +67,7 @@ def test_too_long_or_too_little_time_is_nobodys_illness() -> None:
         (1, 2.6, 0.1, 0.8),
     ],
 )
-def test_the_first_leaves_time_to_the_others_unless_he_is_known_to_need_it(
+def test_the_first_leaves_time_to_the_others_unless_its_latency_is_known(
     others: int, until_s: float | None, known_s: float | None, due_s: float | None
 ) -> None:
     latencies = Latencies()
@@ -77,6 +77,6 @@ def test_the_first_leaves_time_to_the_others_unless_he_is_known_to_need_it(
     assert made.due_s(made.stages[0], 0.0, others, until_s) == pytest.approx(due_s)
 
 
-def test_nobody_is_told_by_name() -> None:
+def test_the_error_of_a_list_names_its_stage_and_its_providers() -> None:
     assert "a, b" in str(candidates(Board(), *brains("a", "b")).unavailable_error())
     assert "the pipeline has no language model provider" in str(candidates(Board()).unavailable_error())

@@ -63,18 +63,18 @@ def test_an_answer_of_which_nothing_was_heard_was_not_given() -> None:
     assert [line.text for line in conversation.messages] == ["count"]
 
 
-def test_results_stand_behind_their_calls_and_strangers_are_dropped() -> None:
+def test_results_follow_their_calls_and_unknown_ones_are_dropped() -> None:
     conversation = ChatHistory()
     answer = SpokenAnswer(calls=(ToolCall("1", "f", "{}"), ToolCall("2", "g", "{}")))
     conversation.add_question("go")
     conversation.add_answer(answer)
     conversation.add_result("2", "two")
-    conversation.add_result("9", "nobody asked")
+    conversation.add_result("9", "unknown call")
     conversation.add_question("go on")
-    told = [(line.role, line.text, line.call_id, line.ok) for line in conversation.messages]
-    assert told[2] == ("tool", "not run: the user went on", "1", False)
-    assert told[3] == ("tool", "two", "2", True)
-    assert told[4] == ("user", "go on", "", True)
+    messages = [(line.role, line.text, line.call_id, line.ok) for line in conversation.messages]
+    assert messages[2] == ("tool", "not run: the user went on", "1", False)
+    assert messages[3] == ("tool", "two", "2", True)
+    assert messages[4] == ("user", "go on", "", True)
     conversation.add_result("1", "one, late")
     assert conversation.messages[2].text == "one, late"
 
@@ -88,7 +88,7 @@ def test_it_is_bounded_and_begins_with_a_question() -> None:
     assert conversation.messages[0].role == "user"
 
 
-def test_another_vendor_is_not_told_what_one_signed() -> None:
+def test_another_vendor_does_not_get_signed_data() -> None:
     lines = (
         ChatMessage("assistant", "x", raw=1, raw_of="a"),
         ChatMessage("assistant", "y", raw=2, raw_of="b"),
@@ -96,7 +96,7 @@ def test_another_vendor_is_not_told_what_one_signed() -> None:
     assert [line.raw for line in for_vendor(lines, "a")] == [1, None]
 
 
-def test_lines_that_were_summarised_are_told_in_short() -> None:
+def test_summarised_messages_are_replaced_by_the_summary() -> None:
     conversation = ChatHistory()
     conversation.add_question("one")
     conversation.add_answer(SpokenAnswer([SpokenPiece("a")], calls=(ToolCall("1", "f", "{}"),)))

@@ -47,7 +47,7 @@ def noted(kind: StageKind, seconds: float, count: int) -> Latencies:
         (StageKind.TTS, 0.0, 0, 1.0),
     ],
 )
-def test_a_stage_may_take_half_again_as_long_as_usual(
+def test_a_deadline_is_one_and_a_half_times_the_p95(
     kind: StageKind, seconds: float, count: int, deadline_s: float
 ) -> None:
     assert noted(kind, seconds, count).deadline_s(kind, "name") == pytest.approx(deadline_s)
@@ -62,7 +62,7 @@ def test_only_the_last_answers_of_the_same_name_and_stage_count() -> None:
     assert latencies.deadline_s(StageKind.TTS, "name") == 1.0
 
 
-def test_a_second_listener_waits_as_long_as_the_first_usually_takes() -> None:
+def test_a_hedge_starts_after_the_p95_of_the_first() -> None:
     assert Latencies().hedge_delay_s("name") == 0.5
     assert noted(StageKind.STT, 0.3, MIN_SAMPLES).hedge_delay_s("name") == pytest.approx(0.3)
     assert noted(StageKind.STT, 3.0, MIN_SAMPLES).hedge_delay_s("name") == pytest.approx(1.2)
@@ -77,7 +77,7 @@ def test_a_deadline_is_always_within_its_limits(kind: StageKind, samples: list[f
     assert LIMITS[kind].floor_s <= latencies.deadline_s(kind, "name") <= LIMITS[kind].ceiling_s
 
 
-async def test_who_is_followed_is_not_asked_the_same_again() -> None:
+async def test_a_candidate_with_a_successor_is_not_retried_after_a_pause() -> None:
     clock = FakeClock()
     vendor, whole = Vendor(clock, DOWN), Budget()
     assert await outcome(vendor, clock, StageBudget(whole, lambda: True)) is DOWN
@@ -85,7 +85,7 @@ async def test_who_is_followed_is_not_asked_the_same_again() -> None:
     assert whole.retries == 2
 
 
-async def test_who_is_followed_still_goes_another_way_at_once() -> None:
+async def test_a_candidate_with_a_successor_still_uses_an_alternative_at_once() -> None:
     clock = FakeClock()
     vendor, whole = Vendor(clock, DOWN), Budget()
     done = await retry(vendor.work, StageBudget(whole, lambda: True), clock, has_alternative=lambda: True)
@@ -101,7 +101,7 @@ async def test_the_last_one_spends_what_the_turn_has_left() -> None:
 
 
 @pytest.mark.parametrize(("reserve_s", "asked_s"), [(0.0, [0, 0.5]), (0.5, [0])])
-async def test_nobody_is_tried_again_in_the_time_of_others(reserve_s: float, asked_s: list[float]) -> None:
+async def test_no_retry_begins_in_the_reserve_of_later_stages(reserve_s: float, asked_s: list[float]) -> None:
     clock = FakeClock()
     vendor = Vendor(clock, DOWN, DOWN)
     share = StageBudget(Budget(clock.now + 1.0), lambda: False, reserve_s=reserve_s)
@@ -121,7 +121,7 @@ def test_a_share_is_a_view_of_the_turn() -> None:
 
 
 class Noting:
-    """Keeps what every engine could see of who comes behind him, when he was asked."""
+    """Records for each stage whether its budget was that of the last candidate."""
 
     def __init__(self) -> None:
         self.last: dict[str, list[bool]] = {}
@@ -133,10 +133,10 @@ class Noting:
 def observe(noting: Noting, stage: Any, method: str) -> Any:
     original = getattr(stage, method)
 
-    def asked(told: Any, more: Any = None, **how: Any) -> Any:
-        budget = more.budget if hasattr(more, "budget") else getattr(told, "budget", more)
+    def asked(first: Any, more: Any = None, **how: Any) -> Any:
+        budget = more.budget if hasattr(more, "budget") else getattr(first, "budget", more)
         noting.note(stage, budget)
-        return original(told, *([] if more is None else [more]), **how)
+        return original(first, *([] if more is None else [more]), **how)
 
     setattr(stage, method, asked)
     return stage
@@ -168,14 +168,14 @@ async def test_in_every_list_only_the_last_one_may_be_tried_again() -> None:
     }
 
 
-async def test_the_device_itself_follows_a_listener_once_the_user_has_finished() -> None:
+async def test_the_hedge_counts_as_a_successor_only_after_the_end_of_speech() -> None:
     clock, noting = FakeClock(), Noting()
     budgets: list[Budget] = []
     noting.note = lambda stage, budget: budgets.append(budget)  # type: ignore[method-assign]
     ears = observe(noting, Ears("ears", clock, steps=(0.2,)), "transcribe")
     async with Rig(stt=[ears], hedge=Ears("own", clock, kind="local"), clock=clock) as rig:
         await rig.speak()
-        assert budgets[0].is_last, "while he speaks there is time to try again"
+        assert budgets[0].is_last, "while the user speaks there is time to retry"
         await rig.provider.commit()
         assert not budgets[0].is_last
         await rig.pass_time(0.3)

@@ -1,4 +1,4 @@
-"""The model may be asked before the user has finished; what it said to words that changed is never heard."""
+"""The model may start before the end of speech; an answer to words that changed is never spoken."""
 
 from tests.fakes import FakeClock, settle
 from tests.providers.pipeline.rig import Rig

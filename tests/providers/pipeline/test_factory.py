@@ -126,8 +126,8 @@ async def test_cached_answers_are_forgotten_too(rig: Rig) -> None:
     answers = made._parts.answers
     assert answers is not None
     for text in ("A secret.", "Forgotten."):
-        told = [item async for item in answers.fetch("key", thoughts(text))]
-        assert told[0] == TextChunk(text)
+        settings = [item async for item in answers.fetch("key", thoughts(text))]
+        assert settings[0] == TextChunk(text)
         await rig.pipelines.forget()
 
 
@@ -213,12 +213,12 @@ async def test_the_local_engines_can_be_stages(rig: Rig) -> None:
 
 async def test_sessions_share_what_was_built_until_its_tables_change(rig: Rig) -> None:
     pipelines = rig.pipelines
-    told = config(home=provider_schema.Pipeline(llm=("brain",), stt=("ears",), tts=("voice",)))
-    made = [pipelines.create("home", told)._parts for _ in range(2)]
+    settings = config(home=provider_schema.Pipeline(llm=("brain",), stt=("ears",), tts=("voice",)))
+    made = [pipelines.create("home", settings)._parts for _ in range(2)]
     assert made[0] is made[1]
     changed = schema.Config(
         providers={**TABLES, "voice": provider_schema.ProviderConfig(kind=KIND, voice="bass")},
-        pipelines=told.pipelines,
+        pipelines=settings.pipelines,
     )
     again = pipelines.create("home", changed)._parts
     assert cast(Any, again.tts.candidates.stages[0]).voice == "bass"
@@ -227,20 +227,20 @@ async def test_sessions_share_what_was_built_until_its_tables_change(rig: Rig) -
     await pipelines.close()
     assert stage.closed == 1
     with pytest.raises(NotFound):
-        pipelines.create("nowhere", told)
+        pipelines.create("nowhere", settings)
 
 
 async def test_a_check_needs_one_stage_of_each_list(rig: Rig) -> None:
     pipelines = rig.pipelines
-    told = config(home=provider_schema.Pipeline(llm=("brain",), stt=("ears",), tts=("voice", "local")))
-    await pipelines.check("home", told)
-    await pipelines.check("ears", told)
-    parts = pipelines._parts("home", told)
+    settings = config(home=provider_schema.Pipeline(llm=("brain",), stt=("ears",), tts=("voice", "local")))
+    await pipelines.check("home", settings)
+    await pipelines.check("ears", settings)
+    parts = pipelines._parts("home", settings)
     parts.tts.candidates.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
-    await pipelines.check("home", told)
+    await pipelines.check("home", settings)
     parts.llm.candidates.stages[0].checked = ProviderError("gone")  # type: ignore[attr-defined]
     with pytest.raises(ProviderError, match="gone"):
-        await pipelines.check("home", told)
+        await pipelines.check("home", settings)
     await pipelines.close()
 
 

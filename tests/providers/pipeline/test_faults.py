@@ -32,7 +32,7 @@ EARS: dict[str, Make] = {
     "hangs while the user speaks": lambda clock: Ears("first", clock, early=(HANG,)),
     "fails at the end": lambda clock: Ears("first", clock, steps=(lost(),)),
     "hangs at the end": lambda clock: Ears("first", clock, steps=(HANG,)),
-    "is a stranger's mistake": lambda clock: Ears("first", clock, steps=(KeyError("x"),)),
+    "has a third party's mistake": lambda clock: Ears("first", clock, steps=(KeyError("x"),)),
     "is slow": lambda clock: Ears("first", clock, steps=(20.0,)),
 }
 
@@ -41,14 +41,14 @@ BRAINS: dict[str, Make] = {
     "hangs": lambda clock: Brain("first", clock, (HANG,)),
     "fails after a word": lambda clock: Brain("first", clock, ("Perhaps", lost())),
     "hangs after a word": lambda clock: Brain("first", clock, ("Perhaps", HANG)),
-    "is a stranger's mistake": lambda clock: Brain("first", clock, (ValueError("x"),)),
+    "has a third party's mistake": lambda clock: Brain("first", clock, (ValueError("x"),)),
     "is too small": lambda clock: Brain("first", clock, (ContextTooLong("too long"),)),
 }
 
 VOICES: dict[str, Make] = {
     "refuses": lambda clock: Voice("first", clock, before={"*": lost()}),
     "hangs": lambda clock: Voice("first", clock, before={"*": HANG}),
-    "is a stranger's mistake": lambda clock: Voice("first", clock, before={"*": TypeError("x")}),
+    "has a third party's mistake": lambda clock: Voice("first", clock, before={"*": TypeError("x")}),
     "fails in a clause": lambda clock: Voice("first", clock, between={WORDS[1]: lost()}),
     "hangs in a clause": lambda clock: Voice("first", clock, between={WORDS[1]: HANG}),
     "fails before a clause": lambda clock: Voice("first", clock, before={WORDS[1]: lost()}),
@@ -96,7 +96,7 @@ async def test_whoever_listens_fails_and_the_next_hears_it_all(fault: str) -> No
 
 
 @pytest.mark.parametrize("fault", EARS)
-async def test_nobody_else_listens_and_the_reason_comes_in_time(fault: str) -> None:
+async def test_without_another_stt_provider_the_reason_comes_in_time(fault: str) -> None:
     clock = FakeClock()
     async with Rig(clock=clock, **stages(clock, [EARS[fault](clock)], [], [])) as rig:
         assert await turn(rig) <= TURN_S + 0.05
@@ -174,7 +174,7 @@ async def test_there_is_no_other_voice_and_the_reason_comes_in_time(fault: str) 
         assert rig.errors or "last" in fault
 
 
-async def test_a_fault_of_the_devices_own_voice_is_told_like_any_other() -> None:
+async def test_a_fault_of_the_local_tts_is_reported_like_any_other() -> None:
     clock = FakeClock()
     voice = Voice("local", clock, kind="local", before={"*": EngineError("crashed")})
     async with Rig(clock=clock, **stages(clock, [], [], [voice])) as rig:
@@ -218,14 +218,14 @@ async def test_a_model_that_had_no_time_left_is_not_to_blame() -> None:
         assert [name for name, _ in rig.board.failures] == []
 
 
-async def test_only_those_who_are_well_are_asked_and_others_only_as_a_last_resort() -> None:
+async def test_unhealthy_providers_are_tried_only_as_a_last_resort() -> None:
     clock = FakeClock()
     first, second = Brain("first", clock), Brain("second", clock)
     async with Rig(clock=clock, llm=[first, second]) as rig:
-        rig.board.ill = {"first"}
+        rig.board.unhealthy = {"first"}
         await rig.type("hello")
         assert (len(first.prompts), len(second.prompts)) == (0, 1)
-        rig.board.ill = {"first", "second"}
+        rig.board.unhealthy = {"first", "second"}
         await rig.type("hello")
         assert (len(first.prompts), len(second.prompts)) == (1, 1)
 

@@ -35,15 +35,15 @@ async def test_whenever_it_happens_the_old_reply_is_over_and_the_next_is_whole(
         await clock.advance(5.0)
         late = {event.type for event in rig.events[seen:]}
         assert not late & {E.TEXT_OUTPUT, E.AUDIO_OUTPUT_CHUNK, E.RESPONSE_STARTED, E.ERROR_GENERAL}
-        assert voice.gone == len(voice.spoken), "nobody speaks on"
+        assert voice.gone == len(voice.spoken), "no TTS request goes on"
         brain.answers = ["All is well. Good night."]
         await rig.type("go on", 5.0)
         assert rig.said[-2:] == ["All is well.", "Good night."]
         assert rig.types()[-1] is E.RESPONSE_COMPLETED
-        told = brain.prompts[-1].messages
-        assert told[-1].text == "go on"
-        assert [line.role for line in told].count("tool") == sum(len(line.calls) for line in told)
-        heard = next((line.text for line in told if line.role == "assistant"), "")
+        messages = brain.prompts[-1].messages
+        assert messages[-1].text == "go on"
+        assert [line.role for line in messages].count("tool") == sum(len(line.calls) for line in messages)
+        heard = next((line.text for line in messages if line.role == "assistant"), "")
         assert "One two three four. Five six seven. Eight nine ten.".startswith(heard)
         started, ended = rig.of(E.RESPONSE_STARTED), rig.of(E.RESPONSE_COMPLETED, E.RESPONSE_CANCELLED)
         assert [data["response_id"] for data in started] == [data["response_id"] for data in ended]

@@ -94,7 +94,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         await made.cache.close()
 
 
-async def test_the_second_time_nobody_is_asked(desk: Desk) -> None:
+async def test_the_second_time_comes_from_the_cache(desk: Desk) -> None:
     voice = Voice()
     assert await desk.hear(voice) == WHOLE
     assert len(await desk.written()) == 1
@@ -127,7 +127,7 @@ async def test_the_first_sound_is_not_delayed(desk: Desk) -> None:
         assert [clip.pcm async for clip in clips] == PARTS[1:]
 
 
-async def test_two_who_want_the_same_at_once_ask_once_and_both_hear_all_of_it(desk: Desk) -> None:
+async def test_two_readers_of_one_phrase_share_a_request_and_get_all_of_it(desk: Desk) -> None:
     voice = Voice()
     voice.go_on.clear()
     first = desk.cache.synthesize(voice, "hello", Budget())
@@ -142,7 +142,7 @@ async def test_two_who_want_the_same_at_once_ask_once_and_both_hear_all_of_it(de
     assert desk.hits == [False, True]
 
 
-async def test_one_who_goes_does_not_take_the_sound_from_the_other(desk: Desk) -> None:
+async def test_a_reader_that_stops_does_not_stop_the_other(desk: Desk) -> None:
     voice = Voice()
     voice.go_on.clear()
     first = desk.cache.synthesize(voice, "hello", Budget())
@@ -170,7 +170,7 @@ async def test_when_the_last_one_goes_the_voice_stops_and_nothing_is_kept(desk: 
 
 
 @pytest.mark.parametrize("fault", [ProviderError("gone"), ValueError("a bug")])
-async def test_a_fault_reaches_everybody_and_half_a_phrase_is_not_kept(desk: Desk, fault: Exception) -> None:
+async def test_a_fault_reaches_every_reader_and_is_not_cached(desk: Desk, fault: Exception) -> None:
     voice = Voice()
     voice.go_on.clear()
     voice.fault = fault
@@ -211,7 +211,7 @@ async def test_a_damaged_file_is_spoken_anew_and_replaced(desk: Desk, damage: st
     assert desk.hits == [False, False]
 
 
-async def test_a_slow_disk_is_not_waited_for_and_told_once(
+async def test_a_slow_disk_is_not_waited_for_and_logged_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     voice = Voice()

@@ -1,4 +1,4 @@
-"""What a model is told fits into it, and calls stay with their results."""
+"""A prompt fits the context of its model, and calls stay with their results."""
 
 import pytest
 from hypothesis import given, settings
@@ -75,7 +75,7 @@ def test_half_of_a_full_conversation_is_summarised() -> None:
     assert count_to_summarise(lines[:2], 10) == 0
 
 
-async def test_a_long_conversation_is_summarised_after_a_turn_and_told_with_the_next() -> None:
+async def test_a_long_conversation_is_summarised_after_a_turn_for_the_next_prompt() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, "Well.", "Her name is Ada.", "Ada.")
     brain.config = StageConfig("brain", "scripted", options={"context_tokens": 800})

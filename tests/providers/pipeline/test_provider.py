@@ -145,7 +145,7 @@ async def test_tools_are_called_answered_and_told() -> None:
         assert other.prompts[-1].messages[1].raw is None, "what one vendor signed is not for another"
 
 
-async def test_arguments_that_are_no_object_are_told_as_they_are() -> None:
+async def test_arguments_that_are_not_an_object_are_reported_as_text() -> None:
     clock = FakeClock()
     async with Rig(clock=clock, llm=[Brain("brain", clock, (ToolCall("c", "f", "[1"),))]) as rig:
         rig.provider.on_event = rig.events.append
@@ -153,7 +153,7 @@ async def test_arguments_that_are_no_object_are_told_as_they_are() -> None:
         assert rig.of(E.FUNCTION_CALL_INVOKED)[0]["arguments"] == "[1"
 
 
-async def test_a_call_nobody_answered_is_told_as_not_run() -> None:
+async def test_a_call_without_a_result_is_sent_as_not_run() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, (ToolCall("c", "f", "{}"),), "Well.")
     async with Rig(clock=clock, llm=[brain]) as rig:
@@ -164,7 +164,7 @@ async def test_a_call_nobody_answered_is_told_as_not_run() -> None:
         assert roles == [("user", True), ("assistant", True), ("tool", False), ("user", True)]
 
 
-async def test_only_text_is_told_as_the_model_writes_it() -> None:
+async def test_text_only_is_reported_as_the_model_writes_it() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, "**One** `two`.")
     voice = Voice("voice", clock)
@@ -177,7 +177,7 @@ async def test_only_text_is_told_as_the_model_writes_it() -> None:
         assert rig.of(E.AUDIO_OUTPUT_STARTED, E.AUDIO_OUTPUT_STOPPED) == []
 
 
-async def test_text_that_breaks_off_is_told_as_it_is_with_the_reason() -> None:
+async def test_incomplete_text_is_reported_with_the_reason() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, ("One two", 0.1, ConnectionFailed("gone")))
     async with Rig(clock=clock, llm=[brain], session=SessionConfig(modalities=("text",))) as rig:
@@ -231,7 +231,7 @@ async def test_history_and_limits_reach_the_model() -> None:
         assert [line.text for line in prompt.messages] == ["I am Ada.", "Hello Ada.", "who am I"]
 
 
-async def test_what_every_stage_used_is_told_and_summed() -> None:
+async def test_the_usage_of_every_stage_is_reported_and_summed() -> None:
     clock = FakeClock()
     brain = Brain("brain", clock, kind="anthropic")
     brain.config = type(brain.config)("brain", "anthropic", model="claude-haiku-5-5")
@@ -314,5 +314,5 @@ async def test_an_error_names_whose_it_is() -> None:
     wrong = AuthenticationError("no such key", provider="brain")
     async with Rig(clock=clock, llm=[Brain("brain", clock, (wrong,))]) as rig:
         await rig.type("hello")
-        (told,) = rig.of(E.ERROR_GENERAL)
-        assert (told["code"], told["message"]) == ("invalid_api_key", "brain: no such key")
+        (error,) = rig.of(E.ERROR_GENERAL)
+        assert (error["code"], error["message"]) == ("invalid_api_key", "brain: no such key")

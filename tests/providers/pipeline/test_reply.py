@@ -1,4 +1,4 @@
-"""One answer on its way: what was heard never begins again."""
+"""An answer that is audible never starts again."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -16,14 +16,14 @@ from voxd.providers.pipeline.tts_chain import TtsChain
 from voxd.tasks import TaskScope
 
 
-async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
+async def test_an_answer_that_just_became_audible_does_not_start_again() -> None:
     clock, tasks, begun = FakeClock(), TaskScope("test"), asyncio.Event()
     events: list[ProviderEvent] = []
     voice = Voice("voice", clock)
     chain = TtsChain([voice], health=Board(), latencies=Latencies(), clock=clock)
     budget = Budget(clock.now + 3.0)
 
-    async def thoughts() -> AsyncGenerator[AnswerEvent]:
+    async def answer() -> AsyncGenerator[AnswerEvent]:
         yield TextChunk("One two. Three")
         # As when it comes through a queue: the decision to begin again is older than the first sound.
         await begun.wait()
@@ -33,7 +33,7 @@ async def test_an_answer_that_was_just_heard_does_not_begin_again() -> None:
 
     reply = ReplyTask(
         "response_1",
-        PendingAnswer(thoughts(), budget, begun),
+        PendingAnswer(answer(), budget, begun),
         start_tts=lambda: chain.start_turn(budget, tasks, lambda stage, usage: None),
         filter_clause=None,
         on_event=events.append,

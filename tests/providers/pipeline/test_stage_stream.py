@@ -1,4 +1,4 @@
-"""What a stage yields can be waited for with a deadline, and given up at once."""
+"""What a stage yields can be waited for with a deadline, and cancelled at once."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -64,7 +64,7 @@ async def test_a_fault_comes_behind_what_was_said_and_names_the_stage(error: Bas
     await tasks.close()
 
 
-async def test_one_that_is_given_up_is_closed_and_says_no_more() -> None:
+async def test_a_cancelled_stream_is_closed_and_yields_nothing_more() -> None:
     clock, tasks, gone = FakeClock(), TaskScope("test"), list[bool]()
     stream = StageStream(numbers(clock, gone), name="s", tasks=tasks, clock=clock)
     assert await stream.next(None) == 1
@@ -76,7 +76,7 @@ async def test_one_that_is_given_up_is_closed_and_says_no_more() -> None:
     await tasks.close()
 
 
-async def test_draining_gives_it_up_when_nobody_listens_any_more() -> None:
+async def test_draining_cancels_the_stream_when_its_reader_stops() -> None:
     clock, tasks, gone = FakeClock(), TaskScope("test"), list[bool]()
     items = drain(StageStream(numbers(clock, gone), name="s", tasks=tasks, clock=clock))
     assert await anext(items) == 1

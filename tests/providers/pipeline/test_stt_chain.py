@@ -30,8 +30,8 @@ async def test_the_device_listens_too_when_the_cloud_is_later_than_usual() -> No
         await clock.advance(0.2)
         assert rig.of(E.TEXT_TRANSCRIPTION)[-1]["text"] == "from the device"
         await settle()
-        assert (cloud.gone, cloud.heard) == (1, [QUESTION]), "who lost is given up"
-        assert rig.board.failures == [], "late is not ill"
+        assert (cloud.gone, cloud.heard) == (1, [QUESTION]), "the loser is cancelled"
+        assert rig.board.failures == [], "late is not unhealthy"
 
 
 async def test_the_cloud_still_wins_when_it_is_first() -> None:
@@ -124,7 +124,7 @@ async def test_one_that_has_finished_before_the_user_is_not_believed() -> None:
     clock = FakeClock()
 
     class Hasty(Ears):
-        async def transcribe(self, audio, told):  # type: ignore[no-untyped-def]
+        async def transcribe(self, audio, request):  # type: ignore[no-untyped-def]
             from voxd.providers.pipeline.stages.contract import Transcription
 
             async for _ in audio:
@@ -138,7 +138,7 @@ async def test_one_that_has_finished_before_the_user_is_not_believed() -> None:
         assert rig.board.failures == [("first", "stream_failed")]
 
 
-async def test_nobody_at_all_is_a_reason() -> None:
+async def test_an_empty_list_is_reported() -> None:
     rig = Rig()
     rig.parts.stt.candidates.stages = ()
     rig.provider._is_connected = True

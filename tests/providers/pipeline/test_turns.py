@@ -126,9 +126,9 @@ async def test_what_was_not_heard_is_not_remembered_in_the_next_turn() -> None:
     await provider.close()
 
 
-async def test_nobody_who_thinks_is_an_error_of_the_provider() -> None:
+async def test_no_available_model_is_an_error_of_the_provider() -> None:
     rig = real()
-    rig.board.ill = rig.board.barred = {"brain"}
+    rig.board.unhealthy = rig.board.barred = {"brain"}
     provider = live(rig)
     with pytest.raises(ProviderError) as raised:
         await answer(provider, Request("t1", "default", frames()))
@@ -136,9 +136,9 @@ async def test_nobody_who_thinks_is_an_error_of_the_provider() -> None:
     await provider.close()
 
 
-async def test_the_only_one_who_thinks_is_tried_although_he_was_ill() -> None:
+async def test_the_only_model_is_tried_although_it_is_unhealthy() -> None:
     rig = real()
-    rig.board.ill = {"brain"}
+    rig.board.unhealthy = {"brain"}
     provider = live(rig)
     assert ReplyEnd() in await answer(provider, Request("t1", "default", frames()))
     assert rig.board.answers
