@@ -76,7 +76,7 @@ async def test_when_the_days_money_is_spent_the_device_answers_also_after_a_rest
         assert (await client.call("turn.ask", text="hello", speak=True))["reply"] == "Something dear."
         await events.until("spend.stopped", provider="cloud")
         reply = await client.call("turn.ask", text="what time is it", speak=True)
-        assert "money for cloud is spent" in reply["reply"]
+        assert "Cloud has reached today's spending limit" in reply["reply"]
         assert "It is " in reply["reply"]
         assert await process.stop() == 0
     async with voxd(tmp_path, **cloud) as process, process.client() as client:
