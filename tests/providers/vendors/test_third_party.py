@@ -44,6 +44,8 @@ async def converse(url):
 
     stage = {"kind": "acme", "endpoint": url, "api_key": "k"}
     metadata = {"stt": [stage], "llm": [stage], "tts": [stage]}
+    # The default of 2.5 s is too short when the machine is busy; this test is not about latency.
+    metadata["first_audio_timeout_s"] = 60.0
     engine = VoiceEngine(provider="pipeline", metadata=metadata, vad_enabled=False)
     texts, sound, done = [], [], asyncio.Event()
     engine.on_text_response = texts.append
