@@ -143,7 +143,7 @@ LAMP = {
 
 def test_secrets_are_looked_at_and_not_shown() -> None:
     finding = service.credentials_readable(context(skills={"commands": [LAMP]}))
-    assert (finding.status, finding.detail) == ("ok", "1 can be read")
+    assert (finding.status, finding.detail) == ("ok", "1 readable")
     missing = LAMP | {"action": {**LAMP["action"], "headers": {"A": {"env": "GONE"}}}}  # type: ignore[dict-item]
     finding = service.credentials_readable(context(skills={"commands": [missing]}))
     assert (finding.status, "GONE" in finding.detail) == ("fail", True)
@@ -306,16 +306,16 @@ def test_a_virtual_device_needs_no_card(direction: str) -> None:
 def test_a_card_that_is_not_there_is_a_failure_that_lists_what_is() -> None:
     finding = engines.input_present(context(audio={"input": "No Such Card"}))
     assert finding.status is Status.FAIL
-    assert '"No Such Card" is not there; there are: ' in finding.detail
+    assert 'there is no device "No Such Card"; there are: ' in finding.detail
 
 
 @needs_flite
 def test_the_embedded_engines_speak_and_understand(tmp_path: Path) -> None:
     here = context(stt={"engine": "pocketsphinx"}, tts={"engine": "flite"}, paths={"models": str(tmp_path)})
     spoken = engines.tts_engine(here)
-    assert (spoken.status, "flite speaks" in spoken.detail) == ("ok", True)
+    assert (spoken.status, "flite synthesized" in spoken.detail) == ("ok", True)
     heard = engines.stt_engine(here)
-    assert (heard.status, "pocketsphinx heard" in heard.detail) == ("ok", True)
+    assert (heard.status, "pocketsphinx transcribed" in heard.detail) == ("ok", True)
 
 
 @needs_flite

@@ -61,7 +61,7 @@ def daemon(path: Path, text: str) -> Iterator[DoctorContext]:
     ("utterance", "status", "words"),
     [
         (heard(), Status.OK, "-25 dBFS, 38 dB above the noise"),
-        (heard(snr_db=None), Status.OK, "-25 dBFS, nothing cut off"),
+        (heard(snr_db=None), Status.OK, "-25 dBFS, no clipping"),
         (heard(clipped_percent=2.5), Status.WARN, "2.5 % of it is cut off"),
         (heard(snr_db=8.0, level_dbfs=-44.0), Status.WARN, "only 8 dB above the noise"),
         (heard(level_dbfs=-50.0), Status.WARN, "speech is quiet: -50 dBFS"),
@@ -78,15 +78,15 @@ def test_a_running_daemon_is_asked_for_what_it_heard_last(
     assert bool(finding.hint) == (status is Status.WARN)
 
 
-def test_a_daemon_that_nobody_spoke_to_is_spoken_to_first(tmp_path: Path) -> None:
+def test_a_daemon_without_an_utterance_skips_the_check(tmp_path: Path) -> None:
     with daemon(tmp_path / "voxd.sock", metrics()) as context:
         finding = input_quality(context)
     assert finding.status is Status.SKIP
-    assert "say something" in finding.detail
+    assert "no speech since the daemon started" in finding.detail
 
 
 class Room:
-    """A microphone that has heard ``sound`` by the time it is open."""
+    """A microphone with ``sound`` in its ring once it is open."""
 
     sound = np.zeros(0)
     virtual = False

@@ -30,7 +30,7 @@ def test_models_that_end_are_told(models: tuple[str, ...], today: str, status: S
 
 def test_the_nearest_end_says_what_to_do() -> None:
     finding = models_last_on(context("whisper-1", "o3"), date(2026, 11, 20))
-    assert finding.detail == "o3 of p1 ends on 2026-12-11; whisper-1 of p0 ends on 2027-02-26"
+    assert finding.detail == "o3 of p1 shuts down on 2026-12-11; whisper-1 of p0 shuts down on 2027-02-26"
     assert finding.hint == "set the model of [providers.p1] to gpt-6-luna"
 
 

@@ -1,4 +1,4 @@
-"""What usage costs, by the price lists of the vendors."""
+"""Computes the cost of usage from the price lists of the vendors."""
 
 from collections.abc import Container
 
@@ -42,6 +42,7 @@ def cost_of_stage(kind: str, model: str, usage: Usage, *, prices: PriceList | No
         return Cost(prices_of=day)
     if name := _priced_name(model, prices.texts):
         price = prices.texts[name]
+        # Cached tokens are a subset of the input tokens, at a lower price.
         fresh = max(0, usage.input_text_tokens - usage.cached_text_tokens)
         text = price.text_in * fresh + price.text_cached * usage.cached_text_tokens
         return Cost(text_cost=(text + price.text_out * usage.output_text_tokens) / _PER, prices_of=day)

@@ -17,6 +17,7 @@ import tomli
 
 from voxd.config.provider_rules import GROUPS, KindRules, ProviderFacts
 from voxd.config.provider_schema import LOCAL
+from voxd.entry_points import find_entry_points
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class PriceList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelShutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Models that stop working on ``ends``, and the replacement their vendor names; "*" matches anything."""
+    """Models that stop working on ``ends``, and their replacement; "*" in a model matches any text."""
 
     models: tuple[str, ...]
     ends: date
@@ -63,7 +64,7 @@ class ModelShutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelShutdowns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The shutdowns that were announced by ``date``."""
+    """The shutdowns announced up to ``date``."""
 
     date: date
     source: str
@@ -71,7 +72,7 @@ class ModelShutdowns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KindFacts(KindRules, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is true of one kind of provider.
+    """Facts about one kind of provider.
 
     ``requests_per_minute`` is the usual limit of an account, ``models`` and ``voices`` the defaults by stage
     ("realtime", "stt", "llm", "tts"), ``voice_table`` the table of voices, by default the kind's own.
@@ -108,9 +109,9 @@ class Facts(msgspec.Struct, frozen=True):
     def shutdown_of(self, kind: str, model: str, endpoint: str = "") -> ModelShutdown | None:
         """Return the announced shutdown of ``model``, None when there is none.
 
-        The first entry that matches counts. A custom ``endpoint`` is not the vendor's own service, and other
-        servers keep the models they like.
+        The first entry that matches counts.
         """
+        # A custom endpoint is not the vendor's service: the announcement does not apply to it.
         for shutdown in () if endpoint else self.shutdowns.get(kind, ()):
             if any(fnmatch.fnmatchcase(model, pattern) for pattern in shutdown.models):
                 return shutdown
@@ -119,9 +120,8 @@ class Facts(msgspec.Struct, frozen=True):
     def voice_for(self, voice: str, kind: str) -> str:
         """Return the voice of ``kind`` that is most like ``voice``; "" for the vendor's default.
 
-        Voices are compared by character: every table of voices names the same characters (called after the
-        voices of OpenAI), and the first character with a voice counts. A voice in no table is a custom one
-        or newer than the tables, and is passed on unchanged.
+        Every table of voices has the same characters (named after the voices of OpenAI) as keys; the first
+        character with ``voice`` counts.
         """
         table = self.voices.get(self.kind(kind).voice_table or kind, {})
         if not voice or voice in table.values():
@@ -129,6 +129,7 @@ class Facts(msgspec.Struct, frozen=True):
         character = next(
             (name for each in self.voices.values() for name, its in each.items() if voice in (name, its)), ""
         )
+        # A voice in no table is a custom voice, or newer than the tables: the vendor may have it.
         return table.get(character, "") if character else voice
 
 
@@ -143,7 +144,7 @@ def facts() -> Facts:
 
 
 def merge(vendors: Iterable[VendorFacts]) -> Facts:
-    """Return the facts of ``vendors`` together; where two of them say something of a name, the first counts.
+    """Merge the facts of ``vendors``; the first entry for a name counts.
 
     The merged price list has the oldest date of all lists: a cost is only as current as that.
     """
@@ -170,7 +171,7 @@ def merge(vendors: Iterable[VendorFacts]) -> Facts:
 
 
 def is_free(kind: str) -> bool:
-    """Whether stages of ``kind`` run at home, so that no vendor bills them."""
+    """Whether stages of ``kind`` run on the device or a server of its owner, so that no vendor bills them."""
     return kind == LOCAL or facts().kind(kind).is_free
 
 
@@ -185,23 +186,14 @@ def default_voice(kind: str, stage: str = "tts") -> str:
 
 
 def config_facts() -> ProviderFacts:
-    """Return what the configuration check must know: installed names by group, and facts about kinds."""
-    # 2.6 MB (it reads metadata with the mail parser), which a device without a cloud need not pay.
-    from importlib.metadata import entry_points
-
-    found = entry_points()
-    installed = {
-        group.removeprefix("voxd."): tuple(sorted({entry.name for entry in found.select(group=group)}))
-        for group in GROUPS
-    }
+    """Return the facts for the configuration check: installed names by group, and facts about kinds."""
+    installed = {group.removeprefix("voxd."): tuple(sorted(find_entry_points(group))) for group in GROUPS}
     return ProviderFacts(installed, facts().kinds)
 
 
 def _third_party_facts() -> Iterator[VendorFacts]:
-    from importlib.metadata import entry_points
-
-    found = entry_points()
-    modules = {entry.module for group in GROUPS for entry in found.select(group=group)}
+    references = [reference for group in GROUPS for reference in find_entry_points(group).values()]
+    modules = {reference.partition(":")[0] for reference in references}
     folders = {_folder_of(module) for module in modules if not module.startswith("voxd.")}
     for file in sorted(folder / FILE for folder in folders if folder is not None):
         try:

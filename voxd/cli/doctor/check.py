@@ -1,4 +1,4 @@
-"""The checks of `voxctl doctor` as values, and the runner that keeps a broken one from the others."""
+"""Checks of `voxctl doctor` as values, and their runner: one that fails or hangs does not stop the others."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,11 +10,11 @@ from voxd.config.schema import Config
 from voxd.errors import VoxdError
 
 CHECK_TIMEOUT_S = 25.0
-"""Longer than the slowest honest check: loading the wake engines from a cold card on a Pi Zero 2."""
+"""Longer than the slowest check: loading the wake engines from a cold card on a Pi Zero 2."""
 
 
 class Status(StrEnum):
-    """What a check found; only ``fail`` makes the doctor exit with 1."""
+    """The status of a check; only ``fail`` gives exit code 1."""
 
     OK = "ok"
     WARN = "warn"
@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of a check: a sentence, and what to do about a problem."""
+    """The result of a check: a sentence, and a hint for a problem."""
 
     status: Status
     detail: str
@@ -33,7 +33,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A finding under the stable id of its check."""
+    """A result with the stable id and the title of its check."""
 
     id: str
     title: str
@@ -44,23 +44,23 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class DoctorContext:
-    """What the checks look at. ``config`` is the defaults when the real one is broken."""
+    """The input of the checks. ``config`` has the defaults when the configuration is invalid."""
 
     config: Config
     environ: Mapping[str, str]
     config_file: Path | None = None
     socket: Path | None = None
     root: Path = Path("/")
-    """Where /proc, /sys and /run lie; another directory in tests."""
+    """The directory with /proc, /sys and /run; another one in tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One check to be made."""
+    """One check to run."""
 
     id: str
     title: str
-    look: Callable[[DoctorContext], CheckResult]
+    run: Callable[[DoctorContext], CheckResult]
 
 
 def ok(detail: str) -> CheckResult:
@@ -79,34 +79,35 @@ def fail(detail: str, hint: str) -> CheckResult:
 
 
 def skip(detail: str) -> CheckResult:
-    """There is nothing to check here, and why."""
+    """The check does not apply to this machine; ``detail`` is the reason."""
     return CheckResult(Status.SKIP, detail)
 
 
 def examine(
     steps: Iterable[Step], context: DoctorContext, *, timeout_s: float = CHECK_TIMEOUT_S
 ) -> Iterator[Check]:
-    """Yield each check as it is done; one that raises or takes too long is a failure with its reason."""
+    """Run ``steps`` and yield each result; a check that raises or times out has failed."""
     for step in steps:
-        finding = _isolated(step, context, timeout_s)
-        yield Check(step.id, step.title, finding.status, finding.detail, finding.hint)
+        result = _run_isolated(step, context, timeout_s)
+        yield Check(step.id, step.title, result.status, result.detail, result.hint)
 
 
-def _isolated(step: Step, context: DoctorContext, timeout_s: float) -> CheckResult:
-    findings: list[CheckResult] = []
+def _run_isolated(step: Step, context: DoctorContext, timeout_s: float) -> CheckResult:
+    results: list[CheckResult] = []
 
-    def look() -> None:
+    def run() -> None:
         try:
-            findings.append(step.look(context))
+            results.append(step.run(context))
         except VoxdError as error:
-            findings.append(fail(str(error), error.hint))
+            results.append(fail(str(error), error.hint))
+        # Third-party engines raise anything; one broken check must not end the report.
         except Exception as error:
-            findings.append(fail(f"the check itself failed: {type(error).__name__}: {error}", "report this"))
+            results.append(fail(f"the check itself failed: {type(error).__name__}: {error}", "report this"))
 
-    # A thread cannot be ended, but as a daemon it does not keep the doctor from going home.
-    thread = threading.Thread(target=look, name=step.id, daemon=True)
+    # A thread cannot be ended, but a daemon thread does not keep the process from exiting.
+    thread = threading.Thread(target=run, name=step.id, daemon=True)
     thread.start()
     thread.join(timeout_s)
-    if findings:
-        return findings[0]
+    if results:
+        return results[0]
     return fail(f"no answer after {timeout_s:g} s", "check `dmesg` for devices that hang")

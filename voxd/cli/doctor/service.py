@@ -1,4 +1,4 @@
-"""What `voxctl doctor` asks the installed service: configuration, secrets, socket, unit, groups."""
+"""Checks of the installed service: configuration, secrets, socket, systemd unit and groups."""
 
 import getpass
 import grp
@@ -26,26 +26,26 @@ _USER = "voxd"
 def config_valid(context: DoctorContext) -> CheckResult:
     """Whether the configuration has mistakes."""
     files, _, problems = examine(context.config_file, get_facts=config_facts, environ=context.environ)
-    read = ", ".join(map(str, files)) or "no file, so the defaults"
+    read = ", ".join(map(str, files)) or "no file: the defaults apply"
     if not problems:
         return ok(read)
     first = min(problems, key=lambda problem: problem.severity is Severity.WARNING)
-    finding = fail if first.severity is Severity.ERROR else warn
-    return finding(f"{summary(problems)}, the first: {first}", "run `voxctl config check`")
+    result = fail if first.severity is Severity.ERROR else warn
+    return result(f"{summary(problems)}; first: {first}", "run `voxctl config check`")
 
 
 def credentials_readable(context: DoctorContext) -> CheckResult:
-    """Whether every secret the configuration names can be read."""
+    """Whether every secret that the configuration refers to can be read."""
     secrets = list(_secrets(context.config))
     if not secrets:
         return skip("the configuration refers to no secret")
     broken = [secret for secret in secrets if secret.problem]
     if not broken:
-        return ok(f"{len(secrets)} can be read")
+        return ok(f"{len(secrets)} readable")
     detail = "; ".join(f"{secret.origin}: {secret.problem}" for secret in broken)
     if all(secret.origin.startswith("credential ") for secret in broken) and not _in_unit(context):
-        return warn(detail, "systemd gives credentials to the service only: look at `voxctl status`")
-    return fail(detail, "put the secret where the configuration says")
+        return warn(detail, "only the systemd service can read credentials: see `voxctl status`")
+    return fail(detail, "store the secret at the place that the configuration names")
 
 
 def _secrets(config: Config) -> Iterator[Secret]:
@@ -62,7 +62,7 @@ def _in_unit(context: DoctorContext) -> bool:
 
 
 def socket_reachable(context: DoctorContext) -> CheckResult:
-    """Whether a daemon answers."""
+    """Whether a daemon responds."""
     path = context.socket or client_socket_path(context.config, context.environ)
     try:
         with Caller(path, timeout_s=5.0) as caller:
@@ -96,31 +96,31 @@ def unit_state(context: DoctorContext) -> CheckResult:
 
 
 def unit_groups(context: DoctorContext) -> CheckResult:
-    """Whether the service may use sound and GPIO, and this user the socket."""
+    """Whether the service may use sound and GPIO, and this user the control socket."""
     try:
         pwd.getpwnam(_USER)
     except KeyError:
         return skip(f"there is no user {_USER}: the service is not installed")
-    lacking = [name for name in ("audio", "gpio", "spi") if _lacks(name)]
-    if lacking:
-        hint = f"run `sudo usermod -aG {','.join(lacking)} {_USER}` and restart the service"
-        return warn(f"{_USER} is not in {', '.join(lacking)}", hint)
+    missing = [name for name in ("audio", "gpio", "spi") if _is_missing_from(name)]
+    if missing:
+        hint = f"run `sudo usermod -aG {','.join(missing)} {_USER}` and restart the service"
+        return warn(f"{_USER} is not in {', '.join(missing)}", hint)
     me = getpass.getuser()
     if me not in {"root", _USER} and me not in grp.getgrnam(_USER).gr_mem:
         return warn(f"{me} is not in {_USER}", f"run `sudo usermod -aG {_USER} {me}` and log in again")
     return ok(f"{_USER} may use sound and GPIO")
 
 
-def _lacks(group: str) -> bool:
+def _is_missing_from(group: str) -> bool:
     try:
         return _USER not in grp.getgrnam(group).gr_mem
     except KeyError:
-        # A machine without GPIO has no such group, and needs none.
+        # A machine without GPIO does not have the group, and does not need it.
         return False
 
 
 def ort_telemetry(context: DoctorContext) -> CheckResult:
-    """Whether onnxruntime, where it is installed, may report to its vendor."""
+    """Whether the telemetry of onnxruntime is off, if it is installed."""
     if importlib.util.find_spec("onnxruntime") is None:
         return skip("onnxruntime is not installed")
     if (value := context.environ.get("ORT_DISABLE_TELEMETRY", "1")) != "1":

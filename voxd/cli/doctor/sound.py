@@ -1,4 +1,4 @@
-"""How the microphone sounds to `voxctl doctor`: the daemon's last utterance, or two seconds of the room."""
+"""The check of microphone quality: the daemon's last utterance, or two recorded seconds."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ _GAUGES = "voxd_utterance_"
 
 
 def input_quality(context: DoctorContext) -> CheckResult:
-    """Whether what is heard is loud and clean enough; a running daemon is asked, as it holds the card."""
+    """Whether the signal is loud and clean enough; read from the daemon if it runs, as it uses the card."""
     if context.config.audio.input == "virtual":
         return skip("audio.input is virtual")
     metrics = _metrics_of_daemon(context)
@@ -29,8 +29,8 @@ def input_quality(context: DoctorContext) -> CheckResult:
         return asyncio.run(_record(context.config))
     quality = _last_utterance(metrics)
     if quality is None:
-        return skip("no speech since the daemon started: say something, then run `voxctl doctor` again")
-    return _judged(quality, "the last utterance")
+        return skip("no speech since the daemon started: speak, then run `voxctl doctor` again")
+    return _assess(quality, "the last utterance")
 
 
 def _metrics_of_daemon(context: DoctorContext) -> str | None:
@@ -43,7 +43,7 @@ def _metrics_of_daemon(context: DoctorContext) -> str | None:
 
 
 def _last_utterance(metrics: str) -> Quality | None:
-    """Return the quality that the daemon's gauges show; None when there is none yet."""
+    """Return the quality from the daemon's metrics, None before the first utterance."""
     found: dict[str, float] = {}
     for line in metrics.splitlines():
         if line.startswith(_GAUGES):
@@ -64,7 +64,7 @@ def _last_utterance(metrics: str) -> Quality | None:
 
 async def _record(config: Config) -> CheckResult:
     ring, clock = Ring.create(config.audio.channels, config.audio.ring_s), SystemClock()
-    microphone = Microphone(config.audio, ring, clock, _say_nothing)
+    microphone = Microphone(config.audio, ring, clock, _discard_event)
     try:
         await microphone.start()
         if microphone.virtual:
@@ -75,19 +75,19 @@ async def _record(config: Config) -> CheckResult:
         await clock.sleep(RECORDED_S)
         count = min(samples_from_s(RECORDED_S), ring.head - ring.tail)
         frame = ring.read(ring.head - count, count, config.audio.channel)
-        return _judged(measure(frame.pcm, lost=ring.overruns - overruns), microphone.device)
+        return _assess(measure(frame.pcm, lost=ring.overruns - overruns), microphone.device)
     finally:
         await microphone.close()
         ring.close()
 
 
-def _judged(quality: Quality, what: str) -> CheckResult:
+def _assess(quality: Quality, what: str) -> CheckResult:
     found = find_problems(quality)
     if found:
         return warn(f"{what}: {', '.join(each for each, _ in found)}", found[0][1])
     snr = "" if quality.snr_db is None else f", {quality.snr_db:.0f} dB above the noise"
-    return ok(f"{what}: {quality.level_dbfs:.0f} dBFS{snr}, nothing cut off, no gaps")
+    return ok(f"{what}: {quality.level_dbfs:.0f} dBFS{snr}, no clipping, no dropouts")
 
 
-def _say_nothing(type: str, /, *, turn: str | None = None, **data: Any) -> None:
-    """Events of a check are of no interest."""
+def _discard_event(type: str, /, *, turn: str | None = None, **data: Any) -> None:
+    """Discard an event: nothing subscribes to events of a check."""

@@ -1,4 +1,4 @@
-"""What `voxctl doctor` knows of vendors without asking them: announced ends of models, unknown prices."""
+"""Checks of providers without a request to a vendor: announced shutdowns of models, missing prices."""
 
 from datetime import UTC, date, datetime
 
@@ -17,7 +17,7 @@ def models_last(context: DoctorContext) -> CheckResult:
 
 
 def models_last_on(context: DoctorContext, today: date) -> CheckResult:
-    """Whether a configured model is shut down, or will be, seen from ``today``."""
+    """Whether a configured model is or will be shut down, as of ``today``."""
     providers = context.config.providers
     if not providers:
         return skip("no provider is configured")
@@ -29,14 +29,14 @@ def models_last_on(context: DoctorContext, today: date) -> CheckResult:
     if not found:
         return ok("no configured model is due for retirement")
     found.sort(key=lambda entry: entry[2].ends)
-    detail = "; ".join(f"{model} of {name} ends on {shutdown.ends}" for name, model, shutdown in found)
+    detail = "; ".join(f"{model} of {name} shuts down on {shutdown.ends}" for name, model, shutdown in found)
     name, _, first = found[0]
-    finding = fail if first.ends <= today else warn
-    return finding(detail, f"set the model of [providers.{name}] to {first.instead}")
+    result = fail if first.ends <= today else warn
+    return result(detail, f"set the model of [providers.{name}] to {first.instead}")
 
 
 def money_counted(context: DoctorContext) -> CheckResult:
-    """Whether what is limited in dollars a day has a price that is known."""
+    """Whether every provider with a daily spending limit has a known price."""
     config = context.config
     limited = [
         name
@@ -49,7 +49,7 @@ def money_counted(context: DoctorContext) -> CheckResult:
     if not unknown:
         return ok("every limited provider has a known price")
     detail = f"no price is known for {', '.join(unknown)}: their cost is not counted"
-    return warn(detail, "set a limit in the vendor's console, or a model that `voxctl usage` has a price for")
+    return warn(detail, "set a limit in the vendor's console, or use a model with a known price")
 
 
 def _is_priced(config: Config, name: str) -> bool:
@@ -59,7 +59,7 @@ def _is_priced(config: Config, name: str) -> bool:
 
 
 def _default_models(config: Config, name: str) -> list[str]:
-    """Return what is asked of ``name``, which names no model; nothing of a kind that cannot be loaded."""
+    """Return the models that ``name`` uses by default; none for a kind that cannot be loaded."""
     kind = config.providers[name].kind
     used = [
         stage
