@@ -96,7 +96,7 @@ def test_five_mistakes_are_five_lines_each_with_place_and_hint() -> None:
         (
             "[audio]\nthreshold = 1\nmax_s = 3",
             "2: error: audio.threshold: unknown key "
-            "(hint: known here: input, output, channels, channel, block_ms, ring_s, stall_timeout_s, "
+            "(hint: known keys: input, output, channels, channel, block_ms, ring_s, stall_timeout_s, "
             "silence_timeout_s, volume_percent, virtual_input)",
         ),
         (

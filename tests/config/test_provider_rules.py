@@ -70,7 +70,7 @@ def problems_of(text: str) -> list[str]:
         ),
         (
             f'[providers.ear]\nkind = "deepgram"\n{KEY}[agents.default]\nprovider = "ear"',
-            '5: error: agents.default.provider: add [pipelines.NAME] with "ear" in it, and name that',
+            '5: error: agents.default.provider: add [pipelines.NAME] with "ear" in it, and use NAME',
         ),
         (
             f'{HOUSE}[agents.default]\nprovider = "house"\nfallback = ["huose", "local"]',
@@ -90,7 +90,7 @@ def problems_of(text: str) -> list[str]:
         ),
         (
             '[pipelines.house]\nllm = ["local"]',
-            '2: error: pipelines.house.llm[0]: add [providers.NAME] with kind = "ollama", and name that',
+            '2: error: pipelines.house.llm[0]: add [providers.NAME] with kind = "ollama", and use NAME',
         ),
         (
             '[providers.near]\nkind = "openai"\nendpoint = "htp://10.0.0.2/v1"',

@@ -64,7 +64,7 @@ def test_a_missing_source_says_what_to_do_only_when_it_is_used(
 
 def test_outside_a_unit_there_are_no_credentials() -> None:
     problem = read_source("credential", "key", {}).problem
-    assert "the service only" in problem, "what it is"
+    assert "only the systemd service" in problem, "what it is"
     assert "{ file = ... }" in problem, "and what to do"
 
 

@@ -63,7 +63,7 @@ def test_the_sample_shows_the_true_defaults() -> None:
         ("button", "mute_switch_pin"),
         ("skills", "commands"),
         ("providers", "openai"),
-        ("pipelines", "house"),
+        ("pipelines", "cloud"),
         ("spend", "usd_per_day"),
     ):
         del layer.data[section][example]

@@ -1,4 +1,4 @@
-"""Checks settings against the schema key by key and reports every mistake at once."""
+"""Checks settings against the schema key by key and reports all mistakes at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -21,13 +21,13 @@ def check(
     get_facts: GetFacts,
     exists: Callable[[str], bool] = lambda _: True,
 ) -> list[Problem]:
-    """Return every problem of TOML texts (by file name, later ones win), in order of their place."""
+    """Return all problems of TOML texts by file name, sorted by file and line; later files override."""
     layers, problems = [], []
     for file, text in texts.items():
         layer, broken = from_toml(file, text)
         layers.append(layer)
         problems += broken
-    return in_order(problems + check_settings(merge(layers), exists=exists, get_facts=get_facts))
+    return sort_problems(problems + check_settings(merge(layers), exists=exists, get_facts=get_facts))
 
 
 def check_settings(
@@ -36,29 +36,29 @@ def check_settings(
     get_facts: GetFacts,
     exists: Callable[[str], bool] = lambda _: True,
 ) -> list[Problem]:
-    """Return every problem of merged settings.
+    """Return all problems of merged settings.
 
-    ``exists`` says whether a file that is named is there, ``get_facts`` collects what is known of providers.
+    ``exists`` returns whether a file exists, ``get_facts`` the facts about providers.
     """
     findings = list(check_schema(settings.data))
     spoiled = {finding.path for finding in findings}
     findings += check_rules(settings.data, spoiled, exists, get_facts)
-    return [_placed(finding, settings) for finding in findings]
+    return [_locate(finding, settings) for finding in findings]
 
 
 def check_schema(data: dict[str, Any]) -> Iterator[Finding]:
-    """Yield whatever the schema refuses in ``data``; nothing when it can be converted to a `Config`."""
+    """Yield all mistakes against the schema; none means that ``data`` can be converted to a `Config`."""
     return _check(schema_types.root(), data, ())
 
 
-def in_order(problems: list[Problem]) -> list[Problem]:
+def sort_problems(problems: list[Problem]) -> list[Problem]:
     """Return ``problems`` sorted by line within each file, files in order of first mention."""
     files = {problem.file: 0 for problem in problems}
     ranks = {file: rank for rank, file in enumerate(files)}
     return sorted(problems, key=lambda problem: (ranks[problem.file], problem.line))
 
 
-def _placed(finding: Finding, settings: Layer) -> Problem:
+def _locate(finding: Finding, settings: Layer) -> Problem:
     place = settings.place(finding.path) or Place("configuration")
     return Problem(
         place.file, place.line, dotted(finding.path), finding.severity, finding.message, finding.hint
@@ -82,7 +82,7 @@ def _check(kind: mi.Type, value: Any, path: KeyPath, default: Any = NODEFAULT) -
         case mi.AnyType():
             return
         case _ if not schema_types.fits(kind, value):
-            yield _unfit(kind, value, path, default)
+            yield _wrong_type(kind, value, path, default)
 
 
 def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Finding]:
@@ -142,19 +142,19 @@ def _check_secret(kind: mi.CustomType, value: Any, path: KeyPath) -> Iterator[Fi
         return
     known = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in SOURCES
     if not known or not all(isinstance(name, str) and name for name in value.values()):
-        # What was written may be the secret itself, misplaced: it is not repeated.
+        # The wrong value may be the secret itself: do not print it.
         yield _error(
             path, f"expected {schema_types.in_words(kind)}", f'{path[-1]} = {{ credential = "name" }}'
         )
 
 
-def _unfit(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> Finding:
+def _wrong_type(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> Finding:
     message = f"expected {schema_types.in_words(kind)}, got {_shown(value)}"
-    return _error(path, message, _better(kind, value, path, default))
+    return _error(path, message, _suggest(kind, value, path, default))
 
 
-def _better(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
-    """Return a hint that can be copied: what the value was probably meant to be."""
+def _suggest(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
+    """Return a corrected setting that can be copied into the file."""
     assign = f"{path[-1]} = " if isinstance(path[-1], str) else ""
     if isinstance(kind, mi.LiteralType):
         return did_you_mean(value, [str(allowed) for allowed in kind.values])
@@ -169,13 +169,13 @@ def _better(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
 
 
 def _number_for(kind: mi.IntType | mi.FloatType, value: Any, default: Any) -> str:
-    """Return the number that was written otherwise, the most there may be for too much, or the default."""
+    """Return the number in quotes as a number, the maximum for a larger number, else the default."""
     number = _as_number(value)
     if number is not None and schema_types.fits(kind, number):
         return str(number)
     if number is not None and kind.le is not None and number > kind.le:
         return str(kind.le)
-    # The minimum is seldom useful: a volume of 0 is silence.
+    # Not the minimum, which is rarely useful: a volume of 0 is silence.
     return schema_types.toml_value(default) if schema_types.fits(kind, default) else _example(kind)
 
 
@@ -204,20 +204,20 @@ def _example(kind: mi.Type) -> str:
 
 def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
     where = (*path, key)
-    home = _home_of(key) if path else ""
-    hint = f"{key} belongs to [{home}]" if home else did_you_mean(key, known)
+    section = _section_of(key) if path else ""
+    hint = f"{key} belongs to [{section}]" if section else did_you_mean(key, known)
     what = "section" if not path else "key"
-    return _error(where, f"unknown {what}", hint or f"known here: {', '.join(known)}")
+    return _error(where, f"unknown {what}", hint or f"known keys: {', '.join(known)}")
 
 
-def _home_of(key: str) -> str:
-    homes = [
+def _section_of(key: str) -> str:
+    sections = [
         section.encode_name
         for section in schema_types.root().fields
         if isinstance(kind := schema_types.bare(section.type), mi.StructType)
         and any(field.encode_name == key for field in kind.fields)
     ]
-    return homes[0] if len(homes) == 1 else ""
+    return sections[0] if len(sections) == 1 else ""
 
 
 def _error(path: KeyPath, message: str, hint: str = "") -> Finding:

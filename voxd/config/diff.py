@@ -1,4 +1,4 @@
-"""What a changed configuration changes in a running daemon, and what waits for a restart."""
+"""Compares two configurations: which changed keys a reload applies, and which need a restart."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +12,9 @@ from voxd.config.toml_lines import KeyPath
 
 
 def diff(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the dotted keys that differ: those marked x-live in the schema, then those that need a restart.
+    """Return the changed keys: those marked x-live in the schema, and those that need a restart.
 
-    Elements of a list are compared one by one while the list keeps its length, else the list is one key.
+    Elements of lists of equal length are compared one by one; otherwise the list is one key.
     """
     applied_live: list[str] = []
     needs_restart: list[str] = []

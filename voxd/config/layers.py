@@ -1,4 +1,4 @@
-"""Layers of settings (files, environment, command line), each key with its place, and their merging."""
+"""Layers of settings (files, environment, command line) with the origin of each key, and their merging."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,18 +18,18 @@ COMMAND_LINE = Place("--set")
 
 _MAX_SYNTAX_ERRORS = 10
 _MAX_DEPTH = 50
-"""The schema needs 8 levels; what goes through nested tables calls itself once for each."""
+"""The schema needs 8 levels. Functions that walk nested tables recurse once per level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Settings as TOML gives them, and where each key was written."""
+    """Settings as parsed from TOML, and the origin of each key."""
 
     data: dict[str, Any] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> Place | None:
-        """Return where ``path``, or the nearest table around it, was written."""
+        """Return the origin of ``path`` or of the nearest table around it."""
         for length in range(len(path), 0, -1):
             if place := self.places.get(path[:length]):
                 return place
@@ -37,7 +37,7 @@ class Layer:
 
 
 def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
-    """Read a TOML text; what can be read of a text with syntax errors is in the layer all the same."""
+    """Parse a TOML text; the layer has the readable part of a text with syntax errors."""
     try:
         data, readable, errors = _tolerant_loads(text)
         lines = key_lines(readable)
@@ -62,14 +62,18 @@ def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
 
 
 def _too_deep(file: str, line: int) -> Problem:
-    return Problem(file, line, "", Severity.ERROR, "nested too deeply", "no table of voxd.toml is that deep")
+    return Problem(
+        file,
+        line,
+        "",
+        Severity.ERROR,
+        "nested too deeply",
+        "remove levels: no table of voxd.toml is that deep",
+    )
 
 
 def _tolerant_loads(text: str) -> tuple[dict[str, Any], str, list[tomli.TOMLDecodeError]]:
-    """Parse ``text``, taking out the line of each syntax error so that the rest is not hidden.
-
-    Where that does not lead to a readable text (an unclosed string) only the first error means anything.
-    """
+    """Parse ``text`` without the line of each syntax error, to find the problems of the rest too."""
     lines = text.replace("\r\n", "\n").split("\n")
     errors: list[tomli.TOMLDecodeError] = []
     while len(errors) <= _MAX_SYNTAX_ERRORS:
@@ -78,15 +82,16 @@ def _tolerant_loads(text: str) -> tuple[dict[str, Any], str, list[tomli.TOMLDeco
             return tomli.loads(readable), readable, errors
         except tomli.TOMLDecodeError as error:
             errors.append(error)
-            _take_out(lines, error.lineno - 1)
+            _remove_line(lines, error.lineno - 1)
+    # The rest cannot be parsed either, as after an unclosed string: later errors only follow from the first.
     return {}, "", errors[:1]
 
 
-def _take_out(lines: list[str], broken: int) -> None:
+def _remove_line(lines: list[str], broken: int) -> None:
     is_header = lines[broken].lstrip().startswith("[")
     lines[broken] = ""
     following = broken + 1
-    # Keys of a broken table would be taken for keys of the one above it.
+    # Without its header the keys of a broken table would belong to the table above it.
     while is_header and following < len(lines) and not lines[following].lstrip().startswith("["):
         lines[following] = ""
         following += 1
@@ -106,7 +111,7 @@ def _syntax_hint(text: str, line: int) -> str:
 
 
 def from_environment(environ: Mapping[str, str]) -> Layer:
-    """Read ``VOXD__SECTION__KEY=value`` variables; a value is TOML, or else text."""
+    """Read ``VOXD__SECTION__KEY=value`` variables; a value that is not TOML is text."""
     layer = Layer()
     for name in sorted(environ):
         if name.startswith(ENVIRONMENT_PREFIX):
@@ -116,7 +121,7 @@ def from_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def from_overrides(overrides: Iterable[str]) -> tuple[Layer, list[Problem]]:
-    """Read ``section.key=value`` arguments; a value is TOML, or else text."""
+    """Read ``section.key=value`` arguments; a value that is not TOML is text."""
     layer = Layer()
     problems = []
     for override in overrides:
@@ -144,7 +149,7 @@ def _put(layer: Layer, path: tuple[str, ...], raw: str, place: Place) -> None:
 
 def _typed(raw: str, path: KeyPath) -> Any:
     if isinstance(kind_at(path), mi.StrType) and raw[:1] not in {'"', "'"}:
-        # paths.state=2026 means a directory of that name, not a number.
+        # paths.state=2026 is a directory of that name, not a number.
         return raw
     try:
         parsed = tomli.loads(f"value = {raw}")
@@ -154,8 +159,8 @@ def _typed(raw: str, path: KeyPath) -> Any:
 
 
 def merge(layers: Iterable[Layer]) -> Layer:
-    """Lay each layer over those before it: tables are merged key by key, lists are replaced."""
-    # An agent of one's own stands beside the default one, it does not replace it.
+    """Merge the layers, later ones over earlier ones: tables key by key, lists as a whole."""
+    # [agents.NAME] adds an agent to the default one, it does not replace it.
     merged = Layer({"agents": {"default": {}}})
     places: dict[KeyPath, Place] = {}
     for layer in layers:
@@ -176,9 +181,9 @@ def _overlay(below: dict[str, Any], above: dict[str, Any], path: KeyPath, replac
             _overlay(existing, value, here, replaced)
         else:
             replaced.append(here)
-            below[key] = _copied(value)
+            below[key] = _copy_tables(value)
 
 
-def _copied(value: Any) -> Any:
-    # A later layer is merged into these tables: the layer they came from must not change.
-    return {key: _copied(item) for key, item in value.items()} if isinstance(value, dict) else value
+def _copy_tables(value: Any) -> Any:
+    # Later layers are merged into these tables; the layer that they come from must not change.
+    return {key: _copy_tables(item) for key, item in value.items()} if isinstance(value, dict) else value

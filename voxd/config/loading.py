@@ -1,4 +1,4 @@
-"""Reads the configuration: defaults, voxd.toml, conf.d, environment, command line, in this order."""
+"""Loads the configuration from defaults, voxd.toml, conf.d, environment and command line, in this order."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.config.checking import check_settings, in_order
+from voxd.config.checking import check_settings, sort_problems
 from voxd.config.layers import Layer, from_environment, from_overrides, from_toml, merge
 from voxd.config.paths import default_config_file
 from voxd.config.problems import InvalidConfig, Problem, Severity, dotted
@@ -21,7 +21,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that can be used, where each key came from, and what is doubtful about it.
+    """A valid configuration, the origin of each key, and warnings.
 
     ``origins`` maps every dotted key to "file:line", "environment", "--set" or "default".
     """
@@ -35,7 +35,7 @@ class Loaded:
 def load(
     path: Path | None, *, get_facts: GetFacts, environ: Mapping[str, str], overrides: Sequence[str] = ()
 ) -> Loaded:
-    """Read the configuration; ``path`` None means the default place, where there need not be a file.
+    """Read the configuration; ``path`` None means the default file, which need not exist.
 
     Raises `InvalidConfig` (a `ConfigError`) with all problems.
     """
@@ -49,7 +49,7 @@ def load(
 def examine(
     path: Path | None, *, get_facts: GetFacts, environ: Mapping[str, str], overrides: Sequence[str] = ()
 ) -> tuple[tuple[Path, ...], Layer, list[Problem]]:
-    """Return the files that were read, the merged settings and every problem of theirs; never raises."""
+    """Return the files that were read, the merged settings and all problems. Never raises."""
     files, problems = _files(path, environ)
     layers: list[Layer] = []
     for file in files:
@@ -65,7 +65,7 @@ def examine(
         settings, get_facts=get_facts, exists=lambda name: Path(name).expanduser().exists()
     )
     problems += _secret_problems(settings, environ)
-    return files, settings, in_order(problems)
+    return files, settings, sort_problems(problems)
 
 
 def _files(path: Path | None, environ: Mapping[str, str]) -> tuple[tuple[Path, ...], list[Problem]]:
@@ -77,14 +77,14 @@ def _files(path: Path | None, environ: Mapping[str, str]) -> tuple[tuple[Path, .
         return (), [_unreadable(main, error)]
     named = path is not None or bool(environ.get("VOXD_CONFIG"))
     if not there and named:
-        hint = "name a file that exists, or run `voxctl config init`"
+        hint = "use a file that exists, or run `voxctl config init`"
         return (), [Problem(str(main), 0, "", Severity.ERROR, "there is no such file", hint)]
     return ((main,) if there else ()) + tuple(beside), []
 
 
 def _text_of(file: Path) -> tuple[str, list[Problem]]:
     try:
-        # Editors on other systems put a byte order mark first; it means nothing.
+        # Some editors on Windows write a byte order mark first.
         return file.read_text("utf-8-sig"), []
     except UnicodeDecodeError as error:
         line = file.read_bytes().count(b"\n", 0, error.start) + 1
@@ -95,7 +95,9 @@ def _text_of(file: Path) -> tuple[str, list[Problem]]:
 
 
 def _unreadable(file: Path, error: OSError) -> Problem:
-    hint = "run it as a member of the group voxd" if isinstance(error, PermissionError) else "name a file"
+    hint = (
+        "run it as a member of the group voxd" if isinstance(error, PermissionError) else "use another file"
+    )
     return Problem(str(file), 0, "", Severity.ERROR, error.strerror or "unreadable", hint)
 
 
@@ -108,7 +110,7 @@ def _secret_problems(settings: Layer, environ: Mapping[str, str]) -> Iterator[Pr
 
 
 def _references(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield the keys and header values that name a secret's source."""
+    """Yield the keys and header values that refer to the source of a secret."""
     items: list[tuple[str | int, Any]] = []
     if isinstance(value, dict):
         items = list(value.items())
@@ -126,14 +128,14 @@ def _secrets_from(environ: Mapping[str, str]) -> Any:
     def hook(kind: type, value: Any) -> Any:
         if kind is Secret:
             return resolve(value, environ)
-        raise NotImplementedError(f"no way to read {kind.__name__}")
+        raise NotImplementedError(f"cannot decode {kind.__name__}")
 
     return hook
 
 
 def _origins(config: Config, settings: Layer) -> dict[str, str]:
     return {
-        dotted(path): str(settings.place(path)) if _was_written(settings.data, path) else DEFAULT
+        dotted(path): str(settings.place(path)) if _is_set(settings.data, path) else DEFAULT
         for path in _leaves(to_builtins(config), ())
     }
 
@@ -149,7 +151,7 @@ def _leaves(value: Any, path: KeyPath) -> Iterator[KeyPath]:
         yield path
 
 
-def _was_written(data: Any, path: KeyPath) -> bool:
+def _is_set(data: Any, path: KeyPath) -> bool:
     for part in path:
         try:
             data = data[part]

@@ -1,4 +1,4 @@
-"""Where things lie: the directories systemd, XDG or the configuration itself give."""
+"""Files and directories, from the configuration, systemd or the XDG base directories."""
 
 import os
 from collections.abc import Mapping
@@ -13,45 +13,42 @@ SOCKET_NAME = "voxd.sock"
 
 
 def default_config_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the file that is read when none is named; it need not exist.
+    """Return the default configuration file; it need not exist.
 
-    ``VOXD_CONFIG``, else systemd's configuration directory, else the user's own file if there is one,
+    ``VOXD_CONFIG``, else systemd's configuration directory, else the user's file if it exists,
     else `SYSTEM_CONFIG_FILE`.
     """
     if named := environ.get("VOXD_CONFIG"):
         return Path(named).expanduser()
-    if given := _given_by_systemd(environ, "CONFIGURATION_DIRECTORY"):
-        return given / "voxd.toml"
+    if directory := _systemd_directory(environ, "CONFIGURATION_DIRECTORY"):
+        return directory / "voxd.toml"
     own = user_config_file(environ)
     return own if own.exists() else SYSTEM_CONFIG_FILE
 
 
 def user_config_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the place of a user's own file (XDG base directories)."""
+    """Return the user's configuration file (XDG base directories)."""
     return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "voxd.toml"
 
 
 def state_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of what must survive a restart.
-
-    Outside a unit it is the service's own when this user may write there (``sudo voxctl models pull``),
-    else the user's.
-    """
+    """Return the directory of persistent data."""
     if config.paths.state:
         return Path(config.paths.state).expanduser()
-    if given := _given_by_systemd(environ, "STATE_DIRECTORY"):
-        return given
+    if directory := _systemd_directory(environ, "STATE_DIRECTORY"):
+        return directory
+    # `sudo voxctl models pull` must write to the directory of the service, not to root's own.
     if os.access(SYSTEM_STATE_DIR, os.W_OK | os.X_OK):
         return SYSTEM_STATE_DIR
     return _xdg(environ, "XDG_STATE_HOME", ".local/state")
 
 
 def runtime_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of sockets; inside the state directory when the session has none."""
+    """Return the directory of sockets; a directory of the state directory if the session has none."""
     if config.paths.runtime:
         return Path(config.paths.runtime).expanduser()
-    if given := _given_by_systemd(environ, "RUNTIME_DIRECTORY"):
-        return given
+    if directory := _systemd_directory(environ, "RUNTIME_DIRECTORY"):
+        return directory
     if session := environ.get("XDG_RUNTIME_DIR"):
         return Path(session) / "voxd"
     return SYSTEM_RUNTIME_DIR if os.geteuid() == 0 else state_dir(config, environ) / "run"
@@ -65,33 +62,33 @@ def models_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where the daemon binds its control socket."""
+    """Return the control socket of the daemon."""
     if named := environ.get("VOXD_SOCKET") or config.control.socket:
         return Path(named).expanduser()
     return runtime_dir(config, environ) / SOCKET_NAME
 
 
 def read_socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where the daemon binds its read-only socket: beside the other one unless configured."""
+    """Return the read-only socket of the daemon, by default beside the control socket."""
     if config.control.read_socket:
         return Path(config.control.read_socket).expanduser()
     return read_sibling(socket_path(config, environ))
 
 
 def client_socket_path(config: Config, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the control socket a client should try: a daemon of this user's, else the system service's."""
+    """Return the control socket for a client: of this user's daemon, else of the system service."""
     own = socket_path(config, environ)
     service = SYSTEM_RUNTIME_DIR / SOCKET_NAME
     return service if not own.exists() and _reachable(service) else own
 
 
 def read_sibling(socket: Path) -> Path:
-    """Return the read-only socket that belongs to ``socket``: voxd.sock has voxd-read.sock beside it."""
+    """Return the read-only socket beside ``socket``: voxd-read.sock for voxd.sock."""
     return socket.with_name(f"{socket.stem}-read{socket.suffix}")
 
 
-def _given_by_systemd(environ: Mapping[str, str], name: str) -> Path | None:
-    # systemd.exec(5): several directories are joined by colons; ours is the first.
+def _systemd_directory(environ: Mapping[str, str], name: str) -> Path | None:
+    # systemd.exec(5): several directories are joined by colons; voxd.service puts its own first.
     first = environ.get(name, "").split(":")[0]
     return Path(first) if first else None
 
@@ -99,7 +96,7 @@ def _given_by_systemd(environ: Mapping[str, str], name: str) -> Path | None:
 def _xdg(environ: Mapping[str, str], name: str, below_home: str) -> Path:
     base = environ.get(name)
     home = environ.get("HOME")
-    # XDG base directories: a relative path is invalid and ignored.
+    # XDG base directory specification: a relative path is invalid and ignored.
     if base and Path(base).is_absolute():
         return Path(base) / "voxd"
     return (Path(home) if home else Path.home()) / below_home / "voxd"
@@ -109,5 +106,5 @@ def _reachable(socket: Path) -> bool:
     try:
         return socket.exists()
     except PermissionError:
-        # /run/voxd is closed to strangers: connecting will say so, in clearer words.
+        # /run/voxd is closed to users outside the group: connecting gives a better error than "not found".
         return True

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: one value per mistake, with the place to go to and what to do."""
+"""Problems of a configuration as values: the key, its file and line, a message and a hint."""
 
 import difflib
 from collections.abc import Collection, Sequence
@@ -10,7 +10,7 @@ from voxd.config.toml_lines import KeyPath
 from voxd.errors import ConfigError
 
 ALIKE = 0.65
-"""How similar an unknown word must be to a known one to be suggested (Ratcliff and Obershelp, 0 to 1)."""
+"""The least similarity of a suggestion to the unknown word (Ratcliff and Obershelp, 0 to 1)."""
 
 
 class Severity(StrEnum):
@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a setting was written: a file and line, or a name such as "environment" with line 0."""
+    """The origin of a setting: a file and line, or a name such as "environment" with line 0."""
 
     file: str
     line: int = 0
@@ -33,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A mistake by its key, before anybody looked up where that key stands."""
+    """A mistake in a key, before its file and line are known."""
 
     path: KeyPath
     severity: Severity
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A mistake and its place; as text it is one line that editors can jump to."""
+    """A mistake with its file and line; ``str`` gives a line in the format that editors can jump to."""
 
     file: str
     line: int
@@ -59,7 +59,7 @@ class Problem:
 
 
 class InvalidConfig(ConfigError):
-    """The configuration has errors; ``problems`` holds them all, warnings too."""
+    """The configuration has errors; ``problems`` has all of them and the warnings."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         errors = [str(problem) for problem in problems if problem.severity is Severity.ERROR]
@@ -68,7 +68,7 @@ class InvalidConfig(ConfigError):
 
 
 def dotted(path: KeyPath) -> str:
-    """Return ``path`` as people write it, on one line: ``wake.words[0].threshold``."""
+    """Return ``path`` as text, such as ``wake.words[0].threshold``."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -79,7 +79,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def summary(problems: Sequence[Problem]) -> str:
-    """Return how many there are: ``2 errors, 1 warning``, or ``no problems``."""
+    """Return the number of problems: ``2 errors, 1 warning``, or ``no problems``."""
     counts = [
         f"{count} {severity}{'s' if count > 1 else ''}"
         for severity in Severity
@@ -89,7 +89,7 @@ def summary(problems: Sequence[Problem]) -> str:
 
 
 def did_you_mean(written: object, known: Collection[str]) -> str:
-    """Return a hint naming the word of ``known`` most similar to ``written``, "" when none is."""
-    # difflib: rapidfuzz, loaded with the daemon for this alone, would cost 2.6 MB at idle.
+    """Return a hint with the word of ``known`` most similar to ``written``, "" if none is similar."""
+    # Not rapidfuzz: it would cost 2.6 MB at idle.
     found = difflib.get_close_matches(str(written), known, n=1, cutoff=ALIKE)
     return f'did you mean "{found[0]}"?' if found else ""

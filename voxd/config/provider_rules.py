@@ -15,34 +15,34 @@ from voxd.config.settings import Settings, error, warning
 from voxd.config.toml_lines import KeyPath
 
 REALTIME = "providers"
-"""The entry point group of speech-to-speech kinds, which can be an agent's provider on their own."""
+"""The entry point group of speech-to-speech kinds, which need no pipeline."""
 
 STAGES: Mapping[str, str] = MappingProxyType(
     {"stt": "transcribe speech", "llm": "run a language model", "tts": "synthesize speech"}
 )
-"""The groups of pipeline stages, and what their kinds can do."""
+"""The entry point groups of pipeline stages, and the ability of their kinds."""
 
 MIDDLEWARE = "middleware"
 
 GROUPS = tuple(f"voxd.{name}" for name in (REALTIME, *STAGES, MIDDLEWARE))
-"""The entry point groups in which packages name what they bring."""
+"""The entry point groups for providers, pipeline stages and middleware."""
 
 LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")
-"""Limits on single requests; a speech-to-speech session is one request for as long as it lasts."""
+"""Limits on requests; a whole speech-to-speech session is one request."""
 
 PLACEHOLDERS = ("{uuid}", "{unix_s}")
-"""What is replaced in a header with every request."""
+"""Placeholders in a header, replaced in each request."""
 
 _SECRET_HEADER = re.compile(r"auth|token|secret|password|cookie|api-?key", re.IGNORECASE)
 _BRACES = re.compile(r"\{\w+\}")
 
 
 class KindRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the rules must know about a kind of provider.
+    """Facts about a kind of provider for the rules.
 
-    ``own_server_needs_no_key``: other servers speak the same protocol, at an address of the owner's.
-    ``decides_end_of_turn``: the vendor detects the end of speech itself, whatever is configured.
-    ``endpoint_example`` is set for a kind without an address of its own.
+    ``own_server_needs_no_key``: a server of the user with the same protocol may need no key.
+    ``decides_end_of_turn``: the vendor always detects the end of speech itself.
+    ``endpoint_example`` is set for a kind without a default address.
     """
 
     needs_key: bool = False
@@ -53,7 +53,7 @@ class KindRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class ProviderFacts(msgspec.Struct, frozen=True):
-    """The installed names by group (without "voxd."), and what is known of kinds."""
+    """The installed names by group (without "voxd."), and facts about kinds."""
 
     installed: Mapping[str, Collection[str]]
     kinds: Mapping[str, KindRules] = {}
@@ -66,12 +66,11 @@ class ProviderFacts(msgspec.Struct, frozen=True):
 _UNKNOWN = KindRules()
 
 GetFacts = Callable[[], ProviderFacts]
-"""Collects the facts. Called only when a provider or middleware is configured: a device without a cloud does
-not pay for it."""
+"""Returns the facts. Called only if a provider or middleware is configured: it costs time and memory."""
 
 
 def check_providers(settings: Settings, get_facts: GetFacts) -> Iterator[Finding]:
-    """Yield what is wrong with ``[agents]``, ``[pipelines]``, ``[providers]`` and ``[middleware]``."""
+    """Check ``[agents]``, ``[pipelines]``, ``[providers]`` and ``[middleware]``."""
     rules = _Rules(settings, get_facts)
     for name in rules.kinds:
         yield from rules.check_provider(name)
@@ -83,7 +82,7 @@ def check_providers(settings: Settings, get_facts: GetFacts) -> Iterator[Finding
 
 
 def check_secret_header(path: KeyPath, name: str, value: object) -> Iterator[Finding]:
-    """Yield a warning when the header ``name`` is likely a secret and ``value`` is written out."""
+    """Yield a warning if the header ``name`` looks like a secret and ``value`` is literal."""
     if isinstance(value, str) and _SECRET_HEADER.search(name):
         key = re.sub(r"[^a-z0-9]+", "_", name.lower())
         hint = f'write {{ credential = "{key}" }} and put the value in /etc/voxd/credentials/{key}'
@@ -91,7 +90,7 @@ def check_secret_header(path: KeyPath, name: str, value: object) -> Iterator[Fin
 
 
 class _Rules:
-    """The rules over one configuration; ``kinds`` are those of its providers, by name."""
+    """The rules for one configuration; ``kinds`` has the kind of each provider by name."""
 
     def __init__(self, settings: Settings, get_facts: GetFacts) -> None:
         self.kinds = {name: settings.get("providers", name, "kind") for name in _names(settings, "providers")}
@@ -103,7 +102,7 @@ class _Rules:
         path: KeyPath = ("agents", name)
         first = self._settings.get(*path, "provider")
         if first in (None, LOCAL) and self._settings.get(*path, "persona"):
-            message = "a persona needs a language model, and this device has none of its own"
+            message = "a persona needs a language model, and the local provider has none"
             yield warning((*path, "persona"), message, 'provider = "..."')
         yield from self._check_whole_turn((*path, "provider"), first)
         seen = {first}
@@ -115,7 +114,7 @@ class _Rules:
             yield from self._check_whole_turn(here, each)
 
     def _check_whole_turn(self, path: KeyPath, name: Any) -> Iterator[Finding]:
-        """Yield why ``name`` cannot take a whole turn, from speech to speech."""
+        """Yield why ``name`` cannot do a whole turn, from speech to speech."""
         if name in (None, LOCAL) or name in self.pipelines:
             return
         if name not in self.kinds:
@@ -124,14 +123,14 @@ class _Rules:
         kind, installed = self.kinds[name], self._facts().installed
         abilities = [ability for stage, ability in STAGES.items() if kind in installed[stage]]
         if isinstance(kind, str) and kind not in installed[REALTIME] and abilities:
-            message = f"{kind} can only {' and '.join(abilities)}: an agent needs a whole pipeline"
-            hint = f'add [pipelines.NAME] with "{name}" in it, and name that'
+            message = f"{kind} can only {' and '.join(abilities)}: an agent needs a complete pipeline"
+            hint = f'add [pipelines.NAME] with "{name}" in it, and use NAME'
             yield error(path, message, hint)
 
     def check_pipeline(self, name: str) -> Iterator[Finding]:
         path: KeyPath = ("pipelines", name)
         if name in self.kinds or name == LOCAL:
-            message = f'"{name}" is the name of a provider already'
+            message = f'a provider is already named "{name}"'
             yield error(path, message, "give the pipeline another name")
         for stage, ability in STAGES.items():
             names = self._settings.get(*path, stage)
@@ -151,8 +150,8 @@ class _Rules:
         """Yield why the provider ``name`` cannot do ``stage``."""
         if name == LOCAL:
             if stage == "llm":
-                message = "this device has no language model of its own"
-                yield error(path, message, 'add [providers.NAME] with kind = "ollama", and name that')
+                message = "this device has no language model"
+                yield error(path, message, 'add [providers.NAME] with kind = "ollama", and use NAME')
         elif name not in self.kinds:
             yield self._missing(path, name, (*self.kinds, LOCAL))
         else:
@@ -171,7 +170,7 @@ class _Rules:
             message = '"local" is reserved for the engines of this device'
             yield error(path, message, "give the provider another name")
         if kind == "pipeline":
-            yield error((*path, "kind"), "a pipeline has its own table", f"write [pipelines.{name}]")
+            yield error((*path, "kind"), "a pipeline is not a kind of provider", f"write [pipelines.{name}]")
         elif isinstance(kind, str) and kind not in (known := self._installed_kinds()):
             hint = did_you_mean(kind, known) or f"install its package, or use one of {', '.join(known)}"
             yield error((*path, "kind"), f'there is no kind of provider "{kind}"', hint)
@@ -184,7 +183,7 @@ class _Rules:
         yield from self._check_limits(path, name)
 
     def _check_network(self, path: KeyPath, kind: Any, rules: KindRules) -> Iterator[Finding]:
-        """Yield what is wrong with the addresses and keys of the provider at ``path``."""
+        """Check the addresses and keys of the provider at ``path``."""
         get = self._settings.get
         endpoint = get(*path, "endpoint") or get(*path, "options", "endpoint")
         more = get(*path, "endpoints") or ()
@@ -215,7 +214,7 @@ class _Rules:
                     yield warning((*path, name), f"{found} is not a placeholder: it is sent unchanged", hint)
 
     def _check_limits(self, path: KeyPath, name: str) -> Iterator[Finding]:
-        """Yield which limits of ``name`` do nothing, because no pipeline makes requests to it."""
+        """Yield the limits of ``name`` without effect, because no pipeline sends requests to it."""
         limits = [each for each in LIMITS if self._settings.get(*path, each) is not None]
         if not limits or self.kinds[name] not in self._facts().installed[REALTIME]:
             return

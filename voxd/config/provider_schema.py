@@ -1,4 +1,4 @@
-"""The part of the schema about providers, pipelines and agents, and the base of all tables of the schema."""
+"""The schema of providers, pipelines and agents, and the base class of all tables."""
 
 from typing import Annotated, Any, Literal
 
@@ -23,11 +23,11 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 AtLeastOne = Annotated[int, Meta(ge=1)]
-Heat = Annotated[float, Meta(ge=0, le=2)]
+Temperature = Annotated[float, Meta(ge=0, le=2)]
 
 
 class ProviderConfig(Section, frozen=True):
-    """A vendor that agents and pipelines may use, under a name of your own."""
+    """A vendor that agents and pipelines can use, under a name of your choice."""
 
     kind: Annotated[
         str,
@@ -60,13 +60,13 @@ class ProviderConfig(Section, frozen=True):
     ] = ()
     headers: Annotated[
         dict[str, Secret],
-        Meta(description="Sent with every request; {uuid} is a new one each time, {unix_s} the time"),
+        Meta(description="Sent with every request; {uuid} becomes a new UUID, {unix_s} the time"),
         LIVE,
     ] = {}
     requests_per_minute: Annotated[
-        AtLeastOne | None, Meta(description="Limit; unset: the usual limit of the kind"), LIVE
+        AtLeastOne | None, Meta(description="Rate limit; unset: the usual limit of the kind"), LIVE
     ] = None
-    tokens_per_minute: Annotated[AtLeastOne | None, Meta(description="Limit"), LIVE] = None
+    tokens_per_minute: Annotated[AtLeastOne | None, Meta(description="Rate limit"), LIVE] = None
     max_concurrent: Annotated[AtLeastOne | None, Meta(description="Requests at the same time"), LIVE] = None
     usd_per_day: Annotated[
         Positive | None,
@@ -78,18 +78,20 @@ class ProviderConfig(Section, frozen=True):
         Meta(description="End-of-speech detection: by this device (client) or the vendor (the others)"),
         LIVE,
     ] = "client"
-    idle_close_s: Annotated[Positive, Meta(description="An unused session is closed after"), LIVE] = 60.0
+    idle_close_s: Annotated[
+        Positive, Meta(description="An unused session is closed after this time"), LIVE
+    ] = 60.0
     connect_timeout_s: Annotated[
-        Positive, Meta(description="No session after this time: the next provider answers"), LIVE
+        Positive, Meta(description="Without a session after this time the next provider is used"), LIVE
     ] = 5.0
     first_audio_timeout_s: Annotated[
-        Positive, Meta(description="No reply after this time: the next provider answers"), LIVE
+        Positive, Meta(description="Without a reply after this time the next provider is used"), LIVE
     ] = 2.0
-    options: Annotated[dict[str, Any], Meta(description="The kind's own settings"), LIVE] = {}
+    options: Annotated[dict[str, Any], Meta(description="Settings of the kind"), LIVE] = {}
 
 
 class Pipeline(Section, frozen=True):
-    """Speech to text, a language model and a voice, one after the other: a provider like any other."""
+    """Speech to text, a language model and text to speech in a row; agents use it like a provider."""
 
     llm: Annotated[
         tuple[str, ...],
@@ -121,19 +123,21 @@ class Pipeline(Section, frozen=True):
     ] = "trim"
     max_output_tokens: Annotated[AtLeastOne | None, Meta(description="Longest answer"), LIVE] = None
     temperature: Annotated[
-        Heat | None, Meta(description="Unset: the model's own; some models refuse it"), LIVE
+        Temperature | None, Meta(description="Unset: the default of the model; some models reject it"), LIVE
     ] = None
     cache_answers_s: Annotated[
         float,
         Meta(
             ge=0,
-            description="The same question, after the same conversation, gets the same answer for so long; "
+            description="Reuse the answer to the same question after the same conversation for this time; "
             "0 never",
         ),
         LIVE,
     ] = 0.0
     first_audio_timeout_s: Annotated[
-        Positive, Meta(description="No reply this long after the question: the next provider answers"), LIVE
+        Positive,
+        Meta(description="Without a reply this long after the question the next provider is used"),
+        LIVE,
     ] = 2.5
 
 
@@ -158,6 +162,6 @@ class Agent(Section, frozen=True):
     ] = (LOCAL,)
     tools: Annotated[
         tuple[str, ...],
-        Meta(description="Skills of this device the model may use: set_timer, ...; * stands for anything"),
+        Meta(description="Skills of this device that the model may call: set_timer, ...; * matches any text"),
         LIVE,
     ] = ("*",)

@@ -1,7 +1,6 @@
-"""Rules between keys that a schema cannot say: each takes the settings and yields what is wrong with them.
+"""Rules between keys that the schema cannot express: each yields findings about the settings.
 
-They see the settings as they were written, mistakes and all, so that a mistake in one key does not hide one
-in another: a key that is wrong already looks absent.
+A key with a mistake looks absent to the rules, so that one mistake does not hide another.
 """
 
 import re
@@ -18,13 +17,13 @@ BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy
 """Wake words that need no model file."""
 
 READ_SLOTS = ("duration", "clock", "number")
-"""Slots of custom commands that need no values: the skills read them out of what was said."""
+"""Slots of custom commands without a list of values: the skills parse them."""
 
 LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}
 
 # unix(7): sun_path holds 108 bytes with the terminating zero.
 _MAX_SOCKET_BYTES = 107
-# hassil: {values}, or {values:name} where the action is to know it by another name.
+# hassil: {values}, or {values:name} to give the slot another name in the action.
 _SLOT = re.compile(r"\{([A-Za-z0-9_]+)(?::([A-Za-z0-9_]+))?\}")
 _FILLED = re.compile(r"\{([a-z0-9_]+)\}")
 
@@ -35,9 +34,9 @@ def check_rules(
     exists: Callable[[str], bool],
     get_facts: GetFacts,
 ) -> Iterator[Finding]:
-    """Yield what breaks a rule in ``data``; ``spoiled`` are the keys the schema has refused.
+    """Check ``data`` against every rule; ``spoiled`` are the keys that do not fit the schema.
 
-    ``exists`` says whether a file is there, ``get_facts`` collects what is known of providers.
+    ``exists`` returns whether a file exists, ``get_facts`` the facts about providers.
     """
     settings = Settings(data, spoiled)
     for rule in (_channel, _wake_words, _leds, _button, _endpoint, _languages, _sockets, _commands, _headers):
@@ -64,10 +63,10 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
         if name is not None:
             seen.add(name)
         if model == "" and name is not None and name not in BUILTIN_WORDS:
-            hint = did_you_mean(name, BUILTIN_WORDS) or 'name its file: model = "/path/word.tflite"'
+            hint = did_you_mean(name, BUILTIN_WORDS) or 'set its file: model = "/path/word.tflite"'
             yield error((*path, "name"), f'"{name}" is not built in and has no model', hint)
         if model and not model.endswith((".tflite", ".onnx")):
-            yield error((*path, "model"), "a wake word model is a .tflite or .onnx file", "name such a file")
+            yield error((*path, "model"), "a wake word model is a .tflite or .onnx file", "use such a file")
         agent = word.get("agent", "default")
         if agent is not None and agent not in agents:
             hint = did_you_mean(agent, tuple(agents)) or f"add [agents.{agent}]"
@@ -93,23 +92,25 @@ def _leds(settings: Settings) -> Iterator[Finding]:
         yield warning(("leds", "pins"), 'pins are not used: leds.kind is "none"', 'kind = "led"')
     elif len(pins) != wanted:
         example = "[17, 27, 22]" if wanted == 3 else "[17]"
-        message = f'leds.kind "{kind}" needs {wanted} pin{"s" * (wanted > 1)}, there are {len(pins)}'
+        message = f'leds.kind "{kind}" needs {wanted} pin{"s" * (wanted > 1)}, got {len(pins)}'
         yield error(("leds", "pins"), message, f"pins = {example}")
     if len(set(pins)) < len(pins):
-        yield error(("leds", "pins"), "the same pin is defined twice", "give each colour a pin of its own")
+        yield error(("leds", "pins"), "the same pin is defined twice", "use a different pin for each colour")
     for key in ("pin", "mute_switch_pin"):
         if wanted and settings.get("button", key) in pins:
-            message = f"GPIO {settings.get('button', key)} drives an LED already"
+            message = f"GPIO {settings.get('button', key)} is already used by an LED"
             yield error(("button", key), message, "choose another pin")
 
 
 def _button(settings: Settings) -> Iterator[Finding]:
     pin, switch = settings.get("button", "pin"), settings.get("button", "mute_switch_pin")
     if pin is not None and pin == switch:
-        yield error(("button", "mute_switch_pin"), f"GPIO {pin} is the button's", "choose another pin")
+        yield error(
+            ("button", "mute_switch_pin"), f"GPIO {pin} is already used by the button", "choose another pin"
+        )
     hold_ms, long_ms = settings.get("button", "hold_ms"), settings.get("button", "long_ms")
     if hold_ms is not None and long_ms is not None and hold_ms >= long_ms:
-        message = f"a long press ({long_ms} ms) must be longer than holding to talk ({hold_ms} ms)"
+        message = f"a long press ({long_ms} ms) must be longer than push to talk ({hold_ms} ms)"
         yield error(("button", "long_ms"), message, f"long_ms = {hold_ms + 1000}")
 
 
@@ -126,10 +127,10 @@ def _languages(settings: Settings) -> Iterator[Finding]:
     language, model = settings.get("stt", "whisper", "language"), settings.get("stt", "whisper", "model")
     if language not in {None, "en"} and isinstance(model, str) and model.removesuffix(".bin").endswith(".en"):
         hint = f'model = "{model.replace(".en", "")}"'
-        yield warning(("stt", "whisper", "language"), f"{model} knows English only", hint)
-    speaks = settings.get("tts", "language")
-    if settings.get("tts", "engine") == "flite" and speaks not in {None, "en"}:
-        yield warning(("tts", "engine"), "flite speaks English only", 'engine = "espeak"')
+        yield warning(("stt", "whisper", "language"), f"{model} supports only English", hint)
+    reply_language = settings.get("tts", "language")
+    if settings.get("tts", "engine") == "flite" and reply_language not in {None, "en"}:
+        yield warning(("tts", "engine"), "flite supports only English", 'engine = "espeak"')
 
 
 def _sockets(settings: Settings) -> Iterator[Finding]:
@@ -139,7 +140,7 @@ def _sockets(settings: Settings) -> Iterator[Finding]:
         yield error(("control", "read_socket"), message, 'read_socket = ""')
     for key, path in (("socket", main), ("read_socket", read_only)):
         if path and len(path.encode()) > _MAX_SOCKET_BYTES:
-            message = f"a socket's path has at most {_MAX_SOCKET_BYTES} bytes"
+            message = f"the path of a socket is limited to {_MAX_SOCKET_BYTES} bytes"
             yield error(("control", key), message, f'{key} = ""')
 
 
@@ -184,12 +185,12 @@ def _slots(path: KeyPath, command: dict[str, Any]) -> Iterator[Finding]:
 def _slot_without_values(path: KeyPath, slot: str, defined: tuple[str, ...]) -> Finding:
     if hint := did_you_mean(slot, defined):
         return error(path, f"the slot {{{slot}}} has no values", hint)
-    message = f"the slot {{{slot}}} has no values: it matches any words, which only Whisper can recognise"
+    message = f"the slot {{{slot}}} has no values: it matches any words, which needs Whisper"
     return warning(path, message, f'slots = {{ {slot} = ["..."] }}')
 
 
 def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """Yield every text in which an action replaces slots."""
+    """Yield the texts of an action in which slots are replaced."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, list):
@@ -210,18 +211,18 @@ def _headers(settings: Settings) -> Iterator[Finding]:
 
 
 def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Finding]:
-    named: list[tuple[KeyPath, Any, str]] = [
+    files: list[tuple[KeyPath, Any, str]] = [
         (("audio", "virtual_input"), settings.get("audio", "virtual_input"), ""),
         (("stt", "whisper", "model"), _file_of(settings.get("stt", "whisper", "model")), "stt"),
         (("tts", "piper", "voice"), _file_of(settings.get("tts", "piper", "voice")), "tts"),
     ]
-    named += [((*path, "model"), word.get("model"), "") for path, word in settings.elements("wake", "words")]
-    for path, file, kind in named:
+    files += [((*path, "model"), word.get("model"), "") for path, word in settings.elements("wake", "words")]
+    for path, file, kind in files:
         if file and not exists(file):
             instead = "the next engine is used instead" if kind else "it cannot be used"
             yield warning(path, f"{file} does not exist: {instead}", "correct the path or create the file")
 
 
 def _file_of(model: Any) -> str:
-    """Return ``model`` when it is a path; a plain name is looked for in the directory of models."""
+    """Return ``model`` if it is a path, "" for the name of a model."""
     return model if isinstance(model, str) and "/" in model else ""

@@ -1,4 +1,4 @@
-"""The one schema: every key, its type, default, range and meaning."""
+"""The schema of voxd.toml: every key with its type, default, range and description."""
 
 from typing import Annotated, Literal
 
@@ -31,19 +31,24 @@ class Audio(Section, frozen=True):
     ] = "auto"
     output: Annotated[str, Meta(description="Loudspeaker: the same names as for input")] = "auto"
     channels: Annotated[int, Meta(ge=1, le=8, description="Channels to open")] = 1
-    channel: Annotated[int, Meta(ge=0, le=7, description="The channel that is used")] = 0
+    channel: Annotated[int, Meta(ge=0, le=7, description="The channel to use, from 0")] = 0
     block_ms: Annotated[int, Meta(ge=10, le=100, description="Length of a capture block")] = 40
     ring_s: Annotated[float, Meta(ge=4, le=60, description="Length of the audio ring buffer")] = 10.0
     stall_timeout_s: Annotated[
-        float, Meta(ge=0.3, le=10, description="No block for this long: the microphone is lost")
+        float,
+        Meta(ge=0.3, le=10, description="The microphone counts as lost after this time without a block"),
     ] = 1.0
     silence_timeout_s: Annotated[
         float,
-        Meta(ge=0, le=60, description="Nothing but zeros for this long: lost; 0 turns the check off"),
+        Meta(
+            ge=0,
+            le=60,
+            description="It counts as lost after this time of digital silence; 0 turns the check off",
+        ),
     ] = 1.5
     volume_percent: Annotated[int, Meta(ge=0, le=100, description="Output volume at first start")] = 70
     virtual_input: Annotated[
-        str, Meta(description='WAV file that the virtual microphone plays; "" for a spoken demonstration')
+        str, Meta(description='WAV file for the virtual microphone; "" for a spoken demonstration')
     ] = ""
 
 
@@ -81,7 +86,7 @@ class Endpoint(Section, frozen=True):
 
     mode: Annotated[
         Literal["relaxed", "default", "aggressive"],
-        Meta(description="How soon a pause ends an utterance"),
+        Meta(description="Length of the pause that ends an utterance"),
         LIVE,
     ] = "default"
     silence_s: Annotated[
@@ -89,20 +94,20 @@ class Endpoint(Section, frozen=True):
         Meta(description="Silence that ends an utterance; overrides mode (1.25, 0.7, 0.25)"),
         LIVE,
     ] = None
-    start_s: Annotated[Positive, Meta(description="Speech needed before it counts as speech"), LIVE] = 0.3
+    start_s: Annotated[Positive, Meta(description="Shortest sound that counts as speech"), LIVE] = 0.3
     no_speech_s: Annotated[Positive, Meta(description="Time to wait for speech"), LIVE] = 5.0
     max_s: Annotated[float, Meta(ge=1, le=60, description="Longest utterance"), LIVE] = 15.0
     speech_threshold: Annotated[Unit, Meta(description="VAD probability that counts as speech"), LIVE] = 0.5
 
 
 class Whisper(Section, frozen=True):
-    """Whisper, by pywhispercpp."""
+    """Whisper (pywhispercpp)."""
 
     model: Annotated[
         str, Meta(description='A name from `voxctl models list`, such as "tiny.en", or a ggml file')
     ] = "tiny.en"
     threads: Annotated[int, Meta(ge=1, le=16, description="CPU cores it may use")] = 2
-    language: Annotated[str, Meta(description="ISO 639-1 code of the language that is spoken")] = "en"
+    language: Annotated[str, Meta(description="ISO 639-1 code of the spoken language")] = "en"
 
 
 class Stt(Section, frozen=True):
@@ -110,7 +115,7 @@ class Stt(Section, frozen=True):
 
     engine: Annotated[
         Literal["auto", "whisper", "pocketsphinx"],
-        Meta(description="auto: Whisper when its model is there, else pocketsphinx"),
+        Meta(description="auto: Whisper if its model is installed, else pocketsphinx"),
     ] = "auto"
     whisper: Whisper = Whisper()
     timeout_s: Annotated[Positive, Meta(description="Deadline of one transcription")] = 20.0
@@ -123,7 +128,7 @@ class Piper(Section, frozen=True):
     voice: Annotated[
         str, Meta(description="A name from `voxctl models list`, or an .onnx file with its .onnx.json")
     ] = "en_US-lessac-medium"
-    length_scale: Annotated[float, Meta(ge=0.3, le=3, description="Above 1 is slower, below faster")] = 1.0
+    length_scale: Annotated[float, Meta(ge=0.3, le=3, description="Above 1 is slower, below 1 faster")] = 1.0
 
 
 class Tts(Section, frozen=True):
@@ -131,7 +136,7 @@ class Tts(Section, frozen=True):
 
     engine: Annotated[
         Literal["auto", "piper", "flite", "espeak"],
-        Meta(description="auto: Piper when its voice is there, else flite for English, else espeak-ng"),
+        Meta(description="auto: Piper if its voice is installed, else flite for English, else espeak-ng"),
     ] = "auto"
     language: Annotated[str, Meta(description="ISO 639-1 code of the language of replies")] = "en"
     piper: Piper = Piper()
@@ -149,7 +154,7 @@ class Skills(Section, frozen=True):
     near_miss: Annotated[
         Unit, Meta(description="Similarity required to accept a misrecognised sentence"), LIVE
     ] = 0.8
-    ring_s: Annotated[float, Meta(ge=5, le=3600, description="A timer rings this long at most"), LIVE] = 120.0
+    ring_s: Annotated[float, Meta(ge=5, le=3600, description="Longest time that a timer rings"), LIVE] = 120.0
     clock_24h: Annotated[bool, Meta(description="Say 18:30, not half past six"), LIVE] = False
 
 
@@ -157,9 +162,11 @@ class Turn(Section, frozen=True):
     """The conversation."""
 
     earcons: Annotated[bool, Meta(description="Short sounds at wake, end and error"), LIVE] = True
-    follow_up: Annotated[bool, Meta(description="Listen again when the reply asks something"), LIVE] = True
-    follow_up_s: Annotated[Positive, Meta(description="How long a follow-up waits for speech"), LIVE] = 5.0
-    reply_timeout_s: Annotated[Positive, Meta(description="No reply for this long: an apology"), LIVE] = 30.0
+    follow_up: Annotated[bool, Meta(description="Listen again after a reply that is a question"), LIVE] = True
+    follow_up_s: Annotated[Positive, Meta(description="Time to wait for speech in a follow-up"), LIVE] = 5.0
+    reply_timeout_s: Annotated[
+        Positive, Meta(description="Longest wait for a reply; then voxd apologises"), LIVE
+    ] = 30.0
 
 
 class Leds(Section, frozen=True):
@@ -182,12 +189,16 @@ class Button(Section, frozen=True):
     pin: Annotated[Pin | None, Meta(description="GPIO line of the button, BCM numbering")] = None
     pull_up: Annotated[bool, Meta(description="The button connects the line to ground")] = True
     bounce_ms: Annotated[int, Meta(ge=0, le=200, description="Shorter changes are contact bounce")] = 20
-    hold_ms: Annotated[int, Meta(ge=200, le=2000, description="Held this long: talk while held")] = 400
-    double_ms: Annotated[int, Meta(ge=100, le=1000, description="Second press within: repeat")] = 300
-    long_ms: Annotated[int, Meta(ge=1000, le=10_000, description="Held this long and nothing said: mute")] = (
+    hold_ms: Annotated[int, Meta(ge=200, le=2000, description="Held this long: push to talk")] = 400
+    double_ms: Annotated[
+        int, Meta(ge=100, le=1000, description="A second press within this time repeats the last reply")
+    ] = 300
+    long_ms: Annotated[int, Meta(ge=1000, le=10_000, description="Held this long without speech: mute")] = (
         3000
     )
-    mute_switch_pin: Annotated[Pin | None, Meta(description="A switch that mutes while closed")] = None
+    mute_switch_pin: Annotated[
+        Pin | None, Meta(description="GPIO line of a switch that mutes while closed")
+    ] = None
 
 
 class Control(Section, frozen=True):
@@ -202,7 +213,7 @@ class Control(Section, frozen=True):
 class History(Section, frozen=True):
     """Conversation history, kept on the device."""
 
-    enabled: Annotated[bool, Meta(description="Whether turns are remembered"), LIVE] = True
+    enabled: Annotated[bool, Meta(description="Whether turns are stored"), LIVE] = True
     max_age_days: Annotated[float, Meta(gt=0, le=3650, description="Older turns are deleted"), LIVE] = 7.0
     max_size_mb: Annotated[
         float, Meta(gt=0, le=10_000, description="The oldest turns are deleted beyond this size"), LIVE
@@ -216,9 +227,11 @@ class Queue(Section, frozen=True):
     speak: Annotated[
         bool, Meta(description="Speak a deferred answer; otherwise only publish it as an event"), LIVE
     ] = False
-    max_utterances: Annotated[int, Meta(ge=1, le=10_000, description="Limit"), LIVE] = 50
+    max_utterances: Annotated[int, Meta(ge=1, le=10_000, description="Maximum number"), LIVE] = 50
     max_size_mb: Annotated[float, Meta(gt=0, le=10_000, description="Maximum size"), LIVE] = 20.0
-    max_age_h: Annotated[Positive, Meta(description="Older ones are dropped, with an event"), LIVE] = 72.0
+    max_age_h: Annotated[Positive, Meta(description="Older utterances are dropped, with an event"), LIVE] = (
+        72.0
+    )
 
 
 class Cache(Section, frozen=True):
@@ -240,9 +253,9 @@ class Spend(Section, frozen=True):
 
 
 class Middleware(Section, frozen=True):
-    """Code of your own on the way to a model: names of the entry point group `voxd.middleware`, in order."""
+    """Your own code between voxd and a model: names of the entry point group `voxd.middleware`, in order."""
 
-    request: Annotated[tuple[str, ...], Meta(description="Sees and changes every request"), LIVE] = ()
+    request: Annotated[tuple[str, ...], Meta(description="Can change every request to a vendor"), LIVE] = ()
     message: Annotated[tuple[str, ...], Meta(description="Sees and changes what is said"), LIVE] = ()
 
 
@@ -250,14 +263,14 @@ class Log(Section, frozen=True):
     """The log."""
 
     level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="The least that is logged"), LIVE
+        Literal["debug", "info", "warning", "error"], Meta(description="Lowest level that is logged"), LIVE
     ] = "info"
 
 
 class Paths(Section, frozen=True):
-    """Directories; "" means the ones systemd or the desktop give."""
+    """Directories; "" means the one from systemd or from the desktop session."""
 
-    state: Annotated[str, Meta(description="Database, models: what survives a restart")] = ""
+    state: Annotated[str, Meta(description="Database and models")] = ""
     runtime: Annotated[str, Meta(description="Sockets")] = ""
     models: Annotated[str, Meta(description='"" for models/ in the state directory')] = ""
 

@@ -1,4 +1,4 @@
-"""The types of the schema as the checker, the sample and the reload see them, and in people's words."""
+"""The schema as msgspec types, and types and values as text for messages."""
 
 import functools
 import json
@@ -24,7 +24,7 @@ def root() -> mi.StructType:
 
 
 def bare(kind: mi.Type) -> mi.Type:
-    """Return ``kind`` without its description, and without None: TOML cannot write that."""
+    """Return ``kind`` without its description and without None, which TOML cannot express."""
     while isinstance(kind, mi.Metadata):
         kind = kind.type
     if isinstance(kind, mi.UnionType):
@@ -35,7 +35,7 @@ def bare(kind: mi.Type) -> mi.Type:
 
 
 def notes(kind: mi.Type) -> dict[str, Any]:
-    """Return what the schema says about a key besides its type: description, x-live."""
+    """Return the description and the mark x-live of a key."""
     return (kind.extra_json_schema or {}) if isinstance(kind, mi.Metadata) else {}
 
 
@@ -45,13 +45,13 @@ def default_of(field: mi.Field) -> Any:
 
 
 def variants(kind: mi.Type) -> dict[str, mi.StructType]:
-    """Return the tables a tagged union may be, by the value of their tag; {} for any other type."""
+    """Return the tables of a tagged union by tag; {} for any other type."""
     members = kind.types if isinstance(kind, mi.UnionType) else ()
     return {str(member.tag): member for member in members if isinstance(member, mi.StructType)}
 
 
 def kind_at(path: KeyPath) -> mi.Type | None:
-    """Return the type of the key at ``path``, or None where the schema knows no such key."""
+    """Return the type of the key at ``path``, None for an unknown key."""
     kind: mi.Type = root()
     for part in path:
         found = _inside(bare(kind), part)
@@ -86,7 +86,7 @@ def fits(kind: mi.Type, value: Any) -> bool:
             return isinstance(value, str) and re.search(kind.pattern or "", value) is not None
         case mi.LiteralType():
             return any(value == allowed and type(value) is type(allowed) for allowed in kind.values)
-    raise TypeError(f"the checker does not know {type(kind).__name__}")
+    raise TypeError(f"the checker does not support {type(kind).__name__}")
 
 
 def _in_range(kind: mi.IntType | mi.FloatType, value: float) -> bool:
@@ -99,7 +99,7 @@ def _in_range(kind: mi.IntType | mi.FloatType, value: float) -> bool:
 
 
 def in_words(kind: mi.Type) -> str:
-    """Return what is expected: "an integer from 1 to 8"."""
+    """Return the expected type as text, such as "an integer from 1 to 8"."""
     match kind:
         case mi.BoolType():
             return "true or false"
@@ -128,14 +128,14 @@ def _range_in_words(kind: mi.IntType | mi.FloatType) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """Return a value as TOML writes it on one line."""
+    """Return ``value`` as TOML on one line."""
     match value:
         case bool():
             return "true" if value else "false"
         case str() if '"' in value and "'" not in value and value.isprintable():
             return f"'{value}'"
         case str():
-            # JSON's escapes are a subset of TOML's basic strings, but for DEL, which TOML forbids raw.
+            # TOML 1.0 "String": basic strings have all escapes of JSON, but DEL must be escaped as well.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case list() | tuple():
             return "[" + ", ".join(toml_value(item) for item in value) + "]"
@@ -146,5 +146,5 @@ def toml_value(value: Any) -> str:
 
 
 def toml_key(key: str) -> str:
-    """Return a key, quoted where TOML needs it."""
+    """Return ``key``, quoted if TOML requires it."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)

@@ -1,4 +1,4 @@
-"""Secrets: a type that never shows its value, and the places a value may come from."""
+"""The type of secrets, which never prints its value, and the sources of a value."""
 
 import os
 import stat
@@ -13,20 +13,20 @@ from voxd.errors import ConfigError
 
 MASK = "********"
 SOURCES = ("credential", "file", "env")
-"""What a secret may name instead of being written down: ``{ credential = "name" }`` and so on."""
+"""The sources that a secret can refer to: ``{ credential = "name" }`` and so on."""
 
 NO_CREDENTIALS = (
-    "systemd gives credentials to the service only; started by hand it needs { file = ... } or { env = ... }"
+    "only the systemd service can read credentials; without it use { file = ... } or { env = ... }"
 )
 
 _MAX_SECRET_BYTES = 64 * 1024
 
 
 class Secret:
-    """A value that may be used but not shown: every way of printing it gives `MASK`.
+    """A value that must not be shown: every way of printing it gives `MASK`.
 
-    ``origin`` says where it came from ("credential openai_key", "literal") and may be shown. A secret whose
-    source is missing exists too, so that the rest of the device works: only `reveal` fails.
+    ``origin`` is its source ("credential openai_key", "literal"), which may be shown. A secret with a missing
+    source is a `Secret` too: only `reveal` raises, so that the rest of the device works.
     """
 
     __slots__ = ("_value", "origin", "problem", "reference")
@@ -51,7 +51,7 @@ class Secret:
         return self._value
 
     def masked(self) -> str | dict[str, str]:
-        """Return what may be shown: the reference as it was written, `MASK` for a literal."""
+        """Return the printable form: the reference as written, `MASK` for a literal."""
         return dict(self.reference) if self.reference else MASK
 
     def __repr__(self) -> str:
@@ -71,12 +71,12 @@ class Secret:
         return hash((self._value, self.origin))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not written anywhere")
+        raise TypeError("a secret cannot be pickled")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading a source gave: the value, or why there is none; ``warning`` when it lies too open."""
+    """The value of a source, or the problem; ``warning`` if other users can read it."""
 
     value: str | None
     problem: str = ""
@@ -84,10 +84,9 @@ class Reading:
 
 
 def resolve(written: str | Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Secret:
-    """Return the secret for what the configuration says: a literal or a table naming one of `SOURCES`.
+    """Return the secret for a literal or a table with one of `SOURCES`.
 
-    Raises `ConfigError` for a table of another form; a source that cannot be read gives a secret that
-    fails when it is revealed.
+    Raises `ConfigError` for another table. A source that cannot be read gives a secret whose `reveal` raises.
     """
     if isinstance(written, str):
         return Secret(written)
@@ -99,7 +98,7 @@ def resolve(written: str | Mapping[str, str], environ: Mapping[str, str] = os.en
 
 
 def read_source(kind: str, name: str, environ: Mapping[str, str]) -> Reading:
-    """Read one source: a systemd credential, a file or an environment variable. A final newline is cut."""
+    """Read one source: a systemd credential, a file or an environment variable. A last newline is removed."""
     if kind == "env":
         value = environ.get(name)
         return Reading(value, "" if value is not None else f"set {name} in the environment")
@@ -110,7 +109,7 @@ def read_source(kind: str, name: str, environ: Mapping[str, str]) -> Reading:
         return Reading(None, NO_CREDENTIALS)
     if "/" in name or name in {"", ".", ".."}:
         return Reading(None, "a credential has a plain name, not a path")
-    # systemd.exec(5): LoadCredential=voxd:DIRECTORY yields voxd_NAME; single ones are called voxd.NAME.
+    # systemd.exec(5): LoadCredential=voxd:DIRECTORY gives voxd_NAME; a single credential is voxd.NAME.
     for candidate in (name, f"voxd_{name}", f"voxd.{name}"):
         path = Path(directory) / candidate
         if path.is_file():
@@ -126,7 +125,7 @@ def to_builtins(value: Any) -> Any:
 def _mask(value: Any) -> Any:
     if isinstance(value, Secret):
         return value.masked()
-    raise NotImplementedError(f"no plain form of {type(value).__name__}")
+    raise NotImplementedError(f"cannot encode {type(value).__name__}")
 
 
 def _read_file(path: Path) -> Reading:

@@ -1,4 +1,4 @@
-"""The settings as they were written, mistakes and all, and how a rule says what is wrong with them."""
+"""The settings as rules read them, with the schema's defaults, and the findings that rules yield."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from voxd.config.toml_lines import KeyPath
 
 
 class Settings:
-    """The settings with the schema's defaults behind them; what is spoiled reads as None."""
+    """Settings with the schema's defaults; a key with a mistake (``spoiled``) reads as None."""
 
     def __init__(self, data: dict[str, Any], spoiled: set[KeyPath]) -> None:
         self._data = data
@@ -18,14 +18,14 @@ class Settings:
         self._defaults = msgspec.to_builtins(Config())
 
     def get(self, *path: str | int) -> Any:
-        """Return the value at ``path``, its default, or None where it is spoiled or there is neither."""
+        """Return the value at ``path`` or its default, None if it is spoiled or has neither."""
         if any(path[:length] in self._spoiled for length in range(1, len(path) + 1)):
             return None
         value = _walk(self._data, path)
         return _walk(self._defaults, path) if value is None else value
 
     def elements(self, *path: str | int) -> list[tuple[KeyPath, dict[str, Any]]]:
-        """Return the tables of a list, each with its path and without its spoiled keys."""
+        """Return the tables of a list with their paths; spoiled keys read as None."""
         found = self.get(*path)
         return [
             ((*path, index), {key: self.get(*path, index, key) for key in element})
@@ -46,10 +46,10 @@ def _walk(value: Any, path: KeyPath) -> Any:
 
 
 def error(path: KeyPath, message: str, hint: str) -> Finding:
-    """Return what keeps the settings from being used."""
+    """Return a finding that makes the configuration invalid."""
     return Finding(path, Severity.ERROR, message, hint)
 
 
 def warning(path: KeyPath, message: str, hint: str) -> Finding:
-    """Return what is probably not meant."""
+    """Return a finding about a setting that is probably a mistake."""
     return Finding(path, Severity.WARNING, message, hint)

@@ -1,7 +1,6 @@
-"""On which line each key of a TOML text stands: tomli gives values without positions.
+"""Finds the line of each key of a TOML text, because tomli gives values without positions.
 
-The scanner walks the text once and trusts that tomli has accepted it, so it only has to know where keys and
-values end, not whether they are right.
+The scanner reads a text that tomli has accepted, so it only finds the ends of keys and values.
 """
 
 import re
@@ -9,7 +8,7 @@ import re
 import tomli
 
 KeyPath = tuple[str | int, ...]
-"""A key from the root down: names of tables, numbers of array elements."""
+"""A key from the root down: names of tables and indices of array elements."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -17,7 +16,7 @@ _BARE_KEY = re.compile(r"[^\s.=\]\"']+")
 _BARE_VALUE = re.compile(r"[^,\]}#\n]*")
 _BASIC = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _LITERAL = re.compile(r"'[^'\n]*'")
-# TOML 1.0 "String": one or two quotes may stand right before the closing delimiter.
+# TOML 1.0 "String": one or two quotes are allowed right before the closing delimiter.
 _MULTI_BASIC = re.compile(r'"""(?:[^\\]|\\.)*?"""(?!")"{0,2}', re.DOTALL)
 _MULTI_LITERAL = re.compile(r"'''.*?'''(?!')'{0,2}", re.DOTALL)
 
@@ -70,7 +69,7 @@ class _Scanner:
         return path
 
     def _last_element(self, path: KeyPath) -> KeyPath:
-        # A header below an array of tables belongs to its newest element.
+        # TOML 1.0 "Array of Tables": a header below an array belongs to its newest element.
         return (*path, self._elements[path]) if path in self._elements else path
 
     def _pair(self, table: KeyPath) -> None:

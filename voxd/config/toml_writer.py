@@ -16,9 +16,9 @@ from voxd.config.secrets import SOURCES, Secret, to_builtins
 from voxd.config.toml_lines import KeyPath
 
 _HEAD = """\
-The configuration of voxd. Every key is here, behind a "#", with its default or an example: take the "#" away
-to change it. "Live" keys are taken over by `systemctl reload voxd`, the others by a restart. Files in conf.d/
-beside this one are read after it. Refer to secrets by name; do not put them in this file. Lists of providers
+The configuration of voxd. Every key is here, commented out, with its default or an example: remove the "#" to
+change it. `systemctl reload voxd` applies changes of "live" keys; the others need a restart. Files in conf.d/
+beside this file are read after it. Refer to secrets by name; do not put them in this file. Lists of providers
 are in order of preference. `voxctl config check` reports every problem."""
 
 _EXAMPLES: Mapping[str, Any] = MappingProxyType(
@@ -30,9 +30,9 @@ _EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "providers.openai.tokens_per_minute": 50_000,
         "providers.openai.max_concurrent": 4,
         "providers.openai.usd_per_day": 2.0,
-        "pipelines.house.llm": ("openai",),
-        "pipelines.house.max_output_tokens": 300,
-        "pipelines.house.temperature": 0.7,
+        "pipelines.cloud.llm": ("openai",),
+        "pipelines.cloud.max_output_tokens": 300,
+        "pipelines.cloud.temperature": 0.7,
         "spend.usd_per_day": 5.0,
         "button.pin": 17,
         "button.mute_switch_pin": 27,
@@ -46,16 +46,16 @@ _EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "skills.commands.action.text": "The {room} has no lamp.",
     }
 )
-"""What is shown for keys that have no default, or one that explains nothing."""
+"""Values shown for keys without a default, or with one that is not a useful example."""
 
-_EXAMPLE_TABLES: Mapping[str, str] = MappingProxyType({"providers": "openai", "pipelines": "house"})
-"""The name under which a table is shown of which there is none by default."""
+_EXAMPLE_TABLES: Mapping[str, str] = MappingProxyType({"providers": "openai", "pipelines": "cloud"})
+"""The names of example tables where there is none by default."""
 
 _WIDTH = 110
 
 
 def sample() -> str:
-    """Return voxd.toml with every key commented out: read as it is, it means the defaults."""
+    """Return voxd.toml with every key commented out, which is equal to the defaults."""
     return "\n".join([*_prose(_HEAD), "", "version = 1", *_sections()]) + "\n"
 
 
@@ -85,7 +85,7 @@ def _sections() -> Iterator[str]:
 
 
 def _field(field: mi.Field, path: KeyPath, *, commented: bool) -> Iterator[str]:
-    """Yield a key and what belongs to it; ``commented`` when the table it stands in is."""
+    """Yield the lines of a key; ``commented`` when its table is commented out."""
     kind = schema_types.bare(field.type)
     default = schema_types.default_of(field)
     match kind:
@@ -127,7 +127,7 @@ def _opens_table(field: mi.Field) -> bool:
 
 
 def _element(kind: mi.StructType, path: KeyPath, default: Any) -> Iterator[str]:
-    """Yield an element of a list of tables, one for each form its inner union may have."""
+    """Yield an example element of a list of tables for each variant of its tagged union."""
     unions = {
         field.encode_name: schema_types.variants(schema_types.bare(field.type)) for field in kind.fields
     }
@@ -178,7 +178,7 @@ def _prose(text: str) -> list[str]:
 def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
     """Return ``config`` as TOML; with ``origins`` (see `Loaded`) each line names the origin of its value.
 
-    It can be read again but for literal secrets, which are masked. Keys that are unset are left out.
+    It can be read again, except literal secrets, which are masked. Unset keys are left out.
     """
     return "\n".join(_written_table(to_builtins(config), (), origins or {})).strip("\n") + "\n"
 
@@ -209,5 +209,5 @@ def _is_tables(value: Any) -> bool:
 
 def _origin(origins: Mapping[str, str], path: KeyPath) -> str:
     key = dotted(path)
-    # A table written on one line has no origin of its own, only its keys have.
+    # An inline table has no origin, only its keys have one.
     return origins.get(key) or next((at for name, at in origins.items() if name.startswith(f"{key}.")), "")
