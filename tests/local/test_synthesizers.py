@@ -108,7 +108,7 @@ def script(tmp_path: Path, body: str) -> Program:
         ("echo out of luck >&2; exit 3", EngineError, "exit status 3.*out of luck"),
         ("kill -SEGV $$", EngineError, "SIGSEGV"),
         ("exit 0", EngineError, "no sound"),
-        ("head -c 100 /dev/zero > $2", EngineError, "no WAV file"),
+        ("head -c 100 /dev/zero > $2", EngineError, "invalid WAV file"),
         ("exec sleep 60", DeadlineExceeded, "0.5 s"),
     ],
 )

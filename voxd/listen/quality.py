@@ -1,4 +1,4 @@
-"""How good the sound of an utterance is: a measurement over its samples, and what to do about a bad one."""
+"""Measures the sound quality of an utterance, and lists its problems with hints."""
 
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class Quality:
 
 
 def measure(pcm: bytes, *, lost: int = 0) -> Quality:
-    """Return the quality of ``pcm`` (16 kHz); the device says it lost samples ``lost`` times meanwhile.
+    """Return the quality of ``pcm`` (16 kHz); ``lost`` is how often the device lost samples meanwhile.
 
     Takes 2 ms for 5 s of sound.
     """

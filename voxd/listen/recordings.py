@@ -1,4 +1,4 @@
-"""Which recordings of a folder hold which wake word: what `voxctl wake eval` is judged by."""
+"""Sorts the recordings of a folder into positives and negatives of each wake word, for `voxctl wake eval`."""
 
 import fnmatch
 import re
@@ -43,7 +43,7 @@ def find(
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         inside = path.relative_to(folder)
-        # The folder given may itself be named after the word.
+        # The folder itself may be named after the word.
         named = Path(folder.name) / inside
         positive = {word for word in words if _is_positive(named, inside, word, positives.get(word, ()))}
         negative = {word for word in words if word not in positive and _plain(word) not in _plain(str(named))}
@@ -65,7 +65,7 @@ def load(path: Path) -> bytes:
 
 
 def _decode(path: Path) -> tuple[np.ndarray[tuple[int], np.dtype[np.int16]], int]:
-    # Not `voxd.audio.files`: any form, and hours of it.
+    # Not `voxd.audio.files`, which limits formats and length.
     import soundfile
 
     samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)

@@ -1,4 +1,4 @@
-"""The listening thread as the event loop sees it: orders go to the thread, inputs come back."""
+"""The event loop's side of the listening thread: commands go to the thread, inputs come back."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ class SpeechInput:
     """Detects wake words all the time, and the end of an utterance while one is captured.
 
     Made and called on the event loop, where ``post`` and ``note`` are called too. No method but `stop`
-    waits; what they order is done by the thread within one block.
+    waits: the thread executes their commands within one block.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class SpeechInput:
         """Load the models. Words that cannot be detected are in `problems`; the others work."""
         self.candidates = CandidateLog(wake.keep_clips_s)
         self.dropped_orders = 0
-        """Orders that a hung thread never took."""
+        """Commands that a hung thread never took."""
         self.progress_ns = time.monotonic_ns()
-        """CLOCK_MONOTONIC of the thread's last step: it stands still when the thread hangs or died."""
+        """CLOCK_MONOTONIC of the thread's last step; not updated while the thread hangs or after it ended."""
         self._loop = asyncio.get_running_loop()
         self._ring = ring
         self._channel = channel
@@ -71,7 +71,7 @@ class SpeechInput:
             channel,
             active_words=self._active_words,
             candidates=self.candidates,
-            post=lambda given, utterance=None: self._on_loop(self._deliver, given, utterance),
+            post=lambda input, utterance=None: self._on_loop(self._deliver, input, utterance),
             note=lambda type, data: self._on_loop(note, type, data),
             models_dir=models_dir,
             clock=self._clock,
@@ -89,7 +89,7 @@ class SpeechInput:
     def stop(self) -> None:
         """End the thread for good and free the models; idempotent.
 
-        Waits for one inference at most; a thread that hangs is left behind with what it holds.
+        Waits for one inference at most; a hung thread is abandoned with the memory it holds.
         """
         if self._stopping.is_set():
             return
@@ -98,36 +98,35 @@ class SpeechInput:
             self._ring.wake()
             self._thread.join(_STOP_S)
             if self._thread.is_alive():
-                _log.error("the listening thread hangs and is left behind")
+                _log.error("the listening thread hangs and is abandoned")
                 return
         self._processor.close()
 
-    # --- orders -----------------------------------------------------------------------------------
+    # --- commands ---------------------------------------------------------------------------------
 
     def capture(
         self, from_sample: int | None, hold: bool = False, follow_up_s: float | None = None
     ) -> Utterance:
-        """UtteranceCapture from ``from_sample`` (None: now) to the end of speech; ends the capture before.
+        """Capture from ``from_sample`` (None: now) to the end of speech; ends the capture before.
 
         ``hold`` ends only by `end_capture` or at the maximum length; ``follow_up_s`` replaces the time
-        after which no more speech is expected. From now on nothing of an earlier capture is
-        posted.
+        after which no more speech is expected. From now on nothing of an earlier capture is posted.
         """
         start = self._ring.head if from_sample is None else max(from_sample, self._ring.tail)
         utterance = self._captured = Utterance(self._ring, self._channel, start)
         endpoint = self._endpoint
-        self._order(lambda: self._processor.begin(utterance, endpoint, hold=hold, no_speech_s=follow_up_s))
+        self._submit(lambda: self._processor.begin(utterance, endpoint, hold=hold, no_speech_s=follow_up_s))
         return utterance
 
     def end_capture(self, sample: int | None) -> None:
-        """End the utterance at ``sample`` (None: now); posts `SpeechEnded` unless it has ended already."""
+        """End the utterance at ``sample`` (None: now); posts `UserSpeechEnded` unless it has ended."""
         now = self._ring.head if sample is None else sample
-        self._order(lambda: self._processor.release(now))
+        self._submit(lambda: self._processor.release(now))
 
     def drop_capture(self) -> None:
         """Discard the utterance; nothing of it is posted any more."""
         self._captured = None
-        self._order(self._processor.drop)
+        self._submit(self._processor.drop)
 
     def set_word(
         self,
@@ -153,9 +152,9 @@ class SpeechInput:
     def reset(self) -> None:
         """The microphone was replaced: reset the engines and go on with the sound from now on."""
         now = self._ring.head
-        self._order(lambda: self._processor.start_over(now))
+        self._submit(lambda: self._processor.start_over(now))
 
-    # --- questions --------------------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------
 
     def words(self) -> list[WakeEntry]:
         """Return the wake words as they run."""
@@ -181,11 +180,11 @@ class SpeechInput:
     def _change(self, words: tuple[WakeWord, ...]) -> None:
         before, self._active_words.words = self._active_words.words, words
         if [_loaded(word) for word in before] == [_loaded(word) for word in words]:
-            self._order(lambda: self._processor.set_rules({word.name: rule(word) for word in words}))
+            self._submit(lambda: self._processor.set_rules({word.name: rule(word) for word in words}))
         else:
-            self._order(self._processor.reload)
+            self._submit(self._processor.reload)
 
-    def _order(self, command: Callable[[], None]) -> None:
+    def _submit(self, command: Callable[[], None]) -> None:
         if self._thread is None:
             command()
             return
@@ -200,10 +199,10 @@ class SpeechInput:
         except RuntimeError:
             return  # the loop is closed: the thread ends a moment later
 
-    def _deliver(self, given: Input, utterance: Utterance | None) -> None:
-        """Post ``given`` unless it belongs to a capture that has been dropped meanwhile."""
+    def _deliver(self, input: Input, utterance: Utterance | None) -> None:
+        """Post ``input`` unless it belongs to a capture that was dropped meanwhile."""
         if utterance is None or utterance is self._captured:
-            self._post(given)
+            self._post(input)
 
     def _run(self) -> None:
         pause_s = _ERROR_PAUSE_S
@@ -215,14 +214,14 @@ class SpeechInput:
                 self._processor.step(_IDLE_WAIT_S)
                 pause_s = _ERROR_PAUSE_S
             except Exception as error:
-                # A thread boundary: engines are third-party code, and listening goes on whatever they raise.
+                # A thread boundary: engines are third-party code; no error of theirs may end the thread.
                 if self._stopping.is_set():
-                    return  # `stop` has given this thread up and the ring is closed
+                    return  # `stop` has abandoned this thread and the ring is closed
                 self._processor.fail(error)
                 self._stopping.wait(pause_s)
                 pause_s = min(2 * pause_s, _ERROR_PAUSE_MAX_S)
 
 
 def _loaded(word: WakeWord) -> tuple[str, str, bool]:
-    """What of ``word`` decides which models are in memory."""
+    """Return the fields of ``word`` that decide which models are in memory."""
     return word.name, word.model, word.enabled

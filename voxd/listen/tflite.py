@@ -1,8 +1,8 @@
-"""What both wake engines' ctypes bindings to the TFLite C library leave out: checks, one thread, XNNPACK.
+"""Model checks, one thread and XNNPACK for the ctypes bindings of both wake engines to the TFLite C library.
 
 `pymicro-wakeword` and `pyopen-wakeword` ship the same library; loading it once from one of the wheels
-saves its memory. Neither looks at a null pointer before it uses it, so a broken model file would end the
-process: files are opened here first. `pyopen-wakeword` also runs its front end without the XNNPACK
+saves its memory. Neither checks for a null pointer, so a broken model file would crash the process: files are
+opened here first. `pyopen-wakeword` also runs its front end without the XNNPACK
 delegate and on all cores, which costs 6.8 ms of CPU per 80 ms hop against 1.0 ms (measured on the
 2-core x86 development machine; scores differ by less than 1e-5).
 """

@@ -1,4 +1,4 @@
-"""One utterance as a stream of frames out of the ring, given out while the user still speaks."""
+"""One utterance as a stream of frames from the ring, available while the user still speaks."""
 
 import asyncio
 from typing import Self
@@ -8,18 +8,18 @@ from voxd.errors import DeviceError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, samples_from_ms, samples_from_s
 
 CHUNK_SAMPLES = samples_from_ms(80)
-"""Deepgram Flux asks for chunks of 80 ms, and other streaming recognisers take them."""
+"""Deepgram Flux requires chunks of 80 ms, and other streaming recognisers accept them."""
 
 LEAD_IN_SAMPLES = samples_from_s(0.5)
-"""Sound given out before the onset of speech after a pause; what was before, such as an earcon, is not."""
+"""Sound before the onset of speech that belongs to the utterance; an earlier earcon does not."""
 
 
 class Utterance:
     """An asynchronous iterator of `Frame`, for one consumer on the loop it was made on.
 
     The listening thread calls `open`, `advance` and `finish`; the loop is woken only when the consumer waits
-    and a whole chunk, or the end, is there. Nothing is copied until it is asked for: the ring is the
-    buffer, and a consumer slower than the ring is long loses the utterance.
+    and a whole chunk, or the end, is there. The ring is the buffer: nothing is copied before the
+    consumer reads it, and a consumer slower than the length of the ring loses the utterance.
     """
 
     def __init__(self, ring: Ring, channel: int, from_sample: int) -> None:
@@ -40,11 +40,11 @@ class Utterance:
 
     @property
     def start_sample(self) -> int | None:
-        """The first sample given out; None while nothing was said."""
+        """The first sample of the stream; None before speech started."""
         return self._first
 
     def open(self, onset: int) -> None:
-        """Speech began at ``onset``: give out the sound from just before it on."""
+        """Speech began at ``onset``: the stream starts just before it."""
         if self._first is None:
             self._first = max(self.from_sample, onset - LEAD_IN_SAMPLES)
             self._wake()
@@ -108,7 +108,7 @@ class Utterance:
         try:
             frame = self._ring.read(position, count, self._channel)
         except RingOverrun as error:
-            message = "the sound of this utterance is lost: it was fetched too late"
+            message = "the sound of this utterance is lost: it was read too late"
             raise DeviceError(message, hint="raise audio.ring_s") from error
         self._position = frame.end
         return frame

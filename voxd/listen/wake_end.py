@@ -1,8 +1,8 @@
-"""Where the wake word ended: the sample from which on everything belongs to the command.
+"""Estimates the sample at which the wake word ended; everything after it belongs to the command.
 
-The engines show only roughly when a word ended, each word and voice with a lag of its
-own. The dip in loudness between word and command says it exactly, where there is one: so the end is
-where a frame is quiet and near the expected place, both weighed in one cost.
+The engines show only roughly when a word ended, with a lag that depends on the word and the speaker. A dip
+in loudness between word and command shows it exactly, where there is one. So the end is the place with the
+lowest cost of two terms: how loud the frame is, and how far it is from the expected place.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _EARLIEST = samples_from_ms(320)
 _LATEST = samples_from_ms(120)
 _WORD = samples_from_ms(600)
 NEEDED_SAMPLES = samples_from_ms(1000)
-"""Sound before the decision that `wake_end` wants to see."""
+"""Sound before the decision that `wake_end` needs."""
 
 _DEPTH_DB = 30.0
 """Quieter than this below the word is silence; how quiet does not matter."""
@@ -50,7 +50,7 @@ where the end is known. The spread after is narrow where a late guess would cut 
 _OTHER = Lag(60, 70, 60)
 
 
-def heard_enough(decision: WakeDecision) -> int:
+def detection_sample(decision: WakeDecision) -> int:
     """Return the sample at which the first of the two stages was sure."""
     candidate = decision.candidate
     return min(candidate.opened, candidate.opened if candidate.reached is None else candidate.reached)
@@ -59,10 +59,10 @@ def heard_enough(decision: WakeDecision) -> int:
 def wake_end(decision: WakeDecision, sound: Frame) -> int:
     """Return the estimated end of the accepted word.
 
-    ``sound`` ends at the decision and is `NEEDED_SAMPLES` long; with less the answer is less exact.
+    ``sound`` ends at the decision and is `NEEDED_SAMPLES` long; with less the estimate is less exact.
     """
     lag = LAGS.get(decision.candidate.word, _OTHER)
-    enough = heard_enough(decision)
+    enough = detection_sample(decision)
     expected = enough - samples_from_ms(lag.ms)
     first = max(sound.start + _HOP, enough - _EARLIEST)
     last = min(sound.end - _HOP, enough + _LATEST)

@@ -9,7 +9,7 @@ from voxd.frames import BYTES_PER_SAMPLE, Frame
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How much the sound up to ``sample`` (exclusive) sounds like ``word``, from 0 to 1."""
+    """How closely the sound up to ``sample`` (exclusive) matches ``word``, from 0 to 1."""
 
     word: str
     score: float

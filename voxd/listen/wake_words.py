@@ -81,10 +81,10 @@ def build(words: tuple[WakeWord, ...], models_dir: Path) -> tuple[WakeEngines, l
         if not word.enabled:
             continue
         try:
-            chosen = engines(word)
-            if chosen.first:
+            selected = engines(word)
+            if selected.first:
                 first.append(word.name)
-            elif chosen.second == OPEN_ONNX:
+            elif selected.second == OPEN_ONNX:
                 onnx_alone[word.name] = word.model
             else:
                 open_alone[word.name] = word.model
@@ -157,8 +157,8 @@ class ActiveWakeWords:
         for value in (threshold, first_threshold):
             if value is not None and not 0 <= value <= 1:
                 raise InvalidRequest(f"{value} is not a threshold", hint="use a number from 0 to 1")
-        given = {"enabled": enabled, "threshold": threshold, "first_threshold": first_threshold}
-        changes = {key: value for key, value in given.items() if value is not None}
+        fields = {"enabled": enabled, "threshold": threshold, "first_threshold": first_threshold}
+        changes = {key: value for key, value in fields.items() if value is not None}
         return tuple(
             msgspec.structs.replace(word, **changes) if word.name == name else word for word in self.words
         )
@@ -170,15 +170,15 @@ class ActiveWakeWords:
 
     def _entry(self, word: WakeWord, *, is_loaded: bool) -> WakeEntry:
         try:
-            chosen = engines(word)
+            selected = engines(word)
         except ModelError:
-            chosen = WordEngines("", "")
+            selected = WordEngines("", "")
         return WakeEntry(
             name=word.name,
             enabled=word.enabled and is_loaded,
             agent=word.agent,
-            first_stage=chosen.first,
-            second_stage=chosen.second,
+            first_stage=selected.first,
+            second_stage=selected.second,
             first_threshold=word.first_threshold,
             threshold=word.threshold,
             detections=self._detections[word.name],

@@ -25,7 +25,7 @@ class WorkerTranscriber:
         self._worker.prepare()
 
     async def transcribe(self, clip: Clip) -> LocalTranscript:
-        """Return what was said in ``clip`` (16 kHz)."""
+        """Return the transcript of ``clip`` (16 kHz)."""
         if clip.rate_hz != SAMPLE_RATE_HZ:
             raise InvalidRequest(f"a clip at {clip.rate_hz} Hz; {SAMPLE_RATE_HZ} Hz is needed")
         transcript: LocalTranscript | None = None
@@ -70,7 +70,7 @@ class WorkerSynthesizer:
         finally:
             await sounds.aclose()
         if not spoke:
-            raise EngineError(f"{self.name} gave no sound")
+            raise EngineError(f"{self.name} produced no sound")
 
     async def close(self) -> None:
         """End the process."""

@@ -1,4 +1,4 @@
-"""The models `voxctl models` knows: where each is, how large, what its bytes must hash to, whose licence."""
+"""The catalogue of models for `voxctl models`: address, size, SHA-256 and licence of each."""
 
 import hashlib
 import os

@@ -9,7 +9,7 @@ from voxd.frames import Clip
 
 @dataclass(frozen=True, slots=True)
 class LocalTranscript:
-    """A transcript: ``text`` is empty when nothing was said; ``confidence`` is 0 to 1 where known."""
+    """A transcript: ``text`` is empty without speech; ``confidence`` is 0 to 1 where known."""
 
     text: str
     engine: str
@@ -26,7 +26,7 @@ class Transcriber(Protocol):
         ...
 
     async def transcribe(self, clip: Clip) -> LocalTranscript:
-        """Return what was said in ``clip`` (16 kHz).
+        """Return the transcript of ``clip`` (16 kHz).
 
         Raises `EngineError`, `ModelError` or `DeadlineExceeded`; a fault is never an empty transcript.
         """
@@ -81,7 +81,7 @@ class TranscribingEngine(LocalEngine, Protocol):
     """A `Transcriber` in a chain of engines."""
 
     async def transcribe(self, clip: Clip) -> LocalTranscript:
-        """Return what was said."""
+        """Return the transcript of ``clip`` (16 kHz)."""
         ...
 
 

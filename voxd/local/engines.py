@@ -1,4 +1,4 @@
-"""The local engines by name, and the chains of them that the configuration asks for."""
+"""The local engines by name, and the chains of them that the configuration selects."""
 
 import sys
 from collections.abc import Callable

@@ -70,10 +70,10 @@ class ProgramSynthesizer:
         """Do nothing: each process ends with its request."""
 
     async def _run(self, text: str) -> Clip:
-        with _memory_file(text.encode()) as said, _memory_file(b"") as sound:
-            argv = self._program.argv(f"/dev/fd/{said}", f"/dev/fd/{sound}")
+        with _memory_file(text.encode()) as text_file, _memory_file(b"") as sound:
+            argv = self._program.argv(f"/dev/fd/{text_file}", f"/dev/fd/{sound}")
             try:
-                child = await ChildProcess.start(self.name, argv, pass_fds=(said, sound))
+                child = await ChildProcess.start(self.name, argv, pass_fds=(text_file, sound))
             except FileNotFoundError:
                 raise ModelError(
                     f"{argv[0]} is not installed", hint=f"run `sudo apt install {self._program.package}`"
@@ -85,7 +85,7 @@ class ProgramSynthesizer:
                     returncode = await child.wait()
                 last = await child.last_line()
             except TimeoutError:
-                raise DeadlineExceeded(f"{self.name} did not speak within {self._timeout_s:g} s") from None
+                raise DeadlineExceeded(f"{self.name} did not finish within {self._timeout_s:g} s") from None
             finally:
                 await child.close()
             if returncode:
@@ -107,11 +107,11 @@ def _memory_file(content: bytes) -> Iterator[int]:
 
 def _clip_of(name: str, wav: bytes) -> Clip:
     if len(wav) <= _WAV_HEADER_BYTES:
-        raise EngineError(f"{name} gave no sound")
+        raise EngineError(f"{name} produced no sound")
     try:
         with wave.open(io.BytesIO(wav)) as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:
-                raise EngineError(f"{name} gave sound of another format")
+                raise EngineError(f"{name} produced another sound format")
             return Clip(file.readframes(file.getnframes()), file.getframerate())
     except (wave.Error, EOFError) as error:
-        raise EngineError(f"{name} gave no WAV file: {error}") from error
+        raise EngineError(f"{name} produced an invalid WAV file: {error}") from error

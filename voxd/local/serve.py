@@ -37,7 +37,7 @@ class WorkerEngine(Protocol):
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
     ) -> Iterator[EngineOutput]:
-        """EngineOutput one request, soon after ``cancelled()`` with nothing more. Raises `VoxdError`."""
+        """Yield the results of one request; end soon after ``cancelled()`` is true. Raises `VoxdError`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Pocketsphinx in its worker process: exact within the commands it is given, an open transcript otherwise."""
+"""Pocketsphinx in its worker process: exact for the commands of its grammar, an open transcript otherwise."""
 
 import logging
 import math

@@ -31,7 +31,7 @@ class Load:
 
 
 class Worker:
-    """One engine in one process, started on demand and asked one request at a time.
+    """One engine in one process, started on demand, with one request at a time.
 
     ``load`` is called before each start; it may raise `ModelError` when a file is missing.
     """
@@ -83,7 +83,7 @@ class Worker:
     ) -> AsyncGenerator[tuple[WorkerMessage, bytes], None]:
         """Yield the answers to one request.
 
-        Raises `ModelError`, `EngineError`, or `DeadlineExceeded` once starting, asking and waiting took
+        Raises `ModelError`, `EngineError`, or `DeadlineExceeded` once starting, sending and waiting took
         ``timeout_s`` together (the caller's own time between answers does not count). Closing the
         iterator cancels the work.
         """
@@ -185,7 +185,7 @@ class Worker:
             await child.close()
 
     async def _cancel(self, id: int) -> None:
-        """Ask the process to stop its work, and end it when it does not; holds the lock of the request."""
+        """Cancel the work, and end the process if it does not stop; releases the lock of the request."""
         try:
             if self.loaded:
                 async with asyncio.timeout(CANCEL_GRACE_S):
@@ -240,11 +240,11 @@ class Worker:
                 return message, body
 
     async def _explain_end(self) -> EngineError:
-        """Wait for the end of a process whose pipe broke, and say why it ended."""
+        """Wait for the end of a process whose pipe broke, and return the error that explains it."""
         child = self._child
         assert child is not None
-        # Its pipe is closed, so it serves no more even if it still runs. A moment of its own lets it end
-        # with a status that says why.
+        # Its pipe is closed, so it is useless even if it still runs. It gets a moment to end by itself:
+        # its own status explains more than that of a kill.
         code = await child.wait_or_kill(CANCEL_GRACE_S)
         last = await child.last_line()
         return EngineError(f"{self.name} {explain_exit(code)}" + (f": {last}" if last else ""))
