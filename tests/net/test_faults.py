@@ -27,7 +27,7 @@ from voxd.net.faults import (
     NO_CREDIT,
     SLOW_DOWN,
     ErrorMeaning,
-    Refusal,
+    RefusalText,
     parse_refusal,
     refusal_reader,
     retry_after_s,
@@ -269,36 +269,36 @@ def encoded(body: Any) -> bytes:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"detail": {"status": "quota_exceeded", "message": "m"}}, Refusal("quota_exceeded", "m")),
-        ({"detail": {"code": "quota_exceeded", "message": "m"}}, Refusal("quota_exceeded", "m")),
-        ({"detail": [{"loc": ["body"], "msg": "m", "type": "missing"}]}, Refusal("", "m")),
-        ({"detail": "no such voice here"}, Refusal("", "no such voice here")),
-        ({"message": "m", "error": "quota_exceeded", "code": 1008}, Refusal("quota_exceeded", "m")),
-        ({"err_code": "INVALID_AUTH", "err_msg": "m"}, Refusal("INVALID_AUTH", "m")),
-        ({"category": "NOPE", "message": "m", "details": "d"}, Refusal("NOPE", "m")),
+        ({"detail": {"status": "quota_exceeded", "message": "m"}}, RefusalText("quota_exceeded", "m")),
+        ({"detail": {"code": "quota_exceeded", "message": "m"}}, RefusalText("quota_exceeded", "m")),
+        ({"detail": [{"loc": ["body"], "msg": "m", "type": "missing"}]}, RefusalText("", "m")),
+        ({"detail": "no such voice here"}, RefusalText("", "no such voice here")),
+        ({"message": "m", "error": "quota_exceeded", "code": 1008}, RefusalText("quota_exceeded", "m")),
+        ({"err_code": "INVALID_AUTH", "err_msg": "m"}, RefusalText("INVALID_AUTH", "m")),
+        ({"category": "NOPE", "message": "m", "details": "d"}, RefusalText("NOPE", "m")),
         (
             {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m"}},
-            Refusal("RESOURCE_EXHAUSTED", "m"),
+            RefusalText("RESOURCE_EXHAUSTED", "m"),
         ),
-        ({"error": {"code": "invalid_api_key", "message": "m"}}, Refusal("invalid_api_key", "m")),
-        ({"Message": "m"}, Refusal("", "m")),
-        ([], Refusal()),
-        ({"detail": []}, Refusal()),
+        ({"error": {"code": "invalid_api_key", "message": "m"}}, RefusalText("invalid_api_key", "m")),
+        ({"Message": "m"}, RefusalText("", "m")),
+        ([], RefusalText()),
+        ({"detail": []}, RefusalText()),
     ],
     ids=str,
 )
-def test_a_refusal_is_understood_in_every_shape(body: Any, expected: Refusal) -> None:
+def test_a_refusal_is_understood_in_every_shape(body: Any, expected: RefusalText) -> None:
     assert parse_refusal({}, encoded(body)) == expected
 
 
 def test_amazon_names_it_in_a_header() -> None:
     headers = {"x-amzn-errortype": "ThrottlingException:http://internal/"}
-    assert parse_refusal(headers, b'{"message":"m"}') == Refusal("ThrottlingException", "m")
+    assert parse_refusal(headers, b'{"message":"m"}') == RefusalText("ThrottlingException", "m")
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"<html>", b"[" * 5000, b'{"detail":7}'], ids=str)
 def test_one_that_says_nothing_means_what_its_status_means(body: bytes) -> None:
-    assert parse_refusal({}, body) == Refusal()
+    assert parse_refusal({}, body) == RefusalText()
     assert isinstance(read("vendor", 401, {}, body), AuthenticationError)
     assert isinstance(read("vendor", 429, {"retry-after": "3"}, body), RateLimited)
     assert isinstance(read("vendor", 503, {}, body), ConnectionFailed)

@@ -243,7 +243,7 @@ async def test_a_vendor_may_have_his_own_refusals(server: Plain, http: HttpClien
         return ProviderError(f"{status} {body.decode()}", provider=provider, code="theirs")
 
     server.script(reply(b"because", status=418))
-    error = await fault_of(http, get(server), RequestTerms("vendor", refused=refused))
+    error = await fault_of(http, get(server), RequestTerms("vendor", read_refusal=refused))
     assert (error.code, str(error)) == ("theirs", "418 because")
 
 

@@ -1,4 +1,4 @@
-"""Connections opened before anybody asks: used once, never in the way, gone when nobody needs them."""
+"""Connections opened ahead of a request: used once, never in the way, closed when unused."""
 
 import asyncio
 import socket
@@ -35,7 +35,7 @@ def trust(tmp_path: Path) -> Authority:
 
 
 class Watched:
-    """Counts the connections that are open to a server, and tells when that changes."""
+    """Counts the connections that are open to a server; `until` waits for a change."""
 
     def __init__(self) -> None:
         self.opened = self.requests = 0
@@ -81,9 +81,15 @@ async def ask(http: HttpClient, url: str, ca_file: str = "") -> bytes:
             await answer.close()
 
 
+async def until_connected(server: Plain) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not server.connections:
+            await asyncio.sleep(0)
+
+
 async def client(*, keep_s: float = 45.0, ca_file: str = "") -> HttpPools:
     made = HttpPools(Resolver(), keep_s=keep_s)
-    made.learn(ROUTE, await load_tls_context(ca_file))
+    made.add_route(ROUTE, await load_tls_context(ca_file))
     return made
 
 
@@ -98,7 +104,7 @@ async def test_the_first_request_uses_what_was_opened_ahead(watched: tuple[Watch
     await http.close()
 
 
-async def test_a_request_that_comes_meanwhile_waits_for_it_instead_of_opening_another(
+async def test_a_request_waits_for_a_connection_under_way_instead_of_opening_another(
     watched: tuple[Watched, str],
 ) -> None:
     seen, url = watched
@@ -111,7 +117,7 @@ async def test_a_request_that_comes_meanwhile_waits_for_it_instead_of_opening_an
     await made.close()
 
 
-async def test_there_is_one_at_most_and_none_beside_one_that_is_free(watched: tuple[Watched, str]) -> None:
+async def test_no_second_connection_is_opened_beside_a_free_one(watched: tuple[Watched, str]) -> None:
     seen, url = watched
     made = await client()
     for _ in range(3):
@@ -127,7 +133,7 @@ async def test_there_is_one_at_most_and_none_beside_one_that_is_free(watched: tu
     await made.close()
 
 
-async def test_a_model_and_a_voice_of_one_vendor_have_one_each(watched: tuple[Watched, str]) -> None:
+async def test_two_stages_of_one_vendor_get_a_connection_each(watched: tuple[Watched, str]) -> None:
     seen, url = watched
     made = await client()
     for whose in ("vendor llm", "vendor tts", "vendor llm", "vendor tts"):
@@ -144,8 +150,7 @@ async def test_tls_is_done_ahead_and_checked_like_any_other(trust: Authority) ->
     async with plain_http(tls=trust.server()) as server:
         http = HttpClient()
         http.connect_ahead("vendor", "llm", server.url, HttpRoute(trust.ca_file))
-        while len(http._tasks):
-            await asyncio.sleep(0)
+        await until_connected(server)
         assert await ask(http, server.url, trust.ca_file) == b"{}"
         assert server.connections == 1
         await http.close()
@@ -177,7 +182,7 @@ async def test_one_that_the_other_side_has_closed_is_not_used(watched: tuple[Wat
     await made.close()
 
 
-async def test_who_gives_up_while_it_is_opened_gives_it_up_too() -> None:
+async def test_a_request_cancelled_meanwhile_cancels_the_connection_too() -> None:
     class Stuck(Resolver):
         given_up = asked = 0
 
@@ -190,7 +195,7 @@ async def test_who_gives_up_while_it_is_opened_gives_it_up_too() -> None:
 
     resolver = Stuck()
     made = HttpPools(resolver)
-    made.learn(ROUTE, await load_tls_context(""))
+    made.add_route(ROUTE, await load_tls_context(""))
     made.prepare("http://vendor.example", ROUTE)
     asking = asyncio.create_task(made.send("vendor", HttpRequest("GET", "http://vendor.example"), ROUTE))
     await settle()
@@ -200,7 +205,7 @@ async def test_who_gives_up_while_it_is_opened_gives_it_up_too() -> None:
     await made.close()
 
 
-async def test_what_nobody_uses_is_closed_after_a_while(watched: tuple[Watched, str]) -> None:
+async def test_an_unused_connection_is_closed_after_a_while(watched: tuple[Watched, str]) -> None:
     """An idle device holds no connection: neither one opened ahead, nor one that was used."""
     seen, url = watched
     made = await client(keep_s=0.4)
@@ -216,7 +221,7 @@ async def test_what_nobody_uses_is_closed_after_a_while(watched: tuple[Watched, 
 
 
 @pytest.mark.parametrize("url", ["no url", "ftp://x", "https://", "http://[::1", "http://bücher.invalid:1"])
-async def test_what_cannot_be_reached_is_nobodys_business_yet(url: str) -> None:
+async def test_an_unreachable_url_raises_nothing_ahead_of_the_request(url: str) -> None:
     http = HttpClient()
     http.connect_ahead("vendor", "llm", url, ROUTE)
     http.connect_ahead("vendor", "llm", "http://127.0.0.1:1", HttpRoute("/nonexistent.pem"))
@@ -226,7 +231,7 @@ async def test_what_cannot_be_reached_is_nobodys_business_yet(url: str) -> None:
     await http.close()
 
 
-async def test_a_port_where_nobody_is_costs_the_request_nothing() -> None:
+async def test_a_closed_port_fails_only_the_request() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     made = await client()
@@ -236,25 +241,24 @@ async def test_a_port_where_nobody_is_costs_the_request_nothing() -> None:
     await made.close()
 
 
-# --- the line ---------------------------------------------------------------------------------------
+# --- the vendor client ------------------------------------------------------------------------------------
 
 
-async def test_a_line_connects_to_where_the_request_would_go(server: Plain) -> None:
+async def test_a_client_connects_to_where_the_request_would_go(server: Plain) -> None:
     http = HttpClient()
     async with open_transport(server.url, http=http) as wire:
         wire.prepare(lambda access: HttpRequest("GET", f"{access.endpoint}/v1", {"key": access.key}))
-        while len(http._tasks):
-            await asyncio.sleep(0)
+        await until_connected(server)
         async with wire.request(
             lambda access: HttpRequest("GET", f"{access.endpoint}/v1"), Budget(), kind="models"
         ) as answer:
             await answer.read()
         assert server.connections == 1
-        assert [told["attempt"] for told in wire.data("provider.call")] == [1], "preparing is no call"
+        assert [told["attempt"] for told in wire.data("provider.call")] == [1], "preparing is not a call"
     await http.close()
 
 
-async def test_a_line_that_nobody_may_ask_is_not_opened(server: Plain) -> None:
+async def test_a_client_without_a_usable_key_connects_to_nothing(server: Plain) -> None:
     server.script(reply(status=401))
 
     def build(access: Access) -> HttpRequest:
@@ -270,7 +274,7 @@ async def test_a_line_that_nobody_may_ask_is_not_opened(server: Plain) -> None:
         assert len(built) == 1
 
 
-async def test_a_line_never_connects_in_clear_to_somebody_far() -> None:
+async def test_a_client_never_connects_in_clear_outside_the_network() -> None:
     http = HttpClient()
     async with open_transport("http://api.example.com", http=http) as wire:
         wire.prepare(lambda access: HttpRequest("GET", access.endpoint))

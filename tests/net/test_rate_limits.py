@@ -50,7 +50,7 @@ class Caller:
         self.task = asyncio.create_task(self._pass(limits, tokens))
 
     async def _pass(self, limits: RateLimiter, tokens: int) -> None:
-        async with limits.passed(tokens):
+        async with limits.acquire(tokens):
             self.passed.set()
             await self.left.wait()
 
@@ -62,7 +62,7 @@ class Caller:
 async def test_twice_a_minutes_worth_may_come_at_once_and_then_as_the_rate_says(time: LoopTime) -> None:
     limits, emit = limits_of(requests_per_minute=6)
     for _ in range(12):
-        async with limits.passed(0):
+        async with limits.acquire(0):
             pass
     assert emit.events == []
     late = Caller(limits)
@@ -78,7 +78,7 @@ async def test_twice_a_minutes_worth_may_come_at_once_and_then_as_the_rate_says(
 async def test_who_has_waited_30_s_is_refused(time: LoopTime) -> None:
     limits, _ = limits_of(requests_per_minute=1)
     for _ in range(2):
-        async with limits.passed(0):
+        async with limits.acquire(0):
             pass
     late = Caller(limits)
     await time.advance(29.9)
@@ -93,12 +93,12 @@ async def test_who_has_waited_30_s_is_refused(time: LoopTime) -> None:
 async def test_a_wait_that_is_too_long_is_not_begun(time: LoopTime, allowed: dict[str, int]) -> None:
     limits, _ = limits_of(**allowed)
     for _ in range(6):
-        async with limits.passed(20):
+        async with limits.acquire(20):
             pass
     with pytest.raises(RateLimited, match="that is set for vendor is reached"):
-        async with limits.passed(20, within_s=19.0):
+        async with limits.acquire(20, within_s=19.0):
             pass
-    patient = asyncio.create_task(limits.passed(20, within_s=21.0).__aenter__())
+    patient = asyncio.create_task(limits.acquire(20, within_s=21.0).__aenter__())
     await time.advance(20.1)
     await patient
 
@@ -109,7 +109,7 @@ async def test_who_has_less_time_is_refused_sooner(time: LoopTime) -> None:
     await first.passed.wait()
 
     async def hurry() -> None:
-        async with limits.passed(0, within_s=2.0):
+        async with limits.acquire(0, within_s=2.0):
             pass
 
     hurried = asyncio.create_task(hurry())
@@ -121,7 +121,7 @@ async def test_who_has_less_time_is_refused_sooner(time: LoopTime) -> None:
 
 async def test_tokens_are_counted_too(time: LoopTime) -> None:
     limits, emit = limits_of(tokens_per_minute=600)
-    async with limits.passed(1200):
+    async with limits.acquire(1200):
         pass
     late = Caller(limits, 100)
     await time.advance(9.9)
@@ -134,13 +134,13 @@ async def test_tokens_are_counted_too(time: LoopTime) -> None:
 
 async def test_a_request_larger_than_the_limit_passes_when_all_of_it_is_free(time: LoopTime) -> None:
     limits, _ = limits_of(tokens_per_minute=100)
-    async with limits.passed(1_000_000):
+    async with limits.acquire(1_000_000):
         pass
 
 
 async def test_first_come_first_served_whatever_they_weigh(time: LoopTime) -> None:
     limits, _ = limits_of(tokens_per_minute=600)
-    async with limits.passed(1200):
+    async with limits.acquire(1200):
         pass
     heavy = Caller(limits, 250)
     await settle()
@@ -199,7 +199,7 @@ async def test_no_minute_has_more_than_its_rate_and_the_burst(per_minute: int, g
     passed_s: list[float] = []
 
     async def ask() -> None:
-        async with limits.passed(0):
+        async with limits.acquire(0):
             passed_s.append(time.now)
 
     with pytest.MonkeyPatch.context() as patched:

@@ -230,12 +230,17 @@ async def test_a_turn_spends_no_more_than_it_has(
     server: Plain, clock: FakeClock, budget: Budget, attempts: int
 ) -> None:
     server.script(BUSY)
-    async with open_transport(server.url, clock=clock) as wire:
+    http = HttpClient()
+    # Loaded first: deadlines are real time, and httpx and the certificates may take longer than 0.2 s.
+    await http.prepare()
+    await http.trust("")
+    async with open_transport(server.url, clock=clock, http=http) as wire:
         asking = asyncio.create_task(ask(wire, replace(budget)))
         await until_done(clock, asking)
         with pytest.raises(ConnectionFailed):
             await asking
     assert len(server.requests) == attempts
+    await http.close()
 
 
 async def test_a_turn_without_time_asks_nobody(server: Plain, clock: FakeClock) -> None:
@@ -537,7 +542,7 @@ async def test_a_socket_that_is_refused_is_opened_with_the_next_key(server: Plai
 
     async with open_transport(server.url, keys=("key-one-1", "key-two-2")) as wire:
         with pytest.raises(AuthenticationError, match="theirs"):
-            async with wire.socket(build, Budget(), kind="listen", refused=refused):
+            async with wire.socket(build, Budget(), kind="listen", read_refusal=refused):
                 pass
     assert bearers(server.requests) == ["key-one-1", "key-two-2"]
 

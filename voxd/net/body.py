@@ -152,11 +152,11 @@ class StreamedResponse:
         return piece
 
 
-async def check_response(answer: StreamedResponse, provider: str, refused: faults.RefusalReader) -> None:
+async def check_response(answer: StreamedResponse, provider: str, read_refusal: faults.RefusalReader) -> None:
     """Look at the head of ``answer``. Raises `ProviderError` unless it is what was asked for."""
     if not 200 <= answer.status < 300:
         body = await answer.read_some(MAX_REFUSAL_BYTES)
-        raise refused(provider, answer.status, answer.headers, body)
+        raise read_refusal(provider, answer.status, answer.headers, body)
     if answer.headers.get("content-type", "").lower().startswith("text/html"):
         raise faults.captive_portal(provider)
     if answer.headers.get("content-encoding", "identity").lower() != "identity":

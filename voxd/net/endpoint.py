@@ -112,7 +112,7 @@ def resource_url(provider: str, endpoint: str, path: str, *, prefix: str = "", w
 
     ``prefix`` stands between an endpoint that names a host only and ``path``; an endpoint that already ends
     with ``written``, the resource people copy from a manual, loses it first. A query is kept. Raises
-    `ProviderError` when the endpoint is no URL; its text does not repeat it, for it may hold a key.
+    `ProviderError` when the endpoint is not a URL; its text does not repeat it, for it may hold a key.
     """
     try:
         parts = urlsplit(endpoint)
@@ -135,8 +135,8 @@ def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[s
 
 def fill_placeholders(headers: Mapping[str, str], *, wall_s: float) -> dict[str, str]:
     """Return ``headers`` with a new {uuid}, and {unix_s} as whole seconds, in place of these words."""
-    return {name: _filled(value, wall_s) for name, value in headers.items()}
+    return {name: _fill(value, wall_s) for name, value in headers.items()}
 
 
-def _filled(value: str, wall_s: float) -> str:
+def _fill(value: str, wall_s: float) -> str:
     return value.replace("{uuid}", str(uuid.uuid4())).replace("{unix_s}", str(int(wall_s)))

@@ -33,12 +33,12 @@ class EndpointPool:
     @property
     def next(self) -> str:
         """The endpoint that `take` would return."""
-        return self._chosen(self._clock.monotonic()).endpoint
+        return self._choose(self._clock.monotonic()).endpoint
 
     def take(self) -> str:
         """Return the endpoint to use: the next healthy one, or the one that rests least long."""
         now_s = self._clock.monotonic()
-        chosen = self._chosen(now_s)
+        chosen = self._choose(now_s)
         if chosen.failures and chosen.until_s <= now_s:
             chosen.until_s = now_s + PROBE_S
         self._next = (self._states.index(chosen) + 1) % len(self._states)
@@ -59,7 +59,7 @@ class EndpointPool:
         state.failures += 1
         return any(each.until_s <= now_s for each in self._states)
 
-    def _chosen(self, now_s: float) -> _State:
+    def _choose(self, now_s: float) -> _State:
         order = self._states[self._next :] + self._states[: self._next]
         healthy = [state for state in order if state.until_s <= now_s]
         return healthy[0] if healthy else min(order, key=lambda state: state.until_s)

@@ -344,14 +344,14 @@ class _RefusalBody(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusalText:
     """The vendor's error name and message; "" where the body has none."""
 
     name: str = ""
     message: str = ""
 
 
-def parse_refusal(headers: Mapping[str, str], body: bytes) -> Refusal:
+def parse_refusal(headers: Mapping[str, str], body: bytes) -> RefusalText:
     """Return the name and message of a refusal, both "" for a body in an unknown format."""
     try:
         found = msgspec.json.decode(body, type=_RefusalBody)
@@ -369,7 +369,7 @@ def parse_refusal(headers: Mapping[str, str], body: bytes) -> Refusal:
     names = (amazons, detail.status, detail.code, found.err_code, found.category, found.code)
     messages = (detail.message, detail.msg, found.err_msg, found.message, found.Message)
     name = next((each for each in names if isinstance(each, str) and each), "")
-    return Refusal(name, next((each for each in messages if each), ""))
+    return RefusalText(name, next((each for each in messages if each), ""))
 
 
 def refusal_reader(table: Mapping[str, ErrorMeaning]) -> RefusalReader:

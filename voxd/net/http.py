@@ -38,7 +38,7 @@ class RequestTerms:
 
     provider: str
     key: str = field(default="", repr=False)
-    refused: faults.RefusalReader = faults.error_for_refusal
+    read_refusal: faults.RefusalReader = faults.error_for_refusal
     first_byte_s: float = FIRST_BYTE_S
     whole_s: float = WHOLE_S
     ca_file: str = ""
@@ -55,22 +55,22 @@ class HttpClient:
         self._tasks = TaskScope("http")
         self._trust: dict[str, ssl.SSLContext] = {}
 
-    async def send(self, call: HttpRequest, terms: RequestTerms) -> StreamedResponse:
-        """Send ``call``; return its answer when the first byte of the body is there, or the body is empty.
+    async def send(self, request: HttpRequest, terms: RequestTerms) -> StreamedResponse:
+        """Send ``request``; return its response when the first byte of its body, or its end, is there.
 
-        Close the answer. Raises `ProviderError`, also for an answer that is a refusal or a log-in page.
+        The caller closes the response. Raises `ProviderError`, also for a refusal and for a log-in page.
         """
         until_s = asyncio.get_running_loop().time() + terms.whole_s
         try:
             async with asyncio.timeout(min(terms.first_byte_s, terms.whole_s)):
                 route = HttpRoute(terms.ca_file, terms.proxy)
-                client = await self._ready(terms.provider, route)
-                head, sent_bytes = await client.send(terms.provider, call, route)
+                client = await self._pools_for(terms.provider, route)
+                head, sent_bytes = await client.send(terms.provider, request, route)
                 answer = StreamedResponse(
                     terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
                 )
                 try:
-                    await check_response(answer, terms.provider, terms.refused)
+                    await check_response(answer, terms.provider, terms.read_refusal)
                     await answer.begin()
                 except BaseException:
                     await answer.close()
@@ -87,7 +87,7 @@ class HttpClient:
 
     async def prepare(self) -> None:
         """Load what the first request needs: 3 MB, and a second on a small device."""
-        await self._loaded()
+        await self._load_pools()
 
     def connect_ahead(self, provider: str, stage: str, url: str, route: HttpRoute) -> None:
         """Connect to where ``url`` is, in the background, unless a connection waits; never raises.
@@ -103,26 +103,26 @@ class HttpClient:
         if client is not None:
             await client.close()
 
-    async def _loaded(self) -> "HttpPools":
+    async def _load_pools(self) -> "HttpPools":
         async with self._loading:
             if self._client is None:
-                made = await in_thread(_load, name="load http")
-                self._client = made(self.resolver)
+                pools = await in_thread(_load, name="load http")
+                self._client = pools(self.resolver)
             return self._client
 
-    async def _ready(self, provider: str, route: HttpRoute) -> "HttpPools":
-        client = await self._loaded()
-        if not client.knows(route):
+    async def _pools_for(self, provider: str, route: HttpRoute) -> "HttpPools":
+        client = await self._load_pools()
+        if not client.has_route(route):
             if route.proxy is not None:
                 proxy_of(provider, route.proxy)
             trust = await self.trust(route.ca_file)
-            if not client.knows(route):
-                client.learn(route, trust)
+            if not client.has_route(route):
+                client.add_route(route, trust)
         return client
 
     async def _connect_ahead(self, provider: str, stage: str, url: str, route: HttpRoute) -> None:
         try:
-            client = await self._ready(provider, route)
+            client = await self._pools_for(provider, route)
         except (OSError, ProviderError) as error:
             # The next request fails with the same error and reports it.
             _log.debug("no connection was opened ahead: %s", type(error).__name__)

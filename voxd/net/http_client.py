@@ -51,12 +51,12 @@ class HttpPools:
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
-    def knows(self, route: HttpRoute) -> bool:
-        """Whether `learn` was called for ``route``."""
+    def has_route(self, route: HttpRoute) -> bool:
+        """Whether `add_route` was called for ``route``."""
         return route in self._pools
 
-    def learn(self, route: HttpRoute, trust: ssl.SSLContext) -> None:
-        """Connections of ``route`` are to trust ``trust``."""
+    def add_route(self, route: HttpRoute, trust: ssl.SSLContext) -> None:
+        """Create the connection pool of ``route``, whose TLS uses ``trust``."""
         self._trust[route] = trust
         self._networks[route] = NetworkBackend(self._resolver)
         self._pools[route] = httpcore.AsyncConnectionPool(
@@ -88,26 +88,26 @@ class HttpPools:
         self._networks[route].prepare(origin.host.decode("ascii"), origin.port, trust, whose, free)
         self._watch()
 
-    async def send(self, provider: str, call: HttpRequest, route: HttpRoute) -> tuple[ResponseHead, int]:
-        """Send ``call``; return the head of the answer, and how many bytes the body of the call had.
+    async def send(self, provider: str, request: HttpRequest, route: HttpRoute) -> tuple[ResponseHead, int]:
+        """Send ``request``; return the head of the response, and the size of the request's body in bytes.
 
         Raises `ProviderError`, and `TimeoutError` only if the caller's deadline has passed.
         """
         with _as_ours(provider):
-            request = _request(provider, call)
+            encoded = _encode(provider, request)
             self._watch()
             answer = await self._pools[route].handle_async_request(
                 httpcore.Request(
-                    request.method,
-                    _url(request.url),
-                    headers=request.headers.raw,
-                    content=request.stream,
+                    encoded.method,
+                    _url(encoded.url),
+                    headers=encoded.headers.raw,
+                    content=encoded.stream,
                     extensions={"timeout": {"connect": CONNECT_S}},
                 )
             )
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
         head = ResponseHead(answer.status, headers, _pieces(provider, answer), answer.aclose)
-        return head, int(request.headers.get("content-length") or 0)
+        return head, int(encoded.headers.get("content-length") or 0)
 
     async def close(self) -> None:
         """Close all connections; idempotent."""
@@ -153,30 +153,30 @@ def _proxy(url: str, trust: ssl.SSLContext) -> httpcore.Proxy:
     return httpcore.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
 
 
-def _request(provider: str, call: HttpRequest) -> httpx.Request:
-    """Return ``call`` as HTTP has it. Raises `ProviderError` when it cannot be."""
+def _encode(provider: str, request: HttpRequest) -> httpx.Request:
+    """Return ``request`` encoded for HTTP. Raises `ProviderError` when that is impossible."""
     try:
-        parts = urlsplit(call.url)
+        parts = urlsplit(request.url)
     except ValueError:
         raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise faults.bad_endpoint(provider, "the endpoint is not a URL")
     try:
-        return _encoded(call)
+        return _build(request)
     except UnicodeEncodeError:
         raise faults.unsendable_request(provider) from None
 
 
-def _encoded(call: HttpRequest) -> httpx.Request:
-    form = call.form or {}
+def _build(request: HttpRequest) -> httpx.Request:
+    form = request.form or {}
     fields = {name: value for name, value in form.items() if not isinstance(value, tuple)}
     files = {name: (value[0], value[2], value[1]) for name, value in form.items() if isinstance(value, tuple)}
     return httpx.Request(
-        call.method,
-        call.url,
-        headers={**_HEADERS, **_lower(call.headers)},
-        json=call.json,
-        content=call.content,
+        request.method,
+        request.url,
+        headers={**_HEADERS, **_lower(request.headers)},
+        json=request.json,
+        content=request.content,
         data=fields or None,
         files=files or None,
     )

@@ -34,7 +34,7 @@ class SpareConnection:
 
     def __init__(self, opening: Coroutine[None, None, httpcore.AsyncNetworkStream]) -> None:
         self.since_s = time.monotonic()
-        self._task = asyncio.create_task(_opened(opening), name="connect ahead")
+        self._task = asyncio.create_task(_open(opening), name="connect ahead")
 
     @property
     def is_usable(self) -> bool:
@@ -66,7 +66,7 @@ class SpareConnection:
             await outcome.aclose()
 
 
-async def _opened(
+async def _open(
     opening: Coroutine[None, None, httpcore.AsyncNetworkStream],
 ) -> httpcore.AsyncNetworkStream | None:
     try:
@@ -115,7 +115,7 @@ class NetworkBackend(httpcore.AnyIOBackend):
         wanted.add(whose)
         waiting = sum(spare.is_usable for key, spare in self._spares if key == (host, port))
         if waiting + free < len(wanted):
-            self._spares.append(((host, port), SpareConnection(self._ready(host, port, trust))))
+            self._spares.append(((host, port), SpareConnection(self._open_ahead(host, port, trust))))
 
     async def sweep(self, keep_s: float) -> None:
         """Close what was opened ``keep_s`` seconds ago, or by the other side."""
@@ -141,32 +141,34 @@ class NetworkBackend(httpcore.AnyIOBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Return a connection: one that was opened ahead, if there is one."""
         with anyio.fail_after(timeout):
-            while (spare := self._taken(host, port)) is not None:
+            while (spare := self._take_spare(host, port)) is not None:
                 if (stream := await spare.take()) is not None:
                     return stream
             return await self._connect(host, port)
 
-    def _taken(self, host: str, port: int) -> SpareConnection | None:
+    def _take_spare(self, host: str, port: int) -> SpareConnection | None:
         for each in self._spares:
             if each[0] == (host, port):
                 self._spares.remove(each)
                 return each[1]
         return None
 
-    async def _ready(self, host: str, port: int, trust: ssl.SSLContext | None) -> httpcore.AsyncNetworkStream:
+    async def _open_ahead(
+        self, host: str, port: int, trust: ssl.SSLContext | None
+    ) -> httpcore.AsyncNetworkStream:
         stream = await self._connect(host, port)
         if trust is None:
             return stream
         # As the pool does it for a request.
         trust.set_alpn_protocols(["http/1.1"])
-        return _Ready(await stream.start_tls(trust, host, CONNECT_S))
+        return _TlsStream(await stream.start_tls(trust, host, CONNECT_S))
 
     async def _connect(self, host: str, port: int) -> httpcore.AsyncNetworkStream:
         sock = await open_socket(host, port, resolver=self._resolver)
-        return _Stream(AnyIOStream(await anyio.abc.SocketStream.from_socket(sock)))
+        return _SafeStream(AnyIOStream(await anyio.abc.SocketStream.from_socket(sock)))
 
 
-class _Wrapped(httpcore.AsyncNetworkStream):
+class _WrappedStream(httpcore.AsyncNetworkStream):
     """The library's stream; a subclass says what becomes of TLS on it."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
@@ -185,7 +187,7 @@ class _Wrapped(httpcore.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
 
-class _Stream(_Wrapped):
+class _SafeStream(_WrappedStream):
     """A stream that is also closed when the TLS handshake is cancelled."""
 
     async def start_tls(
@@ -198,7 +200,7 @@ class _Stream(_Wrapped):
             raise
 
 
-class _Ready(_Wrapped):
+class _TlsStream(_WrappedStream):
     """A stream whose handshake is done, with the same host and the same trust: who asks for it has it."""
 
     async def start_tls(

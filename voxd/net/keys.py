@@ -70,11 +70,11 @@ class KeyPool:
     @property
     def next(self) -> ApiKey:
         """The key that `take` would return. Raises `ProviderError` when none may be used."""
-        return self._chosen().key
+        return self._choose().key
 
     def take(self) -> ApiKey:
         """Return the key to use. Raises `ProviderError` when none may be, and then no request is sent."""
-        state = self._chosen()
+        state = self._choose()
         self._use(state)
         return state.key
 
@@ -91,7 +91,7 @@ class KeyPool:
         self._rest(state, error, rest_s(error, is_only=len(self._states) == 1))
         return self.wait_s() <= 0 and self._rest_s(state) > 0
 
-    def _chosen(self) -> _State:
+    def _choose(self) -> _State:
         at = self._states.index(self._current)
         for state in self._states[at:] + self._states[:at]:
             if self._rest_s(state) <= 0:

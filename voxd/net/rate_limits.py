@@ -20,7 +20,7 @@ LONGEST_WAIT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What may be asked; None for no limit."""
+    """The configured limits; None for no limit."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
@@ -39,22 +39,22 @@ class RateLimiter:
         self._first = asyncio.Lock()
 
     @asynccontextmanager
-    async def passed(self, tokens: int, within_s: float = LONGEST_WAIT_S) -> AsyncIterator[None]:
+    async def acquire(self, tokens: int, within_s: float = LONGEST_WAIT_S) -> AsyncIterator[None]:
         """Wait until a request of about ``tokens`` may be made, and count it as under way until the end.
 
         Raises `RateLimited` when that takes longer than ``within_s`` or `LONGEST_WAIT_S`: at once where it is
         certain, so that the time can be spent on another provider.
         """
-        full = self._full(tokens)
+        full = self._full_limit(tokens)
         if full:
             self._emit(E.RATE_LIMITED, provider=self._provider, limit=full, wait_s=None)
-        if within_s < LONGEST_WAIT_S and not self._in_time(tokens, within_s):
-            raise self._refused(full)
+        if within_s < LONGEST_WAIT_S and not self._has_time(tokens, within_s):
+            raise self._limit_error(full)
         try:
             async with asyncio.timeout(min(within_s, LONGEST_WAIT_S)), self._first:
                 await self._admit(tokens)
         except TimeoutError:
-            raise self._refused(full) from None
+            raise self._limit_error(full) from None
         try:
             yield
         finally:
@@ -74,8 +74,8 @@ class RateLimiter:
                 self._slots.release()
             raise
 
-    def _in_time(self, tokens: int, within_s: float) -> bool:
-        """Whether enough may be asked within ``within_s``, if no other request waits."""
+    def _has_time(self, tokens: int, within_s: float) -> bool:
+        """Whether enough capacity is freed within ``within_s``, if no other request waits."""
         for bucket, amount in ((self._requests, 1), (self._tokens, tokens)):
             if bucket is not None:
                 freed = bucket.max_rate / bucket.time_period * within_s
@@ -83,12 +83,12 @@ class RateLimiter:
                     return False
         return True
 
-    def _refused(self, full: str) -> RateLimited:
+    def _limit_error(self, full: str) -> RateLimited:
         hint = "wait, or raise the provider's limits in the configuration"
         msg = f"the limit of {full or 'requests'} that is set for {self._provider} is reached"
         return RateLimited(msg, provider=self._provider, hint=hint)
 
-    def _full(self, tokens: int) -> str:
+    def _full_limit(self, tokens: int) -> str:
         """Return which limit makes the next request wait, "" if it can go at once."""
         if self._slots is not None and self._slots.locked():
             return "concurrent"

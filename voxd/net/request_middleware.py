@@ -17,14 +17,14 @@ sockets.
 
 
 async def pass_through(
-    chain: Sequence[RequestMiddleware], call: HttpRequest, send: Next, *, provider: str
+    chain: Sequence[RequestMiddleware], request: HttpRequest, send: Next, *, provider: str
 ) -> HttpResponse:
-    """Return the answer to ``call`` after ``chain``, the first of it outermost. Raises `ProviderError`."""
+    """Return the answer to ``request`` after ``chain``, the first of it outermost. Raises `ProviderError`."""
     if not chain:
-        return await send(call)
+        return await send(request)
     first, *rest = chain
     try:
-        return await first(call, lambda changed: pass_through(rest, changed, send, provider=provider))
+        return await first(request, lambda changed: pass_through(rest, changed, send, provider=provider))
     except VoxdError:
         raise
     except Exception as error:

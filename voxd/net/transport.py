@@ -117,7 +117,7 @@ class Transport(Protocol):
         budget: Budget,
         *,
         kind: str,
-        refused: RefusalReader | None = None,
+        read_refusal: RefusalReader | None = None,
         tokens: int = 0,
         first_byte_s: float | None = None,
         whole_s: float | None = None,
@@ -134,7 +134,7 @@ class Transport(Protocol):
         budget: Budget,
         *,
         kind: str,
-        refused: RefusalReader | None = None,
+        read_refusal: RefusalReader | None = None,
         subprotocols: tuple[str, ...] = (),
         deadlines: "Deadlines | None" = None,
     ) -> "AbstractAsyncContextManager[WebSocketConnection]":

@@ -188,7 +188,7 @@ class VendorClient:
         self._limits = RateLimiter(name, limits, emit=emit)
 
     def for_stage(self, stage: str) -> "VendorClient":
-        """Return the line of another stage of the same provider: keys, endpoints and limits are shared."""
+        """Return the client of another stage of the same provider: keys, endpoints and limits are shared."""
         other = copy.copy(self)
         other.stage = stage
         return other
@@ -205,35 +205,35 @@ class VendorClient:
         budget: Budget,
         *,
         kind: str,
-        refused: RefusalReader | None = None,
+        read_refusal: RefusalReader | None = None,
         tokens: int = 0,
         first_byte_s: float | None = None,
         whole_s: float | None = None,
     ) -> AsyncIterator[HttpResponse]:
         """Send what ``build`` returns, as `Transport.request` says."""
 
-        async def attempt(trial: Attempt) -> HttpResponse:
+        async def connect(attempt: Attempt) -> HttpResponse:
             terms = RequestTerms(
                 self.name,
-                trial.key.text,
-                refused or faults.error_for_refusal,
+                attempt.key.text,
+                read_refusal or faults.error_for_refusal,
                 first_byte_s=self.remaining_s(budget, first_byte_s or FIRST_BYTE_S),
                 whole_s=whole_s or WHOLE_S,
                 ca_file=self._settings.ca_file,
                 proxy=self._settings.proxy,
             )
 
-            async def send(call: HttpRequest) -> HttpResponse:
-                trial.url = check_url(self.name, call.url)
-                answer = await self._http.send(call, terms)
-                trial.opened(answer)
+            async def send(request: HttpRequest) -> HttpResponse:
+                attempt.url = check_url(self.name, request.url)
+                answer = await self._http.send(request, terms)
+                attempt.opened(answer)
                 return answer
 
-            call = self._built(build, trial)
-            call = replace(call, headers=self._headers(call.headers))
-            return await pass_through(self._settings.middleware, call, send, provider=self.name)
+            request = self._build(build, attempt)
+            request = replace(request, headers=self._headers(request.headers))
+            return await pass_through(self._settings.middleware, request, send, provider=self.name)
 
-        async with self._tried(attempt, budget, kind, tokens) as answer:
+        async with self._open(connect, budget, kind, tokens) as answer:
             yield answer
 
     @asynccontextmanager
@@ -243,16 +243,16 @@ class VendorClient:
         budget: Budget,
         *,
         kind: str,
-        refused: RefusalReader | None = None,
+        read_refusal: RefusalReader | None = None,
         subprotocols: tuple[str, ...] = (),
         deadlines: Deadlines | None = None,
     ) -> AsyncIterator[WebSocketConnection]:
         """Open a WebSocket to what ``build`` returns, as `Transport.socket` says."""
         waits = deadlines or Deadlines()
 
-        async def attempt(trial: Attempt) -> WebSocketConnection:
-            address = self._built(build, trial)
-            trial.url = check_url(self.name, address.url)
+        async def connect(attempt: Attempt) -> WebSocketConnection:
+            address = self._build(build, attempt)
+            attempt.url = check_url(self.name, address.url)
             ca_file = address.ca_file or self._settings.ca_file
             connection = await WebSocketConnection.open(
                 self.name,
@@ -261,18 +261,18 @@ class VendorClient:
                     headers=self._headers(address.headers),
                     ca_file=ca_file,
                     proxy=address.proxy or self._settings.proxy,
-                    key=address.key or trial.key.text,
+                    key=address.key or attempt.key.text,
                 ),
                 replace(waits, open_s=self.remaining_s(budget, waits.open_s)),
                 resolver=self._http.resolver,
                 trust=await self._trust(address.url, ca_file),
                 subprotocols=subprotocols,
-                refused=refused or faults.error_for_refusal,
+                read_refusal=read_refusal or faults.error_for_refusal,
             )
-            trial.opened(connection)
+            attempt.opened(connection)
             return connection
 
-        async with self._tried(attempt, budget, kind, 0) as connection:
+        async with self._open(connect, budget, kind, 0) as connection:
             yield connection
 
     @asynccontextmanager
@@ -281,16 +281,16 @@ class VendorClient:
     ) -> AsyncIterator[TcpStream]:
         """Open a TCP connection to what ``build`` returns, as `Transport.stream` says."""
 
-        async def attempt(trial: Attempt) -> TcpStream:
-            trial.url = check_url(self.name, self._built(build, trial))
+        async def connect(attempt: Attempt) -> TcpStream:
+            attempt.url = check_url(self.name, self._build(build, attempt))
             within_s = self.remaining_s(budget, Deadlines().open_s)
             stream = await TcpStream.open(
-                self.name, trial.url, resolver=self._http.resolver, within_s=within_s
+                self.name, attempt.url, resolver=self._http.resolver, within_s=within_s
             )
-            trial.opened(stream)
+            attempt.opened(stream)
             return stream
 
-        async with self._tried(attempt, budget, kind, 0) as stream:
+        async with self._open(connect, budget, kind, 0) as stream:
             yield stream
 
     def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
@@ -306,28 +306,28 @@ class VendorClient:
         self._emit(E.PROVIDER_NOTE, provider=self.name, stage=self.stage, kind=kind, details=details)
 
     @asynccontextmanager
-    async def _tried(
-        self, attempt: Callable[[Attempt], Awaitable[T]], budget: Budget, kind: str, tokens: int
+    async def _open(
+        self, connect: Callable[[Attempt], Awaitable[T]], budget: Budget, kind: str, tokens: int
     ) -> AsyncIterator[T]:
-        """Yield what ``attempt`` opened; close it, and report every attempt. Raises `ProviderError`."""
+        """Yield what ``connect`` opened; close it, and report every attempt. Raises `ProviderError`."""
         has_alternative = False
 
         async def once(number: int) -> tuple[T, Attempt]:
             nonlocal has_alternative
             try:
-                trial = await self._begun(number, budget, kind, tokens)
+                attempt = await self._begin(number, budget, kind, tokens)
             except ProviderError as error:
                 raise NotAttempted(error) from None
             try:
-                opened = await attempt(trial)
+                opened = await connect(attempt)
             except BaseException as error:
-                has_alternative = await self._over(trial, error)
+                has_alternative = await self._end(attempt, error)
                 raise
-            self._endpoints.worked(trial.endpoint)
-            return opened, trial
+            self._endpoints.worked(attempt.endpoint)
+            return opened, attempt
 
         try:
-            opened, trial = await retry(
+            opened, attempt = await retry(
                 once, budget, self._clock, jitter=self._jitter, has_alternative=lambda: has_alternative
             )
         except ProviderError as error:
@@ -336,26 +336,26 @@ class VendorClient:
         try:
             yield opened
         except BaseException as error:
-            await self._over(trial, error)
+            await self._end(attempt, error)
             raise
-        await self._over(trial, None)
+        await self._end(attempt, None)
 
-    async def _begun(self, number: int, budget: Budget, kind: str, tokens: int) -> Attempt:
-        """Return a trial with a key, an endpoint, and a place among the others. Raises `ProviderError`."""
-        await self._door(budget)
-        trial = Attempt(number, kind)
-        await trial.stack.enter_async_context(
-            self._limits.passed(tokens, self.remaining_s(budget, LONGEST_WAIT_S))
+    async def _begin(self, number: int, budget: Budget, kind: str, tokens: int) -> Attempt:
+        """Return an attempt with a key, an endpoint, and a place among the others. Raises `ProviderError`."""
+        await self._wait_for_key(budget)
+        attempt = Attempt(number, kind)
+        await attempt.stack.enter_async_context(
+            self._limits.acquire(tokens, self.remaining_s(budget, LONGEST_WAIT_S))
         )
         try:
-            await self._door(budget)
-            trial.begin(self._keys.take(), self._endpoints.take())
+            await self._wait_for_key(budget)
+            attempt.begin(self._keys.take(), self._endpoints.take())
         except BaseException:
-            await trial.stack.aclose()
+            await attempt.stack.aclose()
             raise
-        return trial
+        return attempt
 
-    async def _door(self, budget: Budget) -> None:
+    async def _wait_for_key(self, budget: Budget) -> None:
         """Wait while every key is on hold. Raises `ProviderError` when that is too long to wait for."""
         while (wait_s := self._keys.wait_s()) > 0:
             error = self._keys.problem()
@@ -366,23 +366,23 @@ class VendorClient:
                 raise error
             await self._clock.sleep(wait_s)
 
-    async def _over(self, trial: Attempt, error: BaseException | None) -> bool:
-        """End and report ``trial``; return whether the next one would go another way."""
-        trial.code = outcome_code(error)
+    async def _end(self, attempt: Attempt, error: BaseException | None) -> bool:
+        """End and report ``attempt``; return whether the next one would go another way."""
+        attempt.code = outcome_code(error)
         has_alternative = False
         if isinstance(error, ProviderError):
             error.provider = self.name  # the stage may not know its configured name
-            by_key = self._keys.failed(trial.key, error)
-            has_alternative = self._endpoints.failed(trial.endpoint, error) or by_key
+            by_key = self._keys.failed(attempt.key, error)
+            has_alternative = self._endpoints.failed(attempt.endpoint, error) or by_key
         try:
-            await trial.close(finish=error is None)
+            await attempt.close(finish=error is None)
         finally:
-            self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **trial.report())
+            self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **attempt.report())
         return has_alternative
 
-    def _built(self, build: Callable[[Access], B], trial: Attempt) -> B:
+    def _build(self, build: Callable[[Access], B], attempt: Attempt) -> B:
         try:
-            return build(trial.access)
+            return build(attempt.access)
         except ConfigError as error:
             raise faults.bad_endpoint(self.name, str(error)) from None
         except ValueError:

@@ -83,12 +83,12 @@ class WebSocketConnection:
         self._socket = socket
         self._deadlines = deadlines
         self._active = False
-        self._nudge = asyncio.Event()
-        self._heard_s = self._now_s()
+        self._turn_began = asyncio.Event()
+        self._last_seen_s = self._now_s()
         self._ending: CloseReason | None = None
         self.sent_bytes = 0
         self.received_bytes = 0
-        self._watching = asyncio.create_task(self._watch(), name=f"watch {provider}")
+        self._watcher = asyncio.create_task(self._watch(), name=f"watch {provider}")
 
     @classmethod
     async def open(
@@ -100,7 +100,7 @@ class WebSocketConnection:
         resolver: Resolver | None = None,
         trust: ssl.SSLContext | None = None,
         subprotocols: Sequence[str] = (),
-        refused: faults.RefusalReader = faults.error_for_refusal,
+        read_refusal: faults.RefusalReader = faults.error_for_refusal,
     ) -> "WebSocketConnection":
         """Connect to ``address``. Raises `ProviderError`: why, in its class and code.
 
@@ -130,7 +130,7 @@ class WebSocketConnection:
             answer = error.response
             headers = {name.lower(): value for name, value in answer.headers.raw_items()}
             body = redact(bytes(answer.body or b""), address.key)
-            raise refused(provider, answer.status_code, headers, body) from None
+            raise read_refusal(provider, answer.status_code, headers, body) from None
         except InvalidHandshake as error:
             raise faults.not_websocket(provider, error.__cause__) from None
         except (OSError, TimeoutError) as error:
@@ -153,7 +153,7 @@ class WebSocketConnection:
     @active.setter
     def active(self, active: bool) -> None:
         if active and not self._active:
-            self._nudge.set()
+            self._turn_began.set()
         self._active = active
 
     async def send(self, message: str | bytes) -> None:
@@ -173,17 +173,17 @@ class WebSocketConnection:
                 "the vendor takes no more data", provider=self._provider, code="send_stalled"
             ) from None
         except ConnectionClosed as closed:
-            raise faults.error_for_close(self._provider, self._ended(closed)) from None
+            raise faults.error_for_close(self._provider, self._close_reason(closed)) from None
 
     async def receive(self) -> str | bytes | None:
         """Return the next frame, None when the connection is over."""
         try:
             message = await self._socket.recv()
         except ConnectionClosed as closed:
-            self._ended(closed)
-            self._watching.cancel()
+            self._close_reason(closed)
+            self._watcher.cancel()
             return None
-        self._heard_s = self._now_s()
+        self._last_seen_s = self._now_s()
         self.received_bytes += len(message)
         return redact(message, self._key)
 
@@ -195,11 +195,11 @@ class WebSocketConnection:
     async def close(self) -> None:
         """Close with the vendor's consent if it comes in time; idempotent."""
         self._ending = self._ending or CloseReason("closed", "closed by us")
-        self._watching.cancel()
+        self._watcher.cancel()
         await self._socket.close()
-        await asyncio.gather(self._watching, return_exceptions=True)
+        await asyncio.gather(self._watcher, return_exceptions=True)
 
-    def _ended(self, closed: ConnectionClosed) -> CloseReason:
+    def _close_reason(self, closed: ConnectionClosed) -> CloseReason:
         if self._ending is None:
             received, sent = closed.rcvd, closed.sent
             self._ending = faults.close_reason(
@@ -211,32 +211,32 @@ class WebSocketConnection:
 
     async def _watch(self) -> None:
         """Ping, and break the connection off when nothing at all came back for too long."""
-        self._heard_s = self._now_s()
+        self._last_seen_s = self._now_s()
         while True:
             limit_s = self._deadlines.active_s if self._active else self._deadlines.idle_s
-            if self._now_s() - self._heard_s > limit_s:
+            if self._now_s() - self._last_seen_s > limit_s:
                 self.abort(CloseReason("half_open", "the vendor has gone silent"))
                 return
-            self._nudge.clear()
+            self._turn_began.clear()
             due_s = self._now_s() + limit_s / _PINGS_PER_LIMIT
             try:
                 async with asyncio.timeout_at(due_s):
                     await self._ping()
-                    await self._nudge.wait()
-                    self._heard_s = self._now_s()  # A turn begins, with its full deadline.
+                    await self._turn_began.wait()
+                    self._last_seen_s = self._now_s()  # A turn begins, with its full deadline.
             except TimeoutError:
                 # Time in which this program did not run says nothing about the vendor.
-                self._heard_s += self._now_s() - due_s
+                self._last_seen_s += self._now_s() - due_s
             except ConnectionClosed:
                 return
 
     async def _ping(self) -> None:
         pong = await self._socket.ping()
-        asyncio.ensure_future(pong).add_done_callback(self._ponged)
+        asyncio.ensure_future(pong).add_done_callback(self._on_pong)
 
-    def _ponged(self, pong: "asyncio.Future[float]") -> None:
+    def _on_pong(self, pong: "asyncio.Future[float]") -> None:
         if not pong.cancelled() and pong.exception() is None:
-            self._heard_s = self._now_s()
+            self._last_seen_s = self._now_s()
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()

@@ -60,7 +60,7 @@ def model_on(transport: Told, kind: type[LanguageModel] = OpenAIChatLlm) -> Lang
 async def test_the_line_is_told_what_it_has_to_know() -> None:
     transport, prompt = Told([DONE, "[DONE]"]), asked()
     await answer(model_on(transport), prompt)
-    refused = transport.told.pop("refused")
+    refused = transport.told.pop("read_refusal")
     assert transport.told == {
         "budget": prompt.budget,
         "kind": "chat",

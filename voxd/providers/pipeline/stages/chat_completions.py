@@ -108,7 +108,7 @@ class OpenAICompatibleLlm(StreamingLanguageModel):
     async def models(self, budget: Budget) -> list[ModelRow]:
         """Return the models of the server, with their shutdown dates. Raises `ProviderError`."""
         async with self.transport.request(
-            self._probe, budget, kind="models", refused=self._refused
+            self._probe, budget, kind="models", read_refusal=self._refused
         ) as answer:
             found = await answer.json()
         try:

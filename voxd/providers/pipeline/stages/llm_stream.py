@@ -75,7 +75,9 @@ class StreamingLanguageModel(LanguageModel):
 
     async def check(self, budget: Budget) -> None:
         """Request the list of models. Raises `ProviderError`."""
-        async with self.transport.request(self._probe, budget, kind="check", refused=self._refused) as answer:
+        async with self.transport.request(
+            self._probe, budget, kind="check", read_refusal=self._refused
+        ) as answer:
             await answer.json()
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
@@ -85,7 +87,7 @@ class StreamingLanguageModel(LanguageModel):
             partial(self._call, prompt),
             prompt.budget,
             kind="chat",
-            refused=self._refused,
+            read_refusal=self._refused,
             tokens=estimate_tokens(prompt),
             first_byte_s=self.first_byte_s,
             whole_s=self.whole_s,

@@ -100,7 +100,7 @@ class StreamingSpeechToText(SpeechToText):
                     lambda access: self.address(access, request),
                     request.budget,
                     kind="transcribe",
-                    refused=self.refusal_reader,
+                    read_refusal=self.refusal_reader,
                     subprotocols=self.subprotocols,
                 ) as connection:
                     link = _SttConnection(

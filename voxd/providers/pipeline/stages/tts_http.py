@@ -34,7 +34,7 @@ class SpeechRequest:
     text: str
     build: Callable[[Access], HttpRequest]
     rate_hz: int
-    refused: RefusalReader = faults.error_for_refusal
+    read_refusal: RefusalReader = faults.error_for_refusal
     bill: str = ""
     repeatable: bool = False
 
@@ -88,7 +88,7 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
         begun = False
         try:
             async with stage.transport.request(
-                speech.build, budget, kind="speak", refused=speech.refused, whole_s=WHOLE_S
+                speech.build, budget, kind="speak", read_refusal=speech.read_refusal, whole_s=WHOLE_S
             ) as answer:
                 begun = True
                 async with aclosing(_clips(stage.name, answer, speech.rate_hz)) as clips:

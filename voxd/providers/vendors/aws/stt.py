@@ -106,7 +106,7 @@ class AwsStt(StreamingSpeechToText):
             lambda access: self.address(access, TranscriptionRequest()),
             budget,
             kind="check",
-            refused=self.refusal_reader,
+            read_refusal=self.refusal_reader,
         ):
             pass
 

@@ -48,14 +48,18 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
             query = urlencode({"Engine": self._options.engine})
             return self._signed("GET", f"{self._base(access)}/v1/voices?{query}", b"", access)
 
-        async with self.transport.request(build, budget, kind="check", refused=read_error) as answer:
+        async with self.transport.request(build, budget, kind="check", read_refusal=read_error) as answer:
             await answer.json()
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         speech = SpeechRequest(
-            text, build, self._options.sample_rate_hz, refused=read_error, bill="x-amzn-requestcharacters"
+            text,
+            build,
+            self._options.sample_rate_hz,
+            read_refusal=read_error,
+            bill="x-amzn-requestcharacters",
         )
         return stream_speech(self, speech, budget)
 

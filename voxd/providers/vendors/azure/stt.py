@@ -89,7 +89,7 @@ class AzureStt(StreamingSpeechToText):
             lambda access: self.address(access, TranscriptionRequest()),
             budget,
             kind="check",
-            refused=self.refusal_reader,
+            read_refusal=self.refusal_reader,
             subprotocols=self.subprotocols,
         ):
             pass

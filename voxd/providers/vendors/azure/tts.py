@@ -56,14 +56,14 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
             )
 
         # The list is long and is not needed: the status proves the key.
-        async with self.transport.request(build, budget, kind="check", refused=_refused):
+        async with self.transport.request(build, budget, kind="check", read_refusal=_refused):
             pass
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         return stream_speech(
-            self, SpeechRequest(text, build, self._options.sample_rate_hz, refused=_refused), budget
+            self, SpeechRequest(text, build, self._options.sample_rate_hz, read_refusal=_refused), budget
         )
 
     def _call(self, text: str, access: Access) -> HttpRequest:

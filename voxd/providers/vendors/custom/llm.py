@@ -42,7 +42,7 @@ class CustomLlm(LanguageModel):
         """Request ``check_url``; without one, test that the endpoint responds and accepts the key."""
         try:
             async with self.transport.request(
-                self._probe, budget, kind="check", refused=self._check_error
+                self._probe, budget, kind="check", read_refusal=self._check_error
             ) as answer:
                 await answer.read()
         except ProviderError as error:
@@ -55,7 +55,7 @@ class CustomLlm(LanguageModel):
             partial(self._call, prompt),
             prompt.budget,
             kind="chat",
-            refused=llm_errors.error_from_response,
+            read_refusal=llm_errors.error_from_response,
             tokens=estimate_tokens(prompt),
         )
         async with request as answer:

@@ -56,7 +56,7 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
         """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         speech = SpeechRequest(
-            text, build, self._options.sample_rate_hz, refused=wire.refused, bill="dg-char-count"
+            text, build, self._options.sample_rate_hz, read_refusal=wire.refused, bill="dg-char-count"
         )
         return stream_speech(self, speech, budget)
 

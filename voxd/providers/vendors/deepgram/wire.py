@@ -61,7 +61,7 @@ async def check(stage: PipelineStage, budget: Budget, live_path: str) -> None:
         url = http_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
         return HttpRequest("GET", url, auth_headers(stage, access))
 
-    async with stage.transport.request(build, budget, kind="check", refused=refused) as answer:
+    async with stage.transport.request(build, budget, kind="check", read_refusal=refused) as answer:
         await answer.json()
 
 

@@ -102,7 +102,7 @@ class ElevenLabsStt(StreamingSpeechToText):
 
         try:
             async with self.transport.request(
-                build, budget, kind="check", refused=self.refusal_reader
+                build, budget, kind="check", read_refusal=self.refusal_reader
             ) as answer:
                 await answer.json()
         except AuthenticationError as error:

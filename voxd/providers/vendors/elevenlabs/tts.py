@@ -43,7 +43,7 @@ class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
             text,
             functools.partial(self._call, text, previous=previous),
             self._options.sample_rate_hz,
-            refused=wire.refused,
+            read_refusal=wire.refused,
             bill="character-cost",
             repeatable=True,
         )

@@ -56,7 +56,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
     async def connect(self, budget: Budget, *, kind: str) -> AsyncIterator[WebSocketConnection]:
         """Open a socket and send the voice settings."""
         async with self.transport.socket(
-            self._address, budget, kind=kind, refused=wire.refused
+            self._address, budget, kind=kind, read_refusal=wire.refused
         ) as connection:
             await connection.send(_encoded({"text": " ", "voice_settings": self._options.voice_settings()}))
             yield connection

@@ -108,7 +108,7 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
         )
 
     try:
-        async with stage.transport.request(build, budget, kind="check", refused=refused) as answer:
+        async with stage.transport.request(build, budget, kind="check", read_refusal=refused) as answer:
             account = msgspec.convert(await answer.json(), _Subscription)
     except msgspec.ValidationError as error:
         raise StreamError(

@@ -93,7 +93,7 @@ class GoogleStt(SpeechToText):
         body = {"config": self._config(TranscriptionRequest())}
         try:
             async with self.transport.request(
-                lambda access: self._call(access, body), budget, kind="check", refused=_check_error
+                lambda access: self._call(access, body), budget, kind="check", read_refusal=_check_error
             ) as answer:
                 await answer.read()
         except ProviderError as error:

@@ -53,7 +53,7 @@ class HuggingFaceStt(SpeechToText):
             return HttpRequest("POST", self._url(access), headers, content=sound)
 
         async with self.transport.request(
-            build, request.budget, kind="transcribe", refused=refused
+            build, request.budget, kind="transcribe", read_refusal=refused
         ) as answer:
             found = parse_answer(self.name, await answer.json(), _Answer)
         yield Transcription(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
@@ -73,7 +73,7 @@ class HuggingFaceStt(SpeechToText):
             return HttpRequest("GET", _WHO_AM_I if own else self._url(access), self._headers(access))
 
         try:
-            async with self.transport.request(build, budget, kind="check", refused=refused) as answer:
+            async with self.transport.request(build, budget, kind="check", read_refusal=refused) as answer:
                 await answer.read()
         except ProviderError as error:
             if own or error.code not in _REJECTS_GET:

@@ -56,7 +56,9 @@ class OllamaLlm(StreamingLanguageModel):
 
     async def check(self, budget: Budget) -> None:
         """Check that the model is installed. Raises `ProviderError`."""
-        async with self.transport.request(self._probe, budget, kind="check", refused=self._refused) as answer:
+        async with self.transport.request(
+            self._probe, budget, kind="check", read_refusal=self._refused
+        ) as answer:
             listed = await answer.json()
         try:
             names = {row.name for row in msgspec.convert(listed, _Tags).models}
@@ -79,7 +81,7 @@ class OllamaLlm(StreamingLanguageModel):
                 ),
                 budget,
                 kind="load",
-                refused=self._refused,
+                read_refusal=self._refused,
                 first_byte_s=self.first_byte_s,
                 whole_s=self.whole_s,
             ) as answer:

@@ -44,7 +44,7 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
             return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access))
 
         try:
-            async with self.transport.request(build, budget, kind="check", refused=_refused) as answer:
+            async with self.transport.request(build, budget, kind="check", read_refusal=_refused) as answer:
                 await answer.json()
         except ProviderError as error:
             # Some servers have no such list; that they respond is enough.
@@ -55,7 +55,7 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
         """Yield the audio of ``text``. Raises `ProviderError`."""
         build = functools.partial(self._call, text)
         return stream_speech(
-            self, SpeechRequest(text, build, self._options.sample_rate_hz, refused=_refused), budget
+            self, SpeechRequest(text, build, self._options.sample_rate_hz, read_refusal=_refused), budget
         )
 
     def _call(self, text: str, access: Access) -> HttpRequest:
