@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _UNREACHABLE = "Sorry, I can't reach my assistant."
-_BROKEN = "Sorry, my assistant broke off. Please ask again."
+_BROKEN = "Sorry, the connection to my assistant broke off. Please ask again."
 _KEY = "Sorry, my assistant does not accept my key. Please check my settings."
 _SETTINGS = "Sorry, my assistant does not work as it is set up. Please check my settings."
 _ACCOUNT = "Sorry, my assistant's account is used up."
@@ -25,7 +25,7 @@ SPOKEN_ERRORS: Mapping[str, str] = MappingProxyType(
         "captive_portal": "Sorry, the network wants a log-in before I can reach my assistant.",
         "clock_wrong": "Sorry, my clock is wrong, so I can't reach my assistant.",
         "tls_failed": _UNREACHABLE,
-        "tls_untrusted": "Sorry, I don't trust the place where my assistant should be.",
+        "tls_untrusted": "Sorry, I can't verify the certificate of my assistant.",
         "half_open": _BROKEN,
         "send_stalled": _BROKEN,
         "going_away": _BROKEN,
@@ -37,8 +37,8 @@ SPOKEN_ERRORS: Mapping[str, str] = MappingProxyType(
         "frame_too_big": _BROKEN,
         "policy": _BROKEN,
         "invalid_api_key": _KEY,
-        "rate_limited": "Sorry, my assistant takes no more questions for now.",
-        "spend_limit": "Sorry, today's money for my assistant is spent.",
+        "rate_limited": "Sorry, my assistant accepts no more questions for now.",
+        "spend_limit": "Sorry, my assistant has reached today's spending limit.",
         "insufficient_quota": _ACCOUNT,
         "billing_hard_limit_reached": _ACCOUNT,
         "model_not_found": _SETTINGS,

@@ -38,7 +38,7 @@ class SpendLevel(IntEnum):
 
 
 def spend_level(spent_usd: float, limit_usd: float | None) -> SpendLevel:
-    """Return the level of ``spent_usd``; a ``limit_usd`` of None means there is no limit."""
+    """Return the level of ``spent_usd``; a ``limit_usd`` of None means no limit."""
     if limit_usd is None or spent_usd < WARN_AT * limit_usd:
         return SpendLevel.FREE
     return SpendLevel.STOPPED if spent_usd >= limit_usd else SpendLevel.WARNED
