@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from voxd.audio import output_ring
 from voxd.audio.output_ring import BYTES_PER_SAMPLE, OutputRing
@@ -46,21 +47,18 @@ class Output:
         except OSError as error:
             raise DeviceError(f"cannot allocate the queue of the loudspeaker: {error}") from error
         ring.header[output_ring.GAIN] = gain
-        try:
+        async with AsyncExitStack() as stack:
+            stack.callback(ring.close)
             child = await AudioProcess.spawn(
                 "voxd.audio.virtual_process" if virtual else "voxd.audio.playback_process",
                 {"role": "loudspeaker", "ring_fd": ring.fd, "wake_fd": ring.wake_fd, "device": device},
                 (ring.fd, ring.wake_fd),
             )
-        except BaseException:
-            ring.close()
-            raise
-        output = cls(ring, child)
-        try:
+            stack.pop_all()  # the output closes the ring from now on
+            output = cls(ring, child)
+            stack.push_async_callback(output.close)
             opened = await child.report(_OPEN_TIMEOUT_S)
-        except BaseException:
-            await output.close()
-            raise
+            stack.pop_all()
         output.device, output.rate_hz = opened["device"], opened["rate_hz"]
         output.latency_s = min(0.5, opened["latency_s"])
         return output

@@ -8,7 +8,7 @@ import socket
 import stat
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,27 +77,26 @@ def bind(path: Path, access: Access, *, group: str = GROUP) -> ListeningSocket:
     The file gets the mode of ``access`` and, where permitted, the group ``group``. Raises `Busy` (code
     ``already_running``) when a daemon accepts connections there, `NotPermitted` when it cannot be bound.
     """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.parent):
-            _remove_stale(path)
-            # Linux creates the file with the mode of the socket: no other user can connect in between.
-            os.fchmod(sock.fileno(), 0o600)
-            sock.bind(str(path))
-            # Listen now, not when the server starts: early clients wait instead of being refused, and another
-            # daemon that starts meanwhile finds this one running.
-            sock.listen(BACKLOG)
-        _give_to_group(path, group)
-        path.chmod(MODES[access])
-    except OSError as error:
-        sock.close()
-        raise NotPermitted(
-            f"cannot bind {path}: {error.strerror or error}", hint="set control.socket to a path of your own"
-        ) from error
-    except BaseException:
-        sock.close()
-        raise
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(path.parent):
+                _remove_stale(path)
+                # Linux creates the file with the mode of the socket: no other user can connect in between.
+                os.fchmod(sock.fileno(), 0o600)
+                sock.bind(str(path))
+                # Listen now, not when the server starts: early clients wait instead of being refused, and
+                # another daemon that starts meanwhile finds this one running.
+                sock.listen(BACKLOG)
+            _give_to_group(path, group)
+            path.chmod(MODES[access])
+        except OSError as error:
+            raise NotPermitted(
+                f"cannot bind {path}: {error.strerror or error}",
+                hint="set control.socket to a path of your own",
+            ) from error
+        stack.pop_all()
     return ListeningSocket(sock, access, path)
 
 

@@ -5,6 +5,7 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from voxd.engine.config import VoiceEngineConfig
@@ -130,9 +131,8 @@ class Connector:
                 retry_count=0,
             )
             raise
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(call.close)
             await call.open(retries)
-        except BaseException:
-            await call.close()
-            raise
+            stack.pop_all()
         return call

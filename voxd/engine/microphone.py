@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from voxd.audio.microphone import VIRTUAL, Microphone
 from voxd.audio.ring import Ring, RingOverrun
@@ -75,14 +76,13 @@ class MicrophoneStream:
         audio = Audio(input=VIRTUAL if file else name, virtual_input=file, block_ms=block_ms(self._chunk_ms))
         self._ring = Ring.create(1, RING_S)
         self._microphone = Microphone(audio, self._ring, self._clock, self._emit)
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.stop)
             await self._microphone.start()
             if not self._microphone.ok:
                 problem = self._microphone.problem
                 raise AudioError(f"no audio from the microphone: {problem}", code=DeviceError.code)
-        except BaseException:
-            await self.stop()
-            raise
+            stack.pop_all()
         if name == AUTO and self._microphone.virtual:
             _log.warning("no microphone: the virtual one is used, set input_device to change that")
         # The capture process wakes the loop through a descriptor, so nothing polls the ring.

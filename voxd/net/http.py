@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -69,12 +70,11 @@ class HttpClient:
                 answer = StreamedResponse(
                     terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
                 )
-                try:
+                async with AsyncExitStack() as stack:
+                    stack.push_async_callback(answer.close)
                     await check_response(answer, terms.provider, terms.read_refusal)
                     await answer.begin()
-                except BaseException:
-                    await answer.close()
-                    raise
+                    stack.pop_all()
                 return answer
         except (OSError, TimeoutError) as error:
             raise faults.connect_error(terms.provider, error) from None

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Coroutine, Iterable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
@@ -66,13 +67,22 @@ class SpareConnection:
             await outcome.aclose()
 
 
+_OPENING_ERRORS = (
+    OSError,
+    ProviderError,
+    UnicodeError,
+    httpcore.NetworkError,
+    httpcore.TimeoutException,
+)
+
+
 async def _open(
     opening: Coroutine[None, None, httpcore.AsyncNetworkStream],
 ) -> httpcore.AsyncNetworkStream | None:
     try:
         async with asyncio.timeout(OPEN_S):
             return await opening
-    except (OSError, ProviderError, UnicodeError, httpcore.NetworkError, httpcore.TimeoutException) as error:
+    except _OPENING_ERRORS as error:
         _log.debug("no connection was opened ahead: %s", type(error).__name__)
         return None
 
@@ -193,11 +203,11 @@ class _SafeStream(_WrappedStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        except BaseException:
-            await self.aclose()
-            raise
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.aclose)
+            encrypted = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            stack.pop_all()
+        return encrypted
 
 
 class _TlsStream(_WrappedStream):

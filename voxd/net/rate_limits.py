@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
@@ -62,17 +62,15 @@ class RateLimiter:
                 self._slots.release()
 
     async def _admit(self, tokens: int) -> None:
-        if self._slots is not None:
-            await self._slots.acquire()
-        try:
+        with ExitStack() as stack:
+            if self._slots is not None:
+                await self._slots.acquire()
+                stack.callback(self._slots.release)
             if self._requests is not None:
                 await self._requests.acquire()
             if self._tokens is not None:
                 await self._tokens.acquire(min(tokens, self._tokens.max_rate))
-        except BaseException:
-            if self._slots is not None:
-                self._slots.release()
-            raise
+            stack.pop_all()
 
     def _has_time(self, tokens: int, within_s: float) -> bool:
         """Whether enough capacity is freed within ``within_s``, if no other request waits."""

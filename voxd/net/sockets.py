@@ -5,6 +5,7 @@ import itertools
 import socket
 import ssl
 from collections import deque
+from contextlib import ExitStack
 
 from voxd.errors import ConnectionFailed
 from voxd.net.dns import NAME_S, Addresses, AddressInfo, Resolver
@@ -89,16 +90,14 @@ def interleave_families(addresses: Addresses) -> list[AddressInfo]:
 
 async def _connect(to: AddressInfo) -> socket.socket:
     family, kind, protocol, _, address = to
-    sock = socket.socket(family, kind, protocol)
-    try:
+    with ExitStack() as stack:
+        sock = stack.enter_context(socket.socket(family, kind, protocol))
         sock.setblocking(False)
         for option in SOCKET_OPTIONS:
             sock.setsockopt(*option)
         async with asyncio.timeout(ADDRESS_S):
             await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        sock.close()
-        raise
+        stack.pop_all()
     return sock
 
 

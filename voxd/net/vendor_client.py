@@ -321,6 +321,7 @@ class VendorClient:
             try:
                 opened = await connect(attempt)
             except BaseException as error:
+                # A cancelled attempt is closed and reported too.
                 has_alternative = await self._end(attempt, error)
                 raise
             self._endpoints.worked(attempt.endpoint)
@@ -336,6 +337,7 @@ class VendorClient:
         try:
             yield opened
         except BaseException as error:
+            # A cancelled call is closed and reported too.
             await self._end(attempt, error)
             raise
         await self._end(attempt, None)
@@ -344,15 +346,13 @@ class VendorClient:
         """Return an attempt with a key, an endpoint, and a place among the others. Raises `ProviderError`."""
         await self._wait_for_key(budget)
         attempt = Attempt(number, kind)
-        await attempt.stack.enter_async_context(
-            self._limits.acquire(tokens, self.remaining_s(budget, LONGEST_WAIT_S))
-        )
-        try:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                self._limits.acquire(tokens, self.remaining_s(budget, LONGEST_WAIT_S))
+            )
             await self._wait_for_key(budget)
             attempt.begin(self._keys.take(), self._endpoints.take())
-        except BaseException:
-            await attempt.stack.aclose()
-            raise
+            attempt.stack = stack.pop_all()
         return attempt
 
     async def _wait_for_key(self, budget: Budget) -> None:

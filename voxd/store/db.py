@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,22 +33,21 @@ def connect(path: Path | str) -> sqlite3.Connection:
     """
     if path != MEMORY:
         _create_private(Path(path))
-    connection = _opened(path)
-    try:
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA foreign_keys = ON")
-        _write_ahead(connection)
-        connection.execute("PRAGMA synchronous = FULL")
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(f"quick_check: {verdict}")
-        _migrate(connection)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        raise _store_error(error) from error
-    except BaseException:
-        connection.close()
-        raise
+    with ExitStack() as stack:
+        connection = _opened(path)
+        stack.callback(connection.close)
+        try:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA foreign_keys = ON")
+            _write_ahead(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(f"quick_check: {verdict}")
+            _migrate(connection)
+        except sqlite3.OperationalError as error:
+            raise _store_error(error) from error
+        stack.pop_all()
     return connection
 
 
@@ -105,7 +105,8 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 def _migrate(connection: sqlite3.Connection) -> None:
     # The version is read under the write lock: two processes may open a new file at the same moment.
     connection.execute("BEGIN IMMEDIATE")
-    try:
+    with ExitStack() as stack:
+        stack.callback(connection.execute, "ROLLBACK")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             raise StoreError(
@@ -118,9 +119,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         if version < len(MIGRATIONS):
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+        stack.pop_all()
 
 
 def _primary(error: sqlite3.Error) -> int:
@@ -214,6 +213,7 @@ class Database:
             self._writing = f"{failure}; {failure.hint}"
             raise failure from error
         except BaseException:
+            # Whatever `work` raises: an open transaction would keep every later one from beginning.
             connection.execute("ROLLBACK")
             raise
         if connection.total_changes > changes:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -123,7 +123,8 @@ async def _connect(
 ) -> None:
     provider.on_event = lambda event: receive(provider, event)
     provider.resolver = provider.resolver or target.resolver
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(close_provider, provider, target.name)
         with translate_errors(target.name):
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await provider.configure_session(adapt(provider, target.config))
@@ -132,9 +133,7 @@ async def _connect(
                     await provider.add_history(message.role, message.text)
             if not provider.is_connected:
                 raise ConnectionFailed(f"{target.name} closed the session at once", provider=target.name)
-    except BaseException:
-        await close_provider(provider, target.name)
-        raise
+        stack.pop_all()
 
 
 async def close_provider(provider: BaseProvider, name: str) -> None:

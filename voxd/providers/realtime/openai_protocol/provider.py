@@ -7,7 +7,7 @@ import asyncio
 import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any, ClassVar
 
 from voxd.errors import AudioError, NotConnected, ProviderError
@@ -93,15 +93,14 @@ class OpenAIProtocolProvider(BaseProvider):
         address = self.address()
         self._reader = self._new_reader()
         self._pending_bytes = 0
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.disconnect)
             self._connection = await WebSocketConnection.open(
                 self.name, address, self._deadlines, resolver=self.resolver
             )
             self._reading = self._tasks.start(self._read(self._connection))
             await self._begin()
-        except BaseException:
-            await self.disconnect()
-            raise
+            stack.pop_all()
         self.session_id = self._reader.session_id
         self._ready = True
         if not self.is_connected:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
 from voxd.errors import AudioError, ProviderError
@@ -264,19 +265,18 @@ async def _open_session(
     ``seed`` is the initial history that ``setup`` announced. Raises `ProviderError`, leaving nothing open.
     """
     connection = await WebSocketConnection.open(wire.NAME, address, deadlines, resolver=resolver)
-    try:
-        await connection.send(wire.encode(setup))
-        async with asyncio.timeout(deadlines.answer_s):
-            session_id = await _greeting(connection)
-        if seed is not None:
-            await connection.send(wire.encode(seed))
-    except TimeoutError:
-        connection.abort(_SILENCE)
-        await connection.close()
-        raise wire.error_of(_SILENCE) from None
-    except BaseException:
-        await connection.close()
-        raise
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(connection.close)
+        try:
+            await connection.send(wire.encode(setup))
+            async with asyncio.timeout(deadlines.answer_s):
+                session_id = await _greeting(connection)
+            if seed is not None:
+                await connection.send(wire.encode(seed))
+        except TimeoutError:
+            connection.abort(_SILENCE)
+            raise wire.error_of(_SILENCE) from None
+        stack.pop_all()
     return connection, session_id
 
 
