@@ -12,7 +12,7 @@ from voxd.clock import Clock
 from voxd.config import schema
 from voxd.entry_points import find_entry_points, load_entry_point
 from voxd.errors import DeviceError
-from voxd.events import Emit, Event
+from voxd.events import Emit, Event, EventType
 from voxd.hardware.patterns import Cue, Rgb, next_change_s, rgb_at, select_cue
 from voxd.tasks import cancel_and_wait
 from voxd.turn.inputs import State
@@ -152,7 +152,10 @@ class PatternDisplay:
         self.status = f"{self._name}: {error}"
         _log.warning("the LED cannot be written: %s", error)
         self._emit(
-            "error", code=DeviceError.code, message=f"LED: {error}", hint="check the wiring of [leds] pins"
+            EventType.ERROR_GENERAL,
+            code=DeviceError.code,
+            message=f"LED: {error}",
+            hint="check the wiring of [leds] pins",
         )
 
 
@@ -169,23 +172,23 @@ class LedEventHandler:
     def __call__(self, event: Event) -> None:
         """Follow ``event``; those that change no LED are ignored."""
         match event.type:
-            case "state.changed":
+            case EventType.STATE_CHANGED:
                 self._state = State(event.data["to"])
-            case "timer.ringing":
+            case EventType.TIMER_RINGING:
                 self._ringing.add(event.data["id"])
-            case "timer.stopped" | "timer.cancelled":
+            case EventType.TIMER_STOPPED | EventType.TIMER_CANCELLED:
                 self._ringing.discard(event.data["id"])
-            case "audio.lost":
+            case EventType.AUDIO_LOST:
                 self._audio_lost = True
-            case "audio.restored":
+            case EventType.AUDIO_RESTORED:
                 self._audio_lost = False
-            case "provider.failed":
+            case EventType.PROVIDER_FAILED:
                 self._failing.add(("unhealthy", event.data["provider"]))
-            case "provider.restored":
+            case EventType.PROVIDER_RESTORED:
                 self._failing.discard(("unhealthy", event.data["provider"]))
-            case "spend.stopped":
+            case EventType.SPEND_STOPPED:
                 self._failing.add(("spent", event.data["provider"]))
-            case "spend.resumed":
+            case EventType.SPEND_RESUMED:
                 self._failing.discard(("spent", event.data["provider"]))
             case _:
                 return

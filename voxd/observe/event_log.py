@@ -7,7 +7,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from voxd.events import Event
+from voxd.events import Event, EventType
 from voxd.observe.log import CALL_FIELDS
 
 _log = logging.getLogger(__name__)
@@ -25,65 +25,69 @@ _DEBUG, _INFO, _WARNING = logging.DEBUG, logging.INFO, logging.WARNING
 
 LINES: Mapping[str, LogLine | None] = MappingProxyType(
     {
-        "daemon.ready": LogLine(_INFO, "ready: voxd {version}, audio {audio}"),
-        "daemon.reloaded": LogLine(_INFO, "reloaded: applied {applied}, restart needed for {needs_restart}"),
-        "daemon.stopping": LogLine(_INFO, "stopping"),
-        "state.changed": LogLine(_DEBUG, "state {from} -> {to}"),
-        "wake.candidate": LogLine(_DEBUG, "wake word candidate {word}, score {score}"),
-        "wake.detected": LogLine(_INFO, "wake word {word}, score {score}"),
-        "wake.rejected": LogLine(_INFO, "wake word {word} rejected: {reason}, score {score}"),
-        "speech.started": LogLine(_DEBUG, "speech started"),
-        "speech.ended": LogLine(_DEBUG, "speech ended: {reason}, {duration_ms} ms"),
-        "turn.started": LogLine(_INFO, "turn started: {source}"),
-        "turn.transcript": LogLine(_INFO, "transcript by {engine}"),
-        "turn.reply": LogLine(_DEBUG, "reply"),
-        "turn.interrupted": LogLine(_INFO, "reply interrupted by {by} after {played_ms} ms"),
-        "turn.ended": LogLine(_INFO, "turn ended: {outcome}, {latency_ms} ms"),
-        "playback.started": None,
-        "playback.finished": None,
-        "audio.lost": LogLine(_WARNING, "microphone lost: {device}: {reason}"),
-        "audio.restored": LogLine(_INFO, "microphone restored: {device}, after {after_s} s"),
-        "audio.overrun": LogLine(_WARNING, "samples lost at the device: {count}"),
-        "output.lost": LogLine(_WARNING, "loudspeaker lost: {device}: {reason}"),
-        "output.restored": LogLine(_INFO, "loudspeaker restored: {device}"),
-        "engine.failed": LogLine(_WARNING, "engine {engine} failed: {code}: {reason}"),
-        "engine.changed": LogLine(_WARNING, "{kind} now uses engine {engine}: {reason}"),
-        "engine.restored": LogLine(_INFO, "{kind} uses engine {engine} again"),
-        "mute.changed": LogLine(_INFO, "muted: {muted}, by {source}"),
-        "volume.changed": LogLine(_INFO, "volume {percent} %"),
-        "button.pressed": LogLine(_INFO, "button: {gesture}"),
-        "timer.set": LogLine(_INFO, "{kind} {id} set, due in {due_s} s"),
-        "timer.cancelled": LogLine(_INFO, "timer {id} cancelled"),
-        "timer.ringing": LogLine(_INFO, "{kind} {id} rings"),
-        "timer.stopped": LogLine(_INFO, "timer {id} stopped by {by}"),
-        "connection.established": LogLine(_INFO, "session with {provider} open after {latency_ms} ms"),
-        "connection.lost": LogLine(_WARNING, "session with {provider} lost: {code}: {reason}"),
-        "connection.closed": LogLine(_INFO, "session with {provider} closed: {reason}"),
-        "provider.failed": LogLine(_WARNING, "provider {provider} unavailable: {code}: {reason}"),
-        "provider.changed": LogLine(_WARNING, "failover from {from} to {to}: {reason}"),
-        "provider.restored": LogLine(_INFO, "provider {provider} recovered"),
-        "provider.call": LogLine(
+        EventType.DAEMON_READY: LogLine(_INFO, "ready: voxd {version}, audio {audio}"),
+        EventType.DAEMON_RELOADED: LogLine(
+            _INFO, "reloaded: applied {applied}, restart needed for {needs_restart}"
+        ),
+        EventType.DAEMON_STOPPING: LogLine(_INFO, "stopping"),
+        EventType.STATE_CHANGED: LogLine(_DEBUG, "state {from} -> {to}"),
+        EventType.WAKE_CANDIDATE: LogLine(_DEBUG, "wake word candidate {word}, score {score}"),
+        EventType.WAKE_DETECTED: LogLine(_INFO, "wake word {word}, score {score}"),
+        EventType.WAKE_REJECTED: LogLine(_INFO, "wake word {word} rejected: {reason}, score {score}"),
+        EventType.SPEECH_STARTED: LogLine(_DEBUG, "speech started"),
+        EventType.SPEECH_ENDED: LogLine(_DEBUG, "speech ended: {reason}, {duration_ms} ms"),
+        EventType.TURN_STARTED: LogLine(_INFO, "turn started: {source}"),
+        EventType.TURN_TRANSCRIPT: LogLine(_INFO, "transcript by {engine}"),
+        EventType.TURN_REPLY: LogLine(_DEBUG, "reply"),
+        EventType.TURN_INTERRUPTED: LogLine(_INFO, "reply interrupted by {by} after {played_ms} ms"),
+        EventType.TURN_ENDED: LogLine(_INFO, "turn ended: {outcome}, {latency_ms} ms"),
+        EventType.PLAYBACK_STARTED: None,
+        EventType.PLAYBACK_FINISHED: None,
+        EventType.AUDIO_LOST: LogLine(_WARNING, "microphone lost: {device}: {reason}"),
+        EventType.AUDIO_RESTORED: LogLine(_INFO, "microphone restored: {device}, after {after_s} s"),
+        EventType.AUDIO_OVERRUN: LogLine(_WARNING, "samples lost at the device: {count}"),
+        EventType.OUTPUT_LOST: LogLine(_WARNING, "loudspeaker lost: {device}: {reason}"),
+        EventType.OUTPUT_RESTORED: LogLine(_INFO, "loudspeaker restored: {device}"),
+        EventType.ENGINE_FAILED: LogLine(_WARNING, "engine {engine} failed: {code}: {reason}"),
+        EventType.ENGINE_CHANGED: LogLine(_WARNING, "{kind} now uses engine {engine}: {reason}"),
+        EventType.ENGINE_RESTORED: LogLine(_INFO, "{kind} uses engine {engine} again"),
+        EventType.MUTE_CHANGED: LogLine(_INFO, "muted: {muted}, by {source}"),
+        EventType.VOLUME_CHANGED: LogLine(_INFO, "volume {percent} %"),
+        EventType.BUTTON_PRESSED: LogLine(_INFO, "button: {gesture}"),
+        EventType.TIMER_SET: LogLine(_INFO, "{kind} {id} set, due in {due_s} s"),
+        EventType.TIMER_CANCELLED: LogLine(_INFO, "timer {id} cancelled"),
+        EventType.TIMER_RINGING: LogLine(_INFO, "{kind} {id} rings"),
+        EventType.TIMER_STOPPED: LogLine(_INFO, "timer {id} stopped by {by}"),
+        EventType.CONNECTION_ESTABLISHED: LogLine(
+            _INFO, "session with {provider} open after {latency_ms} ms"
+        ),
+        EventType.CONNECTION_LOST: LogLine(_WARNING, "session with {provider} lost: {code}: {reason}"),
+        EventType.CONNECTION_CLOSED: LogLine(_INFO, "session with {provider} closed: {reason}"),
+        EventType.PROVIDER_FAILED: LogLine(_WARNING, "provider {provider} unavailable: {code}: {reason}"),
+        EventType.PROVIDER_CHANGED: LogLine(_WARNING, "failover from {from} to {to}: {reason}"),
+        EventType.PROVIDER_RESTORED: LogLine(_INFO, "provider {provider} recovered"),
+        EventType.PROVIDER_CALL: LogLine(
             _INFO, "{provider} {stage} {kind}: {code}, first byte {first_byte_ms} ms, in all {duration_ms} ms"
         ),
-        "provider.note": LogLine(_INFO, "{provider} {stage}: {kind}"),
-        "provider.key_changed": LogLine(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
-        "rate_limit.reached": LogLine(
+        EventType.PROVIDER_NOTE: LogLine(_INFO, "{provider} {stage}: {kind}"),
+        EventType.KEY_CHANGED: LogLine(_WARNING, "{provider}: key {to} instead of key {from}: {reason}"),
+        EventType.RATE_LIMITED: LogLine(
             _WARNING, "{provider}: rate limit reached ({limit}), requests may wait"
         ),
-        "spend.warning": LogLine(
+        EventType.SPEND_WARNING: LogLine(
             _WARNING, "{provider}: {spent_usd} of the daily limit of {limit_usd} US dollars spent"
         ),
-        "spend.stopped": LogLine(
+        EventType.SPEND_STOPPED: LogLine(
             _WARNING, "{provider}: daily spending limit reached, {spent_usd} US dollars spent"
         ),
-        "spend.resumed": LogLine(_INFO, "{provider}: below the daily spending limit again"),
-        "queue.added": LogLine(_INFO, "queued for later: {id}, {duration_ms} ms"),
-        "queue.answered": LogLine(_INFO, "deferred answer to {id}, by {provider}, after {age_s} s"),
-        "queue.dropped": LogLine(_WARNING, "dropped from the queue: {id}: {reason}"),
-        "audio.quality": LogLine(
+        EventType.SPEND_RESUMED: LogLine(_INFO, "{provider}: below the daily spending limit again"),
+        EventType.QUEUE_ADDED: LogLine(_INFO, "queued for later: {id}, {duration_ms} ms"),
+        EventType.QUEUE_ANSWERED: LogLine(_INFO, "deferred answer to {id}, by {provider}, after {age_s} s"),
+        EventType.QUEUE_DROPPED: LogLine(_WARNING, "dropped from the queue: {id}: {reason}"),
+        EventType.AUDIO_QUALITY: LogLine(
             _DEBUG, "sound: {level_dbfs} dBFS, clipped {clipped_percent} %, SNR {snr_db} dB, {dropouts} gaps"
         ),
-        "error": LogLine(_WARNING, "{code}: {message}"),
+        EventType.ERROR_GENERAL: LogLine(_WARNING, "{code}: {message}"),
     }
 )
 """Every event type that is logged; None, or not listed: not logged.
@@ -99,13 +103,13 @@ KNOWN_ERRORS = 64
 
 _CALLS = frozenset(
     {
-        "provider.call",
-        "provider.note",
-        "provider.failed",
-        "provider.restored",
-        "connection.established",
-        "connection.lost",
-        "connection.closed",
+        EventType.PROVIDER_CALL,
+        EventType.PROVIDER_NOTE,
+        EventType.PROVIDER_FAILED,
+        EventType.PROVIDER_RESTORED,
+        EventType.CONNECTION_ESTABLISHED,
+        EventType.CONNECTION_LOST,
+        EventType.CONNECTION_CLOSED,
     }
 )
 """Events about requests to vendors; in other events "kind" may be text of the user."""
@@ -129,7 +133,7 @@ class EventLog:
         _write(event, line)
 
     def _is_repeated(self, event: Event) -> bool:
-        if event.type != "error":
+        if event.type != EventType.ERROR_GENERAL:
             return False
         recent = {text: at_s for text, at_s in self._errors.items() if 0 <= event.time - at_s < REPEATED_S}
         text = f"{event.data.get('code')}: {event.data.get('message')}"
@@ -142,7 +146,7 @@ def _write(event: Event, line: LogLine) -> None:
         "event": event.type,
         **{name: event.data[name] for name in CALL_FIELDS if event.type in _CALLS and name in event.data},
         "turn": event.turn,
-        "state": event.data.get("to") if event.type == "state.changed" else None,
+        "state": event.data.get("to") if event.type == EventType.STATE_CHANGED else None,
         "code": event.data.get("code"),
         "hint": event.data.get("hint"),
         "ms": event.data.get("latency_ms"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voxd.events import Event
+from voxd.events import Event, EventType
 from voxd.observe.series import MetricSet
 from voxd.observe.vendor_metrics import vendor_feeds
 
@@ -66,21 +66,21 @@ class Metrics:
     def _feeds(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
         """Return the table: which event changes which number."""
         return {
-            "state.changed": lambda data: self._show_state(data["from"], data["to"]),
-            "turn.ended": lambda data: self._turns.inc(data["outcome"]),
-            "turn.interrupted": lambda data: self._interrupted.inc(data["by"]),
-            "wake.detected": lambda data: self._wake_seen(data, accepted=True),
-            "wake.rejected": lambda data: self._wake_seen(data, accepted=False),
-            "audio.overrun": lambda data: self._overruns.inc(by=data["count"]),
-            "audio.lost": lambda _: self._audio_seen(works=False),
-            "audio.restored": lambda _: self._audio_seen(works=True),
-            "output.lost": lambda _: self._output_up.set(0),
-            "output.restored": lambda _: self._output_up.set(1),
-            "engine.failed": lambda data: self._failures.inc(data["engine"], data["code"]),
-            "error": lambda data: self._errors.inc(data["code"]),
-            "mute.changed": lambda data: self._muted.set(data["muted"]),
-            "volume.changed": lambda data: self._volume.set(data["percent"] / 100),
-            "timer.ringing": lambda data: self._rings.inc(data["kind"]),
+            EventType.STATE_CHANGED: lambda data: self._show_state(data["from"], data["to"]),
+            EventType.TURN_ENDED: lambda data: self._turns.inc(data["outcome"]),
+            EventType.TURN_INTERRUPTED: lambda data: self._interrupted.inc(data["by"]),
+            EventType.WAKE_DETECTED: lambda data: self._wake_seen(data, accepted=True),
+            EventType.WAKE_REJECTED: lambda data: self._wake_seen(data, accepted=False),
+            EventType.AUDIO_OVERRUN: lambda data: self._overruns.inc(by=data["count"]),
+            EventType.AUDIO_LOST: lambda _: self._audio_seen(works=False),
+            EventType.AUDIO_RESTORED: lambda _: self._audio_seen(works=True),
+            EventType.OUTPUT_LOST: lambda _: self._output_up.set(0),
+            EventType.OUTPUT_RESTORED: lambda _: self._output_up.set(1),
+            EventType.ENGINE_FAILED: lambda data: self._failures.inc(data["engine"], data["code"]),
+            EventType.ERROR_GENERAL: lambda data: self._errors.inc(data["code"]),
+            EventType.MUTE_CHANGED: lambda data: self._muted.set(data["muted"]),
+            EventType.VOLUME_CHANGED: lambda data: self._volume.set(data["percent"] / 100),
+            EventType.TIMER_RINGING: lambda data: self._rings.inc(data["kind"]),
         }
 
     def _wake_seen(self, data: Mapping[str, Any], *, accepted: bool) -> None:

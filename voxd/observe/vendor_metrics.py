@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voxd.events import EventType
 from voxd.observe.series import MetricSet
 
 SESSION = "session"
@@ -63,13 +64,13 @@ def _request_feeds(numbers: MetricSet) -> dict[str, _Feed]:
         retries.inc(data["provider"], SESSION, by=data["retry_count"])
 
     return {
-        "provider.call": call,
-        "provider.note": lambda data: notes.inc(data["provider"], data["stage"], data["kind"]),
-        "connection.established": opened,
-        "connection.failed": not_opened,
-        "connection.lost": lambda data: lost.inc(data["provider"], data["code"]),
-        "provider.failed": lambda data: up.set(0, data["provider"]),
-        "provider.restored": lambda data: up.set(1, data["provider"]),
+        EventType.PROVIDER_CALL: call,
+        EventType.PROVIDER_NOTE: lambda data: notes.inc(data["provider"], data["stage"], data["kind"]),
+        EventType.CONNECTION_ESTABLISHED: opened,
+        EventType.CONNECTION_FAILED: not_opened,
+        EventType.CONNECTION_LOST: lambda data: lost.inc(data["provider"], data["code"]),
+        EventType.PROVIDER_FAILED: lambda data: up.set(0, data["provider"]),
+        EventType.PROVIDER_RESTORED: lambda data: up.set(1, data["provider"]),
     }
 
 
@@ -104,13 +105,13 @@ def _wait_feeds(numbers: MetricSet) -> dict[str, _Feed]:
         "voxd_queue_utterances", "Utterances kept for later, by what came of them", "event"
     )
     return {
-        "rate_limit.reached": lambda data: limited.inc(data["provider"], data["limit"]),
-        "provider.key_changed": lambda data: keys.inc(data["provider"]),
-        "spend.stopped": lambda data: stopped.inc(data["provider"] or "all"),
-        "cache.used": lambda data: lookups.inc(data["cache"], "hit" if data["hit"] else "miss"),
-        "queue.added": lambda _: kept.inc("added"),
-        "queue.answered": lambda _: kept.inc("answered"),
-        "queue.dropped": lambda _: kept.inc("dropped"),
+        EventType.RATE_LIMITED: lambda data: limited.inc(data["provider"], data["limit"]),
+        EventType.KEY_CHANGED: lambda data: keys.inc(data["provider"]),
+        EventType.SPEND_STOPPED: lambda data: stopped.inc(data["provider"] or "all"),
+        EventType.CACHE_USED: lambda data: lookups.inc(data["cache"], "hit" if data["hit"] else "miss"),
+        EventType.QUEUE_ADDED: lambda _: kept.inc("added"),
+        EventType.QUEUE_ANSWERED: lambda _: kept.inc("answered"),
+        EventType.QUEUE_DROPPED: lambda _: kept.inc("dropped"),
     }
 
 

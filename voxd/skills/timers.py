@@ -13,7 +13,7 @@ import msgspec
 
 from voxd.clock import Clock
 from voxd.errors import Busy, NotFound, StoreError
-from voxd.events import Emit
+from voxd.events import Emit, EventType
 from voxd.reports import TimerEntry
 from voxd.skills.schedule import DueState, LocalMoment, apply_clock_step, due_state, local_zone, restore_timer
 from voxd.store.age import boot_id
@@ -126,7 +126,7 @@ class Timers:
         live = self._live[record.id] = _Live(record)
         self._changed.set()
         entry = self._entry(live)
-        self._emit("timer.set", id=record.id, kind=kind, due_s=round(entry.due_in_s, 3))
+        self._emit(EventType.TIMER_SET, id=record.id, kind=kind, due_s=round(entry.due_in_s, 3))
         return entry
 
     async def cancel(self, id: int) -> None:
@@ -136,9 +136,9 @@ class Timers:
             raise NotFound(f"there is no timer {id}", hint="run `voxctl timers`")
         self._changed.set()
         if live.ringing_since_s is not None:
-            self._emit("timer.stopped", id=id, by="cancel")
+            self._emit(EventType.TIMER_STOPPED, id=id, by="cancel")
         else:
-            self._emit("timer.cancelled", id=id)
+            self._emit(EventType.TIMER_CANCELLED, id=id)
         await self._store.remove([id])
 
     def list(self) -> list[TimerEntry]:
@@ -230,7 +230,7 @@ class Timers:
     def _ring(self, live: _Live, monotonic_s: float) -> None:
         live.ringing_since_s = monotonic_s
         record = live.record
-        self._emit("timer.ringing", id=record.id, kind=record.kind, name=record.name)
+        self._emit(EventType.TIMER_RINGING, id=record.id, kind=record.kind, name=record.name)
         try:
             self._on_ring(self._entry(live))
         except Exception:
@@ -240,7 +240,7 @@ class Timers:
         # Kept until now: a device that restarts while it rings rings again.
         del self._live[live.record.id]
         self._changed.set()
-        self._emit("timer.stopped", id=live.record.id, by=by)
+        self._emit(EventType.TIMER_STOPPED, id=live.record.id, by=by)
         self._in_background(self._store.remove([live.record.id]))
 
     def _wall_stepped(self, step_s: float) -> None:
