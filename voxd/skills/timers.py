@@ -18,6 +18,7 @@ from voxd.reports import TimerEntry
 from voxd.skills.schedule import DueState, LocalMoment, apply_clock_step, due_state, local_zone, restore_timer
 from voxd.store.age import boot_id
 from voxd.store.timers import TimerRecord, TimerStore
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ class Timers:
         self._live: dict[int, _Live] = {}
         self._missed: deque[TimerEntry] = deque(maxlen=10)
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._loop: asyncio.Task[None] | None = None
+        self._watch = TaskScope("timers")
+        self._writes = TaskScope("timer writes")
         self._last = (clock.monotonic(), clock.wall())
 
     async def start(self) -> None:
@@ -90,16 +91,14 @@ class Timers:
         settled = [live.record for live in self._live.values() if not live.clock_unset]
         if changed := [record for record in settled if record not in kept]:
             await self._store.update(changed)
-        self._loop = asyncio.create_task(self._run(), name="timers")
+        self._watch.start(self._run())
 
     async def close(self) -> None:
         """Stop watching; what is set stays kept. Idempotent."""
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
-            self._loop = None
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._watch.close()
+        # A write is finished, not cancelled: a timer that has rung must not ring again after a restart.
+        while self._writes:
+            await self._writes.join()
 
     async def set(
         self, kind: str, *, name: str = "", duration_s: float | None = None, aim: LocalMoment | None = None
@@ -178,9 +177,9 @@ class Timers:
         if delay_s is None:
             await self._changed.wait()
             return
-        waiters = {
-            asyncio.create_task(self._changed.wait()),
-            asyncio.create_task(_sleep(self._clock, delay_s)),
+        waiters: set[asyncio.Task[Any]] = {
+            self._watch.start(self._changed.wait()),
+            self._watch.start(_sleep(self._clock, delay_s)),
         }
         try:
             await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
@@ -252,9 +251,7 @@ class Timers:
         self._in_background(self._store.update([live.record for live in self._live.values()]))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_logged(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._writes.start(_logged(work))
 
     def _entry(self, live: _Live) -> TimerEntry:
         record = live.record
