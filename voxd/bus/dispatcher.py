@@ -1,4 +1,4 @@
-"""The board of users' handlers: who is called for which event, in which order, and what that may lead to."""
+"""Calls the registered handlers of each event by priority, and cuts loops of events they emit."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""One user's handler: which events it wants, and how it is called without holding up the house."""
+"""One registered handler: which events it selects, and how it is called without blocking the event loop."""
 
 import fnmatch
 import inspect
@@ -42,7 +42,7 @@ class Selector:
 
     @classmethod
     def from_name(cls, name: str) -> Self:
-        """Return what ``name`` means: one of our types, a alias's name, the user's own, or a glob."""
+        """Return what ``name`` means: one of our types, an alias, a custom type, or a glob."""
         alias = EVENT_ALIASES.get(name)
         return cls(alias.type, alias.where) if alias else cls(name, {})
 

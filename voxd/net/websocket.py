@@ -28,7 +28,7 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
 
 WRITE_LIMIT_BYTES = 256 * 1024
-"""What may wait to be sent: four seconds of 24 kHz sound as base64. Who sends more has to wait."""
+"""What may wait to be sent: four seconds of 24 kHz sound as base64. `send` waits beyond it."""
 
 _PINGS_PER_LIMIT = 3
 _USER_AGENT = "voxd"
