@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 HEAVY = {
+    "aiohappyeyeballs",
     "anyio",
     "httpcore",
     "httpx",

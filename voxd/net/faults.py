@@ -214,7 +214,7 @@ def connect_error(provider: str, error: Exception) -> ProviderError:
         return ConnectionFailed(
             "cannot resolve the vendor's host name", provider=provider, code="dns_failed", hint=hint
         )
-    # Not `strerror`: asyncio puts the address into it.
+    # Not `strerror`: asyncio and aiohappyeyeballs put addresses there, of a race those of every attempt.
     number = error.errno if isinstance(error, OSError) else None
     reason = os.strerror(number) if number else "the connection failed"
     return ConnectionFailed(reason, provider=provider)

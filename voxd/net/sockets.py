@@ -1,18 +1,17 @@
 """Opens a TCP socket to a host: all its addresses race, so that a broken one costs a quarter of a second."""
 
 import asyncio
-import itertools
 import socket
 import ssl
-from collections import deque
-from contextlib import ExitStack
+
+from aiohappyeyeballs import AddrInfoType, start_connection
 
 from voxd.errors import ConnectionFailed
-from voxd.net.dns import NAME_S, Addresses, AddressInfo, Resolver
-from voxd.tasks import cancel_and_wait, in_thread
+from voxd.net.dns import NAME_S, Addresses, Resolver
+from voxd.tasks import in_thread
 
 ADDRESS_S = 2.0
-"""The deadline of one address."""
+"""The deadline of the last address. Earlier ones run on beside it, so they have a little longer."""
 
 STAGGER_S = 0.25
 """The delay before the next address is tried as well (RFC 8305, section 5: Connection Attempt Delay)."""
@@ -40,31 +39,11 @@ async def open_socket(
     The address families take turns (RFC 8305, section 4). Raises `ConnectionFailed` when the name server does
     not answer, `socket.gaierror` or `UnicodeError` for an unusable name, `OSError` when no address accepts.
     """
-    waiting = deque(
-        interleave_families(await look_up(host, port, resolver=resolver, name_s=name_s, provider=provider))
-    )
-    running: set[asyncio.Task[socket.socket]] = set()
-    problem = OSError("the host has no address")
-    try:
-        while waiting or running:
-            if waiting:
-                running.add(asyncio.create_task(_connect(waiting.popleft()), name="connect"))
-            done, _ = await asyncio.wait(
-                running, timeout=STAGGER_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                running.remove(task)
-                try:
-                    return task.result()
-                except OSError as error:
-                    problem = error
-        raise problem
-    finally:
-        await cancel_and_wait(*running)
-        # Two may connect in the same pass of the loop: the second is open, and not needed.
-        for task in running:
-            if not task.cancelled() and task.exception() is None:
-                task.result().close()
+    addresses = await look_up(host, port, resolver=resolver, name_s=name_s, provider=provider)
+    async with asyncio.timeout(ADDRESS_S + STAGGER_S * (len(addresses) - 1)):
+        return await start_connection(
+            addresses, happy_eyeballs_delay=STAGGER_S, socket_factory=_create_socket
+        )
 
 
 async def look_up(
@@ -79,25 +58,11 @@ async def look_up(
         raise ConnectionFailed(msg, provider=provider, code="dns_failed", hint=hint) from None
 
 
-def interleave_families(addresses: Addresses) -> list[AddressInfo]:
-    """Return ``addresses`` with the families taking turns, the first family first (RFC 8305, section 4)."""
-    families: dict[int, list[AddressInfo]] = {}
-    for each in addresses:
-        families.setdefault(each[0], []).append(each)
-    rows = itertools.zip_longest(*families.values())
-    return [each for row in rows for each in row if each is not None]
-
-
-async def _connect(to: AddressInfo) -> socket.socket:
-    family, kind, protocol, _, address = to
-    with ExitStack() as stack:
-        sock = stack.enter_context(socket.socket(family, kind, protocol))
-        sock.setblocking(False)
-        for option in SOCKET_OPTIONS:
-            sock.setsockopt(*option)
-        async with asyncio.timeout(ADDRESS_S):
-            await asyncio.get_running_loop().sock_connect(sock, address)
-        stack.pop_all()
+def _create_socket(address: AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = address
+    sock = socket.socket(family, kind, protocol)
+    for option in SOCKET_OPTIONS:
+        sock.setsockopt(*option)
     return sock
 
 
