@@ -8,7 +8,7 @@ from rich.table import Table
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. ``budget`` and ``value`` are in ``unit``; ``skipped`` is the reason there is no value.
+    """One figure. ``budget`` and ``value`` are in ``unit``; ``skipped`` says why the value is missing.
 
     ``budget`` None: shown for information, never over. ``seed`` is the claim of the first documents.
     ``load`` is the machine's load average meanwhile.

@@ -94,7 +94,7 @@ def recorded_words(word: str, limit: int) -> list[Word]:
 
 
 def end_of_sound(samples: Samples) -> int:
-    """Return where the last 25 ms above 1 % of the loudest 25 ms' energy end (reference/perf.md 1c)."""
+    """Return where the last 25 ms above 1 % of the loudest 25 ms' energy end."""
     count = len(samples) // _WINDOW_SAMPLES
     energy = (samples[: count * _WINDOW_SAMPLES].astype(np.float64).reshape(count, -1) ** 2).sum(axis=1)
     return int((np.flatnonzero(energy > 0.01 * energy.max())[-1] + 1) * _WINDOW_SAMPLES)
