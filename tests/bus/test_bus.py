@@ -59,7 +59,7 @@ def test_a_name_means_these_events(bus: Bus, name: str, heard: list[str]) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(EVENT_ALIASES))
-def test_an_event_emitted_under_a_seed_name_is_ours_and_heard_under_it(bus: Bus, name: str) -> None:
+def test_an_event_emitted_under_an_old_name_is_delivered_under_its_new_name(bus: Bus, name: str) -> None:
     heard: list[Event] = []
     bus.on(name, heard.append)
     bus.on(EVENT_ALIASES[name].type, heard.append)
@@ -75,7 +75,7 @@ def test_types_of_ours_arrive_as_members(bus: Bus) -> None:
 
 
 @pytest.mark.parametrize("name", ["", None, 3])
-def test_what_is_no_name_is_refused(bus: Bus, name: Any) -> None:
+def test_an_invalid_event_name_is_refused(bus: Bus, name: Any) -> None:
     with pytest.raises(InvalidRequest):
         bus.on(name, print)
 
@@ -185,7 +185,7 @@ def bad(event: Event) -> None:
 
 
 @pytest.mark.parametrize("register", ["on", "handle", "filter", "async"])
-async def test_a_failing_handler_stops_nobody_and_is_logged_once(
+async def test_a_failing_handler_stops_no_other_handler_and_is_logged_once(
     bus: Bus, register: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard: list[Event] = []
@@ -329,7 +329,7 @@ def test_names_without_end_do_not_fill_the_memory(bus: Bus) -> None:
     assert counts["(other)"] == 100
 
 
-async def test_what_a_handler_of_the_house_emits_comes_after_its_cause() -> None:
+async def test_an_event_emitted_by_an_internal_handler_comes_after_its_cause() -> None:
     bus = Bus(FakeClock())
     bus.handle(
         lambda event: bus.emit("mute.changed", muted=True, source="voice") if event.type == "a" else None

@@ -87,7 +87,7 @@ async def test_an_async_handler_registered_once_runs_once_to_its_end(bus: Bus) -
     assert numbers(heard) == [1]
 
 
-async def test_a_hanging_handler_delays_nobody_is_given_up_and_goes_on(bus: Bus, clock: FakeClock) -> None:
+async def test_a_hanging_handler_delays_no_other_handler_and_is_cancelled(bus: Bus, clock: FakeClock) -> None:
     heard: list[Event] = []
     finished: list[int] = []
 
@@ -136,7 +136,9 @@ async def test_a_handler_that_refuses_to_end_harms_only_itself(bus: Bus, clock: 
     assert finished == [0, *range(11, QUEUE_EVENTS + 11)], "the oldest were dropped"
 
 
-async def test_a_lagging_handler_loses_the_oldest_and_that_is_told_once(bus: Bus, clock: FakeClock) -> None:
+async def test_a_lagging_handler_loses_the_oldest_events_and_this_is_logged_once(
+    bus: Bus, clock: FakeClock
+) -> None:
     handler = Callable(heard := [])
     bus.on("x", lambda event: handler(event))
     for number in range(QUEUE_EVENTS + 50):
@@ -303,7 +305,9 @@ async def test_a_handler_that_is_slow_now_and_then_stays(bus: Bus, clock: FakeCl
     assert failures(bus) == []
 
 
-async def test_a_thread_that_hangs_loses_the_oldest_events_and_delays_nobody(bus: Bus, moved: Slow) -> None:
+async def test_a_thread_that_hangs_loses_the_oldest_events_and_delays_no_other_handler(
+    bus: Bus, moved: Slow
+) -> None:
     bus.on("x", Callable(heard := []))
     moved.go_on.clear()
     bus.emit("x", number=100)
@@ -316,7 +320,7 @@ async def test_a_thread_that_hangs_loses_the_oldest_events_and_delays_nobody(bus
     moved.go_on.set()
 
 
-async def test_a_failure_in_a_thread_is_told_on_the_loop(bus: Bus, clock: FakeClock) -> None:
+async def test_a_failure_in_a_thread_is_reported_on_the_loop(bus: Bus, clock: FakeClock) -> None:
     told = asyncio.Event()
     bus.on("handler.failed", lambda event: told.set(), filter=lambda event: event.reason == "raised")
 
