@@ -102,7 +102,7 @@ def test_the_shell_itself_accepts_the_script(parser: argparse.ArgumentParser, sh
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_zsh_knows_commands_options_and_files(parser: argparse.ArgumentParser) -> None:
+def test_zsh_completes_commands_options_and_files(parser: argparse.ArgumentParser) -> None:
     text = script(parser, "zsh")
     assert "#compdef voxctl" in text.splitlines()[0]
     assert "config) _voxctl_config ;;" in text
@@ -111,7 +111,7 @@ def test_zsh_knows_commands_options_and_files(parser: argparse.ArgumentParser) -
     assert "'1:value:(bash zsh fish)'" in text
 
 
-def test_fish_knows_commands_options_and_files(parser: argparse.ArgumentParser) -> None:
+def test_fish_completes_commands_options_and_files(parser: argparse.ArgumentParser) -> None:
     lines = script(parser, "fish").splitlines()
     assert "complete -c voxctl -n __fish_use_subcommand -a status -d 'show the state'" in lines
     in_config = "'__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check show'"

@@ -27,7 +27,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "voxd.toml"
 
 
-def test_check_tells_five_mistakes_and_exits_with_78(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_five_mistakes_and_exits_with_78(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.write_text(BROKEN)
     assert main(["config", "check", str(file)]) == 78
     lines = capsys.readouterr().out.splitlines()
@@ -85,7 +87,7 @@ def test_check_takes_values_from_the_command_line(file: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.startswith("--set: error: audio.channels: ")
 
 
-def test_show_masks_secrets_and_tells_origins(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_masks_secrets_and_prints_origins(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(HEADERS)
     assert main(["--config", str(file), "config", "show", "--origin", "--set", "audio.channels=2"]) == 0
     out = capsys.readouterr().out
@@ -97,7 +99,7 @@ def test_show_masks_secrets_and_tells_origins(file: Path, capsys: pytest.Capture
     assert shown["skills"]["commands"][0]["action"]["headers"] == {"Authorization": "********"}
 
 
-def test_show_of_a_broken_file_tells_why(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_of_a_broken_file_reports_the_reason(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(BROKEN)
     assert main(["--config", str(file), "config", "show"]) == 78
     captured = capsys.readouterr()

@@ -111,7 +111,7 @@ def test_memory(tmp_path: Path, available_kb: int, status: str) -> None:
     assert machine.mem_available(context(tmp_path)).status == status
 
 
-def test_what_a_machine_does_not_tell_is_skipped(tmp_path: Path) -> None:
+def test_a_value_the_machine_does_not_provide_is_skipped(tmp_path: Path) -> None:
     for look in (machine.cpu_temp, machine.mem_available, machine.clock_synchronized):
         assert look(context(tmp_path)).status is Status.SKIP
     assert service.unit_state(context(tmp_path)).status is Status.SKIP
@@ -190,7 +190,7 @@ def test_a_clock_systemd_knows_about(tmp_path: Path, program: Any, answer: str, 
     assert machine.clock_synchronized(context(tmp_path)).status == status
 
 
-def test_vcgencmd_is_asked_where_the_kernel_does_not_tell(tmp_path: Path, program: Any) -> None:
+def test_vcgencmd_is_used_where_the_kernel_gives_no_value(tmp_path: Path, program: Any) -> None:
     program("vcgencmd", "throttled=0x50000")
     assert machine.cpu_throttled(context(tmp_path)).status is Status.WARN
 
@@ -231,7 +231,7 @@ def test_a_running_daemon_is_asked_for_its_microphone(daemon: Path) -> None:
     assert "unplugged" in finding.detail
 
 
-def test_without_a_daemon_the_way_to_start_one_is_told(tmp_path: Path) -> None:
+def test_without_a_daemon_the_report_explains_how_to_start_one(tmp_path: Path) -> None:
     finding = service.socket_reachable(DoctorContext(Config(), {}, socket=tmp_path / "gone"))
     assert finding.status is Status.WARN
     assert "systemctl start voxd" in finding.hint

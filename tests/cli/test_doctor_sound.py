@@ -68,7 +68,7 @@ def daemon(path: Path, text: str) -> Iterator[DoctorContext]:
         (heard(dropouts=3), Status.WARN, "missing in 3 places"),
     ],
 )
-def test_a_running_daemon_is_asked_for_what_it_heard_last(
+def test_the_last_utterance_is_requested_from_a_running_daemon(
     tmp_path: Path, utterance: dict[str, Any], status: Status, words: str
 ) -> None:
     with daemon(tmp_path / "voxd.sock", metrics(utterance)) as context:

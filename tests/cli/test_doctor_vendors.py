@@ -24,7 +24,7 @@ def context(*models: str) -> DoctorContext:
         (("whisper-1",), "2027-02-26", Status.FAIL),
     ],
 )
-def test_models_that_end_are_told(models: tuple[str, ...], today: str, status: Status) -> None:
+def test_models_that_are_shut_down_are_reported(models: tuple[str, ...], today: str, status: Status) -> None:
     assert models_last_on(context(*models), date.fromisoformat(today)).status is status
 
 
@@ -45,7 +45,7 @@ def test_the_nearest_end_says_what_to_do() -> None:
         (("unheard_of",), 1.0, Status.WARN),
     ],
 )
-def test_a_limit_that_cannot_count_is_told(
+def test_a_limit_that_cannot_count_is_reported(
     kinds: tuple[str, ...], limit: float | None, status: Status
 ) -> None:
     providers = {kind: ProviderConfig(kind=kind) for kind in kinds}

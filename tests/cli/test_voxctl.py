@@ -76,7 +76,9 @@ async def test_every_command_speaks_json(device: Device, voxctl: Voxctl, command
     assert isinstance(ran.json, dict | list)
 
 
-async def test_the_status_says_who_answers_instead_of_whom(device: Device, voxctl: Voxctl) -> None:
+async def test_the_status_names_the_provider_in_use_and_the_one_it_replaces(
+    device: Device, voxctl: Voxctl
+) -> None:
     assert "local instead of cloud" in (await voxctl("status")).out
 
 
@@ -237,7 +239,7 @@ async def test_wrong_arguments_are_64(voxctl: Voxctl, command: list[str]) -> Non
     assert "usage: voxctl" in ran.err
 
 
-async def test_help_tells_every_exit_code(voxctl: Voxctl) -> None:
+async def test_help_lists_every_exit_code(voxctl: Voxctl) -> None:
     ran = await voxctl("--help")
     told = " ".join(ran.out.split())
     codes = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
@@ -271,7 +273,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_a_stranger_may_look_but_not_touch(device: Device, tmp_path: Path) -> None:
+async def test_an_unprivileged_user_may_read_but_not_change(device: Device, tmp_path: Path) -> None:
     for directory in (tmp_path, *list(tmp_path.parents)[:3]):
         directory.chmod(directory.stat().st_mode | 0o011)
 
@@ -368,7 +370,7 @@ async def test_a_closed_pipe_ends_it_silently(device: Device) -> None:
     ("command", "colours"),
     [(["history"], True), (["history", "--no-color"], False), (["status"], True), (["last"], True)],
 )
-async def test_a_terminal_gets_colours_unless_it_wants_none(
+async def test_a_terminal_gets_colours_unless_they_are_disabled(
     device: Device, command: list[str], colours: bool
 ) -> None:
     ours, theirs = pty.openpty()
