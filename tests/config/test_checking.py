@@ -157,7 +157,7 @@ def test_a_syntax_error_hides_nothing_else() -> None:
     assert [problem.line for problem in problems_of(text)] == [2, 3, 6, 7]
 
 
-def test_what_never_becomes_readable_is_told_once() -> None:
+def test_a_file_that_never_becomes_readable_is_reported_once() -> None:
     problems = problems_of('version = 1\n[audio]\ninput = """never closed\nchannels = 99\n')
     assert [(problem.severity, "syntax" in problem.message) for problem in problems] == [
         (Severity.ERROR, True)
@@ -171,7 +171,7 @@ def test_a_later_file_wins_and_its_mistakes_name_it() -> None:
     assert [(problem.file, problem.line) for problem in problems] == [("b.toml", 3)]
 
 
-def test_a_key_with_a_line_break_in_it_is_told_on_one_line() -> None:
+def test_a_key_that_contains_a_line_break_is_reported_on_one_line() -> None:
     assert lines_of('["a\\nb"]')[0].startswith('voxd.toml:1: error: "a\\nb": unknown section')
 
 

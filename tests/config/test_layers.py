@@ -46,7 +46,7 @@ def test_a_value_that_smuggles_in_another_key_stays_text() -> None:
     assert read.data == {"leds": {"pins": "[1]\nother = 2"}}
 
 
-def test_what_is_no_assignment_is_told() -> None:
+def test_an_invalid_assignment_is_reported() -> None:
     for malformed in ("audio.channels", "=3", "audio..channels=3"):
         read, problems = from_overrides([malformed])
         assert read.data == {}

@@ -38,7 +38,7 @@ def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path, named_by: str)
         load(argument, get_facts=config_facts, environ={"VOXD_CONFIG": str(missing)})
 
 
-def test_each_layer_is_laid_over_the_one_before_and_origins_tell_which(main: Path) -> None:
+def test_each_layer_overrides_the_one_before_and_origins_name_the_layer(main: Path) -> None:
     drop_ins = main.parent / "conf.d"
     drop_ins.mkdir()
     (drop_ins / "20-late.toml").write_text(
@@ -127,7 +127,7 @@ def test_every_problem_of_every_layer_is_in_the_error(main: Path) -> None:
         (b"\xef\xbb\xbf[audio]\nchannels = 0\n", 2, "expected an integer"),
     ],
 )
-def test_bytes_that_are_not_text_are_told_and_a_byte_order_mark_is_not(
+def test_bytes_that_are_not_text_are_reported_and_a_byte_order_mark_is_not(
     main: Path, raw: bytes, line: int, message: str
 ) -> None:
     main.write_bytes(raw)
@@ -150,7 +150,7 @@ def test_a_secret_is_read_and_never_shown(main: Path) -> None:
     assert loaded.warnings == ()
 
 
-def test_a_missing_key_among_several_is_told_and_a_misspelt_source_only_as_that(main: Path) -> None:
+def test_a_missing_key_among_several_is_reported_and_a_misspelt_source_only_as_misspelt(main: Path) -> None:
     keys = 'api_keys = [{ env = "SET" }, { env = "NOT_SET" }]\n'
     main.write_text(f'version = 1\n[providers.cloud]\nkind = "openai"\n{keys}')
     (warning,) = load(main, get_facts=config_facts, environ={"SET": "sk-1"}).warnings
@@ -161,7 +161,7 @@ def test_a_missing_key_among_several_is_told_and_a_misspelt_source_only_as_that(
     assert "is missing" not in str(raised.value)
 
 
-def test_a_missing_key_of_a_provider_is_told_with_its_line(main: Path) -> None:
+def test_a_missing_key_of_a_provider_is_reported_with_its_line(main: Path) -> None:
     main.write_text('version = 1\n[providers.cloud]\nkind = "openai"\napi_key = { env = "NOT_SET" }\n')
     (warning,) = load(main, get_facts=config_facts, environ={}).warnings
     assert str(warning).startswith(f"{main}:4: warning: providers.cloud.api_key: the secret is missing")

@@ -75,7 +75,7 @@ def test_configured_directories_go_before_given_ones() -> None:
     assert paths.models_dir(config(paths={"models": "~/m"}), UNIT) == Path.home() / "m"
 
 
-def test_whoever_may_write_the_services_state_uses_it(tmp_path: Path) -> None:
+def test_a_user_with_write_access_to_the_service_state_uses_it(tmp_path: Path) -> None:
     paths.SYSTEM_STATE_DIR.mkdir()
     assert paths.state_dir(CONFIG, USER) == paths.SYSTEM_STATE_DIR
 

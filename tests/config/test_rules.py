@@ -73,7 +73,7 @@ COMMAND = '[[skills.commands]]\nname = "lamp"\n'
         ),
     ],
 )
-def test_a_broken_rule_is_told_once_and_at_its_place(text: str, expected: str) -> None:
+def test_a_broken_rule_is_reported_once_and_at_its_place(text: str, expected: str) -> None:
     problems = [
         str(problem)
         for problem in check({"f": text}, get_facts=config_facts, exists=lambda name: "gone" not in name)
@@ -110,7 +110,7 @@ def test_what_breaks_no_rule_has_no_problem(text: str) -> None:
     assert check({"f": text}, get_facts=config_facts) == []
 
 
-def test_a_mistake_the_schema_has_told_is_not_told_again_by_a_rule() -> None:
+def test_a_mistake_reported_by_the_schema_is_not_reported_again_by_a_rule() -> None:
     text = (
         '[audio]\nchannels = "x"\nchannel = 7\n[leds]\nkind = "rbg"\npins = [1]\n[[wake.words]]\nname = 3\n'
     )

@@ -68,7 +68,7 @@ def test_outside_a_unit_there_are_no_credentials() -> None:
     assert "{ file = ... }" in problem, "and what to do"
 
 
-def test_a_file_everybody_can_read_is_read_with_a_warning(tmp_path: Path) -> None:
+def test_a_world_readable_file_is_read_with_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("hunter2")
     file.chmod(0o644)
@@ -79,7 +79,7 @@ def test_a_file_everybody_can_read_is_read_with_a_warning(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"x" * 70_000])
-def test_a_file_that_is_no_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_secret_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "key"
     file.write_bytes(content)
     reading = read_source("file", str(file), {})
