@@ -66,7 +66,7 @@ def chain_of(*engines: FakeTranscriber) -> tuple[TranscriberChain, RecordingEmit
     return TranscriberChain(engines, emit, clock), emit, clock
 
 
-async def test_the_first_engine_answers_and_nothing_is_told() -> None:
+async def test_the_first_engine_answers_and_nothing_is_reported() -> None:
     first, second = FakeTranscriber("first"), FakeTranscriber("second")
     chain, emit, _ = chain_of(first, second)
     assert (await chain.transcribe(CLIP)).engine == "first"
@@ -74,7 +74,7 @@ async def test_the_first_engine_answers_and_nothing_is_told() -> None:
     assert second.asked == 0
 
 
-async def test_the_next_answers_the_same_request_and_the_change_is_told_once() -> None:
+async def test_the_next_engine_answers_the_same_request_and_the_change_is_reported_once() -> None:
     first, second = FakeTranscriber("first", works=False), FakeTranscriber("second")
     chain, emit, clock = chain_of(first, second)
     for _ in range(3):
@@ -111,7 +111,7 @@ async def test_the_configured_engine_comes_back() -> None:
     assert chain.status().problem == ""
 
 
-async def test_another_reason_is_told_again() -> None:
+async def test_another_reason_is_reported_again() -> None:
     first, second = FakeTranscriber("first", works=False), FakeTranscriber("second")
     chain, emit, clock = chain_of(first, second)
     await chain.transcribe(CLIP)
@@ -186,7 +186,7 @@ def test_every_engine_is_always_tried_and_the_configured_one_is_never_forgotten(
         (Tts(engine="flite"), "flite"),
     ],
 )
-async def test_the_configuration_decides_who_is_asked_first(
+async def test_the_configuration_decides_which_engine_is_tried_first(
     tts: Tts, configured: str, tmp_path: Path
 ) -> None:
     chain = build_synthesizer(tts, models_dir=tmp_path, emit=RecordingEmit(), clock=SystemClock())
@@ -228,7 +228,7 @@ async def test_pocketsphinx_answers_when_the_whisper_model_is_broken(tmp_path: P
     assert "voxctl models" in chain.status().problem
 
 
-async def test_a_missing_model_is_told_before_the_first_request(tmp_path: Path) -> None:
+async def test_a_missing_model_is_reported_before_the_first_request(tmp_path: Path) -> None:
     emit, clock = RecordingEmit(), SystemClock()
     stt = build_transcriber(Stt(engine="whisper"), models_dir=tmp_path, grammar="", emit=emit, clock=clock)
     tts = build_synthesizer(Tts(engine="piper"), models_dir=tmp_path, emit=emit, clock=clock)

@@ -80,7 +80,7 @@ def test_a_command_must_explain_the_sound_about_as_well(
     assert accepts(command, free) is believed
 
 
-def test_an_allowance_forgives_a_worse_score_but_no_part() -> None:
+def test_an_allowance_permits_a_worse_score_but_no_missing_part() -> None:
     worse = [word("what", 10, 109, -300.0)]
     assert [accepts(worse, FREE, allowance) for allowance in (0.0, 1.0, 2.0)] == [False, True, True]
     part = [word("stop", 10, 40, -30.0), word("<sil>", 41, 109, -10.0)]

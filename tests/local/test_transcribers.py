@@ -61,7 +61,7 @@ def noise(seconds: float, dbfs: float) -> Clip:
 
 
 @pytest.mark.parametrize("engine", ENGINES, indirect=True)
-async def test_a_command_is_heard_and_signed(engine: WorkerTranscriber) -> None:
+async def test_a_command_is_recognised_and_signed(engine: WorkerTranscriber) -> None:
     engine.prepare()
     for sentence in ("what time is it", "set a timer for five minutes"):
         heard = await engine.transcribe(await say(sentence))
@@ -93,7 +93,7 @@ async def test_another_rate_is_refused(engine: WorkerTranscriber) -> None:
 
 
 @needs_shared
-async def test_whisper_hears_every_command_of_its_set() -> None:
+async def test_whisper_recognises_every_command_of_its_set() -> None:
     engine = whisper()
     commands = (CLOSED_SET / "commands.txt").read_text().splitlines()
     clips = await say_all(commands)
@@ -110,7 +110,7 @@ async def test_a_whisper_file_without_weights_is_a_model_error() -> None:
     await engine.close()
 
 
-async def test_a_file_that_is_no_model_is_a_model_error(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_model_is_a_model_error(tmp_path: Path) -> None:
     path = tmp_path / "ggml-junk.bin"
     path.write_bytes(b"not a model" * 100)
     engine = whisper(path)
@@ -145,7 +145,7 @@ async def test_pocketsphinx_does_not_make_a_command_of_another_sentence() -> Non
         ("rms", "set a timer for ten minutes", 0.23),
     ],
 )
-async def test_pocketsphinx_hears_a_command_in_one_breath_with_the_wake_word(
+async def test_pocketsphinx_recognises_a_command_spoken_together_with_the_wake_word(
     tmp_path: Path, voice: str, sentence: str, word_left_s: float
 ) -> None:
     said = read_wav(question(sentence, tmp_path, gap_s=0.0, voice=voice))
@@ -165,7 +165,7 @@ async def test_a_word_without_pronunciation_does_not_break_the_grammar() -> None
 
 
 @pytest.mark.parametrize("jsgf", ["", "not a grammar", "#JSGF V1.0;\ngrammar g;\npublic <c> = xyzzyplugh;"])
-async def test_without_a_usable_grammar_pocketsphinx_hears_openly(jsgf: str) -> None:
+async def test_without_a_usable_grammar_pocketsphinx_uses_open_recognition(jsgf: str) -> None:
     engine = sphinx(jsgf)
     heard = await engine.transcribe(await say("good morning"))
     await engine.close()

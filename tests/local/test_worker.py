@@ -120,12 +120,12 @@ async def test_a_broken_model_is_a_model_error_with_its_hint(make: Make) -> None
     assert caught.value.hint == "pull it again"
 
 
-async def test_a_crash_while_loading_says_how_and_with_what_last_words(make: Make) -> None:
+async def test_a_crash_while_loading_reports_the_signal_and_the_last_output(make: Make) -> None:
     with pytest.raises(EngineError, match=r"SIGABRT.*last words"):
         await ask(make("crash"), "echo")
 
 
-async def test_a_process_that_dies_in_mid_answer_is_an_error_and_the_next_request_works(make: Make) -> None:
+async def test_a_process_that_exits_in_mid_answer_is_an_error_and_the_next_request_works(make: Make) -> None:
     worker = make()
     pid = await pid_of(worker)
     with pytest.raises(EngineError, match=r"SIGKILL.*last words"):
@@ -245,7 +245,7 @@ async def test_a_closed_worker_starts_nothing(make: Make) -> None:
         await ask(worker, "echo")
 
 
-async def test_the_process_dies_with_its_parent() -> None:
+async def test_the_process_ends_with_its_parent() -> None:
     script = (
         "import subprocess, sys\n"
         f"p = subprocess.Popen({ARGV!r}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
