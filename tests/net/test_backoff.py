@@ -51,7 +51,7 @@ def test_waits_double_up_to_a_limit_and_are_shortened_at_random(
         (ConfigError("x"), None, 0),
     ],
 )
-def test_what_can_pass_is_tried_again_as_the_vendor_asks(
+def test_a_temporary_fault_is_retried_after_the_delay_the_vendor_requests(
     error: VoxdError, wait: float | None, hold: float
 ) -> None:
     assert wait_s(error, retries=1, jitter=0.0) == wait

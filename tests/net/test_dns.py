@@ -60,7 +60,7 @@ async def test_a_name_is_looked_up(names: NameServer) -> None:
         ("localhost", [("127.0.0.1", 80), ("::1", 80, 0, 0)]),
     ],
 )
-async def test_what_is_no_name_asks_nobody(
+async def test_an_invalid_name_causes_no_lookup(
     names: NameServer, host: str, addresses: list[tuple[object, ...]]
 ) -> None:
     assert [found[4] for found in await Resolver().look_up(host, 80)] == addresses
@@ -130,7 +130,7 @@ async def test_two_stuck_names_do_not_hold_up_addresses_or_other_users_of_thread
     assert await asyncio.gather(*stuck) == [HERE] * 8
 
 
-async def test_names_nobody_waits_for_any_more_are_not_looked_up(names: NameServer) -> None:
+async def test_names_without_a_waiting_caller_are_not_looked_up(names: NameServer) -> None:
     ours = Resolver()
     names.stuck |= {"slow0.example", "slow1.example"}
     asks = [ours.look_up(f"slow{n}.example", 443, within_s=0.05) for n in range(6)]
@@ -150,7 +150,7 @@ async def test_a_crowd_of_names_is_refused_at_once(names: NameServer) -> None:
     assert sum("too many" in str(problem) for problem in problems) >= 5
 
 
-async def test_what_cannot_be_a_name_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_impossible_name_is_a_distinct_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnicodeError):
         await Resolver().look_up("a" * 70 + ".example", 443)
 

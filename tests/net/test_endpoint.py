@@ -133,7 +133,7 @@ def test_a_wrong_endpoint_is_a_mistake_of_the_configuration(kind: type[OpenAIPro
         ("", ""),
     ],
 )
-def test_the_host_of_what_is_no_url_is_nobody(url: str, host: str) -> None:
+def test_the_host_of_an_invalid_url_is_empty(url: str, host: str) -> None:
     assert host_of(url) == host
 
 
@@ -183,7 +183,7 @@ def test_a_list_is_a_parameter_that_is_repeated() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["", "api.example.com", "ftp://api.example.com", "wss://"])
-def test_an_endpoint_that_is_no_url_is_told_and_not_repeated(endpoint: str) -> None:
+def test_an_endpoint_that_is_not_a_url_is_reported_and_not_retried(endpoint: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
         realtime_url("acme", endpoint, "/v1/listen", {})
     assert (raised.value.provider, raised.value.code, raised.value.retryable) == (

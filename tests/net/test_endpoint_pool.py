@@ -19,7 +19,7 @@ def test_they_take_turns() -> None:
     assert [endpoints.take() for _ in range(6)] == ["a", "b", "c", "a", "b", "c"]
 
 
-def test_without_any_the_adapter_knows_his_own() -> None:
+def test_without_configured_endpoints_the_adapter_uses_its_default() -> None:
     endpoints, _ = endpoints_of()
     assert endpoints.take() == ""
     assert not endpoints.failed("", DOWN)

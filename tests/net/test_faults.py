@@ -197,7 +197,7 @@ def test_why_a_socket_was_closed(code: int | None, reason: str, sent: int | None
         ("half_open", ConnectionFailed, True),
     ],
 )
-def test_what_a_waiting_caller_is_told_of_an_end(code: str, kind: type, retryable: bool) -> None:
+def test_a_waiting_caller_gets_the_reason_of_the_close(code: str, kind: type, retryable: bool) -> None:
     error = faults.error_for_close("openai", faults.CloseReason(code, "because"))
     assert type(error) is kind
     assert (error.code, error.retryable) == (code, retryable)
@@ -297,7 +297,7 @@ def test_amazon_names_it_in_a_header() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"<html>", b"[" * 5000, b'{"detail":7}'], ids=str)
-def test_one_that_says_nothing_means_what_its_status_means(body: bytes) -> None:
+def test_an_error_without_a_message_means_what_its_status_means(body: bytes) -> None:
     assert parse_refusal({}, body) == RefusalText()
     assert isinstance(read("vendor", 401, {}, body), AuthenticationError)
     assert isinstance(read("vendor", 429, {"retry-after": "3"}, body), RateLimited)
@@ -324,7 +324,7 @@ def test_the_name_counts_where_it_is_known_and_else_the_status(
     assert (str(error), error.code, error.retryable, error.provider) == ("because", code, retryable, "vendor")
 
 
-def test_the_wait_the_vendor_asks_for_is_kept() -> None:
+def test_the_wait_the_vendor_requests_is_kept() -> None:
     body = encoded({"detail": {"status": "slow", "message": "m"}})
     assert read("vendor", 429, {"retry-after": "7"}, body).retry_after_s == 7
 

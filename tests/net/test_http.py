@@ -181,7 +181,7 @@ async def test_closing_twice_is_fine_and_so_is_never_having_been_used() -> None:
     await http.close()
 
 
-def test_a_device_that_asks_nobody_does_not_load_http_and_one_that_does_loads_no_command_line() -> None:
+def test_a_device_without_requests_does_not_load_http_and_one_with_requests_loads_no_command_line() -> None:
     program = """
 import asyncio, sys
 from voxd.net.http import HttpClient
@@ -229,7 +229,7 @@ async def test_one_byte_at_a_time_is_slow_but_right(server: Plain, http: HttpCli
         (reply(status=404), ProviderError, "model_not_found", None),
     ],
 )
-async def test_a_refusal_is_told_apart(
+async def test_each_refusal_is_a_distinct_error(
     server: Plain, http: HttpClient, refusal: Play, kind: type, code: str, retry_after_s: float | None
 ) -> None:
     """N7, N8, N9."""
@@ -238,7 +238,7 @@ async def test_a_refusal_is_told_apart(
     assert (type(error), error.code, error.retry_after_s) == (kind, code, retry_after_s)
 
 
-async def test_a_vendor_may_have_his_own_refusals(server: Plain, http: HttpClient) -> None:
+async def test_a_vendor_may_define_its_own_refusals(server: Plain, http: HttpClient) -> None:
     def refused(provider: str, status: int, headers: object, body: bytes) -> ProviderError:
         return ProviderError(f"{status} {body.decode()}", provider=provider, code="theirs")
 
@@ -247,7 +247,7 @@ async def test_a_vendor_may_have_his_own_refusals(server: Plain, http: HttpClien
     assert (error.code, str(error)) == ("theirs", "418 because")
 
 
-async def test_the_key_is_hidden_in_whatever_the_vendor_says(server: Plain, http: HttpClient) -> None:
+async def test_the_key_is_hidden_in_every_message_of_the_vendor(server: Plain, http: HttpClient) -> None:
     said = f'{{"error": {{"message": "wrong key {KEY}"}}}}'.encode()
     server.script(reply(said, status=401))
     assert str(await fault_of(http, get(server))) == f"wrong key {MASK}"
@@ -278,7 +278,7 @@ async def test_the_parts_of_a_key_that_has_some_are_hidden_too(server: Plain, ht
         reply(status=307, headers={"Location": "http://login.example/"}),
     ],
 )
-async def test_a_log_in_page_is_told_and_no_redirect_is_followed(
+async def test_a_log_in_page_is_reported_and_no_redirect_is_followed(
     server: Plain, http: HttpClient, portal: Play
 ) -> None:
     server.script(portal)
@@ -287,9 +287,7 @@ async def test_a_log_in_page_is_told_and_no_redirect_is_followed(
     assert len(server.requests) == 1
 
 
-async def test_html_that_says_it_is_something_else_is_a_log_in_page_too(
-    server: Plain, http: HttpClient
-) -> None:
+async def test_html_with_another_content_type_is_a_log_in_page_too(server: Plain, http: HttpClient) -> None:
     server.script(reply(b" <!doctype html><title>Welcome</title>", content_type=JSON))
     answer = await http.send(get(server), QUICK)
     with pytest.raises(ConnectionFailed) as raised:
@@ -352,7 +350,7 @@ async def test_a_connection_that_broke_is_not_used_again(server: Plain, http: Ht
     assert await fetched(http, get(server)) == b"2"
 
 
-async def test_a_closed_port_is_told_at_once(http: HttpClient) -> None:
+async def test_a_closed_port_is_reported_at_once(http: HttpClient) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         error = await fault_of(http, HttpRequest("GET", f"http://127.0.0.1:{unused.getsockname()[1]}/"))
@@ -360,7 +358,7 @@ async def test_a_closed_port_is_told_at_once(http: HttpClient) -> None:
 
 
 @pytest.mark.parametrize("problem", [TimeoutError(), socket.gaierror(socket.EAI_NONAME, "unknown")])
-async def test_a_name_that_is_not_found_is_told_apart(problem: Exception) -> None:
+async def test_a_name_that_is_not_found_is_a_distinct_error(problem: Exception) -> None:
     class Lost(Resolver):
         async def look_up(self, host: str, port: int, *, within_s: float = 0) -> Addresses:
             raise problem
@@ -371,7 +369,7 @@ async def test_a_name_that_is_not_found_is_told_apart(problem: Exception) -> Non
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://127.0.0.1/", "http://", "http://[", "http:///x"])
-async def test_an_endpoint_that_is_no_url_is_a_mistake(http: HttpClient, url: str) -> None:
+async def test_an_endpoint_that_is_not_a_url_is_a_mistake(http: HttpClient, url: str) -> None:
     error = await fault_of(http, HttpRequest("GET", url))
     assert (error.code, error.retryable) == ("bad_endpoint", False)
 
@@ -422,7 +420,9 @@ async def test_a_bad_certificate_is_refused_and_nothing_is_sent(
         assert server.requests == []
 
 
-async def test_an_authority_nobody_configured_is_not_trusted(trusted: Authority, http: HttpClient) -> None:
+async def test_an_authority_that_is_not_configured_is_not_trusted(
+    trusted: Authority, http: HttpClient
+) -> None:
     async with plain_http(tls=trusted.server()) as server:
         assert (await fault_of(http, get(server))).code == "tls_untrusted"
         assert server.requests == []
@@ -475,7 +475,7 @@ async def test_a_handshake_that_stalls_is_given_up(http: HttpClient) -> None:
         over.set()
 
 
-async def test_an_authority_whose_file_is_missing_is_told(server: Plain, http: HttpClient) -> None:
+async def test_an_authority_with_a_missing_file_is_reported(server: Plain, http: HttpClient) -> None:
     error = await fault_of(http, get(server), RequestTerms("vendor", ca_file="/nonexistent.pem"))
     assert "No such file" in str(error)
 
@@ -495,7 +495,7 @@ async def test_an_authority_whose_file_is_missing_is_told(server: Plain, http: H
         (reply(gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}), ConnectionFailed, "bad_answer"),
     ],
 )
-async def test_what_is_no_http_is_told(
+async def test_a_response_that_is_not_http_is_reported(
     server: Plain, http: HttpClient, play: Play, kind: type, code: str
 ) -> None:
     server.script(play)
@@ -515,7 +515,7 @@ async def test_what_is_no_http_is_told(
         b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     ],
 )
-async def test_json_that_is_none_is_told(server: Plain, http: HttpClient, body: bytes) -> None:
+async def test_invalid_json_is_reported(server: Plain, http: HttpClient, body: bytes) -> None:
     server.script(reply(body, content_type=JSON))
     answer = await http.send(get(server), QUICK)
     with pytest.raises(StreamError) as raised:
@@ -587,7 +587,7 @@ async def test_what_comes_after_the_end_is_nobodys(server: Plain, http: HttpClie
     assert server.connections == 2
 
 
-async def test_a_server_that_never_closes_keeps_nobody_waiting(server: Plain, http: HttpClient) -> None:
+async def test_a_server_that_never_closes_keeps_no_caller_waiting(server: Plain, http: HttpClient) -> None:
     """N13: without a length the end of the connection is the end of the body."""
     server.script(raw(b"HTTP/1.1 200 OK\r\n\r\n{}", close=False), silence)
     await http.trust("")  # what a first request waits for is no part of this
@@ -599,7 +599,7 @@ async def test_a_server_that_never_closes_keeps_nobody_waiting(server: Plain, ht
         await answer.close()
 
 
-async def test_whoever_gives_up_leaves_no_connection_behind(server: Plain, http: HttpClient) -> None:
+async def test_a_cancelled_caller_leaves_no_connection_behind(server: Plain, http: HttpClient) -> None:
     server.script(silence)
     for _ in range(3):
         asking = asyncio.create_task(http.send(get(server), QUICK))

@@ -156,7 +156,7 @@ async def test_tls_is_done_ahead_and_checked_like_any_other(trust: Authority) ->
         await http.close()
 
 
-async def test_a_certificate_that_is_not_trusted_gives_nothing_and_the_request_says_why(
+async def test_an_untrusted_certificate_gives_no_connection_and_the_request_reports_the_reason(
     trust: Authority,
 ) -> None:
     async with plain_http(tls=trust.server("elsewhere.example")) as server:

@@ -43,13 +43,13 @@ def test_one_key_is_used_until_it_is_refused() -> None:
         (RateLimited("x", retry_after_s=1e9), True, 3600),
     ],
 )
-def test_a_key_rests_as_long_as_its_fault_asks_for(
+def test_a_key_rests_as_long_as_its_fault_requires(
     error: ProviderError, is_only: bool, seconds: float
 ) -> None:
     assert rest_s(error, is_only=is_only) == seconds
 
 
-async def test_nobody_is_asked_while_all_keys_rest_and_the_reason_is_told() -> None:
+async def test_no_request_is_sent_while_all_keys_rest_and_the_reason_is_reported() -> None:
     keys, clock, _ = keys_of("a", "b")
     keys.failed(keys.take(), RateLimited("slow down", retry_after_s=60.0))
     assert not keys.failed(keys.take(), AuthenticationError("revoked"))
@@ -73,7 +73,7 @@ def test_what_is_not_the_fault_of_the_key_lets_it_go_on() -> None:
     assert emit.events == []
 
 
-def test_a_vendor_who_is_away_for_a_time_is_away_for_every_key() -> None:
+def test_a_vendor_that_is_unavailable_is_unavailable_for_every_key() -> None:
     keys, _, _ = keys_of("a", "b")
     assert not keys.failed(keys.take(), ConnectionFailed("down", code="server_error", retry_after_s=20.0))
     with pytest.raises(ConnectionFailed) as raised:

@@ -60,7 +60,7 @@ async def test_a_proxy_is_found_by_our_own_resolver_and_finds_the_vendor_itself(
     assert asked.startswith("CONNECT vendor.example:")
 
 
-async def test_a_socket_speaks_tls_with_a_proxy_that_the_configured_authority_vouches_for(
+async def test_a_socket_uses_tls_with_a_proxy_signed_by_the_configured_authority(
     server: RealtimeServer, trusted: Authority
 ) -> None:
     async with tunnel(trusted.server()) as proxy:
@@ -73,7 +73,7 @@ async def test_a_socket_speaks_tls_with_a_proxy_that_the_configured_authority_vo
     assert len(proxy.asked) == 1
 
 
-async def test_a_request_speaks_tls_with_a_proxy_that_the_configured_authority_vouches_for(
+async def test_a_request_uses_tls_with_a_proxy_signed_by_the_configured_authority(
     trusted: Authority,
 ) -> None:
     async with tunnel(trusted.server()) as proxy:
@@ -94,7 +94,7 @@ async def test_a_request_speaks_tls_with_a_proxy_that_the_configured_authority_v
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "proxy:3128", "http://proxy:secret"])
-async def test_a_proxy_that_cannot_be_used_is_told_as_such(server: RealtimeServer, proxy: str) -> None:
+async def test_an_unusable_proxy_is_reported_as_a_proxy_error(server: RealtimeServer, proxy: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
         await WebSocketConnection.open("openai", address(server, proxy), QUICK)
     assert raised.value.code == "bad_endpoint"

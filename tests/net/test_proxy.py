@@ -42,7 +42,7 @@ def test_its_name_can_be_replaced_by_a_number(host: str, url: str) -> None:
         "http://proxy:99999",
     ],
 )
-def test_what_is_no_proxy_is_a_mistake_of_the_configuration_and_is_not_repeated(url: str) -> None:
+def test_an_invalid_proxy_is_a_configuration_mistake_and_is_not_retried(url: str) -> None:
     with pytest.raises(ConnectionFailed) as raised:
         proxy_of("parrot", url)
     assert (raised.value.code, raised.value.retryable) == ("bad_endpoint", False)

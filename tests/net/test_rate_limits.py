@@ -59,7 +59,7 @@ class Caller:
         await self.task
 
 
-async def test_twice_a_minutes_worth_may_come_at_once_and_then_as_the_rate_says(time: LoopTime) -> None:
+async def test_a_burst_of_two_minutes_is_allowed_and_then_the_rate_applies(time: LoopTime) -> None:
     limits, emit = limits_of(requests_per_minute=6)
     for _ in range(12):
         async with limits.acquire(0):
@@ -75,7 +75,7 @@ async def test_twice_a_minutes_worth_may_come_at_once_and_then_as_the_rate_says(
     assert (told["limit"], problem(type, told)) == ("requests", "")
 
 
-async def test_who_has_waited_30_s_is_refused(time: LoopTime) -> None:
+async def test_a_request_that_has_waited_30_s_is_refused(time: LoopTime) -> None:
     limits, _ = limits_of(requests_per_minute=1)
     for _ in range(2):
         async with limits.acquire(0):
@@ -103,7 +103,7 @@ async def test_a_wait_that_is_too_long_is_not_begun(time: LoopTime, allowed: dic
     await patient
 
 
-async def test_who_has_less_time_is_refused_sooner(time: LoopTime) -> None:
+async def test_a_request_with_less_time_is_refused_sooner(time: LoopTime) -> None:
     limits, _ = limits_of(max_concurrent=1)
     first = Caller(limits)
     await first.passed.wait()
@@ -169,7 +169,7 @@ async def test_only_so_many_are_under_way_at_once() -> None:
     assert {told["limit"] for _, told in emit.events} == {"concurrent"}
 
 
-async def test_who_gives_up_waiting_leaves_his_place_to_the_next() -> None:
+async def test_a_cancelled_request_gives_its_place_to_the_next() -> None:
     limits, _ = limits_of(max_concurrent=1)
     first, second, third = (Caller(limits) for _ in range(3))
     await settle()
@@ -180,7 +180,7 @@ async def test_who_gives_up_waiting_leaves_his_place_to_the_next() -> None:
     await third.leave()
 
 
-async def test_without_limits_nobody_waits() -> None:
+async def test_without_limits_no_request_waits() -> None:
     limits, emit = limits_of()
     callers = [Caller(limits, 10_000) for _ in range(50)]
     await settle()

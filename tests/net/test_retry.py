@@ -58,7 +58,7 @@ DOWN = ConnectionFailed("down", code="server_error")
         ([DOWN, RateLimited("x", retry_after_s=0.0)], [0, 0.5, 1.5]),
     ],
 )
-async def test_what_may_pass_is_tried_again_as_the_rule_says(
+async def test_a_temporary_fault_is_retried_by_the_rule(
     errors: list[VoxdError], asked_s: list[float]
 ) -> None:
     clock = FakeClock()
@@ -79,7 +79,7 @@ async def test_what_may_pass_is_tried_again_as_the_rule_says(
         ConnectionFailed("x", code="clock_wrong"),
     ],
 )
-async def test_what_cannot_pass_is_told_at_once(error: VoxdError) -> None:
+async def test_a_permanent_fault_is_reported_at_once(error: VoxdError) -> None:
     clock = FakeClock()
     vendor = Vendor(clock, error)
     assert await outcome(vendor, clock, Budget()) is error

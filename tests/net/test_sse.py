@@ -42,7 +42,7 @@ def lines_of(*pieces: bytes) -> list[str]:
         (b"", []),
     ],
 )
-def test_events_are_read_as_the_standard_says(stream: bytes, expected: list[tuple[str, str]]) -> None:
+def test_events_are_parsed_as_the_standard_requires(stream: bytes, expected: list[tuple[str, str]]) -> None:
     assert events_of(stream) == expected
     assert events_of(*(stream[at : at + 1] for at in range(len(stream)))) == expected
 

@@ -40,7 +40,7 @@ async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await writer.drain()
 
 
-async def test_what_is_said_and_heard_is_counted_and_told() -> None:
+async def test_bytes_sent_and_received_are_counted_and_reported() -> None:
     async with peer(echo) as url, open_transport(url, key="") as wire:
         async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
             stream.writelines([b"a line\n", b"abc"])
@@ -52,7 +52,7 @@ async def test_what_is_said_and_heard_is_counted_and_told() -> None:
     assert (told["sent_bytes"], told["received_bytes"]) == (10, 10)
 
 
-async def test_a_peer_who_hangs_up_is_a_network_error() -> None:
+async def test_a_peer_that_closes_the_connection_is_a_network_error() -> None:
     async with peer(hang_up) as url, open_transport(url, key="") as wire:
         with pytest.raises(ConnectionFailed) as raised:
             async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
@@ -62,7 +62,7 @@ async def test_a_peer_who_hangs_up_is_a_network_error() -> None:
 
 
 @pytest.mark.parametrize("size", [-1, MAX_PIECE_BYTES + 1])
-async def test_a_peer_who_announces_too_much_is_not_believed(size: int) -> None:
+async def test_a_peer_that_announces_too_large_a_message_is_refused(size: int) -> None:
     async with peer(echo) as url, open_transport(url, key="") as wire:
         with pytest.raises(StreamError) as raised:
             async with wire.stream(lambda access: access.endpoint, Budget(), kind="talk") as stream:
@@ -88,7 +88,7 @@ async def flood(stream: TcpStream) -> None:
         await stream.drain()
 
 
-async def test_a_peer_who_takes_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_reads_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxd.net.tcp.SEND_S", 0.1)
     going = asyncio.Event()
 
@@ -105,7 +105,7 @@ async def test_a_peer_who_takes_nothing_is_not_waited_for(monkeypatch: pytest.Mo
         assert wire.data(E.PROVIDER_CALL)[0]["code"] == "send_stalled"
 
 
-async def test_nobody_there_is_tried_again_and_then_told() -> None:
+async def test_an_unreachable_peer_is_retried_and_then_reported() -> None:
     async with peer(echo) as url:
         pass
     async with open_transport(url, key="") as wire:

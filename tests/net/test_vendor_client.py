@@ -78,7 +78,7 @@ def bearers(requests: list[Asked]) -> list[str]:
 # --- one attempt ------------------------------------------------------------------------------------
 
 
-async def test_a_request_is_answered_and_told_of(server: Plain) -> None:
+async def test_a_request_is_answered_and_reported(server: Plain) -> None:
     async with open_transport(server.url) as wire:
         assert await ask(wire) == {"text": "hello"}
         (told,) = wire.data(E.PROVIDER_CALL)
@@ -91,7 +91,7 @@ async def test_a_request_is_answered_and_told_of(server: Plain) -> None:
     assert 0 < told["first_byte_ms"] <= told["duration_ms"]
 
 
-async def test_nothing_that_is_told_holds_the_key_or_the_address_beyond_its_host(server: Plain) -> None:
+async def test_no_report_contains_the_key_or_the_address_beyond_its_host(server: Plain) -> None:
     server.script(reply(f'{{"error": {{"message": "{KEY}"}}}}'.encode(), status=400))
     async with open_transport(server.url + "/private") as wire:
         with pytest.raises(ProviderError) as raised:
@@ -119,7 +119,7 @@ async def test_configured_headers_win_and_their_placeholders_are_filled(server: 
 
 
 @pytest.mark.parametrize("url", ["http://[secret", "http://127.0.0.1:secret", "http://127.0.0.1:99999"])
-async def test_an_endpoint_that_cannot_be_taken_apart_is_told_as_such(url: str) -> None:
+async def test_an_endpoint_that_cannot_be_parsed_is_reported_as_invalid(url: str) -> None:
     async with open_transport(url) as wire:
         waits = (
             wire.request(lambda access: HttpRequest("GET", access.endpoint), Budget(), kind="x"),
@@ -162,7 +162,7 @@ async def test_an_endpoint_the_adapter_cannot_use_is_a_fault_of_the_provider() -
     )  # fmt: skip
 
 
-async def test_an_adapter_who_fails_in_the_middle_is_told_with_his_error(server: Plain) -> None:
+async def test_an_adapter_that_fails_in_the_middle_is_reported_with_its_error(server: Plain) -> None:
     async with open_transport(server.url) as wire:
         with pytest.raises(StreamError):
             async with wire.request(get(), Budget(), kind="models"):
@@ -173,7 +173,7 @@ async def test_an_adapter_who_fails_in_the_middle_is_told_with_his_error(server:
         assert codes(wire) == ["bad_answer", "cancelled"]
 
 
-async def test_what_was_told_of_the_line_names_it(server: Plain) -> None:
+async def test_every_report_names_the_vendor_client(server: Plain) -> None:
     async with open_transport(server.url, name="parrot", stage="stt") as wire:
         wire.note("reconnect", kept_ms=300)
     ((type, told),) = wire.recorded.events
@@ -243,7 +243,7 @@ async def test_a_turn_spends_no_more_than_it_has(
     await http.close()
 
 
-async def test_a_turn_without_time_asks_nobody(server: Plain, clock: FakeClock) -> None:
+async def test_a_turn_without_time_sends_no_request(server: Plain, clock: FakeClock) -> None:
     async with open_transport(server.url, clock=clock) as wire:
         with pytest.raises(ConnectionFailed) as raised:
             await ask(wire, Budget(until_s=clock.now))
@@ -251,7 +251,7 @@ async def test_a_turn_without_time_asks_nobody(server: Plain, clock: FakeClock) 
     assert server.requests == []
 
 
-async def test_a_vendor_who_says_when_is_asked_then(server: Plain, clock: FakeClock) -> None:
+async def test_a_retry_happens_at_the_time_the_vendor_names(server: Plain, clock: FakeClock) -> None:
     """N7: no call before time."""
     server.script(reply(status=429, headers={"Retry-After": "20"}), FINE)
     async with open_transport(server.url, clock=clock) as wire:
@@ -263,7 +263,7 @@ async def test_a_vendor_who_says_when_is_asked_then(server: Plain, clock: FakeCl
 
 
 @pytest.mark.parametrize("after", ["121", "3000", "1e30"])
-async def test_a_vendor_who_wants_a_long_wait_is_left_alone_for_at_most_an_hour(
+async def test_a_vendor_that_requests_a_long_wait_is_avoided_for_at_most_an_hour(
     server: Plain, clock: FakeClock, after: str
 ) -> None:
     server.script(reply(status=429, headers={"Retry-After": after}), FINE)
@@ -284,7 +284,7 @@ async def test_a_vendor_who_wants_a_long_wait_is_left_alone_for_at_most_an_hour(
         assert await ask(wire) == {"text": "hello"}
 
 
-async def test_the_door_is_closed_for_everybody_and_opens_for_those_who_can_wait(
+async def test_a_limit_blocks_every_request_and_admits_those_that_can_wait(
     server: Plain, clock: FakeClock
 ) -> None:
     server.script(reply(status=429, headers={"Retry-After": "20"}), FINE)
@@ -441,7 +441,7 @@ async def test_a_request_counts_as_under_way_until_its_answer_was_read(server: P
     assert len(server.requests) == 2
 
 
-async def test_whoever_cannot_wait_for_his_turn_is_told_to_slow_down(server: Plain) -> None:
+async def test_a_request_that_cannot_wait_fails_with_a_rate_limit_error(server: Plain) -> None:
     async with open_transport(server.url, requests_per_minute=1) as wire:
         await ask(wire)
         await ask(wire)
@@ -477,7 +477,7 @@ async def test_a_middleware_sees_the_request_and_its_answer(server: Plain) -> No
     assert server.requests[0].headers["x-id"] == "8"
 
 
-async def test_a_middleware_that_asks_twice_leaves_nothing_open(server: Plain) -> None:
+async def test_a_middleware_that_sends_twice_leaves_nothing_open(server: Plain) -> None:
     async def twice(call: HttpRequest, following: Next) -> HttpResponse:
         await following(call)
         return await following(call)
@@ -501,7 +501,7 @@ async def test_a_middleware_cannot_send_a_key_in_clear(server: Plain) -> None:
 # --- sockets ----------------------------------------------------------------------------------------
 
 
-async def test_a_socket_is_opened_with_the_key_and_told_of_when_it_is_closed() -> None:
+async def test_a_socket_is_opened_with_the_key_and_reported_when_it_is_closed() -> None:
     asked: list[Handshake] = []
 
     async def echo(socket: ServerConnection) -> None:

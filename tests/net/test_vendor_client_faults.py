@@ -60,7 +60,7 @@ async def ask(wire: RecordedTransport, budget: Budget | None = None, *, first_by
         ({"direction": "down", "garble_at": 0}, {"bad_answer", "network_error", "timeout"}),
     ],
 )
-async def test_a_fault_is_told_and_the_next_request_is_answered(
+async def test_a_fault_is_reported_and_the_next_request_is_answered(
     faults: dict[str, Any], codes: set[str]
 ) -> None:
     """N1, N2, N3, N5, N12."""
@@ -78,7 +78,7 @@ async def test_a_fault_is_told_and_the_next_request_is_answered(
 @pytest.mark.parametrize(
     "faults", [{"slice_bytes": 1}, {"latency_ms": 20, "jitter_ms": 30}, {"rate_bytes_s": 50_000}]
 )
-async def test_a_slow_network_is_no_fault(faults: dict[str, Any]) -> None:
+async def test_a_slow_network_is_not_a_fault(faults: dict[str, Any]) -> None:
     """N5."""
     async with behind_faults() as (proxy, wire, _):
         proxy.set(**faults)

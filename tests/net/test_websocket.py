@@ -94,7 +94,9 @@ async def test_a_closed_port_is_a_network_error() -> None:
         (Refusal(200, "<html>"), ConnectionFailed, "captive_portal"),
     ],
 )
-async def test_a_refusal_tells_why(server: RealtimeServer, refusal: Refusal, kind: type, code: str) -> None:
+async def test_a_refusal_carries_its_reason(
+    server: RealtimeServer, refusal: Refusal, kind: type, code: str
+) -> None:
     server.script.refusal = refusal
     with pytest.raises(kind) as raised:
         await WebSocketConnection.open("openai", address(server.url), QUICK)
@@ -110,7 +112,7 @@ async def test_a_key_in_a_header_of_its_own_follows_no_redirect(server: Realtime
         assert stranger.requests == []
 
 
-async def test_a_host_that_accepts_and_says_nothing_is_given_up_in_time() -> None:
+async def test_a_host_that_accepts_and_sends_nothing_times_out() -> None:
     done = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -127,7 +129,9 @@ async def test_a_host_that_accepts_and_says_nothing_is_given_up_in_time() -> Non
 @pytest.mark.parametrize(
     ("answer", "code"), [(b"", "network_error"), (b"220 mail.example ESMTP\r\n\r\n", "not_a_websocket")]
 )
-async def test_a_host_that_is_no_websocket_is_told_from_one_that_hangs_up(answer: bytes, code: str) -> None:
+async def test_a_host_without_websocket_support_is_distinguished_from_one_that_disconnects(
+    answer: bytes, code: str
+) -> None:
     async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -140,7 +144,7 @@ async def test_a_host_that_is_no_websocket_is_told_from_one_that_hangs_up(answer
     assert raised.value.code == code
 
 
-async def test_a_name_that_is_not_found_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_is_not_found_is_a_distinct_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -150,7 +154,7 @@ async def test_a_name_that_is_not_found_is_told_apart(monkeypatch: pytest.Monkey
     assert raised.value.code == "dns_failed"
 
 
-async def test_a_name_server_that_is_dead_delays_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_name_server_delays_no_other_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait() and [])
     deadlines = dataclasses.replace(QUICK, name_s=0.05)
@@ -194,7 +198,9 @@ async def test_an_endpoint_that_is_none_is_a_mistake_and_its_text_is_not_repeate
         (1011, "", "server_error"),
     ],
 )
-async def test_a_close_tells_why(server: RealtimeServer, close_code: int, reason: str, code: str) -> None:
+async def test_a_close_carries_its_reason(
+    server: RealtimeServer, close_code: int, reason: str, code: str
+) -> None:
     async with opened(server.url) as connection:
         await server.until(lambda: bool(server.connections))
         closing = asyncio.create_task(server.peer.close(close_code, reason))
@@ -221,7 +227,7 @@ async def test_a_half_open_link_is_noticed(server: RealtimeServer, active: bool)
         assert await end_of(connection) == "half_open"
 
 
-async def test_one_byte_at_a_time_is_no_sign_of_life(server: RealtimeServer) -> None:
+async def test_one_byte_at_a_time_does_not_prove_a_live_connection(server: RealtimeServer) -> None:
     async with opened(server.url) as connection:
         connection.active = True
         await server.until(lambda: bool(server.connections))
@@ -233,7 +239,7 @@ def test_a_dead_link_is_noticed_within_3_s_of_a_turn_and_10_s_of_idling() -> Non
     assert (Deadlines().active_s, Deadlines().idle_s) == (3.0, 10.0)
 
 
-async def test_a_vendor_who_only_answers_pings_is_alive(server: RealtimeServer) -> None:
+async def test_a_vendor_that_only_answers_pings_is_connected(server: RealtimeServer) -> None:
     async with opened(server.url) as connection:
         connection.active = True
         receiving = asyncio.create_task(connection.receive())
@@ -253,7 +259,7 @@ async def test_a_turn_that_begins_after_idling_has_its_full_deadline(server: Rea
         receiving.cancel()
 
 
-async def test_a_program_that_was_stopped_does_not_blame_the_vendor(server: RealtimeServer) -> None:
+async def test_a_suspended_process_does_not_report_a_vendor_fault(server: RealtimeServer) -> None:
     async with opened(server.url) as connection:
         connection.active = True
         receiving = asyncio.create_task(connection.receive())
@@ -266,7 +272,7 @@ async def test_a_program_that_was_stopped_does_not_blame_the_vendor(server: Real
         receiving.cancel()
 
 
-async def test_a_vendor_who_takes_no_more_data_is_given_up(server: RealtimeServer) -> None:
+async def test_a_vendor_that_reads_no_more_data_is_disconnected(server: RealtimeServer) -> None:
     deadlines = Deadlines(send_s=0.2, idle_s=30.0, close_s=0.1)
     async with opened(server.url, deadlines) as connection:
         await server.until(lambda: bool(server.connections))
@@ -297,7 +303,7 @@ def connection_limit() -> int:
     return connection.MAX_FRAME_BYTES
 
 
-async def test_closing_does_not_wait_for_a_vendor_who_does_not_answer(server: RealtimeServer) -> None:
+async def test_closing_does_not_wait_for_a_vendor_that_does_not_answer(server: RealtimeServer) -> None:
     connection = await WebSocketConnection.open("openai", address(server.url), QUICK)
     await server.until(lambda: bool(server.connections))
     server.peer.freeze()
@@ -351,7 +357,7 @@ async def tls_port(certificate: tuple[Path, Path]) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def test_a_certificate_nobody_vouches_for_is_told_from_a_wrong_key(tls_port: int) -> None:
+async def test_an_untrusted_certificate_is_distinguished_from_a_wrong_key(tls_port: int) -> None:
     with pytest.raises(ConnectionFailed) as raised:
         await WebSocketConnection.open("openai", address(f"wss://localhost:{tls_port}"), Deadlines())
     assert raised.value.code == "tls_untrusted"
@@ -371,7 +377,7 @@ async def test_a_certificate_that_was_configured_is_trusted_for_its_own_name_onl
     assert raised.value.code == "tls_untrusted"
 
 
-async def test_a_server_without_tls_where_it_should_be_is_told_apart() -> None:
+async def test_a_server_without_the_expected_tls_is_a_distinct_error() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
