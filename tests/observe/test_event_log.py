@@ -85,7 +85,7 @@ def test_a_session_that_breaks_names_its_provider_and_code(
     assert (entry["VOXD_PROVIDER"], entry["VOXD_CODE"]) == ("live", "half_open")
 
 
-def test_a_limit_of_money_names_whose_it_is(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_spending_limit_names_its_owner(bus: Bus, caplog: pytest.LogCaptureFixture) -> None:
     bus.emit("spend.warning", provider="", spent_usd=4.0, limit_usd=5.0)
     bus.emit("spend.stopped", provider="mind", spent_usd=2.01, limit_usd=2.0)
     assert [record.getMessage() for record in caplog.records] == [

@@ -73,7 +73,7 @@ def test_stages_are_seconds() -> None:
     assert samples(metrics)["voxd_turn_stage_seconds_sum stage=think"] == pytest.approx(0.04)
 
 
-def test_queues_are_read_when_somebody_asks() -> None:
+def test_queues_are_read_on_request() -> None:
     metrics, dropped = Metrics(), [0]
     metrics.watch_queue("events", lambda: dropped[0])
     dropped[0] = 7
@@ -253,7 +253,7 @@ def test_words_of_others_do_not_make_numbers_without_end(monkeypatch: pytest.Mon
     assert {key: sum(found) for key, found in spread.counts.items()} == counter.values
 
 
-def test_the_daemon_does_not_load_the_library_before_somebody_asks() -> None:
+def test_the_daemon_does_not_load_the_library_before_the_first_request() -> None:
     """In a process of its own: here the tests have loaded it."""
     script = (
         "import sys, voxd.daemon; from voxd.observe.metrics import Metrics\n"

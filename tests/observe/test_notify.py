@@ -50,7 +50,7 @@ def test_every_message_reaches_the_manager(manager: socket.socket) -> None:
     ]
 
 
-def test_a_manager_that_does_not_read_keeps_nobody_waiting(manager: socket.socket) -> None:
+def test_a_manager_that_does_not_read_delays_no_caller(manager: socket.socket) -> None:
     notifier = Notifier()
     # Fill its queue without waiting, whatever its length is on this machine.
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, suppress(BlockingIOError):
@@ -98,7 +98,7 @@ def test_outside_a_unit_nothing_is_said_or_given(monkeypatch: pytest.MonkeyPatch
         ("soon", None, None),
     ],
 )
-def test_the_watchdog_is_ours_only_if_systemd_says_so(
+def test_the_watchdog_is_used_only_if_systemd_enables_it_for_this_process(
     monkeypatch: pytest.MonkeyPatch, usec: str, pid: str | None, interval_s: float | None
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", usec)

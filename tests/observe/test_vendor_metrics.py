@@ -150,7 +150,7 @@ def test_an_event_about_a_vendor_moves_a_number(
     assert after((type, data))[sample] == pytest.approx(value)
 
 
-def test_a_first_attempt_is_no_retry() -> None:
+def test_a_first_attempt_is_not_a_retry() -> None:
     assert f"voxd_provider_retries_total {EAR}" not in after(("provider.call", {**CALL, "attempt": 1}))
 
 

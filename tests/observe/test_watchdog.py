@@ -28,7 +28,7 @@ NOW_S = 100.0
         pytest.param({"audio": Progress(95.0)}, set(), id="just in time"),
     ],
 )
-def test_who_is_late(stamps: dict[str, Progress], late: set[str]) -> None:
+def test_each_late_subsystem_is_named(stamps: dict[str, Progress], late: set[str]) -> None:
     health = assess(Liveness(), NOW_S, stamps)
     assert set(health.late_since_s) == late
     assert health.healthy == (not late)
@@ -45,7 +45,7 @@ def test_an_old_stamp_alone_is_not_stuck() -> None:
     assert assess(Liveness(), NOW_S, {"audio": Progress(-5000.0)}).stuck == ()
 
 
-def test_progress_forgives() -> None:
+def test_progress_clears_a_delay() -> None:
     health = assess(Liveness(), NOW_S, {"ears": Progress(90.0)})
     health = assess(health, NOW_S + 5, {"ears": Progress(NOW_S + 5)})
     health = assess(health, NOW_S + 12, {"ears": Progress(NOW_S + 5)})
@@ -57,7 +57,9 @@ def test_progress_forgives() -> None:
     st.dictionaries(st.sampled_from(["audio", "ears", "loop"]), st.floats(0, 100)),
     st.dictionaries(st.sampled_from(["audio", "ears", "loop"]), st.floats(0, 100)),
 )
-def test_it_feeds_exactly_when_nobody_is_late(stamps_s: dict[str, float], since_s: dict[str, float]) -> None:
+def test_it_feeds_exactly_when_no_subsystem_is_late(
+    stamps_s: dict[str, float], since_s: dict[str, float]
+) -> None:
     health = assess(Liveness(since_s), NOW_S, {name: Progress(at_s) for name, at_s in stamps_s.items()})
     assert health.healthy == all(at_s >= NOW_S - 5 for at_s in stamps_s.values())
     assert set(health.stuck) <= set(health.late_since_s)
@@ -124,7 +126,7 @@ async def test_whatever_stands_ends_in_a_restart_before_the_watchdog_runs_out(na
         assert manager.triggered_at_s - manager.fed_at_s[-1] < 30
 
 
-async def test_a_muted_device_is_well_and_may_be_unmuted_hours_later() -> None:
+async def test_a_muted_device_is_healthy_and_may_be_unmuted_hours_later() -> None:
     async with watching() as (clock, manager, device):
         device.muted = True
         device.stand("audio", "ears")
@@ -138,7 +140,7 @@ async def test_a_muted_device_is_well_and_may_be_unmuted_hours_later() -> None:
         assert max(gaps_s) < 30
 
 
-async def test_a_short_stall_delays_feeding_and_is_forgiven(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_short_stall_delays_feeding_without_a_restart(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     async with watching() as (clock, manager, device):
         await clock.advance(1)
