@@ -51,7 +51,7 @@ def test_values_are_escaped_in_json() -> None:
     assert json.loads(body) == {"room": 'a"b\\c', "level": 5}
 
 
-def test_a_body_that_is_no_json_is_refused() -> None:
+def test_a_body_that_is_not_json_is_refused() -> None:
     with pytest.raises(InvalidRequest):
         fill_json('{"room": {room}}', {"room": "kitchen"})
 
@@ -205,12 +205,12 @@ async def test_what_servers_answer(serve: Serve, reply: bytes, expected: str) ->
     assert await run(command(action), {}) == expected
 
 
-async def test_a_server_that_says_nothing_is_given_up(serve: Serve) -> None:
+async def test_a_server_that_sends_nothing_times_out(serve: Serve) -> None:
     action = HttpAction(url=await serve(lambda request: b""), method="GET", timeout_s=0.3)
     assert await run(command(action), {}) == "Sorry, the command kitchen light took too long."
 
 
-async def test_nobody_at_the_address_is_said(serve: Serve) -> None:
+async def test_an_unreachable_address_is_announced(serve: Serve) -> None:
     action = HttpAction(url="http://127.0.0.1:1/", method="GET")
     assert await run(command(action), {}) == (
         "Sorry, the command kitchen light failed: the server could not be reached."

@@ -173,7 +173,7 @@ async def test_a_reminder_asks_for_the_time(talk: Talk) -> None:
     assert [(entry.kind, entry.name) for entry in talk.timers.list()] == [("reminder", "call my mother")]
 
 
-async def test_a_reminder_asks_what_for(talk: Talk) -> None:
+async def test_a_reminder_asks_for_its_subject(talk: Talk) -> None:
     assert await talk.says("remind me in ten minutes") == "What should I remind you of?"
     assert await talk.says("to check the oven") == "I will remind you to check the oven in ten minutes."
 
@@ -208,14 +208,14 @@ async def test_stopping_the_timer_silences_what_rings_and_spares_the_others(talk
     assert [entry.ringing for entry in talk.timers.list()] == [False]
 
 
-async def test_missed_things_are_told(talk: Talk) -> None:
+async def test_missed_timers_are_announced(talk: Talk) -> None:
     await talk.ask("wake me at seven")
     talk.clock.step_wall(20 * 3600.0)
     await talk.clock.advance(1.5)
     assert await talk.says("list my alarms") == "You missed your alarm. You have no alarms set."
 
 
-async def test_volume_is_changed_and_told(talk: Talk) -> None:
+async def test_volume_is_changed_and_announced(talk: Talk) -> None:
     assert await talk.says("turn the volume up") == "Volume eighty percent."
     assert await talk.says("turn it down by thirty percent") == "Volume fifty percent."
     assert await talk.says("set the volume to twenty percent") == "Volume twenty percent."
@@ -231,7 +231,7 @@ async def test_stop_and_mute_reach_the_device_in_silence(talk: Talk) -> None:
     assert talk.device.done == ["stop", "mute"]
 
 
-async def test_repeat_says_the_last_reply(talk: Talk) -> None:
+async def test_repeat_speaks_the_last_reply(talk: Talk) -> None:
     talk.device.said = "It is nine."
     assert await talk.says("say that again") == "It is nine."
 
@@ -243,7 +243,7 @@ async def test_a_store_that_fails_is_said(talk: Talk) -> None:
     assert talk.timers.list() == []
 
 
-async def test_commands_of_the_owner_are_run_and_heard(talk: Talk) -> None:
+async def test_custom_commands_are_run_and_their_output_is_spoken(talk: Talk) -> None:
     party = Command(
         name="party",
         sentences=("start the {room} party",),

@@ -142,7 +142,7 @@ def test_a_near_miss_keeps_its_values(grammar: Grammar) -> None:
         "uh",
     ],
 )
-def test_ordinary_speech_is_no_command(grammar: Grammar, text: str) -> None:
+def test_ordinary_speech_is_not_a_command(grammar: Grammar, text: str) -> None:
     assert grammar.recognize(text) is None
 
 

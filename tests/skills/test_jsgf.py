@@ -69,7 +69,7 @@ class Sampler:
         return dice.choice(choices), tokens
 
 
-def test_every_sentence_that_may_be_heard_is_understood() -> None:
+def test_every_sentence_of_the_grammar_is_understood() -> None:
     sampler, grammar, dice = Sampler(to_jsgf((), bool)), Grammar(near_miss=1.0), random.Random(7)
     drawn = {" ".join(sampler.draw(dice)) for _ in range(1500)}
     assert len(drawn) > 500
@@ -88,7 +88,7 @@ def test_every_word_of_the_grammar_can_be_pronounced() -> None:
     assert not known("xyzzyish")
 
 
-def test_the_owners_sentences_are_spelled_out_without_what_cannot_be_heard() -> None:
+def test_custom_sentences_are_expanded_without_words_that_cannot_be_recognised() -> None:
     rule = to_jsgf(OWN, pronunciation_test()).partition("<own> = ")[2].partition(";")[0]
     sentences = rule.split(" | ")
     assert "paint the kitchen red" in sentences
@@ -112,7 +112,7 @@ def test_a_template_that_cannot_be_read_is_a_config_error() -> None:
         to_jsgf((broken,), bool)
 
 
-def test_the_broken_template_of_a_package_is_not_blamed_on_the_configuration() -> None:
+def test_the_broken_template_of_a_package_is_not_reported_as_a_configuration_mistake() -> None:
     with pytest.raises(ConfigError, match=r"^the intent 'kettle_boil'"):
         to_jsgf((Phrases("kettle_boil", ("boil (the",)),), bool)
 

@@ -89,7 +89,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["five", "minutes", "half past seven", "a pizza", "an", "", "five o'clock"])
-def test_what_is_no_duration(text: str) -> None:
+def test_other_text_is_not_a_duration(text: str) -> None:
     assert read_duration(words(text), 0) is None
 
 
@@ -122,5 +122,5 @@ def test_times_of_day(text: str, expected: ClockTime) -> None:
 @pytest.mark.parametrize(
     "text", ["seven", "twenty five", "25:10", "five to call", "ten past", "oh five", "half"]
 )
-def test_what_is_no_time_of_day(text: str) -> None:
+def test_other_text_is_not_a_time_of_day(text: str) -> None:
     assert read_clock(words(text), 0) is None

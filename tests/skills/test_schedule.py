@@ -93,7 +93,7 @@ def test_what_people_mean(said: ClockTime, day: str, morning: bool, expected: st
     assert f"{aimed.day} {aimed.at:%H:%M}" == expected
 
 
-def test_with_a_24_hour_clock_an_hour_is_what_it_says() -> None:
+def test_with_a_24_hour_clock_an_hour_is_taken_literally() -> None:
     aimed = resolve_moment(ClockTime(7), "", wall(NOW), BERLIN, morning=False, clock_24h=True)
     assert local(aimed.wall_s) == "2026-11-21 07:00"
 
