@@ -134,7 +134,7 @@ async def test_a_damaged_file_is_set_aside_and_a_new_one_made(tmp_path: Path, da
     ]
 
 
-async def test_a_directory_that_cannot_be_written_gives_a_database_that_says_it_forgets(
+async def test_an_unwritable_directory_gives_a_database_that_reports_it_is_not_persistent(
     tmp_path: Path,
 ) -> None:
     blocked = tmp_path / "state"
@@ -151,7 +151,9 @@ async def test_a_directory_that_cannot_be_written_gives_a_database_that_says_it_
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write into a read-only directory")
-async def test_a_read_only_directory_gives_a_database_that_says_it_forgets(read_only: Path) -> None:
+async def test_a_read_only_directory_gives_a_database_that_reports_it_is_not_persistent(
+    read_only: Path,
+) -> None:
     database = Database(read_only / "voxd.db")
     assert "nothing will be remembered" in await database.open()
     await database.close()

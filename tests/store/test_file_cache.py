@@ -44,7 +44,7 @@ async def test_what_was_put_is_found_again_also_after_a_restart(place: Path) -> 
     assert await FileCache(place, limit_bytes=100).get("a") == b"sound"
 
 
-async def test_nobody_else_may_read_it(place: Path) -> None:
+async def test_no_other_user_may_read_it(place: Path) -> None:
     await FileCache(place, limit_bytes=100).put("a", b"sound")
     assert modes(place) == {"drwx------", "-rw-------"}
 
@@ -96,13 +96,13 @@ async def test_removing_and_clearing(place: Path) -> None:
     assert names(place) == set()
 
 
-async def test_a_half_written_file_goes_and_a_strangers_stays(place: Path) -> None:
+async def test_a_half_written_file_is_deleted_and_a_foreign_file_stays(place: Path) -> None:
     left_by_others(place)
     assert await FileCache(place, limit_bytes=100).get("a") is None
     assert names(place) == {"README"}
 
 
-async def test_a_file_that_somebody_deleted_is_only_missing(place: Path) -> None:
+async def test_a_file_deleted_from_outside_is_only_missing(place: Path) -> None:
     shelf = FileCache(place, limit_bytes=100)
     await shelf.put("a", b"sound")
     (place / "a.flac").unlink()
@@ -124,7 +124,7 @@ async def test_a_disk_that_cannot_be_written_is_complained_of_once(
     assert caplog.text.count("cannot write the cache") == 1
 
 
-async def test_who_reads_does_not_wait_for_who_writes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_does_not_wait_for_a_writer(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = FileCache(place, limit_bytes=100)
     await shelf.put("a", b"sound")
     slow, write = threading.Event(), shelf._write

@@ -148,7 +148,7 @@ async def test_what_waits_in_the_queue_pushes_no_turn_out(db: Database) -> None:
     assert await names(history) == ["b", "a"]
 
 
-async def test_a_turn_can_be_part_of_somebody_elses_transaction(db: Database) -> None:
+async def test_a_turn_can_be_part_of_a_callers_transaction(db: Database) -> None:
     history = HistoryStore(db, schema.History(), FakeClock())
 
     def half(connection: sqlite3.Connection) -> None:

@@ -88,7 +88,7 @@ async def test_they_are_given_out_in_order_and_never_to_two(desk: Desk) -> None:
     assert [kept.id if kept else None for kept in taken] == [*ids, None]
 
 
-async def test_agents_whose_provider_is_ill_are_passed_over(desk: Desk) -> None:
+async def test_agents_with_an_unhealthy_provider_are_skipped(desk: Desk) -> None:
     await desk.add("one", "ill")
     await desk.add("two", "well")
     kept = await desk.queue.take({"ill", "also ill"})
@@ -97,7 +97,7 @@ async def test_agents_whose_provider_is_ill_are_passed_over(desk: Desk) -> None:
     assert await desk.queue.take({"ill"}) is None
 
 
-async def test_the_list_says_how_it_stands_without_a_word_of_what_was_said(desk: Desk) -> None:
+async def test_the_list_shows_the_state_without_any_transcript(desk: Desk) -> None:
     id = await desk.queue.add("default", flac=b"123456", duration_ms=700)
     await desk.fail(Fault.UNKNOWN)
     await desk.clock.advance(5)
@@ -111,7 +111,7 @@ async def test_the_list_says_how_it_stands_without_a_word_of_what_was_said(desk:
 # --- failures -------------------------------------------------------------------------------------
 
 
-async def test_who_could_not_be_reached_keeps_its_place_for_as_long_as_it_takes(desk: Desk) -> None:
+async def test_an_entry_with_an_unreachable_provider_keeps_its_place(desk: Desk) -> None:
     await desk.add("one")
     await desk.add("two")
     for _ in range(5 * MAX_FAULTS):
@@ -151,7 +151,7 @@ async def test_one_that_ends_the_process_again_and_again_is_given_up(desk: Desk)
     assert await desk.queue.recover(crashed=True) == [DroppedUtterance(id, "default")]
 
 
-async def test_what_a_dead_process_had_taken_is_given_out_again(desk: Desk) -> None:
+async def test_entries_taken_by_an_ended_process_are_delivered_again(desk: Desk) -> None:
     id = await desk.add("one")
     await desk.queue.take()
     assert await desk.queue.take() is None
@@ -168,7 +168,7 @@ async def test_what_never_came_back_though_its_process_lives_is_nobodys_fault(de
         assert await desk.queue.recover(crashed=False) == []
 
 
-async def test_an_answer_to_what_was_dropped_meanwhile_is_no_answer(desk: Desk) -> None:
+async def test_an_answer_to_a_dropped_entry_is_discarded(desk: Desk) -> None:
     id = await desk.add("one")
     await desk.queue.take()
     assert await desk.queue.drop(id) == [DroppedUtterance(id, "default")]

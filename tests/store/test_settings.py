@@ -32,7 +32,7 @@ async def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-async def test_a_slow_card_keeps_nobody_waiting_and_ends_with_the_last_value(
+async def test_a_slow_card_delays_no_caller_and_ends_with_the_last_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go, written = threading.Event(), []

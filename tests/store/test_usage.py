@@ -42,7 +42,7 @@ async def test_a_day_of_a_provider_is_one_row(db: Database) -> None:
     assert cloud.prices_of == "2026-11-20"
 
 
-async def test_days_are_told_newest_first_and_as_many_as_asked_for(db: Database) -> None:
+async def test_days_are_listed_newest_first_and_as_many_as_requested(db: Database) -> None:
     clock = FakeClock()
     book = UsageLog(db, clock)
     for _ in range(3):
@@ -64,7 +64,7 @@ async def test_days_are_told_newest_first_and_as_many_as_asked_for(db: Database)
         (used(prices="2026-11-20"), used(prices="2026-06-01"), 1.0, "2026-06-01"),
     ],
 )
-async def test_a_sum_says_whether_every_part_of_it_has_a_price(
+async def test_a_sum_states_whether_every_part_of_it_has_a_price(
     db: Database, first: UsageEntry, second: UsageEntry, cost: float | None, prices: str
 ) -> None:
     book = UsageLog(db, FakeClock())
