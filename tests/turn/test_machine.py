@@ -224,7 +224,7 @@ def test_a_failed_apology_ends_in_a_tone() -> None:
     assert machine.state is State.IDLE
 
 
-def test_an_apology_that_was_heard_leaves_the_reason_as_outcome() -> None:
+def test_a_spoken_apology_leaves_the_reason_as_outcome() -> None:
     machine = machine_in(State.THINKING)
     machine.feed(ReplyFailed("timeout"))
     machine.feed(ReplyStarted())
@@ -248,7 +248,7 @@ def test_a_button_silences_a_ring() -> None:
     assert machine.feed(RingEnded()) == []
 
 
-def test_a_held_button_hears_no_tone() -> None:
+def test_a_held_button_plays_no_tone() -> None:
     machine = TurnMachine()
     machine.feed(HOLD)
     assert machine.feed(AwaitingSpeech()) == []

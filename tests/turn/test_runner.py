@@ -300,13 +300,13 @@ async def test_a_second_wake_word_takes_the_turn_to_its_own_agent(house: House) 
     assert house.runner.agent == "house", "a follow-up question is for it too"
 
 
-async def test_a_question_that_wants_no_sound_gets_none(house: House) -> None:
+async def test_a_silent_question_gets_no_sound(house: House) -> None:
     turn = await house.turn(QuestionReceived("what time is it", speak=False))
     assert (turn.outcome, turn.result.reply) == ("answered", "It is noon.")
     assert house.speaker.played == []
 
 
-async def test_a_question_that_wants_no_sound_gets_no_spoken_apology_either(house: House) -> None:
+async def test_a_silent_question_gets_no_spoken_apology(house: House) -> None:
     house.provider.script = failing(EngineError("broken"))
     turn = await house.turn(QuestionReceived("what time is it", speak=False))
     assert turn.outcome == "engine_failed"
@@ -348,7 +348,7 @@ async def test_the_wake_word_interrupts_a_reply(house: House) -> None:
     assert house.outcomes() == ["interrupted"]
 
 
-async def test_what_an_interrupted_reply_still_says_belongs_to_no_turn(house: House) -> None:
+async def test_late_output_of_an_interrupted_reply_belongs_to_no_turn(house: House) -> None:
     """The next turn's state and ledger are its own."""
     house.speaker.held.clear()
     house.speaker.play(once(CLIP), kind="earcon")  # the reply waits behind it
@@ -395,7 +395,7 @@ async def test_a_question_of_the_device_listens_again_and_keeps_the_agent(house:
     assert house.state is State.IDLE
 
 
-async def test_a_follow_up_nobody_answers_leaves_no_turn(house: House) -> None:
+async def test_an_unanswered_follow_up_leaves_no_turn(house: House) -> None:
     async def asking(request: Request) -> AsyncGenerator[ReplyItem]:
         yield ReplyEnd(expects_answer=True)
 
@@ -468,7 +468,7 @@ async def test_a_provider_that_falls_silent_is_given_up(house: House, said_befor
     assert house.provider.closed == 1
 
 
-async def test_the_time_a_long_reply_takes_to_be_heard_is_not_the_providers(house: House) -> None:
+async def test_the_playback_time_of_a_long_reply_does_not_count_for_the_provider(house: House) -> None:
     house.runner.configure(TurnConfig(reply_timeout_s=0.02))
     house.speaker.held.clear()
     house.runner.feed(QuestionReceived("what time is it", speak=True))
@@ -502,7 +502,7 @@ async def test_a_loudspeaker_with_a_full_queue_does_not_hold_the_turn(house: Hou
     assert turn.outcome == "answered"
 
 
-async def test_repeat_says_the_last_reply_again(house: House) -> None:
+async def test_repeat_speaks_the_last_reply_again(house: House) -> None:
     house.runner.feed(RepeatRequested(Source.BUTTON))
     await settle()
     await house.turn(QuestionReceived("what time is it", speak=True))
@@ -511,7 +511,7 @@ async def test_repeat_says_the_last_reply_again(house: House) -> None:
     assert house.provider.spoken == ["I have not said anything yet.", "It is noon."]
 
 
-async def test_say_is_over_when_somebody_stops_it(house: House) -> None:
+async def test_say_ends_when_it_is_stopped(house: House) -> None:
     house.speaker.held.clear()
     house.runner.feed(SayRequested("a long story"))
     turn = house.runner.turn
@@ -531,7 +531,7 @@ async def test_a_turn_cancelled_before_it_began_leaves_nothing_behind(house: Hou
     assert (house.speaker.played, house.state) == ([], State.IDLE)
 
 
-async def test_whoever_begins_to_speak_stops_the_chime_even_at_the_same_moment(house: House) -> None:
+async def test_speech_stops_the_chime_even_at_the_same_moment(house: House) -> None:
     house.speaker.held.clear()
     house.runner.feed(WOKEN)
     house.runner.feed(AwaitingSpeech())
@@ -541,7 +541,7 @@ async def test_whoever_begins_to_speak_stops_the_chime_even_at_the_same_moment(h
     assert house.speaker.silent
 
 
-async def test_a_chime_the_loudspeaker_cannot_take_is_no_failure(
+async def test_a_chime_the_loudspeaker_cannot_play_is_not_a_failure(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.speaker.full = True
@@ -564,7 +564,7 @@ async def test_the_ledger_of_a_typed_question_begins_when_it_was_asked(house: Ho
     assert [stage.end_ms < 1000 for stage in last.stages] == [True, True]
 
 
-async def test_muting_while_it_listens_drops_what_was_said(house: House) -> None:
+async def test_muting_while_it_listens_drops_the_utterance(house: House) -> None:
     house.runner.feed(WOKEN)
     house.runner.feed(MuteRequested(True, Source.BUTTON))
     await settle()
@@ -574,7 +574,7 @@ async def test_muting_while_it_listens_drops_what_was_said(house: House) -> None
     assert house.state is State.MUTED
 
 
-async def test_muting_while_it_speaks_lets_it_finish(house: House) -> None:
+async def test_muting_while_it_speaks_lets_the_reply_finish(house: House) -> None:
     house.speaker.held.clear()
     await house.speak_a_command()
     house.runner.feed(MuteRequested(True, Source.SOCKET))
@@ -619,7 +619,7 @@ async def test_a_ring_the_loudspeaker_cannot_take_is_tried_again(house: House) -
     assert ("ring", 1) in house.speaker.played
 
 
-async def test_a_ring_says_now_and_then_what_it_is_for(house: House) -> None:
+async def test_a_ring_announces_its_reason_at_intervals(house: House) -> None:
     house.runner.feed(RingStarted())
     await settle()
     for _ in range(WORDS_EVERY):
@@ -628,7 +628,7 @@ async def test_a_ring_says_now_and_then_what_it_is_for(house: House) -> None:
     assert set(house.provider.spoken) == {"Your timer is done."}
 
 
-async def test_a_ring_whose_words_fail_still_rings(house: House) -> None:
+async def test_a_ring_with_a_failing_announcement_still_rings(house: House) -> None:
     house.provider.speech_error = EngineError("no voice")
     house.runner.feed(RingStarted())
     await settle()
@@ -636,7 +636,7 @@ async def test_a_ring_whose_words_fail_still_rings(house: House) -> None:
     assert house.speaker.played == [("ring", 1), ("ring", 1)]
 
 
-async def test_stopping_a_ring_says_who_did(house: House) -> None:
+async def test_stopping_a_ring_reports_the_origin(house: House) -> None:
     house.runner.feed(RingStarted())
     house.runner.feed(StopRequested(Source.BUTTON))
     await settle()
@@ -644,7 +644,7 @@ async def test_stopping_a_ring_says_who_did(house: House) -> None:
     assert house.speaker.silent
 
 
-async def test_closing_ends_the_turn_for_whoever_waits_for_it(house: House) -> None:
+async def test_closing_ends_the_turn_for_every_waiting_caller(house: House) -> None:
     house.speaker.held.clear()
     house.runner.feed(SayRequested("a long story"))
     turn = house.runner.turn
@@ -684,7 +684,7 @@ class Listening:
 
 
 @pytest.mark.parametrize("ends", [False, True])
-async def test_a_provider_whose_reply_is_cut_is_told_how_much_was_heard(house: House, ends: bool) -> None:
+async def test_a_provider_whose_reply_is_cut_gets_the_amount_played(house: House, ends: bool) -> None:
     """Also when all of it had come: sound comes faster than it is heard."""
     house.provider.script = script = Listening(clips=2, ends=ends)
     house.speaker.held.clear()
@@ -696,13 +696,13 @@ async def test_a_provider_whose_reply_is_cut_is_told_how_much_was_heard(house: H
     assert script.told == [200.0]
 
 
-async def test_a_provider_whose_reply_was_heard_is_told_of_no_cut(house: House) -> None:
+async def test_a_provider_whose_reply_was_played_gets_no_cut(house: House) -> None:
     house.provider.script = script = Listening()
     await house.turn(QuestionReceived("count", speak=True))
     assert script.told == [None]
 
 
-async def test_a_reply_cut_before_its_first_sound_was_not_heard(house: House) -> None:
+async def test_a_reply_cut_before_its_first_sound_counts_as_not_played(house: House) -> None:
     house.provider.script = script = Listening(clips=0, ends=False)
     house.runner.feed(QuestionReceived("count", speak=True))
     await settle()

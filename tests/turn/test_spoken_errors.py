@@ -9,7 +9,7 @@ from voxd.turn.spoken_errors import SPOKEN_ERRORS, UNKNOWN_REASON, spoken_error
 
 
 @pytest.mark.parametrize("close_code", sorted(faults._CLOSE_CODES))
-def test_however_a_vendor_closes_the_user_is_told_why(close_code: int) -> None:
+def test_every_close_by_a_vendor_gives_the_user_a_reason(close_code: int) -> None:
     error = faults.error_for_close("cloud", faults.close_reason(close_code, ""))
     assert spoken_error(error.code) != UNKNOWN_REASON
 
