@@ -36,6 +36,9 @@ CONTEXT_TOO_LONG  ContextTooLong        context_too_long
 ================  ====================  ================
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class VoxdError(Exception):
     """Base of every error voxd raises on purpose.
@@ -234,3 +237,30 @@ def named(error: VoxdError) -> str:
     """Return the message of ``error`` with the name of the provider whose it is, where several may be."""
     who = error.provider if isinstance(error, ProviderError) else ""
     return f"{who}: {error}" if who and who not in str(error) else str(error)
+
+
+@contextmanager
+def third_party(
+    make_error: Callable[[Exception], VoxdError], *, passes: type[VoxdError] | tuple[()] = VoxdError
+) -> Iterator[None]:
+    """Raise the error that ``make_error`` returns for an exception of the block, from that exception.
+
+    An exception of type ``passes`` passes as it is; ``()`` lets none pass. Cancellation always passes.
+    """
+    try:
+        yield
+    except passes:
+        raise
+    except Exception as error:
+        # Third-party code may raise anything; to the caller it must look like an error of voxd.
+        raise make_error(error) from error
+
+
+@contextmanager
+def isolate(report: Callable[[Exception], object]) -> Iterator[None]:
+    """Call ``report`` with an exception of the block and go on after the block. Cancellation passes."""
+    try:
+        yield
+    except Exception as error:
+        # For third-party code and clean-up only: their failure must not stop what comes next.
+        report(error)

@@ -11,7 +11,7 @@ from voxd.audio.output_ring import GAIN_ONE
 from voxd.audio.playback import Playback, PlaybackPump, PlayedWavWriter
 from voxd.clock import Clock
 from voxd.config.schema import Audio
-from voxd.errors import Busy, DeviceError, VoxdError
+from voxd.errors import Busy, DeviceError, VoxdError, isolate, third_party
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.tasks import TaskScope, cancel_and_wait
@@ -165,21 +165,22 @@ class Speaker:
     async def _play(self, playback: Playback) -> None:
         error: VoxdError | None = None
         pump: PlaybackPump | None = None
+
+        def failure_of(caught: Exception) -> DeviceError:
+            _log.exception("playback of kind %s failed", playback.kind)
+            return DeviceError(f"playback failed: {caught}")
+
         try:
-            output = await self._ensure_output()
-            pump = PlaybackPump(output, playback, self._clock, self._emit, self._record(playback, output))
-            await pump.run()
+            # The clips come from a provider, which may be third-party code.
+            with third_party(failure_of):
+                output = await self._ensure_output()
+                pump = PlaybackPump(output, playback, self._clock, self._emit, self._record(playback, output))
+                await pump.run()
         except asyncio.CancelledError:
             if pump is not None:
                 await self._cut(pump)
         except VoxdError as caught:
             error = caught
-            if pump is not None:
-                await self._cut(pump)
-        except Exception as caught:
-            # A task boundary: the clips come from a provider, which may raise anything.
-            _log.exception("playback of kind %s failed", playback.kind)
-            error = DeviceError(f"playback failed: {caught}")
             if pump is not None:
                 await self._cut(pump)
         finally:
@@ -269,8 +270,6 @@ class Speaker:
 async def _close(clips: AsyncIterator[Clip]) -> None:
     close = getattr(clips, "aclose", None)
     if close is not None:
-        try:
+        # It may be the generator of a third party's provider.
+        with isolate(lambda error: _log.exception("cannot close the source of a playback")):
             await close()
-        except Exception:
-            # The generator of a third party's provider may raise anything while it is closed.
-            _log.exception("cannot close the source of a playback")

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from voxd.errors import DeviceError
+from voxd.errors import DeviceError, third_party
 
 DeviceT = TypeVar("DeviceT")
 
@@ -17,14 +17,17 @@ def open_device(make: Callable[[Any], DeviceT]) -> DeviceT:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
+
+        def failure_of(error: Exception) -> DeviceError:
+            tried = [str(warning.message).removeprefix("Falling back from ") for warning in caught]
+            reason = "; ".join([str(error) or type(error).__name__, *tried])
+            return DeviceError(
+                f"no GPIO: {reason}",
+                hint="install python3-lgpio and join group gpio, or remove the pins from [leds] and [button]",
+            )
+
+        # lgpio, RPi.GPIO and pigpio each raise a base class of their own.
+        with third_party(failure_of):
             import gpiozero
 
             return make(gpiozero)
-        except Exception as error:  # lgpio, RPi.GPIO and pigpio each raise a base class of their own
-            tried = [str(warning.message).removeprefix("Falling back from ") for warning in caught]
-            reason = "; ".join([str(error) or type(error).__name__, *tried])
-            raise DeviceError(
-                f"no GPIO: {reason}",
-                hint="install python3-lgpio and join group gpio, or remove the pins from [leds] and [button]",
-            ) from error

@@ -11,7 +11,7 @@ from typing import Protocol
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.entry_points import find_entry_points, load_entry_point
-from voxd.errors import DeviceError
+from voxd.errors import DeviceError, isolate, third_party
 from voxd.events import Emit, Event, EventType
 from voxd.hardware.patterns import Cue, Rgb, next_change_s, rgb_at, select_cue
 from voxd.tasks import cancel_and_wait
@@ -111,10 +111,9 @@ class PatternDisplay:
     async def close(self) -> None:
         """Switch off and free the pins; idempotent."""
         await self._stop()
-        try:
+        # Nothing is left to save; a pin library raises a base class of its own.
+        with isolate(lambda error: _log.debug("%s did not close: %s", self._name, error)):
             self._backend.close()
-        except Exception as error:  # a pin library's own base class; nothing is left to save
-            _log.debug("%s did not close: %s", self._name, error)
 
     async def _stop(self) -> None:
         task, self._task = self._task, None
@@ -137,11 +136,9 @@ class PatternDisplay:
         seconds = self._clock.monotonic() - self._since_s
         red, green, blue = rgb_at(self._cue, seconds)
         dim = self._brightness
-        try:
+        # A pin library raises a base class of its own.
+        with isolate(self._fail):
             self._backend.show([(red * dim, green * dim, blue * dim)] * self._backend.count)
-        except Exception as error:  # a pin library's own base class
-            self._fail(error)
-        else:
             self._failed, self.status = False, self._name
         return next_change_s(self._cue, seconds)
 
@@ -220,12 +217,12 @@ def _open_backend(config: schema.Leds) -> LedBackend:
         raise DeviceError(
             f"no LED back end is called {config.kind}", hint="set kind in [leds], or install its package"
         )
-    try:
-        backend: LedBackend = load_entry_point(reference)(config)
-    except DeviceError:
-        raise
-    except Exception as error:  # third-party code: LEDs must not stop the start
-        raise DeviceError(
+    # LEDs must not stop the start: the caller handles `DeviceError` only.
+    with third_party(
+        lambda error: DeviceError(
             f"the LED back end {config.kind} failed: {error}", hint="update or remove its package"
-        ) from error
+        ),
+        passes=DeviceError,
+    ):
+        backend: LedBackend = load_entry_point(reference)(config)
     return backend

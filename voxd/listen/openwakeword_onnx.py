@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from voxd.errors import ModelError
+from voxd.errors import ModelError, third_party
 from voxd.frames import Frame, samples_from_ms
 from voxd.listen.openwakeword import CONTEXT_SAMPLES
 from voxd.listen.wake_engine import Reblocker, Score
@@ -77,7 +77,12 @@ def _load(files: list[str], models_dir: Path) -> Any:
             )
     # onnxruntime 1.29 and later report to their vendor unless this is set before the import (measured).
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    try:
+    # onnxruntime raises a dozen unrelated classes for a broken file, and the import raises what SciPy raises.
+    with third_party(
+        lambda error: ModelError(
+            f"cannot load {', '.join(files)}: {error}", hint="replace the file; run `voxctl models verify`"
+        )
+    ):
         from openwakeword.model import Model
 
         return Model(
@@ -86,9 +91,3 @@ def _load(files: list[str], models_dir: Path) -> Any:
             melspec_model_path=str(models_dir / _MELSPECTROGRAM),
             embedding_model_path=str(models_dir / _EMBEDDING),
         )
-    except Exception as error:
-        # Third-party code: onnxruntime raises a dozen unrelated classes for a broken file, and the import
-        # raises what SciPy raises.
-        raise ModelError(
-            f"cannot load {', '.join(files)}: {error}", hint="replace the file; run `voxctl models verify`"
-        ) from error

@@ -14,7 +14,7 @@ import onnxruntime  # type: ignore[import-untyped]
 from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
-from voxd.errors import EngineError, ModelError
+from voxd.errors import EngineError, ModelError, third_party
 from voxd.local.serve import EngineOutput
 
 
@@ -31,18 +31,18 @@ class PiperEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        try:
+        # onnxruntime and piper raise many unrelated classes for a damaged voice.
+        with third_party(
+            lambda error: ModelError(
+                f"the voice {path} cannot be loaded: {error}",
+                hint=f"delete {path} and run `voxctl models pull`",
+            )
+        ):
             config = PiperConfig.from_dict(json.loads(path.with_name(path.name + ".json").read_bytes()))
             # From bytes, not from the path: a model cannot then name other files to be read.
             session = onnxruntime.InferenceSession(
                 path.read_bytes(), sess_options=options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:
-            # onnxruntime and piper raise many unrelated classes for a damaged voice.
-            raise ModelError(
-                f"the voice {path} cannot be loaded: {error}",
-                hint=f"delete {path} and run `voxctl models pull`",
-            ) from error
         self._voice = PiperVoice(session=session, config=config)
         self._config = SynthesisConfig(length_scale=settings["length_scale"])
 

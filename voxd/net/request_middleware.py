@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from voxd.errors import ProviderError, VoxdError
+from voxd.errors import ProviderError, third_party
 from voxd.net.transport import HttpRequest, HttpResponse
 
 Next = Callable[[HttpRequest], Awaitable[HttpResponse]]
@@ -23,14 +23,13 @@ async def pass_through(
     if not chain:
         return await send(request)
     first, *rest = chain
-    try:
-        return await first(request, lambda changed: pass_through(rest, changed, send, provider=provider))
-    except VoxdError:
-        raise
-    except Exception as error:
-        # Third-party code may raise anything; it must look like any other failure of a provider.
+
+    def failure_of(error: Exception) -> ProviderError:
         msg = f"a request middleware failed: {type(error).__name__}"
         hint = "report this to the middleware's author"
         failure = ProviderError(msg, provider=provider, code="middleware_failed", hint=hint)
         failure.retryable = False
-        raise failure from error
+        return failure
+
+    with third_party(failure_of):
+        return await first(request, lambda changed: pass_through(rest, changed, send, provider=provider))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from voxd.clock import Clock
-from voxd.errors import ConfigError, ProviderError, RateLimited, VoxdError
+from voxd.errors import ConfigError, ProviderError, RateLimited, VoxdError, third_party
 from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.net import faults
@@ -60,15 +60,16 @@ def check_url(provider: str, url: str) -> str:
 
 def compute_headers(provider: str, headers: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
     """Return what ``headers``, a function of the user's, returns. Raises `ProviderError` when it fails."""
-    try:
-        return {**headers()}
-    except Exception as error:
-        # Third-party code may raise anything; it must look like any other failure of a provider.
+
+    def failure_of(error: Exception) -> ProviderError:
         msg = f"the function for its headers failed: {type(error).__name__}"
         hint = "report this to the author of the function"
         failure = ProviderError(msg, provider=provider, code="headers_failed", hint=hint)
         failure.retryable = False
-        raise failure from error
+        return failure
+
+    with third_party(failure_of, passes=()):
+        return {**headers()}
 
 
 @dataclass(slots=True)

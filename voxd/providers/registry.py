@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from voxd.errors import NotFound, ProviderError
+from voxd.errors import ConfigError, NotFound, ProviderError, third_party
 from voxd.providers.base import BaseProvider
 
 if TYPE_CHECKING:
@@ -117,11 +117,12 @@ class Registry(Generic[T]):
 
     def _load(self, found: _Found) -> tuple[type[T] | None, str]:
         try:
-            cls: Any = found.entry.load()
-        except Exception as error:
-            # Importing runs third-party code, which may raise anything; the other entries stay usable.
-            _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, error)
-            return None, f"{type(error).__name__}: {error}"
+            with third_party(lambda error: ConfigError(f"{type(error).__name__}: {error}"), passes=()):
+                cls: Any = found.entry.load()
+        except ConfigError as error:
+            # The other entries stay usable.
+            _log.warning("%s %s of %s: %s", self._what, found.entry.name, found.source, error.__cause__)
+            return None, str(error)
         problem = self._problem(cls)
         return (None, problem) if problem else (cls, "")
 

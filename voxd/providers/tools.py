@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.errors import InvalidRequest, VoxdError
+from voxd.errors import InvalidRequest, VoxdError, third_party
 from voxd.providers.arguments import check_arguments, from_function, from_schema, parse_docstring
 from voxd.providers.settings import ToolSpec
 from voxd.tasks import in_thread
@@ -132,16 +132,17 @@ class ToolBox:
             raise InvalidRequest(f"unknown tool {name}; use one of {', '.join(self._tools) or 'none'}")
         keywords = _checked(each, arguments)
         limit_s = each.timeout_s if timeout is None else timeout
-        try:
-            async with asyncio.timeout(limit_s) as limit:
-                return as_text(await self._called(each, keywords))
-        except VoxdError:
-            raise
-        except Exception as error:
+        limit = asyncio.timeout(limit_s)
+
+        def failure_of(error: Exception) -> InvalidRequest:
             if isinstance(error, TimeoutError) and limit.expired():
-                raise InvalidRequest(f"{name} did not finish within {limit_s:g} s") from error
-            # Third-party code may raise anything; the model gets the error and can explain it or try again.
-            raise InvalidRequest(f"{name} failed: {type(error).__name__}: {error}") from error
+                return InvalidRequest(f"{name} did not finish within {limit_s:g} s")
+            return InvalidRequest(f"{name} failed: {type(error).__name__}: {error}")
+
+        # The model gets the error and can explain it or try again.
+        with third_party(failure_of):
+            async with limit:
+                return as_text(await self._called(each, keywords))
 
     async def _called(self, each: Tool, keywords: Mapping[str, Any]) -> Any:
         if inspect.iscoroutinefunction(each.handler):

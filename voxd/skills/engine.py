@@ -12,7 +12,7 @@ from voxd.clock import Clock
 from voxd.config import schema
 from voxd.config.commands import Command
 from voxd.entry_points import find_entry_points, load_entry_point
-from voxd.errors import VoxdError
+from voxd.errors import ConfigError, VoxdError, third_party
 from voxd.skills import custom, replies
 from voxd.skills.contract import (
     Handler,
@@ -185,17 +185,18 @@ def _load_skills(context: SkillContext) -> tuple[dict[str, Handler], tuple[Phras
     phrases: list[Phrases] = []
     for name, reference in find_entry_points(GROUP).items():
         try:
-            skill: Skill = load_entry_point(reference)(context)
-            own = skill.handlers()
-            brought = [Phrases(intent, tuple(texts)) for intent, texts in skill.sentences.items()]
-            if brought:
-                # hassil costs 11 MB, so a device without third-party skills does not load it at the start.
-                from voxd.skills.templates import command_data
+            with third_party(lambda error: ConfigError(f"{type(error).__name__}: {error}"), passes=()):
+                skill: Skill = load_entry_point(reference)(context)
+                own = skill.handlers()
+                brought = [Phrases(intent, tuple(texts)) for intent, texts in skill.sentences.items()]
+                if brought:
+                    # hassil costs 11 MB: a device without third-party skills does not load it at the start.
+                    from voxd.skills.templates import command_data
 
-                for phrase in brought:
-                    command_data(phrase)
-        except Exception as error:  # third-party code: a broken skill must not stop the device
-            _log.warning("the skill %s cannot be loaded: %s: %s", name, type(error).__name__, error)
+                    for phrase in brought:
+                        command_data(phrase)
+        except ConfigError as error:  # a broken skill must not stop the device
+            _log.warning("the skill %s cannot be loaded: %s", name, error)
             continue
         if taken := (own.keys() | skill.sentences.keys()) & handlers.keys():
             _log.warning("the skill %s is left out: %s is taken", name, ", ".join(sorted(taken)))

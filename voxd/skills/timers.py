@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from voxd.clock import Clock
-from voxd.errors import Busy, NotFound, StoreError
+from voxd.errors import Busy, NotFound, StoreError, isolate
 from voxd.events import Emit, EventType
 from voxd.reports import TimerEntry
 from voxd.skills.schedule import DueState, LocalMoment, apply_clock_step, due_state, local_zone, restore_timer
@@ -230,10 +230,9 @@ class Timers:
         live.ringing_since_s = monotonic_s
         record = live.record
         self._emit(EventType.TIMER_RINGING, id=record.id, kind=record.kind, name=record.name)
-        try:
+        # A ring that fails must not end the task that watches the other timers.
+        with isolate(lambda error: _log.exception("the ring of timer %s failed", record.id)):
             self._on_ring(self._entry(live))
-        except Exception:
-            _log.exception("the ring of timer %s failed", record.id)
 
     def _finish(self, live: _Live, by: str) -> None:
         # Kept until now: a device that restarts while it rings rings again.

@@ -12,7 +12,7 @@ from voxd.audio.earcons import render
 from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.config.schema import Turn as TurnConfig
-from voxd.errors import Busy, VoxdError
+from voxd.errors import Busy, VoxdError, third_party
 from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
 from voxd.observe.ledger import RESPONSE, LatencyLedger, TurnStage, stages_ms
@@ -261,17 +261,19 @@ class TurnRunner:
         return conversation
 
     async def _run(self, conversation: ReplyPlayer, replies: AsyncGenerator[ReplyItem]) -> None:
-        try:
-            await conversation.run(replies)
-        except VoxdError as error:
-            self._parts.emit("error", code=error.code, message=str(error), hint=error.hint)
-            self._finish(conversation, ReplyFailed(error.code))
-        except Exception as error:
+        def failure_of(error: Exception) -> VoxdError:
             # Where and what, but not its own message: that may hold the user's words.
             message = f"a reply failed: {type(error).__name__}"
             _log.error("%s\n%s", message, "".join(format_tb(error.__traceback__)))
-            self._parts.emit("error", code=VoxdError.code, message=message, hint="see the log")
-            self._finish(conversation, ReplyFailed(VoxdError.code))
+            return VoxdError(message, hint="see the log")
+
+        try:
+            # A provider may be third-party code; its failure must end one reply, not the turn's task.
+            with third_party(failure_of):
+                await conversation.run(replies)
+        except VoxdError as error:
+            self._parts.emit("error", code=error.code, message=str(error), hint=error.hint)
+            self._finish(conversation, ReplyFailed(error.code))
         else:
             self._finish(conversation, ReplyFinished(conversation.outcome.expects_answer))
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from voxd.config.schema import Config
-from voxd.errors import VoxdError
+from voxd.errors import EngineError, VoxdError, third_party
 
 CHECK_TIMEOUT_S = 25.0
 """Longer than the slowest check: loading the wake engines from a cold card on a Pi Zero 2."""
@@ -97,12 +97,14 @@ def _run_isolated(step: Step, context: DoctorContext, timeout_s: float) -> Check
 
     def run() -> None:
         try:
-            results.append(step.run(context))
-        except VoxdError as error:
+            with third_party(
+                lambda error: EngineError(
+                    f"the check itself failed: {type(error).__name__}: {error}", hint="report this"
+                )
+            ):
+                results.append(step.run(context))
+        except VoxdError as error:  # one broken check must not end the report
             results.append(fail(str(error), error.hint))
-        # Third-party engines raise anything; one broken check must not end the report.
-        except Exception as error:
-            results.append(fail(f"the check itself failed: {type(error).__name__}: {error}", "report this"))
 
     # A thread cannot be ended, but a daemon thread does not keep the process from exiting.
     thread = threading.Thread(target=run, name=step.id, daemon=True)

@@ -6,7 +6,7 @@ from typing import Any
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.config.provider_schema import Pipeline, ProviderConfig
-from voxd.errors import ConfigError, NotFound, ProviderError, VoxdError
+from voxd.errors import ConfigError, NotFound, ProviderError, VoxdError, third_party
 from voxd.local.engines import GRAMMAR_BOUND
 from voxd.net.http import HttpClient
 from voxd.net.transport import Budget
@@ -197,10 +197,12 @@ def _load_middleware(name: str) -> Any:
     found = entry_points(group=MIDDLEWARE, name=name)
     if not found:
         raise NotFound(f"unknown middleware {name}", hint="install the package that contains it")
-    try:
+    # Importing runs third-party code; its failure must look like a bad setting.
+    with third_party(
+        lambda error: ConfigError(
+            f"the middleware {name} cannot be loaded: {type(error).__name__}: {error}",
+            hint=f"update or remove its package, or take {name} out of [middleware]",
+        ),
+        passes=(),
+    ):
         return next(iter(found)).load()
-    except Exception as error:
-        # Importing runs third-party code, which may raise anything; it must look like a bad setting.
-        msg = f"the middleware {name} cannot be loaded: {type(error).__name__}: {error}"
-        hint = f"update or remove its package, or take {name} out of [middleware]"
-        raise ConfigError(msg, hint=hint) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from voxd.clock import Clock
-from voxd.errors import ProviderError, VoxdError
+from voxd.errors import ProviderError, third_party
 from voxd.providers.pipeline.stage_stream import run_until
 from voxd.providers.tools import describe_exception
 
@@ -56,17 +56,17 @@ async def run_middleware(
             return message
         return await chain[index](message, lambda changed: call(index + 1, changed))
 
-    try:
+    # Third-party code: its failure must end one turn with a reason, not the session.
+    with third_party(_failure):
         return await run_until(clock, call(0, message), clock.monotonic() + LONGEST_S)
-    except VoxdError:
-        raise
-    except TimeoutError:
+
+
+def _failure(error: Exception) -> ProviderError:
+    if isinstance(error, TimeoutError):
         msg = f"message middleware did not finish within {LONGEST_S:g} s"
-        raise ProviderError(msg, code=FAILED, hint=_HINT) from None
-    except Exception as error:
-        # Third-party code may raise anything: that must end one turn with a reason, not the session.
+    else:
         msg = f"message middleware failed: {describe_exception(error)}"
-        raise ProviderError(msg, code=FAILED, hint=_HINT) from error
+    return ProviderError(msg, code=FAILED, hint=_HINT)
 
 
 def stopped_error() -> ProviderError:

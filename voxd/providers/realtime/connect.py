@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError
+from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError, isolate, third_party
 from voxd.net.dns import Resolver
 from voxd.providers.base import BaseProvider
 from voxd.providers.events import ProviderEvent
@@ -63,20 +63,21 @@ class ProviderTarget:
 @contextmanager
 def translate_errors(name: str) -> Iterator[None]:
     """Turn what a provider raises into a `VoxdError`; a `ProviderError` gets the provider's ``name``."""
+
+    def failure_of(error: Exception) -> ProviderError:
+        if isinstance(error, OSError):
+            return ConnectionFailed(str(error) or "no answer in time", provider=name)
+        msg = f"the provider failed: {describe_exception(error)}"
+        return ProviderError(msg, provider=name, hint="report this to the provider's author")
+
     try:
-        yield
+        # To failover and circuit breaker, whatever third-party code raises is a fault of the provider.
+        with third_party(failure_of):
+            yield
     except ProviderError as error:
         # A provider may know only its vendor; `ProviderError.provider` is the name in the configuration.
         error.provider = name or error.provider
         raise
-    except VoxdError:
-        raise
-    except (OSError, TimeoutError) as error:
-        raise ConnectionFailed(str(error) or "no answer in time", provider=name) from error
-    except Exception as error:
-        # Third-party code may raise anything: to failover and breaker it is a fault of the provider.
-        msg = f"the provider failed: {describe_exception(error)}"
-        raise ProviderError(msg, provider=name, hint="report this to the provider's author") from error
 
 
 def as_provider_error(error: VoxdError, name: str) -> VoxdError:
@@ -139,9 +140,7 @@ async def _connect(
 async def close_provider(provider: BaseProvider, name: str) -> None:
     """Close ``provider`` in whatever state it is; never raises, takes at most `CLOSE_TIMEOUT_S`."""
     provider.on_event = lambda event: None
-    try:
+    # Third-party code again: a session that fails to close must not keep the next from opening.
+    with isolate(lambda error: _log.warning("the provider %s did not close: %s", name, type(error).__name__)):
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
             await provider.disconnect()
-    except Exception as error:
-        # Third-party code again: a session that fails to close must not keep the next from opening.
-        _log.warning("the provider %s did not close: %s", name, type(error).__name__)

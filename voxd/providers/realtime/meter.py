@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from voxd.errors import isolate
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers.base import BaseProvider
 from voxd.providers.usage import Cost, Usage, add_costs
@@ -119,11 +120,10 @@ def _is_used(usage: Usage | None) -> bool:
 
 
 async def _read(provider: BaseProvider) -> tuple[Usage | None, Cost | None]:
-    try:
-        usage = await provider.get_usage()
-        cost = await provider.estimate_cost()
-    except Exception as error:
-        # Third-party code: counting must not keep a broken provider from being closed.
-        _log.warning("a provider could not report its usage: %s", type(error).__name__)
-        return None, None
+    usage, cost = None, None
+    # Third-party code: counting must not keep a broken provider from being closed.
+    with isolate(
+        lambda error: _log.warning("a provider could not report its usage: %s", type(error).__name__)
+    ):
+        usage, cost = await provider.get_usage(), await provider.estimate_cost()
     return (msgspec.convert(usage, Usage) if isinstance(usage, Mapping) else usage), cost
