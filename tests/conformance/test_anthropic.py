@@ -67,7 +67,7 @@ async def test_the_official_client_reads_thoughts_text_and_calls() -> None:
         assert complaints(RawMessageStreamEvent, said_by(server), unknown_fields=True) == []
 
 
-async def test_the_official_client_asks_as_voxd_does() -> None:
+async def test_the_official_client_sends_the_same_request_as_voxd() -> None:
     async with client_of() as (client, server), open_transport(server.url) as transport:
         async with client.messages.stream(
             model="claude-haiku-5-5",
@@ -85,7 +85,7 @@ async def test_the_official_client_asks_as_voxd_does() -> None:
 
 
 @pytest.mark.parametrize("end", ["length", "refusal", "pause_turn", "model_context_window_exceeded"])
-async def test_the_official_client_knows_every_end(end: str) -> None:
+async def test_the_official_client_accepts_every_stop_reason(end: str) -> None:
     async with client_of(Reply(end=end)) as (client, server):
         async with client.messages.stream(model="m", max_tokens=100, messages=USER) as stream:
             message = await stream.get_final_message()
@@ -93,7 +93,7 @@ async def test_the_official_client_knows_every_end(end: str) -> None:
         assert complaints(RawMessageStreamEvent, said_by(server), unknown_fields=True) == []
 
 
-async def test_the_official_client_is_told_of_failures() -> None:
+async def test_the_official_client_receives_failures() -> None:
     overloaded = {"type": "overloaded_error", "message": "Overloaded"}
     async with client_of(Reply(fault="error", complaint=overloaded)) as (client, server):
         with pytest.raises(anthropic.APIStatusError, match="Overloaded"):
@@ -120,7 +120,7 @@ async def test_the_official_client_lists_the_models() -> None:
 
 
 @pytest.mark.parametrize("name", [*prompts.ALL, "warm"])
-def test_what_voxd_asks_is_what_the_types_allow(judge: Judge, name: str) -> None:
+def test_the_types_allow_the_requests_of_voxd(judge: Judge, name: str) -> None:
     prompt = prompts.ALL.get(name, prompts.WARM)
     for options in (
         AnthropicOptions(),

@@ -36,7 +36,7 @@ def test_frames_are_the_same_to_the_byte(headers: dict[str, str], payload: bytes
     assert (message.headers, message.payload) == (headers, payload)
 
 
-def test_headers_that_are_no_text_are_read_past() -> None:
+def test_headers_that_are_not_text_are_skipped() -> None:
     headers = {"number": 5, "yes": True, "bytes": b"ab", ":event-type": "TranscriptEvent"}
     message = decode(EventStreamMessageSerializer().serialize(headers, b"{}"))
     assert (message.headers, message.payload) == ({":event-type": "TranscriptEvent"}, b"{}")

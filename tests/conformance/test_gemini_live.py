@@ -69,9 +69,7 @@ async def test_the_official_client_types_and_is_answered(server: GeminiLive, liv
     assert server.violations == []
 
 
-async def test_the_official_client_speaks_and_says_when_it_has_finished(
-    server: GeminiLive, live: Any
-) -> None:
+async def test_the_official_client_sends_speech_and_its_end(server: GeminiLive, live: Any) -> None:
     async with live.connect(model=MODEL, config={"realtime_input_config": MANUAL}) as session:
         await session.send_realtime_input(activity_start={})
         await session.send_realtime_input(audio={"data": PCM, "mime_type": "audio/pcm;rate=16000"})
@@ -132,7 +130,7 @@ async def test_the_official_client_resumes_and_is_refused_with_a_stale_handle(
     assert (raised.value.code, raised.value.details) == INVALID
 
 
-async def test_the_official_client_is_told_of_a_wrong_key_and_of_a_close(server: GeminiLive) -> None:
+async def test_the_official_client_receives_a_wrong_key_and_a_close(server: GeminiLive) -> None:
     with pytest.raises(errors.APIError) as raised:
         async with official(server, "wrong").aio.live.connect(model=MODEL):
             pass

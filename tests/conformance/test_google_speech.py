@@ -57,13 +57,13 @@ async def test_the_vendors_client_recognises(house: GoogleSpeechServer) -> None:
     assert list((await recognise(house, bytes(32_000))).results) == []
 
 
-async def test_the_vendors_client_is_told_of_a_refusal(house: GoogleSpeechServer) -> None:
+async def test_the_vendors_client_receives_a_refusal(house: GoogleSpeechServer) -> None:
     house.script = [complaint(429, "RESOURCE_EXHAUSTED", "Quota exceeded.")]
     with pytest.raises(exceptions.TooManyRequests, match="Quota exceeded"):
         await recognise(house, CLIP.pcm)
 
 
-async def test_the_vendors_types_accept_what_voxd_asks(house: GoogleSpeechServer) -> None:
+async def test_the_vendors_types_accept_the_requests_of_voxd(house: GoogleSpeechServer) -> None:
     options = {"languages": ["fr"], "boost": 10.0}
     async with open_transport(house.plain.url, name="ears", stage="stt") as transport:
         stt = GoogleStt(StageConfig("ears", "google", options=options), transport)

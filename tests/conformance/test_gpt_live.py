@@ -14,7 +14,7 @@ from openai.types.live.server_event import ServerEvent  # noqa: E402
 from tests.conformance.strict import complaint, complaints  # noqa: E402
 
 
-async def test_the_official_client_listens_and_closes() -> None:
+async def test_the_official_client_receives_and_closes() -> None:
     async with (
         live_server() as server,
         openai.AsyncOpenAI(api_key="sk-1", websocket_base_url=server.base_url) as client,

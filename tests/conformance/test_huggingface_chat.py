@@ -46,7 +46,7 @@ async def test_the_official_client_reads_a_chat_with_calls() -> None:
         assert server.asked.target == "/v1/chat/completions"
 
 
-async def test_the_official_client_is_told_of_refusals() -> None:
+async def test_the_official_client_receives_refusals() -> None:
     spent = Refusal(402, {"error": "You have exceeded your monthly included credits"})
     async with client_of(spent) as (client, _):
         with pytest.raises(huggingface_hub.errors.HfHubHTTPError, match="402"):

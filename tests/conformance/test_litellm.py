@@ -123,7 +123,7 @@ async def asking(proxy: str, model: str, **options: Any) -> AsyncIterator[OpenAI
         yield OpenAIChatLlm(StageConfig("p", "openai", model=model, options=options), transport)
 
 
-async def test_voxd_reads_what_it_says(proxy: str) -> None:
+async def test_voxd_reads_its_answers(proxy: str) -> None:
     async with asking(proxy, "talk") as model:
         pieces, end = await answer(model, asked())
         assert len(pieces) > 5

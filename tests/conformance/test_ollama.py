@@ -46,7 +46,7 @@ async def test_the_official_client_reads_thoughts_text_and_calls() -> None:
             ollama.ChatResponse.model_validate(line_, strict=True)
 
 
-async def test_the_official_client_is_told_of_failures() -> None:
+async def test_the_official_client_receives_failures() -> None:
     async with client_of(Reply(fault="error")) as (client, _):
         with pytest.raises(ollama.ResponseError, match="boom"):
             [part async for part in await client.chat(model=MODEL, messages=USER, stream=True)]
@@ -60,7 +60,7 @@ async def test_the_official_client_lists_the_models() -> None:
         assert [model.model for model in (await client.list()).models] == [f"{MODEL}:latest"]
 
 
-async def test_the_official_client_asks_as_voxd_does() -> None:
+async def test_the_official_client_sends_the_same_request_as_voxd() -> None:
     options = {"keep_alive": "1h", "think": True, "context_tokens": 8192, "options": {"top_p": 0.9}}
     async with client_of(WHOLE, Reply()) as (client, server), open_transport(server.url, "") as transport:
         model = OllamaLlm(StageConfig("p", "ollama", options=options), transport)

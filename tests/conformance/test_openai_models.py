@@ -69,7 +69,7 @@ async def test_the_official_client_reads_a_chat_with_calls() -> None:
             ChatCompletionChunk.model_validate(event, strict=True)
 
 
-async def test_the_official_client_is_told_what_a_chat_used() -> None:
+async def test_the_official_client_receives_the_usage_of_a_chat() -> None:
     async with client_of(Chat()) as (client, _):
         options = {"include_usage": True}
         stream = await client.chat.completions.create(
@@ -79,7 +79,7 @@ async def test_the_official_client_is_told_what_a_chat_used() -> None:
         assert (last.usage.prompt_tokens, last.usage.prompt_tokens_details.cached_tokens) == (120, 40)
 
 
-async def test_the_official_client_is_told_of_failures() -> None:
+async def test_the_official_client_receives_failures() -> None:
     async with client_of(Chat(), Reply(fault="error")) as (client, _):
         stream = await client.chat.completions.create(model="m", messages=USER, stream=True)
         with pytest.raises(openai.APIError, match="boom"):
@@ -124,7 +124,7 @@ async def test_the_official_client_reads_responses_that_end_early(end: str) -> N
         assert complaints(ResponseStreamEvent, server.sent, unknown_fields=True) == []
 
 
-async def test_the_official_client_is_told_that_a_response_failed() -> None:
+async def test_the_official_client_receives_a_failed_response() -> None:
     async with client_of(Responses(), Reply(fault="error")) as (client, server):
         stream = await client.responses.create(model="gpt-6-luna", input="Hello.", stream=True)
         last = [event async for event in stream][-1]
@@ -133,7 +133,7 @@ async def test_the_official_client_is_told_that_a_response_failed() -> None:
 
 
 @pytest.mark.parametrize("name", [*prompts.ALL, "warm"])
-def test_what_voxd_asks_in_a_chat_is_what_the_types_allow(chat_judge: Judge, name: str) -> None:
+def test_the_types_allow_the_chat_requests_of_voxd(chat_judge: Judge, name: str) -> None:
     prompt = prompts.ALL.get(name, prompts.WARM)
     for host in ChatHost:
         body = chat_body(prompt, "gpt-6-luna", ChatOptions(), host)
@@ -141,7 +141,7 @@ def test_what_voxd_asks_in_a_chat_is_what_the_types_allow(chat_judge: Judge, nam
 
 
 @pytest.mark.parametrize("name", [*prompts.ALL, "warm"])
-def test_what_voxd_asks_for_a_response_is_what_the_types_allow(responses_judge: Judge, name: str) -> None:
+def test_the_types_allow_the_response_requests_of_voxd(responses_judge: Judge, name: str) -> None:
     prompt = prompts.ALL.get(name, prompts.WARM)
     for host in ChatHost:
         body = responses_body(prompt, "gpt-6-luna", "x", ResponsesOptions(), host)

@@ -80,7 +80,7 @@ async def test_the_official_client_talks_and_calls_a_tool(server: RealtimeServer
     assert complaints(RealtimeClientEvent, server.frames) == []
 
 
-async def test_the_official_client_interrupts_and_is_told_of_its_mistakes(
+async def test_the_official_client_interrupts_and_receives_its_mistakes(
     server: RealtimeServer, client: Any
 ) -> None:
     server.script.replies = [Reply(hold_after=3, late=2)]

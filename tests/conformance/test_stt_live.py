@@ -134,7 +134,7 @@ async def test_deepgrams_client_is_refused_with_a_wrong_key_and_may_ask_with_the
 
 
 @pytest.mark.parametrize("kind", ["deepgram", "deepgram_flux"])
-async def test_what_our_deepgram_says_is_what_its_types_require(kind: str) -> None:
+async def test_messages_of_the_fake_deepgram_have_the_required_types(kind: str) -> None:
     listen = client_of("deepgram.listen.v1.types" if kind == "deepgram" else "deepgram.listen.v2.types")
     types = {
         "Results": "ListenV1Results",
@@ -159,7 +159,7 @@ async def test_what_our_deepgram_says_is_what_its_types_require(kind: str) -> No
         ("deepgram_flux", "deepgram.listen.v2.client", "AsyncV2Client", deepgram_flux.DeepgramFluxSttOptions),
     ],
 )
-async def test_deepgrams_client_knows_every_parameter_we_send(
+async def test_deepgrams_client_accepts_every_parameter_voxd_sends(
     kind: str, module: str, client: str, ours: type[msgspec.Struct]
 ) -> None:
     known = set(inspect.signature(getattr(client_of(module), client).connect).parameters)
@@ -193,7 +193,7 @@ async def test_assemblyais_client_transcribes(assembly: Bench) -> None:
     assert " ".join(turn.transcript for turn in turns if turn.turn_is_formatted) == SAID
 
 
-async def test_assemblyais_client_is_told_of_too_short_a_piece(assembly: Bench) -> None:
+async def test_assemblyais_client_receives_an_error_for_too_short_a_piece(assembly: Bench) -> None:
     sdk = client_of("assemblyai.streaming.v3")
     faults: list[Any] = []
     told = asyncio.Event()

@@ -68,7 +68,7 @@ def voice_of(transport: Any = None, **config: Any) -> AwsTts:
     return AwsTts(StageConfig("den", "aws", options={"region": REGION}, **config), transport)
 
 
-async def test_voxd_asks_for_the_same_as_boto3() -> None:
+async def test_voxd_sends_the_same_request_as_boto3() -> None:
     async with served(PollyServer) as server, open_transport(server.url, KEY) as transport:
         asked = {"TextType": "text", "Engine": "neural", "LanguageCode": "en-GB"}
         theirs = await asyncio.to_thread(spoken, server.url, **asked)
@@ -137,7 +137,7 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.stdout.close()
 
 
-async def test_motos_polly_speaks_for_voxd(moto: str) -> None:
+async def test_polly_of_moto_synthesizes_for_voxd(moto: str) -> None:
     async with open_transport(moto, KEY) as transport:
         # moto calls its list of voices text/html, which AWS does not: `check` has nothing to learn here.
         tts = voice_of(transport)

@@ -37,7 +37,7 @@ async def client_of(url: str, key: str = KEY) -> AsyncIterator[AsyncDeepgramClie
         yield AsyncDeepgramClient(api_key=key, environment=environment, httpx_client=http)
 
 
-async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
+async def test_voxd_sends_the_same_request_as_the_official_client() -> None:
     async with (
         served(Server) as server,
         open_transport(server.url, KEY) as transport,

@@ -61,7 +61,7 @@ async def test_the_official_client_is_spoken_to_by_the_fake() -> None:
         assert server.violations == []
 
 
-async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
+async def test_voxd_sends_the_same_request_as_the_official_client() -> None:
     async with (
         served(ElevenLabsVoice) as server,
         open_transport(server.url, KEY) as transport,

@@ -102,7 +102,7 @@ def test_googles_types_catch_what_does_not_exist() -> None:
         ParseDict(request, texttospeech.SynthesizeSpeechRequest()._pb)
 
 
-async def test_the_sound_of_the_fake_is_what_voxd_hears() -> None:
+async def test_voxd_receives_the_sound_of_the_fake() -> None:
     async with served(GoogleVoiceServer) as server, open_transport(server.url, KEY) as transport:
         tts = GoogleTts(StageConfig("den", "google"), transport)
         assert b"".join([clip.pcm async for clip in tts.synthesize(TEXT, Budget())]) == sound_of(

@@ -23,7 +23,7 @@ from tests.conformance.strict import complaints  # noqa: E402
 TEXT = "Your tea is ready."
 
 
-async def test_voxd_asks_for_the_same_as_the_official_client() -> None:
+async def test_voxd_sends_the_same_request_as_the_official_client() -> None:
     async with served(OpenAISpeechServer) as server, open_transport(f"{server.url}/v1", KEY) as transport:
         async with (
             openai.AsyncOpenAI(api_key=KEY, base_url=f"{server.url}/v1") as client,

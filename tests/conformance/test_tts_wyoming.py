@@ -59,7 +59,7 @@ class Mouth(AsyncEventHandler):
         return True
 
 
-async def test_a_server_of_the_package_speaks_for_voxd(unused_tcp_port: int) -> None:
+async def test_a_server_of_the_package_synthesizes_for_voxd(unused_tcp_port: int) -> None:
     asked: list[Synthesize] = []
     uri = f"tcp://127.0.0.1:{unused_tcp_port}"
     server = AsyncServer.from_uri(uri)

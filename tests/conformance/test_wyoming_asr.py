@@ -140,7 +140,7 @@ async def openwakeword() -> AsyncIterator[str]:
     not OPENWAKEWORD.exists(),
     reason=f"there is no {OPENWAKEWORD}: its TensorFlow Lite has no wheel past Python 3.11",
 )
-async def test_a_real_server_takes_sound_and_tells_that_it_heard_nothing() -> None:
+async def test_a_real_server_accepts_sound_and_returns_an_empty_transcript() -> None:
     async with openwakeword() as url, open_transport(url, "", name="ears", stage="stt") as transport:
         async with connect(transport, Budget(), "", kind="describe") as server:
             info = await server.info()
