@@ -26,14 +26,14 @@ TOO_LONG: list[Any] = [
 
 
 @pytest.mark.parametrize("body", TOO_LONG)
-def test_a_conversation_that_does_not_fit_is_told_under_any_name(body: Any) -> None:
+def test_a_conversation_that_does_not_fit_is_recognised_under_every_error_name(body: Any) -> None:
     error = llm_errors.error_from_response("p", 400, {}, json.dumps(body).encode())
     assert isinstance(error, ContextTooLong)
     assert not error.retryable
 
 
 @pytest.mark.parametrize("body", [each for each in TOO_LONG if "detail" not in each])
-def test_it_is_also_told_in_the_middle_of_an_answer(body: Any) -> None:
+def test_it_is_also_recognised_in_the_middle_of_an_answer(body: Any) -> None:
     assert isinstance(llm_errors.error_from_event("p", json.dumps(body)), ContextTooLong)
 
 
@@ -85,14 +85,14 @@ def test_a_complaint_is_found_in_any_shape(said: Any, found: Any) -> None:
         (ErrorDetail(), ProviderError, "stream_failed", True),
     ],
 )
-def test_a_complaint_in_the_middle_says_whether_trying_again_helps(
+def test_an_error_in_the_middle_states_whether_a_retry_helps(
     complaint: ErrorDetail, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
     error = llm_errors.error_from_detail("p", complaint)
     assert (type(error), error.code, error.retryable) == (kind, code, retryable)
 
 
-def test_a_wait_that_is_only_told_in_words_is_kept() -> None:
+def test_a_wait_given_only_in_the_message_is_kept() -> None:
     body = {
         "error": {"message": "Rate limit reached. Please try again in 1.5s.", "code": "rate_limit_exceeded"}
     }

@@ -57,7 +57,7 @@ def model_on(transport: Told, kind: type[LanguageModel] = OpenAIChatLlm) -> Lang
     return kind(StageConfig("mine", "openai"), transport)  # type: ignore[arg-type]
 
 
-async def test_the_line_is_told_what_it_has_to_know() -> None:
+async def test_the_vendor_client_gets_the_result_and_usage_of_each_request() -> None:
     transport, prompt = Told([DONE, "[DONE]"]), asked()
     await answer(model_on(transport), prompt)
     refused = transport.told.pop("read_refusal")
@@ -78,7 +78,7 @@ async def test_a_server_that_loads_a_model_first_gets_more_time() -> None:
     assert transport.told["whole_s"] > LOADING_S
 
 
-async def test_nobody_waits_long_for_a_complete_answer_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_complete_answer_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "TAIL_S", 0.01)
     pieces, end = await answer(model_on(Told([DONE, USED, None])), asked())
     assert (pieces, end.reason, end.usage.input_text_tokens) == (["Yes."], "stop", 3)

@@ -77,7 +77,7 @@ def test_any_conversation_becomes_one_that_vendors_take(messages: list[ChatMessa
     assert pair_tool_results(found) == found
 
 
-def test_what_is_raw_is_for_the_vendor_who_said_it() -> None:
+def test_raw_content_is_only_for_the_vendor_that_sent_it() -> None:
     said = ChatMessage("assistant", "", raw=["x"], raw_of="anthropic")
     assert vendor_data(said, "anthropic") == ["x"]
     assert vendor_data(said, "openai") is None

@@ -74,7 +74,7 @@ def test_a_message_of_another_type_is_passed_over() -> None:
         '{"type":"hello","name":' + "[" * 5000,
     ],
 )
-def test_garbage_is_told_as_such_and_not_repeated(garbage: WireMessage) -> None:
+def test_garbage_is_a_protocol_error_and_not_retried(garbage: WireMessage) -> None:
     with pytest.raises(StreamError) as raised:
         VOCABULARY.read(garbage, Plain("acme"))
     assert raised.value.provider == "acme"
@@ -92,7 +92,7 @@ def test_a_text_grows_by_what_is_committed_and_what_is_not() -> None:
     )
 
 
-def test_what_was_told_is_not_told_again() -> None:
+def test_a_reported_text_is_not_reported_again() -> None:
     transcript = TranscriptAssembler()
     assert transcript.add(TranscriptUpdate(partial="")) is None
     assert transcript.add(TranscriptUpdate("", 1.0)) is None
@@ -148,7 +148,9 @@ odd_messages = st.fixed_dictionaries(
 @pytest.mark.parametrize("kind", PROTOCOLS)
 @settings(max_examples=150, deadline=None)
 @given(messages=st.lists(odd_messages | st.binary(max_size=40), min_size=1, max_size=5))
-def test_whatever_comes_is_read_or_told_as_a_fault(kind: str, messages: list[dict[str, Any] | bytes]) -> None:
+def test_every_message_is_parsed_or_reported_as_a_fault(
+    kind: str, messages: list[dict[str, Any] | bytes]
+) -> None:
     protocol, transcript = PROTOCOLS[kind](), TranscriptAssembler()
     for message in messages:
         update: TranscriptUpdate | None = None
@@ -174,7 +176,7 @@ def test_only_what_is_set_is_chosen_and_truth_is_written_small() -> None:
     }
 
 
-def test_likely_words_are_told_once_and_no_more_than_are_taken() -> None:
+def test_likely_words_are_sent_once_and_up_to_the_limit() -> None:
     assert select_terms(["b", " a ", ""], ("a", "c" * 9), most=5, longest=8) == ["b", "a"]
     assert select_terms([str(n) for n in range(9)], most=3) == ["0", "1", "2"]
 
@@ -204,7 +206,7 @@ def test_what_goes_beyond_the_burst_waits(sent_s: float, passed_s: float, pause_
     st.floats(0.1, 10.0),
     st.floats(1.0, 4.0),
 )
-def test_a_vendor_is_never_sent_more_than_he_takes(
+def test_a_vendor_is_never_sent_more_than_it_accepts(
     pieces: list[tuple[float, float]], burst_s: float, speed: float
 ) -> None:
     throttle, sent_s, now_s = Throttle(burst_s, speed), 0.0, 0.0
@@ -216,5 +218,5 @@ def test_a_vendor_is_never_sent_more_than_he_takes(
 
 @settings(max_examples=50)
 @given(st.integers(0, 1200), st.floats(0.1, 10.0), st.floats(1.0, 4.0))
-def test_who_speaks_just_now_never_waits(tenths: int, burst_s: float, speed: float) -> None:
+def test_live_speech_never_waits(tenths: int, burst_s: float, speed: float) -> None:
     assert Throttle(burst_s, speed).pause_s(tenths / 10, tenths / 10) == 0.0

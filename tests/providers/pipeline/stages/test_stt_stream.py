@@ -153,7 +153,7 @@ async def test_a_line_that_is_cut_again_and_again_is_given_up(kind: str) -> None
     assert raised.value.provider == kind
 
 
-async def test_the_budget_of_the_turn_says_how_often_it_is_tried() -> None:
+async def test_the_budget_of_the_turn_limits_the_attempts() -> None:
     async with bench("deepgram", Script([breaking(0.5, on=None)])) as bench_:
         told = TranscriptionRequest(budget=Budget(retries=1))
         with pytest.raises(ConnectionFailed):
@@ -184,7 +184,7 @@ async def test_a_session_that_the_vendor_ends_too_early_is_opened_again(kind: st
         assert (await hearing)[-1].text == TEXT
 
 
-async def test_a_vendor_who_says_he_is_done_while_the_user_speaks_is_called_again() -> None:
+async def test_a_vendor_that_ends_while_the_user_speaks_is_reconnected() -> None:
     async with bench("deepgram", Script([Fault(0.5, says=('{"type":"Metadata"}',))])) as bench_:
         talker = Talker(spoken("one two"), spoken("three"))
         hearing = asyncio.create_task(heard_from(bench_.make(), talker))
@@ -205,7 +205,7 @@ async def test_what_seemed_to_be_said_on_a_line_that_was_cut_is_not_kept() -> No
 
 
 @every_vendor
-async def test_a_vendor_who_cannot_be_reached_again_is_told_as_such(kind: str) -> None:
+async def test_a_failed_reconnection_is_reported(kind: str) -> None:
     async with bench(kind) as bench_:
         talker = Talker(spoken("one"))
         hearing = asyncio.create_task(heard_from(bench_.make(), talker, Budget(retries=1)))
@@ -225,7 +225,9 @@ async def heard_from(
 
 
 @every_vendor
-async def test_a_dead_line_is_noticed_and_replaced(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_broken_connection_is_noticed_and_replaced(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Within a turn it has to be noticed soon; between turns there would be time.
     deadlines = replace(SOON, idle_s=60.0)
     monkeypatch.setattr("voxd.net.vendor_client.Deadlines", lambda: deadlines)
@@ -247,7 +249,7 @@ async def test_messages_that_come_twice_are_not_understood_twice(kind: str) -> N
     "garbage",
     ["", "<html>", b"\x00\xff\x00", "[]", "null", '{"type":', '{"message_type":', "[" * 3000],
 )
-async def test_garbage_in_the_middle_is_told_as_such(kind: str, garbage: str | bytes) -> None:
+async def test_garbage_in_the_middle_is_a_protocol_error(kind: str, garbage: str | bytes) -> None:
     async with bench(kind, Script([Fault(1.0, None, says=(garbage,))])) as bench_:
         with pytest.raises(StreamError) as raised:
             await heard_of(bench_.make(), spoken(TEXT), plenty())
@@ -288,7 +290,7 @@ async def test_without_a_budget_the_final_text_is_waited_for_all_the_same(
     assert raised.value.code == "timeout"
 
 
-async def test_nobody_is_hurried_while_he_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_timeout_applies_while_the_user_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "FINAL_S", 0.0)
     async with bench("deepgram", Script()) as bench_:
         talker = Talker(spoken("one two"), spoken("three"))
@@ -317,7 +319,7 @@ def kept_awake(server: LiveSpeech) -> int:
     return server.last.messages.count('{"type":"KeepAlive"}')
 
 
-async def test_a_vendor_who_fell_asleep_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_vendor_that_stopped_responding_is_reconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeepgramSttProtocol, "keep_alive_s", None)
     async with bench("deepgram", Script(silence_s=0.05)) as bench_:
         talker = Talker(spoken("one two three"), spoken("four five six seven"))

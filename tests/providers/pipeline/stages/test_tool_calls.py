@@ -101,7 +101,7 @@ def test_ids_of_one_vendor_fit_another_and_stay_apart(one: str, other: str) -> N
         ("something_new", (), ("stop", ())),
     ],
 )
-def test_reasons_are_told_in_our_words_and_no_cut_call_is_run(
+def test_stop_reasons_are_mapped_and_no_truncated_call_is_run(
     reason: str, calls: tuple[ToolCall, ...], found: tuple[str, tuple[ToolCall, ...]]
 ) -> None:
     assert finish(reason, calls) == found

@@ -22,7 +22,7 @@ def fresh(replay: ReplaySkipper, heard: list[Clip]) -> bytes:
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 100).map(lambda n: n * 2), CUTS), max_size=4), CUTS)
-def test_an_answer_that_breaks_off_again_and_again_is_heard_once(
+def test_an_answer_that_breaks_off_repeatedly_is_played_once(
     broken: list[tuple[int, list[int]]], cuts: list[int]
 ) -> None:
     replay = ReplaySkipper()
@@ -37,7 +37,7 @@ def test_an_answer_that_breaks_off_again_and_again_is_heard_once(
 
 
 @pytest.mark.parametrize("at", [0, 2, 58])
-def test_another_answer_is_noticed_before_anything_of_it_is_heard(at: int) -> None:
+def test_a_different_answer_is_noticed_before_any_of_it_is_played(at: int) -> None:
     replay = ReplaySkipper()
     replay.fresh(Clip(SOUND[:60], 16_000))
     replay.rewind()
@@ -47,7 +47,7 @@ def test_another_answer_is_noticed_before_anything_of_it_is_heard(at: int) -> No
         replay.fresh(Clip(other[40:], 16_000))
 
 
-def test_an_answer_that_is_shorter_than_what_was_heard_is_another_one() -> None:
+def test_an_answer_shorter_than_the_played_part_is_a_different_one() -> None:
     replay = ReplaySkipper()
     replay.fresh(Clip(SOUND[:60], 16_000))
     replay.rewind()

@@ -57,7 +57,7 @@ def test_a_default_of_ours_that_changes_is_another_sound() -> None:
     assert voice().variant == voice().variant
 
 
-def test_an_option_that_cannot_be_used_is_told_before_anything_is_spoken() -> None:
+def test_an_unusable_option_is_reported_before_synthesis() -> None:
     with pytest.raises(ConfigError, match="speed"):
         voice(speed="fast")
 

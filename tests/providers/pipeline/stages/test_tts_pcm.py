@@ -104,7 +104,7 @@ def test_a_very_short_sound_is_a_sound() -> None:
     ],
     ids=str,
 )
-def test_what_is_no_whole_sound_is_a_fault(parts: list[bytes], code: str) -> None:
+def test_an_incomplete_sound_is_a_fault(parts: list[bytes], code: str) -> None:
     with pytest.raises(ProviderError) as raised:
         spoken(parts)
     assert (raised.value.code, raised.value.provider) == (code, "vendor")
@@ -152,7 +152,7 @@ def second(seconds: float = 1.0) -> Clip:
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3)), max_size=20), st.floats(0, 10))
-def test_who_waited_longer_than_there_is_sound_has_no_patience_left(
+def test_a_wait_longer_than_the_buffered_sound_leaves_no_time(
     steps: list[tuple[float, float]], first_s: float
 ) -> None:
     pace = PlaybackLead("vendor", first_s=first_s)
@@ -193,7 +193,7 @@ def test_a_voice_that_was_far_ahead_may_pause_as_long() -> None:
     assert pace.allowed_s == GRACE_S + 8
 
 
-async def test_who_never_begins_is_told_from_who_stops() -> None:
+async def test_a_vendor_that_never_starts_is_distinguished_from_one_that_stops() -> None:
     never = asyncio.get_running_loop().create_future()
     pace = PlaybackLead("vendor", first_s=0.01)
     with pytest.raises(ConnectionFailed) as raised:
