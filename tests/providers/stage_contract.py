@@ -120,7 +120,7 @@ class StageContract:
         assert raised.value.retryable
         await stage.close()
 
-    async def test_whether_the_vendor_can_be_asked_is_told(self, stage: Any) -> None:
+    async def test_the_check_reports_whether_the_vendor_is_usable(self, stage: Any) -> None:
         await checked(stage)
 
     async def test_neither_words_nor_keys_are_logged(

@@ -150,13 +150,13 @@ class LanguageModelContract:
             assert caught.value.retryable
             assert [data["code"] for data in transport.data("provider.call")] == ["truncated"]
 
-    async def test_a_log_in_page_is_no_answer(self) -> None:
+    async def test_a_log_in_page_is_not_an_answer(self) -> None:
         async with self.serving(HTML) as (model, _, _):
             with pytest.raises(ProviderError) as caught:
                 await answer(model, asked())
             assert caught.value.code == "captive_portal"
 
-    async def test_an_empty_body_is_no_answer(self) -> None:
+    async def test_an_empty_body_is_not_an_answer(self) -> None:
         async with self.serving(Bytes(b"", "text/event-stream")) as (model, _, _):
             with pytest.raises(ProviderError):
                 await answer(model, asked())
@@ -177,7 +177,7 @@ class LanguageModelContract:
             (529, ProviderError, True),
         ],
     )
-    async def test_a_refusal_says_whether_trying_again_helps(
+    async def test_a_refusal_states_whether_a_retry_helps(
         self, status: int, kind: type[ProviderError], retryable: bool
     ) -> None:
         async with self.serving(Refusal(status, "nonsense")) as (model, _, _):
@@ -193,7 +193,7 @@ class LanguageModelContract:
             assert "".join(pieces) == "Hello there."
             assert (len(server.bodies), budget.retries) == (3, 0)
 
-    async def test_too_long_a_conversation_is_told_as_such(self) -> None:
+    async def test_too_long_a_conversation_is_a_distinct_error(self) -> None:
         said = {
             "error": {"message": "prompt is too long: 9 tokens > 5 maximum", "type": "invalid_request_error"}
         }
@@ -206,7 +206,7 @@ class LanguageModelContract:
             await model.check(Budget(retries=0))
             assert server.bodies == []
 
-    async def test_a_check_fails_when_nobody_is_there(self) -> None:
+    async def test_a_check_fails_when_the_server_is_unreachable(self) -> None:
         async with self.serving() as (model, server, _), open_transport("http://127.0.0.1:1", KEY) as nowhere:
             with pytest.raises(ProviderError):
                 await type(model)(model.config, nowhere).check(Budget(retries=0))
@@ -239,7 +239,7 @@ class ProtocolContract(LanguageModelContract):
 
     tells_cached: ClassVar[bool] = True
 
-    async def test_what_was_used_is_told_with_cached_as_a_part_of_the_input(self) -> None:
+    async def test_the_usage_counts_cached_tokens_as_a_part_of_the_input(self) -> None:
         async with self.serving(Reply(used=Used(read=120, cached=40, written=30, said=17))) as (model, _, _):
             _, end = await answer(model, asked())
             assert (end.usage.input_text_tokens, end.usage.output_text_tokens) == (120, 17)
@@ -263,7 +263,7 @@ class ProtocolContract(LanguageModelContract):
 class ToolContract(LanguageModelContract):
     """For those who can call tools."""
 
-    async def test_a_tool_is_called_and_its_result_told(self) -> None:
+    async def test_a_tool_is_called_and_its_result_sent(self) -> None:
         async with self.serving(Reply((), (Call(),)), Reply(("Set.",))) as (model, server, _):
             pieces, end = await answer(model, asked("Set a timer.", tools=(TIMER,)))
             assert (pieces, end.reason) == ([], "tool_calls")

@@ -84,14 +84,14 @@ class SttContract(StageContract):
         assert [each.final for each in heard] == [False] * (len(heard) - 1) + [True]
         assert heard[-1].text.lower().strip(" .") == SAID
 
-    async def test_it_tells_what_the_vendor_will_bill(self, stt: SpeechToText) -> None:
+    async def test_it_reports_the_usage_the_vendor_will_bill(self, stt: SpeechToText) -> None:
         used = (await heard_of(stt, spoken(SAID)))[-1].usage
         assert used.transcribed_seconds > 0 or used.input_audio_tokens > 0 or used.input_text_tokens > 0
 
-    async def test_no_sound_at_all_is_no_text(self, stt: SpeechToText) -> None:
+    async def test_an_empty_recording_gives_no_text(self, stt: SpeechToText) -> None:
         assert [(each.text, each.final) for each in await heard_of(stt, b"")] == [("", True)]
 
-    async def test_silence_is_no_text(self, stt: SpeechToText) -> None:
+    async def test_silence_gives_no_text(self, stt: SpeechToText) -> None:
         heard = await heard_of(stt, SILENCE)
         assert (heard[-1].text, heard[-1].final) == ("", True)
 
@@ -138,7 +138,7 @@ class SttContract(StageContract):
         assert {task.get_name() for task in left} <= self.others_tasks()
         gc.collect()
 
-    async def test_a_microphone_that_fails_is_told_as_it_is(self, stt: SpeechToText) -> None:
+    async def test_a_failure_of_the_microphone_is_passed_on_unchanged(self, stt: SpeechToText) -> None:
         async def broken() -> AsyncIterator[Frame]:
             yield Frame(0, bytes(6400))
             raise DeviceError("unplugged")

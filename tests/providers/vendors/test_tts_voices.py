@@ -18,6 +18,6 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_voice_is_found_through_the_door_that_is_open_to_everybody(kind: str) -> None:
+def test_every_voice_is_found_through_the_public_entry_point(kind: str) -> None:
     (found,) = entry_points(group="voxd.tts", name=kind)
     assert issubclass(found.load(), TextToSpeech)

@@ -158,7 +158,7 @@ class TtsContract(StageContract):
         code = getattr(task.get_coro(), "cr_code", None)
         return not (code and any(part in code.co_filename for part in _OTHERS))
 
-    async def test_sound_that_breaks_off_is_told_after_what_came_of_it(self, make_broken: Make) -> None:
+    async def test_sound_that_breaks_off_is_reported_after_the_received_part(self, make_broken: Make) -> None:
         tts = make_broken()
         heard: list[Clip] = []
         with pytest.raises(ProviderError) as raised:
@@ -168,13 +168,13 @@ class TtsContract(StageContract):
         assert self.sound(tts, TEXT).startswith(pcm_of(heard))
         await tts.close()
 
-    async def test_a_vendor_who_sends_no_sound_is_a_fault(self, make_mute: Make) -> None:
+    async def test_a_vendor_that_sends_no_sound_is_a_fault(self, make_mute: Make) -> None:
         tts = make_mute()
         with pytest.raises(StreamError) as raised:
             await clips_of(tts)
         assert raised.value.code == "no_sound"
         await tts.close()
 
-    def test_it_says_what_a_text_costs(self, make: Make) -> None:
+    def test_it_reports_the_cost_of_a_text(self, make: Make) -> None:
         spent = make().bill(TEXT)
         assert spent.characters == len(TEXT) or spent.output_audio_tokens > 0

@@ -126,7 +126,9 @@ class Streamed(OverHttp):
         (note,) = transport.data("provider.note")
         assert (note["kind"], note["details"]) == ("speech_again", {"code": "truncated", "used_bytes": 0})
 
-    async def test_who_asks_for_a_long_wait_is_not_asked_again(self, build: Build, server: Voice) -> None:
+    async def test_a_vendor_that_requests_a_long_wait_gets_no_retry(
+        self, build: Build, server: Voice
+    ) -> None:
         server.faults.extend([reply(b"", status=429, headers={"Retry-After": "600"})] * 3)
         budget = Budget(retries=2)
         with pytest.raises(RateLimited) as raised:
@@ -134,7 +136,7 @@ class Streamed(OverHttp):
         assert (raised.value.retry_after_s, budget.retries) == (600, 2)
         assert len(server.spoken) == 1
 
-    async def test_a_vendor_who_stops_in_the_middle_is_not_waited_for(
+    async def test_a_vendor_that_stops_in_the_middle_is_not_waited_for(
         self, build: Build, server: Voice, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(pace, "GRACE_S", 0.05)
@@ -143,7 +145,7 @@ class Streamed(OverHttp):
             await clips_of(build())
         assert raised.value.code == "too_slow"
 
-    async def test_a_wav_header_nobody_asked_for_is_not_played(self, build: Build, server: Voice) -> None:
+    async def test_an_unexpected_wav_header_is_not_played(self, build: Build, server: Voice) -> None:
         tts = build()
         server.faults.append(streamed(wav_of(bytes(300), 11_025), content_type="audio/wav"))
         clips = await clips_of(tts)

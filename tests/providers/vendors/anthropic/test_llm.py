@@ -126,14 +126,16 @@ def test_a_conversation_begins_with_the_user_and_the_roles_take_turns() -> None:
         ("qwen3-8b", NEW, False),
     ],
 )
-def test_a_temperature_is_only_sent_to_who_takes_one(model: str, version: Any, takes: bool) -> None:
+def test_a_temperature_is_only_sent_to_a_model_that_accepts_one(
+    model: str, version: Any, takes: bool
+) -> None:
     assert takes_temperature(model, version) is takes
     options = AnthropicOptions(api_version=version)
     assert ("temperature" in messages_body(asked(temperature=1.5), model, "x", options)) is takes
     assert "temperature" not in messages_body(asked(), model, "x", options)
 
 
-async def test_a_temperature_the_vendor_takes_is_within_his_range() -> None:
+async def test_an_accepted_temperature_is_within_the_range_of_the_vendor() -> None:
     async with scripted(Messages()) as server, open_transport(server.url) as transport:
         config = StageConfig("p", "anthropic", model="claude-haiku-4-5", options={"api_version": OLD})
         await answer(AnthropicLlm(config, transport), asked(temperature=1.5))
@@ -141,7 +143,7 @@ async def test_a_temperature_the_vendor_takes_is_within_his_range() -> None:
 
 
 @pytest.mark.parametrize(("version", "header"), [(NEW, "authorization"), (OLD, "x-api-key")])
-async def test_each_version_has_its_own_way_to_tell_the_key(version: str, header: str) -> None:
+async def test_each_version_sends_the_key_in_its_own_way(version: str, header: str) -> None:
     async with scripted(Messages()) as server, open_transport(server.url) as transport:
         config = StageConfig("p", "anthropic", options={"api_version": version})
         await answer(AnthropicLlm(config, transport), asked())
@@ -150,7 +152,7 @@ async def test_each_version_has_its_own_way_to_tell_the_key(version: str, header
         assert not {"authorization", "x-api-key"} - {header} & set(server.asked.headers)
 
 
-def test_a_version_nobody_knows_is_a_mistake_in_the_configuration() -> None:
+def test_an_unknown_version_is_a_mistake_in_the_configuration() -> None:
     with pytest.raises(ConfigError, match="2024-01-01"):
         AnthropicLlm(StageConfig("p", "x", options={"api_version": "2024-01-01"}), None)  # type: ignore[arg-type]
 
@@ -188,7 +190,7 @@ async def test_thoughts_go_back_word_for_word_with_the_results(encrypted: bool) 
         assert [call["input"] for call in calls] == [{"seconds": 5}, {}]
 
 
-def test_thoughts_go_back_only_to_who_thought_them_and_with_all_their_calls() -> None:
+def test_thoughts_go_back_only_to_their_own_model_and_with_all_their_calls() -> None:
     call = {"type": "tool_use", "id": "toolu_1", "name": "set_timer", "input": {"seconds": 5}}
     raw = [SIGNED, {"type": "text", "text": "Right."}, call]
     said = ChatMessage("assistant", "Right", (FIRST,), raw=raw, raw_of="anthropic")
@@ -225,7 +227,7 @@ async def test_an_answer_without_thoughts_has_nothing_to_give_back() -> None:
         ("refusal", "refusal"),
     ],
 )
-async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
+async def test_the_stop_reason_of_an_answer_is_mapped(end: str, reason: str) -> None:
     async with scripted(Messages(), Reply(end=end)) as server, open_transport(server.url) as transport:
         _, told = await answer(AnthropicLlm(StageConfig("p", "anthropic"), transport), asked())
         assert told.reason == reason
@@ -256,7 +258,7 @@ async def test_a_call_that_was_cut_off_is_not_run() -> None:
         (refusal(400, "invalid_request_error", "no"), ProviderError, "invalid_request_error", False),
     ],
 )
-async def test_his_refusals_say_whether_trying_again_helps(
+async def test_refusals_of_the_vendor_state_whether_a_retry_helps(
     refused: Any, kind: type[ProviderError], code: str, retryable: bool
 ) -> None:
     async with scripted(Messages(), refused) as server, open_transport(server.url) as transport:
@@ -266,7 +268,7 @@ async def test_his_refusals_say_whether_trying_again_helps(
         assert len(server.bodies) == 1
 
 
-async def test_a_complaint_before_the_first_word_is_told() -> None:
+async def test_an_error_before_the_first_word_is_reported() -> None:
     complaint = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     body = Bytes(sse(complaint, named=True), "text/event-stream")
     async with scripted(Messages(), body) as server, open_transport(server.url) as transport:
@@ -310,6 +312,6 @@ EVENTS = st.fixed_dictionaries(
 
 @settings(max_examples=80)
 @given(st.lists(EVENTS.map(json.dumps) | st.text(max_size=20), max_size=6))
-def test_nothing_a_server_says_raises_anything_but_our_errors(said: list[str]) -> None:
+def test_every_answer_of_a_server_raises_only_voxd_errors(said: list[str]) -> None:
     error = heard(MessagesReader("p"), said)
     assert error is None or error.provider == "p"

@@ -25,7 +25,7 @@ async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict
         return bench_.server.last.query
 
 
-async def test_what_it_asks_for_by_itself() -> None:
+async def test_the_default_request_has_the_documented_parameters() -> None:
     assert await asked() == {
         "speech_model": ["universal-3-6-pro"],
         "encoding": ["pcm_s16le"],
@@ -158,7 +158,7 @@ def test_a_turn_that_comes_late_or_twice_changes_nothing() -> None:
     assert protocol.read(turn(1, "tw")) is None
 
 
-def test_a_turn_whose_place_is_not_known_stays_open() -> None:
+def test_a_turn_at_an_unknown_position_stays_open() -> None:
     protocol = AssemblyAiSttProtocol("x", formatted=False)
     assert protocol.read(turn(0, "one", ended=True, words=False)) == TranscriptUpdate(
         partial="one", stable=True

@@ -51,7 +51,7 @@ def test_half_a_key_is_refused_without_being_repeated(key: str) -> None:
     assert "ACCESS_KEY_ID:SECRET_ACCESS_KEY" in caught.value.hint
 
 
-def test_nobody_prints_the_secret() -> None:
+def test_the_secret_is_never_printed() -> None:
     text = repr(Signer(Credentials("AKIA", "hush", "quiet"), "eu-central-1", "polly"))
     assert "hush" not in text
     assert "quiet" not in text
@@ -61,7 +61,7 @@ def test_nobody_prints_the_secret() -> None:
     st.dictionaries(st.text(min_size=1, max_size=8).filter(str.isprintable), st.text(max_size=8), max_size=3)
 )
 @settings(max_examples=50)
-def test_a_presigned_url_still_asks_for_the_same(asked: dict[str, str]) -> None:
+def test_a_presigned_url_requests_the_same_resource(asked: dict[str, str]) -> None:
     url = Signer(EXAMPLE, "eu-west-1", "transcribe").url(
         f"wss://transcribestreaming.eu-west-1.amazonaws.com:8443/x?{urlencode(asked)}", AUGUST_2015_S
     )

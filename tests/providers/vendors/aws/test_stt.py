@@ -54,7 +54,7 @@ def result(text: str, end_s: float, *stable: bool, partial: bool = False) -> dic
         (encode({":message-type": "news"}, b"?"), None),
     ],
 )
-def test_what_the_service_tells_is_read(frame: bytes, update: TranscriptUpdate | None) -> None:
+def test_messages_of_the_service_are_parsed(frame: bytes, update: TranscriptUpdate | None) -> None:
     assert AwsSttProtocol("den").read(frame) == update
 
 
@@ -71,14 +71,14 @@ def test_what_the_service_tells_is_read(frame: bytes, update: TranscriptUpdate |
         ("SomethingNewException", "What?", "refused", False),
     ],
 )
-def test_an_exception_is_told_as_what_it_is(kind: str, message: str, code: str, retryable: bool) -> None:
+def test_each_exception_is_mapped_to_its_error(kind: str, message: str, code: str, retryable: bool) -> None:
     with pytest.raises(ProviderError) as raised:
         AwsSttProtocol("den").read(exception(kind, message))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "den")
     assert str(raised.value) == (message or kind)
 
 
-def test_an_error_without_a_type_is_told_too() -> None:
+def test_an_error_without_a_type_is_reported_too() -> None:
     frame = encode(
         {":message-type": "error", ":error-code": "ThrottlingException", ":error-message": "Slow"}, b""
     )
@@ -119,7 +119,7 @@ async def test_sound_goes_in_frames_of_a_tenth_of_a_second_and_ends_with_an_empt
     assert [len(frame.payload) for frame in frames] == [3200] * 12 + [0]
 
 
-async def test_words_that_are_settled_are_told_as_such() -> None:
+async def test_stable_words_are_reported_as_stable() -> None:
     async with bench("aws", Script(settles=9)) as bench_:
         heard = await heard_of(bench_.make(), spoken("red green"))
     assert [(each.text, each.stable) for each in heard[:-1]][:1] == [("red", True)]
@@ -143,7 +143,7 @@ async def test_words_that_are_settled_are_told_as_such() -> None:
         ({"options": {"stability": "high"}}, TranscriptionRequest(), {"partial-results-stability": "high"}),
     ],
 )
-async def test_the_service_is_told_what_is_known(
+async def test_the_service_gets_the_known_settings(
     config: dict[str, Any], told: TranscriptionRequest, asked: dict[str, str]
 ) -> None:
     async with bench("aws") as bench_:
@@ -161,7 +161,7 @@ async def test_every_connection_is_signed_anew() -> None:
     assert all(request["X-Amz-Expires"] == ["300"] for request in requests)
 
 
-async def test_the_region_says_where_it_is() -> None:
+async def test_the_region_selects_the_endpoint() -> None:
     async with open_transport("", KEY, name="den", stage="stt") as transport:
         stt = AwsStt(StageConfig("den", "aws", options={"region": "eu-west-1"}), transport)
         url = stt.address(Access("", KEY), TranscriptionRequest()).url
@@ -198,7 +198,7 @@ async def test_the_region_says_where_it_is() -> None:
         (404, "NewException", "x", "model_not_found", False),
     ],
 )
-async def test_a_refusal_is_told_as_what_it_is(
+async def test_each_refusal_is_mapped_to_its_error(
     status: int, kind: str, message: str, code: str, retryable: bool
 ) -> None:
     headers = {"x-amzn-ErrorType": f"{kind}:http://internal.amazon.com/"} if kind else {}
@@ -209,7 +209,7 @@ async def test_a_refusal_is_told_as_what_it_is(
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "aws")
 
 
-async def test_half_a_key_is_told_before_anything_is_sent() -> None:
+async def test_an_incomplete_key_is_reported_before_anything_is_sent() -> None:
     async with bench("aws", key="AKIDEXAMPLE-without-a-secret") as bench_:
         with pytest.raises(ProviderError) as raised:
             await heard_of(bench_.make(), spoken(SAID))

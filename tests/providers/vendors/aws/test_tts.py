@@ -22,7 +22,7 @@ class TestPolly(Streamed):
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, 16_000, tts.voice)
 
-    async def test_it_asks_for_bare_pcm(self, build: Build, server: PollyServer) -> None:
+    async def test_it_requests_raw_pcm(self, build: Build, server: PollyServer) -> None:
         await clips_of(build())
         assert server.bodies() == [
             {
@@ -55,7 +55,7 @@ class TestPolly(Streamed):
         call = tts._call("Hello.", Access("https://polly.sa-east-1.amazonaws.com", KEY))
         assert "/sa-east-1/polly/" in call.headers["Authorization"]
 
-    def test_the_region_says_where_it_is(self, build: Build) -> None:
+    def test_the_region_selects_the_endpoint(self, build: Build) -> None:
         assert (
             build()._call("Hello.", Access("", KEY)).url
             == "https://polly.eu-central-1.amazonaws.com/v1/speech"
@@ -65,7 +65,7 @@ class TestPolly(Streamed):
         with pytest.raises(ConfigError, match="region"):
             build(options={"region": ""})
 
-    def test_a_key_of_another_vendor_is_told_as_such(self, build: Build) -> None:
+    def test_a_key_of_another_vendor_is_reported_as_wrong(self, build: Build) -> None:
         with pytest.raises(AuthenticationError, match="not an AWS key"):
             build()._call("Hello.", Access("", "sk-1234567890"))
 
@@ -82,7 +82,7 @@ class TestPolly(Streamed):
             (refusal("TextLengthExceededException"), ProviderError),
         ],
     )
-    async def test_what_the_vendor_refuses_is_told_apart(
+    async def test_each_refusal_of_the_vendor_is_a_distinct_error(
         self, build: Build, server: PollyServer, fault: object, kind: type[ProviderError]
     ) -> None:
         server.faults.append(fault)  # type: ignore[arg-type]

@@ -89,7 +89,7 @@ def test_headers_longer_than_the_frame_are_refused() -> None:
         ("eu-west-1", "https://polly.sa-east-1.amazonaws.com", "eu-west-1"),
     ],
 )
-def test_the_region_is_told_or_stands_in_the_endpoint(told: str, endpoint: str, region: str) -> None:
+def test_the_region_is_configured_or_taken_from_the_endpoint(told: str, endpoint: str, region: str) -> None:
     assert find_region("den", told, endpoint, "polly") == region
 
 
@@ -141,7 +141,7 @@ def test_what_an_answer_is_refused_with(status: int, name: str, code: str, retry
     assert (error.code, error.retryable, str(error)) == (code, retryable, "no")
 
 
-def test_a_clock_that_is_wrong_is_told_as_such() -> None:
+def test_a_wrong_clock_is_reported_as_the_cause() -> None:
     body = b'{"message": "Signature expired: 20260101T000000Z is now earlier than 20261120T000000Z"}'
     error = read_error("den", 403, {"x-amzn-errortype": "InvalidSignatureException"}, body)
     assert error.code == "clock_wrong"

@@ -57,7 +57,7 @@ def test_frames_are_those_of_the_vendors_own_client() -> None:
     assert usp.sound(b"\x01\x02", TURN, AT_S).endswith(b"X-StreamId:1\r\n\x01\x02")
 
 
-def test_no_likely_words_are_no_list_of_them() -> None:
+def test_without_likely_words_no_list_is_sent() -> None:
     assert "dgi" not in usp.context("en-US", (), TURN, AT_S)
 
 
@@ -66,7 +66,7 @@ def test_no_likely_words_are_no_list_of_them() -> None:
     st.text(),
 )
 @settings(max_examples=50)
-def test_what_the_service_says_is_read_as_it_was_said(path: str, said: str) -> None:
+def test_transcripts_of_the_service_are_read_verbatim(path: str, said: str) -> None:
     body = {"Text": said}
     message = usp.read(told(f"x{path}x", body, TURN))
     assert (message.path, message.request_id) == (f"x{path}x".lower(), TURN)
@@ -123,7 +123,7 @@ def phrase(status: str, **more: Any) -> dict[str, Any]:
         ("something.new", {"x": 1}, None),
     ],
 )
-def test_what_the_service_tells_is_read(
+def test_messages_of_the_service_are_parsed(
     path: str, body: dict[str, Any], update: TranscriptUpdate | None
 ) -> None:
     ours, turn = protocol()
@@ -187,7 +187,7 @@ def test_a_hypothesis_without_text_is_a_fault(body: Any) -> None:
         ours.read(told("speech.hypothesis", body, turn))
 
 
-async def test_the_service_is_told_what_is_spoken_and_which_words_are_likely() -> None:
+async def test_the_service_gets_the_language_and_the_likely_words() -> None:
     async with bench("azure") as bench_:
         stt = bench_.make(options={"profanity": "raw"})
         await heard_of(stt, spoken(SAID), TranscriptionRequest(language="de", hints=("Zoë",)))
@@ -225,7 +225,7 @@ async def test_the_protocol_is_offered_as_the_vendors_own_client_does() -> None:
     ("status", "code", "retryable"),
     [(401, "invalid_api_key", False), (403, "invalid_api_key", False), (429, "rate_limited", True)],
 )
-async def test_a_refusal_is_told_as_what_it_is(status: int, code: str, retryable: bool) -> None:
+async def test_each_refusal_is_mapped_to_its_error(status: int, code: str, retryable: bool) -> None:
     async with bench("azure", Script(refusal=Refusal(status))) as bench_:
         with pytest.raises(ProviderError) as raised:
             await heard_of(bench_.make(), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
@@ -250,7 +250,7 @@ async def test_where_the_service_is_follows_from_region_or_endpoint(
     assert len(address.headers["X-ConnectionId"]) == 32
 
 
-async def test_neither_region_nor_endpoint_is_told_when_it_is_made() -> None:
+async def test_a_missing_region_and_endpoint_are_reported_at_construction() -> None:
     async with open_transport("", KEY, name="den", stage="stt") as wire:
         with pytest.raises(ConfigError) as raised:
             AzureStt(StageConfig("den", "azure"), wire)

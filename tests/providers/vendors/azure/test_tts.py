@@ -25,7 +25,7 @@ class TestAzureVoice(Streamed):
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, 24_000, tts.voice)
 
-    async def test_it_asks_for_bare_pcm(self, build: Build, server: AzureVoiceServer) -> None:
+    async def test_it_requests_raw_pcm(self, build: Build, server: AzureVoiceServer) -> None:
         await clips_of(build())
         headers = server.spoken[0].headers
         assert headers["x-microsoft-outputformat"] == "raw-24khz-16bit-mono-pcm"
@@ -46,7 +46,7 @@ class TestAzureVoice(Streamed):
         ("language", "voice", "expected"),
         [("", "de-DE-KatjaNeural", "de-DE"), ("fr", "", "fr-FR"), ("", "", "en-US")],
     )
-    async def test_it_says_in_which_language_the_text_is(
+    async def test_it_sends_the_language_of_the_text(
         self, build: Build, server: AzureVoiceServer, language: str, voice: str, expected: str
     ) -> None:
         await clips_of(build(language=language, voice=voice))
@@ -57,11 +57,13 @@ class TestAzureVoice(Streamed):
         with pytest.raises(ConfigError, match="region"):
             build(options={"region": ""})
 
-    def test_the_region_says_where_it_is(self, build: Build) -> None:
+    def test_the_region_selects_the_endpoint(self, build: Build) -> None:
         call = build()._call("Hello.", Access("", "sk-1234"))
         assert call.url == "https://westeurope.tts.speech.microsoft.com/cognitiveservices/v1"
 
-    async def test_too_many_at_once_is_told_as_such(self, build: Build, server: AzureVoiceServer) -> None:
+    async def test_too_many_requests_are_a_rate_limit_error(
+        self, build: Build, server: AzureVoiceServer
+    ) -> None:
         server.faults.append(reply(b"", status=429))
         with pytest.raises(RateLimited):
             await clips_of(build())

@@ -84,7 +84,7 @@ def test_an_answer_without_text_is_a_fault(said: Any) -> None:
     assert caught.value.code == "bad_frame"
 
 
-async def test_who_answers_in_json_though_text_was_asked_for_is_understood() -> None:
+async def test_a_json_answer_to_a_text_request_is_understood() -> None:
     body = Bytes(json.dumps({"content": "Hi."}).encode(), "application/json; charset=utf-8")
     async with scripted(OwnHttp(), body) as server, open_transport(f"{server.url}/ask") as transport:
         pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), transport), asked())
@@ -99,7 +99,7 @@ async def test_events_are_not_read_aloud() -> None:
         assert "openai" in caught.value.hint
 
 
-async def test_a_character_that_never_ends_is_told_as_one_that_is_missing() -> None:
+async def test_an_incomplete_character_is_shown_as_a_replacement_character() -> None:
     body = Bytes("Grüß".encode()[:-1], "text/plain")
     async with scripted(OwnHttp(), body) as server, open_transport(f"{server.url}/ask") as transport:
         pieces, _ = await answer(CustomLlm(StageConfig("p", "custom"), transport), asked())
@@ -122,7 +122,7 @@ async def test_an_endpoint_that_is_not_configured_is_a_fault() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 405, 501])
-async def test_whoever_is_there_is_well(status: int) -> None:
+async def test_a_reachable_endpoint_is_healthy(status: int) -> None:
     async with (
         plain_http(reply(b"", status=status)) as server,
         open_transport(f"{server.url}/ask") as transport,
@@ -134,7 +134,7 @@ async def test_whoever_is_there_is_well(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"), [(401, AuthenticationError), (404, ProviderError), (503, ProviderError)]
 )
-async def test_whoever_refuses_us_is_not(status: int, kind: type[ProviderError]) -> None:
+async def test_an_endpoint_that_refuses_is_not_healthy(status: int, kind: type[ProviderError]) -> None:
     async with (
         plain_http(reply(b"", status=status)) as server,
         open_transport(f"{server.url}/ask") as transport,
@@ -143,7 +143,7 @@ async def test_whoever_refuses_us_is_not(status: int, kind: type[ProviderError])
             await CustomLlm(StageConfig("p", "custom"), transport).check(Budget(retries=0))
 
 
-async def test_an_address_of_its_own_may_tell_how_it_is() -> None:
+async def test_a_separate_address_may_report_the_health() -> None:
     async with (
         plain_http(reply(b"ok"), reply(b"", status=405)) as server,
         open_transport("https://far.example") as transport,

@@ -30,7 +30,7 @@ async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict
         return bench_.server.last.query
 
 
-async def test_what_it_asks_for_by_itself() -> None:
+async def test_the_default_request_has_the_documented_parameters() -> None:
     assert await asked() == {
         "model": ["nova-3"],
         "encoding": ["linear16"],
@@ -58,13 +58,13 @@ async def test_settings_that_are_not_for_listening_are_not_passed_on() -> None:
     assert not {"speed", "ca_file", "callback"} & set(query)
 
 
-async def test_a_model_that_speaks_is_not_asked_to_listen() -> None:
+async def test_a_synthesis_model_is_not_used_for_recognition() -> None:
     assert (await asked(model="aura-2-thalia-en"))["model"] == ["nova-3"]
     assert (await asked(model="nova-2"))["model"] == ["nova-2"]
 
 
 @pytest.mark.parametrize(("model", "name"), [("nova-3-medical", "keyterm"), ("nova-2", "keywords")])
-async def test_likely_words_are_told_as_the_model_takes_them(model: str, name: str) -> None:
+async def test_likely_words_are_sent_in_the_form_of_the_model(model: str, name: str) -> None:
     told = TranscriptionRequest(hints=("Ada Lovelace", "Grace", "Ada Lovelace"))
     query = await asked(told, model=model, options={name: ["voxd"]})
     assert query[name] == ["voxd", "Ada Lovelace", "Grace"]
@@ -75,7 +75,7 @@ async def test_a_language_of_the_moment_wins() -> None:
     assert (await asked(TranscriptionRequest(language="fr"), language="de"))["language"] == ["fr"]
 
 
-async def test_an_option_that_makes_no_sense_is_told() -> None:
+async def test_an_invalid_option_is_reported() -> None:
     async with bench("deepgram") as bench_:
         with pytest.raises(ConfigError, match="deepgram"):
             bench_.make(options={"smart_format": "perhaps"})

@@ -25,7 +25,7 @@ async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict
         return bench_.server.last.query
 
 
-async def test_what_it_asks_for_by_itself() -> None:
+async def test_the_default_request_has_the_documented_parameters() -> None:
     assert await asked() == {
         "model": ["flux-general-en"],
         "encoding": ["linear16"],
@@ -56,7 +56,7 @@ async def test_a_model_that_was_chosen_is_used_whatever_is_spoken() -> None:
     assert (await asked(model="flux-general-en", language="de"))["model"] == ["flux-general-en"]
 
 
-async def test_words_that_seem_settled_are_told_as_such_and_taken_back() -> None:
+async def test_an_eager_end_of_turn_is_reported_and_taken_back() -> None:
     async with bench("deepgram_flux", Script(settles=9)) as bench_:
         heard = await heard_of(bench_.make(), spoken("one two"))
     told = [(each.text, each.stable) for each in heard]
@@ -81,7 +81,7 @@ async def test_a_close_without_a_code_is_the_end_only_after_we_asked_for_it() ->
         (1012, (ConnectionFailed, "server_restart", True), ALL),
     ],
 )
-async def test_what_a_close_while_the_user_speaks_means(
+async def test_a_close_while_the_user_speaks_is_mapped_to_its_error(
     code: int, told: tuple[Any, ...], sessions: int
 ) -> None:
     trouble = await closed_with("deepgram_flux", code, "because")
@@ -126,7 +126,7 @@ def test_a_turn_is_settled_when_it_ends() -> None:
     ("close_code", "sent_s", "complete"),
     [(1005, 2.3, True), (1000, 2.0, True), (1011, 2.0, False), (None, 2.0, False), (1005, 9.0, False)],
 )
-def test_a_close_is_the_end_where_all_of_the_sound_was_heard(
+def test_a_close_after_all_sound_was_processed_is_the_end(
     close_code: int | None, sent_s: float, complete: bool
 ) -> None:
     protocol = DeepgramFluxSttProtocol("x")
@@ -134,7 +134,7 @@ def test_a_close_is_the_end_where_all_of_the_sound_was_heard(
     assert protocol.is_complete(CloseReason("x", "x", close_code), sent_s) is complete
 
 
-async def test_a_plain_close_before_the_sound_was_heard_is_a_break() -> None:
+async def test_a_plain_close_before_all_sound_was_processed_is_a_break() -> None:
     text = "one two three four five six seven eight nine ten"
     async with bench("deepgram_flux", Script([Fault(0.5, closes=(1000, ""))])) as bench_:
         heard = await heard_of(bench_.make(), spoken(text))

@@ -18,7 +18,7 @@ class TestAura(Streamed):
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, 24_000, tts.model)
 
-    async def test_it_asks_for_bare_pcm(self, build: Build, server: Server) -> None:
+    async def test_it_requests_raw_pcm(self, build: Build, server: Server) -> None:
         await clips_of(build())
         assert query_of(server.spoken[0]) == {
             "model": "aura-2-thalia-en",
@@ -43,13 +43,13 @@ class TestAura(Streamed):
             ({"model": "nova-3", "voice": "aura-2-zeus-en"}, "aura-2-zeus-en"),
         ],
     )
-    def test_a_model_that_listens_is_not_asked_to_speak(
+    def test_a_recognition_model_is_not_used_for_synthesis(
         self, build: Build, config: dict[str, str], model: str
     ) -> None:
         tts = build(**config)
         assert (tts.model, tts.voice) == (model, model)
 
-    async def test_what_the_vendor_bills_otherwise_is_told(
+    async def test_characters_the_vendor_bills_are_reported(
         self, build: Build, server: Server, transport: RecordedTransport
     ) -> None:
         server.faults.append(streamed(bytes(320), {"dg-char-count": "99"}))
@@ -58,7 +58,7 @@ class TestAura(Streamed):
         (note,) = transport.data("provider.note")
         assert (note["kind"], note["details"]) == ("billed", {"characters": 99})
 
-    async def test_no_credit_is_no_bad_key(self, build: Build, server: Server) -> None:
+    async def test_missing_credit_is_not_a_bad_key(self, build: Build, server: Server) -> None:
         body = {"err_code": "ASR_PAYMENT_REQUIRED", "err_msg": "Project does not have enough credits."}
         server.faults.append(told(body, 402))
         with pytest.raises(ProviderError) as raised:
@@ -66,7 +66,7 @@ class TestAura(Streamed):
         assert (raised.value.code, raised.value.retryable) == ("insufficient_quota", False)
         assert len(server.spoken) == 1
 
-    async def test_too_many_at_once_is_told_as_such(self, build: Build, server: Server) -> None:
+    async def test_too_many_requests_are_a_rate_limit_error(self, build: Build, server: Server) -> None:
         server.faults.append(told({"err_code": "TOO_MANY_REQUESTS", "err_msg": "slow down"}, 429))
         with pytest.raises(RateLimited):
             await clips_of(build())

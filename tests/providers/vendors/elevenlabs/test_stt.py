@@ -26,7 +26,7 @@ async def asked(told: TranscriptionRequest | None = None, **config: Any) -> dict
         return bench_.server.last.query
 
 
-async def test_what_it_asks_for_by_itself() -> None:
+async def test_the_default_request_has_the_documented_parameters() -> None:
     assert await asked() == {
         "model_id": ["scribe_v2_realtime"],
         "audio_format": ["pcm_16000"],
@@ -137,7 +137,7 @@ async def test_a_key_that_may_only_listen_is_a_good_one() -> None:
         await bench_.make().check(Budget(retries=0))
 
 
-async def test_nobody_who_spoke_is_no_fault_at_the_end_and_a_break_before_it() -> None:
+async def test_an_empty_commit_is_not_a_fault_at_the_end_and_is_a_break_before_it() -> None:
     protocol = ElevenLabsSttProtocol("x")
     told = '{"message_type":"insufficient_audio_activity","error":"quiet"}'
     with pytest.raises(ConnectionFailed) as raised:
@@ -147,7 +147,7 @@ async def test_nobody_who_spoke_is_no_fault_at_the_end_and_a_break_before_it() -
     assert protocol.read(told) == TranscriptUpdate(done=True)
 
 
-async def test_a_quiet_user_is_heard_as_silence() -> None:
+async def test_a_quiet_user_is_transcribed_as_silence() -> None:
     says = ('{"message_type":"insufficient_audio_activity","error":"quiet"}',)
     async with bench("elevenlabs", Script([Fault(0.9, says=says)])) as bench_:
         told = TranscriptionRequest(budget=Budget(retries=5))

@@ -69,21 +69,21 @@ class TestElevenLabs(Streamed):
         assert "/v1/text-to-speech/a%2Fb/stream?output_format=pcm_16000" in server.spoken[0].target
         assert {clip.rate_hz for clip in clips} == {16_000}
 
-    async def test_a_model_that_knows_all_languages_is_told_none(
+    async def test_a_model_that_detects_languages_gets_no_language(
         self, build: Build, server: ElevenLabsVoice
     ) -> None:
         await clips_of(build(model="eleven_multilingual_v2", language="de"))
         assert "language_code" not in server.bodies()[0]
 
     @pytest.mark.parametrize("model", ["eleven_v3", "eleven_v3_conversational"])
-    async def test_a_model_that_refuses_to_hear_what_came_before_is_not_told(
+    async def test_a_model_that_refuses_previous_text_gets_none(
         self, build: Build, server: ElevenLabsVoice, model: str
     ) -> None:
         tts = build(model=model)
         assert not tts.heeds_previous
         assert pcm_of(await clips_of(tts, previous="Good morning.")) == self.sound(tts, TEXT)
 
-    def test_a_model_that_listens_is_not_asked_to_speak(self, build: Build) -> None:
+    def test_a_recognition_model_is_not_used_for_synthesis(self, build: Build) -> None:
         assert build(model="scribe_v2_realtime").model == "eleven_flash_v2_5"
 
     @pytest.mark.parametrize(
@@ -124,7 +124,9 @@ class TestElevenLabs(Streamed):
         assert raised.value.code == "truncated"
         assert pcm_of(heard) == SOUND[:4000]
 
-    async def test_it_asks_no_more_than_the_turn_may(self, build: Build, server: ElevenLabsVoice) -> None:
+    async def test_it_sends_no_more_requests_than_the_turn_allows(
+        self, build: Build, server: ElevenLabsVoice
+    ) -> None:
         server.faults.extend([broken(SOUND[:4000])] * 3)
         with pytest.raises(StreamError):
             await clips_of(build(), retries=1)
@@ -143,7 +145,7 @@ class TestElevenLabs(Streamed):
             ("max_character_limit_exceeded", 400, ProviderError, "text_too_long", False),
         ],
     )
-    async def test_what_the_vendor_refuses_is_told_apart(
+    async def test_each_refusal_of_the_vendor_is_a_distinct_error(
         self,
         build: Build,
         server: ElevenLabsVoice,
@@ -159,7 +161,7 @@ class TestElevenLabs(Streamed):
         error = raised.value
         assert (type(error), error.code, error.retryable) == (kind, code, retryable)
 
-    async def test_a_malformed_request_says_what_is_wrong(
+    async def test_a_malformed_request_reports_its_mistake(
         self, build: Build, server: ElevenLabsVoice
     ) -> None:
         server.faults.append(
@@ -169,7 +171,7 @@ class TestElevenLabs(Streamed):
             await clips_of(build(), retries=2)
         assert not raised.value.retryable
 
-    async def test_an_account_without_characters_is_not_well(
+    async def test_an_account_without_characters_is_not_healthy(
         self, build: Build, server: ElevenLabsVoice
     ) -> None:
         server.subscription |= {"character_count": 10_000}

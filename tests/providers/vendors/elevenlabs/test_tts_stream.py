@@ -134,7 +134,7 @@ class TestElevenLabsStream(TtsContract):
     async def nobody_served(self) -> None:
         await self.server.until(lambda: self.server.open == 0)
 
-    async def test_whether_the_vendor_can_be_asked_is_told(self, tts: TextToSpeech) -> None:
+    async def test_the_check_reports_whether_the_vendor_is_usable(self, tts: TextToSpeech) -> None:
         """The account is asked by HTTP, which is another server here."""
         async with served(ElevenLabsVoice) as rest:
             url = rest.url.replace("http://", "ws://")
@@ -142,7 +142,7 @@ class TestElevenLabsStream(TtsContract):
                 await ElevenLabsStreamTts(tts.config, transport).check(Budget(retries=0))
 
 
-async def test_it_says_how_it_wants_to_be_spoken_to(build: Build, server: StreamInput) -> None:
+async def test_the_first_message_carries_the_settings(build: Build, server: StreamInput) -> None:
     options = {
         "style": 0.3,
         "speed": 1.1,
@@ -187,7 +187,7 @@ async def test_a_socket_opened_ahead_that_is_gone_costs_nothing(build: Build, se
     assert pcm_of(await clips_of(tts)) == sound_of(TEXT, 24_000, tts.voice)
 
 
-async def test_a_socket_that_nobody_needs_is_closed(
+async def test_an_unused_socket_is_closed(
     build: Build, server: StreamInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ElevenLabsStreamTts, "spare_s", 0.02)
@@ -200,7 +200,7 @@ async def test_a_socket_that_nobody_needs_is_closed(
             await asyncio.sleep(0)
 
 
-async def test_a_vendor_who_is_gone_when_a_socket_is_opened_ahead_is_no_fault_yet(
+async def test_an_unreachable_vendor_at_an_early_connection_is_not_yet_a_fault(
     unused_tcp_port: int,
 ) -> None:
     async with open_transport(f"ws://127.0.0.1:{unused_tcp_port}", KEY, name="den", stage="tts") as transport:
@@ -256,9 +256,7 @@ async def test_a_server_may_hang_up_without_a_last_word(build: Build, server: St
 
 
 @pytest.mark.parametrize("code", [1000, 1011])
-async def test_who_hangs_up_without_a_sound_has_not_spoken(
-    build: Build, server: StreamInput, code: int
-) -> None:
+async def test_a_close_without_sound_is_not_an_answer(build: Build, server: StreamInput, code: int) -> None:
     server.faults.append(hang_up(code=code))
     with pytest.raises(ConnectionFailed):
         await clips_of(build())
@@ -282,7 +280,7 @@ async def test_who_hangs_up_without_a_sound_has_not_spoken(
         (say("[" * 5000), StreamError, "bad_frame"),
     ],
 )
-async def test_what_the_vendor_complains_of_is_told_apart(
+async def test_each_error_of_the_vendor_is_distinct(
     build: Build, server: StreamInput, fault: Any, kind: type[ProviderError], code: str
 ) -> None:
     server.faults.append(fault)
@@ -291,13 +289,13 @@ async def test_what_the_vendor_complains_of_is_told_apart(
     assert (type(raised.value), raised.value.code) == (kind, code)
 
 
-async def test_a_wrong_key_may_be_told_in_a_frame(server: StreamInput) -> None:
+async def test_a_wrong_key_may_be_reported_in_a_frame(server: StreamInput) -> None:
     async with open_transport(server.url, WRONG_KEY, name="den", stage="tts") as transport:
         with pytest.raises(AuthenticationError):
             await clips_of(ElevenLabsStreamTts(StageConfig("den", "elevenlabs_stream"), transport))
 
 
-async def test_a_vendor_who_stops_in_the_middle_is_not_waited_for(
+async def test_a_vendor_that_stops_in_the_middle_is_not_waited_for(
     build: Build, server: StreamInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "GRACE_S", 0.05)

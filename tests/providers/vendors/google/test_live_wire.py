@@ -190,7 +190,7 @@ def test_the_assistant_is_the_vendors_model() -> None:
         ("[" * 100_000, {"output": "[" * 100_000}),
     ],
 )
-def test_a_tools_answer_is_an_object_as_the_vendor_wants(output: str, response: dict[str, Any]) -> None:
+def test_a_tool_result_is_an_object_as_the_vendor_requires(output: str, response: dict[str, Any]) -> None:
     [answer] = wire.tool_response("1", "rain", output)["toolResponse"]["functionResponses"]
     assert answer == {"id": "1", "name": "rain", "response": response}
     [silent] = wire.tool_response("1", "rain", output, silent=True)["toolResponse"]["functionResponses"]

@@ -38,7 +38,7 @@ def stage(transport: RecordedTransport, **config: Any) -> GoogleStt:
     return GoogleStt(StageConfig("ears", "google", **config), transport)
 
 
-async def test_the_request_says_what_is_known(
+async def test_the_request_contains_the_known_settings(
     house: GoogleSpeechServer, transport: RecordedTransport
 ) -> None:
     stt = stage(transport, model="command_and_search", options={"languages": ["fr", "it-IT"], "boost": 15})
@@ -54,7 +54,7 @@ async def test_the_request_says_what_is_known(
     }
 
 
-async def test_parts_are_put_together_and_the_vendor_says_what_he_bills(
+async def test_parts_are_joined_and_the_billed_time_is_read(
     house: GoogleSpeechServer, transport: RecordedTransport
 ) -> None:
     [heard] = await heard_of(stage(transport), spoken(SAID))
@@ -81,7 +81,7 @@ async def test_parts_are_put_together_and_the_vendor_says_what_he_bills(
         (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "truncated", True),
     ],
 )
-async def test_every_fault_is_told_as_what_it_is(
+async def test_every_fault_is_mapped_to_its_error(
     house: GoogleSpeechServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
     house.script = [play]

@@ -45,7 +45,7 @@ class TestGoogleVoice(OverHttp):
             ("pt-BR", "Kore", {"languageCode": "pt-BR", "name": "Kore"}),
         ],
     )
-    async def test_a_voice_knows_its_language(
+    async def test_a_voice_determines_its_language(
         self, build: Build, server: GoogleVoiceServer, language: str, voice: str, expected: dict[str, str]
     ) -> None:
         await clips_of(build(language=language, voice=voice))
@@ -90,13 +90,15 @@ class TestGoogleVoice(OverHttp):
             await clips_of(build())
         assert raised.value.code == "truncated"
 
-    async def test_too_many_at_once_is_told_as_such(self, build: Build, server: GoogleVoiceServer) -> None:
+    async def test_too_many_requests_are_a_rate_limit_error(
+        self, build: Build, server: GoogleVoiceServer
+    ) -> None:
         error = {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}
         server.faults.append(told({"error": error}, 429))
         with pytest.raises(RateLimited):
             await clips_of(build())
 
-    async def test_a_wrong_request_says_what_is_wrong(self, build: Build, server: GoogleVoiceServer) -> None:
+    async def test_a_wrong_request_reports_its_mistake(self, build: Build, server: GoogleVoiceServer) -> None:
         error = {"code": 400, "message": "Voice does not exist", "status": "INVALID_ARGUMENT"}
         server.faults.append(told({"error": error}, 400))
         with pytest.raises(ProviderError, match="Voice does not exist") as raised:

@@ -64,7 +64,7 @@ async def test_the_sound_goes_to_the_model_as_it_is(
         (reply(b'{"text": null}'), "bad_answer", True),
     ],
 )
-async def test_every_fault_is_told_as_what_it_is(
+async def test_every_fault_is_mapped_to_its_error(
     house: HuggingFaceServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
     house.script = [play]

@@ -129,7 +129,7 @@ async def test_a_model_that_is_not_there_is_named_with_the_command_that_gets_it(
             assert "ollama pull qwen3:4b" in caught.value.hint
 
 
-async def test_a_model_that_knows_no_tools_is_told_apart() -> None:
+async def test_a_model_without_tools_is_a_distinct_error() -> None:
     refused = Refusal(400, {"error": "registry.ollama.ai/library/gemma3 does not support tools"})
     async with scripted(OllamaChat(), refused) as server, open_transport(server.url, "") as transport:
         with pytest.raises(ProviderError, match="does not support tools") as caught:
@@ -138,7 +138,7 @@ async def test_a_model_that_knows_no_tools_is_told_apart() -> None:
         assert not caught.value.retryable
 
 
-async def test_the_cloud_is_told_the_key() -> None:
+async def test_the_cloud_gets_the_key() -> None:
     async with scripted(OllamaChat(key=KEY)) as server:
         async with open_transport(server.url) as transport:
             await answer(OllamaLlm(StageConfig("p", "ollama"), transport), asked())
@@ -162,7 +162,7 @@ async def test_thoughts_before_a_call_go_back_and_are_never_spoken() -> None:
 
 
 @pytest.mark.parametrize(("end", "reason"), [("stop", "stop"), ("length", "length"), ("load", "stop")])
-async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
+async def test_the_stop_reason_of_an_answer_is_mapped(end: str, reason: str) -> None:
     async with scripted(OllamaChat(), Reply(end=end)) as server, open_transport(server.url, "") as transport:
         _, told = await answer(OllamaLlm(StageConfig("p", "ollama"), transport), asked())
         assert told.reason == reason
@@ -195,6 +195,6 @@ LINES: Any = st.fixed_dictionaries(
 
 @settings(max_examples=80)
 @given(st.lists(LINES.map(json.dumps) | st.text(max_size=20), max_size=5))
-def test_nothing_a_server_says_raises_anything_but_our_errors(said: list[str]) -> None:
+def test_every_answer_of_a_server_raises_only_voxd_errors(said: list[str]) -> None:
     error = heard(OllamaReader("p"), said)
     assert error is None or error.provider == "p"

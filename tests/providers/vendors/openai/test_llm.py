@@ -199,7 +199,7 @@ async def test_lines_may_end_in_any_way_with_comments_between_them(newline: byte
 @pytest.mark.parametrize(
     ("end", "reason"), [("length", "length"), ("content_filter", "refusal"), ("refusal", "refusal")]
 )
-async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
+async def test_the_stop_reason_of_an_answer_is_mapped(end: str, reason: str) -> None:
     async with (
         scripted(Chat(), Reply(("I", " cannot."), end=end)) as server,
         open_transport(server.url) as transport,
@@ -208,7 +208,7 @@ async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) 
         assert ("".join(pieces), told.reason) == ("I cannot.", reason)
 
 
-async def test_the_models_are_told_with_their_last_day() -> None:
+async def test_the_models_are_listed_with_their_last_day() -> None:
     async with scripted(Chat()) as server, open_transport(server.url) as transport:
         rows = await OpenAIChatLlm(StageConfig("p", "openai"), transport).models(Budget())
         assert rows == [ModelRow("gpt-6-luna"), ModelRow("gpt-4o", "2027-01-14")]
@@ -222,7 +222,7 @@ async def test_a_list_of_models_that_is_none_is_a_fault() -> None:
             await OpenAIChatLlm(StageConfig("p", "openai"), transport).models(Budget())
 
 
-async def test_a_vendor_who_repeats_the_key_is_not_quoted() -> None:
+async def test_a_vendor_message_that_repeats_the_key_is_not_quoted() -> None:
     refusal = Refusal(400, {"error": {"message": f"bad header {KEY}", "code": None}})
     async with scripted(Chat(), refusal) as server, open_transport(server.url) as transport:
         with pytest.raises(ProviderError) as caught:
@@ -272,6 +272,6 @@ JSON = st.recursive(
 
 @settings(max_examples=80)
 @given(st.lists(JSON.map(json.dumps) | st.text(max_size=20), max_size=5))
-def test_nothing_a_server_says_raises_anything_but_our_errors(said: list[str]) -> None:
+def test_every_answer_of_a_server_raises_only_voxd_errors(said: list[str]) -> None:
     error = heard(ChatReader("p"), said)
     assert error is None or error.provider == "p"

@@ -76,7 +76,7 @@ def test_a_request_is_stored_nowhere_and_has_the_whole_conversation() -> None:
     assert set(bare) == {"model", "input", "instructions", "stream", "store", "reasoning"}
 
 
-async def test_thoughts_behind_a_call_go_back_to_who_thought_them() -> None:
+async def test_thoughts_behind_a_call_go_back_to_their_own_model() -> None:
     thinking = Reply((), (Call(),), thoughts="Hm.")
     async with scripted(Responses(), thinking, Reply()) as server, open_transport(server.url) as transport:
         model = OpenAIResponsesLlm(StageConfig("p", "openai_responses"), transport)
@@ -92,7 +92,7 @@ async def test_thoughts_behind_a_call_go_back_to_who_thought_them() -> None:
 @pytest.mark.parametrize(
     ("end", "reason"), [("length", "length"), ("content_filter", "refusal"), ("refusal", "refusal")]
 )
-async def test_the_end_of_an_answer_is_told_in_our_words(end: str, reason: str) -> None:
+async def test_the_stop_reason_of_an_answer_is_mapped(end: str, reason: str) -> None:
     async with (
         scripted(Responses(), Reply(("I", " cannot."), end=end)) as server,
         open_transport(server.url) as transport,
@@ -161,6 +161,6 @@ EVENTS = st.dictionaries(st.sampled_from(FIELDS), VALUES | st.dictionaries(st.sa
 
 @settings(max_examples=80)
 @given(st.lists(EVENTS.map(json.dumps) | st.text(max_size=20), max_size=5))
-def test_nothing_a_server_says_raises_anything_but_our_errors(said: list[str]) -> None:
+def test_every_answer_of_a_server_raises_only_voxd_errors(said: list[str]) -> None:
     error = heard(ResponsesReader("p"), said)
     assert error is None or error.provider == "p"

@@ -55,7 +55,9 @@ def stage(transport: RecordedTransport, **config: Any) -> OpenAIStt:
     return OpenAIStt(StageConfig("ears", "openai", **config), transport)
 
 
-async def test_the_request_says_what_is_known(house: Transcriptions, transport: RecordedTransport) -> None:
+async def test_the_request_contains_the_known_settings(
+    house: Transcriptions, transport: RecordedTransport
+) -> None:
     told = TranscriptionRequest(language="de-AT", hints=("Zoë", "voxd"))
     await heard_of(stage(transport, options={"prompt": "A device."}), spoken(SAID), told)
     [form] = house.forms
@@ -92,7 +94,9 @@ async def test_words_come_one_after_the_other_and_then_as_a_whole(
     assert used.transcribed_seconds == pytest.approx(1.2)
 
 
-async def test_seconds_are_what_the_vendor_says(house: Transcriptions, transport: RecordedTransport) -> None:
+async def test_the_vendor_determines_the_billed_seconds(
+    house: Transcriptions, transport: RecordedTransport
+) -> None:
     house.script = [reply(b'{"text": "a", "usage": {"type": "duration", "seconds": 7}}')]
     assert (await heard_of(stage(transport), spoken(SAID)))[-1].usage.transcribed_seconds == 7
 
@@ -148,7 +152,7 @@ def error_event(code: str | int | None) -> Play:
         (pieces(b"data: \xff\n\n", content_type="text/event-stream"), "bad_answer", True),
     ],
 )
-async def test_every_fault_is_told_as_what_it_is(
+async def test_every_fault_is_mapped_to_its_error(
     house: Transcriptions, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
     house.script = [play]

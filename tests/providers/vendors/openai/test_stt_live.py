@@ -28,7 +28,7 @@ async def session_of(told: TranscriptionRequest | None = None, **config: Any) ->
         return session
 
 
-async def test_what_it_asks_for_by_itself() -> None:
+async def test_the_default_request_has_the_documented_parameters() -> None:
     heard = {
         "format": {"type": "audio/pcm", "rate": 24_000},
         "turn_detection": None,
@@ -69,7 +69,7 @@ async def test_all_of_the_sound_comes_at_the_vendors_rate() -> None:
         assert bench_.server.last.recogniser.processed_s == pytest.approx(1.2, abs=0.001)
 
 
-async def test_tokens_are_told_as_seconds() -> None:
+async def test_tokens_are_reported_as_seconds() -> None:
     async with bench("openai_live") as bench_:
         used = (await heard_of(bench_.make(), spoken("one two three")))[-1].usage
     assert used == Usage(transcribed_seconds=1.2)
@@ -107,7 +107,7 @@ async def test_what_a_close_means(code: int, told: tuple[Any, ...], sessions: in
     assert (trouble.told, trouble.sessions) == (told, sessions)
 
 
-async def test_a_quota_that_is_used_up_is_no_wrong_key() -> None:
+async def test_a_used_up_quota_is_not_a_wrong_key() -> None:
     body = {"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}
     trouble = await refused_with("openai_live", 429, body)
     assert trouble.told == (ProviderError, "insufficient_quota", False)
@@ -154,12 +154,12 @@ def test_an_utterance_of_several_items_is_done_when_all_are() -> None:
     assert whole.usage == Usage(transcribed_seconds=2.0)
 
 
-def test_nothing_to_commit_is_no_text_and_no_fault() -> None:
+def test_nothing_to_commit_gives_no_text_and_no_fault() -> None:
     error = {"code": "input_audio_buffer_commit_empty", "message": "buffer too small"}
     assert protocol().read(said("error", error=error)) == TranscriptUpdate(done=True)
 
 
-def test_a_malformed_frame_is_told_as_such() -> None:
+def test_a_malformed_frame_is_a_protocol_error() -> None:
     with pytest.raises(StreamError):
         protocol().read(said(f"{STEM}.completed", item_id="a"))
     assert protocol().read(said("rate_limits.updated", rate_limits=[])) is None

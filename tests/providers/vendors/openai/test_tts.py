@@ -28,7 +28,7 @@ class TestOpenAISpeech(Streamed):
     def sound(self, tts: TextToSpeech, text: str) -> bytes:
         return sound_of(text, RATE_HZ, tts.voice)
 
-    async def test_it_asks_for_bare_pcm(self, build: Build, server: OpenAISpeechServer) -> None:
+    async def test_it_requests_raw_pcm(self, build: Build, server: OpenAISpeechServer) -> None:
         await clips_of(build())
         assert server.bodies() == [
             {"model": "tts-1", "input": TEXT, "voice": "alloy", "response_format": "pcm"}
@@ -59,13 +59,13 @@ class TestOpenAISpeech(Streamed):
             assert await clips_of(OpenAITts(StageConfig("den", "openai"), transport))
         assert "authorization" not in server.spoken[0].headers
 
-    async def test_a_server_without_a_list_of_models_is_well(
+    async def test_a_server_without_a_list_of_models_is_healthy(
         self, build: Build, server: OpenAISpeechServer
     ) -> None:
         server.lists_models = False
         await build().check(Budget())
 
-    async def test_a_model_that_was_shut_down_is_told_as_such(
+    async def test_a_model_that_was_shut_down_is_reported(
         self, build: Build, server: OpenAISpeechServer
     ) -> None:
         error = {"message": "The model `tts-1` has been deprecated", "code": "model_not_found", "type": "x"}

@@ -170,7 +170,7 @@ async def test_a_session_opened_ahead_speaks_the_next_clause(build: Build, serve
     assert len(server.connections) == 1
 
 
-async def test_what_the_vendor_bills_is_told(build: Build, transport: RecordedTransport) -> None:
+async def test_the_usage_the_vendor_bills_is_reported(build: Build, transport: RecordedTransport) -> None:
     await clips_of(build())
     (note,) = transport.data("provider.note")
     assert note["kind"] == "billed"
@@ -243,7 +243,7 @@ async def test_a_complaint_is_a_fault(build: Build, when_asked: Callable[[Play],
     assert raised.value.code == "rate_limited"
 
 
-async def test_a_voice_the_vendor_does_not_know_is_told(build: Build, server: RealtimeServer) -> None:
+async def test_an_unknown_voice_is_reported(build: Build, server: RealtimeServer) -> None:
     server.script.refuse_update = "invalid_value"
     with pytest.raises(ProviderError) as raised:
         await clips_of(build(voice="nobody"))

@@ -87,7 +87,7 @@ class TestStreamedContract(TestContract):
     how: ClassVar[dict[str, Any]] = {"streaming": True, "inline": True}
 
 
-async def test_the_server_is_told_what_is_known() -> None:
+async def test_the_server_gets_the_known_settings() -> None:
     async with ears() as (house, transport):
         told = TranscriptionRequest(language="de-AT", hints=("Zoë",))
         await heard_of(stage(transport, model="tiny"), spoken(SAID), told)
@@ -128,7 +128,7 @@ async def test_every_utterance_has_a_connection_of_its_own() -> None:
         assert house.connections == 3
 
 
-async def test_a_server_that_knows_the_end_of_speech_itself_is_believed() -> None:
+async def test_an_end_of_speech_detected_by_the_server_is_used() -> None:
     speaker = Speaker(spoken("red"))
     async with (
         ears(early=b'{"type": "transcript", "data": {"text": "red"}}\n') as (_, transport),
@@ -157,7 +157,7 @@ async def test_a_server_that_knows_the_end_of_speech_itself_is_believed() -> Non
         ({"raw": b'{"type": "x", "payload_length": "5"}\n'}, "bad_answer", True),
     ],
 )
-async def test_every_fault_is_told_as_what_it_is(how: dict[str, Any], code: str, retryable: bool) -> None:
+async def test_every_fault_is_mapped_to_its_error(how: dict[str, Any], code: str, retryable: bool) -> None:
     async with ears(**how) as (_, transport):
         with pytest.raises(ProviderError) as raised:
             await heard_of(stage(transport), spoken(SAID))

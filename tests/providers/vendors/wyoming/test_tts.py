@@ -99,7 +99,7 @@ class TestWyomingTts(TtsContract):
         ({"voice": "amy", "options": {"speaker": "2"}}, {"name": "amy", "speaker": "2"}),
     ],
 )
-async def test_it_says_with_which_voice(
+async def test_it_sends_the_configured_voice(
     build: Build, server: Server, config: dict[str, Any], asked: dict[str, str] | None
 ) -> None:
     clips = await clips_of(build(**config))
@@ -147,7 +147,7 @@ async def test_events_it_does_not_know_are_passed_over(build: Build, server: Ser
     ],
     ids=str,
 )
-async def test_an_answer_that_is_no_sound_is_a_fault(
+async def test_an_answer_that_is_not_sound_is_a_fault(
     build: Build, server: Server, answer: bytes, code: str
 ) -> None:
     server.faults.append(raw(answer))
@@ -156,7 +156,7 @@ async def test_an_answer_that_is_no_sound_is_a_fault(
     assert (raised.value.code, raised.value.provider) == (code, "den")
 
 
-async def test_what_the_server_complains_of_is_told(build: Build, server: Server) -> None:
+async def test_errors_of_the_server_are_reported(build: Build, server: Server) -> None:
     server.faults.append(raw(event("error", {"text": "no such voice", "code": "voice-not-found"})))
     with pytest.raises(ProviderError, match="no such voice") as raised:
         await clips_of(build())
