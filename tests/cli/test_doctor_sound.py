@@ -105,7 +105,7 @@ class Room:
 
 
 class Hasty(FakeClock):
-    """A clock that waits for nobody."""
+    """A clock that does not wait."""
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds

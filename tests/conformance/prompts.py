@@ -1,4 +1,4 @@
-"""Conversations that between them use everything a model can be told."""
+"""Conversations that between them use everything a model can be sent."""
 
 from tests.providers.vendors.llm_contract import TIMER
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall

@@ -1,4 +1,4 @@
-"""Holds every request of any test of a model to the vendor's strict types, where his SDK is installed."""
+"""Holds every request of any test of a model to the vendor's strict types, where its SDK is installed."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache

@@ -33,7 +33,7 @@ def by_type(union: Any) -> dict[str, type[BaseModel]]:
 def complaint(union: Any, frame: Mapping[str, Any], *, unknown_fields: bool = False) -> str:
     """Return what is wrong with ``frame``, "" when nothing is.
 
-    ``unknown_fields`` allows them: vendors add fields to what they send, nobody may to what they take.
+    ``unknown_fields`` allows them: vendors add fields to what they send, clients may add none.
     """
     model = by_type(union).get(frame.get("type", ""))
     if model is None:

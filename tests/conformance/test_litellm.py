@@ -1,4 +1,4 @@
-"""LiteLLM's proxy, which nobody here wrote, answers voxd as OpenAI would, and asks our fakes as clients do.
+"""LiteLLM's proxy, which is third-party code, answers voxd as OpenAI would, and asks our fakes as clients do.
 
 It is a process of its own in an environment of its own, started once: it needs several seconds for that.
 """

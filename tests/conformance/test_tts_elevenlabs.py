@@ -102,7 +102,7 @@ async def test_the_official_client_is_refused_as_voxd_is(status: str, http: int)
 
 
 def spoken_live(url: str) -> bytes:
-    """Have `TEXT` spoken by the client's stream-input, which is no coroutine."""
+    """Have `TEXT` spoken by the client's stream-input, which is not a coroutine."""
     client = Official(api_key=KEY, base_url="http://127.0.0.1:9")
     client.text_to_speech._ws_base_url = url
 

@@ -1,4 +1,4 @@
-"""The package `wyoming` on the other side, and a real Wyoming server that nobody of this project wrote."""
+"""The package `wyoming` on the other side, and a real third-party Wyoming server."""
 
 import asyncio
 import contextlib

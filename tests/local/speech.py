@@ -1,4 +1,4 @@
-"""Spoken commands for tests: flite makes them, a grammar knows them."""
+"""Spoken commands for tests: flite makes them, a grammar contains them."""
 
 import asyncio
 import re

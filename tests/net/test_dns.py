@@ -1,4 +1,4 @@
-"""Looking names up: in time, shared, remembered, and in nobody's way."""
+"""Looking names up: in time, shared, cached, and without a delay for others."""
 
 import asyncio
 import socket

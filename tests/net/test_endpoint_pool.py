@@ -1,4 +1,4 @@
-"""Several endpoints of one kind: in turn while they are well."""
+"""Several endpoints of one kind: in turn while they are healthy."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Several keys of one provider: who is used, who rests, and what is told of it."""
+"""Several keys of one provider: which is used, which rests, and what is reported."""
 
 import pytest
 from hypothesis import given, settings

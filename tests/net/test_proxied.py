@@ -1,4 +1,4 @@
-"""What goes through a proxy: who finds it, whom it has to convince, and what it is asked."""
+"""Traffic through a proxy: how the proxy is found, which certificates count, and what it is sent."""
 
 import asyncio
 import dataclasses

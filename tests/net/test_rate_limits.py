@@ -42,7 +42,7 @@ def limits_of(**allowed: int) -> tuple[RateLimiter, RecordingEmit]:
 
 
 class Caller:
-    """Somebody who wants to pass, and stays until told."""
+    """A request that wants to pass, and stays until released."""
 
     def __init__(self, limits: RateLimiter, tokens: int = 0) -> None:
         self.passed = asyncio.Event()

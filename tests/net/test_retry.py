@@ -21,7 +21,7 @@ from voxd.net.transport import Budget
 
 
 class Vendor:
-    """Fails as it is told, then works; remembers when it was asked."""
+    """Fails as scripted, then works; records the time of each call."""
 
     def __init__(self, clock: FakeClock, *errors: VoxdError) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""A line to one vendor, over real sockets: attempts, keys, endpoints, limits, and what is told of them."""
+"""A client of one vendor, over real sockets: attempts, keys, endpoints, limits, and their reports."""
 
 import asyncio
 import itertools
@@ -56,7 +56,7 @@ async def ask(wire: RecordedTransport, budget: Budget | None = None, **how: Any)
 
 
 async def until_done(clock: FakeClock, asking: "asyncio.Task[Any]", *, most_s: float = 60.0) -> float:
-    """Move time on while somebody waits for it, until ``asking`` is done; return how much time that took."""
+    """Move time on while a task waits for it, until ``asking`` is done; return how much time that took."""
     began_s = clock.now
     async with asyncio.timeout(PATIENCE_S):
         while not asking.done() and clock.now - began_s < most_s:

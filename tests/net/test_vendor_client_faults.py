@@ -23,7 +23,7 @@ BODY = b'{"text": "' + b"hello " * 200 + b'"}'
 
 @asynccontextmanager
 async def behind_faults(**settings: Any) -> AsyncIterator[tuple[FaultProxy, RecordedTransport, Plain]]:
-    """Yield a proxy, a line through it, and the server behind it, which says the same each time."""
+    """Yield a proxy, a client through it, and the server behind it, which answers the same each time."""
     async with (
         plain_http(reply(BODY, content_type="application/json")) as server,
         fault_proxy("127.0.0.1", server.port) as proxy,

@@ -66,7 +66,7 @@ def test_it_feeds_exactly_when_no_subsystem_is_late(
 
 
 class Manager:
-    """Counts what systemd hears, and gives up on a daemon it does not hear for 30 s."""
+    """Counts the keep-alives to systemd, and gives up on a daemon that sends none for 30 s."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class Manager:
 
 
 class Device:
-    """Audio, ears and loop that move by themselves until told to stand."""
+    """Audio, ears and loop that progress by themselves until stopped."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock

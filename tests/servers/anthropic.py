@@ -14,7 +14,7 @@ SIGNATURE = "c2lnbmVkIHRob3VnaHRz"
 
 @dataclass
 class Messages:
-    """The vendor; ``encrypted`` thoughts are told as blocks nobody can read."""
+    """The vendor; ``encrypted`` thoughts are sent as unreadable blocks."""
 
     key: str = KEY
     encrypted: bool = False

@@ -30,7 +30,7 @@ class StreamingSession(Session):
             await self.fail(3006, "Invalid Message Type")
 
     async def fail(self, code: int, text: str) -> None:
-        """Tell of a fault and close, as the vendor does."""
+        """Report a fault and close, as the vendor does."""
         await self.say({"type": "Error", "error_code": code, "error": text})
         await self.socket.close(code, text)
 

@@ -29,7 +29,7 @@ def exception(kind: str, message: str) -> bytes:
 
 
 def transcript(*results: dict[str, Any]) -> bytes:
-    """The frame that tells ``results``."""
+    """The frame that carries ``results``."""
     headers = {
         ":message-type": "event",
         ":event-type": "TranscriptEvent",

@@ -31,7 +31,7 @@ class AzureSession(Session):
 
     @property
     def contexts(self) -> list[Frame]:
-        """What every turn was told to listen for."""
+        """The likely words of every turn."""
         texts = (message for message in self.messages if isinstance(message, str))
         split = (text.partition("\r\n\r\n") for text in texts)
         return [json.loads(body) for head, _, body in split if "Path:speech.context" in head]

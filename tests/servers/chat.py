@@ -11,7 +11,7 @@ MODELS = (("gpt-6-luna", None), ("gpt-4o", "2027-01-14"))
 
 @dataclass
 class Chat:
-    """OpenAI itself, unless told to be another: ``quirk`` names one of the servers of providers.md.
+    """OpenAI itself by default; ``quirk`` names one of the servers of providers.md.
 
     "ollama": calls whole, "" as content. "llama.cpp": thoughts in another field. "litellm": the usage in a
     chunk with a choice. "bare": no index in calls, no role, no usage, no [DONE]. "objects": arguments as an

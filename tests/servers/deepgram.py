@@ -94,7 +94,7 @@ class NovaSession(Session):
 
 
 class FluxSession(Session):
-    """A turn for every two words; before its end it is told early that it ends, and taken back once."""
+    """A turn for every two words; before its end an early end is sent, and taken back once."""
 
     _sequence = 0
     _turn = 0

@@ -85,7 +85,7 @@ def cut(*, after_bytes: int = 0) -> Fault:
 
 
 def say(text: str) -> Fault:
-    """Say something that is no frame."""
+    """Send data that is not a frame."""
 
     async def play(peer: Peer, pcm: bytes) -> None:
         await peer.socket.send(text)
@@ -106,7 +106,7 @@ async def silent(peer: Peer, pcm: bytes) -> None:
 class StreamInput:
     """The server. Each text is answered by the next of ``faults``, then as it should be.
 
-    ``refuse_by_http``: a wrong key is no WebSocket at all; else it is told in a frame.
+    ``refuse_by_http``: a wrong key gets an HTTP error; else it is reported in a frame.
     """
 
     def __init__(self) -> None:

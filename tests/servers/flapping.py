@@ -12,7 +12,7 @@ TASK = "flapping server"
 
 
 class Way(StrEnum):
-    """What becomes of whoever comes along it."""
+    """What happens to a connection through it."""
 
     OPEN = "open"
     REFUSE = "refuse"
@@ -35,7 +35,7 @@ class Flapping:
         self._flows.set()
 
     async def take(self, way: Way) -> None:
-        """From now on, also for who is on his way."""
+        """From now on, also for connections in progress."""
         self._way = way
         if way is Way.BLACKHOLE:
             self._flows.clear()

@@ -1,4 +1,4 @@
-"""What a Gemini Live server can be told to do: its messages, and the faults it plays, as values."""
+"""The steps of a script for a Gemini Live server: its messages, and the faults it plays, as values."""
 
 import asyncio
 import base64
@@ -62,7 +62,7 @@ class Close:
 
 @dataclass(frozen=True)
 class Raw:
-    """Send what is no message; str goes in a text frame, bytes in a binary one."""
+    """Send data that is not a message; str goes in a text frame, bytes in a binary one."""
 
     frame: bytes | str
 

@@ -18,7 +18,7 @@ Frame = dict[str, Any]
 
 
 class LiveServer:
-    """The server; ``frames`` is what the client sent, ``sent`` what it was told."""
+    """The server; ``frames`` is what the client sent, ``sent`` what it received."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []

@@ -1,6 +1,6 @@
 """What the fakes of live transcription share: a WebSocket on loopback, faults by script, and records.
 
-A vendor's own file says how his messages look. What is understood follows from the samples that came.
+A vendor's own file defines its messages. What is understood follows from the samples that came.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class Script:
 
 
 class Session:
-    """One client. A vendor subclasses it: `took` is called for each message that is no sound."""
+    """One client. A vendor subclasses it: `took` is called for each message that is not sound."""
 
     rate_hz: ClassVar[int] = 16_000
 
@@ -226,7 +226,7 @@ class LiveSpeech:
         return None
 
     def refuse_all(self) -> None:
-        """From now on nobody is let in."""
+        """From now on every connection is refused."""
         self.script.refusal = Refusal(503)
 
     async def note(self) -> None:
@@ -239,7 +239,7 @@ class LiveSpeech:
             await self._changed.wait_for(condition)
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer what is no WebSocket, and refuse what should be none."""
+        """Answer plain HTTP requests, and refuse WebSockets by script."""
         self.requests.append(request)
         task = asyncio.current_task()
         if task is not None:

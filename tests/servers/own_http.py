@@ -1,4 +1,4 @@
-"""An endpoint of somebody's own, as the guide for custom providers has it: JSON, or text as it is written."""
+"""A custom endpoint, as the guide for custom providers has it: JSON, or text as it is written."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.servers.scripted import KEY, Json, Refusal, Reply
 
 @dataclass
 class OwnHttp:
-    """It answers in JSON, or in plain text with ``streams``; either way it is only told words."""
+    """It answers in JSON, or in plain text with ``streams``; either way it only receives words."""
 
     streams: bool = True
     key: str = KEY

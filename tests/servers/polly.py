@@ -1,4 +1,4 @@
-"""A fake of Amazon Polly. It checks who signs, not the signature."""
+"""A fake of Amazon Polly. It checks the key id, not the signature."""
 
 import json
 from typing import ClassVar

@@ -11,7 +11,7 @@ ENCRYPTED = "ZW5jcnlwdGVk"
 
 @dataclass
 class Responses(Chat):
-    """The vendor, who thinks before he calls a tool if the reply has thoughts."""
+    """The vendor, which sends thoughts before a tool call if the reply has them."""
 
     paths: tuple[str, ...] = ("/v1/responses", "/openai/v1/responses")
 

@@ -34,7 +34,7 @@ class ScribeSession(Session):
             await self._commit()
 
     async def fail(self, kind: str, text: str) -> None:
-        """Tell of a fault and close, as the vendor does."""
+        """Report a fault and close, as the vendor does."""
         await self.say({"message_type": kind, "error": text})
         await self.socket.close(1008, text)
 

@@ -1,4 +1,4 @@
-"""A fake vendor of a language model: it plays scripted replies and faults over HTTP, in his own dialect.
+"""A fake vendor of a language model: it plays scripted replies and faults over HTTP, in its own dialect.
 
 A dialect (chat.py, anthropic.py, ...) turns a `Reply` into the vendor's events, and refuses the requests the
 vendor would refuse. This file does the rest: order, faults of the stream, waiting on command.
@@ -50,8 +50,8 @@ class Reply:
     ``hold_after`` pieces the server waits for `Scripted.go`. ``fault`` plays after the text:
 
     - "error": the vendor's complaint ``complaint`` in the middle of the stream
-    - "cut": the connection is reset; "quiet": it ends as if all were well, without the last events
-    - "garbage": an event that is no JSON; "odd": one that is JSON of a wrong shape; "half": half an event
+    - "cut": the connection is reset; "quiet": it ends as if complete, without the last events
+    - "garbage": an event that is not JSON; "odd": one that is JSON of a wrong shape; "half": half an event
     """
 
     text: tuple[str, ...] = ("Hello", " there", ".")

@@ -29,7 +29,7 @@ def sound_of(text: str, rate_hz: int, salt: object = "") -> bytes:
 
 
 def wav_of(pcm: bytes, rate_hz: int) -> bytes:
-    """Return a WAV file as somebody streams it who cannot know its length."""
+    """Return a WAV file as it is streamed when its length is unknown."""
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate_hz, rate_hz * 2, 2, 16)
     return b"RIFF\xff\xff\xff\xffWAVE" + form + b"data\xff\xff\xff\xff" + pcm
 
@@ -57,7 +57,7 @@ def stalled(body: bytes) -> Play:
 
 
 def garbled() -> Play:
-    """Answer with something that is no HTTP body."""
+    """Answer with data that is not an HTTP body."""
     return raw(head(200, "audio/pcm", {"Transfer-Encoding": "chunked"}) + b"what?\r\n")
 
 
@@ -84,9 +84,9 @@ def told(body: Any, status: int = 200, headers: dict[str, str] | None = None) ->
 
 
 class Voice:
-    """A vendor. What he is asked to speak is answered by the next of ``faults``, then as it should be.
+    """A vendor. Each synthesis request is answered by the next of ``faults``, then as it should be.
 
-    A request that breaks his rules is refused, and its reason kept in ``violations``.
+    A request that breaks its rules is refused, and its reason kept in ``violations``.
     """
 
     speak_path: ClassVar[str]

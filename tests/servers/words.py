@@ -79,7 +79,7 @@ class Recogniser:
 
     @property
     def pausing(self) -> bool:
-        """Whether nobody is in the middle of a word."""
+        """Whether no word is in progress."""
         return self._level == 0
 
     def feed(self, pcm: bytes) -> None:

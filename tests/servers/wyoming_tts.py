@@ -100,7 +100,7 @@ class WyomingTts:
         return f"tcp://127.0.0.1:{self.port}"
 
     async def idle(self) -> None:
-        """Wait until nobody is connected."""
+        """Wait until no client is connected."""
         async with asyncio.timeout(5), self._changed:
             await self._changed.wait_for(lambda: self.open == 0)
 

@@ -1,4 +1,4 @@
-"""The owner's commands: slots cannot break out, limits hold, and failures are said honestly."""
+"""The owner's commands: slots cannot break out, limits hold, and failures are announced."""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
 """A process that works through the queue as fast as it can and is killed, again and again.
 
-Run as ``python -m tests.store.dying FILE ROUNDS SEED``. It tells what it was promised and what it delivered,
+Run as ``python -m tests.store.dying FILE ROUNDS SEED``. It prints what was stored and what was delivered,
 one line each: ``kept ID DIGEST``, ``event ID DIGEST``, ``delivered ID``, ``gone ID``, and ``killed`` or
 ``ended`` after each round. One process forks them all: starting Python a hundred times takes a minute.
 """

@@ -1,4 +1,4 @@
-"""A process that keeps utterances until its disk takes no more, and says what it was promised.
+"""A process that keeps utterances until its disk takes no more, and prints what was stored.
 
 Run as ``python -m tests.store.filling FILE FAULT``: ``full`` (the disk is small), ``limit`` (files may not
 grow past a limit, a write error that is not "disk full"), or ``none``. It prints ``kept ID``,

@@ -1,4 +1,4 @@
-"""The runner with a scripted provider, ears that hear what they are told and a loudspeaker of paper."""
+"""The runner with a scripted provider, a scripted listener and a fake loudspeaker."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -106,7 +106,7 @@ class PaperSpeaker:
 
 
 class ToldUtterance:
-    """What somebody says, as long as the test lets him."""
+    """The user's speech, for as long as the test lets it run."""
 
     def __init__(self) -> None:
         self.over = asyncio.Event()
@@ -553,7 +553,7 @@ async def test_a_chime_the_loudspeaker_cannot_play_is_not_a_failure(
 
 
 async def test_the_ledger_of_a_typed_question_begins_when_it_was_asked(house: House) -> None:
-    """Not at a wake word that was heard while another turn ran."""
+    """Not at a wake word that was detected while another turn ran."""
     house.runner.feed(WOKEN)
     house.runner.feed(WakeWordDetected("hey_jarvis", "default", 0.9, 20_000))
     house.runner.feed(StopRequested(Source.SOCKET))
@@ -665,7 +665,7 @@ async def test_an_utterance_lost_under_way_does_not_leave_the_device_listening(h
 
 
 class Listening:
-    """A provider's script that remembers what it was told of how much was heard, when it was closed."""
+    """A provider's script that records, at its close, how much was reported as played."""
 
     def __init__(self, *, clips: int = 1, ends: bool = True) -> None:
         self.told: list[float | None] = []
@@ -685,7 +685,7 @@ class Listening:
 
 @pytest.mark.parametrize("ends", [False, True])
 async def test_a_provider_whose_reply_is_cut_gets_the_amount_played(house: House, ends: bool) -> None:
-    """Also when all of it had come: sound comes faster than it is heard."""
+    """Also when all of it had come: sound arrives faster than it is played."""
     house.provider.script = script = Listening(clips=2, ends=ends)
     house.speaker.held.clear()
     house.runner.feed(QuestionReceived("count", speak=True))

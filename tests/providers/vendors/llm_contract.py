@@ -1,4 +1,4 @@
-"""What every language model must do, whoever wrote it: subclass `LanguageModelContract`."""
+"""What every language model must do, third-party ones included: subclass `LanguageModelContract`."""
 
 import asyncio
 import json
@@ -73,7 +73,7 @@ def heard(reader: ReplyReader, said: Iterable[str]) -> ProviderError | None:
 
 
 class LanguageModelContract:
-    """Subclass it, and what below fits too, in the tests of a vendor; say how to reach a fake of his."""
+    """Subclass it, and what below fits too, in the tests of a vendor; say how to reach its fake."""
 
     model: ClassVar[type[LanguageModel]]
     kind: ClassVar[str]
@@ -214,7 +214,7 @@ class LanguageModelContract:
 
 
 class StreamingContract(LanguageModelContract):
-    """For those who answer word by word."""
+    """For models that answer word by word."""
 
     async def test_the_first_piece_comes_before_the_second_is_written(self) -> None:
         async with self.serving(Reply(hold_after=1)) as (model, server, _):
@@ -235,7 +235,7 @@ class StreamingContract(LanguageModelContract):
 
 
 class ProtocolContract(LanguageModelContract):
-    """For those whose answers have numbers and an end that says so."""
+    """For models whose answers carry usage and a stop reason."""
 
     tells_cached: ClassVar[bool] = True
 
@@ -261,7 +261,7 @@ class ProtocolContract(LanguageModelContract):
 
 
 class ToolContract(LanguageModelContract):
-    """For those who can call tools."""
+    """For models that can call tools."""
 
     async def test_a_tool_is_called_and_its_result_sent(self) -> None:
         async with self.serving(Reply((), (Call(),)), Reply(("Set.",))) as (model, server, _):
@@ -286,4 +286,4 @@ class ToolContract(LanguageModelContract):
 
 
 class FullContract(StreamingContract, ProtocolContract, ToolContract):
-    """For those who can do all of it."""
+    """For models that can do all of it."""

@@ -1,4 +1,4 @@
-"""What every speech-to-text must do, whoever wrote it: subclass `SttContract` and give its fixtures.
+"""What every speech-to-text must do, third-party ones included: subclass `SttContract` and give its fixtures.
 
 The fakes of tests/servers really recognise the sound of tests/servers/words.py; one that cannot may answer
 `SAID` to any sound that is not silent, and "" to silence.
@@ -44,7 +44,7 @@ async def heard_of(
 
 
 class Speaker:
-    """Somebody who speaks for as long as a test wants; an iterator of frames."""
+    """A user that speaks for as long as a test requires; an iterator of frames."""
 
     def __init__(self, pcm: bytes) -> None:
         self._frames = frames(pcm)

@@ -101,7 +101,7 @@ async def bench(kind: str, script: Script | None = None, *, key: str = "") -> As
 
 @contextlib.contextmanager
 def closed_port() -> Iterator[int]:
-    """Yield a port that nobody listens at."""
+    """Yield a port without a listener."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield unused.getsockname()[1]

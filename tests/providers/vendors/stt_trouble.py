@@ -1,4 +1,4 @@
-"""What a stage tells of a fault of its fake."""
+"""What a stage reports for a fault of its fake."""
 
 import json
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ async def closed_with(kind: str, code: int, reason: str) -> Trouble:
 
 
 async def complained_with(kind: str, frame: Frame) -> Trouble:
-    """Return what comes of a message that tells of a fault, in the middle of every session."""
+    """Return what comes of a message that reports a fault, in the middle of every session."""
     return await trouble(kind, Script([Fault(0.5, None, says=(json.dumps(frame),))]))
 
 

@@ -1,4 +1,4 @@
-"""What the tests of vendors who take a whole utterance at once share: their fakes, the contract's stages."""
+"""What the tests of vendors that take a whole utterance at once share: their fakes, the contract's stages."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ JSON = "application/json"
 
 
 class Fake(Protocol):
-    """A vendor; ``script`` is played before he understands anything."""
+    """A vendor; ``script`` is played before it recognises anything."""
 
     script: list[Play]
 

@@ -1,4 +1,4 @@
-"""What every text-to-speech must do, whoever wrote it: subclass `TtsContract` and give its fixtures.
+"""What every text-to-speech must do, third-party ones included: subclass `TtsContract` and give its fixtures.
 
 The fakes of tests/servers make another sound for every text; `sound` says which.
 """

@@ -96,7 +96,7 @@ class OverHttp(TtsContract):
         return self.key
 
     async def nobody_served(self) -> None:
-        """A connection that is kept for the next clause serves nobody."""
+        """A connection that is kept for the next clause serves no other request."""
 
     async def test_a_page_in_the_vendors_place_is_not_played(self, build: Build, server: Voice) -> None:
         server.faults.append(reply(b"<html>log in</html>", content_type="text/html"))

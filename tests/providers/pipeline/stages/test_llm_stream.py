@@ -1,4 +1,4 @@
-"""What all models that stream share: what the line is told, and an end that nobody waits long for."""
+"""What all models that stream share: what the client is sent, and an end that is not waited for long."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ USED = '{"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}'
 
 
 class Told:
-    """A line that says what it is to say, and remembers what it was told."""
+    """A client that plays its script, and records what it was sent."""
 
     status = 200
 

@@ -1,4 +1,4 @@
-"""Every live vendor, and every place at which his connection can break."""
+"""Every live vendor, and every place at which its connection can break."""
 
 import asyncio
 import gc
@@ -39,7 +39,7 @@ def plenty(until_s: float | None = None) -> TranscriptionRequest:
 
 
 class Talker:
-    """Speaks piece after piece, each when it is told to go on."""
+    """Speaks piece after piece, each when it is released."""
 
     def __init__(self, *pieces: bytes) -> None:
         self._pieces = pieces

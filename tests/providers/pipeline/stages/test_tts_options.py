@@ -39,7 +39,7 @@ class AcmeToday(Acme):
 
 
 class Prepared:
-    """A wire that only keeps what it is told to prepare for."""
+    """A wire that only records its preparation."""
 
     def __init__(self) -> None:
         self.builds: list[Callable[[Access], HttpRequest]] = []

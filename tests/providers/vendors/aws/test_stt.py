@@ -1,4 +1,4 @@
-"""Amazon Transcribe: what is asked of it, what it tells, and what goes wrong."""
+"""Amazon Transcribe: requests, messages, and faults."""
 
 import json
 from typing import Any

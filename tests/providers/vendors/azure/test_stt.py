@@ -32,7 +32,7 @@ class TestContract(LiveContract):
 
 
 def test_frames_are_those_of_the_vendors_own_client() -> None:
-    """As recorded from azure-cognitiveservices-speech 1.53.0, but for who speaks."""
+    """As recorded from azure-cognitiveservices-speech 1.53.0, without the speaker."""
     head, _, body = usp.context("en-US", ("Zoë",), TURN, AT_S).partition("\r\n\r\n")
     assert head.split("\r\n")[:3] == [f"X-Timestamp:{AT}", "Path:speech.context", f"X-RequestId:{TURN}"]
     assert json.loads(body) == {

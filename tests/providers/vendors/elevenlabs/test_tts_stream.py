@@ -38,7 +38,7 @@ WRONG_KEY = "sk-voice-wrong-0123456789"
 
 
 class Vendor(StreamInput):
-    """The socket, and the REST server that says how the account is, under one roof."""
+    """The socket, and the REST server that reports the account, at one address."""
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ class TestElevenLabsStream(TtsContract):
             server.refuse_by_http = True
 
             class Both(ElevenLabsStreamTts):
-                """Asks how the account is where that is served."""
+                """Requests the account at the address that serves it."""
 
                 async def check(self, budget: Budget) -> None:
                     async with open_transport(rest.url, WRONG_KEY, name="den", stage="tts") as transport:

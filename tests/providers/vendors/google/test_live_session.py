@@ -26,7 +26,7 @@ async def server() -> AsyncIterator[GeminiLive]:
 
 
 class House:
-    """A session and everything it told."""
+    """A session and everything it reported."""
 
     def __init__(self, server: GeminiLive, *, key: str = KEY, model: str = "") -> None:
         @tool

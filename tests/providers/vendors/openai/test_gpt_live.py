@@ -1,4 +1,4 @@
-"""GPT-Live over a real socket: a protocol without turns, told as turns."""
+"""GPT-Live over a real socket: a protocol without turns, reported as turns."""
 
 from collections.abc import AsyncIterator
 from typing import ClassVar

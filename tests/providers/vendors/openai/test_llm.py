@@ -1,4 +1,4 @@
-"""Chat completions: what is sent to whom, and the quirks of those who copy OpenAI."""
+"""Chat completions: what is sent to which server, and the quirks of compatible servers."""
 
 import json
 from typing import Any

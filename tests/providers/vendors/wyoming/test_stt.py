@@ -1,4 +1,4 @@
-"""A Wyoming server of this network: what it is told, what it tells, and what goes wrong."""
+"""A Wyoming server of this network: requests, messages, and faults."""
 
 import asyncio
 import contextlib
