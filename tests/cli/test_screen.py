@@ -34,7 +34,7 @@ EVENTS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("audio.restored", {"device": "Mic", "after_s": 2.0}, ["microphone Mic is back"]),
     ("output.lost", {"device": "Box", "reason": "gone"}, ["problem    gone"]),
     ("engine.failed", {"engine": "piper", "code": "x", "reason": "dead"}, ["problem    dead"]),
-    ("engine.changed", {"kind": "tts", "engine": "flite"}, ["tts is done by flite now"]),
+    ("engine.changed", {"kind": "tts", "engine": "flite"}, ["tts now uses flite"]),
     ("timer.ringing", {"id": 1, "kind": "alarm", "name": ""}, ["ringing    alarm"]),
     ("mute.changed", {"muted": True, "source": "button"}, ["muted"]),
     ("mute.changed", {"muted": False, "source": "button"}, ["unmuted"]),

@@ -13,15 +13,21 @@ ANSWER_TIMEOUT_S = 5.0
 
 def socket_path(args: Namespace) -> Path:
     """Return the control socket: from the command line or VOXD_SOCKET, else the first that exists."""
-    if told := args.socket or os.environ.get("VOXD_SOCKET"):
-        return Path(told)
+    if explicit := args.socket or os.environ.get("VOXD_SOCKET"):
+        return Path(explicit)
     session = os.environ.get("XDG_RUNTIME_DIR")
     directories = [Path(session, "voxd")] if session else []
     for directory in (*directories, Path("/run/voxd")):
         path = directory / "voxd.sock"
         if not args.config and _exists(path):
             return path
-    return _configured(args.config)
+    # Imported here: reading the configuration takes as long as all the rest of a command.
+    from voxd.config.loading import load
+    from voxd.config.paths import client_socket_path
+    from voxd.providers.facts import config_facts
+
+    file = Path(args.config) if args.config else None
+    return client_socket_path(load(file, get_facts=config_facts, environ=os.environ).config)
 
 
 def connect(args: Namespace, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Caller:
@@ -49,15 +55,5 @@ def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except PermissionError:
-        # Closed to strangers: connecting says so in clearer words than "not found".
+        # The directory is closed to this user: connecting fails with a clearer error than "not found".
         return True
-
-
-def _configured(file: str | None) -> Path:
-    # Here, not above: reading the configuration takes as long as everything else a command does.
-    from voxd.config.loading import load
-    from voxd.config.paths import client_socket_path
-    from voxd.providers.facts import config_facts
-
-    loaded = load(Path(file) if file else None, get_facts=config_facts, environ=os.environ)
-    return client_socket_path(loaded.config)

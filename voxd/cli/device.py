@@ -1,4 +1,4 @@
-"""The state of the device: status, volume, microphone, sound devices, metrics, version."""
+"""Commands for the state of the device: status, volume, microphone, devices, timers, metrics, version."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 from voxd import __version__
 from voxd.cli.connect import connect, request
 from voxd.cli.exits import OK
-from voxd.cli.output import duration, print_fields, print_json, print_table
+from voxd.cli.output import clock, duration, print_fields, print_json, print_table
 from voxd.errors import DaemonUnreachable, NotPermitted
 
 
@@ -22,12 +22,22 @@ def register(subparsers: Any) -> None:
     unmute.set_defaults(run=set_muted, muted=False)
     volume = subparsers.add_parser("volume", help="show or set the output volume")
     volume.add_argument(
-        "percent", nargs="?", type=_change, metavar="N|+N|-N", help="0 to 100, or a change (default: show)"
+        "percent",
+        nargs="?",
+        type=_volume,
+        metavar="N|+N|-N",
+        help="0 to 100, or a change (default: show)",
     )
     volume.set_defaults(run=set_volume)
     devices = subparsers.add_parser("devices", help="list microphones and loudspeakers")
     devices.set_defaults(run=list_devices)
-    metrics = subparsers.add_parser("metrics", help="print the metrics in Prometheus' format")
+    timers = subparsers.add_parser("timers", help="list or cancel timers, alarms and reminders")
+    timers.set_defaults(run=list_timers)
+    actions = timers.add_subparsers(title="actions", metavar="ACTION")
+    cancel = actions.add_parser("cancel", help="cancel or silence one")
+    cancel.add_argument("id", type=int, metavar="ID", help="its number in the list")
+    cancel.set_defaults(run=cancel_timer)
+    metrics = subparsers.add_parser("metrics", help="print the metrics in the Prometheus text format")
     metrics.set_defaults(run=print_metrics)
     version = subparsers.add_parser("version", help="show the versions of voxctl and the daemon")
     version.set_defaults(run=show_version)
@@ -80,7 +90,7 @@ def set_muted(args: Namespace) -> int:
     return OK
 
 
-def _change(word: str) -> tuple[bool, int]:
+def _volume(word: str) -> tuple[bool, int]:
     number = int(word) if word.lstrip("+-").isdecimal() else None
     relative = word[:1] in ("+", "-")
     if number is None or not (-100 if relative else 0) <= number <= 100:
@@ -94,8 +104,8 @@ def set_volume(args: Namespace) -> int:
         percent = caller.call("volume.get")["percent"]
         if args.percent is not None:
             relative, number = args.percent
-            wanted = min(100, max(0, percent + number)) if relative else number
-            percent = caller.call("volume.set", percent=wanted)["percent"]
+            target = min(100, max(0, percent + number)) if relative else number
+            percent = caller.call("volume.set", percent=target)["percent"]
     if args.json:
         print_json({"percent": percent})
     else:
@@ -104,16 +114,23 @@ def set_volume(args: Namespace) -> int:
 
 
 def list_devices(args: Namespace) -> int:
-    """``voxctl devices``; looks for itself when the daemon cannot be asked."""
+    """``voxctl devices``; without a daemon it lists the sound devices of this machine itself."""
     try:
         devices = request(args, "devices.list")
     except (DaemonUnreachable, NotPermitted):
-        devices = _found_here()
+        # Imported here: asyncio and the sound library are not needed while a daemon answers.
+        import asyncio
+
+        import msgspec
+
+        from voxd.audio import devices as sound
+
+        devices = msgspec.to_builtins(asyncio.run(sound.list_devices()))
     if args.json:
         print_json(devices)
         return OK
     if not devices:
-        print('no sound card here; audio.input = "virtual" needs none', file=sys.stderr)
+        print('no sound card found; audio.input = "virtual" does not need one', file=sys.stderr)
         return OK
     rows = [
         (device["name"], device["direction"], device["channels"], f"{device['default_rate_hz']:g}",
@@ -124,29 +141,48 @@ def list_devices(args: Namespace) -> int:
     return OK
 
 
-def _found_here() -> Any:
-    # Here, not above: neither the loop nor the sound library is needed while a daemon answers.
-    import asyncio
+def list_timers(args: Namespace) -> int:
+    """``voxctl timers``."""
+    timers = request(args, "timers.list")
+    if args.json:
+        print_json(timers)
+        return OK
+    rows = [
+        (
+            timer["id"],
+            timer["kind"],
+            timer["name"],
+            clock(timer["due_at"]),
+            "ringing" if timer["ringing"] else duration(timer["due_in_s"]),
+        )
+        for timer in timers
+    ]
+    print_table(("id", "kind", "name", "due", "in"), rows, args, empty="no timers, alarms or reminders")
+    return OK
 
-    import msgspec
 
-    from voxd.audio.devices import list_devices as look
-
-    return msgspec.to_builtins(asyncio.run(look()))
+def cancel_timer(args: Namespace) -> int:
+    """``voxctl timers cancel``."""
+    request(args, "timers.cancel", id=args.id)
+    if args.json:
+        print_json({"cancelled": args.id})
+    else:
+        print(f"cancelled {args.id}")
+    return OK
 
 
 def print_metrics(args: Namespace) -> int:
     """``voxctl metrics``."""
-    answer = request(args, "metrics.get")
+    result = request(args, "metrics.get")
     if args.json:
-        print_json(answer)
+        print_json(result)
     else:
-        print(answer["text"], end="")
+        print(result["text"], end="")
     return OK
 
 
 def show_version(args: Namespace) -> int:
-    """``voxctl version``; without a daemon its own alone."""
+    """``voxctl version``; without a daemon only the version of voxctl."""
     try:
         daemon = request(args, "system.info")["version"]
     except DaemonUnreachable:

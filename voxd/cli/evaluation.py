@@ -1,4 +1,4 @@
-"""`voxctl wake eval`: how many recordings of a word wake, how many others do, and what it costs."""
+"""`voxctl wake eval`: counts detections and false accepts on recordings, and measures the CPU use."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from voxd.config.loading import load
 from voxd.config.paths import models_dir
 from voxd.config.schema import WakeWord
 from voxd.errors import InvalidRequest
-from voxd.listen.evaluate import EngineResult, Report, WordResult, evaluate
+from voxd.listen.evaluate import Report, evaluate
 from voxd.providers.facts import config_facts
 
 
@@ -42,12 +42,12 @@ def evaluate_words(args: Namespace) -> int:
     return OK
 
 
-def _globs(told: list[str]) -> dict[str, tuple[str, ...]]:
+def _globs(arguments: list[str]) -> dict[str, tuple[str, ...]]:
     globs: dict[str, tuple[str, ...]] = {}
-    for one in told:
-        word, equals, glob = one.partition("=")
+    for argument in arguments:
+        word, equals, glob = argument.partition("=")
         if not (word and equals and glob):
-            raise InvalidRequest(f"{one!r} is not WORD=GLOB", hint="write --positive 'alexa=me/*.wav'")
+            raise InvalidRequest(f"{argument!r} is not WORD=GLOB", hint="write --positive 'alexa=me/*.wav'")
         globs[word] = (*globs.get(word, ()), glob)
     return globs
 
@@ -61,7 +61,18 @@ def _print(report: Report, args: Namespace) -> None:
     print(f"{report.recordings} recordings in {report.directory}, {len(report.unreadable)} unreadable")
     print_table(
         ("word", "engine", "woke", "false", "others", "CPU %"),
-        [_row(word, engine) for word in report.words for engine in word.engines],
+        [
+            (
+                word.word,
+                engine.engine,
+                f"{engine.recalled}/{word.positives}",
+                engine.false_accepts,
+                f"{word.negatives} in {word.negative_minutes:.1f} min",
+                engine.cpu_percent,
+            )
+            for word in report.words
+            for engine in word.engines
+        ],
         args,
     )
     for word in report.words:
@@ -71,14 +82,3 @@ def _print(report: Report, args: Namespace) -> None:
                     print(clean(f"{word.word}, {engine.engine}: {title}: {file}"))
     for file, reason in report.unreadable:
         print(clean(f"unreadable: {file}: {reason}"))
-
-
-def _row(word: WordResult, engine: EngineResult) -> tuple[object, ...]:
-    return (
-        word.word,
-        engine.engine,
-        f"{engine.recalled}/{word.positives}",
-        engine.false_accepts,
-        f"{word.negatives} in {word.negative_minutes:.1f} min",
-        engine.cpu_percent,
-    )

@@ -1,4 +1,7 @@
-"""The turn as it happens, on the terminal of a daemon in the foreground: words are shown, never logged."""
+"""Prints the events of a turn on the terminal of a daemon in the foreground.
+
+The user's words appear here only: they are never logged.
+"""
 
 import time
 from collections.abc import Callable
@@ -9,14 +12,14 @@ from voxd.observe.ledger import RESPONSE
 
 
 class Screen:
-    """An event handler that prints what a person in front of the terminal wants to see."""
+    """An event handler that prints the events of interest to a user at the terminal."""
 
     def __init__(self, write: Callable[[str], None], *, colours: bool) -> None:
         self._write = write
         self._colours = colours
 
     def __call__(self, event: Event) -> None:
-        """Print ``event`` if it belongs on the screen."""
+        """Print ``event`` if its type is listed in ``_LINES``."""
         lines = _LINES.get(event.type)
         if lines is None:
             return
@@ -53,7 +56,7 @@ def _started(data: dict[str, Any]) -> Lines:
     return [(_DIM, f"reply in   {data['wav']}")] if data.get("wav") else []
 
 
-def _trouble(data: dict[str, Any]) -> Lines:
+def _problem(data: dict[str, Any]) -> Lines:
     text = data.get("message") or data.get("reason") or ""
     hint = f" ({data['hint']})" if data.get("hint") else ""
     return [(_RED, f"problem    {_clean(text)}{_clean(hint)}")]
@@ -68,12 +71,12 @@ _LINES: dict[str, Callable[[dict[str, Any]], Lines]] = {
     "turn.reply": lambda data: [(_YELLOW, f'answer     "{_clean(data["text"])}"')],
     "playback.started": _started,
     "turn.ended": _ended,
-    "audio.lost": _trouble,
+    "audio.lost": _problem,
     "audio.restored": lambda data: [("", f"microphone {_clean(data['device'])} is back")],
-    "output.lost": _trouble,
-    "engine.failed": _trouble,
-    "engine.changed": lambda data: [("", f"{data['kind']} is done by {data['engine']} now")],
+    "output.lost": _problem,
+    "engine.failed": _problem,
+    "engine.changed": lambda data: [("", f"{data['kind']} now uses {data['engine']}")],
     "timer.ringing": lambda data: [(_YELLOW, f"ringing    {data['kind']}")],
     "mute.changed": lambda data: [("", "muted" if data["muted"] else "unmuted")],
-    "error": _trouble,
+    "error": _problem,
 }

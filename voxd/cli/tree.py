@@ -1,4 +1,4 @@
-"""The tree of commands. Only the chosen command's module is imported: the start is most of the time."""
+"""The table of commands and the argument parser of voxctl."""
 
 import argparse
 import importlib
@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from voxd.cli.exits import MEANINGS, USAGE
 
+# Only the module of the given command is imported: importing takes most of the run time of a command.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "status": "voxd.cli.device",
@@ -20,9 +21,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "unmute": "voxd.cli.device",
         "volume": "voxd.cli.device",
         "watch": "voxd.cli.watch",
-        "last": "voxd.cli.ledger",
-        "history": "voxd.cli.ledger",
-        "timers": "voxd.cli.timers",
+        "last": "voxd.cli.turns",
+        "history": "voxd.cli.turns",
+        "timers": "voxd.cli.device",
         "wake": "voxd.cli.wake",
         "provider": "voxd.cli.providers",
         "usage": "voxd.cli.providers",
@@ -36,17 +37,17 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "version": "voxd.cli.device",
     }
 )
-"""Which module's ``register(subparsers)`` adds a command; it sets ``run``, a function of the arguments."""
+"""Command to module. Its ``register(subparsers)`` adds the command and sets ``run``, its function."""
 
 _WITH_VALUE = ("--socket", "--config")
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that knows the global options, before or after the command, and exits as sysexits.h says."""
+    """A parser that takes the global options before or after the command; exit codes follow sysexits.h."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Suppressed, or a command's default would overwrite what stood before the command.
+        # No default here: the default of a subparser would overwrite an option given before the command.
         keep = argparse.SUPPRESS
         options = self.add_argument_group("global options")
         options.add_argument("--socket", metavar="PATH", default=keep, help="the daemon's control socket")
@@ -55,13 +56,13 @@ class CommandParser(argparse.ArgumentParser):
         options.add_argument("--no-color", action="store_true", default=keep, help="print plain text")
 
     def error(self, message: str) -> NoReturn:
-        """Print how the command is used, and exit with 64."""
+        """Print the usage and ``message``, and exit with code 64 (EX_USAGE)."""
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
 def build_parser(modules: Iterable[str] | None = None) -> argparse.ArgumentParser:
-    """Return the parser with the commands of ``modules``, all of them unless told otherwise."""
+    """Return the parser with the commands of ``modules`` (default: every module)."""
     parser = CommandParser(prog="voxctl", description="Talk to the voice appliance.", epilog=MEANINGS)
     parser.set_defaults(socket=None, config=None, json=False, no_color=False)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -71,14 +72,14 @@ def build_parser(modules: Iterable[str] | None = None) -> argparse.ArgumentParse
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; exits on a mistake or after help."""
+    """Return the parsed arguments; exits after a usage error or ``--help``."""
     command = chosen_command(argv)
     module = COMMANDS.get(command) if command else None
     return build_parser([module] if module else None).parse_args(argv)
 
 
 def chosen_command(argv: Sequence[str]) -> str | None:
-    """Return the first word that is neither an option nor an option's value; None to show the whole tree."""
+    """Return the first word that is neither an option nor its value; None to print help for all commands."""
     words = iter(argv)
     for word in words:
         if word in _WITH_VALUE:

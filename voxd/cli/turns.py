@@ -1,4 +1,4 @@
-"""Conversation from the shell: listen, stop, say, ask."""
+"""Commands for turns: listen, stop, say, ask, the latency of the last turn, the history."""
 
 import base64
 import sys
@@ -8,55 +8,62 @@ from typing import Any
 
 from voxd.cli.connect import request
 from voxd.cli.exits import FAILED, NO_INPUT, OK
-from voxd.cli.output import clean, print_json
+from voxd.cli.output import bar, clean, clock, decorated, print_json, print_table
 from voxd.errors import InvalidRequest
 
+# The daemon replies after the audio has been played, and a long text plays for a minute or more.
 SPOKEN_TIMEOUT_S = 120.0
-"""Saying a long text takes as long as saying it takes."""
+BAR_CHARS = 40
 
-_HEARD = ("answered", "interrupted")
-"""Outcomes with an answer: cut short while it was spoken, it was still given."""
+# An interrupted turn has a reply too: only its playback was cut short.
+_WITH_REPLY = ("answered", "interrupted")
 
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
-    listen = subparsers.add_parser("listen", help="listen as if the button was pressed")
-    listen.set_defaults(run=_simple, method="turn.listen")
+    listen = subparsers.add_parser("listen", help="start listening, as a press of the button does")
+    listen.set_defaults(run=_call, method="turn.listen")
     stop = subparsers.add_parser("stop", help="stop listening, speaking and ringing")
-    stop.set_defaults(run=_simple, method="turn.stop")
+    stop.set_defaults(run=_call, method="turn.stop")
     say = subparsers.add_parser("say", help="speak a text")
     say.add_argument("text", nargs="+", metavar="TEXT", help="what to speak; - reads standard input")
-    say.set_defaults(run=speak)
+    say.set_defaults(run=say_text)
     ask = subparsers.add_parser("ask", help="ask a question and print the answer")
     ask.add_argument("text", nargs="*", metavar="TEXT", help="the question; - reads standard input")
     ask.add_argument("--audio", metavar="FILE", help="a spoken question: a WAV file; - reads standard input")
     ask.add_argument("--speak", action="store_true", help="speak the answer as well")
-    ask.set_defaults(run=question, parser=ask)
+    ask.set_defaults(run=ask_question, parser=ask)
+    last = subparsers.add_parser("last", help="show the latency of each stage of the last turn")
+    last.set_defaults(run=show_last)
+    history = subparsers.add_parser("history", help="show the conversation history")
+    history.add_argument("--limit", type=int, default=20, metavar="N", help="how many turns (default 20)")
+    history.add_argument("--forget", action="store_true", help="delete the whole history")
+    history.set_defaults(run=show_history)
 
 
-def _simple(args: Namespace) -> int:
+def _call(args: Namespace) -> int:
     request(args, args.method)
     if args.json:
         print_json({"ok": True})
     return OK
 
 
-def _text(words: list[str]) -> str:
+def _read_text(words: list[str]) -> str:
     text = sys.stdin.read() if words == ["-"] else " ".join(words)
     if not text.strip():
-        raise InvalidRequest("there is nothing to say", hint="give a text, or pipe one into `-`")
+        raise InvalidRequest("the text is empty", hint="give a text, or `-` to read it from standard input")
     return text.strip()
 
 
-def speak(args: Namespace) -> int:
-    """``voxctl say``; returns when the text was heard."""
-    request(args, "say", timeout_s=SPOKEN_TIMEOUT_S, text=_text(args.text))
+def say_text(args: Namespace) -> int:
+    """``voxctl say``; returns after the text has been played."""
+    request(args, "say", timeout_s=SPOKEN_TIMEOUT_S, text=_read_text(args.text))
     if args.json:
         print_json({"ok": True})
     return OK
 
 
-def question(args: Namespace) -> int:
+def ask_question(args: Namespace) -> int:
     """``voxctl ask``; exit code 1 when there was no answer."""
     if bool(args.text) == bool(args.audio):
         parser: ArgumentParser = args.parser
@@ -73,7 +80,7 @@ def question(args: Namespace) -> int:
         )
     else:
         answer = request(
-            args, "turn.ask", timeout_s=SPOKEN_TIMEOUT_S, text=_text(args.text), speak=args.speak
+            args, "turn.ask", timeout_s=SPOKEN_TIMEOUT_S, text=_read_text(args.text), speak=args.speak
         )
     if args.json:
         print_json(answer)
@@ -81,4 +88,44 @@ def question(args: Namespace) -> int:
         if args.audio and answer["transcript"]:
             print(f"> {clean(answer['transcript'])}")
         print(clean(answer["reply"]) or f"({answer['outcome']})")
-    return OK if answer["outcome"] in _HEARD else FAILED
+    return OK if answer["outcome"] in _WITH_REPLY else FAILED
+
+
+def show_last(args: Namespace) -> int:
+    """``voxctl last``."""
+    turn = request(args, "turn.last")
+    if args.json:
+        print_json(turn)
+        return OK
+    stages = turn["stages"]
+    total = max((stage["end_ms"] for stage in stages), default=0.0)
+    took = f"  {total:.0f} ms" if stages else ""
+    print(f"{clock(turn['started_at'])}  {turn['source']}  {turn['outcome'] or 'in progress'}{took}")
+    width = max((len(stage["name"]) for stage in stages), default=0)
+    colour, end = ("\x1b[36m", "\x1b[0m") if decorated(args) else ("", "")
+    for stage in stages:
+        drawn = bar(stage["start_ms"], stage["end_ms"], total, BAR_CHARS)
+        length = stage["end_ms"] - stage["start_ms"]
+        print(f"  {stage['name']:<{width}}  {colour}{drawn}{end}  {length:6.0f} ms")
+    return OK
+
+
+def show_history(args: Namespace) -> int:
+    """``voxctl history``."""
+    if args.forget:
+        result = request(args, "history.forget")
+        if args.json:
+            print_json(result)
+        else:
+            print(f"{result['deleted']} turns deleted")
+        return OK
+    entries = request(args, "history.list", limit=args.limit)
+    if args.json:
+        print_json(entries)
+        return OK
+    rows = [
+        (clock(entry["time"]), entry["source"], entry["transcript"], entry["reply"], entry["outcome"])
+        for entry in entries
+    ]
+    print_table(("time", "source", "transcript", "reply", "outcome"), rows, args)
+    return OK

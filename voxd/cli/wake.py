@@ -1,12 +1,21 @@
-"""Wake words from the shell: which there are, why one did or did not wake, and how good they are."""
+"""The ``wake`` command: lists and changes wake words, shows candidates, evaluates words on recordings."""
 
+import base64
+import shutil
+import subprocess
+import sys
+import tempfile
 from argparse import BooleanOptionalAction, Namespace
+from pathlib import Path
 from typing import Any
 
-from voxd.cli import clips
 from voxd.cli.connect import request
-from voxd.cli.exits import OK
+from voxd.cli.exits import OK, UNAVAILABLE
 from voxd.cli.output import clock, print_json, print_table
+from voxd.errors import InvalidRequest
+
+PLAYERS = (("paplay",), ("pw-play",), ("aplay", "-q"))
+PLAY_TIMEOUT_S = 30.0
 
 WORD_COLUMNS = {
     "name": "name",
@@ -19,7 +28,7 @@ WORD_COLUMNS = {
     "detections": "woke",
     "rejections": "rejected",
 }
-"""Which part of a word is shown under which heading: narrow enough for a terminal of 80 columns."""
+"""Field of a wake word to table heading; the table fits a terminal of 80 columns."""
 
 
 def register(subparsers: Any) -> None:
@@ -39,7 +48,7 @@ def register(subparsers: Any) -> None:
 
     change = actions.add_parser("set", help="change a word until the next restart")
     change.add_argument("name", metavar="NAME", help="its name in the list")
-    change.add_argument("--enabled", action=BooleanOptionalAction, help="listen for it, or not")
+    change.add_argument("--enabled", action=BooleanOptionalAction, help="enable or disable its detection")
     change.add_argument("--threshold", type=float, metavar="X", help="second stage, 0 to 1")
     change.add_argument("--first-threshold", type=float, metavar="X", help="first stage, 0 to 1")
     change.set_defaults(run=change_word)
@@ -47,22 +56,21 @@ def register(subparsers: Any) -> None:
     evaluation = actions.add_parser("eval", help="measure wake words on a directory of recordings")
     evaluation.add_argument("directory", metavar="DIR", help="recordings, named after the word spoken")
     evaluation.add_argument(
-        "--word", action="append", metavar="NAME", help="a word to evaluate (default: the configured ones)"
+        "--word", action="append", metavar="NAME", help="a word to evaluate (default: the configured words)"
     )
     evaluation.add_argument(
         "--positive",
         action="append",
         default=[],
         metavar="WORD=GLOB",
-        help="which files hold a word, when their names do not say so",
+        help="the files that contain a word, when their names do not show it",
     )
     evaluation.set_defaults(run=evaluate_words)
 
 
 def list_words(args: Namespace) -> int:
     """``voxctl wake list``."""
-    words = request(args, "wake.list")
-    _print_words(words, args)
+    _print_words(request(args, "wake.list"), args)
     return OK
 
 
@@ -94,9 +102,9 @@ def _print_words(words: list[dict[str, Any]], args: Namespace) -> None:
 def show_candidates(args: Namespace) -> int:
     """``voxctl wake why``."""
     if args.play is not None:
-        return clips.play(args, args.play)
+        return play_clip(args, args.play)
     if args.save is not None:
-        return clips.save(args, *args.save)
+        return save_clip(args, *args.save)
     candidates = request(args, "wake.candidates", limit=args.limit)
     if args.json:
         print_json(candidates)
@@ -115,13 +123,55 @@ def show_candidates(args: Namespace) -> int:
         for one in candidates
     ]
     columns = ("id", "time", "word", "first", "second", "verdict", "reason", "clip")
-    print_table(columns, rows, args, empty="nothing was suspected in the last hour")
+    print_table(columns, rows, args, empty="no candidates in the last hour")
     return OK
+
+
+def play_clip(args: Namespace, id: int) -> int:
+    """Play the audio of candidate ``id``; print how to save it when no player works."""
+    wav = _clip(args, id)
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        file.write(wav)
+        file.flush()
+        for program, *options in PLAYERS:
+            if path := shutil.which(program):
+                # A player without its sound server fails at once; the next may reach the sound card.
+                done = subprocess.run(
+                    [path, *options, file.name],
+                    stderr=subprocess.DEVNULL,
+                    timeout=PLAY_TIMEOUT_S,
+                    check=False,
+                )
+                if done.returncode == 0:
+                    return OK
+    print("voxctl: no player works on this machine (tried paplay, pw-play, aplay)", file=sys.stderr)
+    print(f"  save it instead: `voxctl wake why --save {id} clip.wav`", file=sys.stderr)
+    return UNAVAILABLE
+
+
+def save_clip(args: Namespace, id: str, file: str) -> int:
+    """Write the audio of candidate ``id`` to ``file`` as WAV. Raises `InvalidRequest`."""
+    if not id.isdecimal():
+        raise InvalidRequest(f"{id!r} is not an id", hint="use an id from `voxctl wake why`")
+    wav = _clip(args, int(id))
+    try:
+        Path(file).write_bytes(wav)
+    except OSError as error:
+        raise InvalidRequest(f"cannot write {file}: {error.strerror}", hint="name another file") from error
+    if args.json:
+        print_json({"id": int(id), "file": file, "bytes": len(wav)})
+    else:
+        print(file)
+    return OK
+
+
+def _clip(args: Namespace, id: int) -> bytes:
+    return base64.b64decode(request(args, "wake.clip", id=id)["wav_base64"])
 
 
 def evaluate_words(args: Namespace) -> int:
     """``voxctl wake eval``."""
-    # Here, not above: it loads the wake engines, which the other actions do not need.
+    # Imported here: it loads the wake word engines, which the other actions do not need.
     from voxd.cli import evaluation
 
     return evaluation.evaluate_words(args)

@@ -1,4 +1,4 @@
-"""`voxctl watch`: the state, then everything that happens, over restarts of the daemon."""
+"""`voxctl watch`: prints the state and then each event, and reconnects when the daemon restarts."""
 
 import sys
 import time
@@ -11,8 +11,8 @@ from voxd.cli.output import clean, decorated, print_json
 from voxd.errors import Busy, DaemonUnreachable, DeadlineExceeded
 
 RETRY_S = 0.5
+# Two decimals would round a smaller number, such as the price of a question, to nothing.
 SMALL = 0.1
-"""Of what is less, such as the price of a question, two decimals would show nothing."""
 
 _COLOURS = {"wake": "\x1b[36m", "turn": "\x1b[32m", "error": "\x1b[31m", "audio": "\x1b[33m"}
 
@@ -31,7 +31,7 @@ def register(subparsers: Any) -> None:
 
 
 def watch_events(args: Namespace) -> int:
-    """``voxctl watch``; ends on Ctrl-C. Raises `DaemonUnreachable` only when no daemon is there at first."""
+    """``voxctl watch``; ends on Ctrl-C. Raises `DaemonUnreachable` only for the first connection."""
     show = print_json if args.json else _printer(decorated(args))
     for message in _messages(args):
         show(message)
@@ -40,14 +40,14 @@ def watch_events(args: Namespace) -> int:
 
 def _messages(args: Namespace) -> Iterator[dict[str, Any]]:
     since: int | None = None
-    connected_once = told = False
+    connected_once = reported = False
     while True:
         try:
             with connect(args, timeout_s=ANSWER_TIMEOUT_S) as caller:
                 opening = caller.call("events.subscribe", types=args.types, since=since)
-                connected_once, told = True, False
+                connected_once, reported = True, False
                 yield opening
-                # From now on nothing is to be missed, so a reconnect asks for what came after.
+                # A later reconnect requests the events after this id, so that none is missed.
                 since = opening["last_id"] if since is None else since
                 for _, message in caller.notifications():
                     since = message.get("id", since)
@@ -55,9 +55,9 @@ def _messages(args: Namespace) -> Iterator[dict[str, Any]]:
         except (DaemonUnreachable, DeadlineExceeded, Busy) as error:
             if not connected_once:
                 raise
-            if not told:
-                print(f"voxctl: {error}; waiting for it", file=sys.stderr)
-                told = True
+            if not reported:
+                print(f"voxctl: {error}; reconnecting", file=sys.stderr)
+                reported = True
             time.sleep(RETRY_S)
 
 
@@ -90,7 +90,7 @@ def _value(value: Any) -> str:
         case float():
             return f"{value:.2f}" if abs(value) >= SMALL or not value else f"{value:.2g}"
         case dict():
-            # What was used has a dozen numbers, most of them zero.
+            # The usage has a dozen numbers, most of them zero.
             return ",".join(f"{key}={_value(each)}" for key, each in value.items() if each) or "-"
         case str() if " " in value or not value:
             return f'"{value}"'
