@@ -306,7 +306,7 @@ def test_a_virtual_device_needs_no_card(direction: str) -> None:
 def test_a_card_that_is_not_there_is_a_failure_that_lists_what_is() -> None:
     finding = engines.input_present(context(audio={"input": "No Such Card"}))
     assert finding.status is Status.FAIL
-    assert 'there is no device "No Such Card"; there are: ' in finding.detail
+    assert 'unknown device "No Such Card"; available: ' in finding.detail
 
 
 @needs_flite

@@ -34,7 +34,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path, named_by: str) -> None:
     missing = tmp_path / "gone.toml"
     argument = missing if named_by == "argument" else None
-    with pytest.raises(ConfigError, match="there is no such file"):
+    with pytest.raises(ConfigError, match="the file does not exist"):
         load(argument, get_facts=config_facts, environ={"VOXD_CONFIG": str(missing)})
 
 

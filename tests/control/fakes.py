@@ -131,7 +131,7 @@ class FakeDevice:
 
     async def cancel_timer(self, id: int) -> None:
         if id != 7:
-            raise NotFound(f"no timer {id}", hint="run `voxctl timers`")
+            raise NotFound(f"unknown timer {id}", hint="run `voxctl timers`")
         self.calls.append(("cancel_timer", id))
 
     def wake_words(self) -> list[WakeEntry]:
@@ -161,7 +161,7 @@ class FakeDevice:
 
     async def use_provider(self, agent: str, name: str) -> None:
         if name not in ("local", "cloud"):
-            raise NotFound(f"there is no provider {name}", hint="use one of local, cloud")
+            raise NotFound(f"unknown provider {name}", hint="use one of local, cloud")
         self.calls.append(("use_provider", agent, name))
 
     async def test_provider(self, name: str) -> float:

@@ -96,7 +96,7 @@ async def test_the_client_raises_the_error_of_the_device(served: Served) -> None
         with pytest.raises(Muted) as muted:
             await client.call("turn.listen")
         assert (muted.value.code, muted.value.hint) == ("muted", Muted.hint)
-        with pytest.raises(NotFound, match="no timer 8") as missing:
+        with pytest.raises(NotFound, match="unknown timer 8") as missing:
             await client.call("timers.cancel", id=8)
         assert missing.value.hint == "run `voxctl timers`"
         with pytest.raises(ProtocolError, match="no method"):

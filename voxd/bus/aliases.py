@@ -56,7 +56,7 @@ EVENT_ALIASES: Mapping[str, EventAlias] = MappingProxyType(
         "voice:end": EventAlias(EventType.CONVERSATION_TURN_DETECTED, {"speaking": False}),
         "voice:transcript": EventAlias(EventType.TEXT_TRANSCRIPTION, _FINAL),
         "voice:error": EventAlias(EventType.AUDIO_LOST),
-        # One event when the message has been sent: there is no moment between the two names.
+        # One event when the message has been sent: the two names mean the same moment.
         "message:sending": EventAlias(EventType.TEXT_INPUT),
         "message:sent": EventAlias(EventType.TEXT_INPUT),
         "message:receiving": EventAlias(EventType.RESPONSE_STARTED),

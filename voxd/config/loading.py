@@ -78,7 +78,7 @@ def _files(path: Path | None, environ: Mapping[str, str]) -> tuple[tuple[Path, .
     named = path is not None or bool(environ.get("VOXD_CONFIG"))
     if not there and named:
         hint = "use a file that exists, or run `voxctl config init`"
-        return (), [Problem(str(main), 0, "", Severity.ERROR, "there is no such file", hint)]
+        return (), [Problem(str(main), 0, "", Severity.ERROR, "the file does not exist", hint)]
     return ((main,) if there else ()) + tuple(beside), []
 
 

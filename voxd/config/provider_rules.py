@@ -161,7 +161,7 @@ class _Rules:
 
     def _missing(self, path: KeyPath, name: Any, known: Collection[str]) -> Finding:
         hint = did_you_mean(name, known) or f"add [providers.{name}]"
-        return error(path, f'there is no provider "{name}"', hint)
+        return error(path, f'unknown provider "{name}"', hint)
 
     def check_provider(self, name: str) -> Iterator[Finding]:
         path: KeyPath = ("providers", name)
@@ -173,7 +173,7 @@ class _Rules:
             yield error((*path, "kind"), "a pipeline is not a kind of provider", f"write [pipelines.{name}]")
         elif isinstance(kind, str) and kind not in (known := self._installed_kinds()):
             hint = did_you_mean(kind, known) or f"install its package, or use one of {', '.join(known)}"
-            yield error((*path, "kind"), f'there is no kind of provider "{kind}"', hint)
+            yield error((*path, "kind"), f'unknown kind of provider "{kind}"', hint)
         rules = self._facts().kind(kind)
         if rules.decides_end_of_turn and self._settings.get(*path, "turn_detection") != "server":
             message = f"{kind} always detects the end of speech itself"
@@ -233,7 +233,7 @@ class _Rules:
             for index, name in enumerate(self._settings.get(MIDDLEWARE, where) or ()):
                 if name not in (known := self._facts().installed[MIDDLEWARE]):
                     hint = did_you_mean(name, known) or "install the package that provides it"
-                    yield error((MIDDLEWARE, where, index), f'there is no middleware "{name}"', hint)
+                    yield error((MIDDLEWARE, where, index), f'unknown middleware "{name}"', hint)
 
     def _installed_kinds(self) -> list[str]:
         installed = self._facts().installed

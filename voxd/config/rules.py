@@ -71,7 +71,7 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
         if agent is not None and agent not in agents:
             hint = did_you_mean(agent, tuple(agents)) or f"add [agents.{agent}]"
             where = (*path, "agent") if "agent" in word else path
-            yield error(where, f'there is no agent "{agent}"', hint)
+            yield error(where, f'unknown agent "{agent}"', hint)
     if settings.get("wake", "words") is not None and not any(word.get("enabled", True) for _, word in words):
         message = "no wake word is enabled: only the button and voxctl start a turn"
         yield warning(("wake", "words"), message, "enabled = true")
@@ -85,7 +85,7 @@ def _leds(settings: Settings) -> Iterator[Finding]:
         # An installed back end checks its own pins when it is opened.
         if kind not in (installed := find_entry_points("voxd.leds")):
             hint = did_you_mean(kind, ("none", *installed)) or f"use one of none, {', '.join(installed)}"
-            yield error(("leds", "kind"), f'there is no LED back end "{kind}"', hint)
+            yield error(("leds", "kind"), f'unknown LED back end "{kind}"', hint)
         return
     wanted = LINES_OF_LEDS[kind]
     if not wanted and pins:

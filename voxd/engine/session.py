@@ -155,7 +155,7 @@ class EngineSession:
         self._update_target()
 
     def require(self) -> None:
-        """Raise `NotConnected` when there is no open session."""
+        """Raise `NotConnected` when the session is not open."""
         if not self.session.is_connected:
             raise NotConnected("the engine is not connected", provider=self.config.provider)
 

@@ -7,7 +7,7 @@ One button has five meanings, distinguished by how long it is down:
   and turns the listening just begun into a repetition;
 - down for ``hold_ms``: TALK_START, and TALK_END when it comes up. The gesture carries the moment of the
   press, so that the ring gives back what was said before the hold was known to be one;
-- down for ``long_ms`` while there is no speech: MUTE, which takes the place of TALK_END. As soon as
+- down for ``long_ms`` without speech: MUTE, which takes the place of TALK_END. As soon as
   speech is detected, a long hold is only a long sentence.
 """
 

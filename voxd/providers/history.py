@@ -99,7 +99,7 @@ class ConversationHistory:
         """Keep the first ``played_ms`` of the last reply (None: all); True if that is less than before.
 
         A reply that only called tools has no words and is skipped: the one before may still be playing. After
-        the user's next question the reply before it is no longer truncated.
+        the user's next question the reply before it stays whole.
         """
         self.reply_ends()
         reply = self._latest_reply()

@@ -132,7 +132,7 @@ class Timers:
         """Cancel, or silence, timer ``id``. Raises `NotFound`, `StoreError`."""
         live = self._live.pop(id, None)
         if live is None:
-            raise NotFound(f"there is no timer {id}", hint="run `voxctl timers`")
+            raise NotFound(f"unknown timer {id}", hint="run `voxctl timers`")
         self._changed.set()
         if live.ringing_since_s is not None:
             self._emit(EventType.TIMER_STOPPED, id=id, by="cancel")
@@ -151,7 +151,7 @@ class Timers:
     def length_s(self, id: int) -> float:
         """Return how long countdown ``id`` was set for, in seconds; 0 for alarms. Raises `NotFound`."""
         if id not in self._live:
-            raise NotFound(f"there is no timer {id}", hint="run `voxctl timers`")
+            raise NotFound(f"unknown timer {id}", hint="run `voxctl timers`")
         return self._live[id].record.duration_s
 
     def stop_ringing(self, by: str) -> int:

@@ -53,7 +53,7 @@ def _present(wanted: str, direction: str, instead: str) -> CheckResult:
     if wanted == "auto" and not devices:
         return warn(f"this machine has no {direction} device: {instead}", "plug one in")
     names = ", ".join(device.name for device in devices) or "none"
-    return fail(f'there is no device "{wanted}"; there are: {names}', f"correct {key}, or plug it in")
+    return fail(f'unknown device "{wanted}"; available: {names}', f"correct {key}, or plug it in")
 
 
 def _chosen(wanted: str, devices: list[Device]) -> Device | None:

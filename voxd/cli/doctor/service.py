@@ -100,7 +100,7 @@ def unit_groups(context: DoctorContext) -> CheckResult:
     try:
         pwd.getpwnam(_USER)
     except KeyError:
-        return skip(f"there is no user {_USER}: the service is not installed")
+        return skip(f"the user {_USER} does not exist: the service is not installed")
     missing = [name for name in ("audio", "gpio", "spi") if _is_missing_from(name)]
     if missing:
         hint = f"run `sudo usermod -aG {','.join(missing)} {_USER}` and restart the service"

@@ -38,7 +38,7 @@ from voxd.providers.tools import ToolBox
 from voxd.providers.usage import Cost, Usage
 
 LONGEST_ANSWER_S = 30.0
-"""A reply that has not begun by then is no longer expected: the session may be replaced."""
+"""A reply that has not begun by then is not expected any more: the session may be replaced."""
 
 
 class Session:

@@ -239,7 +239,7 @@ class MessagesReader:
         )
 
     def _raw(self) -> list[Json] | None:
-        """Return the blocks to send back, None when there is no reasoning among them."""
+        """Return the blocks to send back, None when none of them is reasoning."""
         if not any(block["type"].endswith("thinking") for block in self._blocks.values()):
             return None
         calls = {call.id: call for call in self._drafts.calls()}

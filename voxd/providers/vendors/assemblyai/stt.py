@@ -164,7 +164,7 @@ class AssemblyAiSttProtocol(SttProtocol):
     chunk_ms = 60
     least_ms = 60
     # A frame of less than 50 ms or more than 1000 ms closes the session with 3007. So does audio far ahead of
-    # real time: other users report about 300 s, more than any utterance has, so there is no throttle.
+    # real time: other users report about 300 s, more than any utterance has, so a throttle is not needed.
     keep_alive = '{"type":"KeepAlive"}'
     keep_alive_s = 5.0
 
