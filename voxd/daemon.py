@@ -66,14 +66,13 @@ class Daemon:
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
         self._shutdown = ShutdownSequence()
-        self._build_memory(state_dir)
-        self._build_voice(state_dir, models_dir)
-        self._build_hearing(models_dir)
+        self._build_storage(state_dir)
+        self._build_speech_output(state_dir, models_dir)
+        self._build_speech_input(models_dir)
         self._build_turns(state_dir)
-        self._build_panel()
+        self._build_controls()
         self.appliance = self._build_appliance(read_config)
-        follow = EventInputs(self.post, self.speech_input, self.buttons, self.timers, self.settings)
-        self.bus.handle(follow)
+        self.bus.handle(EventInputs(self.post, self.speech_input, self.buttons, self.timers, self.settings))
 
     async def start(self, listeners: Sequence[ListeningSocket]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
@@ -125,13 +124,13 @@ class Daemon:
             "loop": lambda: Progress(self.clock.monotonic()),
         }
 
-    def post(self, given: Input) -> None:
-        """Give an input to the turn machine; on the loop."""
-        self.runner.feed(given)
+    def post(self, event: Input) -> None:
+        """Feed an input to the turn machine. Call it on the event loop only."""
+        self.runner.feed(event)
 
     # --- the parts, top to bottom -----------------------------------------------------------------
 
-    def _build_memory(self, state_dir: Path) -> None:
+    def _build_storage(self, state_dir: Path) -> None:
         self.settings = SettingsFile(state_dir / "settings.json")
         self.database = Database(state_dir / "voxd.db")
         self.history = HistoryStore(self.database, self.config.history, self.clock)
@@ -141,7 +140,7 @@ class Daemon:
         for handler in (self.metrics.handle, EventLog()):
             self.bus.handle(handler)
 
-    def _build_voice(self, state_dir: Path, models_dir: Path) -> None:
+    def _build_speech_output(self, state_dir: Path, models_dir: Path) -> None:
         emit, config = self.bus.emit, self.config
         self.speaker = Speaker(config.audio, self.clock, emit, wav_dir=state_dir / "replies")
         if self.settings.values.volume_percent is not None:
@@ -166,7 +165,7 @@ class Daemon:
             config.stt, models_dir=models_dir, grammar=self.skills.jsgf(), emit=emit, clock=self.clock
         )
 
-    def _build_hearing(self, models_dir: Path) -> None:
+    def _build_speech_input(self, models_dir: Path) -> None:
         audio = self.config.audio
         self.ring = Ring.create(audio.channels, audio.ring_s)
         self._shutdown.add(self.ring.close)
@@ -216,7 +215,7 @@ class Daemon:
             turn,
         )
 
-    def _build_panel(self) -> None:
+    def _build_controls(self) -> None:
         self.leds = open_leds(self.config.leds, clock=self.clock, emit=self.bus.emit)
         self.bus.handle(LedEventHandler(self.leds))
         self.buttons = Buttons(

@@ -61,7 +61,7 @@ async def test_a_directory_that_cannot_be_written_is_logged_and_tried_again(
     file.change(muted=True)
     assert file.values.muted, "the running device obeys even when it cannot remember"
     await file.close()
-    assert "will not survive a restart" in caplog.text
+    assert "cannot save the settings" in caplog.text
     (tmp_path / "state").unlink()
     file.change(volume_percent=40)
     await file.close()

@@ -1,4 +1,4 @@
-"""What the user set by hand, kept over restarts: mute and volume, in one small file."""
+"""The settings made on the device, mute and volume, saved over restarts in one small file."""
 
 import asyncio
 import logging
@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import msgspec
+
+from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
@@ -27,27 +29,27 @@ class SettingsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.values = self._written = self._read()
+        self._tasks = TaskScope("settings")
         self._writing: asyncio.Task[None] | None = None
 
     def change(self, **values: bool | int) -> None:
         """Set ``values``; the file follows. A file that cannot be written is only logged."""
         self.values = msgspec.structs.replace(self.values, **values)
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._catch_up(), name="settings")
+            self._writing = self._tasks.start(self._catch_up())
 
     async def close(self) -> None:
         """Wait until the file is written; idempotent."""
-        if self._writing:
-            await self._writing
+        await self._tasks.join()
 
     async def _catch_up(self) -> None:
-        while (wanted := self.values) != self._written:
+        while (values := self.values) != self._written:
             try:
-                await asyncio.to_thread(self._write, msgspec.json.encode(wanted))
-                self._written = wanted
+                await asyncio.to_thread(self._write, msgspec.json.encode(values))
+                self._written = values
             except OSError as error:
-                _log.warning("what was set will not survive a restart: %s: %s", self._path, error.strerror)
-                if wanted == self.values:
+                _log.warning("cannot save the settings: %s: %s", self._path, error.strerror)
+                if values == self.values:
                     return
 
     def _read(self) -> SavedSettings:

@@ -58,35 +58,35 @@ class TurnMachine:
         self._holding = False
         self._failed = ""
 
-    def feed(self, given: Input) -> list[Action]:
-        """Return the actions that ``given`` asks for in the present state, and move on."""
-        rule = TABLE[type(given)].get(self.state)
-        return rule(self, given) if rule else []
+    def feed(self, event: Input) -> list[Action]:
+        """Return the actions for ``event`` in the present state, and enter the next state."""
+        rule = TABLE[type(event)].get(self.state)
+        return rule(self, event) if rule else []
 
     # --- listening --------------------------------------------------------------------------------
 
-    def _woken(self, given: WakeWordDetected) -> list[Action]:
+    def _woken(self, event: WakeWordDetected) -> list[Action]:
         if self.muted or self.microphone_lost:
             return []  # from just before the microphone was muted or lost
         return [
             *self._clear_the_floor(Source.WAKE_WORD),
-            *self._listen(Source.WAKE_WORD, given.agent, given.end_sample),
+            *self._listen(Source.WAKE_WORD, event.agent, event.end_sample),
         ]
 
-    def _woken_again(self, given: WakeWordDetected) -> list[Action]:
+    def _woken_again(self, event: WakeWordDetected) -> list[Action]:
         # A second wake word begins anew: what was said before it was not meant for the device.
-        return [do.DropCapture(), do.SwitchAgent(given.agent), do.StartCapture(given.end_sample)]
+        return [do.DropCapture(), do.SwitchAgent(event.agent), do.StartCapture(event.end_sample)]
 
-    def _listen_asked(self, given: ListenRequested) -> list[Action]:
+    def _listen_asked(self, event: ListenRequested) -> list[Action]:
         if self.muted or self.microphone_lost:
             return self._chime(Earcon.MUTED if self.muted else Earcon.ERROR)
         return [
-            *self._clear_the_floor(given.source),
-            *self._listen(given.source, None, given.at_sample, hold=given.hold),
+            *self._clear_the_floor(event.source),
+            *self._listen(event.source, None, event.at_sample, hold=event.hold),
         ]
 
-    def _listen_without_microphone(self, given: ListenRequested) -> list[Action]:
-        return [*self._hush(), do.BeginTurn(given.source, None), *self._fail("device_unavailable")]
+    def _listen_without_microphone(self, event: ListenRequested) -> list[Action]:
+        return [*self._hush(), do.BeginTurn(event.source, None), *self._fail("device_unavailable")]
 
     def _listen(
         self, source: Source, agent: str | None, sample: int | None, *, hold: bool = False
@@ -95,34 +95,34 @@ class TurnMachine:
         self._holding = hold
         return [do.BeginTurn(source, agent), do.StartCapture(sample, hold=hold)]
 
-    def _released(self, given: ListenReleased) -> list[Action]:
+    def _released(self, event: ListenReleased) -> list[Action]:
         return [do.EndCapture(None)]
 
-    def _awaiting(self, given: AwaitingSpeech) -> list[Action]:
+    def _awaiting(self, event: AwaitingSpeech) -> list[Action]:
         return [] if self._holding else self._chime(Earcon.WAKE)
 
-    def _follow_up_speech(self, given: UserSpeechStarted) -> list[Action]:
+    def _follow_up_speech(self, event: UserSpeechStarted) -> list[Action]:
         self.state = State.LISTENING
         self._holding = False
         return [do.BeginTurn(Source.FOLLOW_UP, None)]
 
-    def _speech_ended(self, given: UserSpeechEnded) -> list[Action]:
+    def _speech_ended(self, event: UserSpeechEnded) -> list[Action]:
         self.state = State.THINKING
-        return [do.EndCapture(given.sample)]
+        return [do.EndCapture(event.sample)]
 
-    def _no_speech(self, given: NoSpeechDetected | CaptureFailed) -> list[Action]:
+    def _no_speech(self, event: NoSpeechDetected | CaptureFailed) -> list[Action]:
         return [*self._drop("no_speech"), *self._rest()]
 
     # --- questions that are not spoken here -------------------------------------------------------
 
-    def _asked(self, given: QuestionReceived) -> list[Action]:
-        return [*self._take_over(), do.AnswerQuestion(given.question, given.speak)]
+    def _asked(self, event: QuestionReceived) -> list[Action]:
+        return [*self._take_over(), do.AnswerQuestion(event.question, event.speak)]
 
-    def _say_asked(self, given: SayRequested) -> list[Action]:
-        return [*self._take_over(), do.SpeakText(given.text)]
+    def _say_asked(self, event: SayRequested) -> list[Action]:
+        return [*self._take_over(), do.SpeakText(event.text)]
 
-    def _repeat_asked(self, given: RepeatRequested) -> list[Action]:
-        return [*self._take_over(given.source), do.RepeatReply()]
+    def _repeat_asked(self, event: RepeatRequested) -> list[Action]:
+        return [*self._take_over(event.source), do.RepeatReply()]
 
     def _take_over(self, source: Source = Source.SOCKET) -> list[Action]:
         actions = self._clear_the_floor(source)
@@ -131,31 +131,31 @@ class TurnMachine:
 
     # --- the reply --------------------------------------------------------------------------------
 
-    def _reply_started(self, given: ReplyStarted) -> list[Action]:
+    def _reply_started(self, event: ReplyStarted) -> list[Action]:
         self.state = State.SPEAKING
         return []
 
-    def _reply_finished(self, given: ReplyFinished) -> list[Action]:
+    def _reply_finished(self, event: ReplyFinished) -> list[Action]:
         outcome, self._failed = self._failed or "answered", ""
         done: list[Action] = [do.EndTurn(outcome)]
-        if given.expects_answer and self.follow_up and not self.muted and not self.microphone_lost:
+        if event.expects_answer and self.follow_up and not self.muted and not self.microphone_lost:
             self.state = State.FOLLOW_UP
             return [*done, do.StartCapture(None, follow_up=True)]
         return [*done, *self._rest()]
 
-    def _reply_failed(self, given: ReplyFailed) -> list[Action]:
+    def _reply_failed(self, event: ReplyFailed) -> list[Action]:
         if self._failed:
             # The apology failed too: a tone needs no engine.
             self._failed = ""
-            return [*self._chime(Earcon.ERROR), do.EndTurn(given.code), *self._rest()]
-        return self._fail(given.code)
+            return [*self._chime(Earcon.ERROR), do.EndTurn(event.code), *self._rest()]
+        return self._fail(event.code)
 
-    def _finished_while_listening(self, given: ReplyFinished) -> list[Action]:
+    def _finished_while_listening(self, event: ReplyFinished) -> list[Action]:
         # The provider needs no more of what is said, or gets no more of it.
-        return [do.DropCapture(), *self._reply_finished(given)]
+        return [do.DropCapture(), *self._reply_finished(event)]
 
-    def _failed_while_listening(self, given: ReplyFailed | CaptureFailed) -> list[Action]:
-        return [do.DropCapture(), *self._fail(given.code)]
+    def _failed_while_listening(self, event: ReplyFailed | CaptureFailed) -> list[Action]:
+        return [do.DropCapture(), *self._fail(event.code)]
 
     def _fail(self, code: str) -> list[Action]:
         self._failed = code
@@ -164,61 +164,61 @@ class TurnMachine:
 
     # --- stopping ---------------------------------------------------------------------------------
 
-    def _stop_resting(self, given: StopRequested) -> list[Action]:
-        return self._stop_ring(given.source)
+    def _stop_resting(self, event: StopRequested) -> list[Action]:
+        return self._stop_ring(event.source)
 
-    def _stop_capturing(self, given: StopRequested) -> list[Action]:
-        return [*self._stop_ring(given.source), *self._drop("cancelled"), *self._rest()]
+    def _stop_capturing(self, event: StopRequested) -> list[Action]:
+        return [*self._stop_ring(event.source), *self._drop("cancelled"), *self._rest()]
 
-    def _stop_replying(self, given: StopRequested) -> list[Action]:
-        ring = self._stop_ring(given.source)
-        if given.source is Source.VOICE:
+    def _stop_replying(self, event: StopRequested) -> list[Action]:
+        ring = self._stop_ring(event.source)
+        if event.source is Source.VOICE:
             return ring  # the turn that says "stop" is itself the reply: it ends by itself
         self._failed = ""
-        return [*ring, do.CancelReply(given.source), do.EndTurn("cancelled"), *self._rest()]
+        return [*ring, do.CancelReply(event.source), do.EndTurn("cancelled"), *self._rest()]
 
     # --- the microphone ---------------------------------------------------------------------------
 
-    def _mute_asked(self, given: MuteRequested) -> list[Action]:
-        if given.source is Source.SWITCH:
-            self.switch_closed = given.muted
-        wanted = given.muted or self.switch_closed
+    def _mute_asked(self, event: MuteRequested) -> list[Action]:
+        if event.source is Source.SWITCH:
+            self.switch_closed = event.muted
+        wanted = event.muted or self.switch_closed
         if wanted == self.muted:
             return []
         self.muted = wanted
-        actions: list[Action] = [do.SetMicrophone(not wanted, given.source)]
+        actions: list[Action] = [do.SetMicrophone(not wanted, event.source)]
         if wanted and self.state in CAPTURING:
             actions = [*self._drop("cancelled"), *actions]
         if self.state in REPLYING:
             return actions  # shown by the LEDs at once; the reply is not cut
         return [*actions, *self._chime(Earcon.MUTED if wanted else Earcon.UNMUTED), *self._rest()]
 
-    def _audio_lost(self, given: AudioLost) -> list[Action]:
+    def _audio_lost(self, event: AudioLost) -> list[Action]:
         self.microphone_lost = True
         return []
 
-    def _audio_lost_resting(self, given: AudioLost) -> list[Action]:
+    def _audio_lost_resting(self, event: AudioLost) -> list[Action]:
         self.microphone_lost = True
         return self._rest()
 
-    def _audio_lost_listening(self, given: AudioLost) -> list[Action]:
+    def _audio_lost_listening(self, event: AudioLost) -> list[Action]:
         self.microphone_lost = True
         return [do.DropCapture(), *self._fail("device_unavailable")]
 
-    def _audio_lost_follow_up(self, given: AudioLost) -> list[Action]:
-        return [do.DropCapture(), *self._audio_lost_resting(given)]
+    def _audio_lost_follow_up(self, event: AudioLost) -> list[Action]:
+        return [do.DropCapture(), *self._audio_lost_resting(event)]
 
-    def _audio_restored(self, given: AudioRestored) -> list[Action]:
+    def _audio_restored(self, event: AudioRestored) -> list[Action]:
         self.microphone_lost = False
         return self._rest() if self.state in RESTING else []
 
     # --- ringing ----------------------------------------------------------------------------------
 
-    def _ring_started(self, given: RingStarted) -> list[Action]:
+    def _ring_started(self, event: RingStarted) -> list[Action]:
         self.ringing = True
         return [do.StartRing()] if self.state in RESTING else []
 
-    def _ring_ended(self, given: RingEnded) -> list[Action]:
+    def _ring_ended(self, event: RingEnded) -> list[Action]:
         if not self.ringing:
             return []
         self.ringing = False

@@ -1,4 +1,4 @@
-"""Drives one provider through one reply: text noted, sound played as it comes, every stage stamped."""
+"""Plays one reply of a provider as it arrives, and records its text and the time of each stage."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -22,6 +22,7 @@ from voxd.providers.contract import (
     StepReached,
     Transcript,
 )
+from voxd.tasks import TaskScope, cancel_and_wait
 from voxd.turn.inputs import Source
 
 QUEUE_CLIPS = 16
@@ -85,16 +86,16 @@ class ReplyPlayer:
         self._abandoned = False
         self._is_playing = False
         self._complete = False
+        self._tasks = TaskScope("reply")
         self._deadline: asyncio.Timeout | None = None
         self._reply_timeout_s: float | None = None
 
     async def run(self, replies: AsyncGenerator[ReplyItem]) -> None:
-        """Consume ``replies`` to the end and return once the last sample was heard.
+        """Consume ``replies`` to the end and return once the last sample was played.
 
-        Raises what the provider raises, and `DeadlineExceeded` when it says nothing in the time that
-        `expect_reply` gave it. Without a loudspeaker the reply goes on without sound. However it
-        ends, nothing
-        of it is left with the loudspeaker.
+        Raises what the provider raises, and `DeadlineExceeded` when nothing arrives within the time set by
+        `expect_reply`. Without a loudspeaker the reply goes on without sound. However it ends, the
+        loudspeaker holds nothing of it afterwards.
         """
         try:
             async with asyncio.timeout(self._reply_timeout_s) as self._deadline, aclosing(replies):
@@ -107,11 +108,11 @@ class ReplyPlayer:
         player: asyncio.Task[None] | None = None
         try:
             async for item in replies:
-                self._note(item)
+                self._record(item)
                 if isinstance(item, ReplyEnd):
-                    break  # open until all was played: the provider needs to know how much was
+                    break  # `replies` stays open until all was played: the provider needs the played length
                 if isinstance(item, ReplyAudio):
-                    player = player or asyncio.create_task(self._play())
+                    player = player or self._tasks.start(self._play(), is_awaited=True)
                     # From here on playback sets the pace, not the provider.
                     self._wait_for_provider(False)
                     await self._clips.put(item.clip)
@@ -123,9 +124,7 @@ class ReplyPlayer:
                 await player
             self._complete = True
         finally:
-            if player:
-                player.cancel()
-                await asyncio.gather(player, return_exceptions=True)
+            await cancel_and_wait(player)
             await self.stop()
 
     def expect_reply(self, timeout_s: float) -> None:
@@ -135,14 +134,14 @@ class ReplyPlayer:
             self._wait_for_provider(True)
 
     def abandon(self) -> None:
-        """Note nothing more: what comes from now on belongs to no turn."""
+        """Record nothing more: what arrives from now on belongs to no turn."""
         self._abandoned = True
 
     async def stop(self) -> float:
-        """Silence the reply; returns how many milliseconds of it were heard. Idempotent."""
-        unheard = not self._complete and (self._playback is None or not self._playback.done)
+        """Silence the reply; returns how many milliseconds of it were played. Idempotent."""
+        is_cut = not self._complete and (self._playback is None or not self._playback.done)
         played_ms = await self._playback.stop() if self._playback else 0.0
-        if unheard and self._heard.played_ms is None:
+        if is_cut and self._heard.played_ms is None:
             self._heard.played_ms = played_ms
         return played_ms
 
@@ -152,7 +151,7 @@ class ReplyPlayer:
             now_s = asyncio.get_running_loop().time()
             self._deadline.reschedule(now_s + self._reply_timeout_s if waiting else None)
 
-    def _note(self, item: ReplyItem) -> None:
+    def _record(self, item: ReplyItem) -> None:
         if self._abandoned:
             return
         match item:
@@ -179,7 +178,8 @@ class ReplyPlayer:
             self._started(await playback.started())
             await playback.finished()
         except VoxdError:
-            # The speaker has announced its loss. The answer is still shown, kept and returned.
+            # The speaker has reported its loss. The clips are discarded, so that `_take` does not wait;
+            # the text of the reply is still shown, stored and returned.
             self._started(None)
             async for _ in self._queued():
                 pass

@@ -1,4 +1,4 @@
-"""Sounds the ring of a due timer, with pauses in which the device can hear the user."""
+"""Plays the ring of a due timer, with pauses in which a wake word can be detected."""
 
 import asyncio
 import contextlib
@@ -12,14 +12,14 @@ from voxd.audio.speaker import Speaker
 from voxd.clock import Clock
 from voxd.errors import VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
+from voxd.tasks import TaskScope
 from voxd.turn.inputs import Earcon
 
 PAUSE_S = 1.5
 """Silence between two rings: long enough for a wake word."""
 
-
 WORDS_EVERY = 5
-"""The first ring of so many says what it is for."""
+"""One ring in this many also says what it is for."""
 
 
 class Ringer:
@@ -32,12 +32,12 @@ class Ringer:
         self._clip = render(Earcon.RING, SAMPLE_RATE_HZ)
         self._task: asyncio.Task[None] | None = None
         self._playback: Playback | None = None
-        self._silencing: set[asyncio.Task[None]] = set()
+        self._tasks = TaskScope("ringer")
 
     def start(self) -> None:
         """Begin to ring; idempotent."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._ring(), name="ringer")
+            self._task = self._tasks.start(self._ring())
 
     def pause(self) -> None:
         """Be silent at once, so that the next `start` begins a ring of its own; idempotent."""
@@ -46,14 +46,12 @@ class Ringer:
         if task:
             task.cancel()
         if playback:
-            silencing = asyncio.create_task(_silence(playback))
-            self._silencing.add(silencing)
-            silencing.add_done_callback(self._silencing.discard)
+            self._tasks.start(_stop(playback))
 
     async def close(self) -> None:
-        """Pause, and return once nothing is heard."""
+        """Pause, and return once the loudspeaker is silent."""
         self.pause()
-        await asyncio.gather(*self._silencing)
+        await self._tasks.join()
 
     async def _ring(self) -> None:
         for number in itertools.count():
@@ -72,5 +70,5 @@ class Ringer:
                     yield clip
 
 
-async def _silence(playback: Playback) -> None:
+async def _stop(playback: Playback) -> None:
     await playback.stop()

@@ -17,6 +17,7 @@ from voxd.events import Emit
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, ms_from_samples
 from voxd.observe.ledger import RESPONSE, LatencyLedger, TurnStage, stages_ms
 from voxd.providers.contract import PlaybackResult, Provider, ReplyItem, Request
+from voxd.tasks import TaskScope
 from voxd.turn import actions as do
 from voxd.turn.inputs import (
     Earcon,
@@ -85,22 +86,22 @@ class TurnRunner:
         self._began_s: float | None = None
         self._speech_start = 0
         self._ids = itertools.count(1)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = TaskScope("turn runner")
         self._utterance: AsyncIterator[Frame] | None = None
         self._conversation: ReplyPlayer | None = None
         self._task: asyncio.Task[None] | None = None
         self._chime: Playback | None = None
 
-    def feed(self, given: Input) -> None:
+    def feed(self, event: Input) -> None:
         """Feed the machine and perform its actions. Call it on the event loop only."""
         before = self.machine.state
-        self._note(given)
-        for action in self.machine.feed(given):
+        self._record(event)
+        for action in self.machine.feed(event):
             self._perform(action)
         if self.machine.state is not before:
-            moved = {"from": before.value, "to": self.machine.state.value}
-            self._parts.emit("state.changed", turn=self._turn_id, **moved)
-        # It was for a turn that began just now; what was heard in vain is not when the next one begins.
+            states = {"from": before.value, "to": self.machine.state.value}
+            self._parts.emit("state.changed", turn=self._turn_id, **states)
+        # Valid only for a turn that began just now: a wake word without a turn must not date the next one.
         self._began_s = None
 
     def configure(self, config: TurnConfig) -> None:
@@ -113,17 +114,15 @@ class TurnRunner:
         """End the reply and the turn under way, and wait for the background tasks. Idempotent."""
         self._cancel()
         self._end("cancelled")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         await self._parts.ringer.close()
 
     @property
     def _turn_id(self) -> str | None:
         return self.turn.id if self.turn else None
 
-    def _note(self, given: Input) -> None:
-        match given:
+    def _record(self, event: Input) -> None:
+        match event:
             case WakeWordDetected(end_sample=sample):
                 self._began_s = self._parts.speech_input.time_of(sample)
             case ListenRequested(at_sample=sample):
@@ -133,7 +132,7 @@ class TurnRunner:
                 self._parts.emit("speech.started", turn=self._turn_id, sample=sample)
                 if self._chime:
                     # A tone would be captured together with the user's speech.
-                    self._spawn(self._chime.stop())
+                    self._tasks.start(self._chime.stop())
             case UserSpeechEnded(sample, reason):
                 duration_ms = round(ms_from_samples(sample - self._speech_start))
                 self._parts.emit(
@@ -179,7 +178,7 @@ class TurnRunner:
             case do.PlayEarcon(earcon):
                 self._play_chime(earcon)
             case do.SetMicrophone(open_, source):
-                self._spawn(parts.set_microphone(open_))
+                self._tasks.start(parts.set_microphone(open_))
                 parts.emit("mute.changed", muted=not open_, source=source.value)
             case do.StartRing():
                 parts.ringer.start()
@@ -257,12 +256,12 @@ class TurnRunner:
             heard=heard,
         )
         self._conversation = conversation
-        self._task = self._spawn(self._run(conversation, replies))
+        self._task = self._tasks.start(self._run(conversation, replies))
         return conversation
 
     async def _run(self, conversation: ReplyPlayer, replies: AsyncGenerator[ReplyItem]) -> None:
         def failure_of(error: Exception) -> VoxdError:
-            # Where and what, but not its own message: that may hold the user's words.
+            # The type and the place, but not the message: it may hold the user's words.
             message = f"a reply failed: {type(error).__name__}"
             _log.error("%s\n%s", message, "".join(format_tb(error.__traceback__)))
             return VoxdError(message, hint="see the log")
@@ -287,7 +286,7 @@ class TurnRunner:
         self._conversation = self._task = None
         if conversation and task:
             conversation.abandon()
-            self._spawn(self._silence(conversation, task, by, self._turn_id))
+            self._tasks.start(self._silence(conversation, task, by, self._turn_id))
 
     async def _silence(
         self, conversation: ReplyPlayer, task: asyncio.Task[None], by: Source | None, turn: str | None
@@ -305,14 +304,3 @@ class TurnRunner:
             self._chime = self._parts.speaker.play(once(clip), kind="earcon")
         except Busy:
             _log.debug("no room for a chime; the lights show the state")
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._reap)
-        return task
-
-    def _reap(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            _log.error("a task of the turn runner failed", exc_info=error)
