@@ -18,10 +18,10 @@ from voxd.store.age import AgeClock
 from voxd.store.db import Database
 
 BEHIND_FAULTS = 2
-"""An utterance that failed so often lets the others pass, and rests after every further failure."""
+"""After this many failures an utterance goes behind the others, and rests after every further failure."""
 
 MAX_FAULTS = 6
-"""An utterance that itself is at fault so often is given up."""
+"""An utterance is dropped after this many failures that are its own fault."""
 
 LONGEST_REST_S = 6 * 3600.0
 
@@ -101,16 +101,15 @@ class UtteranceQueue:
     async def recover(self, *, crashed: bool) -> list[DroppedUtterance]:
         """Take back what was given out and never came back; returns what is given up.
 
-
         ``crashed``: its process died during it. One that ends too many is given up; the others have no fault.
         """
 
         def write(connection: sqlite3.Connection) -> list[DroppedUtterance]:
-            gone = _deleted(connection, "taken AND faults >= ?", MAX_FAULTS) if crashed else []
+            dropped = _deleted(connection, "taken AND faults >= ?", MAX_FAULTS) if crashed else []
             connection.execute(
                 "UPDATE utterances SET taken = 0, faults = faults - ? WHERE taken", (0 if crashed else 1,)
             )
-            return gone
+            return dropped
 
         return await self._db.run(write)
 
@@ -168,8 +167,8 @@ class UtteranceQueue:
                 return None  # dropped meanwhile, and reported
             faults = int(row[0])
             if fault is Fault.UTTERANCE and faults >= MAX_FAULTS:
-                (gone,) = _deleted(connection, "id = ?", id)
-                return gone
+                (dropped,) = _deleted(connection, "id = ?", id)
+                return dropped
             faults = max(0, faults - 1) if fault is Fault.NONE else min(faults, MAX_FAULTS - 1)
             rest_s = 0.0 if fault is Fault.NONE else _rest_s(faults)
             due_s = self._age.now(connection).lived_s + rest_s
@@ -266,20 +265,20 @@ class UtteranceQueue:
     async def drop(self, id: str | None = None) -> list[DroppedUtterance]:
         """Drop one, or all, that are not delivered yet; returns them. Raises `NotFound`."""
         where = "state != 'delivered' AND ? IN (id, '')"
-        gone = await self._db.run(lambda connection: _deleted(connection, where, id or ""))
-        return _found(id, gone)
+        dropped = await self._db.run(lambda connection: _deleted(connection, where, id or ""))
+        return _found(id, dropped)
 
     async def forget(self) -> list[DroppedUtterance]:
         """Delete everything and overwrite what it left in the file; returns what was not delivered yet."""
 
         def write(connection: sqlite3.Connection) -> list[DroppedUtterance]:
-            gone = _deleted(connection, "state != 'delivered'")
+            dropped = _deleted(connection, "state != 'delivered'")
             connection.execute("DELETE FROM utterances")
-            return gone
+            return dropped
 
-        gone = await self._db.run(write)
+        dropped = await self._db.run(write)
         await self._db.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
-        return gone
+        return dropped
 
     def _make_sure(self, connection: sqlite3.Connection, size: int) -> None:
         """Raise `StoreError` unless ``size`` bytes more are safe here."""
@@ -311,9 +310,9 @@ def _rest_s(faults: int) -> float:
 
 def _deleted(connection: sqlite3.Connection, where: str, *values: object) -> list[DroppedUtterance]:
     rows = connection.execute(f"SELECT id, agent FROM utterances WHERE {where} ORDER BY number", values)
-    gone = [DroppedUtterance(*row) for row in rows]
+    dropped = [DroppedUtterance(*row) for row in rows]
     connection.execute(f"DELETE FROM utterances WHERE {where}", values)
-    return gone
+    return dropped
 
 
 def _found(id: str | None, result: _T) -> _T:

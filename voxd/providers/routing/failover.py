@@ -1,4 +1,4 @@
-"""Answers with the first provider that can; the next one gets the same utterance, so nothing is repeated."""
+"""Tries providers in order until one replies; each gets the same utterance, so it is not repeated."""
 
 import asyncio
 import logging
@@ -49,10 +49,10 @@ Keep = Callable[[str, Clip | None, str], Awaitable[bool]]
 """Queues a question: agent, sound, or text; True only when it is safe on disk."""
 
 EXPLAIN_AFTER_S = 2.5
-"""When no reply is audible so long after the question, the reason is said first."""
+"""When no reply is audible after this time, the reason is announced before it."""
 
 VENDOR_LIMIT_S = 4.0
-"""So long after the question no further vendor is tried if the device itself can answer."""
+"""After this time no further vendor is tried if the device itself can answer."""
 
 READ_AHEAD = 32
 """Items of a reply that are buffered: some seconds of sound. Then the provider has to wait."""
@@ -83,7 +83,7 @@ class FailedBeforeReply(Exception):
 class ReadAhead:
     """Reads ``replies`` in the background inside ``async with``, and closes them at its end.
 
-    So a provider can work while something else is being said.
+    A provider can then work while an announcement is played.
     """
 
     def __init__(self, replies: AsyncGenerator[ReplyItem]) -> None:
@@ -194,10 +194,10 @@ class FailoverProvider:
     async def converse(self, request: Request) -> AsyncGenerator[ReplyItem]:
         """Answer ``request``. Raises the first provider's error if none answered and it was not queued."""
         async with AsyncExitStack() as stack:
-            tape = None
+            recording = None
             if request.audio is not None:
-                tape = await stack.enter_async_context(record(request.audio))
-            turn = await stack.enter_async_context(FailoverTurn(request, tape, self._clock))
+                recording = await stack.enter_async_context(record(request.audio))
+            turn = await stack.enter_async_context(FailoverTurn(request, recording, self._clock))
             for provider in self._order(turn):
                 self._report_change(provider, turn)
                 try:
@@ -294,20 +294,20 @@ class FailoverProvider:
         async with ReadAhead(self._attempt(provider, turn)) as ahead:
             while True:
                 if not is_audible and await turn.is_late(ahead.wait_ready, EXPLAIN_AFTER_S):
-                    async with aclosing(self._announce(turn, provider.name, first=True)) as said:
-                        async for item in said:
+                    async with aclosing(self._announce(turn, provider.name, first=True)) as items:
+                        async for item in items:
                             yield item
                     is_audible = True
-                found = await ahead.next()
-                if found is None:
+                next_item = await ahead.next()
+                if next_item is None:
                     return
-                if isinstance(found, ReplyEnd) and not found.expects_answer:
-                    async with aclosing(self._announce(turn, provider.name)) as said:
-                        async for item in said:
+                if isinstance(next_item, ReplyEnd) and not next_item.expects_answer:
+                    async with aclosing(self._announce(turn, provider.name)) as items:
+                        async for item in items:
                             yield item
-                is_audible = is_audible or not isinstance(found, Transcript | StepReached)
-                yield found
-                if isinstance(found, ReplyEnd):
+                is_audible = is_audible or not isinstance(next_item, Transcript | StepReached)
+                yield next_item
+                if isinstance(next_item, ReplyEnd):
                     return
 
     async def _attempt(self, provider: Provider, turn: FailoverTurn) -> AsyncGenerator[ReplyItem]:
@@ -316,11 +316,11 @@ class FailoverProvider:
         Raises `FailedBeforeReply` when it fails before any of it is audible. Raises what the provider raises
         after that, and after it has acted: a second provider would set the same timer again.
         """
-        asked, played = turn.request, PlaybackResult()
+        original, played = turn.request, PlaybackResult()
         is_last = provider is self.candidates[-1]
         request = replace(
-            asked,
-            audio=turn.tape.play() if turn.tape is not None else None,
+            original,
+            audio=turn.recording.play() if turn.recording is not None else None,
             heard=played,
             known_only=provider is self._local and (turn.has_failed or not is_last),
         )
@@ -337,7 +337,7 @@ class FailoverProvider:
                             yield item
                             continue
                         held_back.append(item)
-                        if asked.speak and isinstance(item, ReplyText):
+                        if original.speak and isinstance(item, ReplyText):
                             continue  # text whose sound does not come must not appear in the reply
                         is_audible = True
                         if provider is not self._local:
@@ -362,8 +362,8 @@ class FailoverProvider:
                     text = explain(error.code, failed)
                 else:
                     text = announce_failover(error.code, failed, instead)
-                async with aclosing(self._say(text, turn, first=first)) as said:
-                    async for item in said:
+                async with aclosing(self._say(text, turn, first=first)) as items:
+                    async for item in items:
                         yield item
                 return
 
@@ -396,13 +396,13 @@ class FailoverProvider:
             raise error
         self._should_announce(name, error, turn)
         text = announce_queued(error.code, self._failing_member(name, error), is_known=turn.is_announced)
-        async with aclosing(self._say(text, turn)) as said:
-            async for item in said:
+        async with aclosing(self._say(text, turn)) as items:
+            async for item in items:
                 yield item
         yield ReplyEnd()
 
     async def _is_queued(self, turn: FailoverTurn) -> bool:
-        clip = await turn.tape.whole() if turn.tape is not None else None
+        clip = await turn.recording.whole() if turn.recording is not None else None
         try:
             return self._keep is not None and await self._keep(
                 turn.request.agent, clip, turn.request.text or ""

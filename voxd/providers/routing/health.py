@@ -85,7 +85,7 @@ NETWORK_S = 4.0
 """Cooldown after a network failure. With a probe's round trip the provider answers again within 5 s."""
 
 LONG_OUTAGE_S = 600.0
-"""After so long a network outage the cooldown doubles each minute."""
+"""After this long a network outage, the cooldown doubles each minute."""
 
 MAX_NETWORK_S = 60.0
 """The longest cooldown after a network failure."""
@@ -196,7 +196,7 @@ def cooldown_s(outage: Outage, *, jitter: float, to_midnight_s: float) -> float:
 
 @dataclass(slots=True)
 class _Circuit:
-    """An open circuit. ``is_reset``: a person has repaired something, so one question may be tried."""
+    """An open circuit. ``is_reset``: its settings changed or the user chose it, so it may be tried once."""
 
     outage: Outage
     cooldown_s: float
@@ -281,6 +281,7 @@ class CircuitBreaker:
         cause = failure_cause(error)
         if cause is None or self._failing_list(name):
             return
+        # A closed circuit that fails again: the probe alone proves nothing, so the cooldown grows.
         if name not in self._open and cause in (FailureCause.SILENCE, FailureCause.SERVER):
             self._repeats[name] = self._repeats.get(name, -1) + 1
         self._open_circuit(name, error, cause, self._clock.monotonic())
@@ -331,6 +332,7 @@ class CircuitBreaker:
         if self._open.pop(name, None) is None:
             return
         task = self._probing.pop(name, None)
+        # A successful probe closes the circuit from its own task, which ends by itself.
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         self._emit(E.PROVIDER_RESTORED, provider=name)

@@ -71,8 +71,10 @@ def blame_for(error: VoxdError) -> Fault | None:
 
 def spoken_late(late: DeferredAnswer) -> str:
     """Return the announcement of a deferred answer."""
-    asked = late.transcript.rstrip(" .?!")
-    return f"Earlier you asked: {asked}. {late.reply}" if asked else f"To your earlier question: {late.reply}"
+    question = late.transcript.rstrip(" .?!")
+    if question:
+        return f"Earlier you asked: {question}. {late.reply}"
+    return f"To your earlier question: {late.reply}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,11 @@ class CollectedReply:
 
 
 class _Interrupted(Exception):
-    """A turn began, or the question was dropped, while it was being asked."""
+    """A turn began, or the question was dropped, while a provider worked on it."""
 
 
 class OfflineQueue:
-    """Fills and empties the queue. ``announce`` says a text aloud, and returns when it was played.
+    """Fills and empties the queue. ``announce`` speaks a text, and returns when it was played.
 
     A handler of the bus (`handle`): every turn interrupts it, and a provider that recovers starts a round.
     Each answer is delivered by ``queue.answered``, at least once under one id.
@@ -108,9 +110,9 @@ class OfflineQueue:
         resting_states: Collection[str],
     ) -> None:
         self.waiting = 0
-        """How many are not delivered yet."""
+        """The number of questions that are not delivered yet."""
         self.problem = ""
-        """Why the last question could not be kept, "" when it was."""
+        """Why the last question could not be stored; empty when it was."""
         self._queue = queue
         self._history = history
         self._config = config
@@ -186,12 +188,12 @@ class OfflineQueue:
 
     async def drop(self, id: str | None) -> int:
         """Drop one question, or all; returns how many. Raises `NotFound`, `StoreError`."""
-        return await self._dropped(await self._queue.drop(id), "requested")
+        return await self._report_dropped(await self._queue.drop(id), "requested")
 
     async def forget(self) -> int:
         """Forget everything, and overwrite it on disk; returns how many waited. Raises `StoreError`."""
         self._interrupt()
-        return await self._dropped(await self._queue.forget(), "forgotten")
+        return await self._report_dropped(await self._queue.forget(), "forgotten")
 
     # --- its own work -----------------------------------------------------------------------------
 
@@ -203,8 +205,8 @@ class OfflineQueue:
         while True:
             try:
                 answered = await self._round()
-                in_vain = self.waiting and not answered
-                pause_s = min(2 * pause_s, MAX_ROUND_S) if in_vain else ROUND_S
+                is_fruitless = self.waiting and not answered
+                pause_s = min(2 * pause_s, MAX_ROUND_S) if is_fruitless else ROUND_S
             except StoreError as error:
                 _log.warning("a round of the offline queue failed: %s; %s", error, error.hint)
             except Exception:
@@ -236,22 +238,22 @@ class OfflineQueue:
         """Go once through what waits; returns how many were answered. Raises `StoreError`."""
         self._wake.clear()
         # Questions whose result the disk did not take are still marked as being asked.
-        await self._dropped(await self._queue.recover(crashed=self._is_first), "failed")
+        await self._report_dropped(await self._queue.recover(crashed=self._is_first), "failed")
         self._is_first = False
         await self._deliver()
-        await self._dropped(await self._queue.prune(), "too_old")
+        await self._report_dropped(await self._queue.prune(), "too_old")
         unavailable: set[str] = set()
         answered = 0
         while self.waiting:
             await self._quiet.wait()
-            kept = await self._queue.take(unavailable)
-            if kept is None:
+            utterance = await self._queue.take(unavailable)
+            if utterance is None:
                 break
-            answered += await self._try(kept, unavailable)
+            answered += await self._try(utterance, unavailable)
             await self._deliver()
         return answered
 
-    async def _try(self, kept: QueuedUtterance, unavailable: set[str]) -> bool:
+    async def _try(self, utterance: QueuedUtterance, unavailable: set[str]) -> bool:
         """Ask one question; return whether it was answered.
 
         An agent whose providers are all out is added to ``unavailable``.
@@ -259,38 +261,38 @@ class OfflineQueue:
         code, blame = "", Fault.NONE
         try:
             if self._quiet.is_set():
-                answer = await self._answer(kept)
+                answer = await self._answer(utterance)
                 return await self._queue.answer(
-                    kept.id, provider=answer.provider, transcript=answer.transcript, reply=answer.reply
+                    utterance.id, provider=answer.provider, transcript=answer.transcript, reply=answer.reply
                 )
         except _Interrupted:
-            _log.debug("the question %s waits for the end of a turn", kept.id)
+            _log.debug("the question %s waits for the end of a turn", utterance.id)
         except StoreError:
             raise
         except VoxdError as error:
             code = error.code
-            found = blame_for(error)
-            if found is None:
-                await self._give_up(kept.id, code)
+            fault = blame_for(error)
+            if fault is None:
+                await self._give_up(utterance.id, code)
                 return False
-            blame = found
+            blame = fault
             if blame is not Fault.UTTERANCE:
-                unavailable.add(kept.agent)
+                unavailable.add(utterance.agent)
         except asyncio.CancelledError:
-            await self._queue.put_back(kept.id, code, blame)
+            await self._queue.put_back(utterance.id, code, blame)
             raise
-        if gone := await self._queue.put_back(kept.id, code, blame):
-            await self._dropped([gone], code)
+        if dropped := await self._queue.put_back(utterance.id, code, blame):
+            await self._report_dropped([dropped], code)
         return False
 
     def _interrupt(self) -> None:
-        """Cancel the question that is being asked; it stays in the queue."""
+        """Cancel the request under way; its question stays in the queue."""
         if self._asking is not None:
             self._asking.cancel()
 
-    async def _answer(self, kept: QueuedUtterance) -> CollectedReply:
+    async def _answer(self, utterance: QueuedUtterance) -> CollectedReply:
         """Ask a question. Raises `VoxdError`, or `_Interrupted`."""
-        self._asking = asking = self._tasks.start(self._collect(kept), is_awaited=True)
+        self._asking = asking = self._tasks.start(self._collect(utterance), is_awaited=True)
         try:
             await asyncio.wait({asking})
         finally:
@@ -306,12 +308,12 @@ class OfflineQueue:
             raise VoxdError(message) from error
         return asking.result()
 
-    async def _collect(self, kept: QueuedUtterance) -> CollectedReply:
-        said: Clip | str = kept.text
-        if kept.flac is not None:
-            said = await asyncio.to_thread(decode_flac, kept.flac)
-        transcript, pieces = kept.text, []
-        provider, answer = self._ask(kept.agent, said, kept.age_s)
+    async def _collect(self, utterance: QueuedUtterance) -> CollectedReply:
+        question: Clip | str = utterance.text
+        if utterance.flac is not None:
+            question = await asyncio.to_thread(decode_flac, utterance.flac)
+        transcript, pieces = utterance.text, []
+        provider, answer = self._ask(utterance.agent, question, utterance.age_s)
         try:
             async with asyncio.timeout(ANSWER_LIMIT_S), aclosing(answer) as replies:
                 async for item in replies:
@@ -332,7 +334,7 @@ class OfflineQueue:
 
     async def _give_up(self, id: str, reason: str) -> None:
         with suppress(NotFound):  # the user has dropped it meanwhile
-            await self._dropped(await self._queue.drop(id), reason)
+            await self._report_dropped(await self._queue.drop(id), reason)
 
     async def _deliver(self) -> None:
         """Deliver what is answered. After a crash in between it is delivered twice, under the same id."""
@@ -379,8 +381,8 @@ class OfflineQueue:
             stages_ms={},
         )
 
-    async def _dropped(self, gone: Sequence[DroppedUtterance], reason: str) -> int:
-        for each in gone:
+    async def _report_dropped(self, dropped: Sequence[DroppedUtterance], reason: str) -> int:
+        for each in dropped:
             self._emit(E.QUEUE_DROPPED, id=each.id, agent=each.agent, reason=reason)
         self.waiting = await self._queue.pending()
-        return len(gone)
+        return len(dropped)

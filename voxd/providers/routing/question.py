@@ -19,23 +19,24 @@ class FailoverTurn:
     """Use it inside ``async with``.
 
     ``failures`` are names of providers with their errors, in the order of preference. ``said_before_ms`` is
-    the duration of what was said before the reply; ``is_announced``: one reason was said.
+    the duration of the announcements played before the reply; ``is_announced``: one reason was announced.
     """
 
-    def __init__(self, request: Request, tape: AudioBuffer | None, clock: Clock) -> None:
+    def __init__(self, request: Request, recording: AudioBuffer | None, clock: Clock) -> None:
         self.request = request
-        self.tape = tape
+        self.recording = recording
         self.failures: list[tuple[str, VoxdError]] = []
         self.said_before_ms = 0.0
         self.is_announced = False
         self._clock = clock
-        self._ended_s = clock.monotonic() if tape is None else None
+        # A typed question is complete at once; a spoken one when its recording ends.
+        self._ended_s = clock.monotonic() if recording is None else None
         self._tasks = TaskScope("failover")
         self._late: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self.tape is not None:
-            self._tasks.start(self._wait_for_end(self.tape))
+        if self.recording is not None:
+            self._tasks.start(self._wait_for_end(self.recording))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -58,13 +59,14 @@ class FailoverTurn:
 
     def played_ms(self) -> float | None:
         """Return how much of the reply itself was played; None while nothing has cut it."""
+        # The loudspeaker counts the announcement too, which is not part of the provider's reply.
         played_ms = self.request.heard.played_ms
         return None if played_ms is None else max(0.0, played_ms - self.said_before_ms)
 
     async def is_late(self, wait_ready: Callable[[], Coroutine[Any, Any, None]], after_s: float) -> bool:
-        """Wait until ``wait_ready`` returns, or ``after_s`` have passed since the question: then return True.
+        """Wait for ``wait_ready``, but not beyond ``after_s`` after the question: then return True.
 
-        They do not pass while the user still speaks.
+        The time counts from the end of the user's speech.
         """
         if self._late is None:
             self._late = self._tasks.start(self._pass(after_s))
@@ -76,10 +78,10 @@ class FailoverTurn:
             await cancel_and_wait(waiting)
 
     async def _pass(self, after_s: float) -> None:
-        if self.tape is not None:
-            await self.tape.ended.wait()
+        if self.recording is not None:
+            await self.recording.ended.wait()
         await self._clock.sleep(max(0.0, after_s - self.waited_s))
 
-    async def _wait_for_end(self, tape: AudioBuffer) -> None:
-        await tape.ended.wait()
+    async def _wait_for_end(self, recording: AudioBuffer) -> None:
+        await recording.ended.wait()
         self._ended_s = self._clock.monotonic()
