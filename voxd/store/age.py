@@ -1,4 +1,4 @@
-"""How old things are where the wall clock may be wrong: by lived time, not by a difference of dates."""
+"""The age of stored rows on a device whose wall clock may be wrong: lived time, not a difference of dates."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from pathlib import Path
 from voxd.clock import Clock
 
 MAX_OFF_S = 31 * 86_400.0
-"""A longer gap between two starts is taken for a wrong clock and ages nothing."""
+"""A longer gap between two starts is taken for a wrong clock and does not count."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def boot_id() -> str:
-    """Return the kernel's name for this boot, "" where there is none; monotonic time belongs to one."""
+    """Return the kernel's id of this boot, or "" without one. Monotonic times compare only within a boot."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
@@ -31,12 +31,11 @@ class AgeStamp:
 
 
 def advance_age(before: AgeStamp | None, monotonic_s: float, wall_s: float, boot: str) -> AgeStamp:
-    """Return the stamp of now, given the last one.
+    """Return the stamp of now; ``before`` is the last one.
 
-    Within one boot only monotonic time counts, so no jump of the wall clock, however small, makes
-    anything older. Between boots the wall clock is all there is: the gap counts when it is between 0 and
-    `MAX_OFF_S`, and is nothing otherwise. A clock that starts in 1970 or is set after the start therefore
-    keeps things for longer than asked, never for shorter.
+    Within one boot only monotonic time counts, so a jump of the wall clock ages nothing. Between boots only
+    the wall clock is left: a gap between 0 and `MAX_OFF_S` counts, any other does not. A clock that starts
+    in 1970, or is set after the start, therefore keeps rows longer than configured, never shorter.
     """
     if before is None:
         return AgeStamp(0.0, monotonic_s, wall_s, boot)
@@ -62,7 +61,7 @@ class AgeClock:
         return advance_age(before, self._clock.monotonic(), self._clock.wall(), self._boot)
 
     def now(self, connection: sqlite3.Connection) -> AgeStamp:
-        """Return the stamp of now and keep it, so that a later start goes on from it."""
+        """Return the stamp of now and store it, so that a later start continues from it."""
         stamp = self.peek(connection)
         connection.execute(
             "INSERT OR REPLACE INTO age (one, lived_s, monotonic_s, wall_s, boot) VALUES (1, ?, ?, ?, ?)",

@@ -110,7 +110,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(MIGRATIONS):
             raise StoreError(
-                f"the database has layout {version}, this version knows {len(MIGRATIONS)}",
+                f"the database has layout {version}, this version supports {len(MIGRATIONS)}",
                 hint="install the newer voxd again, or move the database in the state directory away",
             )
         for step in MIGRATIONS[version:]:

@@ -17,11 +17,10 @@ _NEW = ".new"
 
 
 class FileCache:
-    """A directory of files; all of its work on the disk is done in threads, one change after the other.
+    """A directory of files; all of its work on the disk is done in threads, one change after another.
 
-    A failing disk makes it a cache that keeps nothing, which is logged once; it never raises. A
-    file is complete or not
-    there, but after a power cut it may be damaged, and the caller has to detect that.
+    It never raises: with a failing disk it stores nothing, which is logged once. A file is complete or
+    missing, but after a power cut it may be damaged, and the caller has to detect that.
     """
 
     def __init__(self, directory: Path, *, limit_bytes: int) -> None:
@@ -32,7 +31,7 @@ class FileCache:
         self._failing = False
 
     async def get(self, key: str) -> bytes | None:
-        """Return what is kept under ``key``, None when there is nothing; it does not wait for writers."""
+        """Return the data of ``key``, None when it is not cached. Does not wait for writers."""
         sizes = self._sizes if self._sizes is not None else await self._known()
         if key not in sizes:
             return None
@@ -44,7 +43,7 @@ class FileCache:
         return data
 
     async def put(self, key: str, data: bytes) -> None:
-        """Keep ``data`` under ``key``; others may be removed."""
+        """Store ``data`` under ``key``; the least recently used files make room."""
         if len(data) > self._limit_bytes:
             return
         async with self._one:
@@ -62,7 +61,7 @@ class FileCache:
             await asyncio.to_thread(self._unlink, surplus)
 
     async def remove(self, key: str) -> None:
-        """Delete what is kept under ``key``."""
+        """Delete the data of ``key``."""
         async with self._one:
             (await self._known()).pop(key, None)
             await asyncio.to_thread(self._unlink, [key])
@@ -84,7 +83,7 @@ class FileCache:
     # --- in a thread ------------------------------------------------------------------------------
 
     def _list(self) -> OrderedDict[str, int]:
-        """Return the sizes of the files there are, the least used first; what was half written goes."""
+        """Return the sizes of the files, least recently used first; delete the half-written ones."""
         found: list[tuple[float, str, int]] = []
         try:
             for file in self._directory.iterdir():
@@ -116,7 +115,7 @@ class FileCache:
         new = file.with_suffix(_NEW)
         try:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Not fsynced: what a power cut damages is spoken anew.
+            # Not fsynced: a file damaged by a power cut is synthesized again.
             with open(
                 os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb"
             ) as target:

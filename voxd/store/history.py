@@ -1,4 +1,4 @@
-"""What was said, kept for as long and as much as the configuration allows, and forgotten on request."""
+"""The conversation history, limited in time and size by the configuration, and deleted on request."""
 
 import logging
 import sqlite3
@@ -32,7 +32,7 @@ class HistoryStore:
         self._config = config
 
     async def add(self, entry: HistoryEntry) -> int:
-        """Remember ``entry`` (its ``id`` is ignored); returns the id given, 0 when history is off.
+        """Remember ``entry`` (its ``id`` is ignored); returns the new id, 0 when history is off.
 
         When this returns, the turn survives a power cut. Raises `StoreError`.
         """

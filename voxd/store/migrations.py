@@ -1,4 +1,4 @@
-"""The steps that bring the database from any older layout to the one this version knows."""
+"""The steps that bring the database from any older layout to the current one."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (

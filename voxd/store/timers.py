@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class TimerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One timer, alarm or reminder as it is kept.
+    """One timer, alarm or reminder as it is stored.
 
     A countdown carries ``duration_s`` and is due at ``due_monotonic_s`` of boot ``boot``; an alarm or a
     reminder for a time of day carries the local ``day`` and ``at``. ``due_wall_s`` is the same moment by
@@ -47,7 +47,7 @@ class TimerStore:
         return msgspec.structs.replace(record, id=await self._db.run(insert))
 
     async def update(self, records: list[TimerRecord]) -> None:
-        """Write ``records`` over what is kept under their ids. Raises `StoreError`."""
+        """Write ``records`` over the rows with their ids. Raises `StoreError`."""
         rows = [(msgspec.json.encode(record), record.id) for record in records]
         await self._db.run(
             lambda connection: connection.executemany("UPDATE timers SET record = ? WHERE id = ?", rows)

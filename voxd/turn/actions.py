@@ -1,4 +1,4 @@
-"""What the turn machine orders: plain values that the runner carries out."""
+"""The actions of the turn machine: plain values that the runner performs."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from voxd.turn.inputs import Earcon, Source
 
 @dataclass(frozen=True, slots=True)
 class BeginTurn:
-    """Open a turn in the ledger."""
+    """Begin a turn, and its latency record."""
 
     source: Source
     agent: str | None
@@ -16,14 +16,14 @@ class BeginTurn:
 
 @dataclass(frozen=True, slots=True)
 class SwitchAgent:
-    """The turn under way is for ``agent``."""
+    """Continue the turn under way with ``agent``."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class StartCapture:
-    """Hand the sound from ``from_sample`` on to the provider, which will be needed, until speech ends."""
+    """Send the sound from ``from_sample`` to the end of speech to the provider."""
 
     from_sample: int | None
     hold: bool = False
@@ -64,7 +64,7 @@ class RepeatReply:
 
 @dataclass(frozen=True, slots=True)
 class CancelReply:
-    """Stop thinking and speaking at once; ``by`` is where that came from."""
+    """Stop the reply at once; ``by`` is the source of the request."""
 
     by: Source
 
@@ -85,7 +85,7 @@ class PlayEarcon:
 
 @dataclass(frozen=True, slots=True)
 class SpeakError:
-    """Say aloud that, and why, it did not work."""
+    """Speak the error message of ``code``."""
 
     code: str
 
@@ -100,19 +100,19 @@ class SetMicrophone:
 
 @dataclass(frozen=True, slots=True)
 class EndRing:
-    """The ringing timer has been noticed: it is over."""
+    """End the ringing timer: the user has noticed it."""
 
     by: Source
 
 
 @dataclass(frozen=True, slots=True)
 class PauseRing:
-    """Silence the ring while the user is attended to."""
+    """Silence the ring during a turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRing:
-    """Sound the ring until it is stopped."""
+    """Ring until `PauseRing`."""
 
 
 Action = (

@@ -124,14 +124,14 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFinished:
-    """The reply was heard to its end; ``expects_answer`` when it asked something."""
+    """The reply was played to its end; ``expects_answer``: it ends with a question to the user."""
 
     expects_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyFailed:
-    """No reply can be given; ``code`` says why."""
+    """The reply failed with the error ``code``."""
 
     code: str
 

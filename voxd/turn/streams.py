@@ -16,7 +16,7 @@ async def once(clip: Clip) -> AsyncGenerator[Clip]:
 
 
 async def sentence(text: str, provider: Provider, *, aloud: bool = True) -> AsyncGenerator[ReplyItem]:
-    """Yield ``text`` as a reply, spoken by ``provider`` if it is to be heard."""
+    """Yield ``text`` as a reply, spoken by ``provider`` when ``aloud``."""
     yield ReplyText(text)
     if aloud:
         async with aclosing(provider.speak(text)) as clips:
