@@ -125,6 +125,7 @@ class Bus:
             try:
                 handler(event)
             except Exception as error:
+                # A bug in one internal handler must not keep the event from the others.
                 self._stats.failed(record, event, error)
         self._dispatcher.deliver(event)
 

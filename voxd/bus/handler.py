@@ -99,6 +99,7 @@ class Registration:
         try:
             self._call(event)
         except Exception as error:
+            # A handler may be third-party code: it must not stop the other handlers.
             self._stats.failed(self.record, event, error)
         ended_s = self._clock.monotonic()
         if ended_s - began_s > SLOW_S:

@@ -141,6 +141,7 @@ class TaskWorker:
         except asyncio.CancelledError as error:
             self._cancelled(event, error)
         except Exception as error:
+            # A handler may be third-party code: the worker goes on with the next event.
             self._stats.failed(self._record, event, error)
         self._clear_timeouts()
 
@@ -225,6 +226,7 @@ class ThreadWorker:
                     self._handler(event)
                     self._post(self._stats.handled)
             except Exception as error:
+                # As above, in a thread of its own.
                 self._post(self._stats.failed, self._record, event, error)
 
     def _next(self) -> Event | None:
