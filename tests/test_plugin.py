@@ -13,7 +13,16 @@ PACKAGE = Path(voxd.__file__).parent
 
 @pytest.mark.parametrize(
     "name",
-    ["BaseProvider", "SpeechToText", "LanguageModel", "TextToSpeech", "Skill", "LedBackend"],
+    [
+        "BaseProvider",
+        "SpeechToText",
+        "LanguageModel",
+        "TextToSpeech",
+        "Skill",
+        "TranscribingEngine",
+        "SpeakingEngine",
+        "LedBackend",
+    ],
 )
 def test_every_contract_can_be_subclassed_from_the_door(name: str) -> None:
     assert name in plugin.__all__

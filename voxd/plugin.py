@@ -1,8 +1,8 @@
-"""All that a third party imports: the contracts of providers, stages, skills, LED back ends and middleware.
+"""All that a third party imports: the contracts of providers, stages, skills, engines, LEDs and middleware.
 
-A package names its class in an entry point of the group ``voxd.providers``, ``voxd.stt``, ``voxd.llm``,
-``voxd.tts``, ``voxd.skills`` or ``voxd.leds``. Built-ins use the same groups but import the defining modules;
-nothing inside voxd imports this one.
+A package names its class or function in an entry point of the group ``voxd.providers``, ``voxd.stt``,
+``voxd.llm``, ``voxd.tts``, ``voxd.skills``, ``voxd.transcribers``, ``voxd.synthesizers`` or ``voxd.leds``.
+Built-ins use the same groups but import the defining modules; nothing inside voxd imports this one.
 """
 
 from voxd.clock import Clock
@@ -12,7 +12,9 @@ from voxd.errors import (
     ConnectionFailed,
     ContextTooLong,
     DeviceError,
+    EngineError,
     InvalidRequest,
+    ModelError,
     ProviderError,
     RateLimited,
     StreamError,
@@ -22,6 +24,11 @@ from voxd.events import Event, EventType
 from voxd.frames import Clip, Frame
 from voxd.hardware.leds import LedBackend
 from voxd.hardware.patterns import Rgb
+from voxd.local.adapters import WorkerSynthesizer, WorkerTranscriber
+from voxd.local.contract import LocalTranscript, SpeakingEngine, TranscribingEngine
+from voxd.local.engines import EngineResources, make_worker
+from voxd.local.serve import EngineOutput, WorkerEngine
+from voxd.local.worker import Load
 from voxd.net.endpoint import require_key
 from voxd.net.faults import BAD_KEY, BUSY, NO_CREDIT, SLOW_DOWN, ErrorMeaning, refusal_reader
 from voxd.net.request_middleware import RequestMiddleware
@@ -73,6 +80,9 @@ __all__ = [
     "ContextTooLong",
     "Cost",
     "DeviceError",
+    "EngineError",
+    "EngineOutput",
+    "EngineResources",
     "ErrorMeaning",
     "Event",
     "EventType",
@@ -82,8 +92,11 @@ __all__ = [
     "InvalidRequest",
     "LanguageModel",
     "LedBackend",
+    "Load",
+    "LocalTranscript",
     "MessageMiddleware",
     "MiddlewareMessage",
+    "ModelError",
     "Phrases",
     "PipelineStage",
     "Prompt",
@@ -100,6 +113,7 @@ __all__ = [
     "SkillHandler",
     "SkillReply",
     "Slots",
+    "SpeakingEngine",
     "SpeechToText",
     "StageConfig",
     "StageKind",
@@ -109,6 +123,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolSpec",
+    "TranscribingEngine",
     "Transcription",
     "TranscriptionRequest",
     "Transport",
@@ -116,6 +131,10 @@ __all__ = [
     "VoxdError",
     "WebSocketAddress",
     "WebSocketConnection",
+    "WorkerEngine",
+    "WorkerSynthesizer",
+    "WorkerTranscriber",
+    "make_worker",
     "parse_options",
     "refusal_reader",
     "register_provider",

@@ -93,7 +93,7 @@ def test_the_json_schema_accepts_and_refuses_as_the_checker_does() -> None:
     for wrong in (
         {"audio": {"channels": 0}},
         {"audio": {"chanel": 1}},
-        {"stt": {"engine": "wisper"}},
+        {"endpoint": {"mode": "relaxd"}},
         {"wake": {"words": [{}]}},
         {"agents": {"Big Name": {}}},
     ):

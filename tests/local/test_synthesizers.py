@@ -16,14 +16,16 @@ from voxd.config.schema import Piper, Tts
 from voxd.errors import DeadlineExceeded, EngineError, ModelError
 from voxd.frames import Clip
 from voxd.local.chain import SpeakingEngine
-from voxd.local.engines import piper_synthesizer
+from voxd.local.engines import EngineResources, piper_synthesizer
 from voxd.local.programs import Program, ProgramSynthesizer, espeak, flite
 
 NOWHERE = Path("/nonexistent")
 
 
 def piper(voice: Path = PIPER_VOICE) -> SpeakingEngine:
-    return piper_synthesizer(Tts(piper=Piper(voice=str(voice)), timeout_s=60), NOWHERE, SystemClock())
+    return piper_synthesizer(
+        Tts(piper=Piper(voice=str(voice)), timeout_s=60), EngineResources(NOWHERE, SystemClock())
+    )
 
 
 ENGINES = [

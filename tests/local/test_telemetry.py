@@ -10,7 +10,7 @@ from tests.local.speech import PIPER_VOICE
 from tests.shared import needs_shared
 from voxd.clock import SystemClock
 from voxd.config.schema import Piper, Tts
-from voxd.local.engines import CHILD_ENVIRONMENT, piper_synthesizer
+from voxd.local.engines import CHILD_ENVIRONMENT, EngineResources, piper_synthesizer
 from voxd.local.worker import Load, Worker
 
 ROOT = str(Path(__file__).resolve().parents[2])
@@ -70,7 +70,7 @@ async def test_piper_leaves_no_device_id_and_opens_no_socket(
 async def test_the_variable_is_in_the_process_from_its_first_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     engine = piper_synthesizer(
-        Tts(piper=Piper(voice=str(PIPER_VOICE)), timeout_s=60), Path("/x"), SystemClock()
+        Tts(piper=Piper(voice=str(PIPER_VOICE)), timeout_s=60), EngineResources(Path("/x"), SystemClock())
     )
     async for _ in engine.synthesize("Hello."):
         pass

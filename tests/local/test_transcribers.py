@@ -26,7 +26,7 @@ from voxd.config.schema import Stt, Whisper
 from voxd.errors import InvalidRequest, ModelError
 from voxd.frames import Clip
 from voxd.local.adapters import WorkerTranscriber
-from voxd.local.engines import sphinx_transcriber, whisper_transcriber
+from voxd.local.engines import EngineResources, sphinx_transcriber, whisper_transcriber
 from voxd.skills.jsgf import to_jsgf
 
 Make = Callable[..., WorkerTranscriber]
@@ -35,11 +35,13 @@ NOWHERE = Path("/nonexistent")
 
 def whisper(model: Path = WHISPER_MODEL) -> WorkerTranscriber:
     stt = Stt(whisper=Whisper(model=str(model), threads=1), timeout_s=60)
-    return whisper_transcriber(stt, NOWHERE, SystemClock())
+    return whisper_transcriber(stt, EngineResources(NOWHERE, SystemClock()))
 
 
 def sphinx(jsgf: str | None = None) -> WorkerTranscriber:
-    return sphinx_transcriber(Stt(timeout_s=60), grammar() if jsgf is None else jsgf, SystemClock())
+    return sphinx_transcriber(
+        Stt(timeout_s=60), EngineResources(NOWHERE, SystemClock(), grammar() if jsgf is None else jsgf)
+    )
 
 
 ENGINES = [
@@ -120,7 +122,7 @@ async def test_a_file_that_is_not_a_model_is_a_model_error(tmp_path: Path) -> No
 
 
 async def test_a_missing_model_names_the_command_that_fetches_it(tmp_path: Path) -> None:
-    engine = whisper_transcriber(Stt(), tmp_path, SystemClock())
+    engine = whisper_transcriber(Stt(), EngineResources(tmp_path, SystemClock()))
     with pytest.raises(ModelError) as caught:
         await engine.transcribe(noise(1, -20))
     assert "voxctl models pull tiny.en" in caught.value.hint

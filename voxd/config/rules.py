@@ -4,11 +4,13 @@ A key with a mistake looks absent to the rules, so that one mistake does not hid
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from voxd.config.problems import Finding, did_you_mean
 from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
+from voxd.config.schema_types import toml_value
 from voxd.config.settings import Settings, error, warning
 from voxd.config.toml_lines import KeyPath
 from voxd.entry_points import find_entry_points
@@ -20,6 +22,9 @@ READ_SLOTS = ("duration", "clock", "number")
 """Slots of custom commands without a list of values: the skills parse them."""
 
 LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}
+
+ENGINE_GROUPS: Mapping[str, str] = MappingProxyType({"stt": "voxd.transcribers", "tts": "voxd.synthesizers"})
+"""The entry point group of the local engines that ``engine`` of a section can name."""
 
 # unix(7): sun_path holds 108 bytes with the terminating zero.
 _MAX_SOCKET_BYTES = 107
@@ -39,7 +44,18 @@ def check_rules(
     ``exists`` returns whether a file exists, ``get_facts`` the facts about providers.
     """
     settings = Settings(data, spoiled)
-    for rule in (_channel, _wake_words, _leds, _button, _endpoint, _languages, _sockets, _commands, _headers):
+    for rule in (
+        _channel,
+        _wake_words,
+        _engines,
+        _leds,
+        _button,
+        _endpoint,
+        _languages,
+        _sockets,
+        _commands,
+        _headers,
+    ):
         yield from rule(settings)
     yield from check_providers(settings, get_facts)
     yield from _files(settings, exists)
@@ -75,6 +91,19 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
     if settings.get("wake", "words") is not None and not any(word.get("enabled", True) for _, word in words):
         message = "no wake word is enabled: only the button and voxctl start a turn"
         yield warning(("wake", "words"), message, "enabled = true")
+
+
+def _engines(settings: Settings) -> Iterator[Finding]:
+    for section, group in ENGINE_GROUPS.items():
+        engine = settings.get(section, "engine")
+        # The usual "auto" needs no look at the installed packages, which takes 5 ms on a server core.
+        if engine in (None, "auto"):
+            continue
+        known = sorted(("auto", *find_entry_points(group)))
+        if engine not in known:
+            message = f"expected one of {', '.join(map(toml_value, known))}, got {toml_value(engine)}"
+            hint = did_you_mean(engine, known) or "install the package that provides it"
+            yield error((section, "engine"), message, hint)
 
 
 def _leds(settings: Settings) -> Iterator[Finding]:

@@ -114,8 +114,11 @@ class Stt(Section, frozen=True):
     """Speech to text on the device."""
 
     engine: Annotated[
-        Literal["auto", "whisper", "pocketsphinx"],
-        Meta(description="auto: Whisper if its model is installed, else pocketsphinx"),
+        str,
+        Meta(
+            description="auto (Whisper if its model is installed, else pocketsphinx), whisper, pocketsphinx, "
+            "or an installed engine"
+        ),
     ] = "auto"
     whisper: Whisper = Whisper()
     timeout_s: Annotated[Positive, Meta(description="Deadline of one transcription")] = 20.0
@@ -135,8 +138,11 @@ class Tts(Section, frozen=True):
     """Text to speech on the device."""
 
     engine: Annotated[
-        Literal["auto", "piper", "flite", "espeak"],
-        Meta(description="auto: Piper if its voice is installed, else flite for English, else espeak-ng"),
+        str,
+        Meta(
+            description="auto (Piper if its voice is installed, else flite for English, else espeak-ng), "
+            "piper, flite, espeak, or an installed engine"
+        ),
     ] = "auto"
     language: Annotated[str, Meta(description="ISO 639-1 code of the language of replies")] = "en"
     piper: Piper = Piper()

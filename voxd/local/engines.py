@@ -1,18 +1,21 @@
 """The local engines by name, and the chains of them that the configuration selects."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from voxd.clock import Clock
+from voxd.config.rules import ENGINE_GROUPS
 from voxd.config.schema import Stt, Tts
-from voxd.errors import ModelError, VoxdError
+from voxd.entry_points import find_entry_points, load_entry_point
+from voxd.errors import EngineError, ModelError, VoxdError, third_party
 from voxd.events import Emit
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip
 from voxd.local.adapters import WorkerSynthesizer, WorkerTranscriber
 from voxd.local.chain import SynthesizerChain, TranscriberChain
-from voxd.local.contract import SpeakingEngine, Synthesizer, TranscribingEngine
+from voxd.local.contract import LocalTranscript, Synthesizer
 from voxd.local.programs import ProgramSynthesizer, espeak, flite
 from voxd.local.worker import Load, Worker
 
@@ -50,10 +53,10 @@ def build_transcriber(
     first: str = stt.engine
     if first == "auto":
         first, missing = (GRAMMAR_BOUND, None) if missing else ("whisper", None)
-    names = dict.fromkeys((first, GRAMMAR_BOUND))
-    chain = TranscriberChain([TRANSCRIBERS[name](stt, resources) for name in names], emit, clock)
-    if missing:
-        chain.skip_configured(missing)
+    engines, broken = _build_engines("stt", (first, GRAMMAR_BOUND), stt, resources)
+    chain = TranscriberChain(engines, emit, clock)
+    if reason := missing or broken:
+        chain.skip_configured(reason)
     return chain
 
 
@@ -71,20 +74,77 @@ def build_synthesizer(tts: Tts, *, models_dir: Path, emit: Emit, clock: Clock) -
     first: list[str] = [tts.engine]
     if tts.engine == "auto":
         first, missing = ([] if missing else ["piper"]), None
-    names = dict.fromkeys((*first, *fallbacks))
-    chain = SynthesizerChain([SYNTHESIZERS[name](tts, resources) for name in names], emit, clock)
-    if missing:
-        chain.skip_configured(missing)
+    engines, broken = _build_engines("tts", (*first, *fallbacks), tts, resources)
+    chain = SynthesizerChain(engines, emit, clock)
+    if reason := missing or broken:
+        chain.skip_configured(reason)
     return chain
 
 
-def whisper_transcriber(stt: Stt, models_dir: Path, clock: Clock) -> WorkerTranscriber:
+class UnavailableEngine:
+    """Takes the place of an engine that cannot be built, so that status and events still name it."""
+
+    loaded = False
+
+    def __init__(self, name: str, error: VoxdError) -> None:
+        self.name = name
+        self._error = error
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    async def transcribe(self, clip: Clip) -> LocalTranscript:
+        """Raise the reason."""
+        raise self._error
+
+    async def synthesize(self, text: str) -> AsyncGenerator[Clip]:
+        """Raise the reason."""
+        if self._error:  # always: the `yield` below makes this the generator that the contract asks for
+            raise self._error
+        yield Clip(b"", SAMPLE_RATE_HZ)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def _build_engines(
+    section: Literal["stt", "tts"], names: Iterable[str], config: Stt | Tts, resources: EngineResources
+) -> tuple[list[Any], VoxdError | None]:
+    """Return the engines by ``names``, and why the first of them cannot be built."""
+    installed = find_entry_points(ENGINE_GROUPS[section])
+    engines: list[Any] = []
+    failure: VoxdError | None = None
+    # Only these are imported: an engine that is installed but not configured costs no memory.
+    for name in dict.fromkeys(names):
+        try:
+            engines.append(_build_engine(name, installed, config, resources))
+        except VoxdError as error:
+            # The package of an engine must not stop the start: the next engine of the chain serves.
+            failure = failure if engines else error
+            engines.append(UnavailableEngine(name, error))
+    return engines, failure
+
+
+def _build_engine(
+    name: str, installed: Mapping[str, str], config: Stt | Tts, resources: EngineResources
+) -> object:
+    if name not in installed:
+        raise EngineError(f"no installed package has the engine {name}", hint="install its package")
+    with third_party(
+        lambda error: EngineError(
+            f"the engine {name} cannot be built: {error!r}", hint="update or remove its package"
+        )
+    ):
+        return load_entry_point(installed[name])(config, resources)
+
+
+def whisper_transcriber(stt: Stt, resources: EngineResources) -> WorkerTranscriber:
     """Return Whisper; its file is looked for at each start, so that it may arrive later."""
 
     def load() -> Load:
         return Load(
             {
-                "model": str(whisper_file(stt.whisper.model, models_dir)),
+                "model": str(whisper_file(stt.whisper.model, resources.models_dir)),
                 "threads": stt.whisper.threads,
                 "language": stt.whisper.language,
             }
@@ -95,33 +155,33 @@ def whisper_transcriber(stt: Stt, models_dir: Path, clock: Clock) -> WorkerTrans
             "whisper",
             "voxd.local.whisper:WhisperEngine",
             load,
-            clock,
+            resources.clock,
             timeout_s=stt.timeout_s,
             idle_unload_s=stt.idle_unload_s,
         )
     )
 
 
-def sphinx_transcriber(stt: Stt, grammar: str, clock: Clock) -> WorkerTranscriber:
-    """Return pocketsphinx with its own English model and ``grammar``."""
-    payload = grammar.encode()
+def sphinx_transcriber(stt: Stt, resources: EngineResources) -> WorkerTranscriber:
+    """Return pocketsphinx with its own English model and the grammar of ``resources``."""
+    payload = resources.grammar.encode()
     return WorkerTranscriber(
         make_worker(
             GRAMMAR_BOUND,
             "voxd.local.sphinx:SphinxEngine",
             lambda: Load({}, payload),
-            clock,
+            resources.clock,
             timeout_s=stt.timeout_s,
             idle_unload_s=stt.idle_unload_s,
         )
     )
 
 
-def piper_synthesizer(tts: Tts, models_dir: Path, clock: Clock) -> WorkerSynthesizer:
+def piper_synthesizer(tts: Tts, resources: EngineResources) -> WorkerSynthesizer:
     """Return Piper; its voice is looked for at each start, so that it may arrive later."""
 
     def load() -> Load:
-        voice = piper_voice(tts.piper.voice, models_dir)
+        voice = piper_voice(tts.piper.voice, resources.models_dir)
         return Load({"voice": str(voice), "length_scale": tts.piper.length_scale})
 
     return WorkerSynthesizer(
@@ -129,11 +189,21 @@ def piper_synthesizer(tts: Tts, models_dir: Path, clock: Clock) -> WorkerSynthes
             "piper",
             "voxd.local.piper:PiperEngine",
             load,
-            clock,
+            resources.clock,
             timeout_s=tts.timeout_s,
             idle_unload_s=tts.idle_unload_s,
         )
     )
+
+
+def flite_synthesizer(tts: Tts, resources: EngineResources) -> ProgramSynthesizer:
+    """Return flite, which speaks English only."""
+    return ProgramSynthesizer(flite(tts.flite_voice), timeout_s=tts.timeout_s)
+
+
+def espeak_synthesizer(tts: Tts, resources: EngineResources) -> ProgramSynthesizer:
+    """Return espeak-ng, which speaks nearly every language."""
+    return ProgramSynthesizer(espeak(tts.language), timeout_s=tts.timeout_s)
 
 
 def make_worker(
@@ -149,20 +219,6 @@ def make_worker(
         idle_unload_s=idle_unload_s,
         environment=CHILD_ENVIRONMENT,
     )
-
-
-TRANSCRIBERS: dict[str, Callable[[Stt, EngineResources], TranscribingEngine]] = {
-    "whisper": lambda stt, at: whisper_transcriber(stt, at.models_dir, at.clock),
-    GRAMMAR_BOUND: lambda stt, at: sphinx_transcriber(stt, at.grammar, at.clock),
-}
-"""The builder of each engine of `stt.engine`."""
-
-SYNTHESIZERS: dict[str, Callable[[Tts, EngineResources], SpeakingEngine]] = {
-    "piper": lambda tts, at: piper_synthesizer(tts, at.models_dir, at.clock),
-    "flite": lambda tts, _: ProgramSynthesizer(flite(tts.flite_voice), timeout_s=tts.timeout_s),
-    "espeak": lambda tts, _: ProgramSynthesizer(espeak(tts.language), timeout_s=tts.timeout_s),
-}
-"""The builder of each engine of `tts.engine`."""
 
 
 def _missing(find: Callable[[], Path]) -> ModelError | None:

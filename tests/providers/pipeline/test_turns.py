@@ -19,7 +19,7 @@ from voxd.config.schema import Stt, Tts, Whisper
 from voxd.errors import ProviderError
 from voxd.events import EventType as E
 from voxd.frames import Clip, Frame
-from voxd.local.engines import build_synthesizer, whisper_transcriber
+from voxd.local.engines import EngineResources, build_synthesizer, whisper_transcriber
 from voxd.providers.contract import (
     PlaybackResult,
     ReplyAudio,
@@ -216,7 +216,7 @@ async def test_the_devices_own_voice_speaks_at_the_rate_of_the_pipeline() -> Non
 async def test_the_devices_own_ears_understand_a_recording() -> None:
     clock: Any = SystemClock()
     whisper = Whisper(model=str(WHISPER_MODEL), threads=1)
-    ears = whisper_transcriber(Stt(whisper=whisper, timeout_s=60), NOWHERE, clock)
+    ears = whisper_transcriber(Stt(whisper=whisper, timeout_s=60), EngineResources(NOWHERE, clock))
     stage = LocalStt(ears)
     clip = await say("turn on the light")
     heard = [each async for each in stage.transcribe(frames(clip.pcm), TranscriptionRequest())]

@@ -14,7 +14,7 @@ from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
 from voxd.errors import ConfigError
 from voxd.events import Emit
-from voxd.local.engines import build_synthesizer, whisper_transcriber
+from voxd.local.engines import EngineResources, build_synthesizer, whisper_transcriber
 from voxd.net.http import HttpClient
 from voxd.providers.pipeline.builder import Close, MoreHeaders, PipelineBuilder, PipelineDependencies
 from voxd.providers.pipeline.candidates import STAGE_NAMES
@@ -121,7 +121,7 @@ def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngin
     local_stt = next((entry for entry in metadata.stt if entry.get("kind") == LOCAL), {})
     model = str(local_stt.get("model", "")) or Whisper().model
     return LocalEngines(
-        whisper_transcriber(Stt(whisper=Whisper(model=model)), where, clock),
+        whisper_transcriber(Stt(whisper=Whisper(model=model)), EngineResources(where, clock)),
         build_synthesizer(Tts(), models_dir=where, emit=emit, clock=clock),
     )
 
