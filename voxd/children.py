@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 KILL_TIMEOUT_S = 2.0
 _DRAIN_TIMEOUT_S = 1.0
 
+# PortAudio can write thousands of lines a second when a card disappears (PortAudio issue 1037).
 _LOGGED_LINES = 40
-"""PortAudio can write thousands of lines a second when a card disappears (PortAudio issue 1037)."""
 
 _LOGGED_CHARACTERS = 200
 _READ_BYTES = 4096

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+# The distribution whose names no other distribution can take.
 BUILT_IN = "voxd"
-"""The distribution whose names no other distribution can take."""
 
 
 def find_entry_points(group: str) -> dict[str, str]:

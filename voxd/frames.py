@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+# The rate of the ring and of every frame; the engines were all trained on it.
 SAMPLE_RATE_HZ = 16_000
-"""The rate of the ring and of every frame; the engines were all trained on it."""
 
+# Signed 16-bit little endian, the only sample format inside voxd.
 BYTES_PER_SAMPLE = 2
-"""Signed 16-bit little endian, the only sample format inside voxd."""
 
 
 def samples_from_ms(ms: float) -> int:

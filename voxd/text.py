@@ -2,17 +2,17 @@
 
 import re
 
+# Longer sentences are cut at a clause or a word: Piper needs 9 MiB per second of sound.
 MAX_PIECE_CHARS = 240
-"""Longer sentences are cut at a clause or a word: Piper needs 9 MiB per second of sound."""
 
+# A first sentence longer than this is cut at its first clause, so that sound begins sooner.
 FIRST_PIECE_CHARS = 60
-"""A first sentence longer than this is cut at its first clause, so that sound begins sooner."""
 
+# A shorter piece sounds chopped off.
 MIN_CLAUSE_CHARS = 12
-"""A shorter piece sounds chopped off."""
 
+# An opened `[` that is not closed within so many characters is not a link; the text before it is spoken.
 MAX_HELD_CHARS = 600
-"""An opened `[` that is not closed within so many characters is not a link; the text before it is spoken."""
 
 _ABBREVIATIONS = frozenset(
     ("mr mrs ms dr prof st sr jr vs etc e.g i.e a.m p.m approx inc ltd co mt ave dept fig").split(" ")  # noqa: SIM905

@@ -7,13 +7,14 @@ import numpy as np
 
 from voxd.frames import Clip
 
+# -12 dBFS at the peak of a note: about -18 dBFS RMS with its attack and decay.
 _PEAK = 10 ** (-12 / 20)
-"""-12 dBFS at the peak of a note: about -18 dBFS RMS with its attack and decay."""
 _ATTACK_S = 0.008
 _RELEASE_S = 0.02
 
 _CHORD = ((880.0, 0.15), (1108.7, 0.15), (1318.5, 0.25))
 
+# The notes (Hz, s) of each `voxd.turn.inputs.Earcon`. Rising: the microphone opens; falling: it closes.
 _NOTES: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
     {
         "wake": ((659.3, 0.06), (880.0, 0.09)),
@@ -23,8 +24,6 @@ _NOTES: Mapping[str, tuple[tuple[float, float], ...]] = MappingProxyType(
         "ring": (*_CHORD, (0.0, 0.25), *_CHORD, (0.0, 0.65)),
     }
 )
-"""The notes (Hz, s) of each `voxd.turn.inputs.Earcon`. Rising: the microphone opens; falling: it
-closes."""
 
 
 def render(earcon: str, rate_hz: int) -> Clip:

@@ -13,14 +13,14 @@ import numpy as np
 from voxd.errors import AudioError, InvalidRequest
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 
+# The longest clip to decode: FLAC shrinks silence a thousandfold, so a small file could fill the memory.
 MAX_DECODED_S = 600.0
-"""The longest clip to decode: FLAC shrinks silence a thousandfold, so a small file could fill the memory."""
 
 _HINT = "send an uncompressed WAV file: 8, 16, 24 or 32 bit PCM"
 _EXTENSIBLE = 0xFFFE
 _PCM = 1
+# Programs that write WAV to a pipe put this length or a larger one for "unknown".
 _UNKNOWN_LENGTH = 0x7FFF_0000
-"""Programs that write WAV to a pipe put this length or a larger one for "unknown"."""
 _SUBFORMAT_OFFSET = 24
 
 

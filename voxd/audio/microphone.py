@@ -25,11 +25,11 @@ _log = logging.getLogger(__name__)
 
 VIRTUAL = "virtual"
 _CHECK_S = 0.2
+# Opening takes 60 ms; without a limit a hung sound server would block it for ever.
 _OPEN_TIMEOUT_S = 3.0
-"""Opening takes 60 ms; without a limit a hung sound server would block it for ever."""
 _BACKOFF_S = (0.5, 1.0, 1.5, 2.0)
+# Noise before the recording of the virtual microphone, until the wake engines deliver scores.
 _LEAD_S = 1.5
-"""Noise before the recording of the virtual microphone, until the wake engines deliver scores."""
 
 
 class LossReason(StrEnum):
@@ -42,6 +42,7 @@ class LossReason(StrEnum):
     IDENTITY = "identity"
 
 
+# The hint for each reason.
 HINTS = {
     LossReason.MISSING: "plug the microphone in, or set audio.input to a name from `voxctl devices`",
     LossReason.STALLED: "check the cable and `journalctl -k`; voxd keeps trying",
@@ -49,7 +50,6 @@ HINTS = {
     LossReason.EXITED: "see `journalctl -u voxd` at level debug; voxd keeps trying",
     LossReason.IDENTITY: "plug the same microphone in again, or set audio.input to the new one",
 }
-"""The hint for each reason."""
 
 
 @dataclass(frozen=True, slots=True)

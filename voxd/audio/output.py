@@ -12,12 +12,12 @@ from voxd.audio.process import AudioProcess
 from voxd.errors import DeviceError
 
 _OPEN_TIMEOUT_S = 3.0
+# A callback runs every 10 ms; none for this long means that the device is gone.
 _HANG_S = 1.0
-"""A callback runs every 10 ms; none for this long means that the device is gone."""
 _CUT_TIMEOUT_S = 0.5
 _QUEUE_SAMPLES = 96_000
+# How far samples are written ahead of the device: longer than any pause of the event loop.
 _AHEAD_S = 0.75
-"""How far samples are written ahead of the device: longer than any pause of the event loop."""
 
 
 class Output:

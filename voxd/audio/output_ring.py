@@ -7,23 +7,23 @@ from typing import Self
 from voxd.audio.shared_memory import SharedMemory
 
 BYTES_PER_SAMPLE = 2
+# Unity, the maximum: gain is fixed point with 15 fraction bits.
 GAIN_ONE = 1 << 15
-"""Unity, the maximum: gain is fixed point with 15 fraction bits."""
 
+# Samples written by the daemon.
 WRITTEN = 0
-"""Samples written by the daemon."""
+# Samples handed to the device or discarded.
 CONSUMED = 1
-"""Samples handed to the device or discarded."""
+# CLOCK_MONOTONIC of the last callback.
 HEARTBEAT_NS = 2
-"""CLOCK_MONOTONIC of the last callback."""
 GAIN = 3
+# Samples before this index are not to be played any more.
 FLUSH = 4
-"""Samples before this index are not to be played any more."""
+# The index at which the callback stopped playing for the last flush.
 CUT = 5
-"""The index at which the callback stopped playing for the last flush."""
 CAPACITY = 6
+# How many stamps were written; each is the index after a block and the time at which the device took it.
 STAMPS = 7
-"""How many stamps were written; each is the index after a block and the time at which the device took it."""
 
 _STAMP_BASE = 16
 STAMP_SLOTS = 128

@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 
 _KEPT_HANDOFFS = 4096
 
+# Long clips are resampled in pieces, so that a minute of speech is not in memory twice.
 _PIECE_S = 0.5
-"""Long clips are resampled in pieces, so that a minute of speech is not in memory twice."""
 
 
 class Playback:

@@ -6,23 +6,23 @@ from voxd.audio.shared_memory import SharedMemory
 
 BYTES_PER_SAMPLE = 2
 
+# Samples per channel written since the ring was created; never decreases.
 HEAD = 0
-"""Samples per channel written since the ring was created; never decreases."""
+# `HEAD` plus the block being written: samples more than a capacity before it may be torn.
 RESERVED = 1
-"""`HEAD` plus the block being written: samples more than a capacity before it may be torn."""
+# CLOCK_MONOTONIC of the last block.
 HEARTBEAT_NS = 2
-"""CLOCK_MONOTONIC of the last block."""
+# How often the device reported lost samples.
 OVERRUNS = 3
-"""How often the device reported lost samples."""
+# Samples since the last block that held anything but zeros.
 ZERO_RUN = 4
-"""Samples since the last block that held anything but zeros."""
 FLAGS = 5
 CHANNELS = 6
+# Samples per channel that the ring holds.
 CAPACITY = 7
-"""Samples per channel that the ring holds."""
 
+# The virtual microphone has played its file.
 FLAG_ENDED = 1
-"""The virtual microphone has played its file."""
 
 
 class RingWriter(SharedMemory):

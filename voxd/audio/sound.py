@@ -10,8 +10,8 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 
 FLOOR_DBFS = -120.0
 
+# A clip without any 100 ms above this level holds no speech. Speech at 3 m is some 20 dB above it.
 MIN_SPEECH_DBFS = -60.0
-"""A clip without any 100 ms above this level holds no speech. Speech at 3 m is some 20 dB above it."""
 
 
 def dbfs(pcm: bytes) -> float:

@@ -18,8 +18,8 @@ from voxd.audio.ring_writer import BYTES_PER_SAMPLE, FLAG_ENDED, FLAGS, RingWrit
 INPUT_RATE_HZ = 16_000
 OUTPUT_RATE_HZ = 48_000
 _OUTPUT_BLOCK_S = 0.01
+# A little over a second, and relatively prime to every block length, so that the blocks differ.
 _NOISE_SAMPLES = 16_001
-"""A little over a second, and relatively prime to every block length, so that the blocks differ."""
 
 
 def main() -> None:

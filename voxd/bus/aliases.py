@@ -25,6 +25,7 @@ class EventAlias:
 
 _FINAL = {"is_partial": False}
 
+# Seed name -> ours. The last name of voide's list, `error`, is ours as well.
 EVENT_ALIASES: Mapping[str, EventAlias] = MappingProxyType(
     {
         "CONNECTION_STARTING": EventAlias(EventType.CONNECTION_STARTING),
@@ -71,4 +72,3 @@ EVENT_ALIASES: Mapping[str, EventAlias] = MappingProxyType(
         "settings:changed": EventAlias(EventType.SETTINGS_CHANGED),
     }
 )
-"""Seed name -> ours. The last name of voide's list, ``error``, is ours as well."""

@@ -16,18 +16,18 @@ from voxd.clock import Clock
 from voxd.errors import InvalidRequest
 from voxd.events import Event, EventType
 
+# The types that carry sound, many times a second.
 CHUNKS = frozenset({EventType.AUDIO_INPUT_CHUNK, EventType.AUDIO_OUTPUT_CHUNK})
-"""The types that carry sound, many times a second."""
 
+# How many chunks are remembered, by their sizes.
 CHUNKS_KEPT = 64
-"""How many chunks are remembered, by their sizes."""
 
+# Event types with a counter of their own; further custom types share the counter `(other)`.
 TYPES_COUNTED = 512
-"""Event types with a counter of their own; further custom types share the counter `(other)`."""
 
 _SOUND = (bytes, bytearray, memoryview)
+# What would hold much memory: sound, and an exception with all the frames of its traceback.
 _HEAVY = (*_SOUND, BaseException)
-"""What would hold much memory: sound, and an exception with all the frames of its traceback."""
 
 _MEMBERS = {member.value: member for member in EventType}
 

@@ -11,11 +11,11 @@ from voxd.clock import Clock
 from voxd.errors import InvalidRequest
 from voxd.events import Event, EventType
 
+# How many events handlers may emit in consequence of one event; more is taken for a circle and cut.
 MAX_FOLLOWING = 256
-"""How many events handlers may emit in consequence of one event; more is taken for a circle and cut."""
 
+# Types whose handlers are remembered, so that an event finds them by one look-up.
 ROUTES_KEPT = 512
-"""Types whose handlers are remembered, so that an event finds them by one look-up."""
 
 
 class Dispatcher:

@@ -19,18 +19,18 @@ Handler = Callable[[Event], Any]
 Filter = Callable[[Event], object]
 """Takes an event, says whether the handler wants it; runs where a sync handler runs, so it must be quick."""
 
+# A sync handler that takes longer holds up the loop noticeably.
 SLOW_S = 0.05
-"""A sync handler that takes longer holds up the loop noticeably."""
 
 SLOW_CALLS = 3
+# After so many slow calls in that time a sync handler has to run in a thread of its own.
 SLOW_WITHIN_S = 60.0
-"""After so many slow calls in that time a sync handler has to run in a thread of its own."""
 
+# Longest call of an async handler.
 CALL_TIMEOUT_S = 10.0
-"""Longest call of an async handler."""
 
+# How many events wait for an async handler, or for one in a thread.
 QUEUE_EVENTS = 256
-"""How many events wait for an async handler, or for one in a thread."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from voxd.events import Event, EventType
 
 _log = logging.getLogger(__name__)
 
+# After a report of one handler, how long its next faults are only counted.
 QUIET_S = 10.0
-"""After a report of one handler, how long its next faults are only counted."""
 
+# Most reports of all handlers together.
 REPORTS_PER_MINUTE = 20
-"""Most reports of all handlers together."""
 
 
 class HandlerFault(StrEnum):

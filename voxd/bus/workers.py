@@ -12,8 +12,8 @@ from voxd.bus.handler_stats import HandlerFault, HandlerRecord, HandlerStats
 from voxd.clock import Clock
 from voxd.events import Event
 
+# Calls from other threads that wait for the loop; more are refused.
 MAX_PENDING = 256
-"""Calls from other threads that wait for the loop; more are refused."""
 
 
 class LoopAffinity:

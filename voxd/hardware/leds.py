@@ -19,8 +19,8 @@ from voxd.turn.inputs import State
 
 _log = logging.getLogger(__name__)
 
+# The entry point group in which a package names its LED back ends; the name is `leds.kind`.
 GROUP = "voxd.leds"
-"""The entry point group in which a package names its LED back ends; the name is `leds.kind`."""
 
 
 class LedDisplay(Protocol):

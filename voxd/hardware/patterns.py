@@ -10,8 +10,8 @@ from voxd.turn.inputs import State
 Rgb = tuple[float, float, float]
 """Red, green, blue, each 0 to 1."""
 
+# How often a fading pattern is drawn: 25 times a second looks smooth and costs little.
 FRAME_S = 0.04
-"""How often a fading pattern is drawn: 25 times a second looks smooth and costs little."""
 
 DARK: Rgb = (0.0, 0.0, 0.0)
 
@@ -52,6 +52,7 @@ def _flat(duration_s: float, level: float) -> Segment:
     return Segment(duration_s, level, level)
 
 
+# The pattern of each cue. Muted is never fully dark, so that it cannot be taken for idle.
 PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
     {
         Cue.IDLE: Pattern(DARK, (_flat(1.0, 0.0),)),
@@ -68,7 +69,6 @@ PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
         Cue.DEGRADED: Pattern((0.5, 0.35, 0.0), (_flat(0.5, 1.0), _flat(3.5, 0.0))),
     }
 )
-"""The pattern of each cue. Muted is never fully dark, so that it cannot be taken for idle."""
 
 
 def select_cue(

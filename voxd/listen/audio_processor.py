@@ -24,11 +24,11 @@ from voxd.turn.inputs import CaptureFailed, Input, UserSpeechEnded, WakeWordDete
 
 _log = logging.getLogger(__name__)
 
+# The longest frame while catching up: a later decision would not know its sample well enough.
 _STEP_SAMPLES = samples_from_ms(80)
-"""The longest frame while catching up: a later decision would not know its sample well enough."""
 
+# Below this a block holds no wake word spoken to the device, only the room.
 _QUIET_DBFS = -50.0
-"""Below this a block holds no wake word spoken to the device, only the room."""
 
 Note = Callable[[str, dict[str, Any]], None]
 

@@ -10,12 +10,12 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, samples_from_s
 from voxd.listen.gate import WakeDecision
 from voxd.reports import WakeCandidate
 
+# A slowly spoken wake word and the sound both stages needed to decide.
 CLIP_SAMPLES = samples_from_s(2.5)
-"""A slowly spoken wake word and the sound both stages needed to decide."""
 
 MAX_COUNT = 200
+# 100 clips: a tenth of the memory the whole daemon may use.
 MAX_BYTES = 8_000_000
-"""100 clips: a tenth of the memory the whole daemon may use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from voxd.listen.quality import Quality, measure
 from voxd.listen.utterance import CHUNK_SAMPLES, Utterance
 from voxd.turn.inputs import NoSpeechDetected, UserSpeechEnded, UserSpeechStarted
 
+# The only length Silero's network takes: 32 ms.
 VAD_CHUNK_SAMPLES = 512
-"""The only length Silero's network takes: 32 ms."""
 
+# Sound before the start that goes through the VAD first: its state needs a few chunks to settle.
 _WARM_UP_SAMPLES = samples_from_s(0.32)
-"""Sound before the start that goes through the VAD first: its state needs a few chunks to settle."""
 
+# What the microphone may overwrite while the utterance is read.
 _MARGIN_SAMPLES = samples_from_s(0.2)
-"""What the microphone may overwrite while the utterance is read."""
 
 
 class Vad:

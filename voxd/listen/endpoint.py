@@ -6,24 +6,24 @@ from voxd.turn.inputs import AwaitingSpeech, NoSpeechDetected, UserSpeechEnded, 
 
 Signal = AwaitingSpeech | NoSpeechDetected | UserSpeechStarted | UserSpeechEnded
 
+# The names and numbers of Home Assistant's assist pipeline (VadSensitivity in
+# homeassistant/components/assist_pipeline/vad.py).
 SILENCE_S = {"relaxed": 1.25, "default": 0.7, "aggressive": 0.25}
-"""The names and numbers of Home Assistant's assist pipeline (VadSensitivity in
-homeassistant/components/assist_pipeline/vad.py)."""
 
+# After a pause this long, speech that has not yet counted as started is discarded as noise.
 RESET_SAMPLES = samples_from_s(0.5)
-"""After a pause this long, speech that has not yet counted as started is discarded as noise."""
 
+# After this long without speech the user is waiting for a sign. Natural gaps between a wake word and its
+# command are shorter.
 AWAIT_SAMPLES = samples_from_s(0.35)
-"""After this long without speech the user is waiting for a sign. Natural gaps between a wake word and its
-command are shorter."""
 
+# Less speech than `Endpoint.start_s` still counts when silence follows: "no" takes 0.25 s. Anything shorter
+# is the end of the wake word, or a click.
 SHORT_SAMPLES = samples_from_s(0.2)
-"""Less speech than `Endpoint.start_s` still counts when silence follows: "no" takes 0.25 s. Anything shorter
-is the end of the wake word, or a click."""
 
+# A voice goes on while the probability is above the threshold less this; after a pause it must reach the
+# threshold again, as in Silero's own iterator.
 HYSTERESIS = 0.15
-"""A voice goes on while the probability is above the threshold less this; after a pause it must reach
-the threshold again, as in Silero's own iterator."""
 
 
 class Endpointer:

@@ -15,14 +15,14 @@ from voxd.listen.wake_detector import WakeDetector, WakeEngines
 from voxd.listen.wake_engine import WakeEngine
 from voxd.listen.wake_words import build, rule
 
+# The daemon's default `audio.block_ms`: decisions fall at the same places.
 _BLOCK_SAMPLES = samples_from_ms(40)
-"""The daemon's default `audio.block_ms`: decisions fall at the same places."""
 
+# Stands before and after every recording, as quiet does in a room.
 _SILENCE = bytes(samples_from_s(1.0) * BYTES_PER_SAMPLE)
-"""Stands before and after every recording, as quiet does in a room."""
 
+# openWakeWord's own default, for the comparison.
 ALONE_THRESHOLD = 0.5
-"""openWakeWord's own default, for the comparison."""
 
 
 class EngineResult(msgspec.Struct, frozen=True):

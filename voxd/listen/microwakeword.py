@@ -15,11 +15,11 @@ from voxd.listen.tflite import library_path
 from voxd.listen.wake_engine import Reblocker, Score
 
 _MODELS = Path(pymicro_wakeword.__file__).parent / "models"
+# The front end makes one slice of features of every 10 ms.
 _STEP_SAMPLES = 160
-"""The front end makes one slice of features of every 10 ms."""
 
+# Probabilities averaged into a score, 30 ms each.
 _WINDOW = 2
-"""Probabilities averaged into a score, 30 ms each."""
 
 
 class _Description(msgspec.Struct):

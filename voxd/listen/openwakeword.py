@@ -22,9 +22,9 @@ from voxd.listen.wake_engine import Reblocker, Score
 
 _MODELS = Path(pyopen_wakeword.__file__).parent / "models"
 _FRONT_END: Final = ("melspectrogram", "embedding_model")
+# 30 hops of 80 ms: 76 mel slices for the first embedding, 16 embeddings for the first score, and then more
+# scores, so that a word that ended up to 0.3 s ago is scored at its end.
 CONTEXT_SAMPLES: Final = samples_from_s(2.4)
-"""30 hops of 80 ms: 76 mel slices for the first embedding, 16 embeddings for the first score, and then
-more scores, so that a word that ended up to 0.3 s ago is scored at its end."""
 
 
 def builtin_words() -> tuple[str, ...]:

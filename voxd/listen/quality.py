@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 from voxd.audio.sound import FLOOR_DBFS
 from voxd.frames import samples_from_ms
 
+# Two samples in a row as large as this were cut off: a wave that only just fits has one at its peak.
 CLIPPED = 32_600
-"""Two samples in a row as large as this were cut off: a wave that only just fits has one at its peak."""
 
+# So many zeros in the middle of a wave are a gap in the stream, not silence.
 GAP_SAMPLES = samples_from_ms(5)
-"""So many zeros in the middle of a wave are a gap in the stream, not silence."""
 
+# A gap begins and ends in the middle of a wave; a noise gate fades.
 _EDGE = 64
-"""A gap begins and ends in the middle of a wave; a noise gate fades."""
 
 _FRAME_SAMPLES = samples_from_ms(20)
 _NOISE_PERCENTILE = 10
+# A frame with twice the power of the noise (3 dB more) holds more than noise.
 _SPEECH_OVER_NOISE = 2.0
-"""A frame with twice the power of the noise (3 dB more) holds more than noise."""
 
+# Half a second: less does not distinguish speech from noise.
 _LEAST_FRAMES = 25
-"""Half a second: less does not distinguish speech from noise."""
 
 QUIET_DBFS = -45.0
 LOUD_NOISE_DBFS = -40.0

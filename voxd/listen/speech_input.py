@@ -22,15 +22,15 @@ from voxd.turn.inputs import Input
 
 _log = logging.getLogger(__name__)
 
+# How often the thread shows progress while no sound comes.
 _IDLE_WAIT_S = 0.5
-"""How often the thread shows progress while no sound comes."""
 
 _MAX_COMMANDS = 64
 _ERROR_PAUSE_S = 0.2
 _ERROR_PAUSE_MAX_S = 5.0
 
+# An inference takes 20 ms, loading all models half a second: a thread that needs longer hangs.
 _STOP_S = 1.0
-"""An inference takes 20 ms, loading all models half a second: a thread that needs longer hangs."""
 
 
 class SpeechInput:

@@ -7,11 +7,11 @@ from voxd.audio.ring import Ring, RingOverrun
 from voxd.errors import DeviceError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame, samples_from_ms, samples_from_s
 
+# Deepgram Flux requires chunks of 80 ms, and other streaming recognisers accept them.
 CHUNK_SAMPLES = samples_from_ms(80)
-"""Deepgram Flux requires chunks of 80 ms, and other streaming recognisers accept them."""
 
+# Sound before the onset of speech that belongs to the utterance; an earlier earcon does not.
 LEAD_IN_SAMPLES = samples_from_s(0.5)
-"""Sound before the onset of speech that belongs to the utterance; an earlier earcon does not."""
 
 
 class Utterance:

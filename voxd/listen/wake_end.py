@@ -20,18 +20,18 @@ _HOP = samples_from_ms(10)
 _EARLIEST = samples_from_ms(320)
 _LATEST = samples_from_ms(120)
 _WORD = samples_from_ms(600)
+# Sound before the decision that `wake_end` needs.
 NEEDED_SAMPLES = samples_from_ms(1000)
-"""Sound before the decision that `wake_end` needs."""
 
+# Quieter than this below the word is silence; how quiet does not matter.
 _DEPTH_DB = 30.0
-"""Quieter than this below the word is silence; how quiet does not matter."""
 
+# Taken off the guess: a recogniser forgives the last of the wake word (Whisper and pocketsphinx up to 100 ms
+# of it) sooner than a missing first sound, and in one breath the dip may be a stop of the command.
 MARGIN_SAMPLES = samples_from_ms(50)
-"""Taken off the guess: a recogniser forgives the last of the wake word (Whisper and pocketsphinx up to
-100 ms of it) sooner than a missing first sound, and in one breath the dip may be a stop of the command."""
 
+# Cost of one dB: a full dip outweighs 3.5 spreads of distance.
 _PER_DB = 0.2
-"""Cost of one dB: a full dip outweighs 3.5 spreads of distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Lag:
     after_ms: float
 
 
+# Fitted to 4 flite and 2 espeak-ng voices saying the word and one of 12 commands with 0 to 1 s between, where
+# the end is known. The spread after is narrow where a late guess would cut into the command.
 LAGS = {"hey_jarvis": Lag(50, 90, 90), "alexa": Lag(80, 50, 40)}
-"""Fitted to 4 flite and 2 espeak-ng voices saying the word and one of 12 commands with 0 to 1 s between,
-where the end is known. The spread after is narrow where a late guess would cut into the command."""
 
 _OTHER = Lag(60, 70, 60)
 

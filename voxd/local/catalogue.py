@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from voxd.errors import ModelError, NotFound
 
+# Names a file that replaces the built-in catalogue: a private mirror, or a test.
 CATALOGUE_VARIABLE = "VOXD_MODEL_CATALOGUE"
-"""Names a file that replaces the built-in catalogue: a private mirror, or a test."""
 
 _HASH_BLOCK_BYTES = 1024 * 1024
 

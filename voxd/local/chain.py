@@ -17,8 +17,8 @@ from voxd.text import sentences
 _log = logging.getLogger(__name__)
 
 
+# How long an engine is not tried first after its first, second, ... failure in a row.
 RETRY_S = (30.0, 60.0, 120.0, 300.0, 600.0)
-"""How long an engine is not tried first after its first, second, ... failure in a row."""
 
 
 @dataclass(slots=True)

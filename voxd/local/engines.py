@@ -26,8 +26,8 @@ CHILD_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 
+# The engine that maps all speech to one of the sentences of its grammar.
 GRAMMAR_BOUND = "pocketsphinx"
-"""The engine that maps all speech to one of the sentences of its grammar."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ _GRAMMAR = "commands"
 _OPEN = "open"
 _LEAST_LOG = -700.0
 _DROPPED = "<dropped>"
+# So much of the wake word is left where the command follows in the same breath.
 _LEAD_IN_SAMPLES = samples_from_ms(80)
-"""So much of the wake word is left where the command follows in the same breath."""
 _VARIANT = re.compile(r"\(\d+\)$")
 _RULE_NAME = re.compile(r"<[^>]*>")
 _TAG = re.compile(r"\{[^}]*\}|/[0-9.]+/|\"[^\"]*\"")
@@ -46,21 +46,21 @@ class RecognizedWord:
         return self.text.startswith(("<", "[", "+"))
 
 
+# The command must explain this share of the frames in which the open recogniser found words.
 MIN_COVERAGE = 0.6
-"""The command must explain this share of the frames in which the open recogniser found words."""
 
+# How much worse per frame of speech the grammar may explain the sound than the open recogniser.
 MIN_SCORE = -1.0
-"""How much worse per frame of speech the grammar may explain the sound than the open recogniser."""
 
+# The same where the open recogniser found no more than two words: it fits them to so little sound that it is
+# nearly always better, even where "stop" was said.
 MIN_SCORE_SHORT = -4.5
-"""The same where the open recogniser found no more than two words: it fits them to so little sound
-that it is nearly always better, even where "stop" was said."""
 
 _SHORT_WORDS = 2
 
+# How much more the grammar loses per frame where the sound begins with the end of the wake word: the open
+# recogniser finds words for that, the grammar has none (measured with four flite voices: 0.8 to 2.5).
 LEAD_IN_COST = 2.0
-"""How much more the grammar loses per frame where the sound begins with the end of the wake word: the open
-recogniser finds words for that, the grammar has none (measured with four flite voices: 0.8 to 2.5)."""
 
 
 def accepts(

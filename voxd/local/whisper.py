@@ -15,14 +15,14 @@ from voxd.errors import EngineError, ModelError
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.local.serve import EngineOutput
 
+# Mean token probability under which a transcript counts as invented; whisper's -1.0 log limit is 0.37.
 MIN_PROBABILITY = 0.3
-"""Mean token probability under which a transcript counts as invented; whisper's -1.0 log limit is 0.37."""
 
+# Whisper's own no-speech threshold.
 NO_SPEECH_PROBABILITY = 0.6
-"""Whisper's own no-speech threshold."""
 
+# Positions of 20 ms: shorter contexts than 5 s make published models repeat themselves.
 MIN_AUDIO_CTX = 256
-"""Positions of 20 ms: shorter contexts than 5 s make published models repeat themselves."""
 
 FULL_AUDIO_CTX = 1500
 _MARGIN_CTX = 64

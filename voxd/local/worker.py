@@ -18,8 +18,8 @@ from voxd.tasks import TaskScope
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+# A cancelled request that has not ended by then is ended with its process.
 CANCEL_GRACE_S = 1.0
-"""A cancelled request that has not ended by then is ended with its process."""
 
 
 @dataclass(frozen=True, slots=True)

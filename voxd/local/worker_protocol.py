@@ -6,11 +6,11 @@ import msgspec
 
 from voxd.errors import EngineError
 
+# A header names an operation and a few numbers; anything longer is not ours.
 MAX_HEADER_BYTES = 8 * 1024
-"""A header names an operation and a few numbers; anything longer is not ours."""
 
+# Six minutes of 22.05 kHz sound: far above a sentence, far below the memory of a Pi.
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
-"""Six minutes of 22.05 kHz sound: far above a sentence, far below the memory of a Pi."""
 
 
 class WorkerMessage(msgspec.Struct, frozen=True):

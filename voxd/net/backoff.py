@@ -7,18 +7,18 @@ from voxd.errors import AuthenticationError, ProviderError, VoxdError
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
+# Waits double from the first to the longest, and are up to a quarter shorter: the rule of the vendor's own
+# Python clients.
 JITTER = 0.25
-"""Waits double from the first to the longest, and are up to a quarter shorter: the rule of the vendor's own
-Python clients."""
 
+# A vendor that asks for a longer wait gets no further attempt; from the same rule.
 LONGEST_RETRY_AFTER_S = 120.0
-"""A vendor that asks for a longer wait gets no further attempt; from the same rule."""
 
+# However long a vendor asks us to stay away, after this we ask again.
 LONGEST_HOLD_S = 3600.0
-"""However long a vendor asks us to stay away, after this we ask again."""
 
+# A key that was refused is not tried again for this long: three calls an hour.
 WRONG_KEY_HOLD_S = 1200.0
-"""A key that was refused is not tried again for this long: three calls an hour."""
 
 
 def backoff_s(retries: int, jitter: float) -> float:

@@ -13,17 +13,17 @@ from voxd.net import faults
 from voxd.net.redact import redact
 from voxd.net.sse import LineDecoder, SseDecoder
 
+# The longest answer we take: five minutes of 16 kHz sound as base64.
 MAX_BODY_BYTES = 16 * 1024 * 1024
-"""The longest answer we take: five minutes of 16 kHz sound as base64."""
 
+# So much of a refusal is read.
 MAX_REFUSAL_BYTES = 64 * 1024
-"""So much of a refusal is read."""
 
+# A refusal that takes longer is known by its status alone.
 REFUSAL_S = 1.0
-"""A refusal that takes longer is known by its status alone."""
 
+# An answer that was read to its last event gets so long to end: then its connection can be used again.
 REMAINDER_S = 0.05
-"""An answer that was read to its last event gets so long to end: then its connection can be used again."""
 
 _REMAINDER_BYTES = 64 * 1024
 

@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+# Default deadline of a name server.
 NAME_S = 2.0
-"""Default deadline of a name server."""
 
+# Where an address was good before, it has only so long: then that address is used again.
 KNOWN_S = 0.5
-"""Where an address was good before, it has only so long: then that address is used again."""
 
 WORKERS = 2
+# Most names that wait for a look-up; a voice appliance needs a handful, further ones are refused.
 MOST_WAITING = 32
-"""Most names that wait for a look-up; a voice appliance needs a handful, further ones are refused."""
 
 MOST_KNOWN = 64
 

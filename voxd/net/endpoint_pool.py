@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 
+# An endpoint that failed rests so long, twice as long each further time.
 REST_S = 30.0
-"""An endpoint that failed rests so long, twice as long each further time."""
 
 LONGEST_REST_S = 300.0
 
+# After its rest one request tries it; others go elsewhere until that is decided, or for so long.
 PROBE_S = 10.0
-"""After its rest one request tries it; others go elsewhere until that is decided, or for so long."""
 
 
 @dataclass(slots=True)

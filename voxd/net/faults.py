@@ -18,8 +18,8 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
 
+# A longer `retry-after` is taken for a mistake of the vendor and cut to a day.
 MAX_RETRY_AFTER_S = 86_400.0
-"""A longer ``retry-after`` is taken for a mistake of the vendor and cut to a day."""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -93,14 +93,14 @@ _CLOSE_CODES: Mapping[int, str] = MappingProxyType(
         4000: "beta_api_shape_disabled",
     }
 )
+# Google refuses a wrong key with status 400 instead of 401; the reason is in the details.
 _GOOGLE_BAD_KEY = b'"API_KEY_INVALID"'
-"""Google refuses a wrong key with status 400 instead of 401; the reason is in the details."""
 
 RefusalReader = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
 """Reads a refusal (provider, status, lower-case headers, body); `error_for_refusal` is one."""
 
+# Our code for a refusal without a name of the vendor's.
 _UNNAMED: Mapping[int, str] = MappingProxyType({409: "conflict", 413: "too_big"})
-"""Our code for a refusal without a name of the vendor's."""
 
 _MAX_TEXT = 300
 # OpenAI puts the wait into the message: "Please try again in 1.2s."

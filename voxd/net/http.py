@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# Default deadline for the first byte of a response's body.
 FIRST_BYTE_S = 10.0
-"""Default deadline for the first byte of a response's body."""
 
+# Default deadline for a whole response.
 WHOLE_S = 60.0
-"""Default deadline for a whole response."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from voxd.net.dns import Resolver
 from voxd.net.http_network import CONNECT_S, NetworkBackend, network_cause
 from voxd.net.transport import HttpRequest
 
+# A connection that was idle for so long is closed: the next turn of a conversation comes sooner. So is one
+# that was opened ahead; vendors wait longer for a first request (nginx: 60 s).
 KEEP_S = 45.0
-"""A connection that was idle for so long is closed: the next turn of a conversation comes sooner. So is one
-that was opened ahead; vendors wait longer for a first request (nginx: 60 s)."""
 
+# Connections are looked through so many times in that time, as long as there are any.
 SWEEPS = 3
-"""Connections are looked through so many times in that time, as long as there are any."""
 
 MOST_CONNECTIONS = 32
 

@@ -20,14 +20,14 @@ from voxd.net.sockets import open_socket
 
 _log = logging.getLogger(__name__)
 
+# The name, TCP and TLS together may take so long: as long as they may for a request.
 OPEN_S = 6.0
-"""The name, TCP and TLS together may take so long: as long as they may for a request."""
 
+# A connection under way that is not needed any more has so long to open before it is cancelled.
 GRACE_S = 0.25
-"""A connection under way that is not needed any more has so long to open before it is cancelled."""
 
+# A TCP connection that neither side has closed (linux/tcp_states.h).
 _ESTABLISHED = 1
-"""A TCP connection that neither side has closed (linux/tcp_states.h)."""
 
 
 class SpareConnection:
@@ -96,8 +96,8 @@ def _is_established(stream: httpcore.AsyncNetworkStream) -> bool:
         return False
 
 
+# TCP, and TLS after it, may each take so long.
 CONNECT_S = 3.0
-"""TCP, and TLS after it, may each take so long."""
 
 
 class NetworkBackend(httpcore.AnyIOBackend):

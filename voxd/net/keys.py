@@ -10,11 +10,11 @@ from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.net.backoff import WRONG_KEY_HOLD_S, hold_s
 
+# The code of an account without money: its key rests like one that was refused.
 NO_CREDIT = "insufficient_quota"
-"""The code of an account without money: its key rests like one that was refused."""
 
+# A key that has reached a limit rests so long if the vendor does not say how long, and there are others.
 UNSAID_REST_S = 10.0
-"""A key that has reached a limit rests so long if the vendor does not say how long, and there are others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from voxd.errors import RateLimited
 from voxd.events import Emit
 from voxd.events import EventType as E
 
+# So many minutes' worth may come at once.
 BURST = 2
-"""So many minutes' worth may come at once."""
 
+# A request that has waited for so long is refused.
 LONGEST_WAIT_S = 30.0
-"""A request that has waited for so long is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from typing import TypeVar
 
 from voxd.config.secrets import MASK
 
+# A shorter text is not a key, and may be a part of any word.
 LEAST_KEY_CHARS = 8
-"""A shorter text is not a key, and may be a part of any word."""
 
 Text = TypeVar("Text", str, bytes, str | bytes)
 

@@ -13,11 +13,11 @@ from voxd.net.transport import Budget
 
 MAX_ATTEMPTS = 3
 
+# With less time than this left after a pause a retry is not worth it: the error is reported sooner.
 LEAST_S = 0.2
-"""With less time than this left after a pause a retry is not worth it: the error is reported sooner."""
 
+# Faults that need an action of the user: they do not pass within a turn.
 NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
-"""Faults that need an action of the user: they do not pass within a turn."""
 
 T = TypeVar("T")
 

@@ -10,14 +10,14 @@ from voxd.errors import ConnectionFailed
 from voxd.net.dns import NAME_S, Addresses, Resolver
 from voxd.tasks import in_thread
 
+# The deadline of the last address. Earlier ones run on beside it, so they have a little longer.
 ADDRESS_S = 2.0
-"""The deadline of the last address. Earlier ones run on beside it, so they have a little longer."""
 
+# The delay before the next address is tried as well (RFC 8305, section 5: Connection Attempt Delay).
 STAGGER_S = 0.25
-"""The delay before the next address is tried as well (RFC 8305, section 5: Connection Attempt Delay)."""
 
+# A peer that acknowledges nothing for so long is gone; the user waits at most 3 s within a turn.
 SILENT_MS = 3000
-"""A peer that acknowledges nothing for so long is gone; the user waits at most 3 s within a turn."""
 
 SOCKET_OPTIONS = (
     # Audio and JSON frames are small; Nagle's algorithm would hold each back for a round trip.

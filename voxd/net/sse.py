@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from voxd.errors import StreamError
 
+# A line as long as the longest body: some vendors put a whole sound into one.
 MAX_LINE_BYTES = 16 * 1024 * 1024
-"""A line as long as the longest body: some vendors put a whole sound into one."""
 
 
 class LineDecoder:

@@ -10,14 +10,14 @@ from voxd.net import faults
 from voxd.net.dns import Resolver
 from voxd.net.sockets import open_socket
 
+# The longest line or block we take: the peer announces their length.
 MAX_PIECE_BYTES = 16 * 1024 * 1024
-"""The longest line or block we take: the peer announces their length."""
 
+# A peer that accepts nothing for so long is gone.
 SEND_S = 5.0
-"""A peer that accepts nothing for so long is gone."""
 
+# So long the peer may take to take note of the end.
 CLOSE_S = 1.0
-"""So long the peer may take to take note of the end."""
 
 
 class TcpStream:

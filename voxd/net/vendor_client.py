@@ -29,6 +29,7 @@ from voxd.net.tcp import TcpStream
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, RefusalReader
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 
+# The problem of an unencrypted endpoint outside the local network.
 _IN_CLEAR: Mapping[str, str] = MappingProxyType(
     {
         "http": "the endpoint is not encrypted: write it as https://",
@@ -36,7 +37,6 @@ _IN_CLEAR: Mapping[str, str] = MappingProxyType(
         "tcp": "the endpoint is outside this network, and tcp:// is never encrypted",
     }
 )
-"""The problem of an unencrypted endpoint outside the local network."""
 
 
 def add_configured_headers(

@@ -24,11 +24,11 @@ from voxd.net.proxy import proxy_of
 from voxd.net.redact import redact
 from voxd.net.sockets import load_tls_context, look_up, open_socket
 
+# The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB.
 MAX_FRAME_BYTES = 16 * 1024 * 1024
-"""The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB."""
 
+# What may wait to be sent: four seconds of 24 kHz sound as base64. `send` waits beyond it.
 WRITE_LIMIT_BYTES = 256 * 1024
-"""What may wait to be sent: four seconds of 24 kHz sound as base64. `send` waits beyond it."""
 
 _PINGS_PER_LIMIT = 3
 _USER_AGENT = "voxd"

@@ -23,6 +23,9 @@ class LogLine:
 
 _DEBUG, _INFO, _WARNING = logging.DEBUG, logging.INFO, logging.WARNING
 
+# Every event type that is logged; None, or not listed: not logged.
+#
+# The name of a reminder is the user's speech, so it is not logged.
 LINES: Mapping[str, LogLine | None] = MappingProxyType(
     {
         EventType.DAEMON_READY: LogLine(_INFO, "ready: voxd {version}, audio {audio}"),
@@ -90,17 +93,14 @@ LINES: Mapping[str, LogLine | None] = MappingProxyType(
         EventType.ERROR_GENERAL: LogLine(_WARNING, "{code}: {message}"),
     }
 )
-"""Every event type that is logged; None, or not listed: not logged.
-
-The name of a reminder is the user's speech, so it is not logged.
-"""
 
 
+# A lasting error is logged again after this time, so that a recent part of the log still shows it.
 REPEATED_S = 600.0
-"""A lasting error is logged again after this time, so that a recent part of the log still shows it."""
 
 KNOWN_ERRORS = 64
 
+# Events about requests to vendors; in other events "kind" may be text of the user.
 _CALLS = frozenset(
     {
         EventType.PROVIDER_CALL,
@@ -112,7 +112,6 @@ _CALLS = frozenset(
         EventType.CONNECTION_CLOSED,
     }
 )
-"""Events about requests to vendors; in other events "kind" may be text of the user."""
 
 
 class EventLog:

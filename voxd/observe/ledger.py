@@ -28,6 +28,9 @@ class TurnStage(StrEnum):
     AUDIO_SENT = "audio_sent"
 
 
+# The bars of `voxctl last` in order: from the first of these stages that the turn passed, to that one.
+#
+# A bar whose ends were not both passed is not there: a text has no transcription, silence no speech.
 BARS: tuple[tuple[str, tuple[TurnStage, ...], TurnStage], ...] = (
     ("speech", (TurnStage.BEGAN,), TurnStage.END_OF_SPEECH),
     ("endpoint", (TurnStage.END_OF_SPEECH,), TurnStage.ENDPOINT),
@@ -37,30 +40,25 @@ BARS: tuple[tuple[str, tuple[TurnStage, ...], TurnStage], ...] = (
     ("play", (TurnStage.FIRST_AUDIO,), TurnStage.FIRST_SAMPLE),
     ("speak", (TurnStage.FIRST_SAMPLE,), TurnStage.ENDED),
 )
-"""The bars of `voxctl last` in order: from the first of these stages that the turn passed, to that one.
 
-A bar whose ends were not both passed is not there: a text has no transcription, silence no speech.
-"""
-
+# The response time, beside the other bars: from the end of the question to the first sample at the device.
 RESPONSE = "response"
-"""The response time, beside the other bars: from the end of the question to the first sample at
-the device."""
 
 _COMPLETE = (TurnStage.END_OF_SPEECH, TurnStage.ASKED)
 
+# Bars that overlap the others, in the same form.
 BESIDE: tuple[tuple[str, tuple[TurnStage, ...], TurnStage], ...] = (
     ("connect", (TurnStage.BEGAN,), TurnStage.SESSION_READY),
     ("send", (TurnStage.SESSION_READY,), TurnStage.AUDIO_SENT),
     ("cloud", _COMPLETE, TurnStage.FIRST_AUDIO),
     (RESPONSE, _COMPLETE, TurnStage.FIRST_SAMPLE),
 )
-"""Bars that overlap the others, in the same form."""
 
+# Bars of turns that a provider in the cloud has answered.
 _CLOUD = frozenset({"connect", "send", "cloud"})
-"""Bars of turns that a provider in the cloud has answered."""
 
+# A cloud may send the text after its audio: then the text delayed nothing and has no bar.
 _MAY_COME_LATE = frozenset({TurnStage.TRANSCRIPT, TurnStage.FIRST_TOKEN})
-"""A cloud may send the text after its audio: then the text delayed nothing and has no bar."""
 
 
 @dataclass(slots=True)

@@ -16,17 +16,17 @@ import systemd.journal as journal
 
 from voxd.errors import VoxdError
 
+# How many lines may wait for a slow journal; more are dropped and counted.
 QUEUE_LIMIT = 1000
-"""How many lines may wait for a slow journal; more are dropped and counted."""
 
+# How long the end of the daemon waits for its last lines.
 CLOSE_TIMEOUT_S = 2.0
-"""How long the end of the daemon waits for its last lines."""
 
+# Of a request to a vendor; `key` is the number of the key, not the key.
 CALL_FIELDS = ("provider", "stage", "kind", "endpoint", "key", "attempt", "sent_bytes", "received_bytes")
-"""Of a request to a vendor; ``key`` is the number of the key, not the key."""
 
+# What a caller may add with `extra={"voxd": {...}}`; in the journal they are VOXD_EVENT and so on.
 FIELDS = ("event", "turn", "state", "code", "hint", "ms", *CALL_FIELDS)
-"""What a caller may add with ``extra={"voxd": {...}}``; in the journal they are VOXD_EVENT and so on."""
 
 Entry = Mapping[str, str]
 Write = Callable[[Entry], None]

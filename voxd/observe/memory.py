@@ -2,8 +2,8 @@
 
 import ctypes
 
+# mallopt(3): the most arenas the allocator makes; by default each thread gets one of its own.
 M_ARENA_MAX = -8
-"""mallopt(3): the most arenas the allocator makes; by default each thread gets one of its own."""
 
 
 def limit_arenas() -> None:

@@ -9,8 +9,8 @@ import systemd.daemon as daemon
 _log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 0.05
+# How long to wait for a manager that does not read; at the start there are no clients yet.
 _READY_TIMEOUT_S = 5.0
-"""How long to wait for a manager that does not read; at the start there are no clients yet."""
 
 
 class Notifier:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 
+# Combinations of labels of one number; some labels come from outside, such as a vendor's error codes.
 MOST_KEYS = 1000
-"""Combinations of labels of one number; some labels come from outside, such as a vendor's error codes."""
 
+# In the place of every label beyond that.
 OTHER = "other"
-"""In the place of every label beyond that."""
 
 
 def _key(values: Iterable[object], known: Container[tuple[str, ...]], count: int) -> tuple[str, ...]:

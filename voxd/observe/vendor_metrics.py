@@ -6,8 +6,8 @@ from typing import Any
 from voxd.events import EventType
 from voxd.observe.series import MetricSet
 
+# In the place of a stage: the opening of a whole session, with a vendor or a pipeline.
 SESSION = "session"
-"""In the place of a stage: the opening of a whole session, with a vendor or a pipeline."""
 
 CALL_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 3, 5, 8, 15, 30, 60)
 

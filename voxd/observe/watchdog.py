@@ -9,14 +9,14 @@ from voxd.clock import Clock
 
 _log = logging.getLogger(__name__)
 
+# No progress for this long is late. A lost microphone is noticed within 2 s and then excused.
 STALE_S = 5.0
-"""No progress for this long is late. A lost microphone is noticed within 2 s and then excused."""
 
+# Late for this long cannot be restored from inside.
 STUCK_S = 10.0
-"""Late for this long cannot be restored from inside."""
 
+# How soon to look again while something is late.
 RECHECK_S = 1.0
-"""How soon to look again while something is late."""
 
 
 @dataclass(frozen=True, slots=True)

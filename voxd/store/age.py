@@ -6,8 +6,8 @@ from pathlib import Path
 
 from voxd.clock import Clock
 
+# A longer gap between two starts is taken for a wrong clock and does not count.
 MAX_OFF_S = 31 * 86_400.0
-"""A longer gap between two starts is taken for a wrong clock and does not count."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

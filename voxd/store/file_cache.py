@@ -9,8 +9,8 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
+# A file's time says when it was last used, and is not written more often than this: cards wear.
 TOUCH_S = 86_400.0
-"""A file's time says when it was last used, and is not written more often than this: cards wear."""
 
 _SUFFIX = ".flac"
 _NEW = ".new"

@@ -1,5 +1,8 @@
 """The steps that bring the database from any older layout to the current one."""
 
+# One tuple of statements per version; `PRAGMA user_version` counts how many were applied.
+#
+# Steps are only ever appended: a released step never changes, because devices in the field have run it.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """
@@ -108,7 +111,3 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE usage_by_key RENAME TO usage",
     ),
 )
-"""One tuple of statements per version; `PRAGMA user_version` counts how many were applied.
-
-Steps are only ever appended: a released step never changes, because devices in the field have run it.
-"""

@@ -17,20 +17,20 @@ from voxd.reports import QueueEntry
 from voxd.store.age import AgeClock
 from voxd.store.db import Database
 
+# After this many failures an utterance goes behind the others, and rests after every further failure.
 BEHIND_FAULTS = 2
-"""After this many failures an utterance goes behind the others, and rests after every further failure."""
 
+# An utterance is dropped after this many failures that are its own fault.
 MAX_FAULTS = 6
-"""An utterance is dropped after this many failures that are its own fault."""
 
 LONGEST_REST_S = 6 * 3600.0
 
+# Room on the disk that is left to timers, settings and the history (a full disk also stops SQLite from
+# deleting).
 RESERVE_BYTES = 4 << 20
-"""Room on the disk that is left to timers, settings and the history (a full disk also stops SQLite
-from deleting)."""
 
+# Rows without sound and words that say what was delivered lately.
 DELIVERED_KEPT = 100
-"""Rows without sound and words that say what was delivered lately."""
 
 _HOUR_S = 3600.0
 _T = TypeVar("_T")

@@ -8,8 +8,8 @@ from voxd.clock import Clock, local_day
 from voxd.reports import UsageEntry
 from voxd.store.db import Database
 
+# Days remembered: a year and a month, so that a month can be compared with that of the year before.
 KEPT_DAYS = 400
-"""Days remembered: a year and a month, so that a month can be compared with that of the year before."""
 
 _COLUMNS = (
     "day, provider, sessions, responses, audio_s, text_tokens, audio_tokens, cost_usd, prices_of,"
