@@ -1,4 +1,4 @@
-"""The body of an HTTP answer: bounded in bytes and in time, and every fault of it an error of ours."""
+"""The body of an HTTP response: bounded in bytes and in time, with every fault mapped to `ProviderError`."""
 
 import asyncio
 import contextlib
@@ -10,19 +10,20 @@ import msgspec
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.net import faults
-from voxd.net.redact import redact
+from voxd.net.faults import redact
 from voxd.net.sse import LineDecoder, SseDecoder
 
-# The longest answer we take: five minutes of 16 kHz sound as base64.
+# The largest response: six minutes of 16 kHz, 16-bit sound as base64.
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
-# So much of a refusal is read.
+# The part of a refusal that is read: error objects are a few hundred bytes, error pages can be long.
 MAX_REFUSAL_BYTES = 64 * 1024
 
-# A refusal that takes longer is known by its status alone.
+# The time for the body of a refusal; after it the status alone decides.
 REFUSAL_S = 1.0
 
-# An answer that was read to its last event gets so long to end: then its connection can be used again.
+# A stream that was read to its last event gets this long to end. HTTP/1.1 can use a connection again only
+# when the response was read completely (RFC 9112, section 9.3).
 REMAINDER_S = 0.05
 
 _REMAINDER_BYTES = 64 * 1024
@@ -38,7 +39,7 @@ class HttpRoute:
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """An answer whose body is still to come; ``pieces`` raises `ProviderError`."""
+    """A response whose body is still to come; ``pieces`` raises `ProviderError`."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,14 +48,16 @@ class ResponseHead:
 
 
 class StreamedResponse:
-    """An `Answer`. ``until_s`` is when all of it must be there, in the time of the event loop."""
+    """An `HttpResponse`. ``until_s`` is its deadline as a whole, in the time of the event loop."""
 
     def __init__(
         self, provider: str, head: ResponseHead, *, until_s: float, key: str = "", sent_bytes: int = 0
     ) -> None:
         self.status = head.status
         self.headers: Mapping[str, str] = {
-            name.lower(): redact(value, key) for name, value in head.headers.items()
+            # Field names are case-insensitive (RFC 9110, section 5.1).
+            name.lower(): redact(value, key)
+            for name, value in head.headers.items()
         }
         self.sent_bytes = sent_bytes
         self.received_bytes = 0
@@ -67,6 +70,8 @@ class StreamedResponse:
 
     async def begin(self) -> None:
         """Wait for the first byte of the body, or for its end. Raises `ProviderError`."""
+        # Kept for `chunks`. A vendor sends the head early and starts to compute only then, so it is the first
+        # byte of the body that shows that the response is on its way.
         self._first = await self._next()
 
     async def json(self) -> Any:
@@ -75,6 +80,7 @@ class StreamedResponse:
         try:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # An access point's log-in page, sent with status 200 and without its media type.
             if body.lstrip()[:1] == b"<":
                 raise faults.captive_portal(self._provider) from None
             msg = "the vendor sent invalid JSON"
@@ -88,7 +94,7 @@ class StreamedResponse:
         return redact(bytes(body), self._key)
 
     async def read_some(self, most_bytes: int) -> bytes:
-        """Return the body or its beginning, whatever becomes of the rest; never raises for a fault."""
+        """Return the first ``most_bytes`` of the body, fewer after a fault or the deadline; never raises."""
         body = bytearray()
         with contextlib.suppress(ProviderError, TimeoutError):
             async with asyncio.timeout(REFUSAL_S):
@@ -125,7 +131,7 @@ class StreamedResponse:
             yield type, redact(data, self._key)
 
     async def finish(self) -> None:
-        """Take what is left if it is little, so that the connection can be used again."""
+        """Read the rest if it is short, so that the connection can be used again."""
         with contextlib.suppress(ProviderError, TimeoutError):
             async with asyncio.timeout(REMAINDER_S):
                 left = _REMAINDER_BYTES
@@ -141,6 +147,8 @@ class StreamedResponse:
         if self._is_over:
             return b""
         try:
+            # The absolute deadline of the whole response: a vendor that sends one byte a second does not
+            # extend it.
             async with asyncio.timeout_at(self._until_s):
                 piece = await anext(self._head.pieces, b"")
         except TimeoutError as error:
@@ -153,12 +161,14 @@ class StreamedResponse:
 
 
 async def check_response(answer: StreamedResponse, provider: str, read_refusal: faults.RefusalReader) -> None:
-    """Look at the head of ``answer``. Raises `ProviderError` unless it is what was asked for."""
+    """Raise `ProviderError` unless ``answer`` is a 2xx response in a format that was requested."""
     if not 200 <= answer.status < 300:
         body = await answer.read_some(MAX_REFUSAL_BYTES)
         raise read_refusal(provider, answer.status, answer.headers, body)
     if answer.headers.get("content-type", "").lower().startswith("text/html"):
         raise faults.captive_portal(provider)
+    # RFC 9110, section 12.5.3: "Accept-Encoding: identity" was sent. Decompressing would also let 16 MiB on
+    # the wire become gigabytes in memory.
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         msg = "the vendor compressed its response although it was asked not to"
         raise ConnectionFailed(msg, provider=provider, code="bad_answer")

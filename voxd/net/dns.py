@@ -1,9 +1,4 @@
-"""Finds the addresses of hosts in two threads of its own, and remembers those that were good.
-
-A name server that is dead blocks `getaddrinfo` for 10 s. Here no caller waits longer than its deadline,
-other users of threads are not held up, and neither is the end of the program, because the threads are daemons
-and live only while there is something to look up.
-"""
+"""Looks up the addresses of hosts in two threads of its own, and keeps the last good ones."""
 
 import asyncio
 import contextlib
@@ -15,14 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Default deadline of a name server.
+# The default deadline of a look-up.
 NAME_S = 2.0
 
-# Where an address was good before, it has only so long: then that address is used again.
+# The deadline where an address is known: then that one is used again, as vendors rarely change theirs.
 KNOWN_S = 0.5
 
+# A dead name server blocks `getaddrinfo` for 10 s, and nothing can cancel it. In asyncio's shared pool eight
+# such calls held up every other user for 9.9 s, and the end of the program after that (measured). So these
+# are threads of their own: two, so that one dead name does not delay another.
 WORKERS = 2
-# Most names that wait for a look-up; a voice appliance needs a handful, further ones are refused.
+
+# The longest queue of look-ups. A voice appliance needs a handful of names; more are refused at once.
 MOST_WAITING = 32
 
 MOST_KNOWN = 64
@@ -41,7 +40,7 @@ class _Lookup:
 
 
 class Resolver:
-    """Looks names up. One is shared by everything in a process; making one costs nothing."""
+    """Looks names up; one is shared by the whole process. Its threads live only while there is work."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -71,26 +70,26 @@ class Resolver:
         answer: asyncio.Future[Addresses | Exception] = asyncio.get_running_loop().create_future()
         with self._lock:
             question = self._asked.get(key)
+            # Callers of the same name share one look-up, as after a reconnect of several sessions.
             if question is None:
                 if len(self._queue) >= MOST_WAITING:
                     raise TimeoutError("too many names are being looked up")
                 question = self._asked[key] = _Lookup(key)
                 self._queue.append(question)
-                self._hire()
+                if self._workers < WORKERS:
+                    self._workers += 1
+                    # Daemons: a look-up that hangs must not delay the end of the program.
+                    threading.Thread(target=self._work, name="resolver", daemon=True).start()
             question.waiting.append(answer)
         try:
             outcome = await answer
         finally:
             with self._lock, contextlib.suppress(ValueError):
+                # A caller that gave up is taken off, so that a name nobody waits for is not looked up.
                 question.waiting.remove(answer)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
-
-    def _hire(self) -> None:
-        if self._workers < WORKERS:
-            self._workers += 1
-            threading.Thread(target=self._work, name="resolver", daemon=True).start()
 
     def _work(self) -> None:
         while (question := self._next()) is not None:
@@ -116,6 +115,7 @@ class Resolver:
 
     def _remember(self, key: _Key, found: Addresses) -> None:
         self._known[key] = found
+        # The least recently confirmed name is the first to go.
         self._known.move_to_end(key)
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
@@ -126,6 +126,7 @@ def _look_up(host: str, port: int) -> Addresses | Exception:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         return error
+    # At least one address is what `look_up` promises.
     return [*found] or socket.gaierror(socket.EAI_NONAME, "the host has no address")
 
 
@@ -135,7 +136,8 @@ def _settle(answer: asyncio.Future[Addresses | Exception], outcome: Addresses | 
 
 
 def _without_look_up(host: str, port: int) -> Addresses:
-    """Return the addresses of what no name server needs to be asked for, none for other names."""
+    """Return the addresses of a host that needs no name server, [] for other names."""
+    # RFC 6761, section 6.3: resolvers should return the loopback address for it without asking a name server.
     if host == "localhost":
         return [_numeric("127.0.0.1", port), _numeric("::1", port)]
     try:

@@ -1,4 +1,4 @@
-"""Where a vendor is reached, and with which key: pure functions of a provider's configuration."""
+"""The URL, headers and key of a vendor: pure functions of a provider's configuration."""
 
 import ipaddress
 import uuid
@@ -20,6 +20,7 @@ def require_key(provider: str, secret: Secret | str | None) -> str:
     key = str(secret.reveal() if isinstance(secret, Secret) else secret or "").strip()
     if not key:
         raise AuthenticationError(f"{provider} needs an api_key", provider=provider)
+    # A field value is visible ASCII (RFC 9110, section 5.5).
     if not (key.isascii() and key.isprintable()):
         raise AuthenticationError(f"the api_key of {provider} has odd characters", provider=provider)
     return key
@@ -32,12 +33,15 @@ def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") ->
     """
     try:
         parts = urlsplit(endpoint)
+        # `urlsplit` accepts port 0, which no socket can connect to; reading `port` raises for one that is too
+        # large.
         scheme = _SCHEMES.get(parts.scheme) if parts.port != 0 else None
     except ValueError:
         scheme = None
     if scheme is None or not parts.hostname:
         raise ConfigError("the provider's endpoint is not a URL", hint="write it as wss://host/path")
     base = parts.path.rstrip("/")
+    # An endpoint may already be the whole URL of the socket, as manuals print it.
     if path and not base.endswith(path):
         base = f"{base}{path}"
     asked = {**dict(parse_qsl(parts.query)), **query}
@@ -57,7 +61,7 @@ def realtime_url(provider: str, endpoint: str, path: str, query: Mapping[str, An
 
 
 def http_url(endpoint: str, live_path: str, path: str) -> str:
-    """Return the URL of ``path`` beside ``live_path``, for a question by HTTP."""
+    """Return the HTTP URL of ``path`` at the host of a WebSocket at ``live_path``."""
     parts = urlsplit(endpoint)
     base = parts.path.rstrip("/").removesuffix(live_path)
     return urlunsplit((_PLAIN.get(parts.scheme, parts.scheme), parts.netloc, f"{base}{path}", "", ""))
@@ -103,6 +107,8 @@ def is_local_host(host: str) -> bool:
     try:
         found = ipaddress.ip_address(host)
     except ValueError:
+        # Names of the local network: .local is mDNS (RFC 6762), .home.arpa is RFC 8375; a name without a dot
+        # has no place in the public DNS.
         return host == "localhost" or host.endswith((".local", ".lan", ".home.arpa")) or "." not in host
     return found.is_private or found.is_loopback or found.is_link_local
 
@@ -129,14 +135,15 @@ def resource_url(provider: str, endpoint: str, path: str, *, prefix: str = "", w
 
 def merge_headers(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     """Return ``headers`` with ``more``, which win, however their names are written."""
+    # Field names are case-insensitive (RFC 9110, section 5.1); sent twice, most servers join the values.
     names = {name.lower() for name in more}
     return {**{name: value for name, value in headers.items() if name.lower() not in names}, **more}
 
 
 def fill_placeholders(headers: Mapping[str, str], *, wall_s: float) -> dict[str, str]:
     """Return ``headers`` with a new {uuid}, and {unix_s} as whole seconds, in place of these words."""
-    return {name: _fill(value, wall_s) for name, value in headers.items()}
-
-
-def _fill(value: str, wall_s: float) -> str:
-    return value.replace("{uuid}", str(uuid.uuid4())).replace("{unix_s}", str(int(wall_s)))
+    # `replace`, not `format`: a header may hold other braces, and a format string can reach into objects.
+    return {
+        name: value.replace("{uuid}", str(uuid.uuid4())).replace("{unix_s}", str(int(wall_s)))
+        for name, value in headers.items()
+    }

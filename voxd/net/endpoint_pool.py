@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 
-# An endpoint that failed rests so long, twice as long each further time.
+# How long a failed endpoint is skipped; doubled by each further failure, up to the longest.
 REST_S = 30.0
 
 LONGEST_REST_S = 300.0
 
-# After its rest one request tries it; others go elsewhere until that is decided, or for so long.
+# After its rest one request probes it. Others use another endpoint until that one is decided; this long if it
+# never is, because its caller was cancelled.
 PROBE_S = 10.0
 
 
@@ -36,7 +37,7 @@ class EndpointPool:
         return self._choose(self._clock.monotonic()).endpoint
 
     def take(self) -> str:
-        """Return the endpoint to use: the next healthy one, or the one that rests least long."""
+        """Return the endpoint to use: the next healthy one, or the one whose rest ends first."""
         now_s = self._clock.monotonic()
         chosen = self._choose(now_s)
         if chosen.failures and chosen.until_s <= now_s:
@@ -51,6 +52,7 @@ class EndpointPool:
 
     def failed(self, endpoint: str, error: ProviderError) -> bool:
         """Let ``endpoint`` rest if ``error`` is its fault; return whether another one is healthy."""
+        # A refusal is an answer: the endpoint is healthy, and another one would refuse the same.
         if not isinstance(error, ConnectionFailed | StreamError):
             return False
         state = self._state(endpoint)
@@ -62,6 +64,7 @@ class EndpointPool:
     def _choose(self, now_s: float) -> _State:
         order = self._states[self._next :] + self._states[: self._next]
         healthy = [state for state in order if state.until_s <= now_s]
+        # All rest: a request that fails soon is better than none, and the one that failed first may be back.
         return healthy[0] if healthy else min(order, key=lambda state: state.until_s)
 
     def _state(self, endpoint: str) -> _State:

@@ -13,9 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
+from typing import TypeVar
 
 import msgspec
 
+from voxd.config.secrets import MASK
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
 
 # A longer `retry-after` is taken for a mistake of the vendor and cut to a day.
@@ -25,12 +27,13 @@ MAX_RETRY_AFTER_S = 86_400.0
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return how many seconds the vendor asks us to wait, None if it does not say; at most a day.
 
-    ``retry-after-ms`` counts before ``retry-after``, which is in seconds or a date (RFC 9110, section
-    10.2.3). A date is compared with the vendor's own clock: a small device may not know the time yet.
+    ``retry-after-ms`` counts before ``retry-after``.
     """
+    # OpenAI and Azure send the finer `retry-after-ms` beside `retry-after`; their own clients prefer it too.
     millis = _number(headers.get("retry-after-ms", ""))
     if millis is not None:
         return _clamp_wait(millis / 1000)
+    # RFC 9110, section 10.2.3: a number of seconds or an HTTP date.
     asked = headers.get("retry-after", "")
     seconds = _number(asked)
     if seconds is not None:
@@ -38,6 +41,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     until_s = _date_s(asked)
     if until_s is None:
         return None
+    # Compared with the vendor's own `Date`: a Pi has no battery-backed clock and may not know the time yet.
     now_s = _date_s(headers.get("date", ""))
     return _clamp_wait(until_s - (time.time() if now_s is None else now_s))
 
@@ -56,6 +60,7 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
+    # `float` accepts "nan", which would compare as neither too long nor too short.
     return None if math.isnan(number) else number
 
 
@@ -66,11 +71,13 @@ def _date_s(text: str) -> float | None:
         return None
 
 
+# What needs a new key: no retry helps, and the next key of the provider is used.
 _BAD_KEY = frozenset(
     {"invalid_api_key", "invalid_authentication", "account_deactivated", "permission_denied"}
 )
 _SLOW_DOWN = frozenset({"rate_limit_exceeded", "rate_limited", "429"})
 _TOO_LONG = frozenset({"context_length_exceeded", "context_too_long"})
+# What needs an action of the user, which is the hint. Never retried, whatever the status says.
 _PERMANENT: Mapping[str, str] = MappingProxyType(
     {
         "insufficient_quota": "add credit to the account at the vendor's console",
@@ -79,6 +86,8 @@ _PERMANENT: Mapping[str, str] = MappingProxyType(
         "beta_api_shape_disabled": "update voxd: the vendor no longer speaks this protocol",
     }
 )
+# 1000 to 1013: RFC 6455, section 7.4.1, and the IANA registry of close codes. 3000 to 3999 are registered by
+# libraries, 4000 to 4999 are private (section 7.4.2): OpenAI uses 3000 and 4000.
 _CLOSE_CODES: Mapping[int, str] = MappingProxyType(
     {
         1000: "closed_by_vendor",
@@ -99,9 +108,10 @@ _GOOGLE_BAD_KEY = b'"API_KEY_INVALID"'
 RefusalReader = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
 """Reads a refusal (provider, status, lower-case headers, body); `error_for_refusal` is one."""
 
-# Our code for a refusal without a name of the vendor's.
+# The code of a refusal in which the vendor gives no name of its own.
 _UNNAMED: Mapping[int, str] = MappingProxyType({409: "conflict", 413: "too_big"})
 
+# Characters of a vendor's message that are kept: it goes into a log line and a status display.
 _MAX_TEXT = 300
 # OpenAI puts the wait into the message: "Please try again in 1.2s."
 _AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
@@ -143,8 +153,9 @@ def error_for_code(
     if name in _BAD_KEY:
         return AuthenticationError(text, provider=provider)
     if name in _SLOW_DOWN:
-        wait_s = retry_after_s if retry_after_s is not None else _wait_s(text)
-        return RateLimited(text, provider=provider, retry_after_s=wait_s)
+        if retry_after_s is None and (found := _AGAIN_IN.search(text)):
+            retry_after_s = float(found[1]) / (1000 if found[2] == "ms" else 1)
+        return RateLimited(text, provider=provider, retry_after_s=retry_after_s)
     if name in _TOO_LONG:
         return ContextTooLong(text, provider=provider)
     error = ProviderError(text, provider=provider, code=name[:64], hint=_PERMANENT.get(name, ""))
@@ -161,8 +172,10 @@ def error_for_refusal(provider: str, status: int, headers: Mapping[str, str], bo
     message = (found.message or f"the vendor answered with HTTP status {status}")[:_MAX_TEXT]
     if found.name in _PERMANENT:
         return error_for_code(provider, found.name, message)
+    # 403 too: several vendors answer it for a key without the right to a model.
     if status in {401, 403} or (status == 400 and _GOOGLE_BAD_KEY in body):
         return AuthenticationError(message, provider=provider)
+    # 402 Payment Required: Deepgram and Hugging Face send it when the credit is used up.
     if status == 402:
         return error_for_code(provider, "insufficient_quota", message)
     wait_s = retry_after_s(headers)
@@ -181,6 +194,7 @@ def _by_status(provider: str, status: int, name: str, message: str, wait_s: floa
     if status == 404:
         return error_for_code(provider, "model_not_found", message)
     # 511 Network Authentication Required is a captive portal by definition (RFC 6585, section 6).
+    # A redirect is one too: no API that is used here redirects.
     if status < 400 or status == 511:
         return captive_portal(provider)
     if status == 408:
@@ -190,6 +204,8 @@ def _by_status(provider: str, status: int, name: str, message: str, wait_s: floa
         return ConnectionFailed(message, provider=provider, code="overloaded")
     if status < 500:
         error = error_for_code(provider, name or _UNNAMED.get(status, "refused"), message)
+        # 409 Conflict is a lock at the vendor that another request holds; OpenAI's and Anthropic's clients
+        # retry it as well.
         error.retryable = status == 409
         return error
     return ConnectionFailed(message, provider=provider, code="server_error")
@@ -199,6 +215,7 @@ def connect_error(provider: str, error: Exception) -> ProviderError:
     """Return the error for a socket that could not be opened; each code needs another action of the user."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = error.verify_message or "its certificate is not valid"
+        # The clock of a Pi starts in the past until NTP has set it, so every certificate is "not yet valid".
         if "not yet valid" in reason:
             hint = "set the clock: `timedatectl status`"
             return ConnectionFailed(reason, provider=provider, code="clock_wrong", hint=hint)
@@ -214,17 +231,14 @@ def connect_error(provider: str, error: Exception) -> ProviderError:
         return ConnectionFailed(
             "cannot resolve the vendor's host name", provider=provider, code="dns_failed", hint=hint
         )
-    # Not `strerror`: asyncio and aiohappyeyeballs put addresses there, of a race those of every attempt.
+    # Not `strerror`: asyncio and aiohappyeyeballs put addresses there, for a race those of every attempt.
     number = error.errno if isinstance(error, OSError) else None
     reason = os.strerror(number) if number else "the connection failed"
     return ConnectionFailed(reason, provider=provider)
 
 
 def captive_portal(provider: str) -> ProviderError:
-    """Return the error for a log-in page, or a redirect to it, in place of the vendor's response.
-
-    Redirects are never followed: the key is for the configured host only.
-    """
+    """Return the error for a log-in page, or a redirect to it, in place of the vendor's response."""
     hint = "log in to the network, or correct the provider's endpoint"
     msg = "the network answers with a log-in page"
     return ConnectionFailed(msg, provider=provider, code="captive_portal", hint=hint)
@@ -268,8 +282,10 @@ def not_websocket(provider: str, cause: BaseException | None) -> ProviderError:
 
 def close_reason(code: int | None, reason: str, *, sent: int | None = None) -> CloseReason:
     """Return why a socket was closed, from the vendor's close ``code`` and the one we ``sent``, if any."""
+    # Our own side closes with 1009 when a frame exceeds our limit (RFC 6455, section 7.4.1).
     if sent == 1009 or code == 1009:
         return CloseReason("frame_too_big", "the vendor sent a frame longer than allowed", code)
+    # Without a close frame there was no closing handshake (1006, RFC 6455, section 7.1.5).
     if code is None:
         return CloseReason("network_error", "the connection broke")
     text = (reason or f"closed with code {code}")[:_MAX_TEXT]
@@ -296,13 +312,6 @@ def _parse_error(body: bytes) -> _ErrorObject:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _ErrorObject()
     return _ErrorObject(message=error) if isinstance(error, str) else error
-
-
-def _wait_s(message: str) -> float | None:
-    found = _AGAIN_IN.search(message)
-    if found is None:
-        return None
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +349,7 @@ class _RefusalBody(msgspec.Struct):
     category: str | None = None
     code: str | int | None = None
     message: str | None = None
+    # AWS writes it with a capital letter in some services.
     Message: str | None = None
 
 
@@ -357,7 +367,9 @@ def parse_refusal(headers: Mapping[str, str], body: bytes) -> RefusalText:
         found = msgspec.json.decode(body, type=_RefusalBody)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = _RefusalBody()
-    amazons = headers.get("x-amzn-errortype", "").partition(":")[0]
+    # AWS puts the name into a header, followed by ":" and a URL (smithy, protocol restJson1).
+    aws_name = headers.get("x-amzn-errortype", "").partition(":")[0]
+    # FastAPI servers, and so ElevenLabs and most self-hosted ones, send `detail`; the others `error`.
     detail = found.detail if found.detail else found.error
     if isinstance(detail, list):
         detail = detail[0]
@@ -366,7 +378,8 @@ def parse_refusal(headers: Mapping[str, str], body: bytes) -> RefusalText:
         one_word = detail.replace("_", "").isalnum()
         detail = _Detail(code=detail) if one_word else _Detail(message=detail)
     detail = detail or _Detail()
-    names = (amazons, detail.status, detail.code, found.err_code, found.category, found.code)
+    # In this order of preference. A number is an HTTP status again, not a name.
+    names = (aws_name, detail.status, detail.code, found.err_code, found.category, found.code)
     messages = (detail.message, detail.msg, found.err_msg, found.message, found.Message)
     name = next((each for each in names if isinstance(each, str) and each), "")
     return RefusalText(name, next((each for each in messages if each), ""))
@@ -381,6 +394,7 @@ def refusal_reader(table: Mapping[str, ErrorMeaning]) -> RefusalReader:
     def read(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         named = parse_refusal(headers, body)
         error = {"code": named.name, "message": named.message or None}
+        # Handed on in OpenAI's format, so that statuses and waits are mapped in one place.
         plain = error_for_refusal(provider, status, headers, msgspec.json.encode({"error": error}))
         if named.name not in table:
             return plain
@@ -398,3 +412,22 @@ def error_meaning(
     )
     error.retryable = means.retryable
     return error
+
+
+# A shorter text is not a key, and may be a part of any word.
+LEAST_KEY_CHARS = 8
+
+Text = TypeVar("Text", str, bytes, str | bytes)
+
+
+def redact(received: Text, key: str) -> Text:
+    """Return ``received`` without ``key``: some vendors repeat it in their refusals."""
+    # A key may be several secrets joined by colons, as AWS's is (id, secret, session token).
+    for part in (key, *key.split(":")):
+        if len(part) < LEAST_KEY_CHARS:
+            continue
+        if isinstance(received, str):
+            received = received.replace(part, MASK)
+        else:
+            received = received.replace(part.encode(), MASK.encode())
+    return received

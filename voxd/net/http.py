@@ -12,8 +12,7 @@ from voxd.errors import ProviderError
 from voxd.net import faults
 from voxd.net.body import HttpRoute, StreamedResponse, check_response
 from voxd.net.dns import Resolver
-from voxd.net.proxy import proxy_of
-from voxd.net.sockets import load_tls_context
+from voxd.net.sockets import load_tls_context, proxy_of
 from voxd.net.transport import HttpRequest
 from voxd.tasks import TaskScope, in_thread
 
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Default deadline for the first byte of a response's body.
+# The default deadline of the first byte of a body: a language model thinks before its first token.
 FIRST_BYTE_S = 10.0
 
-# Default deadline for a whole response.
+# The default deadline of a whole response.
 WHOLE_S = 60.0
 
 
@@ -33,7 +32,7 @@ WHOLE_S = 60.0
 class RequestTerms:
     """How one request is sent. ``key`` is redacted in the response.
 
-    ``first_byte_s`` is how long the first byte of the answer's body may take, the connection included;
+    ``first_byte_s`` is how long the first byte of the response's body may take, the connection included;
     ``whole_s`` covers the whole response.
     """
 
@@ -71,6 +70,7 @@ class HttpClient:
                     terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
                 )
                 async with AsyncExitStack() as stack:
+                    # On any error or cancellation the connection is closed: half a response makes it useless.
                     stack.push_async_callback(answer.close)
                     await check_response(answer, terms.provider, terms.read_refusal)
                     await answer.begin()
@@ -87,10 +87,11 @@ class HttpClient:
 
     async def prepare(self) -> None:
         """Load what the first request needs: 3 MB, and a second on a small device."""
+        # Called while the user still speaks, so that the first request does not pay for the import.
         await self._load_pools()
 
     def connect_ahead(self, provider: str, stage: str, url: str, route: HttpRoute) -> None:
-        """Connect to where ``url`` is, in the background, unless a connection waits; never raises.
+        """Connect to the host of ``url`` in the background, unless a connection waits; never raises.
 
         Nothing is sent, so nothing is billed. The next request of ``route`` to that host uses it.
         """
@@ -106,6 +107,7 @@ class HttpClient:
     async def _load_pools(self) -> "HttpPools":
         async with self._loading:
             if self._client is None:
+                # In a thread: an import of a second would stop the audio queues of the loop.
                 pools = await in_thread(_load, name="load http")
                 self._client = pools(self.resolver)
             return self._client
@@ -117,6 +119,7 @@ class HttpClient:
                 proxy_of(provider, route.proxy)
             trust = await self.trust(route.ca_file)
             if not client.has_route(route):
+                # Asked again after the await: another request may have added the route meanwhile.
                 client.add_route(route, trust)
         return client
 

@@ -1,13 +1,12 @@
-"""The HTTP client itself: httpx writes requests, httpcore carries them, our own resolver finds the hosts.
+"""The HTTP client itself: httpx encodes requests, httpcore sends them, our own resolver finds the hosts.
 
-`voxd.net.http` imports this module when the first request is sent, and no other module does. httpx's
-own client is left out: it logs URLs, which may hold a key, and keeps cookies.
+`voxd.net.http` imports this module when the first request is sent, and no other module does.
 """
 
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 import httpcore
@@ -19,16 +18,19 @@ from voxd.net.body import HttpRoute, ResponseHead
 from voxd.net.dns import Resolver
 from voxd.net.http_network import CONNECT_S, NetworkBackend, network_cause
 from voxd.net.transport import HttpRequest
+from voxd.tasks import TaskScope
 
-# A connection that was idle for so long is closed: the next turn of a conversation comes sooner. So is one
-# that was opened ahead; vendors wait longer for a first request (nginx: 60 s).
+# A connection that was idle for this long is closed: the next turn of a conversation comes sooner. So is one
+# that was opened ahead; servers wait longer for a first request (nginx: client_header_timeout, 60 s).
 KEEP_S = 45.0
 
-# Connections are looked through so many times in that time, as long as there are any.
+# How often in that time idle connections are looked for, as long as there are any.
 SWEEPS = 3
 
 MOST_CONNECTIONS = 32
 
+# "identity": the bodies are short or already compressed sound, and a compressed stream would delay the first
+# token until its block is full.
 _HEADERS = {"User-Agent": "voxd", "Accept": "*/*", "Accept-Encoding": "identity"}
 _BROKEN = (
     httpcore.NetworkError,
@@ -39,6 +41,8 @@ _BROKEN = (
 )
 
 
+# httpx's own client is not used: it logs URLs, which may hold a key, keeps cookies, and obeys proxy variables
+# of the environment.
 class HttpPools:
     """Connections to all vendors. Redirects are not followed, proxies of the environment are ignored."""
 
@@ -49,7 +53,7 @@ class HttpPools:
         self._pools: dict[HttpRoute, httpcore.AsyncConnectionPool] = {}
         self._networks: dict[HttpRoute, NetworkBackend] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._tasks = TaskScope("close idle connections")
 
     def has_route(self, route: HttpRoute) -> bool:
         """Whether `add_route` was called for ``route``."""
@@ -59,20 +63,26 @@ class HttpPools:
         """Create the connection pool of ``route``, whose TLS uses ``trust``."""
         self._trust[route] = trust
         self._networks[route] = NetworkBackend(self._resolver)
+        proxy = None
+        if route.proxy:
+            # Left alone, the library would check an https proxy against a list of authorities of its own.
+            proxy = httpcore.Proxy(
+                route.proxy, ssl_context=trust if route.proxy.startswith("https:") else None
+            )
         self._pools[route] = httpcore.AsyncConnectionPool(
             ssl_context=trust,
-            proxy=_proxy(route.proxy, trust) if route.proxy else None,
+            proxy=proxy,
             max_connections=MOST_CONNECTIONS,
             keepalive_expiry=self._keep_s,
             network_backend=self._networks[route],
         )
 
     def prepare(self, url: str, route: HttpRoute, whose: str = "") -> None:
-        """Connect to where ``url`` is, in the background, unless a connection waits; nothing is sent.
+        """Connect to the host of ``url`` in the background, unless a connection waits; nothing is sent.
 
-        There is one for each ``whose`` that ever asked for one there: a model and a voice of one vendor
-        are asked at the same time.
+        Each ``whose`` has one of its own: a model and a voice of one vendor are used at the same time.
         """
+        # Through a proxy the connection cannot be handed to the pool: it needs a CONNECT first.
         if route.proxy is not None:
             return
         try:
@@ -102,6 +112,7 @@ class HttpPools:
                     _url(encoded.url),
                     headers=encoded.headers.raw,
                     content=encoded.stream,
+                    # Connecting only: reading has the deadlines of the response.
                     extensions={"timeout": {"connect": CONNECT_S}},
                 )
             )
@@ -111,9 +122,8 @@ class HttpPools:
 
     async def close(self) -> None:
         """Close all connections; idempotent."""
-        if self._sweeping is not None:
-            # It has taken connections out of the pool, so only it can close them.
-            await asyncio.gather(self._sweeping, return_exceptions=True)
+        # Joined, not cancelled: a sweep has taken connections out of the pool, so only it can close them.
+        await self._tasks.join()
         if self._timer is not None:
             self._timer.cancel()
         for network in self._networks.values():
@@ -124,13 +134,14 @@ class HttpPools:
     # --- idle connections --------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Look through the connections after a while: the pool itself only does so with the next request."""
+        """Start the timer that looks for idle connections."""
+        # The pool itself only looks with its next request, which may be hours away.
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._keep_s / SWEEPS, self._begin_sweep)
 
     def _begin_sweep(self) -> None:
         self._timer = None
-        self._sweeping = asyncio.create_task(self._sweep(), name="close idle connections")
+        self._tasks.start(self._sweep())
 
     async def _sweep(self) -> None:
         for network in self._networks.values():
@@ -148,11 +159,6 @@ def _url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
-def _proxy(url: str, trust: ssl.SSLContext) -> httpcore.Proxy:
-    """Return the proxy at ``url``; left alone, the library would trust a list of its own."""
-    return httpcore.Proxy(url, ssl_context=trust if url.startswith("https:") else None)
-
-
 def _encode(provider: str, request: HttpRequest) -> httpx.Request:
     """Return ``request`` encoded for HTTP. Raises `ProviderError` when that is impossible."""
     try:
@@ -168,24 +174,21 @@ def _encode(provider: str, request: HttpRequest) -> httpx.Request:
 
 
 def _build(request: HttpRequest) -> httpx.Request:
+    # A configured "user-agent" replaces ours, however it is written.
+    ours = {name.lower(): name for name in _HEADERS}
+    headers = _HEADERS | {ours.get(name.lower(), name): value for name, value in request.headers.items()}
     form = request.form or {}
     fields = {name: value for name, value in form.items() if not isinstance(value, tuple)}
     files = {name: (value[0], value[2], value[1]) for name, value in form.items() if isinstance(value, tuple)}
     return httpx.Request(
         request.method,
         request.url,
-        headers={**_HEADERS, **_lower(request.headers)},
+        headers=headers,
         json=request.json,
         content=request.content,
         data=fields or None,
         files=files or None,
     )
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return ``headers`` with names that replace ours."""
-    ours = {name.lower(): name for name in _HEADERS}
-    return {ours.get(name.lower(), name): value for name, value in headers.items()}
 
 
 async def _pieces(provider: str, answer: httpcore.Response) -> AsyncIterator[bytes]:
@@ -199,7 +202,8 @@ async def _pieces(provider: str, answer: httpcore.Response) -> AsyncIterator[byt
 
 @contextlib.contextmanager
 def _as_ours(provider: str) -> Iterator[None]:
-    """Turn what goes wrong before there is an answer into our errors; their texts may hold the key."""
+    """Map errors before the response to `ProviderError`."""
+    # Always "from None": the texts of the libraries' errors may hold the URL, and so the key.
     try:
         yield
     except ProviderError as error:
@@ -210,6 +214,7 @@ def _as_ours(provider: str) -> Iterator[None]:
     except httpcore.LocalProtocolError:
         raise faults.unsendable_request(provider) from None
     except httpcore.RemoteProtocolError as error:
+        # h11 has no class of its own for a server that closed before the first byte, only this text.
         raise faults.not_http(provider, is_silent="without sending" in str(error)) from None
     except _BROKEN as error:
         raise faults.connect_error(provider, network_cause(error)) from None

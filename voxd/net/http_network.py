@@ -20,10 +20,10 @@ from voxd.net.sockets import open_socket
 
 _log = logging.getLogger(__name__)
 
-# The name, TCP and TLS together may take so long: as long as they may for a request.
+# The time for name, TCP and TLS together, the same as for a request.
 OPEN_S = 6.0
 
-# A connection under way that is not needed any more has so long to open before it is cancelled.
+# The time for a connection that is no longer needed to open before it is cancelled.
 GRACE_S = 0.25
 
 # A TCP connection that neither side has closed (linux/tcp_states.h).
@@ -39,7 +39,7 @@ class SpareConnection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it is on its way, or there and not closed by the other side."""
+        """Whether it is being opened, or is open and not closed by the other side."""
         if not self._task.done():
             return True
         stream = None if self._task.cancelled() else self._task.result()
@@ -88,22 +88,24 @@ async def _open(
 
 
 def _is_established(stream: httpcore.AsyncNetworkStream) -> bool:
-    """Return whether both sides are open. Readable data does not matter: TLS 1.3 sends session tickets."""
+    """Return whether both sides are open."""
     raw = stream.get_extra_info("socket")
     try:
+        # The state is the first byte of tcp_info. Readable data, the usual test, proves nothing: a TLS 1.3
+        # server sends session tickets after the handshake (RFC 8446, section 4.6.1).
         return bool(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _ESTABLISHED)
     except OSError:
         return False
 
 
-# TCP, and TLS after it, may each take so long.
+# The time for TCP, and again for TLS after it.
 CONNECT_S = 3.0
 
 
 class NetworkBackend(httpcore.AnyIOBackend):
     """Finds hosts by our own resolver; TLS is checked against the host's name all the same.
 
-    A connection that `prepare` opened is the next one that is asked for.
+    A connection that `prepare` opened is used for the next request.
     """
 
     def __init__(self, resolver: Resolver) -> None:
@@ -113,7 +115,7 @@ class NetworkBackend(httpcore.AnyIOBackend):
 
     @property
     def has_spares(self) -> bool:
-        """Whether connections wait to be asked for."""
+        """Whether connections wait to be used."""
         return bool(self._spares)
 
     def prepare(self, host: str, port: int, trust: ssl.SSLContext | None, whose: str, free: int) -> None:
@@ -124,6 +126,8 @@ class NetworkBackend(httpcore.AnyIOBackend):
         wanted = self._wanted.setdefault((host, port), set())
         wanted.add(whose)
         waiting = sum(spare.is_usable for key, spare in self._spares if key == (host, port))
+        # One for each stage that uses this host; the free ones of the pool count, or every turn would open
+        # more.
         if waiting + free < len(wanted):
             self._spares.append(((host, port), SpareConnection(self._open_ahead(host, port, trust))))
 
@@ -151,6 +155,8 @@ class NetworkBackend(httpcore.AnyIOBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Return a connection: one that was opened ahead, if there is one."""
         with anyio.fail_after(timeout):
+            # A spare may have been closed by the vendor since; the request must not fail for that, so the
+            # next is tried.
             while (spare := self._take_spare(host, port)) is not None:
                 if (stream := await spare.take()) is not None:
                     return stream
@@ -169,7 +175,7 @@ class NetworkBackend(httpcore.AnyIOBackend):
         stream = await self._connect(host, port)
         if trust is None:
             return stream
-        # As the pool does it for a request.
+        # As the pool does it for a request: HTTP/1.1 only (ALPN, RFC 7301).
         trust.set_alpn_protocols(["http/1.1"])
         return _TlsStream(await stream.start_tls(trust, host, CONNECT_S))
 
@@ -179,7 +185,7 @@ class NetworkBackend(httpcore.AnyIOBackend):
 
 
 class _WrappedStream(httpcore.AsyncNetworkStream):
-    """The library's stream; a subclass says what becomes of TLS on it."""
+    """The library's stream; subclasses differ in `start_tls`."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -204,6 +210,7 @@ class _SafeStream(_WrappedStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         async with AsyncExitStack() as stack:
+            # httpcore closes the stream when the handshake fails, but not when it is cancelled.
             stack.push_async_callback(self.aclose)
             encrypted = await self._stream.start_tls(ssl_context, server_hostname, timeout)
             stack.pop_all()
@@ -211,7 +218,7 @@ class _SafeStream(_WrappedStream):
 
 
 class _TlsStream(_WrappedStream):
-    """A stream whose handshake is done, with the same host and the same trust: who asks for it has it."""
+    """A stream that is already encrypted, for the same host with the same trust."""
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -220,12 +227,14 @@ class _TlsStream(_WrappedStream):
 
 
 def network_cause(error: Exception) -> Exception:
-    """Return the error of the network at the bottom of the library's."""
+    """Return the `OSError` that caused ``error``, or a `TimeoutError`; ``error`` itself without either."""
     if isinstance(error, httpcore.TimeoutException):
         return TimeoutError()
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError):
             return inner
+        # httpcore maps anyio's errors, which wrap those of the socket: only the innermost has the errno or
+        # the reason of the certificate.
         inner = inner.__cause__ or inner.__context__
     return error

@@ -10,10 +10,10 @@ from voxd.events import Emit
 from voxd.events import EventType as E
 from voxd.net.backoff import WRONG_KEY_HOLD_S, hold_s
 
-# The code of an account without money: its key rests like one that was refused.
+# The code of an account without credit: its key rests like a refused one, as it too needs a person.
 NO_CREDIT = "insufficient_quota"
 
-# A key that has reached a limit rests so long if the vendor does not say how long, and there are others.
+# How long a key at its limit rests when the vendor does not say and other keys can be used meanwhile.
 UNSAID_REST_S = 10.0
 
 
@@ -45,11 +45,11 @@ class KeyPool:
 
     @property
     def current(self) -> ApiKey:
-        """The key that was used last, before any request the first."""
+        """The key that was used last; before any request, the first."""
         return self._current.key
 
     def wait_s(self) -> float:
-        """Return how long it is until a key may be used, 0 if one may be now."""
+        """Return the time until a key may be used, 0 if one may be used now."""
         return min(map(self._rest_s, self._states))
 
     def problem(self) -> ProviderError:
@@ -57,6 +57,7 @@ class KeyPool:
         first = min(self._states, key=self._rest_s)
         error = first.problem
         assert error is not None, "a key that rests has a reason to"
+        # A new error each time: the one that is kept has a wait of its own, which is over by now in part.
         again = type(error)(
             str(error),
             provider=self._provider,
@@ -74,17 +75,20 @@ class KeyPool:
 
     def take(self) -> ApiKey:
         """Return the key to use. Raises `ProviderError` when none may be, and then no request is sent."""
-        state = self._choose()
-        self._use(state)
-        return state.key
+        before, self._current = self._current, self._choose()
+        if before is not self._current:
+            # Numbers only: a key never gets into an event.
+            numbers: dict[str, Any] = {"from": before.key.number, "to": self._current.key.number}
+            reason = before.problem.code if before.problem else ""
+            self._emit(E.KEY_CHANGED, provider=self._provider, reason=reason, **numbers)
+        return self._current.key
 
     def failed(self, key: ApiKey, error: ProviderError) -> bool:
-        """Let ``key`` rest if ``error`` is about it; return whether it is, and another one is usable.
-
-        A wait that the vendor asks for without a reason related to the key applies to all keys.
-        """
+        """Let ``key`` rest if ``error`` is about it; return whether it is, and another one is usable."""
         state = next(state for state in self._states if state.key == key)
-        if not _is_of_key(error):
+        is_about_key = isinstance(error, AuthenticationError | RateLimited) or error.code == NO_CREDIT
+        if not is_about_key:
+            # A `retry-after` of an overloaded vendor (RFC 9110, section 10.2.3) holds whatever the key.
             for each in self._states:
                 self._rest(each, error, hold_s(error))
             return False
@@ -92,18 +96,12 @@ class KeyPool:
         return self.wait_s() <= 0 and self._rest_s(state) > 0
 
     def _choose(self) -> _State:
+        # From the current one on: keys are used up in order, not in turn.
         at = self._states.index(self._current)
         for state in self._states[at:] + self._states[:at]:
             if self._rest_s(state) <= 0:
                 return state
         raise self.problem()
-
-    def _use(self, state: _State) -> None:
-        before, self._current = self._current, state
-        if before is not state:
-            reason = before.problem.code if before.problem else ""
-            numbers: dict[str, Any] = {"from": before.key.number, "to": state.key.number}
-            self._emit(E.KEY_CHANGED, provider=self._provider, reason=reason, **numbers)
 
     def _rest(self, state: _State, error: ProviderError, seconds: float) -> None:
         until_s = self._clock.monotonic() + seconds
@@ -119,8 +117,5 @@ def rest_s(error: ProviderError, *, is_only: bool) -> float:
     if error.code == NO_CREDIT:
         return WRONG_KEY_HOLD_S
     asked_s = hold_s(error)
+    # A single key does not rest: the retries have pauses of their own.
     return UNSAID_REST_S if not asked_s and not is_only else asked_s
-
-
-def _is_of_key(error: ProviderError) -> bool:
-    return isinstance(error, AuthenticationError | RateLimited) or error.code == NO_CREDIT

@@ -1,4 +1,4 @@
-"""Rate limits of one provider: requests and tokens a minute, and how many at once, first come first."""
+"""Rate limits of one provider: requests and tokens a minute, and concurrent requests, in order of arrival."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,10 +11,10 @@ from voxd.errors import RateLimited
 from voxd.events import Emit
 from voxd.events import EventType as E
 
-# So many minutes' worth may come at once.
+# How many minutes' worth may be used at once: a conversation comes in bursts.
 BURST = 2
 
-# A request that has waited for so long is refused.
+# A request that has waited this long is refused: its user has left.
 LONGEST_WAIT_S = 30.0
 
 
@@ -42,15 +42,16 @@ class RateLimiter:
     async def acquire(self, tokens: int, within_s: float = LONGEST_WAIT_S) -> AsyncIterator[None]:
         """Wait until a request of about ``tokens`` may be made, and count it as under way until the end.
 
-        Raises `RateLimited` when that takes longer than ``within_s`` or `LONGEST_WAIT_S`: at once where it is
-        certain, so that the time can be spent on another provider.
+        Raises `RateLimited` when that takes longer than ``within_s`` or `LONGEST_WAIT_S`.
         """
         full = self._full_limit(tokens)
         if full:
             self._emit(E.RATE_LIMITED, provider=self._provider, limit=full, wait_s=None)
+        # Refused at once where the wait is certain to be too long, so that another provider can use the time.
         if within_s < LONGEST_WAIT_S and not self._has_time(tokens, within_s):
             raise self._limit_error(full)
         try:
+            # The lock keeps the order: `AsyncLimiter` lets a small request overtake a large one that waits.
             async with asyncio.timeout(min(within_s, LONGEST_WAIT_S)), self._first:
                 await self._admit(tokens)
         except TimeoutError:
@@ -65,10 +66,12 @@ class RateLimiter:
         with ExitStack() as stack:
             if self._slots is not None:
                 await self._slots.acquire()
+                # Given back when one of the other limits takes too long.
                 stack.callback(self._slots.release)
             if self._requests is not None:
                 await self._requests.acquire()
             if self._tokens is not None:
+                # A request larger than the whole bucket takes all of it; `AsyncLimiter` would raise.
                 await self._tokens.acquire(min(tokens, self._tokens.max_rate))
             stack.pop_all()
 

@@ -1,4 +1,4 @@
-"""Functions of the user's that every request passes through: they may change it, its answer, or stop it."""
+"""The user's functions around every request: they may change it or its response, or stop it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -8,26 +8,28 @@ from voxd.net.transport import HttpRequest, HttpResponse
 Next = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 RequestMiddleware = Callable[[HttpRequest, Next], Awaitable[HttpResponse]]
-"""Is given the request and what comes after; returns an answer, its own or that of what comes after.
+"""Gets the request and the next function; returns a response, its own or that of the next function.
 
-It stops a request by raising `ProviderError` (``retryable`` False, or it is asked again), or by returning
-an answer of its own. It runs once for every attempt, after the configured headers were added, and not for
-sockets.
+It stops a request by raising `ProviderError` (with ``retryable`` False, or the request is retried), or by
+returning a response of its own. It runs once for every attempt, after the configured headers were added, and
+not for sockets.
 """
 
 
 async def pass_through(
     chain: Sequence[RequestMiddleware], request: HttpRequest, send: Next, *, provider: str
 ) -> HttpResponse:
-    """Return the answer to ``request`` after ``chain``, the first of it outermost. Raises `ProviderError`."""
+    """Return the response to ``request`` through ``chain``, its first outermost. Raises `ProviderError`."""
     if not chain:
         return await send(request)
     first, *rest = chain
 
     def failure_of(error: Exception) -> ProviderError:
+        # Only the class: the text of the exception may hold the request, and so the key.
         msg = f"a request middleware failed: {type(error).__name__}"
         hint = "report this to the middleware's author"
         failure = ProviderError(msg, provider=provider, code="middleware_failed", hint=hint)
+        # A bug in the user's code fails the same way each time.
         failure.retryable = False
         return failure
 

@@ -11,19 +11,20 @@ from voxd.errors import ConnectionFailed, ProviderError
 from voxd.net.backoff import wait_s
 from voxd.net.transport import Budget
 
+# As in the Python clients of OpenAI and Anthropic: one attempt and two retries.
 MAX_ATTEMPTS = 3
 
-# With less time than this left after a pause a retry is not worth it: the error is reported sooner.
+# The least time that must be left after a pause. A request that cannot finish in it only delays the error.
 LEAST_S = 0.2
 
-# Faults that need an action of the user: they do not pass within a turn.
+# Faults that need an action of the user: none passes within a turn.
 NOT_SO_SOON = frozenset({"captive_portal", "tls_untrusted", "clock_wrong"})
 
 T = TypeVar("T")
 
 
 class NotAttempted(Exception):
-    """Raised by work that our own limits refused; it has waited as long as allowed, so it is not retried."""
+    """Raised by work that our own limits refused: it has waited as long as it may, so it is not retried."""
 
     def __init__(self, error: ProviderError) -> None:
         super().__init__()
@@ -41,9 +42,8 @@ async def retry(
     """Return what ``work(attempt)`` returns, ``attempt`` counting from 1; a `ProviderError` is retried.
 
     ``has_alternative`` says after an error whether the next attempt uses another key or endpoint: then it is
-    made at once. Otherwise there is a pause, and no retry at all while ``budget`` has another candidate.
-    Retries are taken off ``budget``, and none begins later than it allows. Raises the error of the last
-    attempt, or the one inside `NotAttempted` at once.
+    made at once. Retries are taken off ``budget``, and none begins later than it allows. Raises the error of
+    the last attempt, or the one inside `NotAttempted` at once.
     """
     if _left_s(budget.until_s, clock) <= 0:
         raise ConnectionFailed("no time is left in this turn", code="timeout")
@@ -54,9 +54,11 @@ async def retry(
             return None
         if has_alternative():
             return 0.0
+        # While another provider can answer, a pause is wasted: failover is faster.
         return wait_s(error, state.attempt_number - 1, jitter()) if budget.is_last else None
 
     def count(state: tenacity.RetryCallState) -> None:
+        # Before the sleep, so that a turn that is cancelled in it has not gained a retry.
         budget.retries -= 1
 
     async def pause(seconds: float) -> None:
@@ -69,7 +71,7 @@ async def retry(
         stop=lambda state: (
             state.attempt_number >= MAX_ATTEMPTS
             or budget.retries <= 0
-            or not _is_worth(state.upcoming_sleep, budget, clock)
+            or state.upcoming_sleep + LEAST_S >= _left_s(budget.retry_until_s, clock)
         ),
         before_sleep=count,
         sleep=pause,
@@ -82,11 +84,6 @@ async def retry(
     except NotAttempted as refusal:
         raise refusal.error from None
     raise AssertionError("unreachable: tenacity raises what the last attempt raised")
-
-
-def _is_worth(pause_s: float, budget: Budget, clock: Clock) -> bool:
-    """Return whether enough of the turn is left after ``pause_s`` to try again."""
-    return pause_s + LEAST_S < _left_s(budget.retry_until_s, clock)
 
 
 def _left_s(until_s: float | None, clock: Clock) -> float:

@@ -1,19 +1,15 @@
-"""Takes bytes as they come and returns lines and server-sent events: no socket, no time."""
+"""Decodes bytes into lines and server-sent events; no socket, no clock."""
 
 from collections.abc import Iterator
 
 from voxd.errors import StreamError
 
-# A line as long as the longest body: some vendors put a whole sound into one.
+# As long as the longest body: some vendors send a whole sound as base64 in one line.
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 
 class LineDecoder:
-    """Cuts a stream of UTF-8 into lines that end in ``\\r\\n``, ``\\n`` or, with ``bare_cr``, ``\\r``.
-
-    Characters may be split between pieces: a line is decoded when it is complete. Nothing else ends a
-    line; `str.splitlines` would also cut at U+2028, which JSON may hold.
-    """
+    """Cuts a stream of UTF-8 into lines that end in ``\\r\\n``, ``\\n`` or, with ``bare_cr``, ``\\r``."""
 
     def __init__(self, *, bare_cr: bool = False) -> None:
         self._rest = bytearray()
@@ -28,6 +24,8 @@ class LineDecoder:
         if b"\n" not in piece:
             self._check()
             return []
+        # Not `str.splitlines`, which also cuts at U+2028 and U+0085: JSON may hold both (RFC 8259, section
+        # 7). A character may be split between pieces, so a line is decoded when it is complete.
         *complete, rest = bytes(self._rest).split(b"\n")
         self._rest = bytearray(rest)
         self._check()
@@ -40,6 +38,7 @@ class LineDecoder:
         return [_text(rest)] if rest else []
 
     def _with_newlines(self, piece: bytes) -> bytes:
+        # The CR of a CRLF was the end of the last piece and has ended the line already.
         if self._after_cr and piece.startswith(b"\n"):
             piece = piece[1:]
             self._after_cr = False
@@ -74,14 +73,18 @@ class SseDecoder:
 
     def _take(self, line: str) -> Iterator[tuple[str, str]]:
         if self._is_first:
+            # HTML standard, section 9.2.6: one leading byte order mark is stripped.
             line = line.removeprefix("\ufeff")
             self._is_first = False
         if not line:
+            # Without data nothing is dispatched, as the standard says; comments (":ping") keep the connection
+            # alive.
             if self._data:
                 yield self._type, "\n".join(self._data)
             self._type, self._data = "", []
             return
         name, _, value = line.partition(":")
+        # One space after the colon belongs to the format, further ones to the value.
         value = value.removeprefix(" ")
         if name == "event":
             self._type = value

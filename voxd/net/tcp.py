@@ -10,18 +10,20 @@ from voxd.net import faults
 from voxd.net.dns import Resolver
 from voxd.net.sockets import open_socket
 
-# The longest line or block we take: the peer announces their length.
+# The longest line or block: the peer announces its length, and it must fit into memory.
 MAX_PIECE_BYTES = 16 * 1024 * 1024
 
-# A peer that accepts nothing for so long is gone.
+# A peer that accepts nothing for this long is gone.
 SEND_S = 5.0
 
-# So long the peer may take to take note of the end.
+# The time for the peer to acknowledge the end.
 CLOSE_S = 1.0
 
 
 class TcpStream:
-    """A reader and a writer in one, as `asyncio` names their methods. All raise `ProviderError`."""
+    """A reader and a writer in one, with asyncio's method names. All raise `ProviderError`."""
+
+    # The names let `wyoming.event.async_read_event` and `async_write_event` use it.
 
     def __init__(self, provider: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.provider = provider
@@ -51,7 +53,7 @@ class TcpStream:
         return cls(provider, reader, writer)
 
     async def readline(self) -> bytes:
-        """Return the next line with its end, b"" when the peer has hung up."""
+        """Return the next line with its end, b"" when the peer has closed the connection."""
         with self._as_ours():
             line = await self._reader.readline()
         self.received_bytes += len(line)
@@ -68,7 +70,7 @@ class TcpStream:
         return data
 
     def write(self, data: bytes) -> None:
-        """Send ``data`` when there is time; `drain` waits for it."""
+        """Queue ``data`` to be sent; `drain` waits for it."""
         self.sent_bytes += len(data)
         self._writer.write(data)
 
@@ -77,18 +79,19 @@ class TcpStream:
         self.write(b"".join(lines))
 
     async def drain(self) -> None:
-        """Wait while too much is unsent; breaks off when that takes too long."""
+        """Wait while too much is unsent; aborts the connection when that takes too long."""
         try:
             async with asyncio.timeout(SEND_S):
                 with self._as_ours():
                     await self._writer.drain()
         except TimeoutError:
+            # `close` would first wait for the peer to take what is buffered.
             self._writer.transport.abort()
             msg = "the peer takes no more data"
             raise ConnectionFailed(msg, provider=self.provider, code="send_stalled") from None
 
     async def close(self) -> None:
-        """Hang up; idempotent."""
+        """Close the connection; idempotent."""
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):
@@ -99,6 +102,7 @@ class TcpStream:
         try:
             yield
         except ValueError:
+            # `StreamReader.readline` turns a LimitOverrunError into this.
             msg = "the peer sent a line without end"
             raise StreamError(msg, provider=self.provider, code="too_big") from None
         except (OSError, EOFError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from voxd.net import faults
 
 if TYPE_CHECKING:
-    # The contract alone loads no network library.
+    # Stages import this module; the contract alone must load no network library (3 MB, a second on a Pi).
     from voxd.net.tcp import TcpStream
     from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Budget:
     """What a turn may still spend on one provider: time, and attempts after the first.
 
-    ``until_s`` is CLOCK_MONOTONIC, None for no end: no attempt begins later, and no first byte is waited for
-    any longer; an answer that has begun has deadlines of its own. ``retries`` counts down, over all stages of
+    ``until_s`` is CLOCK_MONOTONIC, None for no end: no attempt begins later, and no first byte is awaited
+    longer; a response that has begun has deadlines of its own. ``retries`` counts down, over all stages of
     the turn.
     """
 
@@ -38,7 +38,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """With what an attempt is made; ``key`` is "" where the vendor needs none."""
+    """The endpoint and key of an attempt; ``key`` is "" where the vendor needs none."""
 
     endpoint: str
     key: str = field(default="", repr=False)
@@ -60,9 +60,9 @@ class HttpRequest:
 
 
 class HttpResponse(Protocol):
-    """An HTTP answer whose status was 2xx, inside ``async with``. Its methods raise `ProviderError`.
+    """An HTTP response with status 2xx, inside ``async with``. Its methods raise `ProviderError`.
 
-    All of them keep to the deadline of the whole answer, and to `voxd.net.body.MAX_BODY_BYTES`.
+    All of them keep to the deadline of the whole response, and to `voxd.net.body.MAX_BODY_BYTES`.
     """
 
     status: int
@@ -70,7 +70,7 @@ class HttpResponse(Protocol):
     """Names in lower case."""
 
     async def json(self) -> Any:
-        """Return the body as JSON; anything else (a log-in page, say) raises."""
+        """Return the body as JSON; anything else, such as a log-in page, raises."""
         ...
 
     async def read(self) -> bytes:
@@ -86,7 +86,7 @@ class HttpResponse(Protocol):
         ...
 
     def events(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield server-sent events: type ("" where none is named) and data; comments are passed over."""
+        """Yield server-sent events: type ("" where none is named) and data; comments are skipped."""
         ...
 
 
@@ -97,9 +97,9 @@ RefusalReader = faults.RefusalReader
 class Transport(Protocol):
     """The way to one vendor, implemented by `voxd.net.vendor_client.VendorClient`.
 
-    Every attempt asks the builder for its request anew, so that a key or an endpoint that failed is not
-    used again. Only what is retryable is tried again, only before anything of the answer was used, at most
-    three times in all, and within the budget. Configured headers are added last.
+    Every attempt calls the builder again, so that a failed key or endpoint is not used twice. Only a
+    retryable error is retried, only before any of the response was used, at most three attempts in all, and
+    within the budget. Configured headers are added last.
     """
 
     @property
@@ -151,12 +151,12 @@ class Transport(Protocol):
         ...
 
     def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
-        """Connect, in the background, to where what ``build`` returns would be sent; never raises.
+        """Connect in the background to the host of the request that ``build`` returns; never raises.
 
         Nothing is sent. An unused connection is closed after a while.
         """
         ...
 
     def note(self, kind: str, **details: Any) -> None:
-        """Log something that happened on the line, such as a reconnect; no words, no keys."""
+        """Log an event of the connection, such as a reconnect; no transcripts, no keys."""
         ...

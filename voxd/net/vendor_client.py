@@ -1,4 +1,4 @@
-"""The client of one vendor: a key, an endpoint and a deadline for every attempt, and a report of each."""
+"""The client of one vendor: every attempt has a key, an endpoint and a deadline, and is reported."""
 
 import contextlib
 import copy
@@ -47,10 +47,10 @@ def add_configured_headers(
 
 
 def check_url(provider: str, url: str) -> str:
-    """Return ``url``. Raises `ProviderError` for none, or one that would send a key far away in clear."""
+    """Return ``url``. Raises `ProviderError` unless it is a URL, and encrypted outside the local network."""
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - it is read when it is asked for
+        parts.port  # noqa: B018 - the property parses, and raises for an invalid port
     except ValueError:
         raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
     if parts.scheme in _IN_CLEAR and not is_local_host(parts.hostname or ""):
@@ -59,7 +59,7 @@ def check_url(provider: str, url: str) -> str:
 
 
 def compute_headers(provider: str, headers: Callable[[], Mapping[str, str]]) -> Mapping[str, str]:
-    """Return what ``headers``, a function of the user's, returns. Raises `ProviderError` when it fails."""
+    """Return what ``headers``, a user's function, returns. Raises `ProviderError` when it fails."""
 
     def failure_of(error: Exception) -> ProviderError:
         msg = f"the function for its headers failed: {type(error).__name__}"
@@ -74,7 +74,7 @@ def compute_headers(provider: str, headers: Callable[[], Mapping[str, str]]) -> 
 
 @dataclass(slots=True)
 class Attempt:
-    """An attempt; ``stack`` gives its place among the others back."""
+    """An attempt; ``stack`` releases its place in the rate limits."""
 
     attempt: int
     kind: str
@@ -89,16 +89,18 @@ class Attempt:
 
     @property
     def access(self) -> Access:
-        """With what it is made."""
+        """Its endpoint and key."""
         return Access(self.endpoint, self.key.text)
 
     def begin(self, key: ApiKey, endpoint: str) -> None:
-        """Start the clock of the attempt: waiting for the rate limit does not count."""
+        """Start the attempt and its clock."""
+        # Not when it is created: waiting for the rate limit says nothing about the vendor's latency.
         self.key, self.endpoint, self.url = key, endpoint, endpoint
         self._began_s = time.monotonic()
 
     def opened(self, link: StreamedResponse | WebSocketConnection | TcpStream) -> None:
-        """The first byte has come. A middleware may open several links, one after the other."""
+        """Note the first byte of ``link``."""
+        # A middleware may open several, one after the other: all are closed and counted.
         self._first_byte_ms = self._passed_ms()
         self._links.append(link)
 
@@ -129,11 +131,12 @@ class Attempt:
 
 
 def outcome_code(error: BaseException | None) -> str:
-    """Return what the log calls ``error``; a caller that leaves early "cancelled" the request."""
+    """Return the code of ``error`` for the log."""
     if error is None:
         return "ok"
     if isinstance(error, VoxdError):
         return error.code
+    # CancelledError and GeneratorExit: the caller left the block early, as at a barge-in.
     return "internal" if isinstance(error, Exception) else "cancelled"
 
 
@@ -146,7 +149,7 @@ class VendorClientSettings:
     """The configuration of a vendor client. Without ``endpoints`` the stage uses the vendor's own.
 
     ``headers`` are sent with every request: {uuid} is a new one each time, {unix_s} the time;
-    ``more_headers`` is asked for more of them before every request. ``middleware``: the first is outermost.
+    ``more_headers`` is called for further ones before every request. ``middleware``: the first is outermost.
     """
 
     kind: str
@@ -190,6 +193,7 @@ class VendorClient:
 
     def for_stage(self, stage: str) -> "VendorClient":
         """Return the client of another stage of the same provider: keys, endpoints and limits are shared."""
+        # A shallow copy: the pools and limits are the same objects.
         other = copy.copy(self)
         other.stage = stage
         return other
@@ -231,6 +235,7 @@ class VendorClient:
                 return answer
 
             request = self._build(build, attempt)
+            # Before the middleware, which thus sees, and may change, everything that is sent.
             request = replace(request, headers=self._headers(request.headers))
             return await pass_through(self._settings.middleware, request, send, provider=self.name)
 
@@ -295,7 +300,7 @@ class VendorClient:
             yield stream
 
     def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
-        """Connect to where what ``build`` returns would be sent, as `Transport.prepare` says."""
+        """Connect to the host of the request that ``build`` returns, as `Transport.prepare` says."""
         # The next request fails with the same error and reports it.
         with contextlib.suppress(VoxdError, ValueError):
             url = check_url(self.name, build(Access(self._endpoints.next, self._keys.next.text)).url)
@@ -303,7 +308,7 @@ class VendorClient:
             self._http.connect_ahead(self.name, self.stage, url, route)
 
     def note(self, kind: str, **details: Any) -> None:
-        """Log something that happened on the line, such as a reconnect; no words, no keys."""
+        """Log an event of the connection, as `Transport.note` says."""
         self._emit(E.PROVIDER_NOTE, provider=self.name, stage=self.stage, kind=kind, details=details)
 
     @asynccontextmanager
@@ -344,20 +349,21 @@ class VendorClient:
         await self._end(attempt, None)
 
     async def _begin(self, number: int, budget: Budget, kind: str, tokens: int) -> Attempt:
-        """Return an attempt with a key, an endpoint, and a place among the others. Raises `ProviderError`."""
+        """Return an attempt with a key, an endpoint and a place in the limits. Raises `ProviderError`."""
         await self._wait_for_key(budget)
         attempt = Attempt(number, kind)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(
                 self._limits.acquire(tokens, self.remaining_s(budget, LONGEST_WAIT_S))
             )
+            # Again: keys may have reached their limits while this request waited for its place.
             await self._wait_for_key(budget)
             attempt.begin(self._keys.take(), self._endpoints.take())
             attempt.stack = stack.pop_all()
         return attempt
 
     async def _wait_for_key(self, budget: Budget) -> None:
-        """Wait while every key is on hold. Raises `ProviderError` when that is too long to wait for."""
+        """Wait while every key is on hold. Raises `ProviderError` when that takes too long."""
         while (wait_s := self._keys.wait_s()) > 0:
             error = self._keys.problem()
             if isinstance(error, RateLimited):
@@ -368,16 +374,18 @@ class VendorClient:
             await self._clock.sleep(wait_s)
 
     async def _end(self, attempt: Attempt, error: BaseException | None) -> bool:
-        """End and report ``attempt``; return whether the next one would go another way."""
+        """End and report ``attempt``; return whether the next one would use another key or endpoint."""
         attempt.code = outcome_code(error)
         has_alternative = False
         if isinstance(error, ProviderError):
             error.provider = self.name  # the stage may not know its configured name
+            # Both are called, whatever the first returns: each notes the failure.
             by_key = self._keys.failed(attempt.key, error)
             has_alternative = self._endpoints.failed(attempt.endpoint, error) or by_key
         try:
             await attempt.close(finish=error is None)
         finally:
+            # Even when closing is cancelled: every attempt is reported exactly once.
             self._emit(E.PROVIDER_CALL, provider=self.name, stage=self.stage, **attempt.report())
         return has_alternative
 
@@ -387,7 +395,7 @@ class VendorClient:
         except ConfigError as error:
             raise faults.bad_endpoint(self.name, str(error)) from None
         except ValueError:
-            # Of an endpoint that cannot be taken apart. Its text holds the endpoint, and so perhaps a key.
+            # From an endpoint that cannot be parsed. Its text holds the endpoint, and so perhaps a key.
             raise faults.bad_endpoint(self.name, "the endpoint is not a URL") from None
 
     async def _trust(self, url: str, ca_file: str) -> ssl.SSLContext | None:

@@ -1,8 +1,4 @@
-"""One WebSocket to a vendor: bounded in memory and in time, with every fault mapped to an error.
-
-The vendor's own pings are no help here: a link that is dead but not closed has to be noticed while the user
-still waits. So we ping, and anything that arrives, a pong or a frame, counts as a sign of life.
-"""
+"""One WebSocket to a vendor: bounded in memory and in time, with every fault mapped to an error."""
 
 import asyncio
 import logging
@@ -19,17 +15,17 @@ from websockets.uri import parse_uri
 from voxd.errors import ConnectionFailed
 from voxd.net import faults
 from voxd.net.dns import Resolver
-from voxd.net.faults import CloseReason
-from voxd.net.proxy import proxy_of
-from voxd.net.redact import redact
-from voxd.net.sockets import load_tls_context, look_up, open_socket
+from voxd.net.faults import CloseReason, redact
+from voxd.net.sockets import load_tls_context, look_up, open_socket, proxy_of
+from voxd.tasks import TaskScope
 
-# The longest frame we take: a vendor's own limit for one piece of sound is 15 MiB.
+# The longest frame: OpenAI's own limit for one piece of sound is 15 MiB.
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
-# What may wait to be sent: four seconds of 24 kHz sound as base64. `send` waits beyond it.
+# The send buffer, four seconds of 24 kHz sound as base64; beyond it `send` waits.
 WRITE_LIMIT_BYTES = 256 * 1024
 
+# Two pongs may be lost or late before the connection counts as dead.
 _PINGS_PER_LIMIT = 3
 _USER_AGENT = "voxd"
 
@@ -40,12 +36,12 @@ _wire_log.setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True, slots=True)
 class WebSocketAddress:
-    """Where a vendor is reached; ``ca_file`` names the certificates to trust instead of the system's.
+    """The address of a vendor; ``ca_file`` names the certificates to trust instead of the system's.
 
-    Its ``repr`` shows nothing, because URL and headers may hold the key. ``key`` is that key: what a vendor
-    repeats of it in a refusal, a frame or a close reason is redacted.
+    ``key`` is redacted where a vendor repeats it in a refusal, a frame or a close reason.
     """
 
+    # Not in the repr: URL and headers may hold the key.
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ca_file: str = ""
@@ -55,12 +51,11 @@ class WebSocketAddress:
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long, in seconds, a vendor may leave us waiting.
+    """The longest waits for a vendor, in seconds.
 
     ``open_s`` covers name, TCP, TLS and HTTP, ``name_s`` the name alone; ``answer_s`` the frame that
     answers one of ours; ``send_s`` a full send buffer; ``active_s`` and ``idle_s`` the time without a sign
-    of life during and between turns (3 s and 10 s); ``close_s`` the closing
-    handshake.
+    of life during and between turns; ``close_s`` the closing handshake.
     """
 
     open_s: float = 10.0
@@ -88,7 +83,8 @@ class WebSocketConnection:
         self._ending: CloseReason | None = None
         self.sent_bytes = 0
         self.received_bytes = 0
-        self._watcher = asyncio.create_task(self._watch(), name=f"watch {provider}")
+        self._tasks = TaskScope("websocket")
+        self._watcher = self._tasks.start(self._watch(), name=f"watch {provider}")
 
     @classmethod
     async def open(
@@ -102,11 +98,10 @@ class WebSocketConnection:
         subprotocols: Sequence[str] = (),
         read_refusal: faults.RefusalReader = faults.error_for_refusal,
     ) -> "WebSocketConnection":
-        """Connect to ``address``. Raises `ProviderError`: why, in its class and code.
+        """Connect to ``address``. Raises `ProviderError`; its class and code say why.
 
-        Redirects are not followed: the key is for the host that was configured. Proxies of the environment
-        are ignored. Without a shared ``resolver`` no address of an earlier connection is known;
-        without ``trust`` the certificates are read first.
+        Without a shared ``resolver`` no address of an earlier connection is known; without ``trust`` the
+        certificates are read first.
         """
         deadlines = deadlines or Deadlines()
         try:
@@ -116,9 +111,11 @@ class WebSocketConnection:
                     address.url,
                     additional_headers=dict(address.headers),
                     user_agent_header=_USER_AGENT,
+                    # Sound does not compress, and a deflate context costs 64 kB and more (RFC 7692).
                     compression=None,
                     max_size=MAX_FRAME_BYTES,
                     write_limit=WRITE_LIMIT_BYTES,
+                    # Ours cover the name look-up as well, and notice a dead peer sooner: see `_watch`.
                     open_timeout=None,
                     ping_interval=None,
                     close_timeout=deadlines.close_s,
@@ -147,7 +144,7 @@ class WebSocketConnection:
 
     @property
     def active(self) -> bool:
-        """Whether a turn is under way, in which a dead link has to be noticed sooner."""
+        """Whether a turn is under way, in which a dead connection must be noticed sooner."""
         return self._active
 
     @active.setter
@@ -188,16 +185,17 @@ class WebSocketConnection:
         return redact(message, self._key)
 
     def abort(self, ending: CloseReason) -> None:
-        """Break the connection off at once; `receive` and `send` report ``ending``."""
+        """Abort the connection; `receive` and `send` report ``ending``."""
+        # Without a closing handshake: the peer is gone or stalled, and the library would wait for it.
         self._ending = self._ending or ending
         self._socket.transport.abort()
 
     async def close(self) -> None:
-        """Close with the vendor's consent if it comes in time; idempotent."""
+        """Close with the closing handshake if the vendor takes part in time; idempotent."""
         self._ending = self._ending or CloseReason("closed", "closed by us")
         self._watcher.cancel()
         await self._socket.close()
-        await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._tasks.close()
 
     def _close_reason(self, closed: ConnectionClosed) -> CloseReason:
         if self._ending is None:
@@ -210,7 +208,10 @@ class WebSocketConnection:
         return self._ending
 
     async def _watch(self) -> None:
-        """Ping, and break the connection off when nothing at all came back for too long."""
+        """Ping, and abort the connection when nothing arrived for too long."""
+        # The vendor's own pings do not help: a peer that is dead but not closed must be noticed while the
+        # user still waits. The library's keepalive takes 50 s by default (measured). Any frame is a sign of
+        # life.
         self._last_seen_s = self._now_s()
         while True:
             limit_s = self._deadlines.active_s if self._active else self._deadlines.idle_s
@@ -221,7 +222,8 @@ class WebSocketConnection:
             due_s = self._now_s() + limit_s / _PINGS_PER_LIMIT
             try:
                 async with asyncio.timeout_at(due_s):
-                    await self._ping()
+                    pong = await self._socket.ping()
+                    asyncio.ensure_future(pong).add_done_callback(self._on_pong)
                     await self._turn_began.wait()
                     self._last_seen_s = self._now_s()  # A turn begins, with its full deadline.
             except TimeoutError:
@@ -229,10 +231,6 @@ class WebSocketConnection:
                 self._last_seen_s += self._now_s() - due_s
             except ConnectionClosed:
                 return
-
-    async def _ping(self) -> None:
-        pong = await self._socket.ping()
-        asyncio.ensure_future(pong).add_done_callback(self._on_pong)
 
     def _on_pong(self, pong: "asyncio.Future[float]") -> None:
         if not pong.cancelled() and pong.exception() is None:
@@ -243,7 +241,10 @@ class WebSocketConnection:
 
 
 class _Connect(connect):
-    """Follows no redirect: the library drops only `Authorization` on the way to another host."""
+    """Follows no redirect."""
+
+    # The key is for the configured host only. The library drops `Authorization` on the way to another host,
+    # but not the headers and query parameters in which some vendors expect their keys.
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -256,7 +257,8 @@ async def _options(
     resolver: Resolver,
     trust: ssl.SSLContext | None,
 ) -> dict[str, Any]:
-    """Return what the library is to use for the connection instead of looking for it itself."""
+    """Return the library's options for the socket, TLS and the proxy."""
+    # None: the default, True, would use the proxy variables of the environment.
     options: dict[str, Any] = {"proxy": None}
     where = parse_uri(address.url)
     if where.secure:
