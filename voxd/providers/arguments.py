@@ -1,6 +1,8 @@
 """Describes and checks the arguments of a tool, from a typed signature or from a JSON Schema."""
 
+import functools
 import inspect
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
@@ -10,7 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from voxd.errors import InvalidRequest
 
+# The simple types of JSON Schema (validation vocabulary, section 6.1.1).
 _SIMPLE: Mapping[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
+# Keywords of JSON Schema (validation vocabulary, sections 6.2 to 6.4), and the name msgspec has for the
+# same limit.
 _LIMITS = {
     "minimum": "ge",
     "maximum": "le",
@@ -40,7 +45,14 @@ def from_function(
     try:
         fields = _fields(function, name, meanings)
         arguments = msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=True, kw_only=True)
-        return arguments, _schema(arguments)
+        (root,), definitions = msgspec.json.schema_components([arguments])
+        whole = _inlined(root, definitions, ())
+        return arguments, {
+            "type": "object",
+            "properties": whole.get("properties", {}),
+            "required": whole.get("required", []),
+            "additionalProperties": False,
+        }
     except (TypeError, NameError) as error:
         raise InvalidRequest(f"the tool {name} has a parameter of an unusable type: {error}") from error
 
@@ -58,24 +70,29 @@ def from_schema(name: str, schema: Mapping[str, Any]) -> type[msgspec.Struct]:
     try:
         for number, (key, value) in enumerate(dict(schema.get("properties", {})).items()):
             kind = _kind(value)
+            # A property need not be a Python identifier ("user-id"), so fields are numbered, and renamed to
+            # it.
             if key in required:
                 fields.append((f"p{number}", kind, msgspec.field(name=key)))
             else:
                 fields.append((f"p{number}", kind | UnsetType, msgspec.field(name=key, default=UNSET)))
         closed = schema.get("additionalProperties") is False
         return msgspec.defstruct(f"{name}_arguments", fields, forbid_unknown_fields=closed, kw_only=True)
+    # A malformed schema fails wherever it is first used: a list for "properties" here, a bad pattern in
+    # msgspec.
     except (TypeError, ValueError, AttributeError) as error:
         raise InvalidRequest(f"the parameters of the tool {name} cannot be read: {error}") from error
 
 
 def check_arguments(kind: type[msgspec.Struct], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``arguments`` as ``kind`` has them. Raises `msgspec.ValidationError`, which says what is wrong.
+    """Return ``arguments`` as ``kind`` has them; those left out stay out.
 
-    Models confuse types that JSON distinguishes: "5" is accepted for 5. Unknown arguments are kept unless
-    ``kind`` forbids them, and those left out stay out.
+    Raises `msgspec.ValidationError`, which says what is wrong.
     """
+    # Not strict: models confuse types that JSON distinguishes, and send "5" for 5.
     struct = msgspec.convert(arguments, kind, strict=False)
     known = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
+    # An open schema allows more than it names: ``additionalProperties`` is true by default (JSON Schema).
     checked = {key: value for key, value in arguments.items() if key not in known}
     for key, field in known.items():
         if (value := getattr(struct, field)) is not UNSET:
@@ -113,6 +130,7 @@ def _fields(function: Callable[..., Any], name: str, meanings: Mapping[str, str]
     hints = get_type_hints(function, include_extras=True)
     fields: list[Any] = []
     for parameter in inspect.signature(function).parameters.values():
+        # A model passes arguments by name only: ``*args`` and positional-only parameters have none.
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise InvalidRequest(f"the tool {name}: {parameter.name} cannot be passed by name")
         if parameter.name not in hints:
@@ -121,37 +139,28 @@ def _fields(function: Callable[..., Any], name: str, meanings: Mapping[str, str]
         kind = hints[parameter.name]
         if meaning := meanings.get(parameter.name):
             kind = Annotated[kind, Meta(description=meaning)]
-        if parameter.default is parameter.empty:
+        default = parameter.default
+        if default is parameter.empty:
             fields.append((parameter.name, kind))
-        else:
-            fields.append((parameter.name, kind, _default(parameter.default)))
+            continue
+        # Copied for each call: a tool that changes its default would change it for the next call too.
+        if isinstance(default, list | dict | set):
+            default = msgspec.field(default_factory=default.copy)
+        fields.append((parameter.name, kind, default))
     return fields
 
 
-def _default(value: Any) -> Any:
-    return msgspec.field(default_factory=value.copy) if isinstance(value, list | dict | set) else value
-
-
-def _schema(arguments: type[msgspec.Struct]) -> dict[str, Any]:
-    (root,), definitions = msgspec.json.schema_components([arguments])
-    whole = _inlined(root, definitions, ())
-    return {
-        "type": "object",
-        "properties": whole.get("properties", {}),
-        "required": whole.get("required", []),
-        "additionalProperties": False,
-    }
-
-
 def _inlined(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
-    """Return ``node`` with every definition inlined: not all vendors follow ``$ref``."""
+    """Return ``node`` with every definition inlined."""
     if isinstance(node, list):
         return [_inlined(item, definitions, inside) for item in node]
     if not isinstance(node, dict):
         return node
+    # Not all vendors follow ``$ref``: a definition is written out wherever it is used.
     if "$ref" in node:
         name = node["$ref"].rsplit("/", 1)[1]
         if name in inside:
+            # A recursive type has no finite schema without ``$ref``.
             raise TypeError(f"{name} contains itself")
         rest = {key: value for key, value in node.items() if key != "$ref"}
         return {**_inlined(definitions[name], definitions, (*inside, name)), **rest}
@@ -161,24 +170,17 @@ def _inlined(node: Any, definitions: Mapping[str, Any], inside: tuple[str, ...])
 def _kind(schema: Mapping[str, Any]) -> Any:
     """Return the type that ``schema`` describes; Any where it is not simple."""
     options = schema.get("enum")
+    # msgspec takes strings and integers as literals; True is an int in Python, but not in JSON.
     if options and all(isinstance(option, str | int) and not isinstance(option, bool) for option in options):
         return Literal[tuple(options)]
     named: Any = schema.get("type")
     if isinstance(named, list):
-        kinds = [_kind({**schema, "type": each}) for each in named]
-        return _union(kinds)
+        return functools.reduce(operator.or_, (_kind({**schema, "type": each}) for each in named))
     if named == "array":
         return _limited(list[_kind(schema.get("items", {}))], schema)  # type: ignore[misc]
     if named == "object":
         return dict[str, Any]
     return _limited(_SIMPLE[named], schema) if named in _SIMPLE else Any
-
-
-def _union(kinds: list[Any]) -> Any:
-    kind = kinds[0]
-    for other in kinds[1:]:
-        kind = kind | other
-    return kind
 
 
 def _limited(kind: Any, schema: Mapping[str, Any]) -> Any:
