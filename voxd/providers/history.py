@@ -57,6 +57,7 @@ class ConversationHistory:
             return
         reply = self._open_reply()
         entry = _Entry("user", text)
+        # `deque.insert` raises IndexError when the deque is full; `append` drops the oldest entry instead.
         if reply is None or len(self._entries) == self._entries.maxlen:
             self._entries.append(entry)
         else:
@@ -96,13 +97,12 @@ class ConversationHistory:
             reply.open = False
 
     def truncate(self, played_ms: float | None) -> bool:
-        """Keep the first ``played_ms`` of the last reply (None: all); True if that is less than before.
-
-        A reply that only called tools has no words and is skipped: the one before may still be playing. After
-        the user's next question the reply before it stays whole.
-        """
+        """Keep the first ``played_ms`` of the last reply (None: all); True if that is less than before."""
         self.reply_ends()
-        reply = self._latest_reply()
+        # A reply that only called tools has no words and is skipped: the one before may still be playing.
+        # After the user's next question the reply before it stays whole.
+        replies = itertools.takewhile(lambda entry: entry.role == "assistant", reversed(self._entries))
+        reply = next((entry for entry in replies if entry.text or entry.partial), None)
         if reply is None or played_ms is None:
             return False
         if played_ms >= (reply.sound_ms if reply.played_ms is None else reply.played_ms):
@@ -117,10 +117,6 @@ class ConversationHistory:
     def clear(self) -> None:
         """Drop every message."""
         self._entries.clear()
-
-    def _latest_reply(self) -> _Entry | None:
-        replies = itertools.takewhile(lambda entry: entry.role == "assistant", reversed(self._entries))
-        return next((entry for entry in replies if entry.text or entry.partial), None)
 
     def _reply(self) -> _Entry:
         reply = self._open_reply()
@@ -138,15 +134,16 @@ class ConversationHistory:
 def text_played(text: str, played_ms: float, sound_ms: float) -> str:
     """Return the words of ``text`` that were spoken when ``played_ms`` of its ``sound_ms`` were played.
 
-    No vendor reports the time of each word, so speech is assumed to be even: the same share of the letters as
-    of the audio, cut back to a word boundary, because a word that was broken off was not understood. Text and
-    audio arrive interleaved, so the rule also holds while a reply is still arriving. (OpenAI's
-    ``conversation.item.truncate`` deletes the whole transcript of the item on the server; we keep the part
-    that was played.) A reply without audio was read and stays whole.
+    OpenAI's ``conversation.item.truncate`` deletes the whole transcript of the item on the server; here the
+    part that was played is kept.
     """
+    # A reply without audio was read, and stays whole.
     if sound_ms <= 0 or played_ms >= sound_ms:
         return text
+    # No vendor reports the time of each word, so speech is assumed to be even: the same share of the letters
+    # as of the audio. Text and audio arrive interleaved, so this also holds while a reply is still arriving.
     end = int(len(text) * max(0.0, played_ms) / sound_ms)
+    # Back to a word boundary: a word that was broken off was not understood.
     if end < len(text) and not text[end].isspace():
         end = max((at + 1 for at in range(end) if text[at].isspace()), default=0)
     return text[:end].rstrip()
