@@ -78,6 +78,7 @@ class AudioBuffer:
             # Third-party audio sources may raise anything; the readers handle it as their own.
             error = raised
         finally:
+            # Also when the task is cancelled: a reader would wait for ever.
             self.close(error)
 
     def play(self) -> AsyncIterator[Frame]:
@@ -113,6 +114,7 @@ class AudioBuffer:
         first = self._find(at)
         found = bytearray()
         size = samples * BYTES_PER_SAMPLE
+        # The first frame may begin before the sample that is wanted.
         skip = (at - self._frames[first].start) * BYTES_PER_SAMPLE
         for frame in self._frames[first:]:
             found += frame.pcm[skip : skip + size - len(found)]
@@ -124,6 +126,7 @@ class AudioBuffer:
     def discard(self, before: int) -> None:
         """Discard the audio before sample ``before``, which the vendor has acknowledged."""
         self.start = min(max(before, self.start), self.end)
+        # A frame stays while any of it is not acknowledged: frames are not split.
         del self._frames[: bisect_right(self._frames, self.start, key=lambda frame: frame.end)]
 
     def _find(self, at: int) -> int:

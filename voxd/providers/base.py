@@ -20,13 +20,15 @@ class Capabilities:
 
     ``server_vad``: the vendor can detect the end of the user's turn; with "semantic" configured, a vendor
     without it uses the detection it has. ``session_limit_s`` is the age at which an idle session is replaced,
-    None for never: set it some minutes below the vendor's own limit.
+    None for never.
     """
 
+    # The only PCM rate of the OpenAI Realtime protocol, which most providers speak.
     input_rate_hz: int = 24_000
     output_rate_hz: int = 24_000
     server_vad: bool = False
     tools: bool = False
+    # Some minutes below the vendor's own limit: the session is replaced only in a quiet moment.
     session_limit_s: float | None = None
 
 
@@ -90,6 +92,8 @@ class BaseProvider(ABC):
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
         """Apply instructions, voice, tools, turn detection; before `connect`: the initial settings."""
 
+    # The methods below are optional: a vendor that lacks the feature inherits one that does nothing. A new
+    # one must be optional too, or every third party's provider would stop loading.
     async def commit(self) -> None:
         """End the user's turn and request a response. Needed with client turn detection."""
 

@@ -22,18 +22,19 @@ class PlaybackResult:
 class Request:
     """One utterance or one typed question.
 
-    ``audio`` yields frames from the end of the wake word on, while the user still speaks, and ends at the
-    endpoint; it is None for a typed question. ``speak`` is False when only text is wanted. ``heard`` says,
-    when the iterator is closed, how much of the reply was played. ``known_only`` makes the local provider
-    raise `voxd.errors.NotUnderstood` instead of apologising, because another provider may understand.
+    ``audio`` is None for a typed question; ``speak`` is False when only text is wanted.
     """
 
     turn: str
     agent: str
+    # Frames from the end of the wake word on, while the user still speaks; it ends at the endpoint.
     audio: AsyncIterator[Frame] | None = None
     text: str | None = None
     speak: bool = True
+    # How much of the reply was played; the consumer writes it before it closes the iterator.
     heard: PlaybackResult = field(default_factory=PlaybackResult)
+    # True makes the local provider raise `voxd.errors.NotUnderstood` instead of apologising, because
+    # another provider may understand.
     known_only: bool = False
 
 

@@ -5,6 +5,7 @@ from collections.abc import Container
 from voxd.providers.facts import PriceList, TokenPrices, facts, is_free
 from voxd.providers.usage import Cost, Usage
 
+# Prices are per million tokens or characters, as vendors publish them.
 _PER = 1_000_000
 
 
@@ -19,12 +20,14 @@ def cost_of(
     prices = prices or facts().prices
     transcribes = _priced_name(transcriber, prices.minutes) if transcriber else None
     transcribed = prices.minutes[transcribes] * usage.transcribed_seconds / 60 if transcribes else 0.0
+    # A sum without the price of the transcription is only a lower bound: an empty date says so.
     complete = not usage.transcribed_seconds or not transcriber or transcribes is not None
     day = prices.date.isoformat() if complete else ""
     if name := _priced_name(model, prices.tokens):
         audio, text = _cost_of_tokens(prices.tokens[name], usage)
         return Cost(audio_cost=audio + transcribed, text_cost=text, prices_of=day)
     if name := _priced_name(model, prices.minutes):
+        # Such a model is billed by the time its session is open (GPT-Live), not by tokens.
         audio = prices.minutes[name] * usage.audio_seconds / 60
         return Cost(audio_cost=audio + transcribed, prices_of=day)
     return None

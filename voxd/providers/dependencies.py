@@ -28,6 +28,7 @@ class Dependencies:
     local: Provider
     transcriber: TranscriberChain
     synthesizer: Synthesizer
+    # A function, because skills come and go while the daemon runs.
     tools: Callable[[], Sequence[Tool]]
     health: CircuitBreaker
     spend: SpendGuard

@@ -21,6 +21,7 @@ from voxd.providers.usage import Usage
 
 
 class _Event(msgspec.Struct, frozen=True):
+    # Not a field: the bus carries the type beside the payload.
     type: ClassVar[E]
 
     @property
@@ -51,6 +52,7 @@ class AudioOutputChunk(_Event, frozen=True):
     @property
     def duration_ms(self) -> float:
         """The length of the piece."""
+        # A sample of every channel makes one frame of audio.
         return len(self.audio_data) * 1000 / (BYTES_PER_SAMPLE * self.channels) / self.sample_rate
 
 
@@ -129,6 +131,7 @@ class ResponseCompleted(_Event, frozen=True):
 
     type: ClassVar[E] = E.RESPONSE_COMPLETED
     response_id: str | None = None
+    # What this response used; `UsageUpdated` has the totals of the session.
     usage: Any = None
 
 
@@ -185,6 +188,7 @@ class ErrorOccurred(_Event, frozen=True):
     code: str = ""
     message: str = ""
     hint: str = ""
+    # Set by third parties only; an entry that is not set is not published either.
     error: Exception | UnsetType = UNSET
     error_message: str | UnsetType = UNSET
     recoverable: bool | UnsetType = UNSET
@@ -228,12 +232,13 @@ class ConnectFailed(_Event, frozen=True):
 
 
 class ConnectionLost(_Event, frozen=True):
-    """The session broke. A provider leaves ``reconnecting`` False: the session decides that."""
+    """The session broke."""
 
     type: ClassVar[E] = E.CONNECTION_LOST
     provider: str = ""
     code: str = errors.ConnectionFailed.code
     reason: str = ""
+    # A provider leaves it False: the session decides whether it reconnects.
     reconnecting: bool = False
 
 
@@ -298,6 +303,7 @@ def event_of(type: E | str, data: Mapping[str, Any]) -> ProviderEvent:
     if kind is None:
         return OtherEvent(type, dict(data))
     try:
+        # Not strict: a number sent as text is still unambiguous.
         event: ProviderEvent = msgspec.convert(dict(data), kind, strict=False)
     except msgspec.ValidationError as error:
         hint = "report the entries that voxd.events.EVENT_TYPES lists"

@@ -41,6 +41,7 @@ from voxd.providers.usage import Cost, Usage
 from voxd.store.file_cache import FileCache
 
 if TYPE_CHECKING:
+    # Only for annotations: `_open_pipelines` puts off the import.
     from voxd.providers.pipeline.factory import PipelineFactory
 
 _log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ PERSONA = (
 REALTIME = "realtime"
 """The stage of a speech-to-speech vendor in the usage log."""
 
+# A deferred question gets no tools; a model that does not know this promises what it cannot do.
 _DEFERRED = (
     "The user asked what follows {ago}, while you could not be reached. The user is not waiting for it any "
     "more; your answer is delivered later. You cannot do anything on this device now: never say that you "
@@ -85,6 +87,7 @@ class SessionFactory:
         self._resolver = resolver
         self._emit = emit
         self._clock = clock
+        # Created when it is needed: most providers have a single key.
         self._keys: KeyPool | None = None
         endpoints = [each for each in (table.endpoint, *table.endpoints) if each]
         self._endpoints = EndpointPool(endpoints, clock=clock)
@@ -270,6 +273,7 @@ class ProviderFactory:
                 name=name,
                 kind="pipeline",
                 make=lambda: self._pipelines.create(name, config),
+                # Turn detection stays "client": in a pipeline no vendor hears the whole turn.
                 config=SessionConfig(
                     instructions=instructions,
                     voice=agent.voice,
@@ -309,6 +313,7 @@ class ProviderFactory:
         if isinstance(table, provider_schema.Pipeline):
             await self._pipelines.check(name, self.config)
             return
+        # A provider that nothing uses is checked as what its kind can be: a session first, else its stages.
         stages = self.stages_of(name)
         if REALTIME in stages or (not stages and has_provider(table.kind)):
             await self._open(name, table)
@@ -323,6 +328,7 @@ class ProviderFactory:
         except TimeoutError as error:
             msg = f"{name} did not open a session within {table.connect_timeout_s:g} s"
             raise ConnectionFailed(msg, provider=name, code="timeout") from error
+        # The session was only opened: vendors bill what is said in it.
         await close_provider(session, name)
 
     def reset(self, name: str) -> None:
@@ -334,6 +340,7 @@ class ProviderFactory:
 
     def _session_factory(self, name: str, table: provider_schema.ProviderConfig) -> SessionFactory:
         known = self._sessions.get(name)
+        # A changed table starts without refused keys; sessions that are open keep their old factory.
         if known is None or known.table != table:
             shared = self.dependencies
             known = SessionFactory(

@@ -136,6 +136,7 @@ class Facts(msgspec.Struct, frozen=True):
 _UNKNOWN = KindFacts()
 
 
+# Files and packages do not change while the process runs.
 @functools.cache
 def facts() -> Facts:
     """Return the facts of every installed vendor. Built-in kinds cannot be redefined by a package."""
@@ -154,11 +155,14 @@ def merge(vendors: Iterable[VendorFacts]) -> Facts:
     prices: list[PriceList] = []
     for vendor in vendors:
         for name, kind in vendor.kinds.items():
+            # A package cannot announce the shutdown of a model of a built-in kind.
             if kinds.setdefault(name, kind) is kind and vendor.shutdowns is not None:
                 shutdowns[name] = vendor.shutdowns.announced
+        # Unpacked last, the earlier table wins: built-in vendors come first.
         voices = {**vendor.voices, **voices}
         if vendor.prices is not None:
             prices.append(vendor.prices)
+    # A comprehension keeps the last value of a key, so the first list has to come last.
     first_last = prices[::-1]
     merged = PriceList(
         date=min((each.date for each in prices), default=date.min),

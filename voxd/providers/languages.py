@@ -1,5 +1,6 @@
 """Converts language tags to the form a vendor requires: "en" for some, "en-US" for others."""
 
+# The default region of a language where it is not the language code itself, as in "de-DE".
 _REGIONS = {
     "ar": "SA",
     "cs": "CZ",
@@ -20,7 +21,6 @@ _REGIONS = {
     "vi": "VN",
     "zh": "CN",
 }
-"""The default region of a language where it is not the language code itself, as in "de-DE"."""
 
 
 def code_of(language: str) -> str:

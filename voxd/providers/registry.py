@@ -133,6 +133,8 @@ class Registry(Generic[T]):
         version = getattr(cls, "api_version", API_VERSION)
         if version != API_VERSION:
             return f"it was written for version {version} of the contract, this is version {API_VERSION}"
+        # Python refuses an abstract class only when it is created, which would be in the middle of a
+        # question.
         missing = sorted(getattr(cls, "__abstractmethods__", ()))
         return f"it lacks {', '.join(missing)}" if missing else ""
 

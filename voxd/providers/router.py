@@ -96,6 +96,7 @@ class Router:
             self._dependencies.health.reset(name)
             self._drop_users(name)
             return
+        # Taken out before `_drop`, which would close the session that is to go on with the other vendor.
         current = self._realtime.get(agent, {}).pop(before, None)
         if current is not None and name != self._local.name:
             try:
@@ -119,6 +120,7 @@ class Router:
         """
         if name == self._local.name:
             raise InvalidRequest("the local provider cannot be tested", hint="run `voxctl doctor`")
+        # The user tests after a repair: keys that were refused before are tried again.
         if self._dependencies.health.outage(name) is not None:
             self._factory.reset(name)
         begun_s = self._dependencies.clock.monotonic()
@@ -199,6 +201,7 @@ class Router:
             if name == self._local.name:
                 candidates.append(self._local)
                 continue
+            # A session that outlived a change of provider (`use`) brings its conversation along.
             by_name[name] = by_name.get(name) or self._factory.create_realtime(table, name)
             candidates.append(by_name[name])
         return self._factory.failover(candidates)

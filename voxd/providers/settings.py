@@ -24,6 +24,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     max_output_tokens: int | None = None
     modalities: tuple[Literal["audio", "text"], ...] = ("audio",)
+    # The device detects the end of speech itself, which works alike with every vendor.
     turn_detection: TurnDetection = "client"
     vad_threshold: float | None = None
     vad_silence_ms: int | None = None

@@ -27,6 +27,7 @@ MAX_OUTPUT_CHARS = 16_000
 MAX_THREADS = 16
 """Synchronous tools that run at the same time; one that hangs after its time limit counts until it ends."""
 
+# OpenAI's rule for the name of a function, the narrowest of all vendors.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -63,6 +64,7 @@ class Tool:
             msg = f"invalid name of a tool: {self.name!r}"
             raise InvalidRequest(msg, hint="use up to 64 letters, digits, _ and -")
         if self.arguments_type is None:
+            # The dataclass is frozen.
             object.__setattr__(self, "arguments_type", from_schema(self.name, self.parameters))
 
     @property
@@ -135,6 +137,7 @@ class ToolBox:
         limit = asyncio.timeout(limit_s)
 
         def failure_of(error: Exception) -> InvalidRequest:
+            # The tool may raise a TimeoutError of its own: only an expired limit is ours.
             if isinstance(error, TimeoutError) and limit.expired():
                 return InvalidRequest(f"{name} did not finish within {limit_s:g} s")
             return InvalidRequest(f"{name} failed: {type(error).__name__}: {error}")
@@ -147,12 +150,14 @@ class ToolBox:
     async def _called(self, each: Tool, keywords: Mapping[str, Any]) -> Any:
         if inspect.iscoroutinefunction(each.handler):
             return await each.handler(**keywords)
+        # A thread cannot be cancelled: a tool that hangs would take another one at every call.
         if len(self._threads) >= MAX_THREADS:
             raise InvalidRequest("too many tool calls are still running")
         thread = object()
         self._threads.add(thread)
         work = functools.partial(each.handler, **keywords)
         result = await in_thread(work, name=each.name, on_end=lambda: self._threads.discard(thread))
+        # A plain function may return a coroutine, as a `functools.partial` of an async one does.
         return await result if inspect.isawaitable(result) else result
 
 
@@ -184,8 +189,9 @@ def _capped(text: str) -> str:
 def describe_exception(error: BaseException) -> str:
     """Return the type of ``error`` and where it was raised: "KeyError in vendor.py, line 12".
 
-    For exceptions of third-party code. Their message is left out: it may hold the user's words.
+    For exceptions of third-party code.
     """
+    # Their message is left out: it may hold the user's words.
     frames = extract_tb(error.__traceback__)
     kind = type(error).__name__
     return f"{kind} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else kind

@@ -11,6 +11,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     responses: int = 0
     input_text_tokens: int = 0
     input_audio_tokens: int = 0
+    # Anthropic reports cached tokens beside the input; its reader adds them up.
     cached_text_tokens: int = 0
     cached_audio_tokens: int = 0
     output_text_tokens: int = 0
