@@ -41,6 +41,7 @@ def answer_key(prompt: Prompt, models: Sequence[str]) -> str:
         )
         for message in prompt.messages
     ]
+    # Instructions and tools too: another persona, or one more tool, gives another answer.
     identity = (
         list(models),
         prompt.instructions,
@@ -61,6 +62,7 @@ class AnswerCache:
         self._clock = clock
         self._cached: OrderedDict[str, _CachedAnswer] = OrderedDict()
         self._pending: dict[str, asyncio.Future[str | None]] = {}
+        # Counts the calls of `forget`: an answer that began before one is not stored after it.
         self._generation = 0
 
     async def fetch(self, key: str, answer: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
@@ -104,10 +106,12 @@ class AnswerCache:
                         text += event.text
                     elif isinstance(event, Restart):
                         text = ""
+                    # A call of a tool acts, or reads what is true now only: such an answer is not repeated.
                     elif event.completion.reason == "stop" and not event.completion.calls and text.strip():
                         whole = text
                     yield event
         finally:
+            # Also after a failure: whoever waits then asks for an answer of its own.
             future.set_result(whole)
             if self._pending.get(key) is future:
                 del self._pending[key]

@@ -85,6 +85,7 @@ class PipelineBuilder:
     middleware: tuple[MessageMiddleware, ...] = ()
     request_middleware: tuple[RequestMiddleware, ...] = ()
     more_headers: Mapping[str, MoreHeaders] = field(default_factory=dict)
+    # By the name of the provider, with the table each was made from.
     _clients: dict[str, tuple[ProviderConfig, VendorClient]] = field(default_factory=dict)
 
     def build(
@@ -159,6 +160,7 @@ class PipelineBuilder:
         stages: list[S] = []
         problem: VoxdError | None = None
         for name in names:
+            # Without engines "local" is looked up like any other name, and reported as unknown.
             if name == LOCAL and local is not None:
                 stages.append(local)
                 continue
@@ -187,6 +189,7 @@ def stage_config(name: str, provider: ProviderConfig) -> StageConfig:
         model=provider.model,
         voice=provider.voice,
         language=provider.language,
+        # For the cache key, and for what a stage reads from the host; requests get theirs from the client.
         endpoint=next(filter(None, (provider.endpoint, *provider.endpoints)), ""),
         options=provider.options,
     )
@@ -207,6 +210,8 @@ def client_settings(
         keys=keys,
         endpoints=tuple(each for each in (provider.endpoint, *provider.endpoints) if each),
         headers=headers,
+        # The usual limit of an account, unless the owner sets another: waiting beats a 429 in the middle of
+        # a turn.
         requests_per_minute=provider.requests_per_minute or facts().kind(provider.kind).requests_per_minute,
         tokens_per_minute=provider.tokens_per_minute,
         max_concurrent=provider.max_concurrent,

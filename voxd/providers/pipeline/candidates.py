@@ -116,6 +116,7 @@ class Candidates(Generic[S]):
     def record_timeout(self, stage: S, seconds: float) -> ProviderError:
         """Record that ``stage`` was abandoned after ``seconds``, and return the error for it."""
         msg = f"{stage.name} did not answer within {seconds:.1f} s"
+        # It never had a fair chance: an earlier stage used up the time, so its own record stays as it is.
         if seconds < FAIR_FRACTION * LIMITS[stage.stage].floor_s:
             return ProviderError(msg, provider=stage.name, code=NO_TIME)
         self.latencies.record(stage.stage, stage.name, seconds)

@@ -63,18 +63,19 @@ class SpokenAnswer:
 def played_text(pieces: Sequence[SpokenPiece], played_ms: float = float("inf")) -> str:
     """Return the words of ``pieces`` that were audible after ``played_ms`` of their audio.
 
-    Clauses are exact; a clause that was cut is split evenly (`voxd.providers.history.text_played`). If its
-    audio is incomplete, its length is estimated from the other clauses. Pieces without audio count as far as
-    those around them.
+    Clauses are exact; a clause that was cut is split evenly (`voxd.providers.history.text_played`).
     """
+    # Voices and languages differ in speed, so it is measured by the clauses that have arrived whole.
     whole = [piece for piece in pieces if piece.whole and piece.sound_ms]
     letters = sum(len(piece.text) for piece in whole)
     ms_per_letter = sum(piece.sound_ms for piece in whole) / letters if letters else DEFAULT_MS_PER_LETTER
     words, left_ms = "", played_ms
     for piece in pieces:
+        # A piece without audio counts as far as those around it.
         if left_ms <= 0 and piece.sound_ms > 0:
             break
         length_ms = piece.sound_ms
+        # Only a part of its audio has arrived, but all of its text.
         if length_ms and not piece.whole:
             length_ms = max(length_ms, len(piece.text) * ms_per_letter)
         words += text_played(piece.text, min(left_ms, piece.sound_ms), length_ms)
@@ -89,6 +90,8 @@ class ChatHistory:
         self.summary = ""
         """A summary of what preceded the first message."""
         self._messages: list[ChatMessage] = []
+        # Apart from the messages: a result may arrive after the next question, but has its place behind the
+        # call.
         self._results: dict[str, ChatMessage] = {}
         self._last: SpokenAnswer | None = None
 
@@ -113,6 +116,7 @@ class ChatHistory:
 
     def add_answer(self, answer: SpokenAnswer) -> None:
         """Add an answer, or as much of it as was spoken."""
+        # An answer of which nothing was audible did not happen for the user.
         if answer.spoken or answer.calls:
             self._append(answer.message())
             self._last = answer
@@ -142,6 +146,7 @@ class ChatHistory:
     def replace_oldest(self, count: int, summary: str) -> None:
         """Replace the oldest ``count`` of `messages` by ``summary``."""
         while count > 0 and self._messages:
+            # Each call has its result in `messages`, but not in the list.
             count -= 1 + len(self._remove_oldest().calls)
         self.summary = summary
 

@@ -69,6 +69,7 @@ class PipelineFactory:
         self._latencies = Latencies()
         self._builders: list[tuple[schema.Middleware, PipelineBuilder]] = []
         self._built: dict[str, _Built] = {}
+        # Replaced pipelines: a session may still use their stages, so only `close` closes them.
         self._old: list[PipelineDependencies] = []
 
     def create(self, name: str, config: schema.Config) -> PipelineProvider:
@@ -88,6 +89,8 @@ class PipelineFactory:
             return
         kinds = kinds_of(config.providers[name].kind)
         stt, llm, tts = ((name,) if kind in kinds else () for kind in StageKind)
+        # A pipeline of this provider alone: its stages are built as for a turn, so the check meets the same
+        # errors.
         settings = Pipeline(stt=stt, llm=llm, tts=tts, hedge=False)
         parts = self._builder(config.middleware).build(settings, config.providers)
         try:
@@ -111,6 +114,7 @@ class PipelineFactory:
 
     def reset(self, name: str) -> None:
         """Forget the refused keys of ``name``, a pipeline or a member."""
+        # Of a pipeline, the members: they hold the keys.
         clients = {name}
         for pipeline, (_, _, members, parts) in tuple(self._built.items()):
             if name == pipeline or name in members:
@@ -185,6 +189,7 @@ class PipelineFactory:
         raise problem
 
     async def _check(self, stage: PipelineStage) -> None:
+        # Not retried: the circuit breaker repeats the whole check.
         await stage.check(Budget(self._clock.monotonic() + CHECK_S, retries=0))
 
 

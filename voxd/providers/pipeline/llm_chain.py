@@ -84,6 +84,8 @@ class LlmChain:
                 except VoxdError as raised:
                     error = raised
                 finally:
+                    # Also when the caller has closed this generator: the vendor bills every token it
+                    # generates.
                     stream.cancel()
                 # The vendor's token count is the exact one, ours an estimate: retry once with less.
                 if not isinstance(error, ContextTooLong) or attempt.has_begun:
@@ -135,6 +137,7 @@ class _LlmAttempt:
     async def next(self, stream: StageStream[TextChunk | Completion]) -> TextChunk | AnswerEnd:
         """Return the next item. Raises `VoxdError` when the stream failed, or the item is late."""
         name, clock = self._stage.name, self._candidates.clock
+        # The first token counts from the request, any later one from the token before it.
         since_s = clock.monotonic() if self.has_begun else self._started_s
         try:
             item = await stream.next(self._due_s(since_s))
@@ -156,6 +159,7 @@ class _LlmAttempt:
 
     def _due_s(self, since_s: float) -> float | None:
         """Return when the next token is due."""
+        # Something was spoken, so no other model can take over: only a stalled stream ends the answer.
         if not self._request.can_restart():
             return since_s + STALL_S
         until_s = self._request.budget.until_s

@@ -37,6 +37,7 @@ class LocalEngines:
 class LocalStt(SpeechToText):
     """Transcribes the utterance as a whole, after the end of speech."""
 
+    # No key: usage is recorded under number 0.
     key = 0
 
     def __init__(self, engine: Transcriber) -> None:
@@ -54,6 +55,7 @@ class LocalStt(SpeechToText):
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
         """Yield the final text. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
+        # The engines take whole utterances: nothing begins before the end of speech.
         pcm = b"".join([frame.pcm async for frame in audio])
         result = await self._engine.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
         yield Transcription(result.text, final=True)

@@ -56,6 +56,7 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     names = {str(kind): _name_tables(kind, getattr(metadata, kind), known) for kind in STAGE_NAMES}
     tables = {name: table for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
+    # Of this pipeline alone, and closed with it: outside the daemon there is nobody to share them with.
     http, health = HttpClient(), CircuitBreaker(emit=emit, clock=clock)
     engines = _engines(metadata, emit, clock)
     _require(names, can_hedge=metadata.hedge and engines is not None)
@@ -117,6 +118,7 @@ def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngin
     local = [entry for entry in (*metadata.stt, *metadata.tts) if entry.get("kind") == LOCAL]
     if not local:
         return None
+    # Else the default directory of the daemon, whose models may be there already.
     where = Path(metadata.models_dir).expanduser() if metadata.models_dir else models_dir(Config())
     local_stt = next((entry for entry in metadata.stt if entry.get("kind") == LOCAL), {})
     model = str(local_stt.get("model", "")) or Whisper().model
@@ -128,6 +130,7 @@ def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngin
 
 def _convert(value: Mapping[str, Any], type: Any, where: str) -> Any:
     known = type.__struct_fields__
+    # msgspec would refuse the key as well, but without a hint.
     for key in value:
         if key not in known:
             hint = did_you_mean(key, known) or f"use {', '.join(known)}"
@@ -139,6 +142,7 @@ def _convert(value: Mapping[str, Any], type: Any, where: str) -> Any:
 
 
 def _secret(type: Any, value: Any) -> Any:
+    # In voxd.toml a secret names a file or a variable; a program passes the key itself.
     if type is Secret and isinstance(value, str):
         return Secret(value)
     raise NotImplementedError(f"no way to read {type.__name__}")

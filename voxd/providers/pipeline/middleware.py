@@ -54,6 +54,7 @@ async def run_middleware(
     async def call(index: int, message: MiddlewareMessage) -> MiddlewareMessage | None:
         if index == len(chain):
             return message
+        # Each function decides whether the rest of the chain runs at all.
         return await chain[index](message, lambda changed: call(index + 1, changed))
 
     # Third-party code: its failure must end one turn with a reason, not the session.

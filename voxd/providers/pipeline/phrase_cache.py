@@ -34,6 +34,7 @@ PIECE_S = 0.2
 def phrase_key(stage: TextToSpeech, text: str, previous: str) -> str:
     """Return the cache key of the audio of ``text`` as ``stage`` speaks it after ``previous``."""
     context = previous if stage.heeds_previous else ""
+    # Deterministic: options are mappings, whose order must not change the key.
     identity = [LAYOUT, stage.variant, text, context]
     return hashlib.sha256(msgspec.json.encode(identity, order="deterministic", enc_hook=repr)).hexdigest()
 
@@ -75,6 +76,7 @@ class PhraseCache:
                     yield clip
         finally:
             phrase.readers -= 1
+            # Nobody listens any more, but the vendor would go on, and bill it.
             if phrase.readers == 0 and not phrase.done:
                 await self._cancel(key, phrase)
 
@@ -111,6 +113,7 @@ class PhraseCache:
                         phrase.put(piece)
             phrase.end()
         except asyncio.CancelledError:
+            # A reader that has joined meanwhile would wait for ever.
             phrase.end(StreamError("the phrase was cancelled", provider=stage.name))
             raise
         except Exception as error:
@@ -143,6 +146,7 @@ class PhraseCache:
 
     async def _save(self, key: str, clips: list[Clip], generation: int) -> None:
         whole = Clip(b"".join(clip.pcm for clip in clips), clips[0].rate_hz if clips else 0)
+        # A FLAC file has one rate (RFC 9639, section 8.2): audio that changes it is not stored.
         if not whole.pcm or any(clip.rate_hz != whole.rate_hz for clip in clips):
             return
         try:

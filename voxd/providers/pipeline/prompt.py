@@ -95,6 +95,7 @@ class PromptSession:
         if early is None:
             begun = asyncio.Event()
             return PendingAnswer(self._events(budget, begun), budget, begun)
+        # The stages of the early answer read the budget they were started with.
         early.budget.until_s = budget.until_s
         return PendingAnswer(drain(early.stream), early.budget, early.begun)
 
@@ -115,6 +116,7 @@ class PromptSession:
         if self._parts.answers is None or not stages:
             return events
         names = [f"{stage.config.kind} {stage.model}" for stage in stages]
+        # The key needs one prompt: other models get the same conversation, at most trimmed further.
         prompt = self._prompt(stages[0], instructions, conversation, Budget(), is_shorter=False)
         return self._parts.answers.fetch(answer_key(prompt, names), events)
 
@@ -137,6 +139,7 @@ class PromptSession:
     def take_guess(self, text: str) -> EarlyAnswer | None:
         """Return the early answer if it is one to the words of ``text``, else drop it."""
         early, self._early = self._early, None
+        # The final text may still differ from the guess in punctuation and case.
         if early is None or early.words == normalize(text):
             return early
         early.stream.cancel()
@@ -171,6 +174,7 @@ class PromptSession:
             max_output_tokens=SUMMARY_TOKENS,
             budget=budget,
         )
+        # Never restarted: a summary is not worth a request to a second model.
         request = LlmRequest(lambda stage, is_shorter: prompt, budget, lambda: False, self._record_usage)
         text = ""
         try:
@@ -224,6 +228,7 @@ def text_tokens(text: str) -> int:
 def message_tokens(message: ChatMessage) -> int:
     """Return an estimate of the tokens of ``message`` with its calls; signed reasoning counts as text."""
     calls = sum(text_tokens(call.name) + text_tokens(call.arguments) for call in message.calls)
+    # The raw data repeats the text, so the larger of the two counts.
     raw = 0 if message.raw is None else len(msgspec.json.encode(message.raw, enc_hook=str)) // CHARS_PER_TOKEN
     return TOKENS_PER_MESSAGE + max(text_tokens(message.text) + calls, raw)
 

@@ -45,7 +45,11 @@ class PipelineProvider(BaseProvider):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate_hz=16_000, output_rate_hz=RATE_HZ, server_vad=False, tools=True
+        # The rate of the microphone: its audio is not resampled.
+        input_rate_hz=16_000,
+        output_rate_hz=RATE_HZ,
+        server_vad=False,
+        tools=True,
     )
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -65,8 +69,9 @@ class PipelineProvider(BaseProvider):
         self._session = SessionConfig()
         self._response_numbers = itertools.count(1)
         self._is_connected = False
+        # Takes audio; None before the first audio of a question.
         self._stt_turn: SttTurn | None = None
-        """Takes audio; None before the first audio of a question."""
+        # The question that is being answered: its transcription outlives `commit`.
         self._committed: SttTurn | None = None
         self._turn: asyncio.Task[None] | None = None
         self._reply: ReplyTask | None = None
@@ -80,6 +85,7 @@ class PipelineProvider(BaseProvider):
         """Prepare the first provider of each chain. Raises `ProviderError` when a chain has none."""
         if self._is_connected:
             return
+        # Found out now and not at the first question: failover then takes the next provider at once.
         for chain in (self._parts.stt, self._parts.llm, self._parts.tts):
             if not chain.is_available:
                 raise chain.candidates.unavailable_error()
@@ -171,6 +177,7 @@ class PipelineProvider(BaseProvider):
         return self._usage.cost
 
     async def _close_changed_voice(self) -> None:
+        # The chain with another voice shares all stages but the first with the chain of the pipeline.
         changed, self._tts = self._tts, self._parts.tts
         if changed is not self._parts.tts:
             await changed.close_first()
@@ -209,9 +216,11 @@ class PipelineProvider(BaseProvider):
             raise ProviderError("the question was not transcribed in time", code=TIMEOUT) from None
         finally:
             stt_turn.cancel()
+            # After a failure ``text`` is empty, so the guess is dropped.
             early = self._prompts.take_guess(text)
         if not text.strip():
             raise AudioError("no words were recognised in the audio", code="audio_too_short")
+        # Retries that the transcription used are gone for the rest of the turn.
         await self._answer_text(text, Budget(until_s, stt_turn.budget.retries), engine, early)
 
     async def _answer_text(
@@ -331,11 +340,13 @@ class _SessionUsage:
 
     def record(self, stage: PipelineStage, usage: Usage) -> None:
         """Add and report the usage of one request of ``stage``."""
+        # Local engines report nothing that is billed.
         if usage == Usage():
             return
         self.add(usage)
         cost = cost_of_stage(stage.config.kind, stage.model, usage)
         if cost is None:
+            # The sum is a lower bound from now on.
             self._is_complete = False
         else:
             self._cost = add_costs(self._cost, cost)

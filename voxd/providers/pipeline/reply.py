@@ -94,6 +94,7 @@ class ReplyTask:
         self._cancel_tasks()
 
     async def _begun_or_done(self) -> None:
+        # A reply can be done without a sound: it may be empty, or middleware may have stopped every clause.
         waits = [self._tasks.start(event.wait(), name="wait") for event in (self._begun, self._done)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -78,6 +78,7 @@ class StageStream(Generic[T]):
         """
         if self._end is None:
             try:
+                # `run_until` starts two tasks: not needed for an item that is there already.
                 item = self._queue.get_nowait()
             except asyncio.QueueEmpty:
                 item = await run_until(self._clock, self._queue.get(), until_s)

@@ -126,6 +126,7 @@ class _Race:
         self._tasks = tasks
         self._clock = candidates.clock
         self._waiting = candidates.available()
+        # None once it has started, or when there is none.
         self._hedge = hedge
         self._attempts: dict[SpeechToText, _SttAttempt] = {}
         self._items: asyncio.Queue[tuple[_SttAttempt, Transcription | StreamEnd] | None] = asyncio.Queue(
@@ -164,6 +165,7 @@ class _Race:
 
     def _promote(self) -> bool:
         """Make the next candidate the leader, else a late one that still runs; False when none is left."""
+        # Last a late attempt that still runs: its text is better than none.
         stage = self._waiting.pop(0) if self._waiting else self._hedge or next(iter(self._attempts), None)
         if stage is None:
             return False
@@ -177,6 +179,7 @@ class _Race:
         self._attempts[stage] = attempt
 
         async def put(item: Transcription | StreamEnd) -> None:
+            # One queue for all attempts: what arrives first decides the race.
             await self._items.put((attempt, item))
 
         budget = StageBudget(self._request.budget, self._has_next, reserve_s=REPLY_RESERVE_S)
@@ -215,6 +218,7 @@ class _Race:
 
     def _fail(self, attempt: _SttAttempt, error: VoxdError) -> None:
         self._error = error
+        # A late one is on record already: it missed its deadline.
         if not attempt.is_late:
             self._candidates.record_failure(attempt.stage, error)
         self._drop(attempt)
@@ -245,6 +249,7 @@ class _Race:
         since_s = max(self._utterance.ended_s, leader.started_s)
         latencies, stage = self._candidates.latencies, leader.stage
         if self._hedge is not None and stage is not self._hedge:
+            # The P95 of the leader: the hedge runs for about one utterance in twenty.
             return since_s + latencies.hedge_delay_s(stage.name)
         until_s = self._request.budget.until_s
         left_s = None if until_s is None else until_s - REPLY_RESERVE_S
@@ -315,6 +320,7 @@ class SttTurn:
     async def result(self) -> SttUpdate:
         """Return the final transcript. Raises `VoxdError`."""
         try:
+            # Shielded: a caller that stops waiting does not end the transcription, `cancel` does.
             return await asyncio.shield(self._task)
         except asyncio.CancelledError:
             # Either the transcription was cancelled, which is an error of the question, or the caller.
@@ -351,6 +357,7 @@ class SttTurn:
         if words != before:
             self._words = words
             self._stop_guess_timer()
+            # The user went on: an answer that was started early is void.
             self._on_guess(None)
         if not words:
             return

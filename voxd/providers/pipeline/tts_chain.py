@@ -71,6 +71,7 @@ class TtsChain:
         first, *rest = self.candidates.stages
         if voice in ("", first.voice):
             return self
+        # With the same transport: keys, limits and open connections are shared.
         changed = type(first)(replace(first.config, voice=voice), first.transport)
         return TtsChain([changed, *rest], phrases=self._phrases, **self._common)
 
@@ -135,10 +136,12 @@ class TtsTurn:
         resampler: Resampler | None = None
         rate_hz, rest = 0, clause
         while rest:
+            # Vendors refuse a text that is too long; they do not cut it.
             at = cut_at(rest, stage.max_chars) if len(rest) > stage.max_chars else len(rest)
             text, rest = rest[:at].strip(), rest[at:].strip()
             async with aclosing(self._request(stage, text)) as clips:
                 async for clip in clips:
+                    # Another request, or the header of a WAV file, may bring another rate.
                     if resampler is None or clip.rate_hz != rate_hz:
                         resampler, rate_hz = Resampler(clip.rate_hz, RATE_HZ), clip.rate_hz
                     if pcm := resampler.feed(clip.pcm):
@@ -220,5 +223,6 @@ class _MeteredTts(TextToSpeech):
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Record the usage and make the request."""
         self.is_used = True
+        # When it is sent: vendors bill the text of a request, whether or not its audio is played.
         self._record_usage(self._stage, self._stage.bill(text))
         return self._stage.synthesize(text, budget, previous=previous)
