@@ -26,6 +26,7 @@ from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish,
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
 
+# Azure OpenAI, AI Foundry, and the older host of Cognitive Services: one API behind all three.
 _AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 
 
@@ -92,6 +93,7 @@ class OpenAICompatibleLlm(StreamingLanguageModel):
         headers = {}
         if access.key or host is not ChatHost.OTHER:
             key = require_key(self.name, access.key)
+            # Azure takes the key of a resource in ``api-key``; its ``Authorization`` is for Entra tokens.
             auth = options.auth or ("api-key" if host is ChatHost.AZURE else "bearer")
             headers = {"api-key": key} if auth == "api-key" else {"Authorization": f"Bearer {key}"}
         if options.organization:
@@ -207,11 +209,13 @@ def _message(message: ChatMessage) -> Json:
         }
         for call in message.calls
     ]
+    # Null, not "", is what OpenAI documents for a message that only calls tools.
     return {"role": "assistant", "content": message.text or None, "tool_calls": calls}
 
 
 class _Function(msgspec.Struct):
     name: str | None = None
+    # JSON text by the specification; some compatible servers send the object itself.
     arguments: str | Json | None = None
 
 
@@ -280,6 +284,7 @@ class ChatReader:
             # OpenAI sends it in a last chunk without choices, LiteLLM in one with an empty choice, and vLLM
             # can send running sums in every chunk: the last one counts.
             self._usage = _usage(chunk.usage)
+        # One answer was requested: ``n`` is 1 by default.
         return "".join(self._choice(choice) for choice in (chunk.choices or ())[:1])
 
     def completion(self) -> Completion:

@@ -91,13 +91,14 @@ class PipelineStage(ABC):
 class Transcription:
     """The text of the utterance so far, from its beginning (not only the last part).
 
-    ``stable``: the vendor does not expect to change it. ``final``: it will not change, and nothing follows.
-    ``usage`` is set in the final one: ``transcribed_seconds`` or tokens, as the vendor bills.
+    ``final``: it will not change, and nothing follows.
     """
 
     text: str
     final: bool = False
+    # The vendor does not expect to change it, so an answer may be started early.
     stable: bool = False
+    # Set in the final one: ``transcribed_seconds`` or tokens, as the vendor bills.
     usage: Usage = field(default_factory=Usage)
 
 
@@ -142,8 +143,7 @@ class ChatMessage:
     """One message of a conversation.
 
     A message of the assistant may contain ``calls``; one of role "tool" is the result of the call ``call_id``
-    of tool ``tool``. ``raw`` is data that the vendor ``raw_of`` needs back unchanged, such as signed
-    reasoning; other vendors ignore it.
+    of tool ``tool``.
     """
 
     role: Literal["user", "assistant", "tool"]
@@ -152,6 +152,8 @@ class ChatMessage:
     call_id: str = ""
     tool: str = ""
     ok: bool = True
+    # Data that the vendor ``raw_of`` needs back unchanged, such as signed reasoning: Anthropic refuses a
+    # call whose thinking block is missing or altered. Other vendors never get it.
     raw: Any = None
     raw_of: str = ""
 
@@ -190,6 +192,7 @@ class LanguageModel(PipelineStage):
     """Generates replies to a conversation."""
 
     stage = StageKind.LLM
+    # Every current model of a vendor has at least this; a prompt that is too long costs a refused request.
     context_tokens: ClassVar[int] = 32_000
     """The size of a prompt in tokens, unless the option ``context_tokens`` sets another."""
 
@@ -207,6 +210,7 @@ class TextToSpeech(PipelineStage):
     stage = StageKind.TTS
     default_voice: ClassVar[str] = ""
     """Unless a subclass sets it, the voice of the ``facts.toml`` of its kind."""
+    # Deepgram's limit, the lowest of those without one of their own (Polly 3000, OpenAI 4096 characters).
     max_chars: ClassVar[int] = 2000
 
     @property
@@ -248,11 +252,9 @@ OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
 
 def parse_options(config: StageConfig, kind: type[OptionsT]) -> OptionsT:
-    """Return the options of ``config`` as ``kind``. Raises `ConfigError` for an invalid one.
-
-    Unknown options are ignored: they may be for the transport, such as ``ca_file``, or for another stage of
-    the same vendor.
-    """
+    """Return the options of ``config`` as ``kind``. Raises `ConfigError` for an invalid one."""
+    # Unknown options are ignored: they may be for the transport, such as ``ca_file``, or for another stage of
+    # the same vendor.
     try:
         return msgspec.convert(dict(config.options), kind)
     except msgspec.ValidationError as error:

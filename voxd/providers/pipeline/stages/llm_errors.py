@@ -16,6 +16,8 @@ from voxd.net import faults
 
 Headers = Mapping[str, str]
 
+# OpenAI's name, llama.cpp's (``exceed_context_size_error``), Anthropic's (``request_too_large`` with status
+# 413, and a stop reason), and LiteLLM's, which is the name of its exception.
 _TOO_LONG_NAMES = frozenset(
     {
         "context_length_exceeded",
@@ -26,6 +28,7 @@ _TOO_LONG_NAMES = frozenset(
         "model_context_window_exceeded",
     }
 )
+# For servers that report it in words only; the last line is for vLLM and Hugging Face's own server.
 _TOO_LONG_WORDS = re.compile(
     r"context (?:length|window|limit|size)|ContextWindowExceeded"
     r"|prompt is too long|input is too long"
@@ -33,6 +36,7 @@ _TOO_LONG_WORDS = re.compile(
     r"|tokens \+ .max_new_tokens. must be|reduce the length of the messages",
     re.IGNORECASE,
 )
+# Vendors' names for codes that `voxd.net.faults` knows by another name.
 _NAMES: Mapping[str, str] = {
     "authentication_error": "invalid_api_key",
     "permission_error": "permission_denied",
@@ -44,8 +48,8 @@ _NAMES: Mapping[str, str] = {
     "ramp_limit_exceeded": "rate_limit_exceeded",
     "overloaded_error": "overloaded",
 }
-"""Vendors' names for codes that `voxd.net.faults` knows by another name."""
 
+# Codes for servers that use an HTTP status as the name of an error.
 _STATUSES: Mapping[str, str] = {
     "400": "invalid_request",
     "401": "invalid_api_key",
@@ -55,8 +59,8 @@ _STATUSES: Mapping[str, str] = {
     "422": "invalid_request",
     "429": "rate_limit_exceeded",
 }
-"""Codes for servers that use an HTTP status as the name of an error."""
 
+# The same request would fail again, whatever the connection.
 _LASTING = frozenset({"invalid_request_error", "invalid_prompt", "invalid_request", "BadRequestError"})
 _NO_SUCH_MODEL = "set the provider's model to an existing one, and check its endpoint"
 
@@ -116,6 +120,7 @@ def truncated_reply(provider: str) -> StreamError:
 def error_from_response(provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
     """Return the exception for an HTTP status other than 2xx; names in ``headers`` are lower case."""
     detail = _body(body)
+    # A refused key or account may mention tokens too ("tokens per minute"): there the status decides.
     if status == 413 or (detail.too_long and status not in {401, 402, 403, 429}):
         return ContextTooLong(detail.message[:300] or "the request is too long", provider=provider)
     error = faults.error_for_refusal(provider, status, headers, _as_openai_body(detail))
@@ -130,6 +135,7 @@ def _named(error: Mapping[str, Any]) -> ErrorDetail:
     code = error.get("code")
     candidates = [
         reason if reason in _NAMES else None,
+        # Some servers repeat the HTTP status here, and have the name in ``type``.
         None if str(code).isdecimal() else code,
         error.get("type") if error.get("type") != "error" else None,
         _STATUSES.get(str(code)),
@@ -143,6 +149,7 @@ def _body(body: bytes) -> ErrorDetail:
     """Return the error in the body of a response; an empty one when it cannot be read."""
     try:
         content = msgspec.json.decode(body)
+    # A proxy in between answers with a page of its own: the status has to do.
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return ErrorDetail()
     found = find_error(content)

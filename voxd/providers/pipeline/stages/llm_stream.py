@@ -71,6 +71,7 @@ class StreamingLanguageModel(LanguageModel):
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
+        # Nothing is sent yet: only the address of the request is used.
         self.transport.prepare(partial(self._call, Prompt("", (ChatMessage("user", "."),))))
 
     async def check(self, budget: Budget) -> None:
@@ -103,10 +104,7 @@ class StreamingLanguageModel(LanguageModel):
         yield reader.completion()
 
     async def _rest(self, pieces: AsyncGenerator[str], reader: ReplyReader) -> str:
-        """Read what follows a complete reply: the usage, and text from servers that send the end too early.
-
-        The reply is complete and may already have been spoken, so errors from here on are only logged.
-        """
+        """Read what follows a complete reply: the usage, and text of servers that send the end too early."""
         late = ""
         try:
             async with asyncio.timeout(TAIL_S):
@@ -114,6 +112,7 @@ class StreamingLanguageModel(LanguageModel):
                     late += reader.feed(await anext(pieces))
         except StopAsyncIteration:
             pass
+        # The reply is complete, and may have been spoken already: an error from here on changes nothing.
         except (ProviderError, TimeoutError) as error:
             _log.debug("%s: the usage of a complete reply was lost: %s", self.name, error)
         return late
@@ -131,6 +130,7 @@ class ThinkTagFilter:
     """
 
     def __init__(self) -> None:
+        # A tag may arrive in two chunks, so text that could begin one is held back.
         self._held = ""
         self._in_reasoning = False
         self._is_past = False
@@ -156,6 +156,7 @@ class ThinkTagFilter:
         """Skip a tag; return whether there was one."""
         if self._in_reasoning:
             before, tag, behind = self._held.partition(_CLOSE)
+            # As much as is needed to recognise a closing tag that arrives in two chunks.
             self._held = behind if tag else before[-len(_CLOSE) :]
             self._in_reasoning = not tag
             return bool(tag)

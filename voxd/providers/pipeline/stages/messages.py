@@ -13,9 +13,9 @@ import msgspec
 
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt
 
+# About four bytes a token in English; other scripts have more bytes in UTF-8, but seldom more
+# tokens a byte.
 _BYTES_PER_TOKEN = 4
-"""About four bytes a token in English; other scripts have more bytes in UTF-8, but seldom more tokens a
-byte."""
 
 _TOKENS_PER_MESSAGE = 4
 _USUAL_REPLY_TOKENS = 256
@@ -43,9 +43,11 @@ def _with_results(caller: ChatMessage | None, results: Sequence[ChatMessage]) ->
     """Return a message and the results of its calls, without unpaired ones."""
     if caller is None:
         return []
+    # Reversed, so that the first of two results for one call counts.
     by_call = {result.call_id: result for result in reversed(results)}
     calls = tuple(call for call in caller.calls if call.id in by_call)
     if calls != caller.calls:
+        # The raw data still names the calls that are left out.
         caller = replace(caller, calls=calls, raw=None)
     kept = [caller] if calls or caller.text.strip() else []
     return kept + [by_call[call.id] for call in calls]

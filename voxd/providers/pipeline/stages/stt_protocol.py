@@ -36,32 +36,32 @@ class Throttle:
 class TranscriptUpdate:
     """What one message of the vendor changes in the transcript.
 
-    ``committed`` is final and appended to the text; ``processed_s`` then says how many seconds of this
-    connection's audio it covers: every word before that point is committed, every word after it is not.
-    ``partial`` replaces the text after that point; None leaves it unchanged. ``done``: the vendor has sent
-    everything. ``usage`` is what the vendor bills; None means the duration of the audio sent.
+    ``committed`` is final and appended to the text. ``done``: the vendor has sent everything.
     """
 
     committed: str = ""
+    # With ``committed``, how many seconds of this connection's audio it covers: every word before that point
+    # is committed, every word after it is not. Audio before it is not sent again after a reconnect.
     processed_s: float | None = None
+    # Replaces the text after that point; None leaves it unchanged.
     partial: str | None = None
     stable: bool = False
     done: bool = False
+    # What the vendor bills; None means the duration of the audio that was sent.
     usage: Usage | None = None
 
 
 class SttProtocol(ABC):
-    """One vendor's protocol on one connection. Subclass it in the vendor's folder.
+    """One vendor's protocol on one connection. Subclass it in the vendor's folder."""
 
-    Audio is sent in chunks of ``chunk_ms``; the last one is padded with silence up to ``least_ms``. After
-    ``keep_alive_s`` seconds without audio ``keep_alive`` is sent, if the vendor has such a message. Buffered
-    audio is sent as ``throttle`` allows; None means as fast as the connection takes it.
-    """
-
+    # Vendors advise 20 to 250 ms a message: less is overhead, more is latency.
     chunk_ms: ClassVar[int] = 60
+    # The last chunk is padded with silence up to this: some vendors refuse a shorter one.
     least_ms: ClassVar[int] = 0
+    # Sent after ``keep_alive_s`` seconds without audio, if the vendor has such a message.
     keep_alive: ClassVar[str] = ""
     keep_alive_s: ClassVar[float | None] = None
+    # For buffered audio; None means as fast as the connection takes it.
     throttle: ClassVar[Throttle | None] = None
     final_close_codes: ClassVar[frozenset[int]] = frozenset()
     """Close codes that mean, after `finish` was sent, that the vendor has sent everything."""
@@ -117,6 +117,7 @@ class MessageDecoder:
         """Return the struct in ``message``, None for an unknown tag. Raises `StreamError` when malformed."""
         try:
             return self._decoder.decode(message)
+        # msgspec reports an unknown tag like a wrong field: only the tag itself tells them apart.
         except msgspec.ValidationError:
             self._check(message, protocol)
             return None
@@ -168,6 +169,7 @@ def query_options(options: msgspec.Struct) -> dict[str, Any]:
     """Return the options that are set as query parameters, with booleans written ``true`` and ``false``."""
     values = {name: getattr(options, name) for name in options.__struct_fields__}
     return {
+        # In a URL a boolean is a word, which vendors write in lower case.
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in values.items()
         if value is not None

@@ -90,9 +90,11 @@ class StreamingSpeechToText(SpeechToText):
         transcript, used = TranscriptAssembler(), Usage()
         broken: ConnectionFailed | None = None
         reconnects = 0
+        # No connection without audio: some vendors bill an open session, others refuse an empty one.
         if not await sound.frame(0):
             yield Transcription("", final=True)
             return
+        # When the connection breaks after the last word was committed, nothing is missing.
         while not (broken and sound.is_acknowledged):
             link: _SttConnection | None = None
             try:
@@ -116,6 +118,7 @@ class StreamingSpeechToText(SpeechToText):
                     yield Transcription(transcript.text, final=True, usage=used + link.used)
                     return
             except ConnectionFailed as error:
+                # The budget is that of the turn: a reconnect takes one of its retries.
                 if link is None or reconnects == RECONNECTS or request.budget.retries <= 0:
                     raise
                 request.budget.retries -= 1
@@ -163,6 +166,7 @@ class _SttConnection:
         self._connection.active = True
         tasks = TaskScope(f"transcribe {self._provider}")
         sending = tasks.start(self._send(), name=f"send {self._provider}", is_awaited=True)
+        # The reader waits for the vendor, which waits for audio: a sender that failed has to wake it.
         sending.add_done_callback(self._break_if_failed)
         tasks.start(self._limit(), name=f"limit {self._provider}")
         try:
@@ -191,6 +195,7 @@ class _SttConnection:
 
     def _raise_unless_complete(self, sending: "asyncio.Task[None]") -> None:
         """Raise the reason why the connection ended, unless the transcript is complete."""
+        # What the audio source raised comes first: the vendor is not at fault for it.
         if sending.done() and not isinstance(sending.exception(), ProviderError | None):
             sending.result()
         ending = self._connection.ending or CloseReason("network_error", "the connection broke")
@@ -207,6 +212,7 @@ class _SttConnection:
         began_s = asyncio.get_running_loop().time()
         while pcm := await self._next(at, chunk):
             at += len(pcm) // BYTES_PER_SAMPLE
+            # Zero is silence in signed PCM.
             pcm = pcm.ljust(least_bytes, b"\0")
             if self._protocol.throttle is not None:
                 passed_s = asyncio.get_running_loop().time() - began_s
@@ -232,6 +238,7 @@ class _SttConnection:
 
     async def _limit(self) -> None:
         """Abort the connection when the text is not final in time."""
+        # Before the end of speech there is no limit: the user may pause.
         await self._sound.ended.wait()
         has_deadline = self._budget.until_s is not None
         await asyncio.sleep(self._transport.remaining_s(self._budget, math.inf) if has_deadline else FINAL_S)

@@ -11,9 +11,10 @@ import msgspec
 
 from voxd.providers.pipeline.stages.contract import ToolCall
 
+# Anthropic allows these characters, OpenAI at most 40 of them in chat completions.
 _PORTABLE_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")
-"""Anthropic allows these characters, OpenAI at most 40 of them in chat completions."""
 
+# Vendors' reasons for the end of a reply; any other reason is "stop".
 _REASONS: Mapping[str, str] = {
     "length": "length",
     "max_tokens": "length",
@@ -22,7 +23,6 @@ _REASONS: Mapping[str, str] = {
     "content_filter": "refusal",
     "refusal": "refusal",
 }
-"""Vendors' reasons for the end of a reply; any other reason is "stop"."""
 
 
 @dataclass(slots=True)
@@ -73,23 +73,20 @@ class ToolCallAssembler:
 
 
 def finish(reason: str, calls: tuple[ToolCall, ...]) -> tuple[str, tuple[ToolCall, ...]]:
-    """Return the normalised reason, and the calls to execute.
-
-    Calls of a truncated or withdrawn reply are dropped: their arguments may be incomplete.
-    """
+    """Return the normalised reason, and the calls to execute."""
     ours = _REASONS.get(reason, "stop")
+    # Calls of a truncated or withdrawn reply are dropped: their arguments may be incomplete.
     if ours != "stop":
         return ours, ()
     return ("tool_calls" if calls else "stop"), calls
 
 
 def portable_id(call_id: str) -> str:
-    """Return ``call_id``, or a valid id derived from it when not every vendor would accept it.
-
-    After failover the history contains ids that another vendor has made.
-    """
+    """Return ``call_id``, or a valid id derived from it when not every vendor would accept it."""
+    # After failover the history contains ids that another vendor has made.
     if _PORTABLE_ID.fullmatch(call_id):
         return call_id
+    # A hash and not a random id: the call and its result must get the same one.
     return f"call_{blake2s(call_id.encode(errors='replace'), digest_size=16).hexdigest()}"
 
 

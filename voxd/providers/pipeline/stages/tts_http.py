@@ -50,6 +50,7 @@ class ReplaySkipper:
 
     def __init__(self) -> None:
         self.used_bytes = 0
+        # Hashes instead of the audio itself, which is 2.9 MB a minute at 24 kHz.
         self._used = hashlib.blake2b()
         self._seen = hashlib.blake2b()
         self._to_see = 0
@@ -99,6 +100,7 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
                 _note_bill(stage, speech, answer.headers)
                 return
         except ReplayMismatch as another:
+            # The first error is the cause; the repetition was an attempt to hide it.
             raise broken or another from None
         except ProviderError as error:
             # A failure before the response began was already retried by the transport.

@@ -34,6 +34,7 @@ class HttpTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
+        # Nothing is sent yet: only the address of the request is used.
         self.transport.prepare(functools.partial(self._call, "."))
 
     @abstractmethod

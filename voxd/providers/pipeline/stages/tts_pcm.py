@@ -18,10 +18,12 @@ from voxd.net import faults
 MAX_HEADER_BYTES = 64 * 1024
 """How much of a WAV file may precede its audio."""
 
+# "RIFF", the size of the file, "WAVE".
 _RIFF_BYTES = 12
+# The length of a streamed WAV file is not known; servers write 0, 0x7FFFxxxx or 0xFFFFFFFF.
 _SIZE_UNKNOWN = 0x7FFF0000
-"""The length of a streamed WAV file is not known; servers write 0, 0x7FFFxxxx or 0xFFFFFFFF."""
 
+# WAVE_FORMAT_PCM, and WAVE_FORMAT_EXTENSIBLE, which many encoders write for PCM too.
 _PCM_TAGS = frozenset({1, 0xFFFE})
 _FILES: Mapping[bytes, str] = {
     b"ID3": "an MP3 file",
@@ -38,6 +40,7 @@ _PACKED = ("audio/mpeg", "audio/mp3", "audio/ogg", "audio/opus", "audio/aac", "a
 def check_type(provider: str, content_type: str) -> None:
     """Raise `ProviderError` when ``content_type`` cannot be PCM; a missing one ("") can."""
     kind = content_type.partition(";")[0].strip().lower()
+    # The log-in page of a network answers every request, with status 200.
     if kind == "text/html":
         raise faults.captive_portal(provider)
     if kind.startswith(_NOT_AUDIO) or kind in _PACKED:
@@ -109,6 +112,7 @@ class PcmDecoder:
                     if name == "a web page"
                     else _not_pcm(self.provider, name)
                 )
+            # Not enough bytes yet to tell a file from samples.
             if len(head) < len(magic) and magic.startswith(head):
                 return False
         maybe = head.startswith(b"RIFF") or b"RIFF".startswith(head)
@@ -132,6 +136,7 @@ class PcmDecoder:
                 if tag not in _PCM_TAGS or channels != 1 or bits != 8 * BYTES_PER_SAMPLE or not rate_hz:
                     raise _not_pcm(self.provider, f"a WAV file of {channels} x {bits} bit")
                 self.rate_hz = rate_hz
+            # RIFF pads every chunk to an even length; the pad byte is not part of its size.
             at += size + size % 2
         if len(self._held) > MAX_HEADER_BYTES:
             raise _not_pcm(self.provider, "a WAV file with too long a header")
@@ -143,6 +148,7 @@ def _not_pcm(provider: str, what: str) -> ProviderError:
     error = StreamError(
         f"the vendor sent {what} instead of PCM", provider=provider, code="not_pcm", hint=hint
     )
+    # Another attempt would get the same format.
     error.retryable = False
     return error
 
@@ -162,11 +168,11 @@ class PlaybackLead:
     `GRACE_S`).
 
     The first audio may take ``first_s``; None means no longer than any other.
-
-    A deadline for the whole would be wrong for a long text and late for a short one, and a deadline for each
-    chunk lets a vendor send a byte at a time. So the duration of the audio received is compared with the time
-    spent waiting for it; time in which the caller was busy with earlier audio does not count.
     """
+
+    # A deadline for the whole would be wrong for a long text and late for a short one, and a deadline for
+    # each chunk lets a vendor send a byte at a time. So the duration of the audio received is compared with
+    # the time spent waiting for it; time in which the caller was busy with earlier audio does not count.
 
     def __init__(self, provider: str, *, first_s: float | None = None, grace_s: float | None = None) -> None:
         self._provider = provider

@@ -45,6 +45,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
     def prepare(self) -> None:
         """Open a socket for the next clause, unless one is ready."""
         if self._spare is None or self._spare.is_gone:
+            # Not retried: nobody waits for it yet, and the clause can open a socket itself.
             opened = self.connect(Budget(retries=0), kind="prepare")
             self._spare = _Spare(self.name, opened, self.spare_s)
 
@@ -145,6 +146,7 @@ class _Spare:
     async def take(self, within_s: float) -> WebSocketConnection | None:
         """Return the socket, for use until `release`; None when it was not opened in time."""
         self._taken.set()
+        # Not `wait_for`, which would cancel the future at its timeout; `_hold` still sets it.
         await asyncio.wait({self._ready}, timeout=within_s)
         connection = self._ready.result() if self._ready.done() else None
         return connection if connection is not None and connection.ending is None else None
@@ -172,4 +174,5 @@ class _Spare:
             _log.debug("no socket was opened in advance: %s", error.code)
         finally:
             if not self._ready.done():
+                # A socket that did not open is no error: the clause opens one within its own budget.
                 self._ready.set_result(None)
