@@ -125,6 +125,7 @@ async def _connect(
     provider.on_event = lambda event: receive(provider, event)
     provider.resolver = provider.resolver or target.resolver
     async with AsyncExitStack() as stack:
+        # A provider that fails half way is closed: an open session is billed by some vendors.
         stack.push_async_callback(close_provider, provider, target.name)
         with translate_errors(target.name):
             async with asyncio.timeout(OPEN_TIMEOUT_S):

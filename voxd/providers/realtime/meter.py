@@ -46,6 +46,7 @@ class SessionMeter:
         self._sound_s = 0.0
         self._past = Usage()
         self._past_cost: Cost | None = None
+        # Some of it has no known price, so the sum is a lower bound.
         self._past_unpriced = False
 
     def opened(self, now_s: float, latency_ms: float) -> None:
@@ -70,6 +71,7 @@ class SessionMeter:
 
     def reply_arrived(self, now_s: float) -> None:
         """Note that a piece of a reply has arrived."""
+        # Only the first piece counts.
         if self._question_s is not None:
             self.response_ms = (now_s - self._question_s) * 1000
             self._question_s = None
@@ -87,7 +89,8 @@ class SessionMeter:
         return self.total(sum(used, Usage()))
 
     def total(self, current: Usage) -> Usage:
-        """Return the total; audio and sessions are counted here, not taken from the vendor."""
+        """Return the total."""
+        # Audio and sessions are counted here: most vendors report neither.
         return msgspec.structs.replace(
             self._past + current, audio_seconds=self._sound_s, total_sessions=self.sessions
         )
@@ -126,4 +129,5 @@ async def _read(provider: BaseProvider) -> tuple[Usage | None, Cost | None]:
         lambda error: _log.warning("a provider could not report its usage: %s", type(error).__name__)
     ):
         usage, cost = await provider.get_usage(), await provider.estimate_cost()
+    # A third party may return a plain dict.
     return (msgspec.convert(usage, Usage) if isinstance(usage, Mapping) else usage), cost

@@ -91,12 +91,14 @@ class RealtimeProvider:
             on_event=self._receive,
             clock=clock,
             idle_close_s=realtime.idle_close_s,
+            # Failover tries the next provider instead, and the circuit breaker comes back to this one.
             retries=0,
         )
         self._usage = UsageReporter(realtime.name, self._session, record)
         self._failed = failed
         self._stream: ReplyStream | None = None
         self._turn: str | None = None
+        # Held for a whole turn.
         self._one = asyncio.Lock()
         self._tasks = TaskScope(f"provider {realtime.name}")
         self._connecting: asyncio.Task[None] | None = None
@@ -143,6 +145,7 @@ class RealtimeProvider:
                 raise
             finally:
                 self._stream = None
+                # Before `_settle`, which must not overtake audio that is still being sent.
                 await cancel_and_wait(asking, waiting)
                 await self._settle(stream, request.heard.played_ms, settle_s)
                 self._turn = None
@@ -169,6 +172,7 @@ class RealtimeProvider:
 
     async def close(self) -> None:
         """Close the session, after the turn in progress; idempotent."""
+        # A turn that never ends must not keep the daemon from stopping.
         with suppress(TimeoutError):
             async with asyncio.timeout(TURN_END_S), self._one:
                 await self._close()
@@ -222,6 +226,7 @@ class RealtimeProvider:
                 if not sent:
                     sent = True
                     stream.reach(LatencyStep.AUDIO_SENT, self._clock.monotonic())
+        # The resampler's filter still holds the last samples.
         if rest := resampler.feed(b"", last=True):
             await self._session.send_audio(rest)
         stream.ask()
@@ -236,6 +241,7 @@ class RealtimeProvider:
         if self._stream is not None:
             self._stream.take(event)
         match event:
+            # Also between turns, so that the next question is not the one to find out.
             case events.ConnectFailed(error=VoxdError() as error):
                 self._failed(self.name, error)
             case events.UsageUpdated() | events.ConnectionClosed() | events.ConnectionLost():
@@ -256,6 +262,7 @@ class RealtimeProvider:
             if stream.complete:
                 break
             await self._wait(stream)
+        # Some vendors send the transcript after the reply; it is for the history and the log.
         if spoken and not stream.understood and self.realtime.config.transcription:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TRANSCRIPT_GRACE_S):
@@ -310,6 +317,7 @@ class UsageReporter:
         self._cost = Cost()
         self._tasks = TaskScope(f"usage of {name}")
         self._task: asyncio.Task[None] | None = None
+        # Asked for while it reads: the totals may have grown since.
         self._again = False
 
     def update(self) -> None:
@@ -342,6 +350,7 @@ class UsageReporter:
         price = None
         if cost is not None:
             audio, text = cost.audio_cost - self._cost.audio_cost, cost.text_cost - self._cost.text_cost
+            # Totals shrink while a session is replaced; a negative cost would be a refund.
             price = Cost(audio_cost=max(0.0, audio), text_cost=max(0.0, text), prices_of=cost.prices_of)
             self._cost = cost
         self._usage += used

@@ -108,9 +108,12 @@ class ProviderConnection:
         )
         self._changing = asyncio.Lock()
         self._opening = TaskScope("provider session")
+        # Apart from the openings: `close` cancels those, but lets a closing handshake end.
         self._closing = TaskScope("close provider")
         self._retiring: dict[BaseProvider, asyncio.Task[None]] = {}
+        # The last error, and until when it is raised again without another attempt (CLOCK_MONOTONIC).
         self._held: tuple[VoxdError, float] | None = None
+        # From when on the session counts as stable; a loss before it is a quick one.
         self._steady_at_s = 0.0
         self._quick_losses = 0
 
@@ -145,6 +148,7 @@ class ProviderConnection:
             if self.is_open:
                 return
             if self._held is not None and self._clock.monotonic() < self._held[1]:
+                # The traceback would grow with every attempt.
                 raise self._held[0].with_traceback(None)
             await self._establish(retry_count)
 
@@ -162,6 +166,7 @@ class ProviderConnection:
     async def _switch(self, target: ProviderTarget, reason: str) -> None:
         async with self._changing:
             before = self.target.name
+            # Without an open session nothing is opened: the next question does that.
             fresh, latency_ms = (None, 0.0) if self.provider is None else await self._open(target)
             self.target, self._held = target, None
             old, self.provider = self.provider, None
@@ -184,6 +189,7 @@ class ProviderConnection:
             with translate_errors(self.target.name):
                 await self.provider.configure_session(self._owner.fit_config(self.provider, config))
         except ProviderError as error:
+            # OpenAI fixes the voice of a session with the first audio.
             if error.code == VOICE_FIXED:
                 await self._unless_closed(self._replace())
                 return
@@ -239,6 +245,7 @@ class ProviderConnection:
             history = self._owner.history
             fresh, latency_ms = await self._open(self.target)
             old = self.provider
+            # A question asked while it opened is not in its history.
             if old is None or not is_allowed() or history != self._owner.history:
                 await close_provider(fresh, self.target.name)
                 return
@@ -269,6 +276,7 @@ class ProviderConnection:
         del self._retiring[provider]
 
     def _receive(self, provider: BaseProvider, event: ProviderEvent) -> None:
+        # A retired provider may still report; its events belong to nothing any more.
         if provider is not self.provider:
             self.meter.late_events += 1
             return
@@ -277,6 +285,7 @@ class ProviderConnection:
             self._lose(provider, event)
             return
         if isinstance(event, ResponseCompleted):
+            # A complete response proves the session, however short it lasted.
             self._steady_at_s = self._clock.monotonic()
         self._owner.receive(event)
 

@@ -27,8 +27,8 @@ MAX_WAITING_S = 600.0
 HARMLESS = frozenset({"transcription_failed", "bad_frame"})
 """Errors that do not keep a provider from answering."""
 
+# Reasons of a cancelled response that mean: the user continued to speak.
 _SPOKEN_OVER = ("turn_detected", "interrupted")
-"""Reasons of a cancelled response that mean: the user continued to speak."""
 
 _SENTENCE_END = re.compile(r"[.!?…][\"')\]”’»]*\s+|[。！？]\s*|\n+")  # noqa: RUF001
 _CLOSING = "\"')]”’» "  # noqa: RUF001
@@ -102,6 +102,7 @@ class ReplyStream:
         self._waiting_s = 0.0
         self._changed = asyncio.Event()
         self._response_id: str | None = None
+        # ``_said``: some of the reply has come, so its end is not an empty reply.
         self._begun = self._said = False
         self._calls = 0
         self._called = False

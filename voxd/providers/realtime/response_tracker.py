@@ -48,12 +48,16 @@ class ResponseTracker:
         self.response_id: str | None = None
         self.turns = 0
         self.late_events = 0
+        # Of the present response: a second `interrupt` of it reports nothing.
         self._interrupted = False
+        # Output is dropped until the next response, also of one that has no id.
         self._silenced = False
         self._cut: deque[str] = deque(maxlen=CUT_REPLIES)
 
     def take(self, event: ProviderEvent) -> bool:
         """Note ``event``; returns False for one of an abandoned response, to be dropped."""
+        # Audio is on its way when a response is cancelled: played, it would be heard after the
+        # interruption.
         if isinstance(event, _Output) and (self._silenced or event.response_id in self._cut):
             self.late_events += 1
             return False
@@ -62,6 +66,8 @@ class ResponseTracker:
                 self.responding = True
                 self.response_id = event.response_id
                 self._interrupted = self._silenced = False
+                # A place in the history before the first word: the transcript of the question goes before
+                # it.
                 self.history.reply_begins()
             case ResponseCompleted() | ResponseCancelled() if event.response_id in (None, self.response_id):
                 self.responding = False
@@ -97,6 +103,7 @@ class ResponseTracker:
 
     def interrupt(self, played_ms: float | None) -> bool:
         """Keep what was played of the last reply; True when this cut it short for the first time."""
+        # A reply that was generated, but not played to its end, is cut as well.
         cut = self.history.truncate(played_ms) or self.responding
         first = not self._interrupted
         self._abandon()

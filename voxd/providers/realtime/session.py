@@ -76,6 +76,7 @@ class Session:
             is_external=self._is_external,
             on_request=self._await_reply,
         )
+        # A voice of another vendor is replaced by the one most like it.
         target = ProviderTarget(make, name, kind or name, _with_voice_of(config, kind or name))
         self._connection = ProviderConnection(
             target,
@@ -86,8 +87,10 @@ class Session:
             retries=retries,
             jitter=jitter,
         )
+        # While we interrupt, the vendor's own report of it is not published a second time.
         self._interrupting = False
         self._conversing = False
+        # A reply was requested and has not begun; 0 when none is due.
         self._awaited_until_s = 0.0
 
     @property
@@ -204,6 +207,7 @@ class Session:
             with translate_errors(self.name):
                 await provider.commit()
         except VoxdError:
+            # The question was refused, as too short for instance: it never took place.
             self._tracker.withdraw_turn()
             self._awaited_until_s = 0.0
             raise
@@ -222,6 +226,7 @@ class Session:
         """
         provider = self._connection.use()
         self._calls.forget_request()
+        # A reply that has not begun is interrupted too, and has no id yet.
         awaited, self._awaited_until_s = self._awaiting, 0.0
         if self._tracker.interrupt(played_ms) or awaited:
             response_id = None if awaited else self._tracker.response_id
@@ -261,6 +266,7 @@ class Session:
         """Return ``config`` with our tools, or without any for a provider that cannot call them."""
         if not provider.capabilities.tools:
             return msgspec.structs.replace(config, tools=())
+        # The application's tool of the same name wins: vendors refuse two of one name.
         declared = {each.name for each in config.tools}
         ours = [each for each in self._tools.specs() if each.name not in declared]
         return msgspec.structs.replace(config, tools=(*config.tools, *ours))
@@ -282,10 +288,12 @@ class Session:
             case TurnDetected(speaking=False):
                 self._begin_question()
             case UsageUpdated():
+                # The vendor counts one session, we count the conversation.
                 event = UsageUpdated(meter.total(event.usage), self.name)
         self._publish(_with_object(event) if isinstance(event, ToolCallInvoked) else event)
         match event:
             case ToolCallInvoked():
+                # After the event was published, so that its subscribers see the call before its result.
                 self._calls.start(provider, event)
             case ResponseCompleted():
                 self._calls.response_over()

@@ -37,6 +37,7 @@ class ToolCalls:
         self._is_external = is_external
         self._on_request = on_request
         self._open: dict[str, BaseProvider] = {}
+        # A response is to be requested when the last result is there.
         self._due = False
         self._tasks = TaskScope("tool calls")
 
@@ -58,6 +59,7 @@ class ToolCalls:
         provider = self._open.get(call_id)
         if provider is None:
             return
+        # Its successor has never heard of the call.
         if provider is self._current():
             await provider.send_tool_result(call_id, output)
         # Not before the result is sent: a call that ends meanwhile would request the response without it.
@@ -93,6 +95,8 @@ class ToolCalls:
 
     async def _request(self) -> None:
         provider = self._current()
+        # One response for all results; a second request during a response is refused (OpenAI:
+        # conversation_already_has_active_response).
         if self._open or not self._due or self._responding() or provider is None:
             return
         self._due = False

@@ -42,6 +42,7 @@ class SessionUpdated(msgspec.Struct, tag="session.updated"):
 class InputSpeechStarted(msgspec.Struct, tag="input_audio_buffer.speech_started"):
     """The vendor detects that the user begins to speak."""
 
+    # Milliseconds of all audio sent in this session, not of the utterance.
     audio_start_ms: float = 0
 
 
@@ -61,6 +62,7 @@ class TranscriptionDelta(msgspec.Struct, tag="conversation.item.input_audio_tran
     """A piece of the transcript of the user's words."""
 
     item_id: str
+    # Optional: OpenAI also sends pieces without text.
     delta: str | None = None
 
 
@@ -86,6 +88,7 @@ class TranscriptionCompleted(msgspec.Struct, tag="conversation.item.input_audio_
         if self.usage is None:
             return Usage()
         if self.usage.seconds is not None:
+            # Models billed by the minute report ``type: "duration"``, the others tokens.
             return Usage(transcribed_seconds=self.usage.seconds)
         details = self.usage.input_token_details or _TokenDetails()
         return Usage(transcribed_seconds=(details.audio_tokens or 0) / TOKENS_PER_SECOND_IN)
@@ -115,6 +118,7 @@ class _ResponseUsage(msgspec.Struct):
     output_token_details: _TokenDetails | None = None
 
 
+# "turn_detected" when the user spoke over it, "client_cancelled" after our `response.cancel`.
 class StatusDetails(msgspec.Struct):
     """Why a response was cancelled, failed or incomplete."""
 
@@ -146,6 +150,7 @@ class Response(msgspec.Struct):
         used = self.usage or _ResponseUsage()
         sent = used.input_token_details or _InputDetails()
         received = used.output_token_details or _TokenDetails()
+        # Without the details the cached tokens count as text, which every session has.
         cached = sent.cached_tokens_details or _CachedDetails(text_tokens=sent.cached_tokens)
         return Usage(
             responses=1,
@@ -164,12 +169,14 @@ class ResponseCreated(msgspec.Struct, tag="response.created"):
     response: Response
 
 
+# Tools run only from here: ``function_call_arguments.done`` is also sent for a cancelled response.
 class ResponseDone(msgspec.Struct, tag="response.done"):
     """A response has ended: completed, cancelled, failed or incomplete."""
 
     response: Response
 
 
+# GA names: in the beta this was ``response.audio.delta``.
 class AudioDelta(msgspec.Struct, tag="response.output_audio.delta"):
     """A piece of the response's audio."""
 
@@ -270,16 +277,17 @@ _HEAD = msgspec.json.Decoder(_Head)
 def decode(text: str | bytes) -> ServerFrame | None:
     """Return the frame in ``text``, None for a type that is not listed here.
 
-    Raises `ValueError` when it is not a frame, or lacks what its type requires. The text of the error names
-    fields, never their values: those may hold the user's words.
+    Raises `ValueError` when it is not a frame, or lacks what its type requires.
     """
     try:
         return _DECODER.decode(text)
     except msgspec.ValidationError as error:
-        if _type_of(text) in KNOWN:
-            msg = f"a frame of the vendor is malformed: {error}"
-            raise ValueError(msg) from None
-        return None
+        # An unknown type looks like a malformed frame to msgspec: vendors add types, so it is no error.
+        if _type_of(text) not in KNOWN:
+            return None
+        # msgspec's text names fields, never their values: those may hold the user's words.
+        msg = f"a frame of the vendor is malformed: {error}"
+        raise ValueError(msg) from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         msg = "the vendor sent something that is not JSON"
         raise ValueError(msg) from None

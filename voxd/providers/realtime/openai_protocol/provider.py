@@ -60,6 +60,7 @@ class OpenAIProtocolProvider(BaseProvider):
         self._ready = False
         self._voice = ""
         self._pending_bytes = 0
+        # Counts `clear_audio` and `interrupt`: a commit that waited meanwhile must not request a response.
         self._changes = 0
 
     @property
@@ -114,6 +115,7 @@ class OpenAIProtocolProvider(BaseProvider):
         reading, self._reading = self._reading, None
         if connection is not None:
             await connection.close()
+        # The reader itself closes a session that broke, and cannot wait for its own end.
         if reading is not None and reading is not asyncio.current_task():
             await asyncio.gather(reading, return_exceptions=True)
 
@@ -148,6 +150,7 @@ class OpenAIProtocolProvider(BaseProvider):
         if self._session.turn_detection != "client":
             return
         if self._pending_bytes < wire.LEAST_COMMIT_MS * wire.BYTES_PER_MS:
+            # Else the next utterance would begin with this remainder.
             await self.clear_audio()
             raise AudioError("too little audio was sent to answer it", code="audio_too_short")
         changes = self._changes
@@ -206,6 +209,7 @@ class OpenAIProtocolProvider(BaseProvider):
         if self._reader.has_spoken and voice != self._voice:
             msg = "the voice cannot change once the model has spoken"
             raise ProviderError(msg, provider=self.name, code="voice_fixed", hint="open a new session")
+        # The vendor refuses the field itself after the first audio, even with the same voice.
         spoken = "" if self._reader.has_spoken else voice
         frame = wire.update_session(self._reader.event_id("update"), self._session, self._extra, voice=spoken)
         found = wire.turn_detection(self._session, self._extra)
@@ -247,9 +251,11 @@ class OpenAIProtocolProvider(BaseProvider):
         try:
             while (message := await connection.receive()) is not None:
                 outcome = self._reader.read(message)
+                # The vendor ended the utterance itself: what was sent is no longer pending.
                 if self._reader.server_answers and outcome.type == "input_audio_buffer.committed":
                     self._pending_bytes = 0
                 if not self._pending.settle(outcome):
+                    # A refusal is raised where the caller waits, and not reported a second time.
                     self._report(outcome.events)
                 if outcome.fatal:
                     reason = str(outcome.error or outcome.fatal)

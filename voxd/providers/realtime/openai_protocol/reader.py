@@ -52,6 +52,7 @@ class _Sound:
     content_index: int
     size_bytes: int = 0
     stopped: bool = False
+    # A sample may be split over two frames.
     odd: bytes = b""
 
     @property
@@ -95,8 +96,11 @@ class RealtimeReader:
         self._response: _Response | None = None
         self._sounds: list[_Sound] = []
         self._requested = False
+        # A response that has to wait for the end of the present one.
         self._wanted = False
+        # The vendor will begin one by itself: the user has finished.
         self._automatic = False
+        # Responses that were abandoned before they began.
         self._give_up = 0
         self.server_answers = False
         self.server_interrupts = False
@@ -132,6 +136,7 @@ class RealtimeReader:
         out: list[wire.Frame] = []
         cut = ""
         if self._response is None:
+            # Nothing to cancel yet; the responses to come are cancelled when they begin.
             self._give_up = self._requested + self._automatic
         elif not self._response.given_up:
             self._response.given_up = True
@@ -223,6 +228,7 @@ class RealtimeReader:
         found: list[ProviderEvent] = []
         if sound is None:
             sound = _Sound(frame.response_id, frame.item_id, frame.content_index)
+            # Items of earlier responses were played, or truncated, before this one began.
             self._sounds = [each for each in self._sounds if each.response_id == frame.response_id]
             self._sounds.append(sound)
             self.has_spoken = True
@@ -272,6 +278,7 @@ class RealtimeReader:
 
     def _error(self, details: frames.ErrorDetails) -> FrameOutcome:
         code, concerns = details.code or "", details.event_id or ""
+        # The vendor refused our request: no response of ours will begin.
         if concerns.startswith("create_"):
             self._requested, self._give_up = False, 0
         if code == "conversation_already_has_active_response":
@@ -311,6 +318,7 @@ def _tool_calls(response: frames.Response) -> list[ProviderEvent]:
     return [
         events.ToolCallInvoked(item.name or "", _arguments(item), item.call_id)
         for item in response.output or ()
+        # A call of an incomplete response has status "incomplete"; some servers send no status at all.
         if item.type == "function_call" and item.call_id and item.status in {"completed", None}
     ]
 

@@ -15,6 +15,7 @@ from voxd.providers.settings import SessionConfig, ToolSpec
 RATE_HZ = 24_000
 """The only rate of ``audio/pcm`` in both directions."""
 
+# 16-bit mono.
 BYTES_PER_MS = RATE_HZ * 2 // 1000
 LEAST_COMMIT_MS = 100
 """A shorter buffer is refused with ``input_audio_buffer_commit_empty``."""
@@ -45,6 +46,7 @@ def update_session(
     """
     audio_in: dict[str, Any] = {
         "format": _PCM,
+        # Null turns it off, and the same goes for the transcription; a missing field keeps the old value.
         "turn_detection": turn_detection(config, extra),
         "transcription": _transcription(config, extra),
     }
@@ -58,6 +60,7 @@ def update_session(
         audio_out["speed"] = min(max(config.speed, 0.25), 1.5)
     session: dict[str, Any] = {
         "type": "realtime",
+        # One of the two, never both: audio comes with its transcript.
         "output_modalities": ["audio" if "audio" in config.modalities else "text"],
         "audio": {"input": audio_in, "output": audio_out},
         "tools": [_tool(tool) for tool in config.tools],
@@ -76,6 +79,7 @@ def transcribe(settings: Mapping[str, Any], noise_reduction: str | None) -> Fram
     audio_in: dict[str, Any] = {"format": _PCM, "turn_detection": None, "transcription": dict(settings)}
     if noise_reduction:
         audio_in["noise_reduction"] = {"type": noise_reduction}
+    # Streaming transcription models require ``turn_detection: null``: the client commits.
     session = {"type": "transcription", "audio": {"input": audio_in}}
     return {"type": "session.update", "event_id": "transcribe_1", "session": session}
 
@@ -107,6 +111,7 @@ def clear() -> Frame:
 
 def message(role: str, text: str) -> Frame:
     """Return the frame that adds a text of ``role`` (user, assistant or system) to the conversation."""
+    # The vendor refuses ``input_text`` in a message of the assistant.
     kind = "output_text" if role == "assistant" else "input_text"
     item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
     return {"type": "conversation.item.create", "item": item}
