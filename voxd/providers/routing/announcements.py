@@ -61,5 +61,6 @@ def _reason(code: str, name: str) -> str:
     return REASONS.get(code, UNREACHABLE).format(name=spoken(name))
 
 
+# Not `str.capitalize`, which puts the rest of a name in lower case.
 def _sentence(text: str) -> str:
     return text[0].upper() + text[1:]

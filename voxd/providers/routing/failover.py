@@ -68,8 +68,8 @@ FAILOVER_ERRORS = (
 )
 """Errors after which another provider may answer: all but those of the microphone and bugs."""
 
+# Deliberate refusals, which hold for every provider.
 _FINAL_CODES = frozenset({"message_stopped"})
-"""Deliberate refusals, which hold for every provider."""
 
 
 class FailedBeforeReply(Exception):
@@ -135,6 +135,7 @@ class ReadAhead:
                         # Closing the generator reports how much was played, which is not known yet.
                         await asyncio.Event().wait()
         finally:
+            # Also after an error, which `next` raises from the task.
             self._is_over = True
             async with self._changed:
                 self._changed.notify_all()
@@ -198,6 +199,7 @@ class FailoverProvider:
             if request.audio is not None:
                 recording = await stack.enter_async_context(record(request.audio))
             turn = await stack.enter_async_context(FailoverTurn(request, recording, self._clock))
+            # Each provider reads the utterance from its beginning, in its own pace.
             for provider in self._order(turn):
                 self._report_change(provider, turn)
                 try:
@@ -255,6 +257,7 @@ class FailoverProvider:
         for provider in order_candidates(
             self.candidates, is_healthy=is_healthy, can_try=can_try, is_last_resort=False
         ):
+            # The user has waited long enough: the device itself answers at once, a further vendor may not.
             is_late = has_local and bool(turn.failures) and turn.waited_s > VENDOR_LIMIT_S
             if provider is self._local or not is_late:
                 yield provider
@@ -270,6 +273,7 @@ class FailoverProvider:
         self._emit(E.PROVIDER_CHANGED, **{"from": before, "to": name, "reason": reason})
 
     def _record_failure(self, provider: Provider, error: VoxdError, turn: FailoverTurn) -> None:
+        # The device is in order: the question was simply not for it.
         if isinstance(error, NotUnderstood):
             return
         turn.failures.append((provider.name, error))
@@ -322,6 +326,7 @@ class FailoverProvider:
             original,
             audio=turn.recording.play() if turn.recording is not None else None,
             heard=played,
+            # Where a vendor follows or has failed, an apology would only stand in the way.
             known_only=provider is self._local and (turn.has_failed or not is_last),
         )
         held_back: list[ReplyItem] = []
@@ -345,6 +350,7 @@ class FailoverProvider:
                         for each in held_back:
                             yield each
                 finally:
+                    # Before the generator is closed: the provider reads it then, to cut its history.
                     played.played_ms = turn.played_ms()
         except FAILOVER_ERRORS as error:
             if is_audible or has_acted or error.code in _FINAL_CODES:
@@ -402,6 +408,7 @@ class FailoverProvider:
         yield ReplyEnd()
 
     async def _is_queued(self, turn: FailoverTurn) -> bool:
+        # Waits for the end of speech: a provider may have failed while the user still spoke.
         clip = await turn.recording.whole() if turn.recording is not None else None
         try:
             return self._keep is not None and await self._keep(

@@ -105,11 +105,12 @@ MAX_LIMIT_S = 3600.0
 MAX_REPEATED_S = 300.0
 """The longest cooldown of a provider that passes its probes and fails at every question."""
 
+# Random, so that many devices do not return to a vendor at the same moment.
 _SPREAD = 0.25
 _SPREAD_LONG_S = 30.0
 
+# Keeps ``2.0 ** n`` small; the caps above are reached long before.
 _MAX_DOUBLINGS = 16
-"""Keeps ``2.0 ** n`` small; the caps above are reached long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def failure_cause(error: VoxdError) -> FailureCause | None:
     """Return what ``error`` says about a provider, None when it says nothing."""
     if error.code in NEUTRAL_CODES:
         return None
+    # The code says more than the class: several causes share one.
     if found := _CAUSE_BY_CODE.get(error.code):
         return found
     if isinstance(error, AuthenticationError):
@@ -185,8 +187,10 @@ def cooldown_s(outage: Outage, *, jitter: float, to_midnight_s: float) -> float:
             error = outage.error
             wait_s = error.retry_after_s if isinstance(error, ProviderError) else None
             return min(DEFAULT_LIMIT_S if wait_s is None else wait_s, MAX_LIMIT_S) + longer
+        # Most quotas are per day or per month.
         case FailureCause.MONEY:
             return to_midnight_s + _SPREAD_LONG_S * jitter
+        # Only a person can repair it; a reload of the configuration resets the circuit anyway.
         case FailureCause.KEY | FailureCause.SETTINGS:
             return OPERATOR_S + _SPREAD_LONG_S * jitter
 
@@ -201,6 +205,7 @@ class _Circuit:
     outage: Outage
     cooldown_s: float
     is_reset: bool = False
+    # In sound (True) and in text (False): a typed question does not use up what a voice has to say.
     announced: set[bool] = field(default_factory=set)
 
     @property
@@ -224,6 +229,7 @@ class CircuitBreaker:
         self._probes: dict[str, Probe] = {}
         self._members: dict[str, MemberLists] = {}
         self._open: dict[str, _Circuit] = {}
+        # Outlives the circuit: it counts circuits that closed and opened again.
         self._repeats: dict[str, int] = {}
         self._probing: dict[str, asyncio.Task[None]] = {}
         self._tasks = TaskScope("health probes")
@@ -252,6 +258,7 @@ class CircuitBreaker:
         circuit = self._open.get(name)
         if circuit is None or circuit.is_reset:
             return all(any(map(self.is_healthy, members)) for members in self._members.get(name, ()))
+        # With a probe the probe decides; without one the next question has to find out.
         return name not in self._probes and self._clock.monotonic() >= circuit.due_s
 
     def can_try(self, name: str) -> bool:
@@ -300,6 +307,7 @@ class CircuitBreaker:
 
     def should_announce(self, name: str, *, aloud: bool) -> bool:
         """Whether to report now that ``name`` is unavailable: once per outage, in sound and in text."""
+        # A pipeline is announced by the member that failed.
         circuit = self._open.get(self.failing_member(name))
         if circuit is None or aloud in circuit.announced:
             return False

@@ -48,13 +48,15 @@ Ask = Callable[[str, Clip | str, float], tuple[str, AsyncGenerator[ReplyItem]]]
 Returns the name of the provider and its reply. Raises `VoxdError`.
 """
 
+# No provider can answer this utterance.
 _HOPELESS = frozenset(
     {"audio_failed", "nothing_said", "audio_too_short", "input_audio_buffer_commit_empty", "message_stopped"}
 )
-"""No provider can answer this utterance."""
 
+# The vendor may refuse this question, or all of them.
 _DOUBTFUL = frozenset({"refused", "middleware_failed"})
 
+# Another question would be answered: this one alone is counted against its attempts.
 _ITS_OWN = frozenset({"context_too_long", "internal"})
 
 
@@ -121,9 +123,12 @@ class OfflineQueue:
         self._emit = emit
         self._clock = clock
         self._resting_states = resting_states
+        # The first round finds what a crash left marked as being asked.
         self._is_first = True
+        # Set while no turn is under way.
         self._quiet = asyncio.Event()
         self._quiet.set()
+        # ``_wake`` starts a round, ``_some`` says that anything waits at all.
         self._wake = asyncio.Event()
         self._some = asyncio.Event()
         self._asking: asyncio.Task[CollectedReply] | None = None
@@ -164,6 +169,7 @@ class OfflineQueue:
             return False
         duration_ms = round(clip.duration_s * 1000) if clip else 0
         try:
+            # In a thread: encoding would delay the blocks of the microphone.
             flac = await asyncio.to_thread(encode_flac, clip) if clip else None
             id = await self._queue.add(agent, flac=flac, text=text, duration_ms=duration_ms)
         except (AudioError, StoreError) as error:
@@ -260,6 +266,7 @@ class OfflineQueue:
         """
         code, blame = "", Fault.NONE
         try:
+            # A turn may have begun while the question was fetched.
             if self._quiet.is_set():
                 answer = await self._answer(utterance)
                 return await self._queue.answer(

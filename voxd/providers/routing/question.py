@@ -11,8 +11,8 @@ from voxd.providers.contract import Request
 from voxd.providers.routing.health import NEUTRAL_CODES
 from voxd.tasks import TaskScope, cancel_and_wait
 
+# Our own reasons not to answer. The question itself is fine, and is queued until they are gone.
 _OUR_CODES = frozenset({"spend_limit", "middleware_failed"})
-"""Our own reasons not to answer. The question itself is fine, and is queued until they are gone."""
 
 
 class FailoverTurn:
@@ -69,6 +69,7 @@ class FailoverTurn:
         The time counts from the end of the user's speech.
         """
         if self._late is None:
+            # One timer for the whole turn, however many providers are tried.
             self._late = self._tasks.start(self._pass(after_s))
         waiting = self._tasks.start(wait_ready(), is_awaited=True)
         try:

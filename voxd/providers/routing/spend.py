@@ -61,6 +61,7 @@ class SpendGuard:
         self._day = local_day(clock.wall())
         self._sums: dict[str, float] = {}
         self._levels: dict[str, SpendLevel] = {}
+        # By scope, and apart for sound and text.
         self._announced: set[tuple[str, bool]] = set()
         self._midnight: asyncio.Task[None] | None = None
         self._tasks = TaskScope("spend")
@@ -144,8 +145,10 @@ class SpendGuard:
             self._levels[scope] = now
             if now > before:
                 type = E.SPEND_STOPPED if now is SpendLevel.STOPPED else E.SPEND_WARNING
+                # Six digits: a single short answer costs less than a cent.
                 self._emit(type, provider=scope, spent_usd=round(spent, 6), limit_usd=limit or 0.0)
             elif before is SpendLevel.STOPPED and now is not SpendLevel.STOPPED:
+                # The next stop is another event for the user.
                 self._announced -= {(scope, True), (scope, False)}
                 self._emit(E.SPEND_RESUMED, provider=scope)
         if SpendLevel.STOPPED in self._levels.values() and (self._midnight is None or self._midnight.done()):
@@ -164,5 +167,6 @@ class SpendGuard:
 
     async def _wait_for_midnight(self) -> None:
         while SpendLevel.STOPPED in self._levels.values():
+            # A second later, so that the date has changed for certain.
             await self._clock.sleep(min(s_to_midnight(self._clock.wall()) + 1.0, CHECK_S))
             self._check_day()
