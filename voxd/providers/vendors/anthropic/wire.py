@@ -114,15 +114,15 @@ def _calls(blocks: Sequence[Json]) -> list[str]:
     return [block["id"] for block in blocks if block["type"] == "tool_use"]
 
 
+# The supported blocks; others belong to tools that the vendor executes itself, and are ignored.
 _KINDS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
-"""The supported blocks; others belong to tools that the vendor executes itself, and are ignored."""
 
+# For a delta: the field with its text, and the field of the block to append it to.
 _PARTS = {
     "text_delta": ("text", "text"),
     "thinking_delta": ("thinking", "thinking"),
     "signature_delta": ("signature", "signature"),
 }
-"""For a delta: the field with its text, and the field of the block to append it to."""
 
 
 class _Numbers(msgspec.Struct):

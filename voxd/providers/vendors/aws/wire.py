@@ -27,8 +27,8 @@ _U32 = struct.Struct("!I")
 _U16 = struct.Struct("!H")
 _TEXT = 7
 _WITH_LENGTH = frozenset({6, _TEXT})
+# Sizes of header types that are skipped: true, false, integers of 1 to 8 bytes, time, UUID.
 _VALUE_BYTES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Sizes of header types that are skipped: true, false, integers of 1 to 8 bytes, time, UUID."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 
+# The service rejects requests without this header.
 _USER_AGENT = "voxd"
-"""The service rejects requests without this header."""
 
 _refused = refusal_reader({})
 
@@ -98,8 +98,8 @@ def _format(rate_hz: int) -> str:
     return f"raw-{rate}-16bit-mono-pcm"
 
 
+# Characters that an XML document must not contain, not even escaped (XML 1.0, section 2.2).
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that an XML document must not contain, not even escaped (XML 1.0, section 2.2)."""
 
 _NAMESPACES = 'xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://www.w3.org/2001/mstts"'
 

@@ -15,13 +15,13 @@ from typing import Any
 from voxd import __version__
 from voxd.frames import SAMPLE_RATE_HZ
 
+# The header of a WAV file of unknown length, one channel of 16 bit: it describes the audio format.
 _WAV = (
     b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0"
     + SAMPLE_RATE_HZ.to_bytes(4, "little")
     + (2 * SAMPLE_RATE_HZ).to_bytes(4, "little")
     + b"\x02\0\x10\0data\0\0\0\0"
 )
-"""The header of a WAV file of unknown length, one channel of 16 bit: it describes the audio format."""
 
 _STREAM = "1"
 

@@ -18,8 +18,8 @@ from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, st
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.deepgram import wire
 
+# The endpoint may be configured as that of the STT socket.
 _LIVE_PATH = "/v1/listen"
-"""The endpoint may be configured as that of the STT socket."""
 
 
 class DeepgramTtsOptions(msgspec.Struct, frozen=True):

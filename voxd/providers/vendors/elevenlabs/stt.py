@@ -36,8 +36,8 @@ from voxd.providers.vendors.elevenlabs import wire
 PATH = "/v1/speech-to-text/realtime"
 MOST_TERMS, LONGEST_TERM = 50, 20
 
+# The vendor refuses to commit less than 0.3 s of audio; this leaves a margin.
 _LEAST_BYTES = samples_from_ms(400) * BYTES_PER_SAMPLE
-"""The vendor refuses to commit less than 0.3 s of audio; this leaves a margin."""
 
 
 class ElevenLabsSttOptions(msgspec.Struct, frozen=True):

@@ -17,8 +17,8 @@ from voxd.providers.events import ProviderEvent
 from voxd.providers.usage import Usage
 from voxd.providers.vendors.google.live_wire import NAME, OUTPUT_RATE_HZ, Message
 
+# Values of ``turnCompleteReason`` that are not errors.
 _FINE = frozenset({"", "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"})
-"""Values of ``turnCompleteReason`` that are not errors."""
 
 
 class GeminiReader:

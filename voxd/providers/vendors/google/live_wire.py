@@ -237,8 +237,8 @@ _MEANINGS = (
     (re.compile(r"context (?:window|length)|token (?:count|limit)", re.IGNORECASE), "context_too_long"),
     (re.compile(r"deadline expired|session (?:expired|not found)", re.IGNORECASE), "session_expired"),
 )
+# Permanent: close code 1007 is an invalid argument, 1008 a policy violation (RFC 6455, 7.4.1).
 _FINAL = frozenset({"bad_frame", "policy"})
-"""Permanent: close code 1007 is an invalid argument, 1008 a policy violation (RFC 6455, 7.4.1)."""
 
 
 def meaning(end: CloseReason) -> CloseReason:

@@ -28,8 +28,8 @@ SMALL_MACHINE_S = 30.0
 """How long a local server may take to start its response; the budget of the turn may end earlier."""
 
 _OWN_HOST = "openai.com"
+# The model with a field for likely words; for others they are added to the prompt.
 _KEYWORDS = "gpt-transcribe"
-"""The model with a field for likely words; for others they are added to the prompt."""
 _STT_MODELS = ("transcribe", "whisper")
 _NOT_STREAMED = "whisper"
 _DELTA = "transcript.text.delta"

@@ -26,8 +26,8 @@ from voxd.providers.usage import Usage
 PATH = "/realtime"
 MOST_TERMS = 100
 
+# Error codes after which a new session may succeed.
 _RETRYABLE = frozenset({"session_expired", "server_error"})
-"""Error codes after which a new session may succeed."""
 
 _NOTHING_SENT = "input_audio_buffer_commit_empty"
 

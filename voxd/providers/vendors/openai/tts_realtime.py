@@ -39,8 +39,8 @@ _READ = (
 
 _CHARS_PER_TOKEN = 4
 _CHARS_PER_S = 14
+# Output tokens per second of audio at OpenAI; the other two are averages of English.
 _TOKENS_PER_S = 20
-"""Output tokens per second of audio at OpenAI; the other two are averages of English."""
 
 
 class OpenAIRealtimeTtsOptions(msgspec.Struct, frozen=True):
