@@ -8,8 +8,8 @@ from voxd.local.contract import LocalTranscript
 from voxd.local.worker import Worker
 
 
-class WorkerTranscriber:
-    """A `Transcriber` in a process."""
+class _Adapter:
+    """What both kinds of engine do alike."""
 
     def __init__(self, worker: Worker) -> None:
         self.name = worker.name
@@ -24,6 +24,14 @@ class WorkerTranscriber:
         """Start loading in the background."""
         self._worker.prepare()
 
+    async def close(self) -> None:
+        """End the process."""
+        await self._worker.close()
+
+
+class WorkerTranscriber(_Adapter):
+    """A `Transcriber` in a process."""
+
     async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return the transcript of ``clip`` (16 kHz)."""
         if clip.rate_hz != SAMPLE_RATE_HZ:
@@ -36,26 +44,9 @@ class WorkerTranscriber:
             raise EngineError(f"{self.name} sent no transcript")
         return transcript
 
-    async def close(self) -> None:
-        """End the process."""
-        await self._worker.close()
 
-
-class WorkerSynthesizer:
+class WorkerSynthesizer(_Adapter):
     """A `Synthesizer` in a process; one request is one piece of text."""
-
-    def __init__(self, worker: Worker) -> None:
-        self.name = worker.name
-        self._worker = worker
-
-    @property
-    def loaded(self) -> bool:
-        """Whether the voice is in memory."""
-        return self._worker.loaded
-
-    def prepare(self) -> None:
-        """Start loading in the background."""
-        self._worker.prepare()
 
     async def synthesize(self, text: str) -> AsyncIterator[Clip]:
         """Yield the sound of ``text``; nothing when it has no word."""
@@ -71,7 +62,3 @@ class WorkerSynthesizer:
             await sounds.aclose()
         if not spoke:
             raise EngineError(f"{self.name} produced no sound")
-
-    async def close(self) -> None:
-        """End the process."""
-        await self._worker.close()

@@ -84,18 +84,19 @@ def problem_of(model: CatalogueModel, models_dir: Path) -> str:
 
     Reads every byte: seconds for a large model.
     """
-    present = [file for file in model.files if (models_dir / file.file).is_file()]
-    if not present:
+    if not any((models_dir / file.file).is_file() for file in model.files):
         return "not installed"
-    for file in model.files:
-        path = models_dir / file.file
-        if file not in present:
-            return f"{file.file} is missing"
-        if path.stat().st_size != file.bytes:
-            return f"{file.file} has {path.stat().st_size} bytes, not {file.bytes}"
-        if sha256_of(path) != file.sha256:
-            return f"{file.file} does not match its SHA-256"
-    return ""
+    problems = (problem_of_file(models_dir / file.file, file) for file in model.files)
+    return next(filter(None, problems), "")
+
+
+def problem_of_file(path: Path, file: ModelFile) -> str:
+    """Return what is wrong with ``file`` at ``path``, "" when it is there and complete."""
+    if not path.is_file():
+        return f"{file.file} is missing"
+    if path.stat().st_size != file.bytes:
+        return f"{file.file} has {path.stat().st_size} bytes, not {file.bytes}"
+    return "" if sha256_of(path) == file.sha256 else f"{file.file} does not match its SHA-256"
 
 
 def is_installed(model: CatalogueModel, models_dir: Path) -> bool:

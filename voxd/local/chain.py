@@ -9,7 +9,7 @@ from voxd.clock import Clock
 from voxd.errors import EngineError, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
-from voxd.local.contract import LocalEngine, LocalTranscript, SpeakingEngine, TranscribingEngine
+from voxd.local.contract import ChainedEngine, LocalTranscript, SpeakingEngine, TranscribingEngine
 from voxd.preference import order_candidates
 from voxd.reports import EngineStatus
 from voxd.text import sentences
@@ -69,7 +69,7 @@ class EngineOrder:
 class _Chain:
     """What both chains share: the order, the events, the status."""
 
-    def __init__(self, kind: str, engines: Sequence[LocalEngine], emit: Emit, clock: Clock) -> None:
+    def __init__(self, kind: str, engines: Sequence[ChainedEngine], emit: Emit, clock: Clock) -> None:
         self.name = "local"
         self._kind = kind
         self._all = {engine.name: engine for engine in engines}

@@ -16,78 +16,52 @@ class LocalTranscript:
     confidence: float | None = None
 
 
-class Transcriber(Protocol):
-    """Speech to text."""
+class LocalEngine(Protocol):
+    """What every local engine, and every chain of them, can do."""
 
     name: str
 
     def prepare(self) -> None:
         """Start loading in the background; never raises."""
-        ...
+
+    async def close(self) -> None:
+        """End the process and free the model; idempotent."""
+
+
+class Transcriber(LocalEngine, Protocol):
+    """Speech to text."""
 
     async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return the transcript of ``clip`` (16 kHz).
 
         Raises `EngineError`, `ModelError` or `DeadlineExceeded`; a fault is never an empty transcript.
         """
-        ...
-
-    async def close(self) -> None:
-        """End the process and free the model; idempotent."""
-        ...
 
 
-class Synthesizer(Protocol):
+class Synthesizer(LocalEngine, Protocol):
     """Text to speech."""
-
-    name: str
-
-    def prepare(self) -> None:
-        """Start loading in the background; never raises."""
-        ...
 
     def synthesize(self, text: str) -> AsyncGenerator[Clip]:
         """Yield the sound of ``text`` as it becomes ready, all clips at one rate; closing it ends the work.
 
         Raises `EngineError`, `ModelError` or `DeadlineExceeded`. Text without a word yields nothing.
         """
-        ...
-
-    async def close(self) -> None:
-        """End the process and free the voice; idempotent."""
-        ...
 
 
-class LocalEngine(Protocol):
-    """What both kinds of engine in a chain have in common."""
-
-    name: str
+class ChainedEngine(LocalEngine, Protocol):
+    """What a chain needs of each of its engines."""
 
     @property
     def loaded(self) -> bool:
         """Whether the next request need not wait for a model to load."""
-        ...
-
-    def prepare(self) -> None:
-        """Start loading in the background."""
-        ...
-
-    async def close(self) -> None:
-        """Free everything."""
-        ...
 
 
-class TranscribingEngine(LocalEngine, Protocol):
+class TranscribingEngine(ChainedEngine, Transcriber, Protocol):
     """A `Transcriber` in a chain of engines."""
 
-    async def transcribe(self, clip: Clip) -> LocalTranscript:
-        """Return the transcript of ``clip`` (16 kHz)."""
-        ...
 
-
-class SpeakingEngine(LocalEngine, Protocol):
+class SpeakingEngine(ChainedEngine, Protocol):
     """A `Synthesizer` in a chain of engines."""
 
     def synthesize(self, text: str) -> AsyncIterator[Clip]:
         """Yield the sound of one piece of text."""
-        ...

@@ -12,7 +12,7 @@ import httpx
 
 from voxd.clock import Clock
 from voxd.errors import DeadlineExceeded, ModelError, StoreError, VoxdError
-from voxd.local.catalogue import CatalogueModel, ModelFile, sha256_of
+from voxd.local.catalogue import CatalogueModel, ModelFile, problem_of_file, sha256_of
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +51,12 @@ async def pull(
     A file that broke off stays as ``.part`` and is resumed by the next call.
     """
     limits = limits or DownloadLimits()
-    _make(models_dir)
+    try:
+        await asyncio.to_thread(models_dir.mkdir, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _disk(models_dir, error) from error
     for file in model.files:
-        if not await asyncio.to_thread(_is_right, models_dir / file.file, file):
+        if await asyncio.to_thread(problem_of_file, models_dir / file.file, file):
             await _fetch(file, models_dir, clock, progress, limits)
 
 
@@ -103,7 +106,7 @@ async def _transfer(client: httpx.AsyncClient, file: ModelFile, part: Path, prog
     if have:
         headers["Range"] = f"bytes={have}-"
         # RFC 9110 section 13.1.5: the rest only if it is still the rest of the same file.
-        headers |= _kept_tag(tag_file)
+        headers |= {"If-Range": tag_file.read_text()} if tag_file.exists() else {}
     response = await _open(client, file.url, headers)
     try:
         _check_status(response, file)
@@ -173,13 +176,6 @@ def _install(part: Path, target: Path, file: ModelFile) -> None:
         os.close(directory)
 
 
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _disk(directory, error) from error
-
-
 def _size(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
@@ -191,14 +187,6 @@ def _discard(part: Path) -> None:
 
 def _tag_file(part: Path) -> Path:
     return part.with_name(part.name + ".etag")
-
-
-def _kept_tag(tag_file: Path) -> dict[str, str]:
-    return {"If-Range": tag_file.read_text()} if tag_file.exists() else {}
-
-
-def _is_right(path: Path, file: ModelFile) -> bool:
-    return path.is_file() and path.stat().st_size == file.bytes and sha256_of(path) == file.sha256
 
 
 def _check_status(response: httpx.Response, file: ModelFile) -> None:

@@ -32,13 +32,11 @@ class WorkerEngine(Protocol):
 
     def load(self, settings: dict[str, Any], payload: bytes) -> None:
         """Make ready. Raises `VoxdError`."""
-        ...
 
     def work(
         self, op: str, data: dict[str, Any], payload: bytes, cancelled: Callable[[], bool]
     ) -> Iterator[EngineOutput]:
         """Yield the results of one request; end soon after ``cancelled()`` is true. Raises `VoxdError`."""
-        ...
 
 
 class Server:

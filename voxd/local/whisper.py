@@ -72,7 +72,9 @@ class WhisperEngine:
                 extract_probability=True,
                 abort_callback=cancelled,
             )
-            probability = _mean([segment.probability for segment in segments])
+            # pywhispercpp gives NaN for a segment without tokens.
+            known = [segment.probability for segment in segments if not math.isnan(segment.probability)]
+            probability = sum(known) / len(known) if known else None
             if probability is None or probability >= MIN_PROBABILITY:
                 text = strip_tags(" ".join(segment.text for segment in segments))
         if not cancelled():
@@ -117,8 +119,3 @@ def check_ggml(path: Path) -> None:
 
 def _hint(path: Path) -> str:
     return f"delete {path} and run `voxctl models pull`"
-
-
-def _mean(values: list[float]) -> float | None:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else None
