@@ -3,6 +3,7 @@
 Its PortAudio callback appends to the ring and wakes the reader, nothing else: a late callback loses samples.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from voxd.audio import child_process
@@ -33,60 +34,51 @@ def _open(ring: RingWriter, arguments: dict[str, Any]) -> Any:
         raise DeviceError(
             f"{found.name!r} has {found.inputs} channels, not {channels}", hint="lower audio.channels"
         )
+
+    def open_at(rate_hz: int, append: Callable[[bytes], None]) -> Any:
+        block = rate_hz * block_ms // 1000
+        callback = _make_callback(ring, append)
+        return portaudio.open(
+            found, "input", rate_hz=rate_hz, channels=channels, block=block, callback=callback
+        )
+
     # Sound servers convert to 16 kHz themselves; ALSA hardware devices refuse a rate the card does not have.
     rate_hz = RATE_HZ
     try:
-        stream = portaudio.open(
-            found,
-            "input",
-            rate_hz=rate_hz,
-            channels=channels,
-            block=rate_hz * block_ms // 1000,
-            callback=_make_callback(ring),
-        )
+        stream = open_at(rate_hz, ring.append)
     except DeviceError as error:
         if error.code != "rate":
             raise
         rate_hz = int(found.rate_hz)
-        stream = portaudio.open(
-            found,
-            "input",
-            rate_hz=rate_hz,
-            channels=channels,
-            block=rate_hz * block_ms // 1000,
-            callback=_make_resampling_callback(ring, rate_hz, channels),
-        )
+        stream = open_at(rate_hz, _make_resampling_append(ring, rate_hz, channels))
     child_process.report(device=found.name, raw_name=found.raw_name, rate_hz=rate_hz)
     return stream
 
 
-def _make_callback(ring: RingWriter) -> Callback:
+def _make_callback(ring: RingWriter, append: Callable[[bytes], None]) -> Callback:
     def callback(pcm: bytes | None, _count: int, _times: object, status: int) -> tuple[None, int]:
+        # PortAudio sets the flag when the device dropped input before this block: the daemon counts and logs.
         if status & INPUT_OVERFLOW:
             ring.add(OVERRUNS, 1)
         if pcm:
-            ring.append(pcm)
+            append(pcm)
         return None, CONTINUE
 
     return callback
 
 
-def _make_resampling_callback(ring: RingWriter, rate_hz: int, channels: int) -> Callback:
+def _make_resampling_append(ring: RingWriter, rate_hz: int, channels: int) -> Callable[[bytes], None]:
     # Imported here: with a card that supports 16 kHz this process stays without numpy (see child_process).
     import numpy as np
     import soxr
 
     resampler = soxr.ResampleStream(rate_hz, RATE_HZ, channels, dtype="int16")
 
-    def callback(pcm: bytes | None, _count: int, _times: object, status: int) -> tuple[None, int]:
-        if status & INPUT_OVERFLOW:
-            ring.add(OVERRUNS, 1)
-        if pcm:
-            block = np.frombuffer(pcm, np.int16).reshape(-1, channels)
-            ring.append(resampler.resample_chunk(block).tobytes())
-        return None, CONTINUE
+    def append(pcm: bytes) -> None:
+        block = np.frombuffer(pcm, np.int16).reshape(-1, channels)
+        ring.append(resampler.resample_chunk(block).tobytes())
 
-    return callback
+    return append
 
 
 if __name__ == "__main__":

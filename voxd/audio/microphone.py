@@ -200,7 +200,14 @@ class Microphone:
     async def _session(self) -> tuple[LossReason, str]:
         """Run one capture process until it is lost; never leaves one behind."""
         with contextlib.ExitStack() as stack:
-            child = self._child = await (self._spawn_virtual(stack) if self.virtual else self._spawn())
+            if self.virtual:
+                child = await self._spawn_virtual(stack)
+            else:
+                arguments = {**self._arguments(), "device": self._pinned or self._config.input}
+                child = await AudioProcess.spawn(
+                    "voxd.audio.capture_process", arguments, (self._ring.fd, self._ring.wake_fd)
+                )
+            self._child = child
         try:
             opened = await child.report(_OPEN_TIMEOUT_S)
             self._pinned = self._pinned or opened["device"]
@@ -234,15 +241,11 @@ class Microphone:
                 self._declare_ok()
             elif has_sound and self.ok:
                 self._settled.set()
-            self._report_overruns()
+            if (total := self._ring.overruns) > self._overruns:
+                self._emit("audio.overrun", count=total - self._overruns)
+                self._overruns = total
             # Ten times as often until the first block arrives: `start` waits for it.
             await self._clock.sleep(_CHECK_S if self._settled.is_set() and self.ok else _CHECK_S / 10)
-
-    async def _spawn(self) -> AudioProcess:
-        arguments = {**self._arguments(), "device": self._pinned or self._config.input}
-        return await AudioProcess.spawn(
-            "voxd.audio.capture_process", arguments, (self._ring.fd, self._ring.wake_fd)
-        )
 
     async def _spawn_virtual(self, stack: contextlib.ExitStack) -> AudioProcess:
         clip = await self._virtual_clip()
@@ -300,9 +303,3 @@ class Microphone:
             _log.error("no sound from the microphone %s (%s): %s", self.device, reason, problem)
             self._emit("audio.lost", device=self.device, reason=str(reason), hint=problem)
         self._settled.set()
-
-    def _report_overruns(self) -> None:
-        total = self._ring.overruns
-        if total > self._overruns:
-            self._emit("audio.overrun", count=total - self._overruns)
-            self._overruns = total

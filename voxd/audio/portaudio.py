@@ -77,7 +77,11 @@ class PortAudio:
     def _enumerate(self) -> list[FoundDevice]:
         count = self._pyaudio.get_device_count()
         infos = [self._pyaudio.get_device_info_by_index(index) for index in range(count)]
-        names = stable_names([str(info["name"]) for info in infos], _card_ids())
+        card_ids = {
+            int(path.parent.name.removeprefix("card")): path.read_text(encoding="ascii").strip()
+            for path in Path("/proc/asound").glob("card[0-9]*/id")
+        }
+        names = stable_names([str(info["name"]) for info in infos], card_ids)
         default_input = _default(self._pyaudio.get_default_input_device_info)
         default_output = _default(self._pyaudio.get_default_output_device_info)
         return [
@@ -100,13 +104,6 @@ def _default(query: Callable[[], Any]) -> int | None:
         return int(query()["index"])
     except OSError:
         return None
-
-
-def _card_ids() -> dict[int, str]:
-    ids = {}
-    for path in Path("/proc/asound").glob("card[0-9]*/id"):
-        ids[int(path.parent.name.removeprefix("card"))] = path.read_text(encoding="ascii").strip()
-    return ids
 
 
 def main() -> None:

@@ -25,18 +25,8 @@ _NOISE_SAMPLES = 16_001
 def main() -> None:
     """Run the device in the argument ``role``, "microphone" or "loudspeaker", until the parent ends."""
     arguments = child_process.begin()
-    if arguments["role"] == "microphone":
-        _run_microphone(arguments)
-    else:
-        _run_loudspeaker(arguments)
-
-
-def _run_microphone(arguments: dict[str, Any]) -> None:
-    """Play ``clip_fd`` (mono PCM at 16 kHz) into the ring after ``lead_s`` of noise."""
-    ring = RingWriter(arguments["ring_fd"], arguments["wake_fd"])
-    ring.begin()
-    child_process.report(device="virtual", raw_name="virtual", rate_hz=INPUT_RATE_HZ)
-    _play(ring, _clip(arguments["clip_fd"]), arguments)
+    run = _run_microphone if arguments["role"] == "microphone" else _run_loudspeaker
+    run(arguments)
 
 
 def _run_loudspeaker(arguments: dict[str, Any]) -> None:
@@ -58,7 +48,12 @@ def _clip(fd: int) -> bytes:
         return mapped[:]
 
 
-def _play(ring: RingWriter, clip: bytes, arguments: dict[str, Any]) -> None:
+def _run_microphone(arguments: dict[str, Any]) -> None:
+    """Play ``clip_fd`` (mono PCM at 16 kHz) into the ring after ``lead_s`` of noise."""
+    ring = RingWriter(arguments["ring_fd"], arguments["wake_fd"])
+    ring.begin()
+    child_process.report(device="virtual", raw_name="virtual", rate_hz=INPUT_RATE_HZ)
+    clip = _clip(arguments["clip_fd"])
     channels, block = arguments["channels"], INPUT_RATE_HZ * arguments["block_ms"] // 1000
     lead = round(arguments["lead_s"] * INPUT_RATE_HZ)
     end = lead + len(clip) // BYTES_PER_SAMPLE
