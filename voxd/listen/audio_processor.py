@@ -38,7 +38,6 @@ class Post(Protocol):
 
     def __call__(self, input: Input, utterance: Utterance | None = None, /) -> None:
         """Post ``input``."""
-        ...
 
 
 class AudioProcessor:
@@ -90,7 +89,11 @@ class AudioProcessor:
             if self._capture:
                 # Before the wake engines run: they take up to 20 ms, which the consumer would otherwise wait.
                 self._capture.offer()
-            self._detect(frame)
+            opened, decisions = self._detector.feed(frame)
+            for candidate in opened:
+                self._note("wake.candidate", {"word": candidate.word, "score": candidate.first_score})
+            for decision in decisions:
+                self._report(decision)
             self._advance()
         except RingOverrun:
             self.lost_samples += behind
@@ -104,13 +107,6 @@ class AudioProcessor:
         """
         busy = self._capture or self._gate.open_words
         return self._quiet and not busy and behind < _STEP_SAMPLES
-
-    def _detect(self, frame: Frame) -> None:
-        opened, decisions = self._detector.feed(frame)
-        for candidate in opened:
-            self._note("wake.candidate", {"word": candidate.word, "score": candidate.first_score})
-        for decision in decisions:
-            self._report(decision)
 
     def _report(self, decision: WakeDecision) -> None:
         candidate = decision.candidate
@@ -172,11 +168,11 @@ class AudioProcessor:
             self._post(signal, utterance)
         # Last, because nothing waits for it.
         if capture and any(isinstance(signal, UserSpeechEnded) for signal in signals):
-            self._report_quality(capture.quality())
+            quality = capture.quality()
+            if quality:
+                self._report_quality(quality)
 
-    def _report_quality(self, quality: Quality | None) -> None:
-        if quality is None:
-            return
+    def _report_quality(self, quality: Quality) -> None:
         self._note(
             "audio.quality",
             {

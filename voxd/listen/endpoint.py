@@ -95,14 +95,11 @@ class Endpointer:
                 return [self._begin()]
             self._voiced = 0
         signals: list[Signal] = []
-        if self._is_waiting():
+        long_enough = self._at - self._start >= AWAIT_SAMPLES and self._quiet >= AWAIT_SAMPLES // 2
+        if long_enough and not self._awaited and self._voiced < SHORT_SAMPLES:
             self._awaited = True
             signals.append(AwaitingSpeech())
         return signals + self._limits()
-
-    def _is_waiting(self) -> bool:
-        long_enough = self._at - self._start >= AWAIT_SAMPLES and self._quiet >= AWAIT_SAMPLES // 2
-        return long_enough and not self._awaited and self._voiced < SHORT_SAMPLES
 
     def _limits(self) -> list[Signal]:
         if self.started:

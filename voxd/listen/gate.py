@@ -113,13 +113,16 @@ class WakeGate:
         """Take scores of the second stage up to sample ``now``; return the candidates that ended."""
         for score in scores:
             word = self._words.get(score.word)
-            if word and word.candidate:
-                word.candidate = _with_second(word.candidate, score, word.rule.threshold)
+            if word and (candidate := word.candidate):
+                is_first = candidate.reached is None and score.score >= word.rule.threshold
+                reached = score.sample if is_first else candidate.reached
+                best = max(candidate.score, score.score)
+                word.candidate = replace(candidate, score=best, reached=reached)
         decisions = []
         open_words = [word for word in self._words.values() if word.candidate]
-        reached = [word for word in open_words if _score(word) >= word.rule.threshold]
+        confirmed = [word for word in open_words if _score(word) >= word.rule.threshold]
         # Two words may match the same sound, as "hey jarvis" and "hey mycroft" do: the better one wins.
-        winner = max(reached, key=_score, default=None)
+        winner = max(confirmed, key=_score, default=None)
         for word in open_words:
             if word is winner:
                 decisions.append(self._end(word, now))
@@ -139,13 +142,6 @@ class WakeGate:
         word.candidate = None
         word.armed = False
         return decision
-
-
-def _with_second(candidate: ScoredCandidate, score: Score, threshold: float) -> ScoredCandidate:
-    reached = candidate.reached
-    if reached is None and score.score >= threshold:
-        reached = score.sample
-    return replace(candidate, score=max(candidate.score, score.score), reached=reached)
 
 
 def _score(word: _Word) -> float:

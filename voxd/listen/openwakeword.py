@@ -32,6 +32,16 @@ def builtin_words() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _MODELS.glob("*.tflite") if path.stem not in _FRONT_END))
 
 
+def builtin_model(word: str) -> Path:
+    """Return the model of ``word`` in the wheel. Raises `ModelError` when there is none."""
+    if word not in builtin_words():
+        raise ModelError(
+            f"{word} is not a built-in wake word",
+            hint=f"set `model` of that word to a file, or use one of {', '.join(builtin_words())}",
+        )
+    return _MODELS / f"{word}.tflite"
+
+
 def read_ahead(words: Iterable[str]) -> None:
     """Have the kernel read the files of the built-in ``words`` now: the engine is made while one is spoken.
 
@@ -107,12 +117,7 @@ class OpenWakeWordEngine:
 
 
 def _load(word: str, path: str) -> OpenWakeWord:
-    file = Path(path) if path else _MODELS / f"{word}.tflite"
-    if not path and word not in builtin_words():
-        raise ModelError(
-            f"{word} is not a built-in wake word",
-            hint=f"set `model` of that word to a file, or use one of {', '.join(builtin_words())}",
-        )
+    file = Path(path) if path else builtin_model(word)
     check_model(file)
     model = OpenWakeWord.from_model(file, libtensorflowlite_c_path=library_path())
     shape = input_shape(model)

@@ -65,12 +65,16 @@ def measure(pcm: bytes, *, lost: int = 0) -> Quality:
     speech = float(loud.mean() if len(loud) else powers.mean())
     peak = max(abs(int(samples.max())), abs(int(samples.min())))
     noise_dbfs = _db(noise / 2**30)
+    snr_db = None
+    if len(powers) >= _LEAST_FRAMES and noise_dbfs > SILENT_DBFS:
+        # Speech only, so less the noise that is in it; 0 where nothing is louder than the noise.
+        snr_db = max(0.0, 10 * float(np.log10(max(speech - noise, noise) / noise)))
     return Quality(
         level_dbfs=_db(speech / 2**30),
         peak_dbfs=_db(peak**2 / 2**30),
         noise_dbfs=noise_dbfs,
         clipped_percent=_clipped_percent(samples),
-        snr_db=_snr_db(speech, noise) if len(powers) >= _LEAST_FRAMES and noise_dbfs > SILENT_DBFS else None,
+        snr_db=snr_db,
         dropouts=lost + _gaps(samples),
     )
 
@@ -107,11 +111,6 @@ def _powers(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     frames = samples[:whole].astype(np.float32).reshape(-1, min(_FRAME_SAMPLES, whole))
     powers: NDArray[np.float64] = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / frames.shape[1]
     return powers
-
-
-def _snr_db(speech: float, noise: float) -> float:
-    """Return the ratio of what is speech only to the noise; 0 where nothing is louder than the noise."""
-    return max(0.0, 10 * float(np.log10(max(speech - noise, noise) / noise)))
 
 
 def _db(power: float) -> float:

@@ -53,7 +53,11 @@ def find(
 def load(path: Path) -> bytes:
     """Return ``path`` as 16 kHz mono 16-bit samples, its first channel. Raises `UnreadableRecording`."""
     try:
-        samples, rate_hz = _decode(path)
+        # Not `voxd.audio.files`, which limits formats and length.
+        import soundfile
+
+        channels, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+        samples = channels[:, 0].copy()
     except (OSError, RuntimeError) as error:
         # soundfile's errors are RuntimeErrors.
         raise UnreadableRecording(f"cannot read {path}: {error}", hint="convert it to 16-bit WAV") from error
@@ -61,15 +65,8 @@ def load(path: Path) -> bytes:
         floats = soxr.resample(samples.astype(np.float32), rate_hz, SAMPLE_RATE_HZ)
         # Band-limited interpolation overshoots: without the limits a full-scale peak would wrap around.
         samples = np.clip(np.rint(floats), -32768, 32767).astype(np.int16)
-    return samples.tobytes()
-
-
-def _decode(path: Path) -> tuple[np.ndarray[tuple[int], np.dtype[np.int16]], int]:
-    # Not `voxd.audio.files`, which limits formats and length.
-    import soundfile
-
-    samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
-    return samples[:, 0].copy(), int(rate_hz)
+    pcm: bytes = samples.tobytes()
+    return pcm
 
 
 def _is_positive(named: Path, inside: Path, word: str, globs: tuple[str, ...]) -> bool:

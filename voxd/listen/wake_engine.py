@@ -33,15 +33,12 @@ class WakeEngine(Protocol):
         Frames may have any length; what does not fill a step waits for the next frame. Scores come
         in the order of their samples.
         """
-        ...
 
     def reset(self) -> None:
         """Reset the engine: the next frame may start anywhere."""
-        ...
 
     def close(self) -> None:
         """Free the models; idempotent. The stage cannot be used afterwards."""
-        ...
 
 
 class Reblocker:

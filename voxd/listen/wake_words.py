@@ -44,12 +44,7 @@ class WakeWordProblem:
 def engines(word: WakeWord) -> WordEngines:
     """Return the engines ``word`` runs on. Raises `ModelError` when there is none."""
     if not word.model:
-        if word.name not in openwakeword.builtin_words():
-            known = ", ".join(openwakeword.builtin_words())
-            raise ModelError(
-                f"{word.name} is not a built-in wake word",
-                hint=f"set `model` of that word to a file, or use one of {known}",
-            )
+        openwakeword.builtin_model(word.name)
         return WordEngines(MICRO if word.name in microwakeword.builtin_words() else "", OPEN)
     match Path(word.model).suffix:
         case ".tflite":
