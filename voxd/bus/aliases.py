@@ -25,31 +25,18 @@ class EventAlias:
 
 _FINAL = {"is_partial": False}
 
-# Seed name -> ours. The last name of voide's list, `error`, is ours as well.
+# VoxEngine's names, which are also those of our members.
+_SAME_NAME = """
+    CONNECTION_STARTING CONNECTION_ESTABLISHED CONNECTION_FAILED CONNECTION_LOST CONNECTION_CLOSED
+    AUDIO_INPUT_STARTED AUDIO_INPUT_CHUNK AUDIO_INPUT_STOPPED AUDIO_OUTPUT_STARTED AUDIO_OUTPUT_CHUNK
+    AUDIO_OUTPUT_STOPPED TEXT_INPUT TEXT_OUTPUT CONVERSATION_STARTED CONVERSATION_TURN_DETECTED
+    CONVERSATION_INTERRUPTED CONVERSATION_ENDED RESPONSE_STARTED RESPONSE_COMPLETED RESPONSE_CANCELLED
+    FUNCTION_CALL_INVOKED ERROR_GENERAL
+""".split()  # noqa: SIM905 - a list would be a line a name
+
 EVENT_ALIASES: Mapping[str, EventAlias] = MappingProxyType(
     {
-        "CONNECTION_STARTING": EventAlias(EventType.CONNECTION_STARTING),
-        "CONNECTION_ESTABLISHED": EventAlias(EventType.CONNECTION_ESTABLISHED),
-        "CONNECTION_FAILED": EventAlias(EventType.CONNECTION_FAILED),
-        "CONNECTION_LOST": EventAlias(EventType.CONNECTION_LOST),
-        "CONNECTION_CLOSED": EventAlias(EventType.CONNECTION_CLOSED),
-        "AUDIO_INPUT_STARTED": EventAlias(EventType.AUDIO_INPUT_STARTED),
-        "AUDIO_INPUT_CHUNK": EventAlias(EventType.AUDIO_INPUT_CHUNK),
-        "AUDIO_INPUT_STOPPED": EventAlias(EventType.AUDIO_INPUT_STOPPED),
-        "AUDIO_OUTPUT_STARTED": EventAlias(EventType.AUDIO_OUTPUT_STARTED),
-        "AUDIO_OUTPUT_CHUNK": EventAlias(EventType.AUDIO_OUTPUT_CHUNK),
-        "AUDIO_OUTPUT_STOPPED": EventAlias(EventType.AUDIO_OUTPUT_STOPPED),
-        "TEXT_INPUT": EventAlias(EventType.TEXT_INPUT),
-        "TEXT_OUTPUT": EventAlias(EventType.TEXT_OUTPUT),
-        "CONVERSATION_STARTED": EventAlias(EventType.CONVERSATION_STARTED),
-        "CONVERSATION_TURN_DETECTED": EventAlias(EventType.CONVERSATION_TURN_DETECTED),
-        "CONVERSATION_INTERRUPTED": EventAlias(EventType.CONVERSATION_INTERRUPTED),
-        "CONVERSATION_ENDED": EventAlias(EventType.CONVERSATION_ENDED),
-        "RESPONSE_STARTED": EventAlias(EventType.RESPONSE_STARTED),
-        "RESPONSE_COMPLETED": EventAlias(EventType.RESPONSE_COMPLETED),
-        "RESPONSE_CANCELLED": EventAlias(EventType.RESPONSE_CANCELLED),
-        "FUNCTION_CALL_INVOKED": EventAlias(EventType.FUNCTION_CALL_INVOKED),
-        "ERROR_GENERAL": EventAlias(EventType.ERROR_GENERAL),
+        **{name: EventAlias(EventType[name]) for name in _SAME_NAME},
         "ready": EventAlias(EventType.CONNECTION_ESTABLISHED),
         "message": EventAlias(EventType.TEXT_OUTPUT, _FINAL),
         "transcript": EventAlias(EventType.TEXT_TRANSCRIPTION, _FINAL),

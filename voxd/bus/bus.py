@@ -114,7 +114,9 @@ class Bus:
             name, data = (alias.type, {**alias.where, **data}) if alias else (type, data)
         is_chunk = name in CHUNKS
         event = Event(next(self._chunk_ids if is_chunk else self._ids), name, self._clock.wall(), turn, data)
-        self._count(name)
+        # The number of counters is bounded: custom types are the user's, and may be made up without end.
+        is_counted = name in self._counts or len(self._counts) < TYPES_COUNTED
+        self._counts[name if is_counted else "(other)"] += 1
         summary = _summary(event)
         (self._chunks if is_chunk else self.history).append(summary)
         # The queues first: what a handler emits in turn comes after its cause.
@@ -193,12 +195,6 @@ class Bus:
     async def close(self, timeout_s: float = 1.0) -> None:
         """Wait up to ``timeout_s`` for running async handlers, then cancel them. Idempotent."""
         await self._dispatcher.close(timeout_s)
-
-    def _count(self, name: str) -> None:
-        if name in self._counts or len(self._counts) < TYPES_COUNTED:
-            self._counts[name] += 1
-        else:
-            self._counts["(other)"] += 1
 
 
 def _summary(event: Event) -> Event:

@@ -83,7 +83,14 @@ class Dispatcher:
             return
         try:
             self._call(route, event)
-            self._follow()
+            followed = 0
+            while self._following and self._running:
+                event = self._following.popleft()
+                if _may_follow(event, followed):
+                    followed += 1
+                    self._call(self._route(event.type), event)
+                else:
+                    self._stats.dropped(self._running.record, event, HandlerFault.LOOP)
         finally:
             self._running = None
             self._following.clear()
@@ -106,16 +113,6 @@ class Dispatcher:
             if registration.registered:
                 self._running = registration
                 registration.deliver(event)
-
-    def _follow(self) -> None:
-        followed = 0
-        while self._following and self._running:
-            event = self._following.popleft()
-            if _may_follow(event, followed):
-                followed += 1
-                self._call(self._route(event.type), event)
-            else:
-                self._stats.dropped(self._running.record, event, HandlerFault.LOOP)
 
     def _route(self, type: str) -> tuple[Registration, ...]:
         route = self._routes.get(type)

@@ -49,13 +49,14 @@ class LoopAffinity:
                 self.refused += 1
                 return
             self._pending += 1
-        with contextlib.suppress(RuntimeError):  # the loop is closed, the call is not needed
-            loop.call_soon_threadsafe(self._arrive, call)
 
-    def _arrive(self, call: Callable[[], None]) -> None:
-        with self._lock:
-            self._pending -= 1
-        call()
+        def arrive() -> None:
+            with self._lock:
+                self._pending -= 1
+            call()
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed, the call is not needed
+            loop.call_soon_threadsafe(arrive)
 
 
 class TaskWorker:
@@ -143,7 +144,10 @@ class TaskWorker:
         except Exception as error:
             # A handler may be third-party code: the worker goes on with the next event.
             self._stats.failed(self._record, event, error)
-        self._clear_timeouts()
+        task = asyncio.current_task()
+        while task and self._timeouts:
+            task.uncancel()
+            self._timeouts -= 1
 
     def _cancelled(self, event: Event, error: asyncio.CancelledError) -> None:
         """Continue after a timeout or a call that cancelled itself; re-raise when the worker is cancelled."""
@@ -152,12 +156,6 @@ class TaskWorker:
             raise error
         if not self._timeouts:
             self._stats.failed(self._record, event, error)
-
-    def _clear_timeouts(self) -> None:
-        task = asyncio.current_task()
-        while task and self._timeouts:
-            task.uncancel()
-            self._timeouts -= 1
 
     async def _watch(self, calls: asyncio.Task[None] | None) -> None:
         while calls is not None:
