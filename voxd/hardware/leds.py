@@ -31,15 +31,12 @@ class LedDisplay(Protocol):
 
     def show(self, cue: Cue) -> None:
         """Show ``cue`` from now on; never raises."""
-        ...
 
     def dim(self, brightness: float) -> None:
         """Set the brightness, 0 to 1; never raises."""
-        ...
 
     async def close(self) -> None:
         """Switch off and free the pins; idempotent."""
-        ...
 
 
 class LedBackend(Protocol):
@@ -52,11 +49,9 @@ class LedBackend(Protocol):
 
     def show(self, frame: Sequence[Rgb]) -> None:
         """Show one colour per LED, dimmed already. It may raise what its hardware library raises."""
-        ...
 
     def close(self) -> None:
         """Switch off and free the hardware."""
-        ...
 
 
 class NoLedDisplay:
@@ -110,14 +105,11 @@ class PatternDisplay:
 
     async def close(self) -> None:
         """Switch off and free the pins; idempotent."""
-        await self._stop()
+        task, self._task = self._task, None
+        await cancel_and_wait(task)
         # Nothing is left to save; a pin library raises a base class of its own.
         with isolate(lambda error: _log.debug("%s did not close: %s", self._name, error)):
             self._backend.close()
-
-    async def _stop(self) -> None:
-        task, self._task = self._task, None
-        await cancel_and_wait(task)
 
     def _restart(self) -> None:
         if self._task is not None:

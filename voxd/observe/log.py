@@ -122,18 +122,14 @@ class QueuedHandler(logging.Handler):
         while (entry := self._queue.get()) is not None:
             try:
                 self._write(entry)
-                self._report_dropped()
+                if lost := self.dropped - self._reported:
+                    self._reported += lost
+                    text = f"{lost} lines of the log were dropped"
+                    record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)
+                    self._write(entry_of(record))
             except OSError:
+                # The journal is away: what it missed is counted like what did not fit.
                 self.dropped += 1
-
-    def _report_dropped(self) -> None:
-        lost = self.dropped - self._reported
-        if lost > 0:
-            self._reported += lost
-            record = logging.LogRecord(
-                __name__, logging.WARNING, __file__, 0, "%d lines of the log were dropped", (lost,), None
-            )
-            self._write(entry_of(record))
 
 
 def start_logging(level: str) -> QueuedHandler:

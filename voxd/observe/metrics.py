@@ -66,7 +66,7 @@ class Metrics:
     def _feeds(self) -> dict[str, Callable[[Mapping[str, Any]], None]]:
         """Return the table: which event changes which number."""
         return {
-            EventType.STATE_CHANGED: lambda data: self._show_state(data["from"], data["to"]),
+            EventType.STATE_CHANGED: self._show_state,
             EventType.TURN_ENDED: lambda data: self._turns.inc(data["outcome"]),
             EventType.TURN_INTERRUPTED: lambda data: self._interrupted.inc(data["by"]),
             EventType.WAKE_DETECTED: lambda data: self._wake_seen(data, accepted=True),
@@ -93,6 +93,6 @@ class Metrics:
         if not works:
             self._audio_lost.inc()
 
-    def _show_state(self, before: str, now: str) -> None:
-        self._state.set(0, before)
-        self._state.set(1, now)
+    def _show_state(self, data: Mapping[str, Any]) -> None:
+        self._state.set(0, data["from"])
+        self._state.set(1, data["to"])

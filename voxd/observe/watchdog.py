@@ -71,11 +71,9 @@ class WatchdogNotifier(Protocol):
 
     def alive(self) -> None:
         """Feed it."""
-        ...
 
     def request_restart(self) -> None:
         """Give up."""
-        ...
 
 
 class Watchdog:

@@ -40,7 +40,20 @@ class HistoryStore:
 
     def insert(self, connection: sqlite3.Connection, entry: HistoryEntry) -> int:
         """Do what `add` does, in a transaction of the caller's."""
-        return self._add(connection, entry) if self._config.enabled else 0
+        if not self._config.enabled:
+            return 0
+        stamp = self._age.now(connection)
+        cursor = connection.execute(
+            "INSERT INTO turns (turn, time, source, agent, transcript, reply, outcome, stages_ms, lived_s)"
+            " VALUES (:turn, :time, :source, :agent, :transcript, :reply, :outcome, :stages_ms, :lived_s)",
+            {
+                **msgspec.structs.asdict(entry),
+                "stages_ms": msgspec.json.encode(entry.stages_ms),
+                "lived_s": stamp.lived_s,
+            },
+        )
+        self._prune(connection, stamp)
+        return int(cursor.lastrowid or 0)
 
     async def newest(self, limit: int) -> list[HistoryEntry]:
         """Return up to ``limit`` turns, newest first. Raises `StoreError`."""
@@ -62,26 +75,6 @@ class HistoryStore:
         count = await self._db.run(lambda connection: connection.execute("DELETE FROM turns").rowcount)
         await self._db.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
         return count
-
-    def _add(self, connection: sqlite3.Connection, entry: HistoryEntry) -> int:
-        stamp = self._age.now(connection)
-        cursor = connection.execute(
-            "INSERT INTO turns (turn, time, source, agent, transcript, reply, outcome, stages_ms, lived_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.turn,
-                entry.time,
-                entry.source,
-                entry.agent,
-                entry.transcript,
-                entry.reply,
-                entry.outcome,
-                msgspec.json.encode(entry.stages_ms),
-                stamp.lived_s,
-            ),
-        )
-        self._prune(connection, stamp)
-        return int(cursor.lastrowid or 0)
 
     def _prune(self, connection: sqlite3.Connection, now: AgeStamp) -> int:
         oldest_s = now.lived_s - self._config.max_age_days * _DAY_S

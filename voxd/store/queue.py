@@ -170,7 +170,8 @@ class UtteranceQueue:
                 (dropped,) = _deleted(connection, "id = ?", id)
                 return dropped
             faults = max(0, faults - 1) if fault is Fault.NONE else min(faults, MAX_FAULTS - 1)
-            rest_s = 0.0 if fault is Fault.NONE else _rest_s(faults)
+            rests = fault is not Fault.NONE and faults >= BEHIND_FAULTS
+            rest_s = min(60.0 * 2.0**faults, LONGEST_REST_S) if rests else 0.0
             due_s = self._age.now(connection).lived_s + rest_s
             connection.execute(
                 "UPDATE utterances SET taken = 0, faults = ?, problem = ?, due_lived_s = ? WHERE id = ?",
@@ -302,10 +303,6 @@ def _free_bytes(directory: Path) -> int:
         return shutil.disk_usage(directory).free
     except OSError as error:
         raise StoreError(f"cannot read {directory}: {error.strerror}") from error
-
-
-def _rest_s(faults: int) -> float:
-    return 0.0 if faults < BEHIND_FAULTS else min(60.0 * 2.0**faults, LONGEST_REST_S)
 
 
 def _deleted(connection: sqlite3.Connection, where: str, *values: object) -> list[DroppedUtterance]:
