@@ -60,42 +60,39 @@ __all__ = [
     "tool",
 ]
 
-_HOMES = {
-    "EngineState": ("voxd.engine.voice_engine", "EngineState"),
-    "VoiceEngine": ("voxd.engine.voice_engine", "VoiceEngine"),
-    "AudioError": ("voxd.errors", "AudioError"),
-    "AuthenticationError": ("voxd.errors", "AuthenticationError"),
-    "NotConnected": ("voxd.errors", "NotConnected"),
-    "ProviderError": ("voxd.errors", "ProviderError"),
-    "RateLimited": ("voxd.errors", "RateLimited"),
-    "StreamError": ("voxd.errors", "StreamError"),
-    "ConnectionError": ("voxd.errors", "ConnectionFailed"),
-    "EngineError": ("voxd.errors", "VoxdError"),
-    "Event": ("voxd.events", "Event"),
-    "EventType": ("voxd.events", "EventType"),
-    "VoiceEngineConfig": ("voxd.engine.config", "VoiceEngineConfig"),
-    "SessionPresets": ("voxd.engine.config", "SessionPresets"),
-    "BaseProvider": ("voxd.providers.base", "BaseProvider"),
-    "Capabilities": ("voxd.providers.base", "Capabilities"),
-    "register_provider": ("voxd.providers.registry", "register_provider"),
-    "register_stage": ("voxd.providers.pipeline.stages.registry", "register_stage"),
-    "SessionConfig": ("voxd.providers.settings", "SessionConfig"),
-    "ToolSpec": ("voxd.providers.settings", "ToolSpec"),
-    "Tool": ("voxd.providers.tools", "Tool"),
-    "tool": ("voxd.providers.tools", "tool"),
-    "Cost": ("voxd.providers.usage", "Cost"),
-    "Usage": ("voxd.providers.usage", "Usage"),
+# The public names of each module: importing one imports only what it needs.
+_PUBLIC = {
+    "voxd.engine.config": ("SessionPresets", "VoiceEngineConfig"),
+    "voxd.engine.voice_engine": ("EngineState", "VoiceEngine"),
+    "voxd.errors": (
+        "AudioError",
+        "AuthenticationError",
+        "ConnectionError",
+        "EngineError",
+        "NotConnected",
+        "ProviderError",
+        "RateLimited",
+        "StreamError",
+    ),
+    "voxd.events": ("Event", "EventType"),
+    "voxd.providers.base": ("BaseProvider", "Capabilities"),
+    "voxd.providers.pipeline.stages.registry": ("register_stage",),
+    "voxd.providers.registry": ("register_provider",),
+    "voxd.providers.settings": ("SessionConfig", "ToolSpec"),
+    "voxd.providers.tools": ("Tool", "tool"),
+    "voxd.providers.usage": ("Cost", "Usage"),
 }
-"""Where each public name is: the module, and its name there."""
+_MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
+
+# Inside voxd these have names that neither hide a builtin nor mean a local engine.
+_RENAMED = {"ConnectionError": "ConnectionFailed", "EngineError": "VoxdError"}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    try:
-        module, attribute = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module voxd has no attribute {name}") from None
-    return getattr(importlib.import_module(module), attribute)
+    if name not in _MODULES:
+        raise AttributeError(f"module voxd has no attribute {name}")
+    return getattr(importlib.import_module(_MODULES[name]), _RENAMED.get(name, name))
 
 
 def __dir__() -> list[str]:

@@ -11,15 +11,12 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds that never go back; the origin means nothing."""
-        ...
 
     def wall(self) -> float:
         """Return seconds since 1970 UTC; it may jump when the network sets the clock."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds`` of monotonic time."""
-        ...
 
 
 class SystemClock:

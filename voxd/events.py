@@ -126,7 +126,6 @@ class Emit(Protocol):
 
     def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
         """Publish an event of ``type``, one of `EventType` (or a name of the caller's own)."""
-        ...
 
 
 Absent = msgspec.UnsetType

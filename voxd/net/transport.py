@@ -71,23 +71,18 @@ class HttpResponse(Protocol):
 
     async def json(self) -> Any:
         """Return the body as JSON; anything else, such as a log-in page, raises."""
-        ...
 
     async def read(self) -> bytes:
         """Return the body."""
-        ...
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes."""
-        ...
 
     def lines(self) -> AsyncIterator[str]:
         """Yield the lines of the body, UTF-8, without their ends."""
-        ...
 
     def events(self) -> AsyncIterator[tuple[str, str]]:
         """Yield server-sent events: type ("" where none is named) and data; comments are skipped."""
-        ...
 
 
 RefusalReader = faults.RefusalReader
@@ -105,11 +100,9 @@ class Transport(Protocol):
     @property
     def key(self) -> int:
         """The number of the key in use, from 1; 0 where the vendor needs none."""
-        ...
 
     def remaining_s(self, budget: Budget, limit_s: float) -> float:
         """Return ``limit_s``, or the time left in the budget (by the turn's clock) when that is less."""
-        ...
 
     def request(
         self,
@@ -126,7 +119,6 @@ class Transport(Protocol):
 
         ``tokens`` is an estimate, for the limit of tokens a minute. Raises `ProviderError`.
         """
-        ...
 
     def socket(
         self,
@@ -139,7 +131,6 @@ class Transport(Protocol):
         deadlines: "Deadlines | None" = None,
     ) -> "AbstractAsyncContextManager[WebSocketConnection]":
         """Open a WebSocket to what ``build`` returns; it is closed at the end of the block."""
-        ...
 
     def stream(
         self, build: Callable[[Access], str], budget: Budget, *, kind: str
@@ -148,15 +139,12 @@ class Transport(Protocol):
 
         It is closed at the end of the block.
         """
-        ...
 
     def prepare(self, build: Callable[[Access], HttpRequest]) -> None:
         """Connect in the background to the host of the request that ``build`` returns; never raises.
 
         Nothing is sent. An unused connection is closed after a while.
         """
-        ...
 
     def note(self, kind: str, **details: Any) -> None:
         """Log an event of the connection, such as a reconnect; no transcripts, no keys."""
-        ...
