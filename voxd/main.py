@@ -34,6 +34,7 @@ from voxd.turn.inputs import State
 
 OK = 0
 NO_WAKE_WORD = 1
+# By error code, as sysexits.h numbers them; any other error is `INTERNAL`.
 EXIT_CODES = {
     "config_invalid": 78,
     "not_permitted": 77,
@@ -41,21 +42,20 @@ EXIT_CODES = {
     "invalid_request": 65,
     "no_input": 66,
 }
-"""By error code, as sysexits.h numbers them; any other error is `INTERNAL`."""
 
 INTERNAL = 70
 
+# The exit code of `--once` by the outcome of its turn; any other outcome is `INTERNAL`.
 ONCE_CODES = {"answered": OK, "no_speech": EXIT_CODES["invalid_request"]}
-"""The exit code of `--once` by the outcome of its turn; any other outcome is `INTERNAL`."""
 
+# How long after the end of a recording a wake word may still be confirmed.
 ONCE_GRACE_S = 2.0
-"""How long after the end of a recording a wake word may still be confirmed."""
 
+# A stop takes 0.2 s, and 2 s when a part hangs. After this limit the event loop itself hangs.
 STOP_LIMIT_S = 5.0
-"""A stop takes 0.2 s, and 2 s when a part hangs. After this limit the event loop itself hangs."""
 
+# Prefixes of the events that may change systemd's STATUS line.
 SHOWN_IN_STATUS = ("state.", "audio.", "output.", "engine.", "mute.", "provider.")
-"""Prefixes of the events that may change systemd's STATUS line."""
 
 
 class _Parser(argparse.ArgumentParser):

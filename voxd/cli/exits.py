@@ -16,13 +16,13 @@ NO_PERMISSION = 77
 CONFIG = 78
 INTERRUPTED = 130
 
+# For people, under `voxctl --help`. Whatever the daemon refuses is 1; why, is in `--json`.
 MEANINGS = (
     f"exit codes: {OK} done, {FAILED} refused or unanswered, {USAGE} wrong arguments, "
     f"{NO_INPUT} no such file, {UNAVAILABLE} no daemon, {TEMPORARY} not in time, "
     f"{PROTOCOL} another protocol, {NO_PERMISSION} not permitted, {CONFIG} configuration invalid, "
     f"{INTERRUPTED} interrupted"
 )
-"""For people, under `voxctl --help`. Whatever the daemon refuses is 1; why, is in `--json`."""
 
 _BY_CODE: Mapping[str, int] = MappingProxyType(
     {

@@ -8,8 +8,8 @@ from voxd.cli.connect import request
 from voxd.cli.exits import OK
 from voxd.cli.output import print_json, print_table
 
+# Changing the provider waits for the reply under way; a test waits for the vendor.
 PATIENCE_S = 90.0
-"""Changing the provider waits for the reply under way; a test waits for the vendor."""
 
 MAX_DAYS = 400
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from voxd.cli.exits import MEANINGS, USAGE
 
 # Only the module of the given command is imported: importing takes most of the run time of a command.
+# Command to module. Its ``register(subparsers)`` adds the command and sets ``run``, its function.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "status": "voxd.cli.device",
@@ -37,7 +38,6 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "version": "voxd.cli.device",
     }
 )
-"""Command to module. Its ``register(subparsers)`` adds the command and sets ``run``, its function."""
 
 _WITH_VALUE = ("--socket", "--config")
 

@@ -17,6 +17,7 @@ from voxd.errors import InvalidRequest
 PLAYERS = (("paplay",), ("pw-play",), ("aplay", "-q"))
 PLAY_TIMEOUT_S = 30.0
 
+# Field of a wake word to table heading; the table fits a terminal of 80 columns.
 WORD_COLUMNS = {
     "name": "name",
     "enabled": "on",
@@ -28,7 +29,6 @@ WORD_COLUMNS = {
     "detections": "woke",
     "rejections": "rejected",
 }
-"""Field of a wake word to table heading; the table fits a terminal of 80 columns."""
 
 
 def register(subparsers: Any) -> None:

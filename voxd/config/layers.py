@@ -17,8 +17,8 @@ ENVIRONMENT = Place("environment")
 COMMAND_LINE = Place("--set")
 
 _MAX_SYNTAX_ERRORS = 10
+# The schema needs 8 levels. Functions that walk nested tables recurse once per level.
 _MAX_DEPTH = 50
-"""The schema needs 8 levels. Functions that walk nested tables recurse once per level."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from voxd.config.schema_types import toml_key
 from voxd.config.toml_lines import KeyPath
 from voxd.errors import ConfigError
 
+# The least similarity of a suggestion to the unknown word (Ratcliff and Obershelp, 0 to 1).
 ALIKE = 0.65
-"""The least similarity of a suggestion to the unknown word (Ratcliff and Obershelp, 0 to 1)."""
 
 
 class Severity(StrEnum):

@@ -14,24 +14,24 @@ from voxd.config.provider_schema import LOCAL
 from voxd.config.settings import Settings, error, warning
 from voxd.config.toml_lines import KeyPath
 
+# The entry point group of speech-to-speech kinds, which need no pipeline.
 REALTIME = "providers"
-"""The entry point group of speech-to-speech kinds, which need no pipeline."""
 
+# The entry point groups of pipeline stages, and the ability of their kinds.
 STAGES: Mapping[str, str] = MappingProxyType(
     {"stt": "transcribe speech", "llm": "run a language model", "tts": "synthesize speech"}
 )
-"""The entry point groups of pipeline stages, and the ability of their kinds."""
 
 MIDDLEWARE = "middleware"
 
+# The entry point groups for providers, pipeline stages and middleware.
 GROUPS = tuple(f"voxd.{name}" for name in (REALTIME, *STAGES, MIDDLEWARE))
-"""The entry point groups for providers, pipeline stages and middleware."""
 
+# Limits on requests; a whole speech-to-speech session is one request.
 LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")
-"""Limits on requests; a whole speech-to-speech session is one request."""
 
+# Placeholders in a header, replaced in each request.
 PLACEHOLDERS = ("{uuid}", "{unix_s}")
-"""Placeholders in a header, replaced in each request."""
 
 _SECRET_HEADER = re.compile(r"auth|token|secret|password|cookie|api-?key", re.IGNORECASE)
 _BRACES = re.compile(r"\{\w+\}")
@@ -65,8 +65,8 @@ class ProviderFacts(msgspec.Struct, frozen=True):
 
 _UNKNOWN = KindRules()
 
+# Returns the facts. Called only if a provider or middleware is configured: it costs time and memory.
 GetFacts = Callable[[], ProviderFacts]
-"""Returns the facts. Called only if a provider or middleware is configured: it costs time and memory."""
 
 
 def check_providers(settings: Settings, get_facts: GetFacts) -> Iterator[Finding]:

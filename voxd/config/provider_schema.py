@@ -7,15 +7,15 @@ from msgspec import Meta
 
 from voxd.config.secrets import Secret
 
+# The name of the built-in provider: the engines of this device.
 LOCAL = "local"
-"""The name of the built-in provider: the engines of this device."""
 
 Positive = Annotated[float, Meta(gt=0)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Pin = Annotated[int, Meta(ge=0, le=53, description="GPIO line, BCM numbering")]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+# Marks a key that SIGHUP applies without a restart.
 LIVE = Meta(extra_json_schema={"x-live": True})
-"""Marks a key that SIGHUP applies without a restart."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,16 +15,16 @@ from voxd.config.settings import Settings, error, warning
 from voxd.config.toml_lines import KeyPath
 from voxd.entry_points import find_entry_points
 
+# Wake words that need no model file.
 BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy")
-"""Wake words that need no model file."""
 
+# Slots of custom commands without a list of values: the skills parse them.
 READ_SLOTS = ("duration", "clock", "number")
-"""Slots of custom commands without a list of values: the skills parse them."""
 
 LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}
 
+# The entry point group of the local engines that ``engine`` of a section can name.
 ENGINE_GROUPS: Mapping[str, str] = MappingProxyType({"stt": "voxd.transcribers", "tts": "voxd.synthesizers"})
-"""The entry point group of the local engines that ``engine`` of a section can name."""
 
 # unix(7): sun_path holds 108 bytes with the terminating zero.
 _MAX_SOCKET_BYTES = 107

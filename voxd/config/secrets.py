@@ -12,8 +12,8 @@ import msgspec
 from voxd.errors import ConfigError
 
 MASK = "********"
+# The sources that a secret can refer to: ``{ credential = "name" }`` and so on.
 SOURCES = ("credential", "file", "env")
-"""The sources that a secret can refer to: ``{ credential = "name" }`` and so on."""
 
 NO_CREDENTIALS = (
     "only the systemd service can read credentials; without it use { file = ... } or { env = ... }"

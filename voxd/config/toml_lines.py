@@ -7,8 +7,8 @@ import re
 
 import tomli
 
+# A key from the root down: names of tables and indices of array elements.
 KeyPath = tuple[str | int, ...]
-"""A key from the root down: names of tables and indices of array elements."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")

@@ -21,6 +21,7 @@ change it. `systemctl reload voxd` applies changes of "live" keys; the others ne
 beside this file are read after it. Refer to secrets by name; do not put them in this file. Lists of providers
 are in order of preference. `voxctl config check` reports every problem."""
 
+# Values shown for keys without a default, or with one that is not a useful example.
 _EXAMPLES: Mapping[str, Any] = MappingProxyType(
     {
         "endpoint.silence_s": 0.7,
@@ -46,10 +47,9 @@ _EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "skills.commands.action.text": "The {room} has no lamp.",
     }
 )
-"""Values shown for keys without a default, or with one that is not a useful example."""
 
+# The names of example tables where there is none by default.
 _EXAMPLE_TABLES: Mapping[str, str] = MappingProxyType({"providers": "openai", "pipelines": "cloud"})
-"""The names of example tables where there is none by default."""
 
 _WIDTH = 110
 

@@ -13,6 +13,7 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL = -32603
 
+# JSON-RPC 2.0 section 5.1 reserves -32000 to -32099 for errors that the server defines.
 NUMBERS: Mapping[type[VoxdError], int] = MappingProxyType(
     {
         errors.Busy: -32000,
@@ -38,7 +39,6 @@ NUMBERS: Mapping[type[VoxdError], int] = MappingProxyType(
         errors.InvalidRequest: INVALID_PARAMS,
     }
 )
-"""JSON-RPC 2.0 section 5.1 reserves -32000 to -32099 for errors that the server defines."""
 
 _CLASSES: Mapping[int, type[VoxdError]] = MappingProxyType(
     {number: kind for kind, number in NUMBERS.items()}
@@ -46,8 +46,8 @@ _CLASSES: Mapping[int, type[VoxdError]] = MappingProxyType(
 )
 
 
+# The hint for a user without permission to open the control socket.
 JOIN_HINT = "join the group voxd (`sudo adduser $USER voxd`) and log in again"
-"""The hint for a user without permission to open the control socket."""
 
 
 class ProtocolError(VoxdError):

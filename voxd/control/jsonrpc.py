@@ -11,8 +11,8 @@ from voxd.errors import VoxdError
 MAX_BATCH = 32
 MAX_DEPTH = 32
 MAX_ID_CHARS = 128
+# A client that stores numbers as doubles (JavaScript) could not match a larger id to its request.
 MAX_ID_NUMBER = 2**53
-"""A client that stores numbers as doubles (JavaScript) could not match a larger id to its request."""
 
 Id = str | int | float | None
 

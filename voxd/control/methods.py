@@ -33,8 +33,8 @@ from voxd.control.redact import redact_history, redact_timers
 from voxd.control.subscription import Subscribe, subscribe
 from voxd.errors import InvalidRequest
 
+# Increased when the meaning of a method changes; new methods, parameters and result fields do not count.
 PROTOCOL_VERSION = 1
-"""Increased when the meaning of a method changes; new methods, parameters and result fields do not count."""
 
 Access = Literal["read", "control"]
 

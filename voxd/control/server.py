@@ -17,8 +17,8 @@ from voxd.tasks import cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
+# asyncio accepts up to ``backlog`` connections per turn of its loop: 1024 at once block it for a second.
 ACCEPTED_PER_TURN = 2
-"""asyncio accepts up to ``backlog`` connections per turn of its loop: 1024 at once block it for a second."""
 
 
 class ControlServer:

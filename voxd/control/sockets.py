@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 
 MODES: Mapping[Access, int] = {"control": 0o660, "read": 0o666}
 GROUP = "voxd"
+# The length of the kernel's queue of connections that wait for accept().
 BACKLOG = 1024
-"""The length of the kernel's queue of connections that wait for accept()."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from voxd.bus.bus import Subscription
 from voxd.events import Event
 from voxd.reports import DeviceStatus
 
+# Size of the queue of one reader. When it is full the oldest event is dropped; the reader gets a count.
 QUEUE_EVENTS = 256
-"""Size of the queue of one reader. When it is full the oldest event is dropped; the reader gets a count."""
 
 Pattern = Annotated[str, Meta(pattern=r"^[a-z0-9_.*]{1,64}$")]
 

@@ -28,8 +28,8 @@ from voxd.turn.streams import frames
 
 _MIB = 1 << 20
 
+# The turn id of a deferred question.
 LATER = "later"
-"""The turn id of a deferred question."""
 
 
 class ProviderServices:

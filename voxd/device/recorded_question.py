@@ -12,15 +12,15 @@ from voxd.listen.wake_detector import WakeDetector
 from voxd.listen.wake_end import NEEDED_SAMPLES, wake_end
 from voxd.listen.wake_words import build, rule
 
+# The longest recorded question; local engines need memory in proportion to it.
 MAX_QUESTION_S = 60.0
-"""The longest recorded question; local engines need memory in proportion to it."""
 
+# A wake word that ends later is part of the question.
 BEGINNING_SAMPLES = samples_from_s(3.0)
-"""A wake word that ends later is part of the question."""
 
 _BLOCK_SAMPLES = samples_from_ms(40)
+# Silence added before and after the recording: the wake engines need some context.
 _QUIET_SAMPLES = samples_from_s(1.0)
-"""Silence added before and after the recording: the wake engines need some context."""
 
 
 def recorded_question(wav: bytes, words: tuple[WakeWord, ...], models_dir: Path) -> Clip:

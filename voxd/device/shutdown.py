@@ -8,11 +8,11 @@ Close = Callable[[], Awaitable[None] | None]
 
 _log = logging.getLogger(__name__)
 
+# The limit of all parts together; they need 0.1 s. With that of the wake thread a stop stays below 2 s.
 TOGETHER_S = 1.5
-"""The limit of all parts together; they need 0.1 s. With that of the wake thread a stop stays below 2 s."""
 
+# The time a part gets when others have used up the limit.
 LEAST_S = 0.1
-"""The time a part gets when others have used up the limit."""
 
 
 class ShutdownSequence:

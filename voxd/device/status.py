@@ -21,8 +21,8 @@ from voxd.store.db import Database
 from voxd.turn.inputs import State
 from voxd.turn.runner import TurnRunner
 
+# The duration over which the level in `status` is measured.
 LEVEL_SAMPLES = samples_from_s(0.5)
-"""The duration over which the level in `status` is measured."""
 
 _ACTIVITIES = {
     State.LISTENING: "Listening to you",

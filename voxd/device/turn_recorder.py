@@ -12,8 +12,8 @@ from voxd.turn.reply_player import TurnRecord
 
 _log = logging.getLogger(__name__)
 
+# The interval at which old turns are deleted; each time writes some 16 KiB to the card.
 PRUNE_S = 6 * 3600.0
-"""The interval at which old turns are deleted; each time writes some 16 KiB to the card."""
 
 
 class TurnRecorder:

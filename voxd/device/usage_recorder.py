@@ -14,8 +14,8 @@ from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
+# The stages of a pipeline.
 STAGES = frozenset({"stt", "llm", "tts"})
-"""The stages of a pipeline."""
 
 
 class UsageRecorder:

@@ -15,12 +15,12 @@ Mode = Literal["fast", "big", "provider"]
 VadType = Literal["client", "server"]
 LatencyMode = Literal["ultra_low", "balanced", "quality"]
 
+# The variables that hold the key of a vendor when ``api_key`` is empty; these vendors need a key.
 KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
     "azure": ("AZURE_OPENAI_API_KEY",),
     "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
 }
-"""The variables that hold the key of a vendor when ``api_key`` is empty; these vendors need a key."""
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 

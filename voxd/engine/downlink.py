@@ -29,6 +29,7 @@ from voxd.providers.events import (
     ResponseCompleted,
 )
 
+# The exception that an error event with this code stands for; `VoxdError` for any other code.
 ERROR_TYPES: Mapping[str, type[VoxdError]] = MappingProxyType(
     {
         kind.code: kind
@@ -43,7 +44,6 @@ ERROR_TYPES: Mapping[str, type[VoxdError]] = MappingProxyType(
         )
     }
 )
-"""The exception that an error event with this code stands for; `VoxdError` for any other code."""
 
 
 class Downlink:

@@ -18,15 +18,15 @@ from voxd.frames import BYTES_PER_SAMPLE
 if TYPE_CHECKING:
     from voxd.engine.microphone import MicrophoneStream
 
+# Audio from before detected speech that is sent too: soft first consonants lie below the threshold.
 PRE_ROLL_MS = 300
-"""Audio from before detected speech that is sent too: soft first consonants lie below the threshold."""
 
+# The length of the pieces in which a recording is sent: a vendor takes at most 15 MiB in one message.
 PIECE_S = 1.0
-"""The length of the pieces in which a recording is sent: a vendor takes at most 15 MiB in one message."""
 
 Send = Callable[[bytes], Awaitable[None]]
+# Takes a change of the VAD, and its time: milliseconds of audio since the beginning.
 OnSpeech = Callable[[SpeechChange, float], Awaitable[None]]
-"""Takes a change of the VAD, and its time: milliseconds of audio since the beginning."""
 
 
 class AudioInput:

@@ -5,14 +5,14 @@ from collections import deque
 from voxd.clock import Clock
 from voxd.providers.realtime.meter import SessionMetrics
 
+# The time over which the capture rate is counted.
 WINDOW_S = 5.0
-"""The time over which the capture rate is counted."""
 
+# Chunks whose time is kept: more than `WINDOW_S` of the shortest chunks, 10 ms.
 _CHUNKS = 512
-"""Chunks whose time is kept: more than `WINDOW_S` of the shortest chunks, 10 ms."""
 
+# The weight of the newest value in a running mean.
 _WEIGHT = 0.1
-"""The weight of the newest value in a running mean."""
 
 
 class Mean:
@@ -35,8 +35,8 @@ class EngineMeter:
         self._clock = clock
         self._captured: deque[float] = deque(maxlen=_CHUNKS)
         self.vad_ms = Mean()
+        # From the capture of a chunk's last block to the chunk's hand-over to the provider.
         self.sent_ms = Mean()
-        """From the capture of a chunk's last block to the chunk's hand-over to the provider."""
 
     def captured(self) -> None:
         """Count a chunk from the microphone."""

@@ -19,13 +19,13 @@ from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
+# Audio that can wait while the provider's socket is slow; older audio is lost and counted.
 RING_S = 10.0
-"""Audio that can wait while the provider's socket is slow; older audio is lost and counted."""
 
 MAX_BLOCK_MS = 100
 
+# Takes one chunk of PCM, and the CLOCK_MONOTONIC second at which its last block was captured.
 OnChunk = Callable[[bytes, float], Awaitable[None]]
-"""Takes one chunk of PCM, and the CLOCK_MONOTONIC second at which its last block was captured."""
 
 
 def block_ms(chunk_ms: int) -> int:
@@ -51,8 +51,8 @@ class MicrophoneStream:
         self._fresh = asyncio.Event()
         self._cursor = 0
         self._resampler = Resampler(SAMPLE_RATE_HZ, rate_hz)
+        # Samples that were overwritten before they could be sent.
         self.lost_samples = 0
-        """Samples that were overwritten before they could be sent."""
 
     @property
     def is_fallback(self) -> bool:

@@ -17,8 +17,8 @@ from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
+# The most audio that waits, because vendors send faster than real time; the rest is dropped and counted.
 MAX_WAITING_S = 600.0
-"""The most audio that waits, because vendors send faster than real time; the rest is dropped and counted."""
 
 
 class PlayingReply:
@@ -26,8 +26,8 @@ class PlayingReply:
 
     def __init__(self, response_id: str, jitter_ms: float) -> None:
         self.response_id = response_id
+        # None when the loudspeaker's queue was full.
         self.playback: Playback | None = None
-        """None when the loudspeaker's queue was full."""
         self.dropped_clips = 0
         self._jitter_s = jitter_ms / 1000
         self._clips: deque[Clip] = deque()
@@ -82,8 +82,8 @@ class Player:
         self._replies: deque[PlayingReply] = deque(maxlen=8)
         self._stopped_id = ""
         self._tasks = TaskScope("voice engine playback")
+        # From the first piece of the last reply to its first sample at the device.
         self.latency_ms = 0.0
-        """From the first piece of the last reply to its first sample at the device."""
 
     @property
     def playing(self) -> bool:

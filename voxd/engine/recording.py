@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 
 Side = Literal["user", "reply"]
 
+# The most audio of one side of a turn; the rest is dropped and counted.
 MAX_SIDE_S = 600
-"""The most audio of one side of a turn; the rest is dropped and counted."""
 
 _PATTERN = "voxd-*-*-*.wav"
 

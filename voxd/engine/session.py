@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SAVE_PATH = "recordings"
 
+# Fields of a configuration that apply once, when a session is opened: a switch does not change them.
 _FIXED_FIELDS = (
     "input_device",
     "output_device",
@@ -54,7 +55,6 @@ _FIXED_FIELDS = (
     "audio_save_path",
     "audio_save_limit",
 )
-"""Fields of a configuration that apply once, when a session is opened: a switch does not change them."""
 
 
 class EngineSession:
@@ -93,8 +93,8 @@ class EngineSession:
         self._player: Player | None = None
         self._recording: SessionRecording | None = None
         self._tasks = TaskScope("voice engine")
+        # While True replies are not played, because `ask_for_audio` returns their audio.
         self._is_muted = False
-        """While True replies are not played, because `ask_for_audio` returns their audio."""
 
     async def open(self, retries: int) -> None:
         """Open the session, and the loudspeaker if one is configured. Raises `VoxdError`."""

@@ -26,8 +26,8 @@ from typing import Any
 from voxd.engine.config import LatencyMode, VoiceEngineConfig
 from voxd.providers.settings import SessionConfig, TurnDetection
 
+# The entries of ``metadata`` that the engine reads itself and does not pass to the provider.
 ENGINE_KEYS = frozenset({"failover", "instructions", "temperature", "max_tokens"})
-"""The entries of ``metadata`` that the engine reads itself and does not pass to the provider."""
 
 BIG_CHUNK_MS = 60
 MIN_CHUNK_MS = 10

@@ -8,14 +8,14 @@ from operator import mul
 
 from voxd.frames import BYTES_PER_SAMPLE
 
+# The length of audio over which one level is measured.
 FRAME_MS = 10
-"""The length of audio over which one level is measured."""
 
+# Speech continues while the level is above this share of the threshold.
 HYSTERESIS = 0.5
-"""Speech continues while the level is above this share of the threshold."""
 
+# A pause this long before speech has started discards the loud frames so far: they were noise.
 GAP_MS = 100
-"""A pause this long before speech has started discards the loud frames so far: they were noise."""
 
 _FULL_SCALE = 32_768
 

@@ -273,6 +273,7 @@ _LISTENING = frozenset({State.LISTENING})
 _FOLLOW_UP = frozenset({State.FOLLOW_UP})
 _ALL = frozenset(State)
 
+# Which rule answers an input in a state; where none stands, the input means nothing there.
 TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     WakeWordDetected: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._wake) | _in(_LISTENING, _M._restart_capture),
     ListenRequested: _in(_ALL - _LISTENING - {State.ERROR}, _M._listen_on_request)
@@ -301,4 +302,3 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     RingStarted: _in(_ALL, _M._start_ring),
     RingEnded: _in(_ALL, _M._pause_ring),
 }
-"""Which rule answers an input in a state; where none stands, the input means nothing there."""

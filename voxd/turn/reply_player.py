@@ -25,8 +25,8 @@ from voxd.providers.contract import (
 from voxd.tasks import TaskScope, cancel_and_wait
 from voxd.turn.inputs import Source
 
+# Clips between provider and speaker; a provider that is faster than speech waits here.
 QUEUE_CLIPS = 16
-"""Clips between provider and speaker; a provider that is faster than speech waits here."""
 
 
 @dataclass(slots=True)

@@ -15,11 +15,11 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.tasks import TaskScope
 from voxd.turn.inputs import Earcon
 
+# Silence between two rings: long enough for a wake word.
 PAUSE_S = 1.5
-"""Silence between two rings: long enough for a wake word."""
 
+# One ring in this many also says what it is for.
 WORDS_EVERY = 5
-"""One ring in this many also says what it is for."""
 
 
 class Ringer:

@@ -6,8 +6,8 @@ from contextlib import aclosing
 from voxd.frames import Clip, Frame, samples_from_s
 from voxd.providers.contract import Provider, ReplyAudio, ReplyEnd, ReplyItem, ReplyText
 
+# Recorded questions are handed over in the same pieces as live ones.
 FRAME_SAMPLES = samples_from_s(0.08)
-"""Recorded questions are handed over in the same pieces as live ones."""
 
 
 async def once(clip: Clip) -> AsyncGenerator[Clip]:

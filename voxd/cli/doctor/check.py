@@ -9,8 +9,8 @@ from pathlib import Path
 from voxd.config.schema import Config
 from voxd.errors import EngineError, VoxdError, third_party
 
+# Longer than the slowest check: loading the wake engines from a cold card on a Pi Zero 2.
 CHECK_TIMEOUT_S = 25.0
-"""Longer than the slowest check: loading the wake engines from a cold card on a Pi Zero 2."""
 
 
 class Status(StrEnum):

@@ -29,8 +29,8 @@ _NEEDED = (
     "soxr",
     "tomli",
 )
+# 2026-01-01. A Pi without a real-time clock boots in the past: an earlier date was never set.
 _BUILT_IN_2026_S = 1_767_225_600
-"""2026-01-01. A Pi without a real-time clock boots in the past: an earlier date was never set."""
 
 # raspberrypi.com/documentation, vcgencmd get_throttled: bits 0-3 are the present state, 16-19 since boot.
 _THROTTLE_BITS = (

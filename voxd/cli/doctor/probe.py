@@ -22,8 +22,8 @@ from voxd.listen.capture import VAD_CHUNK_SAMPLES, Vad
 
 _BLOCK_SAMPLES = samples_from_ms(40)
 _SOUND_S = 3
+# Real-time factor. Above half of a core the rest of voxd does not get enough time.
 _TOO_SLOW = 0.5
-"""Real-time factor. Above half of a core the rest of voxd does not get enough time."""
 
 
 def wake(request: dict[str, Any]) -> CheckResult:
