@@ -22,11 +22,7 @@ def register(subparsers: Any) -> None:
     unmute.set_defaults(run=set_muted, muted=False)
     volume = subparsers.add_parser("volume", help="show or set the output volume")
     volume.add_argument(
-        "percent",
-        nargs="?",
-        type=_volume,
-        metavar="N|+N|-N",
-        help="0 to 100, or a change (default: show)",
+        "percent", nargs="?", type=_volume, metavar="N|+N|-N", help="0 to 100, or a change (default: show)"
     )
     volume.set_defaults(run=set_volume)
     devices = subparsers.add_parser("devices", help="list microphones and loudspeakers")

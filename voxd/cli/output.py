@@ -19,12 +19,7 @@ def print_json(value: Any) -> None:
 def print_error(error: VoxdError, *, as_json: bool) -> None:
     """Print ``error`` and what to do about it on standard error."""
     if as_json:
-        body = {
-            "code": error.code,
-            "message": str(error),
-            "hint": error.hint,
-            "retryable": error.retryable,
-        }
+        body = {"code": error.code, "message": str(error), "hint": error.hint, "retryable": error.retryable}
         print(json.dumps({"error": body}, ensure_ascii=False), file=sys.stderr)
         return
     print(f"voxctl: {clean(str(error))}", file=sys.stderr)

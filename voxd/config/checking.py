@@ -16,10 +16,7 @@ from voxd.config.toml_lines import KeyPath
 
 
 def check(
-    texts: Mapping[str, str],
-    *,
-    get_facts: GetFacts,
-    exists: Callable[[str], bool] = lambda _: True,
+    texts: Mapping[str, str], *, get_facts: GetFacts, exists: Callable[[str], bool] = lambda _: True
 ) -> list[Problem]:
     """Return all problems of TOML texts by file name, sorted by file and line; later files override."""
     layers, problems = [], []
@@ -31,10 +28,7 @@ def check(
 
 
 def check_settings(
-    settings: Layer,
-    *,
-    get_facts: GetFacts,
-    exists: Callable[[str], bool] = lambda _: True,
+    settings: Layer, *, get_facts: GetFacts, exists: Callable[[str], bool] = lambda _: True
 ) -> list[Problem]:
     """Return all problems of merged settings.
 

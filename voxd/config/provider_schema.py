@@ -69,9 +69,7 @@ class ProviderConfig(Section, frozen=True):
     tokens_per_minute: Annotated[AtLeastOne | None, Meta(description="Rate limit"), LIVE] = None
     max_concurrent: Annotated[AtLeastOne | None, Meta(description="Requests at the same time"), LIVE] = None
     usd_per_day: Annotated[
-        Positive | None,
-        Meta(description="Daily spending limit; beyond it the provider is not used"),
-        LIVE,
+        Positive | None, Meta(description="Daily spending limit; beyond it the provider is not used"), LIVE
     ] = None
     turn_detection: Annotated[
         Literal["client", "server", "semantic"],
@@ -94,9 +92,7 @@ class Pipeline(Section, frozen=True):
     """Speech to text, a language model and text to speech in a row; agents use it like a provider."""
 
     llm: Annotated[
-        tuple[str, ...],
-        Meta(description="Language models: names of [providers.NAME], by preference"),
-        LIVE,
+        tuple[str, ...], Meta(description="Language models: names of [providers.NAME], by preference"), LIVE
     ]
     stt: Annotated[
         tuple[str, ...],
@@ -104,9 +100,7 @@ class Pipeline(Section, frozen=True):
         LIVE,
     ] = (LOCAL,)
     tts: Annotated[
-        tuple[str, ...],
-        Meta(description='Text to speech: names of [providers.NAME], or "local"'),
-        LIVE,
+        tuple[str, ...], Meta(description='Text to speech: names of [providers.NAME], or "local"'), LIVE
     ] = (LOCAL,)
     early_start: Annotated[
         bool, Meta(description="Call the model before the end of speech, when the transcript is stable"), LIVE

@@ -34,10 +34,7 @@ _FILLED = re.compile(r"\{([a-z0-9_]+)\}")
 
 
 def check_rules(
-    data: dict[str, Any],
-    spoiled: set[KeyPath],
-    exists: Callable[[str], bool],
-    get_facts: GetFacts,
+    data: dict[str, Any], spoiled: set[KeyPath], exists: Callable[[str], bool], get_facts: GetFacts
 ) -> Iterator[Finding]:
     """Check ``data`` against every rule; ``spoiled`` are the keys that do not fit the schema.
 

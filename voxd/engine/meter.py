@@ -56,11 +56,7 @@ class EngineMeter:
 
 
 def metrics(
-    meter: EngineMeter,
-    session: SessionMetrics | None,
-    *,
-    playback_latency_ms: float,
-    buffer_health: float,
+    meter: EngineMeter, session: SessionMetrics | None, *, playback_latency_ms: float, buffer_health: float
 ) -> dict[str, dict[str, float]]:
     """Return the documented dictionary: chunks per second, milliseconds, uptime in seconds.
 
