@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from voxd.cli.exits import CONFIG, OK
-from voxd.cli.output import clean, decorated, print_json
+from voxd.cli.output import clean, decorated, print_json, print_result
 from voxd.config.layers import Layer
 from voxd.config.loading import examine, load
 from voxd.config.paths import SYSTEM_CONFIG_FILE, user_config_file
@@ -58,6 +58,7 @@ def check_config(args: Namespace) -> int:
         file, get_facts=config_facts, environ=os.environ, overrides=args.overrides
     )
     if not any(problem.severity is Severity.ERROR for problem in problems):
+        # Read again as a `Config`: sentences can be parsed only where every value has its type.
         config = load(file, get_facts=config_facts, environ=os.environ, overrides=args.overrides).config
         problems += _unreadable_sentences(config, settings)
     failed = any(problem.severity is Severity.ERROR for problem in problems)
@@ -65,8 +66,13 @@ def check_config(args: Namespace) -> int:
         print_json([msgspec.to_builtins(problem) for problem in problems])
         return CONFIG if failed else OK
     for problem in problems:
-        print(_line(problem, args))
-    read = ", ".join(map(str, files)) or "no file: the defaults hold"
+        line = clean(str(problem))
+        if decorated(args):
+            # The first one is the severity: a file's name before it may hold the word, but not the colon.
+            severity = f"{problem.severity}:"
+            line = line.replace(severity, f"{_COLOURS[problem.severity]}{severity}\x1b[0m", 1)
+        print(line)
+    read = ", ".join(map(str, files)) or "no file: the defaults apply"
     print(summary(problems) if problems else f"no problems ({clean(read)})")
     return CONFIG if failed else OK
 
@@ -75,7 +81,7 @@ def _unreadable_sentences(config: Config, settings: Layer) -> Iterator[Problem]:
     """Yield a problem for each command whose sentences the grammar cannot read."""
     if not config.skills.commands:
         return
-    # Here, not above: the grammar takes as long to import as everything else.
+    # Imported here: the grammar takes as long to import as everything else.
     from voxd.skills.templates import command_data
 
     for index, command in enumerate(config.skills.commands):
@@ -86,14 +92,6 @@ def _unreadable_sentences(config: Config, settings: Layer) -> Iterator[Problem]:
             place = settings.place(path) or Place("configuration")
             key, hint = dotted(path), "hassil templates have pairs of ( ), [ ], { }"
             yield Problem(place.file, place.line, key, Severity.ERROR, str(error), hint)
-
-
-def _line(problem: Problem, args: Namespace) -> str:
-    line = clean(str(problem))
-    if not decorated(args):
-        return line
-    severity = f"{problem.severity}:"
-    return line.replace(severity, f"{_COLOURS[problem.severity]}{severity}\x1b[0m", 1)
 
 
 def show_config(args: Namespace) -> int:
@@ -113,9 +111,13 @@ def init_config(args: Namespace) -> int:
     if args.file == "-":
         sys.stdout.write(sample())
         return OK
-    file = _path(args.file or args.config) or _place_to_write()
+    file = _path(args.file or args.config or os.environ.get("VOXD_CONFIG"))
+    if file is None:
+        # root installs the service; another user runs a daemon of their own.
+        file = SYSTEM_CONFIG_FILE if os.geteuid() == 0 else user_config_file(os.environ)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        # "x" fails when the file exists: a look before writing would race with another program.
         with file.open("w" if args.force else "x", encoding="utf-8") as stream:
             stream.write(sample())
     except FileExistsError:
@@ -123,11 +125,7 @@ def init_config(args: Namespace) -> int:
     except OSError as error:
         hint = f"name another file: voxctl config init {user_config_file(os.environ)}"
         raise InvalidRequest(f"{file} cannot be written: {error.strerror}", hint=hint) from error
-    if args.json:
-        print_json({"file": str(file)})
-    else:
-        print(f"wrote {clean(str(file))}")
-    return OK
+    return print_result(args, {"file": str(file)}, f"wrote {clean(str(file))}")
 
 
 def print_schema(args: Namespace) -> int:
@@ -138,9 +136,3 @@ def print_schema(args: Namespace) -> int:
 
 def _path(named: str | None) -> Path | None:
     return Path(named).expanduser() if named else None
-
-
-def _place_to_write() -> Path:
-    if named := os.environ.get("VOXD_CONFIG"):
-        return Path(named).expanduser()
-    return SYSTEM_CONFIG_FILE if os.geteuid() == 0 else user_config_file(os.environ)

@@ -8,7 +8,7 @@ from typing import Any
 from voxd import __version__
 from voxd.cli.connect import connect, request
 from voxd.cli.exits import OK
-from voxd.cli.output import clock, duration, print_fields, print_json, print_table
+from voxd.cli.output import clock, duration, print_fields, print_json, print_result, print_rows
 from voxd.errors import DaemonUnreachable, NotPermitted
 
 
@@ -46,6 +46,7 @@ def show_status(args: Namespace) -> int:
         print_json(status)
         return OK
     audio = status["audio"]
+    # No level while the microphone is closed or lost.
     level = "" if audio["level_dbfs"] is None else f" ({audio['level_dbfs']:.0f} dBFS)"
     fields = {
         "state": status["state"],
@@ -56,6 +57,7 @@ def show_status(args: Namespace) -> int:
         "agent": status["agent"],
     }
     for agent in status["agents"]:
+        # One agent needs no name: most devices have the default one only.
         name = "answers" if len(status["agents"]) == 1 else f"answers for {agent['agent']}"
         instead = f" instead of {agent['provider']}" if agent["problem"] else ""
         fields[name] = f"{agent['answering']}{instead}"
@@ -79,14 +81,11 @@ def show_status(args: Namespace) -> int:
 def set_muted(args: Namespace) -> int:
     """``voxctl mute`` and ``voxctl unmute``."""
     request(args, "mute.set", muted=args.muted)
-    if args.json:
-        print_json({"muted": args.muted})
-    else:
-        print("microphone off" if args.muted else "microphone on")
-    return OK
+    return print_result(args, {"muted": args.muted}, "microphone off" if args.muted else "microphone on")
 
 
 def _volume(word: str) -> tuple[bool, int]:
+    # "-10" is a change and no option: argparse takes it as a value, because no option looks like a number.
     number = int(word) if word.lstrip("+-").isdecimal() else None
     relative = word[:1] in ("+", "-")
     if number is None or not (-100 if relative else 0) <= number <= 100:
@@ -97,16 +96,13 @@ def _volume(word: str) -> tuple[bool, int]:
 def set_volume(args: Namespace) -> int:
     """``voxctl volume``."""
     with connect(args) as caller:
+        # One connection for both requests, so that a change is relative to the volume just read.
         percent = caller.call("volume.get")["percent"]
         if args.percent is not None:
             relative, number = args.percent
             target = min(100, max(0, percent + number)) if relative else number
             percent = caller.call("volume.set", percent=target)["percent"]
-    if args.json:
-        print_json({"percent": percent})
-    else:
-        print(f"{percent} %")
-    return OK
+    return print_result(args, {"percent": percent}, f"{percent} %")
 
 
 def list_devices(args: Namespace) -> int:
@@ -114,6 +110,7 @@ def list_devices(args: Namespace) -> int:
     try:
         devices = request(args, "devices.list")
     except (DaemonUnreachable, NotPermitted):
+        # Not permitted: a user outside the group voxd has the read-only socket, which lists no devices.
         # Imported here: asyncio and the sound library are not needed while a daemon answers.
         import asyncio
 
@@ -122,10 +119,7 @@ def list_devices(args: Namespace) -> int:
         from voxd.audio import devices as sound
 
         devices = msgspec.to_builtins(asyncio.run(sound.list_devices()))
-    if args.json:
-        print_json(devices)
-        return OK
-    if not devices:
+    if not devices and not args.json:
         print('no sound card found; audio.input = "virtual" does not need one', file=sys.stderr)
         return OK
     rows = [
@@ -133,16 +127,12 @@ def list_devices(args: Namespace) -> int:
          device["is_default"])
         for device in devices
     ]  # fmt: skip
-    print_table(("name", "direction", "channels", "rate (Hz)", "default"), rows, args)
-    return OK
+    return print_rows(args, devices, ("name", "direction", "channels", "rate (Hz)", "default"), rows)
 
 
 def list_timers(args: Namespace) -> int:
     """``voxctl timers``."""
     timers = request(args, "timers.list")
-    if args.json:
-        print_json(timers)
-        return OK
     rows = [
         (
             timer["id"],
@@ -153,18 +143,14 @@ def list_timers(args: Namespace) -> int:
         )
         for timer in timers
     ]
-    print_table(("id", "kind", "name", "due", "in"), rows, args, empty="no timers, alarms or reminders")
-    return OK
+    columns = ("id", "kind", "name", "due", "in")
+    return print_rows(args, timers, columns, rows, empty="no timers, alarms or reminders")
 
 
 def cancel_timer(args: Namespace) -> int:
     """``voxctl timers cancel``."""
     request(args, "timers.cancel", id=args.id)
-    if args.json:
-        print_json({"cancelled": args.id})
-    else:
-        print(f"cancelled {args.id}")
-    return OK
+    return print_result(args, {"cancelled": args.id}, f"cancelled {args.id}")
 
 
 def print_metrics(args: Namespace) -> int:
@@ -183,9 +169,5 @@ def show_version(args: Namespace) -> int:
         daemon = request(args, "system.info")["version"]
     except DaemonUnreachable:
         daemon = None
-    if args.json:
-        print_json({"voxctl": __version__, "voxd": daemon})
-    else:
-        print(f"voxctl {__version__}")
-        print(f"voxd   {daemon or 'not running'}")
-    return OK
+    text = f"voxctl {__version__}\nvoxd   {daemon or 'not running'}"
+    return print_result(args, {"voxctl": __version__, "voxd": daemon}, text)

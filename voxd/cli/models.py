@@ -1,4 +1,4 @@
-"""`voxctl models`: what can be installed, what is, and whether it is what it should be; needs no daemon."""
+"""`voxctl models`: lists, downloads and verifies the models of local engines; needs no daemon."""
 
 import argparse
 import asyncio
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voxd.cli.exits import FAILED, OK
-from voxd.cli.output import decorated, print_json, print_table
+from voxd.cli.output import decorated, print_json, print_result, print_rows, print_table
 from voxd.clock import SystemClock
 from voxd.config.loading import load
 from voxd.config.paths import models_dir
@@ -16,6 +16,7 @@ from voxd.local.catalogue import CatalogueModel, is_installed, load_catalogue, p
 from voxd.local.download import pull
 from voxd.providers.facts import config_facts
 
+# A log, which has no cursor to move, gets ten lines a file.
 _PERCENT_STEP = 10
 
 
@@ -23,13 +24,13 @@ def register(subparsers: Any) -> None:
     """Add the command."""
     models = subparsers.add_parser("models", help="list, download and verify models")
     models.set_defaults(run=run_list)
-    verbs = models.add_subparsers(title="actions", metavar="ACTION")
-    verbs.add_parser("list", help="what can be installed, and what is").set_defaults(run=run_list)
-    getting = verbs.add_parser("pull", help="download a model")
-    getting.add_argument("name", metavar="NAME")
-    getting.set_defaults(run=run_pull)
-    verify = verbs.add_parser("verify", help="compare installed models with their checksums")
-    verify.add_argument("name", metavar="NAME", nargs="?")
+    actions = models.add_subparsers(title="actions", metavar="ACTION")
+    actions.add_parser("list", help="show the models, and which are installed").set_defaults(run=run_list)
+    download = actions.add_parser("pull", help="download a model")
+    download.add_argument("name", metavar="NAME", help="a name from `voxctl models list`")
+    download.set_defaults(run=run_pull)
+    verify = actions.add_parser("verify", help="compare installed models with their checksums")
+    verify.add_argument("name", metavar="NAME", nargs="?", help="one model (default: every installed one)")
     verify.set_defaults(run=run_verify)
 
 
@@ -37,18 +38,12 @@ def run_list(args: argparse.Namespace) -> int:
     """Print the catalogue."""
     directory = _directory(args)
     rows = [(model, is_installed(model, directory)) for model in load_catalogue().models]
-    if args.json:
-        print_json([{**_described(model), "installed": installed} for model, installed in rows])
-        return OK
-    print_table(
-        ("name", "kind", "size", "installed", "licence"),
-        [
-            (model.name, model.kind, _size(model.bytes), "yes" if installed else "no", model.licence)
-            for model, installed in rows
-        ],
+    return print_rows(
         args,
+        [{**_described(model), "installed": installed} for model, installed in rows],
+        ("name", "kind", "size", "installed", "licence"),
+        [(model.name, model.kind, _size(model.bytes), installed, model.licence) for model, installed in rows],
     )
-    return OK
 
 
 def run_pull(args: argparse.Namespace) -> int:
@@ -56,13 +51,11 @@ def run_pull(args: argparse.Namespace) -> int:
     directory = _directory(args)
     model = load_catalogue().find(args.name)
     if not args.json:
+        # Before the download: its size and licence may be a reason to stop it.
         print(f"{model.name}: {_size(model.bytes)}, licence {model.licence}, to {directory}", flush=True)
     _download(model, directory, args)
-    if args.json:
-        print_json({**_described(model), "installed": True, "directory": str(directory)})
-    else:
-        print(f"{model.name} is installed and verified.")
-    return OK
+    result = {**_described(model), "installed": True, "directory": str(directory)}
+    return print_result(args, result, f"{model.name} is installed and verified")
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -71,6 +64,7 @@ def run_verify(args: argparse.Namespace) -> int:
     catalogue = load_catalogue()
     chosen = [catalogue.find(args.name)] if args.name else list(catalogue.models)
     found = [(model, problem_of(model, directory)) for model in chosen]
+    # Without a name only what is installed is compared; a named model that is missing is wrong.
     if not args.name:
         found = [(model, problem) for model, problem in found if problem != "not installed"]
     if args.json:
@@ -84,9 +78,10 @@ def run_verify(args: argparse.Namespace) -> int:
 def _download(model: CatalogueModel, directory: Path, args: argparse.Namespace) -> None:
     clock = SystemClock()
     if args.json or not decorated(args):
-        progress = _silent if args.json else _PlainProgress().show
+        progress = (lambda name, done, total: None) if args.json else _PlainProgress().show
         asyncio.run(pull(model, directory, clock=clock, progress=progress))
         return
+    # Imported here: only a download on a terminal needs rich.
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -113,10 +108,6 @@ class _PlainProgress:
             print(f"{name}: {step * _PERCENT_STEP} %", file=sys.stderr, flush=True)
 
 
-def _silent(name: str, done: int, total: int) -> None:
-    """Show nothing: a program reads."""
-
-
 def _directory(args: argparse.Namespace) -> Path:
     return models_dir(
         load(Path(args.config) if args.config else None, get_facts=config_facts, environ=os.environ).config
@@ -128,4 +119,5 @@ def _described(model: CatalogueModel) -> dict[str, Any]:
 
 
 def _size(count: int) -> str:
+    # Megabytes of 10^6 bytes, as vendors and download pages give them.
     return f"{count / 1e6:.1f} MB"

@@ -6,13 +6,15 @@ from typing import Any
 
 from voxd.cli.connect import request
 from voxd.cli.exits import OK
-from voxd.cli.output import print_json, print_table
+from voxd.cli.output import print_json, print_result, print_rows, print_table
 
 # Changing the provider waits for the reply under way; a test waits for the vendor.
 PATIENCE_S = 90.0
 
+# The limit of `usage.get`: a year and a month, to compare a month with that of the year before.
 MAX_DAYS = 400
 
+# The kind of a [pipelines.NAME] table: it is no kind that [providers.NAME] can have.
 PIPELINE = "pipeline"
 
 
@@ -42,41 +44,34 @@ def register(subparsers: Any) -> None:
 def list_providers(args: Namespace) -> int:
     """``voxctl provider list``."""
     providers = request(args, "provider.list")
-    if args.json:
-        print_json(providers)
-        return OK
     rows = [
         (
             each["name"],
             each["kind"],
             each["model"],
+            # A pipeline runs its stages one after another; another provider can do any of them.
             " > ".join(each["stages"]) if each["kind"] == PIPELINE else ", ".join(each["stages"]),
             ", ".join(each["agents"]),
             each["problem"] or "ok",
         )
         for each in providers
     ]
-    print_table(("name", "kind", "model", "does", "agents", "state"), rows, args)
-    return OK
+    return print_rows(args, providers, ("name", "kind", "model", "does", "agents", "state"), rows)
 
 
 def list_kinds(args: Namespace) -> int:
     """``voxctl provider kinds``; needs no daemon."""
     kinds = _kinds()
-    if args.json:
-        print_json(kinds)
-        return OK
     rows = [
         (does, kind["name"], kind["source"], kind["load_error"] or "ok")
         for does, found in kinds.items()
         for kind in found
     ]
-    print_table(("does", "kind", "package", "state"), rows, args)
-    return OK
+    return print_rows(args, kinds, ("does", "kind", "package", "state"), rows)
 
 
 def _kinds() -> Any:
-    # Loaded in this process, not in the daemon: what is not used shall not stay in its memory.
+    # Loaded in this process, not in the daemon: kinds that are not used must not stay in its memory.
     import msgspec
 
     from voxd.providers.pipeline.stages.registry import list_stages
@@ -90,25 +85,18 @@ def _kinds() -> Any:
 def use_provider(args: Namespace) -> int:
     """``voxctl provider use``."""
     request(args, "provider.use", timeout_s=PATIENCE_S, name=args.name, agent=args.agent)
-    if args.json:
-        print_json({"agent": args.agent, "provider": args.name})
-    else:
-        print(f"{args.name} answers for {args.agent}")
-    return OK
+    result = {"agent": args.agent, "provider": args.name}
+    return print_result(args, result, f"{args.name} answers for {args.agent}")
 
 
 def test_provider(args: Namespace) -> int:
-    """``voxctl provider test``; what is wrong is an error like any other."""
+    """``voxctl provider test``; an unavailable provider is an error like any other."""
     tested = request(args, "provider.test", timeout_s=PATIENCE_S, name=args.name)
-    if args.json:
-        print_json(tested)
-    else:
-        print(f"{tested['name']} answers: {tested['latency_ms']:.0f} ms")
-    return OK
+    return print_result(args, tested, f"{tested['name']} answers: {tested['latency_ms']:.0f} ms")
 
 
 def show_usage(args: Namespace) -> int:
-    """``voxctl usage``; the last row is the sum."""
+    """``voxctl usage``; the line below the table is the sum."""
     entries = request(args, "usage.get", days=args.days)
     if args.json:
         print_json(entries)
@@ -118,6 +106,7 @@ def show_usage(args: Namespace) -> int:
             each["day"],
             each["provider"],
             each["stage"],
+            # 0 is "no key", as for a server of the user.
             each["key"] or "",
             each["responses"],
             f"{each['audio_s'] / 60:.1f}",
@@ -133,9 +122,11 @@ def show_usage(args: Namespace) -> int:
         "characters", "cost (USD)",
     )  # fmt: skip
     print_table(columns, rows, args, empty="nothing was used")
+    # A use without a price is unknown, not free: the sum then says "at least".
     known = [each["cost_usd"] for each in entries if each["cost_usd"] is not None]
     if known:
         complete = all(each["prices_of"] for each in entries)
+        # The oldest price list: the sum is no better than that.
         oldest = min((each["prices_of"] for each in entries if each["prices_of"]), default="")
         prices = f", by the prices of {oldest}" if oldest else ""
         print(f"together {_money(sum(known), complete=complete)} USD{prices}")

@@ -4,9 +4,9 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from voxd.cli.connect import request
-from voxd.cli.exits import OK
-from voxd.cli.output import clock, duration, print_json, print_table
+from voxd.cli.output import clock, duration, print_result, print_rows
 
+# A word, and not the absence of ids: `voxctl queue drop` alone must not drop everything.
 ALL = "all"
 
 
@@ -17,15 +17,15 @@ def register(subparsers: Any) -> None:
     actions = queue.add_subparsers(title="actions", metavar="ACTION")
     listing = actions.add_parser("list", help="show queued and answered questions")
     listing.set_defaults(run=list_queue)
-    retry = actions.add_parser("retry", help="retry now")
-    _which(retry)
+    retry = actions.add_parser("retry", help="retry questions now")
+    _add_ids(retry)
     retry.set_defaults(run=retry_queued)
-    drop = actions.add_parser("drop", help="drop from the queue")
-    _which(drop)
+    drop = actions.add_parser("drop", help="drop questions from the queue")
+    _add_ids(drop)
     drop.set_defaults(run=drop_queued)
 
 
-def _which(parser: ArgumentParser) -> None:
+def _add_ids(parser: ArgumentParser) -> None:
     parser.add_argument(
         "ids", nargs="+", metavar="ID", help=f"ids from `voxctl queue list`, or {ALL} for all that wait"
     )
@@ -34,9 +34,6 @@ def _which(parser: ArgumentParser) -> None:
 def list_queue(args: Namespace) -> int:
     """``voxctl queue list``."""
     entries = request(args, "queue.list")
-    if args.json:
-        print_json(entries)
-        return OK
     rows = [
         (
             each["id"],
@@ -44,6 +41,7 @@ def list_queue(args: Namespace) -> int:
             each["agent"],
             clock(each["time"]),
             duration(each["age_s"]),
+            # A typed question has no sound. The words of either are not shown: they are the user's.
             f"{each['duration_ms'] / 1000:.1f} s" if each["duration_ms"] else "typed",
             each["attempts"],
             each["problem"],
@@ -51,29 +49,21 @@ def list_queue(args: Namespace) -> int:
         for each in entries
     ]
     columns = ("id", "state", "agent", "asked", "ago", "length", "attempts", "last problem")
-    print_table(columns, rows, args, empty="nothing waits")
-    return OK
+    return print_rows(args, entries, columns, rows, empty="no question is queued")
 
 
 def retry_queued(args: Namespace) -> int:
     """``voxctl queue retry``."""
     count = sum(request(args, "queue.retry", id=id)["retried"] for id in _ids(args))
-    if args.json:
-        print_json({"retried": count})
-    else:
-        print(f"{count} will be retried")
-    return OK
+    return print_result(args, {"retried": count}, f"{count} will be retried")
 
 
 def drop_queued(args: Namespace) -> int:
     """``voxctl queue drop``."""
     count = sum(request(args, "queue.drop", id=id)["dropped"] for id in _ids(args))
-    if args.json:
-        print_json({"dropped": count})
-    else:
-        print(f"{count} dropped")
-    return OK
+    return print_result(args, {"dropped": count}, f"{count} dropped")
 
 
 def _ids(args: Namespace) -> list[str | None]:
+    # `queue.retry` and `queue.drop` take null for all.
     return [None] if ALL in args.ids else args.ids

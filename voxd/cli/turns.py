@@ -8,7 +8,7 @@ from typing import Any
 
 from voxd.cli.connect import request
 from voxd.cli.exits import FAILED, NO_INPUT, OK
-from voxd.cli.output import bar, clean, clock, decorated, print_json, print_table
+from voxd.cli.output import bar, clean, clock, decorated, print_json, print_result, print_rows
 from voxd.errors import InvalidRequest
 
 # The daemon replies after the audio has been played, and a long text plays for a minute or more.
@@ -50,6 +50,7 @@ def _call(args: Namespace) -> int:
 
 def _read_text(words: list[str]) -> str:
     text = sys.stdin.read() if words == ["-"] else " ".join(words)
+    # Refused here: the daemon would name the parameter of the method, not the argument of the command.
     if not text.strip():
         raise InvalidRequest("the text is empty", hint="give a text, or `-` to read it from standard input")
     return text.strip()
@@ -74,6 +75,7 @@ def ask_question(args: Namespace) -> int:
         except OSError as error:
             print(f"voxctl: {args.audio}: {error.strerror}", file=sys.stderr)
             return NO_INPUT
+        # Base64, as JSON has no bytes: a third longer, within `Limits.upload_bytes` up to 1.5 minutes.
         sound = base64.b64encode(wav).decode("ascii")
         answer = request(
             args, "turn.ask_audio", timeout_s=SPOKEN_TIMEOUT_S, wav_base64=sound, speak=args.speak
@@ -98,6 +100,7 @@ def show_last(args: Namespace) -> int:
         print_json(turn)
         return OK
     stages = turn["stages"]
+    # The stages overlap (a model streams while its reply is spoken): the turn ends with the last of them.
     total = max((stage["end_ms"] for stage in stages), default=0.0)
     took = f"  {total:.0f} ms" if stages else ""
     print(f"{clock(turn['started_at'])}  {turn['source']}  {turn['outcome'] or 'in progress'}{took}")
@@ -114,18 +117,10 @@ def show_history(args: Namespace) -> int:
     """``voxctl history``."""
     if args.forget:
         result = request(args, "history.forget")
-        if args.json:
-            print_json(result)
-        else:
-            print(f"{result['deleted']} turns deleted")
-        return OK
+        return print_result(args, result, f"{result['deleted']} turns deleted")
     entries = request(args, "history.list", limit=args.limit)
-    if args.json:
-        print_json(entries)
-        return OK
     rows = [
         (clock(entry["time"]), entry["source"], entry["transcript"], entry["reply"], entry["outcome"])
         for entry in entries
     ]
-    print_table(("time", "source", "transcript", "reply", "outcome"), rows, args)
-    return OK
+    return print_rows(args, entries, ("time", "source", "transcript", "reply", "outcome"), rows)

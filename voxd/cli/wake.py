@@ -11,9 +11,10 @@ from typing import Any
 
 from voxd.cli.connect import request
 from voxd.cli.exits import OK, UNAVAILABLE
-from voxd.cli.output import clock, print_json, print_table
+from voxd.cli.output import clock, print_json, print_result, print_rows, print_table
 from voxd.errors import InvalidRequest
 
+# In order of preference: the sound servers mix with other programs, aplay needs a free card.
 PLAYERS = (("paplay",), ("pw-play",), ("aplay", "-q"))
 PLAY_TIMEOUT_S = 30.0
 
@@ -106,9 +107,6 @@ def show_candidates(args: Namespace) -> int:
     if args.save is not None:
         return save_clip(args, *args.save)
     candidates = request(args, "wake.candidates", limit=args.limit)
-    if args.json:
-        print_json(candidates)
-        return OK
     rows = [
         (
             one["id"],
@@ -123,8 +121,7 @@ def show_candidates(args: Namespace) -> int:
         for one in candidates
     ]
     columns = ("id", "time", "word", "first", "second", "verdict", "reason", "clip")
-    print_table(columns, rows, args, empty="no candidates in the last hour")
-    return OK
+    return print_rows(args, candidates, columns, rows, empty="no candidates in the last hour")
 
 
 def play_clip(args: Namespace, id: int) -> int:
@@ -132,6 +129,7 @@ def play_clip(args: Namespace, id: int) -> int:
     wav = _clip(args, id)
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         file.write(wav)
+        # Another process reads it by name: what is in the buffer of this one is not in the file yet.
         file.flush()
         for program, *options in PLAYERS:
             if path := shutil.which(program):
@@ -158,11 +156,7 @@ def save_clip(args: Namespace, id: str, file: str) -> int:
         Path(file).write_bytes(wav)
     except OSError as error:
         raise InvalidRequest(f"cannot write {file}: {error.strerror}", hint="name another file") from error
-    if args.json:
-        print_json({"id": int(id), "file": file, "bytes": len(wav)})
-    else:
-        print(file)
-    return OK
+    return print_result(args, {"id": int(id), "file": file, "bytes": len(wav)}, file)
 
 
 def _clip(args: Namespace, id: int) -> bytes:
@@ -171,7 +165,7 @@ def _clip(args: Namespace, id: int) -> bytes:
 
 def evaluate_words(args: Namespace) -> int:
     """``voxctl wake eval``."""
-    # Imported here: it loads the wake word engines, which the other actions do not need.
+    # Imported here: numpy and the wake word engines are slow to load, and no other action needs them.
     from voxd.cli import evaluation
 
     return evaluation.evaluate_words(args)
