@@ -68,7 +68,7 @@ def check_config(args: Namespace) -> int:
     for problem in problems:
         line = clean(str(problem))
         if decorated(args):
-            # The first one is the severity: a file's name before it may hold the word, but not the colon.
+            # Only the first: the message may contain the word too.
             severity = f"{problem.severity}:"
             line = line.replace(severity, f"{_COLOURS[problem.severity]}{severity}\x1b[0m", 1)
         print(line)

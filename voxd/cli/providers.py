@@ -11,7 +11,7 @@ from voxd.cli.output import print_json, print_result, print_rows, print_table
 # Changing the provider waits for the reply under way; a test waits for the vendor.
 PATIENCE_S = 90.0
 
-# The limit of `usage.get`: a year and a month, to compare a month with that of the year before.
+# What `usage.get` takes at most (`voxd.control.params.Days`).
 MAX_DAYS = 400
 
 # The kind of a [pipelines.NAME] table: it is no kind that [providers.NAME] can have.

@@ -56,6 +56,7 @@ class Caller:
 
     def notifications(self) -> Iterator[tuple[str, Any]]:
         """Yield (method, params) of each notification; `DaemonUnreachable` ends it."""
+        # Events may be hours apart.
         self._socket.settimeout(None)
         while True:
             message = self._message()
@@ -64,6 +65,8 @@ class Caller:
 
     def _receive(self, id: int, due: float) -> Any:
         while True:
+            # One deadline for the whole response: a timeout per read would begin again with each
+            # notification.
             left = due - time.monotonic()
             if left <= 0:
                 raise TimeoutError
@@ -111,6 +114,7 @@ def _connect(path: str, timeout_s: float) -> socket.socket:
 
 def connect_error(path: str, error: OSError) -> DaemonUnreachable | NotPermitted:
     """Return the error that stands for a failed connect to ``path``."""
+    # unix(7): EACCES without write permission on the socket or search permission on its directory.
     if error.errno in (errno.EACCES, errno.EPERM):
         return NotPermitted(f"not permitted to use {path}", hint=JOIN_HINT)
     return DaemonUnreachable(f"voxd is not running: {path}: {error.strerror or error}")

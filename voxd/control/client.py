@@ -13,6 +13,7 @@ from voxd.control.codes import ProtocolError, error_from_wire
 from voxd.errors import DaemonUnreachable, DeadlineExceeded, VoxdError
 from voxd.tasks import TaskScope
 
+# asyncio's default limit of a line, 64 KiB, is less than the clip of a wake word in base64.
 MAX_MESSAGE_BYTES = 16_777_216
 QUEUE_EVENTS = 1024
 
@@ -47,6 +48,7 @@ class ControlClient:
         await self._tasks.close()
         if self._writer is not None:
             self._writer.close()
+            # Its error is that of the connection, which the calls under way have reported.
             await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
             self._writer = None
 
@@ -101,6 +103,7 @@ class ControlClient:
                     await self._take(msgspec.json.decode(line))
         except VoxdError as error:
             end = error
+        # ValueError: a line over the limit. AttributeError: JSON that is not an object.
         except (ValueError, AttributeError, msgspec.MsgspecError):
             end = ProtocolError("the response is not JSON-RPC")
         except ConnectionError:
@@ -116,6 +119,7 @@ class ControlClient:
             self._events.put_nowait(None)
 
     async def _take(self, message: dict[str, Any]) -> None:
+        # "lagged" in the same queue, so that it stays in order with the events.
         if message.get("method") in ("event", "lagged"):
             await self._events.put(message["params"])
             return
@@ -124,6 +128,7 @@ class ControlClient:
         if id is None and "error" in message:
             raise error_from_wire(message["error"])
         future = self._waiting.get(id) if isinstance(id, int) else None
+        # The response to a call that has timed out.
         if future is None or future.done():
             return
         if "error" in message:

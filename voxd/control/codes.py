@@ -7,6 +7,7 @@ from typing import Any
 from voxd import errors
 from voxd.errors import VoxdError
 
+# JSON-RPC 2.0 section 5.1, the predefined errors.
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
@@ -59,6 +60,7 @@ class ProtocolError(VoxdError):
 
 def number_of(error: VoxdError) -> int:
     """Return the JSON-RPC code of ``error``: that of its nearest base class in `NUMBERS`."""
+    # A subclass without a number of its own is sent as its base; its code in ``data`` still names it.
     for kind in type(error).__mro__:
         if kind in NUMBERS:
             return NUMBERS[kind]
@@ -72,7 +74,9 @@ def error_from_wire(error: Any) -> VoxdError:
     number, data = error["code"], error.get("data")
     detail = data if isinstance(data, dict) else {}
     message, hint, code = str(error.get("message", "")), str(detail.get("hint", "")), detail.get("code")
+    # A method that the daemon does not know: its version differs from that of this client.
     if number == METHOD_NOT_FOUND:
         return ProtocolError(message)
+    # An unknown number, of a newer daemon, keeps its message, hint and stable code.
     kind = _CLASSES.get(number, VoxdError)
     return kind(message, hint=hint, code=code if isinstance(code, str) else "")

@@ -24,34 +24,36 @@ from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)
 
+# The default limit of a line, so that most requests arrive in one read.
 READ_BYTES = 65_536
+# The only request with sound in it.
 UPLOAD_METHOD = "turn.ask_audio"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The memory and time that one client may use.
-
-    A line of `UPLOAD_METHOD` may have ``upload_bytes`` (1.5 minutes of 16 kHz speech in base64), on the
-    control socket only and for one client at a time.
-    """
+    """The memory and time that one client may use."""
 
     max_clients: int = 32
     max_line_bytes: int = 65_536
+    # A line of `UPLOAD_METHOD`, on the control socket only and for one client at a time: 1.5 minutes of 16
+    # kHz speech in base64.
     upload_bytes: int = 4_194_304
+    # Requests under way and subscriptions of one client: each holds a task, and a subscription a queue.
     max_pending: int = 8
     max_subscriptions: int = 4
+    # From the first byte of a line to its newline. An idle connection has no deadline: `voxctl watch` only
+    # reads.
     line_deadline_s: float = 5.0
+    # A client that does not read for this long is disconnected, so that its events need no more memory.
     write_deadline_s: float = 2.0
 
 
 class Upload:
-    """The permission to send a long line. One connection at a time has it.
-
-    Otherwise 32 clients could use 32 times ``Limits.upload_bytes`` of memory.
-    """
+    """The permission to send a long line. One connection at a time has it."""
 
     def __init__(self) -> None:
+        # One holder: otherwise 32 clients could use 32 times ``Limits.upload_bytes`` of memory.
         self._holder: object | None = None
 
     def acquire(self, connection: object) -> bool:
@@ -86,6 +88,7 @@ class Connection:
         self._upload = upload
         self._lines = Lines(limits.max_line_bytes, self._may_upload)
         self._requests = TaskScope("control request")
+        # The ids of requests under way; a notification has no id and is counted by an object of its own.
         self._pending: set[object] = set()
         self._subscriptions = TaskScope("control subscription")
         self._leaving = False
@@ -97,8 +100,8 @@ class Connection:
         try:
             await self._read_lines()
             await self._stop_subscriptions()
-            # `say` and `turn.ask` are not cancelled with the client: half a sentence is a worse surprise than
-            # a whole one. Their results are dropped.
+            # `say` and `turn.ask` are not cancelled with the client: a sentence that breaks off is worse than
+            # one that nobody waits for. Their results are dropped.
             await self._requests.join()
         finally:
             self._upload.release(self)
@@ -118,12 +121,14 @@ class Connection:
                     # One turn of the event loop per line: a flood of lines must not delay other connections.
                     await asyncio.sleep(0)
             except LineTooLong:
+                # The start of the next line is unknown: the error is sent, and the connection ends.
                 await self._send(jsonrpc.encode_error(None, self._too_long))
                 return
 
     async def _read(self) -> bytes:
         """Return received bytes; none at the end of the stream or when a line misses its deadline."""
         try:
+            # Between two lines a client may be silent for ever; only an unfinished line has a deadline.
             if not self._lines.partial_bytes:
                 return await self._reader.read(READ_BYTES)
             async with asyncio.timeout_at(self._line_due_s):
@@ -152,9 +157,11 @@ class Connection:
         # A long line was allowed before its method could be read. Any other method must keep to the limit.
         if len(line) > self._limits.max_line_bytes and not (request and request.method == UPLOAD_METHOD):
             await self._send(jsonrpc.encode_error(id, self._too_long))
+        # Two requests with one id: the client could not tell their responses apart.
         elif id is not None and id in self._pending:
             await self._refuse("a request with this id is under way", id)
         elif len(self._pending) >= self._limits.max_pending:
+            # JSON-RPC 2.0 section 4.1: a notification is never answered, not even with an error.
             if not (request and request.notification):
                 await self._send(
                     jsonrpc.encode_error(id, Busy("too many requests under way", hint="wait for answers"))
@@ -199,10 +206,12 @@ class Connection:
                 )
             except VoxdError as error:
                 answer, outcome = jsonrpc.encode_error(message.id, error), error.code
-            # The boundary of one request: a bug in one method must not close the connection.
             except Exception:
+                # The boundary of one request: a bug in one method must not close the connection.
                 _log.exception("control method %s failed", method.name)
                 answer, outcome = jsonrpc.encode_internal_error(message.id), "internal"
+            # What changes something is logged with its sender (SO_PEERCRED), but without its parameters: they
+            # may be words of the user.
             if method.access == "control":
                 sender = (self._peer.pid, self._peer.uid, self._peer.gid)
                 _log.info("control %s: %s (pid %s, uid %s, gid %s)", method.name, outcome, *sender)
@@ -218,16 +227,19 @@ class Connection:
         if inspect.isawaitable(result):
             result = await result
         if isinstance(result, EventSubscription):
+            # Those of the same batch count too, although their tasks are not started yet.
             if len(self._subscriptions) + len(subscriptions) >= self._limits.max_subscriptions:
                 result.events.close()
                 raise Busy("too many subscriptions", hint="open another connection")
             subscriptions.append(result)
             return result.opening()
+        # The read-only socket has mode 0666: every local user may read what it sends.
         if self._access == "read" and method.redact is not None:
             return method.redact(result)
         return result
 
     def _start_subscription(self, subscription: EventSubscription) -> None:
+        # A request may end after its client has left: no task would stop this subscription then.
         if self._leaving:
             subscription.events.close()
             return
@@ -240,6 +252,7 @@ class Connection:
         for event in subscription.missed:
             await self._send_event(event)
         async for event in subscription.events:
+            # Before the next event, so that the client knows where its events have a gap.
             if subscription.events.dropped > dropped:
                 dropped = subscription.events.dropped
                 await self._send(jsonrpc.encode_notification("lagged", {"dropped": dropped}))
@@ -265,6 +278,7 @@ class Connection:
             async with asyncio.timeout(self._limits.write_deadline_s):
                 await self._writer.drain()
         except ConnectionError:
+            # The client is gone: reading reports the end of the stream, and `run` cleans up.
             self._writer.transport.abort()
         except TimeoutError:
             _log.info("control client pid %s does not read: disconnected", self._peer.pid)

@@ -28,6 +28,7 @@ class Lines:
 
         Raises `LineTooLong`; the stream is unusable then, as the start of the next line is unknown.
         """
+        # JSON has no raw newline in a string (RFC 8259 section 7), so a newline always ends a message.
         *whole, rest = chunk.split(b"\n")
         for piece in whole:
             self._extend(piece)
@@ -41,5 +42,6 @@ class Lines:
         self._partial += piece
         length = len(self._partial)
         if length > self._limit_bytes and not self._allow_longer(length):
+            # Freed at once: the connection may take a while to close.
             self._partial.clear()
             raise LineTooLong

@@ -8,8 +8,11 @@ import msgspec
 from voxd.control.codes import INTERNAL, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, number_of
 from voxd.errors import VoxdError
 
+# A batch runs one request after another, in one of the places of `Limits.max_pending`.
 MAX_BATCH = 32
+# Far more than any method needs; what walks the parameters recurses once per level.
 MAX_DEPTH = 32
+# An id is sent back with its response: without a limit it could be as long as a line.
 MAX_ID_CHARS = 128
 # A client that stores numbers as doubles (JavaScript) could not match a larger id to its request.
 MAX_ID_NUMBER = 2**53
@@ -48,6 +51,7 @@ def parse(line: bytes) -> RpcRequest | Batch | InvalidMessage:
     try:
         value = msgspec.json.decode(line)
     except RecursionError:
+        # msgspec raises this, and not its own error, for JSON deeper than the interpreter's stack.
         return InvalidMessage(PARSE_ERROR, "nested too deeply")
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return InvalidMessage(PARSE_ERROR, f"not JSON: {error}")
@@ -66,6 +70,7 @@ def parse(line: bytes) -> RpcRequest | Batch | InvalidMessage:
 def _request(value: Any) -> RpcRequest | InvalidMessage:
     if not isinstance(value, dict):
         return InvalidMessage(INVALID_REQUEST, "expected an object")
+    # JSON-RPC 2.0 section 4: a request whose id is null is answered; only one without the member is not.
     id, notification = value.get("id"), "id" not in value
     if not _is_id(id):
         return InvalidMessage(
@@ -95,6 +100,7 @@ def _is_id(id: Any) -> bool:
 
 
 def _deeper_than(value: Any, limit: int) -> bool:
+    # Level by level: a recursive walk would fail on what it has to refuse.
     layer = [value]
     for _ in range(limit):
         below: list[Any] = []
@@ -121,6 +127,7 @@ def encode_invalid_message(invalid: InvalidMessage) -> bytes:
 
 def encode_unknown_method(id: Id, method: str) -> bytes:
     """Return the response to a request for a method that does not exist."""
+    # Cut: the name comes from the client, and a response must not be as long as a line.
     message = f"no method {method[:64]!r}"
     return _error(id, METHOD_NOT_FOUND, message, "not_found", "call `rpc.discover` for the methods", False)
 
@@ -136,6 +143,7 @@ def encode_internal_error(id: Id) -> bytes:
 
 
 def _error(id: Id, number: int, message: str, code: str, hint: str, retryable: bool) -> bytes:
+    # JSON-RPC 2.0 section 5.1: ``data`` is the server's to define. The stable code is in it, for programs.
     data = {"code": code, "hint": hint, "retryable": retryable}
     body = {"code": number, "message": message, "data": data}
     return msgspec.json.encode({"jsonrpc": "2.0", "id": id, "error": body})

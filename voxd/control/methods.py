@@ -50,6 +50,7 @@ class Method:
     params: type[msgspec.Struct]
     handler: Handler
     summary: str
+    # Applied to the result for the read-only socket only; None: the result quotes nobody.
     redact: Callable[[Any], Any] | None = None
 
 
@@ -58,6 +59,7 @@ def _info(api: DeviceApi, _: Nothing) -> dict[str, Any]:
         "name": "voxd",
         "version": __version__,
         "protocol": PROTOCOL_VERSION,
+        # The rest is for bug reports; `voxctl version` shows the version.
         "python": platform.python_version(),
         "machine": platform.machine(),
         "pid": os.getpid(),
@@ -70,15 +72,12 @@ def _set_wake_word(api: DeviceApi, p: WakeWordChange) -> Any:
     )
 
 
-def _stop(api: DeviceApi, _: Nothing) -> None:
-    api.stop()
-
-
 async def _forget(api: DeviceApi, _: Nothing) -> dict[str, int]:
     return {"deleted": await api.forget()}
 
 
 def _clip(api: DeviceApi, p: Numbered) -> dict[str, str]:
+    # JSON has no bytes: base64 (RFC 4648 section 4).
     return {"wav_base64": base64.b64encode(api.wake_clip(p.id)).decode("ascii")}
 
 
@@ -116,7 +115,9 @@ _TABLE = (
     Method(
         "turn.listen", "control", Nothing, lambda api, _: api.listen(), "Listen as if the button was pressed."
     ),
-    Method("turn.stop", "control", Nothing, _stop, "Stop listening, speaking and ringing."),
+    Method(
+        "turn.stop", "control", Nothing, lambda api, _: api.stop(), "Stop listening, speaking and ringing."
+    ),
     Method(
         "turn.ask", "control", Ask, lambda api, p: api.ask(p.text, speak=p.speak), "Answer a typed question."
     ),
@@ -229,13 +230,10 @@ def read_params(method: Method, params: Any) -> msgspec.Struct:
     try:
         return msgspec.convert(params, method.params)
     except msgspec.ValidationError as error:
+        # msgspec: "Expected `str`, got `int` - at `$.text`" becomes "text: expected str, got int".
+        what, _, where = str(error).partition(" - at `$")
+        what = what.replace("`", "")
         raise InvalidRequest(
-            _with_field_first(str(error)), hint="call `rpc.discover` for the schema"
+            f"{where.strip('.`')}: {what[0].lower()}{what[1:]}" if where else what,
+            hint="call `rpc.discover` for the schema",
         ) from error
-
-
-def _with_field_first(message: str) -> str:
-    # msgspec: "Expected `str`, got `int` - at `$.text`" becomes "text: expected str, got int".
-    what, _, where = message.partition(" - at `$")
-    what = what.replace("`", "")
-    return f"{where.strip('.`')}: {what[0].lower()}{what[1:]}" if where else what

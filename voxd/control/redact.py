@@ -8,11 +8,13 @@ import msgspec
 from voxd.events import Event
 from voxd.reports import HistoryEntry, TimerEntry
 
+# Fields that quote the user or the reply, whatever the event: a new event type with one is covered too.
 _WORDS = frozenset({"text", "transcript", "reply", "arguments", "output"})
 
 
 def redact_event(event: Event) -> Event:
     """Return ``event`` without transcripts, replies, tool arguments and the names of timers."""
+    # The name of a timer was spoken; that of a provider or a tool in other events was not.
     hidden = _WORDS | {"name"} if event.type.startswith("timer.") else _WORDS
     if hidden.isdisjoint(event.data):
         return event

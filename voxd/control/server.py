@@ -63,6 +63,7 @@ class ControlServer:
         for server in self._servers:
             server.close()
         await cancel_and_wait(*self._clients)
+        # After the clients: since Python 3.12 `wait_closed` also waits for their connections.
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
@@ -89,6 +90,7 @@ class ControlServer:
                 return
             self._count[access] += 1
             try:
+                # Now, not with the first request: SO_PEERCRED is the process that called connect().
                 peer = peer_of(writer.get_extra_info("socket"))
                 streams = (reader, writer)
                 await Connection(self._api, streams, peer, access, self._limits, self._upload).run()

@@ -17,6 +17,7 @@ from voxd.errors import Busy, NotPermitted
 
 _log = logging.getLogger(__name__)
 
+# unix(7): connect() needs write permission on the socket's file. The group may control, everybody may read.
 MODES: Mapping[Access, int] = {"control": 0o660, "read": 0o666}
 GROUP = "voxd"
 # The length of the kernel's queue of connections that wait for accept().
@@ -34,6 +35,7 @@ class Peer:
 
 def peer_of(connected: socket.socket) -> Peer:
     """Return the peer of a connected Unix socket."""
+    # unix(7): struct ucred has a pid, a uid and a gid, each an int.
     layout = struct.Struct("3i")
     return Peer(*layout.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)))
 
@@ -50,6 +52,7 @@ class ListeningSocket:
     def close(self) -> None:
         """Close the socket and remove its file if it is still the file bound here; idempotent."""
         self.socket.close()
+        # Another daemon may have bound the path meanwhile: its file stays.
         if self._path and self._identity and _identity(self._path) == self._identity:
             self._path.unlink(missing_ok=True)
         self._path = None
@@ -67,6 +70,7 @@ def inherited(sockets: Mapping[str, socket.socket]) -> list[ListeningSocket]:
         elif name == "read":
             listeners.append(ListeningSocket(sock, "read"))
         else:
+            # A unit of an administrator may pass more; a wrong guess would open it to everybody.
             _log.warning("ignoring the inherited socket %s", name)
     return listeners
 
@@ -129,6 +133,7 @@ def _is_accepting(path: Path) -> bool:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
+            # unix(7): the file exists, but no process listens. It outlived a daemon that was killed.
             return False
         except BlockingIOError:
             # The queue of connections is full: a daemon runs, but is busy.
@@ -140,12 +145,14 @@ def _give_to_group(path: Path, group: str) -> None:
     try:
         os.chown(path, -1, grp.getgrnam(group).gr_gid)
     except KeyError:
+        # A daemon that a user runs from a checkout: only that user may control it.
         _log.debug("no group %s: %s keeps the group of this process", group, path)
     except PermissionError:
         _log.debug("not permitted to give %s to group %s", path, group)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    # lstat: a symbolic link in place of the file is not the file.
     try:
         status = path.lstat()
     except OSError:

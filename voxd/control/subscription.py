@@ -52,6 +52,7 @@ def subscribe(api: DeviceApi, params: Subscribe) -> EventSubscription:
     history = tuple(api.bus.history)
     last_id = history[-1].id if history else 0
     missed, lost = events_since(history, params.since)
+    # fnmatchcase, as the bus matches: fnmatch would fold case on some systems.
     matching = tuple(
         event for event in missed if any(fnmatch.fnmatchcase(event.type, glob) for glob in params.types)
     )
@@ -67,4 +68,5 @@ def events_since(history: tuple[Event, ...], since: int | None) -> tuple[tuple[E
     # Ids restart at 1 with the daemon. A larger id is from before a restart: everything since was missed.
     if since > history[-1].id:
         since = 0
+    # Ids have no gaps: what lies between ``since`` and the oldest event of the history was lost.
     return tuple(event for event in history if event.id > since), max(0, history[0].id - since - 1)
