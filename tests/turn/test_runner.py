@@ -680,7 +680,7 @@ class Listening:
                 await asyncio.get_running_loop().create_future()
             yield ReplyEnd()
         finally:
-            self.told.append(request.heard.played_ms)
+            self.told.append(request.playback.played_ms)
 
 
 @pytest.mark.parametrize("ends", [False, True])

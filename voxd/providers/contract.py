@@ -32,7 +32,7 @@ class Request:
     text: str | None = None
     speak: bool = True
     # How much of the reply was played; the consumer writes it before it closes the iterator.
-    heard: PlaybackResult = field(default_factory=PlaybackResult)
+    playback: PlaybackResult = field(default_factory=PlaybackResult)
     # True makes the local provider raise `voxd.errors.NotUnderstood` instead of apologising, because
     # another provider may understand.
     known_only: bool = False

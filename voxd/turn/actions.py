@@ -25,6 +25,7 @@ class SwitchAgent:
 class StartCapture:
     """Send the sound from ``from_sample`` to the end of speech to the provider."""
 
+    # None: from now on, which is right after a reply; else a sample that the ring still holds.
     from_sample: int | None
     hold: bool = False
     follow_up: bool = False

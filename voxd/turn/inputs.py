@@ -6,6 +6,7 @@ from enum import StrEnum
 from voxd.frames import Clip
 
 
+# The values of these enums are in events, in `voxctl status` and in the history: they do not change.
 class State(StrEnum):
     """What the device is doing; LEDs, STATUS line and `voxctl status` show it."""
 
@@ -46,6 +47,8 @@ class WakeWordDetected:
     word: str
     agent: str
     score: float
+    # Capture starts here, so that words right after the wake word are not lost to the time of its
+    # confirmation.
     end_sample: int
 
 
@@ -54,6 +57,7 @@ class ListenRequested:
     """Button or socket: listen from ``at_sample`` on; ``hold`` means until `ListenReleased`."""
 
     source: Source
+    # When the button was pressed: the event loop learns of it later.
     at_sample: int
     hold: bool = False
 

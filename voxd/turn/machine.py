@@ -47,6 +47,9 @@ REPLYING = frozenset({State.THINKING, State.SPEAKING})
 class TurnMachine:
     """Takes what happened, returns what to do."""
 
+    # The attributes besides ``state`` are facts that outlive a turn; only `_failed` and `_holding` belong to
+    # one.
+
     def __init__(self, *, follow_up: bool = True, earcons: bool = True) -> None:
         self.state = State.IDLE
         self.follow_up = follow_up
@@ -55,7 +58,9 @@ class TurnMachine:
         self.switch_closed = False
         self.microphone_lost = False
         self.ringing = False
+        # True during push to talk: the end of speech is the release of the button.
         self._holding = False
+        # The code of the failure whose apology is being spoken, which becomes the outcome of the turn.
         self._failed = ""
 
     def feed(self, event: Input) -> list[Action]:
@@ -67,14 +72,16 @@ class TurnMachine:
 
     def _wake(self, event: WakeWordDetected) -> list[Action]:
         if self.muted or self.microphone_lost:
-            return []  # from just before the microphone was muted or lost
+            # Confirmed from sound captured just before the microphone was muted or lost.
+            return []
         return [
             *self._end_current_turn(Source.WAKE_WORD),
             *self._listen(Source.WAKE_WORD, event.agent, event.end_sample),
         ]
 
     def _restart_capture(self, event: WakeWordDetected) -> list[Action]:
-        # A second wake word begins anew: what was said before it was not meant for the device.
+        # A second wake word begins anew: what was said before it was not meant for the device. The turn
+        # stays, with the agent of the word that was said last.
         return [do.DropCapture(), do.SwitchAgent(event.agent), do.StartCapture(event.end_sample)]
 
     def _listen_on_request(self, event: ListenRequested) -> list[Action]:
@@ -103,9 +110,12 @@ class TurnMachine:
         return [do.EndCapture(None)]
 
     def _confirm_wake(self, event: AwaitingSpeech) -> list[Action]:
+        # Only at a pause: a tone over the first words would be captured with them. Push to talk needs none,
+        # the finger is on the button.
         return [] if self._holding else self._chime(Earcon.WAKE)
 
     def _begin_follow_up(self, event: UserSpeechStarted) -> list[Action]:
+        # The turn begins with speech: a follow-up in which nobody speaks leaves no turn in the history.
         self.state = State.LISTENING
         self._holding = False
         return [do.BeginTurn(Source.FOLLOW_UP, None)]
@@ -140,6 +150,7 @@ class TurnMachine:
         return []
 
     def _finish_reply(self, event: ReplyFinished) -> list[Action]:
+        # The reply may have been the apology for a failure: the turn ends with the code of that failure.
         outcome, self._failed = self._failed or "answered", ""
         done: list[Action] = [do.EndTurn(outcome)]
         if event.expects_answer and self.follow_up and not self.muted and not self.microphone_lost:
@@ -177,13 +188,15 @@ class TurnMachine:
     def _stop_reply(self, event: StopRequested) -> list[Action]:
         ring = self._stop_ring(event.source)
         if event.source is Source.VOICE:
-            return ring  # the turn that says "stop" is itself the reply: it ends by itself
+            # The turn with the words "stop" is being answered itself: it ends by itself.
+            return ring
         self._failed = ""
         return [*ring, do.CancelReply(event.source), do.EndTurn("cancelled"), *self._rest()]
 
     # --- the microphone ---------------------------------------------------------------------------
 
     def _mute(self, event: MuteRequested) -> list[Action]:
+        # A switch is a position, not a request: while it is closed nothing else can open the microphone.
         if event.source is Source.SWITCH:
             self.switch_closed = event.muted
         wanted = event.muted or self.switch_closed
@@ -194,7 +207,8 @@ class TurnMachine:
         if wanted and self.state in CAPTURING:
             actions = [*self._drop("cancelled"), *actions]
         if self.state in REPLYING:
-            return actions  # shown by the LEDs at once; the reply is not cut
+            # The LEDs show it at once; muting closes the microphone and does not cut the reply.
+            return actions
         return [*actions, *self._chime(Earcon.MUTED if wanted else Earcon.UNMUTED), *self._rest()]
 
     def _lose_microphone(self, event: AudioLost) -> list[Action]:
@@ -254,9 +268,11 @@ class TurnMachine:
         )
 
     def _rest(self) -> list[Action]:
+        # Muted before lost: the user knows of the one and can do nothing about the other meanwhile.
         was_resting = self.state in RESTING
         self.state = State.MUTED if self.muted else State.ERROR if self.microphone_lost else State.IDLE
         self._holding = False
+        # A timer that came due during a turn rings now, or again.
         return [do.StartRing()] if self.ringing and not was_resting else []
 
     def _chime(self, earcon: Earcon) -> list[Action]:
@@ -273,7 +289,8 @@ _LISTENING = frozenset({State.LISTENING})
 _FOLLOW_UP = frozenset({State.FOLLOW_UP})
 _ALL = frozenset(State)
 
-# Which rule answers an input in a state; where none stands, the input means nothing there.
+# Which rule answers an input in a state; without an entry the input means nothing there. tests/turn holds it
+# total, holds turns from overlapping, and a muted device from capturing.
 TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     WakeWordDetected: _in(_IDLE | _FOLLOW_UP | REPLYING, _M._wake) | _in(_LISTENING, _M._restart_capture),
     ListenRequested: _in(_ALL - _LISTENING - {State.ERROR}, _M._listen_on_request)

@@ -72,10 +72,11 @@ class ReplyPlayer:
         emit: Emit,
         stamp: StampStage,
         on_started: Callable[[], None],
-        heard: PlaybackResult | None = None,
+        playback_result: PlaybackResult | None = None,
     ) -> None:
         self.outcome = outcome
-        self._heard = heard or PlaybackResult()
+        # For the provider: its history must hold what the user heard, not what it had sent.
+        self._playback_result = playback_result or PlaybackResult()
         self._turn = turn
         self._speaker = speaker
         self._emit = emit
@@ -110,12 +111,14 @@ class ReplyPlayer:
             async for item in replies:
                 self._record(item)
                 if isinstance(item, ReplyEnd):
-                    break  # `replies` stays open until all was played: the provider needs the played length
+                    # `replies` stays open until all was played: the provider needs the played length.
+                    break
                 if isinstance(item, ReplyAudio):
                     player = player or self._tasks.start(self._play(), is_awaited=True)
                     # From here on playback sets the pace, not the provider.
                     self._wait_for_provider(False)
                     await self._clips.put(item.clip)
+                # A transcript or a step is no piece of the reply: the deadline of the first one goes on.
                 if not isinstance(item, Transcript | StepReached):
                     self._wait_for_provider(True)
             self._wait_for_provider(False)
@@ -124,6 +127,7 @@ class ReplyPlayer:
                 await player
             self._complete = True
         finally:
+            # Whatever happened, a playback that waits for clips would block the loudspeaker for the apology.
             await cancel_and_wait(player)
             await self.stop()
 
@@ -141,13 +145,15 @@ class ReplyPlayer:
         """Silence the reply; returns how many milliseconds of it were played. Idempotent."""
         is_cut = not self._complete and (self._playback is None or not self._playback.done)
         played_ms = await self._playback.stop() if self._playback else 0.0
-        if is_cut and self._heard.played_ms is None:
-            self._heard.played_ms = played_ms
+        # The first stop counts: a second one, in `_take`, would find a playback that was stopped already.
+        if is_cut and self._playback_result.played_ms is None:
+            self._playback_result.played_ms = played_ms
         return played_ms
 
     def _wait_for_provider(self, waiting: bool) -> None:
         self._is_playing = not waiting
         if self._deadline and self._reply_timeout_s is not None:
+            # A deadline per piece, not for the whole reply: a long story is not a fault.
             now_s = asyncio.get_running_loop().time()
             self._deadline.reschedule(now_s + self._reply_timeout_s if waiting else None)
 
@@ -155,8 +161,10 @@ class ReplyPlayer:
         if self._abandoned:
             return
         match item:
+            # Final transcripts only: partial ones would be events several times a second.
             case Transcript(text, True, engine):
                 self.outcome.transcript = text
+                # A typed question passed no speech recognition: the ledger gets no bar for it.
                 if engine != TYPED:
                     self._stamp(TurnStage.TRANSCRIPT)
                 self._emit("turn.transcript", turn=self._turn, text=text, engine=engine)

@@ -29,6 +29,7 @@ class Ringer:
         self._speaker = speaker
         self._clock = clock
         self._words = words
+        # Rendered once: a ring repeats it every few seconds.
         self._clip = render(Earcon.RING, SAMPLE_RATE_HZ)
         self._task: asyncio.Task[None] | None = None
         self._playback: Playback | None = None
@@ -46,7 +47,7 @@ class Ringer:
         if task:
             task.cancel()
         if playback:
-            self._tasks.start(_stop(playback))
+            self._tasks.start(playback.stop())
 
     async def close(self) -> None:
         """Pause, and return once the loudspeaker is silent."""
@@ -54,6 +55,7 @@ class Ringer:
         await self._tasks.join()
 
     async def _ring(self) -> None:
+        # No end here: the timer itself stops its ring after ``skills.ring_s``.
         for number in itertools.count():
             # The speaker reports its own loss; the next ring tries again.
             with contextlib.suppress(VoxdError):
@@ -64,11 +66,8 @@ class Ringer:
 
     async def _sound(self, *, aloud: bool) -> AsyncGenerator[Clip]:
         yield self._clip
+        # After the tone, which is there at once; synthesis takes a moment.
         if aloud:
             async with aclosing(self._words()) as words:
                 async for clip in words:
                     yield clip
-
-
-async def _stop(playback: Playback) -> None:
-    await playback.stop()

@@ -85,6 +85,7 @@ class TurnRunner:
         self.agent = "default"
         self._began_s: float | None = None
         self._speech_start = 0
+        # From 1 at each start: the id names a turn in events and the log; the history has ids of its own.
         self._ids = itertools.count(1)
         self._tasks = TaskScope("turn runner")
         self._utterance: AsyncIterator[Frame] | None = None
@@ -95,6 +96,7 @@ class TurnRunner:
     def feed(self, event: Input) -> None:
         """Feed the machine and perform its actions. Call it on the event loop only."""
         before = self.machine.state
+        # Before the machine: an action may need what the event says of time, and events keep their order.
         self._record(event)
         for action in self.machine.feed(event):
             self._perform(action)
@@ -155,7 +157,9 @@ class TurnRunner:
             case do.StartCapture(from_sample, hold, follow_up):
                 wait_s = self.config.follow_up_s if follow_up else None
                 self._utterance = parts.speech_input.capture(from_sample, hold=hold, follow_up_s=wait_s)
+                # While the user speaks, so that no reply waits for a model to load or a session to open.
                 parts.provider_for(self.agent).prepare()
+                # A follow-up has no turn until the user speaks; `_begin` then starts to listen.
                 if self.turn:
                     self._listen()
             case do.EndCapture(sample):
@@ -190,6 +194,7 @@ class TurnRunner:
     # --- turns ------------------------------------------------------------------------------------
 
     def _begin(self, source: Source, agent: str | None) -> None:
+        # A follow-up goes to the agent that asked; the button and the socket to the default one.
         self.agent = agent or (self.agent if source is Source.FOLLOW_UP else "default")
         self.turn = TurnRecord(f"t{next(self._ids)}", source, self.agent)
         self._parts.ledger.begin(self.turn.id, source.value, self._began_s)
@@ -203,6 +208,7 @@ class TurnRunner:
         if turn is None:
             return
         turn.outcome = outcome
+        # "Repeat that" means the last turn with a reply.
         if turn.result.reply:
             self.last_reply = turn.result.reply
         self._parts.ledger.end(outcome)
@@ -215,6 +221,7 @@ class TurnRunner:
             latency_ms=turn.stages_ms.get(RESPONSE),
             stages_ms=turn.stages_ms,
         )
+        # Last but one: `voxctl ask` waits for it, and then reads what was set above.
         turn.done.set()
         self._parts.turn_ended(turn)
 
@@ -236,14 +243,17 @@ class TurnRunner:
 
     def _converse(self, request: Request) -> ReplyPlayer:
         replies = self._parts.provider_for(request.agent).converse(request)
-        return self._drive(replies, request.heard)
+        return self._drive(replies, request.playback)
 
     def _speak(self, text: str) -> None:
+        # A question typed without --speak gets its apology as text too.
         aloud = self.turn is None or self.turn.aloud
         replies = sentence(text, self._parts.provider_for(self.agent), aloud=aloud)
         self._drive(replies).expect_reply(self.config.reply_timeout_s)
 
-    def _drive(self, replies: AsyncGenerator[ReplyItem], heard: PlaybackResult | None = None) -> ReplyPlayer:
+    def _drive(
+        self, replies: AsyncGenerator[ReplyItem], playback_result: PlaybackResult | None = None
+    ) -> ReplyPlayer:
         self._cancel()
         turn = self.turn
         conversation = ReplyPlayer(
@@ -253,7 +263,7 @@ class TurnRunner:
             emit=self._parts.emit,
             stamp=self._parts.ledger.stamp,
             on_started=lambda: self.feed(ReplyStarted()),
-            heard=heard,
+            playback_result=playback_result,
         )
         self._conversation = conversation
         self._task = self._tasks.start(self._run(conversation, replies))
@@ -277,6 +287,7 @@ class TurnRunner:
             self._finish(conversation, ReplyFinished(conversation.outcome.expects_answer))
 
     def _finish(self, conversation: ReplyPlayer, result: Input) -> None:
+        # An abandoned reply that ends late belongs to no turn: the next one has begun.
         if self._conversation is conversation:
             self._conversation = self._task = None
             self.feed(result)
@@ -291,6 +302,7 @@ class TurnRunner:
     async def _silence(
         self, conversation: ReplyPlayer, task: asyncio.Task[None], by: Source | None, turn: str | None
     ) -> None:
+        # Stop first: it measures what was played, which the provider reads when its generator is closed.
         played_ms = await conversation.stop()
         task.cancel()
         if by:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+# For ears: no code, no product's name, and what to do where the user can do something. Several codes share a
+# sentence where the difference helps an administrator only; the log and `voxctl watch` have the code.
 _UNREACHABLE = "Sorry, I can't reach my assistant."
 _BROKEN = "Sorry, the connection to my assistant broke off. Please ask again."
 _KEY = "Sorry, my assistant does not accept my key. Please check my settings."
@@ -58,6 +60,7 @@ SPOKEN_ERRORS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# A code without a sentence, such as one of a third party's provider.
 UNKNOWN_REASON = "Sorry, that did not work."
 
 

@@ -117,7 +117,7 @@ async def test_what_was_not_heard_is_not_remembered_in_the_next_turn() -> None:
 
     provider = live(real(llm=make))
     heard = PlaybackResult()
-    async with aclosing(provider.converse(Request("t1", "default", text="count", heard=heard))) as items:
+    async with aclosing(provider.converse(Request("t1", "default", text="count", playback=heard))) as items:
         async for item in items:
             if isinstance(item, ReplyEnd):
                 heard.played_ms = 100.0

@@ -295,7 +295,7 @@ class Device:
 
     async def ask(self, on_sound: Callable[[], Awaitable[None]] | None = None) -> list[Item]:
         """Speak the utterance; ``on_sound`` is awaited when the first of the reply is heard."""
-        request = Request("t1", "default", audio=utterance(), heard=self.heard)
+        request = Request("t1", "default", audio=utterance(), playback=self.heard)
         items: list[Item] = []
         async with aclosing(self.both.converse(request)) as replies:
             async for item in replies:

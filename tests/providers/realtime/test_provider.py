@@ -213,7 +213,7 @@ async def test_a_cut_reply_is_kept_as_far_as_it_was_played(line: Callable[..., L
     live, heard = line(vendor), PlaybackResult()
     async with (
         asyncio.timeout(WAIT_S),
-        aclosing(live.provider.converse(Request("t1", "default", text="count", heard=heard))) as replies,
+        aclosing(live.provider.converse(Request("t1", "default", text="count", playback=heard))) as replies,
     ):
         async for item in replies:
             if isinstance(item, ReplyAudio):
@@ -228,7 +228,7 @@ async def test_a_complete_reply_can_still_be_cut(line: Callable[..., Line]) -> N
     live = line(vendor)
     async with (
         asyncio.timeout(WAIT_S),
-        aclosing(live.provider.converse(Request("t1", "default", text="count", heard=heard))) as replies,
+        aclosing(live.provider.converse(Request("t1", "default", text="count", playback=heard))) as replies,
     ):
         async for item in replies:
             if isinstance(item, ReplyEnd):
@@ -310,7 +310,7 @@ async def test_turns_follow_one_another(line: Callable[..., Line]) -> None:
     """The second begins when the first has been told what was heard of it."""
     vendor, heard = Vendor(chunk_delay_s=0.001), PlaybackResult()
     live = line(vendor)
-    first = live.provider.converse(Request("t1", "default", text="one", heard=heard))
+    first = live.provider.converse(Request("t1", "default", text="one", playback=heard))
     async with asyncio.timeout(WAIT_S):
         async for item in first:
             if isinstance(item, ReplyAudio):

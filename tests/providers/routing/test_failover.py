@@ -105,7 +105,7 @@ class Scripted:
             if self.error is not None:
                 raise self.error
         finally:
-            self.cut.append(request.heard.played_ms)
+            self.cut.append(request.playback.played_ms)
 
     async def speak(self, text: str) -> AsyncGenerator[Clip]:
         if self.mute:
@@ -408,7 +408,7 @@ async def test_the_played_time_of_a_late_answer_excludes_the_reason(rig: Rig) ->
     heard = PlaybackResult()
     async with (
         asyncio.timeout(WAIT_S),
-        aclosing(rig.both.converse(Request("t1", "default", text="time", heard=heard))) as replies,
+        aclosing(rig.both.converse(Request("t1", "default", text="time", playback=heard))) as replies,
     ):
         first = asyncio.create_task(anext(replies))
         await rig.clock.advance(2.5)

@@ -147,7 +147,7 @@ class RealtimeProvider:
                 self._stream = None
                 # Before `_settle`, which must not overtake audio that is still being sent.
                 await cancel_and_wait(asking, waiting)
-                await self._settle(stream, request.heard.played_ms, settle_s)
+                await self._settle(stream, request.playback.played_ms, settle_s)
                 self._turn = None
 
     def speak(self, text: str) -> AsyncGenerator[Clip]:

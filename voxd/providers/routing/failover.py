@@ -325,7 +325,7 @@ class FailoverProvider:
         request = replace(
             original,
             audio=turn.recording.play() if turn.recording is not None else None,
-            heard=played,
+            playback=played,
             # Where a vendor follows or has failed, an apology would only stand in the way.
             known_only=provider is self._local and (turn.has_failed or not is_last),
         )

@@ -60,7 +60,7 @@ class FailoverTurn:
     def played_ms(self) -> float | None:
         """Return how much of the reply itself was played; None while nothing has cut it."""
         # The loudspeaker counts the announcement too, which is not part of the provider's reply.
-        played_ms = self.request.heard.played_ms
+        played_ms = self.request.playback.played_ms
         return None if played_ms is None else max(0.0, played_ms - self.said_before_ms)
 
     async def is_late(self, wait_ready: Callable[[], Coroutine[Any, Any, None]], after_s: float) -> bool:
