@@ -6,19 +6,18 @@ are listed in `voxd/providers/vendors/openai/README.md`.
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
 from voxd.net.endpoint import belongs_to, host_of, require_key, resource_url
-from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import (
     ChatMessage,
     Completion,
+    ConfiguredStage,
     Prompt,
-    StageConfig,
-    parse_options,
 )
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel, ThinkTagFilter
 from voxd.providers.pipeline.stages.messages import pair_tool_results
@@ -65,17 +64,15 @@ def host_at(endpoint: str) -> ChatHost:
     return ChatHost.AZURE if host_of(endpoint).endswith(_AZURE) else ChatHost.OTHER
 
 
-class OpenAICompatibleLlm(StreamingLanguageModel):
+HostOptionsT = TypeVar("HostOptionsT", bound=HostOptions)
+
+
+class OpenAICompatibleLlm(ConfiguredStage[HostOptionsT], StreamingLanguageModel):
     """A model on a server that has OpenAI's paths and headers; compatible servers may need no key."""
 
     default_endpoint = "https://api.openai.com/v1"
     path: ClassVar[str]
     """Where the API is below the endpoint, such as "/responses"."""
-
-    @property
-    def host_options(self) -> HostOptions:
-        """The settings that name the account."""
-        return HostOptions()
 
     def endpoint(self, access: Access) -> str:
         """Return the configured endpoint, or the vendor's own."""
@@ -89,7 +86,7 @@ class OpenAICompatibleLlm(StreamingLanguageModel):
 
     def headers(self, access: Access) -> dict[str, str]:
         """Return the headers of a request. Raises `AuthenticationError` when a required key is missing."""
-        host, options = host_at(self.endpoint(access)), self.host_options
+        host, options = host_at(self.endpoint(access)), self._options
         headers = {}
         if access.key or host is not ChatHost.OTHER:
             key = require_key(self.name, access.key)
@@ -139,19 +136,11 @@ class ChatOptions(HostOptions, frozen=True, kw_only=True):
     body: Json = msgspec.field(default_factory=dict)
 
 
-class ChatCompletionsLlm(OpenAICompatibleLlm):
+class ChatCompletionsLlm(OpenAICompatibleLlm[ChatOptions]):
     """A model with the chat completions API."""
 
     path = "/chat/completions"
-
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, ChatOptions)
-
-    @property
-    def host_options(self) -> HostOptions:
-        """The settings that name the account."""
-        return self._options
+    options_type = ChatOptions
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = chat_body(prompt, self.model, self._options, host_at(self.endpoint(access)))

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
 from voxd.errors import ConfigError
 from voxd.frames import Clip, Frame
+from voxd.net.faults import RefusalReader, error_for_refusal
 from voxd.net.transport import Budget, Transport
 from voxd.providers.facts import default_model, default_voice
 from voxd.providers.settings import ToolSpec
@@ -74,6 +75,11 @@ class PipelineStage(ABC):
     def key(self) -> int:
         """The number of the API key in use, 0 without one; usage is recorded for each key."""
         return self.transport.key
+
+    @property
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error, also one to a WebSocket handshake."""
+        return error_for_refusal
 
     def prepare(self) -> None:
         """Start, in the background, whatever makes the next request faster; never raises."""
@@ -249,6 +255,17 @@ class TextToSpeech(PipelineStage):
 
 
 OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
+
+
+class ConfiguredStage(PipelineStage, Generic[OptionsT]):
+    """A stage with options of its own, of the type ``options_type``."""
+
+    options_type: type[OptionsT]
+
+    def __init__(self, config: StageConfig, transport: Transport) -> None:
+        """Raises `ConfigError` when an option is invalid."""
+        super().__init__(config, transport)
+        self._options = parse_options(config, self.options_type)
 
 
 def parse_options(config: StageConfig, kind: type[OptionsT]) -> OptionsT:

@@ -12,8 +12,8 @@ from voxd.frames import Clip
 from voxd.net.faults import CloseReason, error_for_close
 from voxd.net.transport import Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketConnection
-from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech, OptionsT
+from voxd.providers.pipeline.stages.contract import OptionsT, StageConfig
+from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech
 from voxd.providers.pipeline.stages.tts_pcm import PlaybackLead
 from voxd.tasks import TaskScope
 

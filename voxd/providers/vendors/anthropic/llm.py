@@ -1,24 +1,22 @@
 """Language model stage with Anthropic's Messages API. Protocol facts: `README.md` beside this file."""
 
 from voxd.net.endpoint import require_key, resource_url
-from voxd.net.transport import Access, HttpRequest, Transport
-from voxd.providers.pipeline.stages.contract import Prompt, StageConfig, parse_options
+from voxd.net.transport import Access, HttpRequest
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, Prompt
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
 from voxd.providers.vendors.anthropic.wire import OLD, AnthropicOptions, MessagesReader, messages_body
 
 _MESSAGES = "/messages"
 
 
-class AnthropicLlm(StreamingLanguageModel):
+class AnthropicLlm(ConfiguredStage[AnthropicOptions], StreamingLanguageModel):
     """The Messages API of Anthropic, or of a compatible server, which may need no key."""
 
     default_endpoint = "https://api.anthropic.com"
     context_tokens = 100_000
     """Longer prompts have a higher price per token."""
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, AnthropicOptions)
+    options_type = AnthropicOptions
 
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = messages_body(prompt, self.model, self.config.kind, self._options)

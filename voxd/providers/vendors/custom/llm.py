@@ -9,16 +9,15 @@ import msgspec
 
 from voxd.errors import ProviderError
 from voxd.net.endpoint import require_key, resource_url
-from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import (
     ChatMessage,
     Completion,
+    ConfiguredStage,
     LanguageModel,
     Prompt,
-    StageConfig,
     TextChunk,
-    parse_options,
 )
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
@@ -27,12 +26,34 @@ from voxd.providers.usage import Usage
 _EXISTS = "exists"
 
 
-class CustomLlm(LanguageModel):
+Json = dict[str, Any]
+
+
+class CustomLlmOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of a custom endpoint.
+
+    ``stream``: request text as it is generated. The ``..._field`` options name the fields of the request, ""
+    omits one; the ``..._path`` options name those of the response, with dots for nested fields. ``check_url``
+    is requested by `check`. ``body``: additional fields of the request.
+    """
+
+    stream: bool = True
+    messages_field: str = "messages"
+    model_field: str = "model"
+    max_tokens_field: str = "max_tokens"
+    temperature_field: str = "temperature"
+    stream_field: str = "stream"
+    content_path: str = "content"
+    input_tokens_path: str = "usage.input_tokens"
+    output_tokens_path: str = "usage.output_tokens"
+    check_url: str = ""
+    body: Json = msgspec.field(default_factory=dict)
+
+
+class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
     """A custom endpoint: it receives the conversation and returns the reply. It cannot call tools."""
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, CustomLlmOptions)
+    options_type = CustomLlmOptions
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""
@@ -114,30 +135,6 @@ class CustomLlm(LanguageModel):
 
     def _headers(self, access: Access) -> dict[str, str]:
         return {"Authorization": f"Bearer {require_key(self.name, access.key)}"} if access.key else {}
-
-
-Json = dict[str, Any]
-
-
-class CustomLlmOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of a custom endpoint.
-
-    ``stream``: request text as it is generated. The ``..._field`` options name the fields of the request, ""
-    omits one; the ``..._path`` options name those of the response, with dots for nested fields. ``check_url``
-    is requested by `check`. ``body``: additional fields of the request.
-    """
-
-    stream: bool = True
-    messages_field: str = "messages"
-    model_field: str = "model"
-    max_tokens_field: str = "max_tokens"
-    temperature_field: str = "temperature"
-    stream_field: str = "stream"
-    content_path: str = "content"
-    input_tokens_path: str = "usage.input_tokens"
-    output_tokens_path: str = "usage.output_tokens"
-    check_url: str = ""
-    body: Json = msgspec.field(default_factory=dict)
 
 
 def custom_body(prompt: Prompt, model: str, options: CustomLlmOptions) -> Json:

@@ -10,7 +10,7 @@ from voxd.errors import ProviderError
 from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
 from voxd.providers.pipeline.stages import llm_errors
-from voxd.providers.pipeline.stages.contract import Prompt, StageConfig, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, Prompt, StageConfig
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
 from voxd.providers.vendors.ollama.wire import OllamaOptions, OllamaReader, chat_body, loading_body
@@ -34,7 +34,7 @@ class _Tags(msgspec.Struct):
     models: list[_Model]
 
 
-class OllamaLlm(StreamingLanguageModel):
+class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
     """Ollama on this device, on the local network, or at ollama.com."""
 
     default_endpoint = "http://127.0.0.1:11434"
@@ -44,9 +44,10 @@ class OllamaLlm(StreamingLanguageModel):
     first_byte_s: ClassVar[float | None] = LOADING_S
     whole_s: ClassVar[float | None] = LOADING_S + WRITING_S
 
+    options_type = OllamaOptions
+
     def __init__(self, config: StageConfig, transport: Transport) -> None:
         super().__init__(config, transport)
-        self._options = parse_options(config, OllamaOptions)
         self._tasks = TaskScope(f"load {config.name}")
 
     def prepare(self) -> None:
