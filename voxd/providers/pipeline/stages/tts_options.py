@@ -2,26 +2,19 @@
 
 import functools
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, ClassVar
 
 import msgspec
 
-from voxd.net.transport import Access, HttpRequest, Transport
-from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech, parse_options
+from voxd.frames import Clip
+from voxd.net.transport import Access, Budget, HttpRequest
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, OptionsT, TextToSpeech
+from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
 
-OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 
-
-class ConfiguredTextToSpeech(TextToSpeech, Generic[OptionsT]):
-    """A text-to-speech stage; ``options_type`` is the type of its options."""
-
-    options_type: type[OptionsT]
-
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        """Raises `ConfigError` when an option is invalid."""
-        super().__init__(config, transport)
-        self._options = parse_options(config, self.options_type)
+class ConfiguredTextToSpeech(ConfiguredStage[OptionsT], TextToSpeech):
+    """A text-to-speech stage with options."""
 
     @property
     def variant(self) -> Mapping[str, Any]:
@@ -30,7 +23,24 @@ class ConfiguredTextToSpeech(TextToSpeech, Generic[OptionsT]):
 
 
 class HttpTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
-    """A text-to-speech stage that makes one HTTP request for each text."""
+    """A text-to-speech stage that makes one HTTP request for each text.
+
+    Its options have ``sample_rate_hz``, the rate of the PCM it requests. ``bill_header`` is the response
+    header, in lower case, with the number of billed characters.
+    """
+
+    bill_header: ClassVar[str] = ""
+
+    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
+        """Yield the audio of ``text``. Raises `ProviderError`."""
+        call = functools.partial(self._call, text)
+        return stream_speech(self, self._speech(text, call), budget)
+
+    def _speech(
+        self, text: str, call: Callable[[Access], HttpRequest], *, repeatable: bool = False
+    ) -> SpeechRequest:
+        rate_hz: int = self._options.sample_rate_hz  # type: ignore[attr-defined]
+        return SpeechRequest(text, call, rate_hz, self.refusal_reader, self.bill_header, repeatable)
 
     def prepare(self) -> None:
         """Open a connection while the user is still speaking."""

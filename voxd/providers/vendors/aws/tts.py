@@ -1,18 +1,15 @@
 """Amazon Polly text-to-speech over HTTP: one signed request for each clause, with streamed audio."""
 
-import functools
 import time
-from collections.abc import AsyncGenerator
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
 import msgspec
 
-from voxd.frames import Clip
 from voxd.net.endpoint import require_key
+from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
 from voxd.providers.vendors.aws.wire import find_region, read_error
@@ -30,11 +27,17 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
     """Amazon Polly. Its engine is reported as the model, because prices depend on it."""
 
     options_type = AwsTtsOptions
+    bill_header: ClassVar[str] = "x-amzn-requestcharacters"
 
     def __init__(self, config: StageConfig, transport: Transport) -> None:
         """Raises `ConfigError` when the region is unknown."""
         super().__init__(config, transport)
         self._region = find_region(config.name, self._options.region, config.endpoint, "polly")
+
+    @property
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
+        return read_error
 
     @property
     def model(self) -> str:
@@ -50,18 +53,6 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
 
         async with self.transport.request(build, budget, kind="check", read_refusal=read_error) as answer:
             await answer.json()
-
-    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the audio of ``text``. Raises `ProviderError`."""
-        build = functools.partial(self._call, text)
-        speech = SpeechRequest(
-            text,
-            build,
-            self._options.sample_rate_hz,
-            read_refusal=read_error,
-            bill="x-amzn-requestcharacters",
-        )
-        return stream_speech(self, speech, budget)
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         body = {

@@ -1,21 +1,18 @@
 """Azure Speech text-to-speech over HTTP: one SSML document for each clause, with streamed audio."""
 
-import functools
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
 from voxd.errors import ConfigError
-from voxd.frames import Clip
 from voxd.net.endpoint import require_key
-from voxd.net.faults import refusal_reader
+from voxd.net.faults import RefusalReader, refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 
 # The service rejects requests without this header.
@@ -59,12 +56,10 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
         async with self.transport.request(build, budget, kind="check", read_refusal=_refused):
             pass
 
-    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the audio of ``text``. Raises `ProviderError`."""
-        build = functools.partial(self._call, text)
-        return stream_speech(
-            self, SpeechRequest(text, build, self._options.sample_rate_hz, read_refusal=_refused), budget
-        )
+    @property
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
+        return _refused
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         options = self._options

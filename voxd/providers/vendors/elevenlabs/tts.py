@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from voxd.frames import Clip
+from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
+from voxd.providers.pipeline.stages.tts_http import stage_url, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.elevenlabs import wire
 
@@ -22,11 +23,17 @@ class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
 
     options_type = wire.ElevenLabsTtsOptions
     default_endpoint: ClassVar[str] = wire.ENDPOINT
+    bill_header: ClassVar[str] = "character-cost"
 
     @property
     def model(self) -> str:
         """The model in use."""
         return wire.tts_model(self)
+
+    @property
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
+        return wire.refused
 
     @property
     def heeds_previous(self) -> bool:
@@ -39,15 +46,8 @@ class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
 
     def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `ProviderError`."""
-        speech = SpeechRequest(
-            text,
-            functools.partial(self._call, text, previous=previous),
-            self._options.sample_rate_hz,
-            read_refusal=wire.refused,
-            bill="character-cost",
-            repeatable=True,
-        )
-        return stream_speech(self, speech, budget)
+        call = functools.partial(self._call, text, previous=previous)
+        return stream_speech(self, self._speech(text, call, repeatable=True), budget)
 
     def _call(self, text: str, access: Access, *, previous: str = "") -> HttpRequest:
         options = self._options

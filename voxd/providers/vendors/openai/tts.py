@@ -3,18 +3,15 @@
 OpenAI shuts down its own models of this endpoint on 2027-01-06; `tts_realtime` replaces them.
 """
 
-import functools
-from collections.abc import AsyncGenerator
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from voxd.errors import ProviderError
-from voxd.frames import Clip
-from voxd.net.faults import refusal_reader
+from voxd.net.faults import RefusalReader, refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
+from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 
 _refused = refusal_reader({})
@@ -51,12 +48,10 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
             if error.code != "model_not_found":
                 raise
 
-    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the audio of ``text``. Raises `ProviderError`."""
-        build = functools.partial(self._call, text)
-        return stream_speech(
-            self, SpeechRequest(text, build, self._options.sample_rate_hz, read_refusal=_refused), budget
-        )
+    @property
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
+        return _refused
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         body: dict[str, Any] = {
