@@ -4,25 +4,24 @@ Protocol facts: `README.md` beside this file.
 """
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import functools
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import msgspec
 
 from voxd.errors import ProviderError
-from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
+from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.net import faults
 from voxd.net.endpoint import require_key
-from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import (
-    SpeechToText,
-    StageConfig,
+    ConfiguredStage,
     Transcription,
     TranscriptionRequest,
-    parse_options,
 )
-from voxd.providers.pipeline.stages.stt_upload import collect_audio, encode_flac, parse_answer
+from voxd.providers.pipeline.stages.stt_upload import UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
 
 _PATH = "/v1/speech:recognize"
@@ -54,54 +53,39 @@ class _Answer(msgspec.Struct):
     billed: str = msgspec.field(default="", name="totalBilledTime")
 
 
-class GoogleStt(SpeechToText):
-    """Uploads the utterance when it has ended."""
+class GoogleStt(ConfiguredStage[GoogleSttOptions], UploadSpeechToText):
+    """Transcribes an upload."""
 
     default_endpoint = "https://speech.googleapis.com"
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, GoogleSttOptions)
+    options_type = GoogleSttOptions
 
-    async def transcribe(
-        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
-    ) -> AsyncGenerator[Transcription]:
-        """Yield the whole text. Raises `ProviderError`."""
-        clip = await collect_audio(audio)
-        if not clip.pcm:
-            yield Transcription("", final=True)
-            return
-        body = {
-            "config": self._config(request),
-            "audio": {"content": base64.b64encode(await encode_flac(clip)).decode()},
-        }
-        async with self.transport.request(
-            lambda access: self._call(access, body), request.budget, kind="transcribe"
-        ) as answer:
-            found = parse_answer(self.name, await answer.json(), _Answer)
+    async def _read(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
+        found = parse_answer(self.name, await answer.json(), _Answer)
         text = "".join(result.alternatives[0].transcript for result in found.results if result.alternatives)
-        yield Transcription(
-            text.strip(), final=True, usage=Usage(transcribed_seconds=_billed_s(found.billed, clip))
-        )
-
-    def prepare(self) -> None:
-        """Open a connection while the user is still speaking."""
-        self.transport.prepare(lambda access: self._call(access, {}))
+        # "15s" is the JSON form of a protobuf duration.
+        try:
+            billed_s = float(found.billed.removesuffix("s"))
+        except ValueError:
+            billed_s = clip.duration_s
+        yield Transcription(text.strip(), final=True, usage=Usage(transcribed_seconds=billed_s))
 
     async def check(self, budget: Budget) -> None:
         """Send a request without audio: with a valid key it fails as an invalid argument, free of charge."""
-        body = {"config": self._config(TranscriptionRequest())}
+        call = functools.partial(self._call, TranscriptionRequest(), b"")
         try:
             async with self.transport.request(
-                lambda access: self._call(access, body), budget, kind="check", read_refusal=_check_error
+                call, budget, kind="check", read_refusal=_check_error
             ) as answer:
                 await answer.read()
         except ProviderError as error:
             if error.code != _NO_AUDIO:
                 raise
 
-    def _call(self, access: Access, body: Mapping[str, Any]) -> HttpRequest:
+    def _call(self, request: TranscriptionRequest, sound: bytes, access: Access) -> HttpRequest:
         base = (access.endpoint or self.default_endpoint).rstrip("/")
+        audio = {"audio": {"content": base64.b64encode(sound).decode()}} if sound else {}
+        body = {"config": self._config(request), **audio}
         headers = {"x-goog-api-key": require_key(self.name, access.key)}
         return HttpRequest("POST", f"{base}{_PATH}", headers, json=body)
 
@@ -126,11 +110,3 @@ def _check_error(provider: str, status: int, headers: Mapping[str, str], body: b
     if status == 400 and _INVALID in body and _BAD_KEY not in body:
         error.code = _NO_AUDIO
     return error
-
-
-def _billed_s(duration: str, clip: Clip) -> float:
-    """Return the seconds in "15s", the JSON form of a protobuf duration."""
-    try:
-        return float(duration.removesuffix("s"))
-    except ValueError:
-        return clip.duration_s

@@ -3,17 +3,18 @@
 Protocol facts: `README.md` beside this file.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 import msgspec
 
 from voxd.errors import ConnectionFailed, ProviderError
-from voxd.frames import Frame
+from voxd.frames import Clip
 from voxd.net import faults
 from voxd.net.endpoint import belongs_to, require_key
-from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
-from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, collect_audio, encode_flac, parse_answer
+from voxd.net.faults import RefusalReader
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
+from voxd.providers.pipeline.stages.contract import Transcription, TranscriptionRequest
+from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
 
 _OWN_HOST = "huggingface.co"
@@ -33,34 +34,23 @@ class _ErrorBody(msgspec.Struct):
     estimated_time: float | None = None
 
 
-class HuggingFaceStt(SpeechToText):
-    """Uploads the utterance when it has ended. The API accepts neither a language nor likely words."""
+class HuggingFaceStt(UploadSpeechToText):
+    """Transcribes an upload. The API accepts neither a language nor likely words."""
 
     default_endpoint = f"https://router.huggingface.co{_ROUTER}"
 
-    async def transcribe(
-        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
-    ) -> AsyncGenerator[Transcription]:
-        """Yield the whole text. Raises `ProviderError`."""
-        clip = await collect_audio(audio)
-        if not clip.pcm:
-            yield Transcription("", final=True)
-            return
-        sound = await encode_flac(clip)
+    @property
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
+        return refused
 
-        def build(access: Access) -> HttpRequest:
-            headers = {**self._headers(access), "Content-Type": FLAC_TYPE}
-            return HttpRequest("POST", self._url(access), headers, content=sound)
+    def _call(self, request: TranscriptionRequest, sound: bytes, access: Access) -> HttpRequest:
+        headers = {**self._headers(access), "Content-Type": FLAC_TYPE}
+        return HttpRequest("POST", self._url(access), headers, content=sound)
 
-        async with self.transport.request(
-            build, request.budget, kind="transcribe", read_refusal=refused
-        ) as answer:
-            found = parse_answer(self.name, await answer.json(), _Answer)
+    async def _read(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
+        found = parse_answer(self.name, await answer.json(), _Answer)
         yield Transcription(found.text.strip(), final=True, usage=Usage(transcribed_seconds=clip.duration_s))
-
-    def prepare(self) -> None:
-        """Open a connection while the user is still speaking."""
-        self.transport.prepare(lambda access: HttpRequest("POST", self._url(access)))
 
     async def check(self, budget: Budget) -> None:
         """Request the owner of the key; a dedicated endpoint only has to respond."""

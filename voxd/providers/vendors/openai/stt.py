@@ -3,25 +3,23 @@
 The response is one JSON object or, with models that support it, a stream of text. Facts: `README.md`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 import msgspec
 
 from voxd.errors import ProviderError, StreamError
-from voxd.frames import Clip, Frame
+from voxd.frames import Clip
 from voxd.net import faults
 from voxd.net.endpoint import belongs_to, require_key
-from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse, Transport
+from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import (
-    SpeechToText,
-    StageConfig,
+    ConfiguredStage,
     Transcription,
     TranscriptionRequest,
-    parse_options,
 )
-from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, collect_audio, encode_flac, parse_answer
+from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
 
 SMALL_MACHINE_S = 30.0
@@ -80,14 +78,12 @@ class _Event(msgspec.Struct):
     error: _ErrorBody | None = None
 
 
-class OpenAIStt(SpeechToText):
-    """Uploads the utterance when it has ended."""
+class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
+    """Transcribes an upload."""
 
     default_endpoint = "https://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, OpenAISttOptions)
+    options_type = OpenAISttOptions
 
     @property
     def model(self) -> str:
@@ -97,36 +93,23 @@ class OpenAIStt(SpeechToText):
             return model or self.default_model
         return model if any(part in model for part in _STT_MODELS) else self.default_model
 
-    async def transcribe(
-        self, audio: AsyncIterator[Frame], request: TranscriptionRequest
-    ) -> AsyncGenerator[Transcription]:
-        """Yield the text as the model generates it, or all at once. Raises `ProviderError`."""
-        clip = await collect_audio(audio)
-        if not clip.pcm:
-            yield Transcription("", final=True)
-            return
-        sound = await encode_flac(clip)
+    @property
+    def _first_byte_s(self) -> float | None:
+        return None if self._is_openai else SMALL_MACHINE_S
 
-        def build(access: Access) -> HttpRequest:
-            base = self._base(access)
-            form = self._form(request, sound, streamed=self._is_streamed(base))
-            return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
+    def _call(self, request: TranscriptionRequest, sound: bytes, access: Access) -> HttpRequest:
+        base = self._base(access)
+        form = self._form(request, sound, streamed=self._is_streamed(base))
+        return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
-        wait_s = None if self._is_openai else SMALL_MACHINE_S
-        async with self.transport.request(
-            build, request.budget, kind="transcribe", first_byte_s=wait_s
-        ) as answer:
-            if answer.headers.get("content-type", "").startswith("text/event-stream"):
-                async with aclosing(self._streamed(answer, clip)) as pieces:
-                    async for partial in pieces:
-                        yield partial
-            else:
-                whole = parse_answer(self.name, await answer.json(), _Whole)
-                yield Transcription(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
-
-    def prepare(self) -> None:
-        """Open a connection while the user is still speaking."""
-        self.transport.prepare(lambda access: HttpRequest("POST", self._base(access)))
+    async def _read(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            async with aclosing(self._streamed(answer, clip)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        else:
+            whole = parse_answer(self.name, await answer.json(), _Whole)
+            yield Transcription(whole.text.strip(), final=True, usage=_usage(whole.usage, clip))
 
     async def check(self, budget: Budget) -> None:
         """Request the description of the model, which is free; compatible servers may not have any."""
