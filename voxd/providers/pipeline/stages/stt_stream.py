@@ -9,14 +9,15 @@ import asyncio
 import contextlib
 import math
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import ClassVar
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any, ClassVar
 
 from voxd.errors import ConnectionFailed, ProviderError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Frame, samples_from_ms, samples_from_s
 from voxd.net import faults
-from voxd.net.faults import CloseReason, RefusalReader
+from voxd.net.endpoint import realtime_url
+from voxd.net.faults import CloseReason
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
 from voxd.providers.audio_buffer import AudioBuffer
@@ -49,11 +50,6 @@ class StreamingSpeechToText(SpeechToText):
     subprotocols: ClassVar[tuple[str, ...]] = ()
     """WebSocket subprotocols offered in the handshake; the server may select none."""
 
-    @property
-    def refusal_reader(self) -> RefusalReader:
-        """The function that turns an HTTP response to the handshake into an error."""
-        return faults.error_for_refusal
-
     @abstractmethod
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``, with its settings in the query. Raises `VoxdError`."""
@@ -65,6 +61,29 @@ class StreamingSpeechToText(SpeechToText):
     def language(self, request: TranscriptionRequest) -> str:
         """Return the language of ``request`` or of the configuration, "" when neither is set."""
         return request.language or self.config.language
+
+    def address_at(
+        self, access: Access, path: str, query: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> WebSocketAddress:
+        """Return the address of the socket at ``path`` of the endpoint. Raises `ProviderError`."""
+        url = realtime_url(self.name, access.endpoint or self.default_endpoint, path, query)
+        return WebSocketAddress(url, headers, key=access.key)
+
+    async def check(self, budget: Budget) -> None:
+        """Open the socket, which needs a valid key; only audio is billed. Raises `ProviderError`."""
+        async with self._socket(TranscriptionRequest(budget=budget), kind="check"):
+            pass
+
+    def _socket(
+        self, request: TranscriptionRequest, *, kind: str
+    ) -> AbstractAsyncContextManager[WebSocketConnection]:
+        return self.transport.socket(
+            lambda access: self.address(access, request),
+            request.budget,
+            kind=kind,
+            read_refusal=self.refusal_reader,
+            subprotocols=self.subprotocols,
+        )
 
     async def transcribe(
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
@@ -98,13 +117,7 @@ class StreamingSpeechToText(SpeechToText):
         while not (broken and sound.is_acknowledged):
             link: _SttConnection | None = None
             try:
-                async with self.transport.socket(
-                    lambda access: self.address(access, request),
-                    request.budget,
-                    kind="transcribe",
-                    read_refusal=self.refusal_reader,
-                    subprotocols=self.subprotocols,
-                ) as connection:
+                async with self._socket(request, kind="transcribe") as connection:
                     link = _SttConnection(
                         self.name, connection, self.protocol(request), sound, request.budget, self.transport
                     )

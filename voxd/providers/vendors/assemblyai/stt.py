@@ -7,12 +7,12 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.endpoint import http_url, require_key
 from voxd.net.faults import NO_CREDIT, CloseReason, ErrorMeaning, error_meaning
-from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
@@ -53,14 +53,12 @@ class AssemblyAiSttOptions(msgspec.Struct, frozen=True):
     redact_pii: bool | None = None
 
 
-class AssemblyAiStt(StreamingSpeechToText):
+class AssemblyAiStt(ConfiguredStage[AssemblyAiSttOptions], StreamingSpeechToText):
     """Transcribes while the user speaks. The vendor bills the time a session is open, not the audio."""
 
     default_endpoint: ClassVar[str] = "wss://streaming.assemblyai.com"
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, AssemblyAiSttOptions)
+    options_type = AssemblyAiSttOptions
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
@@ -78,8 +76,7 @@ class AssemblyAiStt(StreamingSpeechToText):
             query["keyterms_prompt"] = msgspec.json.encode(likely).decode()
         if language := self.language(request):
             query["language_codes"] = msgspec.json.encode([code_of(language)]).decode()
-        url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
-        return WebSocketAddress(url, {"Authorization": key, "AssemblyAI-Version": VERSION}, key=key)
+        return self.address_at(access, PATH, query, {"Authorization": key, "AssemblyAI-Version": VERSION})
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""

@@ -12,10 +12,10 @@ import msgspec
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.faults import RefusalReader, parse_refusal
-from voxd.net.transport import Access, Budget, Transport
+from voxd.net.transport import Access, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, StageConfig, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
@@ -75,12 +75,13 @@ class _Event(msgspec.Struct, rename="pascal"):
     transcript: _Transcript
 
 
-class AwsStt(StreamingSpeechToText):
+class AwsStt(ConfiguredStage[AwsSttOptions], StreamingSpeechToText):
     """One session for each utterance."""
+
+    options_type = AwsSttOptions
 
     def __init__(self, config: StageConfig, transport: Transport) -> None:
         super().__init__(config, transport)
-        self._options = parse_options(config, AwsSttOptions)
         self._region = find_region(config.name, self._options.region, config.endpoint, "transcribestreaming")
 
     @property
@@ -99,16 +100,6 @@ class AwsStt(StreamingSpeechToText):
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
         return AwsSttProtocol(self.name)
-
-    async def check(self, budget: Budget) -> None:
-        """Open the socket, which needs a valid signature, and send nothing. Raises `ProviderError`."""
-        async with self.transport.socket(
-            lambda access: self.address(access, TranscriptionRequest()),
-            budget,
-            kind="check",
-            read_refusal=self.refusal_reader,
-        ):
-            pass
 
     def _query(self, request: TranscriptionRequest) -> dict[str, str]:
         options, language = self._options, self.language(request)

@@ -20,10 +20,10 @@ from voxd.errors import (
 )
 from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.faults import CloseReason, ErrorMeaning, error_meaning
-from voxd.net.transport import Access, Budget, Transport
+from voxd.net.transport import Access, Transport
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import locale_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, StageConfig, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, Throttle, TranscriptUpdate, WireMessage
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.azure import wire as usp
@@ -56,14 +56,15 @@ class _Phrase(msgspec.Struct, rename="pascal"):
     duration: int = 0
 
 
-class AzureStt(StreamingSpeechToText):
+class AzureStt(ConfiguredStage[AzureSttOptions], StreamingSpeechToText):
     """One turn of the protocol for each utterance."""
 
     subprotocols: ClassVar[tuple[str, ...]] = ("USP",)
 
+    options_type = AzureSttOptions
+
     def __init__(self, config: StageConfig, transport: Transport) -> None:
         super().__init__(config, transport)
-        self._options = parse_options(config, AzureSttOptions)
         if not (config.endpoint or self._options.region):
             hint = f'set options.region in [providers.{config.name}], such as "westeurope", or endpoint'
             raise ConfigError(f"provider {config.name} needs `region` or `endpoint`", hint=hint)
@@ -82,17 +83,6 @@ class AzureStt(StreamingSpeechToText):
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
         return AzureSttProtocol(self.name, locale_of(self.language(request)), request.hints)
-
-    async def check(self, budget: Budget) -> None:
-        """Open the socket, which needs a valid key; only audio is billed. Raises `ProviderError`."""
-        async with self.transport.socket(
-            lambda access: self.address(access, TranscriptionRequest()),
-            budget,
-            kind="check",
-            read_refusal=self.refusal_reader,
-            subprotocols=self.subprotocols,
-        ):
-            pass
 
 
 class AzureSttProtocol(SttProtocol):

@@ -6,10 +6,10 @@ import msgspec
 
 from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.faults import CloseReason, RefusalReader
-from voxd.net.transport import Access, Budget, Transport
+from voxd.net.faults import CloseReason
+from voxd.net.transport import Access
 from voxd.net.websocket import WebSocketAddress
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
@@ -21,7 +21,6 @@ from voxd.providers.pipeline.stages.stt_protocol import (
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.deepgram import wire
 
-PATH = "/v1/listen"
 KEEP_ALIVE_S = 4.0
 """Deepgram closes with 1011 NET-0001 after 10 s without audio, and advises a message every 3 to 5 s."""
 
@@ -59,25 +58,18 @@ class DeepgramSttOptions(msgspec.Struct, frozen=True):
     extra: str | list[str] | None = None
 
 
-class DeepgramStt(StreamingSpeechToText):
+class DeepgramStt(wire.DeepgramStage, ConfiguredStage[DeepgramSttOptions], StreamingSpeechToText):
     """Transcribes with a Nova model while the user speaks."""
 
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, DeepgramSttOptions)
+    options_type = DeepgramSttOptions
 
     @property
     def model(self) -> str:
         """The transcription model; an Aura model belongs to the TTS stage of the same provider."""
         model = self.config.model
         return self.default_model if not model or model.startswith("aura") else model
-
-    @property
-    def refusal_reader(self) -> RefusalReader:
-        """The function that turns an HTTP error response into an error."""
-        return wire.refused
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
@@ -94,15 +86,11 @@ class DeepgramStt(StreamingSpeechToText):
         query[takes] = select_terms(getattr(self._options, takes), request.hints, most=wire.MOST_TERMS)
         if language := self.language(request):
             query["language"] = language
-        return wire.socket_address(self, access, PATH, query)
+        return self.address_at(access, self.live_path, query, self.auth_headers(access))
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
         return DeepgramSttProtocol(self.name)
-
-    async def check(self, budget: Budget) -> None:
-        """Request the projects of the key, which is free. Raises `ProviderError`."""
-        await wire.check(self, budget, PATH)
 
 
 class _Alternative(msgspec.Struct):

@@ -6,11 +6,11 @@ import msgspec
 
 from voxd.errors import ProviderError
 from voxd.frames import SAMPLE_RATE_HZ
-from voxd.net.faults import CloseReason, RefusalReader
-from voxd.net.transport import Access, Budget, Transport
+from voxd.net.faults import CloseReason
+from voxd.net.transport import Access
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
@@ -22,7 +22,6 @@ from voxd.providers.pipeline.stages.stt_protocol import (
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.deepgram import wire
 
-PATH = "/v2/listen"
 BEHIND_S = 2.0
 """When Flux closes without an update for the last seconds of audio, that audio was not processed."""
 
@@ -47,14 +46,13 @@ class DeepgramFluxSttOptions(msgspec.Struct, frozen=True):
     tag: str | list[str] | None = None
 
 
-class DeepgramFluxStt(StreamingSpeechToText):
+class DeepgramFluxStt(wire.DeepgramStage, ConfiguredStage[DeepgramFluxSttOptions], StreamingSpeechToText):
     """Transcribes with a Flux model while the user speaks."""
 
     default_endpoint: ClassVar[str] = "wss://api.deepgram.com"
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, DeepgramFluxSttOptions)
+    options_type = DeepgramFluxSttOptions
+    live_path: ClassVar[str] = "/v2/listen"
 
     @property
     def model(self) -> str:
@@ -63,11 +61,6 @@ class DeepgramFluxStt(StreamingSpeechToText):
         if model.startswith("flux"):
             return model
         return MANY if code_of(self.config.language) not in {"", "en"} else self.default_model
-
-    @property
-    def refusal_reader(self) -> RefusalReader:
-        """The function that turns an HTTP error response into an error."""
-        return wire.refused
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
@@ -82,15 +75,11 @@ class DeepgramFluxStt(StreamingSpeechToText):
             query["language_hint"] = select_terms(
                 self._options.language_hint, (self.language(request),), most=10
             )
-        return wire.socket_address(self, access, PATH, query)
+        return self.address_at(access, self.live_path, query, self.auth_headers(access))
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
         return DeepgramFluxSttProtocol(self.name)
-
-    async def check(self, budget: Budget) -> None:
-        """Request the projects of the key, which is free. Raises `ProviderError`."""
-        await wire.check(self, budget, PATH)
 
 
 class _TurnInfo(msgspec.Struct, tag="TurnInfo"):

@@ -4,22 +4,16 @@ Deepgram's WebSocket would gain nothing here: the HTTP connection is kept open b
 whole clause, and closing the connection cancels it.
 """
 
-import functools
-from collections.abc import AsyncGenerator
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
 
-from voxd.frames import Clip
-from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.providers.pipeline.stages.tts_http import SpeechRequest, stage_url, stream_speech
+from voxd.net.transport import Access, HttpRequest
+from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.deepgram import wire
-
-# The endpoint may be configured as that of the STT socket.
-_LIVE_PATH = "/v1/listen"
 
 
 class DeepgramTtsOptions(msgspec.Struct, frozen=True):
@@ -30,10 +24,11 @@ class DeepgramTtsOptions(msgspec.Struct, frozen=True):
     mip_opt_out: bool = False
 
 
-class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
+class DeepgramTts(wire.DeepgramStage, HttpTextToSpeech[DeepgramTtsOptions]):
     """Deepgram Aura. Its models are its voices."""
 
     options_type = DeepgramTtsOptions
+    bill_header: ClassVar[str] = "dg-char-count"
     default_endpoint: ClassVar[str] = "https://api.deepgram.com"
 
     @property
@@ -48,18 +43,6 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
         """The voice, which is the model."""
         return self.model
 
-    async def check(self, budget: Budget) -> None:
-        """Request the projects of the key. Raises `ProviderError`."""
-        await wire.check(self, budget, _LIVE_PATH)
-
-    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the audio of ``text``. Raises `ProviderError`."""
-        build = functools.partial(self._call, text)
-        speech = SpeechRequest(
-            text, build, self._options.sample_rate_hz, read_refusal=wire.refused, bill="dg-char-count"
-        )
-        return stream_speech(self, speech, budget)
-
     def _call(self, text: str, access: Access) -> HttpRequest:
         query: dict[str, Any] = {
             "model": self.model,
@@ -71,7 +54,7 @@ class DeepgramTts(HttpTextToSpeech[DeepgramTtsOptions]):
             query["speed"] = self._options.speed
         if self._options.mip_opt_out:
             query["mip_opt_out"] = "true"
-        url = stage_url(self, access, "/v1/speak", live_path=_LIVE_PATH)
+        url = stage_url(self, access, "/v1/speak", live_path=self.live_path)
         return HttpRequest(
-            "POST", f"{url}?{urlencode(query)}", wire.auth_headers(self, access), json={"text": text}
+            "POST", f"{url}?{urlencode(query)}", self.auth_headers(access), json={"text": text}
         )

@@ -1,10 +1,9 @@
 """What Deepgram's stages share: authentication, a free check, and errors of HTTP responses and sockets."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
-from voxd.net.endpoint import http_url, realtime_url, require_key
+from voxd.net.endpoint import http_url, require_key
 from voxd.net.faults import (
     BAD_KEY,
     NO_CREDIT,
@@ -15,7 +14,6 @@ from voxd.net.faults import (
     refusal_reader,
 )
 from voxd.net.transport import Access, Budget, HttpRequest
-from voxd.net.websocket import WebSocketAddress
 from voxd.providers.pipeline.stages.contract import PipelineStage
 
 MOST_TERMS = 100
@@ -38,31 +36,29 @@ refused: RefusalReader = refusal_reader(
 """Turns an HTTP error response of Deepgram into an error."""
 
 
-def auth_headers(stage: PipelineStage, access: Access) -> dict[str, str]:
-    """Return the authentication header. Raises `AuthenticationError` without a key."""
-    return {"Authorization": f"Token {require_key(stage.name, access.key)}"}
+class DeepgramStage(PipelineStage):
+    """A stage of Deepgram; the endpoint may be configured as that of its socket ``live_path``."""
 
+    live_path: ClassVar[str] = "/v1/listen"
 
-def socket_address(
-    stage: PipelineStage, access: Access, path: str, query: Mapping[str, Any]
-) -> WebSocketAddress:
-    """Return the address of the socket at ``path``. Raises `ProviderError`."""
-    url = realtime_url(stage.name, access.endpoint or stage.default_endpoint, path, query)
-    return WebSocketAddress(url, auth_headers(stage, access), key=access.key)
+    @property
+    def refusal_reader(self) -> RefusalReader:
+        """The function that turns an HTTP error response into an error."""
+        return refused
 
+    def auth_headers(self, access: Access) -> dict[str, str]:
+        """Return the authentication header. Raises `AuthenticationError` without a key."""
+        return {"Authorization": f"Token {require_key(self.name, access.key)}"}
 
-async def check(stage: PipelineStage, budget: Budget, live_path: str) -> None:
-    """Request the projects of the key, which is free. Raises `ProviderError`.
+    async def check(self, budget: Budget) -> None:
+        """Request the projects of the key, which is free. Raises `ProviderError`."""
 
-    The endpoint may be configured as that of the socket ``live_path``.
-    """
+        def build(access: Access) -> HttpRequest:
+            url = http_url(access.endpoint or self.default_endpoint, self.live_path, "/v1/projects")
+            return HttpRequest("GET", url, self.auth_headers(access))
 
-    def build(access: Access) -> HttpRequest:
-        url = http_url(access.endpoint or stage.default_endpoint, live_path, "/v1/projects")
-        return HttpRequest("GET", url, auth_headers(stage, access))
-
-    async with stage.transport.request(build, budget, kind="check", read_refusal=refused) as answer:
-        await answer.json()
+        async with self.transport.request(build, budget, kind="check", read_refusal=refused) as answer:
+            await answer.json()
 
 
 def close_error(provider: str, ending: CloseReason) -> ProviderError | None:

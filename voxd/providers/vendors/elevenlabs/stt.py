@@ -8,7 +8,7 @@ import msgspec
 
 from voxd.errors import AuthenticationError, ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
-from voxd.net.endpoint import http_url, realtime_url
+from voxd.net.endpoint import http_url
 from voxd.net.faults import (
     BAD_KEY,
     NO_CREDIT,
@@ -18,10 +18,10 @@ from voxd.net.faults import (
     error_meaning,
     refusal_reader,
 )
-from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import (
     MessageDecoder,
     SttProtocol,
@@ -54,14 +54,12 @@ class ElevenLabsSttOptions(msgspec.Struct, frozen=True):
 _refused = refusal_reader({**wire.NAMES, "too_many_concurrent_requests": SLOW_DOWN})
 
 
-class ElevenLabsStt(StreamingSpeechToText):
+class ElevenLabsStt(ConfiguredStage[ElevenLabsSttOptions], StreamingSpeechToText):
     """Transcribes while the user speaks."""
 
     default_endpoint: ClassVar[str] = "wss://api.elevenlabs.io"
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, ElevenLabsSttOptions)
+    options_type = ElevenLabsSttOptions
 
     @property
     def model(self) -> str:
@@ -86,8 +84,7 @@ class ElevenLabsStt(StreamingSpeechToText):
         }
         if language := self.language(request):
             query["language_code"] = code_of(language)
-        url = realtime_url(self.name, access.endpoint or self.default_endpoint, PATH, query)
-        return WebSocketAddress(url, wire.auth_headers(self, access), key=access.key)
+        return self.address_at(access, PATH, query, wire.auth_headers(self, access))
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""

@@ -8,11 +8,11 @@ from voxd.audio.sound import Resampler
 from voxd.errors import ConnectionFailed
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.net import faults
-from voxd.net.endpoint import http_url, realtime_url, require_key
-from voxd.net.transport import Access, Budget, HttpRequest, Transport
+from voxd.net.endpoint import http_url, require_key
+from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.languages import code_of
-from voxd.providers.pipeline.stages.contract import StageConfig, TranscriptionRequest, parse_options
+from voxd.providers.pipeline.stages.contract import ConfiguredStage, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import (
     SttProtocol,
     TranscriptUpdate,
@@ -46,22 +46,16 @@ class OpenAILiveSttOptions(msgspec.Struct, frozen=True):
     project: str = ""
 
 
-class OpenAILiveStt(StreamingSpeechToText):
+class OpenAILiveStt(ConfiguredStage[OpenAILiveSttOptions], StreamingSpeechToText):
     """Transcribes while the user speaks."""
 
     default_endpoint: ClassVar[str] = "wss://api.openai.com/v1"
 
-    def __init__(self, config: StageConfig, transport: Transport) -> None:
-        super().__init__(config, transport)
-        self._options = parse_options(config, OpenAILiveSttOptions)
+    options_type = OpenAILiveSttOptions
 
     def address(self, access: Access, request: TranscriptionRequest) -> WebSocketAddress:
         """Return the address for ``request``. Raises `ProviderError`."""
-        headers = self._headers(access)
-        endpoint = access.endpoint or self.default_endpoint
-        return WebSocketAddress(
-            realtime_url(self.name, endpoint, PATH, {"intent": "transcription"}), headers, key=access.key
-        )
+        return self.address_at(access, PATH, {"intent": "transcription"}, self._headers(access))
 
     def protocol(self, request: TranscriptionRequest) -> SttProtocol:
         """Return the protocol of one new connection."""
