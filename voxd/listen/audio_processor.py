@@ -70,6 +70,7 @@ class AudioProcessor:
         self._vad: Vad | None = None
         self._capture: UtteranceCapture | None = None
         self._utterance: Utterance | None = None
+        # Old sound is not processed at the start: a wake word in it was spoken before the device listened.
         self._cursor = ring.head
         self._quiet = False
         self._detector = self._load()
@@ -78,6 +79,7 @@ class AudioProcessor:
 
     def step(self, wait_s: float) -> None:
         """Process what is new in the ring, or wait up to ``wait_s`` for it. Raises `RingOverrun`."""
+        # Negative after `start_over`, which may name a sample still to come.
         behind = self._ring.head - self._cursor
         if behind <= 0 or self._may_wait(behind):
             self._ring.wait(wait_s)
@@ -96,15 +98,14 @@ class AudioProcessor:
                 self._report(decision)
             self._advance()
         except RingOverrun:
+            # The caller starts over at the head: what lies between is lost.
             self.lost_samples += behind
             raise
 
     def _may_wait(self, behind: int) -> bool:
-        """Whether the next block can be processed together with the one after it.
-
-        Waking the thread costs more than running the engines, so a quiet room is processed in longer steps.
-        The first block of a word may then be late by one block, but its end is not.
-        """
+        """Whether the next block can be processed together with the one after it."""
+        # Waking the thread costs more than running the engines, so a quiet room is processed in longer steps.
+        # The first block of a word may then be late by one block, but its end is not.
         busy = self._capture or self._gate.open_words
         return self._quiet and not busy and behind < _STEP_SAMPLES
 
@@ -125,6 +126,7 @@ class AudioProcessor:
             self._note("wake.rejected", {**scores, "reason": decision.reason})
 
     def _history(self, start: int, count: int) -> Frame:
+        # Zeros stand for samples that are not, or no longer, in the ring, so the length is always `count`.
         missing = min(count, max(0, self._ring.tail - start))
         frame = self._ring.read(start + missing, count - missing, self._channel)
         return Frame(start, bytes(missing * BYTES_PER_SAMPLE) + frame.pcm)
@@ -138,6 +140,7 @@ class AudioProcessor:
         self.drop()
         self._utterance = utterance
         if self._vad is None:
+            # Made with the first capture: an idle device does not pay for the network.
             self._vad = Vad()
         self._capture = UtteranceCapture(
             self._ring, self._channel, self._vad, utterance, endpoint, hold=hold, no_speech_s=no_speech_s
@@ -210,6 +213,7 @@ class AudioProcessor:
         utterance, self._utterance, self._capture = self._utterance, None, None
         if utterance:
             utterance.fail(DeviceError(f"listening failed: {error}", hint=hint))
+            # The turn machine waits for an end of this capture; without one the turn would hang.
             self._post(CaptureFailed(DeviceError.code), utterance)
         self.start_over(self._ring.head)
 
@@ -224,6 +228,7 @@ class AudioProcessor:
         self._active_words.problems = tuple(problems)
         for problem in problems:
             _log.warning("wake word %s cannot be detected: %s", problem.word, problem.error)
+        # Problem words stay in the gate: without scores they never open a candidate.
         self._gate.configure({word.name: rule(word) for word in words})
         self._gate.reset()
         return WakeDetector(stages, self._gate, self._history)

@@ -1,4 +1,4 @@
-"""The recent wake candidates, accepted or not, with their sound: `voxctl wake why`."""
+"""The recent wake candidates, accepted or rejected, with their sound, for `voxctl wake why`."""
 
 import itertools
 import threading
@@ -19,24 +19,23 @@ MAX_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _Entry:
     candidate: WakeCandidate
     pcm: bytes
-    kept_at_s: float
+    added_s: float
 
 
 class CandidateLog:
-    """The newest candidates, bounded by age, count and bytes; the oldest goes first and is counted.
-
-    The listening thread adds, the event loop reads. Nothing is written to disk.
-    """
+    """The newest candidates, bounded by age, count and bytes; the oldest goes first and is counted."""
 
     def __init__(self, keep_s: float) -> None:
         self.keep_s = keep_s
         self.dropped = 0
-        self._kept: deque[_Kept] = deque()
+        self._entries: deque[_Entry] = deque()
         self._bytes = 0
         self._ids = itertools.count(1)
+        # The listening thread adds, the event loop reads. Nothing is written to disk: clips are audio of a
+        # room.
         self._lock = threading.Lock()
 
     def add(self, decision: WakeDecision, pcm: bytes, *, monotonic_s: float, wall_s: float) -> None:
@@ -52,30 +51,31 @@ class CandidateLog:
             clip_s=Clip(pcm, SAMPLE_RATE_HZ).duration_s,
         )
         with self._lock:
-            self._kept.append(_Kept(candidate, pcm, monotonic_s))
+            self._entries.append(_Entry(candidate, pcm, monotonic_s))
             self._bytes += len(pcm)
             self._expire(monotonic_s)
-            while len(self._kept) > MAX_COUNT or self._bytes > MAX_BYTES:
+            while len(self._entries) > MAX_COUNT or self._bytes > MAX_BYTES:
                 self._drop()
+                # Only those that were pushed out count: expiry by age is what the user configured.
                 self.dropped += 1
 
     def newest(self, limit: int, monotonic_s: float) -> list[WakeCandidate]:
         """Return at most ``limit`` candidates, newest first."""
         with self._lock:
             self._expire(monotonic_s)
-            return [kept.candidate for kept in itertools.islice(reversed(self._kept), limit)]
+            return [kept.candidate for kept in itertools.islice(reversed(self._entries), limit)]
 
     def clip(self, id: int) -> Clip:
         """Return the sound of one candidate. Raises `NotFound`."""
         with self._lock:
-            for kept in self._kept:
+            for kept in self._entries:
                 if kept.candidate.id == id:
                     return Clip(kept.pcm, SAMPLE_RATE_HZ)
         raise NotFound(f"unknown wake candidate {id}", hint="run `voxctl wake why`")
 
     def _expire(self, now_s: float) -> None:
-        while self._kept and now_s - self._kept[0].kept_at_s > self.keep_s:
+        while self._entries and now_s - self._entries[0].added_s > self.keep_s:
             self._drop()
 
     def _drop(self) -> None:
-        self._bytes -= len(self._kept.popleft().pcm)
+        self._bytes -= len(self._entries.popleft().pcm)

@@ -57,10 +57,13 @@ class UtteranceCapture:
         self._endpointer = Endpointer(self._start, settings, hold=hold, no_speech_s=no_speech_s)
         self._offered = self._start
         self._overruns = ring.overruns
+        # In whole chunks before the start, so that chunks stay aligned with it.
         self._at = max(ring.tail, self._start - _WARM_UP_SAMPLES // VAD_CHUNK_SAMPLES * VAD_CHUNK_SAMPLES)
         self.done = False
+        # Its state belongs to another utterance; the warm-up chunks settle it again.
         vad.reset()
         if hold:
+            # A held button is the user's own start: no speech has to be detected for it.
             utterance.open(self._start)
 
     def offer(self) -> None:
@@ -89,6 +92,7 @@ class UtteranceCapture:
     def drop(self) -> None:
         """Discard the utterance: its stream ends where it is."""
         self.done = True
+        # A length of zero: the consumer gets the end of the stream, not an error.
         self._utterance.finish(self._start)
 
     def quality(self) -> Quality | None:
@@ -96,6 +100,7 @@ class UtteranceCapture:
         first, end = self._utterance.start_sample, self._utterance.end_sample
         if first is None or end is None:
             return None
+        # The microphone goes on writing while this reads.
         first = max(first, self._ring.tail + _MARGIN_SAMPLES)
         try:
             pcm = self._ring.read(first, end - first, self._channel).pcm

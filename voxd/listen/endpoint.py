@@ -71,6 +71,7 @@ class Endpointer:
         if not self._voiced:
             return self._end(NoSpeechDetected())
         signals: list[Signal] = [] if self.started else [self._begin()]
+        # The release may be dated before the onset, which the VAD finds in chunks of 32 ms.
         return signals + self._end(UserSpeechEnded(max(sample, self._onset), "released"))
 
     def _voice(self, began: int, samples: int) -> list[Signal]:
@@ -88,9 +89,11 @@ class Endpointer:
         self._quiet += samples
         if self.started:
             if self._quiet >= self._silence and not self._hold:
+                # Dated back to the last voice: the silence that proved the end is not part of the latency.
                 return self._end(UserSpeechEnded(self._last_voice, "silence"))
             return self._limits()
         if self._quiet >= RESET_SAMPLES and not self._hold:
+            # A short word ("no") never reaches `start_s`; silence after it makes it speech all the same.
             if self._voiced >= SHORT_SAMPLES:
                 return [self._begin()]
             self._voiced = 0

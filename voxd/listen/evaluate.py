@@ -129,6 +129,7 @@ class _Run:
         self._detector.reset()
         samples = len(pcm) // BYTES_PER_SAMPLE
         accepted = 0
+        # CPU time of the process: wall time would measure the other load of the machine.
         began_s = time.process_time()
         for start in range(0, samples, _BLOCK_SAMPLES):
             frame = self._history(start, min(_BLOCK_SAMPLES, samples - start))
@@ -212,7 +213,9 @@ def _ways(word: WakeWord, models_dir: Path) -> list[tuple[str, WakeEngines, Wake
             raise problems[0].error
         return built
 
+    # Engines are stateful, so the ways must not share them.
     ours, one = stages(), stages()
+    # A word that is switched off is evaluated too: to decide whether to switch it on.
     real = msgspec.structs.replace(word, enabled=True)
     single = msgspec.structs.replace(real, first_threshold=ALONE_THRESHOLD, threshold=ALONE_THRESHOLD)
     ways = [

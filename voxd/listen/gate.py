@@ -73,6 +73,7 @@ class WakeGate:
         known = self._words
         self._words = {}
         for name, rule in rules.items():
+            # A reload during a candidate must not lose it.
             word = known.get(name) or _Word(rule)
             word.rule = rule
             if not rule.enabled:
@@ -100,6 +101,7 @@ class WakeGate:
             if word is None or not word.rule.enabled:
                 continue
             if score.score < word.rule.first_threshold:
+                # The sound of the last candidate is over.
                 word.armed = True
             elif word.candidate:
                 best = max(word.candidate.first_score, score.score)
@@ -128,6 +130,7 @@ class WakeGate:
                 decisions.append(self._end(word, now))
             elif winner:
                 decisions.append(self._end(word, now, "another word scored higher"))
+            # Counted from the opening, so that a low score that lasts cannot keep the second stage running.
             elif word.candidate and now - word.candidate.opened >= CONFIRM_SAMPLES:
                 decisions.append(self._end(word, now, "second stage below threshold"))
         if winner:

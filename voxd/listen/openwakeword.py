@@ -43,22 +43,16 @@ def builtin_model(word: str) -> Path:
 
 
 def read_ahead(words: Iterable[str]) -> None:
-    """Have the kernel read the files of the built-in ``words`` now: the engine is made while one is spoken.
-
-    The page cache is not charged to a process. Without the files in it, making the engine takes twice as
-    long.
-    """
+    """Have the kernel read the files of the built-in ``words`` ahead of the engine's construction."""
+    # The engine is made while a word is spoken; with cold files that takes twice as long. The page cache is
+    # not charged to the process.
     for name in (*_FRONT_END, *words):
         with (_MODELS / f"{name}.tflite").open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 class OpenWakeWordEngine:
-    """Any number of openWakeWord models over one front end; a step is one hop of 80 ms.
-
-    Confirming a candidate means `reset` and then one long frame. The binding would first fill its front
-    end with 8 s of silence, 100 hops; nothing here depends on that, so it starts empty.
-    """
+    """Any number of openWakeWord models over one front end; a step is one hop of 80 ms."""
 
     context_samples = CONTEXT_SAMPLES
 
@@ -77,6 +71,7 @@ class OpenWakeWordEngine:
             self._delegates.append(Delegate(self._features, "emb", EMB_SHAPE))
             for word, path in words.items():
                 self._models[word] = _load(word, path)
+        # Half-built engines hold native memory that no garbage collector frees.
         except ModelError:
             self.close()
             raise
@@ -105,6 +100,7 @@ class OpenWakeWordEngine:
         self._features.close()
         for model in self._models.values():
             model.close()
+        # After their interpreters: TFLite requires a delegate to outlive them.
         for delegate in self._delegates:
             delegate.close()
         self._delegates = []
@@ -112,6 +108,8 @@ class OpenWakeWordEngine:
 
     def _start_empty(self) -> None:
         self._features.reset()
+        # Confirming a candidate is a reset and then one long frame. The binding's reset fills the front end
+        # with 8 s of silence, 100 hops of work; nothing here depends on it, so it starts empty.
         self._features.new_audio_samples = 0
         self._blocks.reset()
 

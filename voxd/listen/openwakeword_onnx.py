@@ -21,7 +21,6 @@ _EMBEDDING = "embedding_model.onnx"
 class OnnxWakeWordEngine:
     """Any number of ``.onnx`` openWakeWord models over one front end; a step is one hop of 80 ms.
 
-    openWakeWord can also load "custom verifiers", which are pickles and may run any code: never here.
     The package costs 94 MB (SciPy, scikit-learn), so it is imported when the first such word is made.
     """
 
@@ -85,6 +84,7 @@ def _load(files: list[str], models_dir: Path) -> Any:
     ):
         from openwakeword.model import Model
 
+        # Without "custom_verifier_models": those are pickles, which may run any code.
         return Model(
             wakeword_models=list(files),
             inference_framework="onnx",

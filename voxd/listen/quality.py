@@ -107,6 +107,7 @@ def find_problems(quality: Quality) -> list[tuple[str, str]]:
 
 def _powers(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     """Return the mean square of every 20 ms."""
+    # A clip shorter than one frame is one frame of its own length.
     whole = len(samples) // _FRAME_SAMPLES * _FRAME_SAMPLES or len(samples)
     frames = samples[:whole].astype(np.float32).reshape(-1, min(_FRAME_SAMPLES, whole))
     powers: NDArray[np.float64] = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / frames.shape[1]

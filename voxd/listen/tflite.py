@@ -1,11 +1,4 @@
-"""Model checks, one thread and XNNPACK for the ctypes bindings of both wake engines to the TFLite C library.
-
-`pymicro-wakeword` and `pyopen-wakeword` ship the same library; loading it once from one of the wheels
-saves its memory. Neither checks for a null pointer, so a broken model file would crash the process: files are
-opened here first. `pyopen-wakeword` also runs its front end without the XNNPACK
-delegate and on all cores, which costs 6.8 ms of CPU per 80 ms hop against 1.0 ms (measured on the
-2-core x86 development machine; scores differ by less than 1e-5).
-"""
+"""Model checks, one thread and XNNPACK for the bindings of both wake engines to the TFLite C library."""
 
 import contextlib
 import ctypes
@@ -23,6 +16,8 @@ _BROKEN = "replace the file, or remove `model` from the [[wake.words]] entry"
 
 def library_path() -> Path:
     """Return the TFLite C library inside the pymicro-wakeword wheel. Raises `ModelError`."""
+    # `pymicro-wakeword` and `pyopen-wakeword` ship the same library: loaded from one wheel it is in memory
+    # once.
     folder = Path(pymicro_wakeword.__file__).parent / "lib"
     found = sorted(folder.glob("*tensorflowlite_c.*"))
     if not found:
@@ -34,6 +29,8 @@ def check_model(path: Path) -> None:
     """Raise `ModelError` unless ``path`` is a TFLite model the library can open."""
     if not path.is_file():
         raise ModelError(f"wake word model {path} does not exist", hint=_BROKEN)
+    # Neither binding checks for a null pointer, so a broken file would crash the process: it is opened here
+    # first.
     lib = ctypes.CDLL(str(library_path()))
     lib.TfLiteModelCreateFromFile.argtypes = [ctypes.c_char_p]
     lib.TfLiteModelCreateFromFile.restype = ctypes.c_void_p
@@ -58,6 +55,8 @@ class Delegate:
 
     def __init__(self, holder: Any, prefix: str, shape: Sequence[int]) -> None:
         """Replace ``holder.{prefix}_interpreter`` by one that runs ``shape`` inputs on XNNPACK."""
+        # pyopen-wakeword runs its front end without XNNPACK and on all cores: 6.8 ms of CPU per 80 ms hop
+        # against 1.0 ms (measured on the 2-core x86 development machine; scores differ by less than 1e-5).
         self._lib = _declare_functions(holder.lib)
         with _silence_stderr():
             self._pointer = self._lib.TfLiteXNNPackDelegateCreate(None)
@@ -84,11 +83,9 @@ class Delegate:
 
 @contextlib.contextmanager
 def _silence_stderr() -> Iterator[None]:
-    """Keep "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." off the terminal.
-
-    The library has no switch for that in its C interface. This takes less than a millisecond, in which
-    another thread's line would be lost too.
-    """
+    """Keep "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." off the terminal."""
+    # The C interface has no switch for it. This takes less than a millisecond, in which another thread's line
+    # would be lost too.
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -100,6 +97,7 @@ def _silence_stderr() -> Iterator[None]:
 
 
 def _declare_functions(lib: Any) -> Any:
+    # Without argument types ctypes passes 32-bit integers, and cuts pointers off.
     pointer = ctypes.c_void_p
     for name, arguments, result in (
         ("TfLiteXNNPackDelegateCreate", [pointer], pointer),

@@ -17,9 +17,8 @@ LEAD_IN_SAMPLES = samples_from_s(0.5)
 class Utterance:
     """An asynchronous iterator of `Frame`, for one consumer on the loop it was made on.
 
-    The listening thread calls `open`, `advance` and `finish`; the loop is woken only when the consumer waits
-    and a whole chunk, or the end, is there. The ring is the buffer: nothing is copied before the
-    consumer reads it, and a consumer slower than the length of the ring loses the utterance.
+    The listening thread calls `open`, `advance` and `finish`. The ring is the buffer: nothing is copied
+    before the consumer reads it, and a consumer slower than the length of the ring loses the utterance.
     """
 
     def __init__(self, ring: Ring, channel: int, from_sample: int) -> None:
@@ -78,6 +77,7 @@ class Utterance:
         Raises `DeviceError` when sound is lost: gone from the ring, or never captured.
         """
         while True:
+            # Armed before the look, so that a chunk that arrives in between sets the event.
             self._ready.clear()
             self._armed = True
             frame = self._next()
@@ -114,6 +114,8 @@ class Utterance:
         return frame
 
     def _wake(self) -> None:
+        # A wake-up of the loop costs more than a block of VAD, so there is one only where the consumer waits
+        # for it.
         if self._armed:
             self._armed = False
             try:

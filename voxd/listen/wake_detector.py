@@ -21,10 +21,9 @@ class WakeEngines:
 
 
 class WakeDetector:
-    """Scores frames with the first stage, confirms with the second over the last seconds of sound.
+    """Scores frames with the first stage and confirms with the second, over the last seconds of sound.
 
-    Words without a first stage run on the second alone, all the time; the same gate judges both, and
-    there the score that opens a candidate is the one that confirms it.
+    Words without a first stage run on the second alone, all the time.
     """
 
     def __init__(self, stages: WakeEngines, gate: WakeGate, history: History) -> None:
@@ -39,7 +38,10 @@ class WakeDetector:
         first, alone = self._stages.first, self._stages.alone
         opened = self._gate.open_candidates(first.feed(frame)) if first else []
         scores = [score for stage in alone for score in stage.feed(frame)]
+        # Words on the second stage alone: the score that opens a candidate is also the one that confirms it.
         opened += self._gate.open_candidates(scores)
+        # The second stage costs several times as much CPU as the first: it runs only while a candidate is
+        # open.
         if first and not self._gate.open_words.isdisjoint(first.words):
             scores += self._confirm_scores(frame)
         else:
@@ -48,6 +50,8 @@ class WakeDetector:
 
     def _confirm_scores(self, frame: Frame) -> list[Score]:
         if self._confirm is None:
+            # Made when first needed and then kept: it costs 12 MB that a device which is never called does
+            # not need.
             self._confirm = self._stages.confirm()
         if self._confirming:
             return self._confirm.feed(frame)

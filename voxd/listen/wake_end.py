@@ -1,9 +1,4 @@
-"""Estimates the sample at which the wake word ended; everything after it belongs to the command.
-
-The engines show only roughly when a word ended, with a lag that depends on the word and the speaker. A dip
-in loudness between word and command shows it exactly, where there is one. So the end is the place with the
-lowest cost of two terms: how loud the frame is, and how far it is from the expected place.
-"""
+"""Estimates the sample at which the wake word ended; everything after it belongs to the command."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -70,14 +65,19 @@ def wake_end(decision: WakeDecision, sound: Frame) -> int:
     if not len(places):
         return expected
     samples = np.frombuffer(sound.pcm, np.int16).astype(np.float32)
+    # A running sum, so that each window is one subtraction.
     power = np.concatenate(([0.0], np.cumsum(samples * samples, dtype=np.float64)))
     loudness = _loudness_db(power, places - sound.start)
     word = np.arange(max(sound.start + _HOP, enough - _WORD), enough, _HOP)
+    # Relative to the word itself: the distance to the microphone is unknown.
     loud = np.percentile(_loudness_db(power, word - sound.start), 90) if len(word) else np.max(loudness)
     quiet = np.clip(loudness - loud, -_DEPTH_DB, 0.0)
     # A Gaussian prior around the expected place, with a narrower spread on the side of the command.
     away = places - expected
     spread = np.where(away < 0, samples_from_ms(lag.before_ms), samples_from_ms(lag.after_ms))
+    # The engines show only roughly when a word ended, with a lag that depends on word and speaker. A dip in
+    # loudness between word and command shows it exactly, where there is one. So the end is where the sum of
+    # both costs is lowest: loudness, and distance from the expected place.
     cost = _PER_DB * quiet + 0.5 * (away / spread) ** 2
     return int(places[np.argmin(cost)]) - MARGIN_SAMPLES
 

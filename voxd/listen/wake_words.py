@@ -44,6 +44,7 @@ class WakeWordProblem:
 def engines(word: WakeWord) -> WordEngines:
     """Return the engines ``word`` runs on. Raises `ModelError` when there is none."""
     if not word.model:
+        # Every word needs a second stage: the first alone accepts too much that is not the word.
         openwakeword.builtin_model(word.name)
         return WordEngines(MICRO if word.name in microwakeword.builtin_words() else "", OPEN)
     match Path(word.model).suffix:
@@ -89,6 +90,7 @@ def build(words: tuple[WakeWord, ...], models_dir: Path) -> tuple[WakeEngines, l
         openwakeword.read_ahead(first)
     stages = WakeEngines(
         first=MicroWakeWordEngine(tuple(first)) if first else None,
+        # One engine for all words of the first stage: they share the front end, which costs most.
         confirm=lambda: OpenWakeWordEngine(dict.fromkeys(first, "")),
         alone=(
             *_alone(open_alone, OpenWakeWordEngine, problems),
@@ -108,6 +110,7 @@ def _alone(
         if len(words) == 1:
             problems += [WakeWordProblem(word, error) for word in words]
             return ()
+    # One broken file fails the engine of all words, so each is tried alone to find it.
     good: dict[str, str] = {}
     for word, path in words.items():
         stages = _alone({word: path}, make, problems)
