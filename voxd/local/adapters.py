@@ -34,6 +34,7 @@ class WorkerTranscriber(_Adapter):
 
     async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return the transcript of ``clip`` (16 kHz)."""
+        # Both recognisers were trained at 16 kHz and would misread any other rate without an error.
         if clip.rate_hz != SAMPLE_RATE_HZ:
             raise InvalidRequest(f"a clip at {clip.rate_hz} Hz; {SAMPLE_RATE_HZ} Hz is needed")
         transcript: LocalTranscript | None = None
@@ -41,6 +42,7 @@ class WorkerTranscriber(_Adapter):
             text = payload.decode(errors="replace")
             transcript = LocalTranscript(text, self.name, message.data.get("confidence"))
         if transcript is None:
+            # A fault, not silence: an engine that found no speech sends an empty transcript.
             raise EngineError(f"{self.name} sent no transcript")
         return transcript
 
@@ -59,6 +61,7 @@ class WorkerSynthesizer(_Adapter):
                 spoke = True
                 yield Clip(payload, int(message.data["rate_hz"]))
         finally:
+            # Closing cancels the work in the process: a barge-in must not wait for the rest of a sentence.
             await sounds.aclose()
         if not spoke:
             raise EngineError(f"{self.name} produced no sound")

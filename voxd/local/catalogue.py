@@ -18,6 +18,7 @@ CATALOGUE_VARIABLE = "VOXD_MODEL_CATALOGUE"
 _HASH_BLOCK_BYTES = 1024 * 1024
 
 
+# The name has no slash and no leading dot, so no catalogue can write outside the models directory.
 class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a model; ``file`` is its name in the models directory."""
 
@@ -72,6 +73,7 @@ def load_catalogue(environ: Mapping[str, str] = os.environ) -> Catalogue:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hex. Raises `OSError`."""
+    # In blocks: a model is larger than the memory of a small Pi.
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_HASH_BLOCK_BYTES):
@@ -100,7 +102,8 @@ def problem_of_file(path: Path, file: ModelFile) -> str:
 
 
 def is_installed(model: CatalogueModel, models_dir: Path) -> bool:
-    """Whether all files are there with the right size; their bytes were verified when they came."""
+    """Whether all files are there with the right size."""
+    # Their bytes were verified by the download; reading them again would take seconds.
     return all(
         (models_dir / file.file).is_file() and (models_dir / file.file).stat().st_size == file.bytes
         for file in model.files

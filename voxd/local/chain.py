@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 # How long an engine is not tried first after its first, second, ... failure in a row.
+# The engine is not excluded meanwhile: it comes last, so that it is still tried when all others fail.
 RETRY_S = (30.0, 60.0, 120.0, 300.0, 600.0)
 
 
@@ -46,17 +47,19 @@ class EngineOrder:
         )
 
     def note_failure(self, name: str, reason: str, now_s: float) -> bool:
-        """Note a failure; whether to report it: it is the first, or its reason has changed."""
+        """Note a failure; return whether to report it."""
         count = self._failures.get(name, 0)
         self._failures[name] = count + 1
         self._retry_at_s[name] = now_s + RETRY_S[min(count, len(RETRY_S) - 1)]
+        # The first of a row, or another reason of the configured engine: an outage is one event, not one per
+        # turn.
         is_new = count == 0 or (name == self.names[0] and reason != self.problem)
         if name == self.names[0]:
             self.problem = reason
         return is_new
 
     def note_success(self, name: str) -> tuple[bool, bool]:
-        """Note a success; whether the active engine changed, and whether to the configured one."""
+        """Note a success; return whether the active engine changed, and whether to the configured one."""
         changed = name != self.active
         self.active = name
         self._failures.pop(name, None)
@@ -67,7 +70,7 @@ class EngineOrder:
 
 
 class _Chain:
-    """What both chains share: the order, the events, the status."""
+    """What both chains share: the order of engines, the events, the status."""
 
     def __init__(self, kind: str, engines: Sequence[ChainedEngine], emit: Emit, clock: Clock) -> None:
         self.name = "local"
@@ -160,6 +163,7 @@ class SynthesizerChain(_Chain):
             try:
                 async for clip in clips:
                     rate_hz = rate_hz or clip.rate_hz
+                    # One reply has one rate: the contract of TTS allows no change in the middle.
                     yield clip if clip.rate_hz == rate_hz else to_rate(clip, rate_hz)
             finally:
                 await clips.aclose()
@@ -176,10 +180,13 @@ class SynthesizerChain(_Chain):
             except VoxdError as error:
                 self._report_failure(name, error)
                 last = error
+                # Part of the sentence was heard: another engine would repeat it. The next sentence goes to
+                # that engine.
                 if spoke:
                     return
                 continue
             finally:
+                # The contract asks only for an iterator; what has no `aclose` has nothing to free.
                 if isinstance(clips, AsyncGenerator):
                     await clips.aclose()
             self._report_success(name)

@@ -19,8 +19,10 @@ _log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Called with the file's name, its bytes so far and its bytes in all."""
 
+# Left free for the database and the log, which fail when the disk is full.
 _SPARE_BYTES = 64 * 1024 * 1024
 _MAX_REDIRECTS = 5
+# In the first minute a network often comes back; later the user runs the command again.
 _RETRY_WAIT_S = (1.0, 4.0, 15.0)
 
 
@@ -81,6 +83,7 @@ async def _attempts(
     file: ModelFile, part: Path, clock: Clock, progress: Progress, limits: DownloadLimits
 ) -> None:
     _check_scheme(file.url, file.url)
+    # trust_env: models may be fetched through the proxy of the environment, unlike requests with a key.
     timeout = httpx.Timeout(limits.stall_s)
     async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=True) as client:
         for attempt in range(limits.retries + 1):
@@ -102,6 +105,7 @@ async def _transfer(client: httpx.AsyncClient, file: ModelFile, part: Path, prog
         _discard(part)
         have = 0
     tag_file = _tag_file(part)
+    # A compressed transfer could not be resumed at a byte of the file.
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -112,12 +116,15 @@ async def _transfer(client: httpx.AsyncClient, file: ModelFile, part: Path, prog
         _check_status(response, file)
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             _discard(part)
+            # 416 (RFC 9110, section 15.5.17): what is here is longer than the file on the server, so it is
+            # another file.
             raise _Interrupted("the server cannot resume")
         resumed = response.status_code == httpx.codes.PARTIAL_CONTENT
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             _discard(part)
+            # RFC 9110, section 14.4: a server may choose another range than the one requested.
             raise _Interrupted("the server resumed at another place")
-        _keep_tag(response, tag_file)
+        _save_tag(response, tag_file)
         await _write(response, file, part, have if resumed else 0, progress)
     finally:
         await response.aclose()
@@ -132,6 +139,7 @@ async def _open(client: httpx.AsyncClient, url: str, headers: dict[str, str]) ->
         following = response.next_request.url
         await response.aclose()
         _check_scheme(str(following), url)
+        # Followed by hand, because each address is checked: https must not lead to http.
         current = following
     raise ModelError(f"{url} redirects too often")
 
@@ -145,6 +153,7 @@ async def _write(
             async for chunk in response.aiter_raw():
                 have += len(chunk)
                 if have > file.bytes:
+                    # Not the file of the catalogue: without this the next call would resume behind its end.
                     out.truncate(0)
                     raise ModelError(f"{file.url} is larger than the {file.bytes} bytes expected")
                 await asyncio.to_thread(out.write, chunk)
@@ -165,6 +174,7 @@ def _install(part: Path, target: Path, file: ModelFile) -> None:
             f"{file.file} has SHA-256 {found}, not {file.sha256}; it was deleted",
             hint="run the same command again; if it repeats, do not trust that server",
         )
+    # The service has a user of its own, and `voxctl models pull` is often run by root.
     part.chmod(0o644)
     part.replace(target)
     _tag_file(part).unlink(missing_ok=True)
@@ -201,8 +211,10 @@ def _check_status(response: httpx.Response, file: ModelFile) -> None:
     )
 
 
-def _keep_tag(response: httpx.Response, tag_file: Path) -> None:
+def _save_tag(response: httpx.Response, tag_file: Path) -> None:
     tag = response.headers.get("ETag", "")
+    # A weak tag does not promise the same bytes (RFC 9110, section 8.8.1), so If-Range must not use it
+    # (13.1.5).
     if tag and not tag.startswith("W/"):
         tag_file.write_text(tag)
     else:

@@ -245,6 +245,7 @@ def piper_voice(voice: str, models_dir: Path) -> Path:
 
 
 def _find_file(name: str, models_dir: Path, file_name: str, key: str) -> Path:
+    # A value with a slash or a known suffix is a path; anything else is a name of the catalogue.
     named = Path(name).expanduser()
     is_path = "/" in name or named.suffix in (".bin", ".onnx")
     path = (named if "/" in name else models_dir / named) if is_path else models_dir / file_name

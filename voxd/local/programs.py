@@ -13,16 +13,13 @@ from voxd.errors import DeadlineExceeded, EngineError, ModelError
 from voxd.frames import Clip
 
 _MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+# The header of a PCM WAV file; a program that failed often leaves one without samples.
 _WAV_HEADER_BYTES = 44
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """How one program is called: ``argv`` gets the descriptors of the text and of the sound.
-
-    Text goes through a file in memory: not on the command line, where every user of the machine could
-    read it and a leading dash would be an option.
-    """
+    """How one program is called: ``argv`` gets the paths of the text and of the sound."""
 
     name: str
     package: str
@@ -37,10 +34,12 @@ def flite(voice: str) -> Program:
 
 def espeak(language: str) -> Program:
     """Return the call of espeak-ng in ``language``."""
+    # espeak-ng's plain "en" is British.
     voice = "en-us" if language == "en" else language
     return Program(
         "espeak",
         "espeak-ng",
+        # "-b 1": the text is UTF-8, whatever the locale of the service.
         lambda text, sound: ("espeak-ng", "-v", voice, "-b", "1", "-f", text, "-w", sound),
     )
 
@@ -71,6 +70,8 @@ class ProgramSynthesizer:
 
     async def _run(self, text: str) -> Clip:
         with _memory_file(text.encode()) as text_file, _memory_file(b"") as sound:
+            # A file in memory: not on the command line, which every user of the machine can read, and where a
+            # leading dash would be an option.
             argv = self._program.argv(f"/dev/fd/{text_file}", f"/dev/fd/{sound}")
             try:
                 child = await ChildProcess.start(self.name, argv, pass_fds=(text_file, sound))

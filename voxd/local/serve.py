@@ -14,7 +14,9 @@ from voxd.audio.child_process import die_with_parent
 from voxd.errors import EngineError, VoxdError
 from voxd.local.worker_protocol import MAX_HEADER_BYTES, WorkerMessage, decode_header, encode
 
+# Capture and playback must not wait for inference.
 _NICE = 5
+# proc(5), oom_score_adj: added to the share of memory in use, in thousandths.
 _OOM_SCORE = 500
 
 
@@ -62,13 +64,16 @@ class Server:
             message = decode_header(line)
             payload = self._source.read(message.payload_bytes)
             if message.op == "cancel":
+                # Written by this thread only; the other reads one integer, which needs no lock.
                 self._cancelled_id = max(self._cancelled_id, message.id)
             else:
                 self._requests.put_nowait((message, payload))
+        # Not sys.exit: this thread cannot end the one that computes, and the daemon waits for this process.
         os._exit(0)
 
     def _handle(self, message: WorkerMessage, payload: bytes) -> None:
         def cancelled() -> bool:
+            # Ids rise, so a cancellation also covers every earlier request; 0 is the load.
             return self._cancelled_id >= message.id > 0
 
         try:
@@ -84,6 +89,7 @@ class Server:
                 message.id,
                 data={"code": error.code, "message": str(error)[:500], "hint": error.hint[:200]},
             )
+        # It has no text of its own, and a model that is too large is a cause the user can act on.
         except MemoryError:
             self._send("error", message.id, data={"code": EngineError.code, "message": "out of memory"})
         except Exception as error:
@@ -108,6 +114,7 @@ def serve(engine_of: Callable[[], WorkerEngine]) -> None:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+    # Ctrl+C in a terminal goes to the whole group; the daemon ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Server(engine_of(), source, sink).run()
 

@@ -21,12 +21,15 @@ _Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 _GRAMMAR = "commands"
 _OPEN = "open"
+# About the logarithm of the smallest double: a score of 0 has none.
 _LEAST_LOG = -700.0
 _DROPPED = "<dropped>"
 # So much of the wake word is left where the command follows in the same breath.
 _LEAD_IN_SAMPLES = samples_from_ms(80)
+# "the(2)": the second pronunciation of a word in the dictionary.
 _VARIANT = re.compile(r"\(\d+\)$")
 _RULE_NAME = re.compile(r"<[^>]*>")
+# JSGF 1.0: {tag}, /weight/ and "quoted token"; none of them is a word to look up.
 _TAG = re.compile(r"\{[^}]*\}|/[0-9.]+/|\"[^\"]*\"")
 _WORD = re.compile(r"[^\s|()\[\]*+;=<>]+")
 
@@ -56,6 +59,7 @@ MIN_SCORE = -1.0
 # nearly always better, even where "stop" was said.
 MIN_SCORE_SHORT = -4.5
 
+# With so few words the score of the open recogniser says little.
 _SHORT_WORDS = 2
 
 # How much more the grammar loses per frame where the sound begins with the end of the wake word: the open
@@ -69,10 +73,9 @@ def accepts(
     """Whether to accept the grammar's ``command`` rather than the ``free`` transcript.
 
     ``allowance`` is how much worse than usual its score may be, per frame.
-
-    The thresholds were set on 264 commands and 120 other sentences by four flite voices, and 26 recordings
-    of people.
     """
+    # The thresholds were set on 264 commands and 120 other sentences by four flite voices, and on 26
+    # recordings of people.
     spoken = _frames(free)
     if not any(not word.is_filler for word in command):
         return False
@@ -131,6 +134,7 @@ class SphinxEngine:
             raise EngineError(f"pocketsphinx cannot {op}")
         text = ""
         samples = np.frombuffer(payload, dtype="<i2")
+        # On silence the grammar would still find its most similar sentence.
         if loudest_dbfs(samples.astype(np.float32) / 32768.0) > MIN_SPEECH_DBFS:
             text = self._transcribe(add_dither(samples), cancelled)
         if not cancelled():
@@ -195,6 +199,7 @@ def cut_to_sentence(words: list[RecognizedWord], is_sentence: Callable[[str], bo
 
 def add_dither(samples: _Samples) -> _Samples:
     """Return ``samples`` with a noise of 3 steps, always the same: exact zeros have no logarithm."""
+    # A fixed seed, so that the same sound always gives the same transcript.
     noise = np.random.default_rng(1).integers(-3, 4, samples.size)
     return np.asarray(np.clip(samples + noise, -32768, 32767), dtype=np.int16)
 

@@ -24,8 +24,10 @@ NO_SPEECH_PROBABILITY = 0.6
 # Positions of 20 ms: shorter contexts than 5 s make published models repeat themselves.
 MIN_AUDIO_CTX = 256
 
+# 30 s, the window Whisper was trained on.
 FULL_AUDIO_CTX = 1500
 _MARGIN_CTX = 64
+# "ggml", little endian.
 _GGML_MAGIC = 0x67676D6C
 _TAG = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|[♪♫]+")
 
@@ -44,6 +46,7 @@ class WhisperEngine:
             str(path),
             n_threads=settings["threads"],
             language=settings["language"],
+            # One utterance says nothing about the next; carried context repeats itself.
             no_context=True,
             single_segment=True,
             no_timestamps=True,
@@ -75,6 +78,7 @@ class WhisperEngine:
             # pywhispercpp gives NaN for a segment without tokens.
             known = [segment.probability for segment in segments if not math.isnan(segment.probability)]
             probability = sum(known) / len(known) if known else None
+            # On noise Whisper invents sentences, with a low probability.
             if probability is None or probability >= MIN_PROBABILITY:
                 text = strip_tags(" ".join(segment.text for segment in segments))
         if not cancelled():
@@ -82,11 +86,9 @@ class WhisperEngine:
 
 
 def audio_ctx_for(samples: int) -> int:
-    """Return how many of the encoder's 1500 positions (20 ms each) a clip of ``samples`` needs.
-
-    Encoding all 30 s costs the same for every clip; whisper.cpp's `-ac` shortens it
-    (whisper.cpp examples/command). Rounded up to 64, which keeps its matrices aligned.
-    """
+    """Return how many of the encoder's 1500 positions (20 ms each) a clip of ``samples`` needs."""
+    # Encoding all 30 s costs the same for every clip; whisper.cpp's `-ac` shortens it (examples/command).
+    # Rounded up to 64, which keeps its matrices aligned.
     positions = math.ceil(samples * 50 / SAMPLE_RATE_HZ) + _MARGIN_CTX
     return min(FULL_AUDIO_CTX, max(MIN_AUDIO_CTX, math.ceil(positions / 64) * 64))
 
@@ -98,12 +100,7 @@ def strip_tags(text: str) -> str:
 
 
 def check_ggml(path: Path) -> None:
-    """Raise `ModelError` unless ``path`` is a ggml file with weights.
-
-    whisper.cpp takes a file that ends after the vocabulary, and then never recognises anything. The
-    token embedding alone (vocabulary x text width) needs more than 0.4 bytes per weight in the smallest
-    quantisation.
-    """
+    """Raise `ModelError` unless ``path`` is a ggml file with weights."""
     try:
         with path.open("rb") as file:
             header = file.read(12 * 4)
@@ -113,6 +110,9 @@ def check_ggml(path: Path) -> None:
     if len(header) < 48 or struct.unpack_from("<I", header)[0] != _GGML_MAGIC:
         raise ModelError(f"{path} is not a Whisper model in ggml format", hint=_hint(path))
     vocabulary, text_state = struct.unpack_from("<i", header, 4)[0], struct.unpack_from("<i", header, 28)[0]
+    # whisper.cpp accepts a file that ends after the vocabulary, and then never recognises anything. The token
+    # embedding alone (vocabulary x text width) needs more than 0.4 bytes per weight in the smallest
+    # quantisation.
     if size < 0.4 * vocabulary * text_state:
         raise ModelError(f"{path} has no weights: {size} bytes", hint=_hint(path))
 

@@ -88,6 +88,8 @@ class Worker:
         iterator cancels the work.
         """
         await self._lock.acquire()
+        # Three ends: finished (the process is idle), failed (it cannot be trusted any more), or left early by
+        # the caller, whose work is then cancelled in the background.
         finished = failed = False
         budget = _Budget(self._timeout_s)
         try:
@@ -142,6 +144,7 @@ class Worker:
         if self._closed:
             raise EngineError(f"{self.name} is closed")
         await self._stop()
+        # Asked at each start: the model may have arrived, or been replaced, since.
         load = self._load()
         started = self._clock.monotonic()
         try:
@@ -171,6 +174,7 @@ class Worker:
             left = self._used_at + self._idle_unload_s - self._clock.monotonic()
             if left > 0:
                 await self._clock.sleep(left)
+            # A request is under way: the time counts from its end.
             elif self._lock.locked():
                 await self._clock.sleep(self._idle_unload_s)
             else:
@@ -190,6 +194,7 @@ class Worker:
             if self.loaded:
                 async with asyncio.timeout(CANCEL_GRACE_S):
                     await self._send("cancel", id, b"", {})
+                    # What the engine still sends is thrown away, until it reports its end.
                     while (await self._receive(id))[0].op not in ("done", "error"):
                         pass
             else:

@@ -13,6 +13,7 @@ MAX_HEADER_BYTES = 8 * 1024
 MAX_PAYLOAD_BYTES = 16 * 1024 * 1024
 
 
+# JSON for the header, because it is small and can be read in a log; raw bytes for the sound, which is not.
 class WorkerMessage(msgspec.Struct, frozen=True):
     """One message; ``id`` is the request it belongs to, 0 for the process itself."""
 
