@@ -60,7 +60,9 @@ class Buttons:
         names = ("button on GPIO %d", "mute switch on GPIO %d")
         self.status = ", ".join(name % pin for name, pin in zip(names, pins, strict=True) if pin is not None)
         if switch is not None and switch.is_active:
+            # A switch has no edge at the start, so its level is read once.
             self._switch = Debounce(self._config.bounce_ms / 1000, level=True)
+            # Only the closed position is reported: open is what the device starts with.
             self._on_switch(True)
 
     def speech_heard(self) -> None:
@@ -118,6 +120,7 @@ class Buttons:
 
     def _arm(self) -> None:
         if self._timer is not None:
+            # Only one timer: each edge moves the deadline.
             self._timer.cancel()
             self._timer = None
         if self._deadline_s() is not None:
@@ -125,6 +128,7 @@ class Buttons:
 
     async def _wait(self) -> None:
         while (deadline_s := self._deadline_s()) is not None:
+            # A loop, because a gesture that becomes certain may set the next deadline.
             await self._clock.sleep(max(0.0, deadline_s - self._clock.monotonic()))
             self._give(self._reader.tick(self._clock.monotonic()))
             self._settle()

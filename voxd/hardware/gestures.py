@@ -36,10 +36,9 @@ class Gesture:
 
 
 class Debounce:
-    """A level that counts only once it has stayed for ``bounce_s``; it dates from its last edge.
+    """A level that counts only once it has stayed for ``bounce_s``; it dates from its last edge."""
 
-    Contacts chatter for a few milliseconds, and a spike shorter than that is interference.
-    """
+    # Contacts chatter for a few milliseconds, and a spike shorter than that is interference on the line.
 
     def __init__(self, bounce_s: float, level: bool = False) -> None:
         self._bounce_s = bounce_s
@@ -81,6 +80,7 @@ class GestureReader:
 
     def edge(self, down: bool, now_s: float) -> list[Gesture]:
         """Take an edge of the contact; return the gestures that became certain by ``now_s``."""
+        # First what was due before this edge: the timer of the loop may be late.
         gestures = self.tick(now_s)
         self._contact.edge(down, now_s)
         return gestures + self.tick(now_s)
@@ -118,11 +118,13 @@ class GestureReader:
             self._talking = True
             return [Gesture(GestureKind.TALK_START, pressed_at_s)]
         self._forget_press()
+        # The press is over: its release must not become TALK_END.
         return [Gesture(GestureKind.MUTE, pressed_at_s)]
 
     def _pressed(self, at_s: float) -> list[Gesture]:
         last_short_s, self._last_short_s = self._last_short_s, None
         if last_short_s is not None and at_s - last_short_s <= self._double_s:
+            # Certain at the press: a repetition needs no release, so none is awaited.
             return [Gesture(GestureKind.REPEAT, at_s)]
         self._pressed_at_s = at_s
         self._spoken = False
@@ -135,6 +137,7 @@ class GestureReader:
             return []
         if talking:
             return [Gesture(GestureKind.TALK_END, at_s)]
+        # From the release: a slow first press must not use up the time for the second.
         self._last_short_s = at_s
         return [Gesture(GestureKind.SHORT, pressed_at_s)]
 

@@ -10,11 +10,9 @@ DeviceT = TypeVar("DeviceT")
 
 
 def open_device(make: Callable[[Any], DeviceT]) -> DeviceT:
-    """Return ``make(gpiozero)``.
-
-    gpiozero warns once per pin library that it cannot load before it gives up; the warnings become
-    part of the error's message instead of lines on stderr. Raises `DeviceError`.
-    """
+    """Return ``make(gpiozero)``. Raises `DeviceError`."""
+    # gpiozero warns once per pin library that it cannot load before it gives up; the warnings become part of
+    # the error's message instead of lines on stderr.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
 

@@ -20,6 +20,7 @@ class _GpioLed:
                 f"{config.kind} needs {lines} pin(s), not {len(config.pins)}", hint="set pins in [leds]"
             )
         self._led: Any = open_device(
+            # Pulse width: software PWM of the pin library, enough for LEDs, which need no exact timing.
             lambda gpiozero: getattr(gpiozero, kind)(*config.pins, active_high=config.active_high)
         )
 

@@ -172,6 +172,7 @@ class LedEventHandler:
             case EventType.AUDIO_RESTORED:
                 self._audio_lost = False
             case EventType.PROVIDER_FAILED:
+                # Two conditions of one provider: it is degraded until both are over.
                 self._failing.add(("unhealthy", event.data["provider"]))
             case EventType.PROVIDER_RESTORED:
                 self._failing.discard(("unhealthy", event.data["provider"]))

@@ -60,6 +60,7 @@ PATTERNS: Mapping[Cue, Pattern] = MappingProxyType(
         Cue.FOLLOW_UP: Pattern((0.0, 1.0, 0.8), (_flat(0.85, 1.0), _flat(0.15, 0.0))),
         Cue.THINKING: Pattern((0.6, 0.0, 1.0), (Segment(0.4, 0.1, 1.0), Segment(0.4, 1.0, 0.1))),
         Cue.SPEAKING: Pattern((0.0, 1.0, 0.2), (Segment(1.2, 0.2, 1.0), Segment(1.2, 1.0, 0.2))),
+        # Red and slow, and visible across a room: privacy must be checkable at a glance.
         Cue.MUTED: Pattern((1.0, 0.0, 0.0), (_flat(2.0, 1.0), _flat(2.0, 0.15))),
         Cue.ERROR: Pattern((1.0, 0.45, 0.0), (_flat(0.1, 1.0), _flat(0.1, 0.0))),
         Cue.RINGING: Pattern((1.0, 0.8, 0.1), (_flat(0.5, 1.0), _flat(0.5, 0.0))),
@@ -79,6 +80,7 @@ def select_cue(
     A ringing timer comes first. A lost microphone or an unavailable provider is shown only where the
     display would be idle: during a turn, the state of the turn matters more.
     """
+    # A person must find the device that rings, so this hides everything else.
     if ringing:
         return Cue.RINGING
     if audio_lost and state is State.IDLE:
@@ -100,6 +102,7 @@ def rgb_at(cue: Cue, seconds: float) -> Rgb:
 def next_change_s(cue: Cue, seconds: float) -> float | None:
     """Return how long after ``seconds`` the light must be drawn again; None: never, it is steady."""
     pattern = PATTERNS[cue]
+    # No task runs for a steady light: idle costs nothing.
     if len(pattern.rhythm) == 1 and pattern.rhythm[0].start == pattern.rhythm[0].end:
         return None
     step, into_s = _step_at(pattern, seconds)
@@ -114,4 +117,5 @@ def _step_at(pattern: Pattern, seconds: float) -> tuple[Segment, float]:
         if into_s < step.duration_s:
             return step, into_s
         into_s -= step.duration_s
+    # The last segment takes what rounding leaves over.
     return pattern.rhythm[-1], min(into_s, pattern.rhythm[-1].duration_s)

@@ -127,6 +127,7 @@ class EventLog:
     def __call__(self, event: Event) -> None:
         """Log ``event`` if it matters."""
         line = LINES.get(event.type)
+        # The level first: an event that is not logged must not count as a repetition either.
         if line is None or not _log.isEnabledFor(line.level) or self._is_repeated(event):
             return
         _write(event, line)
@@ -136,6 +137,7 @@ class EventLog:
             return False
         recent = {text: at_s for text, at_s in self._errors.items() if 0 <= event.time - at_s < REPEATED_S}
         text = f"{event.data.get('code')}: {event.data.get('message')}"
+        # The newest first, so that the oldest of too many is forgotten.
         self._errors = dict(islice({text: event.time, **recent}.items(), KNOWN_ERRORS))
         return text in recent
 
@@ -143,6 +145,7 @@ class EventLog:
 def _write(event: Event, line: LogLine) -> None:
     fields = {
         "event": event.type,
+        # Nothing but the listed fields: an event may hold transcripts, names and sound.
         **{name: event.data[name] for name in CALL_FIELDS if event.type in _CALLS and name in event.data},
         "turn": event.turn,
         "state": event.data.get("to") if event.type == EventType.STATE_CHANGED else None,
@@ -159,6 +162,7 @@ class _Shown(dict[str, str]):
     def __init__(self, data: Mapping[str, Any]) -> None:
         super().__init__({key: _text(value) for key, value in data.items()})
         if data.get("provider") == "":
+            # The spending limit of the whole device has no provider.
             self["provider"] = "all providers together"
 
     def __missing__(self, key: str) -> str:

@@ -108,6 +108,7 @@ class LatencyLedger:
     def stamp(self, stage: TurnStage, at_s: float | None = None, /) -> None:
         """Note that ``stage`` of the turn under way was reached, now or at ``at_s``."""
         if self._current is not None:
+            # The first of a kind counts: first token, first sample.
             self._current.stamps_s.setdefault(stage, self._clock.monotonic() if at_s is None else at_s)
 
     def end(self, outcome: str) -> float | None:
@@ -128,6 +129,7 @@ def stages_ms(turn: reports.LastTurn) -> dict[str, float]:
 
 def _view(turn: _Turn) -> reports.LastTurn:
     passed_ms = {stage: (at_s - turn.began_s) * 1000 for stage, at_s in turn.stamps_s.items()}
+    # All bars are relative to it.
     passed_ms[TurnStage.BEGAN] = 0.0
     bars: list[reports.LedgerStage] = []
     first_sound_ms = passed_ms.get(TurnStage.FIRST_AUDIO, float("inf"))

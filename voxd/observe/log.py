@@ -101,6 +101,7 @@ class QueuedHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue ``record``."""
         try:
+            # Formatted here, in the thread of the caller: arguments may change before the writer runs.
             self._queue.put_nowait(entry_of(record))
         except queue.Full:
             self.dropped += 1

@@ -10,6 +10,8 @@ def limit_arenas() -> None:
     """Let all threads allocate from one place; call it before any thread starts."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
+        # glibc keeps freed memory in the arena of its thread; the daemon has a handful of threads, which
+        # rarely allocate at once.
         mallopt(M_ARENA_MAX, 1)
 
 

@@ -39,6 +39,7 @@ class Metrics:
         self._state = numbers.gauge(
             "voxd_state", "What the device does: 1 for one state, 0 for others", "state"
         )
+        # Until the first loss: a gauge that is 0 before the start would raise an alarm at every boot.
         self._audio_up.set(1)
         self._output_up.set(1)
         self._state.set(1, "idle")

@@ -8,6 +8,7 @@ import systemd.daemon as daemon
 
 _log = logging.getLogger(__name__)
 
+# Sent from the event loop, so a manager that does not read may not hold it up for longer.
 _TIMEOUT_S = 0.05
 # How long to wait for a manager that does not read; at the start there are no clients yet.
 _READY_TIMEOUT_S = 5.0
@@ -47,6 +48,7 @@ class Notifier:
 def watchdog_interval_s() -> float | None:
     """Return within which time systemd wants to be fed, None if it does not watch this process."""
     usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    # sd_watchdog_enabled(3): WATCHDOG_PID names the process that is meant, as children inherit the variables.
     if not usec.isdigit() or int(usec) == 0 or (pid and pid != str(os.getpid())):
         return None
     return int(usec) / 1_000_000
@@ -82,4 +84,5 @@ def _send(*lines: str, timeout_s: float = _TIMEOUT_S) -> None:
 
 
 def _one_line(text: str) -> str:
+    # A line break would begin another assignment of the protocol.
     return " ".join(text.split())

@@ -35,6 +35,7 @@ class Series:
         self.name = name
         self.text = text
         self.labels = labels
+        # Without labels the number is shown as 0 from the start, as Prometheus recommends.
         self.values: dict[tuple[str, ...], float] = {} if labels else {(): 0}
 
     def inc(self, *values: str, by: float = 1) -> None:

@@ -15,7 +15,7 @@ _Feed = Callable[[Mapping[str, Any]], None]
 
 
 def vendor_feeds(numbers: MetricSet) -> dict[str, _Feed]:
-    """Return which event moves which number."""
+    """Return which event changes which number."""
     return {
         **_request_feeds(numbers),
         **_cost_feeds(numbers),
@@ -50,6 +50,7 @@ def _request_feeds(numbers: MetricSet) -> dict[str, _Feed]:
         whole.observe(data["duration_ms"] / 1000, *where)
         volume.inc(*where, "sent", by=data["sent_bytes"])
         volume.inc(*where, "received", by=data["received_bytes"])
+        # A failure alone does not mean down: the circuit breaker decides, and reports by an event.
         if data["code"] == "ok":
             up.set(1, data["provider"])
 
@@ -107,6 +108,7 @@ def _wait_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     return {
         EventType.RATE_LIMITED: lambda data: limited.inc(data["provider"], data["limit"]),
         EventType.KEY_CHANGED: lambda data: keys.inc(data["provider"]),
+        # "" is the limit of all providers together; an empty label equals a missing one in Prometheus.
         EventType.SPEND_STOPPED: lambda data: stopped.inc(data["provider"] or "all"),
         EventType.CACHE_USED: lambda data: lookups.inc(data["cache"], "hit" if data["hit"] else "miss"),
         EventType.QUEUE_ADDED: lambda _: kept.inc("added"),

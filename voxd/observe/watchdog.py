@@ -97,6 +97,7 @@ class Watchdog:
         """Watch until cancelled, or until nothing more can be done."""
         while not self.health.stuck:
             self._look()
+            # sd_watchdog_enabled(3) recommends half of the interval.
             half_s = self._interval_s / 2
             await self._clock.sleep(half_s if self.health.healthy else min(RECHECK_S, half_s))
 
@@ -106,6 +107,7 @@ class Watchdog:
         self.health = assess(before, self._clock.monotonic(), stamps)
         if self.health.stuck:
             _log.critical("no progress: %s; asking systemd for a restart", _names(self.health.stuck))
+            # At once: waiting for the interval to run out would only add to the time without a device.
             self._notifier.request_restart()
             return
         if self.health.healthy:

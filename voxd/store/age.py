@@ -31,14 +31,12 @@ class AgeStamp:
 
 
 def advance_age(before: AgeStamp | None, monotonic_s: float, wall_s: float, boot: str) -> AgeStamp:
-    """Return the stamp of now; ``before`` is the last one.
-
-    Within one boot only monotonic time counts, so a jump of the wall clock ages nothing. Between boots only
-    the wall clock is left: a gap between 0 and `MAX_OFF_S` counts, any other does not. A clock that starts
-    in 1970, or is set after the start, therefore keeps rows longer than configured, never shorter.
-    """
+    """Return the stamp of now; ``before`` is the last one."""
     if before is None:
         return AgeStamp(0.0, monotonic_s, wall_s, boot)
+    # Within one boot only monotonic time counts, so a jump of the wall clock ages nothing. Between boots only
+    # the wall clock is left: a gap between 0 and `MAX_OFF_S` counts, any other does not. A clock that starts
+    # in 1970, or is set after the start, keeps rows longer than configured, never shorter.
     if boot and boot == before.boot:
         gap_s = monotonic_s - before.monotonic_s
     else:

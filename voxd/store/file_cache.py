@@ -32,6 +32,7 @@ class FileCache:
 
     async def get(self, key: str) -> bytes | None:
         """Return the data of ``key``, None when it is not cached. Does not wait for writers."""
+        # Without the lock: an answer must not wait behind the writing of another.
         sizes = self._sizes if self._sizes is not None else await self._known()
         if key not in sizes:
             return None
@@ -90,6 +91,7 @@ class FileCache:
                 if file.suffix == _SUFFIX:
                     stat = file.stat()
                     found.append((stat.st_mtime, file.stem, stat.st_size))
+                # Left by a power cut or a kill in the middle of `_write`.
                 elif file.suffix == _NEW:
                     file.unlink()
         except FileNotFoundError:
@@ -102,6 +104,7 @@ class FileCache:
         file = self._file(key)
         try:
             data = file.read_bytes()
+            # Not atime: cards are mounted with noatime or relatime.
             if time.time() - file.stat().st_mtime > TOUCH_S:
                 os.utime(file)
         except OSError as error:
@@ -120,6 +123,7 @@ class FileCache:
                 os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb"
             ) as target:
                 target.write(data)
+            # rename(2) is atomic: a reader sees the old file or the whole new one.
             new.replace(file)
         except OSError as error:
             self._log_failure(error)

@@ -59,6 +59,7 @@ class HistoryStore:
         """Return up to ``limit`` turns, newest first. Raises `StoreError`."""
 
         def read(connection: sqlite3.Connection) -> list[HistoryEntry]:
+            # By id, not by time: the wall clock may have been set back between two turns.
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM turns ORDER BY id DESC LIMIT ?", (max(0, limit),)
             )
@@ -73,6 +74,8 @@ class HistoryStore:
     async def forget(self) -> int:
         """Delete every turn and overwrite what it left in the file; returns how many. Raises `StoreError`."""
         count = await self._db.run(lambda connection: connection.execute("DELETE FROM turns").rowcount)
+        # VACUUM rewrites the file; the checkpoint then empties the write-ahead log, which still holds the old
+        # pages.
         await self._db.maintain("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
         return count
 

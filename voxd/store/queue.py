@@ -118,6 +118,8 @@ class UtteranceQueue:
 
         Raises `StoreError`, code ``queue_full`` when it is too much.
         """
+        # Random, not counted: receivers recognise a repeated answer by it, also after the database was
+        # replaced.
         id = os.urandom(6).hex()
         size = len(flac or b"") + len(text.encode())
 
@@ -145,6 +147,7 @@ class UtteranceQueue:
             row = connection.execute(
                 "SELECT id, agent, flac, text, ? - lived_s FROM utterances LEFT JOIN sounds USING (id)"
                 f" WHERE state = 'waiting' AND NOT taken AND due_lived_s <= ? AND agent NOT IN ({marks})"
+                # In order of arrival, but an utterance that keeps failing never blocks those behind it.
                 " ORDER BY faults >= ?, number LIMIT 1",
                 (now_s, now_s, *without, BEHIND_FAULTS),
             ).fetchone()
@@ -169,6 +172,7 @@ class UtteranceQueue:
             if fault is Fault.UTTERANCE and faults >= MAX_FAULTS:
                 (dropped,) = _deleted(connection, "id = ?", id)
                 return dropped
+            # `take` counted one in advance; an unknown cause keeps it, but alone never reaches the limit.
             faults = max(0, faults - 1) if fault is Fault.NONE else min(faults, MAX_FAULTS - 1)
             rests = fault is not Fault.NONE and faults >= BEHIND_FAULTS
             rest_s = min(60.0 * 2.0**faults, LONGEST_REST_S) if rests else 0.0
@@ -273,6 +277,7 @@ class UtteranceQueue:
         """Delete everything and overwrite what it left in the file; returns what was not delivered yet."""
 
         def write(connection: sqlite3.Connection) -> list[DroppedUtterance]:
+            # The rest are traces of deliveries, which are not reported.
             dropped = _deleted(connection, "state != 'delivered'")
             connection.execute("DELETE FROM utterances")
             return dropped
@@ -286,6 +291,7 @@ class UtteranceQueue:
         if not self._db.remembers:
             raise StoreError(self._db.problem or "the database is not on a disk")
         query = "SELECT count(*), coalesce(sum(bytes), 0) FROM utterances WHERE state != 'delivered'"
+        # Checked before the write: SQLite on a full disk fails in the middle, and then cannot even delete.
         if _free_bytes(self._db.path.parent) < size + RESERVE_BYTES:
             raise StoreError("the disk is nearly full", hint="free some space in the state directory")
         count, used = connection.execute(query).fetchone()

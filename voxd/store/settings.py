@@ -49,6 +49,7 @@ class SettingsFile:
                 self._written = values
             except OSError as error:
                 _log.warning("cannot save the settings: %s: %s", self._path, error.strerror)
+                # Changed again meanwhile: the newer values are worth another attempt, the same ones are not.
                 if values == self.values:
                     return
 

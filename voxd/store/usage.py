@@ -34,6 +34,7 @@ class UsageLog:
         oldest = self._day(KEPT_DAYS - 1)
 
         def write(connection: sqlite3.Connection) -> None:
+            # Here, not in a task of its own: every write keeps the table bounded.
             connection.execute("DELETE FROM usage WHERE day < ?", (oldest,))
             connection.execute(
                 f"INSERT INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -44,6 +45,7 @@ class UsageLog:
                 " text_tokens = text_tokens + excluded.text_tokens,"
                 " audio_tokens = audio_tokens + excluded.audio_tokens,"
                 " characters = characters + excluded.characters,"
+                # Two dates of price lists: the older one, as parts of the sum come from it.
                 " prices_of = CASE WHEN '' IN (prices_of, excluded.prices_of) THEN ''"
                 " ELSE min(prices_of, excluded.prices_of) END,"
                 " cost_usd = CASE WHEN cost_usd IS NULL AND excluded.cost_usd IS NULL THEN NULL"
