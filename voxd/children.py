@@ -2,16 +2,17 @@
 
 It avoids two faults of `asyncio.subprocess.Process` and so gives no access to that class. Programs without an
 event loop, such as `voxctl`, may use `subprocess.run`.
-
-- A lost exit status. asyncio reaps a child in a thread that blocks in waitpid(2). `subprocess.Popen` polls
-  (waitpid with WNOHANG) in `poll`, in every signal it sends and when an asyncio transport is closed before
-  its child has ended. A poll between the exit of the child and the thread's own wait takes the status away:
-  asyncio logs "Unknown child process pid N, will report returncode 255". So this module signals with
-  os.kill, and closes the transport only after the end.
-- A wait without end. `Process.wait` of Python 3.11 returns only when every pipe is at its end. asyncio stops
-  reading standard output while twice ``limit`` bytes are buffered, so after too much output it never sees
-  that end; a grandchild that inherited a pipe has the same effect. So this module waits for the exit alone.
 """
+
+# A lost exit status. asyncio reaps a child in a thread that blocks in waitpid(2). `subprocess.Popen` polls
+# (waitpid with WNOHANG) in `poll`, in every signal it sends and when an asyncio transport is closed before
+# its child has ended. A poll between the exit of the child and the thread's own wait takes the status away:
+# asyncio logs "Unknown child process pid N, will report returncode 255". So this module signals with
+# os.kill, and closes the transport only after the end.
+#
+# A wait without end. `Process.wait` of Python 3.11 returns only when every pipe is at its end. asyncio stops
+# reading standard output while twice `limit` bytes are buffered, so after too much output it never sees that
+# end; a grandchild that inherited a pipe has the same effect. So this module waits for the exit alone.
 
 import asyncio
 import contextlib
@@ -26,6 +27,7 @@ from voxd.tasks import TaskScope, cancel_and_wait
 
 _log = logging.getLogger(__name__)
 
+# SIGKILL works within milliseconds, unless the process is in an uninterruptible system call.
 KILL_TIMEOUT_S = 2.0
 _DRAIN_TIMEOUT_S = 1.0
 
@@ -186,6 +188,7 @@ class ChildProcess:
         lines, rest = 0, b""
         while chunk := await stderr.read(_READ_BYTES):
             *whole, rest = (rest + chunk).split(b"\n")
+            # A program may write without ever ending a line.
             rest = rest[-_READ_BYTES:]
             for line in whole:
                 lines += self._note_line(line, is_logged=lines < _LOGGED_LINES)

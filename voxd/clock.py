@@ -47,6 +47,7 @@ def local_day(wall_s: float, *, ago: int = 0) -> str:
 def s_to_midnight(wall_s: float) -> float:
     """Return how many seconds the local day of ``wall_s`` still has; more than 0."""
     now = _local(wall_s)
+    # Not plus 24 hours: a day of a clock change has 23 or 25.
     midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time()).astimezone()
     return max(midnight.timestamp() - wall_s, 1.0)
 

@@ -49,5 +49,7 @@ def _parse(file: Path, group: str) -> dict[str, str]:
             section = line.strip("[]")
         elif section == group and "=" in line and not line.startswith(("#", ";")):
             name, _, reference = line.partition("=")
+            # Extras may follow in brackets: "name = module:attribute [extra]"; they are deprecated and
+            # ignored.
             references[name.strip()] = reference.partition("[")[0].strip()
     return references

@@ -234,7 +234,7 @@ class DaemonUnreachable(VoxdError):
 
 
 def named(error: VoxdError) -> str:
-    """Return the message of ``error`` with the name of the provider whose it is, where several may be."""
+    """Return the message of ``error``, with the name of its provider unless that is part of it."""
     who = error.provider if isinstance(error, ProviderError) else ""
     return f"{who}: {error}" if who and who not in str(error) else str(error)
 

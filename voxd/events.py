@@ -147,11 +147,15 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
     {
         EventType.DAEMON_READY: _says("The daemon serves.", version=str, audio=str),
         EventType.DAEMON_RELOADED: _says(
-            "SIGHUP was obeyed: dotted keys.", applied=tuple[str, ...], needs_restart=tuple[str, ...]
+            "The configuration was reloaded: dotted keys.",
+            applied=tuple[str, ...],
+            needs_restart=tuple[str, ...],
         ),
-        EventType.DAEMON_STOPPING: _says("The daemon goes down."),
+        EventType.DAEMON_STOPPING: _says("The daemon shuts down."),
         EventType.STATE_CHANGED: _says("The turn machine moved.", **{"from": str, "to": str}),
-        EventType.WAKE_CANDIDATE: _says("The first stage heard a word.", word=str, score=float),
+        EventType.WAKE_CANDIDATE: _says(
+            "The first stage detected a possible wake word.", word=str, score=float
+        ),
         EventType.WAKE_DETECTED: _says(
             "A wake word was confirmed.",
             word=str,
@@ -161,13 +165,13 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             end_sample=int,
         ),
         EventType.WAKE_REJECTED: _says(
-            "The second stage said no.", word=str, score=float | None, first_score=float, reason=str
+            "The second stage rejected it.", word=str, score=float | None, first_score=float, reason=str
         ),
         EventType.SPEECH_STARTED: _says("The user began to speak.", sample=int),
         EventType.SPEECH_ENDED: _says("The user stopped.", sample=int, reason=str, duration_ms=int),
         EventType.TURN_STARTED: _says("A turn began.", source=str, agent=str),
-        EventType.TURN_TRANSCRIPT: _says("What was understood. Never logged.", text=str, engine=str),
-        EventType.TURN_REPLY: _says("What is answered. Never logged.", text=str),
+        EventType.TURN_TRANSCRIPT: _says("The transcript. Never logged.", text=str, engine=str),
+        EventType.TURN_REPLY: _says("The reply. Never logged.", text=str),
         EventType.TURN_INTERRUPTED: _says("The reply was cut.", by=str, played_ms=int),
         EventType.TURN_ENDED: _says(
             "The turn is over; the latency is from the end of speech to the first sample.",
@@ -258,10 +262,10 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             "The reply was cut.", played_ms=float | None, response_id=str | None
         ),
         EventType.CONVERSATION_ENDED: _says("The session's conversation is over.", turns=int),
-        EventType.CONVERSATION_CLEARED: _says("What was said so far is forgotten.", turns=int),
+        EventType.CONVERSATION_CLEARED: _says("The conversation so far was deleted.", turns=int),
         EventType.RESPONSE_STARTED: _says("The assistant begins to answer.", response_id=str | None),
         EventType.RESPONSE_COMPLETED: _says("The answer is complete.", response_id=str | None, usage=Any),
-        EventType.RESPONSE_CANCELLED: _says("The answer was given up.", response_id=str | None, reason=str),
+        EventType.RESPONSE_CANCELLED: _says("The answer was cancelled.", response_id=str | None, reason=str),
         EventType.FUNCTION_CALL_INVOKED: _says(
             "The model calls a tool.", function_name=str, arguments=dict[str, Any], call_id=str | None
         ),
@@ -300,7 +304,7 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             received_bytes=int,
         ),
         EventType.PROVIDER_NOTE: _says(
-            "Something happened on the line to a vendor, such as a reconnect.",
+            "Something happened on the connection to a vendor, such as a reconnect.",
             provider=str,
             stage=str,
             kind=str,
@@ -326,19 +330,19 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             wait_s=float | None,
         ),
         EventType.SPEND_WARNING: _says(
-            'Four fifths of the day\'s money are spent; provider "" is all together.',
+            'Four fifths of the daily limit are spent; provider "" is all together.',
             provider=str,
             spent_usd=float,
             limit_usd=float,
         ),
         EventType.SPEND_STOPPED: _says(
-            "The day's money is spent: not asked again before midnight.",
+            "The daily spending limit is reached: not used again before midnight.",
             provider=str,
             spent_usd=float,
             limit_usd=float,
         ),
-        EventType.SPEND_RESUMED: _says("A new day, or a new limit: it may be asked again.", provider=str),
-        EventType.CACHE_USED: _says("Something was asked of a cache.", cache=str, hit=bool),
+        EventType.SPEND_RESUMED: _says("A new day, or a new limit: it may be used again.", provider=str),
+        EventType.CACHE_USED: _says("A cache was consulted.", cache=str, hit=bool),
         EventType.QUEUE_ADDED: _says(
             "An utterance that could not be answered is saved on disk.", id=str, agent=str, duration_ms=int
         ),
@@ -351,9 +355,9 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             reply=str,
             age_s=float,
         ),
-        EventType.QUEUE_DROPPED: _says("It is given up.", id=str, agent=str, reason=str),
+        EventType.QUEUE_DROPPED: _says("It was dropped.", id=str, agent=str, reason=str),
         EventType.AUDIO_QUALITY: _says(
-            "How an utterance sounded at the microphone.",
+            "The sound quality of an utterance.",
             level_dbfs=float,
             peak_dbfs=float,
             clipped_percent=float,

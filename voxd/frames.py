@@ -11,6 +11,7 @@ BYTES_PER_SAMPLE = 2
 
 def samples_from_ms(ms: float) -> int:
     """Return the number of samples in ``ms`` milliseconds at `SAMPLE_RATE_HZ`."""
+    # Rounded: 0.1 s is not exact in binary, and truncation would lose a sample.
     return round(ms * SAMPLE_RATE_HZ / 1000)
 
 

@@ -36,9 +36,12 @@ class TaskScope:
 
         ``is_awaited``: the caller awaits the task and so handles its exception; it is not logged here.
         """
+        # The set keeps a reference: the event loop itself holds tasks only weakly.
         task = asyncio.create_task(work, name=name or self._name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Without this, asyncio would report an unretrieved exception only when the task is collected, or
+        # never.
         if not is_awaited:
             task.add_done_callback(self._log_failure)
         return task
@@ -76,11 +79,10 @@ async def cancel_and_wait(*tasks: "asyncio.Task[Any] | None") -> None:
 async def in_thread(work: Callable[[], T], *, name: str, on_end: Callable[[], None] = lambda: None) -> T:
     """Return what ``work`` returns, or raise what it raises; a cancelled caller leaves the thread running.
 
-    asyncio's own pool has few threads: stuck calls (a name look-up takes up to 10 s, a third party's tool may
-    hang for ever) hold up every other user of the pool, and the end of the program too.
-
     ``on_end`` is called in that thread when ``work`` has ended after all.
     """
+    # asyncio's own pool has few threads: stuck calls (a name look-up takes up to 10 s, a third party's tool
+    # may hang for ever) hold up every other user of the pool, and the end of the program too.
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Callable[[], T]] = loop.create_future()
 
@@ -94,6 +96,7 @@ async def in_thread(work: Callable[[], T], *, name: str, on_end: Callable[[], No
         with contextlib.suppress(RuntimeError):  # the loop is closed, the answer is not needed
             loop.call_soon_threadsafe(settle, outcome)
 
+    # As asyncio.to_thread does: `work` sees the context of the caller.
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(run,), name=name, daemon=True).start()
     return (await answer)()

@@ -17,6 +17,7 @@ MAX_HELD_CHARS = 600
 _ABBREVIATIONS = frozenset(
     ("mr mrs ms dr prof st sr jr vs etc e.g i.e a.m p.m approx inc ltd co mt ave dept fig").split(" ")  # noqa: SIM905
 )
+# "U.S" and "e.g": the full stop after them ends no sentence.
 _INITIALS = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
 _FENCE = re.compile(r"^\s*(?:```+|~~~+)[^`\n]*$", re.MULTILINE)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
@@ -27,12 +28,15 @@ _CODE = re.compile(r"`+")
 _CLAUSE = re.compile(r"[,;:–—](?=\s)|\s-(?=\s)")  # noqa: RUF001
 _CLOSERS = r"[\"')\]”’»*_`~]*"  # noqa: RUF001
 _SENTENCE_END = re.compile(rf"[.!?…]+{_CLOSERS}$")
+# Chinese and Japanese end a sentence without a space after it.
 _IDEOGRAPHIC = re.compile(r"[。！？]+[\"')\]”’»]*$")  # noqa: RUF001
+# After one of these a sentence may still get a closing quote or bracket.
 _STILL_ENDING = "。！？\"')]”’»"  # noqa: RUF001
 _CLAUSE_END = re.compile(rf"(?:[,;:–—]{_CLOSERS}|\s-)$")  # noqa: RUF001
 _OPEN_LINK = re.compile(r"\[[^\]]*$|\[[^\]]*\]\([^)\s]*$")
 _FENCE_LINE = re.compile(r"\s*(?:`{3,}|~{3,})[^`]*$")
 _CELLS = re.compile(r"\s*\|\s*")
+# Marks whose partner is missing: the model broke off, or the piece was cut inside the emphasis.
 _LOOSE_MARKS = re.compile(r"(?<!\S)(?:\*{1,3}|_{1,3}|~~)(?=\w)|(?<=[^\s*_~])(?:\*{1,3}|_{1,3}|~~)(?!\w)")
 _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b1b\u2b1c\u2b50\u2b55\ufe0f\u200d\u20e3\U000e0020-\U000e007f]+"
@@ -45,6 +49,7 @@ def strip_markdown(text: str) -> str:
     text = link_texts(text)
     text = _RULE.sub("", text)
     text = _LINE_START.sub("", text)
+    # Twice: emphasis may be nested, as in ***bold and italic*** or **a *b* c**.
     for _ in range(2):
         text = _EMPHASIS.sub(r"\2", text)
     return _CODE.sub("", text)
@@ -72,6 +77,7 @@ def is_abbreviation(before: str) -> bool:
     word = words[-1].lstrip("(\"'“")
     if word.lower() in _ABBREVIATIONS or _INITIALS.fullmatch(word):
         return True
+    # "I." ends a sentence ("So do I."); any other single capital is an initial.
     return (len(word) == 1 and word.isupper() and word != "I") or (len(words) == 1 and word.isdigit())
 
 

@@ -18,6 +18,7 @@ _PR_SET_PDEATHSIG = 1
 
 def begin() -> dict[str, Any]:
     """Return the arguments (one JSON object in ``argv[1]``) and tie this process to its parent."""
+    # On the command line, not on standard input: that one only shows the end of the daemon.
     arguments: dict[str, Any] = json.loads(sys.argv[1])
     die_with_parent(arguments["parent"])
     return arguments

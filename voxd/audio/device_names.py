@@ -27,6 +27,7 @@ class FoundDevice(NamedTuple):
 
 def card_number(raw_name: str) -> int | None:
     """Return the ALSA card number in a PortAudio name such as "USB Audio (hw:1,0)", else None."""
+    # PortAudio appends it to the names of ALSA hardware devices only.
     match = _HARDWARE.search(raw_name)
     return int(match["card"]) if match else None
 

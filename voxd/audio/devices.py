@@ -16,6 +16,7 @@ async def enumerate_devices() -> list[FoundDevice]:
         report = await child.report(_TIMEOUT_S)
     finally:
         await child.kill()
+    # A bound, because the list comes from another process and goes into a reply.
     return [FoundDevice(**fields) for fields in report["devices"][:_LIMIT_DEVICES]]
 
 

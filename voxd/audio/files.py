@@ -42,6 +42,7 @@ def read_wav(source: bytes | Path) -> Clip:
     except (wave.Error, EOFError, RuntimeError) as error:
         raise InvalidRequest(f"not a WAV file: {str(error) or 'it ends too early'}", hint=_HINT) from error
     frame_bytes = channels * width
+    # A pipe: the length is unknown, so what came is the clip, cut to whole frames.
     if frames * frame_bytes >= _UNKNOWN_LENGTH:
         raw = raw[: len(raw) - len(raw) % frame_bytes]
     elif len(raw) != frames * frame_bytes:

@@ -27,6 +27,7 @@ VIRTUAL = "virtual"
 _CHECK_S = 0.2
 # Opening takes 60 ms; without a limit a hung sound server would block it for ever.
 _OPEN_TIMEOUT_S = 3.0
+# The longest is also how long a microphone that was plugged in again may wait to be used.
 _BACKOFF_S = (0.5, 1.0, 1.5, 2.0)
 # Noise before the recording of the virtual microphone, until the wake engines deliver scores.
 _LEAD_S = 1.5

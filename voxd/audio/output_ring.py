@@ -26,7 +26,9 @@ CAPACITY = 6
 STAMPS = 7
 
 _STAMP_BASE = 16
+# 1.28 s of blocks: longer than the daemon leaves a wake-up unread.
 STAMP_SLOTS = 128
+# Steps of 1 ms in a block of 10 ms: none is loud enough to click.
 _RAMP_STEPS = 10
 
 

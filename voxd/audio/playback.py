@@ -69,6 +69,7 @@ class Playback:
     async def stop(self) -> float:
         """Stop it at once; return how many milliseconds were played. Idempotent, never raises."""
         if self.task is None:
+            # Not begun: the worker will find it done and skip it.
             self.end(None)
         elif not self.done:
             self.task.cancel()

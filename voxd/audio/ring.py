@@ -28,6 +28,7 @@ class Ring(RingWriter):
     @classmethod
     def create(cls, channels: int, seconds: float) -> Self:
         """Make a ring of ``seconds`` at 16 kHz with ``channels`` interleaved channels."""
+        # At least one sample, so that a modulo by the capacity is always defined.
         capacity = max(1, round(seconds * SAMPLE_RATE_HZ))
         return cls.allocate(
             capacity * channels * BYTES_PER_SAMPLE, {layout.CHANNELS: channels, layout.CAPACITY: capacity}

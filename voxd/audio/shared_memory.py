@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Self
 
+# One page: the data begins at a page border.
 HEADER_BYTES = 4096
 _FIELD_BYTES = 8
 
@@ -55,6 +56,7 @@ class SharedMemory:
         """Unmap the memory and close both descriptors; idempotent."""
         if self._map.closed:
             return
+        # First the views: a map with exported views cannot be closed.
         self.header.release()
         self.body.release()
         self._map.close()

@@ -226,7 +226,9 @@ class Speaker:
             _log.warning("%s: using the virtual loudspeaker, set audio.output to change that", error)
             self._pinned = VIRTUAL
             output = await Output.open(VIRTUAL, virtual=True, gain=gain)
+        # The device that was opened: after a failure only this one is opened again.
         self._pinned = output.device
+        # Again: the volume may have been changed while the device was opened.
         output.set_gain(gain_of(self._percent))
         return output
 

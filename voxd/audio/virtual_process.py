@@ -65,6 +65,7 @@ def _run_microphone(arguments: dict[str, Any]) -> None:
         time.sleep(max(0.0, started + position / INPUT_RATE_HZ - time.monotonic()))
         ring.append(_repeat_for_channels(_mix_window(clip, noise, position - block - lead, block), channels))
         if position >= end:
+            # The noise goes on: a wake word at the very end must still be confirmed.
             ring.header[FLAGS] = FLAG_ENDED
 
 

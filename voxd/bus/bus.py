@@ -47,6 +47,7 @@ class Subscription:
         """Queue ``event`` if it matches; called by the bus."""
         if not any(fnmatch.fnmatchcase(event.type, pattern) for pattern in self._patterns):
             return
+        # deque drops from the other end by itself; it is only counted here.
         if len(self._queue) == self._queue.maxlen:
             self.dropped += 1
         self._queue.append(event)
@@ -106,6 +107,7 @@ class Bus:
         moved to a thread may call it there; then it happens on the loop soon.
         """
         if not self._affinity.is_here:
+            # Events are ordered by the loop; a second thread would interleave ids and queues.
             self._affinity.send(lambda: self.emit(type, turn=turn, **data))
             return
         name: str | None = _MEMBERS.get(type)

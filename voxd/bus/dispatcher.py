@@ -99,6 +99,7 @@ class Dispatcher:
         """Let async handlers end, for ``timeout_s``; then give them up and end the threads."""
         registrations = [*self._registrations, *self._once_done]
         tasks = {each.tasks.task for each in registrations if each.tasks.task}
+        # Not the caller's own: a handler may close the bus, and would wait for itself.
         running = {task for task in tasks if not task.done()} - {asyncio.current_task()}
         if running:
             await asyncio.wait(running, timeout=timeout_s)
@@ -110,6 +111,7 @@ class Dispatcher:
 
     def _call(self, route: tuple[Registration, ...], event: Event) -> None:
         for registration in route:
+            # An earlier handler of this event may have removed it.
             if registration.registered:
                 self._running = registration
                 registration.deliver(event)
@@ -124,6 +126,7 @@ class Dispatcher:
         return route
 
     def _forget(self, registration: Registration) -> None:
+        # Seen by a delivery that is under way, which works on a copy of the route.
         registration.registered = False
         self._registrations.remove(registration)
         self._routes.clear()

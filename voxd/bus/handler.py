@@ -124,6 +124,7 @@ class Registration:
     def _call(self, event: Event) -> None:
         if not self._wants(event):
             return
+        # Before the call: what the handler emits must not reach it a second time.
         if self._on_spent:
             self._on_spent(self)
         if self._is_async:
@@ -131,6 +132,7 @@ class Registration:
             return
         result = self.handler(event)
         if result is not None and inspect.isawaitable(result):
+            # A plain function that returns an awaitable is an async handler from now on: it is timed as one.
             self._is_async = True
             self.tasks.offer(event, result)
         else:

@@ -43,10 +43,7 @@ class HandlerRecord:
 
 
 class HandlerStats:
-    """Counters of all handlers of one bus; emits ``handler.failed`` for their faults.
-
-    A fault while handling ``handler.failed`` itself is only counted, because a report would cause the next.
-    """
+    """Counters of all handlers of one bus; emits ``handler.failed`` for their faults."""
 
     def __init__(self, clock: Clock, emit: Callable[..., None]) -> None:
         self._clock = clock
@@ -90,6 +87,7 @@ class HandlerStats:
             _log.error(text, record.name, event.type, fault, exc_info=error)
         now_s = self._clock.monotonic()
         full = len(self._reports) == REPORTS_PER_MINUTE and now_s - self._reports[0] < 60
+        # A fault of a handler of this very event is only counted: a report would cause the next.
         if event.type == EventType.HANDLER_FAILED or now_s - record.reported_s < QUIET_S or full:
             return
         record.reported_s = now_s

@@ -31,6 +31,7 @@ class LoopAffinity:
         """Remember, and return, the running loop. Raises `RuntimeError` when there is none."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
+            # A new loop (`asyncio.run` again): calls that waited for the old one are gone.
             self._loop, self._pending = loop, 0
         self._thread = threading.get_ident()
         return loop
@@ -102,8 +103,11 @@ class TaskWorker:
             oldest, never_begun = self._queue.popleft()
             _discard(never_begun)
             self._stats.dropped(self._record, oldest)
+        # The newest is kept: a handler that lags is more interested in the present.
         self._queue.append((event, begun))
         if not self.is_busy:
+            # Not a TaskScope: the dispatcher waits for this task, and a handler's failure is reported by its
+            # stats.
             self.task = loop.create_task(self._drain())
 
     @property
@@ -162,6 +166,7 @@ class TaskWorker:
             left_s = self._began_s + self._timeout_s - self._clock.monotonic()
             if left_s > 0:
                 await self._clock.sleep(left_s)
+            # Cancelled by hand instead of asyncio.timeout, whose clock tests could not move.
             elif self._current is not None:
                 self._began_s = self._clock.monotonic()
                 self._timeouts += 1
