@@ -44,7 +44,7 @@ class FakeClock:
             self._move(max(due, self.now))
             if not future.done():
                 future.set_result(None)
-            await settle()
+            await settle_tasks()
         self._move(end)
         await settle()
 
@@ -57,6 +57,17 @@ async def settle() -> None:
     """Let every task that can run do so."""
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+async def settle_tasks() -> None:
+    """Let every task that can run do so, without the turns of the loop in which there is none."""
+    # Nothing says in public whether a loop has work. Tests that go through a night second by second took
+    # four fifths of their time in empty turns.
+    loop: Any = asyncio.get_running_loop()
+    for _ in range(20):
+        await asyncio.sleep(0)
+        if not loop._ready:
+            return
 
 
 class RecordingEmit:
