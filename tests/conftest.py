@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+
+from tests.properties import load_fast_profile
 
 HERE = Path(__file__).parent
 
@@ -35,9 +36,6 @@ SLOW_MODULES = (
     "providers/pipeline/test_faults.py",
 )
 
-FAST_EXAMPLES = 20
-"""Examples of each hypothesis property in the fast lane; the full lane has hypothesis's own 100."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -49,8 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fast"):
-        settings.register_profile("fast", max_examples=FAST_EXAMPLES)
-        settings.load_profile("fast")
+        load_fast_profile()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

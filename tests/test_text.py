@@ -1,9 +1,10 @@
 """How a reply is cut into pieces."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.text import (
     FIRST_PIECE_CHARS,
     MAX_HELD_CHARS,
@@ -61,7 +62,7 @@ def test_markdown_is_not_read_aloud(text: str, read: str) -> None:
 plain = st.text(alphabet="ab c,.!?;:12\n'", max_size=600)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(plain)
 def test_no_word_is_lost_or_moved(text: str) -> None:
     def letters(given: str) -> str:
@@ -70,7 +71,7 @@ def test_no_word_is_lost_or_moved(text: str) -> None:
     assert letters("".join(sentences(text))) == letters(text)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(plain)
 def test_no_piece_is_empty_or_too_long(text: str) -> None:
     for piece in sentences(text):
@@ -78,7 +79,7 @@ def test_no_piece_is_empty_or_too_long(text: str) -> None:
         assert len(piece) <= MAX_PIECE_CHARS
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.text(alphabet="abcdefgh", min_size=1, max_size=12), min_size=1, max_size=40))
 def test_words_survive_whole(words: list[str]) -> None:
     assert " ".join(sentences(", ".join(words))).replace(",", "").split() == words
@@ -161,13 +162,13 @@ ANYTHING = st.text(alphabet="ab 1,.!?;:()[]|`*_#->~\n。é\U0001f600", max_size=
 PLAIN = st.text(alphabet="ab cdE,.!?;:12|*_\n-'\"", max_size=700)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(ANYTHING, st.integers(1, 40))
 def test_the_pieces_do_not_depend_on_how_the_letters_come(text: str, size: int) -> None:
     assert cut(text, size) == cut(text)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(PLAIN)
 def test_joined_the_pieces_hold_every_word(text: str) -> None:
     def letters(given: str) -> str:
@@ -176,7 +177,7 @@ def test_joined_the_pieces_hold_every_word(text: str) -> None:
     assert letters("".join(cut(text))) == letters(text)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     st.lists(st.text(alphabet="abcdefgh", min_size=1, max_size=12), min_size=1, max_size=60),
     st.integers(1, 9),
@@ -185,7 +186,7 @@ def test_words_survive_the_clause_splitter(words: list[str], size: int) -> None:
     assert " ".join(cut(", ".join(words), size)).replace(",", "").split() == words
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(ANYTHING)
 def test_no_clause_is_empty_or_too_long(text: str) -> None:
     for piece in cut(text):

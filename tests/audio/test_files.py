@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.audio.files import decode_flac, encode_flac, read_wav, wav_bytes, write_wav
 from voxd.errors import AudioError, InvalidRequest
 from voxd.frames import Clip
@@ -44,7 +45,7 @@ def make_wav(raw: bytes, *, channels: int = 1, width: int = 2, rate_hz: int = 16
     return target.getvalue()
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.integers(-32_768, 32_767), max_size=50), st.sampled_from([8_000, 22_050, 48_000]))
 def test_a_wav_file_keeps_every_sample(values: list[int], rate_hz: int) -> None:
     clip = Clip(np.array(values, np.int16).tobytes(), rate_hz)
@@ -102,7 +103,7 @@ def test_a_damaged_wav_file_is_an_error_with_a_hint(broken: bytes) -> None:
     assert not str(caught.value).endswith(": ")
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=4))
 def test_damage_anywhere_in_a_wav_file_never_crashes(at: int, patch: bytes) -> None:
     damaged = WHOLE[:at] + patch + WHOLE[at + len(patch) :]
@@ -127,7 +128,7 @@ def test_a_file_is_written_and_read(tmp_path: Path) -> None:
     assert read_wav(tmp_path / "a.wav") == clip
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(
     samples=st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=3000),
     rate_hz=st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000]),
@@ -170,7 +171,7 @@ def test_a_damaged_flac_file_is_an_error(damage: object) -> None:
         decode_flac(damage(encode_flac(NOISE)))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(left=st.integers(0, len(encode_flac(NOISE)) - 1))
 def test_a_flac_file_truncated_anywhere_is_an_error(left: int) -> None:
     with pytest.raises(AudioError):

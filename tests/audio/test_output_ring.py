@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.audio import output_ring
 from voxd.audio.output_ring import GAIN_ONE, OutputRing, ramp
 
@@ -22,7 +23,7 @@ def pcm(*values: int) -> bytes:
     return np.array(values, np.int16).tobytes()
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=12))
 def test_everything_comes_out_once_and_in_order(sizes: list[int]) -> None:
     with OutputRing.create(500) as queue:

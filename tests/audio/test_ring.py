@@ -4,9 +4,10 @@ import os
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.audio import ring_writer
 from voxd.audio.ring import Ring, RingOverrun
 from voxd.audio.ring_writer import RingWriter
@@ -32,7 +33,7 @@ def of_channel(start: int, count: int, channel: int) -> bytes:
     return b"".join(((i * 8 + channel) % 30_000).to_bytes(2, "little") for i in range(start, start + count))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     blocks=st.lists(st.integers(1, CAPACITY), min_size=1, max_size=20),
     channels=st.integers(1, 4),

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.audio.earcons import render
 from voxd.audio.sound import FLOOR_DBFS, Resampler, dbfs, to_rate
 from voxd.frames import Clip
@@ -41,7 +42,7 @@ def test_a_tone_keeps_its_pitch_length_and_level(from_hz: int, to_hz: int) -> No
     assert spectrum.argmax() / out.duration_s == pytest.approx(1000, abs=1.5)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30, deadline=None)
 @given(st.lists(st.integers(1, 2000), min_size=1, max_size=8))
 def test_pieces_make_the_same_sound_as_the_whole(cuts: list[int]) -> None:
     clip = sine(8000, 22_050, seconds=0.4)

@@ -4,11 +4,12 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
 from tests.payloads import problem
+from tests.properties import examples
 from voxd.bus.aliases import EVENT_ALIASES
 from voxd.bus.bus import CHUNKS_KEPT, TYPES_COUNTED, Bus
 from voxd.errors import InvalidRequest
@@ -145,7 +146,7 @@ def test_a_handler_taken_off_by_an_earlier_one_is_not_called(bus: Bus) -> None:
     assert heard == []
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans(), st.booleans()), max_size=12), st.integers(1, 3))
 def test_the_order_is_priority_then_registration(
     registrations: list[tuple[int, bool, bool]], emitted: int

@@ -3,9 +3,10 @@
 from argparse import Namespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.cli.exits import exit_code
 from voxd.cli.output import bar, clean, duration, print_table
 from voxd.cli.tree import chosen_command
@@ -47,7 +48,7 @@ def test_a_stage_is_a_bar_however_short(start: float, end: float, total: float, 
     assert bar(start, end, total, 10) == drawn
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.integers(1, 80))
 def test_a_bar_always_has_its_width(start: float, took: float, width: int) -> None:
     drawn = bar(start, start + took, start + took + 1, width)
@@ -55,7 +56,7 @@ def test_a_bar_always_has_its_width(start: float, took: float, width: int) -> No
     assert "█" in drawn
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(st.text())
 def test_nobodys_words_steer_the_terminal(text: str) -> None:
     assert clean(text).isprintable()

@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.config import schema_types
 from voxd.config.checking import check, check_schema
 from voxd.config.problems import Problem, Severity, summary
@@ -197,7 +198,7 @@ def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
 LINES = [line for line in uncommented_sample().splitlines() if line[:2] not in {"", "# "}]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -272,7 +273,7 @@ def converts(data: dict[str, Any]) -> bool:
 def test_the_checker_refuses_exactly_what_the_schema_refuses(section: str) -> None:
     (field,) = [field for field in schema_types.root().fields if field.name == section]
 
-    @settings(max_examples=40, deadline=None)
+    @examples(40, deadline=None)
     @given(mutations(field.type))
     def agree(value: Any) -> None:
         data = {section: value}

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 import tomli
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.config.toml_lines import KeyPath, key_lines
 
 DOCUMENT = '''\
@@ -113,7 +114,7 @@ def written(value: Any, breaks: str) -> str:
     return repr(value)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60, deadline=None)
 @given(
     tables=st.lists(
         st.tuples(st.sampled_from(["plain", "array"]), keys, st.dictionaries(keys, values, max_size=3)),

@@ -1,13 +1,14 @@
 """Splitting a byte stream into lines."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.control.framing import Lines, LineTooLong
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"")), max_size=8), st.data())
 def test_lines_do_not_depend_on_the_size_of_chunks(lines: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(line + b"\n" for line in lines)

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd import errors
 from voxd.control import jsonrpc
 from voxd.control.codes import NUMBERS, ProtocolError, error_from_wire, number_of
@@ -77,7 +78,7 @@ def test_a_batch_keeps_its_order_and_its_broken_members() -> None:
     assert last == RpcRequest("b", {}, None, notification=True)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_parser_raise(sent: bytes) -> None:
     assert isinstance(parse(sent), RpcRequest | Batch | InvalidMessage)
@@ -93,7 +94,7 @@ MESSAGES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100, deadline=None)
 @given(MESSAGES | st.lists(MESSAGES | JSON, max_size=4))
 def test_any_json_is_a_request_or_gets_an_answer_that_is_json(message: Any) -> None:
     parsed = parse(json.dumps(message).encode())

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.control.conftest import Served
 from tests.control.fakes import SECRET_WORDS, FakeDevice, failing
+from tests.properties import examples
 from voxd.control.client import ControlClient
 from voxd.control.connection import Limits
 from voxd.control.server import ACCEPTED_PER_TURN, ControlServer
@@ -320,7 +321,7 @@ async def test_closing_disconnects_clients_and_cancels_their_requests(served: Se
     assert served.server.clients == 0
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=300), max_size=5), st.booleans())
 async def test_any_input_leaves_other_clients_served(
     served: Served, garbage: list[bytes], leave_at_once: bool

@@ -5,12 +5,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.control.conftest import Served
 from tests.control.fakes import SECRET_WORDS
 from tests.control.test_server import answer, encode, raw, request
+from tests.properties import examples
 from voxd.control.client import ControlClient
 from voxd.control.redact import redact_event
 from voxd.control.subscription import QUEUE_EVENTS, events_since
@@ -49,7 +50,7 @@ async def test_events_since_an_id_are_sent_again(served: Served) -> None:
         assert [(await anext(events))["id"] for _ in range(3)] == [4, 5, 6]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(st.integers(0, 30), st.integers(1, 20), st.none() | st.integers(0, 60))
 def test_each_missed_event_is_either_sent_or_counted(forgotten: int, kept: int, since: int | None) -> None:
     last = forgotten + kept

@@ -4,12 +4,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.conftest import Make
 from tests.engine.sounds import duration_ms, pieces, silence, tone
 from tests.fakes import FakeClock
+from tests.properties import examples
 from voxd.audio.files import read_wav
 from voxd.engine import recording
 from voxd.engine.recording import SessionRecording, select_surplus, turn_of
@@ -102,7 +103,7 @@ async def test_a_side_that_never_ends_is_cut_and_counted(
     assert kept.dropped_bytes == len(tone(800))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(turns=st.sets(st.integers(0, 30)), keep=st.integers(1, 10), sides=st.sets(st.sampled_from("ur")))
 def test_the_files_of_the_oldest_turns_are_surplus(turns: set[int], keep: int, sides: set[str]) -> None:
     names = [f"voxd-2026-{turn:06d}-{side}.wav" for turn in turns for side in sides]

@@ -3,10 +3,11 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.sounds import pieces, silence, tone
+from tests.properties import examples
 from voxd.engine.vad import EnergyVad, SpeechChange, level
 
 STARTED, ENDED = SpeechChange.STARTED, SpeechChange.ENDED
@@ -69,7 +70,7 @@ def test_the_level_is_relative_to_full_scale() -> None:
     assert level(b"\x00\x80" * 100) == 1.0
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(
     script=st.lists(st.tuples(st.sampled_from(["loud", "quiet"]), st.integers(10, 700)), max_size=6),
     size_ms=st.sampled_from([1, 7, 10, 33, 100]),

@@ -1,7 +1,8 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.config import schema
 from voxd.hardware.gestures import Gesture, GestureKind, GestureReader
 
@@ -110,7 +111,7 @@ def test_speech_of_an_earlier_hold_does_not_prevent_muting() -> None:
 gaps = st.lists(st.integers(1, 4000).map(lambda ms: ms / 1000), max_size=12)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(gaps, st.lists(st.floats(0, 50), max_size=20))
 def test_when_it_is_woken_changes_nothing(between_s: list[float], ticks: list[float]) -> None:
     edges, now_s = [], 0.0
@@ -120,7 +121,7 @@ def test_when_it_is_woken_changes_nothing(between_s: list[float], ticks: list[fl
     assert read(edges, ticks) == read(edges)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(gaps)
 def test_every_talk_that_starts_ends_once(between_s: list[float]) -> None:
     edges, now_s = [], 0.0

@@ -1,9 +1,10 @@
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.hardware.patterns import DARK, FRAME_S, PATTERNS, Cue, next_change_s, rgb_at, select_cue
 from voxd.turn.inputs import State
 
@@ -66,7 +67,7 @@ def test_the_most_urgent_truth_is_shown(state: State, truths: set[str], cue: Cue
     assert select_cue(state, **dict.fromkeys(truths, True)) is cue
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.sampled_from(Cue), st.floats(0, 1e6))
 def test_light_stays_in_range_and_its_next_change_lies_ahead(cue: Cue, seconds: float) -> None:
     assert all(0 <= part <= 1 for part in rgb_at(cue, seconds))

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.listen.speech import needs_flite, say
+from tests.properties import examples
 from tests.shared import AUDIO, needs_shared
 from voxd.config.schema import Endpoint
 from voxd.frames import samples_from_s
@@ -126,7 +127,7 @@ def test_a_release_right_after_a_word_keeps_the_word() -> None:
     assert endpointer.release(at(0.2)) == [UserSpeechStarted(at(0)), UserSpeechEnded(at(0.2), "released")]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.floats(0, 1)), max_size=60),
     st.booleans(),

@@ -1,9 +1,10 @@
 """The wake gate as a table, and what must hold whatever the scores are."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.listen.gate import CONFIRM_SAMPLES, OTHERS_IGNORED_SAMPLES, WakeDecision, WakeGate, WakeRule
 from voxd.listen.wake_engine import Score
 
@@ -110,7 +111,7 @@ def test_scores_of_unknown_words_are_ignored() -> None:
     assert step(gate(), HOP, {"alexa": 1.0}, {"alexa": 1.0}) == []
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["alexa", "hey_jarvis"]), st.floats(0, 1), st.floats(0, 1)),

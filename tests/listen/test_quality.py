@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.properties import examples
 from voxd.audio.sound import FLOOR_DBFS, dbfs
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.listen.quality import Quality, find_problems, measure
@@ -44,7 +45,7 @@ def test_speech_and_noise_are_told_apart(speech_dbfs: float, noise_dbfs: float) 
     assert (quality.clipped_percent, quality.dropouts) == (0.0, 0)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(down_db=st.floats(0, 12))
 def test_who_speaks_more_softly_into_less_noise_has_the_same_ratio(down_db: float) -> None:
     sound = utterance(-15, -45)

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, RecordingEmit
 from tests.local.speech import BROKEN_WHISPER, PIPER_VOICE, WHISPER_MODEL, grammar, say, words_of
+from tests.properties import examples
 from tests.shared import needs_shared
 from voxd.clock import SystemClock
 from voxd.config.schema import Piper, Stt, Tts, Whisper
@@ -162,7 +163,7 @@ async def test_a_sentence_that_was_begun_is_not_said_twice() -> None:
 RULES = st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(0, 1000)), max_size=30)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(RULES)
 def test_every_engine_is_always_tried_and_the_configured_one_is_never_forgotten(
     steps: list[tuple[str, bool, float]],

@@ -1,9 +1,10 @@
 """The rules of the pocketsphinx engine: the grammar, its hypotheses, and when a command is believed."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.local.sphinx import RecognizedWord, accepts, cut_to_sentence, text_of, void_unknown_words
 
 
@@ -87,7 +88,7 @@ def test_an_allowance_permits_a_worse_score_but_no_missing_part() -> None:
     assert not accepts(part, FREE, 10.0)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.floats(-500, 500), st.floats(0, 500))
 def test_a_better_score_never_turns_yes_into_no(score: float, gain: float) -> None:
     if accepts([word("what", 10, 109, score)], FREE):

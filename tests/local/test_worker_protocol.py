@@ -1,16 +1,17 @@
 """The framing between daemon and engine."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import EngineError
 from voxd.local.worker_protocol import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, decode_header, encode
 
 JSON = st.dictionaries(st.text(max_size=8), st.integers(-(2**53), 2**53) | st.text(max_size=20), max_size=5)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text(max_size=20), st.integers(0, 2**31), st.binary(max_size=200), JSON)
 def test_what_is_sent_is_what_arrives(op: str, id: int, payload: bytes, data: dict[str, object]) -> None:
     header, newline, body = encode(op, id, payload, data).partition(b"\n")
@@ -38,7 +39,7 @@ def test_garbage_is_an_engine_error(line: bytes) -> None:
         decode_header(line)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.binary(max_size=100))
 def test_any_line_is_a_message_or_an_engine_error(line: bytes) -> None:
     try:

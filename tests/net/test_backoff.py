@@ -1,9 +1,10 @@
 """When to try again, and when not to ask at all."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import (
     AuthenticationError,
     ConfigError,
@@ -58,7 +59,7 @@ def test_a_temporary_fault_is_retried_after_the_delay_the_vendor_requests(
     assert hold_s(error) == hold
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_no_wait_is_long_or_none(retries: int, jitter: float) -> None:
     assert 0.3 < backoff_s(retries, jitter) <= 8.0

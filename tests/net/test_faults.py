@@ -9,9 +9,10 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -251,7 +252,7 @@ def test_the_vendor_may_say_himself_whether_to_try_again(value: str, meaning: bo
     assert should_retry({"x-should-retry": value}) is meaning
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
 def test_no_header_is_more_than_a_wait(after: str, millis: str, date: str) -> None:
     found = retry_after_s({"retry-after": after, "retry-after-ms": millis, "date": date})
@@ -333,7 +334,7 @@ def test_a_meaning_without_a_message_still_says_something() -> None:
     assert str(refusal_reader({"x": ErrorMeaning("y")})("vendor", 400, {}, encoded({"detail": "x"})))
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),

@@ -1,11 +1,12 @@
 """Several keys of one provider: which is used, which rests, and what is reported."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, RecordingEmit
 from tests.payloads import problem
+from tests.properties import examples
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
 from voxd.net.keys import KeyPool, rest_s
 
@@ -96,7 +97,7 @@ def test_the_key_in_use_is_known_by_its_number_and_is_not_shown() -> None:
     assert "secret" not in repr(keys.current)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.tuples(st.sampled_from("wfal"), st.floats(0, 5000)), max_size=30))
 async def test_a_key_that_rests_is_never_given_out(steps: list[tuple[str, float]]) -> None:
     keys, clock, _ = keys_of("a", "b", "c")

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import RecordingEmit, settle
 from tests.payloads import problem
+from tests.properties import examples
 from voxd.errors import RateLimited
 from voxd.net.rate_limits import RateLimiter, RateLimits
 
@@ -190,7 +191,7 @@ async def test_without_limits_no_request_waits() -> None:
     assert emit.events == []
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(st.integers(1, 60), st.lists(st.floats(0, 40), min_size=1, max_size=15))
 async def test_no_minute_has_more_than_its_rate_and_the_burst(per_minute: int, gaps_s: list[float]) -> None:
     loop = asyncio.get_running_loop()

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
+from tests.properties import examples
 from voxd.errors import (
     AuthenticationError,
     ConfigError,
@@ -105,7 +106,7 @@ async def test_what_a_limit_of_ours_kept_from_asking_is_not_tried_again() -> Non
     assert attempts == [1]
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(
     st.lists(st.none() | st.floats(0, 200), max_size=6),
     st.integers(-1, 6),

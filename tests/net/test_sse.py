@@ -1,9 +1,10 @@
 """Lines and server-sent events, however the bytes are cut."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import StreamError
 from voxd.net import sse
 from voxd.net.sse import LineDecoder, SseDecoder
@@ -67,7 +68,7 @@ ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 DATA = st.text(st.characters(exclude_characters="\r\n\ufeff", exclude_categories=["Cs"]), max_size=20)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(DATA, min_size=1, max_size=5), ENDS, st.lists(st.integers(1, 7), min_size=1, max_size=50))
 def test_however_the_bytes_are_cut_the_events_are_the_same(
     data: list[str], end: str, cuts: list[int]

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request as Handshake
 
 from tests.fakes import FakeClock, settle
 from tests.payloads import problem
+from tests.properties import examples
 from tests.rig.certificates import authority
 from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.plain_http import Asked, Plain, Play, pieces, plain_http, raw, reply
@@ -626,7 +627,7 @@ def test_every_request_has_an_id_of_its_own() -> None:
 NAMES = st.sampled_from(["a", "A", "b", "B", "c"])
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.dictionaries(NAMES, st.just("theirs")), st.dictionaries(NAMES, st.just("ours")))
 def test_no_header_is_sent_in_two_spellings_of_which_one_is_configured(
     headers: dict[str, str], configured: dict[str, str]

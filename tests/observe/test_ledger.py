@@ -1,10 +1,11 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
+from tests.properties import examples
 from voxd.observe.ledger import BESIDE, RESPONSE, LatencyLedger, TurnStage, stages_ms
 
 SPOKEN = {
@@ -126,7 +127,7 @@ def test_only_the_newest_turns_are_kept_newest_first() -> None:
     assert [turn.turn for turn in ledger.finished] == ["t3", "t2"]
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.dictionaries(st.sampled_from(TurnStage), st.floats(900, 1100)))
 def test_bars_never_overlap_or_run_backwards(stamps_s: dict[TurnStage, float]) -> None:
     ledger = LatencyLedger(FakeClock())

@@ -2,10 +2,11 @@ import asyncio
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
+from tests.properties import examples
 from voxd.observe.watchdog import Liveness, Progress, Watchdog, assess
 
 NOW_S = 100.0
@@ -52,7 +53,7 @@ def test_progress_clears_a_delay() -> None:
     assert health == Liveness({"ears": NOW_S + 12})
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     st.dictionaries(st.sampled_from(["audio", "ears", "loop"]), st.floats(0, 100)),
     st.dictionaries(st.sampled_from(["audio", "ears", "loop"]), st.floats(0, 100)),

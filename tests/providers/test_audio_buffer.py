@@ -2,9 +2,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.servers.words import frames, played
 from voxd.errors import DeviceError
 from voxd.frames import SAMPLE_RATE_HZ, Frame
@@ -168,7 +169,7 @@ async def test_no_more_than_the_longest_utterance_is_taken() -> None:
     assert buffer.end == MAX_UTTERANCE_S * SAMPLE_RATE_HZ
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(
     samples=st.integers(1, 3000),
     marks=st.lists(st.integers(-10, 4000), max_size=6),

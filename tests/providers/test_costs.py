@@ -4,9 +4,10 @@ from datetime import date
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.providers.costs import cost_of, cost_of_stage
 from voxd.providers.facts import PriceList, TextPrices, TokenPrices, facts
 from voxd.providers.usage import Cost, Usage
@@ -132,7 +133,7 @@ def test_the_list_has_the_prices_of_its_day(model: str, dollars: float) -> None:
 COUNT = st.integers(0, MILLION)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.builds(Usage, input_text_tokens=COUNT, cached_text_tokens=COUNT, output_audio_tokens=COUNT))
 def test_no_usage_is_paid_out(usage: Usage) -> None:
     cost = cost_of("model", usage, prices=LIST)

@@ -1,9 +1,10 @@
 """What is remembered of a conversation, and of a reply that was cut."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.providers.history import MAX_ENTRIES, ConversationHistory, text_played
 
 TEXT = "one two three four"
@@ -33,7 +34,7 @@ def test_a_reply_without_sound_was_read() -> None:
     assert text_played(TEXT, 0, 0) == TEXT
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text(alphabet="ab ", max_size=40), st.floats(-10, 2000), st.floats(0, 1000))
 def test_the_played_text_is_a_beginning_in_whole_words(text: str, played_ms: float, sound_ms: float) -> None:
     heard = text_played(text, played_ms, sound_ms)

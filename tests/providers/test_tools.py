@@ -10,9 +10,10 @@ from typing import Any, Literal, Optional
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import InvalidRequest, NotFound
 from voxd.providers.arguments import check_arguments, from_schema, parse_docstring
 from voxd.providers.tools import (
@@ -213,7 +214,7 @@ def test_a_schema_that_cannot_be_read_is_refused(schema: dict[str, Any]) -> None
 VALUES = st.none() | st.booleans() | st.integers(-5, 9) | st.floats(allow_nan=False) | st.text(max_size=3)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.dictionaries(st.sampled_from([*SCHEMA["properties"], "other"]), VALUES | st.lists(VALUES)))
 def test_whatever_the_schema_accepts_is_accepted(arguments: dict[str, Any]) -> None:
     if jsonschema.Draft202012Validator(SCHEMA).is_valid(arguments):

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
+from tests.properties import examples
 from voxd.store.age import MAX_OFF_S, AgeClock, AgeStamp, advance_age, boot_id
 from voxd.store.db import Database
 
@@ -45,7 +46,7 @@ def test_without_a_boot_id_the_wall_clock_counts_and_is_checked() -> None:
     assert advance_age(nameless, 5.0, 160.0, "").lived_s == 60.0
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(steps=st.lists(st.floats(-3e9, 3e9), max_size=8))
 def test_no_sequence_of_clock_steps_in_one_boot_ages_anything(steps: list[float]) -> None:
     stamp, monotonic_s, wall_s = BEFORE, BEFORE.monotonic_s, BEFORE.wall_s

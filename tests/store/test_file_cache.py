@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.store.file_cache import FileCache
 
 
@@ -141,7 +142,7 @@ async def test_a_reader_does_not_wait_for_a_writer(place: Path, monkeypatch: pyt
         assert await shelf.get("b") == b"other"
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 60)), max_size=20))
 async def test_it_never_holds_more_than_its_limit(place: Path, sizes: list[tuple[str, int]]) -> None:
     shelf = FileCache(place, limit_bytes=100)

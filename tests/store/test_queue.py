@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
+from tests.properties import examples
 from voxd.config import schema
 from voxd.errors import NotFound, StoreError
 from voxd.store import queue
@@ -350,7 +351,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=OPERATIONS)
 async def test_whatever_happens_what_was_accepted_is_there_until_it_is_delivered_or_dropped(
     desk: Desk, operations: list[str]

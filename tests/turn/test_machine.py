@@ -3,9 +3,10 @@
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.turn.actions import (
     Action,
     AnswerQuestion,
@@ -286,7 +287,7 @@ INPUTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.lists(INPUTS, max_size=40))
 def test_turns_never_overlap_and_a_muted_device_never_captures(inputs: list[Input]) -> None:
     machine = TurnMachine()

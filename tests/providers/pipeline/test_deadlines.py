@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock
 from tests.net.test_retry import DOWN, Vendor, outcome
+from tests.properties import examples
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.errors import ConnectionFailed
@@ -68,7 +69,7 @@ def test_a_hedge_starts_after_the_p95_of_the_first() -> None:
     assert noted(StageKind.STT, 3.0, MIN_SAMPLES).hedge_delay_s("name") == pytest.approx(1.2)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.sampled_from(list(StageKind)), st.lists(st.floats(0, 60), max_size=80))
 def test_a_deadline_is_always_within_its_limits(kind: StageKind, samples: list[float]) -> None:
     latencies = Latencies()

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
+from tests.properties import examples
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import HANG, Brain, Ears, Voice
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, EngineError, RateLimited
@@ -237,7 +238,7 @@ def step(choice: Any) -> tuple[Any, ...]:
     return {None: (), "fail": (lost(),), "hang": (HANG,)}.get(choice, (choice,))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40, deadline=None)
 @given(
     st.lists(STEP, min_size=2, max_size=2),
     st.lists(STEP, min_size=4, max_size=4),

@@ -1,9 +1,10 @@
 """Whenever the user interrupts, all is silent at once and the next turn is whole."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
+from tests.properties import examples
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import Brain, Ears, Voice
 from voxd.events import EventType as E
@@ -13,7 +14,7 @@ FIRST = ("One two three four. ", 0.4, "Five six ", 0.4, "seven. Eight nine ten. 
 CALL = ToolCall("c1", "look", "{}")
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40, deadline=None)
 @given(
     st.floats(0.0, 3.0),
     st.one_of(st.none(), st.floats(0.0, 1000.0)),

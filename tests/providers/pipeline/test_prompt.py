@@ -1,10 +1,11 @@
 """A prompt fits the context of its model, and calls stay with their results."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
+from tests.properties import examples
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import Brain
 from voxd.errors import ConnectionFailed
@@ -49,7 +50,7 @@ LINES = st.lists(
 ).map(lambda groups: [message for group in groups for message in group])
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(LINES, st.integers(0, 300))
 def test_the_newest_stay_in_order_and_no_result_without_its_call(
     messages: list[ChatMessage], tokens: int

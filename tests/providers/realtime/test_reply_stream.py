@@ -1,7 +1,8 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.events import EventType as E
 from voxd.frames import Clip
 from voxd.providers.contract import ReplyAudio, ReplyItem, ReplyText, Transcript
@@ -59,7 +60,7 @@ def test_pieces_become_whole_sentences(pieces: list[str], sentences: list[str]) 
     assert [*found, *gathered.add("".join(pieces), partial=False)] == sentences
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.text(st.sampled_from("ab .?!\n"), max_size=8), max_size=8))
 def test_no_word_is_lost_or_repeated(pieces: list[str]) -> None:
     gathered = Sentences()

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.events import EventType as E
 from voxd.providers.events import ProviderEvent, TextOutput, event_of
 from voxd.providers.history import MAX_ENTRIES
@@ -35,7 +36,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(st.one_of(EVENTS, st.floats(0, 300), st.none()), max_size=80))
 def test_output_after_an_interruption_is_dropped(steps: list[Any]) -> None:
     tracker = ResponseTracker()
@@ -58,7 +59,7 @@ def test_output_after_an_interruption_is_dropped(steps: list[Any]) -> None:
     assert tracker.late_events <= len(steps)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(EVENTS, max_size=40))
 def test_a_broken_session_leaves_nothing_in_progress(steps: list[ProviderEvent]) -> None:
     tracker = ResponseTracker()

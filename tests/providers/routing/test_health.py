@@ -5,10 +5,11 @@ import itertools
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, RecordingEmit, settle
+from tests.properties import examples
 from voxd.errors import (
     AuthenticationError,
     ConfigError,
@@ -115,7 +116,7 @@ def test_the_cooldown_depends_on_the_cause(
     assert least_s <= cooldown_s(found, jitter=jitter, to_midnight_s=MIDNIGHT_S) <= most_s
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.sampled_from(FailureCause), st.floats(0, 1e6), st.integers(0, 1000), st.floats(0, 1))
 def test_a_cooldown_is_at_least_three_seconds_and_ends_by_midnight(
     cause: FailureCause, age_s: float, repeats: int, jitter: float
@@ -204,7 +205,7 @@ async def test_the_rate_of_probes_depends_on_the_cause(rig: Rig, error: VoxdErro
     assert len(rig.probed_s) in in_an_hour
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(
     st.lists(st.sampled_from(["network", "server", "busy", "turn", "reset", "success"]), max_size=12),
     st.floats(0, 1),

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import AuthenticationError, ContextTooLong, ProviderError, RateLimited
 from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.llm_errors import ErrorDetail, find_error
@@ -109,7 +110,7 @@ def test_money_that_is_spent_does_not_come_back_by_asking() -> None:
     assert llm_errors.error_from_response("p", 429, {"retry-after": "5"}, json.dumps(ramp).encode()).retryable
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(300, 599), st.binary(max_size=60))
 def test_any_refusal_becomes_an_error_of_ours(status: int, body: bytes) -> None:
     error = llm_errors.error_from_response("p", status, {}, body)

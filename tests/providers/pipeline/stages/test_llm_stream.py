@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendors.llm_contract import answer, asked
 from voxd.errors import ProviderError, StreamError
 from voxd.providers.pipeline.stages import llm_stream as streaming
@@ -130,7 +131,7 @@ def test_only_thoughts_at_the_beginning_are_left_out(said: str, heard: str) -> N
     assert spoken(*said) == heard
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(st.lists(st.sampled_from(["<think>", "</think>", "<", "a", " ", "\n"]), max_size=8), st.data())
 def test_it_does_not_matter_where_an_answer_is_cut(parts: list[str], data: st.DataObject) -> None:
     said = "".join(parts)
@@ -138,7 +139,7 @@ def test_it_does_not_matter_where_an_answer_is_cut(parts: list[str], data: st.Da
     assert spoken(said[:at], said[at:]) == spoken(said)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text())
 def test_an_answer_without_thoughts_is_spoken_as_it_is(said: str) -> None:
     assert spoken(said) == said or said.lstrip().startswith("<think>")

@@ -1,8 +1,9 @@
 """Calls and results go in pairs, whatever a cut turn or a trimmed history left behind."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, ToolCall
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results, vendor_data
 from voxd.providers.settings import ToolSpec
@@ -61,7 +62,7 @@ MESSAGES = st.one_of(
 )
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(st.lists(MESSAGES, max_size=12))
 def test_any_conversation_becomes_one_that_vendors_take(messages: list[ChatMessage]) -> None:
     found = pair_tool_results(messages)

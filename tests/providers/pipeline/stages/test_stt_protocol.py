@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import ProviderError, StreamError
 from voxd.providers.pipeline.stages.contract import Transcription
 from voxd.providers.pipeline.stages.stt_protocol import (
@@ -146,7 +147,7 @@ odd_messages = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("kind", PROTOCOLS)
-@settings(max_examples=150, deadline=None)
+@examples(150, deadline=None)
 @given(messages=st.lists(odd_messages | st.binary(max_size=40), min_size=1, max_size=5))
 def test_every_message_is_parsed_or_reported_as_a_fault(
     kind: str, messages: list[dict[str, Any] | bytes]
@@ -200,7 +201,7 @@ def test_what_goes_beyond_the_burst_waits(sent_s: float, passed_s: float, pause_
     assert AZURE.pause_s(sent_s, passed_s) == pytest.approx(pause_s)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     st.lists(st.tuples(st.floats(0.01, 1.0), st.floats(0.0, 2.0)), max_size=40),
     st.floats(0.1, 10.0),
@@ -216,7 +217,7 @@ def test_a_vendor_is_never_sent_more_than_it_accepts(
         assert sent_s <= burst_s + speed * now_s + piece_s + 1e-6
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(0, 1200), st.floats(0.1, 10.0), st.floats(1.0, 4.0))
 def test_live_speech_never_waits(tenths: int, burst_s: float, speed: float) -> None:
     assert Throttle(burst_s, speed).pause_s(tenths / 10, tenths / 10) == 0.0

@@ -8,9 +8,10 @@ from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendor_servers import SOON
 from tests.providers.vendors.stt_contract import SILENCE, WAIT_S, Speaker, heard_of
 from tests.providers.vendors.stt_live import VENDORS, bench
@@ -71,7 +72,7 @@ def breaking(after_s: float, *, on: int | None = 0) -> Fault:
 
 
 @every_vendor
-@settings(max_examples=40, deadline=None)
+@examples(40, deadline=None)
 @given(
     first=st.floats(0, LENGTH_S),
     second=st.none() | st.floats(0, LENGTH_S),

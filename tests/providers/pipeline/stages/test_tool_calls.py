@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.providers.pipeline.stages.contract import ToolCall
 from voxd.providers.pipeline.stages.tool_calls import (
     ToolCallAssembler,
@@ -75,13 +76,13 @@ def test_arguments_are_always_an_object(text: str, found: dict[str, object]) -> 
     assert json.loads(normalize_arguments(text)) == found
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text())
 def test_arguments_are_an_object_whatever_was_said(text: str) -> None:
     assert isinstance(parse_arguments(text), dict)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text(), st.text())
 def test_ids_of_one_vendor_fit_another_and_stay_apart(one: str, other: str) -> None:
     assert re.fullmatch("[a-zA-Z0-9_-]{1,40}", portable_id(one))

@@ -1,9 +1,10 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.tts_http import ReplayMismatch, ReplaySkipper
 
@@ -20,7 +21,7 @@ def fresh(replay: ReplaySkipper, heard: list[Clip]) -> bytes:
     return b"".join(clip.pcm for each in heard if (clip := replay.fresh(each)) is not None)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.tuples(st.integers(0, 100).map(lambda n: n * 2), CUTS), max_size=4), CUTS)
 def test_an_answer_that_breaks_off_repeatedly_is_played_once(
     broken: list[tuple[int, list[int]]], cuts: list[int]

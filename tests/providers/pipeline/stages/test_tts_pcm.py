@@ -3,9 +3,10 @@ import itertools
 import struct
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import ConnectionFailed, ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.tts_pcm import (
@@ -52,14 +53,14 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 CUTS = st.lists(st.integers(0, 400), max_size=12)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.binary(min_size=1, max_size=200).map(lambda half: half + half), CUTS)
 def test_pcm_comes_out_as_it_went_in_wherever_it_is_cut(pcm: bytes, cuts: list[int]) -> None:
     assume(not pcm.startswith((b"RIFF", b"ID3", b"OggS", b"fLaC", b"<")))
     assert spoken(split(pcm, cuts)) == (pcm, {RATE_HZ})
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(CUTS, st.sampled_from([b"", b"LIST\x04\x00\x00\x00abcd", b"odd \x03\x00\x00\x00abc\x00"]))
 def test_a_wav_header_is_taken_off_wherever_it_is_cut_and_its_rate_believed(
     cuts: list[int], between: bytes
@@ -150,7 +151,7 @@ def second(seconds: float = 1.0) -> Clip:
     return Clip(bytes(2 * round(seconds * LEAD_RATE_HZ)), LEAD_RATE_HZ)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3)), max_size=20), st.floats(0, 10))
 def test_a_wait_longer_than_the_buffered_sound_leaves_no_time(
     steps: list[tuple[float, float]], first_s: float

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import RateLimited
 from voxd.events import EventType as E
 from voxd.providers.realtime.openai_protocol import frames
@@ -90,7 +91,7 @@ def test_the_length_of_the_audio_is_reported_at_its_end() -> None:
 
 
 @given(st.lists(st.binary(max_size=9), max_size=8))
-@settings(max_examples=50)
+@examples(50)
 def test_samples_split_over_deltas_come_out_whole_and_in_order(pieces: list[bytes]) -> None:
     reader = after(created())
     chunks = [
@@ -149,7 +150,7 @@ def test_a_reply_that_was_played_to_its_end_is_not_truncated(played_ms: float | 
 
 
 @given(sizes=st.lists(st.integers(1, 2_000), min_size=1, max_size=4), played_ms=st.floats(-10, 10_000))
-@settings(max_examples=50)
+@examples(50)
 def test_no_item_is_truncated_beyond_what_arrived_and_the_played_parts_add_up(
     sizes: list[int], played_ms: float
 ) -> None:
@@ -401,7 +402,7 @@ fields = st.dictionaries(
         max_size=6,
     )
 )
-@settings(max_examples=100)
+@examples(100)
 def test_no_sequence_of_frames_breaks_the_reader(texts: list[str | bytes]) -> None:
     reader = RealtimeReader("openai")
     for text in texts:

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.providers.realtime.openai_protocol import wire
 from voxd.providers.settings import SessionConfig, ToolSpec
 
@@ -93,7 +94,7 @@ def test_transcription_needs_a_model_and_the_setting(config: SessionConfig, extr
 
 
 @given(speed=st.floats(0.01, 100), tokens=st.integers(-5, 10**6))
-@settings(max_examples=50)
+@examples(50)
 def test_numbers_stay_within_the_vendors_limits(speed: float, tokens: int) -> None:
     found = session(SessionConfig(speed=speed, max_output_tokens=tokens))
     assert 0.25 <= found["audio"]["output"]["speed"] <= 1.5
@@ -101,7 +102,7 @@ def test_numbers_stay_within_the_vendors_limits(speed: float, tokens: int) -> No
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=50)
+@examples(50)
 def test_audio_survives_the_encoding(pcm: bytes) -> None:
     found = json.loads(wire.append_audio(pcm))
     assert found["type"] == "input_audio_buffer.append"
@@ -109,7 +110,7 @@ def test_audio_survives_the_encoding(pcm: bytes) -> None:
 
 
 @given(st.text(max_size=50))
-@settings(max_examples=50)
+@examples(50)
 def test_any_text_survives_the_wire(text: str) -> None:
     try:
         text.encode()

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendors.llm_contract import TIMER, FullContract, after_tools, answer, asked, heard
 from tests.rig.transports import KEY, open_transport
 from tests.servers.anthropic import SIGNATURE, Messages, refusal
@@ -310,7 +311,7 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(st.lists(EVENTS.map(json.dumps) | st.text(max_size=20), max_size=6))
 def test_every_answer_of_a_server_raises_only_voxd_errors(said: list[str]) -> None:
     error = heard(MessagesReader("p"), said)

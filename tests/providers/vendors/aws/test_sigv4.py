@@ -3,9 +3,10 @@
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import AuthenticationError
 from voxd.providers.vendors.aws.sigv4 import Credentials, Signer, parse_credentials
 
@@ -60,7 +61,7 @@ def test_the_secret_is_never_printed() -> None:
 @given(
     st.dictionaries(st.text(min_size=1, max_size=8).filter(str.isprintable), st.text(max_size=8), max_size=3)
 )
-@settings(max_examples=50)
+@examples(50)
 def test_a_presigned_url_requests_the_same_resource(asked: dict[str, str]) -> None:
     url = Signer(EXAMPLE, "eu-west-1", "transcribe").url(
         f"wss://transcribestreaming.eu-west-1.amazonaws.com:8443/x?{urlencode(asked)}", AUGUST_2015_S

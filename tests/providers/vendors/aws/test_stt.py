@@ -5,9 +5,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_live import LiveContract, bench
 from tests.rig.transports import open_transport
@@ -88,7 +89,7 @@ def test_an_error_without_a_type_is_reported_too() -> None:
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=50)
+@examples(50)
 def test_a_transcript_of_any_bytes_is_read_or_refused(body: bytes) -> None:
     frame = encode({":message-type": "event", ":event-type": "TranscriptEvent"}, body)
     with pytest.raises(StreamError):

@@ -4,9 +4,10 @@ import struct
 from zlib import crc32
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, ProviderError, RateLimited
 from voxd.providers.vendors.aws.wire import decode, encode, find_region, read_error, stream_error
 
@@ -24,14 +25,14 @@ NAMES = st.text(min_size=1, max_size=20)
 
 
 @given(st.dictionaries(NAMES, st.text(max_size=40), max_size=4), st.binary(max_size=200))
-@settings(max_examples=50)
+@examples(50)
 def test_what_goes_in_comes_out(headers: dict[str, str], payload: bytes) -> None:
     message = decode(encode(headers, payload))
     assert (message.headers, message.payload) == (headers, payload)
 
 
 @given(st.binary(max_size=60), st.integers(0, 10_000), st.integers(1, 255))
-@settings(max_examples=50)
+@examples(50)
 def test_one_changed_byte_is_noticed(payload: bytes, at: int, change: int) -> None:
     frame = bytearray(encode(TEXT, payload))
     frame[at % len(frame)] ^= change
@@ -40,7 +41,7 @@ def test_one_changed_byte_is_noticed(payload: bytes, at: int, change: int) -> No
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=50)
+@examples(50)
 def test_headers_of_any_bytes_are_read_or_refused(headers: bytes) -> None:
     try:
         decode(frame_of(headers))

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendors.stt_contract import SAID, heard_of
 from tests.providers.vendors.stt_live import LiveContract, bench
 from tests.providers.vendors.stt_trouble import ALL, closed_with
@@ -65,7 +66,7 @@ def test_without_likely_words_no_list_is_sent() -> None:
     st.text(alphabet=st.characters(exclude_characters="\r\n:", exclude_categories=["Cs"]), min_size=1),
     st.text(),
 )
-@settings(max_examples=50)
+@examples(50)
 def test_transcripts_of_the_service_are_read_verbatim(path: str, said: str) -> None:
     body = {"Text": said}
     message = usp.read(told(f"x{path}x", body, TURN))
@@ -74,7 +75,7 @@ def test_transcripts_of_the_service_are_read_verbatim(path: str, said: str) -> N
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60))
-@settings(max_examples=50)
+@examples(50)
 def test_any_frame_is_read_or_refused(frame: str | bytes) -> None:
     protocol = AzureSttProtocol("den", "en-US")
     try:

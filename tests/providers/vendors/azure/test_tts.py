@@ -3,9 +3,10 @@ from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendors.tts_contract import clips_of
 from tests.providers.vendors.tts_over_http import Build, Streamed
 from tests.servers.azure_voice import AzureVoiceServer
@@ -77,7 +78,7 @@ def parsed(document: str) -> ElementTree.Element:
     return ElementTree.fromstring(document.encode())
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.text(), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_any_text_comes_out_as_it_went_in(text: str, voice: str, style: str, rate: str) -> None:
     speak = parsed(ssml(text, voice=voice, language="en-US", style=style, prosody={"rate": rate}))

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.payloads import problem
+from tests.properties import examples
 from tests.servers.gemini_steps import DONE, TURN_COMPLETE, USAGE, call, content, heard, said, sound
 from voxd.events import EventType as E
 from voxd.providers.events import ProviderEvent
@@ -325,13 +326,13 @@ STEPS = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100, deadline=None)
 @given(st.lists(st.dictionaries(KEYS, JSON, max_size=5), max_size=5), st.booleans())
 def test_any_message_gives_only_events_of_the_table(messages: list[dict[str, Any]], detects: bool) -> None:
     types(fed(GeminiReader(detects=detects), *messages))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200, deadline=None)
 @given(st.lists(STEPS, max_size=20), st.booleans())
 def test_a_response_always_begins_once_and_ends_once(steps: list[Any], detects: bool) -> None:
     reader = GeminiReader(detects=detects)

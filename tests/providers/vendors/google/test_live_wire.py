@@ -4,9 +4,10 @@ import base64
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from voxd.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -311,7 +312,7 @@ def test_tokens_are_counted_by_what_they_carry() -> None:
     )
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["promptTokenCount", "responseTokenCount", "promptTokensDetails"]),

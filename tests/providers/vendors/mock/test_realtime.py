@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 import tomli
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, settle
+from tests.properties import examples
 from tests.providers.contract import LONG, SHORT, Ear, Make, ProviderContract, blocks, tone
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, RateLimited, VoxdError
 from voxd.events import EventType as E
@@ -267,7 +268,7 @@ async def test_short_questions_of_the_contract_have_an_answer() -> None:
     await provider.disconnect()
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text(max_size=40))
 def test_the_sound_of_any_text_is_whole_samples_of_its_length(text: str) -> None:
     pcm = b"".join(synthesize(text))
@@ -275,7 +276,7 @@ def test_the_sound_of_any_text_is_whole_samples_of_its_length(text: str) -> None
     assert not pcm or rms(pcm) > 500
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.lists(st.booleans(), max_size=60))
 def test_speech_begins_and_ends_in_turn(loud: list[bool]) -> None:
     vad = LevelDetector(threshold=500, silence_ms=80)

@@ -5,9 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendors.llm_contract import (
     TIMER,
     WAIT_S,
@@ -193,7 +194,7 @@ LINES: Any = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(st.lists(LINES.map(json.dumps) | st.text(max_size=20), max_size=5))
 def test_every_answer_of_a_server_raises_only_voxd_errors(said: list[str]) -> None:
     error = heard(OllamaReader("p"), said)

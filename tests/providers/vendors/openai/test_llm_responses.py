@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.properties import examples
 from tests.providers.vendors.llm_contract import TIMER, FullContract, after_tools, answer, asked, heard
 from tests.rig.transports import open_transport
 from tests.servers.responses import ENCRYPTED, Responses
@@ -159,7 +160,7 @@ VALUES = (
 EVENTS = st.dictionaries(st.sampled_from(FIELDS), VALUES | st.dictionaries(st.sampled_from(FIELDS), VALUES))
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(st.lists(EVENTS.map(json.dumps) | st.text(max_size=20), max_size=5))
 def test_every_answer_of_a_server_raises_only_voxd_errors(said: list[str]) -> None:
     error = heard(ResponsesReader("p"), said)
