@@ -1,9 +1,11 @@
 """The lanes of the suite: what the fast one leaves out, and which tests must not run beside each other."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.conformance import request_gate
 from tests.properties import load_fast_profile
 
 HERE = Path(__file__).parent
@@ -18,6 +20,7 @@ SLOW_MODULES = (
     "test_panel.py",
     "scripts/*.py",
     "store/test_*kill.py",
+    "store/test_db.py",
     "cli/test_voxctl.py",
     "cli/test_doctor*.py",
     "local/test_worker.py",
@@ -27,13 +30,18 @@ SLOW_MODULES = (
     "local/test_chain.py",
     "local/test_telemetry.py",
     "listen/test_wake_end.py",
-    "listen/test_stages.py",
+    "listen/test_wake_engines.py",
     "listen/test_evaluate.py",
     "cli/test_wake_eval.py",
     "device/test_recorded_question.py",
     # They break sockets at every point of a conversation.
     "providers/routing/test_flapping.py",
     "providers/pipeline/test_faults.py",
+    # They live through hours, second by second, or try every sentence of the grammar.
+    "skills/test_timers.py",
+    "skills/test_jsgf.py",
+    # It runs voxctl and a conversation with a package of its own.
+    "providers/vendors/test_third_party.py",
 )
 
 
@@ -48,17 +56,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fast"):
         load_fast_profile()
+        # The clients would take 8 s to import in each worker, where an earlier full lane has installed them.
+        request_gate.enabled = False
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    # Not even imported: the fast lane does not install the vendors' clients, whose import takes seconds.
-    if (
-        config.getoption("--fast")
-        and collection_path.parent == HERE
-        and collection_path.name in NEEDS_FULL_SETUP
-    ):
-        return True
-    return None
+    # Not even imported: the fast lane does not install the vendors' clients, and every import costs time.
+    if not config.getoption("--fast") or not collection_path.is_relative_to(HERE):
+        return None
+    if collection_path.is_dir():
+        return (collection_path.parent == HERE and collection_path.name in NEEDS_FULL_SETUP) or None
+    return is_slow(collection_path) or None
+
+
+@cache
+def is_slow(module: Path) -> bool:
+    # Asked for every test: without the cache this took a quarter of the collection.
+    return any(module.relative_to(HERE).match(pattern) for pattern in SLOW_MODULES)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -68,7 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # PulseAudio serves a stream in real time: two such tests at once on two cores starve each other.
             item.add_marker(pytest.mark.xdist_group("sound card"))
             item.add_marker(pytest.mark.slow)
-        elif any(item.path.relative_to(HERE).match(pattern) for pattern in SLOW_MODULES):
+        elif is_slow(item.path):
             item.add_marker(pytest.mark.slow)
     if config.getoption("--fast"):
         slow = [item for item in items if item.get_closest_marker("slow")]

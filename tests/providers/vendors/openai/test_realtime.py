@@ -454,6 +454,7 @@ async def test_a_failing_event_handler_ends_the_session_and_leaves_nothing(
     await server.until(lambda: server.open == 0)
 
 
+@pytest.mark.slow
 async def test_fifty_sessions_leave_no_socket_and_no_task(server: RealtimeServer) -> None:
     async def one() -> None:
         provider = make(server)
@@ -473,6 +474,7 @@ async def test_fifty_sessions_leave_no_socket_and_no_task(server: RealtimeServer
     assert (len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())) == before
 
 
+@pytest.mark.slow
 async def test_fifty_sessions_that_broke_leave_no_socket_and_no_task(server: RealtimeServer) -> None:
     async def one() -> None:
         provider = make(server, QUICK)
