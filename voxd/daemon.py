@@ -66,6 +66,8 @@ class Daemon:
         self.bus = Bus(self.clock)
         self._loop = asyncio.get_running_loop()
         self._shutdown = ShutdownSequence()
+        # Each step uses only parts of the steps before it; what a part needs of a later one it gets as a
+        # function.
         self._build_storage(state_dir)
         self._build_speech_output(state_dir, models_dir)
         self._build_speech_input(models_dir)
@@ -76,6 +78,8 @@ class Daemon:
 
     async def start(self, listeners: Sequence[ListeningSocket]) -> None:
         """Open everything; returns when sound flows (or its absence is known) and the sockets serve."""
+        # `opened` comes before or right after what it closes is started: a start that fails halfway leaves
+        # nothing.
         opened = self._shutdown.add
         await self.database.open()
         opened(self.database.close)
@@ -93,6 +97,7 @@ class Daemon:
         self.speech_input.start()
         opened(self.speech_input.stop)
         opened(self.microphone.close)
+        # Before the microphone: a device that was muted must not capture a single block after a restart.
         if self.settings.values.muted and self._heed_mute:
             self.post(MuteRequested(True, Source.SOCKET))
         self.buttons.open()
@@ -101,9 +106,12 @@ class Daemon:
             await self.microphone.start()
         control = self.config.control
         limits = Limits(max_line_bytes=control.max_line_bytes, max_clients=control.max_clients)
+        # Last, so that no client finds a device that is half open; early ones wait in the kernel's queue.
         server = ControlServer(self.appliance, listeners, limits)
         opened(server.close)
         await server.start()
+        # Names of metrics, which dashboards use: "ears" and "orders" do not change with the names of the
+        # code.
         self.metrics.watch_queue("ears", lambda: self.speech_input.lost_samples)
         self.metrics.watch_queue("orders", lambda: self.speech_input.dropped_orders)
         self.metrics.watch_queue("candidates", lambda: self.speech_input.candidates.dropped)
@@ -117,6 +125,7 @@ class Daemon:
     def heartbeats(self) -> Mapping[str, Callable[[], Progress]]:
         """Return what must make progress for the watchdog; a microphone that is closed or lost need not."""
         ring, microphone = self.ring, self.microphone
+        # "audio" is the capture process, "microphone" the task that watches over it: either can hang alone.
         return {
             "audio": lambda: Progress(ring.heartbeat_s, excused=not (microphone.is_open and microphone.ok)),
             "ears": lambda: Progress(self.speech_input.progress_ns / 1e9),
@@ -152,12 +161,13 @@ class Daemon:
             lambda _: self.post(RingStarted()),
             ring_s=config.skills.ring_s,
         )
+        # Lambdas: the appliance and the runner are built later, over the skills.
         voice = VoiceControl(
             self.post,
             volume=lambda: self.speaker.volume_percent,
-            set_volume=lambda percent: self.appliance.set_volume(percent),
+            change_volume=lambda percent: self.appliance.set_volume(percent),
             last_reply=lambda: self.runner.last_reply,
-            describe=lambda: self.appliance.spoken_summary(),
+            summary=lambda: self.appliance.spoken_summary(),
         )
         self.skills = SkillEngine(config.skills, timers=self.timers, device=voice, clock=self.clock)
         self.synthesizer = build_synthesizer(config.tts, models_dir=models_dir, emit=emit, clock=self.clock)
@@ -168,6 +178,7 @@ class Daemon:
     def _build_speech_input(self, models_dir: Path) -> None:
         audio = self.config.audio
         self.ring = Ring.create(audio.channels, audio.ring_s)
+        # Shared memory outlives a process that ends without closing it.
         self._shutdown.add(self.ring.close)
         self.microphone = Microphone(
             audio, self.ring, self.clock, self.bus.emit, demonstration=self._demonstration
@@ -279,6 +290,7 @@ class Daemon:
     def _pressed(self, gesture: Gesture) -> None:
         self.bus.emit("button.pressed", gesture=gesture.kind.value)
         machine = self.runner.machine
+        # An edge is dated by the kernel; the words of the user begin there, not when this callback runs.
         ago_s = max(0.0, self.clock.monotonic() - gesture.at_s)
         at_sample = max(self.ring.tail, self.ring.head - samples_from_s(ago_s))
         self.post(

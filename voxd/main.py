@@ -102,10 +102,12 @@ class Service:
     async def run(self) -> int:
         """Serve; return the exit code. Raises `VoxdError` when it cannot start."""
         with contextlib.ExitStack() as stack:
+            # A single answer serves no socket, so that it can run beside the daemon.
             listeners = [] if self._args.once else _listeners(self._config, stack)
             return await self._serve(listeners)
 
     async def _serve(self, listeners: Sequence[ListeningSocket]) -> int:
+        # `heed_mute`: a recording must be answered although the device was muted when it was last used.
         self._daemon = daemon = Daemon(
             self._config,
             self._read,
@@ -122,6 +124,7 @@ class Service:
             self._started.set()
             self._notifier.ready(daemon.appliance.summary())
             # What exists now lives as long as the process, so the collector may skip it from here on.
+            # gc.freeze (Python documentation, gc): without it each full collection walks all modules.
             gc.collect()
             gc.freeze()
             release_free_memory()
@@ -129,6 +132,7 @@ class Service:
             return await self._exit_code
         finally:
             self._notifier.stopping()
+            # Below TimeoutStopSec of voxd.service: systemd's SIGKILL would leave no line in the log.
             with _limited(STOP_LIMIT_S):
                 await self._tasks.close()
                 await daemon.stop()
@@ -196,6 +200,7 @@ class Service:
                 group.create_task(watchdog.run())
             while self._args.once:
                 await daemon.clock.sleep(0.2)
+                # The recording is over and no turn runs. A word at its very end is confirmed a little later.
                 if daemon.ring.ended and daemon.runner.machine.state is State.IDLE:
                     await daemon.clock.sleep(ONCE_GRACE_S)
                     if daemon.runner.machine.state is State.IDLE:
@@ -217,6 +222,7 @@ def _bound(config: Config) -> Iterator[ListeningSocket]:
 @contextlib.contextmanager
 def _limited(limit_s: float) -> Iterator[None]:
     """End the process if what runs inside takes longer, even if the event loop itself hangs."""
+    # A thread: a timer of the event loop would hang with it.
     timer = threading.Timer(limit_s, _give_up)
     timer.daemon = True
     timer.start()
@@ -229,6 +235,7 @@ def _limited(limit_s: float) -> Iterator[None]:
 def _give_up() -> None:
     _log.critical("the daemon hangs while it stops: the process is killed")
     logging.shutdown()
+    # Not sys.exit: it raises in this thread only, and the interpreter would join threads that hang.
     os._exit(INTERNAL)
 
 
@@ -249,25 +256,28 @@ def run(args: argparse.Namespace) -> int:
         if not args.once.is_file():
             why = "is a directory" if args.once.is_dir() else "does not exist"
             raise VoxdError(f"{args.once} {why}", hint="name a WAV file", code="no_input")
+        # Read here only to refuse it before anything starts; the capture process reads it again.
         read_wav(args.once)
     loaded = load(args.config, get_facts=config_facts, environ=os.environ, overrides=_overrides(args))
     # The screen shows the turns, so the log needs only warnings.
     level = "warning" if args.show and loaded.config.log.level == "info" else loaded.config.log.level
     handler = start_logging(level)
+
+    async def serve() -> int:
+        # Built here: `Service` needs the running loop.
+        return await Service(args, loaded).run()
+
     try:
-        return asyncio.run(_serve(args, loaded))
+        return asyncio.run(serve())
     finally:
         handler.close()
-
-
-async def _serve(args: argparse.Namespace, loaded: Loaded) -> int:
-    return await Service(args, loaded).run()
 
 
 def main() -> int:
     """Entry point of ``voxd``."""
     # Before anything imports onnxruntime: from 1.29 on it sends telemetry unless this is set.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    # Before the first thread: glibc gives each thread an arena of its own, whose free memory stays with it.
     limit_arenas()
     try:
         return run(parser().parse_args())

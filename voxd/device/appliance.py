@@ -101,6 +101,7 @@ class Appliance:
     def listen(self) -> None:
         """Start listening, as a short press of the button does. Raises `Muted`, `DeviceError`."""
         machine = self._runner.machine
+        # The machine would only sound an earcon; a program that asked needs the reason.
         if machine.muted:
             raise Muted("the microphone is muted")
         if machine.microphone_lost:
@@ -122,6 +123,7 @@ class Appliance:
     async def ask_audio(self, wav: bytes, *, speak: bool) -> reports.QuestionResult:
         """Answer a spoken question given as a WAV file; a wake word before it is skipped."""
         config = self._config
+        # In a thread: the search for the wake word takes tens of milliseconds of CPU.
         question = await asyncio.to_thread(recorded_question, wav, config.wake.words, models_dir(config))
         return await self._run_turn(QuestionReceived(question, speak))
 
@@ -131,6 +133,7 @@ class Appliance:
 
     def set_muted(self, muted: bool) -> None:
         """Close or open the microphone."""
+        # The switch is hardware for a reason: software must not open what it has closed.
         if not muted and self._runner.machine.switch_closed:
             raise Muted("the mute switch is closed", hint="open the mute switch on the device")
         self._runner.feed(MuteRequested(muted, Source.SOCKET))
@@ -258,8 +261,10 @@ class Appliance:
 
         Keys that need a restart keep their old effect until then.
         """
+        # Raises before anything changes: a broken file leaves the device as it was.
         new = self._read_config()
         applied, _ = diff(self._config, new)
+        # Against the start, not the last reload: a key changed back needs no restart any more.
         _, needs_restart = diff(self._started_with, new)
         self._config = new
         self._configure(new)

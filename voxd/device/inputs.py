@@ -1,6 +1,7 @@
 """Translates button gestures, bus events and voice commands into inputs of the turn machine."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from voxd.events import Event
 from voxd.hardware.button import Buttons
@@ -47,79 +48,59 @@ def button_input(kind: GestureKind, *, state: State, ringing: bool, muted: bool,
             return MuteRequested(not muted, Source.BUTTON)
 
 
+@dataclass(frozen=True, slots=True)
 class EventInputs:
     """A handler of the bus: posts the inputs that follow from events, and saves the mute setting."""
 
-    def __init__(
-        self,
-        post: Callable[[Input], None],
-        speech_input: SpeechInput,
-        buttons: Buttons,
-        timers: Timers,
-        settings: SettingsFile,
-    ) -> None:
-        self._post = post
-        self._speech_input = speech_input
-        self._buttons = buttons
-        self._timers = timers
-        self._settings = settings
+    post: Callable[[Input], None]
+    speech_input: SpeechInput
+    buttons: Buttons
+    timers: Timers
+    settings: SettingsFile
 
     def __call__(self, event: Event) -> None:
         """Post the input for ``event``, if there is one."""
         match event.type:
             case "audio.lost":
-                self._post(AudioLost(event.data["reason"]))
+                self.post(AudioLost(event.data["reason"]))
             case "audio.restored":
                 # The sound before the gap and after it are not one utterance.
-                self._speech_input.reset()
-                self._post(AudioRestored())
+                self.speech_input.reset()
+                self.post(AudioRestored())
+            # A button held while the user speaks is push to talk, not the long press that mutes.
             case "speech.started":
-                self._buttons.speech_heard()
-            case "timer.stopped" | "timer.cancelled" if not self._timers.ringing():
-                self._post(RingEnded())
+                self.buttons.speech_heard()
+            # Several timers may ring together: the ring ends with the last of them.
+            case "timer.stopped" | "timer.cancelled" if not self.timers.ringing():
+                self.post(RingEnded())
             # The position of the switch is read at each start, so it is not saved.
             case "mute.changed" if event.data["source"] != Source.SWITCH.value:
-                self._settings.change(muted=event.data["muted"])
+                self.settings.change(muted=event.data["muted"])
 
 
+@dataclass(frozen=True, slots=True)
 class VoiceControl:
-    """The device functions that the skills call; the composition root connects each to its part."""
+    """The device functions that the skills call; the composition root connects each to its part.
 
-    def __init__(
-        self,
-        post: Callable[[Input], None],
-        *,
-        volume: Callable[[], int],
-        set_volume: Callable[[int], int],
-        last_reply: Callable[[], str],
-        describe: Callable[[], str],
-    ) -> None:
-        self._post = post
-        self._volume = volume
-        self._set_volume = set_volume
-        self._last_reply = last_reply
-        self._describe = describe
+    Volumes are in percent. ``last_reply`` returns "" before the first one, ``summary`` the state of the
+    device as a spoken sentence.
+    """
 
-    def volume(self) -> int:
-        """Return the output volume in percent."""
-        return self._volume()
+    post: Callable[[Input], None]
+    volume: Callable[[], int]
+    change_volume: Callable[[int], int]
+    last_reply: Callable[[], str]
+    summary: Callable[[], str]
 
     def set_volume(self, percent: int) -> int:
         """Set the output volume, clamped to 0..100; returns it."""
-        return self._set_volume(max(0, min(100, percent)))
+        # "Louder" at 95 % means the most there is; the API of the device refuses 105.
+        return self.change_volume(max(0, min(100, percent)))
 
     def mute(self) -> None:
         """Close the microphone."""
-        self._post(MuteRequested(True, Source.VOICE))
+        self.post(MuteRequested(True, Source.VOICE))
 
     def stop(self) -> None:
         """Stop a ring. The turn with this voice command ends by itself."""
-        self._post(StopRequested(Source.VOICE))
-
-    def last_reply(self) -> str:
-        """Return the last reply, "" if there was none."""
-        return self._last_reply()
-
-    def summary(self) -> str:
-        """Return the state of the device as one spoken sentence."""
-        return self._describe()
+        self.post(StopRequested(Source.VOICE))

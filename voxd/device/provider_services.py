@@ -74,6 +74,7 @@ class ProviderServices:
                 tools=tools,
                 health=self.health,
                 spend=self.spend,
+                # One for all providers, so that they share its cache.
                 resolver=Resolver(),
                 emit=bus.emit,
                 clock=clock,
@@ -88,6 +89,7 @@ class ProviderServices:
 
     async def start(self) -> None:
         """Read what was spent today, and start. The database must be open."""
+        # First: without today's sum a limit that was reached before a restart would not hold.
         await self.spend.start()
         await self.factory.start()
         self.router.start()
@@ -113,6 +115,7 @@ class ProviderServices:
         for entry in self.router.providers():
             if not entry.problem:
                 continue
+            # Without an agent that uses it, or when nothing can replace it, the provider stands alone.
             substitute = instead.get(entry.name, entry.name)
             if substitute != entry.name:
                 problems.append(f"{substitute} stands in for {entry.name}: {entry.problem}")
@@ -124,6 +127,7 @@ class ProviderServices:
 
     async def close(self) -> None:
         """Close everything; idempotent."""
+        # The queue and the probes first: they would open new sessions.
         await self.offline_queue.close()
         await self.health.close()
         await self.router.close()

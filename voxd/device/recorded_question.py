@@ -39,6 +39,7 @@ def without_wake_word(clip: Clip, words: tuple[WakeWord, ...], models_dir: Path)
     Uses the wake engines of the microphone; words that cannot be loaded are skipped. Takes some tens of
     milliseconds of CPU: call it in a thread.
     """
+    # Only the beginning is searched: the same words later are part of what the user says.
     quiet = bytes(_QUIET_SAMPLES * BYTES_PER_SAMPLE)
     searched = (BEGINNING_SAMPLES + CONFIRM_SAMPLES) * BYTES_PER_SAMPLE
     end = _wake_word_end(quiet + clip.pcm[:searched] + quiet, words, models_dir) - _QUIET_SAMPLES
@@ -51,6 +52,7 @@ def _wake_word_end(pcm: bytes, words: tuple[WakeWord, ...], models_dir: Path) ->
     """Return the sample of ``pcm`` at which the first wake word ends, 0 without one."""
 
     def read(start: int, count: int) -> Frame:
+        # The detector reads context from before the first sample: it gets silence, as from a fresh ring.
         missing = min(count, max(0, -start))
         sound = pcm[(start + missing) * BYTES_PER_SAMPLE : (start + count) * BYTES_PER_SAMPLE]
         return Frame(start, bytes(missing * BYTES_PER_SAMPLE) + sound)
@@ -68,4 +70,5 @@ def _wake_word_end(pcm: bytes, words: tuple[WakeWord, ...], models_dir: Path) ->
                     return wake_end(decision, read(decision.sample - NEEDED_SAMPLES, NEEDED_SAMPLES))
         return 0
     finally:
+        # The engines hold native memory that no collector frees.
         detector.close()

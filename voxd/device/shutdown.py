@@ -33,6 +33,7 @@ class ShutdownSequence:
             close = self._closers.pop()
             name = getattr(close, "__qualname__", repr(close))
             try:
+                # Once the limit is used up every part still gets a moment: most need one step of the loop.
                 async with asyncio.timeout_at(max(until_s, loop.time() + LEAST_S)):
                     if ending := close():
                         await ending

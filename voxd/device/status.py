@@ -1,6 +1,7 @@
 """The state of the device: values for `voxctl status`, a sentence for systemd and one to speak."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from voxd import __version__, reports
 from voxd.audio.microphone import Microphone
@@ -51,114 +52,102 @@ def summarize(state: State, *, words: Sequence[str], device: str, problems: Sequ
             base = "No sound from the microphone"
         case _:
             base = _ACTIVITIES[state]
+    # One problem: systemd shows one line, and `voxctl status` lists them all.
     return f"{base} ({problems[0]})" if problems else base
 
 
+@dataclass(kw_only=True)
 class StatusReporter:
     """Collects the state of all parts of the device."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        config: Callable[[], Config],
-        ring: Ring,
-        microphone: Microphone,
-        speaker: Speaker,
-        speech_input: SpeechInput,
-        runner: TurnRunner,
-        recorder: TurnRecorder,
-        transcriber: TranscriberChain,
-        synthesizer: SynthesizerChain,
-        providers: ProviderServices,
-        timers: Timers,
-        database: Database,
-        leds: LedDisplay,
-        buttons: Buttons,
-    ) -> None:
-        self._clock = clock
-        self._config = config
-        self._ring = ring
-        self._microphone = microphone
-        self._speaker = speaker
-        self._speech_input = speech_input
-        self._runner = runner
-        self._recorder = recorder
-        self._transcriber = transcriber
-        self._synthesizer = synthesizer
-        self._providers = providers
-        self._timers = timers
-        self._database = database
-        self._leds = leds
-        self._buttons = buttons
-        self._started_s = clock.monotonic()
+    clock: Clock
+    config: Callable[[], Config]
+    ring: Ring
+    microphone: Microphone
+    speaker: Speaker
+    speech_input: SpeechInput
+    runner: TurnRunner
+    recorder: TurnRecorder
+    transcriber: TranscriberChain
+    synthesizer: SynthesizerChain
+    providers: ProviderServices
+    timers: Timers
+    database: Database
+    leds: LedDisplay
+    buttons: Buttons
+
+    def __post_init__(self) -> None:
+        self._started_s = self.clock.monotonic()
 
     def status(self) -> reports.DeviceStatus:
         """Return the state of the device."""
-        machine = self._runner.machine
+        machine = self.runner.machine
         return reports.DeviceStatus(
             version=__version__,
             state=machine.state.value,
             summary=self.summary(),
-            uptime_s=self._clock.monotonic() - self._started_s,
+            uptime_s=self.clock.monotonic() - self._started_s,
             muted=machine.muted,
-            volume_percent=self._speaker.volume_percent,
-            agent=self._runner.agent,
-            wake_words=tuple(word.name for word in self._speech_input.words() if word.enabled),
+            volume_percent=self.speaker.volume_percent,
+            agent=self.runner.agent,
+            wake_words=tuple(word.name for word in self.speech_input.words() if word.enabled),
             audio=reports.AudioStatus(
-                input=self._microphone.device,
-                output=self._speaker.device,
-                ok=self._microphone.ok,
-                problem=self._microphone.problem,
-                overruns=self._ring.overruns,
+                input=self.microphone.device,
+                output=self.speaker.device,
+                ok=self.microphone.ok,
+                problem=self.microphone.problem,
+                overruns=self.ring.overruns,
                 level_dbfs=self._level_dbfs(),
             ),
-            engines=(self._transcriber.status(), self._synthesizer.status()),
-            leds=self._leds.status,
-            button=self._buttons.status,
-            timers=len(self._timers.list()),
-            turns=self._recorder.turns,
+            engines=(self.transcriber.status(), self.synthesizer.status()),
+            leds=self.leds.status,
+            button=self.buttons.status,
+            timers=len(self.timers.list()),
+            turns=self.recorder.turns,
             problems=self.problems(),
-            agents=self._providers.router.agents(),
-            queued=self._providers.offline_queue.waiting,
+            agents=self.providers.router.agents(),
+            queued=self.providers.offline_queue.waiting,
         )
 
     def summary(self) -> str:
         """Return the state as the sentence that systemd shows."""
         return summarize(
-            self._runner.machine.state,
-            words=[word.name for word in self._speech_input.words() if word.enabled],
-            device=self._microphone.device,
+            self.runner.machine.state,
+            words=[word.name for word in self.speech_input.words() if word.enabled],
+            device=self.microphone.device,
             problems=self.problems(),
         )
 
     def spoken_summary(self) -> str:
         """Return the state as a sentence to be spoken."""
         problems = self.problems()
+        # One problem, for ears: a list of causes cannot be remembered.
         if problems:
             return f"I have a problem: {problems[0]}."
-        words = [spoken_name(word.name) for word in self._speech_input.words() if word.enabled]
+        words = [spoken_name(word.name) for word in self.speech_input.words() if word.enabled]
         return f"Everything works, and I listen for {' and '.join(words)}." if words else "Everything works."
 
     def problems(self) -> tuple[str, ...]:
         """Return the problems of the device as text, the most serious first."""
+        # In order of what they take away: hearing, speaking, one wake word, quality, the cloud, storage.
         found = []
-        if self._microphone.problem:
-            found.append(f"microphone {self._microphone.device}: {self._microphone.problem}")
-        if self._speaker.problem:
-            found.append(f"loudspeaker {self._speaker.device}: {self._speaker.problem}")
-        found += [f"wake word {problem.word}: {problem.error}" for problem in self._speech_input.problems]
-        for engine in (self._transcriber.status(), self._synthesizer.status()):
+        if self.microphone.problem:
+            found.append(f"microphone {self.microphone.device}: {self.microphone.problem}")
+        if self.speaker.problem:
+            found.append(f"loudspeaker {self.speaker.device}: {self.speaker.problem}")
+        found += [f"wake word {problem.word}: {problem.error}" for problem in self.speech_input.problems]
+        for engine in (self.transcriber.status(), self.synthesizer.status()):
             if engine.problem:
                 found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
-        found += self._providers.problems()
-        if self._database.problem:
-            found.append(self._database.problem)
+        found += self.providers.problems()
+        if self.database.problem:
+            found.append(self.database.problem)
         return tuple(found)
 
     def _level_dbfs(self) -> float | None:
-        ring, microphone = self._ring, self._microphone
+        ring, microphone = self.ring, self.microphone
+        # The ring still holds what was captured before the microphone was closed: that is no level of now.
         if not (microphone.is_open and microphone.ok):
             return None
         start = max(ring.tail, ring.head - LEVEL_SAMPLES)
-        return round(dbfs(ring.read(start, LEVEL_SAMPLES, self._config().audio.channel).pcm), 1)
+        return round(dbfs(ring.read(start, LEVEL_SAMPLES, self.config().audio.channel).pcm), 1)

@@ -36,6 +36,7 @@ class TurnRecorder:
         """Record ``turn``; one without words is only counted."""
         self.turns += 1
         self._metrics.stages(turn.stages_ms)
+        # A turn without words, such as a false wake, has nothing to show or to repeat.
         if not (turn.result.transcript or turn.result.reply):
             return
         entry = HistoryEntry(
@@ -54,6 +55,7 @@ class TurnRecorder:
     async def close(self) -> None:
         """Wait for the writes under way; idempotent."""
         await self._pruning.close()
+        # Joined, not cancelled: the turn that the stop has just ended is among them.
         await self._writes.join()
 
     async def _prune(self) -> None:
