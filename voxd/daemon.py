@@ -290,7 +290,7 @@ class Daemon:
     def _pressed(self, gesture: Gesture) -> None:
         self.bus.emit("button.pressed", gesture=gesture.kind.value)
         machine = self.runner.machine
-        # An edge is dated by the kernel; the words of the user begin there, not when this callback runs.
+        # The edge is dated in the thread of the GPIO library: the user may speak before this callback runs.
         ago_s = max(0.0, self.clock.monotonic() - gesture.at_s)
         at_sample = max(self.ring.tail, self.ring.head - samples_from_s(ago_s))
         self.post(

@@ -36,6 +36,7 @@ class SameRate:
 
 def converter(from_hz: int, to_hz: int) -> Converter:
     """Return a streaming converter between two rates; loads soxr only when they differ."""
+    # soxr is not loaded for a vendor at the caller's rate, 24 kHz by default.
     if from_hz == to_hz:
         return SameRate()
     from voxd.audio.sound import Resampler
@@ -45,6 +46,7 @@ def converter(from_hz: int, to_hz: int) -> Converter:
 
 def as_bytes(audio: object) -> bytes:
     """Return ``audio`` as bytes. Raises `AudioError` for another type."""
+    # A str would otherwise fail later, in the provider, with an error that names no argument of the caller.
     if not isinstance(audio, bytes | bytearray | memoryview):
         raise AudioError(f"audio must be bytes, not {type(audio).__name__}")
     return bytes(audio)

@@ -44,6 +44,7 @@ class Callback:
 
     def __get__(self, engine: HasEvents | None, owner: type) -> "Function | Callback | None":
         """Return the function that was set, or None."""
+        # Python documentation, descriptor guide: None for an access through the class, as help() does.
         if engine is None:
             return self
         return engine.callback_handlers.get(self._name, (None, ""))[0]

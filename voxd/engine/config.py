@@ -51,6 +51,7 @@ class VoiceEngineConfig:
     without a field here: instructions, temperature, limits (see `SessionPresets`).
     """
 
+    # Not in the repr, nor is ``metadata``, which may hold a key too: a configuration ends up in logs.
     api_key: str = field(default="", repr=False)
     provider: str = "openai"
     mode: Mode = "fast"
@@ -86,6 +87,7 @@ class VoiceEngineConfig:
     def __post_init__(self) -> None:
         """Check every value, and derive from the mode what was not set."""
         _check(self)
+        # object.__setattr__: the fields of a frozen dataclass can be derived only in this way.
         object.__setattr__(self, "log_level", self.log_level.upper())
         for name in ("enable_transcription", "enable_functions"):
             if getattr(self, name) is None:
@@ -127,12 +129,16 @@ def other_provider(
     fields = {"provider": entry} if isinstance(entry, str) else dict(entry)
     if not isinstance(fields.get("provider"), str):
         raise ConfigError("a provider to fail over to needs a name", hint='write {"provider": "azure", ...}')
+    # The entry itself does not fail over: the list of the first configuration holds for all.
     fields = {"api_key": "", "metadata": {}, "enable_multi_provider": False, **fields}
+    # `__post_init__` has set both from the mode of the first; another mode must derive them again.
     if "mode" in fields:
         fields = {"enable_transcription": None, "enable_functions": None, **fields}
     unknown = sorted(set(fields) - set(_DEFAULTS))
     if unknown:
-        raise ConfigError(f"VoiceEngineConfig has no field {unknown[0]}", hint=_nearest_field(unknown[0]))
+        similar = difflib.get_close_matches(unknown[0], list(_DEFAULTS), n=1)
+        hint = f"did you mean {similar[0]}?" if similar else "see help(voxd.VoiceEngineConfig)"
+        raise ConfigError(f"VoiceEngineConfig has no field {unknown[0]}", hint=hint)
     return with_key(dataclasses.replace(config, **fields), environment)
 
 
@@ -147,14 +153,9 @@ def with_middleware(
 def set_log_level(config: VoiceEngineConfig) -> None:
     """Set the level of voxd's loggers, unless the program has set one and ``config`` does not."""
     logger = logging.getLogger("voxd")
+    # A library must not undo what the program has configured (Python documentation, logging for libraries).
     if config.is_set("log_level") or logger.level == logging.NOTSET:
         logger.setLevel(config.log_level)
-
-
-def _nearest_field(name: str) -> str:
-    """Return a hint that names the most similar field."""
-    similar = difflib.get_close_matches(name, list(_DEFAULTS), n=1)
-    return f"did you mean {similar[0]}?" if similar else "see help(voxd.VoiceEngineConfig)"
 
 
 def _check(config: VoiceEngineConfig) -> None:
@@ -174,6 +175,7 @@ def _check(config: VoiceEngineConfig) -> None:
         ("audio_save_limit", 1, 1_000_000),
     ):
         value = getattr(config, name)
+        # True is an int in Python, and 1 would pass several of these ranges.
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise ConfigError(f"{name} is {value!r}", hint=f"use a number from {low:g} to {high:g}")
     if str(config.log_level).upper() not in _LOG_LEVELS:

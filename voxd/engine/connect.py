@@ -65,6 +65,7 @@ class Connector:
         try:
             return await self._tasks.start(work, name="connect", is_awaited=True)
         except asyncio.CancelledError:
+            # Cancelled by `close`, not by the caller: to the caller that is an error, and not a cancellation.
             if self._closed:
                 raise NotConnected("disconnected while connecting", provider=self._first.provider) from None
             raise
@@ -75,7 +76,7 @@ class Connector:
             try:
                 call = await self._open(config, retries)
             except AudioError:
-                # Another provider would have the same loudspeaker.
+                # Another provider would play through the same loudspeaker.
                 raise
             except VoxdError as error:
                 before, config = config, self._next(config, error)
@@ -95,6 +96,7 @@ class Connector:
                 error = ConnectionFailed(event.reason, code=event.code)
             case _:
                 return
+        # One failover at a time: a lost connection is reported once by the session and once by its reconnect.
         if self._waiting and (self._failover is None or self._failover.done()):
             self._failover = self._tasks.start(self._fail_over(call, error), name="failover")
 
@@ -103,6 +105,7 @@ class Connector:
             config = self._next(call.config, error)
             try:
                 await call.switch(config, reason=error.code)
+                # No retry: the next provider is the retry.
                 await call.session.connect(0)
                 return
             except VoxdError as next_error:
@@ -131,6 +134,7 @@ class Connector:
                 retry_count=0,
             )
             raise
+        # Also on cancellation: a session that is half open holds a socket and tasks.
         async with AsyncExitStack() as stack:
             stack.push_async_callback(call.close)
             await call.open(retries)

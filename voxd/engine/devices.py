@@ -18,6 +18,7 @@ async def stable_name(device: int | str | None, direction: Literal["input", "out
         return AUTO
     if isinstance(device, str):
         return device
+    # PortAudio numbers devices anew in each process and after each change: the name is what lasts.
     for found in await enumerate_devices():
         if found.number == device and (found.inputs if direction == "input" else found.outputs):
             return found.name

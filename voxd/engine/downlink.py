@@ -58,6 +58,7 @@ class Downlink:
         self._rate_hz = rate_hz
         self._on_audio = on_audio
         self._converter: Converter | None = None
+        # The response and the rate that the converter is for.
         self._converting = ("", 0)
         self.watchers: list[OnEvent] = []
 
@@ -67,6 +68,7 @@ class Downlink:
             case AudioOutputChunk():
                 self._convert(event)
                 return
+            # Handlers are promised the caller's rate, whatever the vendor sends.
             case AudioOutputStarted():
                 event = replace(event, sample_rate=self._rate_hz)
             case AudioOutputStopped():
@@ -97,6 +99,7 @@ class Downlink:
             self._publish_audio(rest, stopped)
 
     def _publish_audio(self, pcm: bytes, source: AudioOutputChunk | AudioOutputStopped) -> None:
+        # A resampler gives nothing for the first few samples of a stream.
         if pcm:
             self._on_audio(source.response_id or "", Clip(pcm, self._rate_hz))
             self._publish(AudioOutputChunk(pcm, self._rate_hz, 1, source.response_id, source.item_id))
@@ -110,6 +113,7 @@ def complete_error(event: ErrorOccurred) -> ErrorOccurred:
     given = event.error if isinstance(event.error, Exception) else None
     text = event.error_message if isinstance(event.error_message, str) else ""
     message = text or event.message or str(given or "something went wrong")
+    # An error from the wire has a code only; handlers can match the type of its exception all the same.
     error = given or ERROR_TYPES.get(event.code, VoxdError)(message, code=event.code, hint=event.hint)
     # An exception of a third party has no code, hint or retryable.
     recoverable = event.recoverable

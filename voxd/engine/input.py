@@ -71,6 +71,7 @@ class AudioInput:
     def set_target(self, config: VoiceEngineConfig, *, to_hz: int, client_vad: bool) -> None:
         """Send to a provider at ``to_hz`` from now on; ``client_vad``: the vendor detects no turns."""
         self._config, self._to_hz, self._client_vad = config, to_hz, client_vad
+        # Made again with the next audio: the converter, the VAD and the pre-roll are of the old provider.
         self._uplink = None
 
     async def start(self) -> None:
@@ -106,6 +107,7 @@ class AudioInput:
 
     async def push(self, pcm: bytes) -> None:
         """Send audio that the caller captured. Raises `AudioError`, `ProviderError`."""
+        # Not held back: the caller decides what to send, and may do without the silence itself.
         await self._open_uplink().push(pcm, hold_back=False)
 
     async def send_recording(self, pcm: bytes) -> None:
@@ -142,6 +144,7 @@ class AudioInput:
     async def _on_chunk(self, pcm: bytes, captured_s: float) -> None:
         self._meter.captured()
         duration_ms = len(pcm) / BYTES_PER_SAMPLE / self._config.sample_rate * 1000
+        # Every chunk, also silence: a level meter of the caller lives on it.
         self._emit(E.AUDIO_INPUT_CHUNK, audio_data=pcm, duration_ms=duration_ms)
         try:
             await self._open_uplink().push(pcm, hold_back=True)
@@ -149,6 +152,7 @@ class AudioInput:
             # The session is being reopened, and reports that itself; capture continues.
             return
         except VoxdError as error:
+            # Reported, not raised: the capture goes on, and the next chunk may be sent.
             self._on_error(error)
             return
         self._meter.timed(self._meter.sent_ms, captured_s)
@@ -184,6 +188,7 @@ class Uplink:
         self._vad = vad
         self._pre_roll: deque[bytes] = deque()
         self._pre_roll_bytes = 0
+        # Detection takes ``start_ms`` of speech, which is in the pre-roll by then.
         self._pre_roll_limit_bytes = (PRE_ROLL_MS + start_ms) * from_hz // 1000 * BYTES_PER_SAMPLE
         self._meter = meter
         self._clock = clock
@@ -195,6 +200,7 @@ class Uplink:
         self._at_ms += len(pcm) / BYTES_PER_SAMPLE / self._rates[0] * 1000
         changes = self._detect(pcm)
         is_speech = self._vad is not None and self._vad.speaking
+        # First, because it cuts the reply: the vendor must not get new speech while it still answers.
         if SpeechChange.STARTED in changes:
             await self._on_speech(SpeechChange.STARTED, self._at_ms)
         if self._vad is None or not hold_back or is_speech or changes:
@@ -210,6 +216,7 @@ class Uplink:
     async def send_recording(self, pcm: bytes, *, piece_bytes: int) -> None:
         """Send a recording as it is, without the VAD. Raises `AudioError`."""
         _check_pcm(pcm)
+        # What the microphone captured before belongs to another utterance.
         self._pre_roll.clear()
         self._pre_roll_bytes = 0
         self._converter = audio.converter(*self._rates)
@@ -221,6 +228,8 @@ class Uplink:
 
     async def finish(self) -> None:
         """Send what the converter holds back: the end of an utterance."""
+        # A resampler delays by its filter: without this the last milliseconds would come before the next
+        # words.
         rest = self._converter.feed(b"", last=True)
         self._converter = audio.converter(*self._rates)
         if rest:
@@ -237,6 +246,7 @@ class Uplink:
     def _keep(self, pcm: bytes) -> None:
         self._pre_roll.append(pcm)
         self._pre_roll_bytes += len(pcm)
+        # Whole chunks, so at least the limit is kept: a cut chunk would save little and cost a copy.
         while self._pre_roll_bytes - len(self._pre_roll[0]) >= self._pre_roll_limit_bytes:
             self._pre_roll_bytes -= len(self._pre_roll.popleft())
 
@@ -250,6 +260,7 @@ class Uplink:
         converted = self._converter.feed(pcm)
         if converted:
             await self._send(converted)
+        # At the caller's rate, for the recording, and only what the vendor got.
         self._on_sent(pcm)
 
 

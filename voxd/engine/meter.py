@@ -24,6 +24,7 @@ class Mean:
 
     def add(self, value: float) -> None:
         """Add a value."""
+        # The first value counts in full, or the mean would climb from zero for dozens of chunks.
         self.value = value if not self._has_value else (1 - _WEIGHT) * self.value + _WEIGHT * value
         self._has_value = True
 
@@ -44,12 +45,14 @@ class EngineMeter:
 
     def timed(self, mean: Mean, since_s: float) -> None:
         """Add to ``mean`` the milliseconds since the CLOCK_MONOTONIC time ``since_s``."""
+        # The capture process reads the same clock, but a block may be stamped after this reading of it.
         mean.add(max(0.0, self._clock.monotonic() - since_s) * 1000)
 
     @property
     def capture_rate(self) -> float:
         """Chunks per second over the last `WINDOW_S`, or since capture began."""
         now_s = self._clock.monotonic()
+        # Of the last seconds only: a pause long ago must not lower the rate of now.
         recent = [at_s for at_s in self._captured if now_s - at_s <= WINDOW_S]
         span_s = now_s - recent[0] if len(recent) > 1 else 0.0
         return (len(recent) - 1) / span_s if span_s > 0 else 0.0

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 # Audio that can wait while the provider's socket is slow; older audio is lost and counted.
 RING_S = 10.0
 
+# The limit of ``audio.block_ms``, which the capture process was made for.
 MAX_BLOCK_MS = 100
 
 # Takes one chunk of PCM, and the CLOCK_MONOTONIC second at which its last block was captured.
@@ -30,6 +31,7 @@ OnChunk = Callable[[bytes, float], Awaitable[None]]
 
 def block_ms(chunk_ms: int) -> int:
     """Return the length of the device's blocks: the chunk's, or an equal part of a long one."""
+    # Rounded up. Equal parts, so that a chunk is complete with a block and not in the middle of one.
     parts = -(-chunk_ms // MAX_BLOCK_MS)
     return round(chunk_ms / parts)
 
@@ -76,6 +78,7 @@ class MicrophoneStream:
         audio = Audio(input=VIRTUAL if file else name, virtual_input=file, block_ms=block_ms(self._chunk_ms))
         self._ring = Ring.create(1, RING_S)
         self._microphone = Microphone(audio, self._ring, self._clock, self._emit)
+        # A microphone that gives no sound leaves neither its process nor its shared memory behind.
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.stop)
             await self._microphone.start()
@@ -97,6 +100,7 @@ class MicrophoneStream:
         await microphone.close()
         ring, self._ring = self._ring, None
         asyncio.get_running_loop().remove_reader(ring.wake_fd)
+        # Wakes the reader, which finds the ring gone from here and sends what is left.
         self._fresh.set()
         try:
             await self._tasks.join()
@@ -117,6 +121,7 @@ class MicrophoneStream:
                     _log.exception("a chunk of audio was lost")
             if stopping:
                 return
+            # No await between the check of the ring and `clear`: a block in between would be missed.
             self._fresh.clear()
             await self._fresh.wait()
 

@@ -37,6 +37,7 @@ class PlayingReply:
 
     def add(self, clip: Clip) -> None:
         """Queue the next piece, unless too much waits or playback has ended."""
+        # Dropped, not raised: the text of the reply and its events go on without the loudspeaker.
         has_ended = self.playback is None or self.playback.done
         if has_ended or self._waiting_s + clip.duration_s > MAX_WAITING_S:
             self.dropped_clips += 1
@@ -56,6 +57,7 @@ class PlayingReply:
 
     async def clips(self) -> AsyncIterator[Clip]:
         """Yield the pieces in order, the first when the jitter buffer is full or the reply complete."""
+        # Buffered once: audio that comes in time from then on keeps this distance.
         while self._waiting_s < self._jitter_s and not self._complete:
             await self._change()
         while True:
@@ -79,6 +81,7 @@ class Player:
         self._speaker = speaker
         self._clock = clock
         self._jitter_ms = jitter_ms
+        # The last replies; more than the loudspeaker queues, so that none is forgotten before it is played.
         self._replies: deque[PlayingReply] = deque(maxlen=8)
         self._stopped_id = ""
         self._tasks = TaskScope("voice engine playback")
@@ -96,6 +99,7 @@ class Player:
 
     def feed(self, response_id: str, clip: Clip) -> None:
         """Play ``clip`` after the clips before it, unless `stop` has ended its reply."""
+        # Audio that was under way when the reply was stopped. A vendor without ids has only "".
         if response_id == self._stopped_id and response_id:
             return
         if not self._replies or not self._replies[-1].accepts(response_id):
@@ -155,6 +159,7 @@ class Player:
 async def open_player(device: int | str, *, jitter_ms: float, clock: Clock, emit: Emit) -> Player:
     """Return a player on ``device``. Raises `DeviceError` for an index that does not exist."""
     name = await stable_name(device, "output")
+    # Full volume: the program, or the system, has the volume control.
     speaker = Speaker(Audio(output=name, volume_percent=100), clock, emit)
     player = Player(speaker, clock, jitter_ms=jitter_ms)
     player.prepare()

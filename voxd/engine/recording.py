@@ -19,6 +19,7 @@ Side = Literal["user", "reply"]
 # The most audio of one side of a turn; the rest is dropped and counted.
 MAX_SIDE_S = 600
 
+# Only files with this name are ever deleted: the directory may be one of the user's.
 _PATTERN = "voxd-*-*-*.wav"
 
 
@@ -47,6 +48,7 @@ class SessionRecording:
         audio = self._sides[side]
         free_bytes = self._limit_bytes - len(audio)
         self.dropped_bytes += max(0, len(pcm) - free_bytes)
+        # In place: a bytearray grows without a copy of ten minutes for every chunk.
         audio += pcm[:free_bytes]
 
     def forget(self, side: Side) -> None:
@@ -91,6 +93,7 @@ class SessionRecording:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(fd, "wb") as file:
             file.write(wav_bytes(Clip(pcm, self._rate_hz)))
+        # Names, not times of change: a copied or touched file keeps its place.
         names = [entry.name for entry in self._directory.glob(_PATTERN)]
         for old in select_surplus(names, self._keep_turns):
             (self._directory / old).unlink(missing_ok=True)

@@ -118,6 +118,7 @@ class EngineSession:
 
     async def close(self) -> None:
         """Close everything; idempotent."""
+        # From the microphone down: nothing may be sent to a session that is closed.
         await self.input.stop()
         await self._tasks.close()
         await self.session.close()
@@ -135,6 +136,7 @@ class EngineSession:
         """
         config = dataclasses.replace(config, **{name: getattr(self.config, name) for name in _FIXED_FIELDS})
         cls = require_provider(config)
+        # The rest of this reply would never come: its vendor is left.
         if self.session.is_connected and self._replying:
             await self.interrupt(None)
         await self.session.switch(
@@ -143,6 +145,7 @@ class EngineSession:
             tuning.session_config(config, server_vad=cls.capabilities.server_vad),
             reason=reason,
         )
+        # After the switch: when it fails the present provider goes on with its own settings.
         self.config, self._provider_class = config, cls
         self._update_target()
 
@@ -166,6 +169,7 @@ class EngineSession:
         pcm = audio.converter(clip.rate_hz, rate_hz).feed(clip.pcm, last=True)
         if self._replying:
             await self.interrupt(None)
+        # Audio that was sent before and not committed would become the beginning of this recording.
         await self.session.clear_audio()
         if self._recording is not None:
             self._recording.forget("user")
@@ -181,6 +185,7 @@ class EngineSession:
         await self.input.finish()
         if self._recording is not None:
             self._recording.finish("user")
+        # While the vendor thinks: starting the playback process takes longer than a frame.
         if self._player is not None:
             self._player.prepare()
         await self.session.commit()
@@ -204,6 +209,7 @@ class EngineSession:
                 reply.take(event)
 
         self.down.watchers.append(watch)
+        # Before the request: the first audio may come in the same step of the loop.
         self._is_muted = True
         try:
             async with asyncio.timeout(timeout_s):
@@ -267,6 +273,7 @@ class EngineSession:
     def _watch(self, event: ProviderEvent) -> None:
         match event:
             case TurnDetected() if self._server_vad:
+                # A task: an event is published without waiting, and stopping the player takes a while.
                 if event.speaking and self._playing:
                     self._tasks.start(self._interrupt(), name="interruption")
                 elif not event.speaking and self._recording is not None:

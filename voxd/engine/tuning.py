@@ -30,6 +30,7 @@ from voxd.providers.settings import SessionConfig, TurnDetection
 ENGINE_KEYS = frozenset({"failover", "instructions", "temperature", "max_tokens"})
 
 BIG_CHUNK_MS = 60
+# The shortest block of a sound card, ``audio.block_ms``.
 MIN_CHUNK_MS = 10
 
 
@@ -71,6 +72,7 @@ def turn_detection(config: VoiceEngineConfig, *, server_vad: bool) -> TurnDetect
     is_vendors_choice = config.mode == "provider" and not config.is_set("vad_type")
     if not config.vad_enabled or not server_vad:
         return "client"
+    # Only the session can ask for it: ``vad_type`` has no such value.
     if wanted == "semantic":
         return "semantic"
     return "server" if config.vad_type == "server" or wanted == "server" or is_vendors_choice else "client"
@@ -80,6 +82,7 @@ def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionCon
     """Return the provider's session configuration. ``config.session`` precedes other fields."""
     base = config.session or SessionConfig()
     detection = turn_detection(config, server_vad=server_vad)
+    # "provider": what the caller did not set is left to the vendor, whose defaults suit its models.
     own_defaults = config.mode == "provider"
     voice = "" if own_defaults and not config.is_set("voice") else config.voice
     silence: int | None = silence_ms(config)

@@ -29,6 +29,7 @@ class SpeechChange(StrEnum):
 
 def level(pcm: bytes | memoryview) -> float:
     """Return the RMS of s16le samples, 1.0 being full scale; 0.0 without samples."""
+    # Not numpy: this module is loaded by an engine that may never capture audio (see `voxd.engine.audio`).
     samples = array("h", bytes(pcm))
     return math.sqrt(sum(map(mul, samples, samples)) / len(samples)) / _FULL_SCALE if samples else 0.0
 
@@ -55,6 +56,7 @@ class EnergyVad:
         return [change for loudness in self._levels(pcm) if (change := self._step(loudness)) is not None]
 
     def _levels(self, pcm: bytes) -> Iterator[float]:
+        # Frames do not depend on the length of the pieces: feeding byte by byte gives the same changes.
         data = self._rest + pcm
         whole = len(data) - len(data) % self._frame_bytes
         self._rest = data[whole:]

@@ -69,6 +69,8 @@ class VoiceEngine(Callbacks):
         self._session: EngineSession | None = None
         self._others = settings.failovers(self._config, os.environ)
         self._connector: Connector | None = None
+        # Held while the session is opened, switched or closed. A lock binds to a loop at its first use
+        # (3.10).
         self._changing = asyncio.Lock()
         self._requesting_audio = asyncio.Lock()
         self._connecting = False
@@ -103,6 +105,7 @@ class VoiceEngine(Callbacks):
         before that.
         """
         async with self._changing:
+            # A second `connect` waits for the first, and then has nothing left to do.
             if self.is_connected:
                 return
             self._connecting = True
@@ -120,10 +123,17 @@ class VoiceEngine(Callbacks):
 
     async def disconnect(self) -> None:
         """Close the microphone, the loudspeaker and the session; idempotent."""
+        # Before the lock, which a `connect` under way holds: this cancels its attempts.
         if self._connector is not None:
             await self._connector.close()
         async with self._changing:
-            await self._end_session()
+            call, self._session = self._session, None
+            if call is not None:
+                await call.close()
+                # Added once the session is closed: a vendor reports the last usage at the end.
+                self._used = self._used + await call.session.usage()
+                self._cost = add_costs(self._cost, await call.session.cost())
+        # Last: closing publishes events too.
         await self._bus.close()
 
     async def switch_provider(
@@ -210,6 +220,7 @@ class VoiceEngine(Callbacks):
         Raises `DeadlineExceeded` after ``timeout`` seconds, `StreamError` when the reply was broken off or
         has no audio, `NotConnected`, `ProviderError`.
         """
+        # One at a time: the audio of two replies could not be told apart.
         async with self._requesting_audio:
             return await self._connected().ask_for_audio(text, timeout)
 
@@ -265,6 +276,7 @@ class VoiceEngine(Callbacks):
             return EngineState.CONNECTING
         if self._session is None or not self.is_connected:
             return EngineState.DISCONNECTED
+        # RESPONDING before LISTENING: the microphone is usually open all the time.
         if self._session.session.is_responding:
             return EngineState.RESPONDING
         return EngineState.LISTENING if self.is_listening else EngineState.CONNECTED
@@ -297,10 +309,3 @@ class VoiceEngine(Callbacks):
     def _new_session(self, config: VoiceEngineConfig) -> EngineSession:
         tools = ToolBox(self._tools.values())
         return EngineSession(config, bus=self._bus, tools=tools, clock=self._clock, meter=self._meter)
-
-    async def _end_session(self) -> None:
-        call, self._session = self._session, None
-        if call is not None:
-            await call.close()
-            self._used = self._used + await call.session.usage()
-            self._cost = add_costs(self._cost, await call.session.cost())
