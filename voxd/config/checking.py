@@ -35,9 +35,16 @@ def check_settings(
     ``exists`` returns whether a file exists, ``get_facts`` the facts about providers.
     """
     findings = list(check_schema(settings.data))
+    # The rules read a key with a mistake as absent, so that one mistake is reported once.
     spoiled = {finding.path for finding in findings}
     findings += check_rules(settings.data, spoiled, exists, get_facts)
-    return [_locate(finding, settings) for finding in findings]
+    problems = []
+    for finding in findings:
+        # A missing key has the line of its table; a default that breaks a rule has none.
+        place = settings.place(finding.path) or Place("configuration")
+        key, severity = dotted(finding.path), finding.severity
+        problems.append(Problem(place.file, place.line, key, severity, finding.message, finding.hint))
+    return problems
 
 
 def check_schema(data: dict[str, Any]) -> Iterator[Finding]:
@@ -47,16 +54,10 @@ def check_schema(data: dict[str, Any]) -> Iterator[Finding]:
 
 def sort_problems(problems: list[Problem]) -> list[Problem]:
     """Return ``problems`` sorted by line within each file, files in order of first mention."""
+    # Not by name: the main file comes before conf.d, as it is read.
     files = {problem.file: 0 for problem in problems}
     ranks = {file: rank for rank, file in enumerate(files)}
     return sorted(problems, key=lambda problem: (ranks[problem.file], problem.line))
-
-
-def _locate(finding: Finding, settings: Layer) -> Problem:
-    place = settings.place(finding.path) or Place("configuration")
-    return Problem(
-        place.file, place.line, dotted(finding.path), finding.severity, finding.message, finding.hint
-    )
 
 
 def _check(kind: mi.Type, value: Any, path: KeyPath, default: Any = NODEFAULT) -> Iterator[Finding]:
@@ -76,7 +77,8 @@ def _check(kind: mi.Type, value: Any, path: KeyPath, default: Any = NODEFAULT) -
         case mi.AnyType():
             return
         case _ if not schema_types.fits(kind, value):
-            yield _wrong_type(kind, value, path, default)
+            message = f"expected {schema_types.in_words(kind)}, got {_shown(value)}"
+            yield _error(path, message, _suggest(kind, value, path, default))
 
 
 def _check_table(kind: mi.StructType, value: Any, path: KeyPath) -> Iterator[Finding]:
@@ -142,11 +144,6 @@ def _check_secret(kind: mi.CustomType, value: Any, path: KeyPath) -> Iterator[Fi
         )
 
 
-def _wrong_type(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> Finding:
-    message = f"expected {schema_types.in_words(kind)}, got {_shown(value)}"
-    return _error(path, message, _suggest(kind, value, path, default))
-
-
 def _suggest(kind: mi.Type, value: Any, path: KeyPath, default: Any) -> str:
     """Return a corrected setting that can be copied into the file."""
     assign = f"{path[-1]} = " if isinstance(path[-1], str) else ""
@@ -174,6 +171,7 @@ def _number_for(kind: mi.IntType | mi.FloatType, value: Any, default: Any) -> st
 
 
 def _as_number(value: Any) -> float | None:
+    # TOML keeps true apart from 1, and Python does not.
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -198,6 +196,7 @@ def _example(kind: mi.Type) -> str:
 
 def _unknown(key: str, known: list[str], path: KeyPath) -> Finding:
     where = (*path, key)
+    # A key in the wrong table is more likely than a spelling mistake of another key.
     section = _section_of(key) if path else ""
     hint = f"{key} belongs to [{section}]" if section else did_you_mean(key, known)
     what = "section" if not path else "key"
@@ -211,6 +210,7 @@ def _section_of(key: str) -> str:
         if isinstance(kind := schema_types.bare(section.type), mi.StructType)
         and any(field.encode_name == key for field in kind.fields)
     ]
+    # "enabled" belongs to several: that says nothing.
     return sections[0] if len(sections) == 1 else ""
 
 
@@ -225,4 +225,5 @@ def _shown(value: Any) -> str:
         case list():
             return "a list"
     text = schema_types.toml_value(value)
+    # A problem is one line that editors and terminals show whole.
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -11,6 +11,7 @@ from voxd.config.secrets import Secret
 class ShellAction(Section, frozen=True, tag="shell", tag_field="type"):
     """Run a program; the first line of its output is spoken."""
 
+    # A list, not a line: words of the user never reach a shell, so they cannot become a command.
     command: Annotated[
         tuple[str, ...],
         Meta(min_length=1, description="Program and arguments; {slot} is replaced, never by a shell"),

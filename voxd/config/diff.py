@@ -26,12 +26,14 @@ def diff(old: Config, new: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _differences(
     kind: mi.Type, old: Any, new: Any, path: KeyPath, *, live: bool
 ) -> Iterator[tuple[KeyPath, bool]]:
+    # A secret is equal by value and source, so that a rotated key is a change.
     if old == new:
         return
     kind = schema_types.bare(kind)
     if isinstance(kind, mi.StructType):
         for field in kind.fields:
             inner = (*path, field.encode_name)
+            # Everything below a live table is live.
             marked = live or bool(schema_types.notes(field.type).get("x-live"))
             before, after = getattr(old, field.name), getattr(new, field.name)
             yield from _differences(field.type, before, after, inner, live=marked)

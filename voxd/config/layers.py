@@ -16,6 +16,7 @@ ENVIRONMENT_PREFIX = "VOXD__"
 ENVIRONMENT = Place("environment")
 COMMAND_LINE = Place("--set")
 
+# Each costs one more parse of the whole text.
 _MAX_SYNTAX_ERRORS = 10
 # The schema needs 8 levels. Functions that walk nested tables recurse once per level.
 _MAX_DEPTH = 50
@@ -42,6 +43,7 @@ def from_toml(file: str, text: str) -> tuple[Layer, list[Problem]]:
         data, readable, errors = _tolerant_loads(text)
         lines = key_lines(readable)
     except RecursionError:
+        # tomli recurses per level of nested arrays and inline tables.
         return Layer(), [_too_deep(file, 0)]
     for path, line in lines.items():
         if len(path) > _MAX_DEPTH:
@@ -115,6 +117,8 @@ def from_environment(environ: Mapping[str, str]) -> Layer:
     layer = Layer()
     for name in sorted(environ):
         if name.startswith(ENVIRONMENT_PREFIX):
+            # Two underscores between keys: keys have single ones. Names of variables are upper case by
+            # custom.
             path = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
             _put(layer, path, environ[name], ENVIRONMENT)
     return layer
@@ -139,6 +143,7 @@ def _put(layer: Layer, path: tuple[str, ...], raw: str, place: Place) -> None:
     table = layer.data
     for length, key in enumerate(path[:-1], start=1):
         inner = table.get(key)
+        # A value where a table belongs, as in --set audio=1 --set audio.channels=2: the later one wins.
         if not isinstance(inner, dict):
             inner = table[key] = {}
         layer.places.setdefault(path[:length], place)
@@ -155,6 +160,7 @@ def _typed(raw: str, path: KeyPath) -> Any:
         parsed = tomli.loads(f"value = {raw}")
     except tomli.TOMLDecodeError:
         return raw
+    # A raw value with a newline in it could set a second key.
     return parsed["value"] if len(parsed) == 1 else raw
 
 
@@ -166,6 +172,7 @@ def merge(layers: Iterable[Layer]) -> Layer:
     for layer in layers:
         replaced: list[KeyPath] = []
         _overlay(merged.data, layer.data, (), replaced)
+        # A list that replaces a longer one must not leave the lines of the elements that are gone.
         for old in [path for path in places if any(path[: len(new)] == new for new in replaced)]:
             del places[old]
         places.update(layer.places)

@@ -57,6 +57,7 @@ def examine(
         layer, broken = from_toml(str(file), text)
         layers.append(layer)
         problems += unreadable + broken
+    # After the files: a container or a unit overrides what its image or package brings.
     layers.append(from_environment(environ))
     command_line, malformed = from_overrides(overrides)
     settings = merge([*layers, command_line])
@@ -72,10 +73,12 @@ def _files(path: Path | None, environ: Mapping[str, str]) -> tuple[tuple[Path, .
     main = default_config_file(environ) if path is None else path
     try:
         there = main.exists()
+        # By name, as for every conf.d directory: 10-site.toml before 90-local.toml.
         beside = sorted(file for file in (main.parent / "conf.d").glob("*.toml") if file.is_file())
     except OSError as error:
         return (), [_unreadable(main, error)]
     named = path is not None or bool(environ.get("VOXD_CONFIG"))
+    # A file that somebody named must exist; without the default one the defaults apply.
     if not there and named:
         hint = "use a file that exists, or run `voxctl config init`"
         return (), [Problem(str(main), 0, "", Severity.ERROR, "the file does not exist", hint)]
@@ -105,6 +108,7 @@ def _secret_problems(settings: Layer, environ: Mapping[str, str]) -> Iterator[Pr
     for path, kind, name in _references(settings.data, ()):
         reading = read_source(kind, name, environ)
         message = reading.warning or (f"the secret is missing: {reading.problem}" if reading.problem else "")
+        # A warning, not an error: the device works without that one provider.
         if message and (place := settings.place(path)):
             yield Problem(place.file, place.line, dotted(path), Severity.WARNING, message)
 
@@ -128,6 +132,7 @@ def _secrets_from(environ: Mapping[str, str]) -> Any:
     def hook(kind: type, value: Any) -> Any:
         if kind is Secret:
             return resolve(value, environ)
+        # msgspec documentation, extending: a hook raises this for a type that it does not know.
         raise NotImplementedError(f"cannot decode {kind.__name__}")
 
     return hook

@@ -51,6 +51,7 @@ def runtime_dir(config: Config, environ: Mapping[str, str] = os.environ) -> Path
         return directory
     if session := environ.get("XDG_RUNTIME_DIR"):
         return Path(session) / "voxd"
+    # Not /tmp: any user could create the directory there first.
     return SYSTEM_RUNTIME_DIR if os.geteuid() == 0 else state_dir(config, environ) / "run"
 
 

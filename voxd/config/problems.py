@@ -62,6 +62,7 @@ class InvalidConfig(ConfigError):
     """The configuration has errors; ``problems`` has all of them and the warnings."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
+        # All errors in one message: the log of a service that does not start is all that its user has.
         errors = [str(problem) for problem in problems if problem.severity is Severity.ERROR]
         super().__init__("\n".join(errors))
         self.problems = tuple(problems)

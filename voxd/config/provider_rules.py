@@ -96,6 +96,7 @@ class _Rules:
         self.kinds = {name: settings.get("providers", name, "kind") for name in _names(settings, "providers")}
         self.pipelines = _names(settings, "pipelines")
         self._settings = settings
+        # Cached, and called by the first rule that needs it: a device without providers loads no facts.
         self._facts = functools.cache(get_facts)
 
     def check_agent(self, name: str) -> Iterator[Finding]:
@@ -106,6 +107,7 @@ class _Rules:
             yield warning((*path, "persona"), message, 'provider = "..."')
         yield from self._check_whole_turn((*path, "provider"), first)
         seen = {first}
+        # "local" twice is no mistake: it is the default of the list, and the provider may be local too.
         for index, each in enumerate(self._settings.get(*path, "fallback") or ()):
             here = (*path, "fallback", index)
             if each in seen and each != LOCAL:
@@ -156,6 +158,7 @@ class _Rules:
             yield self._missing(path, name, (*self.kinds, LOCAL))
         else:
             kind, able = self.kinds[name], self._facts().installed[stage]
+            # An unknown kind is reported once, at the provider.
             if isinstance(kind, str) and kind in self._installed_kinds() and kind not in able:
                 yield error(path, f"{kind} cannot {STAGES[stage]}", f"use one of {', '.join(able)}")
 
@@ -188,6 +191,7 @@ class _Rules:
         endpoint = get(*path, "endpoint") or get(*path, "options", "endpoint")
         more = get(*path, "endpoints") or ()
         keys = [get(*path, "api_key"), *(get(*path, "api_keys") or ())]
+        # An address of the user's: a server in the same network may need no key.
         own_server = bool(endpoint or more)
         name = path[-1]
         reference = f'api_key = {{ credential = "{name}_key" }}'
@@ -249,6 +253,7 @@ def _check_address(path: KeyPath, rules: KindRules, address: Any, example: str) 
     if not isinstance(address, str) or not address:
         return
     scheme, separator, rest = address.partition("://")
+    # RFC 3986 section 3.1: a scheme is case-insensitive.
     usual = (rules.endpoint_example or "https://").partition("://")[0]
     if not separator:
         yield error(path, "expected a complete address", example.format(f"{usual}://{address}"))
@@ -263,4 +268,5 @@ def _host(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
     except ValueError:
+        # Python raises for a broken IPv6 address, such as "wss://[::1".
         return None

@@ -21,6 +21,7 @@ BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy
 # Slots of custom commands without a list of values: the skills parse them.
 READ_SLOTS = ("duration", "clock", "number")
 
+# GPIO lines that a built-in back end needs: one LED, or red, green and blue.
 LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}
 
 # The entry point group of the local engines that ``engine`` of a section can name.
@@ -54,6 +55,7 @@ def check_rules(
         _headers,
     ):
         yield from rule(settings)
+    # Apart from the others: these alone need facts about the installed vendors.
     yield from check_providers(settings, get_facts)
     yield from _files(settings, exists)
 
@@ -75,6 +77,7 @@ def _wake_words(settings: Settings) -> Iterator[Finding]:
             yield error((*path, "name"), f'the wake word "{name}" is defined twice', "remove one of them")
         if name is not None:
             seen.add(name)
+        # A built-in word may have a model too: one that the user has trained better.
         if model == "" and name is not None and name not in BUILTIN_WORDS:
             hint = did_you_mean(name, BUILTIN_WORDS) or 'set its file: model = "/path/word.tflite"'
             yield error((*path, "name"), f'"{name}" is not built in and has no model', hint)
@@ -151,6 +154,7 @@ def _endpoint(settings: Settings) -> Iterator[Finding]:
 
 def _languages(settings: Settings) -> Iterator[Finding]:
     language, model = settings.get("stt", "whisper", "language"), settings.get("stt", "whisper", "model")
+    # OpenAI's model card of Whisper: the models named .en are trained on English only.
     if language not in {None, "en"} and isinstance(model, str) and model.removesuffix(".bin").endswith(".en"):
         hint = f'model = "{model.replace(".en", "")}"'
         yield warning(("stt", "whisper", "language"), f"{model} supports only English", hint)
@@ -224,6 +228,7 @@ def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
             yield from _texts(item, (*path, index))
     elif isinstance(value, dict):
         for key, item in value.items():
+            # A header is sent as it is written: its value may be a secret, which must not depend on speech.
             if key != "headers":
                 yield from _texts(item, (*path, key))
 

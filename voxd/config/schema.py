@@ -281,9 +281,11 @@ class Paths(Section, frozen=True):
     models: Annotated[str, Meta(description='"" for models/ in the state directory')] = ""
 
 
+# The order of the fields is that of the sections in the sample file and in `voxctl config show`.
 class Config(Section, frozen=True):
     """Everything in voxd.toml."""
 
+    # Raised when an old file would mean something else; then an old daemon refuses it instead of guessing.
     version: Literal[1] = 1
     audio: Audio = Audio()
     wake: Wake = Wake()

@@ -27,6 +27,7 @@ def bare(kind: mi.Type) -> mi.Type:
     """Return ``kind`` without its description and without None, which TOML cannot express."""
     while isinstance(kind, mi.Metadata):
         kind = kind.type
+    # TOML 1.0 has no null: "unset" is written by leaving the key out.
     if isinstance(kind, mi.UnionType):
         members = [member for member in kind.types if not isinstance(member, mi.NoneType)]
         if len(members) == 1:
@@ -80,11 +81,13 @@ def fits(kind: mi.Type, value: Any) -> bool:
         case mi.IntType():
             return isinstance(value, int) and not isinstance(value, bool) and _in_range(kind, value)
         case mi.FloatType():
+            # TOML has inf and nan; no duration, level or threshold may be either.
             number = isinstance(value, int | float) and not isinstance(value, bool)
             return number and math.isfinite(value) and _in_range(kind, value)
         case mi.StrType():
             return isinstance(value, str) and re.search(kind.pattern or "", value) is not None
         case mi.LiteralType():
+            # By type too: True == 1 in Python, and version = true is no version.
             return any(value == allowed and type(value) is type(allowed) for allowed in kind.values)
     raise TypeError(f"the checker does not support {type(kind).__name__}")
 
@@ -132,6 +135,8 @@ def toml_value(value: Any) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        # TOML 1.0 "String": a literal string has no escapes, so it cannot hold its own quote or a control
+        # character.
         case str() if '"' in value and "'" not in value and value.isprintable():
             return f"'{value}'"
         case str():

@@ -19,6 +19,7 @@ NO_CREDENTIALS = (
     "only the systemd service can read credentials; without it use { file = ... } or { env = ... }"
 )
 
+# The largest are service account keys and certificates, a few KiB; a mistaken path may be a whole disk.
 _MAX_SECRET_BYTES = 64 * 1024
 
 
@@ -70,6 +71,7 @@ class Secret:
     def __hash__(self) -> int:
         return hash((self._value, self.origin))
 
+    # Not to another process or a file: a pickle would hold the plain value.
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret cannot be pickled")
 
@@ -131,6 +133,7 @@ def _mask(value: Any) -> Any:
 def _read_file(path: Path) -> Reading:
     try:
         with path.open("rb") as file:
+            # Of the open file: the path may name another one by now.
             mode = os.fstat(file.fileno()).st_mode
             raw = file.read(_MAX_SECRET_BYTES + 1)
         if len(raw) > _MAX_SECRET_BYTES:
@@ -141,4 +144,5 @@ def _read_file(path: Path) -> Reading:
     except UnicodeDecodeError:
         return Reading(None, f"{path} is not text")
     warning = f"{path} is readable by all users: run `chmod 600 {path}`" if mode & stat.S_IROTH else ""
+    # An editor ends the file with a newline, which an HTTP header must not contain (RFC 9110 section 5.5).
     return Reading(text.rstrip("\r\n"), warning=warning)

@@ -15,10 +15,12 @@ class Settings:
     def __init__(self, data: dict[str, Any], spoiled: set[KeyPath]) -> None:
         self._data = data
         self._spoiled = spoiled
+        # As plain values, so that a default and a value of the file read alike.
         self._defaults = msgspec.to_builtins(Config())
 
     def get(self, *path: str | int) -> Any:
         """Return the value at ``path`` or its default, None if it is spoiled or has neither."""
+        # A table with a mistake spoils every key in it.
         if any(path[:length] in self._spoiled for length in range(1, len(path) + 1)):
             return None
         value = _walk(self._data, path)

@@ -34,6 +34,7 @@ class _Scanner:
         self._text = text
         self._at = 0
         self._line = 1
+        # Newlines before here are counted: each is counted once, not again for every key.
         self._counted = 0
         self._elements: dict[KeyPath, int] = {}
 
@@ -108,6 +109,7 @@ class _Scanner:
             self._at = self._match(self._value_pattern()).end()
 
     def _value_pattern(self) -> re.Pattern[str]:
+        # Before the single quote, which is a prefix of this one.
         if self._looking_at('"""'):
             return _MULTI_BASIC
         if self._looking_at("'''"):
@@ -162,4 +164,5 @@ class _Scanner:
 
 
 def _unquoted(key: str) -> str:
+    # tomli decodes the escapes of a quoted key, so that the path equals the one of its own result.
     return next(iter(tomli.loads(f"{key} = 0"))) if key[0] in "\"'" else key

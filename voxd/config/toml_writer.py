@@ -200,6 +200,7 @@ def _written_table(table: dict[str, Any], path: KeyPath, origins: Mapping[str, s
 
 
 def _is_written_table(value: Any) -> bool:
+    # The slots of a command, lists alone, read better as an inline table.
     return isinstance(value, dict) and any(not isinstance(item, list | tuple) for item in value.values())
 
 

@@ -81,7 +81,7 @@ class Player:
         self._speaker = speaker
         self._clock = clock
         self._jitter_ms = jitter_ms
-        # The last replies; more than the loudspeaker queues, so that none is forgotten before it is played.
+        # The newest replies: those that play or wait, which `stop` and `drain` act on, are among them.
         self._replies: deque[PlayingReply] = deque(maxlen=8)
         self._stopped_id = ""
         self._tasks = TaskScope("voice engine playback")

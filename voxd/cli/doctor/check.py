@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from voxd.config.paths import client_socket_path
 from voxd.config.schema import Config
+from voxd.control.call import Caller
 from voxd.errors import EngineError, VoxdError, third_party
 
 # Longer than the slowest check: loading the wake engines from a cold card on a Pi Zero 2.
@@ -63,6 +66,20 @@ class Step:
     run: Callable[[DoctorContext], CheckResult]
 
 
+def call_daemon(context: DoctorContext, method: str) -> Any:
+    """Return the result of ``method``, None when no daemon answers."""
+    path = context.socket or client_socket_path(context.config, context.environ)
+    try:
+        with Caller(path, timeout_s=5.0) as caller:
+            return caller.call(method)
+    except VoxdError:
+        return None
+
+
+def discard_event(type: str, /, *, turn: str | None = None, **data: Any) -> None:
+    """Discard an event: nothing subscribes to events of a check."""
+
+
 def ok(detail: str) -> CheckResult:
     """The check passed."""
     return CheckResult(Status.OK, detail)
@@ -103,13 +120,15 @@ def _run_isolated(step: Step, context: DoctorContext, timeout_s: float) -> Check
                 )
             ):
                 results.append(step.run(context))
-        except VoxdError as error:  # one broken check must not end the report
+        except VoxdError as error:
+            # One broken check must not end the report.
             results.append(fail(str(error), error.hint))
 
     # A thread cannot be ended, but a daemon thread does not keep the process from exiting.
     thread = threading.Thread(target=run, name=step.id, daemon=True)
     thread.start()
     thread.join(timeout_s)
+    # A check that finishes later writes into a list that nobody reads any more.
     if results:
         return results[0]
     return fail(f"no answer after {timeout_s:g} s", "check `dmesg` for devices that hang")

@@ -20,6 +20,7 @@ from voxd.config.schema import Config
 from voxd.errors import ConfigError
 from voxd.providers.facts import config_facts
 
+# In order of dependence: what comes first explains what fails later. The ids are stable, for programs.
 STEPS = (
     Step("python.version", "Python", machine.python_version),
     Step("package.version", "voxd and its libraries", machine.package_version),
@@ -81,6 +82,7 @@ def _count(status: Status, count: int) -> str:
 @contextlib.contextmanager
 def _quiet_log() -> Iterator[None]:
     """Suppress the log of the parts under test: the report has their results."""
+    # With a handler the logging module does not print warnings on standard error (logging.lastResort).
     null = logging.NullHandler()
     logger = logging.getLogger("voxd")
     logger.addHandler(null)

@@ -16,18 +16,29 @@ from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.sound import dbfs, to_rate
 from voxd.children import explain_exit
-from voxd.cli.doctor.check import CheckResult, DoctorContext, Status, fail, ok, skip, warn
+from voxd.cli.doctor.check import (
+    CheckResult,
+    DoctorContext,
+    Status,
+    call_daemon,
+    discard_event,
+    fail,
+    ok,
+    skip,
+    warn,
+)
 from voxd.clock import SystemClock
-from voxd.config.paths import client_socket_path, models_dir
+from voxd.config.paths import models_dir
 from voxd.config.schema import Config
-from voxd.control.call import Caller
-from voxd.errors import DeviceError, VoxdError
+from voxd.errors import DeviceError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.engines import build_synthesizer, build_transcriber
-from voxd.reports import Device, EngineStatus
+from voxd.reports import EngineStatus
 
+# Below `CHECK_TIMEOUT_S`, so that the probe's process is ended and its check names the reason.
 _PROBE_TIMEOUT_S = 20.0
 _SENTENCE = "what time is it"
+# pocketsphinx recognises only the sentences of a grammar (JSGF).
 _GRAMMAR = f"#JSGF V1.0;\ngrammar doctor;\npublic <sentence> = {_SENTENCE};\n"
 _VIRTUAL = "virtual"
 
@@ -47,8 +58,15 @@ def _present(wanted: str, direction: str, instead: str) -> CheckResult:
     if wanted == _VIRTUAL:
         return skip(f"{key} is virtual: no device is needed")
     devices = [device for device in asyncio.run(list_devices()) if device.direction == direction]
-    chosen = _chosen(wanted, devices)
-    if chosen:
+    if wanted in {"auto", "default"}:
+        matching = [device for device in devices if device.is_default]
+    else:
+        # As the daemon resolves a name: the exact one first, else any that contains it.
+        matching = [device for device in devices if device.name == wanted] or [
+            device for device in devices if wanted.lower() in device.name.lower()
+        ]
+    if matching:
+        chosen = matching[0]
         return ok(f"{chosen.name} ({chosen.channels} channels, {chosen.default_rate_hz:.0f} Hz)")
     if wanted == "auto" and not devices:
         return warn(f"this machine has no {direction} device: {instead}", "plug one in")
@@ -56,18 +74,11 @@ def _present(wanted: str, direction: str, instead: str) -> CheckResult:
     return fail(f'unknown device "{wanted}"; available: {names}', f"correct {key}, or plug it in")
 
 
-def _chosen(wanted: str, devices: list[Device]) -> Device | None:
-    if wanted in {"auto", "default"}:
-        return next((device for device in devices if device.is_default), None)
-    exact = [device for device in devices if device.name == wanted]
-    return next(iter(exact or [device for device in devices if wanted.lower() in device.name.lower()]), None)
-
-
 def input_opens(context: DoctorContext) -> CheckResult:
     """Whether sound comes from the microphone; read from the daemon if it runs, as it uses the card."""
     if context.config.audio.input == _VIRTUAL:
         return skip("audio.input is virtual")
-    status = _status_of_daemon(context)
+    status = call_daemon(context, "system.status")
     if status is None:
         return asyncio.run(_record_briefly(context.config))
     audio = status["audio"]
@@ -80,34 +91,22 @@ def input_opens(context: DoctorContext) -> CheckResult:
     return ok(f"the daemon receives sound from {audio['input']}")
 
 
-def _status_of_daemon(context: DoctorContext) -> Any:
-    path = context.socket or client_socket_path(context.config, context.environ)
-    try:
-        with Caller(path, timeout_s=2.0) as caller:
-            return caller.call("system.status")
-    except VoxdError:
-        return None
-
-
 async def _record_briefly(config: Config) -> CheckResult:
     ring = Ring.create(config.audio.channels, config.audio.ring_s)
-    microphone = Microphone(config.audio, ring, SystemClock(), _discard_event)
+    microphone = Microphone(config.audio, ring, SystemClock(), discard_event)
     try:
         await microphone.start()
         if microphone.virtual:
             return skip("this machine has no microphone")
         if not microphone.ok:
             return fail(microphone.problem, DeviceError.hint)
+        # A tenth of a second: enough for a level, and there as soon as the microphone is open.
         count = min(ring.head, SAMPLE_RATE_HZ // 10)
         level = dbfs(ring.read(ring.head - count, count).pcm)
         return ok(f"{microphone.device}: {level:.0f} dBFS")
     finally:
         await microphone.close()
         ring.close()
-
-
-def _discard_event(type: str, /, *, turn: str | None = None, **data: Any) -> None:
-    """Discard an event: nothing subscribes to events of a check."""
 
 
 def stt_engine(context: DoctorContext) -> CheckResult:
@@ -123,9 +122,10 @@ def tts_engine(context: DoctorContext) -> CheckResult:
 async def _recognise(context: DoctorContext) -> CheckResult:
     config, models, clock = context.config, models_dir(context.config, context.environ), SystemClock()
     chain = build_transcriber(
-        config.stt, models_dir=models, grammar=_GRAMMAR, emit=_discard_event, clock=clock
+        config.stt, models_dir=models, grammar=_GRAMMAR, emit=discard_event, clock=clock
     )
     try:
+        # The device's own voice is the speaker: the check needs no microphone and no user.
         clip, _ = await _synthesize_sentence(context)
         started = time.monotonic()
         transcript = await chain.transcribe(to_rate(clip, SAMPLE_RATE_HZ))
@@ -139,6 +139,7 @@ async def _recognise(context: DoctorContext) -> CheckResult:
 
 async def _speak(context: DoctorContext) -> CheckResult:
     chain_status: list[EngineStatus] = []
+    # A callback: the status must be read before the chain is closed.
     clip, first_s = await _synthesize_sentence(context, chain_status.append)
     (status,) = chain_status
     detail = (
@@ -152,7 +153,7 @@ async def _synthesize_sentence(
 ) -> tuple[Clip, float]:
     """Return the sentence as sound, and the seconds to its first sample."""
     models = models_dir(context.config, context.environ)
-    chain = build_synthesizer(context.config.tts, models_dir=models, emit=_discard_event, clock=SystemClock())
+    chain = build_synthesizer(context.config.tts, models_dir=models, emit=discard_event, clock=SystemClock())
     started = time.monotonic()
     first_s = 0.0
     clips: list[Clip] = []
@@ -190,6 +191,8 @@ def gpio_factory(context: DoctorContext) -> CheckResult:
     wired = context.config.leds.kind != "none" or context.config.button.pin is not None
     if not is_pi and not wired and not list(context.root.glob("dev/gpiochip*")):
         return skip("this machine has no GPIO, and nothing is configured to use it")
+    # In a process of its own too: gpiozero keeps the pin factory, and with it the chip, until its process
+    # ends.
     found = _probe("gpio", {})
     if found.status is Status.FAIL and not wired:
         return warn(found.detail, f"no action is needed while nothing is wired; otherwise {found.hint}")
@@ -210,8 +213,10 @@ def _probe(name: str, request: dict[str, Any]) -> CheckResult:
         )
     except subprocess.TimeoutExpired:
         return fail(f"no answer after {_PROBE_TIMEOUT_S:g} s", "check `dmesg`, and free memory")
+    # A negative code is a signal: native code crashed, for example by an instruction this processor lacks.
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         reason = ": ".join([explain_exit(done.returncode), *last])
         return fail(reason, "reinstall the engine: its wheel may be for another processor")
+    # The last line: a library may print to standard output while it loads.
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=CheckResult)

@@ -62,9 +62,11 @@ def package_version(_: DoctorContext) -> CheckResult:
 def disk_space(context: DoctorContext) -> CheckResult:
     """Whether the state directory has room."""
     directory = state_dir(context.config, context.environ)
+    # Before the first start the directory does not exist; its file system is that of the nearest parent.
     there = next(path for path in (directory, *directory.parents) if path.exists())
     free_mb = shutil.disk_usage(there).free // _MB
     detail = f"{free_mb} MB free at {there}"
+    # 50 MB: history and database need little, but a full card breaks both. 500 MB: the larger models.
     if free_mb < 50:
         return fail(detail, f"free some space: history and models are in {directory}")
     return warn(detail, f"free some space: models are stored in {directory}") if free_mb < 500 else ok(detail)
@@ -78,6 +80,7 @@ def mem_available(context: DoctorContext) -> CheckResult:
     sizes_kb = {
         line.split(":")[0]: int(line.split()[1]) for line in file.read_text().splitlines() if ":" in line
     }
+    # proc(5): what new programs can have without swapping, not MemFree, which leaves out the page cache.
     available_mb = sizes_kb["MemAvailable"] // 1024
     detail = f"{available_mb} MB of {sizes_kb['MemTotal'] // 1024} MB available"
     if available_mb < 100:
@@ -89,10 +92,12 @@ def cpu_temp(context: DoctorContext) -> CheckResult:
     """Whether the processor is too warm: a Raspberry Pi slows down at 80 °C."""
     file = context.root / "sys/class/thermal/thermal_zone0/temp"
     try:
+        # Millidegrees (kernel documentation, thermal sysfs).
         celsius = int(file.read_text()) / 1000
     except (OSError, ValueError):
         return skip("this machine does not report its temperature")
     detail = f"{celsius:.0f} °C"
+    # raspberrypi.com/documentation, frequency management: slower from 80 °C, at the limit at 85 °C.
     if celsius >= 85:
         return fail(detail, "cool it: it is throttled and will shut down")
     return warn(detail, "cool it: it is throttled from 80 °C") if celsius >= 80 else ok(detail)
@@ -107,6 +112,7 @@ def cpu_throttled(context: DoctorContext) -> CheckResult:
         text = run([program, "get_throttled"]).partition("=")[2]
     else:
         return skip("this is not a Raspberry Pi")
+    # Both sources print hexadecimal; vcgencmd after "throttled=".
     bits = int(text.strip(), 16)
     now = [name for bit, name in _THROTTLE_BITS if bits >> bit & 1]
     before = [name for bit, name in _THROTTLE_BITS if bits >> (bit + 16) & 1]
@@ -121,6 +127,8 @@ def clock_synchronized(context: DoctorContext) -> CheckResult:
     if time.time() < _BUILT_IN_2026_S:
         hint = "connect the network, or set the clock: `sudo timedatectl set-time`"
         return fail(f"the clock says {time.strftime('%Y-%m-%d')}", hint)
+    # systemd-timesyncd.service(8): the file exists once the clock was set from the network. chrony writes
+    # none.
     if (context.root / "run/systemd/timesync/synchronized").exists():
         return ok("synchronised")
     if not (context.root / "run/systemd/system").exists():

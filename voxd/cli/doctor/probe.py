@@ -21,6 +21,7 @@ from voxd.listen import wake_words
 from voxd.listen.capture import VAD_CHUNK_SAMPLES, Vad
 
 _BLOCK_SAMPLES = samples_from_ms(40)
+# Longer than the window of every wake engine, so that each of them has computed a score.
 _SOUND_S = 3
 # Real-time factor. Above half of a core the rest of voxd does not get enough time.
 _TOO_SLOW = 0.5
@@ -38,11 +39,13 @@ def wake(request: dict[str, Any]) -> CheckResult:
     if not always_on:
         return warn("no wake word is enabled", "set enabled = true in [[wake.words]]")
     silence = bytes(_BLOCK_SAMPLES * BYTES_PER_SAMPLE)
+    # CPU time, not wall time: other programs must not make the engine look slow.
     started = time.process_time()
     for start in range(0, _SOUND_S * SAMPLE_RATE_HZ, _BLOCK_SAMPLES):
         for stage in always_on:
             stage.feed(Frame(start, silence))
     factor = (time.process_time() - started) / _SOUND_S
+    # The second stage runs only after the first has fired, so it counts as latency and not as load.
     confirmed = _confirmation_ms(stages.confirm) if stages.first else 0.0
     for stage in always_on:
         stage.close()
@@ -103,6 +106,7 @@ def main() -> None:
     try:
         finding = PROBES[sys.argv[1]](request)
     except VoxdError as error:
+        # Any other exception ends this process, and its last line becomes the reason of the check.
         finding = fail(str(error), error.hint)
     print(msgspec.json.encode(finding).decode())
 

@@ -29,6 +29,7 @@ def config_valid(context: DoctorContext) -> CheckResult:
     read = ", ".join(map(str, files)) or "no file: the defaults apply"
     if not problems:
         return ok(read)
+    # An error before a warning: only it keeps the daemon from starting.
     first = min(problems, key=lambda problem: problem.severity is Severity.WARNING)
     result = fail if first.severity is Severity.ERROR else warn
     return result(f"{summary(problems)}; first: {first}", "run `voxctl config check`")
@@ -43,7 +44,10 @@ def credentials_readable(context: DoctorContext) -> CheckResult:
     if not broken:
         return ok(f"{len(secrets)} readable")
     detail = "; ".join(f"{secret.origin}: {secret.problem}" for secret in broken)
-    if all(secret.origin.startswith("credential ") for secret in broken) and not _in_unit(context):
+    if all(secret.origin.startswith("credential ") for secret in broken) and (
+        # Set by systemd for a unit with LoadCredential= (systemd.exec(5)); a shell has none.
+        "CREDENTIALS_DIRECTORY" not in context.environ
+    ):
         return warn(detail, "only the systemd service can read credentials: see `voxctl status`")
     return fail(detail, "store the secret at the place that the configuration names")
 
@@ -55,10 +59,6 @@ def _secrets(config: Config) -> Iterator[Secret]:
     for provider in config.providers.values():
         yield from (key for key in (provider.api_key, *provider.api_keys) if key is not None)
         yield from provider.headers.values()
-
-
-def _in_unit(context: DoctorContext) -> bool:
-    return "CREDENTIALS_DIRECTORY" in context.environ
 
 
 def socket_reachable(context: DoctorContext) -> CheckResult:
@@ -84,12 +84,14 @@ def unit_state(context: DoctorContext) -> CheckResult:
             ["systemctl", "show", _UNIT, "-p", "LoadState,ActiveState,SubState,NRestarts"]
         ).split()
     )
+    # `systemctl show` succeeds for a unit that does not exist: its LoadState says so.
     if properties.get("LoadState") != "loaded":
         return skip(f"{_UNIT} is not installed")
     state = f"{properties.get('ActiveState')} ({properties.get('SubState')})"
     restarts = int(properties.get("NRestarts") or 0)
     if properties.get("ActiveState") != "active":
         return fail(state, f"run `systemctl status {_UNIT}` and `journalctl -u {_UNIT}`")
+    # Running now, but it has failed before: a crash loop looks healthy between two crashes.
     if restarts:
         return warn(f"{state}, restarted {restarts} times", f"run `journalctl -u {_UNIT} -p err`")
     return ok(state)
@@ -105,6 +107,7 @@ def unit_groups(context: DoctorContext) -> CheckResult:
     if missing:
         hint = f"run `sudo usermod -aG {','.join(missing)} {_USER}` and restart the service"
         return warn(f"{_USER} is not in {', '.join(missing)}", hint)
+    # grp lists members by supplementary group: a new membership counts only after the next login.
     me = getpass.getuser()
     if me not in {"root", _USER} and me not in grp.getgrnam(_USER).gr_mem:
         return warn(f"{me} is not in {_USER}", f"run `sudo usermod -aG {_USER} {me}` and log in again")

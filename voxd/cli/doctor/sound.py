@@ -1,22 +1,20 @@
 """The check of microphone quality: the daemon's last utterance, or two recorded seconds."""
 
 import asyncio
-from typing import Any
 
 from voxd.audio.microphone import Microphone
 from voxd.audio.ring import Ring
 from voxd.audio.sound import FLOOR_DBFS
-from voxd.cli.doctor.check import CheckResult, DoctorContext, ok, skip, warn
+from voxd.cli.doctor.check import CheckResult, DoctorContext, call_daemon, discard_event, ok, skip, warn
 from voxd.clock import SystemClock
-from voxd.config.paths import client_socket_path
 from voxd.config.schema import Config
-from voxd.control.call import Caller
-from voxd.errors import VoxdError
 from voxd.frames import samples_from_s
 from voxd.listen.quality import Quality, find_problems, measure
 
+# Long enough for the noise floor between two words, short enough for `voxctl doctor` to wait.
 RECORDED_S = 2.0
 
+# The metrics of `voxd.observe.metrics` about the last utterance.
 _GAUGES = "voxd_utterance_"
 
 
@@ -24,22 +22,14 @@ def input_quality(context: DoctorContext) -> CheckResult:
     """Whether the signal is loud and clean enough; read from the daemon if it runs, as it uses the card."""
     if context.config.audio.input == "virtual":
         return skip("audio.input is virtual")
-    metrics = _metrics_of_daemon(context)
+    # The daemon first: while it runs the card is in use, and its last utterance is the better sample.
+    metrics = call_daemon(context, "metrics.get")
     if metrics is None:
         return asyncio.run(_record(context.config))
-    quality = _last_utterance(metrics)
+    quality = _last_utterance(metrics["text"])
     if quality is None:
         return skip("no speech since the daemon started: speak, then run `voxctl doctor` again")
     return _assess(quality, "the last utterance")
-
-
-def _metrics_of_daemon(context: DoctorContext) -> str | None:
-    path = context.socket or client_socket_path(context.config, context.environ)
-    try:
-        with Caller(path, timeout_s=5.0) as caller:
-            return str(caller.call("metrics.get")["text"])
-    except VoxdError:
-        return None
 
 
 def _last_utterance(metrics: str) -> Quality | None:
@@ -55,6 +45,7 @@ def _last_utterance(metrics: str) -> Quality | None:
     return Quality(
         level_dbfs=level_dbfs,
         peak_dbfs=found.get("peak_dbfs", level_dbfs),
+        # The daemon exports no noise level: it follows from the other two, and is unknown in digital silence.
         noise_dbfs=FLOOR_DBFS if snr_db is None else level_dbfs - snr_db,
         clipped_percent=100 * found.get("clipped_ratio", 0.0),
         snr_db=snr_db,
@@ -64,7 +55,7 @@ def _last_utterance(metrics: str) -> Quality | None:
 
 async def _record(config: Config) -> CheckResult:
     ring, clock = Ring.create(config.audio.channels, config.audio.ring_s), SystemClock()
-    microphone = Microphone(config.audio, ring, clock, _discard_event)
+    microphone = Microphone(config.audio, ring, clock, discard_event)
     try:
         await microphone.start()
         if microphone.virtual:
@@ -84,10 +75,7 @@ async def _record(config: Config) -> CheckResult:
 def _assess(quality: Quality, what: str) -> CheckResult:
     found = find_problems(quality)
     if found:
+        # All problems, but the hint of the first: one change at a time, then another measurement.
         return warn(f"{what}: {', '.join(each for each, _ in found)}", found[0][1])
     snr = "" if quality.snr_db is None else f", {quality.snr_db:.0f} dB above the noise"
     return ok(f"{what}: {quality.level_dbfs:.0f} dBFS{snr}, no clipping, no dropouts")
-
-
-def _discard_event(type: str, /, *, turn: str | None = None, **data: Any) -> None:
-    """Discard an event: nothing subscribes to events of a check."""

@@ -28,6 +28,7 @@ def models_last_on(context: DoctorContext, today: date) -> CheckResult:
     ]
     if not found:
         return ok("no configured model is due for retirement")
+    # The nearest date first: its model is in the hint.
     found.sort(key=lambda entry: entry[2].ends)
     detail = "; ".join(f"{model} of {name} shuts down on {shutdown.ends}" for name, model, shutdown in found)
     name, _, first = found[0]
@@ -55,6 +56,7 @@ def money_counted(context: DoctorContext) -> CheckResult:
 def _is_priced(config: Config, name: str) -> bool:
     provider = config.providers[name]
     models = [provider.model] if provider.model else _default_models(config, name)
+    # A kind without a known model has no price that could be counted.
     return bool(models) and all(has_price(provider.kind, model) for model in models)
 
 
@@ -74,5 +76,6 @@ def _default_models(config: Config, name: str) -> list[str]:
         if has_provider(kind) and not used:
             models.append(str(getattr(provider_class(kind), "model", "")))
     except VoxdError:
+        # A kind whose package is broken or missing: config.valid reports it.
         return []
     return models
