@@ -49,8 +49,8 @@ def test_a_limit_that_cannot_count_is_reported(
     kinds: tuple[str, ...], limit: float | None, status: Status
 ) -> None:
     providers = {kind: ProviderConfig(kind=kind) for kind in kinds}
-    told = DoctorContext(Config(providers=providers, spend=Spend(usd_per_day=limit)), environ={})
-    finding = money_counted(told)
+    context = DoctorContext(Config(providers=providers, spend=Spend(usd_per_day=limit)), environ={})
+    finding = money_counted(context)
     assert finding.status is status
     assert all(kind in finding.detail for kind in kinds) or status is not Status.WARN
 

@@ -241,10 +241,10 @@ async def test_wrong_arguments_are_64(voxctl: Voxctl, command: list[str]) -> Non
 
 async def test_help_lists_every_exit_code(voxctl: Voxctl) -> None:
     ran = await voxctl("--help")
-    told = " ".join(ran.out.split())
+    help_text = " ".join(ran.out.split())
     codes = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
     assert ran.code == 0
-    assert {int(word) for word in told.partition("exit codes: ")[2].split() if word.isdecimal()} == codes
+    assert {int(word) for word in help_text.partition("exit codes: ")[2].split() if word.isdecimal()} == codes
 
 
 async def test_a_daemon_of_another_protocol_is_76(voxctl: Voxctl, tmp_path: Path) -> None:

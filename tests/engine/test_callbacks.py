@@ -101,7 +101,7 @@ async def test_each_engine_has_its_own_callbacks(make: Make, name: str) -> None:
 async def test_a_rate_limit_calls_its_callback(make: Make) -> None:
     engine, _ = make(metadata={"connect_fault": "rate_limited"})
     waits: list[str] = []
-    engine.on_rate_limit = lambda told: waits.append(told.limit)
+    engine.on_rate_limit = lambda event: waits.append(event.limit)
     with pytest.raises(RateLimited):
         await engine.connect(retry_count=1)
     assert waits == ["vendor"]

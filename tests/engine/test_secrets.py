@@ -92,8 +92,8 @@ async def test_a_key_is_never_disclosed(
     with pytest.raises(EngineError) as caught:
         await engine.connect(retry_count=1)
     assert gossip.asked == 1
-    told = [caught.value, engine, engine.config, engine.config.metadata, *log.events]
-    told += [*engine.events.get_history(), engine.get_state(), engine.get_metrics()]
-    assert [text for text in map(shown, told) if KEY in text] == []
+    published = [caught.value, engine, engine.config, engine.config.metadata, *log.events]
+    published += [*engine.events.get_history(), engine.get_state(), engine.get_metrics()]
+    assert [text for text in map(shown, published) if KEY in text] == []
     assert KEY not in caplog.text
     assert log.of("connection.failed")

@@ -84,11 +84,11 @@ def test_the_configuration_of_the_provider(options: dict[str, Any], said: dict[s
     assert {name: getattr(session, name) for name in said} == said
 
 
-@pytest.mark.parametrize(("mode", "told"), [("fast", 0), ("big", 1), ("provider", 1)])
-def test_tools_are_declared_when_functions_are_on(mode: Any, told: int) -> None:
+@pytest.mark.parametrize(("mode", "sent"), [("fast", 0), ("big", 1), ("provider", 1)])
+def test_tools_are_declared_when_functions_are_on(mode: Any, sent: int) -> None:
     spec = ToolSpec("look", "Look.", {"type": "object", "properties": {}})
     config = VoiceEngineConfig(mode=mode, session=SessionConfig(tools=(spec,)))
-    assert len(tuning.session_config(config, server_vad=True).tools) == told
+    assert len(tuning.session_config(config, server_vad=True).tools) == sent
 
 
 def test_the_presets_differ() -> None:

@@ -500,16 +500,16 @@ async def test_each_setting_of_the_client_vad_counts(make: Make, deaf: dict[str,
 
 def test_an_engine_and_its_handlers_may_be_created_outside_of_the_loop() -> None:
     engine = VoiceEngine(provider="mock")
-    told: list[str] = []
-    engine.events.on("*", lambda event: told.append(event.type))
-    engine.on_text_response = told.append
+    received: list[str] = []
+    engine.events.on("*", lambda event: received.append(event.type))
+    engine.on_text_response = received.append
 
     async def talk() -> None:
         async with engine:
             await engine.text_2_audio_response("hello")
 
     for _ in range(2):
-        told.clear()
+        received.clear()
         asyncio.run(talk())
-        assert "connection.starting" in told
-        assert "This is the mock provider. I heard you." in told
+        assert "connection.starting" in received
+        assert "This is the mock provider. I heard you." in received

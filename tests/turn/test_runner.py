@@ -668,7 +668,7 @@ class Listening:
     """A provider's script that records, at its close, how much was reported as played."""
 
     def __init__(self, *, clips: int = 1, ends: bool = True) -> None:
-        self.told: list[float | None] = []
+        self.played_ms: list[float | None] = []
         self._clips = clips
         self._ends = ends
 
@@ -680,7 +680,7 @@ class Listening:
                 await asyncio.get_running_loop().create_future()
             yield ReplyEnd()
         finally:
-            self.told.append(request.playback.played_ms)
+            self.played_ms.append(request.playback.played_ms)
 
 
 @pytest.mark.parametrize("ends", [False, True])
@@ -690,16 +690,16 @@ async def test_a_provider_whose_reply_is_cut_gets_the_amount_played(house: House
     house.speaker.held.clear()
     house.runner.feed(QuestionReceived("count", speak=True))
     await settle()
-    assert script.told == [], "not closed while it is heard"
+    assert script.played_ms == [], "not closed while it is heard"
     house.runner.feed(StopRequested(Source.SOCKET))
     await settle()
-    assert script.told == [200.0]
+    assert script.played_ms == [200.0]
 
 
 async def test_a_provider_whose_reply_was_played_gets_no_cut(house: House) -> None:
     house.provider.script = script = Listening()
     await house.turn(QuestionReceived("count", speak=True))
-    assert script.told == [None]
+    assert script.played_ms == [None]
 
 
 async def test_a_reply_cut_before_its_first_sound_counts_as_not_played(house: House) -> None:
@@ -708,7 +708,7 @@ async def test_a_reply_cut_before_its_first_sound_counts_as_not_played(house: Ho
     await settle()
     house.runner.feed(StopRequested(Source.SOCKET))
     await settle()
-    assert script.told == [0.0]
+    assert script.played_ms == [0.0]
 
 
 async def test_what_a_cloud_reached_is_in_the_ledger(house: House) -> None:
