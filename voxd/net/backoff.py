@@ -31,8 +31,8 @@ def hold_s(error: VoxdError) -> float:
     """Return how long no request may be sent at all after ``error``."""
     if isinstance(error, AuthenticationError):
         return WRONG_KEY_HOLD_S
-    asked = error.retry_after_s if isinstance(error, ProviderError) else None
-    return min(asked or 0.0, LONGEST_HOLD_S)
+    requested_s = error.retry_after_s if isinstance(error, ProviderError) else None
+    return min(requested_s or 0.0, LONGEST_HOLD_S)
 
 
 def wait_s(error: VoxdError, retries: int, jitter: float) -> float | None:

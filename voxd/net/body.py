@@ -156,19 +156,21 @@ class StreamedResponse:
         self._is_over = not piece
         self.received_bytes += len(piece)
         if self.received_bytes > MAX_BODY_BYTES:
-            raise StreamError("the vendor's answer is too long", provider=self._provider, code="too_big")
+            raise StreamError("the vendor's response is too long", provider=self._provider, code="too_big")
         return piece
 
 
-async def check_response(answer: StreamedResponse, provider: str, read_refusal: faults.RefusalReader) -> None:
-    """Raise `ProviderError` unless ``answer`` is a 2xx response in a format that was requested."""
-    if not 200 <= answer.status < 300:
-        body = await answer.read_some(MAX_REFUSAL_BYTES)
-        raise read_refusal(provider, answer.status, answer.headers, body)
-    if answer.headers.get("content-type", "").lower().startswith("text/html"):
+async def check_response(
+    response: StreamedResponse, provider: str, read_refusal: faults.RefusalReader
+) -> None:
+    """Raise `ProviderError` unless ``response`` is a 2xx response in a format that was requested."""
+    if not 200 <= response.status < 300:
+        body = await response.read_some(MAX_REFUSAL_BYTES)
+        raise read_refusal(provider, response.status, response.headers, body)
+    if response.headers.get("content-type", "").lower().startswith("text/html"):
         raise faults.captive_portal(provider)
     # RFC 9110, section 12.5.3: "Accept-Encoding: identity" was sent. Decompressing would also let 16 MiB on
     # the wire become gigabytes in memory.
-    if answer.headers.get("content-encoding", "identity").lower() != "identity":
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
         msg = "the vendor compressed its response although it was asked not to"
         raise ConnectionFailed(msg, provider=provider, code="bad_answer")

@@ -44,7 +44,7 @@ class Resolver:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asked: dict[_Key, _Lookup] = {}
+        self._lookups: dict[_Key, _Lookup] = {}
         self._queue: deque[_Lookup] = deque()
         self._workers = 0
         self._known: OrderedDict[_Key, Addresses] = OrderedDict()
@@ -60,56 +60,56 @@ class Resolver:
         known = self._known.get((host, port))
         try:
             async with asyncio.timeout(min(within_s, KNOWN_S) if known else within_s):
-                return await self._ask((host, port))
+                return await self._request((host, port))
         except (TimeoutError, OSError):
             if not known:
                 raise
             return known
 
-    async def _ask(self, key: _Key) -> Addresses:
-        answer: asyncio.Future[Addresses | Exception] = asyncio.get_running_loop().create_future()
+    async def _request(self, key: _Key) -> Addresses:
+        future: asyncio.Future[Addresses | Exception] = asyncio.get_running_loop().create_future()
         with self._lock:
-            question = self._asked.get(key)
+            lookup = self._lookups.get(key)
             # Callers of the same name share one look-up, as after a reconnect of several sessions.
-            if question is None:
+            if lookup is None:
                 if len(self._queue) >= MOST_WAITING:
                     raise TimeoutError("too many names are being looked up")
-                question = self._asked[key] = _Lookup(key)
-                self._queue.append(question)
+                lookup = self._lookups[key] = _Lookup(key)
+                self._queue.append(lookup)
                 if self._workers < WORKERS:
                     self._workers += 1
                     # Daemons: a look-up that hangs must not delay the end of the program.
                     threading.Thread(target=self._work, name="resolver", daemon=True).start()
-            question.waiting.append(answer)
+            lookup.waiting.append(future)
         try:
-            outcome = await answer
+            outcome = await future
         finally:
             with self._lock, contextlib.suppress(ValueError):
                 # A caller that gave up is taken off, so that a name nobody waits for is not looked up.
-                question.waiting.remove(answer)
+                lookup.waiting.remove(future)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     def _work(self) -> None:
-        while (question := self._next()) is not None:
-            outcome = _look_up(*question.key)
+        while (lookup := self._next()) is not None:
+            outcome = _look_up(*lookup.key)
             with self._lock:
-                self._asked.pop(question.key, None)
+                self._lookups.pop(lookup.key, None)
                 if not isinstance(outcome, Exception):
-                    self._remember(question.key, outcome)
-                waiting, question.waiting = question.waiting, []
-            for answer in waiting:
+                    self._remember(lookup.key, outcome)
+                waiting, lookup.waiting = lookup.waiting, []
+            for future in waiting:
                 with contextlib.suppress(RuntimeError):  # the loop is closed, the result is not needed
-                    answer.get_loop().call_soon_threadsafe(_settle, answer, outcome)
+                    future.get_loop().call_soon_threadsafe(_settle, future, outcome)
 
     def _next(self) -> _Lookup | None:
         with self._lock:
             while self._queue:
-                question = self._queue.popleft()
-                if question.waiting:
-                    return question
-                self._asked.pop(question.key, None)  # no caller waits any more
+                lookup = self._queue.popleft()
+                if lookup.waiting:
+                    return lookup
+                self._lookups.pop(lookup.key, None)  # no caller waits any more
             self._workers -= 1
             return None
 
@@ -130,9 +130,9 @@ def _look_up(host: str, port: int) -> Addresses | Exception:
     return [*found] or socket.gaierror(socket.EAI_NONAME, "the host has no address")
 
 
-def _settle(answer: asyncio.Future[Addresses | Exception], outcome: Addresses | Exception) -> None:
-    if not answer.done():
-        answer.set_result(outcome)
+def _settle(future: asyncio.Future[Addresses | Exception], outcome: Addresses | Exception) -> None:
+    if not future.done():
+        future.set_result(outcome)
 
 
 def _without_look_up(host: str, port: int) -> Addresses:

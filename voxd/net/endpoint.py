@@ -44,8 +44,8 @@ def websocket_url(endpoint: str, query: Mapping[str, str], *, path: str = "") ->
     # An endpoint may already be the whole URL of the socket, as manuals print it.
     if path and not base.endswith(path):
         base = f"{base}{path}"
-    asked = {**dict(parse_qsl(parts.query)), **query}
-    return urlunsplit((scheme, parts.netloc, base, urlencode(asked), ""))
+    parameters = {**dict(parse_qsl(parts.query)), **query}
+    return urlunsplit((scheme, parts.netloc, base, urlencode(parameters), ""))
 
 
 def realtime_url(provider: str, endpoint: str, path: str, query: Mapping[str, Any]) -> str:

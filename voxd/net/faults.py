@@ -34,11 +34,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     if millis is not None:
         return _clamp_wait(millis / 1000)
     # RFC 9110, section 10.2.3: a number of seconds or an HTTP date.
-    asked = headers.get("retry-after", "")
-    seconds = _number(asked)
+    value = headers.get("retry-after", "")
+    seconds = _number(value)
     if seconds is not None:
         return _clamp_wait(seconds)
-    until_s = _date_s(asked)
+    until_s = _date_s(value)
     if until_s is None:
         return None
     # Compared with the vendor's own `Date`: a Pi has no battery-backed clock and may not know the time yet.
@@ -182,9 +182,9 @@ def error_for_refusal(provider: str, status: int, headers: Mapping[str, str], bo
     error = _by_status(provider, status, found.name, message, wait_s)
     if error.retry_after_s is None:
         error.retry_after_s = wait_s
-    said = should_retry(headers)
-    if said is not None:
-        error.retryable = said
+    verdict = should_retry(headers)
+    if verdict is not None:
+        error.retryable = verdict
     return error
 
 

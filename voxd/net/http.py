@@ -66,16 +66,16 @@ class HttpClient:
                 route = HttpRoute(terms.ca_file, terms.proxy)
                 client = await self._pools_for(terms.provider, route)
                 head, sent_bytes = await client.send(terms.provider, request, route)
-                answer = StreamedResponse(
+                response = StreamedResponse(
                     terms.provider, head, until_s=until_s, key=terms.key, sent_bytes=sent_bytes
                 )
                 async with AsyncExitStack() as stack:
                     # On any error or cancellation the connection is closed: half a response makes it useless.
-                    stack.push_async_callback(answer.close)
-                    await check_response(answer, terms.provider, terms.read_refusal)
-                    await answer.begin()
+                    stack.push_async_callback(response.close)
+                    await check_response(response, terms.provider, terms.read_refusal)
+                    await response.begin()
                     stack.pop_all()
-                return answer
+                return response
         except (OSError, TimeoutError) as error:
             raise faults.connect_error(terms.provider, error) from None
 

@@ -106,7 +106,7 @@ class HttpPools:
         with _as_ours(provider):
             encoded = _encode(provider, request)
             self._watch()
-            answer = await self._pools[route].handle_async_request(
+            response = await self._pools[route].handle_async_request(
                 httpcore.Request(
                     encoded.method,
                     _url(encoded.url),
@@ -116,8 +116,8 @@ class HttpPools:
                     extensions={"timeout": {"connect": CONNECT_S}},
                 )
             )
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-        head = ResponseHead(answer.status, headers, _pieces(provider, answer), answer.aclose)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+        head = ResponseHead(response.status, headers, _pieces(provider, response), response.aclose)
         return head, int(encoded.headers.get("content-length") or 0)
 
     async def close(self) -> None:
@@ -167,36 +167,32 @@ def _encode(provider: str, request: HttpRequest) -> httpx.Request:
         raise faults.bad_endpoint(provider, "the endpoint is not a URL") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise faults.bad_endpoint(provider, "the endpoint is not a URL")
-    try:
-        return _build(request)
-    except UnicodeEncodeError:
-        raise faults.unsendable_request(provider) from None
-
-
-def _build(request: HttpRequest) -> httpx.Request:
     # A configured "user-agent" replaces ours, however it is written.
     ours = {name.lower(): name for name in _HEADERS}
     headers = _HEADERS | {ours.get(name.lower(), name): value for name, value in request.headers.items()}
     form = request.form or {}
     fields = {name: value for name, value in form.items() if not isinstance(value, tuple)}
     files = {name: (value[0], value[2], value[1]) for name, value in form.items() if isinstance(value, tuple)}
-    return httpx.Request(
-        request.method,
-        request.url,
-        headers=headers,
-        json=request.json,
-        content=request.content,
-        data=fields or None,
-        files=files or None,
-    )
-
-
-async def _pieces(provider: str, answer: httpcore.Response) -> AsyncIterator[bytes]:
     try:
-        async for piece in answer.aiter_stream():
+        return httpx.Request(
+            request.method,
+            request.url,
+            headers=headers,
+            json=request.json,
+            content=request.content,
+            data=fields or None,
+            files=files or None,
+        )
+    except UnicodeEncodeError:
+        raise faults.unsendable_request(provider) from None
+
+
+async def _pieces(provider: str, response: httpcore.Response) -> AsyncIterator[bytes]:
+    try:
+        async for piece in response.aiter_stream():
             yield piece
     except _BROKEN:
-        msg = "the vendor's answer broke off"
+        msg = "the vendor's response broke off"
         raise StreamError(msg, provider=provider, code="truncated") from None
 
 

@@ -116,6 +116,6 @@ def rest_s(error: ProviderError, *, is_only: bool) -> float:
     """Return how long a key rests after ``error``, which is about it."""
     if error.code == NO_CREDIT:
         return WRONG_KEY_HOLD_S
-    asked_s = hold_s(error)
+    requested_s = hold_s(error)
     # A single key does not rest: the retries have pauses of their own.
-    return UNSAID_REST_S if not asked_s and not is_only else asked_s
+    return UNSAID_REST_S if not requested_s and not is_only else requested_s

@@ -230,17 +230,17 @@ class VendorClient:
 
             async def send(request: HttpRequest) -> HttpResponse:
                 attempt.url = check_url(self.name, request.url)
-                answer = await self._http.send(request, terms)
-                attempt.opened(answer)
-                return answer
+                response = await self._http.send(request, terms)
+                attempt.opened(response)
+                return response
 
             request = self._build(build, attempt)
             # Before the middleware, which thus sees, and may change, everything that is sent.
             request = replace(request, headers=self._headers(request.headers))
             return await pass_through(self._settings.middleware, request, send, provider=self.name)
 
-        async with self._open(connect, budget, kind, tokens) as answer:
-            yield answer
+        async with self._open(connect, budget, kind, tokens) as response:
+            yield response
 
     @asynccontextmanager
     async def socket(

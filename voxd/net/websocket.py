@@ -27,11 +27,22 @@ WRITE_LIMIT_BYTES = 256 * 1024
 
 # Two pongs may be lost or late before the connection counts as dead.
 _PINGS_PER_LIMIT = 3
-_USER_AGENT = "voxd"
 
 _wire_log = logging.getLogger(f"{__name__}.wire")
 # At DEBUG the library logs request headers, which hold the key, and frames, which hold what was said.
 _wire_log.setLevel(logging.CRITICAL)
+
+_LIBRARY_OPTIONS: dict[str, Any] = {
+    "user_agent_header": "voxd",
+    "logger": _wire_log,
+    "max_size": MAX_FRAME_BYTES,
+    "write_limit": WRITE_LIMIT_BYTES,
+    # A deflate context (RFC 7692) costs memory and CPU, for frames that are mostly sound.
+    "compression": None,
+    # Ours cover the name look-up as well, and notice a dead peer sooner: see `_watch`.
+    "open_timeout": None,
+    "ping_interval": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +121,16 @@ class WebSocketConnection:
                 socket = await _Connect(
                     address.url,
                     additional_headers=dict(address.headers),
-                    user_agent_header=_USER_AGENT,
-                    # Sound does not compress, and a deflate context costs 64 kB and more (RFC 7692).
-                    compression=None,
-                    max_size=MAX_FRAME_BYTES,
-                    write_limit=WRITE_LIMIT_BYTES,
-                    # Ours cover the name look-up as well, and notice a dead peer sooner: see `_watch`.
-                    open_timeout=None,
-                    ping_interval=None,
                     close_timeout=deadlines.close_s,
                     subprotocols=[Subprotocol(each) for each in subprotocols] or None,
-                    logger=_wire_log,
+                    **_LIBRARY_OPTIONS,
                     **options,
                 )
         except InvalidStatus as error:
-            answer = error.response
-            headers = {name.lower(): value for name, value in answer.headers.raw_items()}
-            body = redact(bytes(answer.body or b""), address.key)
-            raise read_refusal(provider, answer.status_code, headers, body) from None
+            response = error.response
+            headers = {name.lower(): value for name, value in response.headers.raw_items()}
+            body = redact(bytes(response.body or b""), address.key)
+            raise read_refusal(provider, response.status_code, headers, body) from None
         except InvalidHandshake as error:
             raise faults.not_websocket(provider, error.__cause__) from None
         except (OSError, TimeoutError) as error:
