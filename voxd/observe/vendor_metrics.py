@@ -30,17 +30,15 @@ def _request_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     calls = numbers.counter("voxd_provider_requests", "Requests by how they ended", *both, "code")
     retries = numbers.counter("voxd_provider_retries", "Attempts after the first", *both)
     first = numbers.histogram(
-        "voxd_provider_first_byte_seconds", "Until a request's first byte", CALL_BUCKETS_S, *both
+        "voxd_provider_first_byte_seconds", "Time to the first byte of a request", CALL_BUCKETS_S, *both
     )
     whole = numbers.histogram("voxd_provider_request_seconds", "Length of a request", CALL_BUCKETS_S, *both)
     volume = numbers.counter("voxd_provider_bytes", "Bytes sent and received", *both, "direction")
-    notes = numbers.counter(
-        "voxd_provider_notes", "What happened on lines, such as reconnects", *both, "kind"
-    )
-    lost = numbers.counter("voxd_provider_sessions_lost", "Sessions that broke", "provider", "code")
-    up = numbers.gauge("voxd_provider_up", "Whether it answers; absent before it was asked", "provider")
+    notes = numbers.counter("voxd_provider_notes", "Events of connections, such as reconnects", *both, "kind")
+    lost = numbers.counter("voxd_provider_sessions_lost", "Sessions that were lost", "provider", "code")
+    up = numbers.gauge("voxd_provider_up", "Whether it answers; absent before the first request", "provider")
 
-    def call(data: Mapping[str, Any]) -> None:
+    def count_call(data: Mapping[str, Any]) -> None:
         where = (data["provider"], data["stage"])
         calls.inc(*where, data["code"])
         if data["attempt"] > 1:
@@ -54,21 +52,21 @@ def _request_feeds(numbers: MetricSet) -> dict[str, _Feed]:
         if data["code"] == "ok":
             up.set(1, data["provider"])
 
-    def opened(data: Mapping[str, Any]) -> None:
+    def count_opening(data: Mapping[str, Any]) -> None:
         calls.inc(data["provider"], SESSION, "ok")
         if data["latency_ms"] is not None:
             first.observe(data["latency_ms"] / 1000, data["provider"], SESSION)
         up.set(1, data["provider"])
 
-    def not_opened(data: Mapping[str, Any]) -> None:
+    def count_failure(data: Mapping[str, Any]) -> None:
         calls.inc(data["provider"], SESSION, data["code"])
         retries.inc(data["provider"], SESSION, by=data["retry_count"])
 
     return {
-        EventType.PROVIDER_CALL: call,
+        EventType.PROVIDER_CALL: count_call,
         EventType.PROVIDER_NOTE: lambda data: notes.inc(data["provider"], data["stage"], data["kind"]),
-        EventType.CONNECTION_ESTABLISHED: opened,
-        EventType.CONNECTION_FAILED: not_opened,
+        EventType.CONNECTION_ESTABLISHED: count_opening,
+        EventType.CONNECTION_FAILED: count_failure,
         EventType.CONNECTION_LOST: lambda data: lost.inc(data["provider"], data["code"]),
         EventType.PROVIDER_FAILED: lambda data: up.set(0, data["provider"]),
         EventType.PROVIDER_RESTORED: lambda data: up.set(1, data["provider"]),
@@ -83,7 +81,7 @@ def _cost_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     seconds = numbers.counter("voxd_provider_heard_seconds", "Seconds transcribed", *both)
     dollars = numbers.counter("voxd_provider_cost_usd", "Estimated cost in US dollars", *both)
 
-    def used(data: Mapping[str, Any]) -> None:
+    def count_usage(data: Mapping[str, Any]) -> None:
         where, usage = (data["provider"], data["stage"]), data["usage"]
         tokens.inc(*where, "input", by=usage.input_text_tokens + usage.input_audio_tokens)
         tokens.inc(*where, "output", by=usage.output_text_tokens + usage.output_audio_tokens)
@@ -91,7 +89,7 @@ def _cost_feeds(numbers: MetricSet) -> dict[str, _Feed]:
         seconds.inc(*where, by=usage.transcribed_seconds)
         dollars.inc(*where, by=data["cost_usd"] or 0.0)
 
-    return {"provider.used": used}
+    return {EventType.PROVIDER_USED: count_usage}
 
 
 def _wait_feeds(numbers: MetricSet) -> dict[str, _Feed]:
@@ -99,21 +97,19 @@ def _wait_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     limited = numbers.counter(
         "voxd_rate_limited", "Requests that waited or were refused", "provider", "limit"
     )
-    keys = numbers.counter("voxd_provider_key_changes", "Times another key was taken", "provider")
-    stopped = numbers.counter("voxd_spend_stops", "Times the day's money was spent", "provider")
-    lookups = numbers.counter("voxd_cache_lookups", "Questions to caches", "cache", "result")
-    kept = numbers.counter(
-        "voxd_queue_utterances", "Utterances kept for later, by what came of them", "event"
-    )
+    keys = numbers.counter("voxd_provider_key_changes", "Changes of the key in use", "provider")
+    stopped = numbers.counter("voxd_spend_stops", "Times the daily spending limit was reached", "provider")
+    lookups = numbers.counter("voxd_cache_lookups", "Look-ups in caches", "cache", "result")
+    queued = numbers.counter("voxd_queue_utterances", "Utterances queued, answered later or dropped", "event")
     return {
         EventType.RATE_LIMITED: lambda data: limited.inc(data["provider"], data["limit"]),
         EventType.KEY_CHANGED: lambda data: keys.inc(data["provider"]),
         # "" is the limit of all providers together; an empty label equals a missing one in Prometheus.
         EventType.SPEND_STOPPED: lambda data: stopped.inc(data["provider"] or "all"),
         EventType.CACHE_USED: lambda data: lookups.inc(data["cache"], "hit" if data["hit"] else "miss"),
-        EventType.QUEUE_ADDED: lambda _: kept.inc("added"),
-        EventType.QUEUE_ANSWERED: lambda _: kept.inc("answered"),
-        EventType.QUEUE_DROPPED: lambda _: kept.inc("dropped"),
+        EventType.QUEUE_ADDED: lambda _: queued.inc("added"),
+        EventType.QUEUE_ANSWERED: lambda _: queued.inc("answered"),
+        EventType.QUEUE_DROPPED: lambda _: queued.inc("dropped"),
     }
 
 
@@ -127,7 +123,7 @@ def _audio_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     noise = numbers.gauge("voxd_utterance_snr_db", "Its speech against the noise of the room", absent=True)
     dropouts = numbers.counter("voxd_utterance_dropouts", "Gaps in the sound of utterances")
 
-    def heard(data: Mapping[str, Any]) -> None:
+    def show_quality(data: Mapping[str, Any]) -> None:
         level.set(data["level_dbfs"])
         peak.set(data["peak_dbfs"])
         clipped.set(data["clipped_percent"] / 100)
@@ -135,4 +131,4 @@ def _audio_feeds(numbers: MetricSet) -> dict[str, _Feed]:
             noise.set(data["snr_db"])
         dropouts.inc(by=data["dropouts"])
 
-    return {"audio.quality": heard}
+    return {EventType.AUDIO_QUALITY: show_quality}
