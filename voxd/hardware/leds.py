@@ -167,10 +167,8 @@ class LedEventHandler:
                 self._ringing.add(event.data["id"])
             case EventType.TIMER_STOPPED | EventType.TIMER_CANCELLED:
                 self._ringing.discard(event.data["id"])
-            case EventType.AUDIO_LOST:
-                self._audio_lost = True
-            case EventType.AUDIO_RESTORED:
-                self._audio_lost = False
+            case EventType.AUDIO_LOST | EventType.AUDIO_RESTORED:
+                self._audio_lost = event.type == EventType.AUDIO_LOST
             case EventType.PROVIDER_FAILED:
                 # Two conditions of one provider: it is degraded until both are over.
                 self._failing.add(("unhealthy", event.data["provider"]))

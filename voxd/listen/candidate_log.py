@@ -63,14 +63,14 @@ class CandidateLog:
         """Return at most ``limit`` candidates, newest first."""
         with self._lock:
             self._expire(monotonic_s)
-            return [kept.candidate for kept in itertools.islice(reversed(self._entries), limit)]
+            return [entry.candidate for entry in itertools.islice(reversed(self._entries), limit)]
 
     def clip(self, id: int) -> Clip:
         """Return the sound of one candidate. Raises `NotFound`."""
         with self._lock:
-            for kept in self._entries:
-                if kept.candidate.id == id:
-                    return Clip(kept.pcm, SAMPLE_RATE_HZ)
+            for entry in self._entries:
+                if entry.candidate.id == id:
+                    return Clip(entry.pcm, SAMPLE_RATE_HZ)
         raise NotFound(f"unknown wake candidate {id}", hint="run `voxctl wake why`")
 
     def _expire(self, now_s: float) -> None:

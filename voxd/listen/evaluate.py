@@ -1,5 +1,6 @@
 """Runs the wake words over recordings without a daemon, for `voxctl wake eval DIR`."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -85,9 +86,9 @@ def evaluate(
     recordings = list(find(directory, names, positives or {}))
     if not recordings:
         raise NotFound(f"no recordings under {directory}", hint="name a folder with .wav or .flac files")
-    tallies = [_Tally(word, models_dir) for word in words]
     unreadable = []
-    try:
+    with contextlib.ExitStack() as stack:
+        tallies = [_Tally(word, models_dir, stack) for word in words]
         for done, recording in enumerate(recordings, start=1):
             try:
                 pcm = load(recording.path)
@@ -97,9 +98,6 @@ def evaluate(
             for tally in tallies:
                 tally.run(recording, str(recording.path.relative_to(directory)), pcm)
             progress(done, len(recordings))
-    finally:
-        for tally in tallies:
-            tally.close()
     return Report(
         directory=str(directory),
         rule=RULE,
@@ -110,14 +108,17 @@ def evaluate(
 
 
 class _Run:
-    """One way to detect a word, over all recordings."""
+    """One way to detect a word, over all recordings; ``stack`` frees its models."""
 
-    def __init__(self, engine: str, stages: WakeEngines, how: WakeRule, word: str) -> None:
+    def __init__(
+        self, engine: str, stages: WakeEngines, how: WakeRule, word: str, stack: contextlib.ExitStack
+    ) -> None:
         self._engine = engine
         self._gate = WakeGate()
         self._gate.configure({word: how})
         self._pcm = b""
         self._detector = WakeDetector(stages, self._gate, self._history)
+        stack.callback(self._detector.close)
         self._recalled = self._false_accepts = self._heard_samples = 0
         self._cpu_s = 0.0
         self._missed: list[str] = []
@@ -160,18 +161,14 @@ class _Run:
             wrong=tuple(self._wrong),
         )
 
-    def close(self) -> None:
-        """Free the models."""
-        self._detector.close()
-
 
 class _Tally:
     """One word, with every engine it can run on."""
 
-    def __init__(self, word: WakeWord, models_dir: Path) -> None:
+    def __init__(self, word: WakeWord, models_dir: Path, stack: contextlib.ExitStack) -> None:
         self._word = word.name
         self._positives = self._negatives = self._negative_samples = 0
-        self._runs = [_Run(*how, word.name) for how in _ways(word, models_dir)]
+        self._runs = [_Run(*how, word.name, stack) for how in _ways(word, models_dir)]
 
     def run(self, recording: LabelledRecording, name: str, pcm: bytes) -> None:
         """Run every engine over one recording that is a positive or a negative of the word."""
@@ -197,11 +194,6 @@ class _Tally:
             negative_minutes_heard=padded_s / 60,
             engines=tuple(run.result() for run in self._runs),
         )
-
-    def close(self) -> None:
-        """Free the models."""
-        for run in self._runs:
-            run.close()
 
 
 def _ways(word: WakeWord, models_dir: Path) -> list[tuple[str, WakeEngines, WakeRule]]:

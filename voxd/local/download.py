@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from voxd.clock import Clock
-from voxd.errors import DeadlineExceeded, ModelError, StoreError, VoxdError
+from voxd.errors import DeadlineExceeded, ModelError, StoreError
 from voxd.local.catalogue import CatalogueModel, ModelFile, problem_of_file, sha256_of
 
 _log = logging.getLogger(__name__)
@@ -92,7 +92,12 @@ async def _attempts(
                 return
             except (_Interrupted, httpx.TransportError) as error:
                 if attempt == limits.retries:
-                    raise _final_error(file, error) from error
+                    hint = "check the network and run the same command: it resumes"
+                    if isinstance(error, httpx.TimeoutException):
+                        msg = f"{file.file}: the server stopped sending"
+                        raise DeadlineExceeded(msg, hint=hint) from error
+                    msg = f"{file.file} broke off: {error or type(error).__name__}"
+                    raise ModelError(msg, hint=hint) from error
                 _log.info("%s broke off (%s), trying again", file.file, type(error).__name__)
                 await clock.sleep(_RETRY_WAIT_S[min(attempt, len(_RETRY_WAIT_S) - 1)])
 
@@ -238,13 +243,6 @@ def _check_space(directory: Path, needed: int) -> None:
             f"{needed // 1_000_000} MB are needed in {directory}, {free // 1_000_000} MB are free",
             hint=f"free space, or set paths.models to another disk than {directory}",
         )
-
-
-def _final_error(file: ModelFile, error: Exception) -> VoxdError:
-    hint = "check the network and run the same command: it resumes"
-    if isinstance(error, httpx.TimeoutException):
-        return DeadlineExceeded(f"{file.file}: the server stopped sending", hint=hint)
-    return ModelError(f"{file.file} broke off: {error or type(error).__name__}", hint=hint)
 
 
 def _disk(path: Path, error: OSError) -> StoreError:

@@ -150,31 +150,14 @@ def whisper_transcriber(stt: Stt, resources: EngineResources) -> WorkerTranscrib
             }
         )
 
-    return WorkerTranscriber(
-        make_worker(
-            "whisper",
-            "voxd.local.whisper:WhisperEngine",
-            load,
-            resources.clock,
-            timeout_s=stt.timeout_s,
-            idle_unload_s=stt.idle_unload_s,
-        )
-    )
+    return WorkerTranscriber(_worker("whisper", "voxd.local.whisper:WhisperEngine", load, stt, resources))
 
 
 def sphinx_transcriber(stt: Stt, resources: EngineResources) -> WorkerTranscriber:
     """Return pocketsphinx with its own English model and the grammar of ``resources``."""
-    payload = resources.grammar.encode()
-    return WorkerTranscriber(
-        make_worker(
-            GRAMMAR_BOUND,
-            "voxd.local.sphinx:SphinxEngine",
-            lambda: Load({}, payload),
-            resources.clock,
-            timeout_s=stt.timeout_s,
-            idle_unload_s=stt.idle_unload_s,
-        )
-    )
+    load = Load({}, resources.grammar.encode())
+    engine = "voxd.local.sphinx:SphinxEngine"
+    return WorkerTranscriber(_worker(GRAMMAR_BOUND, engine, lambda: load, stt, resources))
 
 
 def piper_synthesizer(tts: Tts, resources: EngineResources) -> WorkerSynthesizer:
@@ -184,16 +167,7 @@ def piper_synthesizer(tts: Tts, resources: EngineResources) -> WorkerSynthesizer
         voice = piper_voice(tts.piper.voice, resources.models_dir)
         return Load({"voice": str(voice), "length_scale": tts.piper.length_scale})
 
-    return WorkerSynthesizer(
-        make_worker(
-            "piper",
-            "voxd.local.piper:PiperEngine",
-            load,
-            resources.clock,
-            timeout_s=tts.timeout_s,
-            idle_unload_s=tts.idle_unload_s,
-        )
-    )
+    return WorkerSynthesizer(_worker("piper", "voxd.local.piper:PiperEngine", load, tts, resources))
 
 
 def flite_synthesizer(tts: Tts, resources: EngineResources) -> ProgramSynthesizer:
@@ -204,6 +178,13 @@ def flite_synthesizer(tts: Tts, resources: EngineResources) -> ProgramSynthesize
 def espeak_synthesizer(tts: Tts, resources: EngineResources) -> ProgramSynthesizer:
     """Return espeak-ng, which speaks nearly every language."""
     return ProgramSynthesizer(espeak(tts.language), timeout_s=tts.timeout_s)
+
+
+def _worker(
+    name: str, engine: str, load: Callable[[], Load], config: Stt | Tts, resources: EngineResources
+) -> Worker:
+    times = {"timeout_s": config.timeout_s, "idle_unload_s": config.idle_unload_s}
+    return make_worker(name, engine, load, resources.clock, **times)
 
 
 def make_worker(

@@ -31,11 +31,20 @@ def connect(path: Path | str) -> sqlite3.Connection:
     Raises `StoreError` when the file cannot be used and `sqlite3.DatabaseError` when it is damaged.
     """
     if path != MEMORY:
-        _create_private(Path(path))
-    with ExitStack() as stack:
-        connection = _opened(path)
-        stack.callback(connection.close)
         try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            # Created here, because SQLite would create it with the umask: it holds what people said.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.chmod(path, 0o600)
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    with ExitStack() as stack:
+        try:
+            # The connection moves between threads only when the executor replaces its one thread.
+            connection = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+            )
+            stack.callback(connection.close)
             # Deleted conversations are overwritten with zeros, not left in free pages.
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -70,25 +79,6 @@ def set_aside(path: Path) -> Path:
     except OSError as error:
         raise StoreError(f"cannot set the damaged {path} aside: {error.strerror}") from error
     return aside
-
-
-def _create_private(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        path.chmod(0o600)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _opened(path: Path | str) -> sqlite3.Connection:
-    try:
-        # The connection moves between threads only when the executor replaces its one thread.
-        return sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
-        )
-    except sqlite3.OperationalError as error:
-        raise _store_error(error) from error
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -187,7 +177,13 @@ class Database:
 
     def _open(self) -> None:
         try:
-            self._connection = self._file()
+            try:
+                self._connection = connect(self.path)
+            except sqlite3.DatabaseError as error:
+                aside = set_aside(self.path)
+                self._opening = f"the database was damaged ({error}) and set aside as {aside.name}"
+                _log.error("the database was damaged (%s) and set aside as %s", error, aside)
+                self._connection = connect(self.path)
             self.remembers = True
         except (StoreError, sqlite3.DatabaseError) as error:
             hint = getattr(error, "hint", StoreError.hint)
@@ -195,15 +191,6 @@ class Database:
             _log.error("nothing will be remembered: %s; %s", error, hint)
             self._connection = connect(MEMORY)
             self.remembers = False
-
-    def _file(self) -> sqlite3.Connection:
-        try:
-            return connect(self.path)
-        except sqlite3.DatabaseError as error:
-            aside = set_aside(self.path)
-            self._opening = f"the database was damaged ({error}) and set aside as {aside.name}"
-            _log.error("the database was damaged (%s) and set aside as %s", error, aside)
-            return connect(self.path)
 
     def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         connection = self._require()
