@@ -20,14 +20,12 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks.
-
-    `time.monotonic` is CLOCK_MONOTONIC, which all processes of a machine share: a stamp taken in the
-    audio process can be compared with one taken in the daemon.
-    """
+    """The machine's own clocks."""
 
     def monotonic(self) -> float:
         """Return CLOCK_MONOTONIC in seconds."""
+        # All processes of a machine share it, so a stamp taken in the audio process can be compared with one
+        # taken in the daemon.
         return time.monotonic()
 
     def wall(self) -> float:

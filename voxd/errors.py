@@ -47,6 +47,7 @@ class VoxdError(Exception):
     ``retryable`` says whether the same call may succeed later without a change.
     """
 
+    # Stable: clients, metrics and exit codes name errors by it. An error may have a code of its own.
     code = "internal"
     hint = ""
     retryable = False
@@ -249,6 +250,7 @@ def third_party(
     """
     try:
         yield
+    # Also where `passes` is (): an except clause with no classes catches nothing.
     except passes:
         raise
     except Exception as error:

@@ -14,6 +14,7 @@ class EventType(StrEnum):
     Values are dotted lower case, as Standard Webhooks asks for.
     """
 
+    # Stable: configurations, webhooks and metrics name events by these values.
     DAEMON_READY = "daemon.ready"
     DAEMON_RELOADED = "daemon.reloaded"
     DAEMON_STOPPING = "daemon.stopping"
@@ -113,6 +114,7 @@ class Event(msgspec.Struct, frozen=True):
         """Seconds since 1970 UTC."""
         return self.time
 
+    # Only called for a name that is no field, so a field always wins.
     def __getattr__(self, name: str) -> Any:
         try:
             return self.data[name]
@@ -128,8 +130,8 @@ class Emit(Protocol):
         """Publish an event of ``type``, one of `EventType` (or a name of the caller's own)."""
 
 
+# In a union: the entry may be missing.
 Absent = msgspec.UnsetType
-"""In a union: the entry may be missing."""
 
 
 class Payload(NamedTuple):
@@ -143,6 +145,8 @@ def _says(meaning: str, **fields: Any) -> Payload:
     return Payload(meaning, MappingProxyType(fields))
 
 
+# What each type of event means and what its `data` holds: the one list of both, checked against the code by the
+# tests.
 EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
     {
         EventType.DAEMON_READY: _says("The daemon serves.", version=str, audio=str),
@@ -376,4 +380,3 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
         ),
     }
 )
-"""What each type of event means and what its ``data`` holds: the one list of both, checked against the code by the tests."""

@@ -15,8 +15,7 @@ def order_candidates(
 ) -> Iterator[T]:
     """Yield the healthy ``candidates`` in order, then the unhealthy ones that ``can_try``, in order.
 
-    ``is_last_resort``: the unhealthy ones are tried only when none is healthy, because a failed healthy one
-    has used up the time for another.
+    ``is_last_resort``: the unhealthy ones are tried only when none is healthy.
     """
     # A generator, so that health is read when a candidate is due: the failure of one can open the circuit of
     # another that shares its vendor.
@@ -28,5 +27,6 @@ def order_candidates(
             yield candidate
         else:
             skipped.append(candidate)
+    # A healthy candidate that failed has used up the time for a last resort.
     if not (has_healthy and is_last_resort):
         yield from filter(can_try, skipped)

@@ -48,6 +48,7 @@ class TaskScope:
 
     async def join(self) -> None:
         """Wait until the tasks that run now have ended; none is cancelled."""
+        # A task of the scope that joins it would wait for itself.
         running = self._tasks - {asyncio.current_task()}
         if running:
             await asyncio.wait(running)

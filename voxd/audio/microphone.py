@@ -177,7 +177,7 @@ class Microphone:
         attempt = 0
         while True:
             self.progress_s = self._clock.monotonic()
-            was_ok_at = self._ring.head
+            head_before = self._ring.head
             try:
                 reason, problem = await self._session()
             except DeviceError as error:
@@ -192,7 +192,7 @@ class Microphone:
                 # A task boundary: a bug here must not leave the device without a microphone.
                 _log.exception("the supervision of the microphone failed")
                 reason, problem = LossReason.EXITED, str(error)
-            if self._ring.head > was_ok_at and self.ok:
+            if self._ring.head > head_before and self.ok:
                 attempt = 0
             self._declare_lost(reason, problem)
             await self._clock.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])

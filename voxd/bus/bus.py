@@ -174,8 +174,8 @@ class Bus:
         if limit is not None and limit < 0:
             raise InvalidRequest(f"{limit} is not a number of events", hint="use 0 or more")
         selector = Selector.from_name("*" if event_type is None else event_type)
-        kept = self._chunks if selector.type in CHUNKS else self.history
-        found = [event for event in kept if selector.takes(event.type) and selector.accepts(event)]
+        remembered = self._chunks if selector.type in CHUNKS else self.history
+        found = [event for event in remembered if selector.takes(event.type) and selector.accepts(event)]
         return found if limit is None else found[len(found) - min(limit, len(found)) :]
 
     def clear_history(self) -> None:
