@@ -39,11 +39,10 @@ async def retry(
     jitter: Callable[[], float] = random.random,
     has_alternative: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Return what ``work(attempt)`` returns, ``attempt`` counting from 1; a `ProviderError` is retried.
+    """Return what ``work(attempt)`` returns, from 1 on; retry a `ProviderError` within ``budget``.
 
-    ``has_alternative`` says after an error whether the next attempt uses another key or endpoint: then it is
-    made at once. Retries are taken off ``budget``, and none begins later than it allows. Raises the error of
-    the last attempt, or the one inside `NotAttempted` at once.
+    ``has_alternative`` says whether the next attempt uses another key or endpoint: then it is made at once.
+    Raises the error of the last attempt, or the one inside `NotAttempted` at once.
     """
     if _left_s(budget.until_s, clock) <= 0:
         raise ConnectionFailed("no time is left in this turn", code="timeout")
@@ -57,11 +56,9 @@ async def retry(
         # While another provider can answer, a pause is wasted: failover is faster.
         return wait_s(error, state.attempt_number - 1, jitter()) if budget.is_last else None
 
-    def count(state: tenacity.RetryCallState) -> None:
+    async def pause(seconds: float) -> None:
         # Before the sleep, so that a turn that is cancelled in it has not gained a retry.
         budget.retries -= 1
-
-    async def pause(seconds: float) -> None:
         if seconds > 0:
             await clock.sleep(seconds)
 
@@ -73,7 +70,6 @@ async def retry(
             or budget.retries <= 0
             or state.upcoming_sleep + LEAST_S >= _left_s(budget.retry_until_s, clock)
         ),
-        before_sleep=count,
         sleep=pause,
         reraise=True,
     )
