@@ -15,8 +15,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.fakes import settle
-from tests.payloads import problem
 from tests.providers.contract import tone
+from tests.providers.realtime.listener import EventLog
 from tests.providers.vendor_servers import PCM, Gemini, OpenAi, Vendor, our_tasks, sockets_to, vendor
 from tests.servers import gemini_live
 from tests.servers.dripping import drip
@@ -220,31 +220,6 @@ vendors = pytest.mark.parametrize("name", ["openai", "gemini"])
 # --- who listens, who speaks ------------------------------------------------------------------------
 
 
-class Listener:
-    """Everything that was told, and a way to wait for more."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        assert problem(type, data) == ""
-        self.events.append((str(type), data))
-        self._more.set()
-
-    def of(self, type: E) -> list[dict[str, Any]]:
-        return [data for name, data in self.events if name == type]
-
-    def codes(self, type: E) -> list[str]:
-        return [data["code"] for data in self.of(type)]
-
-    async def until(self, type: E, count: int = 1) -> dict[str, Any]:
-        while len(found := self.of(type)) < count:
-            self._more.clear()
-            await self._more.wait()
-        return found[count - 1]
-
-
 class Local:
     """The device's own engines: they always answer, and keep what they were asked."""
 
@@ -273,7 +248,7 @@ class Device:
     """What the daemon has: the cloud in front, the local engines behind."""
 
     def __init__(self, fake: Vendor) -> None:
-        self.told, self.local = Listener(), Local()
+        self.told, self.local = EventLog(), Local()
         self.live = RealtimeProvider(
             RealtimeConfig("cloud", "", fake.make, SessionConfig(), first_audio_timeout_s=1.0),
             tools=ToolBox(),
@@ -324,7 +299,7 @@ async def device(fake: Vendor) -> AsyncIterator[Device]:
 
 
 @asynccontextmanager
-async def session(fake: Vendor, told: Listener) -> AsyncIterator[Session]:
+async def session(fake: Vendor, told: EventLog) -> AsyncIterator[Session]:
     """A session that leaves neither task nor socket, in time."""
     one = Session(
         lambda: fake.make(),
@@ -357,7 +332,7 @@ async def nothing_left(fake: Vendor) -> AsyncIterator[None]:
 
 @openings
 async def test_a_session_that_cannot_begin_reports_why(fault: Opening) -> None:
-    told = Listener()
+    told = EventLog()
     async with vendor(fault.vendor) as fake:
         fault.arrange(fake)
         async with session(fake, told) as one:
@@ -372,7 +347,7 @@ async def test_a_session_that_cannot_begin_reports_why(fault: Opening) -> None:
 
 @breaks
 async def test_a_session_that_breaks_reports_why(fault: Break) -> None:
-    told = Listener()
+    told = EventLog()
     async with vendor(fault.vendor) as fake, session(fake, told) as one:
         await one.connect(0)
         playing = asyncio.create_task(play_when_asked(fake, fault))
@@ -486,7 +461,7 @@ async def test_a_truncation_beyond_the_end_is_harmless() -> None:
 
 @vendors
 async def test_audio_of_a_cancelled_reply_is_not_played(name: str) -> None:
-    told = Listener()
+    told = EventLog()
     async with vendor(name, begins=True) as fake, session(fake, told) as one:
         go_on = asyncio.Event()
         if isinstance(fake, OpenAi):

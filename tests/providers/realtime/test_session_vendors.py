@@ -1,13 +1,10 @@
 """One session over the vendors' protocols on real sockets: tools, losses and a switch in mid-conversation."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 
-from tests.payloads import problem
-from tests.providers.contract import WAIT_S
+from tests.providers.realtime.listener import EventLog
 from tests.servers.gemini_live import KEY as GEMINI_KEY
 from tests.servers.gemini_live import GeminiLive
 from tests.servers.gemini_steps import END, ToolResults, call, said, sound
@@ -29,32 +26,9 @@ async def add(a: int, b: int) -> int:
     return a + b
 
 
-class Listener:
-    """Everything a session told, and a way to wait for more."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self._more = asyncio.Event()
-
-    def __call__(self, type: str, /, *, turn: str | None = None, **data: Any) -> None:
-        assert problem(type, data) == ""
-        self.events.append((str(type), data))
-        self._more.set()
-
-    def of(self, type: E) -> list[dict[str, Any]]:
-        return [data for name, data in self.events if name == type]
-
-    async def until(self, type: E, count: int = 1) -> dict[str, Any]:
-        async with asyncio.timeout(WAIT_S):
-            while len(found := self.of(type)) < count:
-                self._more.clear()
-                await self._more.wait()
-        return found[count - 1]
-
-
 @pytest.fixture
-def told() -> Listener:
-    return Listener()
+def told() -> EventLog:
+    return EventLog()
 
 
 @pytest.fixture
@@ -79,7 +53,7 @@ def of_gemini(server: GeminiLive) -> Callable[[], BaseProvider]:
 
 
 @pytest.fixture
-async def begin(told: Listener) -> AsyncIterator[Callable[[Callable[[], BaseProvider], str], Session]]:
+async def begin(told: EventLog) -> AsyncIterator[Callable[[Callable[[], BaseProvider], str], Session]]:
     sessions: list[Session] = []
 
     def start(make: Callable[[], BaseProvider], name: str) -> Session:
@@ -110,7 +84,7 @@ def lines(session: Session) -> list[tuple[str, str]]:
 
 
 async def test_openai_gets_the_results_of_all_tools_and_then_one_request(
-    openai: RealtimeServer, told: Listener, begin: Begin
+    openai: RealtimeServer, told: EventLog, begin: Begin
 ) -> None:
     calls = (Call("add", '{"a": 1, "b": 2}', "call_a"), Call("add", '{"a": ', "call_b"))
     openai.script.replies = [Reply(text="", calls=calls), Reply("Three, and I stumbled.")]
@@ -130,7 +104,7 @@ async def test_openai_gets_the_results_of_all_tools_and_then_one_request(
 
 
 async def test_gemini_gets_the_results_of_all_tools_without_a_request(
-    gemini: GeminiLive, told: Listener, begin: Begin
+    gemini: GeminiLive, told: EventLog, begin: Begin
 ) -> None:
     calls = call(("a", "add", {"a": 1, "b": 2}), ("b", "add", {"a": 5, "b": 5}))
     gemini.answers["sums"] = (calls, ToolResults(), said("Three and ten."), sound(bytes(4800)), *END)
@@ -144,7 +118,7 @@ async def test_gemini_gets_the_results_of_all_tools_without_a_request(
 
 
 async def test_a_conversation_survives_a_broken_socket(
-    openai: RealtimeServer, told: Listener, begin: Begin
+    openai: RealtimeServer, told: EventLog, begin: Begin
 ) -> None:
     session = begin(of_openai(openai), "openai")
     await session.connect()
@@ -162,7 +136,7 @@ async def test_a_conversation_survives_a_broken_socket(
 
 
 async def test_a_conversation_continues_with_another_vendor(
-    openai: RealtimeServer, gemini: GeminiLive, told: Listener, begin: Begin
+    openai: RealtimeServer, gemini: GeminiLive, told: EventLog, begin: Begin
 ) -> None:
     session = begin(of_openai(openai), "openai")
     await session.connect()
@@ -185,7 +159,7 @@ async def test_a_conversation_continues_with_another_vendor(
 
 
 async def test_openai_gets_the_position_of_the_cut(
-    openai: RealtimeServer, told: Listener, begin: Begin
+    openai: RealtimeServer, told: EventLog, begin: Begin
 ) -> None:
     openai.script.replies = [Reply("one two three four", sound_ms=2000, hold_after=50, late=3)]
     session = begin(of_openai(openai), "openai")
@@ -204,7 +178,7 @@ async def test_openai_gets_the_position_of_the_cut(
 
 
 async def test_a_changed_setting_of_a_running_session_is_published_by_name(
-    openai: RealtimeServer, told: Listener, begin: Begin
+    openai: RealtimeServer, told: EventLog, begin: Begin
 ) -> None:
     session = begin(of_openai(openai), "openai")
     await session.connect()

@@ -37,6 +37,22 @@ async def vendor(make: Callable[[Plain], Any]) -> AsyncIterator[Any]:
         yield fake
 
 
+def upload_fixtures(make: Callable[[Plain], Any], base: str = "") -> tuple[Any, Any]:
+    """Return the fixtures of a vendor's server, and of a transport to ``base`` on it."""
+
+    @pytest.fixture
+    async def server() -> AsyncIterator[Any]:
+        async with vendor(make) as found:
+            yield found
+
+    @pytest.fixture
+    async def transport(server: Any) -> AsyncIterator[RecordedTransport]:
+        async with open_transport(f"{server.plain.url}{base}", name="ears", stage="stt") as transport:
+            yield transport
+
+    return server, transport
+
+
 class UploadContract(SttContract):
     """Set the class, the fake and what has to be added to its address."""
 

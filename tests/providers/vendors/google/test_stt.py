@@ -1,13 +1,12 @@
 """Google's Speech v1: requests, answers, faults."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
-from tests.providers.vendors.stt_uploads import UploadContract, vendor
-from tests.rig.transports import RecordedTransport, open_transport
+from tests.providers.vendors.stt_uploads import UploadContract, upload_fixtures
+from tests.rig.transports import RecordedTransport
 from tests.servers.google_speech import GoogleSpeechServer, answer_of, bad_key, complaint
 from tests.servers.plain_http import Play, raw, reply
 from tests.servers.words import spoken
@@ -22,16 +21,7 @@ class TestContract(UploadContract):
     fake = GoogleSpeechServer
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[GoogleSpeechServer]:
-    async with vendor(GoogleSpeechServer) as house:
-        yield house
-
-
-@pytest.fixture
-async def transport(house: GoogleSpeechServer) -> AsyncIterator[RecordedTransport]:
-    async with open_transport(house.plain.url, name="ears", stage="stt") as transport:
-        yield transport
+server, transport = upload_fixtures(GoogleSpeechServer)
 
 
 def stage(transport: RecordedTransport, **config: Any) -> GoogleStt:
@@ -39,11 +29,11 @@ def stage(transport: RecordedTransport, **config: Any) -> GoogleStt:
 
 
 async def test_the_request_contains_the_known_settings(
-    house: GoogleSpeechServer, transport: RecordedTransport
+    server: GoogleSpeechServer, transport: RecordedTransport
 ) -> None:
     stt = stage(transport, model="command_and_search", options={"languages": ["fr", "it-IT"], "boost": 15})
     await heard_of(stt, spoken(SAID), TranscriptionRequest(language="de", hints=("Zoë",)))
-    assert house.bodies[0]["config"] == {
+    assert server.bodies[0]["config"] == {
         "encoding": "FLAC",
         "sampleRateHertz": 16_000,
         "languageCode": "de-DE",
@@ -55,11 +45,11 @@ async def test_the_request_contains_the_known_settings(
 
 
 async def test_parts_are_joined_and_the_billed_time_is_read(
-    house: GoogleSpeechServer, transport: RecordedTransport
+    server: GoogleSpeechServer, transport: RecordedTransport
 ) -> None:
     [heard] = await heard_of(stage(transport), spoken(SAID))
     assert (heard.text, heard.usage.transcribed_seconds) == (SAID, 15)
-    house.script = [
+    server.script = [
         answer_of({"results": [{"alternatives": []}, {"languageCode": "x"}], "totalBilledTime": "?"})
     ]
     [heard] = await heard_of(stage(transport), spoken(SAID))
@@ -82,18 +72,18 @@ async def test_parts_are_joined_and_the_billed_time_is_read(
     ],
 )
 async def test_every_fault_is_mapped_to_its_error(
-    house: GoogleSpeechServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
+    server: GoogleSpeechServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
-    house.script = [play]
+    server.script = [play]
     with pytest.raises(ProviderError) as raised:
         await heard_of(stage(transport), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
 
 
-async def test_a_check_sends_no_sound(house: GoogleSpeechServer, transport: RecordedTransport) -> None:
+async def test_a_check_sends_no_sound(server: GoogleSpeechServer, transport: RecordedTransport) -> None:
     await stage(transport).check(Budget())
-    assert b"audio" not in house.plain.requests[0].body
-    assert house.bodies == []
+    assert b"audio" not in server.plain.requests[0].body
+    assert server.bodies == []
 
 
 async def test_what_google_itself_is_asked(

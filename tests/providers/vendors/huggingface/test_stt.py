@@ -1,12 +1,11 @@
 """Hugging Face's speech recognition: requests, answers, faults."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
-from tests.providers.vendors.stt_uploads import UploadContract, vendor
+from tests.providers.vendors.stt_uploads import UploadContract, upload_fixtures
 from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.huggingface_asr import ROUTER, HuggingFaceServer, complaint
 from tests.servers.plain_http import Play, plain_http, reply
@@ -23,16 +22,7 @@ class TestContract(UploadContract):
     base = ROUTER
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[HuggingFaceServer]:
-    async with vendor(HuggingFaceServer) as house:
-        yield house
-
-
-@pytest.fixture
-async def transport(house: HuggingFaceServer) -> AsyncIterator[RecordedTransport]:
-    async with open_transport(f"{house.plain.url}{ROUTER}", name="ears", stage="stt") as transport:
-        yield transport
+server, transport = upload_fixtures(HuggingFaceServer, ROUTER)
 
 
 def stage(transport: RecordedTransport, **config: Any) -> HuggingFaceStt:
@@ -40,11 +30,11 @@ def stage(transport: RecordedTransport, **config: Any) -> HuggingFaceStt:
 
 
 async def test_the_sound_goes_to_the_model_as_it_is(
-    house: HuggingFaceServer, transport: RecordedTransport
+    server: HuggingFaceServer, transport: RecordedTransport
 ) -> None:
     [heard] = await heard_of(stage(transport, model="org/ears"), spoken(SAID))
     assert (heard.text, heard.usage.transcribed_seconds) == (SAID, pytest.approx(1.2))
-    [asked] = house.plain.requests
+    [asked] = server.plain.requests
     assert (asked.target, asked.headers["content-type"]) == (f"{ROUTER}/models/org/ears", "audio/flac")
 
 
@@ -65,18 +55,18 @@ async def test_the_sound_goes_to_the_model_as_it_is(
     ],
 )
 async def test_every_fault_is_mapped_to_its_error(
-    house: HuggingFaceServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
+    server: HuggingFaceServer, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
-    house.script = [play]
+    server.script = [play]
     with pytest.raises(ProviderError) as raised:
         await heard_of(stage(transport), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert (raised.value.code, raised.value.retryable, raised.value.provider) == (code, retryable, "ears")
 
 
 async def test_the_vendors_own_words_and_wait_are_kept(
-    house: HuggingFaceServer, transport: RecordedTransport
+    server: HuggingFaceServer, transport: RecordedTransport
 ) -> None:
-    house.script = [complaint(503, "Model is loading", estimated_time=3.5)]
+    server.script = [complaint(503, "Model is loading", estimated_time=3.5)]
     with pytest.raises(ProviderError, match="Model is loading") as raised:
         await heard_of(stage(transport), spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
     assert raised.value.retry_after_s == 3.5

@@ -1,13 +1,12 @@
 """OpenAI's transcriptions, and those of servers that offer the same: requests, answers, faults."""
 
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from tests.providers.vendors.stt_contract import SAID, heard_of
-from tests.providers.vendors.stt_uploads import UploadContract, vendor
+from tests.providers.vendors.stt_uploads import UploadContract, upload_fixtures, vendor
 from tests.rig.transports import KEY, RecordedTransport, open_transport
 from tests.servers.openai_transcriptions import MODEL, Transcriptions, complaint, sse
 from tests.servers.plain_http import Play, head, pieces, raw, reply
@@ -39,16 +38,7 @@ class TestStreamedContract(TestContract):
     garbage = staticmethod(pieces(b'data: {"type": 5}\n\n', content_type="text/event-stream"))
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[Transcriptions]:
-    async with vendor(Transcriptions) as house:
-        yield house
-
-
-@pytest.fixture
-async def transport(house: Transcriptions) -> AsyncIterator[RecordedTransport]:
-    async with open_transport(f"{house.plain.url}/v1", name="ears", stage="stt") as transport:
-        yield transport
+server, transport = upload_fixtures(Transcriptions, "/v1")
 
 
 def stage(transport: RecordedTransport, **config: Any) -> OpenAIStt:
@@ -56,11 +46,11 @@ def stage(transport: RecordedTransport, **config: Any) -> OpenAIStt:
 
 
 async def test_the_request_contains_the_known_settings(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
     told = TranscriptionRequest(language="de-AT", hints=("Zoë", "voxd"))
     await heard_of(stage(transport, options={"prompt": "A device."}), spoken(SAID), told)
-    [form] = house.forms
+    [form] = server.forms
     assert form == {
         "model": [MODEL],
         "response_format": ["json"],
@@ -69,23 +59,23 @@ async def test_the_request_contains_the_known_settings(
         "prompt": ["A device."],
         "file": [""],
     }
-    [(name, kind, data)] = house.files
+    [(name, kind, data)] = server.files
     assert (name, kind) == ("utterance.flac", "audio/flac")
     assert decode_flac(data).pcm == spoken(SAID)
 
 
 async def test_another_model_takes_likely_words_as_a_prompt(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
     told = TranscriptionRequest(hints=("Zoë", "voxd"))
     await heard_of(stage(transport, model="whisper-1", language="en"), spoken(SAID), told)
-    assert house.forms[0]["prompt"] == ["Zoë, voxd"]
-    assert house.forms[0]["language"] == ["en"]
-    assert "keywords[]" not in house.forms[0]
+    assert server.forms[0]["prompt"] == ["Zoë, voxd"]
+    assert server.forms[0]["language"] == ["en"]
+    assert "keywords[]" not in server.forms[0]
 
 
 async def test_words_come_one_after_the_other_and_then_as_a_whole(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
     heard = await heard_of(stage(transport, options={"stream": True}), spoken(SAID))
     assert [each.text for each in heard] == ["kitchen", "kitchen light", SAID, SAID]
@@ -95,26 +85,26 @@ async def test_words_come_one_after_the_other_and_then_as_a_whole(
 
 
 async def test_the_vendor_determines_the_billed_seconds(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
-    house.script = [reply(b'{"text": "a", "usage": {"type": "duration", "seconds": 7}}')]
+    server.script = [reply(b'{"text": "a", "usage": {"type": "duration", "seconds": 7}}')]
     assert (await heard_of(stage(transport), spoken(SAID)))[-1].usage.transcribed_seconds == 7
 
 
 async def test_a_server_that_ignores_the_wish_for_a_stream_is_understood(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
-    house.script = [reply(b'{"text": " Hello. "}', content_type="application/json")]
+    server.script = [reply(b'{"text": " Hello. "}', content_type="application/json")]
     heard = await heard_of(stage(transport, options={"stream": True}), spoken(SAID))
     assert [(each.text, each.final) for each in heard] == [("Hello.", True)]
 
 
 async def test_a_stream_with_other_events_and_without_a_last_line_is_understood(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
     segment = {"type": "transcript.text.segment", "id": "s", "text": "kit"}
     done = {"type": "transcript.text.done", "text": "kitchen"}
-    house.script = [sse({"type": "new.event", "x": [1]}, DELTA, segment, done, done=False)]
+    server.script = [sse({"type": "new.event", "x": [1]}, DELTA, segment, done, done=False)]
     heard = await heard_of(stage(transport, options={"stream": True}), spoken(SAID))
     assert [each.text for each in heard] == ["kit", "kitchen"]
 
@@ -153,9 +143,9 @@ def error_event(code: str | int | None) -> Play:
     ],
 )
 async def test_every_fault_is_mapped_to_its_error(
-    house: Transcriptions, transport: RecordedTransport, play: Play, code: str, retryable: bool
+    server: Transcriptions, transport: RecordedTransport, play: Play, code: str, retryable: bool
 ) -> None:
-    house.script = [play]
+    server.script = [play]
     stt = stage(transport, options={"stream": True})
     with pytest.raises(ProviderError) as raised:
         await heard_of(stt, spoken(SAID), TranscriptionRequest(budget=Budget(retries=0)))
@@ -164,9 +154,9 @@ async def test_every_fault_is_mapped_to_its_error(
 
 
 async def test_a_transcript_can_be_given_up_between_its_words(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
-    house.script = [sse(DELTA, done=False)]
+    server.script = [sse(DELTA, done=False)]
     stt = stage(transport, options={"stream": True})
     async with aclosing(stt.transcribe(played(spoken(SAID)), TranscriptionRequest())) as heard:
         assert (await anext(heard)).text == "kit"
@@ -174,9 +164,9 @@ async def test_a_transcript_can_be_given_up_between_its_words(
 
 
 async def test_half_a_transcript_is_never_the_final_one(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
-    house.script = [sse(DELTA)]
+    server.script = [sse(DELTA)]
     stt = stage(transport, options={"stream": True})
     async with aclosing(stt.transcribe(played(spoken(SAID)), TranscriptionRequest())) as heard:
         first = await anext(heard)
@@ -186,22 +176,22 @@ async def test_half_a_transcript_is_never_the_final_one(
 
 
 async def test_what_may_pass_is_tried_again_with_the_same_sound(
-    house: Transcriptions, transport: RecordedTransport
+    server: Transcriptions, transport: RecordedTransport
 ) -> None:
-    house.script = [reply(b"", status=503, headers={"retry-after-ms": "1"})]
+    server.script = [reply(b"", status=503, headers={"retry-after-ms": "1"})]
     assert (await heard_of(stage(transport), spoken(SAID)))[-1].text == SAID
-    assert len(house.files) == 2
-    assert house.files[0] == house.files[1]
+    assert len(server.files) == 2
+    assert server.files[0] == server.files[1]
 
 
 async def test_a_server_of_ones_own_needs_no_key_and_no_list_of_models() -> None:
-    async with vendor(lambda plain: Transcriptions(plain, key="")) as house:
-        async with open_transport(f"{house.plain.url}/v1", "", name="ears", stage="stt") as transport:
+    async with vendor(lambda plain: Transcriptions(plain, key="")) as server:
+        async with open_transport(f"{server.plain.url}/v1", "", name="ears", stage="stt") as transport:
             stt = stage(transport, model="Systran/faster-whisper-small")
             assert (await heard_of(stt, spoken(SAID)))[-1].text == SAID
             await stt.check(Budget())
-        assert all("authorization" not in asked.headers for asked in house.plain.requests)
-        async with open_transport(f"{house.plain.url}/nowhere", "", name="ears", stage="stt") as transport:
+        assert all("authorization" not in asked.headers for asked in server.plain.requests)
+        async with open_transport(f"{server.plain.url}/nowhere", "", name="ears", stage="stt") as transport:
             await stage(transport).check(Budget())
 
 
@@ -253,7 +243,7 @@ def test_a_model_that_does_not_listen_is_for_another_stage(
     assert stage(transport, endpoint=endpoint, model=told).model == model
 
 
-async def test_openai_itself_is_not_asked_without_a_key(house: Transcriptions) -> None:
+async def test_openai_itself_is_not_asked_without_a_key(server: Transcriptions) -> None:
     async with open_transport("https://api.openai.com/v1", "", name="ears", stage="stt") as transport:
         with pytest.raises(ProviderError) as raised:
             await heard_of(stage(transport), spoken(SAID))
