@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from voxd.providers.routing.announcements import SETTINGS_CODES
+
 # For ears: no code, no product's name, and what to do where the user can do something. Several codes share a
 # sentence where the difference helps an administrator only; the log and `voxctl watch` have the code.
 _UNREACHABLE = "Sorry, I can't reach my assistant."
@@ -43,13 +45,7 @@ SPOKEN_ERRORS: Mapping[str, str] = MappingProxyType(
         "spend_limit": "Sorry, my assistant has reached today's spending limit.",
         "insufficient_quota": _ACCOUNT,
         "billing_hard_limit_reached": _ACCOUNT,
-        "model_not_found": _SETTINGS,
-        "refused": _SETTINGS,
-        "bad_endpoint": _SETTINGS,
-        "not_a_websocket": _SETTINGS,
-        "config_invalid": _SETTINGS,
-        "not_found": _SETTINGS,
-        "middleware_failed": _SETTINGS,
+        **dict.fromkeys(SETTINGS_CODES, _SETTINGS),
         "message_stopped": "Sorry, I may not answer that.",
         "not_understood": "Sorry, I did not understand that.",
         "beta_api_shape_disabled": "Sorry, my assistant needs a newer version of me.",

@@ -9,6 +9,17 @@ _KEY = "{name} does not accept my key"
 _ACCOUNT = "my account with {name} is used up"
 _SETTINGS = "{name} does not work with my settings"
 
+SETTINGS_CODES = (
+    "model_not_found",
+    "refused",
+    "bad_endpoint",
+    "not_a_websocket",
+    "config_invalid",
+    "not_found",
+    "middleware_failed",
+)
+"""Errors that only a change of the settings repairs: spoken, they need no more than that."""
+
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         "invalid_api_key": _KEY,
@@ -20,13 +31,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "captive_portal": "the network wants a log-in before I can reach {name}",
         "clock_wrong": "my clock is wrong, so I can't reach {name}",
         "tls_untrusted": "I can't verify the certificate of {name}",
-        "model_not_found": _SETTINGS,
-        "refused": _SETTINGS,
-        "bad_endpoint": _SETTINGS,
-        "not_a_websocket": _SETTINGS,
-        "config_invalid": _SETTINGS,
-        "not_found": _SETTINGS,
-        "middleware_failed": _SETTINGS,
+        **dict.fromkeys(SETTINGS_CODES, _SETTINGS),
     }
 )
 """By error code, else `UNREACHABLE`."""
@@ -38,6 +43,7 @@ QUEUED = "I have kept your question, and I will answer it later."
 
 def announce_failover(code: str, name: str, instead: str) -> str:
     """Return the sentence for an error ``code`` of provider ``name``, when ``instead`` answers."""
+    # The device speaks of itself in the first person.
     answers = "I answer myself" if instead == LOCAL else f"{spoken(instead)} answers"
     return _sentence(f"{_reason(code, name)}, so {answers}.")
 
