@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from voxd.clock import Clock
 from voxd.config.provider_schema import LOCAL
@@ -77,6 +77,7 @@ class Candidates(Generic[S]):
                 # The circuit breaker is for the network: local engines have their own supervision.
                 is_healthy=lambda stage: stage.config.kind == LOCAL or self._health.is_healthy(stage.name),
                 can_try=lambda stage: self._health.can_try(stage.name),
+                # A stage has no other way to answer: even an unhealthy one is better than none.
                 is_last_resort=True,
             )
         )
@@ -135,3 +136,29 @@ class Candidates(Generic[S]):
         """Close every stage."""
         for stage in self.stages:
             await stage.close()
+
+
+class StageChain(Generic[S]):
+    """The stages of one kind, in order of preference, and what becomes of each request to them."""
+
+    kind: ClassVar[StageKind]
+
+    def __init__(
+        self, stages: Sequence[S], *, health: StageHealth, latencies: Latencies, clock: Clock
+    ) -> None:
+        self.candidates: Candidates[S] = Candidates(
+            self.kind, stages, health=health, latencies=latencies, clock=clock
+        )
+
+    @property
+    def is_available(self) -> bool:
+        """Whether a stage may be tried."""
+        return bool(self.candidates.available())
+
+    def prepare(self) -> None:
+        """Let the first stage open its connection."""
+        self.candidates.prepare()
+
+    async def close(self) -> None:
+        """Close every stage."""
+        await self.candidates.close()

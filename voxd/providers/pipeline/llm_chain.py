@@ -1,13 +1,12 @@
 """The chain of language models: the next one starts while nothing of the answer was spoken, never later."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 
-from voxd.clock import Clock
 from voxd.errors import ContextTooLong, StreamError, VoxdError
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageHealth
-from voxd.providers.pipeline.deadlines import Latencies, StageBudget
+from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageChain
+from voxd.providers.pipeline.deadlines import StageBudget
 from voxd.providers.pipeline.stage_stream import StageStream
 from voxd.providers.pipeline.stages.contract import Completion, LanguageModel, Prompt, StageKind, TextChunk
 from voxd.tasks import TaskScope
@@ -48,24 +47,10 @@ class LlmRequest:
     record_usage: RecordUsage
 
 
-class LlmChain:
+class LlmChain(StageChain[LanguageModel]):
     """The models in order of preference."""
 
-    def __init__(
-        self, stages: Sequence[LanguageModel], *, health: StageHealth, latencies: Latencies, clock: Clock
-    ) -> None:
-        self.candidates: Candidates[LanguageModel] = Candidates(
-            StageKind.LLM, stages, health=health, latencies=latencies, clock=clock
-        )
-
-    @property
-    def is_available(self) -> bool:
-        """Whether a model may be tried."""
-        return bool(self.candidates.available())
-
-    def prepare(self) -> None:
-        """Let the first model open its connection."""
-        self.candidates.prepare()
+    kind = StageKind.LLM
 
     async def answer(self, request: LlmRequest, tasks: TaskScope) -> AsyncGenerator[AnswerEvent]:
         """Yield the answer as it is generated, at last `AnswerEnd`. Raises the last model's error."""
@@ -97,10 +82,6 @@ class LlmChain:
             if attempt.has_begun:
                 yield Restart()
         raise error
-
-    async def close(self) -> None:
-        """Close every stage."""
-        await self.candidates.close()
 
 
 class _LlmAttempt:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -55,17 +55,29 @@ class PhraseCache:
         self._is_slow = False
 
     async def synthesize(
-        self, stage: TextToSpeech, text: str, budget: Budget, previous: str = ""
+        self,
+        stage: TextToSpeech,
+        text: str,
+        budget: Budget,
+        previous: str = "",
+        *,
+        on_request: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``: from the cache, else from ``stage`` as it arrives.
 
-        Raises what ``stage`` raises. Closing the last iterator of a phrase cancels it.
+        ``on_request`` is called when ``stage`` is asked for it. Raises what ``stage`` raises. Closing the
+        last iterator of a phrase cancels it.
         """
         key = phrase_key(stage, text, previous)
         phrase = self._running.get(key)
         if phrase is None:
             self._running[key] = phrase = _Phrase()
-            work = self._speak(key, phrase, stage, text, budget, previous)
+
+            def synthesize() -> AsyncGenerator[Clip]:
+                on_request()
+                return stage.synthesize(text, budget, previous=previous)
+
+            work = self._speak(key, phrase, stage.name, synthesize)
             phrase.task = self._tasks.start(work, name="phrase")
         else:
             self._emit(E.CACHE_USED, cache="phrases", hit=True)
@@ -97,7 +109,7 @@ class PhraseCache:
         await cancel_and_wait(phrase.task)
 
     async def _speak(
-        self, key: str, phrase: "_Phrase", stage: TextToSpeech, text: str, budget: Budget, previous: str
+        self, key: str, phrase: "_Phrase", name: str, synthesize: Callable[[], AsyncGenerator[Clip]]
     ) -> None:
         generation = self._generation
         try:
@@ -108,13 +120,13 @@ class PhraseCache:
                 for at in range(0, len(clip.pcm), step):
                     phrase.put(Clip(clip.pcm[at : at + step], clip.rate_hz))
             else:
-                async with aclosing(stage.synthesize(text, budget, previous=previous)) as clips:
+                async with aclosing(synthesize()) as clips:
                     async for piece in clips:
                         phrase.put(piece)
             phrase.end()
         except asyncio.CancelledError:
             # A reader that has joined meanwhile would wait for ever.
-            phrase.end(StreamError("the phrase was cancelled", provider=stage.name))
+            phrase.end(StreamError("the phrase was cancelled", provider=name))
             raise
         except Exception as error:
             # A third party's stage may raise anything; the readers raise it to the TTS chain.

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from voxd.clock import Clock
 from voxd.errors import ProviderError, StreamError, VoxdError
 from voxd.providers.audio_buffer import AudioBuffer
-from voxd.providers.pipeline.candidates import Candidates, RecordUsage, StageHealth
-from voxd.providers.pipeline.deadlines import Latencies, StageBudget
+from voxd.providers.pipeline.candidates import Candidates, RecordUsage, StageChain
+from voxd.providers.pipeline.deadlines import StageBudget
 from voxd.providers.pipeline.stage_stream import StreamEnd, pump, run_until
 from voxd.providers.pipeline.stages.contract import (
     SpeechToText,
@@ -43,31 +44,25 @@ class SttUpdate:
     stable: bool = False
 
 
-class SttChain:
+class SttChain(StageChain[SpeechToText]):
     """The providers in order; ``hedge`` is the local engine that starts as well when one of them is late."""
 
+    kind = StageKind.STT
+
     def __init__(
-        self,
-        stages: Sequence[SpeechToText],
-        *,
-        health: StageHealth,
-        latencies: Latencies,
-        clock: Clock,
-        hedge: SpeechToText | None = None,
+        self, stages: Sequence[SpeechToText], *, hedge: SpeechToText | None = None, **common: Any
     ) -> None:
-        self.candidates: Candidates[SpeechToText] = Candidates(
-            StageKind.STT, stages, health=health, latencies=latencies, clock=clock
-        )
+        super().__init__(stages, **common)
         self.hedge = hedge
 
     @property
     def is_available(self) -> bool:
         """Whether a provider, or the hedge, may be tried."""
-        return self.hedge is not None or bool(self.candidates.available())
+        return self.hedge is not None or super().is_available
 
     def prepare(self) -> None:
         """Let the first provider open its connection, and the hedge load its model."""
-        self.candidates.prepare()
+        super().prepare()
         if self.hedge is not None:
             self.hedge.prepare()
 
@@ -93,7 +88,7 @@ class SttChain:
 
     async def close(self) -> None:
         """Close every stage."""
-        await self.candidates.close()
+        await super().close()
         if self.hedge is not None:
             await self.hedge.close()
 

@@ -1,18 +1,17 @@
 """The chain of TTS providers: clause after clause, with failover, and never the same words twice."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Protocol
 
 from voxd.audio.sound import Resampler
-from voxd.clock import Clock
 from voxd.config.provider_schema import LOCAL
 from voxd.errors import StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageHealth
-from voxd.providers.pipeline.deadlines import Latencies, StageBudget
+from voxd.providers.pipeline.candidates import TIMEOUT, Candidates, RecordUsage, StageChain
+from voxd.providers.pipeline.deadlines import StageBudget
 from voxd.providers.pipeline.llm_chain import STALL_S
 from voxd.providers.pipeline.stage_stream import StageStream
 from voxd.providers.pipeline.stages.contract import StageKind, TextToSpeech
@@ -30,36 +29,29 @@ class PhraseSource(Protocol):
     """The cache of spoken phrases: `voxd.providers.pipeline.phrase_cache.PhraseCache`."""
 
     def synthesize(
-        self, stage: TextToSpeech, text: str, budget: Budget, previous: str
+        self,
+        stage: TextToSpeech,
+        text: str,
+        budget: Budget,
+        previous: str,
+        *,
+        on_request: Callable[[], None],
     ) -> AsyncGenerator[Clip]:
-        """Yield the audio of ``text`` by ``stage``, from the cache if possible."""
+        """Yield the audio of ``text``, from the cache if possible, else by ``stage`` after ``on_request``."""
         ...
 
 
-class TtsChain:
+class TtsChain(StageChain[TextToSpeech]):
     """The providers in order; ``phrases`` is None without a cache."""
 
+    kind = StageKind.TTS
+
     def __init__(
-        self,
-        stages: Sequence[TextToSpeech],
-        *,
-        health: StageHealth,
-        latencies: Latencies,
-        clock: Clock,
-        phrases: PhraseSource | None = None,
+        self, stages: Sequence[TextToSpeech], *, phrases: PhraseSource | None = None, **common: Any
     ) -> None:
-        self._common: dict[str, Any] = {"health": health, "latencies": latencies, "clock": clock}
-        self.candidates: Candidates[TextToSpeech] = Candidates(StageKind.TTS, stages, **self._common)
+        super().__init__(stages, **common)
+        self._common = common
         self._phrases = phrases
-
-    @property
-    def is_available(self) -> bool:
-        """Whether a provider may be tried."""
-        return bool(self.candidates.available())
-
-    def prepare(self) -> None:
-        """Let the first provider open its connection."""
-        self.candidates.prepare()
 
     def with_voice(self, voice: str) -> "TtsChain":
         """Return the chain whose first provider uses ``voice``, "" for the configured one.
@@ -82,10 +74,6 @@ class TtsChain:
     def start_turn(self, budget: Budget, tasks: TaskScope, record_usage: RecordUsage) -> "TtsTurn":
         """Return the speaker of one answer."""
         return TtsTurn(self.candidates, self._phrases, budget, tasks, record_usage)
-
-    async def close(self) -> None:
-        """Close every stage."""
-        await self.candidates.close()
 
 
 class TtsTurn:
@@ -153,12 +141,20 @@ class TtsTurn:
     async def _request(self, stage: TextToSpeech, text: str) -> AsyncGenerator[Clip]:
         clock = self._candidates.clock
         started_s = clock.monotonic()
-        metered = _MeteredTts(stage, self._record_usage)
+        is_requested = False
+
+        def note_request() -> None:
+            # Not for a cached phrase. Vendors bill the text of a request, whether or not its audio is played.
+            nonlocal is_requested
+            is_requested = True
+            self._record_usage(stage, stage.bill(text))
+
         budget = StageBudget(self._budget, lambda: len(self._left) > 1, reserve_s=END_RESERVE_S)
         if self._phrases is None:
-            source = metered.synthesize(text, budget, previous=self._previous)
+            note_request()
+            source = stage.synthesize(text, budget, previous=self._previous)
         else:
-            source = self._phrases.synthesize(metered, text, budget, self._previous)
+            source = self._phrases.synthesize(stage, text, budget, self._previous, on_request=note_request)
         stream = StageStream(source, name=stage.name, tasks=self._tasks, clock=clock)
         # Once the answer is audible the turn has no deadline; a pause of `STALL_S` is the limit.
         until_s = self._budget.until_s
@@ -172,7 +168,7 @@ class TtsTurn:
                 if clip.pcm and not has_begun:
                     has_begun = True
                     # The cache's latency would make the provider's deadline too short.
-                    if metered.is_used:
+                    if is_requested:
                         self._candidates.record_success(stage, clock.monotonic() - started_s)
                 yield clip
         except StopAsyncIteration:
@@ -185,44 +181,3 @@ class TtsTurn:
             raise StreamError(msg, provider=stage.name, code=TIMEOUT) from None
         finally:
             stream.cancel()
-
-
-class _MeteredTts(TextToSpeech):
-    """A stage that records its usage when a request is really made: audio from a cache costs nothing."""
-
-    def __init__(self, stage: TextToSpeech, record_usage: RecordUsage) -> None:
-        self.config = stage.config
-        self.is_used = False
-        self._stage = stage
-        self._record_usage = record_usage
-
-    @property
-    def model(self) -> str:
-        """The model of the stage."""
-        return self._stage.model
-
-    @property
-    def voice(self) -> str:
-        """The voice of the stage."""
-        return self._stage.voice
-
-    @property
-    def variant(self) -> Mapping[str, Any]:
-        """The variant of the stage."""
-        return self._stage.variant
-
-    @property
-    def heeds_previous(self) -> bool:
-        """Whether the stage uses the previous text."""
-        return self._stage.heeds_previous
-
-    async def check(self, budget: Budget) -> None:
-        """Check the stage."""
-        await self._stage.check(budget)
-
-    def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Record the usage and make the request."""
-        self.is_used = True
-        # When it is sent: vendors bill the text of a request, whether or not its audio is played.
-        self._record_usage(self._stage, self._stage.bill(text))
-        return self._stage.synthesize(text, budget, previous=previous)
