@@ -25,6 +25,7 @@ class Dependencies:
     synthesized phrases; 0 turns it off. ``keep`` queues a question that no provider answered.
     """
 
+    # Shared by all agents; its owner closes it.
     local: Provider
     transcriber: TranscriberChain
     synthesizer: Synthesizer

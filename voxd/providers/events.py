@@ -95,6 +95,7 @@ class TurnDetected(_Event, frozen=True):
 
     type: ClassVar[E] = E.CONVERSATION_TURN_DETECTED
     speaking: bool = False
+    # Position in the audio of the session, if the vendor reports it.
     at_ms: float | None = None
 
 

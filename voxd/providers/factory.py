@@ -316,20 +316,17 @@ class ProviderFactory:
         # A provider that nothing uses is checked as what its kind can be: a session first, else its stages.
         stages = self.stages_of(name)
         if REALTIME in stages or (not stages and has_provider(table.kind)):
-            await self._open(name, table)
+            target = ProviderTarget(self._session_factory(name, table), name, table.kind, SessionConfig())
+            try:
+                async with asyncio.timeout(table.connect_timeout_s):
+                    session = await open_provider(target, lambda _, config: config, (), lambda _, event: None)
+            except TimeoutError as error:
+                msg = f"{name} did not open a session within {table.connect_timeout_s:g} s"
+                raise ConnectionFailed(msg, provider=name, code="timeout") from error
+            # The session was only opened: vendors bill what is said in it.
+            await close_provider(session, name)
         if {*stages} - {REALTIME} or not (stages or has_provider(table.kind)):
             await self._pipelines.check(name, self.config)
-
-    async def _open(self, name: str, table: provider_schema.ProviderConfig) -> None:
-        target = ProviderTarget(self._session_factory(name, table), name, table.kind, SessionConfig())
-        try:
-            async with asyncio.timeout(table.connect_timeout_s):
-                session = await open_provider(target, lambda _, config: config, (), lambda _, event: None)
-        except TimeoutError as error:
-            msg = f"{name} did not open a session within {table.connect_timeout_s:g} s"
-            raise ConnectionFailed(msg, provider=name, code="timeout") from error
-        # The session was only opened: vendors bill what is said in it.
-        await close_provider(session, name)
 
     def reset(self, name: str) -> None:
         """Allow the refused keys of ``name`` again: the user has repaired them."""

@@ -86,7 +86,8 @@ class Router:
         `ProviderError` when ``name`` is unavailable and so cannot take over the conversation: then nothing
         changes.
         """
-        self._require_agent(agent)
+        if agent not in self._config.agents:
+            raise NotFound(f"unknown agent {agent}", hint=f"use one of {', '.join(self._config.agents)}")
         if name != self._local.name:
             self._factory.require_answerer(name)
         before = self.name_of(agent)
@@ -216,10 +217,6 @@ class Router:
 
     def _agent(self, agent: str) -> provider_schema.Agent:
         return self._config.agents.get(agent) or provider_schema.Agent()
-
-    def _require_agent(self, agent: str) -> None:
-        if agent not in self._config.agents:
-            raise NotFound(f"unknown agent {agent}", hint=f"use one of {', '.join(self._config.agents)}")
 
     # --- health -----------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ TurnDetection = Literal["client", "server", "semantic"]
 class ToolSpec(msgspec.Struct, frozen=True):
     """A tool as a model sees it; ``parameters`` is a JSON Schema of type object."""
 
+    # OpenAI's three protocols send these fields as they are: a new one would be refused.
+
     name: str
     description: str
     parameters: dict[str, Any]

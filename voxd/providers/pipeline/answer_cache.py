@@ -70,7 +70,13 @@ class AnswerCache:
 
         A second request for the same key waits for the first, and runs its own ``answer`` if that fails.
         """
-        text = await self._lookup(key)
+        cached, pending, text = self._cached.get(key), self._pending.get(key), None
+        if cached is not None and self._clock.monotonic() < cached.until_s:
+            self._cached.move_to_end(key)
+            text = cached.text
+        elif pending is not None:
+            # Shielded: the future belongs to the first request, a cancelled second one must not cancel it.
+            text = await asyncio.shield(pending)
         self._emit(E.CACHE_USED, cache=CACHE, hit=text is not None)
         if text is not None:
             await answer.aclose()
@@ -85,15 +91,6 @@ class AnswerCache:
         """Remove everything; answers in progress are not cached either."""
         self._generation += 1
         self._cached.clear()
-
-    async def _lookup(self, key: str) -> str | None:
-        cached = self._cached.get(key)
-        if cached is not None and self._clock.monotonic() < cached.until_s:
-            self._cached.move_to_end(key)
-            return cached.text
-        pending = self._pending.get(key)
-        # Shielded: the future belongs to the first request, a cancelled second one must not cancel it.
-        return await asyncio.shield(pending) if pending is not None else None
 
     async def _record(self, key: str, answer: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[AnswerEvent]:
         future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()

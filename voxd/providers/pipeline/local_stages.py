@@ -3,12 +3,14 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from voxd.config.provider_schema import LOCAL
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import Synthesizer, Transcriber
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import (
+    PipelineStage,
     SpeechToText,
     StageConfig,
     TextToSpeech,
@@ -17,6 +19,8 @@ from voxd.providers.pipeline.stages.contract import (
 )
 
 _CONFIG = StageConfig(LOCAL, LOCAL)
+
+EngineT = TypeVar("EngineT", Transcriber, Synthesizer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +35,14 @@ class LocalEngines:
     is_open_vocabulary: bool = True
 
 
-# Neither calls the base constructor: local stages have no transport.
-
-
-class LocalStt(SpeechToText):
-    """Transcribes the utterance as a whole, after the end of speech."""
-
+class _LocalStage(PipelineStage, Generic[EngineT]):
     # No key: usage is recorded under number 0.
     key = 0
 
-    def __init__(self, engine: Transcriber) -> None:
+    def __init__(self, engine: EngineT) -> None:
+        # Without the base constructor: local stages have no transport.
         self.config = _CONFIG
-        self._engine = engine
+        self._engine: EngineT = engine
 
     def prepare(self) -> None:
         """Start loading the model."""
@@ -50,6 +50,10 @@ class LocalStt(SpeechToText):
 
     async def check(self, budget: Budget) -> None:
         """Do nothing: the engine reports its own faults."""
+
+
+class LocalStt(_LocalStage[Transcriber], SpeechToText):
+    """Transcribes the utterance as a whole, after the end of speech."""
 
     async def transcribe(
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
@@ -61,21 +65,8 @@ class LocalStt(SpeechToText):
         yield Transcription(result.text, final=True)
 
 
-class LocalTts(TextToSpeech):
+class LocalTts(_LocalStage[Synthesizer], TextToSpeech):
     """Speaks with the local engine."""
-
-    key = 0
-
-    def __init__(self, engine: Synthesizer) -> None:
-        self.config = _CONFIG
-        self._engine = engine
-
-    def prepare(self) -> None:
-        """Start loading the model."""
-        self._engine.prepare()
-
-    async def check(self, budget: Budget) -> None:
-        """Do nothing: the engine reports its own faults."""
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""

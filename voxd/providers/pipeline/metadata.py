@@ -59,7 +59,12 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     # Of this pipeline alone, and closed with it: outside the daemon there is nobody to share them with.
     http, health = HttpClient(), CircuitBreaker(emit=emit, clock=clock)
     engines = _engines(metadata, emit, clock)
-    _require(names, can_hedge=metadata.hedge and engines is not None)
+    for kind, what in STAGE_NAMES.items():
+        # The local engine can hedge an empty list: it then transcribes alone.
+        can_hedge = kind == "stt" and metadata.hedge and engines is not None
+        if not names[kind] and not can_hedge:
+            hint = f'add "{kind}": [{{"kind": ..., "api_key": ...}}] to it'
+            raise ConfigError(f'metadata lists no {what} provider: "{kind}" is missing or empty', hint=hint)
     middleware: tuple[MessageMiddleware, ...] = metadata.middleware
     builder = PipelineBuilder(
         http=http,
@@ -80,14 +85,6 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     if engines is not None:
         owned = (*owned, engines.transcriber.close, engines.synthesizer.close)
     return builder.build(pipeline, tables, hints=metadata.hints, owned=owned)
-
-
-def _require(names: Mapping[str, tuple[str, ...]], *, can_hedge: bool) -> None:
-    """Raise `ConfigError` when a list is empty; with ``can_hedge`` "stt" may be empty."""
-    for kind, what in STAGE_NAMES.items():
-        if not names[kind] and not (kind == "stt" and can_hedge):
-            hint = f'add "{kind}": [{{"kind": ..., "api_key": ...}}] to it'
-            raise ConfigError(f'metadata lists no {what} provider: "{kind}" is missing or empty', hint=hint)
 
 
 def _name_tables(

@@ -344,7 +344,9 @@ class UsageReporter:
 
     async def _record_growth(self) -> None:
         usage, cost = await self._session.usage(), await self._session.cost()
-        used = _minus(usage, self._usage)
+        # A total that shrinks while a session is replaced is not a refund.
+        growth = {name: getattr(usage, name) - getattr(self._usage, name) for name in Usage.__struct_fields__}
+        used = Usage(**{name: max(0, value) for name, value in growth.items()})
         if used == Usage():
             return
         price = None
@@ -355,9 +357,3 @@ class UsageReporter:
             self._cost = cost
         self._usage += used
         self._record(self.name, used, price)
-
-
-def _minus(now: Usage, before: Usage) -> Usage:
-    """Return the growth of every field; a total that shrinks while a session is replaced is not a refund."""
-    names = now.__struct_fields__
-    return Usage(**{name: max(0, getattr(now, name) - getattr(before, name)) for name in names})

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
@@ -335,19 +336,19 @@ class SessionLifetime:
         self._scope = TaskScope("session lifetime")
         self._task: asyncio.Task[None] | None = None
         self._used_s = 0.0
-        self._replace_at_s: float | None = None
+        # Infinite: never (CLOCK_MONOTONIC).
+        self._replace_at_s = math.inf
 
     def start(self, limit_s: float | None) -> None:
         """Watch a session that was opened now; it is replaced at the age of ``limit_s`` seconds."""
         self.touch()
-        self._replace_at_s = None if limit_s is None else self._clock.monotonic() + limit_s
-        is_limited = self._replace_at_s is not None or self._idle_close_s is not None
-        if is_limited and (self._task is None or self._task.done()):
+        self._replace_at_s = math.inf if limit_s is None else self._clock.monotonic() + limit_s
+        if self._due_s < math.inf and (self._task is None or self._task.done()):
             self._task = self._scope.start(self._watch())
 
     def forget_limit(self) -> None:
         """Note that the session is lost and not reopened: nothing is left to replace."""
-        self._replace_at_s = None
+        self._replace_at_s = math.inf
 
     def touch(self) -> None:
         """The session is used."""
@@ -356,7 +357,7 @@ class SessionLifetime:
     @property
     def is_idle(self) -> bool:
         """Whether the session was unused for so long that it is to be closed."""
-        return self._idle_at_s() <= self._clock.monotonic()
+        return self._idle_at_s <= self._clock.monotonic()
 
     async def stop(self) -> None:
         """Stop watching; idempotent, also from within ``replace`` and ``close_idle``."""
@@ -364,7 +365,7 @@ class SessionLifetime:
         await cancel_and_wait(task)
 
     async def _watch(self) -> None:
-        while (due_s := self._due_s()) is not None:
+        while (due_s := self._due_s) < math.inf:
             now_s = self._clock.monotonic()
             if due_s > now_s:
                 await self._clock.sleep(due_s - now_s)
@@ -380,11 +381,10 @@ class SessionLifetime:
                     _log.info("the session could not be replaced yet: %s", error)
                     self._replace_at_s = self._clock.monotonic() + max(FAILED_S, hold_s(error))
 
-    def _due_s(self) -> float | None:
-        dues = [self._replace_at_s] if self._replace_at_s is not None else []
-        if self._idle_close_s is not None:
-            dues.append(self._idle_at_s())
-        return min(dues) if dues else None
+    @property
+    def _due_s(self) -> float:
+        return min(self._replace_at_s, self._idle_at_s)
 
+    @property
     def _idle_at_s(self) -> float:
-        return float("inf") if self._idle_close_s is None else self._used_s + self._idle_close_s
+        return math.inf if self._idle_close_s is None else self._used_s + self._idle_close_s

@@ -182,12 +182,9 @@ class ReplyStream:
                 self.fail(ConnectionFailed(f"the session ended: {event.reason or 'closed'}", code=event.code))
             case events.ConnectionClosed():
                 self.fail(ConnectionFailed(f"the session ended: {event.reason or 'closed'}"))
-            case events.ErrorOccurred() if self._is_reply_due and event.code not in HARMLESS:
-                self.fail(ProviderError(event.message, code=event.code, hint=event.hint))
-
-    @property
-    def _is_reply_due(self) -> bool:
-        return self.question_sent and not self.complete
+            case events.ErrorOccurred() if event.code not in HARMLESS:
+                if self.question_sent and not self.complete:
+                    self.fail(ProviderError(event.message, code=event.code, hint=event.hint))
 
     def _complete_response(self) -> None:
         self._add_words(self.sentences.rest())

@@ -89,6 +89,7 @@ class Session:
         )
         # While we interrupt, the vendor's own report of it is not published a second time.
         self._interrupting = False
+        # From the first question to `close`: for the events of a conversation.
         self._conversing = False
         # A reply was requested and has not begun; 0 when none is due.
         self._awaited_until_s = 0.0

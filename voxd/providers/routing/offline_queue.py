@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -280,7 +279,8 @@ class OfflineQueue:
             code = error.code
             fault = blame_for(error)
             if fault is None:
-                await self._give_up(utterance.id, code)
+                with suppress(NotFound):  # the user has dropped it meanwhile
+                    await self._report_dropped(await self._queue.drop(utterance.id), code)
                 return False
             blame = fault
             if blame is not Fault.UTTERANCE:
@@ -339,10 +339,6 @@ class OfflineQueue:
             raise StreamError("the answer is empty")
         return CollectedReply(provider, transcript, " ".join(pieces))
 
-    async def _give_up(self, id: str, reason: str) -> None:
-        with suppress(NotFound):  # the user has dropped it meanwhile
-            await self._report_dropped(await self._queue.drop(id), reason)
-
     async def _deliver(self) -> None:
         """Deliver what is answered. After a crash in between it is delivered twice, under the same id."""
         for late in await self._queue.undelivered():
@@ -357,7 +353,8 @@ class OfflineQueue:
             )
             if self._config.speak:
                 await self._say(spoken_late(late))
-            remember = functools.partial(self._remember, entry=self._entry(late))
+            # Within the transaction that marks the answer as delivered: it is in the history exactly once.
+            remember = functools.partial(self._history.insert, entry=self._entry(late))
             await self._queue.deliver(late.id, remember)
         self.waiting = await self._queue.pending()
 
@@ -371,9 +368,6 @@ class OfflineQueue:
             except VoxdError as error:
                 _log.warning("cannot say a deferred answer: %s; it is in the history", error)
             return
-
-    def _remember(self, connection: sqlite3.Connection, *, entry: reports.HistoryEntry) -> None:
-        self._history.insert(connection, entry)
 
     def _entry(self, late: DeferredAnswer) -> reports.HistoryEntry:
         return reports.HistoryEntry(

@@ -101,16 +101,9 @@ class TranscriptionFailed(msgspec.Struct, tag="conversation.item.input_audio_tra
     error: ErrorDetails
 
 
-class _CachedDetails(msgspec.Struct):
-    audio_tokens: int | None = None
-    text_tokens: int | None = None
-
-
-class _InputDetails(msgspec.Struct):
-    audio_tokens: int | None = None
-    text_tokens: int | None = None
+class _InputDetails(_TokenDetails):
     cached_tokens: int | None = None
-    cached_tokens_details: _CachedDetails | None = None
+    cached_tokens_details: _TokenDetails | None = None
 
 
 class _ResponseUsage(msgspec.Struct):
@@ -151,7 +144,7 @@ class Response(msgspec.Struct):
         sent = used.input_token_details or _InputDetails()
         received = used.output_token_details or _TokenDetails()
         # Without the details the cached tokens count as text, which every session has.
-        cached = sent.cached_tokens_details or _CachedDetails(text_tokens=sent.cached_tokens)
+        cached = sent.cached_tokens_details or _TokenDetails(text_tokens=sent.cached_tokens)
         return Usage(
             responses=1,
             input_text_tokens=sent.text_tokens or 0,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.providers.settings import SessionConfig, ToolSpec
+from voxd.providers.settings import SessionConfig
 
 RATE_HZ = 24_000
 """The only rate of ``audio/pcm`` in both directions."""
@@ -63,7 +63,8 @@ def update_session(
         # One of the two, never both: audio comes with its transcript.
         "output_modalities": ["audio" if "audio" in config.modalities else "text"],
         "audio": {"input": audio_in, "output": audio_out},
-        "tools": [_tool(tool) for tool in config.tools],
+        # Flat in this protocol, unlike in chat completions.
+        "tools": [{"type": "function", **msgspec.structs.asdict(tool)} for tool in config.tools],
     }
     if config.instructions:
         session["instructions"] = config.instructions
@@ -151,12 +152,3 @@ def _transcription(config: SessionConfig, extra: Mapping[str, Any]) -> Frame | N
     # The configuration also accepts "en-US"; the vendor's transcription takes ISO 639-1 languages only.
     language = config.language.partition("-")[0]
     return {"model": str(model), **({"language": language} if language else {})}
-
-
-def _tool(tool: ToolSpec) -> Frame:
-    return {
-        "type": "function",
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters,
-    }
