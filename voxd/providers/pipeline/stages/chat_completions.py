@@ -176,13 +176,7 @@ def chat_messages(prompt: Prompt) -> list[Json]:
 
 def chat_tools(tools: Sequence[ToolSpec]) -> list[Json]:
     """Return the tools in OpenAI's nested form, which Ollama uses too."""
-    return [
-        {
-            "type": "function",
-            "function": {"name": each.name, "description": each.description, "parameters": each.parameters},
-        }
-        for each in tools
-    ]
+    return [{"type": "function", "function": msgspec.structs.asdict(each)} for each in tools]
 
 
 def _message(message: ChatMessage) -> Json:
@@ -268,7 +262,10 @@ class ChatReader:
             self._reason = self._reason or "stop"
             self.over = True
             return self._filter.end()
-        chunk = self._decode(data)
+        chunk: _Chunk = llm_errors.decode_event(self._provider, data, _Chunk)
+        # An error after the first chunk arrives with HTTP status 200, as an event of its own.
+        if chunk.error or chunk.object == "error":
+            raise llm_errors.error_from_event(self._provider, data)
         if chunk.usage is not None:
             # OpenAI sends it in a last chunk without choices, LiteLLM in one with an empty choice, and vLLM
             # can send running sums in every chunk: the last one counts.
@@ -282,16 +279,6 @@ class ChatReader:
             raise llm_errors.truncated_reply(self._provider)
         reason, calls = finish("refusal" if self._refused else self._reason, self._drafts.calls())
         return Completion(reason, calls, self._usage)
-
-    def _decode(self, data: str) -> _Chunk:
-        try:
-            chunk = msgspec.json.decode(data, type=_Chunk)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise llm_errors.malformed_reply(self._provider) from None
-        # An error after the first chunk arrives with HTTP status 200, as an event of its own.
-        if chunk.error or chunk.object == "error":
-            raise llm_errors.error_from_event(self._provider, data)
-        return chunk
 
     def _choice(self, choice: _Choice) -> str:
         self._reason = choice.finish_reason or self._reason

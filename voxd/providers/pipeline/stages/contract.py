@@ -1,17 +1,17 @@
 """The contracts of the three stages of a pipeline: speech-to-text, language model, text-to-speech."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
-from voxd.errors import ConfigError
+from voxd.errors import ConfigError, ProviderError
 from voxd.frames import Clip, Frame
 from voxd.net.faults import RefusalReader, error_for_refusal
-from voxd.net.transport import Budget, Transport
+from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.facts import default_model, default_voice
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
@@ -88,6 +88,20 @@ class PipelineStage(ABC):
     async def check(self, budget: Budget) -> None:
         """Make a free request that needs a valid key. Raises `ProviderError` when the stage is
         unavailable."""
+
+    async def _check_by(
+        self, build: Callable[[Access], HttpRequest], budget: Budget, *, accepts: Container[str] = ()
+    ) -> None:
+        """Send the request of ``build``, for `check`; an error with a code in ``accepts`` is not one here."""
+        try:
+            async with self.transport.request(
+                build, budget, kind="check", read_refusal=self.refusal_reader
+            ) as answer:
+                # Read and decoded: the log-in page of a network has status 200 too.
+                await answer.json()
+        except ProviderError as error:
+            if error.code not in accepts:
+                raise
 
     async def close(self) -> None:
         """Release all resources; idempotent."""

@@ -105,6 +105,14 @@ def error_from_event(provider: str, data: str) -> ProviderError:
     return error_from_detail(provider, _body(data.encode(errors="replace")))
 
 
+def decode_event(provider: str, data: str | bytes, kind: Any) -> Any:
+    """Return the event ``data`` of a reply as ``kind``. Raises `StreamError` when it is another."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise malformed_reply(provider) from None
+
+
 def malformed_reply(provider: str) -> StreamError:
     """Return the exception for an event that does not follow the vendor's protocol."""
     return StreamError(
@@ -123,7 +131,9 @@ def error_from_response(provider: str, status: int, headers: Headers, body: byte
     # A refused key or account may mention tokens too ("tokens per minute"): there the status decides.
     if status == 413 or (detail.too_long and status not in {401, 402, 403, 429}):
         return ContextTooLong(detail.message[:300] or "the request is too long", provider=provider)
-    error = faults.error_for_refusal(provider, status, headers, _as_openai_body(detail))
+    # In the one shape that `faults.error_for_refusal` reads.
+    shape = {"error": {"code": detail.name or None, "message": detail.message or None}}
+    error = faults.error_for_refusal(provider, status, headers, msgspec.json.encode(shape))
     if status == 404:
         error.hint = _NO_SUCH_MODEL
     return error
@@ -157,8 +167,3 @@ def _body(body: bytes) -> ErrorDetail:
         text = content.get("message") or content.get("detail")
         return ErrorDetail("", text if isinstance(text, str) else "")
     return found or ErrorDetail()
-
-
-def _as_openai_body(detail: ErrorDetail) -> bytes:
-    """Return a body in the one shape that `faults.error_for_refusal` reads."""
-    return msgspec.json.encode({"error": {"code": detail.name or None, "message": detail.message or None}})

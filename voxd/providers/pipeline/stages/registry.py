@@ -15,6 +15,7 @@ from voxd.providers.registry import ProviderStatus, Registry
 _STT: Registry[SpeechToText] = Registry(SpeechToText, group="voxd.stt", what="speech to text")
 _LLM: Registry[LanguageModel] = Registry(LanguageModel, group="voxd.llm", what="language model")
 _TTS: Registry[TextToSpeech] = Registry(TextToSpeech, group="voxd.tts", what="text to speech")
+_ALL: dict[StageKind, Registry[Any]] = {StageKind.STT: _STT, StageKind.LLM: _LLM, StageKind.TTS: _TTS}
 
 
 def register_stage(kind: StageKind | str, name: str, cls: type[PipelineStage]) -> None:
@@ -22,7 +23,7 @@ def register_stage(kind: StageKind | str, name: str, cls: type[PipelineStage]) -
 
     Raises `ProviderError` when ``cls`` is not of that kind, `ValueError` for an unknown ``kind``.
     """
-    _registry(kind).register(name, cls)
+    _ALL[StageKind(kind)].register(name, cls)
 
 
 def speech_to_text(name: str) -> type[SpeechToText]:
@@ -42,24 +43,15 @@ def text_to_speech(name: str) -> type[TextToSpeech]:
 
 def stage_class(kind: StageKind | str, name: str) -> type[PipelineStage]:
     """Return the stage ``name`` of ``kind``. Raises `NotFound`, and `ProviderError` when it is broken."""
-    found: type[PipelineStage] = _registry(kind).find(name)
+    found: type[PipelineStage] = _ALL[StageKind(kind)].find(name)
     return found
 
 
 def kinds_of(name: str) -> tuple[StageKind, ...]:
     """Return the kinds of stage that are registered as ``name``."""
-    return tuple(kind for kind in StageKind if name in _registry(kind))
+    return tuple(kind for kind in StageKind if name in _ALL[StageKind(kind)])
 
 
 def list_stages(kind: StageKind | str) -> list[ProviderStatus]:
     """Return every stage of ``kind``, broken ones with their error; this imports all of them."""
-    return _registry(kind).statuses()
-
-
-def _registry(kind: StageKind | str) -> Registry[Any]:
-    registries: dict[StageKind, Registry[Any]] = {
-        StageKind.STT: _STT,
-        StageKind.LLM: _LLM,
-        StageKind.TTS: _TTS,
-    }
-    return registries[StageKind(kind)]
+    return _ALL[StageKind(kind)].statuses()

@@ -119,19 +119,16 @@ class MessageDecoder:
             return self._decoder.decode(message)
         # msgspec reports an unknown tag like a wrong field: only the tag itself tells them apart.
         except msgspec.ValidationError:
-            self._check(message, protocol)
-            return None
+            pass
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise protocol.malformed("invalid JSON") from None
-
-    def _check(self, message: WireMessage, protocol: SttProtocol) -> None:
-        """Raise `StreamError` unless ``message`` is valid JSON with an unknown tag: vendors add types."""
         try:
             kind = msgspec.json.decode(message, type=dict[str, Any]).get(self._tag)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise protocol.malformed("JSON that is not an object") from None
         if not isinstance(kind, str) or kind in self._known:
             raise protocol.malformed("a message with missing or invalid fields")
+        return None
 
 
 class TranscriptAssembler:
