@@ -36,6 +36,7 @@ class AnthropicLlm(ConfiguredStage[AnthropicOptions], StreamingLanguageModel):
     def _headers(self, access: Access) -> dict[str, str]:
         version = self._options.api_version
         headers: dict[str, str] = {"anthropic-version": version}
+        # A compatible server at home may need no key; Anthropic always does.
         if not access.key and access.endpoint not in {"", self.default_endpoint}:
             return headers
         key = require_key(self.name, access.key)

@@ -22,6 +22,7 @@ OLD: Version = "2023-06-01"
 MAX_OUTPUT_TOKENS = 4096
 """The field is required. A spoken reply is never this long, but reasoning counts too."""
 
+# "claude-opus-4-7", "claude-3-5-haiku-20241022", "claude-sonnet-5-5": a date at the end is no version.
 _VERSION = re.compile(r"claude-(?:(?P<family>[a-z]+)-)?(?P<major>\d)(?:-(?P<minor>\d{1,2}))?(?!\d)")
 
 
@@ -54,6 +55,7 @@ def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOpt
             for tool in prompt.tools
         ]
     if prompt.temperature is not None and takes_temperature(model, options.api_version):
+        # Anthropic's range ends at 1.0, OpenAI's at 2.0.
         body["temperature"] = min(prompt.temperature, 1.0)
     if options.cache:
         body["cache_control"] = {"type": "ephemeral", "ttl": options.cache}
@@ -73,11 +75,10 @@ def takes_temperature(model: str, api_version: str) -> bool:
 
 
 def messages_of(messages: Sequence[ChatMessage], vendor: str) -> list[Json]:
-    """Return the conversation in the required form: it starts with the user, and the roles alternate.
-
-    The results of all calls of one reply must be in one message, before any text of the user.
-    """
+    """Return the conversation in the required form: it starts with the user, and the roles alternate."""
+    # The results of all calls of one reply must be in one message, before any text of the user.
     found: list[Json] = []
+    # A trimmed history may begin with an answer; the API wants a question first.
     for message in dropwhile(lambda message: message.role != "user", pair_tool_results(messages)):
         role = "assistant" if message.role == "assistant" else "user"
         if found and found[-1]["role"] == role:
@@ -94,6 +95,7 @@ def _blocks(message: ChatMessage, vendor: str) -> list[Json]:
         return [result | failed]
     written = list(_written(message))
     raw = vendor_data(message, vendor)
+    # Reasoning goes back with its signature, unchanged, or the API refuses the calls after it.
     return list(raw) if isinstance(raw, list) and _calls(raw) == _calls(written) else written
 
 
@@ -164,8 +166,13 @@ class MessagesReader:
 
     def feed(self, data: str) -> str:
         """Process the data of one server-sent event and return the text in it."""
-        event = self._decode(data)
+        event: _Event = llm_errors.decode_event(self._provider, data, _Event)
+        # An error after the first event arrives under HTTP status 200.
+        if event.type == "error" or event.error:
+            raise llm_errors.error_from_event(self._provider, data)
         match event.type:
+            case None:
+                raise llm_errors.malformed_reply(self._provider)
             case "message_start":
                 self._count(event.message.usage if event.message else None)
             case "content_block_start":
@@ -174,6 +181,7 @@ class MessagesReader:
                 return self._add(event.index, event.delta or {})
             case "message_delta":
                 self._count(event.usage)
+                # The stop reason comes here, before `message_stop`.
                 self._reason = _text(event.delta or {}, "stop_reason") or self._reason
             case "message_stop":
                 self.over = True
@@ -187,23 +195,13 @@ class MessagesReader:
         reason, calls = finish(self._reason, self._drafts.calls())
         return Completion(reason, calls, self._used(), self._raw())
 
-    def _decode(self, data: str) -> _Event:
-        try:
-            event = msgspec.json.decode(data, type=_Event)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise llm_errors.malformed_reply(self._provider) from None
-        if event.type == "error" or event.error:
-            raise llm_errors.error_from_event(self._provider, data)
-        if event.type is None:
-            raise llm_errors.malformed_reply(self._provider)
-        return event
-
     def _start(self, index: int, block: Json) -> str:
         if block.get("type") not in _KINDS:
             return ""
         self._blocks[index] = dict(block)
         if block["type"] == "tool_use":
             draft = self._drafts.at(index, id=_text(block, "id"), name=_text(block, "name"))
+            # An empty object here: the arguments follow as deltas.
             draft.add(block.get("input") or None)
         return _text(block, "text")
 
@@ -222,7 +220,8 @@ class MessagesReader:
         return piece if kind == "text_delta" else ""
 
     def _count(self, numbers: _Numbers | None) -> None:
-        """Store usage numbers. They are running sums: a later one replaces an earlier one."""
+        """Store usage numbers."""
+        # They are running sums: a later one replaces an earlier one.
         for name in _Numbers.__struct_fields__:
             number = getattr(numbers, name, None)
             if number is not None:
@@ -247,6 +246,7 @@ class MessagesReader:
         for block in self._blocks.values():
             if block["type"] == "tool_use":
                 if block.get("id") not in calls:
+                    # A call without a name was dropped: the block must go with it.
                     continue
                 block = block | {"input": parse_arguments(calls[block["id"]].arguments)}
             if block["type"] != "text" or block.get("text"):

@@ -25,7 +25,9 @@ from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.usage import Usage
 
 PATH = "/v3/ws"
+# The messages below are those of this version of the protocol.
 VERSION = "2025-05-12"
+# The vendor's limits: a longer list, or term, is refused.
 MOST_TERMS = 100
 LONGEST_TERM = 50
 
@@ -73,6 +75,7 @@ class AssemblyAiStt(ConfiguredStage[AssemblyAiSttOptions], StreamingSpeechToText
             self._options.keyterms_prompt, request.hints, most=MOST_TERMS, longest=LONGEST_TERM
         )
         if likely:
+            # Lists are JSON in the query, not repeated parameters.
             query["keyterms_prompt"] = msgspec.json.encode(likely).decode()
         if language := self.language(request):
             query["language_codes"] = msgspec.json.encode([code_of(language)]).decode()
@@ -89,8 +92,7 @@ class AssemblyAiStt(ConfiguredStage[AssemblyAiSttOptions], StreamingSpeechToText
             url = http_url(access.endpoint or self.default_endpoint, PATH, "/v3/token?expires_in_seconds=60")
             return HttpRequest("GET", url, {"Authorization": require_key(self.name, access.key)})
 
-        async with self.transport.request(build, budget, kind="check") as answer:
-            await answer.json()
+        await self._check_by(build, budget)
 
 
 _BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
@@ -98,6 +100,7 @@ _BAD_SOUND = ErrorMeaning("bad_audio", StreamError)
 _GONE = ErrorMeaning("session_expired", ConnectionFailed, retryable=True)
 _BUSY = ErrorMeaning("rate_limited", RateLimited, retryable=True)
 
+# 4001 is the key, 4002 and 4003 the funds, 4031 no audio for too long; 3007 a frame of the wrong length.
 MEANINGS = MappingProxyType(
     {
         1013: ErrorMeaning("overloaded", ConnectionFailed, retryable=True),
@@ -186,6 +189,7 @@ class AssemblyAiSttProtocol(SttProtocol):
             case _Turn() as turn:
                 return self._turn(turn)
             case _Termination() as end:
+                # Billed is the time the session was open, not the audio.
                 billed_s = end.session_duration_seconds
                 return TranscriptUpdate(
                     done=True, usage=Usage(transcribed_seconds=billed_s) if billed_s else None
@@ -207,6 +211,7 @@ class AssemblyAiSttProtocol(SttProtocol):
         )
 
     def _turn(self, turn: _Turn) -> TranscriptUpdate | None:
+        # Each `Turn` replaces the earlier ones of its ``turn_order``.
         known = self._turns.get(turn.turn_order)
         if turn.turn_order < self._next or (known and known.end_of_turn and not turn.end_of_turn):
             return None  # A repetition of a turn that is final already.
@@ -214,6 +219,7 @@ class AssemblyAiSttProtocol(SttProtocol):
         final: list[str] = []
         while (first := self._turns.get(self._next)) and self._is_final(first):
             final.append(first.transcript)
+            # Milliseconds of the audio of this session.
             self._processed_s = max([word.end / 1000 for word in first.words], default=self._processed_s)
             del self._turns[self._next]
             self._next += 1

@@ -16,6 +16,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_EXPIRES_S = 300
 """The longest lifetime of a presigned URL that Amazon Transcribe accepts."""
 
+# A default port is not part of the ``Host`` header (RFC 9110, section 7.2), nor of the signature.
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 _HINT = "set the provider's api_key to ACCESS_KEY_ID:SECRET_ACCESS_KEY, or ...:SESSION_TOKEN after it"
 
@@ -51,6 +52,7 @@ class Signer:
             added["X-Amz-Security-Token"] = self.credentials.token
         parts = urlsplit(url)
         signed = {**{name.lower(): value for name, value in {**headers, **added}.items()}, "host": _host(url)}
+        # The canonical request has its parameters sorted, whatever their order in the URL.
         query = "&".join(sorted(parts.query.split("&")))
         signature = self._signature(
             method, parts.path, query, signed, hashlib.sha256(body).hexdigest(), stamp
@@ -77,8 +79,11 @@ class Signer:
             ("X-Amz-SignedHeaders", "host"),
         ]
         if self.credentials.token:
+            # Before signing: Transcribe includes the token in the signed query.
             parameters.append(("X-Amz-Security-Token", self.credentials.token))
         query = "&".join(sorted(f"{_escaped(name)}={_escaped(value)}" for name, value in parameters))
+        # Transcribe signs an empty payload: the audio comes in frames, which need no signature of their
+        # own.
         nothing = hashlib.sha256(b"").hexdigest()
         signature = self._signature("GET", parts.path, query, {"host": _host(url)}, nothing, stamp)
         return urlunsplit((*parts[:3], f"{query}&X-Amz-Signature={signature}", ""))
@@ -89,10 +94,12 @@ class Signer:
     def _signature(
         self, method: str, path: str, query: str, headers: Mapping[str, str], digest: str, stamp: str
     ) -> str:
+        # Headers in alphabetical order, with runs of spaces folded.
         lines = [f"{name}:{' '.join(headers[name].split())}" for name in sorted(headers)]
         request = (method, quote(path or "/", safe="/~"), query, *lines, "", _names(headers), digest)
         hashed = hashlib.sha256("\n".join(request).encode()).hexdigest()
         key = f"AWS4{self.credentials.secret}".encode()
+        # The signing key is a chain of HMACs over date, region, service and "aws4_request".
         for part in self._scope(stamp).split("/"):
             key = hmac.digest(key, part.encode(), "sha256")
         text = "\n".join((ALGORITHM, stamp, self._scope(stamp), hashed))
@@ -114,6 +121,7 @@ def _stamp(at_s: float) -> str:
 
 
 def _escaped(text: str) -> str:
+    # Only the unreserved characters of RFC 3986 (section 2.3) stay as they are.
     return quote(text, safe="-_.~")
 
 

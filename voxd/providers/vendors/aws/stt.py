@@ -94,6 +94,7 @@ class AwsStt(ConfiguredStage[AwsSttOptions], StreamingSpeechToText):
         base = access.endpoint or f"wss://transcribestreaming.{self._region}.amazonaws.com:8443"
         key = require_key(self.name, access.key)
         signer = Signer(parse_credentials(self.name, key), self._region, "transcribe")
+        # The wall clock: a signature is refused when the time is off by more than five minutes.
         url = signer.url(realtime_url(self.name, base, _PATH, self._query(request)), time.time())
         return WebSocketAddress(url, key=key)
 
@@ -107,6 +108,7 @@ class AwsStt(ConfiguredStage[AwsSttOptions], StreamingSpeechToText):
         if language or not options.languages:
             query["language-code"] = locale_of(language)
         else:
+            # Either a language or candidates: the service refuses both together.
             query["identify-language"] = "true"
             query["language-options"] = ",".join(map(locale_of, options.languages))
         if options.vocabulary:
@@ -122,6 +124,7 @@ class AwsSttProtocol(SttProtocol):
 
     # Amazon advises 50 to 200 ms a frame.
     chunk_ms = 100
+    # AWS closes after the last transcript, with or without a code.
     final_close_codes = frozenset({1000, 1005})
 
     def encode(self, pcm: bytes) -> WireMessage:
@@ -141,6 +144,7 @@ class AwsSttProtocol(SttProtocol):
                 return _update(msgspec.json.decode(frame.payload, type=_Event).transcript.results)
         except (ValueError, RecursionError):
             raise self.malformed("an invalid frame") from None
+        # An exception is a frame of its own; the close that follows says nothing more.
         if kind == "exception":
             name = frame.headers.get(":exception-type", "")
             raise stream_error(self.provider, name, parse_refusal(frame.headers, frame.payload).message)

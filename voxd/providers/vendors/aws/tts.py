@@ -20,6 +20,7 @@ class AwsTtsOptions(msgspec.Struct, frozen=True):
 
     region: str = ""
     engine: Literal["standard", "neural", "long-form", "generative"] = "neural"
+    # Polly's only rates for PCM.
     sample_rate_hz: Literal[8000, 16_000] = 16_000
 
 
@@ -51,8 +52,7 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
             query = urlencode({"Engine": self._options.engine})
             return self._signed("GET", f"{self._base(access)}/v1/voices?{query}", b"", access)
 
-        async with self.transport.request(build, budget, kind="check", read_refusal=read_error) as answer:
-            await answer.json()
+        await self._check_by(build, budget)
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         body = {

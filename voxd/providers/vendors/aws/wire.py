@@ -22,9 +22,11 @@ from voxd.net.faults import (
     refusal_reader,
 )
 
+# Total length, length of the headers, CRC-32 of these two.
 _PRELUDE = struct.Struct("!III")
 _U32 = struct.Struct("!I")
 _U16 = struct.Struct("!H")
+# Header types with a length in front: 6 is bytes, 7 is text.
 _TEXT = 7
 _WITH_LENGTH = frozenset({6, _TEXT})
 # Sizes of header types that are skipped: true, false, integers of 1 to 8 bytes, time, UUID.
@@ -56,6 +58,7 @@ def decode(frame: bytes) -> EventFrame:
         raise ValueError("the lengths in the frame do not match their checksum")
     end = len(frame) - _U32.size
     headers_end = _PRELUDE.size + headers_bytes
+    # Both checked before use: a wrong length would read beyond the frame.
     if length != len(frame) or headers_end > end:
         raise ValueError("the length of the frame is wrong")
     if _U32.unpack_from(frame, end)[0] != crc32(frame[:end]):
@@ -101,7 +104,9 @@ _NAMES: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(("SignatureDoesNotMatch", "InvalidClientTokenId", "IncompleteSignature"), BAD_KEY),
     "MissingAuthenticationToken": BAD_KEY,
 }
+# HTTP errors have the name with or without "Exception", frames always with it.
 _TABLE = {f"{name}{end}": means for name, means in _NAMES.items() for end in ("", "Exception")}
+# How the message begins when the time in the signature is off.
 _CLOCK = ("Signature expired", "Signature not yet current")
 
 _by_name = refusal_reader(_TABLE)
@@ -129,6 +134,7 @@ def read_error(provider: str, status: int, headers: Mapping[str, str], body: byt
 def stream_error(provider: str, name: str, message: str) -> ProviderError:
     """Return the error for an exception frame, such as ``name`` "BadRequestException"."""
     text = message or name or "AWS gave no reason"
+    # 15 s without audio end a session with BadRequestException: the text tells it from a bad request.
     known = _TABLE.get(name, _TIMED_OUT if "timed out" in text else _REFUSED)
     return _clock(provider, text) or error_meaning(provider, known, text)
 

@@ -19,6 +19,7 @@ class AzureProvider(OpenAIProtocolProvider):
     """
 
     name: ClassVar[str] = "azure"
+    # A deployment usually has the name of its model.
     model: ClassVar[str] = default_model("openai", "realtime")
 
     def address(self) -> WebSocketAddress:
@@ -33,5 +34,6 @@ class AzureProvider(OpenAIProtocolProvider):
         if not self.endpoint_url:
             hint = "set the provider's endpoint to https://NAME.openai.azure.com"
             raise ConfigError("an Azure provider needs an endpoint", hint=hint)
+        # Users copy the endpoint with or without its path.
         bare = self.endpoint_url.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
         return websocket_url(bare, {"model": self.model_name}, path=_PATH)

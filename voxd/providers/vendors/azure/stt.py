@@ -28,10 +28,13 @@ from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, Throttle, T
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.azure import wire as usp
 
+# Offsets and durations are in units of 100 ns.
 _TICKS_PER_S = 10_000_000
 _SUCCESS = "success"
+# The request itself was invalid: the same one would be refused again.
 _FATAL = frozenset({1002, 1003, 1007, 4000})
 _BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
+# Statuses of a phrase without words; they are no errors.
 _NO_SPEECH = frozenset({"nomatch", "initialsilencetimeout", "babbletimeout", "endofdictation"})
 
 
@@ -77,6 +80,7 @@ class AzureStt(ConfiguredStage[AzureSttOptions], StreamingSpeechToText):
             query["profanity"] = self._options.profanity
         path = f"/speech/recognition/{self._options.mode}/cognitiveservices/v1"
         key = require_key(self.name, access.key)
+        # 32 hexadecimal digits without dashes.
         headers = {"Ocp-Apim-Subscription-Key": key, "X-ConnectionId": uuid.uuid4().hex}
         return WebSocketAddress(realtime_url(self.name, base, path, query), headers, key=key)
 
@@ -127,6 +131,7 @@ class AzureSttProtocol(SttProtocol):
         """Return what ``message`` changes; Azure counts times from the first audio of the turn."""
         try:
             found = usp.read(message)
+            # Messages of another turn, or of none, on this connection.
             if found.request_id.lower() != self._turn:
                 return None
             if found.path == "speech.hypothesis":

@@ -66,14 +66,18 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
         body = ssml(
             text,
             voice=self.voice,
+            # Without a language, that of the voice: "en-US" of "en-US-AvaNeural".
             language=locale_of(self.config.language, "-".join(self.voice.split("-")[:2])),
             style=options.style,
             prosody={"rate": options.rate, "pitch": options.pitch, "volume": options.volume},
         )
+        # The service writes "raw-24khz-16bit-mono-pcm", but "raw-22050hz-16bit-mono-pcm".
+        rate_hz = options.sample_rate_hz
+        rate = f"{rate_hz}hz" if rate_hz % 1000 else f"{rate_hz // 1000}khz"
         headers = {
             **self._headers(access),
             "Content-Type": "application/ssml+xml",
-            "X-Microsoft-OutputFormat": _format(options.sample_rate_hz),
+            "X-Microsoft-OutputFormat": f"raw-{rate}-16bit-mono-pcm",
         }
         url = f"{self._base(access)}/cognitiveservices/v1"
         return HttpRequest("POST", url, headers, content=body.encode())
@@ -87,15 +91,10 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
         return {"Ocp-Apim-Subscription-Key": key, "User-Agent": _USER_AGENT}
 
 
-def _format(rate_hz: int) -> str:
-    """Return the service's name for raw PCM: "raw-24khz-16bit-mono-pcm", but "raw-22050hz-…"."""
-    rate = f"{rate_hz // 1000}khz" if rate_hz % 1000 == 0 else f"{rate_hz}hz"
-    return f"raw-{rate}-16bit-mono-pcm"
-
-
 # Characters that an XML document must not contain, not even escaped (XML 1.0, section 2.2).
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+# ``mstts`` is for ``express-as``, the style of a voice.
 _NAMESPACES = 'xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://www.w3.org/2001/mstts"'
 
 

@@ -23,6 +23,7 @@ _WAV = (
     + b"\x02\0\x10\0data\0\0\0\0"
 )
 
+# One audio stream a turn.
 _STREAM = "1"
 
 
@@ -46,6 +47,7 @@ def config(at_s: float) -> str:
     system = {"name": "voxd", "version": __version__, "build": sys.platform, "lang": "Python"}
     platform = {"platform": "Linux", "name": "Linux", "version": ""}
     body = {"context": {"system": system, "os": platform, "audio": {"source": source}}}
+    # It concerns the connection, so it has no request id.
     return _text({"Path": "speech.config"}, body, at_s)
 
 
@@ -71,6 +73,7 @@ def sound(pcm: bytes, request_id: str, at_s: float) -> bytes:
 def read(frame: str | bytes) -> UspMessage:
     """Return what is in ``frame``. Raises `ValueError` when it is malformed."""
     if isinstance(frame, bytes):
+        # Two bytes of length, big endian, before the headers of a binary frame.
         size = 2 + int.from_bytes(frame[:2])
         if len(frame) < size or size == 2:
             raise ValueError("the frame is shorter than its headers")
@@ -83,6 +86,7 @@ def read(frame: str | bytes) -> UspMessage:
         headers[name.strip().lower()] = value.strip()
     if not headers.get("path"):
         raise ValueError("the frame has no path")
+    # Names of headers have no case (as in RFC 9110, section 5.1); paths are treated alike.
     return UspMessage(headers["path"].lower(), headers.get("x-requestid", ""), body)
 
 

@@ -23,6 +23,7 @@ from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
 from voxd.providers.usage import Usage
 
+# Internal: the endpoint responded, but not to this method.
 _EXISTS = "exists"
 
 
@@ -81,8 +82,14 @@ class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
         )
         async with request as answer:
             kind = answer.headers.get("content-type", "")
+            # Its events would be read aloud as they are.
             if "event-stream" in kind:
-                raise self._wrong_kind()
+                error = llm_errors.malformed_reply(self.name)
+                error.hint = (
+                    'set kind = "openai" if the endpoint has its protocol, or make it send plain text'
+                )
+                error.retryable = False
+                raise error
             if "json" in kind:
                 content = await answer.json()
                 end = completion_of(content, self._options)
@@ -95,6 +102,7 @@ class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
 
     async def _texts(self, answer: HttpResponse) -> AsyncGenerator[str]:
         """Yield the body as text; a character may be split over two chunks. Raises when it is empty."""
+        # A character of UTF-8 may be split over two chunks.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         is_empty = True
         async for piece in answer.chunks():
@@ -107,12 +115,6 @@ class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
         if is_empty:
             raise llm_errors.truncated_reply(self.name)
 
-    def _wrong_kind(self) -> ProviderError:
-        hint = 'set kind = "openai" if the endpoint has the protocol of OpenAI, or make it send plain text'
-        error = llm_errors.malformed_reply(self.name)
-        error.hint, error.retryable = hint, False
-        return error
-
     def _call(self, prompt: Prompt, access: Access) -> HttpRequest:
         body = custom_body(prompt, self.model, self._options)
         headers = self._headers(access) | dict(prompt.headers)
@@ -123,12 +125,14 @@ class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):
             return HttpRequest(
                 "GET", resource_url(self.name, self._options.check_url, ""), self._headers(access)
             )
+        # OPTIONS has no effect on the server (RFC 9110, section 9.3.7).
         return HttpRequest("OPTIONS", resource_url(self.name, access.endpoint, ""), self._headers(access))
 
     def _check_error(self, provider: str, status: int, headers: Headers, body: bytes) -> ProviderError:
         """Return the error for a response to `check`; a rejected method or body proves the endpoint
         exists."""
         error = llm_errors.error_from_response(provider, status, headers, body)
+        # A rejected method or body proves that the endpoint exists, and accepts the key.
         if not self._options.check_url and status in {400, 405, 415, 422, 501}:
             error.code, error.retryable = _EXISTS, False
         return error

@@ -27,6 +27,7 @@ class CustomProvider(OpenAIProtocolProvider):
         if kind not in AUTH_TYPES:
             msg = f"auth_type {kind} of the custom provider is not one of {', '.join(AUTH_TYPES)}"
             raise ConfigError(msg, hint="correct metadata.auth_type")
+        # `key` refuses a configuration without one.
         key = "" if kind == "none" else self.key()
         headers: dict[str, str] = {}
         query: dict[str, str] = {}

@@ -24,6 +24,7 @@ from voxd.providers.vendors.deepgram import wire
 KEEP_ALIVE_S = 4.0
 """Deepgram closes with 1011 NET-0001 after 10 s without audio, and advises a message every 3 to 5 s."""
 
+# ``start`` and ``duration`` are rounded, so equal positions differ by less than this.
 _EPSILON_S = 0.001
 
 
@@ -36,6 +37,7 @@ class DeepgramSttOptions(msgspec.Struct, frozen=True):
 
     interim_results: bool = True
     smart_format: bool = True
+    # The vendor's default of 10 ms makes words final in the middle of a sentence.
     endpointing: int | bool = 300
     utterance_end_ms: int | None = None
     vad_events: bool | None = None
@@ -138,6 +140,7 @@ _VOCABULARY = MessageDecoder(_Results | _UtteranceEnd | _Metadata | _Error)
 class DeepgramSttProtocol(SttProtocol):
     """One connection to ``/v1/listen``: final results follow each other, each for a section of audio."""
 
+    # The vendor takes 20 to 250 ms a message.
     chunk_ms = 50
     keep_alive = '{"type":"KeepAlive"}'
     keep_alive_s = KEEP_ALIVE_S
@@ -148,6 +151,7 @@ class DeepgramSttProtocol(SttProtocol):
 
     def finish(self) -> tuple[WireMessage, ...]:
         """Return the message after which the vendor sends the remaining results and closes."""
+        # Never an empty binary message, which closes the stream on older servers.
         return ('{"type":"CloseStream"}',)
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:
@@ -155,8 +159,10 @@ class DeepgramSttProtocol(SttProtocol):
         match _VOCABULARY.read(message, self):
             case _Results() as results:
                 return self._results(results)
+            # Only with ``utterance_end_ms``: the words before it will not change.
             case _UtteranceEnd():
                 return TranscriptUpdate(stable=True)
+            # Sent once, in response to `CloseStream`.
             case _Metadata():
                 return TranscriptUpdate(done=True)
             case _Error() as error:

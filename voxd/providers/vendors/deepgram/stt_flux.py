@@ -25,6 +25,7 @@ from voxd.providers.vendors.deepgram import wire
 BEHIND_S = 2.0
 """When Flux closes without an update for the last seconds of audio, that audio was not processed."""
 
+# The multilingual model; ``language_hint`` is accepted by this one only.
 MANY = "flux-general-multi"
 
 
@@ -100,7 +101,9 @@ _VOCABULARY = MessageDecoder(_TurnInfo | _Error)
 class DeepgramFluxSttProtocol(SttProtocol):
     """One connection to ``/v2/listen``: turns, one after the other, each sent again as it grows."""
 
+    # After `CloseStream` Flux closes without a code (1005).
     final_close_codes = frozenset({1000, 1005})
+    # The length that Deepgram recommends for Flux.
     chunk_ms = 80
     least_ms = 80
 
@@ -111,6 +114,7 @@ class DeepgramFluxSttProtocol(SttProtocol):
 
     def finish(self) -> tuple[WireMessage, ...]:
         """Return the messages that end the current turn, if there is one, and then the connection."""
+        # `CloseStream` alone produces no `EndOfTurn`, and the last words would stay partial.
         return ('{"type":"ForceEndTurn"}', '{"type":"CloseStream"}')
 
     def read(self, message: WireMessage) -> TranscriptUpdate | None:

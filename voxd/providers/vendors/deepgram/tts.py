@@ -48,6 +48,7 @@ class DeepgramTts(wire.DeepgramStage, HttpTextToSpeech[DeepgramTtsOptions]):
             "model": self.model,
             "encoding": "linear16",
             "sample_rate": self._options.sample_rate_hz,
+            # Else the PCM has a WAV header.
             "container": "none",
         }
         if self._options.speed is not None:

@@ -19,6 +19,7 @@ from voxd.providers.pipeline.stages.contract import PipelineStage
 MOST_TERMS = 100
 """How many likely words a request may contain."""
 
+# With the reason DATA-0000: the audio could not be decoded.
 _UNREADABLE = 1008
 
 refused: RefusalReader = refusal_reader(
@@ -48,6 +49,7 @@ class DeepgramStage(PipelineStage):
 
     def auth_headers(self, access: Access) -> dict[str, str]:
         """Return the authentication header. Raises `AuthenticationError` without a key."""
+        # The scheme is Token; Bearer is for temporary tokens.
         return {"Authorization": f"Token {require_key(self.name, access.key)}"}
 
     async def check(self, budget: Budget) -> None:
@@ -57,8 +59,7 @@ class DeepgramStage(PipelineStage):
             url = http_url(access.endpoint or self.default_endpoint, self.live_path, "/v1/projects")
             return HttpRequest("GET", url, self.auth_headers(access))
 
-        async with self.transport.request(build, budget, kind="check", read_refusal=refused) as answer:
-            await answer.json()
+        await self._check_by(build, budget)
 
 
 def close_error(provider: str, ending: CloseReason) -> ProviderError | None:
@@ -69,6 +70,7 @@ def close_error(provider: str, ending: CloseReason) -> ProviderError | None:
 def stream_error(provider: str, code: str, text: str) -> ProviderError:
     """Return the error for Deepgram's ``code`` in a message or a close."""
     text = text or "the vendor gave no reason"
+    # NET-0000: the server produced nothing in time; NET-0001: no audio for 10 s.
     if code.startswith("NET-"):
         return ConnectionFailed(text, provider=provider, code="server_error")
     if code.startswith("DATA-"):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from voxd.errors import AuthenticationError, ConnectionFailed, StreamError
+from voxd.errors import ConnectionFailed, StreamError
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, samples_from_ms
 from voxd.net.endpoint import http_url
 from voxd.net.faults import (
@@ -34,6 +34,7 @@ from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.elevenlabs import wire
 
 PATH = "/v1/speech-to-text/realtime"
+# The vendor's limits on key terms and their characters.
 MOST_TERMS, LONGEST_TERM = 50, 20
 
 # The vendor refuses to commit less than 0.3 s of audio; this leaves a margin.
@@ -77,6 +78,7 @@ class ElevenLabsStt(ConfiguredStage[ElevenLabsSttOptions], StreamingSpeechToText
         query = query_options(self._options) | {
             "model_id": self.model,
             "audio_format": "pcm_16000",
+            # The device detects the end of speech, not the vendor.
             "commit_strategy": "manual",
             "keyterms": select_terms(
                 self._options.keyterms, request.hints, most=MOST_TERMS, longest=LONGEST_TERM
@@ -97,18 +99,12 @@ class ElevenLabsStt(ConfiguredStage[ElevenLabsSttOptions], StreamingSpeechToText
             url = http_url(access.endpoint or self.default_endpoint, PATH, "/v1/user/subscription")
             return HttpRequest("GET", url, wire.auth_headers(self, access))
 
-        try:
-            async with self.transport.request(
-                build, budget, kind="check", read_refusal=self.refusal_reader
-            ) as answer:
-                await answer.json()
-        except AuthenticationError as error:
-            # A key restricted to speech-to-text may not read the account, but it is valid.
-            if error.code != "missing_permissions":
-                raise
+        # A key restricted to speech-to-text may not read the account, but it is valid.
+        await self._check_by(build, budget, accepts={"missing_permissions"})
 
 
 _BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
+# The vendor documents which of them a retry can cure: throttling and overload, never key, quota or terms.
 FAULTS = MappingProxyType(
     {
         "error": ErrorMeaning("stream_failed", StreamError, retryable=True),
@@ -149,10 +145,9 @@ _FAULT = msgspec.json.Decoder(_Fault)
 
 
 class ElevenLabsSttProtocol(SttProtocol):
-    """One session.
+    """One session."""
 
-    Commits have no times, so it is unknown which audio they cover; their text stays partial until the end.
-    """
+    # Commits have no times, so it is unknown which audio they cover: their text stays partial until the end.
 
     chunk_ms = 100
 
@@ -193,6 +188,7 @@ class ElevenLabsSttProtocol(SttProtocol):
     def _read_fault(self, fault: _Fault) -> TranscriptUpdate | None:
         text = fault.error or "the vendor gave no reason"
         if fault.message_type == _NO_SPEECH:
+            # Silence: there is nothing to commit.
             if self._finishing:
                 return TranscriptUpdate(done=True)
             raise ConnectionFailed(text, provider=self.provider, code="idle")
@@ -202,7 +198,8 @@ class ElevenLabsSttProtocol(SttProtocol):
 
 
 def _chunk(pcm: bytes, *, commit: bool = False) -> str:
-    """Return an audio message; formatted directly because it is sent ten times a second."""
+    """Return an audio message."""
+    # Formatted directly: it is sent ten times a second, and base64 needs no escaping.
     audio = base64.b64encode(pcm).decode()
     return (
         f'{{"message_type":"input_audio_chunk","audio_base_64":"{audio}",'

@@ -51,6 +51,7 @@ class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
 
     def _call(self, text: str, access: Access, *, previous: str = "") -> HttpRequest:
         options = self._options
+        # The same text gets the same seed, so that a repetition is likely to have the same bytes.
         seed = zlib.crc32(text.encode("utf-8", "replace")) if options.seed is None else options.seed
         body: dict[str, Any] = {
             "text": text,
@@ -64,6 +65,7 @@ class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
             "apply_text_normalization": options.apply_text_normalization,
         }
         body |= {name: value for name, value in more.items() if value}
+        # The voice is an id, but a user may configure anything.
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream"
         url = f"{stage_url(self, access, path)}?output_format=pcm_{options.sample_rate_hz}"
         return HttpRequest("POST", url, wire.auth_headers(self, access), json=body)

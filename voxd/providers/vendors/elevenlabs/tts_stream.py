@@ -58,6 +58,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
         async with self.transport.socket(
             self._address, budget, kind=kind, read_refusal=wire.refused
         ) as connection:
+            # The first message must be a space; it carries the settings.
             await connection.send(_encoded({"text": " ", "voice_settings": self._options.voice_settings()}))
             yield connection
 
@@ -67,12 +68,14 @@ class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
         """Send ``text`` and yield its audio. Raises `ProviderError`."""
         # The vendor expects whole words, each followed by a space.
         await connection.send(_encoded({"text": f"{text.strip()} "}))
+        # An empty text is the end of the input.
         await connection.send(_encoded({"text": ""}))
         pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
         while message := await pace.wait_for(connection.receive()):
             frame = self._read(message)
             if frame.audio and (clip := pcm.feed(frame.audio)):
                 yield clip
+            # ``isFinal`` comes in a message without audio.
             if frame.is_final:
                 break
         else:
@@ -95,6 +98,7 @@ class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
         query = {
             "model_id": self.model,
             "output_format": f"pcm_{options.sample_rate_hz}",
+            # For whole sentences: the vendor does not wait for more text before it starts.
             "auto_mode": "true",
             "inactivity_timeout": INACTIVITY_S,
         }

@@ -64,6 +64,7 @@ NAMES: Mapping[str, ErrorMeaning] = {
     "too_many_concurrent_requests": ErrorMeaning(
         "too_many_concurrent", RateLimited, retryable=True, hint="lower max_concurrent of the provider"
     ),
+    # Also status 429, but for the whole service: lowering our own concurrency would not help.
     "system_busy": BUSY,
 }
 
@@ -119,6 +120,7 @@ async def check(stage: TextToSpeech, budget: Budget) -> None:
         if error.code == "missing_permissions":
             return
         raise
+    # Pay-as-you-go beyond the plan: the account is not empty at its limit.
     more = account.can_extend_character_limit and account.allowed_to_extend_character_limit
     if account.character_count >= account.character_limit and account.character_limit and not more:
         raise error_meaning(stage.name, NO_CREDIT, "the characters of the account are used up")

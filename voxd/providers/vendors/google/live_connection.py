@@ -96,6 +96,7 @@ class ResumableConnection:
         """Begin to move the session; without conversation content a new session is opened instead."""
         if self._moving is None and self._connection is not None:
             self._cancel_leaving()
+            # Senders wait for it in `settled`: nothing is sent to the connection that is being left.
             self._moving = self._tasks.start(self._move(), name="move gemini")
 
     def move_when_quiet(self) -> None:
@@ -127,6 +128,7 @@ class ResumableConnection:
             connection.abort(CloseReason("internal", "an event could not be handled"))
         if connection is not self._connection or self._moving is not None:
             return
+        # The vendor closed as announced; the session itself goes on.
         if self._leaving is not None:
             self.move()
         else:
@@ -142,6 +144,7 @@ class ResumableConnection:
                 raise ProviderError("the session cannot be resumed", provider=NAME, code=EXPIRED)
             fresh = await self._open(handle)
         except ProviderError as error:
+            # The vendor does not know the handle any more (seen with close code 1007).
             refused = handle and error.code in ("bad_frame", "policy")
             self._lose(CloseReason(EXPIRED if refused else error.code, str(error)))
             return
@@ -157,6 +160,7 @@ class ResumableConnection:
             return
         try:
             await old.close()
+            # What the old connection still delivers belongs to the session.
             await asyncio.wait([reading])
         finally:
             old.abort(CloseReason("closed", "closed by us"))

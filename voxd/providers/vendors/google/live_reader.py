@@ -36,16 +36,21 @@ class GeminiReader:
         self._response = self._item = ""
         self._reply_words: list[str] = []
         self._question_words: list[str] = []
+        # A sample may be split over two messages.
         self._odd = b""
         self._sound_bytes = 0
         self._sound_rate_hz = 0
+        # What still arrives of an abandoned response is dropped.
         self._muted = False
         self._requested = False
+        # A tool has its result: the model speaks next without being asked.
         self._owed = False
         self._speaking = False
+        # A `turnComplete` of an interrupted response still follows.
         self._tail = False
         self._spent = Usage()
         self.calls: dict[str, str] = {}
+        # Calls of an abandoned response: their results are sent, but nothing is to be said about them.
         self._unwanted: set[str] = set()
         self.usage = Usage(total_sessions=1)
 
@@ -57,6 +62,7 @@ class GeminiReader:
     def read(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
         """Return the events of ``message``; unknown parts are ignored."""
         content = _object(message.get("serverContent"))
+        # Several parts may share a message; they are read in the order in which they happened.
         counted = _object(message.get("usageMetadata"))
         if counted:
             self._spend(usage_of(counted))
@@ -142,6 +148,7 @@ class GeminiReader:
         self._odd = pcm[even:]
         if not self._sound_bytes:
             rate = re.search(r"rate=(\d{4,6})\b", str(data["mimeType"]))
+            # "audio/pcm;rate=24000".
             self._sound_rate_hz = int(rate[1]) if rate else OUTPUT_RATE_HZ
             yield events.AudioOutputStarted(self._sound_rate_hz, self._response, self._item)
         self._sound_bytes += even
@@ -228,6 +235,7 @@ class GeminiReader:
 
     def _continues(self, content: Message) -> bool:
         """Return whether the response continues after this turn: a function runs beside it."""
+        # Models that do not send it go on only while a function runs.
         status = content.get("interactionStatus") or "INTERACTION_STATUS_UNSPECIFIED"
         if status == "INTERACTION_STATUS_UNSPECIFIED":
             return bool(self.calls)

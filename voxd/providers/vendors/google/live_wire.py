@@ -18,6 +18,7 @@ from voxd.net import faults
 from voxd.net.faults import CloseReason
 from voxd.providers.settings import SessionConfig, ToolSpec
 
+# 16 kHz in, 24 kHz out: the only rates without resampling at the vendor.
 ENDPOINT = "wss://generativelanguage.googleapis.com"
 INPUT_RATE_HZ = 16_000
 OUTPUT_RATE_HZ = 24_000
@@ -99,6 +100,7 @@ def setup(
         "model": model if "/" in model else f"models/{model}",
         "generationConfig": _generation(config, voice),
         "realtimeInputConfig": {"automaticActivityDetection": _detection(config)},
+        # An empty object asks for handles: without it a closed connection ends the session.
         "sessionResumption": {"handle": handle} if handle else {},
         # Without it an audio session ends after 15 minutes (ai.google.dev/gemini-api/docs/live-session).
         "contextWindowCompression": {"slidingWindow": {}},
@@ -117,6 +119,7 @@ def setup(
 
 
 def _generation(config: SessionConfig, voice: str) -> Message:
+    # The present models have no other output: the text of a reply is the transcription of its audio.
     generation: Message = {"responseModalities": ["AUDIO"]}
     if config.temperature is not None:
         generation["temperature"] = config.temperature
@@ -132,6 +135,7 @@ def _detection(config: SessionConfig) -> Message:
         return {"disabled": True}
     detection: Message = {}
     if config.vad_threshold is not None:
+        # The vendor has two levels; a high threshold is a low sensitivity.
         level = "LOW" if config.vad_threshold >= 0.5 else "HIGH"
         detection["startOfSpeechSensitivity"] = f"START_SENSITIVITY_{level}"
     if config.vad_silence_ms is not None:
@@ -147,6 +151,7 @@ def _instructions(config: SessionConfig) -> list[str]:
 
 def _declaration(tool: ToolSpec, behavior: str) -> Message:
     declared: Message = {"name": tool.name, "description": tool.description}
+    # The vendor refuses an object without properties.
     if tool.parameters.get("properties"):
         declared["parametersJsonSchema"] = tool.parameters
     if behavior:
@@ -230,6 +235,7 @@ def seconds(duration: object, default_s: float) -> float:
     return float(found[1]) if found else default_s
 
 
+# The reason of a close is free text; these phrases were seen in it, or are documented.
 _MEANINGS = (
     (re.compile(r"quota|resource.?exhausted|rate.?limit|credits", re.IGNORECASE), "rate_limited"),
     (re.compile(r"api.?key|unauthenticated|credential|auth_?token", re.IGNORECASE), "invalid_api_key"),

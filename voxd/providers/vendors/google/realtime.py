@@ -57,6 +57,7 @@ class GeminiProvider(BaseProvider):
         self._history: deque[tuple[str, str]] = deque(maxlen=MAX_HISTORY)
         self._reader = GeminiReader()
         self._link = ResumableConnection(self._open, self)
+        # ``_untouched``: nothing was sent yet, so a new session can still take history.
         self._untouched = self._speaking = False
 
     @property
@@ -91,6 +92,8 @@ class GeminiProvider(BaseProvider):
         connection = await self._link.settled()
         if not audio_data:
             return
+        # With the vendor's detection off, the client marks the beginning and the end (`activityStart`,
+        # `activityEnd`).
         is_start = self._session.turn_detection == "client" and not self._speaking
         self._speaking, self._untouched = self._speaking or is_start, False
         connection.active = True
@@ -122,6 +125,7 @@ class GeminiProvider(BaseProvider):
         self._untouched = False
         messages = [wire.content([("user", text)], complete=True)]
         if not self._generation.content_any_time:
+            # Older models close the socket (1007) at `clientContent` after the beginning.
             messages = [wire.realtime_text(text)]
             if self._session.turn_detection == "client":
                 start = [] if self._speaking else [wire.activity_start()]
@@ -189,6 +193,7 @@ class GeminiProvider(BaseProvider):
 
     async def _open(self, handle: str) -> WebSocketConnection:
         """Return a connection on which input is accepted. Raises `ProviderError`, leaving nothing open."""
+        # A resumed session has its history at the vendor.
         seed = wire.content(self._history, complete=True) if self._history and not handle else None
         setup = wire.setup(
             self._model,
@@ -215,6 +220,7 @@ class GeminiProvider(BaseProvider):
         except ProviderError as error:
             self.on_event(ErrorOccurred.of(error))
             return
+        # Not fatal by itself: if it is, the close follows.
         if (refusal := wire.refusal(message)) is not None:
             self.on_event(ErrorOccurred.of(refusal))
         update = message.get("sessionResumptionUpdate")
@@ -281,6 +287,7 @@ async def _open_session(
 
 
 async def _greeting(connection: WebSocketConnection) -> str | None:
+    # Nothing may be sent before `setupComplete`.
     while (frame := await connection.receive()) is not None:
         message = wire.decode(frame)
         if (error := wire.refusal(message)) is not None:

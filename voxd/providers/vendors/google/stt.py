@@ -25,6 +25,7 @@ from voxd.providers.pipeline.stages.stt_upload import UploadSpeechToText, parse_
 from voxd.providers.usage import Usage
 
 _PATH = "/v1/speech:recognize"
+# Internal: the request was understood, and had no audio, which proves the key.
 _NO_AUDIO = "nothing_to_hear"
 _INVALID = b"INVALID_ARGUMENT"
 _BAD_KEY = b"API_KEY_INVALID"
@@ -91,6 +92,7 @@ class GoogleStt(ConfiguredStage[GoogleSttOptions], UploadSpeechToText):
 
     def _config(self, request: TranscriptionRequest) -> dict[str, Any]:
         config: dict[str, Any] = {
+            # At most 10 MB or 60 s in a request; FLAC is about half of WAV.
             "encoding": "FLAC",
             "sampleRateHertz": SAMPLE_RATE_HZ,
             "languageCode": locale_of(request.language or self.config.language),
@@ -107,6 +109,7 @@ class GoogleStt(ConfiguredStage[GoogleSttOptions], UploadSpeechToText):
 
 def _check_error(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     error = faults.error_for_refusal(provider, status, headers, body)
+    # Both have status 400; the key is checked before the arguments.
     if status == 400 and _INVALID in body and _BAD_KEY not in body:
         error.code = _NO_AUDIO
     return error

@@ -49,8 +49,7 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
             url = stage_url(self, access, "/v1/voices")
             return HttpRequest("GET", f"{url}?languageCode={self._language}", self._headers(access))
 
-        async with self.transport.request(build, budget, kind="check") as answer:
-            await answer.json()
+        await self._check_by(build, budget)
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text`` in one clip. Raises `ProviderError`."""
@@ -63,14 +62,17 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
             msg = "the vendor's response has no audio"
             raise StreamError(msg, provider=self.name, code="bad_answer") from None
         pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
+        # The response is one JSON object: nothing can be played before all is synthesised.
         for clip in (pcm.feed(sound), pcm.finish()):
             if clip is not None:
                 yield clip
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         options = self._options
+        # The language is required, the voice is not.
         voice = {"languageCode": self._language, **({"name": self.voice} if self.voice else {})}
         audio: dict[str, Any] = {
+            # LINEAR16 would have a WAV header.
             "audioEncoding": "PCM",
             "sampleRateHertz": options.sample_rate_hz,
             "speakingRate": options.speaking_rate,

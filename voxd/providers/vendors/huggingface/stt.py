@@ -20,6 +20,7 @@ from voxd.providers.usage import Usage
 _OWN_HOST = "huggingface.co"
 _ROUTER = "/hf-inference"
 _WHO_AM_I = "https://huggingface.co/api/whoami-v2"
+# How a dedicated endpoint refuses a GET: that it responds is all that can be checked for free.
 _REJECTS_GET = frozenset({"model_not_found", "refused"})
 
 
@@ -86,8 +87,10 @@ def refused(provider: str, status: int, headers: Mapping[str, str], body: bytes)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return faults.error_for_refusal(provider, status, headers, body)
     message = reported.error if isinstance(reported.error, str) else "; ".join(reported.error)
+    # Not a payment of this request: the credits of the account are used up.
     if status == 402:
         return faults.error_for_code(provider, "insufficient_quota", message)
+    # The model is being loaded; ``estimated_time`` is in seconds.
     if status == 503:
         wait_s = reported.estimated_time
         msg = message or "the model is not loaded yet"

@@ -36,6 +36,7 @@ MS_PER_CHAR = 65.0
 
 _SAMPLES_PER_MS = RATE_HZ // 1000
 _BYTES_PER_MS = _SAMPLES_PER_MS * BYTES_PER_SAMPLE
+# A low voice; the peak is about -15 dBFS, so a test of levels neither clips nor misses it.
 _PITCH_HZ = 150
 _PEAK = 6000
 
@@ -47,10 +48,7 @@ class MockProvider(BaseProvider):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate_hz=RATE_HZ,
-        output_rate_hz=RATE_HZ,
-        server_vad=True,
-        tools=True,
+        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True, tools=True
     )
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -208,6 +206,7 @@ class MockProvider(BaseProvider):
         self._task = self._tasks.start(self._respond(self._response_id, reply, before))
 
     async def _respond(self, response_id: str, reply: MockReply, before: asyncio.Task[None] | None) -> None:
+        # One response at a time, as at a vendor: the events of two would be mixed.
         await cancel_and_wait(before)
         self._report(events.ResponseStarted(response_id))
         await self._pause(self.script.first_delay_s)
@@ -260,6 +259,7 @@ class MockProvider(BaseProvider):
             return
         self.on_event(event)
         self._events += 1
+        # After the event: a test says which was the last to arrive.
         if self.script.drop_after and self._events >= self.script.drop_after:
             self._connected = False
             if self._task is not None:
@@ -289,16 +289,15 @@ def synthesize(text: str) -> Iterator[bytes]:
         left_bytes -= len(chunk)
 
 
+# Sines in pure Python are slow; every chunk is the same.
 @functools.cache
 def _chunk() -> bytes:
     """Return one syllable; it begins and ends at zero, so that chunks join without a click."""
     count = CHUNK_MS * _SAMPLES_PER_MS
-    return array.array("h", [_sample(index, count) for index in range(count)]).tobytes()
-
-
-def _sample(index: int, count: int) -> int:
-    loudness = math.sin(math.pi * index / count)
-    return round(_PEAK * loudness * math.sin(2 * math.pi * _PITCH_HZ * index / RATE_HZ))
+    loudness = (_PEAK * math.sin(math.pi * index / count) for index in range(count))
+    step = 2 * math.pi * _PITCH_HZ / RATE_HZ
+    samples = [round(level * math.sin(step * index)) for index, level in enumerate(loudness)]
+    return array.array("h", samples).tobytes()
 
 
 def rms(pcm: bytes) -> float:

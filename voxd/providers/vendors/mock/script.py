@@ -47,6 +47,7 @@ class MockScript(msgspec.Struct, kw_only=True):
     vad_rms: float = 500.0
     vad_silence_ms: float = 500.0
     prices_like: str = "gpt-realtime-2.1-mini"
+    # Counters: one script may serve several sessions, so they are here.
     openings: int = 0
     questions: int = 0
 

@@ -65,6 +65,7 @@ class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
             names = {row.name for row in msgspec.convert(listed, _Tags).models}
         except msgspec.ValidationError:
             raise llm_errors.malformed_reply(self.name) from None
+        # A name without a tag means ":latest".
         if not names & {self.model, f"{self.model}:latest"}:
             raise self._missing(f"the server does not have the model {self.model}")
 
@@ -73,6 +74,7 @@ class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
         await self._tasks.close()
 
     async def _load(self) -> None:
+        # Not retried: the first question loads the model anyway.
         budget = Budget(retries=0)
         body = loading_body(self.model, self._options)
         try:
@@ -102,6 +104,7 @@ class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
         return OllamaReader(self.name)
 
     async def _pieces(self, answer: HttpResponse) -> AsyncGenerator[str]:
+        # One JSON object a line, not server-sent events.
         async for line in answer.lines():
             yield line
 
@@ -109,6 +112,7 @@ class OllamaLlm(ConfiguredStage[OllamaOptions], StreamingLanguageModel):
         error = llm_errors.error_from_response(provider, status, headers, body)
         if status == 404:
             return self._missing(str(error))
+        # Reported in words only, with status 400.
         if "does not support tools" in str(error):
             error.hint = "choose a model that can use tools, or set tools = [] for the agent"
         return error

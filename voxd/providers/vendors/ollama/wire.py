@@ -46,13 +46,13 @@ def chat_body(prompt: Prompt, model: str, vendor: str, options: OllamaOptions) -
 
 
 def loading_body(model: str, options: OllamaOptions) -> Json:
-    """Return the body of a request that only loads the model.
-
-    The settings are those of later requests, because another ``num_ctx`` would load the model again.
-    """
+    """Return the body of a request that only loads the model."""
+    # A request without messages only loads it. The settings are those of later requests, because another
+    # ``num_ctx`` would load the model again.
     body: Json = {"model": model, "messages": [], "stream": False}
     settings = dict(options.options)
     if options.context_tokens is not None:
+        # The native API only: over ``/v1`` the size of the context cannot be set.
         settings.setdefault("num_ctx", options.context_tokens)
     if settings:
         body["options"] = settings
@@ -77,6 +77,7 @@ def _message(message: ChatMessage, vendor: str) -> Json:
 
 class _Function(msgspec.Struct):
     name: str | None = None
+    # An object here, text at OpenAI; some proxies send text here too.
     arguments: str | Json | None = None
 
 
@@ -121,7 +122,10 @@ class OllamaReader:
         """Process one line and return the text in it."""
         if not data.strip():
             return ""
-        line = self._decode(data)
+        line: _Line = llm_errors.decode_event(self._provider, data, _Line)
+        # An error in the middle of a reply is a line under HTTP status 200.
+        if line.error:
+            raise llm_errors.error_from_event(self._provider, data)
         message = line.message or _Message()
         for call in message.tool_calls or ():
             # Calls arrive whole; some versions number every one 0, so they are counted here.
@@ -144,13 +148,5 @@ class OllamaReader:
             input_text_tokens=self._last.prompt_eval_count or 0,
             output_text_tokens=self._last.eval_count or 0,
         )
+        # Reasoning before a call goes back with it; any other is of no use later.
         return Completion(reason, calls, usage, (self._reasoning or None) if calls else None)
-
-    def _decode(self, data: str) -> _Line:
-        try:
-            line = msgspec.json.decode(data, type=_Line)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise llm_errors.malformed_reply(self._provider) from None
-        if line.error:
-            raise llm_errors.error_from_event(self._provider, data)
-        return line

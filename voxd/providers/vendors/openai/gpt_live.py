@@ -33,6 +33,7 @@ RATE_HZ = 16_000
 QUIET_S = 1.0
 """A reply is over when nothing more of it came for this long: the protocol has no end of a reply."""
 
+# Reasons in `session.closed`; any other is the vendor's own decision.
 _ENDS = {"expired": "session_expired", "connection_lost": "network_error"}
 
 
@@ -57,6 +58,7 @@ class GptLiveReader(RealtimeReader):
         self.outputs = 0
         self._count = 0
         self._reply = ""
+        # The rest of an interrupted reply is dropped; nothing tells the vendor.
         self._dropping = False
         self._sound_bytes = 0
         self._reply_words: list[str] = []
@@ -124,6 +126,7 @@ class GptLiveReader(RealtimeReader):
             case "session.delegation.created":
                 return [], [_decline(_text(frame.delegation or {}, "id"))]
             case "session.usage.updated" | "session.closed" if frame.usage:
+                # Cumulative for the session.
                 seconds = float(frame.usage.get("seconds") or 0.0)
                 self.usage = msgspec.structs.replace(self.usage, audio_seconds=seconds)
                 return [events.UsageUpdated(self.usage, self._provider)], []
@@ -137,12 +140,8 @@ class GptLiveReader(RealtimeReader):
             whole = "".join(self._question_words).strip()
             found.append(events.TextTranscription(whole, False, f"user_{self._count}"))
         self._count += 1
-        self._reply, self._sound_bytes, self._reply_words, self._question_words = (
-            f"reply_{self._count}",
-            0,
-            [],
-            [],
-        )
+        self._reply, self._sound_bytes = f"reply_{self._count}", 0
+        self._reply_words, self._question_words = [], []
         return [*found, events.ResponseStarted(self._reply)]
 
     def _spoken(self, text: str) -> list[ProviderEvent]:
@@ -153,6 +152,7 @@ class GptLiveReader(RealtimeReader):
 
     def _sound_of(self, pcm: bytes) -> list[ProviderEvent]:
         silent = not any(pcm)
+        # The model sends audio all the time: silence does not begin a reply.
         if silent and not self._reply:
             return []
         found = self._begin_reply()
@@ -228,6 +228,7 @@ class GptLiveProvider(OpenAIProvider):
     async def add_history(self, role: str, text: str) -> None:
         """Add an earlier message as silent context. Raises `ProviderError`."""
         content = f"Earlier the {role} said: {text}"
+        # ``delegation_id`` must be there, null or not.
         await self._send([{"type": "session.thinking.append", "content": content, "delegation_id": None}])
 
     async def commit(self) -> None:
@@ -255,6 +256,7 @@ class GptLiveProvider(OpenAIProvider):
         audio: wire.Frame = {"format": {"type": "audio/pcm", "rate": RATE_HZ}}
         if voice:
             audio["output"] = {"voice": voice}
+        # ``store`` is true by default: the vendor would keep the conversation.
         session: wire.Frame = {"model": self.model_name, "audio": audio, "store": False}
         if self._session.instructions:
             session["instructions"] = self._session.instructions

@@ -24,6 +24,7 @@ class OpenAIProvider(OpenAIProtocolProvider):
         key = self.key()
         headers = {"Authorization": f"Bearer {key}"}
         for name in ("organization", "project"):
+            # For keys that belong to several organisations or projects.
             if self.metadata.get(name):
                 headers[f"OpenAI-{name.title()}"] = str(self.metadata[name])
         return address_of(self.url(), headers, self.metadata, key=key)

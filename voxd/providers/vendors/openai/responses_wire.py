@@ -33,17 +33,9 @@ def responses_body(
     if host is ChatHost.OPENAI:
         body["stream_options"] = {"include_obfuscation": False}
     if prompt.tools:
-        body["tools"] = [
-            {
-                "type": "function",
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.parameters,
-                # True is the default, and rejects a schema with optional properties.
-                "strict": False,
-            }
-            for tool in prompt.tools
-        ]
+        # ``strict`` is true by default, and rejects a schema with optional properties.
+        form = {"type": "function", "strict": False}
+        body["tools"] = [form | msgspec.structs.asdict(tool) for tool in prompt.tools]
     if prompt.max_output_tokens is not None:
         body["max_output_tokens"] = prompt.max_output_tokens
     if prompt.temperature is not None:
@@ -107,6 +99,7 @@ class _Event(msgspec.Struct):
     output_index: int | None = None
     delta: Any = None
     arguments: str | Json | None = None
+    # Kept as it came: encrypted reasoning goes back byte for byte.
     item: msgspec.Raw = msgspec.Raw()
     response: _Response | None = None
 
@@ -129,9 +122,10 @@ class ResponsesReader:
 
     def feed(self, data: str) -> str:
         """Process the data of one server-sent event and return the text in it."""
+        # Not part of this API, but some compatible servers send it.
         if data.strip() == "[DONE]":
             return ""
-        event = self._decode(data, _Event)
+        event = llm_errors.decode_event(self._provider, data, _Event)
         match event.type:
             case "response.output_text.delta" if isinstance(event.delta, str):
                 return event.delta
@@ -146,9 +140,7 @@ class ResponsesReader:
                 self._item(event)
             case "response.completed" | "response.incomplete":
                 self._end(event.response or _Response())
-            case "response.failed" | "error":
-                raise self._failure(event, data)
-            case None:
+            case "response.failed" | "error" | None:
                 raise self._failure(event, data)
         return ""
 
@@ -165,16 +157,17 @@ class ResponsesReader:
 
     def _whole(self, draft: ToolCallDraft, arguments: str | Json | None) -> None:
         if arguments:
+            # The whole text repeats the pieces, and counts.
             draft.arguments.clear()
             draft.add(arguments)
 
     def _item(self, event: _Event) -> None:
         raw = bytes(event.item) or b"{}"
-        item = self._decode(raw, _Item | None) or _Item()
+        item = llm_errors.decode_event(self._provider, raw, _Item | None) or _Item()
         if item.type == "function_call":
             self._whole(self._draft(event, item), item.arguments)
         elif item.encrypted_content and event.type == "response.output_item.done":
-            self._reasoning.append(self._decode(raw, Json))
+            self._reasoning.append(llm_errors.decode_event(self._provider, raw, Json))
 
     def _end(self, response: _Response) -> None:
         self.over = True
@@ -195,9 +188,3 @@ class ResponsesReader:
         if event.type is None and llm_errors.find_error(msgspec.json.decode(data)) is None:
             return llm_errors.malformed_reply(self._provider)
         return llm_errors.error_from_event(self._provider, data)
-
-    def _decode(self, data: str | bytes, kind: Any) -> Any:
-        try:
-            return msgspec.json.decode(data, type=kind)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise llm_errors.malformed_reply(self._provider) from None

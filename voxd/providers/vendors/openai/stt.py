@@ -28,7 +28,9 @@ SMALL_MACHINE_S = 30.0
 _OWN_HOST = "openai.com"
 # The model with a field for likely words; for others they are added to the prompt.
 _KEYWORDS = "gpt-transcribe"
+# Parts of the names of transcription models: one provider may be configured for several stages.
 _STT_MODELS = ("transcribe", "whisper")
+# It ignores ``stream``.
 _NOT_STREAMED = "whisper"
 _DELTA = "transcript.text.delta"
 _DONE = "transcript.text.done"
@@ -98,8 +100,10 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         return None if self._is_openai else SMALL_MACHINE_S
 
     def _call(self, request: TranscriptionRequest, sound: bytes, access: Access) -> HttpRequest:
-        base = self._base(access)
-        form = self._form(request, sound, streamed=self._is_streamed(base))
+        base, streamed = self._base(access), self._options.stream
+        if streamed is None:
+            streamed = belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
+        form = self._form(request, sound, streamed=streamed)
         return HttpRequest("POST", f"{base}/audio/transcriptions", self._headers(access), form=form)
 
     async def _read(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
@@ -136,6 +140,7 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         return (access.endpoint or self.default_endpoint).rstrip("/")
 
     def _headers(self, access: Access) -> Mapping[str, str]:
+        # Local servers often need no key.
         if not access.key and not belongs_to(self._base(access), _OWN_HOST):
             return {}
         return {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
@@ -146,6 +151,7 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         form: dict[str, str | list[str] | tuple[str, str, bytes]] = {
             "model": self.model,
             "response_format": "json",
+            # The extension of the name tells the server the format.
             "file": ("utterance.flac", FLAC_TYPE, sound),
         }
         language = request.language or self.config.language
@@ -161,11 +167,6 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         if streamed:
             form["stream"] = "true"
         return form
-
-    def _is_streamed(self, base: str) -> bool:
-        if self._options.stream is not None:
-            return self._options.stream
-        return belongs_to(base, _OWN_HOST) and _NOT_STREAMED not in self.model
 
     async def _streamed(self, answer: HttpResponse, clip: Clip) -> AsyncGenerator[Transcription]:
         text = ""

@@ -29,6 +29,7 @@ MOST_TERMS = 100
 # Error codes after which a new session may succeed.
 _RETRYABLE = frozenset({"session_expired", "server_error"})
 
+# The utterance was shorter than 100 ms: no words, and no error of ours.
 _NOTHING_SENT = "input_audio_buffer_commit_empty"
 
 
@@ -79,8 +80,7 @@ class OpenAILiveStt(ConfiguredStage[OpenAILiveSttOptions], StreamingSpeechToText
                 "GET", http_url(endpoint, PATH, f"/models/{self.model}"), self._headers(access)
             )
 
-        async with self.transport.request(build, budget, kind="check") as answer:
-            await answer.json()
+        await self._check_by(build, budget)
 
     def _headers(self, access: Access) -> dict[str, str]:
         headers = {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
@@ -137,6 +137,7 @@ class OpenAILiveSttProtocol(SttProtocol):
                 self._texts[item] = self._texts.get(item, "") + (delta or "")
                 return TranscriptUpdate(partial=self._text)
             case frames.TranscriptionCompleted(item_id=item, transcript=text):
+                # The complete transcript replaces the pieces: it may differ from their sum.
                 self._texts[item] = text
                 self._open.discard(item)
                 self._used += frame.spent()

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from voxd.errors import ProviderError
 from voxd.net.faults import RefusalReader, refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import stage_url
@@ -40,13 +39,8 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
         def build(access: Access) -> HttpRequest:
             return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access))
 
-        try:
-            async with self.transport.request(build, budget, kind="check", read_refusal=_refused) as answer:
-                await answer.json()
-        except ProviderError as error:
-            # Some servers have no such list; that they respond is enough.
-            if error.code != "model_not_found":
-                raise
+        # Some servers have no such list; that they respond is enough.
+        await self._check_by(build, budget, accepts={"model_not_found"})
 
     @property
     def refusal_reader(self) -> RefusalReader:

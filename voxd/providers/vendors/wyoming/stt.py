@@ -33,6 +33,7 @@ class WyomingStt(SpeechToText):
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
         """Yield partial texts, which few servers send, and the whole text. Raises `ProviderError`."""
+        # No connection without audio.
         first = await anext(audio, None)
         if first is None:
             yield Transcription("", final=True)
@@ -42,7 +43,13 @@ class WyomingStt(SpeechToText):
         ) as server:
             sound = _Upload(server, first, audio)
             tasks = TaskScope(f"transcribe {self.name}")
-            sending = tasks.start(sound.send(self._query(request)), is_awaited=True)
+            language = request.language or self.config.language
+            query = Transcribe(
+                name=self.model or None,
+                language=code_of(language) if language else None,
+                transcript_terms=list(request.hints) or None,
+            )
+            sending = tasks.start(sound.send(query), is_awaited=True)
             text = ""
             try:
                 while True:
@@ -50,6 +57,7 @@ class WyomingStt(SpeechToText):
                     if Transcript.is_type(event.type):
                         final = server.read(Transcript.from_event, event).text
                         break
+                    # Servers that stream send pieces first, and the whole text all the same.
                     if TranscriptChunk.is_type(event.type):
                         text += str(server.read(TranscriptChunk.from_event, event).text)
                         yield Transcription(text.strip())
@@ -61,19 +69,12 @@ class WyomingStt(SpeechToText):
         """Ask the server which services it has. Raises `ProviderError`."""
         await check(self.name, self.transport, budget, self.default_endpoint, "asr", "speech-to-text")
 
-    def _query(self, request: TranscriptionRequest) -> Transcribe:
-        language = request.language or self.config.language
-        return Transcribe(
-            name=self.model or None,
-            language=code_of(language) if language else None,
-            transcript_terms=list(request.hints) or None,
-        )
-
     async def _next(self, server: WyomingConnection, sending: "asyncio.Task[None]", budget: Budget) -> Event:
         """Return the next event; after the end of the audio it must arrive in time."""
         tasks = TaskScope(f"receive {self.name}")
         receiving = tasks.start(server.receive(), is_awaited=True)
         try:
+            # The server may fail while audio is still being sent.
             await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
             if not receiving.done():
                 sending.result()

@@ -52,7 +52,13 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
         """Yield the audio of ``text``. Raises `ProviderError`."""
         async with connect(self.transport, budget, self.default_endpoint, kind="speak") as server:
-            await server.send(Synthesize(text, voice=self._speaker()))
+            # Without a voice and a language the server uses its own defaults.
+            voice = None
+            if self.voice:
+                voice = SynthesizeVoice(name=self.voice, speaker=self._options.speaker or None)
+            elif self.config.language:
+                voice = SynthesizeVoice(language=self.config.language)
+            await server.send(Synthesize(text, voice=voice))
             pace = PlaybackLead(
                 self.name, first_s=self.transport.remaining_s(budget, FIRST_S), grace_s=GRACE_S
             )
@@ -68,6 +74,7 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
                         yield clip
                 elif AudioStop.is_type(event.type):
                     break
+            # A stop without audio is an error, which the decoder raises.
             if clip := (pcm or PcmDecoder(self.name, 0)).finish():
                 yield clip
 
@@ -82,11 +89,7 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
         if (form.width, form.channels) != (BYTES_PER_SAMPLE, 1):
             msg = f"the server sent {form.channels} channels of {form.width} bytes a sample"
             raise StreamError(msg, provider=self.name, code="not_pcm", hint="use a voice of 16-bit mono")
+        # A server may repeat the format with every chunk, but not change it within a text.
         if pcm is not None and pcm.rate_hz != form.rate:
             raise StreamError("the server changed the sample rate", provider=self.name, code="bad_answer")
         return pcm or PcmDecoder(self.name, form.rate)
-
-    def _speaker(self) -> SynthesizeVoice | None:
-        if self.voice:
-            return SynthesizeVoice(name=self.voice, speaker=self._options.speaker or None)
-        return SynthesizeVoice(language=self.config.language) if self.config.language else None

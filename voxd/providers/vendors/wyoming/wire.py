@@ -32,6 +32,7 @@ class WyomingConnection:
     async def send(self, *events: Eventable) -> None:
         """Send ``events``."""
         for event in events:
+            # wyoming needs only the methods that `TcpStream` has.
             await async_write_event(event.event(), cast(asyncio.StreamWriter, self._stream))
 
     async def receive(self) -> Event:
@@ -39,9 +40,11 @@ class WyomingConnection:
         provider = self._stream.provider
         try:
             event = await async_read_event(cast(asyncio.StreamReader, self._stream))
+        # What wyoming raises for a line that is not an event depends on the line.
         except (KeyError, TypeError, AttributeError, RecursionError):
             raise self._malformed() from None
         if event is None:
+            # wyoming returns None for an invalid event too.
             if not self._stream.ended:
                 raise self._malformed()
             msg = "the server closed the connection"
