@@ -46,6 +46,7 @@ class EventType(StrEnum):
     TIMER_CANCELLED = "timer.cancelled"
     TIMER_RINGING = "timer.ringing"
     TIMER_STOPPED = "timer.stopped"
+    TIMER_CHANGED = "timer.changed"
     ERROR_GENERAL = "error"
     CONNECTION_STARTING = "connection.starting"
     CONNECTION_ESTABLISHED = "connection.established"
@@ -202,6 +203,13 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
         EventType.TIMER_CANCELLED: _says("It was cancelled.", id=int),
         EventType.TIMER_RINGING: _says("It is due and rings.", id=int, kind=str, name=str),
         EventType.TIMER_STOPPED: _says("The ringing was stopped.", id=int, by=str),
+        EventType.TIMER_CHANGED: _says(
+            "It was extended, paused, resumed, renamed, moved, snoozed or restored; while paused, due_s is what is left.",
+            id=int,
+            kind=str,
+            what=str,
+            due_s=float,
+        ),
         EventType.ERROR_GENERAL: _says(
             "Something went wrong; the library adds the exception, its text and whether to go on.",
             code=str,

@@ -1,5 +1,7 @@
 """Reports of the running device: the values that every user interface shows."""
 
+import math
+
 import msgspec
 
 
@@ -97,8 +99,36 @@ class HistoryEntry(msgspec.Struct, frozen=True):
     stages_ms: dict[str, float]
 
 
+class Repeat(msgspec.Struct, frozen=True):
+    """When a timer, alarm or reminder comes again; exactly one of weekdays, month_day, interval_s is set.
+
+    ``weekdays``: Monday 0, sorted; ``every_weeks`` 2 is every other week, counted from the first occurrence.
+    ``month_day``: 1 to 31, in a shorter month its last day. ``interval_s``: seconds, at least 1.
+    Raises `ValueError` for anything else.
+    """
+
+    weekdays: tuple[int, ...] = ()
+    every_weeks: int = 1
+    month_day: int = 0
+    interval_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if sum(map(bool, (self.weekdays, self.month_day, self.interval_s))) != 1:
+            raise ValueError("exactly one of weekdays, month_day and interval_s must be set")
+        if self.interval_s and not 1.0 <= self.interval_s < math.inf:
+            raise ValueError("interval_s must be at least 1")
+        if self.every_weeks < 1 or not 0 <= self.month_day <= 31:
+            raise ValueError("every_weeks must be at least 1, month_day 1 to 31")
+        if self.weekdays != tuple(sorted({*self.weekdays} & {*range(7)})):
+            raise ValueError("weekdays must be sorted numbers from 0 to 6")
+
+
 class TimerEntry(msgspec.Struct, frozen=True):
-    """One timer, alarm or reminder: ``due_in_s`` seconds from now, negative while it rings."""
+    """One timer, alarm or reminder: ``due_in_s`` seconds from now, negative while it rings.
+
+    While it is paused that is what is left. ``duration_s`` is how long a countdown was set for, 0 for a time
+    of day.
+    """
 
     id: int
     kind: str
@@ -106,6 +136,9 @@ class TimerEntry(msgspec.Struct, frozen=True):
     due_at: float
     due_in_s: float
     ringing: bool
+    repeat: Repeat | None = None
+    paused: bool = False
+    duration_s: float = 0.0
 
 
 class WakeEntry(msgspec.Struct, frozen=True):

@@ -11,6 +11,9 @@ from voxd.cli.exits import OK
 from voxd.cli.output import clock, duration, print_fields, print_json, print_result, print_rows
 from voxd.errors import DaemonUnreachable, NotPermitted
 
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAYS = {tuple(range(7)): "every day", tuple(range(5)): "Mon to Fri"}
+
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
@@ -138,13 +141,33 @@ def list_timers(args: Namespace) -> int:
             timer["id"],
             timer["kind"],
             timer["name"],
-            clock(timer["due_at"]),
-            "ringing" if timer["ringing"] else duration(timer["due_in_s"]),
+            "-" if timer.get("paused") else clock(timer["due_at"]),
+            _due_words(timer),
+            _repeat_words(timer.get("repeat")),
         )
         for timer in timers
     ]
-    columns = ("id", "kind", "name", "due", "in")
+    columns = ("id", "kind", "name", "due", "in", "repeats")
     return print_rows(args, timers, columns, rows, empty="no timers, alarms or reminders")
+
+
+def _due_words(timer: dict[str, Any]) -> str:
+    if timer["ringing"]:
+        return "ringing"
+    left = duration(timer["due_in_s"])
+    return f"paused, {left} left" if timer.get("paused") else left
+
+
+def _repeat_words(repeat: dict[str, Any] | None) -> str:
+    if repeat is None:
+        return ""
+    if repeat["interval_s"]:
+        return f"every {duration(repeat['interval_s'])}"
+    if repeat["month_day"]:
+        return f"every month on day {repeat['month_day']}"
+    weekdays = tuple(repeat["weekdays"])
+    days = _DAYS.get(weekdays) or " ".join(_WEEKDAYS[day] for day in weekdays)
+    return days if repeat["every_weeks"] == 1 else f"{days}, every {repeat['every_weeks']} weeks"
 
 
 def cancel_timer(args: Namespace) -> int:

@@ -61,6 +61,7 @@ LINES: Mapping[str, LogLine | None] = MappingProxyType(
         EventType.TIMER_CANCELLED: LogLine(_INFO, "timer {id} cancelled"),
         EventType.TIMER_RINGING: LogLine(_INFO, "{kind} {id} rings"),
         EventType.TIMER_STOPPED: LogLine(_INFO, "timer {id} stopped by {by}"),
+        EventType.TIMER_CHANGED: LogLine(_INFO, "{kind} {id} {what}, due in {due_s} s"),
         EventType.CONNECTION_ESTABLISHED: LogLine(
             _INFO, "session with {provider} open after {latency_ms} ms"
         ),

@@ -1,9 +1,7 @@
-"""When alarms and countdowns are due: pure rules over local time, wall time and monotonic time.
-
-They also say how a stored timer carries over a restart and a step of the wall clock.
-"""
+"""When something is due: pure rules over local time and wall time, repetitions and steps of the clock."""
 
 import os
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
@@ -13,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from voxd.skills.numbers import ClockTime
-from voxd.store.timers import TimerRecord
+from voxd.store.timers import Repeat
 
 LATE_S = 3600.0
 """What was due longer ago than this is not rung any more but reported as missed."""
@@ -105,18 +103,25 @@ def _hours(said: ClockTime, half: str, *, named_day: bool, morning: bool, clock_
 
 
 def move_alarm(
-    aimed: LocalMoment, saved_wall_s: float, old_now_s: float, new_now_s: float, tz: tzinfo
+    aimed: LocalMoment,
+    saved_wall_s: float,
+    old_now_s: float,
+    new_now_s: float,
+    tz: tzinfo,
+    repeat: Repeat | None = None,
 ) -> LocalMoment:
     """Return where an alarm set under the old wall clock belongs now that it was set to ``new_now_s``.
 
     A local date and time stay what they are. Only when the clock was off by a day or more while the alarm
     was being made (``saved_wall_s``, seconds since 1970) is its date meaningless: then it keeps its time of
-    day and its distance in days.
+    day and its distance in days, or with ``repeat`` is due at its next occurrence.
     """
     step_s = new_now_s - old_now_s
     was_good = saved_wall_s <= new_now_s <= aimed.wall_s + LATE_S
     if abs(step_s) < NEW_CLOCK_S or was_good:
         return LocalMoment(aimed.day, aimed.at, wall_of(aimed.day, aimed.at, tz))
+    if repeat is not None:
+        return next_occurrence(repeat, aimed.day, aimed.at, new_now_s, tz)
     days = (aimed.day - datetime.fromtimestamp(old_now_s, tz).date()).days
     on = datetime.fromtimestamp(new_now_s, tz).date() + timedelta(days=min(max(days, 0), 7))
     wall_s = wall_of(on, aimed.at, tz)
@@ -126,71 +131,38 @@ def move_alarm(
     return LocalMoment(on, aimed.at, wall_s)
 
 
-def remaining_s(
-    *,
-    due_monotonic_s: float,
-    due_wall_s: float,
-    saved_wall_s: float,
-    same_boot: bool,
-    monotonic_s: float,
-    wall_s: float,
-) -> float:
-    """Return how long a kept countdown still has to go after a restart; negative when it is over.
+def occurs_on(repeat: Repeat, day: date, one: date) -> bool:
+    """Return whether something with the weekdays or day of the month of ``repeat`` occurs on ``day``.
 
-    Within one boot the monotonic clock ran on. After a reboot the wall clock says how long the device was
-    off, unless it shows a time before the countdown was kept: then it is not set yet, and no time counts.
+    ``one`` is a day on which it occurs: every other week is counted from that week.
     """
-    if same_boot:
-        return due_monotonic_s - monotonic_s
-    return due_wall_s - max(wall_s, saved_wall_s)
+    if repeat.month_day:
+        return day.day == min(repeat.month_day, monthrange(day.year, day.month)[1])
+    weeks = ((day - one).days - day.weekday() + one.weekday()) // 7
+    return day.weekday() in repeat.weekdays and weeks % repeat.every_weeks == 0
 
 
-def restore_timer(
-    record: TimerRecord, monotonic_s: float, wall_s: float, boot: str, tz: tzinfo
-) -> tuple[TimerRecord, bool]:
-    """Return ``record`` as it runs on after a restart, and whether the wall clock is not set yet.
-
-    That is so when, after a reboot, it shows a time before the record was made. An alarm then waits for its
-    date; a countdown runs on as if no time had passed, and `apply_clock_step` corrects it.
-    """
-    clock_unset = record.boot != boot and wall_s < record.saved_wall_s
-    if record.day is not None and record.at is not None:
-        return msgspec.structs.replace(record, due_wall_s=wall_of(record.day, record.at, tz)), clock_unset
-    left_s = remaining_s(
-        due_monotonic_s=record.due_monotonic_s,
-        due_wall_s=record.due_wall_s,
-        saved_wall_s=record.saved_wall_s,
-        same_boot=bool(boot) and record.boot == boot,
-        monotonic_s=monotonic_s,
-        wall_s=wall_s,
-    )
-    return msgspec.structs.replace(record, due_monotonic_s=monotonic_s + left_s, boot=boot), clock_unset
+def next_occurrence(repeat: Repeat, one: date, at: time, after_s: float, tz: tzinfo) -> LocalMoment:
+    """Return the first occurrence after wall time ``after_s`` of what occurs on day ``one`` at ``at`` too."""
+    # From the day before: a time that summer time leaves out may be on the next day.
+    day = datetime.fromtimestamp(after_s, tz).date() - timedelta(days=1)
+    while not (occurs_on(repeat, day, one) and wall_of(day, at, tz) > after_s):
+        day += timedelta(days=1)
+    return LocalMoment(day, at, wall_of(day, at, tz))
 
 
-def apply_clock_step(
-    record: TimerRecord, clock_unset: bool, step_s: float, monotonic_s: float, wall_s: float, tz: tzinfo
-) -> tuple[TimerRecord, bool]:
-    """Return ``record`` after the wall clock moved by ``step_s`` to ``wall_s``, and if it is still unset.
+def latest_occurrence(repeat: Repeat, one: date, at: time, until_s: float, tz: tzinfo) -> LocalMoment:
+    """Return the last occurrence up to wall time ``until_s`` of what occurs on day ``one`` at ``at`` too."""
+    day = datetime.fromtimestamp(until_s, tz).date()
+    while not (occurs_on(repeat, day, one) and wall_of(day, at, tz) <= until_s):
+        day -= timedelta(days=1)
+    return LocalMoment(day, at, wall_of(day, at, tz))
 
-    An alarm follows `move_alarm`. A countdown stays where it is on the monotonic clock, except
-    once: when the clock is set for the first time after a reboot, the time the device was off is counted.
-    """
-    still_unset = clock_unset and wall_s < record.saved_wall_s
-    if still_unset:
-        return record, True
-    if record.day is not None and record.at is not None:
-        if clock_unset:
-            return record, False
-        aimed = LocalMoment(record.day, record.at, record.due_wall_s)
-        aimed = move_alarm(aimed, record.saved_wall_s, wall_s - step_s, wall_s, tz)
-        record = msgspec.structs.replace(
-            record, day=aimed.day, at=aimed.at, due_wall_s=aimed.wall_s, saved_wall_s=wall_s
-        )
-        return record, False
-    if clock_unset:
-        record = msgspec.structs.replace(record, due_monotonic_s=monotonic_s + record.due_wall_s - wall_s)
-    due_wall_s = wall_s + record.due_monotonic_s - monotonic_s
-    return msgspec.structs.replace(record, due_wall_s=due_wall_s, saved_wall_s=wall_s), False
+
+def first_occurrence(repeat: Repeat, aim: LocalMoment, now_s: float, tz: tzinfo) -> LocalMoment:
+    """Return the first occurrence that is neither before ``aim`` nor in the past; the weeks count from it."""
+    any_week = msgspec.structs.replace(repeat, every_weeks=1)
+    return next_occurrence(any_week, aim.day, aim.at, max(now_s, aim.wall_s - 1.0), tz)
 
 
 _LOCALTIME = Path("/etc/localtime")

@@ -6,7 +6,10 @@ from datetime import date, time
 
 import msgspec
 
+from voxd.reports import Repeat
 from voxd.store.db import Database
+
+__all__ = ["Repeat", "TimerRecord", "TimerStore"]
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +20,10 @@ class TimerRecord(msgspec.Struct, frozen=True, kw_only=True):
     A countdown carries ``duration_s`` and is due at ``due_monotonic_s`` of boot ``boot``; an alarm or a
     reminder for a time of day carries the local ``day`` and ``at``. ``due_wall_s`` is the same moment by
     the wall clock (seconds since 1970) as it went when ``saved_wall_s`` was read.
+
+    ``boot`` is "" after a reboot until the wall clock has been set. ``paused_left_s`` is what is left of a
+    paused countdown. ``snooze`` is a countdown of its own: a repeating timer that was snoozed is due at its
+    next occurrence and at the end of the snooze.
     """
 
     id: int = 0
@@ -29,6 +36,9 @@ class TimerRecord(msgspec.Struct, frozen=True, kw_only=True):
     boot: str = ""
     day: date | None = None
     at: time | None = None
+    repeat: Repeat | None = None
+    paused_left_s: float | None = None
+    snooze: "TimerRecord | None" = None
 
 
 class TimerStore:
@@ -45,6 +55,15 @@ class TimerStore:
             return int(connection.execute("INSERT INTO timers (record) VALUES (?)", (blob,)).lastrowid or 0)
 
         return msgspec.structs.replace(record, id=await self._db.run(insert))
+
+    async def put(self, record: TimerRecord) -> None:
+        """Write ``record`` under the id it has had. Raises `StoreError`."""
+        row = (record.id, msgspec.json.encode(record))
+        await self._db.run(
+            lambda connection: connection.execute(
+                "INSERT OR REPLACE INTO timers (id, record) VALUES (?, ?)", row
+            )
+        )
 
     async def update(self, records: list[TimerRecord]) -> None:
         """Write ``records`` over the rows with their ids. Raises `StoreError`."""
