@@ -1,6 +1,6 @@
 """When alarms and countdowns are due, through summer time and wrong clocks."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,11 +13,15 @@ from voxd.skills.schedule import (
     DueState,
     LocalMoment,
     due_state,
+    first_occurrence,
+    latest_occurrence,
     move_alarm,
-    remaining_s,
+    next_occurrence,
+    occurs_on,
     resolve_moment,
     wall_of,
 )
+from voxd.store.timers import Repeat
 
 BERLIN = ZoneInfo("Europe/Berlin")
 YEAR_S = 365.25 * 86_400
@@ -138,27 +142,105 @@ def test_alarms_follow_a_step_of_the_clock(saved: str, old: str, new: str, expec
     assert local(after.wall_s) == expected
 
 
+DAILY = Repeat(weekdays=(0, 1, 2, 3, 4, 5, 6))
+WORKDAYS = Repeat(weekdays=(0, 1, 2, 3, 4))
+FORTNIGHT = Repeat(weekdays=(0, 3), every_weeks=2)
+
+
 @pytest.mark.parametrize(
-    ("same_boot", "monotonic_s", "wall_s", "expected_s"),
+    ("repeat", "one", "at", "after", "expected"),
     [
-        (True, 1040.0, 2040.0, 60.0),
-        (True, 1040.0, 2040.0 + 56 * YEAR_S, 60.0),
-        (True, 1040.0, 0.0, 60.0),
-        (True, 1200.0, 2200.0, -100.0),
-        (False, 5.0, 2040.0, 60.0),
-        (False, 5.0, 0.0, 100.0),
-        (False, 5.0, 2200.0, -100.0),
+        (DAILY, "2026-11-20", "07:00", "2026-11-20 06:59", "2026-11-20 07:00"),
+        (DAILY, "2026-11-20", "07:00", "2026-11-20 07:00", "2026-11-21 07:00"),
+        (WORKDAYS, "2026-11-20", "07:00", "2026-11-20 07:00", "2026-11-23 07:00"),
+        (Repeat(weekdays=(1,)), "2026-11-17", "18:30", "2026-11-20 15:00", "2026-11-24 18:30"),
+        # Every other week is counted from the week of the first occurrence, here a Thursday.
+        (FORTNIGHT, "2026-11-19", "07:00", "2026-11-19 07:00", "2026-11-30 07:00"),
+        (FORTNIGHT, "2026-11-19", "07:00", "2026-11-30 07:00", "2026-12-03 07:00"),
+        (FORTNIGHT, "2026-11-19", "07:00", "2027-01-05 00:00", "2027-01-11 07:00"),
+        (Repeat(month_day=31), "2027-01-31", "09:00", "2027-01-31 09:00", "2027-02-28 09:00"),
+        (Repeat(month_day=31), "2027-02-28", "09:00", "2027-02-28 09:00", "2027-03-31 09:00"),
+        (Repeat(month_day=31), "2028-01-31", "09:00", "2028-02-01 09:00", "2028-02-29 09:00"),
+        (Repeat(month_day=1), "2026-12-01", "09:00", "2026-12-01 09:00", "2027-01-01 09:00"),
+        # Summer time begins on 2027-03-28 at 02:00 and ends on 2027-10-31 at 03:00.
+        (DAILY, "2027-03-27", "07:00", "2027-03-27 07:00", "2027-03-28 07:00"),
+        (DAILY, "2027-03-27", "02:30", "2027-03-27 02:30", "2027-03-28 03:30"),
+        (DAILY, "2027-03-28", "02:30", "2027-03-28 03:30", "2027-03-29 02:30"),
+        (DAILY, "2027-10-30", "02:30", "2027-10-30 02:30", "2027-10-31 02:30"),
     ],
 )
-def test_countdowns_over_a_restart(
-    same_boot: bool, monotonic_s: float, wall_s: float, expected_s: float
+def test_the_next_occurrence(repeat: Repeat, one: str, at: str, after: str, expected: str) -> None:
+    on, clock = date.fromisoformat(one), time.fromisoformat(at)
+    found = next_occurrence(repeat, on, clock, wall(after), BERLIN)
+    assert local(found.wall_s) == expected
+    assert found.at == clock, "also on a day that has no such time"
+
+
+def test_what_happens_twice_at_the_end_of_summer_time_occurs_once() -> None:
+    first = next_occurrence(DAILY, date(2027, 10, 30), time(2, 30), wall("2027-10-30 12:00"), BERLIN)
+    again = next_occurrence(DAILY, first.day, first.at, first.wall_s, BERLIN)
+    assert again.wall_s - first.wall_s == 25 * 3600
+
+
+@pytest.mark.parametrize(
+    ("repeat", "aim", "now", "expected"),
+    [
+        (WORKDAYS, "2026-11-21 07:00", "2026-11-20 15:00", "2026-11-23 07:00"),
+        (WORKDAYS, "2026-11-23 07:00", "2026-11-20 15:00", "2026-11-23 07:00"),
+        (FORTNIGHT, "2026-11-21 07:00", "2026-11-20 15:00", "2026-11-23 07:00"),
+        (Repeat(month_day=31), "2026-11-21 07:00", "2026-11-20 15:00", "2026-11-30 07:00"),
+        (DAILY, "2026-11-20 07:00", "2026-11-20 15:00", "2026-11-21 07:00"),
+    ],
+)
+def test_the_first_occurrence_is_not_before_the_aim_and_not_past(
+    repeat: Repeat, aim: str, now: str, expected: str
 ) -> None:
-    left_s = remaining_s(
-        due_monotonic_s=1100.0,
-        due_wall_s=2100.0,
-        saved_wall_s=2000.0,
-        same_boot=same_boot,
-        monotonic_s=monotonic_s,
-        wall_s=wall_s,
-    )
-    assert left_s == pytest.approx(expected_s)
+    day, at = aim.split()
+    aimed = LocalMoment(date.fromisoformat(day), time.fromisoformat(at), wall(aim))
+    assert local(first_occurrence(repeat, aimed, wall(now), BERLIN).wall_s) == expected
+
+
+WEEKLY = st.builds(
+    lambda days, every: Repeat(weekdays=tuple(sorted(days)), every_weeks=every),
+    st.sets(st.integers(0, 6), min_size=1),
+    st.integers(1, 5),
+)
+MONTHLY = st.integers(1, 31).map(lambda day: Repeat(month_day=day))
+DAYS = st.dates(date(2020, 1, 1), date(2035, 1, 1))
+ZONES = st.sampled_from(["Europe/Berlin", "America/Santiago", "Africa/Cairo", "Pacific/Apia", "UTC"])
+
+
+@given(repeat=WEEKLY | MONTHLY, around=DAYS, at=st.times(), zone=ZONES, apart_days=st.integers(-500, 500))
+def test_the_next_and_the_latest_occurrence_are_neighbours(
+    repeat: Repeat, around: date, at: time, zone: str, apart_days: int
+) -> None:
+    tz = ZoneInfo(zone)
+    day, time_of_day = around, at.replace(microsecond=0)
+    one = first_occurrence(repeat, LocalMoment(day, time_of_day, wall_of(day, time_of_day, tz)), 0.0, tz)
+    now_s = one.wall_s + apart_days * 86_400.0
+    later = next_occurrence(repeat, one.day, one.at, now_s, tz)
+    latest = latest_occurrence(repeat, one.day, one.at, now_s, tz)
+    assert latest.wall_s <= now_s < later.wall_s
+    assert occurs_on(repeat, later.day, one.day)
+    assert occurs_on(repeat, latest.day, one.day)
+    between = [latest.day + timedelta(days=days) for days in range(1, (later.day - latest.day).days)]
+    assert not any(occurs_on(repeat, each, one.day) for each in between)
+    # Any occurrence says which weeks count.
+    assert next_occurrence(repeat, latest.day, one.at, now_s, tz) == later
+
+
+@pytest.mark.parametrize(
+    ("saved", "old", "new", "expected"),
+    [
+        # The clock was not set when it was made: no distance in days, but the next such weekday.
+        ("1970-01-01 10:00", "1970-01-01 10:00", "2026-11-27 15:00", "2026-11-30 07:00"),
+        # It was right when it was made: the date stays, and if it has passed it is late.
+        ("2026-11-20 15:00", "2026-11-20 15:00", "2026-11-22 15:00", "2026-11-23 07:00"),
+        ("2026-11-20 15:00", "2026-11-20 15:00", "2026-11-23 07:30", "2026-11-23 07:00"),
+        ("2026-11-20 15:00", "2026-11-20 15:00", "2026-11-10 15:00", "2026-11-11 07:00"),
+    ],
+)
+def test_what_repeats_follows_a_step_of_the_clock(saved: str, old: str, new: str, expected: str) -> None:
+    aimed = LocalMoment(date(2026, 11, 23), time(7), wall("2026-11-23 07:00"))
+    after = move_alarm(aimed, wall(saved), wall(old), wall(new), BERLIN, WORKDAYS)
+    assert local(after.wall_s) == expected

@@ -1,86 +1,13 @@
 """Timers ring on time over restarts and clock steps, on a real SQLite file."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.fakes import FakeClock, RecordingEmit, settle
+from tests.skills.timer_house import BERLIN, EVENING, YEAR_S, House
 from voxd.errors import Busy, NotFound
 from voxd.reports import TimerEntry
-from voxd.skills.numbers import ClockTime
-from voxd.skills.schedule import resolve_moment
-from voxd.skills.timers import MAX_TIMERS, Timers
-from voxd.store.db import Database
-from voxd.store.timers import TimerStore
-
-BERLIN = ZoneInfo("Europe/Berlin")
-YEAR_S = 365.25 * 86_400
-DAY_S = 86_400.0
-EVENING = datetime(2026, 11, 20, 22, 0, tzinfo=BERLIN).timestamp()
-
-
-class House:
-    """Timers on a real file, which can be stopped and started as a daemon is."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.clock = FakeClock(wall=EVENING)
-        self.emit = RecordingEmit()
-        self.rung: list[tuple[float, TimerEntry]] = []
-        self.boot = "one"
-
-    async def start(self) -> None:
-        self.db = Database(self.path)
-        assert await self.db.open() == ""
-        self.timers = Timers(
-            TimerStore(self.db),
-            self.clock,
-            self.emit,
-            lambda entry: self.rung.append((self.clock.monotonic(), entry)),
-            ring_s=60.0,
-            tz=BERLIN,
-            boot=self.boot,
-        )
-        await self.timers.start()
-        await settle()
-
-    async def stop(self) -> None:
-        await self.timers.close()
-        await self.db.close()
-
-    async def restart(self) -> None:
-        """The process ends and begins again; the machine runs on."""
-        await self.stop()
-        await self.start()
-
-    async def reboot(self, wall: float) -> None:
-        """The machine was off; its clock shows ``wall`` when it comes back."""
-        await self.stop()
-        self.boot += "x"
-        self.clock = FakeClock(monotonic=5.0, wall=wall)
-        await self.start()
-
-    async def alarm(self, hour: int = 7) -> TimerEntry:
-        aimed = resolve_moment(ClockTime(hour), "", self.clock.wall(), BERLIN, morning=True, clock_24h=False)
-        return await self.timers.set("alarm", aim=aimed)
-
-    def now(self) -> str:
-        return datetime.fromtimestamp(self.clock.wall(), BERLIN).strftime("%H:%M")
-
-    def last(self, type: str) -> dict[str, Any]:
-        return [data for name, data in self.emit.events if name == type][-1]
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    house = House(tmp_path / "voxd.db")
-    await house.start()
-    yield house
-    await house.stop()
+from voxd.skills.timers import MAX_TIMERS
 
 
 async def test_a_countdown_rings_when_it_is_due_and_not_before(house: House) -> None:
@@ -208,9 +135,9 @@ async def test_what_rang_when_the_daemon_ended_rings_again(house: House) -> None
 async def test_an_alarm_rings_at_its_local_time_by_the_new_clock(house: House) -> None:
     await house.alarm(7)
     house.clock.step_wall(3 * 3600.0)
-    await house.clock.advance(5 * 3600.0)
+    await house.pass_time(5 * 3600.0)
     assert house.rung == []
-    await house.clock.advance(3600.0)
+    await house.pass_time(3600.0)
     assert len(house.rung) == 1
     assert house.rung[0][0] == pytest.approx(1000.0 + 6 * 3600.0)
 
@@ -218,9 +145,9 @@ async def test_an_alarm_rings_at_its_local_time_by_the_new_clock(house: House) -
 async def test_a_clock_set_back_delays_an_alarm(house: House) -> None:
     await house.alarm(7)
     house.clock.step_wall(-3600.0)
-    await house.clock.advance(9.5 * 3600.0)
+    await house.pass_time(9.5 * 3600.0)
     assert house.rung == []
-    await house.clock.advance(0.6 * 3600.0)
+    await house.pass_time(0.6 * 3600.0)
     assert house.now() == "07:06"
     assert len(house.rung) == 1
 
@@ -230,7 +157,7 @@ async def test_an_alarm_that_the_clock_jumped_over_rings_once_and_at_once(house:
     house.clock.step_wall(9.5 * 3600.0)
     await house.clock.advance(1.5)
     house.clock.step_wall(-3600.0)
-    await house.clock.advance(7200.0)
+    await house.pass_time(7200.0)
     assert len(house.rung) == 1
     assert house.rung[0][0] <= 1001.5
 
@@ -249,9 +176,9 @@ async def test_an_alarm_made_under_a_wrong_clock_rings_at_its_time_of_day(house:
     await house.alarm(7)
     before = datetime.fromtimestamp(house.clock.wall(), BERLIN)
     house.clock.step_wall(before.replace(year=before.year + years).timestamp() - house.clock.wall())
-    await house.clock.advance(8.9 * 3600.0)
+    await house.pass_time(8.9 * 3600.0)
     assert house.rung == []
-    await house.clock.advance(0.2 * 3600.0)
+    await house.pass_time(0.2 * 3600.0)
     assert len(house.rung) == 1
     assert house.now() == "07:06"
 
@@ -259,18 +186,18 @@ async def test_an_alarm_made_under_a_wrong_clock_rings_at_its_time_of_day(house:
 async def test_an_alarm_survives_a_reboot_in_1970(house: House) -> None:
     await house.alarm(7)
     await house.reboot(30.0)
-    await house.clock.advance(3600.0)
+    await house.pass_time(3600.0)
     house.clock.step_wall(EVENING + 5400.0 - house.clock.wall())
-    await house.clock.advance(7.4 * 3600.0)
+    await house.pass_time(7.4 * 3600.0)
     assert house.rung == []
-    await house.clock.advance(0.2 * 3600.0)
+    await house.pass_time(0.2 * 3600.0)
     assert len(house.rung) == 1
 
 
 async def test_an_alarm_across_summer_time_rings_by_the_clock_on_the_wall(house: House) -> None:
     await house.reboot(datetime(2027, 3, 27, 22, 0, tzinfo=BERLIN).timestamp())
     await house.alarm(7)
-    await house.clock.advance(8 * 3600.0 + 1)
+    await house.pass_time(8 * 3600.0 + 1)
     assert house.now() == "07:00"
     assert len(house.rung) == 1
 
