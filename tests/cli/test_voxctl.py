@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.cli.conftest import PATIENCE_S, Device, Ran, Voxctl, environment
@@ -16,6 +17,7 @@ from voxd.cli import exits
 from voxd.control.server import ControlServer
 from voxd.control.sockets import bind
 from voxd.errors import ConfigError, DeadlineExceeded, EngineError, VoxdError
+from voxd.reports import Repeat, TimerEntry
 
 SHOWN = [
     (["status"], "listening for hey_jarvis"),
@@ -74,6 +76,30 @@ async def test_every_command_speaks_json(device: Device, voxctl: Voxctl, command
     assert (ran.code, ran.err) == (0, "")
     assert len(ran.out.splitlines()) == 1
     assert isinstance(ran.json, dict | list)
+
+
+async def test_timers_show_what_is_paused_and_what_repeats(device: Device, voxctl: Voxctl) -> None:
+    def entry(id: int, repeat: Repeat | None, *, paused: bool = False) -> TimerEntry:
+        return TimerEntry(id, "alarm", "", 1_800_000_090.0, 90.0, False, repeat, paused)
+
+    entries = [
+        entry(1, None, paused=True),
+        entry(2, Repeat(weekdays=(0, 1, 2, 3, 4, 5, 6))),
+        entry(3, Repeat(weekdays=(0, 2), every_weeks=2)),
+        entry(4, Repeat(weekdays=(0, 1, 2, 3, 4))),
+        entry(5, Repeat(month_day=31)),
+        entry(6, Repeat(interval_s=7200.0)),
+    ]
+    device.fake.timers = lambda: entries  # type: ignore[method-assign]
+    lines = (await voxctl("timers")).out.splitlines()
+    assert lines[0].split() == ["ID", "KIND", "NAME", "DUE", "IN", "REPEATS"]
+    assert lines[1].endswith("-                    paused, 1 min 30 s left")
+    assert [line.split("s  ")[-1].strip() for line in lines[2:]] == [
+        "every day", "Mon Wed, every 2 weeks", "Mon to Fri", "every month on day 31", "every 2 h",
+    ]  # fmt: skip
+    listed = (await voxctl("timers", "--json")).json
+    assert listed[0] | {"paused": False} == msgspec.to_builtins(entry(1, None))
+    assert listed[5]["repeat"]["interval_s"] == 7200.0
 
 
 async def test_the_status_names_the_provider_in_use_and_the_one_it_replaces(
