@@ -105,7 +105,7 @@ async def test_timers_are_set_listed_and_cancelled(model: Model) -> None:
         ("19:30", "", datetime(2026, 11, 20, 19, 30, tzinfo=BERLIN)),
         ("7:30", "monday", datetime(2026, 11, 23, 7, 30, tzinfo=BERLIN)),
         ("12:00", "tomorrow", datetime(2026, 11, 21, 12, 0, tzinfo=BERLIN)),
-        ("00:15", "today", datetime(2026, 11, 21, 0, 15, tzinfo=BERLIN)),
+        ("00:15", "", datetime(2026, 11, 21, 0, 15, tzinfo=BERLIN)),
     ],
 )
 async def test_an_alarm_is_set_for_a_time_of_24_hours(

@@ -36,6 +36,8 @@ def shell(*argv: str, timeout_s: float = 5.0) -> Command:
         (ClockTime(7, 5, "pm"), "19:05"),
         (ClockTime(12, 0, "am"), "00:00"),
         (ClockTime(12, 0, "24"), "12:00"),
+        (ClockTime(12, 0, "night"), "00:00"),
+        (ClockTime(7, 30), "07:30"),
     ],
 )
 def test_values_reach_programs_as_plain_text(value: Any, expected: str) -> None:

@@ -194,3 +194,22 @@ def test_commands_of_the_owner_come_first_and_have_their_own_values() -> None:
 def test_a_template_that_cannot_be_read_is_a_config_error(template: str) -> None:
     with pytest.raises(ConfigError, match="broken"):
         Grammar((Command(name="broken", sentences=(template,), action=NOTHING),))
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("living-room light", "Living-room light!"),
+        ("living-room light", "living room light"),
+        ("1st floor", "first floor"),
+        ("call dr. who", "Call Dr. Who."),
+        ("scene 7:30", "scene seven thirty"),
+        ("(it's|it is) 50%", "it's 50%"),
+        ("call (jürgen|zoë)", "Call Zoë"),
+    ],
+)
+def test_own_sentences_are_written_as_what_is_said(template: str, said: str) -> None:
+    command = Command(name="own", sentences=(template,), action=ReplyAction(text="yes"))
+    match = Grammar([command]).recognize(said)
+    assert match is not None
+    assert match.intent == "command.own"

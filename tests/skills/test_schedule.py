@@ -4,10 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from voxd.skills.numbers import ClockTime
 from voxd.skills.schedule import (
     LATE_S,
     DueState,
@@ -18,7 +15,6 @@ from voxd.skills.schedule import (
     move_alarm,
     next_occurrence,
     occurs_on,
-    resolve_moment,
     wall_of,
 )
 from voxd.store.timers import Repeat
@@ -63,60 +59,6 @@ def test_late_things_ring_for_an_hour_and_are_missed_then(late_s: float, expecte
 def test_local_times_around_summer_time(day: str, at: str, utc: str) -> None:
     wall_s = wall_of(date.fromisoformat(day), time.fromisoformat(at), BERLIN)
     assert datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%d %H:%M") == utc
-
-
-NOW = "2026-11-20 15:00"  # a Friday
-
-
-@pytest.mark.parametrize(
-    ("said", "day", "morning", "expected"),
-    [
-        (ClockTime(7), "", True, "2026-11-21 07:00"),
-        (ClockTime(7), "", False, "2026-11-20 19:00"),
-        (ClockTime(2), "", False, "2026-11-21 02:00"),
-        (ClockTime(3), "", False, "2026-11-21 03:00"),
-        (ClockTime(3, 1), "", False, "2026-11-20 15:01"),
-        (ClockTime(7, 0, "am"), "", False, "2026-11-21 07:00"),
-        (ClockTime(12), "", False, "2026-11-21 00:00"),
-        (ClockTime(12, 0, "24"), "", False, "2026-11-21 12:00"),
-        (ClockTime(0, 0, "24"), "", False, "2026-11-21 00:00"),
-        (ClockTime(19, 30), "", True, "2026-11-20 19:30"),
-        (ClockTime(9), "0 pm", False, "2026-11-20 21:00"),
-        (ClockTime(7), "1", True, "2026-11-21 07:00"),
-        (ClockTime(5), "1", False, "2026-11-21 17:00"),
-        (ClockTime(9), "1", False, "2026-11-21 09:00"),
-        (ClockTime(7), "1 pm", False, "2026-11-21 19:00"),
-        (ClockTime(7), "monday", True, "2026-11-23 07:00"),
-        (ClockTime(7), "friday", True, "2026-11-27 07:00"),
-        (ClockTime(9), "friday", False, "2026-11-27 09:00"),
-    ],
-)
-def test_what_people_mean(said: ClockTime, day: str, morning: bool, expected: str) -> None:
-    aimed = resolve_moment(said, day, wall(NOW), BERLIN, morning=morning, clock_24h=False)
-    assert local(aimed.wall_s) == expected
-    assert f"{aimed.day} {aimed.at:%H:%M}" == expected
-
-
-def test_with_a_24_hour_clock_an_hour_is_taken_literally() -> None:
-    aimed = resolve_moment(ClockTime(7), "", wall(NOW), BERLIN, morning=False, clock_24h=True)
-    assert local(aimed.wall_s) == "2026-11-21 07:00"
-
-
-@settings(max_examples=60)
-@given(
-    hour=st.integers(0, 23),
-    minute=st.integers(0, 59),
-    now_s=st.integers(1_700_000_000, 1_900_000_000),
-    day=st.sampled_from(["", "0", "1", "1 am", "monday", "sunday"]),
-    half=st.sampled_from(["", "am", "pm"]),
-)
-def test_an_alarm_is_always_ahead_and_within_eight_days(
-    hour: int, minute: int, now_s: int, day: str, half: str
-) -> None:
-    said = ClockTime(hour, minute, half if 1 <= hour <= 12 else "")
-    aimed = resolve_moment(said, day, float(now_s), BERLIN, morning=False, clock_24h=False)
-    assert 0 < aimed.wall_s - now_s <= 8 * 86_400 + 3600
-    assert aimed.at.minute == minute
 
 
 ALARM = LocalMoment(date(2026, 11, 21), time(7), wall("2026-11-21 07:00"))

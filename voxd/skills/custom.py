@@ -13,6 +13,7 @@ from urllib.parse import quote
 from voxd.children import ChildProcess
 from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
+from voxd.skills.clock_times import certain_hour
 from voxd.skills.numbers import ClockTime
 
 _log = logging.getLogger(__name__)
@@ -30,13 +31,8 @@ _KEPT_ENVIRONMENT = ("PATH", "LANG", "TZ", "HOME")
 def format_slot(value: Any) -> str:
     """Return a slot's value as a program gets it: seconds, HH:MM, digits or words."""
     if isinstance(value, ClockTime):
-        hour = (
-            value.hour % 12 + 12
-            if value.half == "pm"
-            else value.hour % 12
-            if value.half == "am"
-            else value.hour
-        )
+        hour = certain_hour(value)
+        hour = value.hour if hour is None else hour % 24
         return f"{hour:02}:{value.minute:02}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 

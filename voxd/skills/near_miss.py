@@ -6,7 +6,7 @@ from hassil import Intents
 from rapidfuzz import fuzz, process
 
 from voxd.skills import templates
-from voxd.skills.numbers import PERIODS, TENS, UNIT_SECONDS, UNITS
+from voxd.skills.language import load_language
 from voxd.skills.slots import find_spans
 
 MAX_PER_TEMPLATE = 200
@@ -45,7 +45,7 @@ _FILLERS = frozenset(
 )
 _NUMBER_WORDS = sorted(
     word
-    for word in (*UNITS, *TENS, *UNIT_SECONDS, "half", "quarter", *(p[0] for p, _ in PERIODS if len(p) == 1))
+    for word in (*load_language().number_words, *load_language().units, "half", "quarter")
     if len(word) > 3
 )
 _SNAP = 75.0

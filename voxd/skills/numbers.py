@@ -1,275 +1,205 @@
-"""Numbers, durations and times of day as people say them: words in, values out, and back."""
+"""Words, numbers and ordinals: what was written or recognised becomes words, and words become values."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-_ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ("", "", *["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])
+from voxd.skills.language import Language, load_language
 
-UNITS: dict[str, int] = {word: value for value, word in enumerate(_ONES)}
-"""Words for 0 to 19."""
+MAX_NUMBER = 999_999_999_999
+"""Greater numbers in digits are taken for this one."""
 
-TENS: dict[str, int] = {word: 10 * value for value, word in enumerate(_TENS) if word}
-"""Words for 20, 30 … 90."""
+_MAX_NUMBER_WORDS = 24
+"""No number is longer than this: MAX_NUMBER with its "and"."""
 
-UNIT_SECONDS: dict[str, int] = {
-    "second": 1,
-    "seconds": 1,
-    "minute": 60,
-    "minutes": 60,
-    "hour": 3600,
-    "hours": 3600,
-    "day": 86_400,
-    "days": 86_400,
-}
-"""Words for units of time, in seconds."""
-
-PERIODS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("a", "m"), "am"),
-    (("am",), "am"),
-    (("p", "m"), "pm"),
-    (("pm",), "pm"),
-    (("in", "the", "morning"), "am"),
-    (("in", "the", "afternoon"), "pm"),
-    (("in", "the", "evening"), "pm"),
-    (("at", "night"), "pm"),
-    (("o'clock",), ""),
-    (("oclock",), ""),
-    (("o", "clock"), ""),
-)
-"""What may follow an hour, and the half of the day it means."""
-
-_TOKEN = re.compile(r"\d+(?:[.:]\d+)?|[a-z]+(?:'[a-z]+)*")
-_INITIALS = re.compile(r"\b([ap])\.\s?m\b\.?")
-_GLUED = re.compile(r"(\d)([a-z])")
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9`\u00b4\uff07", "'"))
+_FRACTION = re.compile(r"(?<![\d.:,/])(?:(\d+)\s+)?(\d+)/(\d+)(?![\d/])")
+_THOUSANDS = re.compile(r"(?<![\d.,:])\d{1,3}(?:,\d{3})+(?![\d,])")
+_MINUS = re.compile(r"(?<=\d)\s+[-\u2212\u2013]\s+(?=\d)|(?<![^\s(])[-\u2212](?=\d)")
+_BETWEEN = re.compile(r"(?<=\d)\s?([/\u2013-])\s?(?=\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class ClockTime:
-    """A time of day as it was said: ``half`` is am, pm, or "" when that was left open."""
+    """A time of day as it was said.
+
+    ``half`` is am, pm, 24 (the hour is certain), night ("at night", "tonight": up to four o'clock it is after
+    midnight, as is twelve), or "" when that was left open.
+    """
 
     hour: int
     minute: int = 0
     half: str = ""
 
 
-def number_words(value: int) -> str:
-    """Return ``value`` (0 to 999 999) in words: 90 is "ninety", 105 "one hundred five"."""
-    if value < 20:
-        return _ONES[value]
+def number_words(value: int, language: Language | None = None) -> str:
+    """Return ``value`` (0 to `MAX_NUMBER`) in words: 90 is "ninety", 105 "one hundred five"."""
+    numbers = (language or load_language()).tables.numbers
     if value < 100:
-        return _TENS[value // 10] + (f" {_ONES[value % 10]}" if value % 10 else "")
-    head, rest, unit = (
-        (value // 100, value % 100, "hundred") if value < 1000 else (value // 1000, value % 1000, "thousand")
-    )
-    return f"{number_words(head)} {unit}" + (f" {number_words(rest)}" if rest else "")
+        return numbers.below_hundred[value]
+    unit, size = numbers.hundred, 100
+    for name, scale in numbers.scales.items():
+        if scale <= value:
+            unit, size = name, scale
+    head, rest = divmod(value, size)
+    return f"{number_words(head, language)} {unit}" + (f" {number_words(rest, language)}" if rest else "")
 
 
-def words(text: str) -> list[str]:
+def ordinal_words(value: int, language: Language | None = None) -> str:
+    """Return the ordinal of ``value`` (0 to `MAX_NUMBER`) in words: 21 is "twenty first"."""
+    numbers = (language or load_language()).tables.numbers
+    head, rest = value - value % 100, value % 100
+    if rest or not head:
+        return f"{number_words(head, language)} {numbers.ordinals[rest]}" if head else numbers.ordinals[rest]
+    *first, last = number_words(head, language).split()
+    return " ".join([*first, numbers.ordinal_scales[last]])
+
+
+def words(text: str, language: Language | None = None) -> list[str]:
     """Return ``text`` as lower-case words with numbers spelled out and punctuation gone.
 
-    "Set it for 7:30 a.m." is set it for seven thirty a m.
+    "Set it for 7:30 a.m." is set it for seven thirty a m. Letters of every alphabet stay. What is said and
+    what a template holds go through this one function, and words that went through it stay what they are.
     """
-    text = _INITIALS.sub(r"\1 m", text.lower().replace("\u2019", "'"))
-    text = _GLUED.sub(r"\1 \2", text.replace("%", " percent ").replace("-", " "))
+    language = language or load_language()
+    text = _in_plain_letters(text)
+    text = _FRACTION.sub(lambda match: _fraction_words(match, language), text)
+    text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
+    text = _MINUS.sub(f" {language.tables.numbers.minus} ", text)
+    between = language.tables.spellings.between_numbers
+    text = _BETWEEN.sub(lambda match: f" {between['/' if match[1] == '/' else '-']} ", text)
+    for sign, word in language.tables.spellings.symbols.items():
+        text = text.replace(sign, f" {word} ")
+    text = "".join(char if _is_kept(char) else " " for char in text)
     found: list[str] = []
-    for token in _TOKEN.findall(text):
-        found.extend(_digit_words(token) if token[0].isdigit() else [token])
+    for match in _token_pattern(language).finditer(text):
+        found.extend(_digit_words(match, language) if match[0][0].isdecimal() else [match[0]])
     return found
 
 
-def _digit_words(token: str) -> list[str]:
-    if ":" in token:
-        hour, minute = (int(part[:4]) for part in token.split(":"))
+def _in_plain_letters(text: str) -> str:
+    """Return ``text`` in lower case, composed, with one kind of apostrophe and fractions as 1/2."""
+    text = "".join(_plain_fraction(char) for char in text)
+    lower = unicodedata.normalize("NFC", text).translate(_APOSTROPHES).lower()
+    return unicodedata.normalize("NFC", lower)
+
+
+def _plain_fraction(char: str) -> str:
+    if char.isascii() or unicodedata.category(char) != "No":
+        return char
+    plain = unicodedata.normalize("NFKC", char)
+    return f" {plain.replace(chr(0x2044), '/')} " if chr(0x2044) in plain else char
+
+
+def _is_kept(char: str) -> bool:
+    return char in "'.:" or char.isdecimal() or unicodedata.category(char)[0] in "LM"
+
+
+def _fraction_words(match: re.Match[str], language: Language) -> str:
+    spellings = language.tables.spellings
+    whole, fraction = match[1], f"{match[2]}/{match[3]}"
+    if whole is None:
+        return spellings.fractions.get(fraction, match[0])
+    mixed = spellings.mixed_fractions.get(fraction)
+    return match[0] if mixed is None else f"{whole} {mixed}"
+
+
+@cache
+def _token_pattern(language: Language) -> re.Pattern[str]:
+    endings = "|".join(language.tables.numbers.ordinal_endings)
+    letters = r"[^\d\s'.:]"
+    return re.compile(
+        rf"(?P<ordinal>\d+)(?:{endings})(?!{letters})|(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?!\d)"
+        rf"|(?P<whole>\d+)\.(?P<decimals>\d+)|\d+|{letters}+(?:'{letters}+)*"
+    )
+
+
+def _digit_words(match: re.Match[str], language: Language) -> list[str]:
+    numbers = language.tables.numbers
+    if match["ordinal"]:
+        return ordinal_words(_capped(match["ordinal"]), language).split()
+    if match["hour"]:
+        hour, minute = number_words(int(match["hour"]), language), int(match["minute"])
         if minute == 0:
-            return [*number_words(hour).split(), "o'clock"]
-        spoken_minute = number_words(minute) if minute > 9 else f"oh {number_words(minute)}"
-        return [*number_words(hour).split(), *spoken_minute.split()]
-    if "." in token:
-        whole, fraction = token.split(".")
-        digits = " ".join(_ONES[int(digit)] for digit in fraction[:4])
-        return [*number_words(min(int(whole[:7]), 999_999)).split(), "point", *digits.split()]
-    return number_words(min(int(token[:7]), 999_999)).split()
+            return [*hour.split(), language.tables.spellings.full_hour]
+        zero = numbers.zero if minute < 10 else ""
+        return f"{hour} {zero} {number_words(minute, language)}".split()
+    if match["whole"]:
+        decimals = [number_words(int(digit), language) for digit in match["decimals"]]
+        return [*number_words(_capped(match["whole"]), language).split(), numbers.point, *decimals]
+    # The zeros before a number are a part of it: "007", "0730".
+    zeros = len(match[0]) - len(match[0].lstrip("0"))
+    value = _capped(match[0])
+    spoken = [number_words(0, language)] * (zeros if value else max(zeros, 1))
+    return spoken + (number_words(value, language).split() if value else [])
 
 
-def read_number(said: Sequence[str], start: int) -> tuple[int, int] | None:
+def _capped(digits: str) -> int:
+    return min(int(digits[:13]), MAX_NUMBER) if len(digits.lstrip("0")) < 14 else MAX_NUMBER
+
+
+def word_at(said: Sequence[str], index: int) -> str:
+    """Return word ``index``, "" behind the last one."""
+    return said[index] if index < len(said) else ""
+
+
+def read_number(said: Sequence[str], start: int, language: Language | None = None) -> tuple[int, int] | None:
     """Return the number that begins at word ``start`` and the index after it, or None."""
-    head = _read_below_thousand(said, start)
-    if head is None and said[start : start + 2] == ["a", "thousand"]:
-        head = (1, start + 1)
-    if head is None or said[head[1] : head[1] + 1] != ["thousand"]:
-        return head
-    value, end = head[0] * 1000, head[1] + 1
-    rest = _read_below_thousand(said, end + (said[end : end + 1] == ["and"]))
-    return (value + rest[0], rest[1]) if rest is not None and rest[0] else (value, end)
+    language = language or load_language()
+    numbers = language.tables.numbers
+    total, end, limit = 0, start, MAX_NUMBER + 1
+    while True:
+        joined = end + (total > 0 and word_at(said, end) in numbers.joiners)
+        group = _read_below_thousand(said, joined, language)
+        if group is None:
+            break
+        value, after = group
+        scale = numbers.scales.get(word_at(said, after), 0)
+        if value and 0 < scale < limit:
+            total, end, limit = total + value * scale, after + 1, scale
+            continue
+        if total == 0 or value > 0:
+            total, end = total + value, after
+        break
+    return (total, end) if end > start else None
 
 
-def _read_below_thousand(said: Sequence[str], start: int) -> tuple[int, int] | None:
-    head = _read_below_hundred(said, start)
-    if head is None and said[start : start + 2] == ["a", "hundred"]:
-        head = (1, start + 1)
-    if head is None or not 1 <= head[0] <= 9 or said[head[1] : head[1] + 1] != ["hundred"]:
+def _read_below_thousand(said: Sequence[str], start: int, language: Language) -> tuple[int, int] | None:
+    numbers = language.tables.numbers
+    head = read_below_hundred(said, start, language)
+    if head is None and word_at(said, start) in numbers.one:
+        following = word_at(said, start + 1)
+        head = (1, start + 1) if following == numbers.hundred or following in numbers.scales else None
+    if head is None or not 1 <= head[0] <= 9 or word_at(said, head[1]) != numbers.hundred:
         return head
     value, end = head[0] * 100, head[1] + 1
-    rest = _read_below_hundred(said, end + (said[end : end + 1] == ["and"]))
+    joined = end + (word_at(said, end) in numbers.joiners)
+    rest = read_below_hundred(said, joined, language)
     return (value + rest[0], rest[1]) if rest is not None and rest[0] else (value, end)
 
 
-def _read_below_hundred(said: Sequence[str], start: int) -> tuple[int, int] | None:
-    if start >= len(said):
-        return None
-    word = said[start]
-    if word in UNITS:
-        return UNITS[word], start + 1
-    if word not in TENS:
-        return None
-    following = UNITS.get(said[start + 1], 0) if start + 1 < len(said) else 0
-    return (TENS[word] + following, start + 2) if 1 <= following <= 9 else (TENS[word], start + 1)
-
-
-def read_duration(said: Sequence[str], start: int) -> tuple[float, int] | None:
-    """Return the duration in seconds that begins at word ``start`` and the index after it, or None.
-
-    "an hour and a half", "two and a half minutes", "one hour and twenty minutes", "half an hour",
-    "three quarters of an hour", "a couple of minutes".
-    """
-    part = _read_part(said, start)
-    if part is None:
-        return None
-    total, end, unit = part
-    while end < len(said):
-        joined = end + 1 if said[end] == "and" else end
-        if said[joined : joined + 2] == ["a", "half"]:
-            return total + unit / 2, joined + 2
-        more = _read_part(said, joined)
-        # "one hour twenty minutes" goes on to a smaller unit; "five minutes ten hours" does not.
-        if more is None or more[2] >= unit:
-            break
-        total, end, unit = total + more[0], more[1], more[2]
-    return total, end
-
-
-def _read_part(said: Sequence[str], start: int) -> tuple[float, int, int] | None:
-    """Return seconds, the index after, and the unit's seconds of one amount of one unit."""
-    amount = _read_amount(said, start)
-    if amount is None:
-        return None
-    value, end = amount
-    if end < len(said) and said[end] in UNIT_SECONDS:
-        unit = UNIT_SECONDS[said[end]]
-        return value * unit, end + 1, unit
+def read_below_hundred(
+    said: Sequence[str], start: int, language: Language | None = None
+) -> tuple[int, int] | None:
+    """Return the number from 0 to 99 that begins at word ``start`` and the index after it, or None."""
+    cardinals = (language or load_language()).cardinals
+    for length in (3, 2, 1):
+        phrase = tuple(said[start : start + length])
+        if phrase in cardinals:
+            return cardinals[phrase], start + len(phrase)
     return None
 
 
-_AMOUNTS: tuple[tuple[tuple[str, ...], float], ...] = (
-    (("three", "quarters", "of", "an"), 0.75),
-    (("a", "quarter", "of", "an"), 0.25),
-    (("quarter", "of", "an"), 0.25),
-    (("a", "couple", "of"), 2),
-    (("a", "couple"), 2),
-    (("half", "an"), 0.5),
-    (("half", "a"), 0.5),
-    (("a", "half"), 0.5),
-    (("an",), 1),
-    (("a",), 1),
-)
-
-
-def _read_amount(said: Sequence[str], start: int) -> tuple[float, int] | None:
-    for phrase, value in _AMOUNTS:
-        end = start + len(phrase)
-        if tuple(said[start:end]) == phrase and end < len(said) and said[end] in UNIT_SECONDS:
-            return value, end
-    number = read_number(said, start)
-    if number is None:
-        return None
-    whole, end = number
-    if said[end : end + 3] == ["and", "a", "half"]:
-        return whole + 0.5, end + 3
-    if said[end : end + 1] == ["point"]:
-        digits = ""
-        end += 1
-        while end < len(said) and UNITS.get(said[end], 10) < 10:
-            digits, end = digits + str(UNITS[said[end]]), end + 1
-        return float(f"{whole}.{digits or 0}"), end
-    return whole, end
-
-
-def read_clock(said: Sequence[str], start: int) -> tuple[ClockTime, int] | None:
-    """Return the time of day that begins at word ``start`` and the index after it, or None.
-
-    "half past seven", "quarter to nine", "ten past six p m", "seven thirty", "six o'clock", "noon". A bare
-    hour ("seven") is a number, not yet a time: the sentence decides.
-    """
-    if start < len(said) and said[start] in ("noon", "midday", "midnight"):
-        return ClockTime(0 if said[start] == "midnight" else 12, 0, "24"), start + 1
-    found = _read_relative(said, start) or _read_hour_minute(said, start)
-    if found is None:
-        return None
-    hour, minute, end, sure = found
-    for phrase, half in PERIODS:
-        after = end + len(phrase)
-        if tuple(said[end:after]) == phrase:
-            return (ClockTime(hour, minute, half), after) if _possible(hour, minute) else None
-    return (ClockTime(hour, minute), end) if sure and _possible(hour, minute) else None
-
-
-def _possible(hour: int, minute: int) -> bool:
-    return 0 <= hour <= 23 and 0 <= minute <= 59
-
-
-def _read_relative(said: Sequence[str], start: int) -> tuple[int, int, int, bool] | None:
-    at = start + 1 if said[start : start + 2] == ["a", "quarter"] else start
-    if said[at : at + 1] in (["half"], ["quarter"]):
-        minute, at = (30 if said[at] == "half" else 15), at + 1
-    else:
-        number = _read_below_hundred(said, at)
-        if number is None:
+def read_ordinal(said: Sequence[str], start: int, language: Language | None = None) -> tuple[int, int] | None:
+    """Return the ordinal that begins at word ``start`` ("twenty first" is 21) and the index after it."""
+    language = language or load_language()
+    for last in range(start, min(len(said), start + _MAX_NUMBER_WORDS)):
+        cardinal = language.ordinal_endings.get(said[last])
+        if cardinal is not None:
+            number = read_number([*said[start:last], cardinal], 0, language)
+            return (number[0], last + 1) if number and number[1] == last + 1 - start else None
+        if said[last] not in language.number_words and said[last] not in language.tables.numbers.joiners:
             return None
-        minute, at = number
-        at += said[at : at + 1] == ["minutes"]
-    if said[at : at + 1] not in (["past"], ["after"], ["to"]):
-        return None
-    hour = _read_below_hundred(said, at + 1)
-    if hour is None or not 1 <= hour[0] <= 23 or not 1 <= minute <= 59:
-        return None
-    if said[at] == "to":
-        return (hour[0] - 1 or 12 if hour[0] <= 12 else hour[0] - 1), 60 - minute, hour[1], True
-    return hour[0], minute, hour[1], True
-
-
-def _read_hour_minute(said: Sequence[str], start: int) -> tuple[int, int, int, bool] | None:
-    hour = _read_below_hundred(said, start)
-    if hour is None or hour[0] > 23:
-        return None
-    value, end = hour
-    if said[end : end + 1] in (["oh"], ["o"]) and (digit := _read_below_hundred(said, end + 1)):
-        if 1 <= digit[0] <= 9:
-            return value, digit[0], digit[1], True
-        return None
-    minute = _read_below_hundred(said, end)
-    if minute is not None and 10 <= minute[0] <= 59:
-        return value, minute[0], minute[1], True
-    return value, 0, end, False
+    return None

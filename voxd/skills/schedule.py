@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from voxd.skills.numbers import ClockTime
 from voxd.store.timers import Repeat
 
 LATE_S = 3600.0
@@ -18,8 +17,6 @@ LATE_S = 3600.0
 
 NEW_CLOCK_S = 86_400.0
 """A step of the wall clock of at least this much means that it had not been set before."""
-
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class DueState(Enum):
@@ -53,53 +50,6 @@ class LocalMoment:
     day: date
     at: time
     wall_s: float
-
-
-def resolve_moment(
-    said: ClockTime, day: str, now_s: float, tz: tzinfo, *, morning: bool, clock_24h: bool
-) -> LocalMoment:
-    """Return the moment that ``said`` and ``day`` mean at wall time ``now_s``.
-
-    ``day`` is "", a number of days from today, or a weekday, each with am or pm behind it ("1 am" is
-    tomorrow morning). ``morning`` is True when an open "seven" means the morning (wake me); otherwise it is
-    the next seven o'clock of either half of the day.
-    """
-    name, _, half = day.partition(" ")
-    now = datetime.fromtimestamp(now_s, tz)
-    first = now.date() + timedelta(days=_days_ahead(name, now.date()))
-    hours = _hours(said, half, named_day=name not in ("", "0"), morning=morning, clock_24h=clock_24h)
-    # Today's times that have passed are tomorrow's; a named weekday that has passed is next week's.
-    for later_days in (0, 1) if name in ("", "0") else (0, 7):
-        for hour in hours:
-            on, at = first + timedelta(days=later_days), time(hour, said.minute)
-            wall_s = wall_of(on, at, tz)
-            if wall_s > now_s:
-                return LocalMoment(on, at, wall_s)
-    raise AssertionError("every time of day comes again within a week")
-
-
-def _days_ahead(name: str, today: date) -> int:
-    if name in _WEEKDAYS:
-        return (_WEEKDAYS.index(name) - today.weekday()) % 7
-    return int(name or 0)
-
-
-def _hours(said: ClockTime, half: str, *, named_day: bool, morning: bool, clock_24h: bool) -> tuple[int, ...]:
-    """Return the hours (0 to 23) ``said`` may mean, in the order of the day."""
-    half = said.half or half
-    if said.hour > 12 or said.hour == 0 or half == "24":
-        return (said.hour,)
-    am, pm = said.hour % 12, said.hour % 12 + 12
-    if half:
-        return (am,) if half == "am" else (pm,)
-    if clock_24h:
-        return (said.hour,)
-    if morning:
-        return (am,)
-    if named_day:
-        # Few appointments are at three in the night: on another day one to six are in the afternoon.
-        return (pm,) if said.hour == 12 or said.hour <= 6 else (am,)
-    return (am, pm)
 
 
 def move_alarm(

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voxd.skills.numbers import ClockTime, read_clock, read_duration, read_number
+from voxd.skills.clock_times import read_clock
+from voxd.skills.numbers import ClockTime, read_number
+from voxd.skills.temporal import read_duration
 
 READ_SLOTS = ("duration", "clock", "number")
 """Slots whose words are read by `voxd.skills.numbers` and not by a list."""

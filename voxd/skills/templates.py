@@ -23,14 +23,14 @@ from hassil.parser import ParseError
 from voxd.config.commands import Command
 from voxd.errors import ConfigError
 from voxd.skills.contract import Phrases
-from voxd.skills.numbers import number_words, words
+from voxd.skills.numbers import words
 from voxd.skills.slots import MAX_SPANS, READ_SLOTS, placeholder
 
 COMMAND_PREFIX = "command."
 """What the intent of an owner's command begins with; its name follows."""
 
 _SLOT = re.compile(r"\{([a-z0-9_]+)(?::([a-z0-9_]+))?\}", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+")
+_SYNTAX = re.compile(r"(\{[^{}]*\}|<[^<>]*>|[()\[\]|;{}<>])")
 
 
 class Templates(msgspec.Struct, frozen=True):
@@ -108,9 +108,16 @@ def expand_command(command: Command | Phrases) -> Iterator[str]:
 
 
 def _lowered(template: str) -> str:
-    """Return ``template`` with its text as a transcript has it: lower case, numbers in words."""
-    text = template.lower().replace("%", " percent")
-    return _NUMBER.sub(lambda match: number_words(min(int(match[0]), 999_999)), text)
+    """Return ``template`` with its text as a transcript has it, by the same function."""
+    return "".join(
+        piece if _SYNTAX.fullmatch(piece) else _spoken_text(piece) for piece in _SYNTAX.split(template)
+    ).strip()
+
+
+def _spoken_text(text: str) -> str:
+    """Return a piece of text between brackets and slots in words; what stood apart of them stays apart."""
+    # Between two letters the edges stay: "'s" of "(it)'s" is not a word of its own, "-room" is.
+    return " ".join(words(f"x{text}x"))[1:-1] if text else ""
 
 
 def slot_lists(intents: Intents, data: Any = None) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from datetime import datetime
 from voxd.reports import TimerEntry
 from voxd.skills import replies
 from voxd.skills.contract import Handler, Question, Skill, SkillReply, Slots
+from voxd.skills.language import load_language
+from voxd.skills.moments import Unclear, resolve_when
 from voxd.skills.numbers import ClockTime, number_words
-from voxd.skills.schedule import LocalMoment, resolve_moment
+from voxd.skills.temporal import Day, When
 
 MAX_COUNTDOWN_S = 7 * 86_400.0
 """A longer countdown is refused: it is a misheard one, or an alarm."""
@@ -131,15 +133,14 @@ class TimerSkill(Skill):
         said = _clock_of(slots)
         if said is None:
             return None
-        now_s = self.context.clock.wall()
-        aimed: LocalMoment = resolve_moment(
-            said,
-            slots.get("day", ""),
-            now_s,
-            self.context.tz,
+        aimed = resolve_when(
+            _when(said, slots.get("day", "")),
+            self.context.now(),
             morning=morning,
             clock_24h=self.context.clock_24h,
         )
+        if isinstance(aimed, Unclear):
+            return None
         await self.context.timers.set(kind, name=name, aim=aimed)
         return self._moment(aimed.wall_s)
 
@@ -191,3 +192,14 @@ def _clock_of(slots: Slots) -> ClockTime | None:
         return clock
     hour = slots.get("hour")
     return ClockTime(hour) if hour is not None and hour <= 23 else None
+
+
+def _when(said: ClockTime, day: str) -> When:
+    """Return ``said`` on ``day``: "", days from today or a weekday, each with am or pm behind it."""
+    name, _, half = day.partition(" ")
+    if half and not said.half:
+        said = ClockTime(said.hour, said.minute, half)
+    if not name:
+        return When(clock=said)
+    weekday = load_language().weekdays.get(name)
+    return When(clock=said, day=Day(weekday=weekday) if weekday is not None else Day(days=int(name)))
