@@ -4,11 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.skills.clock_times import certain_hour, is_possible, read_any_clock, read_clock
+from voxd.skills.clock_times import certain_hour, clock_readers, is_possible, read_any_clock, read_clock
 from voxd.skills.language import load_language
 from voxd.skills.numbers import ClockTime, number_words, words
+from voxd.skills.phrases import Reading
 
 ENGLISH = load_language("en")
+
+
+def reading(said: list[str]) -> Reading:
+    return Reading(said, clock_readers(ENGLISH))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_other_text_is_not_a_time_of_day(text: str) -> None:
 )
 def test_times_that_are_not_clear(text: str, reason: str) -> None:
     said = words(text)
-    found = read_any_clock(said, 0, ENGLISH)
+    found = read_any_clock(reading(said), 0, ENGLISH)
     assert found is not None
     assert (found[0].unclear, found[1]) == (reason, len(said))
 
@@ -112,14 +117,14 @@ def test_times_that_are_not_clear(text: str, reason: str) -> None:
 )
 def test_after_a_prefix_a_number_is_an_hour(text: str, expected: ClockTime) -> None:
     said = words(text)
-    found = read_any_clock(said, 0, ENGLISH, prefixed=True)
+    found = read_any_clock(reading(said), 0, ENGLISH, prefixed=True)
     assert found is not None
     assert (found[0].clock, found[0].unclear, found[1]) == (expected, "", len(said))
 
 
 @pytest.mark.parametrize("text", ["seven percent", "seven minutes", "seven hundred", "twenty five", "7.5"])
 def test_after_a_prefix_other_numbers_are_not_hours(text: str) -> None:
-    assert read_any_clock(words(text), 0, ENGLISH, prefixed=True) is None
+    assert read_any_clock(reading(words(text)), 0, ENGLISH, prefixed=True) is None
 
 
 SPELLINGS = [

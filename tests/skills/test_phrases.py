@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from voxd.skills.phrases import Phrase, longest
+from voxd.skills.phrases import Phrase, PhraseTable, Reading
 
 
 def read_digit(said: Sequence[str], at: int) -> tuple[int, int] | None:
@@ -31,24 +31,33 @@ READERS = {"digit": read_digit}
     ],
 )
 def test_phrases(say: str, said: str, expected: tuple[dict[str, Any], int] | None) -> None:
-    assert Phrase(say, {}).longest(said.split(), 0, READERS) == expected
+    assert Phrase(say, {}).longest(Reading(said.split(), READERS), 0) == expected
 
 
 def test_constants_come_with_the_values() -> None:
-    assert Phrase("at {digit:hour}", {"half": "am"}).longest(["at", "7"], 0, READERS) == (
+    assert Phrase("at {digit:hour}", {"half": "am"}).longest(Reading(["at", "7"], READERS), 0) == (
         {"half": "am", "hour": 7},
         2,
     )
 
 
 def test_the_longest_phrase_counts_and_then_the_first() -> None:
-    phrases = [Phrase("a", {"n": 1}), Phrase("a b", {"n": 2}), Phrase("a [b]", {"n": 3})]
-    assert longest(phrases, ["a", "b"], 0, READERS) == ({"n": 2}, 2)
-    assert longest(phrases, ["a"], 0, READERS) == ({"n": 1}, 1)
-    assert longest(phrases, ["c"], 0, READERS) is None
+    table = PhraseTable(
+        [
+            {"say": "a", "n": 1},
+            {"say": "a b", "n": 2},
+            {"say": "a [b]", "n": 3},
+            {"say": "{digit} [b]", "n": 4},
+        ]
+    )
+    assert table.longest(Reading(["a", "b"], READERS), 0) == ({"n": 2}, 2)
+    assert table.longest(Reading(["a"], READERS), 0) == ({"n": 1}, 1)
+    assert table.longest(Reading(["5", "b"], READERS), 0) == ({"digit": 5, "n": 4}, 2)
+    assert table.longest(Reading(["c"], READERS), 0) is None
+    assert table.longest(Reading(["c"], READERS), 1) is None
 
 
-@pytest.mark.parametrize("say", ["(a", "[a", "a)", "(a]", "a (b|c"])
+@pytest.mark.parametrize("say", ["(a", "[a", "a)", "(a]", "a (b|c", "", "[a] [b]"])
 def test_a_phrase_that_cannot_be_read_is_an_error(say: str) -> None:
     with pytest.raises(ValueError, match="bracket"):
         Phrase(say, {})

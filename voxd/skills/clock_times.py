@@ -7,7 +7,7 @@ from typing import Any
 
 from voxd.skills.language import Language, Part, load_language
 from voxd.skills.numbers import ClockTime, read_below_hundred, read_number, word_at
-from voxd.skills.phrases import Phrase, Reader, longest
+from voxd.skills.phrases import PhraseTable, Reader, Reading
 
 _DAY_HOURS = 24
 
@@ -29,25 +29,26 @@ def read_clock(
     "half past seven", "quarter to nine", "ten past six p m", "seven thirty", "six o'clock", "noon". A bare
     hour ("seven") is a number, not yet a time, and neither is "half seven" or "twenty five o'clock".
     """
-    found = read_any_clock(said, start, language or load_language())
+    language = language or load_language()
+    found = read_any_clock(Reading(said, clock_readers(language)), start, language)
     return None if found is None or found[0].unclear else (found[0].clock, found[1])
 
 
 def read_any_clock(
-    said: Sequence[str], start: int, language: Language, *, prefixed: bool = False
+    reading: Reading, start: int, language: Language, *, prefixed: bool = False
 ) -> tuple[ClockReading, int] | None:
     """Return the time of day at word ``start``, clear or not, and the index after it, or None.
 
-    ``prefixed``: whether "at" or the like stands before it, after which a bare number is an hour.
+    ``reading`` has the `clock_readers`. ``prefixed``: whether "at" or the like stands before it, after which
+    a bare number is an hour.
     """
-    readers = clock_readers(language)
     best: tuple[ClockReading, int] | None = None
     for phrases, is_sure, is_exact in (
         (language.times, True, True),
         (language.digital_times, True, prefixed),
         (language.open_times, prefixed, False),
     ):
-        found = _read_with_half(phrases, said, start, readers, is_sure=is_sure, language=language)
+        found = _read_with_half(phrases, reading, start, is_sure=is_sure, language=language)
         # Without a word that only times have, an impossible time is not a time at all.
         if found is None or (found[0].unclear == "no_such_time" and not is_exact and not found[2]):
             continue
@@ -57,25 +58,24 @@ def read_any_clock(
 
 
 def _read_with_half(
-    phrases: Sequence[Phrase],
-    said: Sequence[str],
+    phrases: PhraseTable,
+    reading: Reading,
     start: int,
-    readers: Mapping[str, Reader],
     *,
     is_sure: bool,
     language: Language,
 ) -> tuple[ClockReading, int, bool] | None:
     """Return the time, the index after it, and whether a half of the day stands behind it."""
-    found = longest(phrases, said, start, readers)
+    found = phrases.longest(reading, start)
     if found is None:
         return None
     values, end = found
     halves: dict[str, Any] = {}
-    while (more := longest(language.halves, said, end, readers)) is not None:
+    while (more := language.halves.longest(reading, end)) is not None:
         if halves.keys() & more[0].keys():
             break
         halves, end = halves | more[0], more[1]
-    if not (halves or is_sure) or _goes_on(said, end, language):
+    if not (halves or is_sure) or _goes_on(reading.said, end, language):
         return None
     return _reading(values, halves, language), end, bool(halves)
 

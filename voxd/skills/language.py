@@ -8,7 +8,7 @@ import msgspec
 import tomli
 
 from voxd.errors import ConfigError
-from voxd.skills.phrases import Phrase
+from voxd.skills.phrases import PhraseTable
 
 DEFAULT_LANGUAGE = "en"
 
@@ -123,13 +123,13 @@ class Language:
         self.parts = {word: part for part in tables.clock.parts for word in part.say}
         self.weekdays = _positions(tables.calendar.weekdays)
         self.months = _positions(tables.calendar.months)
-        self.amounts = _phrases(tables.durations.amounts)
-        self.fractions = _phrases(tables.durations.fractions)
-        self.times = _phrases(tables.clock.times)
-        self.digital_times = _phrases(tables.clock.digital_times)
-        self.open_times = _phrases(tables.clock.open_times)
-        self.halves = _phrases(tables.clock.halves)
-        self.when_phrases = _phrases(tables.calendar.phrases)
+        self.amounts = PhraseTable(tables.durations.amounts)
+        self.fractions = PhraseTable(tables.durations.fractions)
+        self.times = PhraseTable(tables.clock.times)
+        self.digital_times = PhraseTable(tables.clock.digital_times)
+        self.open_times = PhraseTable(tables.clock.open_times)
+        self.halves = PhraseTable(tables.clock.halves)
+        self.when_phrases = PhraseTable(tables.calendar.phrases)
 
     @cached_property
     def number_words(self) -> frozenset[str]:
@@ -160,10 +160,6 @@ def _ordinal_endings(numbers: Numbers) -> dict[str, str]:
 
 def _positions(names: list[list[str]]) -> dict[str, int]:
     return {word: position for position, words in enumerate(names) for word in words}
-
-
-def _phrases(entries: list[dict[str, Any]]) -> list[Phrase]:
-    return [Phrase(entry["say"], {k: v for k, v in entry.items() if k != "say"}) for entry in entries]
 
 
 def languages() -> list[str]:

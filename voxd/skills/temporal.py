@@ -18,7 +18,7 @@ from voxd.skills.clock_times import (
 )
 from voxd.skills.language import Language, Unit, load_language
 from voxd.skills.numbers import ClockTime, read_below_hundred, read_number, read_ordinal, word_at
-from voxd.skills.phrases import Reader, longest
+from voxd.skills.phrases import Reader, Reading
 from voxd.store.timers import Repeat
 
 _HOUR_S = 3600
@@ -91,7 +91,7 @@ def _read_length(said: Sequence[str], start: int, language: Language) -> _Length
         if more is None or more[2].seconds >= length.smallest.seconds:
             break
         length = _Length(length.seconds + more[0], more[1], length.largest, more[2])
-    fraction = longest(language.fractions, said, length.end, {})
+    fraction = language.fractions.longest(Reading(said, {}), length.end)
     if fraction is not None:
         added = fraction[0]["value"] * length.smallest.seconds
         return _Length(length.seconds + added, fraction[1], length.largest, length.smallest)
@@ -109,15 +109,15 @@ def _read_part(said: Sequence[str], start: int, language: Language) -> tuple[flo
 
 def _amounts(said: Sequence[str], start: int, language: Language) -> list[tuple[float, int]]:
     """Return the amounts that may begin at word ``start``, each with the index after it."""
-    phrases = [phrase.longest(said, start, {}) for phrase in language.amounts]
+    reading = Reading(said, {})
     amounts: list[tuple[float, int]] = [
-        (found[0]["value"], found[1]) for found in phrases if found is not None
+        (found["value"], end) for found, end in language.amounts.all(reading, start)
     ]
     number = read_number(said, start, language)
     if number is None:
         return amounts
     whole, end = number
-    fraction = longest(language.fractions, said, end, {})
+    fraction = language.fractions.longest(reading, end)
     if fraction is not None:
         amounts.append((whole + fraction[0]["value"], fraction[1]))
     if word_at(said, end) == language.tables.numbers.point:
@@ -152,21 +152,22 @@ def read_when(said: Sequence[str], start: int, language: Language | None = None)
     A length of time alone ("five minutes") is not one, "in five minutes" is.
     """
     language = language or load_language()
+    reading = Reading(said, _readers(language))
     values: dict[str, Any] = {}
     end = start
-    while (found := _read_next(said, end, values, language)) is not None:
+    while (found := _read_next(reading, end, values, language)) is not None:
         values, end = found
     return (_build(values, language), end) if values else None
 
 
 def _read_next(
-    said: Sequence[str], start: int, values: Mapping[str, Any], language: Language
+    reading: Reading, start: int, values: Mapping[str, Any], language: Language
 ) -> tuple[dict[str, Any], int] | None:
     """Return ``values`` with those of the longest part that begins at ``start`` and fits, and its end."""
     best: tuple[dict[str, Any], int] | None = None
     for more, end in (
-        *_phrases_at(said, start, language),
-        *_clocks_at(said, start, language, is_first=not values),
+        *_phrases_at(reading, start, language),
+        *_clocks_at(reading, start, language, is_first=not values),
     ):
         joined = _join(values, more)
         if joined is not None and (best is None or end > best[1]):
@@ -174,21 +175,21 @@ def _read_next(
     return best
 
 
-def _phrases_at(said: Sequence[str], start: int, language: Language) -> list[tuple[dict[str, Any], int]]:
-    at = start + (word_at(said, start) in language.tables.calendar.prefixes)
-    found = [longest(language.when_phrases, said, place, _readers(language)) for place in {start, at}]
+def _phrases_at(reading: Reading, start: int, language: Language) -> list[tuple[dict[str, Any], int]]:
+    at = start + (word_at(reading.said, start) in language.tables.calendar.prefixes)
+    found = [language.when_phrases.longest(reading, place) for place in {start, at}]
     return [each for each in found if each is not None]
 
 
 def _clocks_at(
-    said: Sequence[str], start: int, language: Language, *, is_first: bool
+    reading: Reading, start: int, language: Language, *, is_first: bool
 ) -> list[tuple[dict[str, Any], int]]:
-    prefixed = word_at(said, start) in language.tables.clock.prefixes
-    found = read_any_clock(said, start + prefixed, language, prefixed=prefixed)
+    prefixed = word_at(reading.said, start) in language.tables.clock.prefixes
+    found = read_any_clock(reading, start + prefixed, language, prefixed=prefixed)
     if found is None and is_first and not prefixed:
         # "Seven tomorrow" is a time, because a day stands behind it.
-        bare = read_any_clock(said, start, language, prefixed=True)
-        if bare is not None and _phrases_at(said, bare[1], language):
+        bare = read_any_clock(reading, start, language, prefixed=True)
+        if bare is not None and _phrases_at(reading, bare[1], language):
             found = bare
     return [({"reading": found[0]}, found[1])] if found is not None else []
 
