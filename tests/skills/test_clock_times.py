@@ -39,6 +39,12 @@ def reading(said: list[str]) -> Reading:
         ("ten past six p m", ClockTime(6, 10, "pm")),
         ("quarter to thirteen", ClockTime(12, 45)),
         ("quarter past midnight", ClockTime(12, 15, "night")),
+        ("ten minutes to midnight", ClockTime(11, 50, "pm")),
+        ("quarter to midnight", ClockTime(11, 45, "pm")),
+        ("twenty past noon", ClockTime(12, 20, "pm")),
+        ("five to noon", ClockTime(11, 55, "am")),
+        ("seven o'clock sharp", ClockTime(7)),
+        ("seven p m sharp", ClockTime(7, 0, "pm")),
         ("seven o'clock", ClockTime(7)),
         ("7 o clock", ClockTime(7)),
         ("3 o'clock in the afternoon", ClockTime(3, 0, "pm")),
@@ -75,7 +81,7 @@ def test_times_of_day(text: str, expected: ClockTime) -> None:
     [
         "seven", "twenty five", "25:10", "five to call", "ten past", "oh five", "half", "seven seventy five",
         "ten to fifteen minutes", "seven thirty percent", "8.30", "836", "half an hour", "one hundred",
-        "half seven", "25 o'clock", "13 p m", "", "in the morning", "seven minutes",
+        "zero zero seven", "half seven", "25 o'clock", "13 p m", "", "in the morning", "seven minutes",
     ],
 )  # fmt: skip
 def test_other_text_is_not_a_time_of_day(text: str) -> None:
