@@ -54,8 +54,12 @@ class SkillEngine:
         device: SkillDevice,
         clock: Clock,
         tz: tzinfo | None = None,
+        grammar: "Grammar | None" = None,
     ) -> None:
-        """Raises `ConfigError` when a sentence of the owner's commands cannot be read."""
+        """``grammar`` is what `prepare` of another engine with the same ``config`` returned.
+
+        Raises `ConfigError` when a sentence of the owner's commands cannot be read.
+        """
         self._config = config
         self._clock = clock
         self._timers = timers
@@ -65,7 +69,7 @@ class SkillEngine:
         self._lock = asyncio.Lock()
         self._handlers, self._phrases = _load_skills(self._context)
         # Only an owner's template can be wrong, so only then the grammar is needed at the start.
-        self._grammar: Grammar | None = self._built() if config.commands else None
+        self._grammar = self._built() if config.commands and grammar is None else grammar
 
     def configure(self, config: schema.Skills) -> None:
         """Apply the live keys of a reloaded configuration: near_miss, ring_s, clock_24h."""
@@ -75,11 +79,12 @@ class SkillEngine:
         if self._grammar is not None:
             self._grammar.near_miss = config.near_miss
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> "Grammar":
         """Load the grammar, in a thread, if it is not there yet; `answer` does it when needed."""
         async with self._lock:
             if self._grammar is None:
                 self._grammar = await asyncio.to_thread(self._built)
+            return self._grammar
 
     @property
     def commands(self) -> tuple[Command, ...]:

@@ -21,6 +21,8 @@ BUSY_TIMEOUT_MS = 5000
 # Switching to WAL ignores the busy timeout, so it is retried by hand.
 _BUSY_PAUSE_S = 0.01
 MEMORY = ":memory:"
+"""The path of a database that is never written to a disk."""
+
 _SIDE_FILES = ("", "-wal", "-shm")
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
