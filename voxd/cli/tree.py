@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "last": "voxd.cli.turns",
         "history": "voxd.cli.turns",
         "timers": "voxd.cli.device",
+        "skills": "voxd.cli.skills",
         "wake": "voxd.cli.wake",
         "provider": "voxd.cli.providers",
         "usage": "voxd.cli.providers",
