@@ -9,7 +9,7 @@ import pytest
 
 from voxd.config import schema
 from voxd.config.commands import Command, ShellAction
-from voxd.skills.effects import Item
+from voxd.skills.effects import Effect, Item, find_changes
 from voxd.skills.phrase_file import Given, GivenItem
 from voxd.skills.simulation import ManualClock, Simulator
 from voxd.store.db import MEMORY, Database
@@ -104,3 +104,58 @@ async def test_a_command_of_the_owner_is_not_run(db: Database, tmp_path: Path) -
     async with Simulator(schema.Skills(commands=(command,)), db).simulate(Given(NOW, UTC)) as simulation:
         reply = await simulation.engine.answer("make a file")
     assert (reply.intent, reply.text, file.exists()) == ("command.make", "Made.", False)
+
+
+async def test_what_repeats_or_is_paused_is_given_so(db: Database) -> None:
+    given = Given(
+        NOW,
+        UTC,
+        (
+            GivenItem("p", "timer", length_s=600, left_s=240, paused=True),
+            GivenItem("a", "alarm", due=NOW + timedelta(hours=21), repeat="mon,tue"),
+            GivenItem("b", "alarm", due=NOW, repeat="daily", ringing=True),
+        ),
+    )
+    async with Simulator(schema.Skills(), db).simulate(given) as simulation:
+        items = {simulation.labels[id]: item for id, item in simulation.state().items.items()}
+        assert items == {
+            "p": Item("timer", "", NOW_S + 240, paused=True),
+            "a": Item("alarm", "", NOW_S + 21 * 3600, "mon,tue"),
+            "b": Item("alarm", "", NOW_S, "daily", ringing=True),
+        }
+        simulation.device.stop()
+        (b,) = [item for item in simulation.state().items.values() if item.repeat == "daily"]
+        assert b == Item("alarm", "", NOW_S + 86_400, "daily")
+
+
+@pytest.mark.parametrize(
+    ("repeat", "change", "effects"),
+    [
+        ("", "snooze", [Effect("snooze", "b", NOW_S + 300)]),
+        ("daily", "snooze", [Effect("snooze", "b", NOW_S + 300)]),
+        ("", "stop", [Effect("silence", "b")]),
+        ("daily", "stop", [Effect("silence", "b")]),
+        ("every:2h", "stop", [Effect("silence", "b")]),
+        ("daily", "cancel", [Effect("cancel", "b")]),
+        ("daily", "undo", []),
+    ],
+)
+async def test_what_is_done_to_a_ringing_alarm_is_seen(
+    db: Database, repeat: str, change: str, effects: list[Effect]
+) -> None:
+    given = Given(NOW, UTC, (GivenItem("b", "alarm", due=NOW, repeat=repeat, ringing=True),))
+    async with Simulator(schema.Skills(), db).simulate(given) as simulation:
+        before = simulation.state()
+        (id,) = before.items
+        match change:
+            case "snooze":
+                await simulation.timers.snooze(300)
+            case "stop":
+                simulation.timers.stop_ringing("voice")
+            case "cancel":
+                await simulation.timers.cancel(id)
+            case "undo":
+                await simulation.timers.rename(id, "gym")
+                await simulation.timers.rename(id, "")
+        changes = find_changes(before, simulation.state(), simulation.labels, UTC)
+    assert [*changes.effects] == effects

@@ -17,8 +17,8 @@ from voxd.skills.engine import SkillEngine
 from voxd.skills.phrase_file import Given, GivenItem
 from voxd.skills.schedule import LocalMoment
 from voxd.skills.timers import Timers
-from voxd.store import timers as store
 from voxd.store.db import Database
+from voxd.store.timers import Repeat, TimerStore
 
 if TYPE_CHECKING:
     from voxd.skills.grammar import Grammar
@@ -117,7 +117,7 @@ class Simulator:
         """The owner's commands in ``config`` are recognised, but what they would run is not run."""
         self._config = _harmless(config)
         self._grammar: Grammar | None = None
-        self._store = store.TimerStore(db)
+        self._store = TimerStore(db)
 
     @asynccontextmanager
     async def simulate(self, given: Given) -> AsyncIterator[Simulation]:
@@ -141,8 +141,8 @@ class Simulator:
                     await rung.acquire()
             paused = {item.label for item in given.items if item.paused}
             for id, label in labels.items():
-                if label in paused and (pause := getattr(timers, "pause", None)):
-                    await pause(id)
+                if label in paused:
+                    await timers.pause(id)
             device = SimulatedDevice(timers, volume=given.volume, said=given.said)
             engine = SkillEngine(
                 self._config, timers=timers, device=device, clock=clock, tz=given.tz, grammar=self._grammar
@@ -169,22 +169,19 @@ def _set_at_s(item: GivenItem, now_s: float) -> float:
 
 async def _set(timers: Timers, item: GivenItem, now: datetime) -> int:
     """Set ``item``; returns its id."""
-    more: dict[str, Any] = {}
-    if item.repeat and (repeat := getattr(store, "Repeat", None)):
-        more["repeat"] = repeat(**read_repeat(item.repeat))
+    repeat = Repeat(**read_repeat(item.repeat)) if item.repeat else None
     if item.due is None:
-        entry = await timers.set(item.kind, name=item.name, duration_s=float(item.length_s), **more)
+        length_s = float(item.length_s)
+        entry = await timers.set(item.kind, name=item.name, duration_s=length_s, repeat=repeat)
     else:
         aim = LocalMoment(item.due.date(), item.due.time(), item.due.timestamp())
-        entry = await timers.set(item.kind, name=item.name, aim=aim, **more)
+        entry = await timers.set(item.kind, name=item.name, aim=aim, repeat=repeat)
     return entry.id
 
 
 def _item(entry: TimerEntry) -> Item:
-    rule = getattr(entry, "repeat", None)
-    repeat = repeat_text(msgspec.structs.asdict(rule)) if rule else ""
-    paused = getattr(entry, "paused", False)
-    return Item(entry.kind, entry.name.lower(), round(entry.due_at), repeat, paused, entry.ringing)
+    repeat = repeat_text(msgspec.structs.asdict(entry.repeat)) if entry.repeat else ""
+    return Item(entry.kind, entry.name.lower(), round(entry.due_at), repeat, entry.paused, entry.ringing)
 
 
 def _unheard(type: str, /, *, turn: str | None = None, **data: Any) -> None:
