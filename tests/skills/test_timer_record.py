@@ -97,6 +97,7 @@ def test_a_snooze_is_paused_and_extended_with_its_timer() -> None:
     paused = pause_timer(extend_timer(snoozed, 60.0, after(3600.0)), after(3600.0))
     resumed = resume_timer(paused, after(9000.0))
     assert next_in_s(resumed, after(9000.0)) == pytest.approx(600.0)
+    assert next_in_s(resumed, after(9500.0)) == pytest.approx(100.0)
     assert due_in_s(resumed, after(9000.0)) == pytest.approx(3600.0)
 
 

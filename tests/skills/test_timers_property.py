@@ -105,10 +105,10 @@ REPEATS = [
     DAILY,
     Repeat(weekdays=(0, 5), every_weeks=2),
     Repeat(month_day=31),
-    Repeat(interval_s=45.0),
+    Repeat(interval_s=2.5 * HOUR_S),
     Repeat(interval_s=HOUR_S),
 ]
-SPANS_S = st.sampled_from([0.3, 20.0, 59.0, 600.0, HOUR_S, 9 * HOUR_S, 30 * HOUR_S])
+SPANS_S = st.sampled_from([0.3, 20.0, 59.0, 600.0, HOUR_S, 9 * HOUR_S, 26 * HOUR_S])
 WHICH = st.integers(0, 3)
 OPERATIONS = st.one_of(
     st.tuples(st.just("countdown"), SPANS_S),
@@ -128,6 +128,8 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("reboot"), SPANS_S),
     st.tuples(st.just("step"), st.sampled_from([-HOUR_S, -20.0, 20.0, HOUR_S / 2])),
     st.tuples(st.just("wait"), SPANS_S),
+    # Often, or hardly anything would ring.
+    *[st.tuples(st.just("until next"), st.sampled_from([0.0, 20.0, RING_S + 1.0])) for _ in range(5)],
 )
 
 
@@ -156,6 +158,10 @@ async def perform(world: World, name: str, *values: Any) -> None:
             await wait(world, 1.1)
         case "wait":
             await wait(world, values[0])
+        case "until next":
+            entries = timers.list()
+            next_s = [each.due_in_s for each in entries if not each.ringing and not each.paused]
+            await wait(world, max(0.0, min(next_s, default=0.0)) + values[0])
         case _:
             await change(world, name, *values)
 
@@ -223,6 +229,6 @@ async def live(operations: list[tuple[Any, ...]]) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(OPERATIONS, max_size=14))
+@given(st.lists(OPERATIONS, min_size=4, max_size=14))
 def test_no_sequence_of_changes_loses_a_timer_or_rings_wrongly(operations: list[tuple[Any, ...]]) -> None:
     asyncio.run(live(operations))

@@ -202,3 +202,22 @@ async def test_a_snooze_missed_while_off_is_reported(house: House) -> None:
     await house.reboot(moment("2026-11-21 09:00").wall_s)
     assert [local(entry.due_at) for entry in house.timers.take_missed()] == ["2026-11-21 07:09"]
     assert house.due() == ["2026-11-22 07:00"]
+
+
+async def test_a_snooze_lasts_as_long_when_the_clock_steps_before_a_reboot(house: House) -> None:
+    await house.alarm(7, DAILY)
+    await house.until("2026-11-21 07:00")
+    await house.timers.snooze(540.0)
+    house.clock.step_wall(HOUR_S)
+    await house.pass_time(60.0)
+    await house.reboot(house.clock.wall() + 60.0)
+    assert house.timers.list()[0].due_in_s == pytest.approx(420.0)
+
+
+async def test_a_clock_set_back_by_days_during_a_ring_skips_no_morning(house: House) -> None:
+    await house.alarm(7, DAILY)
+    await house.until("2026-11-21 07:00")
+    house.clock.step_wall(-3 * DAY_S)
+    await house.pass_time(70.0)
+    assert house.emit.types().count("timer.stopped") == 1
+    assert house.due() == ["2026-11-19 07:00"]
