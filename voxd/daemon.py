@@ -168,6 +168,7 @@ class Daemon:
             change_volume=lambda percent: self.appliance.set_volume(percent),
             last_reply=lambda: self.runner.last_reply,
             summary=lambda: self.appliance.spoken_summary(),
+            is_muted=lambda: self.runner.machine.muted,
         )
         self.skills = SkillEngine(config.skills, timers=self.timers, device=voice, clock=self.clock)
         self.synthesizer = build_synthesizer(config.tts, models_dir=models_dir, emit=emit, clock=self.clock)

@@ -172,11 +172,11 @@ def _print_explanation(explanation: Explanation, args: Namespace) -> None:
         print_table(("value", "words", "means"), rows, args)
     if explanation.candidates:
         print_table(
-            ("intent", "certainty", "taken", "values", "reason"),
+            ("intent", "understood as", "taken", "values", "reason"),
             [
                 (
                     candidate.intent,
-                    candidate.certainty,
+                    candidate.text,
                     candidate.taken,
                     ", ".join(f"{name}={value}" for name, value in candidate.slots),
                     candidate.reason,
@@ -186,5 +186,5 @@ def _print_explanation(explanation: Explanation, args: Namespace) -> None:
             args,
         )
     else:
-        print("no sentence of the grammar is near enough")
+        print("no sentence of the grammar matches")
     print_fields("what is done", {"": explanation.decision}, args)

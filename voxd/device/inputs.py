@@ -83,7 +83,7 @@ class VoiceControl:
     """The device functions that the skills call; the composition root connects each to its part.
 
     Volumes are in percent. ``last_reply`` returns "" before the first one, ``summary`` the state of the
-    device as a spoken sentence.
+    device as a spoken sentence, ``is_muted`` whether the microphone is closed.
     """
 
     post: Callable[[Input], None]
@@ -91,6 +91,7 @@ class VoiceControl:
     change_volume: Callable[[int], int]
     last_reply: Callable[[], str]
     summary: Callable[[], str]
+    is_muted: Callable[[], bool]
 
     def set_volume(self, percent: int) -> int:
         """Set the output volume, clamped to 0..100; returns it."""

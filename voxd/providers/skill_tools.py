@@ -1,7 +1,5 @@
 """Offers the skills of the device to a model as tools, with types that prevent wrong calls."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -11,16 +9,18 @@ from voxd.providers.tools import Tool, tool
 from voxd.skills.contract import SkillReply
 from voxd.skills.engine import SkillEngine
 from voxd.skills.numbers import ClockTime
+from voxd.skills.temporal import Day, When
 
 Kind = Literal["timer", "alarm", "reminder"]
-Day = Literal[
+DayName = Literal[
     "", "today", "tomorrow", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
 ]
 Time = Annotated[str, Meta(pattern=r"^([01]?\d|2[0-3]):[0-5]\d$")]
 Seconds = Annotated[int, Meta(ge=1, le=7 * 86_400)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
-_DAYS: Mapping[str, str] = MappingProxyType({"today": "0", "tomorrow": "1"})
+_DAYS = ("today", "tomorrow")
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def skill_tools(skills: SkillEngine) -> list[Tool]:
@@ -71,7 +71,7 @@ class _SkillTools:
         slots = {"duration": seconds, **_name_slot(name)}
         return _spoken(await self._skills.perform("timer_set", slots))
 
-    async def set_alarm(self, time: Time, day: Day = "", name: str = "") -> str:
+    async def set_alarm(self, time: Time, day: DayName = "", name: str = "") -> str:
         """Set an alarm on this device for a time of day.
 
         Args:
@@ -83,7 +83,7 @@ class _SkillTools:
         return _spoken(await self._skills.perform("alarm_set", slots))
 
     async def set_reminder(
-        self, text: str, seconds: Seconds | None = None, time: Time | None = None, day: Day = ""
+        self, text: str, seconds: Seconds | None = None, time: Time | None = None, day: DayName = ""
     ) -> str:
         """Set a reminder on this device, after a while or at a time of day.
 
@@ -123,7 +123,7 @@ class _SkillTools:
         if percent is not None:
             return _spoken(await self._skills.perform("volume_set", {"number": percent}))
         if change:
-            intent = "volume_up" if change > 0 else "volume_down"
+            intent = "volume_up_by" if change > 0 else "volume_down_by"
             return _spoken(await self._skills.perform(intent, {"number": abs(change)}))
         return _spoken(await self._skills.perform("volume_get", {}))
 
@@ -150,8 +150,11 @@ def _name_slot(name: str) -> dict[str, Any]:
 
 def _time_slots(time: str, day: str) -> dict[str, Any]:
     hour, minute = map(int, time.split(":"))
-    clock: dict[str, Any] = {"clock": ClockTime(hour, minute, "24")}
-    return {**clock, "day": _DAYS.get(day, day)} if day else clock
+    clock = ClockTime(hour, minute, "24")
+    if not day:
+        return {"when": When(clock=clock)}
+    said = Day(days=_DAYS.index(day)) if day in _DAYS else Day(weekday=_WEEKDAYS.index(day))
+    return {"when": When(clock=clock, day=said)}
 
 
 def _spoken(reply: SkillReply) -> str:

@@ -1,27 +1,31 @@
 """The contract of a skill: what it gets, what it returns, and what it may do to the device."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, ClassVar, Protocol
 
 from voxd.clock import Clock
+from voxd.skills.recent import Recent
 from voxd.skills.timers import Timers
 
 Slots = dict[str, Any]
-"""The values of a sentence by name: seconds, `ClockTime`, numbers or words."""
+"""The values of a sentence by name: seconds, `When`, `ClockTime`, numbers or words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question of the device: ``intent`` and ``slots`` are known, ``missing`` is what it waits for.
 
-    ``missing`` is duration, when, text or which.
+    ``missing`` is the slot that the answer fills (duration, when, new_when, new_duration, text), or which
+    (one of the timers with the ids ``options``), half (one of the `ClockTime` in ``options``), or confirm.
     """
 
     intent: str
     missing: str
     slots: Slots = field(default_factory=dict)
+    options: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,18 @@ class Phrases:
     slots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a sentence asks for: the intent and its values (seconds, `When`, numbers, words).
+
+    ``doubts`` names the slots whose words may mean something else.
+    """
+
+    intent: str
+    slots: Slots = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+
+
 Handler = Callable[[Slots], Awaitable[SkillReply]]
 
 
@@ -70,6 +86,10 @@ class SkillDevice(Protocol):
 
     def mute(self) -> None:
         """Close the microphone."""
+        ...
+
+    def is_muted(self) -> bool:
+        """Return whether the microphone is closed."""
         ...
 
     def stop(self) -> None:
@@ -94,21 +114,22 @@ class SkillContext:
     clock: Clock
     tz: tzinfo
     clock_24h: bool
+    recent: Recent
 
     def now(self) -> datetime:
         """Return the local date and time."""
         return datetime.fromtimestamp(self.clock.wall(), self.tz)
 
 
-class Skill:
+class Skill(ABC):
     """A few intents and what they do; named by an entry point of the group ``voxd.skills``."""
 
     sentences: ClassVar[Mapping[str, Sequence[str]]] = {}
-    """Hassil templates by intent. Built-in skills leave it empty: theirs stand in `en.toml`."""
+    """Hassil templates by intent. Built-in skills leave it empty: theirs stand in `sentences.toml`."""
 
     def __init__(self, context: SkillContext) -> None:
         self.context = context
 
+    @abstractmethod
     def handlers(self) -> Mapping[str, Handler]:
         """Return what each intent of the skill does."""
-        raise NotImplementedError

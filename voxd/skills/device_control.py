@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
-from voxd.skills import replies
 from voxd.skills.contract import Handler, Skill, SkillContext, SkillReply, Slots
 from voxd.skills.numbers import number_words
+from voxd.skills.replies import say
 
 _STEP_PERCENT = 10
+_BIG_STEP_PERCENT = 30
+_QUIETEST_PERCENT = 10
 _DEFAULT_PERCENT = 50
 
 
@@ -23,16 +25,34 @@ class DeviceSkill(Skill):
         return {
             "stop": self._stop,
             "never_mind": self._never_mind,
-            "volume_up": lambda slots: self._change_volume(slots.get("number", _STEP_PERCENT)),
-            "volume_down": lambda slots: self._change_volume(-slots.get("number", _STEP_PERCENT)),
-            "volume_set": self._set_volume,
-            "volume_max": lambda slots: self._set_volume({"number": 100}),
+            **self._volume_handlers(),
             "volume_get": lambda slots: self._change_volume(0),
             "sound_off": self._sound_off,
             "sound_on": self._sound_on,
             "mic_mute": self._mute_microphone,
+            "mic_on": self._open_microphone,
+            "mic_test": self._microphone,
             "repeat": self._repeat,
             "status": self._status,
+        }
+
+    def _volume_handlers(self) -> Mapping[str, Handler]:
+        return {
+            "volume_up": lambda slots: self._change_volume(_STEP_PERCENT),
+            "volume_up_much": lambda slots: self._change_volume(_BIG_STEP_PERCENT),
+            "volume_up_by": lambda slots: self._change_volume(slots["number"]),
+            "volume_up_steps": lambda slots: self._change_volume(_STEP_PERCENT * slots["number"]),
+            "volume_down": lambda slots: self._change_volume(-_STEP_PERCENT),
+            "volume_down_much": lambda slots: self._change_volume(-_BIG_STEP_PERCENT),
+            "volume_down_by": lambda slots: self._change_volume(-slots["number"]),
+            "volume_down_steps": lambda slots: self._change_volume(-_STEP_PERCENT * slots["number"]),
+            "volume_set": lambda slots: self._set_volume(slots["number"]),
+            "volume_half": lambda slots: self._set_volume(50),
+            "volume_halve": lambda slots: self._set_volume(self._device.volume() // 2),
+            "volume_double": lambda slots: self._set_volume(min(2 * self._device.volume(), 100)),
+            "volume_max": lambda slots: self._set_volume(100),
+            # The quietest that can still be heard: the answer to it must not be silence.
+            "volume_min": lambda slots: self._set_volume(_QUIETEST_PERCENT),
         }
 
     async def _stop(self, slots: Slots) -> SkillReply:
@@ -41,26 +61,36 @@ class DeviceSkill(Skill):
 
     async def _never_mind(self, slots: Slots) -> SkillReply:
         has_silenced = self.context.timers.stop_ringing("voice") > 0
-        return SkillReply("" if has_silenced else replies.OKAY)
+        return SkillReply("" if has_silenced else say("okay"))
 
     async def _change_volume(self, percent: int) -> SkillReply:
-        level = self._device.volume()
-        if percent:
-            level = self._device.set_volume(level + percent)
-        return _volume(level)
+        if not percent:
+            return _volume(self._device.volume())
+        return await self._set_volume(max(0, min(100, self._device.volume() + percent)))
 
-    async def _set_volume(self, slots: Slots) -> SkillReply:
-        if slots["number"] > 100:
-            return SkillReply("The volume goes from zero to one hundred percent.")
-        return _volume(self._device.set_volume(slots["number"]))
+    async def _set_volume(self, percent: int) -> SkillReply:
+        if percent > 100:
+            return SkillReply(say("volume_range"))
+        before = self._device.volume()
+        self._remember(before)
+        return _volume(self._device.set_volume(percent))
+
+    def _remember(self, before: int) -> None:
+        async def restore() -> None:
+            self._device.set_volume(before)
+
+        self.context.recent.remember(restore)
 
     async def _sound_off(self, slots: Slots) -> SkillReply:
-        self._volume_before = self._device.volume() or self._volume_before
+        before = self._device.volume()
+        self._volume_before = before or self._volume_before
+        self._remember(before)
         self._device.set_volume(0)
         return SkillReply("")
 
     async def _sound_on(self, slots: Slots) -> SkillReply:
         if self._device.volume() == 0:
+            self._remember(0)
             self._device.set_volume(self._volume_before)
         return _volume(self._device.volume())
 
@@ -68,12 +98,22 @@ class DeviceSkill(Skill):
         self._device.mute()
         return SkillReply("")
 
+    async def _open_microphone(self, slots: Slots) -> SkillReply:
+        # "Unmute yourself" means the sound when that is what is muted.
+        if self._device.volume() == 0 and not self._device.is_muted():
+            return await self._sound_on(slots)
+        return await self._microphone(slots)
+
+    async def _microphone(self, slots: Slots) -> SkillReply:
+        # A sentence never opens the microphone: a mute stays until the button or its owner lifts it.
+        return SkillReply(say("microphone_off" if self._device.is_muted() else "microphone_on"))
+
     async def _repeat(self, slots: Slots) -> SkillReply:
-        return SkillReply(self._device.last_reply() or "I have not said anything yet.")
+        return SkillReply(self._device.last_reply() or say("nothing_said"))
 
     async def _status(self, slots: Slots) -> SkillReply:
         return SkillReply(self._device.summary())
 
 
 def _volume(percent: int) -> SkillReply:
-    return SkillReply(f"Volume {number_words(percent)} percent.")
+    return SkillReply(say("volume", percent=number_words(percent)))

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,9 +13,10 @@ from voxd.config import schema
 from voxd.config.commands import Command
 from voxd.entry_points import find_entry_points, load_entry_point
 from voxd.errors import ConfigError, VoxdError, third_party
-from voxd.skills import custom, replies
+from voxd.skills import custom
 from voxd.skills.contract import (
     Handler,
+    Match,
     Phrases,
     Question,
     Skill,
@@ -24,13 +25,16 @@ from voxd.skills.contract import (
     SkillReply,
     Slots,
 )
+from voxd.skills.dialogue import read_answer
 from voxd.skills.jsgf import pronunciation_test, to_jsgf
+from voxd.skills.language import load_language
 from voxd.skills.numbers import words
+from voxd.skills.recent import Recent
+from voxd.skills.replies import say
 from voxd.skills.schedule import local_zone
+from voxd.skills.speech import load_speech
 from voxd.skills.timers import Timers
-
-if TYPE_CHECKING:
-    from voxd.skills.grammar import Grammar, Match
+from voxd.skills.understanding import Understander, Understanding, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +43,9 @@ GROUP = "voxd.skills"
 
 QUESTION_OPEN_S = 30.0
 """A question of the device may be answered for this long."""
+
+MAX_NAMED_WORDS = 3
+"""A refusal names the words that were not understood if they are no more than this."""
 
 _COMMAND = "command."
 
@@ -54,37 +61,40 @@ class SkillEngine:
         device: SkillDevice,
         clock: Clock,
         tz: tzinfo | None = None,
-        grammar: "Grammar | None" = None,
+        understander: Understander | None = None,
     ) -> None:
-        """``grammar`` is what `prepare` of another engine with the same ``config`` returned.
+        """``understander`` is what `prepare` of another engine with the same ``config`` returned.
 
         Raises `ConfigError` when a sentence of the owner's commands cannot be read.
         """
         self._config = config
         self._clock = clock
         self._timers = timers
-        self._context = SkillContext(device, timers, clock, tz or local_zone(), config.clock_24h)
+        self._context = SkillContext(
+            device, timers, clock, tz or local_zone(), config.clock_24h, Recent(clock)
+        )
         self._commands = {command.name: command for command in config.commands}
         self._question: tuple[Question, float] | None = None
+        self._last_said: tuple[str, ...] = ()
         self._lock = asyncio.Lock()
         self._handlers, self._phrases = _load_skills(self._context)
         # Only an owner's template can be wrong, so only then the grammar is needed at the start.
-        self._grammar = self._built() if config.commands and grammar is None else grammar
+        self._understander = self._build() if config.commands and understander is None else understander
 
     def configure(self, config: schema.Skills) -> None:
         """Apply the live keys of a reloaded configuration: near_miss, ring_s, clock_24h."""
         self._config = msgspec.structs.replace(config, commands=self._config.commands)
         self._context.clock_24h = config.clock_24h
         self._timers.ring_s = config.ring_s
-        if self._grammar is not None:
-            self._grammar.near_miss = config.near_miss
+        if self._understander is not None:
+            self._understander.near_miss = config.near_miss
 
-    async def prepare(self) -> "Grammar":
+    async def prepare(self) -> Understander:
         """Load the grammar, in a thread, if it is not there yet; `answer` does it when needed."""
         async with self._lock:
-            if self._grammar is None:
-                self._grammar = await asyncio.to_thread(self._built)
-            return self._grammar
+            if self._understander is None:
+                self._understander = await asyncio.to_thread(self._build)
+            return self._understander
 
     @property
     def commands(self) -> tuple[Command, ...]:
@@ -98,90 +108,117 @@ class SkillEngine:
 
     async def answer(self, text: str) -> SkillReply:
         """Answer the sentence ``text``; one that is not understood has no intent and an honest reply."""
-        said_words = words(text)
-        if not said_words:
-            return SkillReply(replies.NOT_HEARD)
-        await self.prepare()
-        question = self._open_question()
+        said = tuple(words(text))
+        if not said:
+            return SkillReply(say("not_heard"))
+        understander = await self.prepare()
+        question = self._take_question()
         if question is not None:
-            reply = await self._answered(question, text, said_words)
-            if reply is not None:
-                return reply
-        match = await asyncio.to_thread(self._require().recognize, text)
-        if match is None:
-            return SkillReply(replies.NOT_UNDERSTOOD)
-        return await self._perform(match)
+            match = await asyncio.to_thread(read_answer, question, said, understander)
+            if match is not None:
+                return await self._perform(match, question.options if question.missing == "confirm" else ())
+        understanding = await self.understand(said)
+        if understanding.verdict is not Verdict.ACT or not understanding.is_exact:
+            corrected = await self._correct_last(understander, said)
+            if corrected is not None:
+                return corrected
+        match understanding.verdict:
+            case Verdict.ACT:
+                self._last_said = said
+                return await self._perform_all(understanding.matches)
+            case Verdict.CONFIRM:
+                return self._ask(
+                    SkillReply(
+                        say("did_you_mean", text=understanding.text),
+                        "confirm",
+                        Question("confirm", "confirm", options=understanding.matches),
+                    )
+                )
+            case Verdict.KNOWLEDGE:
+                return SkillReply(say("needs_model"))
+        if question is not None:
+            # "Let me think": what is not understood leaves the question open, and is not an answer to it.
+            self._ask(SkillReply("", question=question))
+        if 0 < len(understanding.unknown) <= MAX_NAMED_WORDS:
+            return SkillReply(say("unknown_words", words=" ".join(understanding.unknown)))
+        return SkillReply(say("not_understood"))
 
-    def _built(self) -> "Grammar":
+    async def understand(self, said: Sequence[str]) -> Understanding:
+        """Return what would be done with the words ``said``, and what else was considered. Does nothing."""
+        understander = await self.prepare()
+        return await asyncio.to_thread(understander.understand, tuple(said))
+
+    async def _correct_last(self, understander: Understander, said: tuple[str, ...]) -> SkillReply | None:
+        """Do the last request again as ``said`` corrects it ("no, ten minutes"); None when it does not."""
+        if not self._last_said or not self._context.recent.is_undoable:
+            return None
+        corrected = await asyncio.to_thread(understander.correct, self._last_said, said)
+        if corrected is None:
+            return None
+        for undo in self._context.recent.take():
+            await undo()
+        self._last_said = corrected[0]
+        return await self._perform_all((corrected[1],))
+
+    def _build(self) -> Understander:
         # hassil and rapidfuzz cost 14 MB: they are loaded with the first sentence, not with the daemon.
         from voxd.skills.grammar import Grammar
 
-        grammar = Grammar((*self._config.commands, *self._phrases), near_miss=self._config.near_miss)
-        # hassil parses its templates with the first sentence, and what is near them is collected with the
-        # first that is not understood: better now than while a user waits for an answer.
-        grammar.recognize("nothing in particular")
-        return grammar
+        language, speech = load_language(), load_speech()
+        grammar = Grammar((*self._config.commands, *self._phrases), language, speech)
+        understander = Understander(grammar, language, speech, near_miss=self._config.near_miss)
+        # hassil parses its templates with the first sentence: better now than while a user waits.
+        understander.understand(("nothing", "in", "particular"))
+        return understander
 
-    def _require(self) -> "Grammar":
-        assert self._grammar is not None
-        return self._grammar
-
-    def _open_question(self) -> Question | None:
+    def _take_question(self) -> Question | None:
         asked, self._question = self._question, None
         if asked is None or self._clock.monotonic() - asked[1] > QUESTION_OPEN_S:
             return None
         return asked[0]
 
-    async def _answered(self, question: Question, text: str, said_words: list[str]) -> SkillReply | None:
-        """Return the reply if ``text`` answers ``question``, None when it is about something else."""
-        answer = await asyncio.to_thread(self._require().answer, text)
-        slots = answer.slots if answer is not None else {}
-        if question.missing == "which":
-            if answer is not None and answer.intent == "all":
-                return await self.perform("cancel_all", question.slots)
-            name = slots.get("name") or " ".join(said_words)
-            known = (
-                {**slots} if "duration" in slots or "clock" in slots or "hour" in slots else {"name": name}
-            )
-            if answer is None and not self._has_timer(question.slots["kind"], name):
-                return None
-            return await self.perform("cancel", {**question.slots, **known})
-        if question.missing == "text":
-            other = await asyncio.to_thread(self._require().recognize, text)
-            text_words = " ".join(said_words[1:] if said_words[0] == "to" else said_words)
-            return (
-                None if other else await self.perform(question.intent, {**question.slots, "text": text_words})
-            )
-        if slots:
-            return await self.perform(question.intent, {**question.slots, **slots})
-        return None
+    def _ask(self, reply: SkillReply) -> SkillReply:
+        if reply.question is not None:
+            self._question = (reply.question, self._clock.monotonic())
+        return reply
 
-    async def _perform(self, match: "Match") -> SkillReply:
+    async def _perform_all(self, matches: Sequence[Match]) -> SkillReply:
+        """Do what each of ``matches`` asks for, as one change that can be undone."""
+        self._context.recent.begin()
+        given = [await self._do(match) for match in matches]
+        if len(given) == 1:
+            return given[0]
+        question = next((reply.question for reply in given if reply.question is not None), None)
+        return SkillReply(" ".join(reply.text for reply in given if reply.text), given[0].intent, question)
+
+    async def _perform(self, match: Match, confirmed: Sequence[Match]) -> SkillReply:
+        return await self._perform_all(confirmed if match.intent == "confirm" else (match,))
+
+    async def _do(self, match: Match) -> SkillReply:
         if match.intent.startswith(_COMMAND):
             command = self._commands[match.intent.removeprefix(_COMMAND)]
             return SkillReply(await custom.run(command, match.slots), match.intent)
-        return await self.perform(match.intent, match.slots)
+        return await self._handle(match.intent, match.slots)
 
     async def perform(self, intent: str, slots: Slots) -> SkillReply:
-        """Do what a sentence of ``intent`` (a name in `en.toml`) with ``slots`` does."""
+        """Do what a sentence of ``intent`` (a name in `sentences.toml`) with ``slots`` does."""
+        self._context.recent.begin()
+        return await self._handle(intent, slots)
+
+    async def _handle(self, intent: str, slots: Slots) -> SkillReply:
         try:
             reply = await self._handlers[intent](slots)
         except VoxdError as error:
             _log.warning("the skill %s failed: %s; %s", intent, error, error.hint)
-            return SkillReply(f"Sorry, that did not work: {error}.", intent)
+            return SkillReply(say("failed_because", reason=str(error)), intent)
         except Exception:  # a skill may be third-party code; the device goes on without its answer
             _log.exception("the skill %s failed", intent)
-            return SkillReply("Sorry, that did not work.", intent)
-        if reply.question is not None:
-            self._question = (reply.question, self._clock.monotonic())
-        return replace(reply, intent=intent)
+            return SkillReply(say("failed"), intent)
+        return self._ask(replace(reply, intent=intent))
 
     def now(self) -> datetime:
         """Return the local date and time."""
         return self._context.now()
-
-    def _has_timer(self, kind: str, name: str) -> bool:
-        return any(entry.kind == kind and entry.name == name for entry in self._timers.list())
 
 
 def _load_skills(context: SkillContext) -> tuple[dict[str, Handler], tuple[Phrases, ...]]:

@@ -12,27 +12,8 @@ from voxd.skills.contract import SkillReply
 from voxd.skills.effects import Changes, Effect, State, effect_text, find_changes, volume_effect
 from voxd.skills.phrase_file import Case, Expected, Given
 from voxd.skills.simulation import Simulator
+from voxd.skills.templates import read_effects
 from voxd.store.db import MEMORY, Database
-
-ACTING = frozenset(
-    (
-        "timer_set",
-        "timer_ask",
-        "cancel",
-        "cancel_all",
-        "alarm_set",
-        "alarm_ask",
-        "wake_set",
-        "reminder_set",
-        "reminder_when",
-        "reminder_what",
-        "volume_up",
-        "volume_down",
-        "volume_set",
-        "volume_max",
-    )
-)
-"""Intents that change something, or else say why not: then their reply is a refusal."""
 
 _REFUSING = "no_"
 """What the intents that only refuse begin with."""
@@ -201,8 +182,8 @@ def _judge_unchanged(expected: Expected, outcome: Outcome) -> Verdict:
 
 
 def _refuses(intent: str) -> bool:
-    """Whether a reply with ``intent`` is a refusal when nothing changed and no question was asked."""
-    return intent in ACTING or not intent or intent.startswith(_REFUSING)
+    """Return whether a reply with ``intent`` is a refusal when nothing changed and no question was asked."""
+    return not intent or read_effects().get(intent, "sets") != "tells"
 
 
 def _if(right: bool) -> Verdict:

@@ -3,21 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.skills.custom import format_slot
 from voxd.skills.effects import effect_text, find_changes
+from voxd.skills.language import load_language
 from voxd.skills.numbers import words
 from voxd.skills.phrase_file import Given
 from voxd.skills.schedule import local_zone
 from voxd.skills.simulation import Simulator
 from voxd.skills.slots import find_spans
+from voxd.skills.speech import load_speech
+from voxd.skills.understanding import Understanding, Verdict
 from voxd.store.db import MEMORY, Database
-
-if TYPE_CHECKING:
-    from voxd.skills.grammar import Grammar
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,11 @@ class FoundValue:
 class Candidate:
     """An intent the sentence may have; ``reason`` says why it is ``taken``, or why not.
 
-    ``certainty`` is 1 for an exact match and goes down to 0; ``slots`` are its values as text.
+    ``text`` is the sentence as it was understood; ``slots`` are its values as text.
     """
 
     intent: str
-    certainty: float
+    text: str
     taken: bool
     reason: str
     slots: tuple[tuple[str, str], ...] = ()
@@ -62,7 +61,7 @@ async def explain(text: str, config: schema.Skills, clock: Clock) -> Explanation
     try:
         async with Simulator(config, db).simulate(given) as simulation:
             said = words(text)
-            candidates = _candidates(await simulation.engine.prepare(), text)
+            understanding = await simulation.engine.understand(said)
             before = simulation.state()
             reply = await simulation.engine.answer(text)
             changes = find_changes(before, simulation.state(), simulation.labels, tz)
@@ -70,19 +69,24 @@ async def explain(text: str, config: schema.Skills, clock: Clock) -> Explanation
         await db.close()
     done = [effect_text(effect, given.now) for effect in changes.effects]
     decision = [*done, *(["ask"] if reply.expects_answer else []), f'reply "{reply.text}"']
-    return Explanation(tuple(said), _values(said), candidates, "; ".join(decision))
+    return Explanation(tuple(said), _values(said), _candidates(understanding), "; ".join(decision))
 
 
 def _values(said: list[str]) -> tuple[FoundValue, ...]:
     return tuple(
         FoundValue(span.slot, " ".join(said[span.start : span.end]), format_slot(span.value))
-        for span in find_spans(said)
+        for span in find_spans(said, load_language(), load_speech())
     )
 
 
-def _candidates(grammar: "Grammar", text: str) -> tuple[Candidate, ...]:
-    match = grammar.recognize(text)
-    if match is None:
-        return ()
-    slots = tuple((name, format_slot(value)) for name, value in match.slots.items())
-    return (Candidate(match.intent, 1.0, True, "a sentence of the grammar, or nearest to one", slots),)
+def _candidates(understanding: Understanding) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(
+            one.match.intent,
+            one.text,
+            understanding.verdict is Verdict.ACT and one.match in understanding.matches,
+            one.why,
+            tuple((name, format_slot(value)) for name, value in one.match.slots.items()),
+        )
+        for one in understanding.candidates
+    )

@@ -1,119 +1,105 @@
-"""Understands sentences: hassil templates over spoken words, with values read by `voxd.skills.numbers`."""
+"""The exact part of understanding: hassil templates over spoken words with the values read out."""
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 from hassil import Intents, RecognizeResult, recognize_all
 
 from voxd.config.commands import Command
 from voxd.skills import templates
-from voxd.skills.contract import Phrases
-from voxd.skills.near_miss import NearMisses
-from voxd.skills.numbers import words
+from voxd.skills.contract import Match, Phrases
+from voxd.skills.language import Language
+from voxd.skills.slot_rules import Fit, fit_wildcard
 from voxd.skills.slots import MarkedSentence, readings
-
-_POLITE_START = re.compile(
-    r"^(?:please|hey|okay|ok|so|um|uh|well|and|can you|could you|would you|will you|can i have"
-    r"|i want you to|i'd like you to|i need|i want|i would like|i'd like|let's|just) (?=\w)"
-)
-_MAX_POLITE = 3
-_POLITE_END = re.compile(r" (?:please|for me|thanks|thank you|now|right now)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """What a sentence asks for: the intent and its values (seconds, `ClockTime`, numbers, words)."""
-
-    intent: str
-    slots: dict[str, Any] = field(default_factory=dict)
+from voxd.skills.speech import Speech
 
 
 class Grammar:
-    """The sentences of a language and of the owner."""
+    """The sentences of a language, of the owner and of third-party skills."""
 
-    def __init__(self, commands: Iterable[Command | Phrases] = (), *, near_miss: float = 0.8) -> None:
-        """``near_miss``: how alike (0 to 1) a misheard sentence must be. Raises `ConfigError`."""
-        self.templates = templates.load()
+    def __init__(self, commands: Iterable[Command | Phrases], language: Language, speech: Speech) -> None:
+        """Raises `ConfigError` when a sentence of ``commands`` cannot be read."""
+        self._language = language
+        self._speech = speech
+        known = templates.load_templates()
         own = {templates.intent_of(command): templates.command_data(command) for command in commands}
-        self.own = templates.compile_intents(self.templates, own)
-        self.builtin = templates.compile_intents(self.templates, self.templates.intents)
-        self.answers = templates.compile_intents(self.templates, self.templates.answers)
-        self.near_miss = near_miss
-        self._near: NearMisses | None = None
+        self._own = templates.compile_intents(known, own)
+        self._builtin = templates.compile_intents(known, known.intents)
+        self._answers = {
+            name: templates.compile_intents(known, {name: data}) for name, data in known.answers.items()
+        }
+        self._effects = templates.read_effects()
+        self.incomplete = frozenset(name for name, data in known.intents.items() if data.get("incomplete"))
+        """The intents that ask for what is missing."""
 
-    def recognize(self, text: str) -> Match | None:
-        """Return what ``text`` asks for, None when no sentence matches or is near enough."""
-        for said in _ways_to_say(words(text)):
-            match = self._exact(said, (self.own, self.builtin))
-            if match is not None:
-                return match
-        return self._nearest(words(text))
+    def effect(self, intent: str) -> str:
+        """Return what ``intent`` does: sets, tells, destroys or refuses. The owner's and others' set."""
+        return self._effects.get(intent, "sets")
 
-    def answer(self, text: str) -> Match | None:
-        """Return what ``text`` means as the answer to a question of the device."""
-        for said in _ways_to_say(words(text)):
-            match = self._exact(said, (self.answers,))
-            if match is not None:
-                return match
-        return None
+    def match(self, said: Iterable[str]) -> Match | None:
+        """Return what the sentence ``said`` asks for word by word, None when no template matches."""
+        marked = list(readings(tuple(said), self._language, self._speech))
+        # A doubtful reading of the first values is left for a certain one of the next.
+        return self._first(marked, (self._own, self._builtin))
 
-    def _exact(self, said: list[str], grammars: tuple[Intents, ...]) -> Match | None:
+    def match_answer(self, said: Iterable[str], kind: str) -> Match | None:
+        """Return what ``said`` means as an answer of ``kind`` (a name under [answers])."""
+        return self._first(list(readings(tuple(said), self._language, self._speech)), (self._answers[kind],))
+
+    def _first(self, marked: list[MarkedSentence], grammars: tuple[Intents, ...]) -> Match | None:
+        doubtful: Match | None = None
         for intents in grammars:
-            for marked in readings(said):
-                match = _best(marked, intents)
-                if match is not None:
+            for sentence in marked:
+                match = self._best(sentence, intents, is_own=intents is self._own)
+                if match is not None and not match.doubts:
                     return match
-        return None
+                doubtful = doubtful or match
+        return doubtful
 
-    def _nearest(self, said: list[str]) -> Match | None:
-        if self._near is None:
-            self._near = NearMisses((self.own, self.builtin))
-        for way in _ways_to_say(said):
-            near = self._near.find(way, self.near_miss)
-            if near is not None:
-                return self._exact(near, (self.own, self.builtin))
-        return None
+    def _best(self, marked: MarkedSentence, intents: Intents, *, is_own: bool) -> Match | None:
+        """Return the match that leaves the fewest words to wildcards: they take what no template knows."""
+        if not intents.intents:
+            return None
+        found = [
+            (self._fit(result, marked, is_own), result) for result in recognize_all(marked.text, intents)
+        ]
+        fitting = [(fit, result) for fit, result in found if fit is not Fit.NONE]
+        if not fitting:
+            return None
+        fit, best = min(
+            fitting, key=lambda pair: (-pair[0], _free_length(pair[1]), -pair[1].text_chunks_matched)
+        )
+        slots: dict[str, Any] = {}
+        doubts = []
+        for entity in best.entities_list:
+            value = str(entity.value).strip()
+            if not entity.is_wildcard:
+                slots[entity.name] = marked.spans[value].value if value in marked.spans else _convert(value)
+                continue
+            slots[entity.name] = marked.restore(value)
+            if fit is Fit.DOUBTFUL:
+                doubts.append(entity.name)
+        return Match(best.intent.name, slots, tuple(doubts))
 
+    def _fit(self, result: RecognizeResult, marked: MarkedSentence, is_own: bool) -> Fit:
+        if is_own:
+            return Fit.GOOD
+        fits = [
+            fit_wildcard(entity.name, str(entity.value).split(), marked.spans, self._language, self._speech)
+            for entity in result.entities_list
+            if entity.is_wildcard
+        ]
+        return min(fits, default=Fit.GOOD)
 
-def _ways_to_say(said: list[str]) -> Iterator[list[str]]:
-    """Yield the sentence as it is, then with ever more polite words gone, at its end and at its start."""
-    ends = _stripped(" ".join(said), _POLITE_END)
-    for text in dict.fromkeys(way for end in ends for way in _stripped(end, _POLITE_START)):
-        yield text.split()
-
-
-def _stripped(text: str, polite: re.Pattern[str]) -> list[str]:
-    ways = [text]
-    while len(ways) <= _MAX_POLITE and (shorter := polite.sub("", ways[-1])) != ways[-1]:
-        ways.append(shorter)
-    return ways
-
-
-def _best(marked: MarkedSentence, intents: Intents) -> Match | None:
-    """Return the match that leaves the fewest words to wildcards: they take what no template knows."""
-    results = [result for result in recognize_all(marked.text, intents) if not _names_a_value(result, marked)]
-    if not results:
-        return None
-    best = min(results, key=lambda result: (_free_length(result), -result.text_chunks_matched))
-    slots: dict[str, Any] = {}
-    for entity in best.entities_list:
-        value = str(entity.value).strip()
-        if entity.is_wildcard:
-            slots[entity.name] = marked.restored(value)
-        else:
-            slots[entity.name] = marked.spans[value].value if value in marked.spans else value
-    return Match(best.intent.name, slots)
+    def vocabulary(self) -> frozenset[str]:
+        """Return every word that a template of the language or of the owner holds."""
+        return templates.collect_words(self._builtin) | templates.collect_words(self._own)
 
 
 def _free_length(result: RecognizeResult) -> int:
     return sum(len(entity.text.strip()) for entity in result.entities_list if entity.is_wildcard)
 
 
-def _names_a_value(result: RecognizeResult, marked: MarkedSentence) -> bool:
-    """Whether a timer would be called by a number or a duration: "a second timer" is not a name."""
-    return any(
-        entity.name == "name" and entity.is_wildcard and set(entity.text.split()) & marked.spans.keys()
-        for entity in result.entities_list
-    )
+def _convert(value: str) -> str | int:
+    """Return the value of a list, a number as a number: the position of "the last one" is -1."""
+    return int(value) if value.lstrip("-").isdecimal() else value

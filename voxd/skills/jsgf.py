@@ -13,18 +13,18 @@ from voxd.skills.contract import Phrases
 MAX_PER_COMMAND = 100
 """No command of the owner contributes more sentences than this: every one costs time at each utterance."""
 
-_VALUES = {"{number}": "<number>", "{duration}": "<duration>", "{clock}": "<clock>"}
+_VALUES = {"{number}": "<number>", "{duration}": "<duration>", "{clock}": "<clock>", "{when}": "<when>"}
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
 
 def to_jsgf(commands: Iterable[Command | Phrases], known: Callable[[str], bool]) -> str:
-    """Return the grammar of `en.jsgf` with the sentences of ``commands`` added: all lower case words.
+    """Return the grammar of `commands.jsgf` with the sentences of ``commands`` added: all lower case words.
 
     ``known`` returns whether a word has a pronunciation: pocketsphinx refuses a whole grammar for one word it
     cannot pronounce, so a sentence with such a word is left out, as is one with free text. Raises
     `ConfigError` when a template cannot be read.
     """
-    text = resources.files("voxd.skills").joinpath("en.jsgf").read_text(encoding="utf-8")
+    text = resources.files("voxd.skills").joinpath("languages/en/commands.jsgf").read_text(encoding="utf-8")
     own = [
         sentence for command in commands for sentence in islice(_sentences(command, known), MAX_PER_COMMAND)
     ]

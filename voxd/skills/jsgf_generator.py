@@ -1,14 +1,14 @@
-"""Writes `en.jsgf`, the grammar of the embedded recogniser, from the `spoken` sentences of `en.toml`."""
+"""Writes `commands.jsgf`, what the embedded recogniser hears, from the `spoken` sentences."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from voxd.skills.templates import Templates, load
+from voxd.skills.templates import Templates, load_templates
 
-FILE = Path(__file__).with_name("en.jsgf")
+FILE = Path(__file__).parent / "languages" / "en" / "commands.jsgf"
 
-_HEADER = "#JSGF V1.0;\ngrammar commands;\n\n// Written by scripts/grammar from en.toml.\n\n"
+_HEADER = "#JSGF V1.0;\ngrammar commands;\n\n// Written by scripts/grammar from sentences.toml.\n\n"
 _REFERENCE = re.compile(r"\{(\w+)(?::\w+)?\}")
 _TOKEN = re.compile(r"<\w+>|[()\[\]|]|[a-z']+")
 _LAST_VALUE = re.compile(r"(.*?) ?(<\w+>)")
@@ -39,7 +39,7 @@ def _to_jsgf(template: str, aliases: dict[str, str]) -> str:
 def _share_values(sentences: dict[str, None]) -> Iterator[str]:
     """Yield ``sentences``, those that end with the same value as one alternative."""
     # pocketsphinx copies a rule to each place that names it, and its time grows with every copy: all
-    # templates of en.toml had 20,000 states and took 4.9 s of a core for "stop", this grammar takes 0.2 s.
+    # templates as one grammar had 20,000 states and took 4.9 s of a core for "stop", this one takes 0.2 s.
     shared: dict[str, list[str]] = {}
     for sentence in sentences:
         match = _LAST_VALUE.fullmatch(sentence)
@@ -56,4 +56,4 @@ def _share_values(sentences: dict[str, None]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    FILE.write_text(generate(load()), encoding="utf-8")
+    FILE.write_text(generate(load_templates()), encoding="utf-8")

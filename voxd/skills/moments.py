@@ -59,6 +59,12 @@ def resolve_when(when: When, now: datetime, *, morning: bool, clock_24h: bool) -
     return _first_ahead(days, hours, when.clock.minute, now)
 
 
+def resolve_day(day: Day, today: date) -> date | None:
+    """Return the date that ``day`` means on ``today``, the first of several; None when there is none."""
+    days = _days(day, None, today)
+    return None if isinstance(days, Unclear) else days[0]
+
+
 def _options(when: When) -> tuple[ClockTime, ...]:
     """Return the times that ``when`` may mean."""
     clock = when.clock

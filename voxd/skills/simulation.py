@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -17,11 +17,9 @@ from voxd.skills.engine import SkillEngine
 from voxd.skills.phrase_file import Given, GivenItem
 from voxd.skills.schedule import LocalMoment
 from voxd.skills.timers import Timers
+from voxd.skills.understanding import Understander
 from voxd.store.db import Database
 from voxd.store.timers import Repeat, TimerStore
-
-if TYPE_CHECKING:
-    from voxd.skills.grammar import Grammar
 
 _BEFORE_S = 60
 """An alarm is set this long before the sentence is said."""
@@ -80,6 +78,10 @@ class SimulatedDevice:
         """Close the microphone."""
         self.mic_open = False
 
+    def is_muted(self) -> bool:
+        """Return whether the microphone is closed."""
+        return not self.mic_open
+
     def stop(self) -> None:
         """Silence what rings."""
         self.stops += 1
@@ -116,7 +118,7 @@ class Simulator:
     def __init__(self, config: schema.Skills, db: Database) -> None:
         """The owner's commands in ``config`` are recognised, but what they would run is not run."""
         self._config = _harmless(config)
-        self._grammar: Grammar | None = None
+        self._understander: Understander | None = None
         self._store = TimerStore(db)
 
     @asynccontextmanager
@@ -145,9 +147,14 @@ class Simulator:
                     await timers.pause(id)
             device = SimulatedDevice(timers, volume=given.volume, said=given.said)
             engine = SkillEngine(
-                self._config, timers=timers, device=device, clock=clock, tz=given.tz, grammar=self._grammar
+                self._config,
+                timers=timers,
+                device=device,
+                clock=clock,
+                tz=given.tz,
+                understander=self._understander,
             )
-            self._grammar = await engine.prepare()
+            self._understander = await engine.prepare()
             yield Simulation(engine, timers, device, labels)
         finally:
             await timers.close()

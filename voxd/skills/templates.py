@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -30,11 +31,11 @@ COMMAND_PREFIX = "command."
 """What the intent of an owner's command begins with; its name follows."""
 
 _SLOT = re.compile(r"\{([a-z0-9_]+)(?::([a-z0-9_]+))?\}", re.IGNORECASE)
-_SYNTAX = re.compile(r"(\{[^{}]*\}|<[^<>]*>|[()\[\]|;{}<>])")
+_SYNTAX = re.compile(r"(\{[^}]*\}|<[^>]*>|[()\[\]|])")
 
 
 class Templates(msgspec.Struct, frozen=True):
-    """What a language file holds, see `en.toml`."""
+    """What `languages/<code>/sentences.toml` holds; the file itself says what each part is for."""
 
     rules: dict[str, str]
     spoken: dict[str, str]
@@ -43,10 +44,16 @@ class Templates(msgspec.Struct, frozen=True):
     answers: dict[str, dict[str, Any]]
 
 
-def load() -> Templates:
-    """Return the templates of `en.toml`."""
-    text = resources.files("voxd.skills").joinpath("en.toml").read_text(encoding="utf-8")
+@cache
+def load_templates(code: str = "en") -> Templates:
+    """Return the templates of the language ``code``."""
+    text = resources.files("voxd.skills").joinpath(f"languages/{code}/sentences.toml").read_text("utf-8")
     return msgspec.convert(tomli.loads(text), Templates)
+
+
+def read_effects() -> dict[str, str]:
+    """Return what each built-in intent does: sets, tells, destroys or refuses."""
+    return {name: str(data.get("effect", "sets")) for name, data in load_templates().intents.items()}
 
 
 def compile_intents(templates: Templates, intents: dict[str, dict[str, Any]]) -> Intents:
@@ -80,7 +87,7 @@ def command_data(command: Command | Phrases) -> dict[str, Any]:
     lists: dict[str, dict[str, Any]] = {}
     for slot, values in command.slots.items():
         lists[slot] = {"values": [{"in": " ".join(words(value)), "out": value} for value in values]}
-    sentences = [_lowered(sentence) for sentence in command.sentences]
+    sentences = [normalize_template(sentence) for sentence in command.sentences]
     for sentence in sentences:
         for name, _ in _SLOT.findall(sentence):
             if name not in lists and name not in READ_SLOTS:
@@ -101,23 +108,25 @@ def command_data(command: Command | Phrases) -> dict[str, Any]:
 
 def expand_command(command: Command | Phrases) -> Iterator[str]:
     """Yield the sentences of ``command``, read values and free text left as {slots}. Raises `ConfigError`."""
-    intents = compile_intents(load(), {command.name: command_data(command)})
+    intents = compile_intents(load_templates(), {command.name: command_data(command)})
     for data in intents.intents[command.name].data:
         for sentence in data.sentences:
             yield from expand(sentence.expression, intents, slot_lists(intents, data))
 
 
-def _lowered(template: str) -> str:
-    """Return ``template`` with its text as a transcript has it, by the same function."""
-    return "".join(
-        piece if _SYNTAX.fullmatch(piece) else _spoken_text(piece) for piece in _SYNTAX.split(template)
-    ).strip()
-
-
-def _spoken_text(text: str) -> str:
-    """Return a piece of text between brackets and slots in words; what stood apart of them stays apart."""
-    # Between two letters the edges stay: "'s" of "(it)'s" is not a word of its own, "-room" is.
-    return " ".join(words(f"x{text}x"))[1:-1] if text else ""
+def normalize_template(template: str) -> str:
+    """Return ``template`` with its text as a transcript has it, by the same `words` that reads speech."""
+    # One normalisation for both: a command with digits, hyphens or dots matched nothing, not even itself.
+    parts: list[str] = []
+    for part in _SYNTAX.split(template.lower()):
+        if not part or _SYNTAX.fullmatch(part):
+            parts.append(part)
+            continue
+        text = " ".join(words(part))
+        before = "" if part[0].isalnum() else " "
+        after = "" if part[-1].isalnum() else " "
+        parts.append(f"{before}{text}{after}" if text else " ")
+    return re.sub(" +", " ", "".join(parts)).strip()
 
 
 def slot_lists(intents: Intents, data: Any = None) -> dict[str, Any]:
@@ -165,3 +174,28 @@ def _expand_items(items: list[Expression], intents: Intents, lists: dict[str, An
     for head in _expand(items[0], intents, lists):
         for tail in _expand_items(items[1:], intents, lists):
             yield head + tail
+
+
+def collect_words(intents: Intents) -> frozenset[str]:
+    """Return every word of the templates of ``intents`` and of their lists."""
+    found: set[str] = set()
+    for intent in intents.intents.values():
+        for data in intent.data:
+            for sentence in data.sentences:
+                _collect(sentence.expression, intents, slot_lists(intents, data), found)
+    return frozenset(found)
+
+
+def _collect(expression: Expression, intents: Intents, lists: dict[str, Any], found: set[str]) -> None:
+    if isinstance(expression, TextChunk):
+        found.update(expression.text.split())
+    elif isinstance(expression, Alternative | Sequence | Permutation):
+        for item in expression.items:
+            _collect(item, intents, lists, found)
+    elif isinstance(expression, RuleReference):
+        _collect(intents.expansion_rules[expression.rule_name].expression, intents, lists, found)
+    elif isinstance(expression, ListReference):
+        values = lists.get(expression.list_name)
+        if isinstance(values, TextSlotList) and expression.list_name not in READ_SLOTS:
+            for value in values.values:
+                _collect(value.text_in, intents, lists, found)

@@ -4,7 +4,7 @@ Only what is certain is read: "a few minutes" is not a duration, and "someday" i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
@@ -56,6 +56,12 @@ class When:
     day: Day | None = None
     repeat: Repeat | None = None
     unclear: str = ""
+
+
+def merge_when(known: When, said: When) -> When:
+    """Return ``known`` with everything that ``said`` adds or corrects."""
+    changes = {part.name: value for part in fields(said) if (value := getattr(said, part.name))}
+    return replace(known, **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +238,7 @@ def _build(values: Mapping[str, Any], language: Language) -> When:
         clock, reason = qualify(clock, part, language)
         unclear = reason or unclear
     repeat, day = _repeat_of(values), _day_of(values)
-    unclear = unclear or values.get("unclear", "") or _doubt_about_day(repeat, day)
+    unclear = unclear or values.get("unclear", "") or _doubt_about_day(values, repeat, day)
     if not unclear and clock is not None and (certain_hour(clock) or 0) >= 24:
         clock, repeat, unclear = _night_after(clock, repeat, day, is_named=bool(part))
     part = part or (reading.part if reading is not None else "")
@@ -265,7 +271,10 @@ def _repeat_of(values: Mapping[str, Any]) -> Repeat | None:
     if "every_weeks" in values and "weekday" in values:
         weekdays = (values["weekday"],)
     month_day = values.get("day_of_month", 0) if "monthly" in values else values.get("month_day", 0)
-    return Repeat(weekdays, values.get("every_weeks", 1), month_day, values.get("interval_s", 0.0))
+    interval_s = values.get("interval_s", 0.0)
+    if not (weekdays or month_day or interval_s):
+        return None
+    return Repeat(weekdays, values.get("every_weeks", 1), month_day, interval_s)
 
 
 def _day_of(values: Mapping[str, Any]) -> Day | None:
@@ -273,8 +282,9 @@ def _day_of(values: Mapping[str, Any]) -> Day | None:
     return Day(**found) if found and not values.keys() & _REPEATS else None
 
 
-def _doubt_about_day(repeat: Repeat | None, day: Day | None) -> str:
-    if repeat is not None and not (repeat.weekdays or repeat.month_day or repeat.interval_s):
+def _doubt_about_day(values: Mapping[str, Any], repeat: Repeat | None, day: Day | None) -> str:
+    # "Every other week" and "every month" alone do not say on which day.
+    if repeat is None and values.keys() & _REPEATS:
         return "which_day"
     return "which_day" if day is not None and day.weeks == 0 and day.weekday is None else ""
 

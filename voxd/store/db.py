@@ -32,7 +32,7 @@ def connect(path: Path | str) -> sqlite3.Connection:
 
     Raises `StoreError` when the file cannot be used and `sqlite3.DatabaseError` when it is damaged.
     """
-    if path != MEMORY:
+    if str(path) != MEMORY:
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             # Created here, because SQLite would create it with the umask: it holds what people said.

@@ -14,15 +14,6 @@ __all__ = ["Repeat", "TimerRecord", "TimerStore"]
 _log = logging.getLogger(__name__)
 
 
-class Repeat(msgspec.Struct, frozen=True):
-    """How often something comes again: exactly one of weekdays, month_day and interval_s is set."""
-
-    weekdays: tuple[int, ...] = ()  # Monday 0, sorted
-    every_weeks: int = 1  # with weekdays: 2 is every other week
-    month_day: int = 0  # 1..31; in a shorter month its last day
-    interval_s: float = 0.0  # "every two hours"
-
-
 class TimerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One timer, alarm or reminder as it is stored.
 

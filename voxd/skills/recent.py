@@ -1,0 +1,65 @@
+"""What was done a moment ago: it can be undone, and "it" means it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from voxd.clock import Clock
+
+UNDO_S = 60.0
+"""What was done can be undone for this long."""
+
+Undo = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class _Deed:
+    at_s: float
+    undos: list[Undo] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+
+
+class Recent:
+    """The changes of the last sentence that changed something."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._deed: _Deed | None = None
+        self._is_new = True
+
+    def begin(self) -> None:
+        """Begin a new sentence: its changes are undone together."""
+        self._is_new = True
+
+    def remember(self, undo: Undo, *ids: int) -> None:
+        """Keep how a change is undone, and the timers it concerned."""
+        if self._is_new or self._deed is None:
+            self._deed = _Deed(self._clock.monotonic())
+            self._is_new = False
+        self._deed.undos.append(undo)
+        self._deed.ids.extend(ids)
+
+    def take(self) -> list[Undo]:
+        """Return how the last changes are undone, the last first, and forget them; [] after `UNDO_S`."""
+        deed = self._current()
+        if deed is None:
+            return []
+        # "It" still means what was changed, and now restored.
+        undos, deed.undos = deed.undos, []
+        return undos[::-1]
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether the last sentence changed something that can be undone now."""
+        deed = self._current()
+        return deed is not None and bool(deed.undos)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The timers that "it" means now."""
+        deed = self._current()
+        return tuple(deed.ids) if deed is not None else ()
+
+    def _current(self) -> _Deed | None:
+        if self._deed is None or self._clock.monotonic() - self._deed.at_s > UNDO_S:
+            return None
+        return self._deed
