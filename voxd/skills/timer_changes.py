@@ -12,6 +12,7 @@ from voxd.skills.replies import say
 from voxd.skills.temporal import When
 from voxd.skills.timer_setting import TimerSettingSkill, ask_about
 from voxd.skills.timer_targets import SELECTORS, kind_of, select
+from voxd.store.timers import TimerRecord
 
 MAX_LISTED = 4
 """No answer lists more than this."""
@@ -366,8 +367,13 @@ class TimerChangeSkill(Skill):
         before = self.context.timers.record(entry.id)
         reply = await change(entry)
         if self.context.timers.record(entry.id) != before:
-            self.context.recent.remember(lambda: self.context.timers.restore(before), entry.id)
+            self.context.recent.remember(lambda: self._change_back(before), entry.id)
         return reply
+
+    async def _change_back(self, before: TimerRecord) -> None:
+        # What has rung since is not brought back: it would ring again.
+        if any(entry.id == before.id and not entry.ringing for entry in self.context.timers.list()):
+            await self.context.timers.restore(before)
 
     def _none_or_which(
         self, intent: str, found: Sequence[TimerEntry], slots: Slots, keep: Slots | None = None
