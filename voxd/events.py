@@ -115,7 +115,7 @@ class Event(msgspec.Struct, frozen=True):
         """Seconds since 1970 UTC."""
         return self.time
 
-    # Only called for a name that is no field, so a field always wins.
+    # Only called for a name that is not a field, so a field always wins.
     def __getattr__(self, name: str) -> Any:
         try:
             return self.data[name]

@@ -136,7 +136,7 @@ def duration(seconds: float) -> str:
         count, left = divmod(left, size)
         if count:
             parts.append(f"{count} {unit}")
-    # Two units: nobody needs the seconds of an uptime in days.
+    # Two units: the seconds of an uptime in days are noise.
     return " ".join(parts[:2]) or "0 s"
 
 

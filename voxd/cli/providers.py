@@ -14,7 +14,7 @@ PATIENCE_S = 90.0
 # What `usage.get` takes at most (`voxd.control.params.Days`).
 MAX_DAYS = 400
 
-# The kind of a [pipelines.NAME] table: it is no kind that [providers.NAME] can have.
+# The kind of a [pipelines.NAME] table: [providers.NAME] cannot have it.
 PIPELINE = "pipeline"
 
 
@@ -126,7 +126,7 @@ def show_usage(args: Namespace) -> int:
     known = [each["cost_usd"] for each in entries if each["cost_usd"] is not None]
     if known:
         complete = all(each["prices_of"] for each in entries)
-        # The oldest price list: the sum is no better than that.
+        # The oldest price list: the sum is only as good as that.
         oldest = min((each["prices_of"] for each in entries if each["prices_of"]), default="")
         prices = f", by the prices of {oldest}" if oldest else ""
         print(f"together {_money(sum(known), complete=complete)} USD{prices}")

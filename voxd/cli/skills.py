@@ -120,7 +120,7 @@ def _shares(results: tuple[Result, ...]) -> list[str]:
 
 
 def _is_shown(result: Result, args: Namespace) -> bool:
-    # A misheard sentence may be refused or asked about: that is no fault.
+    # A misheard sentence may be refused or asked about: that is not a fault.
     least = Verdict.REFUSED if result.variant is None else Verdict.WRONG
     return bool(args.all) or result.verdict >= least
 

@@ -78,7 +78,7 @@ def _files(path: Path | None, environ: Mapping[str, str]) -> tuple[tuple[Path, .
     except OSError as error:
         return (), [_unreadable(main, error)]
     named = path is not None or bool(environ.get("VOXD_CONFIG"))
-    # A file that somebody named must exist; without the default one the defaults apply.
+    # A file that was named must exist; without the default one the defaults apply.
     if not there and named:
         hint = "use a file that exists, or run `voxctl config init`"
         return (), [Problem(str(main), 0, "", Severity.ERROR, "the file does not exist", hint)]

@@ -107,7 +107,7 @@ class _Rules:
             yield warning((*path, "persona"), message, 'provider = "..."')
         yield from self._check_whole_turn((*path, "provider"), first)
         seen = {first}
-        # "local" twice is no mistake: it is the default of the list, and the provider may be local too.
+        # "local" twice is not a mistake: it is the default of the list, and the provider may be local too.
         for index, each in enumerate(self._settings.get(*path, "fallback") or ()):
             here = (*path, "fallback", index)
             if each in seen and each != LOCAL:

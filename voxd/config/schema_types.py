@@ -87,7 +87,7 @@ def fits(kind: mi.Type, value: Any) -> bool:
         case mi.StrType():
             return isinstance(value, str) and re.search(kind.pattern or "", value) is not None
         case mi.LiteralType():
-            # By type too: True == 1 in Python, and version = true is no version.
+            # By type too: True == 1 in Python, and version = true is not a version.
             return any(value == allowed and type(value) is type(allowed) for allowed in kind.values)
     raise TypeError(f"the checker does not support {type(kind).__name__}")
 

@@ -101,7 +101,7 @@ class Connection:
             await self._read_lines()
             await self._stop_subscriptions()
             # `say` and `turn.ask` are not cancelled with the client: a sentence that breaks off is worse than
-            # one that nobody waits for. Their results are dropped.
+            # one whose caller is gone. Their results are dropped.
             await self._requests.join()
         finally:
             self._upload.release(self)

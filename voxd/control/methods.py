@@ -50,7 +50,7 @@ class Method:
     params: type[msgspec.Struct]
     handler: Handler
     summary: str
-    # Applied to the result for the read-only socket only; None: the result quotes nobody.
+    # Applied to the result for the read-only socket only; None: the result holds no words of a user.
     redact: Callable[[Any], Any] | None = None
 
 

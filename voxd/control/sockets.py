@@ -17,7 +17,7 @@ from voxd.errors import Busy, NotPermitted
 
 _log = logging.getLogger(__name__)
 
-# unix(7): connect() needs write permission on the socket's file. The group may control, everybody may read.
+# unix(7): connect() needs write permission on the socket's file. The group may control, every user may read.
 MODES: Mapping[Access, int] = {"control": 0o660, "read": 0o666}
 GROUP = "voxd"
 # The length of the kernel's queue of connections that wait for accept().
@@ -70,7 +70,7 @@ def inherited(sockets: Mapping[str, socket.socket]) -> list[ListeningSocket]:
         elif name == "read":
             listeners.append(ListeningSocket(sock, "read"))
         else:
-            # A unit of an administrator may pass more; a wrong guess would open it to everybody.
+            # A unit of an administrator may pass more; a wrong guess would open it to every user.
             _log.warning("ignoring the inherited socket %s", name)
     return listeners
 

@@ -146,7 +146,7 @@ class StatusReporter:
 
     def _level_dbfs(self) -> float | None:
         ring, microphone = self.ring, self.microphone
-        # The ring still holds what was captured before the microphone was closed: that is no level of now.
+        # What the ring still holds from before the microphone was closed is not the present level.
         if not (microphone.is_open and microphone.ok):
             return None
         start = max(ring.tail, ring.head - LEVEL_SAMPLES)

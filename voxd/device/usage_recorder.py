@@ -42,7 +42,7 @@ class UsageRecorder:
 
     def _entry(self, data: dict[str, Any]) -> UsageEntry:
         usage, cost, provider = data["usage"], data["cost_usd"], data["provider"]
-        # The day of the price list, so that an old sum can be told from one by new prices.
+        # The day of the price list, so that a sum by old prices is not taken for one by new prices.
         priced = "" if cost is None else data.get("prices_of", facts().prices.date.isoformat())
         return UsageEntry(
             day="",

@@ -220,7 +220,7 @@ class VoiceEngine(Callbacks):
         Raises `DeadlineExceeded` after ``timeout`` seconds, `StreamError` when the reply was broken off or
         has no audio, `NotConnected`, `ProviderError`.
         """
-        # One at a time: the audio of two replies could not be told apart.
+        # One at a time: the audio of two replies could not be separated.
         async with self._requesting_audio:
             return await self._connected().ask_for_audio(text, timeout)
 

@@ -10,7 +10,7 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 8.0
 JITTER = 0.25
 
-# After a `retry-after` longer than this no further attempt is made: no turn lasts that long.
+# After a `retry-after` longer than this the retries end: a turn does not last that long.
 LONGEST_RETRY_AFTER_S = 120.0
 
 # The longest time without any request, whatever `retry-after` says: it may be a mistake.

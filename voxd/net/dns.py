@@ -85,7 +85,7 @@ class Resolver:
             outcome = await future
         finally:
             with self._lock, contextlib.suppress(ValueError):
-                # A caller that gave up is taken off, so that a name nobody waits for is not looked up.
+                # A caller that gave up is taken off, so that a name without a caller is not looked up.
                 lookup.waiting.remove(future)
         if isinstance(outcome, Exception):
             raise outcome

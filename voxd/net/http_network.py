@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 # The time for name, TCP and TLS together, the same as for a request.
 OPEN_S = 6.0
 
-# The time for a connection that is no longer needed to open before it is cancelled.
+# The time for an unneeded connection to open before it is cancelled.
 GRACE_S = 0.25
 
 # A TCP connection that neither side has closed (linux/tcp_states.h).

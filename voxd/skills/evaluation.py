@@ -121,7 +121,7 @@ async def _run(simulator: Simulator, case: Case, variant: Variant | None) -> Res
             reply = await simulation.engine.answer(sentence)
             is_open = reply.expects_answer or _refuses(reply.intent)
             if variant and index == variant.index and is_open and simulation.state() == earlier:
-                # Whoever is asked, or not understood, says it again: what would have followed is not judged.
+                # After a question or a refusal the user says it again: the rest is not judged.
                 changes = Changes(())
                 break
         else:

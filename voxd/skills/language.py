@@ -169,7 +169,7 @@ def languages() -> list[str]:
 
 @cache
 def load_language(code: str = DEFAULT_LANGUAGE) -> Language:
-    """Return the words of the language ``code``. Raises `ConfigError` when there is no such language."""
+    """Return the words of the language ``code``. Raises `ConfigError` when that language does not exist."""
     if code not in languages():
         raise ConfigError(
             f"there are no sentences for the language {code!r}", hint=f"use one of {', '.join(languages())}"

@@ -26,7 +26,7 @@ _BEFORE_S = 60
 
 
 class ManualClock:
-    """A clock that stands still until it is moved; whoever sleeps on it wakes when its time has come."""
+    """A clock that stands still until it is moved; a sleep on it ends when its time has come."""
 
     def __init__(self, wall_s: float) -> None:
         self._wall_s = wall_s
@@ -192,4 +192,4 @@ def _item(entry: TimerEntry) -> Item:
 
 
 def _unheard(type: str, /, *, turn: str | None = None, **data: Any) -> None:
-    """Take an event that nobody listens to."""
+    """Take an event and drop it: a simulated device has no listeners."""

@@ -115,7 +115,7 @@ class TurnMachine:
         return [] if self._holding else self._chime(Earcon.WAKE)
 
     def _begin_follow_up(self, event: UserSpeechStarted) -> list[Action]:
-        # The turn begins with speech: a follow-up in which nobody speaks leaves no turn in the history.
+        # The turn begins with speech: a follow-up without speech leaves no turn in the history.
         self.state = State.LISTENING
         self._holding = False
         return [do.BeginTurn(Source.FOLLOW_UP, None)]

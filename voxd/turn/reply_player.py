@@ -118,7 +118,7 @@ class ReplyPlayer:
                     # From here on playback sets the pace, not the provider.
                     self._wait_for_provider(False)
                     await self._clips.put(item.clip)
-                # A transcript or a step is no piece of the reply: the deadline of the first one goes on.
+                # A transcript or a step is not a piece of the reply: the deadline of the first one goes on.
                 if not isinstance(item, Transcript | StepReached):
                     self._wait_for_provider(True)
             self._wait_for_provider(False)

@@ -128,7 +128,7 @@ def _run_isolated(step: Step, context: DoctorContext, timeout_s: float) -> Check
     thread = threading.Thread(target=run, name=step.id, daemon=True)
     thread.start()
     thread.join(timeout_s)
-    # A check that finishes later writes into a list that nobody reads any more.
+    # A check that finishes later writes into a list that is not read any more.
     if results:
         return results[0]
     return fail(f"no answer after {timeout_s:g} s", "check `dmesg` for devices that hang")

@@ -108,7 +108,7 @@ class AnswerCache:
                         whole = text
                     yield event
         finally:
-            # Also after a failure: whoever waits then asks for an answer of its own.
+            # Also after a failure: a caller that waits then requests an answer of its own.
             future.set_result(whole)
             if self._pending.get(key) is future:
                 del self._pending[key]

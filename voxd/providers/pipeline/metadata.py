@@ -56,7 +56,7 @@ def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDepend
     names = {str(kind): _name_tables(kind, getattr(metadata, kind), known) for kind in STAGE_NAMES}
     tables = {name: table for name, (table, _) in known.items()}
     headers = {name: computed for name, (_, computed) in known.items() if computed is not None}
-    # Of this pipeline alone, and closed with it: outside the daemon there is nobody to share them with.
+    # Of this pipeline alone, and closed with it: outside the daemon no other pipeline shares them.
     http, health = HttpClient(), CircuitBreaker(emit=emit, clock=clock)
     engines = _engines(metadata, emit, clock)
     for kind, what in STAGE_NAMES.items():

@@ -88,7 +88,7 @@ class PhraseCache:
                     yield clip
         finally:
             phrase.readers -= 1
-            # Nobody listens any more, but the vendor would go on, and bill it.
+            # The reply is over, but the vendor would go on, and bill it.
             if phrase.readers == 0 and not phrase.done:
                 await self._cancel(key, phrase)
 

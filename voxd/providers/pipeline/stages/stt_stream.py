@@ -251,7 +251,7 @@ class _SttConnection:
 
     async def _limit(self) -> None:
         """Abort the connection when the text is not final in time."""
-        # Before the end of speech there is no limit: the user may pause.
+        # Before the end of speech no limit applies: the user may pause.
         await self._sound.ended.wait()
         has_deadline = self._budget.until_s is not None
         await asyncio.sleep(self._transport.remaining_s(self._budget, math.inf) if has_deadline else FINAL_S)

@@ -45,7 +45,7 @@ class SocketTextToSpeech(ConfiguredTextToSpeech[OptionsT]):
     def prepare(self) -> None:
         """Open a socket for the next clause, unless one is ready."""
         if self._spare is None or self._spare.is_gone:
-            # Not retried: nobody waits for it yet, and the clause can open a socket itself.
+            # Not retried: no clause waits for it yet, and the clause can open a socket itself.
             opened = self.connect(Budget(retries=0), kind="prepare")
             self._spare = _Spare(self.name, opened, self.spare_s)
 
@@ -174,5 +174,5 @@ class _Spare:
             _log.debug("no socket was opened in advance: %s", error.code)
         finally:
             if not self._ready.done():
-                # A socket that did not open is no error: the clause opens one within its own budget.
+                # A socket that did not open is not an error: the clause opens one within its own budget.
                 self._ready.set_result(None)

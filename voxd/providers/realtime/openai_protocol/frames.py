@@ -275,7 +275,7 @@ def decode(text: str | bytes) -> ServerFrame | None:
     try:
         return _DECODER.decode(text)
     except msgspec.ValidationError as error:
-        # An unknown type looks like a malformed frame to msgspec: vendors add types, so it is no error.
+        # An unknown type looks like a malformed frame to msgspec: vendors add types, so it is not an error.
         if _type_of(text) not in KNOWN:
             return None
         # msgspec's text names fields, never their values: those may hold the user's words.

@@ -251,7 +251,7 @@ class OpenAIProtocolProvider(BaseProvider):
         try:
             while (message := await connection.receive()) is not None:
                 outcome = self._reader.read(message)
-                # The vendor ended the utterance itself: what was sent is no longer pending.
+                # The vendor ended the utterance itself: what was sent is not pending any more.
                 if self._reader.server_answers and outcome.type == "input_audio_buffer.committed":
                     self._pending_bytes = 0
                 if not self._pending.settle(outcome):

@@ -22,7 +22,7 @@ OLD: Version = "2023-06-01"
 MAX_OUTPUT_TOKENS = 4096
 """The field is required. A spoken reply is never this long, but reasoning counts too."""
 
-# "claude-opus-4-7", "claude-3-5-haiku-20241022", "claude-sonnet-5-5": a date at the end is no version.
+# "claude-opus-4-7", "claude-3-5-haiku-20241022", "claude-sonnet-5-5": a date at the end is not a version.
 _VERSION = re.compile(r"claude-(?:(?P<family>[a-z]+)-)?(?P<major>\d)(?:-(?P<minor>\d{1,2}))?(?!\d)")
 
 
