@@ -40,9 +40,15 @@ SLOW_MODULES = (
     # They break sockets at every point of a conversation.
     "providers/routing/test_flapping.py",
     "providers/pipeline/test_faults.py",
-    # They live through hours, second by second, or try every sentence of the grammar.
-    "skills/test_timers.py",
+    # They try every sentence of the grammar, or every phrase of the lists.
     "skills/test_jsgf.py",
+    "skills/test_phrases.py",
+    # They wait for a sound card in real time, or start a process for nearly every test.
+    "audio/test_microphone.py",
+    "audio/test_speaker.py",
+    "engine/test_microphone.py",
+    "test_entry_points.py",
+    "test_idle_imports.py",
     # It runs voxctl and a conversation with a package of its own.
     "providers/vendors/test_third_party.py",
 )

@@ -6,7 +6,7 @@ from hypothesis import settings
 
 FULL = 100
 """hypothesis's own number, which a property has that names none."""
-FAST = 20
+FAST = 10
 
 
 def examples(number: int, **options: Any) -> settings:
@@ -16,6 +16,6 @@ def examples(number: int, **options: Any) -> settings:
 
 
 def load_fast_profile() -> None:
-    """Try a fifth of the examples; to be called before a test module is imported."""
+    """Try a tenth of the examples; to be called before a test module is imported."""
     settings.register_profile("fast", max_examples=FAST)
     settings.load_profile("fast")
