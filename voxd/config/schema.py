@@ -158,7 +158,7 @@ class Skills(Section, frozen=True):
 
     commands: tuple[Command, ...] = ()
     near_miss: Annotated[
-        Unit, Meta(description="Similarity required to accept a misrecognised sentence"), LIVE
+        Unit, Meta(description="How alike a misheard noun must be to be corrected; 1 corrects nothing"), LIVE
     ] = 0.8
     ring_s: Annotated[float, Meta(ge=5, le=3600, description="Longest time that a timer rings"), LIVE] = 120.0
     clock_24h: Annotated[bool, Meta(description="Say 18:30, not half past six"), LIVE] = False
