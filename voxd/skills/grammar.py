@@ -12,6 +12,7 @@ from voxd.skills.language import Language
 from voxd.skills.slot_rules import Fit, fit_wildcard
 from voxd.skills.slots import MarkedSentence, readings
 from voxd.skills.speech import Speech
+from voxd.skills.temporal import When, read_when
 
 
 class Grammar:
@@ -79,7 +80,19 @@ class Grammar:
             slots[entity.name] = marked.restore(value)
             if fit is Fit.DOUBTFUL:
                 doubts.append(entity.name)
+        self._join_times(slots, best, marked)
         return Match(best.intent.name, slots, tuple(doubts))
+
+    def _join_times(self, slots: dict[str, Any], result: RecognizeResult, marked: MarkedSentence) -> None:
+        """Read what two parts of the sentence say of one time together: "a weekly alarm for sunday"."""
+        if not isinstance(slots.get("when"), When) or "when_more" not in slots:
+            return
+        spans = [marked.spans[str(result.entities[name].value).strip()] for name in ("when", "when_more")]
+        said = [word for span in spans for word in marked.said[span.start : span.end]]
+        read = read_when(said, 0, self._language)
+        if read is not None and read[1] == len(said):
+            slots["when"] = read[0]
+            del slots["when_more"]
 
     def _fit(self, result: RecognizeResult, marked: MarkedSentence, is_own: bool) -> Fit:
         if is_own:

@@ -37,6 +37,7 @@ class Spellings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbols: dict[str, str]
     fractions: dict[str, str]
     mixed_fractions: dict[str, str]
+    hours_minutes: str
 
 
 class Unit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

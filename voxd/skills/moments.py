@@ -47,7 +47,7 @@ def resolve_when(when: When, now: datetime, *, morning: bool, clock_24h: bool) -
         return Unclear("no_time")
     if not is_possible(when.clock):
         return Unclear("no_such_time")
-    hours = _hours(when, morning=morning, clock_24h=clock_24h)
+    hours = _hours(when, now, morning=morning, clock_24h=clock_24h)
     if isinstance(hours, Unclear):
         return hours
     days = _days(when.day, when.repeat, now.date())
@@ -88,7 +88,7 @@ def _after(seconds: float, now: datetime) -> LocalMoment | Unclear:
     return LocalMoment(at.date(), at.time(), wall_s)
 
 
-def _hours(when: When, *, morning: bool, clock_24h: bool) -> tuple[int, ...] | Unclear:
+def _hours(when: When, now: datetime, *, morning: bool, clock_24h: bool) -> tuple[int, ...] | Unclear:
     """Return the hours ``when`` may mean, in the order of the day; those of the night after from 24 on."""
     clock = when.clock
     assert clock is not None
@@ -99,8 +99,8 @@ def _hours(when: When, *, morning: bool, clock_24h: bool) -> tuple[int, ...] | U
         return (clock.hour,)
     is_today = when.repeat is None and (when.day is None or when.day.days == 0)
     if clock.hour == 12:
-        # Noon is what people say twelve for, but not to be woken.
-        if morning and is_today:
+        # Noon is what people say twelve for, but not to be woken, and not when noon has passed.
+        if is_today and (morning or now.time() >= time(12, clock.minute)):
             return Unclear("half_day", _options(replace(when, unclear="half_day")))
         return (12,)
     if morning:

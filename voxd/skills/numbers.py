@@ -17,6 +17,9 @@ _MAX_NUMBER_WORDS = 24
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9`\u00b4\uff07", "'"))
 _FRACTION = re.compile(r"(?<![\d.:,/])(?:(\d+)\s+)?(\d+)/(\d+)(?![\d/])")
 _THOUSANDS = re.compile(r"(?<![\d.,:])\d{1,3}(?:,\d{3})+(?![\d,])")
+# "1h30m", "1 h 30"; "0630 am", "836pm".
+_HOURS_MINUTES = re.compile(r"(?<![\w.:])(\d+)\s?h\s?(\d{1,2})(?:\s?m(?:in)?)?(?![\w:])")
+_CLOCK_DIGITS = re.compile(r"(?<![\d.:,])(\d{1,2})(\d\d)\s?(?=[ap]\.?\s?m\b)")
 _MINUS = re.compile(r"(?<=\d)\s+[-\u2212\u2013]\s+(?=\d)|(?<![^\s(])[-\u2212](?=\d)")
 _BETWEEN = re.compile(r"(?<=\d)\s?([/\u2013-])\s?(?=\d)")
 
@@ -67,6 +70,8 @@ def words(text: str, language: Language | None = None) -> list[str]:
     text = _in_plain_letters(text)
     text = _FRACTION.sub(lambda match: _fraction_words(match, language), text)
     text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
+    text = _HOURS_MINUTES.sub(language.tables.spellings.hours_minutes, text)
+    text = _CLOCK_DIGITS.sub(r"\1:\2 ", text)
     text = _MINUS.sub(f" {language.tables.numbers.minus} ", text)
     between = language.tables.spellings.between_numbers
     text = _BETWEEN.sub(lambda match: f" {between['/' if match[1] == '/' else '-']} ", text)

@@ -8,6 +8,9 @@ from voxd.clock import Clock
 UNDO_S = 60.0
 """What was done can be undone for this long."""
 
+FRESH_S = 15.0
+"""A plain "no" within this time is about what was just done."""
+
 Undo = Callable[[], Awaitable[object]]
 
 
@@ -52,6 +55,12 @@ class Recent:
         """Whether the last sentence changed something that can be undone now."""
         deed = self._current()
         return deed is not None and bool(deed.undos)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether that was so little time ago that a plain "no" is about it."""
+        deed = self._current()
+        return self.is_undoable and deed is not None and self._clock.monotonic() - deed.at_s <= FRESH_S
 
     @property
     def ids(self) -> tuple[int, ...]:

@@ -43,6 +43,7 @@ class TimerChangeSkill(Skill):
             "change_time": self.change_time,
             "change_ask": self.change_time,
             "timer_set_or_change": self.set_or_change,
+            "alarm_set_or_change": self.set_or_change_alarm,
             "cancel": self.cancel,
             "cancel_named": self.cancel_named,
             "cancel_it": self.cancel_it,
@@ -54,6 +55,7 @@ class TimerChangeSkill(Skill):
             "snooze": self.snooze,
             "silence": self.silence,
             "undo": self.undo,
+            "no": self.no,
         }
 
     # --- what is set
@@ -191,6 +193,14 @@ class TimerChangeSkill(Skill):
             return await self.change_time({**named, "new_duration": seconds})
         return await TimerSettingSkill(self.context).set_timer({"name": name, "duration": seconds})
 
+    async def set_or_change_alarm(self, slots: Slots) -> SkillReply:
+        """Set the named alarm for another time, or a new one when none has the name."""
+        name, when = slots["ref"], slots["when"]
+        named = {"kind": "alarm", "ref": name}
+        if self._select(named):
+            return await self.change_time({**named, "new_when": when})
+        return await TimerSettingSkill(self.context).set_alarm({"name": name, "when": when})
+
     async def _move(
         self, entry: TimerEntry, when: When | None, seconds: float | None, slots: Slots
     ) -> SkillReply:
@@ -284,6 +294,12 @@ class TimerChangeSkill(Skill):
         found = self._select(slots)
         if not found and "when" in slots:
             return self._none_or_which("cancel_all", found, slots)
+        if not kind and len(found) > 1 and "options" not in slots and not slots.get("confirmed"):
+            # "Everything" is the one word that deletes what was not named: it is asked back.
+            question = Question("cancel_all", "confirm", {**slots, "confirmed": True})
+            return SkillReply(
+                say("ask_cancel_all", count=say("several", count=number_words(len(found)))), question=question
+            )
         self.context.timers.stop_ringing("voice")
         found = self._select(slots)
         if not found:
@@ -345,6 +361,10 @@ class TimerChangeSkill(Skill):
             await undo()
         return SkillReply(say("undone" if undos else "nothing_to_undo"))
 
+    async def no(self, slots: Slots) -> SkillReply:
+        """Restore what was done a moment ago: a plain "no" that answers no question means that."""
+        return await self.undo(slots) if self.context.recent.is_fresh else SkillReply(say("okay"))
+
     # --- which one
 
     async def _change_one(
@@ -361,6 +381,8 @@ class TimerChangeSkill(Skill):
         if not found or (len(found) > 1 and not slots.get("all")):
             return self._none_or_which(intent, found, slots, keep)
         do = self._changed if is_undone_by_restore else _call
+        if len(found) == 1:
+            return await do(found[0], change)
         return SkillReply(" ".join([(await do(entry, change)).text for entry in found]))
 
     async def _changed(self, entry: TimerEntry, change: _Change) -> SkillReply:

@@ -185,7 +185,14 @@ class Understander:
         rest = said[starts[0] :]
         while more := [end for start, end in find_phrases(rest, self._speech.corrections) if start == 0]:
             rest = rest[more[0] :]
+        whole = self._certain(rest)
+        if whole is not None and self._acts(whole):
+            return rest, whole
         return self._splice(earlier, rest, self._exact(earlier)) if rest else None
+
+    def _acts(self, match: Match) -> bool:
+        is_complete = match.intent not in self._grammar.incomplete
+        return is_complete and self._grammar.effect(match.intent) == "sets"
 
     def _exchange(
         self, earlier: tuple[str, ...], said: tuple[str, ...]
