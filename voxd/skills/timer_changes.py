@@ -381,9 +381,9 @@ class TimerChangeSkill(Skill):
         if not found or (len(found) > 1 and not slots.get("all")):
             return self._none_or_which(intent, found, slots, keep)
         do = self._changed if is_undone_by_restore else _call
-        if len(found) == 1:
-            return await do(found[0], change)
-        return SkillReply(" ".join([(await do(entry, change)).text for entry in found]))
+        given = [await do(entry, change) for entry in found]
+        # One may be asked about ("half seven?"), and its question stays open.
+        return given[0] if len(given) == 1 else SkillReply(" ".join(reply.text for reply in given))
 
     async def _changed(self, entry: TimerEntry, change: _Change) -> SkillReply:
         before = self.context.timers.record(entry.id)
