@@ -304,7 +304,7 @@ class Understander:
         return None
 
     def _refuse(self, said: tuple[str, ...], trace: _Trace) -> Understanding:
-        known = self._vocabulary | self._language.temporal_words
+        known = self._vocabulary | self._language.temporal_words | self._language.number_words
         unknown = tuple(dict.fromkeys(word for word in said if word not in known))
         bare = strip_edges(said, self._speech)[-1]
         starts = {tuple(phrase.split()) for phrase in self._speech.questions}
