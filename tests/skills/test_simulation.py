@@ -60,10 +60,8 @@ async def test_the_state_is_what_was_given(db: Database) -> None:
             "r": Item("reminder", "call mom", NOW_S, ringing=True),
             "q": Item("timer", "", NOW_S, ringing=True),
         }
-        assert (
-            simulation.timers.length_s(next(id for id, name in simulation.labels.items() if name == "p"))
-            == 600
-        )
+        lengths_s = {simulation.labels[entry.id]: entry.duration_s for entry in simulation.timers.list()}
+        assert lengths_s["p"] == 600
         state = simulation.state()
         assert (state.volume, state.mic_open, state.stops, state.volume_sets) == (30, True, 0, 0)
         assert (await simulation.engine.answer("repeat that")).text == "It is ten."

@@ -241,10 +241,6 @@ class Timers:
         """Return what rings now."""
         return [entry for entry in self.list() if entry.ringing]
 
-    def length_s(self, id: int) -> float:
-        """Return how long countdown ``id`` was set for, in seconds; 0 for alarms. Raises `NotFound`."""
-        return self._require(id).record.duration_s
-
     def stop_ringing(self, by: str) -> int:
         """Silence everything that rings; returns how many did. What repeats comes again."""
         ringing = [live for live in self._live.values() if live.is_ringing]
