@@ -5,6 +5,7 @@ import pytest
 from voxd.errors import ConfigError
 from voxd.skills.language import languages, load_language
 from voxd.skills.numbers import words
+from voxd.skills.speech import load_speech
 
 
 @pytest.mark.parametrize("code", languages())
@@ -23,6 +24,24 @@ def test_the_words_are_written_as_they_are_said(code: str) -> None:
     numbers = language.tables.numbers
     for phrase in (*numbers.below_hundred, *numbers.ordinals, *language.temporal_words, *language.units):
         assert words(phrase, language) == phrase.split()
+
+
+@pytest.mark.parametrize("code", languages())
+def test_no_known_confusion_turns_a_word_into_its_opposite(code: str) -> None:
+    opposites, misheard = load_language(code).opposites, load_speech(code).misheard
+    assert [one for one in opposites if one[0] == one[1] or one[::-1] not in opposites] == []
+    assert [
+        (said, meant) for said, texts in misheard.items() for meant in texts if (said, meant) in opposites
+    ] == []
+
+
+def test_opposite_verbs_are_known() -> None:
+    assert {
+        ("mute", "unmute"),
+        ("pause", "resume"),
+        ("extend", "shorten"),
+        ("cancel", "set"),
+    } <= load_language().opposites
 
 
 def test_temporal_words_are_those_of_times() -> None:

@@ -1,4 +1,4 @@
-"""The words of a language, as its folder in `languages` lists them: numbers, times, and what is alike."""
+"""The words of a language, as its folder in `languages` lists them: numbers, times, and opposites."""
 
 from functools import cache, cached_property
 from importlib import resources
@@ -94,11 +94,9 @@ class Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Words that say nothing, that mean the opposite, and that sound alike."""
+    """Pairs of words that must never be taken for each other."""
 
-    fillers: list[str]
     opposites: list[tuple[str, str]]
-    homophones: list[list[str]]
 
 
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,6 +137,12 @@ class Language:
         return frozenset(
             {word for said in self.cardinals for word in said} | {numbers.hundred, *numbers.scales}
         )
+
+    @cached_property
+    def opposites(self) -> frozenset[tuple[str, str]]:
+        """Pairs of words that mean the opposite, in both orders."""
+        pairs = self.tables.meaning.opposites
+        return frozenset((*pairs, *((other, one) for one, other in pairs)))
 
     @cached_property
     def temporal_words(self) -> frozenset[str]:

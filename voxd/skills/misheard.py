@@ -67,12 +67,21 @@ def _find_replacements(
         for at in range(len(said) - len(words) + 1):
             if said[at : at + len(words)] == words:
                 for text in meant:
-                    yield _Replacement(at, at + len(words), tuple(text.split()))
+                    if not _is_opposite(words, tuple(text.split()), language):
+                        yield _Replacement(at, at + len(words), tuple(text.split()))
     for at, word in enumerate(said):
         if len(word) < _MIN_NOUN_LENGTH or word in vocabulary | language.temporal_words:
             continue
-        if (noun := _nearest_noun(word, speech, likeness)) is not None:
+        noun = _nearest_noun(word, speech, likeness)
+        if noun is not None and not _is_opposite((word,), (noun,), language):
             yield _Replacement(at, at + 1, (noun,))
+
+
+def _is_opposite(words: Sequence[str], meant: Sequence[str], language: Language) -> bool:
+    """Whether ``meant`` has the opposite of a word of ``words`` in its place."""
+    return any(
+        pair in language.opposites for pair in zip(words, meant, strict=False) if len(words) == len(meant)
+    )
 
 
 def _nearest_noun(word: str, speech: Speech, likeness: float) -> str | None:
