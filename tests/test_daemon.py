@@ -174,6 +174,15 @@ async def test_questions_do_not_overlap(silent: VoxdProcess) -> None:
         assert (await client.call("turn.ask", text="what time is it"))["outcome"] == "answered"
 
 
+async def test_a_question_for_a_model_is_told_from_one_that_was_not_understood(silent: VoxdProcess) -> None:
+    async with silent.client() as client:
+        asked = {
+            text: (await client.call("turn.ask", text=text))["refusal"]
+            for text in ("who wrote hamlet", "colourless green ideas", "what time is it")
+        }
+    assert [*asked.values()] == ["needs_model", "not_understood", ""]
+
+
 async def test_the_log_holds_no_words_of_the_user(silent: VoxdProcess) -> None:
     async with silent.client() as client:
         await client.call("say", text="the canary sings xylophone")

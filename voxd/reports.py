@@ -58,13 +58,17 @@ class DeviceStatus(msgspec.Struct, frozen=True):
 
 
 class QuestionResult(msgspec.Struct, frozen=True):
-    """The result of a question: what was understood, what is answered, how long each stage took (ms)."""
+    """The result of a question: what was understood, what is answered, how long each stage took (ms).
+
+    ``refusal`` is why the device itself could not answer: not_heard, not_understood, needs_model, else "".
+    """
 
     turn: str
     transcript: str
     reply: str
     outcome: str
     stages_ms: dict[str, float]
+    refusal: str = ""
 
 
 class LedgerStage(msgspec.Struct, frozen=True):

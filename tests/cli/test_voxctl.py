@@ -140,6 +140,18 @@ async def test_text_comes_from_standard_input(device: Device, voxctl: Voxctl) ->
     assert device.fake.calls == [("say", "grüß dich"), ("ask", "what time is it", False)]
 
 
+async def test_a_question_for_a_model_is_answered_with_how_to_get_one(device: Device, voxctl: Voxctl) -> None:
+    device.fake.refusal = "needs_model"
+    ran = await voxctl("ask", "who wrote hamlet")
+    assert (ran.code, ran.out) == (0, "You said who wrote hamlet\n")
+    assert "voxctl provider list" in ran.err
+    assert "Ollama" in ran.err
+    ran = await voxctl("ask", "who wrote hamlet", "--json")
+    assert (ran.json["refusal"], ran.err) == ("needs_model", "")
+    device.fake.refusal = "not_heard"
+    assert (await voxctl("ask", "mumble")).err == ""
+
+
 async def test_an_empty_text_is_refused_before_a_request_is_sent(device: Device, voxctl: Voxctl) -> None:
     ran = await voxctl("say", "-", stdin=b" \n")
     assert (ran.code, device.fake.calls) == (1, [])

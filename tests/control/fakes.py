@@ -67,6 +67,7 @@ class FakeDevice:
         self.volume_percent = 70
         self.configuration = Config()
         self.outcome = "answered"
+        self.refusal = ""
 
     def status(self) -> DeviceStatus:
         if self.fail:
@@ -88,7 +89,7 @@ class FakeDevice:
     async def ask(self, text: str, *, speak: bool) -> QuestionResult:
         self.calls.append(("ask", text, speak))
         reply = "" if self.outcome == "cancelled" else f"You said {text}"
-        return QuestionResult("t1", text, reply, self.outcome, {"reply": 12.5})
+        return QuestionResult("t1", text, reply, self.outcome, {"reply": 12.5}, self.refusal)
 
     async def ask_audio(self, wav: bytes, *, speak: bool) -> QuestionResult:
         self.calls.append(("ask_audio", len(wav), speak))

@@ -13,7 +13,7 @@ from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import LocalTranscript
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
 from voxd.providers.local import LocalProvider
-from voxd.skills.contract import Question, SkillReply
+from voxd.skills.contract import Question, Refusal, SkillReply
 from voxd.skills.engine import SkillEngine
 
 CLIP = Clip(bytes(320), SAMPLE_RATE_HZ)
@@ -150,6 +150,12 @@ async def test_a_reply_can_expect_an_answer(parts: Parts) -> None:
     assert (await replies(parts, Request("t1", "default", text="set a timer")))[-1] == ReplyEnd(True)
 
 
+async def test_a_refusal_says_why(parts: Parts) -> None:
+    parts.skills.reply = SkillReply("Ask a model.", refusal=Refusal.NEEDS_MODEL)
+    said = await replies(parts, Request("t1", "default", text="who wrote hamlet", speak=False))
+    assert said[-1] == ReplyEnd(refusal="needs_model")
+
+
 async def test_an_error_of_the_transcriber_does_not_become_an_empty_transcript(parts: Parts) -> None:
     parts.transcriber.error = EngineError("broken")
     with pytest.raises(EngineError):
@@ -182,7 +188,7 @@ async def test_closing_does_not_wait_for_a_grammar_that_still_loads(parts: Parts
 
 @pytest.mark.parametrize("spoken_words", [True, False])
 async def test_with_known_only_an_unknown_request_is_an_error(parts: Parts, spoken_words: bool) -> None:
-    parts.skills.reply = SkillReply("I did not understand that.")
+    parts.skills.reply = SkillReply("Ask a model.", refusal=Refusal.NEEDS_MODEL)
     audio = spoken(b"\1\0" if spoken_words else b"")
     items = parts.provider.converse(Request("t1", "default", audio=audio, known_only=True))
     assert isinstance(await anext(items), Transcript)

@@ -280,6 +280,16 @@ async def test_a_spoken_command_is_answered_aloud(house: House) -> None:
     assert list(house.ended[0].stages_ms)[:2] == ["speech", "endpoint"]
 
 
+async def test_why_the_device_could_not_answer_is_kept_with_the_turn(house: House) -> None:
+    async def script(request: Request) -> AsyncGenerator[ReplyItem]:
+        async for item in answer(request):
+            yield ReplyEnd(refusal="needs_model") if isinstance(item, ReplyEnd) else item
+
+    house.provider.script = script
+    await house.speak_a_command()
+    assert house.ended[0].result.refusal == "needs_model"
+
+
 async def test_a_second_wake_word_takes_the_turn_to_its_own_agent(house: House) -> None:
     asked: list[str] = []
 

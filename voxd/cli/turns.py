@@ -15,6 +15,11 @@ from voxd.errors import InvalidRequest
 SPOKEN_TIMEOUT_S = 120.0
 BAR_CHARS = 40
 
+NEEDS_MODEL = """\
+For such answers configure a cloud provider (README.md: "A cloud provider in ten lines"), or an Ollama server
+on your network (kind = "ollama"). `voxctl provider kinds` lists all, `voxctl provider list` what is set up.\
+"""
+
 # An interrupted turn has a reply too: only its playback was cut short.
 _WITH_REPLY = ("answered", "interrupted")
 
@@ -90,6 +95,8 @@ def ask_question(args: Namespace) -> int:
         if args.audio and answer["transcript"]:
             print(f"> {clean(answer['transcript'])}")
         print(clean(answer["reply"]) or f"({answer['outcome']})")
+        if answer["refusal"] == "needs_model":
+            print(NEEDS_MODEL, file=sys.stderr)
     return OK if answer["outcome"] in _WITH_REPLY else FAILED
 
 

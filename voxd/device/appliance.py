@@ -160,8 +160,9 @@ class Appliance:
         if turn is None:
             raise Busy(f"the device is {runner.machine.state.value}")
         await turn.done.wait()
+        said = turn.result
         return reports.QuestionResult(
-            turn.id, turn.result.transcript, turn.result.reply, turn.outcome, turn.stages_ms
+            turn.id, said.transcript, said.reply, turn.outcome, turn.stages_ms, said.refusal
         )
 
     # --- history and timers -----------------------------------------------------------------------

@@ -67,9 +67,13 @@ class ReplyAudio:
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnd:
-    """The reply is complete; ``expects_answer`` when it ends with a question."""
+    """The reply is complete; ``expects_answer`` when it ends with a question.
+
+    ``refusal`` is why the device itself could not answer, a `voxd.skills.contract.Refusal`, "" when it could.
+    """
 
     expects_answer: bool = False
+    refusal: str = ""
 
 
 class LatencyStep(StrEnum):

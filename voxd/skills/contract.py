@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from voxd.clock import Clock
@@ -28,9 +29,17 @@ class Question:
     options: tuple[Any, ...] = ()
 
 
+class Refusal(StrEnum):
+    """Why a sentence was not understood, as clients of the daemon get it."""
+
+    NOT_HEARD = "not_heard"
+    NOT_UNDERSTOOD = "not_understood"
+    NEEDS_MODEL = "needs_model"
+
+
 @dataclass(frozen=True, slots=True)
 class SkillReply:
-    """The answer to a sentence: ``intent`` is "" when it was not understood.
+    """The answer to a sentence: ``intent`` is "" when it was not understood, and ``refusal`` says why.
 
     ``text`` is spoken; it is empty when silence is the answer (stop, mute). ``question`` is set when the
     text asks for a missing value. A handler may leave ``intent`` out: the engine sets it.
@@ -39,6 +48,7 @@ class SkillReply:
     text: str
     intent: str = ""
     question: Question | None = None
+    refusal: Refusal | None = None
 
     @property
     def expects_answer(self) -> bool:

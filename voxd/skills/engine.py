@@ -19,6 +19,7 @@ from voxd.skills.contract import (
     Match,
     Phrases,
     Question,
+    Refusal,
     Skill,
     SkillContext,
     SkillDevice,
@@ -110,7 +111,7 @@ class SkillEngine:
         """Answer the sentence ``text``; one that is not understood has no intent and an honest reply."""
         said = tuple(words(text))
         if not said:
-            return SkillReply(say("not_heard"))
+            return SkillReply(say("not_heard"), refusal=Refusal.NOT_HEARD)
         understander = await self.prepare()
         question = self._take_question()
         if question is not None:
@@ -135,13 +136,15 @@ class SkillEngine:
                     )
                 )
             case Verdict.KNOWLEDGE:
-                return SkillReply(say("needs_model"))
+                return SkillReply(say("needs_model"), refusal=Refusal.NEEDS_MODEL)
         if question is not None:
             # "Let me think": what is not understood leaves the question open, and is not an answer to it.
             self._ask(SkillReply("", question=question))
         if 0 < len(understanding.unknown) <= MAX_NAMED_WORDS:
-            return SkillReply(say("unknown_words", words=" ".join(understanding.unknown)))
-        return SkillReply(say("not_understood"))
+            text = say("unknown_words", words=" ".join(understanding.unknown))
+        else:
+            text = say("not_understood")
+        return SkillReply(text, refusal=Refusal.NOT_UNDERSTOOD)
 
     async def understand(self, said: Sequence[str]) -> Understanding:
         """Return what would be done with the words ``said``, and what else was considered. Does nothing."""

@@ -36,6 +36,7 @@ class Outcome:
     transcript: str = ""
     reply: str = ""
     expects_answer: bool = False
+    refusal: str = ""
 
 
 @dataclass(slots=True)
@@ -176,8 +177,9 @@ class ReplyPlayer:
                 self._stamp(TurnStage.FIRST_AUDIO)
             case StepReached(step, at_s):
                 self._stamp(TurnStage(step), at_s)
-            case ReplyEnd(expects_answer):
+            case ReplyEnd(expects_answer, refusal):
                 self.outcome.expects_answer = expects_answer
+                self.outcome.refusal = refusal
 
     async def _play(self) -> None:
         turn = self._turn or None
