@@ -59,9 +59,23 @@ class When:
 
 
 def merge_when(known: When, said: When) -> When:
-    """Return ``known`` with everything that ``said`` adds or corrects."""
+    """Return ``known`` with everything that ``said`` adds or corrects.
+
+    A part of the day in one qualifies the clock of the other: "tonight" and "at one" are after midnight.
+    """
     changes = {part.name: value for part in fields(said) if (value := getattr(said, part.name))}
-    return replace(known, **changes)
+    merged = replace(known, **changes)
+    if merged.clock is None or not merged.part or (said.clock is None) is not bool(said.part):
+        return merged
+    if said.clock is not None and certain_hour(said.clock) is not None:
+        return replace(merged, part="")
+    if not is_possible(merged.clock):
+        return merged
+    clock, reason = qualify(merged.clock, merged.part, load_language())
+    repeat, unclear = merged.repeat, reason or merged.unclear
+    if not unclear and (certain_hour(clock) or 0) >= 24:
+        clock, repeat, unclear = _night_after(clock, repeat, merged.day, is_named=True)
+    return replace(merged, clock=clock, repeat=repeat, unclear=unclear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +251,11 @@ def _build(values: Mapping[str, Any], language: Language) -> When:
     if clock is not None and part and is_possible(clock):
         clock, reason = qualify(clock, part, language)
         unclear = reason or unclear
-    repeat, day = _repeat_of(values), _day_of(values)
+    try:
+        repeat, day = _repeat_of(values), _day_of(values)
+    except ValueError:
+        # On the 40th of every month, or every zero weeks.
+        return When(clock=clock, part=part, unclear="no_such_date")
     unclear = unclear or values.get("unclear", "") or _doubt_about_day(values, repeat, day)
     if not unclear and clock is not None and (certain_hour(clock) or 0) >= 24:
         clock, repeat, unclear = _night_after(clock, repeat, day, is_named=bool(part))

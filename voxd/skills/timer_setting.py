@@ -1,7 +1,6 @@
 """The skill that sets timers, alarms and reminders, and asks for what is missing."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from voxd.reports import TimerEntry
 from voxd.skills import replies
@@ -207,7 +206,7 @@ def _is_other_day(when: When) -> bool:
 def _inherit(first: When, when: When) -> When:
     """Return ``when`` with the day and the recurrence of ``first`` where it has none of its own."""
     if when.day is None and when.repeat is None:
-        return replace(when, day=first.day, repeat=first.repeat, part=when.part or first.part)
+        return merge_when(When(day=first.day, repeat=first.repeat, part=first.part), when)
     return when
 
 
