@@ -115,8 +115,11 @@ class Understander:
 
     def _without_hesitation(self, said: tuple[str, ...]) -> tuple[str, ...]:
         kept = list(said)
+        # The "like" of "I would like" is none.
+        polite = find_phrases(said, (*self._speech.polite_start, *self._speech.polite_end))
         for start, end in reversed(find_phrases(said, self._speech.hesitation)):
-            del kept[start:end]
+            if not any(first <= start and end <= last and (first, last) != (start, end) for first, last in polite):
+                del kept[start:end]
         return tuple(kept) or said
 
     def _is_harmless(self, match: Match) -> bool:
