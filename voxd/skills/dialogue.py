@@ -37,7 +37,9 @@ def read_answer(question: Question, said: tuple[str, ...], understander: Underst
         return CANCELLED
     match question.missing:
         case "which":
-            return _read_which(question, answer)
+            is_other = "kind" in answer.slots and "kind" in question.slots
+            # "Which timer?" "The alarm." That is another request.
+            return None if is_other else _read_which(question, answer)
         case "half":
             return _read_half(question, answer)
         case "confirm":
@@ -100,11 +102,11 @@ def _read_half(question: Question, answer: Match) -> Match | None:
         return None
     clock: ClockTime | None = when.clock if when is not None else None
     if clock is None:
+        if not half and when is not None and when.part:
+            half = "am" if when.part == "morning" else "pm"
         same = [option for option in question.options if option.half == half]
-        if half and not same:
-            # "Half past six or half past seven?" is not answered by "in the morning".
-            return None
-        clock = same[0] if same else None
+        # "Half past six or half past seven?" is not answered by "in the morning".
+        clock = same[0] if half and same else None
     if clock is None:
         return None
     chosen = replace(merge_when(known, when) if when is not None else known, clock=clock, unclear="")

@@ -49,7 +49,7 @@ def select(
     kind = kind_of(slots)
     found = [entry for entry in entries if not kind or entry.kind == kind]
     if (options := slots.get("options")) is not None:
-        by_id = {entry.id: entry for entry in entries}
+        by_id = {entry.id: entry for entry in found}
         found = [by_id[id] for id in options if id in by_id]
     if "it" in slots and recent:
         found = [entry for entry in found if entry.id in recent] or found
