@@ -96,6 +96,8 @@ def test_answers(understander: Understander, question: Question, said: str, expe
         ("cancel my timers", "yes please", [ALARM, REMINDER]),
         ("cancel my timers", "no", FILLED),
         ("cancel my timers", "no don't", FILLED),
+        ("cancel everything", "yes please", []),
+        ("cancel everything", "no", FILLED),
         ("cancel it", "the alarm", [TEA, PIZZA, REMINDER]),
         ("pause the timer", "the last one", [TEA, "pizza timer 10m paused", ALARM, REMINDER]),
         ("add a minute to the timer", "both", ["tea timer 6m", "pizza timer 11m", ALARM, REMINDER]),

@@ -1,83 +1,21 @@
 """A conversation with the device: it does what it says, asks for what is missing, and is honest."""
 
-from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.fakes import FakeClock, RecordingEmit
 from tests.shared import MODELS, needs_shared
+from tests.skills.talk import NOT_UNDERSTOOD, Talk
 from voxd.config import schema
 from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.contract import SkillReply
-from voxd.skills.engine import QUESTION_OPEN_S, SkillEngine
-from voxd.skills.replies import NOT_HEARD, NOT_UNDERSTOOD
-from voxd.skills.timers import Timers
-from voxd.store.db import Database
-from voxd.store.timers import TimerStore
+from voxd.skills.engine import QUESTION_OPEN_S
+from voxd.skills.replies import say
+from voxd.skills.understanding import Understander
 
-BERLIN = ZoneInfo("Europe/Berlin")
-AFTERNOON = datetime(2026, 11, 20, 15, 5, tzinfo=BERLIN).timestamp()
-
-
-class Device:
-    """A device that remembers what was done to it."""
-
-    def __init__(self) -> None:
-        self.level = 70
-        self.done: list[str] = []
-        self.said = ""
-
-    def volume(self) -> int:
-        return self.level
-
-    def set_volume(self, percent: int) -> int:
-        self.level = max(0, min(100, percent))
-        return self.level
-
-    def mute(self) -> None:
-        self.done.append("mute")
-
-    def stop(self) -> None:
-        self.done.append("stop")
-
-    def last_reply(self) -> str:
-        return self.said
-
-    def summary(self) -> str:
-        return "I am well."
-
-
-class Talk:
-    """Skills on a real database, with a clock and a device to look at."""
-
-    def __init__(self, db: Database, config: schema.Skills) -> None:
-        self.db = db
-        self.clock = FakeClock(wall=AFTERNOON)
-        self.device = Device()
-        store = TimerStore(db)
-        self.timers = Timers(store, self.clock, RecordingEmit(), lambda entry: None, tz=BERLIN, boot="one")
-        self.skills = SkillEngine(config, timers=self.timers, device=self.device, clock=self.clock, tz=BERLIN)
-
-    async def ask(self, text: str) -> SkillReply:
-        return await self.skills.answer(text)
-
-    async def says(self, text: str) -> str:
-        return (await self.ask(text)).text
-
-
-@pytest.fixture
-async def talk(tmp_path: Path) -> AsyncIterator[Talk]:
-    db = Database(tmp_path / "voxd.db")
-    await db.open()
-    talk = Talk(db, schema.Skills())
-    await talk.timers.start()
-    yield talk
-    await talk.timers.close()
-    await db.close()
+NOT_HEARD = say("not_heard")
+NEEDS_MODEL = say("needs_model")
 
 
 @pytest.mark.parametrize(

@@ -260,8 +260,6 @@ def test_candidates_say_why(understander: Understander) -> None:
         ("set a timer for five minutes", "ten minutes", None),
         ("set a timer for five minutes", "no purple", None),
         ("what time is it", "no ten minutes", None),
-        # What deletes is never done again with another value.
-        ("cancel the five minute timer", "no the ten minute timer", None),
     ],
 )
 def test_the_last_request_is_corrected(
