@@ -1,7 +1,5 @@
 """A conversation with the device: it does what it says, asks for what is missing, and is honest."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.shared import MODELS, needs_shared
@@ -12,7 +10,6 @@ from voxd.errors import ConfigError
 from voxd.skills.contract import SkillReply
 from voxd.skills.engine import QUESTION_OPEN_S
 from voxd.skills.replies import say
-from voxd.skills.understanding import Understander
 
 NOT_HEARD = say("not_heard")
 NEEDS_MODEL = say("needs_model")

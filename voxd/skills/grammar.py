@@ -34,8 +34,8 @@ class Grammar:
         """The intents that ask for what is missing."""
 
     def effect(self, intent: str) -> str:
-        """Return what ``intent`` does: sets, tells, destroys or refuses. The owner's and others' set."""
-        return self._effects.get(intent, "sets")
+        """Return what ``intent`` does: sets, tells, destroys, refuses; runs if it is not a built-in one."""
+        return self._effects.get(intent, "runs")
 
     def match(self, said: Iterable[str]) -> Match | None:
         """Return what the sentence ``said`` asks for word by word, None when no template matches."""

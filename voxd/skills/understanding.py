@@ -1,8 +1,8 @@
 """From the words of a sentence to what is done, asked or refused: exact first, then nearly.
 
 A sentence that a template matches word for word acts. One that matches after a known confusion of words was
-put right acts too, unless it deletes or mutes or a number was changed: then the device asks. All else is
-refused: likeness of letters is not meaning.
+put right acts too, unless it deletes, mutes or runs a command of the owner, or a number was changed: then the
+device asks. All else is refused: likeness of letters is not meaning.
 """
 
 from collections.abc import Iterator
@@ -118,7 +118,9 @@ class Understander:
         # The "like" of "I would like" is none.
         polite = find_phrases(said, (*self._speech.polite_start, *self._speech.polite_end))
         for start, end in reversed(find_phrases(said, self._speech.hesitation)):
-            if not any(first <= start and end <= last and (first, last) != (start, end) for first, last in polite):
+            if not any(
+                first <= start and end <= last and (first, last) != (start, end) for first, last in polite
+            ):
                 del kept[start:end]
         return tuple(kept) or said
 
@@ -299,7 +301,8 @@ class Understander:
                 continue
             changes = ", ".join(f"{old!r} as {new!r}" if new else old for old, new in variant.changes)
             text = " ".join(variant.said)
-            if variant.is_number_changed or self._grammar.effect(match.intent) == "destroys":
+            # What a command of the owner runs cannot be undone.
+            if variant.is_number_changed or self._grammar.effect(match.intent) in ("destroys", "runs"):
                 trace.note(variant.said, match, f"near ({changes}), so it is asked back")
                 return Understanding(Verdict.CONFIRM, (match,), text, (), tuple(trace.candidates))
             trace.note(variant.said, match, f"near ({changes}), and it can be undone")
