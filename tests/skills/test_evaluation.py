@@ -1,17 +1,14 @@
 """Sentences judged by what they change."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from voxd.config import schema
 from voxd.skills.confusions import Variant
 from voxd.skills.effects import Changes, Effect
-from voxd.skills.evaluation import ACTING, Outcome, Verdict, count, evaluate, judge
+from voxd.skills.evaluation import Outcome, Verdict, count, evaluate, judge
 from voxd.skills.phrase_file import Expected, Given, GivenItem, read_expected, read_phrases
-from voxd.skills.simulation import Simulator
-from voxd.store.db import MEMORY, Database
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
 NOW_S = round(NOW.timestamp())
@@ -167,15 +164,3 @@ async def test_misheard_sentences_are_run_too_and_are_the_same_for_the_same_seed
     assert all(result.variant and not result.variant.changes_value for result in refused)
     again = await evaluate(read_phrases(text, "file.tsv"), schema.Skills(), confuse=7)
     assert [result.text for result in again.confused] == [result.text for result in report.confused]
-
-
-async def test_every_acting_intent_is_one_of_the_engine() -> None:
-    db = Database(Path(MEMORY))
-    await db.open()
-    try:
-        async with Simulator(schema.Skills(), db).simulate(Given(NOW, UTC)) as simulation:
-            for intent in ACTING:
-                reply = await simulation.engine.perform(intent, {"kind": "timer", "number": 40})
-                assert reply.text != "Sorry, that did not work.", intent
-    finally:
-        await db.close()

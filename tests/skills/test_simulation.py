@@ -76,7 +76,7 @@ async def test_nothing_remains_for_the_next(db: Database) -> None:
     async with simulator.simulate(Given(NOW, UTC)) as simulation:
         assert simulation.state().items == {}
         assert simulation.state().volume == 50
-        assert (await simulation.engine.answer("five minutes")).intent == ""
+        assert (await simulation.engine.answer("five minutes")).intent == "timer_confirm"
 
 
 async def test_the_device_remembers_what_was_done_to_it(db: Database) -> None:
