@@ -31,6 +31,7 @@ COMMAND_PREFIX = "command."
 """What the intent of an owner's command begins with; its name follows."""
 
 _SLOT = re.compile(r"\{([a-z0-9_]+)(?::([a-z0-9_]+))?\}", re.IGNORECASE)
+_LONE_MARK = re.compile(r"[{}<>]")
 _SYNTAX = re.compile(r"(\{[^}]*\}|<[^>]*>|[()\[\]|])")
 
 
@@ -94,6 +95,10 @@ def command_data(command: Command | Phrases) -> dict[str, Any]:
                 lists[name] = {"wildcard": True}
     data = {"sentences": sentences, "lists": lists}
     try:
+        # A brace alone is no word, so the normalisation would lose it.
+        for sentence in command.sentences:
+            if _LONE_MARK.search(_SYNTAX.sub("", sentence)):
+                raise ValueError(f"{sentence!r} has a bracket without its other half")
         intents = Intents.from_dict({"language": "en", "intents": {"it": {"data": [data]}}})
         for parsed in intents.intents["it"].data[0].sentences:
             next(expand(parsed.expression, intents), None)
