@@ -56,14 +56,18 @@ def _shorten(
     said: tuple[str, ...], phrases: tuple[tuple[str, ...], ...], *, at_start: bool
 ) -> list[tuple[str, ...]]:
     ways = [said]
-    while True:
-        rest = ways[-1]
-        for words in phrases:
-            if len(words) < len(rest) and (rest[: len(words)] if at_start else rest[-len(words) :]) == words:
-                ways.append(rest[len(words) :] if at_start else rest[: -len(words)])
-                break
-        else:
-            return ways
+    for way in ways:
+        fitting = [
+            words
+            for words in phrases
+            if len(words) < len(way) and (way[: len(words)] if at_start else way[-len(words) :]) == words
+        ]
+        # The longest and the shortest: "please can you hear me" is "hear me", or "can you hear me".
+        for words in (*fitting[:1], *fitting[1:][-1:]):
+            rest = way[len(words) :] if at_start else way[: -len(words)]
+            if rest not in ways:
+                ways.append(rest)
+    return ways
 
 
 def find_phrases(said: tuple[str, ...], phrases: tuple[str, ...]) -> list[tuple[int, int]]:
