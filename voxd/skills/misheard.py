@@ -49,13 +49,13 @@ def variants(
         groups.append(tuple(together))
         groups += [(one, other) for one in together for other in together if one.start < other.start]
     for group in groups[:MAX_VARIANTS]:
-        yield _apply(single, group)
+        yield _apply(single, group, language)
 
 
 def _drop_repeats(said: Sequence[str], language: Language) -> Iterator[str]:
     for at, word in enumerate(said):
         # "Twenty twenty" may be a time, so a number said twice stays.
-        if at == 0 or word != said[at - 1] or read_number(said, at) is not None:
+        if at == 0 or word != said[at - 1] or read_number(said, at, language) is not None:
             yield word
 
 
@@ -99,10 +99,10 @@ def _without_overlap(found: Sequence[_Replacement]) -> list[_Replacement]:
     return chosen
 
 
-def _apply(said: tuple[str, ...], group: tuple[_Replacement, ...]) -> Variant:
+def _apply(said: tuple[str, ...], group: tuple[_Replacement, ...], language: Language) -> Variant:
     words = list(said)
     for one in sorted(group, key=lambda one: -one.start):
         words[one.start : one.end] = one.words
     changes = tuple((" ".join(said[one.start : one.end]), " ".join(one.words)) for one in group)
-    is_number = any(read_number(one.words, at) for one in group for at in range(len(one.words)))
+    is_number = any(read_number(one.words, at, language) for one in group for at in range(len(one.words)))
     return Variant(tuple(words), changes, is_number)

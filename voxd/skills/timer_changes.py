@@ -221,9 +221,7 @@ class TimerChangeSkill(Skill):
             )
         aim = resolve_when(when, now, morning=at.hour < 12, clock_24h=self.context.clock_24h)
         if isinstance(aim, Unclear):
-            return ask_about(
-                aim, "change_time", {**slots, "options": (entry.id,)}, clock_24h=self.context.clock_24h
-            )
+            return ask_about(aim, "change_time", {**slots, "options": (entry.id,)})
         return SkillReply(self._now_words(await timers.move(entry.id, aim=aim, repeat=when.repeat)))
 
     # --- taking it away

@@ -67,7 +67,7 @@ class TimerSettingSkill(Skill):
             )
         aim = self._resolve(when, is_wake=False)
         if isinstance(aim, Unclear):
-            return self._ask_about(aim, "timer_set", slots)
+            return ask_about(aim, "timer_set", slots)
         return await self.set_timer(
             {**slots, "when": None, "duration": round(aim.wall_s - self.context.clock.wall())}
         )
@@ -103,7 +103,7 @@ class TimerSettingSkill(Skill):
         for when in whens:
             aim = self._resolve(when, is_wake=is_wake or _is_other_day(when))
             if isinstance(aim, Unclear):
-                return self._ask_about(aim, intent, {"when": when})
+                return ask_about(aim, intent, {"when": when})
         return await self._each([await self.set_alarm({"when": when}, is_wake=is_wake) for when in whens])
 
     async def _each(self, given: list[SkillReply]) -> SkillReply:
@@ -138,7 +138,7 @@ class TimerSettingSkill(Skill):
             return SkillReply(say(f"ask_when_{kind}"), question=Question(intent, "when", slots))
         aim = self._resolve(when, is_wake=is_wake or (kind == "alarm" and _is_other_day(when)))
         if isinstance(aim, Unclear):
-            return self._ask_about(aim, intent, slots)
+            return ask_about(aim, intent, slots)
         if when.repeat is not None and when.repeat.interval_s:
             entry = await self._set(kind, name, duration_s=when.repeat.interval_s, when=when)
         else:
@@ -174,12 +174,8 @@ class TimerSettingSkill(Skill):
     def _resolve(self, when: When, *, is_wake: bool) -> LocalMoment | Unclear:
         return resolve_when(when, self.context.now(), morning=is_wake, clock_24h=self.context.clock_24h)
 
-    def _ask_about(self, unclear: Unclear, intent: str, slots: Slots) -> SkillReply:
-        """Return the question, or the refusal, that says why a time cannot be taken as it is."""
-        return ask_about(unclear, intent, slots, clock_24h=self.context.clock_24h)
 
-
-def ask_about(unclear: Unclear, intent: str, slots: Slots, *, clock_24h: bool) -> SkillReply:
+def ask_about(unclear: Unclear, intent: str, slots: Slots) -> SkillReply:
     """Return what to say when a time is not clear: a question where an answer can help, else why not."""
     if unclear.options:
         first, second = (replies.said_clock_words(option) for option in unclear.options[:2])
