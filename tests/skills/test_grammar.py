@@ -50,7 +50,7 @@ def test_a_match_is_exact(grammar: Grammar, text: str, expected: Match | None) -
 
 
 def test_doubtful_words_are_named(grammar: Grammar) -> None:
-    match = grammar.match("remind me at seven to set the alarm".split())
+    match = grammar.match(["remind", "me", "at", "seven", "to", "set", "the", "alarm"])
     assert match is not None
     assert (match.intent, match.doubts) == ("reminder_set", ("text",))
 
@@ -109,7 +109,7 @@ def test_commands_of_the_owner_come_first_and_have_their_own_values() -> None:
 
 def test_sentences_of_a_package_have_their_own_intent() -> None:
     grammar = grammar_of(Phrases("kettle_boil", ("boil {cups} cups",), {"cups": ("2", "3")}))
-    assert grammar.match("boil three cups".split()) == Match("kettle_boil", {"cups": 3})
+    assert grammar.match(["boil", "three", "cups"]) == Match("kettle_boil", {"cups": 3})
 
 
 @pytest.mark.parametrize("template", ["turn on (the light", "turn <nowhere> on", "say {room"])
