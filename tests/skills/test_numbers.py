@@ -17,7 +17,7 @@ from voxd.skills.numbers import MAX_NUMBER, number_words, ordinal_words, read_nu
         ("at 19:00", "at nineteen o'clock"),
         ("7:00 p.m.", "seven o'clock p m"),
         ("7:75", "seven seventy five"),
-        ("836pm", "eight hundred thirty six pm"),
+        ("836pm", "eight thirty six pm"),
         ("8.30 pm", "eight point three zero pm"),
         ("nine 05 p.m.", "nine zero five p m"),
         ("0700 hours", "zero seven hundred hours"),

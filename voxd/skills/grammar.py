@@ -23,12 +23,17 @@ class Grammar:
         self._language = language
         self._speech = speech
         known = templates.load_templates()
+        self._builtin, self._answers = templates.compile_builtin()
         own = {templates.intent_of(command): templates.command_data(command) for command in commands}
         self._own = templates.compile_intents(known, own)
-        self._builtin = templates.compile_intents(known, known.intents)
-        self._answers = {
-            name: templates.compile_intents(known, {name: data}) for name, data in known.answers.items()
-        }
+        self._own_texts = [
+            text
+            for data in own.values()
+            for text in (
+                *data["sentences"],
+                *(v["in"] for e in data["lists"].values() for v in e.get("values", ())),
+            )
+        ]
         self._effects = templates.read_effects()
         self.incomplete = frozenset(name for name, data in known.intents.items() if data.get("incomplete"))
         """The intents that ask for what is missing."""
@@ -106,7 +111,7 @@ class Grammar:
 
     def vocabulary(self) -> frozenset[str]:
         """Return every word that a template of the language or of the owner holds."""
-        return templates.collect_words(self._builtin) | templates.collect_words(self._own)
+        return templates.collect_words((*templates.builtin_texts(), *self._own_texts))
 
 
 def _free_length(result: RecognizeResult) -> int:

@@ -17,8 +17,8 @@ _MAX_NUMBER_WORDS = 24
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u02b9`\u00b4\uff07", "'"))
 _FRACTION = re.compile(r"(?<![\d.:,/])(?:(\d+)\s+)?(\d+)/(\d+)(?![\d/])")
 _THOUSANDS = re.compile(r"(?<![\d.,:])\d{1,3}(?:,\d{3})+(?![\d,])")
-# "1h30m", "1 h 30"; "0630 am", "836pm".
-_HOURS_MINUTES = re.compile(r"(?<![\w.:])(\d+)\s?h\s?(\d{1,2})(?:\s?m(?:in)?)?(?![\w:])")
+# "1h30m", "1 h 30 min"; "0630 am", "836pm".
+_HOURS_MINUTES = re.compile(r"(?<![\w.:])(\d+)\s?h\s?(\d{1,2})\s?m(?:in)?(?![\w:])")
 _CLOCK_DIGITS = re.compile(r"(?<![\d.:,])(\d{1,2})(\d\d)\s?(?=[ap]\.?\s?m\b)")
 _MINUS = re.compile(r"(?<=\d)\s+[-\u2212\u2013]\s+(?=\d)|(?<![^\s(])[-\u2212](?=\d)")
 _BETWEEN = re.compile(r"(?<=\d)\s?([/\u2013-])\s?(?=\d)")

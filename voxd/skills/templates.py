@@ -1,7 +1,7 @@
 """The sentence templates as data: the built-in ones of a language and the owner's own commands."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -32,6 +32,8 @@ COMMAND_PREFIX = "command."
 
 _SLOT = re.compile(r"\{([a-z0-9_]+)(?::([a-z0-9_]+))?\}", re.IGNORECASE)
 _LONE_MARK = re.compile(r"[{}<>]")
+_REFERENCE = re.compile(r"\{[^}]*\}|<[^>]*>")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _SYNTAX = re.compile(r"(\{[^}]*\}|<[^>]*>|[()\[\]|])")
 
 
@@ -73,6 +75,24 @@ def compile_intents(templates: Templates, intents: dict[str, dict[str, Any]]) ->
             "expansion_rules": templates.rules,
         }
     )
+
+
+@cache
+def compile_builtin(code: str = "en") -> tuple[Intents, dict[str, Intents]]:
+    """Return the intents of the language ``code`` for hassil, and its answers by their kind."""
+    templates = load_templates(code)
+    answers = {name: compile_intents(templates, {name: data}) for name, data in templates.answers.items()}
+    return compile_intents(templates, templates.intents), answers
+
+
+def builtin_texts(code: str = "en") -> Iterator[str]:
+    """Yield every template text of the language ``code``."""
+    templates = load_templates(code)
+    yield from templates.rules.values()
+    for entry in templates.lists.values():
+        yield from (value["in"] for value in entry.get("values", ()))
+    for intent in (*templates.intents.values(), *templates.answers.values()):
+        yield from (*intent.get("sentences", ()), *intent.get("spoken", ()))
 
 
 def intent_of(command: Command | Phrases) -> str:
@@ -181,26 +201,6 @@ def _expand_items(items: list[Expression], intents: Intents, lists: dict[str, An
             yield head + tail
 
 
-def collect_words(intents: Intents) -> frozenset[str]:
-    """Return every word of the templates of ``intents`` and of their lists."""
-    found: set[str] = set()
-    for intent in intents.intents.values():
-        for data in intent.data:
-            for sentence in data.sentences:
-                _collect(sentence.expression, intents, slot_lists(intents, data), found)
-    return frozenset(found)
-
-
-def _collect(expression: Expression, intents: Intents, lists: dict[str, Any], found: set[str]) -> None:
-    if isinstance(expression, TextChunk):
-        found.update(expression.text.split())
-    elif isinstance(expression, Alternative | Sequence | Permutation):
-        for item in expression.items:
-            _collect(item, intents, lists, found)
-    elif isinstance(expression, RuleReference):
-        _collect(intents.expansion_rules[expression.rule_name].expression, intents, lists, found)
-    elif isinstance(expression, ListReference):
-        values = lists.get(expression.list_name)
-        if isinstance(values, TextSlotList) and expression.list_name not in READ_SLOTS:
-            for value in values.values:
-                _collect(value.text_in, intents, lists, found)
+def collect_words(texts: Iterable[str]) -> frozenset[str]:
+    """Return every word of the templates ``texts``."""
+    return frozenset(word for text in texts for word in _WORD.findall(_REFERENCE.sub(" ", text)))
