@@ -19,7 +19,7 @@ from voxd.entry_points import find_entry_points
 BUILTIN_WORDS = ("hey_jarvis", "alexa", "hey_mycroft", "okay_nabu", "hey_rhasspy")
 
 # Slots of custom commands without a list of values: the skills parse them.
-READ_SLOTS = ("when", "duration", "clock", "ordinal", "number")
+READ_SLOTS = ("duration", "clock", "number")
 
 # GPIO lines that a built-in back end needs: one LED, or red, green and blue.
 LINES_OF_LEDS = {"none": 0, "led": 1, "rgbled": 3}

@@ -15,7 +15,6 @@ from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
 from voxd.skills.clock_times import certain_hour
 from voxd.skills.numbers import ClockTime
-from voxd.skills.temporal import Day, When
 
 _log = logging.getLogger(__name__)
 
@@ -30,45 +29,12 @@ _KEPT_ENVIRONMENT = ("PATH", "LANG", "TZ", "HOME")
 
 
 def format_slot(value: Any) -> str:
-    """Return a slot's value as a program gets it: seconds, HH:MM, digits or words.
-
-    A {when} is its parts, Monday being 0: "in 300", "2026-12-25 12:00", "weekday 0 07:00", "every 0,4 06:30".
-    """
-    if isinstance(value, When):
-        return _format_when(value)
+    """Return a slot's value as a program gets it: seconds, HH:MM, digits or words."""
     if isinstance(value, ClockTime):
         hour = certain_hour(value)
         hour = value.hour if hour is None else hour % 24
         return f"{hour:02}:{value.minute:02}"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _format_when(when: When) -> str:
-    if when.duration_s is not None:
-        return f"in {when.duration_s:g}"
-    parts = []
-    if (repeat := when.repeat) is not None:
-        interval = f"{repeat.interval_s:g} s" if repeat.interval_s else ""
-        month_day = f"month {repeat.month_day}" if repeat.month_day else ""
-        parts.append(f"every {interval or month_day or ','.join(map(str, repeat.weekdays))}")
-    if (day := when.day) is not None:
-        parts.append(_format_day(day))
-    parts.append(format_slot(when.clock) if when.clock is not None else when.part)
-    return " ".join(filter(None, parts))
-
-
-def _format_day(day: Day) -> str:
-    if day.day_of_month is not None:
-        return "-".join(f"{part:02}" for part in (day.year, day.month, day.day_of_month) if part is not None)
-    weekday = f"weekday {day.weekday}" if day.weekday is not None else ""
-    ahead = (
-        f"+{day.days} days"
-        if day.days is not None
-        else f"+{day.weeks} weeks"
-        if day.weeks is not None
-        else ""
-    )
-    return f"{weekday} {ahead}".strip()
 
 
 def fill_slots(template: str, slots: Mapping[str, Any], encode: Callable[[str], str] = str) -> str:
