@@ -42,6 +42,8 @@ SLOW_MODULES = (
     "providers/pipeline/test_faults.py",
     # They try every sentence of the grammar, or every phrase of the lists.
     "skills/test_jsgf.py",
+    "skills/test_phrase_lists.py",
+    "skills/test_understanding_property.py",
     "skills/test_phrases.py",
     # They wait for a sound card in real time, or start a process for nearly every test.
     "audio/test_microphone.py",
