@@ -86,7 +86,7 @@ def test_what_names_nothing_that_is_set(reference: str) -> None:
         ("call mom when i get home", Fit.NONE),
         ("water the plants if it is dry", Fit.NONE),
         ("to call mom", Fit.NONE),
-        ("every day", Fit.NONE),
+        ("every single thing", Fit.NONE),
         ("at home", Fit.NONE),
         ("", Fit.NONE),
     ],

@@ -28,12 +28,12 @@ def test_polite_words_go_one_after_the_other(text: str, stripped: str) -> None:
 
 
 def test_words_inside_a_sentence_stay() -> None:
-    said = tuple(["remind", "me", "to", "thank", "you"])
+    said = ("remind", "me", "to", "thank", "you")
     assert all("thank" in way or way[-1] == "to" for way in strip_edges(said, load_speech()))
 
 
 def test_the_longest_phrase_at_each_place_is_found() -> None:
-    said = tuple(["no", "sorry", "ten", "no"])
+    said = ("no", "sorry", "ten", "no")
     assert find_phrases(said, ("no", "no sorry")) == [(0, 2), (3, 4)]
     assert find_phrases(said, ("yes",)) == []
     assert find_phrases((), ("no",)) == []

@@ -155,6 +155,13 @@ async def test_it_is_what_was_set_a_moment_ago(talk: Talk, text: str, last: list
     assert {*talk.state()} == {*last, "pizza timer 1h"}, reply
 
 
+async def test_a_date_says_which_one(talk: Talk) -> None:
+    await talk.at("alarm", "2026-11-21 07:00")
+    await talk.at("alarm", "2026-12-01 07:00")
+    await talk.ask("cancel the alarm on the first")
+    assert talk.state() == ["alarm 21 07:00"]
+
+
 async def test_after_a_minute_nothing_is_undone(full: Talk) -> None:
     await full.ask("cancel the pizza timer")
     await full.clock.advance(61)

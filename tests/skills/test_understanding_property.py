@@ -195,7 +195,25 @@ def test_undo_restores_what_a_sentence_changed(text: str) -> None:
 
 
 ODD_TIMES = st.lists(
-    st.sampled_from(["of", "every", "at", "zero", "40th", "2½", "13:70", "twelve", "half", "and", "no", "week", "noon", "a", "set", "an", "alarm"]),
+    st.sampled_from(
+        [
+            "of",
+            "every",
+            "at",
+            "zero",
+            "40th",
+            "2½",
+            "13:70",
+            "twelve",
+            "half",
+            "no",
+            "week",
+            "noon",
+            "a",
+            "set",
+            "alarm",
+        ]
+    ),
     max_size=8,
 ).map(" ".join)
 
