@@ -135,7 +135,7 @@ def _longest(
     for slot in policy:
         read = _READERS[slot](said, at, language)
         if slot == "when":
-            if read is not None and _is_bare_date(read[0], said[at], language):
+            if read is not None and _is_bare_date(read[0], said, at, speech):
                 read = None
             read = read or _read_hour(said, at, language, speech)
         if read is not None and (best is None or read[1] > best.end):
@@ -143,11 +143,11 @@ def _longest(
     return best
 
 
-def _is_bare_date(when: When, first: str, language: Language) -> bool:
+def _is_bare_date(when: When, said: Sequence[str], at: int, speech: Speech) -> bool:
     """Return whether ``when`` is a day of the month without "on": "the first" is also a place in a list."""
     day = when.day
-    is_bare = day is not None and day == Day(day_of_month=day.day_of_month) and when == When(day=day)
-    return is_bare and first not in language.tables.calendar.prefixes
+    is_alone = day is not None and day == Day(day_of_month=day.day_of_month) and when == When(day=day)
+    return is_alone and (said[at] in speech.articles or read_ordinal(said, at) is not None)
 
 
 def _read_hour(said: Sequence[str], at: int, language: Language, speech: Speech) -> tuple[When, int] | None:
