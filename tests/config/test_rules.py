@@ -89,7 +89,7 @@ def test_the_built_in_words_are_those_of_the_engine() -> None:
 
 
 def test_the_slots_that_need_no_values_are_those_the_skills_read() -> None:
-    assert READ_SLOTS == slots.READ_SLOTS
+    assert READ_SLOTS == slots.OWN_SLOTS
 
 
 @pytest.mark.parametrize(

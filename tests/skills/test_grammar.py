@@ -107,6 +107,14 @@ def test_commands_of_the_owner_come_first_and_have_their_own_values() -> None:
     assert heard("glow for 5 min") == ("command.note", {"duration": 300})
 
 
+def test_slots_that_only_the_language_has_take_any_words_of_the_owner() -> None:
+    grammar = grammar_of(own("water the lawn {when} in the {ordinal} garden"))
+    match = grammar.match(
+        ["water", "the", "lawn", "tomorrow", "at", "seven", "in", "the", "second", "garden"]
+    )
+    assert match == Match("command.own", {"when": "tomorrow at seven", "ordinal": "second"})
+
+
 def test_sentences_of_a_package_have_their_own_intent() -> None:
     grammar = grammar_of(Phrases("kettle_boil", ("boil {cups} cups",), {"cups": ("2", "3")}))
     assert grammar.match(["boil", "three", "cups"]) == Match("kettle_boil", {"cups": 3})

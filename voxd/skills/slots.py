@@ -13,6 +13,9 @@ from voxd.skills.temporal import Day, When, read_duration, read_when
 READ_SLOTS = ("when", "duration", "clock", "ordinal", "number")
 """Slots whose words are read by `voxd.skills.temporal` and `voxd.skills.numbers`, not by a list."""
 
+OWN_SLOTS = ("duration", "clock", "number")
+"""Those of `READ_SLOTS` that the owner's commands know; every other slot of theirs takes any words."""
+
 MAX_SPANS = 5
 """A sentence holds no more values than this; further ones stay words."""
 

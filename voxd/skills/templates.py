@@ -25,7 +25,7 @@ from voxd.config.commands import Command
 from voxd.errors import ConfigError
 from voxd.skills.contract import Phrases
 from voxd.skills.numbers import words
-from voxd.skills.slots import MAX_SPANS, READ_SLOTS, placeholder
+from voxd.skills.slots import MAX_SPANS, OWN_SLOTS, READ_SLOTS, placeholder
 
 COMMAND_PREFIX = "command."
 """What the intent of an owner's command begins with; its name follows."""
@@ -111,7 +111,7 @@ def command_data(command: Command | Phrases) -> dict[str, Any]:
     sentences = [normalize_template(sentence) for sentence in command.sentences]
     for sentence in sentences:
         for name, _ in _SLOT.findall(sentence):
-            if name not in lists and name not in READ_SLOTS:
+            if name not in lists and name not in OWN_SLOTS:
                 lists[name] = {"wildcard": True}
     data = {"sentences": sentences, "lists": lists}
     try:
