@@ -9,7 +9,11 @@ from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.contract import SkillReply
 from voxd.skills.engine import QUESTION_OPEN_S
+from voxd.skills.grammar import Grammar
+from voxd.skills.language import load_language
 from voxd.skills.replies import say
+from voxd.skills.speech import load_speech
+from voxd.skills.understanding import Understander
 
 NOT_HEARD = say("not_heard")
 NEEDS_MODEL = say("needs_model")
@@ -188,7 +192,10 @@ async def test_a_command_that_cannot_be_read_stops_the_start(talk: Talk) -> None
         Talk(talk.db, schema.Skills(commands=(broken,)))
 
 
-async def test_live_keys_are_applied(talk: Talk) -> None:
+async def test_live_keys_are_applied(talk: Talk, grammar: Grammar) -> None:
+    # The other tests share an understander, so this one must not be theirs.
+    own = Understander(grammar, load_language(), load_speech(), near_miss=0.8)
+    talk = Talk(talk.db, understander=own)
     await talk.ask("hello")
     talk.skills.configure(schema.Skills(clock_24h=True, near_miss=1.0, ring_s=7.0))
     assert await talk.says("what time is it") == "It is fifteen oh five."

@@ -65,7 +65,7 @@ def shown(moment: LocalMoment | Unclear) -> str:
         ("this evening at nine", "2026-11-20 21:00"),
         ("today at two", "past"),
         ("today at 7 am", "past"),
-        ("today at 12", "past"),
+        ("today at 12", "half_day"),
         ("this morning at nine", "past"),
         # Another day: one to six are in the afternoon.
         ("tomorrow at seven", "2026-11-21 07:00"),
