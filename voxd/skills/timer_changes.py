@@ -1,21 +1,19 @@
-"""The skill for what is set: lists, extends, pauses, renames, moves, cancels and snoozes it."""
+"""The skill that changes what is set: extends, pauses, renames, moves, cancels and snoozes it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from voxd.reports import TimerEntry
 from voxd.skills import replies
-from voxd.skills.contract import Handler, Question, Skill, SkillReply, Slots
+from voxd.skills.contract import Handler, Question, SkillReply, Slots
 from voxd.skills.moments import Unclear, resolve_when
 from voxd.skills.numbers import number_words
 from voxd.skills.replies import say
 from voxd.skills.temporal import When
+from voxd.skills.timer_listing import TimerListingSkill, join_few
 from voxd.skills.timer_setting import TimerSettingSkill, ask_about
-from voxd.skills.timer_targets import SELECTORS, kind_of, select
+from voxd.skills.timer_targets import SELECTORS, kind_of
 from voxd.store.timers import TimerRecord
-
-MAX_LISTED = 4
-"""No answer lists more than this."""
 
 SNOOZE_S = 600.0
 """What rings comes again after this time, unless another was said."""
@@ -23,15 +21,12 @@ SNOOZE_S = 600.0
 _Change = Callable[[TimerEntry], Awaitable[SkillReply]]
 
 
-class TimerChangeSkill(Skill):
+class TimerChangeSkill(TimerListingSkill):
     """The intents around what `Timers` holds. Every handler takes the slots of a sentence."""
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return what each intent of the skill does."""
         return {
-            "time_left": self.time_left,
-            "list": self.list_all,
-            "next": self.next,
             "extend": lambda slots: self.extend(slots, 1),
             "extend_ask": lambda slots: self.extend(slots, 1),
             "shorten": lambda slots: self.extend(slots, -1),
@@ -57,38 +52,6 @@ class TimerChangeSkill(Skill):
             "undo": self.undo,
             "no": self.no,
         }
-
-    # --- what is set
-
-    async def time_left(self, slots: Slots) -> SkillReply:
-        """Say how long the countdowns still run."""
-        running = self._select({"kind": "timer", **slots})
-        if not running:
-            return SkillReply(say("no_such_timer" if self._select({"kind": "timer"}) else "no_timer_running"))
-        return SkillReply(replies.sentence(_join_few([self._left_words(entry) for entry in running])))
-
-    async def list_all(self, slots: Slots) -> SkillReply:
-        """Say what is set, of a kind and for a day if they were said, and what was missed."""
-        missed = [replies.title(entry) for entry in self.context.timers.take_missed()]
-        missed_words = say("missed", items=replies.join_items(missed)) + " " if missed else ""
-        kind = kind_of(slots)
-        found = self._select(slots)
-        if not found:
-            nouns = replies.plural(kind) if kind else say("things_set")
-            return SkillReply(missed_words + say("none_set", nouns=nouns))
-        listed = _join_few([self._described(entry, with_kind=not kind) for entry in found])
-        if not kind:
-            return SkillReply(missed_words + say("set_are", items=listed))
-        return SkillReply(
-            missed_words + say("you_have", count=replies.count_words(len(found), kind), items=listed)
-        )
-
-    async def next(self, slots: Slots) -> SkillReply:
-        """Say which one of a kind is due next."""
-        found = [entry for entry in self._select(slots) if not entry.paused]
-        if not found:
-            return await self.list_all(slots)
-        return SkillReply(say("next_is", item=self._described(found[0], with_kind=True)))
 
     # --- changing one
 
@@ -121,7 +84,7 @@ class TimerChangeSkill(Skill):
                 say("paused", title=replies.title(entry), left=replies.duration_words(entry.due_in_s))
             )
 
-        running = [entry.id for entry in self._select(slots) if not entry.paused and not entry.ringing]
+        running = [entry.id for entry in self.select(slots) if not entry.paused and not entry.ringing]
         return await self._change_each("pause", slots, running, change)
 
     async def resume(self, slots: Slots) -> SkillReply:
@@ -135,7 +98,7 @@ class TimerChangeSkill(Skill):
                 say("resumed", title=replies.title(entry), left=replies.duration_words(entry.due_in_s))
             )
 
-        paused = [entry.id for entry in self._select(slots) if entry.paused]
+        paused = [entry.id for entry in self.select(slots) if entry.paused]
         return await self._change_each("resume", slots, paused, change)
 
     async def _change_each(
@@ -189,7 +152,7 @@ class TimerChangeSkill(Skill):
         """Set the named countdown to another length, or a new one when none has the name."""
         name, seconds = slots["ref"], slots["duration"]
         named = {"kind": "timer", "ref": name}
-        if self._select(named):
+        if self.select(named):
             return await self.change_time({**named, "new_duration": seconds})
         return await TimerSettingSkill(self.context).set_timer({"name": name, "duration": seconds})
 
@@ -197,7 +160,7 @@ class TimerChangeSkill(Skill):
         """Set the named alarm for another time, or a new one when none has the name."""
         name, when = slots["ref"], slots["when"]
         named = {"kind": "alarm", "ref": name}
-        if self._select(named):
+        if self.select(named):
             return await self.change_time({**named, "new_when": when})
         return await TimerSettingSkill(self.context).set_alarm({"name": name, "when": when})
 
@@ -229,7 +192,7 @@ class TimerChangeSkill(Skill):
     async def cancel(self, slots: Slots) -> SkillReply:
         """Cancel the one that is meant; asks which when that is open. What rings is silenced."""
         # What rings is silenced, unless another one is named.
-        meant = {entry.id for entry in self._select(slots)}
+        meant = {entry.id for entry in self.select(slots)}
         if any(entry.id in meant for entry in self.context.timers.ringing()):
             self.context.timers.stop_ringing("voice")
             return SkillReply("")
@@ -242,7 +205,7 @@ class TimerChangeSkill(Skill):
 
     async def cancel_named(self, slots: Slots) -> SkillReply:
         """Cancel what has exactly this name; without a kind nothing less names it for certain."""
-        if any(entry.name == slots["ref"] for entry in self._select(slots)):
+        if any(entry.name == slots["ref"] for entry in self.select(slots)):
             return await self.cancel(slots)
         return SkillReply(say("nothing_called", name=slots["ref"]))
 
@@ -270,7 +233,7 @@ class TimerChangeSkill(Skill):
         for index in ("1", "2"):
             keys = (("name", "n"), ("duration", "d"), ("when", "w"), ("ordinal", "o"))
             chosen = {slot: slots[f"{key}{index}"] for slot, key in keys if f"{key}{index}" in slots}
-            found = self._select({**kind, **chosen})
+            found = self.select({**kind, **chosen})
             if len(found) != 1:
                 return await self.cancel({**kind, **chosen})
             ids.append(found[0].id)
@@ -278,7 +241,7 @@ class TimerChangeSkill(Skill):
 
     async def cancel_kind(self, slots: Slots) -> SkillReply:
         """Cancel what is set of a kind; asks first when that is more than one and "all" was not said."""
-        found = self._select(slots)
+        found = self.select(slots)
         if len(found) < 2:
             return await self.cancel(slots)
         count = replies.count_words(len(found), kind_of(slots))
@@ -289,7 +252,7 @@ class TimerChangeSkill(Skill):
     async def cancel_all(self, slots: Slots) -> SkillReply:
         """Cancel everything of a kind, or for a day, or everything."""
         kind = kind_of(slots)
-        found = self._select(slots)
+        found = self.select(slots)
         if not found and "when" in slots:
             return self._none_or_which("cancel_all", found, slots)
         if not kind and len(found) > 1 and "options" not in slots and not slots.get("confirmed"):
@@ -299,7 +262,7 @@ class TimerChangeSkill(Skill):
                 say("ask_cancel_all", count=say("several", count=number_words(len(found)))), question=question
             )
         self.context.timers.stop_ringing("voice")
-        found = self._select(slots)
+        found = self.select(slots)
         if not found:
             return SkillReply(say("none_set", nouns=replies.plural(kind) if kind else say("things_set")))
         return await self._cancel_ids([entry.id for entry in found])
@@ -310,10 +273,10 @@ class TimerChangeSkill(Skill):
         chosen = {
             key: value for key, value in slots.items() if key in SELECTORS and key not in ("kind", "any_kind")
         }
-        kept = self._select({**slots, **kind, **chosen}) if chosen else []
+        kept = self.select({**slots, **kind, **chosen}) if chosen else []
         if len(kept) != 1:
             return self._none_or_which("cancel_all_but", kept, slots)
-        return await self._cancel_ids([entry.id for entry in self._select(kind) if entry.id != kept[0].id])
+        return await self._cancel_ids([entry.id for entry in self.select(kind) if entry.id != kept[0].id])
 
     async def _cancel_ids(self, ids: Sequence[int]) -> SkillReply:
         if not ids:
@@ -375,7 +338,7 @@ class TimerChangeSkill(Skill):
         is_undone_by_restore: bool = True,
     ) -> SkillReply:
         """Do ``change`` to the one that ``slots`` mean; asks which when there are several."""
-        found = self._select(slots)
+        found = self.select(slots)
         if not found or (len(found) > 1 and not slots.get("all")):
             return self._none_or_which(intent, found, slots, keep)
         do = self._changed if is_undone_by_restore else _call
@@ -403,15 +366,15 @@ class TimerChangeSkill(Skill):
             return SkillReply(say(when.unclear))
         if found:
             return self._ask_which(intent, found, keep or {})
-        others = self._select({"kind": kind} if kind else {})
+        others = self.select({"kind": kind} if kind else {})
         if not others:
             return SkillReply(say("none_set_of", noun=replies.noun(kind) if kind else say("thing_set")))
-        listed = _join_few([self._described(entry, with_kind=not kind) for entry in others])
+        listed = join_few([self.describe(entry, with_kind=not kind) for entry in others])
         return SkillReply(say("no_such", noun=replies.noun(kind) if kind else say("thing"), items=listed))
 
     def _ask_which(self, intent: str, found: Sequence[TimerEntry], keep: Slots) -> SkillReply:
         kinds = {entry.kind for entry in found}
-        listed = _join_few([self._described(entry, with_kind=len(kinds) > 1) for entry in found])
+        listed = join_few([self.describe(entry, with_kind=len(kinds) > 1) for entry in found])
         count = (
             replies.count_words(len(found), found[0].kind)
             if len(kinds) == 1
@@ -423,29 +386,8 @@ class TimerChangeSkill(Skill):
             say("which", count=count, items=listed), question=Question(intent, "which", slots, options)
         )
 
-    def _select(self, slots: Slots) -> list[TimerEntry]:
-        return select(self.context.timers.list(), slots, self.context.now(), self.context.recent.ids)
-
     def _by_id(self, id: int) -> TimerEntry:
         return next(entry for entry in self.context.timers.list() if entry.id == id)
-
-    # --- in words
-
-    def _left_words(self, entry: TimerEntry) -> str:
-        left = say("left", duration=replies.duration_words(entry.due_in_s))
-        if entry.paused:
-            left = say("left_paused", left=left)
-        return say("left_on", left=left, title=replies.title(entry)) if entry.name else left
-
-    def _described(self, entry: TimerEntry, *, with_kind: bool = False) -> str:
-        left = say("left", duration=replies.duration_words(entry.due_in_s))
-        moment = (
-            (say("left_paused", left=left) if entry.paused else left)
-            if entry.kind == "timer"
-            else (replies.entry_moment_words(entry, self.context.now(), clock_24h=self.context.clock_24h))
-        )
-        name = replies.title(entry) if with_kind else replies.to_you(entry.name)
-        return f"{name}, {moment}" if name else moment
 
     def _now_words(self, entry: TimerEntry) -> str:
         """Return what is said after a change: when it rings now."""
@@ -459,10 +401,3 @@ class TimerChangeSkill(Skill):
 
 async def _call(entry: TimerEntry, change: _Change) -> SkillReply:
     return await change(entry)
-
-
-def _join_few(items: list[str]) -> str:
-    """Return the first few of ``items``, and how many more there are, so that the reply stays short."""
-    more = len(items) - MAX_LISTED
-    more_words = [say("more", count=number_words(more))] if more > 0 else []
-    return replies.join_items([*items[:MAX_LISTED], *more_words])
