@@ -41,10 +41,9 @@ SLOW_MODULES = (
     "providers/routing/test_flapping.py",
     "providers/pipeline/test_faults.py",
     # They try every sentence of the grammar, or every phrase of the lists.
-    "skills/test_jsgf.py",
-    "skills/test_phrase_lists.py",
-    "skills/test_understanding_property.py",
-    "skills/test_phrases.py",
+    "skills/understanding/test_jsgf.py",
+    "skills/evaluation/test_phrase_lists.py",
+    "skills/understanding/test_understander_property.py",
     # They wait for a sound card in real time, or start a process for nearly every test.
     "audio/test_microphone.py",
     "audio/test_speaker.py",

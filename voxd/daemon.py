@@ -36,7 +36,7 @@ from voxd.providers.local import LocalProvider
 from voxd.providers.skill_tools import skill_tools
 from voxd.skills.engine import SkillEngine
 from voxd.skills.replies import ring_sentence
-from voxd.skills.timers import Timers
+from voxd.skills.timing.timers import Timers
 from voxd.store.db import Database
 from voxd.store.history import HistoryStore
 from voxd.store.settings import SettingsFile

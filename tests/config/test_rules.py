@@ -4,7 +4,7 @@ from voxd.config.checking import check
 from voxd.config.rules import BUILTIN_WORDS, READ_SLOTS
 from voxd.listen import openwakeword
 from voxd.providers.facts import config_facts
-from voxd.skills import slots
+from voxd.skills.understanding import slots
 
 COMMAND = '[[skills.commands]]\nname = "lamp"\n'
 

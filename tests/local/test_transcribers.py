@@ -27,7 +27,7 @@ from voxd.errors import InvalidRequest, ModelError
 from voxd.frames import Clip
 from voxd.local.adapters import WorkerTranscriber
 from voxd.local.engines import EngineResources, sphinx_transcriber, whisper_transcriber
-from voxd.skills.jsgf import to_jsgf
+from voxd.skills.understanding.jsgf import to_jsgf
 
 Make = Callable[..., WorkerTranscriber]
 NOWHERE = Path("/nonexistent")

@@ -15,7 +15,7 @@ from voxd.config.commands import Command, ReplyAction
 from voxd.providers.skill_tools import skill_tools
 from voxd.providers.tools import ToolBox
 from voxd.skills.engine import SkillEngine
-from voxd.skills.timers import Timers
+from voxd.skills.timing.timers import Timers
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore
 

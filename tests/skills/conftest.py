@@ -8,10 +8,10 @@ import pytest
 from tests.skills.talk import Talk
 from tests.skills.timer_house import House
 from voxd.config import schema
-from voxd.skills.grammar import Grammar
-from voxd.skills.language import load_language
-from voxd.skills.speech import load_speech
-from voxd.skills.understanding import Understander
+from voxd.skills.understanding.grammar import Grammar
+from voxd.skills.understanding.language import load_language
+from voxd.skills.understanding.speech import load_speech
+from voxd.skills.understanding.understander import Understander
 from voxd.store.db import MEMORY, Database
 
 

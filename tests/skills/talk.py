@@ -9,11 +9,11 @@ from tests.fakes import FakeClock, RecordingEmit
 from voxd.config import schema
 from voxd.reports import Repeat, TimerEntry
 from voxd.skills.contract import SkillReply
-from voxd.skills.effects import duration_text, repeat_text
 from voxd.skills.engine import SkillEngine
-from voxd.skills.schedule import LocalMoment
-from voxd.skills.timers import Timers
-from voxd.skills.understanding import Understander
+from voxd.skills.evaluation.effects import duration_text, repeat_text
+from voxd.skills.timing.schedule import LocalMoment
+from voxd.skills.timing.timers import Timers
+from voxd.skills.understanding.understander import Understander
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore
 

@@ -13,7 +13,7 @@ from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.config.secrets import Secret
 from voxd.errors import InvalidRequest
 from voxd.skills.custom import MAX_OUTPUT_BYTES, fill_json, fill_slots, format_slot, run
-from voxd.skills.numbers import ClockTime
+from voxd.skills.understanding.numbers import ClockTime
 
 Action = ShellAction | HttpAction | ReplyAction
 

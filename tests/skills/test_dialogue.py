@@ -8,9 +8,9 @@ from tests.skills.talk import FILLED, NOT_UNDERSTOOD, Talk
 from voxd.skills.contract import Match, Question
 from voxd.skills.dialogue import CANCELLED, read_answer
 from voxd.skills.engine import QUESTION_OPEN_S
-from voxd.skills.numbers import ClockTime, words
-from voxd.skills.temporal import Day, When
-from voxd.skills.understanding import Understander
+from voxd.skills.understanding.numbers import ClockTime, words
+from voxd.skills.understanding.temporal import Day, When
+from voxd.skills.understanding.understander import Understander
 
 TEA, PIZZA, ALARM, REMINDER = FILLED
 SEVEN = When(clock=ClockTime(7), day=Day(days=1))

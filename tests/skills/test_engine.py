@@ -9,11 +9,11 @@ from voxd.config.commands import Command, ReplyAction
 from voxd.errors import ConfigError
 from voxd.skills.contract import SkillReply
 from voxd.skills.engine import QUESTION_OPEN_S
-from voxd.skills.grammar import Grammar
-from voxd.skills.language import load_language
 from voxd.skills.replies import say
-from voxd.skills.speech import load_speech
-from voxd.skills.understanding import Understander
+from voxd.skills.understanding.grammar import Grammar
+from voxd.skills.understanding.language import load_language
+from voxd.skills.understanding.speech import load_speech
+from voxd.skills.understanding.understander import Understander
 
 NOT_HEARD = say("not_heard")
 NEEDS_MODEL = say("needs_model")

@@ -8,9 +8,9 @@ import pytest
 
 from voxd.config import schema
 from voxd.skills.contract import Refusal
-from voxd.skills.phrase_file import Given
+from voxd.skills.evaluation.phrase_file import Given
+from voxd.skills.evaluation.simulation import Simulator
 from voxd.skills.replies import say
-from voxd.skills.simulation import Simulator
 from voxd.store.db import MEMORY, Database
 
 GIVEN = Given(datetime(2026, 11, 30, 10, tzinfo=UTC), UTC)

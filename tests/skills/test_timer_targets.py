@@ -7,9 +7,9 @@ import pytest
 
 from tests.skills.talk import BERLIN
 from voxd.reports import Repeat, TimerEntry
-from voxd.skills.numbers import ClockTime
-from voxd.skills.temporal import Day, When
 from voxd.skills.timer_targets import is_at, kind_of, select
+from voxd.skills.understanding.numbers import ClockTime
+from voxd.skills.understanding.temporal import Day, When
 
 NOW = datetime(2026, 11, 20, 15, 5, tzinfo=BERLIN)
 DAILY = Repeat(weekdays=(0, 1, 2, 3, 4, 5, 6))

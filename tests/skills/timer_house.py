@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.reports import Repeat, TimerEntry
-from voxd.skills.schedule import LocalMoment, wall_of
-from voxd.skills.timers import Timers
+from voxd.skills.timing.schedule import LocalMoment, wall_of
+from voxd.skills.timing.timers import Timers
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore
 

@@ -82,7 +82,7 @@ def _unreadable_sentences(config: Config, settings: Layer) -> Iterator[Problem]:
     if not config.skills.commands:
         return
     # Imported here: the grammar takes as long to import as everything else.
-    from voxd.skills.templates import command_data
+    from voxd.skills.understanding.templates import command_data
 
     for index, command in enumerate(config.skills.commands):
         path = ("skills", "commands", index, "sentences")

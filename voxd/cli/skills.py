@@ -15,9 +15,9 @@ from voxd.clock import SystemClock
 from voxd.config.loading import load
 from voxd.config.schema import Skills
 from voxd.providers.facts import config_facts
-from voxd.skills.evaluation import Report, Result, Verdict, count, evaluate
-from voxd.skills.explanation import Explanation, explain
-from voxd.skills.phrase_file import FORMAT, read_phrases
+from voxd.skills.evaluation.evaluate import Report, Result, Verdict, count, evaluate
+from voxd.skills.evaluation.explanation import Explanation, explain
+from voxd.skills.evaluation.phrase_file import FORMAT, read_phrases
 
 _DESCRIPTION = """\
 Says every sentence of FILE to a simulated device and judges what that changes: the timers, alarms, reminders,

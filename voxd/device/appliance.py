@@ -21,7 +21,7 @@ from voxd.errors import Busy, DeviceError, InvalidRequest, Muted, NotFound
 from voxd.listen.speech_input import SpeechInput
 from voxd.observe.ledger import LatencyLedger
 from voxd.observe.metrics import Metrics
-from voxd.skills.timers import Timers
+from voxd.skills.timing.timers import Timers
 from voxd.store.history import HistoryStore
 from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import (

@@ -7,7 +7,7 @@ from voxd.events import Event
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import GestureKind
 from voxd.listen.speech_input import SpeechInput
-from voxd.skills.timers import Timers
+from voxd.skills.timing.timers import Timers
 from voxd.store.settings import SettingsFile
 from voxd.turn.inputs import (
     AudioLost,

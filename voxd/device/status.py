@@ -17,7 +17,7 @@ from voxd.hardware.button import Buttons
 from voxd.hardware.leds import LedDisplay
 from voxd.listen.speech_input import SpeechInput
 from voxd.local.chain import SynthesizerChain, TranscriberChain
-from voxd.skills.timers import Timers
+from voxd.skills.timing.timers import Timers
 from voxd.store.db import Database
 from voxd.turn.inputs import State
 from voxd.turn.runner import TurnRunner

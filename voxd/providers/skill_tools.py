@@ -8,8 +8,8 @@ from voxd.errors import InvalidRequest
 from voxd.providers.tools import Tool, tool
 from voxd.skills.contract import SkillReply
 from voxd.skills.engine import SkillEngine
-from voxd.skills.numbers import ClockTime
-from voxd.skills.temporal import Day, When
+from voxd.skills.understanding.numbers import ClockTime
+from voxd.skills.understanding.temporal import Day, When
 
 Kind = Literal["timer", "alarm", "reminder"]
 DayName = Literal[

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from voxd.clock import Clock
 from voxd.skills.recent import Recent
-from voxd.skills.timers import Timers
+from voxd.skills.timing.timers import Timers
 
 Slots = dict[str, Any]
 """The values of a sentence by name: seconds, `When`, `ClockTime`, numbers or words."""

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from voxd.children import ChildProcess
 from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
 from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
-from voxd.skills.clock_times import certain_hour
-from voxd.skills.numbers import ClockTime
+from voxd.skills.understanding.clock_times import certain_hour
+from voxd.skills.understanding.numbers import ClockTime
 
 _log = logging.getLogger(__name__)
 

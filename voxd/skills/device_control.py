@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from voxd.skills.contract import Handler, Skill, SkillContext, SkillReply, Slots
-from voxd.skills.numbers import number_words
 from voxd.skills.replies import say
+from voxd.skills.understanding.numbers import number_words
 
 _STEP_PERCENT = 10
 _BIG_STEP_PERCENT = 30

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from voxd.skills.contract import Match, Question
-from voxd.skills.numbers import ClockTime
-from voxd.skills.temporal import When, merge_when
-from voxd.skills.understanding import Understander
+from voxd.skills.understanding.numbers import ClockTime
+from voxd.skills.understanding.temporal import When, merge_when
+from voxd.skills.understanding.understander import Understander
 
 CANCELLED = Match("never_mind")
 """What an answer means that takes the request back."""

@@ -27,15 +27,15 @@ from voxd.skills.contract import (
     Slots,
 )
 from voxd.skills.dialogue import read_answer
-from voxd.skills.jsgf import pronunciation_test, to_jsgf
-from voxd.skills.language import load_language
-from voxd.skills.numbers import words
 from voxd.skills.recent import Recent
 from voxd.skills.replies import say
-from voxd.skills.schedule import local_zone
-from voxd.skills.speech import load_speech
-from voxd.skills.timers import Timers
-from voxd.skills.understanding import Understander, Understanding, Verdict
+from voxd.skills.timing.schedule import local_zone
+from voxd.skills.timing.timers import Timers
+from voxd.skills.understanding.jsgf import pronunciation_test, to_jsgf
+from voxd.skills.understanding.language import load_language
+from voxd.skills.understanding.numbers import words
+from voxd.skills.understanding.speech import load_speech
+from voxd.skills.understanding.understander import Understander, Understanding, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class SkillEngine:
 
     def _build(self) -> Understander:
         # hassil and rapidfuzz cost 14 MB: they are loaded with the first sentence, not with the daemon.
-        from voxd.skills.grammar import Grammar
+        from voxd.skills.understanding.grammar import Grammar
 
         language, speech = load_language(), load_speech()
         grammar = Grammar((*self._config.commands, *self._phrases), language, speech)
@@ -236,7 +236,7 @@ def _load_skills(context: SkillContext) -> tuple[dict[str, Handler], tuple[Phras
                 brought = [Phrases(intent, tuple(texts)) for intent, texts in skill.sentences.items()]
                 if brought:
                     # hassil costs 11 MB: a device without third-party skills does not load it at the start.
-                    from voxd.skills.templates import command_data
+                    from voxd.skills.understanding.templates import command_data
 
                     for phrase in brought:
                         command_data(phrase)

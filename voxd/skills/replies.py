@@ -8,8 +8,8 @@ import msgspec
 import tomli
 
 from voxd.reports import TimerEntry
-from voxd.skills.numbers import ClockTime, number_words, ordinal_words
-from voxd.skills.temporal import Day
+from voxd.skills.understanding.numbers import ClockTime, number_words, ordinal_words
+from voxd.skills.understanding.temporal import Day
 
 
 class ReplyTexts(msgspec.Struct, frozen=True):

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from voxd.skills import replies
 from voxd.skills.contract import Handler, Skill, SkillReply, Slots
-from voxd.skills.moments import resolve_day, resolve_when
-from voxd.skills.numbers import number_words
 from voxd.skills.replies import say
-from voxd.skills.schedule import LocalMoment
-from voxd.skills.temporal import When
+from voxd.skills.timing.schedule import LocalMoment
+from voxd.skills.understanding.moments import resolve_day, resolve_when
+from voxd.skills.understanding.numbers import number_words
+from voxd.skills.understanding.temporal import When
 
 
 class TimeSkill(Skill):

@@ -6,13 +6,13 @@ from dataclasses import replace
 from voxd.reports import TimerEntry
 from voxd.skills import replies
 from voxd.skills.contract import Handler, Question, SkillReply, Slots
-from voxd.skills.moments import Unclear, resolve_when
-from voxd.skills.numbers import number_words
 from voxd.skills.replies import say
-from voxd.skills.temporal import When
 from voxd.skills.timer_listing import TimerListingSkill, join_few
 from voxd.skills.timer_setting import TimerSettingSkill, ask_about
 from voxd.skills.timer_targets import SELECTORS, kind_of
+from voxd.skills.understanding.moments import Unclear, resolve_when
+from voxd.skills.understanding.numbers import number_words
+from voxd.skills.understanding.temporal import When
 from voxd.store.timers import TimerRecord
 
 SNOOZE_S = 600.0

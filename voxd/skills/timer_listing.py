@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from voxd.reports import TimerEntry
 from voxd.skills import replies
 from voxd.skills.contract import Handler, Skill, SkillReply, Slots
-from voxd.skills.numbers import number_words
 from voxd.skills.replies import say
 from voxd.skills.timer_targets import kind_of, select
+from voxd.skills.understanding.numbers import number_words
 
 MAX_LISTED = 4
 """No answer lists more than this."""

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from voxd.reports import TimerEntry
 from voxd.skills import replies
 from voxd.skills.contract import Handler, Question, Skill, SkillReply, Slots
-from voxd.skills.moments import Unclear, resolve_when
-from voxd.skills.numbers import ClockTime
 from voxd.skills.replies import say
-from voxd.skills.schedule import LocalMoment
-from voxd.skills.temporal import When, merge_when
+from voxd.skills.timing.schedule import LocalMoment
+from voxd.skills.understanding.moments import Unclear, resolve_when
+from voxd.skills.understanding.numbers import ClockTime
+from voxd.skills.understanding.temporal import When, merge_when
 
 MAX_COUNTDOWN_S = 7 * 86_400.0
 """A longer countdown is refused: it is a misheard one, or an alarm."""

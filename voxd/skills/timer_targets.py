@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Any
 
 from voxd.reports import TimerEntry
-from voxd.skills.moments import resolve_day
-from voxd.skills.numbers import ClockTime
-from voxd.skills.temporal import When
+from voxd.skills.understanding.moments import resolve_day
+from voxd.skills.understanding.numbers import ClockTime
+from voxd.skills.understanding.temporal import When
 
 _PART_HOURS: dict[str, tuple[int, ...]] = {
     "morning": tuple(range(3, 12)),

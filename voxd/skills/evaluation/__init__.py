@@ -1,0 +1,1 @@
+"""Tries sentences on a simulated device and judges what they do."""
