@@ -100,7 +100,7 @@ def _hours(when: When, now: datetime, *, morning: bool, clock_24h: bool) -> tupl
     is_today = when.repeat is None and (when.day is None or when.day.days == 0)
     if clock.hour == 12:
         # Noon is what people say twelve for, but not to be woken, and not when noon has passed.
-        if is_today and (morning or (when.day is None and now.time() >= time(12, clock.minute))):
+        if is_today and (morning or now.time() >= time(12, clock.minute)):
             return Unclear("half_day", _options(replace(when, unclear="half_day")))
         return (12,)
     if morning:
