@@ -15,7 +15,7 @@ from voxd.skills.evaluation.phrase_file import Case, read_phrases
 
 FILES = sorted((Path(__file__).parents[1] / "phrases").glob("*.tsv"))
 SEED = 7
-SAMPLE = 12
+SAMPLE = 24
 """One in so many cases is tried misheard: each comes in six variants, and all of them take minutes."""
 
 NEGATIONS = {"don't", "not", "never", "nobody"}
@@ -64,6 +64,6 @@ async def test_misheard_sentences_do_nothing_wrong() -> None:
         for result in results
         if result.verdict is Verdict.DESTROYED and not (result.variant and result.variant.lost & NEGATIONS)
     ]
-    assert len(results) > 500
+    assert len(results) > 250
     assert destroyed == [], told
     assert share(results, Verdict.WRONG) + share(results, Verdict.DESTROYED) <= 0.01, told
