@@ -50,8 +50,20 @@ SLOW_MODULES = (
     "engine/test_microphone.py",
     "test_entry_points.py",
     "test_idle_imports.py",
-    # It runs voxctl and a conversation with a package of its own.
+    # They speak with the server of each vendor on loopback: `scripts/test PATH` for the vendor that changes.
     "providers/vendors/test_third_party.py",
+    "providers/vendors/*/test_*.py",
+    "providers/pipeline/test_vendors.py",
+    "providers/pipeline/stages/test_stt_stream.py",
+    "providers/realtime/test_faults.py",
+    "net/test_http.py",
+    "net/test_vendor_client_faults.py",
+    # They run seconds of sound through the rules of listening, or whole turns of the device.
+    "listen/test_speech_input.py",
+    "listen/test_endpoint.py",
+    "device/test_deferred_answers.py",
+    "device/test_appliance.py",
+    "test_children.py",
 )
 
 
