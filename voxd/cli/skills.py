@@ -15,7 +15,7 @@ from voxd.clock import SystemClock
 from voxd.config.loading import load
 from voxd.config.schema import Skills
 from voxd.providers.facts import config_facts
-from voxd.skills.evaluation.evaluate import Report, Result, Verdict, count, evaluate
+from voxd.skills.evaluation.evaluate import CaseVerdict, EvaluationReport, Result, count, evaluate
 from voxd.skills.evaluation.explanation import Explanation, explain
 from voxd.skills.evaluation.phrase_file import FORMAT, read_phrases
 
@@ -79,7 +79,7 @@ def evaluate_file(args: Namespace) -> int:
     else:
         _print(report, args)
     worst = max(result.verdict for result in (*report.exact, *report.confused))
-    return FAILED if worst >= Verdict.WRONG else OK
+    return FAILED if worst >= CaseVerdict.WRONG else OK
 
 
 def _config(args: Namespace) -> Skills:
@@ -92,10 +92,10 @@ def _progress(done: int, total: int) -> None:
         print(f"\r{done} of {total}", end="" if done < total else "\r\x1b[K", file=sys.stderr, flush=True)
 
 
-def _print(report: Report, args: Namespace) -> None:
+def _print(report: EvaluationReport, args: Namespace) -> None:
     runs = _runs(report)
     print_table(
-        ("run", "sentences", *(verdict.name.lower() for verdict in Verdict)),
+        ("run", "sentences", *(verdict.name.lower() for verdict in CaseVerdict)),
         [(name, len(results), *_shares(results)) for name, results in runs.items()],
         args,
     )
@@ -111,7 +111,7 @@ def _print_result(result: Result, args: Namespace) -> None:
     print_fields(title, {"expected": result.case.wanted, "got": result.got}, args)
 
 
-def _runs(report: Report) -> dict[str, tuple[Result, ...]]:
+def _runs(report: EvaluationReport) -> dict[str, tuple[Result, ...]]:
     return {"exact": report.exact} | ({"confused": report.confused} if report.confused else {})
 
 
@@ -121,11 +121,11 @@ def _shares(results: tuple[Result, ...]) -> list[str]:
 
 def _is_shown(result: Result, args: Namespace) -> bool:
     # A misheard sentence may be refused or asked about: that is not a fault.
-    least = Verdict.REFUSED if result.variant is None else Verdict.WRONG
+    least = CaseVerdict.REFUSED if result.variant is None else CaseVerdict.WRONG
     return bool(args.all) or result.verdict >= least
 
 
-def _as_json(report: Report, args: Namespace) -> dict[str, Any]:
+def _as_json(report: EvaluationReport, args: Namespace) -> dict[str, Any]:
     runs = _runs(report)
     return {
         "file": args.file,

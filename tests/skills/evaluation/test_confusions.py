@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voxd.skills.evaluation.confusions import Confusions, Variant, spoken_words
+from voxd.skills.evaluation.confusions import Confusions, Mishearing, spoken_words
 from voxd.skills.evaluation.effects import Effect
 
 ENGLISH = Confusions.load()
@@ -16,7 +16,7 @@ ONE = Confusions(
 )
 
 
-def variants(*sentences: str, seed: int = 1) -> dict[str, Variant]:
+def variants(*sentences: str, seed: int = 1) -> dict[str, Mishearing]:
     return {variant.kind: variant for variant in ONE.variants(sentences, seed)}
 
 
@@ -96,16 +96,16 @@ FIVE = Effect("timer.set", due_s=300, name="green tea")
 def test_only_what_was_misheard_may_differ(
     kind: str, lost: str, heard: str, changes_value: bool, got: Effect, allowed: bool
 ) -> None:
-    variant = Variant(kind, 0, (), frozenset(lost.split()), frozenset(heard.split()), changes_value)
+    variant = Mishearing(kind, 0, (), frozenset(lost.split()), frozenset(heard.split()), changes_value)
     assert variant.allows(FIVE, got) is allowed
 
 
 def test_only_a_confused_number_may_mean_another_timer() -> None:
     for kind, allowed in (("numbers", True), ("dropped", False)):
-        variant = Variant(kind, 0, (), frozenset(), frozenset(), True)
+        variant = Mishearing(kind, 0, (), frozenset(), frozenset(), True)
         assert variant.allows(Effect("cancel", "p"), Effect("cancel", "q")) is allowed
 
 
 def test_a_name_is_never_made_up() -> None:
-    variant = Variant("filler", 0, (), frozenset(), frozenset(("um",)), False)
+    variant = Mishearing("filler", 0, (), frozenset(), frozenset(("um",)), False)
     assert not variant.allows(Effect("timer.set", due_s=300), Effect("timer.set", due_s=300, name="um"))

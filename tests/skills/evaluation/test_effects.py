@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from voxd.skills.evaluation.effects import (
     Changes,
+    DeviceState,
     Effect,
     Item,
-    State,
     duration_text,
     effect_text,
     find_changes,
@@ -27,15 +27,15 @@ DAY_S = 86_400
 PIZZA = Item("timer", "pizza", NOW_S + 600)
 GYM = Item("alarm", "gym", NOW_S + 21 * 3600, repeat="weekdays")
 RINGS = Item("timer", "", NOW_S, ringing=True)
-BEFORE = State({1: PIZZA, 2: GYM}, volume=50, mic_open=True)
+BEFORE = DeviceState({1: PIZZA, 2: GYM}, volume=50, mic_open=True)
 LABELS = {1: "p", 2: "a"}
 
 
-def changes(before: State, after: State) -> Changes:
+def changes(before: DeviceState, after: DeviceState) -> Changes:
     return find_changes(before, after, LABELS, UTC)
 
 
-def with_item(id: int, item: Item) -> State:
+def with_item(id: int, item: Item) -> DeviceState:
     return replace(BEFORE, items={**BEFORE.items, id: item})
 
 
@@ -65,7 +65,7 @@ def with_item(id: int, item: Item) -> State:
         (replace(BEFORE, stops=1), [Effect("stop")]),
     ],
 )
-def test_each_change_is_one_effect(after: State, effects: list[Effect]) -> None:
+def test_each_change_is_one_effect(after: DeviceState, effects: list[Effect]) -> None:
     assert [*changes(BEFORE, after).effects] == effects
 
 
@@ -99,8 +99,8 @@ def test_what_rings_is_silenced_snoozed_or_gone(
     before: Item, after: Item | None, effects: list[Effect]
 ) -> None:
     # The call that stops it is no effect of its own.
-    left = State({1: after} if after else {}, 50, True, stops=1)
-    assert [*changes(State({1: before}, 50, True), left).effects] == effects
+    left = DeviceState({1: after} if after else {}, 50, True, stops=1)
+    assert [*changes(DeviceState({1: before}, 50, True), left).effects] == effects
 
 
 def test_a_volume_set_to_what_it_was_is_implied() -> None:
@@ -111,8 +111,8 @@ def test_a_volume_set_to_what_it_was_is_implied() -> None:
 def test_the_time_of_day_is_local() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     saturday, sunday = (datetime(2026, 10, day, 7, 0, tzinfo=berlin) for day in (24, 25))
-    before = State({2: Item("alarm", "", round(saturday.timestamp()), "weekdays")}, 50, True)
-    after = State({2: Item("alarm", "", round(sunday.timestamp()), "sun")}, 50, True)
+    before = DeviceState({2: Item("alarm", "", round(saturday.timestamp()), "weekdays")}, 50, True)
+    after = DeviceState({2: Item("alarm", "", round(sunday.timestamp()), "sun")}, 50, True)
     assert find_changes(before, after, LABELS, berlin).effects == (Effect("change", "a", repeat="sun"),)
 
 

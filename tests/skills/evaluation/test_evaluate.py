@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from voxd.config import schema
-from voxd.skills.evaluation.confusions import Variant
+from voxd.skills.evaluation.confusions import Mishearing
 from voxd.skills.evaluation.effects import Changes, Effect
-from voxd.skills.evaluation.evaluate import Outcome, Verdict, count, evaluate, judge
+from voxd.skills.evaluation.evaluate import CaseOutcome, CaseVerdict, count, evaluate, judge
 from voxd.skills.evaluation.phrase_file import Expected, Given, GivenItem, read_expected, read_phrases
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
@@ -29,80 +29,80 @@ def expected(text: str) -> Expected:
 
 def outcome(
     *effects: Effect, intent: str = "", asked: bool = False, implied: tuple[Effect, ...] = ()
-) -> Outcome:
+) -> CaseOutcome:
     held = frozenset((Effect("volume", level=50), Effect("sound on")))
-    return Outcome(Changes(effects, implied), held, asked, intent, "")
+    return CaseOutcome(Changes(effects, implied), held, asked, intent, "")
 
 
 @pytest.mark.parametrize(
     ("wanted", "got", "verdict"),
     [
-        ("timer.set 5m", outcome(FIVE, intent="timer_set"), Verdict.RIGHT),
-        ("timer.set 5m; timer.set 9m", outcome(NINE, FIVE), Verdict.RIGHT),
-        ("timer.set 5m; ask", outcome(FIVE, asked=True), Verdict.RIGHT),
-        ("timer.set 5m; ask", outcome(FIVE), Verdict.WRONG),
-        ("timer.set 5m", outcome(FIVE, asked=True), Verdict.ASKED),
-        ("timer.set 5m", outcome(asked=True), Verdict.ASKED),
-        ("timer.set 5m", outcome(), Verdict.REFUSED),
-        ("timer.set 5m", outcome(intent="timer_set"), Verdict.REFUSED),
-        ("timer.set 5m", outcome(intent="no_home"), Verdict.REFUSED),
-        ("timer.set 5m", outcome(intent="time"), Verdict.WRONG),
-        ("timer.set 5m", outcome(NINE), Verdict.WRONG),
-        ("timer.set 5m; timer.set 5m", outcome(FIVE), Verdict.WRONG),
-        ("timer.set 5m", outcome(FIVE, FIVE), Verdict.WRONG),
-        ("timer.set 5m", outcome(FIVE, Effect("cancel", "p")), Verdict.DESTROYED),
-        ("cancel p", outcome(Effect("cancel", "q")), Verdict.DESTROYED),
-        ("cancel p", outcome(Effect("change", "p", NOW_S)), Verdict.WRONG),
-        ("change p left=5m", outcome(Effect("change", "p", NOW_S + 60)), Verdict.WRONG),
-        ("change p left=5m", outcome(Effect("change", "q", NOW_S + 300)), Verdict.DESTROYED),
-        ("pause p", outcome(Effect("cancel", "p")), Verdict.DESTROYED),
-        ("snooze p 5m", outcome(Effect("silence", "p")), Verdict.DESTROYED),
-        ("refuse", outcome(), Verdict.RIGHT),
-        ("refuse", outcome(intent="no_music"), Verdict.RIGHT),
-        ("refuse", outcome(intent="cancel"), Verdict.RIGHT),
-        ("refuse", outcome(intent="time"), Verdict.WRONG),
-        ("refuse", outcome(asked=True, intent="cancel"), Verdict.ASKED),
-        ("refuse", outcome(Effect("mic off")), Verdict.DESTROYED),
-        ("ask", outcome(asked=True), Verdict.RIGHT),
-        ("ask", outcome(), Verdict.REFUSED),
-        ("ask", outcome(FIVE, asked=True), Verdict.WRONG),
-        ("say time|date", outcome(intent="date"), Verdict.RIGHT),
-        ("say time|date", outcome(intent="list"), Verdict.WRONG),
-        ("say time", outcome(), Verdict.REFUSED),
-        ("say list", outcome(Effect("cancel", "p"), intent="list"), Verdict.DESTROYED),
-        ("volume 40", outcome(Effect("volume", level=40)), Verdict.RIGHT),
-        ("volume 40", outcome(Effect("sound off")), Verdict.DESTROYED),
+        ("timer.set 5m", outcome(FIVE, intent="timer_set"), CaseVerdict.RIGHT),
+        ("timer.set 5m; timer.set 9m", outcome(NINE, FIVE), CaseVerdict.RIGHT),
+        ("timer.set 5m; ask", outcome(FIVE, asked=True), CaseVerdict.RIGHT),
+        ("timer.set 5m; ask", outcome(FIVE), CaseVerdict.WRONG),
+        ("timer.set 5m", outcome(FIVE, asked=True), CaseVerdict.ASKED),
+        ("timer.set 5m", outcome(asked=True), CaseVerdict.ASKED),
+        ("timer.set 5m", outcome(), CaseVerdict.REFUSED),
+        ("timer.set 5m", outcome(intent="timer_set"), CaseVerdict.REFUSED),
+        ("timer.set 5m", outcome(intent="no_home"), CaseVerdict.REFUSED),
+        ("timer.set 5m", outcome(intent="time"), CaseVerdict.WRONG),
+        ("timer.set 5m", outcome(NINE), CaseVerdict.WRONG),
+        ("timer.set 5m; timer.set 5m", outcome(FIVE), CaseVerdict.WRONG),
+        ("timer.set 5m", outcome(FIVE, FIVE), CaseVerdict.WRONG),
+        ("timer.set 5m", outcome(FIVE, Effect("cancel", "p")), CaseVerdict.DESTROYED),
+        ("cancel p", outcome(Effect("cancel", "q")), CaseVerdict.DESTROYED),
+        ("cancel p", outcome(Effect("change", "p", NOW_S)), CaseVerdict.WRONG),
+        ("change p left=5m", outcome(Effect("change", "p", NOW_S + 60)), CaseVerdict.WRONG),
+        ("change p left=5m", outcome(Effect("change", "q", NOW_S + 300)), CaseVerdict.DESTROYED),
+        ("pause p", outcome(Effect("cancel", "p")), CaseVerdict.DESTROYED),
+        ("snooze p 5m", outcome(Effect("silence", "p")), CaseVerdict.DESTROYED),
+        ("refuse", outcome(), CaseVerdict.RIGHT),
+        ("refuse", outcome(intent="no_music"), CaseVerdict.RIGHT),
+        ("refuse", outcome(intent="cancel"), CaseVerdict.RIGHT),
+        ("refuse", outcome(intent="time"), CaseVerdict.WRONG),
+        ("refuse", outcome(asked=True, intent="cancel"), CaseVerdict.ASKED),
+        ("refuse", outcome(Effect("mic off")), CaseVerdict.DESTROYED),
+        ("ask", outcome(asked=True), CaseVerdict.RIGHT),
+        ("ask", outcome(), CaseVerdict.REFUSED),
+        ("ask", outcome(FIVE, asked=True), CaseVerdict.WRONG),
+        ("say time|date", outcome(intent="date"), CaseVerdict.RIGHT),
+        ("say time|date", outcome(intent="list"), CaseVerdict.WRONG),
+        ("say time", outcome(), CaseVerdict.REFUSED),
+        ("say list", outcome(Effect("cancel", "p"), intent="list"), CaseVerdict.DESTROYED),
+        ("volume 40", outcome(Effect("volume", level=40)), CaseVerdict.RIGHT),
+        ("volume 40", outcome(Effect("sound off")), CaseVerdict.DESTROYED),
         # It is so already: nothing changes.
-        ("volume 50", outcome(intent="volume_set"), Verdict.RIGHT),
-        ("volume 50", outcome(), Verdict.REFUSED),
-        ("sound on", outcome(intent="sound_on"), Verdict.RIGHT),
+        ("volume 50", outcome(intent="volume_set"), CaseVerdict.RIGHT),
+        ("volume 50", outcome(), CaseVerdict.REFUSED),
+        ("sound on", outcome(intent="sound_on"), CaseVerdict.RIGHT),
         (
             "change p repeat=daily left=5m",
             outcome(
                 Effect("change", "p", repeat="daily"), implied=(Effect("change", "p", due_s=NOW_S + 300),)
             ),
-            Verdict.RIGHT,
+            CaseVerdict.RIGHT,
         ),
     ],
 )
-def test_the_verdict_follows_from_what_changed(wanted: str, got: Outcome, verdict: Verdict) -> None:
+def test_the_verdict_follows_from_what_changed(wanted: str, got: CaseOutcome, verdict: CaseVerdict) -> None:
     assert judge(expected(wanted), got) is verdict
 
 
 def test_the_sound_is_on_at_whatever_volume() -> None:
-    silent = Outcome(
+    silent = CaseOutcome(
         Changes((Effect("volume", level=30),)), frozenset((Effect("sound off"),)), False, "sound_on", ""
     )
-    assert judge(expected("sound on"), silent) is Verdict.RIGHT
-    assert judge(expected("volume 40"), silent) is Verdict.WRONG
+    assert judge(expected("sound on"), silent) is CaseVerdict.RIGHT
+    assert judge(expected("volume 40"), silent) is CaseVerdict.WRONG
 
 
 def test_a_misheard_number_may_set_another_time_but_do_nothing_else() -> None:
-    variant = Variant("numbers", 0, (), frozenset(("five",)), frozenset(("nine",)), True)
-    assert judge(expected("timer.set 5m"), outcome(NINE), variant) is Verdict.RIGHT
-    assert judge(expected("timer.set 5m"), outcome(NINE, FIVE), variant) is Verdict.WRONG
-    assert judge(expected("say time"), outcome(NINE), variant) is Verdict.WRONG
-    assert judge(expected("timer.set 5m"), outcome(Effect("cancel", "p")), variant) is Verdict.DESTROYED
+    variant = Mishearing("numbers", 0, (), frozenset(("five",)), frozenset(("nine",)), True)
+    assert judge(expected("timer.set 5m"), outcome(NINE), variant) is CaseVerdict.RIGHT
+    assert judge(expected("timer.set 5m"), outcome(NINE, FIVE), variant) is CaseVerdict.WRONG
+    assert judge(expected("say time"), outcome(NINE), variant) is CaseVerdict.WRONG
+    assert judge(expected("timer.set 5m"), outcome(Effect("cancel", "p")), variant) is CaseVerdict.DESTROYED
 
 
 FILE = """\

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from voxd.config import schema
-from voxd.skills.evaluation.evaluate import Result, Verdict, count, evaluate
+from voxd.skills.evaluation.evaluate import CaseVerdict, Result, count, evaluate
 from voxd.skills.evaluation.phrase_file import Case, read_phrases
 
 FILES = sorted((Path(__file__).parents[1] / "phrases").glob("*.tsv"))
@@ -26,7 +26,7 @@ def read(file: Path) -> list[Case]:
     return read_phrases(file.read_text(encoding="utf-8"), file.name)
 
 
-def share(results: Sequence[Result], verdict: Verdict) -> float:
+def share(results: Sequence[Result], verdict: CaseVerdict) -> float:
     return sum(result.verdict is verdict for result in results) / len(results)
 
 
@@ -35,7 +35,7 @@ def faults(results: Iterable[Result]) -> str:
     return "\n".join(
         f"line {result.case.line} {result.verdict.name} {result.text!r}: got {result.got}"
         for result in results
-        if result.verdict >= Verdict.WRONG
+        if result.verdict >= CaseVerdict.WRONG
     )
 
 
@@ -49,9 +49,9 @@ async def test_people_are_understood_and_nothing_is_destroyed() -> None:
         results += exact
     told = "\n".join(figures)
     assert len(results) > 1300
-    assert share(results, Verdict.DESTROYED) == 0, told
-    assert share(results, Verdict.WRONG) <= 0.005, told
-    assert share(results, Verdict.RIGHT) >= 0.90, told
+    assert share(results, CaseVerdict.DESTROYED) == 0, told
+    assert share(results, CaseVerdict.WRONG) <= 0.005, told
+    assert share(results, CaseVerdict.RIGHT) >= 0.90, told
 
 
 @pytest.mark.slow
@@ -62,8 +62,9 @@ async def test_misheard_sentences_do_nothing_wrong() -> None:
     destroyed = [
         result
         for result in results
-        if result.verdict is Verdict.DESTROYED and not (result.variant and result.variant.lost & NEGATIONS)
+        if result.verdict is CaseVerdict.DESTROYED
+        and not (result.variant and result.variant.lost & NEGATIONS)
     ]
     assert len(results) > 250
     assert destroyed == [], told
-    assert share(results, Verdict.WRONG) + share(results, Verdict.DESTROYED) <= 0.01, told
+    assert share(results, CaseVerdict.WRONG) + share(results, CaseVerdict.DESTROYED) <= 0.01, told

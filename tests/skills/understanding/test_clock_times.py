@@ -13,13 +13,13 @@ from voxd.skills.understanding.clock_times import (
 )
 from voxd.skills.understanding.language import load_language
 from voxd.skills.understanding.numbers import ClockTime, number_words, words
-from voxd.skills.understanding.phrases import Reading
+from voxd.skills.understanding.phrases import PhraseReading
 
 ENGLISH = load_language("en")
 
 
-def reading(said: list[str]) -> Reading:
-    return Reading(said, clock_readers(ENGLISH))
+def reading(said: list[str]) -> PhraseReading:
+    return PhraseReading(said, clock_readers(ENGLISH))
 
 
 @pytest.mark.parametrize(

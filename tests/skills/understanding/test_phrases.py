@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from voxd.skills.understanding.phrases import Phrase, PhraseTable, Reading
+from voxd.skills.understanding.phrases import Phrase, PhraseReading, PhraseTable
 
 
 def read_digit(said: Sequence[str], at: int) -> tuple[int, int] | None:
@@ -31,11 +31,11 @@ READERS = {"digit": read_digit}
     ],
 )
 def test_phrases(say: str, said: str, expected: tuple[dict[str, Any], int] | None) -> None:
-    assert Phrase(say, {}).longest(Reading(said.split(), READERS), 0) == expected
+    assert Phrase(say, {}).longest(PhraseReading(said.split(), READERS), 0) == expected
 
 
 def test_constants_come_with_the_values() -> None:
-    assert Phrase("at {digit:hour}", {"half": "am"}).longest(Reading(["at", "7"], READERS), 0) == (
+    assert Phrase("at {digit:hour}", {"half": "am"}).longest(PhraseReading(["at", "7"], READERS), 0) == (
         {"half": "am", "hour": 7},
         2,
     )
@@ -50,11 +50,11 @@ def test_the_longest_phrase_counts_and_then_the_first() -> None:
             {"say": "{digit} [b]", "n": 4},
         ]
     )
-    assert table.longest(Reading(["a", "b"], READERS), 0) == ({"n": 2}, 2)
-    assert table.longest(Reading(["a"], READERS), 0) == ({"n": 1}, 1)
-    assert table.longest(Reading(["5", "b"], READERS), 0) == ({"digit": 5, "n": 4}, 2)
-    assert table.longest(Reading(["c"], READERS), 0) is None
-    assert table.longest(Reading(["c"], READERS), 1) is None
+    assert table.longest(PhraseReading(["a", "b"], READERS), 0) == ({"n": 2}, 2)
+    assert table.longest(PhraseReading(["a"], READERS), 0) == ({"n": 1}, 1)
+    assert table.longest(PhraseReading(["5", "b"], READERS), 0) == ({"digit": 5, "n": 4}, 2)
+    assert table.longest(PhraseReading(["c"], READERS), 0) is None
+    assert table.longest(PhraseReading(["c"], READERS), 1) is None
 
 
 @pytest.mark.parametrize("say", ["(a", "[a", "a)", "(a]", "a (b|c", "", "[a] [b]"])

@@ -16,7 +16,7 @@ _MARKS = ',!?;:"()'
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Mishearing:
     """Sentences of which that at ``index`` was misheard: ``lost`` words are gone, ``heard`` ones came.
 
     ``kind`` is dropped, doubled, filler, or a table of `confusions.toml`. ``changes_value``: one of the
@@ -63,7 +63,7 @@ class Confusions(msgspec.Struct, frozen=True):
         file = resources.files("voxd.skills").joinpath("languages", language, "confusions.toml")
         return msgspec.convert(tomli.loads(file.read_text(encoding="utf-8")), cls)
 
-    def variants(self, sentences: tuple[str, ...], seed: int) -> Iterator[Variant]:
+    def variants(self, sentences: tuple[str, ...], seed: int) -> Iterator[Mishearing]:
         """Yield one variant of each kind that is possible; one of the ``sentences`` is misheard in it."""
         # Seeded with the text: a line that is added to a file changes no other line's variants.
         chance = random.Random(f"{seed} {sentences}")
@@ -73,7 +73,7 @@ class Confusions(msgspec.Struct, frozen=True):
             words = [*said[:start], *heard, *said[end:]]
             if not words or words == said:
                 continue
-            yield Variant(
+            yield Mishearing(
                 kind,
                 at,
                 (*sentences[:at], " ".join(words), *sentences[at + 1 :]),

@@ -44,7 +44,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class DeviceState:
     """Everything a sentence can change. ``stops`` and ``volume_sets`` count calls."""
 
     items: Mapping[int, Item]
@@ -67,7 +67,7 @@ def volume_effect(level: int) -> Effect:
     return Effect("volume", level=level) if level else Effect("sound off")
 
 
-def find_changes(before: State, after: State, labels: Mapping[int, str], tz: tzinfo) -> Changes:
+def find_changes(before: DeviceState, after: DeviceState, labels: Mapping[int, str], tz: tzinfo) -> Changes:
     """Return what is different in ``after``; ``labels`` names the items of ``before``."""
     came = {id: item for id, item in after.items.items() if id not in before.items}
     gone = {id: item for id, item in before.items.items() if id not in after.items}
@@ -119,7 +119,7 @@ def _item_changes(label: str, before: Item, after: Item, tz: tzinfo) -> tuple[li
     return effects, implied
 
 
-def _device_changes(before: State, after: State) -> tuple[list[Effect], list[Effect]]:
+def _device_changes(before: DeviceState, after: DeviceState) -> tuple[list[Effect], list[Effect]]:
     effects, implied = [], []
     if after.volume != before.volume:
         effects.append(volume_effect(after.volume))

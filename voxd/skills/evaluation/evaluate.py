@@ -8,8 +8,15 @@ from pathlib import Path
 
 from voxd.config import schema
 from voxd.skills.contract import SkillReply
-from voxd.skills.evaluation.confusions import Confusions, Variant
-from voxd.skills.evaluation.effects import Changes, Effect, State, effect_text, find_changes, volume_effect
+from voxd.skills.evaluation.confusions import Confusions, Mishearing
+from voxd.skills.evaluation.effects import (
+    Changes,
+    DeviceState,
+    Effect,
+    effect_text,
+    find_changes,
+    volume_effect,
+)
 from voxd.skills.evaluation.phrase_file import Case, Expected, Given
 from voxd.skills.evaluation.simulation import Simulator
 from voxd.skills.understanding.templates import read_effects
@@ -22,7 +29,7 @@ _DELETES = ("cancel", "silence", "sound off", "mic off")
 _ALTERS = ("change", "rename", "pause", "resume", "snooze")
 
 
-class Verdict(IntEnum):
+class CaseVerdict(IntEnum):
     """How a case ended, the best first."""
 
     RIGHT = 0
@@ -33,7 +40,7 @@ class Verdict(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """What came of the sentences: the changes, the effects that held before, and the last reply."""
 
     changes: Changes
@@ -48,8 +55,8 @@ class Result:
     """One case, or one ``variant`` of it, with what was ``got``, in the words of the file format."""
 
     case: Case
-    variant: Variant | None
-    verdict: Verdict
+    variant: Mishearing | None
+    verdict: CaseVerdict
     got: str
     intent: str
     reply: str
@@ -61,17 +68,17 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EvaluationReport:
     """The results of the sentences as they stand, and of their variants."""
 
     exact: tuple[Result, ...]
     confused: tuple[Result, ...]
 
 
-def count(results: Iterable[Result]) -> dict[Verdict, int]:
+def count(results: Iterable[Result]) -> dict[CaseVerdict, int]:
     """Return how many results have each verdict."""
     counted = Counter(result.verdict for result in results)
-    return {verdict: counted[verdict] for verdict in Verdict}
+    return {verdict: counted[verdict] for verdict in CaseVerdict}
 
 
 async def evaluate(
@@ -80,12 +87,12 @@ async def evaluate(
     *,
     confuse: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Report:
+) -> EvaluationReport:
     """Run every case; with the seed ``confuse``, also as a recogniser may mishear it.
 
     Commands of the owner are recognised, but not run. Raises `ConfigError`.
     """
-    said: list[tuple[Case, Variant | None]] = [(case, None) for case in cases]
+    said: list[tuple[Case, Mishearing | None]] = [(case, None) for case in cases]
     if confuse is not None:
         confusions = Confusions.load()
         said += [
@@ -104,15 +111,15 @@ async def evaluate(
             progress(len(results), len(said))
     finally:
         await db.close()
-    return Report(tuple(results[: len(cases)]), tuple(results[len(cases) :]))
+    return EvaluationReport(tuple(results[: len(cases)]), tuple(results[len(cases) :]))
 
 
-def _is_judged(case: Case, variant: Variant) -> bool:
+def _is_judged(case: Case, variant: Mishearing) -> bool:
     # Another number may make sense of a sentence that must be refused: what to expect then is not known.
     return not variant.changes_value or any(one.effects or one.intents for one in case.expected)
 
 
-async def _run(simulator: Simulator, case: Case, variant: Variant | None) -> Result:
+async def _run(simulator: Simulator, case: Case, variant: Mishearing | None) -> Result:
     reply = SkillReply("")
     async with simulator.simulate(case.given) as simulation:
         before = simulation.state()
@@ -126,18 +133,18 @@ async def _run(simulator: Simulator, case: Case, variant: Variant | None) -> Res
                 break
         else:
             changes = find_changes(before, simulation.state(), simulation.labels, case.given.tz)
-    outcome = Outcome(changes, _held(before), reply.expects_answer, reply.intent, reply.text)
+    outcome = CaseOutcome(changes, _held(before), reply.expects_answer, reply.intent, reply.text)
     verdict = min(judge(expected, outcome, variant) for expected in case.expected)
     return Result(case, variant, verdict, _got(outcome, case.given), reply.intent, reply.text)
 
 
-def _held(before: State) -> frozenset[Effect]:
+def _held(before: DeviceState) -> frozenset[Effect]:
     """Return the effects on the device that change nothing, because it is so already."""
     sound = {Effect("sound on")} if before.volume else set()
     return frozenset({volume_effect(before.volume), *sound})
 
 
-def _got(outcome: Outcome, given: Given) -> str:
+def _got(outcome: CaseOutcome, given: Given) -> str:
     """Return what happened in the words of the file format."""
     parts = [effect_text(effect, given.now) for effect in outcome.changes.effects]
     parts += ["ask"] * outcome.asked
@@ -146,10 +153,10 @@ def _got(outcome: Outcome, given: Given) -> str:
     return "refuse" if not outcome.intent else f"say {outcome.intent}"
 
 
-def judge(expected: Expected, outcome: Outcome, variant: Variant | None = None) -> Verdict:
+def judge(expected: Expected, outcome: CaseOutcome, variant: Mishearing | None = None) -> CaseVerdict:
     """Return how ``outcome`` meets ``expected``.
 
-    A ``variant`` may also do what its own words say: see `Variant.allows`.
+    A ``variant`` may also do what its own words say: see `Mishearing.allows`.
     """
     if not outcome.changes.effects:
         return _judge_unchanged(expected, outcome)
@@ -162,23 +169,25 @@ def judge(expected: Expected, outcome: Outcome, variant: Variant | None = None) 
     if not is_met and variant is not None:
         is_met = _is_allowed(variant, expected.effects, got)
     if is_met:
-        return Verdict.ASKED if outcome.asked and not expected.asks else _if(outcome.asked == expected.asks)
+        if outcome.asked and not expected.asks:
+            return CaseVerdict.ASKED
+        return _if(outcome.asked == expected.asks)
     destroys = any(_destroys(effect, expected) for effect in unexpected)
-    return Verdict.DESTROYED if destroys else Verdict.WRONG
+    return CaseVerdict.DESTROYED if destroys else CaseVerdict.WRONG
 
 
-def _judge_unchanged(expected: Expected, outcome: Outcome) -> Verdict:
+def _judge_unchanged(expected: Expected, outcome: CaseOutcome) -> CaseVerdict:
     is_refusal = _refuses(outcome.intent)
     if outcome.intent in expected.intents:
-        return Verdict.RIGHT
+        return CaseVerdict.RIGHT
     if outcome.asked:
-        return Verdict.RIGHT if expected.asks and not expected.effects else Verdict.ASKED
+        return CaseVerdict.RIGHT if expected.asks and not expected.effects else CaseVerdict.ASKED
     if is_refusal and expected.refuses:
-        return Verdict.RIGHT
+        return CaseVerdict.RIGHT
     # "Set the volume to 40" where it is at 40 already.
     if expected.effects and outcome.held.issuperset(expected.effects) and outcome.intent:
         return _if(not outcome.intent.startswith(_REFUSING) and not expected.asks)
-    return Verdict.REFUSED if is_refusal else Verdict.WRONG
+    return CaseVerdict.REFUSED if is_refusal else CaseVerdict.WRONG
 
 
 def _refuses(intent: str) -> bool:
@@ -186,11 +195,11 @@ def _refuses(intent: str) -> bool:
     return not intent or read_effects().get(intent, "sets") != "tells"
 
 
-def _if(right: bool) -> Verdict:
-    return Verdict.RIGHT if right else Verdict.WRONG
+def _if(right: bool) -> CaseVerdict:
+    return CaseVerdict.RIGHT if right else CaseVerdict.WRONG
 
 
-def _as_expected(expected: Expected, outcome: Outcome) -> list[Effect]:
+def _as_expected(expected: Expected, outcome: CaseOutcome) -> list[Effect]:
     """Return the effects of ``outcome``, any volume above zero taken for the sound on that was expected."""
     sound_on = Effect("sound on")
     if sound_on not in expected.effects or sound_on in outcome.held:
@@ -198,7 +207,7 @@ def _as_expected(expected: Expected, outcome: Outcome) -> list[Effect]:
     return [sound_on if effect.what == "volume" else effect for effect in outcome.changes.effects]
 
 
-def _is_allowed(variant: Variant, expected: Sequence[Effect], got: Sequence[Effect]) -> bool:
+def _is_allowed(variant: Mishearing, expected: Sequence[Effect], got: Sequence[Effect]) -> bool:
     left = [*got]
     for effect in expected:
         match = next((other for other in left if variant.allows(effect, other)), None)

@@ -29,7 +29,7 @@ class FoundValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateRow:
     """An intent the sentence may have; ``reason`` says why it is ``taken``, or why not.
 
     ``text`` is the sentence as it was understood; ``slots`` are its values as text.
@@ -48,7 +48,7 @@ class Explanation:
 
     words: tuple[str, ...]
     values: tuple[FoundValue, ...]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CandidateRow, ...]
     decision: str
 
 
@@ -79,9 +79,9 @@ def _values(said: list[str]) -> tuple[FoundValue, ...]:
     )
 
 
-def _candidates(understanding: Understanding) -> tuple[Candidate, ...]:
+def _candidates(understanding: Understanding) -> tuple[CandidateRow, ...]:
     return tuple(
-        Candidate(
+        CandidateRow(
             one.match.intent,
             one.text,
             understanding.verdict is Verdict.ACT and one.match in understanding.matches,

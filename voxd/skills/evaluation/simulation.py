@@ -13,7 +13,7 @@ from voxd.config import schema
 from voxd.config.commands import ReplyAction
 from voxd.reports import TimerEntry
 from voxd.skills.engine import SkillEngine
-from voxd.skills.evaluation.effects import Item, State, read_repeat, repeat_text
+from voxd.skills.evaluation.effects import DeviceState, Item, read_repeat, repeat_text
 from voxd.skills.evaluation.phrase_file import Given, GivenItem
 from voxd.skills.timing.schedule import LocalMoment
 from voxd.skills.timing.timers import Timers
@@ -105,11 +105,11 @@ class Simulation:
     device: SimulatedDevice
     labels: Mapping[int, str]
 
-    def state(self) -> State:
+    def state(self) -> DeviceState:
         """Return the state as it is now."""
         items = {entry.id: _item(entry) for entry in self.timers.list()}
         device = self.device
-        return State(items, device.volume(), device.mic_open, device.stops, device.volume_sets)
+        return DeviceState(items, device.volume(), device.mic_open, device.stops, device.volume_sets)
 
 
 class Simulator:

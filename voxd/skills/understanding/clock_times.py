@@ -7,7 +7,7 @@ from typing import Any
 
 from voxd.skills.understanding.language import Language, Part, load_language
 from voxd.skills.understanding.numbers import ClockTime, read_below_hundred, read_number, word_at
-from voxd.skills.understanding.phrases import PhraseTable, Reader, Reading
+from voxd.skills.understanding.phrases import PhraseReading, PhraseTable, Reader
 
 _DAY_HOURS = 24
 
@@ -30,12 +30,12 @@ def read_clock(
     hour ("seven") is a number, not yet a time, and neither is "half seven" or "twenty five o'clock".
     """
     language = language or load_language()
-    found = read_any_clock(Reading(said, clock_readers(language)), start, language)
+    found = read_any_clock(PhraseReading(said, clock_readers(language)), start, language)
     return None if found is None or found[0].unclear else (found[0].clock, found[1])
 
 
 def read_any_clock(
-    reading: Reading, start: int, language: Language, *, prefixed: bool = False
+    reading: PhraseReading, start: int, language: Language, *, prefixed: bool = False
 ) -> tuple[ClockReading, int] | None:
     """Return the time of day at word ``start``, clear or not, and the index after it, or None.
 
@@ -59,7 +59,7 @@ def read_any_clock(
 
 def _read_with_half(
     phrases: PhraseTable,
-    reading: Reading,
+    reading: PhraseReading,
     start: int,
     *,
     is_sure: bool,

@@ -69,7 +69,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     last: int
 
 
-class Clock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClockWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Words of times of day."""
 
     prefixes: list[str]
@@ -105,7 +105,7 @@ class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     numbers: Numbers
     spellings: Spellings
     durations: Durations
-    clock: Clock
+    clock: ClockWords
     calendar: Calendar
     meaning: Meaning
 

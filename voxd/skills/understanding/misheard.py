@@ -18,7 +18,7 @@ _MIN_NOUN_LENGTH = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Correction:
     """A corrected sentence, what was replaced by what, and whether a number was among it."""
 
     said: tuple[str, ...]
@@ -35,14 +35,14 @@ class _Replacement:
 
 def variants(
     said: Sequence[str], speech: Speech, language: Language, vocabulary: frozenset[str], likeness: float
-) -> Iterator[Variant]:
+) -> Iterator[Correction]:
     """Yield what ``said`` may have been, at most `MAX_VARIANTS`: with one correction, then with several.
 
     ``likeness`` (0 to 1): how alike an unknown word and a noun of the language must be.
     """
     single = tuple(_drop_repeats(said, language))
     if single != tuple(said):
-        yield Variant(single, (("repeated words", ""),), False)
+        yield Correction(single, (("repeated words", ""),), False)
     found = list(_find_replacements(single, speech, language, vocabulary, likeness))
     groups: list[tuple[_Replacement, ...]] = [(one,) for one in found]
     if len(together := _without_overlap(found)) > 1:
@@ -99,10 +99,10 @@ def _without_overlap(found: Sequence[_Replacement]) -> list[_Replacement]:
     return chosen
 
 
-def _apply(said: tuple[str, ...], group: tuple[_Replacement, ...], language: Language) -> Variant:
+def _apply(said: tuple[str, ...], group: tuple[_Replacement, ...], language: Language) -> Correction:
     words = list(said)
     for one in sorted(group, key=lambda one: -one.start):
         words[one.start : one.end] = one.words
     changes = tuple((" ".join(said[one.start : one.end]), " ".join(one.words)) for one in group)
     is_number = any(read_number(one.words, at, language) for one in group for at in range(len(one.words)))
-    return Variant(tuple(words), changes, is_number)
+    return Correction(tuple(words), changes, is_number)

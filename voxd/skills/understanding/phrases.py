@@ -13,7 +13,7 @@ _Found = tuple[dict[str, Any], int]
 _TOKEN = re.compile(r"\{(\w+)(?::(\w+))?\}|[()\[\]|]|[^\s()\[\]|{}]+")
 
 
-class Reading:
+class PhraseReading:
     """Words in which phrases are looked for; every value in them is read only once."""
 
     def __init__(self, said: Sequence[str], readers: Mapping[str, Reader]) -> None:
@@ -41,7 +41,7 @@ class Phrase:
             raise ValueError(f"the phrase {say!r} has a bracket too many, or only optional words")
         self.starts = self._node.starts
 
-    def longest(self, reading: Reading, start: int) -> _Found | None:
+    def longest(self, reading: PhraseReading, start: int) -> _Found | None:
         """Return the values and the end of the longest way to read this phrase at word ``start``."""
         best: _Found | None = None
         for values, end in self._node.match(reading, start):
@@ -64,7 +64,7 @@ class PhraseTable:
                 index_of = self._by_reader if first[0] == "{" else self._by_word
                 index_of.setdefault(first.strip("{}"), {})[index] = phrase
 
-    def all(self, reading: Reading, start: int) -> list[_Found]:
+    def all(self, reading: PhraseReading, start: int) -> list[_Found]:
         """Return the values and the end of each phrase that can be read at word ``start``."""
         if start >= len(reading.said):
             return []
@@ -75,7 +75,7 @@ class PhraseTable:
         found = [phrases[index].longest(reading, start) for index in sorted(phrases)]
         return [each for each in found if each is not None]
 
-    def longest(self, reading: Reading, start: int) -> _Found | None:
+    def longest(self, reading: PhraseReading, start: int) -> _Found | None:
         """Return the values and the end of the phrase that takes the most words; the first of equal ones."""
         return max(self.all(reading, start), key=lambda found: found[1], default=None)
 
@@ -84,7 +84,7 @@ class PhraseTable:
 class _Node:
     """A piece of a phrase: how it is found, what words and {readers} it begins with, if it may be missing."""
 
-    match: Callable[[Reading, int], Iterator[_Found]]
+    match: Callable[[PhraseReading, int], Iterator[_Found]]
     starts: frozenset[str]
     is_empty: bool = False
 
@@ -100,7 +100,7 @@ def _alternatives(tokens: list[re.Match[str]], at: int) -> tuple[_Node, int]:
     if len(ways) == 1:
         return ways[0], at
 
-    def match(reading: Reading, start: int) -> Iterator[_Found]:
+    def match(reading: PhraseReading, start: int) -> Iterator[_Found]:
         for way in ways:
             yield from way.match(reading, start)
 
@@ -117,7 +117,7 @@ def _sequence(tokens: list[re.Match[str]], at: int) -> tuple[_Node, int]:
             starts |= item.starts
         items.append(item)
 
-    def match(reading: Reading, start: int, index: int = 0) -> Iterator[_Found]:
+    def match(reading: PhraseReading, start: int, index: int = 0) -> Iterator[_Found]:
         if index == len(items):
             yield {}, start
             return
@@ -139,7 +139,7 @@ def _item(tokens: list[re.Match[str]], at: int) -> tuple[_Node, int]:
 
 
 def _optional(inside: _Node) -> _Node:
-    def match(reading: Reading, start: int) -> Iterator[_Found]:
+    def match(reading: PhraseReading, start: int) -> Iterator[_Found]:
         yield from inside.match(reading, start)
         yield {}, start
 
@@ -147,7 +147,7 @@ def _optional(inside: _Node) -> _Node:
 
 
 def _word(word: str) -> _Node:
-    def match(reading: Reading, start: int) -> Iterator[_Found]:
+    def match(reading: PhraseReading, start: int) -> Iterator[_Found]:
         if start < len(reading.said) and reading.said[start] == word:
             yield {}, start + 1
 
@@ -155,7 +155,7 @@ def _word(word: str) -> _Node:
 
 
 def _slot(reader: str, value: str) -> _Node:
-    def match(reading: Reading, start: int) -> Iterator[_Found]:
+    def match(reading: PhraseReading, start: int) -> Iterator[_Found]:
         found = reading.value(reader, start)
         if found is not None:
             yield {value: found[0]}, found[1]

@@ -24,7 +24,7 @@ from voxd.skills.understanding.numbers import (
     read_ordinal,
     word_at,
 )
-from voxd.skills.understanding.phrases import Reader, Reading
+from voxd.skills.understanding.phrases import PhraseReading, Reader
 from voxd.store.timers import Repeat
 
 _HOUR_S = 3600
@@ -117,7 +117,7 @@ def _read_length(said: Sequence[str], start: int, language: Language) -> _Length
         if more is None or more[2].seconds >= length.smallest.seconds:
             break
         length = _Length(length.seconds + more[0], more[1], length.largest, more[2])
-    fraction = language.fractions.longest(Reading(said, {}), length.end)
+    fraction = language.fractions.longest(PhraseReading(said, {}), length.end)
     if fraction is not None:
         added = fraction[0]["value"] * length.smallest.seconds
         return _Length(length.seconds + added, fraction[1], length.largest, length.smallest)
@@ -135,7 +135,7 @@ def _read_part(said: Sequence[str], start: int, language: Language) -> tuple[flo
 
 def _amounts(said: Sequence[str], start: int, language: Language) -> list[tuple[float, int]]:
     """Return the amounts that may begin at word ``start``, each with the index after it."""
-    reading = Reading(said, {})
+    reading = PhraseReading(said, {})
     amounts: list[tuple[float, int]] = [
         (found["value"], end) for found, end in language.amounts.all(reading, start)
     ]
@@ -178,7 +178,7 @@ def read_when(said: Sequence[str], start: int, language: Language | None = None)
     A length of time alone ("five minutes") is not one, "in five minutes" is.
     """
     language = language or load_language()
-    reading = Reading(said, _readers(language))
+    reading = PhraseReading(said, _readers(language))
     values: dict[str, Any] = {}
     end = start
     while (found := _read_next(reading, end, values, language)) is not None:
@@ -187,7 +187,7 @@ def read_when(said: Sequence[str], start: int, language: Language | None = None)
 
 
 def _read_next(
-    reading: Reading, start: int, values: Mapping[str, Any], language: Language
+    reading: PhraseReading, start: int, values: Mapping[str, Any], language: Language
 ) -> tuple[dict[str, Any], int] | None:
     """Return ``values`` with those of the longest part that begins at ``start`` and fits, and its end."""
     best: tuple[dict[str, Any], int] | None = None
@@ -201,14 +201,14 @@ def _read_next(
     return best
 
 
-def _phrases_at(reading: Reading, start: int, language: Language) -> list[tuple[dict[str, Any], int]]:
+def _phrases_at(reading: PhraseReading, start: int, language: Language) -> list[tuple[dict[str, Any], int]]:
     at = start + (word_at(reading.said, start) in language.tables.calendar.prefixes)
     found = [language.when_phrases.longest(reading, place) for place in {start, at}]
     return [each for each in found if each is not None]
 
 
 def _clocks_at(
-    reading: Reading, start: int, language: Language, *, is_first: bool
+    reading: PhraseReading, start: int, language: Language, *, is_first: bool
 ) -> list[tuple[dict[str, Any], int]]:
     prefixed = word_at(reading.said, start) in language.tables.clock.prefixes
     found = read_any_clock(reading, start + prefixed, language, prefixed=prefixed)
