@@ -144,3 +144,11 @@ def test_own_sentences_are_written_as_what_is_said(template: str, said: str) -> 
     match = grammar_of(own(template)).match(words(said))
     assert match is not None
     assert match.intent == "command.own"
+
+
+def test_a_skill_gets_the_time_that_was_said() -> None:
+    grammar = grammar_of(Phrases("kettle_boil", ("boil the water {when}",)))
+    tomorrow = When(clock=ClockTime(7), day=Day(days=1))
+    assert grammar.match(words("boil the water tomorrow at seven")) == Match(
+        "kettle_boil", {"when": tomorrow}
+    )

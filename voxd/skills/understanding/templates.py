@@ -109,9 +109,11 @@ def command_data(command: Command | Phrases) -> dict[str, Any]:
     for slot, values in command.slots.items():
         lists[slot] = {"values": [{"in": " ".join(words(value)), "out": value} for value in values]}
     sentences = [normalize_template(sentence) for sentence in command.sentences]
+    # A program of the owner gets words, a skill in Python gets every value as it was read.
+    read = READ_SLOTS if isinstance(command, Phrases) else OWN_SLOTS
     for sentence in sentences:
         for name, _ in _SLOT.findall(sentence):
-            if name not in lists and name not in OWN_SLOTS:
+            if name not in lists and name not in read:
                 lists[name] = {"wildcard": True}
     data = {"sentences": sentences, "lists": lists}
     try:
