@@ -60,6 +60,8 @@ from voxd.providers.tools import Tool, tool
 from voxd.providers.usage import Cost, Usage
 from voxd.skills.contract import Handler as SkillHandler
 from voxd.skills.contract import Phrases, Question, Skill, SkillContext, SkillDevice, SkillReply, Slots
+from voxd.skills.understanding.numbers import ClockTime
+from voxd.skills.understanding.temporal import Day, When
 
 __all__ = [
     "BAD_KEY",
@@ -74,11 +76,13 @@ __all__ = [
     "ChatMessage",
     "Clip",
     "Clock",
+    "ClockTime",
     "Completion",
     "ConfigError",
     "ConnectionFailed",
     "ContextTooLong",
     "Cost",
+    "Day",
     "DeviceError",
     "EngineError",
     "EngineOutput",
@@ -131,6 +135,7 @@ __all__ = [
     "VoxdError",
     "WebSocketAddress",
     "WebSocketConnection",
+    "When",
     "WorkerEngine",
     "WorkerSynthesizer",
     "WorkerTranscriber",
