@@ -198,7 +198,7 @@ ODD_WORDS = (*words("of every at zero twelve half no week noon a set alarm"), "4
 ODD_TIMES = st.lists(st.sampled_from(ODD_WORDS), max_size=8).map(" ".join)
 
 
-@examples(200, deadline=None)
+@examples(120, deadline=None)
 @given(st.one_of(st.text(max_size=60), SEQUENCES, ODD_TIMES))
 @example("remind me on the 40th of every month at noon to pay")
 @example("set an alarm for seven every zero weeks")
