@@ -4,56 +4,28 @@ import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
 
 from tests.fakes import FakeClock, RecordingEmit
+from tests.skills.talk import AFTERNOON, BERLIN, Device
 from voxd.config import schema
 from voxd.config.commands import Command, ReplyAction
 from voxd.providers.skill_tools import skill_tools
 from voxd.providers.tools import ToolBox
+from voxd.reports import Repeat
 from voxd.skills.engine import SkillEngine
 from voxd.skills.timing.timers import Timers
 from voxd.store.db import Database
 from voxd.store.timers import TimerStore
 
-BERLIN = ZoneInfo("Europe/Berlin")
-AFTERNOON = datetime(2026, 11, 20, 15, 5, tzinfo=BERLIN).timestamp()
 LIGHT = Command(
     name="light",
     sentences=("(turn|switch) on [the] {room} light",),
     slots={"room": ("kitchen", "attic")},
     action=ReplyAction(text="The {room} light is on."),
 )
-
-
-class Device:
-    """A device that remembers what was done to it."""
-
-    def __init__(self) -> None:
-        self.level = 70
-        self.done: list[str] = []
-
-    def volume(self) -> int:
-        return self.level
-
-    def set_volume(self, percent: int) -> int:
-        self.level = max(0, min(100, percent))
-        return self.level
-
-    def mute(self) -> None:
-        self.done.append("mute")
-
-    def stop(self) -> None:
-        self.done.append("stop")
-
-    def last_reply(self) -> str:
-        return ""
-
-    def summary(self) -> str:
-        return "I am well."
 
 
 class Model:
@@ -114,6 +86,35 @@ async def test_an_alarm_is_set_for_a_time_of_24_hours(
     assert (await model.calls("set_alarm", time=time, day=day)).startswith("Alarm set ")
     (entry,) = model.timers.list()
     assert (entry.kind, entry.due_at) == ("alarm", due.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("day", "repeat", "weekdays", "due"),
+    [
+        ("", "daily", (0, 1, 2, 3, 4, 5, 6), datetime(2026, 11, 21, 7, 0, tzinfo=BERLIN)),
+        ("", "weekdays", (0, 1, 2, 3, 4), datetime(2026, 11, 23, 7, 0, tzinfo=BERLIN)),
+        ("tuesday", "weekly", (1,), datetime(2026, 11, 24, 7, 0, tzinfo=BERLIN)),
+    ],
+)
+async def test_an_alarm_repeats(
+    model: Model, day: str, repeat: str, weekdays: tuple[int, ...], due: datetime
+) -> None:
+    await model.calls("set_alarm", time="07:00", day=day, repeat=repeat)
+    (entry,) = model.timers.list()
+    assert (entry.repeat, entry.due_at) == (Repeat(weekdays), due.timestamp())
+
+
+async def test_what_repeats_weekly_needs_its_weekday(model: Model) -> None:
+    assert "weekday" in await model.calls("set_alarm", time="07:00", day="tomorrow", repeat="weekly")
+    assert model.timers.list() == []
+
+
+async def test_time_is_added_and_taken_and_the_last_change_undone(model: Model) -> None:
+    await model.calls("set_timer", seconds=300)
+    assert await model.calls("add_time", seconds=120) == "Timer: seven minutes left."
+    assert await model.calls("add_time", seconds=-60) == "Timer: six minutes left."
+    await model.calls("undo")
+    assert [entry.due_in_s for entry in model.timers.list()] == [420]
 
 
 async def test_a_reminder_is_set_after_a_while_or_at_a_time(model: Model) -> None:

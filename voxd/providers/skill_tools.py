@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from voxd.errors import InvalidRequest
 from voxd.providers.tools import Tool, tool
+from voxd.reports import Repeat
 from voxd.skills.contract import SkillReply
 from voxd.skills.engine import SkillEngine
 from voxd.skills.understanding.numbers import ClockTime
@@ -17,10 +18,18 @@ DayName = Literal[
 ]
 Time = Annotated[str, Meta(pattern=r"^([01]?\d|2[0-3]):[0-5]\d$")]
 Seconds = Annotated[int, Meta(ge=1, le=7 * 86_400)]
+RepeatName = Literal["", "daily", "weekdays", "weekends", "weekly"]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 
 _DAYS = ("today", "tomorrow")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+_REPEATS: dict[str, tuple[int, ...]] = {
+    "daily": tuple(range(7)),
+    "weekdays": tuple(range(5)),
+    "weekends": (5, 6),
+}
 
 
 def skill_tools(skills: SkillEngine) -> list[Tool]:
@@ -37,6 +46,8 @@ def skill_tools(skills: SkillEngine) -> list[Tool]:
         tool(handlers.set_reminder),
         tool(handlers.list_timers, acts=False),
         tool(handlers.cancel_timers),
+        tool(handlers.add_time),
+        tool(handlers.undo),
         tool(handlers.set_volume),
         tool(handlers.stop),
         tool(handlers.mute_microphone),
@@ -71,19 +82,25 @@ class _SkillTools:
         slots = {"duration": seconds, **_name_slot(name)}
         return _spoken(await self._skills.perform("timer_set", slots))
 
-    async def set_alarm(self, time: Time, day: DayName = "", name: str = "") -> str:
+    async def set_alarm(self, time: Time, day: DayName = "", name: str = "", repeat: RepeatName = "") -> str:
         """Set an alarm on this device for a time of day.
 
         Args:
             time: local time, 24 hours, "07:30"
             day: the day, or "" for the next time it is that time
             name: what it is for, when the user said so
+            repeat: how often it comes again; "weekly" needs a weekday as the day
         """
-        slots = {**_time_slots(time, day), **_name_slot(name)}
+        slots = {**_time_slots(time, day, repeat), **_name_slot(name)}
         return _spoken(await self._skills.perform("alarm_set", slots))
 
     async def set_reminder(
-        self, text: str, seconds: Seconds | None = None, time: Time | None = None, day: DayName = ""
+        self,
+        text: str,
+        seconds: Seconds | None = None,
+        time: Time | None = None,
+        day: DayName = "",
+        repeat: RepeatName = "",
     ) -> str:
         """Set a reminder on this device, after a while or at a time of day.
 
@@ -92,10 +109,13 @@ class _SkillTools:
             seconds: how long from now; give this or time
             time: local time, 24 hours, "18:00"; give this or seconds
             day: the day of that time, or "" for the next time it is that time
+            repeat: how often it comes again, with a time; "weekly" needs a weekday as the day
         """
         if (seconds is None) == (time is None):
             raise InvalidRequest("give either seconds or time")
-        when = {"duration": seconds} if time is None else _time_slots(time, day)
+        if repeat and time is None:
+            raise InvalidRequest("give the time of a reminder that repeats")
+        when = {"duration": seconds} if time is None else _time_slots(time, day, repeat)
         return _spoken(await self._skills.perform("reminder_set", {"text": text.strip().lower(), **when}))
 
     async def list_timers(self, kind: Kind = "timer") -> str:
@@ -112,6 +132,22 @@ class _SkillTools:
         if all:
             return _spoken(await self._skills.perform("cancel_all", {"kind": kind}))
         return _spoken(await self._skills.perform("cancel", {"kind": kind, **_name_slot(name)}))
+
+    async def add_time(self, seconds: int, kind: Kind = "timer", name: str = "") -> str:
+        """Let a timer, alarm or reminder ring later, or earlier when seconds is negative.
+
+        Args:
+            seconds: how much later
+            name: its name, when there are several
+        """
+        if not seconds:
+            raise InvalidRequest("give the seconds, negative for earlier")
+        slots = {"kind": kind, "duration": abs(seconds), **_name_slot(name)}
+        return _spoken(await self._skills.perform("extend" if seconds > 0 else "shorten", slots))
+
+    async def undo(self) -> str:
+        """Undo the last change of timers, alarms, reminders or the volume; only within a minute."""
+        return _spoken(await self._skills.perform("undo", {}))
 
     async def set_volume(self, percent: Percent | None = None, change: int | None = None) -> str:
         """Set the loudness of this device, or return it when neither argument is given.
@@ -148,9 +184,14 @@ def _name_slot(name: str) -> dict[str, Any]:
     return {"name": name.strip().lower()} if name.strip() else {}
 
 
-def _time_slots(time: str, day: str) -> dict[str, Any]:
+def _time_slots(time: str, day: str, repeat: str) -> dict[str, Any]:
     hour, minute = map(int, time.split(":"))
     clock = ClockTime(hour, minute, "24")
+    if repeat == "weekly" and day not in _WEEKDAYS:
+        raise InvalidRequest("give the weekday of what repeats weekly")
+    if repeat:
+        weekdays = _REPEATS.get(repeat) or (_WEEKDAYS.index(day),)
+        return {"when": When(clock=clock, repeat=Repeat(weekdays))}
     if not day:
         return {"when": When(clock=clock)}
     said = Day(days=_DAYS.index(day)) if day in _DAYS else Day(weekday=_WEEKDAYS.index(day))
