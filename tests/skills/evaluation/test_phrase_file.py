@@ -137,7 +137,7 @@ def test_a_mistake_is_named_with_its_line(line: str, message: str) -> None:
 
 def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(InvalidRequest) as raised:
-        read(f"hello\task\n{HEAD}@wrong\nhello\task\nhello\n")
+        read(f"hello\n{HEAD}@wrong\nhello\task\nhello\n")
     assert [line.split(" ")[0] for line in str(raised.value).splitlines()] == [
         "file.tsv:1:",
         "file.tsv:3:",
@@ -153,3 +153,8 @@ def test_a_file_without_a_sentence_is_refused() -> None:
 @pytest.mark.parametrize("file", sorted(PHRASES.glob("*.tsv")), ids=lambda file: file.stem)
 def test_our_own_files_are_well_formed(file: Path) -> None:
     assert read_phrases(file.read_text(encoding="utf-8"), file.name)
+
+
+def test_without_a_clock_it_is_a_fixed_monday_morning() -> None:
+    (case,) = read_phrases("what time is it\tsay time\n", "my.tsv")
+    assert case.given.now.isoformat() == "2026-11-30T10:00:00+00:00"

@@ -17,9 +17,12 @@ from voxd.skills.evaluation.effects import (
     volume_effect,
 )
 
+DEFAULT_TIME = datetime.fromisoformat("2026-11-30T10:00")
+"""The local time of the sentences above the first @clock: fixed, so that a file always means the same."""
+
 FORMAT = """\
 # A comment. Every sentence begins anew from the state that the lines with @ above it give.
-@clock 2026-11-30T10:00          the local time
+@clock 2026-11-30T10:00          the local time (default: this one, a Monday)
 @zone Europe/Berlin              the time zone (default UTC)
 @given                           forget the state
 @given p timer 10m pizza         a label, timer, alarm or reminder, and when: 10m, 1h30m, 45s or a local time;
@@ -144,7 +147,7 @@ class _Reader:
     """The state that the lines read so far give."""
 
     def __init__(self) -> None:
-        self._clock: datetime | None = None
+        self._clock = DEFAULT_TIME
         self._zone: tzinfo = UTC
         self._items: dict[str, GivenItem] = {}
         self._volume = 50
@@ -195,8 +198,6 @@ class _Reader:
             raise ValueError("expected: a sentence, a tab, and what it must do")
         if not all(sentences):
             raise ValueError("a sentence is empty")
-        if self._clock is None:
-            raise ValueError("no time is given: write @clock above it")
         now = self._clock.replace(tzinfo=self._zone)
         items = tuple(self._at(item, now) for item in self._items.values())
         given = Given(now, self._zone, items, self._volume, self._said)
