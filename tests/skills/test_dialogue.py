@@ -150,3 +150,12 @@ async def test_yes_without_a_question_does_nothing(full: Talk) -> None:
     assert await full.says("yes") == "Okay."
     assert await full.says("the first one") == NOT_UNDERSTOOD
     assert full.state() == FILLED
+
+
+def test_the_question_of_another_skill_may_miss_any_slot(understander: Understander) -> None:
+    question = Question("kettle_boil", "cups", {"kind": "tea"})
+    assert read_answer(question, ("four",), understander) == Match(
+        "kettle_boil", {"kind": "tea", "number": 4}
+    )
+    assert read_answer(question, ("never", "mind"), understander) == CANCELLED
+    assert read_answer(question, ("who", "was", "einstein"), understander) is None

@@ -166,6 +166,21 @@ async def test_stop_and_mute_reach_the_device_in_silence(talk: Talk) -> None:
     assert talk.device.done == ["stop", "mute"]
 
 
+async def test_a_correction_after_the_timer_rang_sets_the_new_one(talk: Talk) -> None:
+    await talk.ask("set a timer for ten seconds")
+    await talk.clock.advance(11)
+    talk.timers.stop_ringing("voice")
+    assert await talk.says("no, ten minutes") == "Timer set for ten minutes."
+    assert talk.state() == ["timer 10m"]
+
+
+async def test_a_correction_whose_undo_fails_says_so(talk: Talk) -> None:
+    await talk.ask("set a timer for five minutes")
+    await talk.db.run(lambda connection: connection.execute("DROP TABLE timers"))
+    reply = await talk.ask("no, ten minutes")
+    assert reply.text.startswith("Sorry, that did not work: the database failed")
+
+
 async def test_a_store_that_fails_is_said(talk: Talk) -> None:
     await talk.db.run(lambda connection: connection.execute("DROP TABLE timers"))
     reply = await talk.ask("set a timer for five minutes")

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.fakes import FakeClock
+from voxd.errors import NotFound
 from voxd.skills.recent import UNDO_S, Recent
 
 
@@ -22,8 +23,7 @@ class Deeds:
 
     async def undo(self) -> list[str]:
         self.undone.clear()
-        for undo in self.recent.take():
-            await undo()
+        assert await self.recent.revert() == bool(self.undone)
         return self.undone
 
 
@@ -70,5 +70,15 @@ async def test_it_is_forgotten_after_a_while(deeds: Deeds) -> None:
     assert await deeds.undo() == []
 
 
-def test_at_first_there_is_nothing(deeds: Deeds) -> None:
-    assert (deeds.recent.is_undoable, deeds.recent.ids, deeds.recent.take()) == (False, (), [])
+async def test_what_is_gone_does_not_keep_the_rest_from_being_undone(deeds: Deeds) -> None:
+    async def gone() -> None:
+        raise NotFound("unknown timer 1")
+
+    deeds.recent.begin()
+    deeds.do("a", 1)
+    deeds.recent.remember(gone, 2)
+    assert await deeds.undo() == ["a"]
+
+
+async def test_at_first_there_is_nothing(deeds: Deeds) -> None:
+    assert (deeds.recent.is_undoable, deeds.recent.ids, await deeds.undo()) == (False, (), [])

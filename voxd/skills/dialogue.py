@@ -24,12 +24,15 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
     "confirm": ("yes", "no"),
 }
 
+_ANY_VALUE = ("duration", "when", "number", "no")
+"""What answers the question of a third-party skill, whose ``missing`` may be any name."""
+
 
 def read_answer(question: Question, said: tuple[str, ...], understander: Understander) -> Match | None:
     """Return what to do now that ``said`` answers ``question``, None when it is about something else."""
     if question.missing == "text":
         return _read_text(question, said, understander)
-    kinds = _ANSWERS.get(question.missing, (question.missing,))
+    kinds = _ANSWERS.get(question.missing, _ANY_VALUE)
     answer = understander.match_answer(said, kinds)
     if answer is None:
         return None
@@ -44,8 +47,10 @@ def read_answer(question: Question, said: tuple[str, ...], understander: Underst
             return _read_half(question, answer)
         case "confirm":
             return Match(question.intent, question.slots)
-        case missing:
+        case missing if missing in _ANSWERS:
             return _read_value(question, answer, missing)
+        case _:
+            return Match(question.intent, {**question.slots, **answer.slots})
 
 
 def _read_text(question: Question, said: tuple[str, ...], understander: Understander) -> Match | None:

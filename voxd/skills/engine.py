@@ -158,8 +158,10 @@ class SkillEngine:
         corrected = await asyncio.to_thread(understander.correct, self._last_said, said)
         if corrected is None:
             return None
-        for undo in self._context.recent.take():
-            await undo()
+        try:
+            await self._context.recent.revert()
+        except VoxdError as error:
+            return _failed(corrected[1].intent, error)
         self._last_said = corrected[0]
         return await self._perform_all((corrected[1],))
 
@@ -212,8 +214,7 @@ class SkillEngine:
         try:
             reply = await self._handlers[intent](slots)
         except VoxdError as error:
-            _log.warning("the skill %s failed: %s; %s", intent, error, error.hint)
-            return SkillReply(say("failed_because", reason=str(error)), intent)
+            return _failed(intent, error)
         except Exception:  # a skill may be third-party code; the device goes on without its answer
             _log.exception("the skill %s failed", intent)
             return SkillReply(say("failed"), intent)
@@ -222,6 +223,11 @@ class SkillEngine:
     def now(self) -> datetime:
         """Return the local date and time."""
         return self._context.now()
+
+
+def _failed(intent: str, error: VoxdError) -> SkillReply:
+    _log.warning("the skill %s failed: %s; %s", intent, error, error.hint)
+    return SkillReply(say("failed_because", reason=str(error)), intent)
 
 
 def _load_skills(context: SkillContext) -> tuple[dict[str, Handler], tuple[Phrases, ...]]:

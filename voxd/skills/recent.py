@@ -1,9 +1,11 @@
 """What was done a moment ago: it can be undone, and "it" means it."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from voxd.clock import Clock
+from voxd.errors import NotFound
 
 UNDO_S = 60.0
 """What was done can be undone for this long."""
@@ -41,14 +43,21 @@ class Recent:
         self._deed.undos.append(undo)
         self._deed.ids.extend(ids)
 
-    def take(self) -> list[Undo]:
-        """Return how the last changes are undone, the last first, and forget them; [] after `UNDO_S`."""
+    async def revert(self) -> bool:
+        """Undo the last changes, the last first, and forget them; False when there is nothing to undo.
+
+        Raises `StoreError`.
+        """
         deed = self._current()
-        if deed is None:
-            return []
+        if deed is None or not deed.undos:
+            return False
         # "It" still means what was changed, and now restored.
         undos, deed.undos = deed.undos, []
-        return undos[::-1]
+        for undo in reversed(undos):
+            # What has rung and gone since then is as good as undone.
+            with suppress(NotFound):
+                await undo()
+        return True
 
     @property
     def is_undoable(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from voxd.reports import TimerEntry
 from voxd.skills import replies
@@ -9,7 +10,7 @@ from voxd.skills.contract import Handler, Question, SkillReply, Slots
 from voxd.skills.replies import say
 from voxd.skills.timer_listing import TimerListingSkill, join_few
 from voxd.skills.timer_setting import TimerSettingSkill, ask_about
-from voxd.skills.timer_targets import SELECTORS, kind_of
+from voxd.skills.timer_targets import kind_of
 from voxd.skills.understanding.moments import Unclear, resolve_when
 from voxd.skills.understanding.numbers import number_words
 from voxd.skills.understanding.temporal import When
@@ -192,16 +193,13 @@ class TimerChangeSkill(TimerListingSkill):
     async def cancel(self, slots: Slots) -> SkillReply:
         """Cancel the one that is meant; asks which when that is open. What rings is silenced."""
         # What rings is silenced, unless another one is named.
-        meant = {entry.id for entry in self.select(slots)}
-        if any(entry.id in meant for entry in self.context.timers.ringing()):
+        found = self.select(slots)
+        if any(entry.ringing for entry in found):
             self.context.timers.stop_ringing("voice")
             return SkillReply("")
-
-        async def change(entry: TimerEntry) -> SkillReply:
-            await self._cancel_one(entry.id)
-            return SkillReply(say("cancelled", title=replies.title(entry)))
-
-        return await self._change_one("cancel", slots, change, is_undone_by_restore=False)
+        if not found or (len(found) > 1 and not slots.get("all")):
+            return self._none_or_which("cancel", found, slots)
+        return await self._cancel_ids([entry.id for entry in found])
 
     async def cancel_named(self, slots: Slots) -> SkillReply:
         """Cancel what has exactly this name; without a kind nothing less names it for certain."""
@@ -269,31 +267,25 @@ class TimerChangeSkill(TimerListingSkill):
 
     async def cancel_all_but(self, slots: Slots) -> SkillReply:
         """Cancel everything of a kind but the one that is named; does nothing when that one is not set."""
-        kind = {"kind": kind_of(slots)}
-        chosen = {
-            key: value for key, value in slots.items() if key in SELECTORS and key not in ("kind", "any_kind")
-        }
-        kept = self.select({**slots, **kind, **chosen}) if chosen else []
+        kept = self.select(slots)
         if len(kept) != 1:
             return self._none_or_which("cancel_all_but", kept, slots)
-        return await self._cancel_ids([entry.id for entry in self.select(kind) if entry.id != kept[0].id])
+        scope: Slots = {key: slots[key] for key in ("kind", "any_kind", "options") if key in slots}
+        return await self._cancel_ids([entry.id for entry in self.select(scope) if entry.id != kept[0].id])
 
     async def _cancel_ids(self, ids: Sequence[int]) -> SkillReply:
         if not ids:
             return SkillReply(say("nothing_else_set"))
         entries = [self._by_id(id) for id in ids]
         for id in ids:
-            await self._cancel_one(id)
+            record = await self.context.timers.cancel(id)
+            self.context.recent.remember(partial(self.context.timers.restore, record), id)
         if len(entries) == 1:
             return SkillReply(say("cancelled", title=replies.title(entries[0])))
         kinds = {entry.kind for entry in entries}
         if len(kinds) > 1:
             return SkillReply(say("all_cancelled"))
         return SkillReply(say("cancelled", title=replies.count_words(len(entries), kinds.pop())))
-
-    async def _cancel_one(self, id: int) -> None:
-        record = await self.context.timers.cancel(id)
-        self.context.recent.remember(lambda: self.context.timers.restore(record), id)
 
     async def snooze(self, slots: Slots) -> SkillReply:
         """Let what rings ring again later."""
@@ -317,10 +309,7 @@ class TimerChangeSkill(TimerListingSkill):
 
     async def undo(self, slots: Slots) -> SkillReply:
         """Restore what the last sentence changed or deleted."""
-        undos = self.context.recent.take()
-        for undo in undos:
-            await undo()
-        return SkillReply(say("undone" if undos else "nothing_to_undo"))
+        return SkillReply(say("undone" if await self.context.recent.revert() else "nothing_to_undo"))
 
     async def no(self, slots: Slots) -> SkillReply:
         """Restore what was done a moment ago: a plain "no" that answers no question means that."""
@@ -335,14 +324,12 @@ class TimerChangeSkill(TimerListingSkill):
         change: _Change,
         *,
         keep: Slots | None = None,
-        is_undone_by_restore: bool = True,
     ) -> SkillReply:
         """Do ``change`` to the one that ``slots`` mean; asks which when there are several."""
         found = self.select(slots)
         if not found or (len(found) > 1 and not slots.get("all")):
             return self._none_or_which(intent, found, slots, keep)
-        do = self._changed if is_undone_by_restore else _call
-        given = [await do(entry, change) for entry in found]
+        given = [await self._changed(entry, change) for entry in found]
         # One may be asked about ("half seven?"), and its question stays open.
         return given[0] if len(given) == 1 else SkillReply(" ".join(reply.text for reply in given))
 
@@ -397,7 +384,3 @@ class TimerChangeSkill(TimerListingSkill):
             )
         moment = replies.entry_moment_words(entry, self.context.now(), clock_24h=self.context.clock_24h)
         return say("now_at", title=replies.title(entry), moment=moment)
-
-
-async def _call(entry: TimerEntry, change: _Change) -> SkillReply:
-    return await change(entry)

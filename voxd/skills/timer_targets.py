@@ -15,23 +15,6 @@ _PART_HOURS: dict[str, tuple[int, ...]] = {
     "evening": tuple(range(17, 24)),
     "night": (*range(20, 24), *range(5)),
 }
-_KINDS = ("timer", "alarm", "reminder")
-
-SELECTORS = (
-    "kind",
-    "any_kind",
-    "name",
-    "ref",
-    "text",
-    "duration",
-    "when",
-    "ordinal",
-    "position",
-    "number",
-    "options",
-    "it",
-)
-"""The slots that say which one is meant."""
 
 
 def kind_of(slots: Mapping[str, Any]) -> str:
@@ -56,14 +39,14 @@ def select(
     if name := slots.get("ref") or slots.get("name") or slots.get("text"):
         found = _named(found, str(name))
     if "duration" in slots:
-        found = [entry for entry in found if _has_length(entry, float(slots["duration"]))]
+        found = [entry for entry in found if entry.duration_s == slots["duration"]]
     if (hour := slots.get("hour")) is not None:
         # "The seven alarm" is the one at seven, "the five timer" the one of five minutes.
         moment = When(clock=ClockTime(hour))
         found = [
             entry
             for entry in found
-            if (_has_length(entry, hour * 60.0) if entry.kind == "timer" else is_at(entry, moment, now))
+            if (entry.duration_s == hour * 60 if entry.kind == "timer" else is_at(entry, moment, now))
         ]
     if (when := slots.get("when")) is not None:
         if when.unclear:
@@ -93,10 +76,6 @@ def _named(entries: Sequence[TimerEntry], name: str) -> list[TimerEntry]:
     # "The mom reminder" is the one to call mom; a timer is called by its whole name.
     words = set(name.split())
     return [entry for entry in entries if entry.kind != "timer" and words <= set(entry.name.split())]
-
-
-def _has_length(entry: TimerEntry, seconds: float) -> bool:
-    return entry.duration_s == seconds
 
 
 def is_at(entry: TimerEntry, when: When, now: datetime) -> bool:
