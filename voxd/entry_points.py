@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-# The distribution whose names no other distribution can take.
-BUILT_IN = "voxd"
+# Ours in the Python package index, where "voxd" belongs to another project.
+DISTRIBUTION = "voxd-appliance"
 
 
 def find_entry_points(group: str) -> dict[str, str]:
@@ -18,12 +18,13 @@ def find_entry_points(group: str) -> dict[str, str]:
     seen: set[str] = set()
     for directory in sys.path:
         for file in sorted(Path(directory or ".").glob("*.dist-info/entry_points.txt")):
-            # "voxd-1.0.dist-info": the binary distribution format, section "File name convention".
-            distribution = file.parent.name.partition("-")[0]
+            # "voxd_appliance-1.0.dist-info": the binary distribution format, section "File name convention".
+            distribution = file.parent.name.partition("-")[0].replace("_", "-")
             if distribution in seen:
                 continue  # hidden by a directory that comes earlier, as in an import
             seen.add(distribution)
-            target = found if distribution == BUILT_IN else others
+            # No other distribution can take a name of ours.
+            target = found if distribution == DISTRIBUTION else others
             for name, reference in _parse(file, group).items():
                 target.setdefault(name, reference)
     return {**found, **{name: reference for name, reference in others.items() if name not in found}}

@@ -163,11 +163,11 @@ def test_a_package_cannot_take_the_name_of_a_built_in_provider(site: Path) -> No
     registry = Registry(BaseProvider)
     assert registry.find("mock") is MockProvider
     thief = next(status for status in registry.statuses() if status.source == "a-thief")
-    assert (thief.enabled, thief.load_error) == (False, "the name is taken by voxd")
+    assert (thief.enabled, thief.load_error) == (False, "the name is taken by voxd-appliance")
 
 
 def test_built_in_providers_are_found_by_entry_points_too() -> None:
-    names = {status.name for status in provider_statuses() if status.source == "voxd"}
+    names = {status.name for status in provider_statuses() if status.source == "voxd-appliance"}
     assert names == {"openai", "azure", "custom", "gemini", "gpt_live", "mock", "pipeline"}
     assert provider_class("mock") is MockProvider
 
@@ -189,7 +189,7 @@ def test_a_provider_that_is_registered_by_a_call_is_used_and_listed() -> None:
     listed = [(status.name, status.source) for status in registry.statuses()]
     assert ("mine", "registered") in listed
     assert listed.count(("mock", "registered")) == 1
-    assert ("mock", "voxd") not in listed
+    assert ("mock", "voxd-appliance") not in listed
 
 
 def test_a_class_that_is_not_a_provider_cannot_be_registered() -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,12 @@ def available() -> bool:
 
 def _load(files: list[str], models_dir: Path) -> Any:
     if not available():
+        # In the environment of the daemon, which need not be that of the user's `pip`.
+        pip = f"{sys.executable} -m pip install"
         raise ModelError(
             "wake words in .onnx files need the openwakeword package",
-            hint="run `pip install voxd[openwakeword]` and `pip install --no-deps openwakeword`",
+            hint=f"run `{pip} onnxruntime scipy scikit-learn tqdm requests` "
+            f"and `{pip} --no-deps openwakeword`",
         )
     for name in (_MELSPECTROGRAM, _EMBEDDING):
         if not (models_dir / name).is_file():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from voxd.entry_points import DISTRIBUTION
 from voxd.errors import ConfigError, NotFound, ProviderError, third_party
 from voxd.providers.base import BaseProvider
 
@@ -22,9 +23,6 @@ GROUP = "voxd.providers"
 
 API_VERSION = 1
 """The version of `BaseProvider`, and of the stages. A class with an ``api_version`` must have this one."""
-
-BUILT_IN = "voxd"
-"""The distribution whose names no other package can take."""
 
 
 class ProviderStatus(msgspec.Struct, frozen=True):
@@ -107,7 +105,7 @@ class Registry(Generic[T]):
             for entry in entry_points(group=self._group)
         )
         # Built-in ones first: a second entry point of the same name is refused.
-        for found in sorted(candidates, key=lambda each: (each.source != BUILT_IN, each.source)):
+        for found in sorted(candidates, key=lambda each: (each.source != DISTRIBUTION, each.source)):
             first = entries.setdefault(found.entry.name, found)
             if first.entry != found.entry:
                 problem = f"the name is taken by {first.source}"
