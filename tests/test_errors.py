@@ -34,6 +34,7 @@ def test_catching_provider_error_catches_each_of_its_kinds() -> None:
         "network_error",
         "not_connected",
         "stream_failed",
+        "empty_answer",
         "context_too_long",
         "spend_limit",
     }

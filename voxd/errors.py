@@ -19,6 +19,7 @@ VoxdError
 │   ├── NotConnected         not_connected
 │   ├── SpendLimitReached    spend_limit
 │   ├── StreamError          stream_failed
+│   ├── NoAnswer             empty_answer         (or answer_filtered, answer_cut_off, tool_loop)
 │   └── ContextTooLong       context_too_long
 ├── StoreError             store_failed
 ├── DeadlineExceeded       timeout
@@ -193,6 +194,25 @@ class StreamError(ProviderError):
     """The vendor broke the session off, or violated its protocol."""
 
     code = "stream_failed"
+
+
+class NoAnswer(ProviderError):
+    """The response ended with nothing to say. ``code`` says why:
+
+    - ``empty_answer``: no words at all, or only thoughts
+    - ``answer_filtered``: the vendor's filter withheld it, or the model refused without a word
+    - ``answer_cut_off``: the limit of output tokens was reached before the first word
+    - ``tool_loop``: the model called one tool after another and never answered
+
+    A refusal with words is an answer. It is no fault of the vendor's service: the next model is asked.
+    """
+
+    code = "empty_answer"
+    hint = "ask in other words, or set another model in the configuration"
+
+
+NO_ANSWER_CODES = frozenset({"empty_answer", "answer_filtered", "answer_cut_off", "tool_loop"})
+"""The codes of `NoAnswer`."""
 
 
 class ContextTooLong(ProviderError):

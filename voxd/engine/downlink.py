@@ -8,9 +8,11 @@ from msgspec.structs import replace
 from voxd.bus.bus import Bus
 from voxd.engine.audio import Converter, converter
 from voxd.errors import (
+    NO_ANSWER_CODES,
     AuthenticationError,
     ConnectionFailed,
     ContextTooLong,
+    NoAnswer,
     NotConnected,
     ProviderError,
     RateLimited,
@@ -43,6 +45,7 @@ ERROR_TYPES: Mapping[str, type[VoxdError]] = MappingProxyType(
             StreamError,
         )
     }
+    | dict.fromkeys(NO_ANSWER_CODES, NoAnswer)
 )
 
 

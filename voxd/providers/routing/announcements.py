@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from voxd.config.provider_schema import LOCAL
+from voxd.errors import NO_ANSWER_CODES
 
 _KEY = "{name} does not accept my key"
 _ACCOUNT = "my account with {name} is used up"
@@ -31,6 +32,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "captive_portal": "the network wants a log-in before I can reach {name}",
         "clock_wrong": "my clock is wrong, so I can't reach {name}",
         "tls_untrusted": "I can't verify the certificate of {name}",
+        **dict.fromkeys(NO_ANSWER_CODES, "{name} has no answer to that"),
         **dict.fromkeys(SETTINGS_CODES, _SETTINGS),
     }
 )

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from voxd.clock import Clock, s_to_midnight
 from voxd.errors import (
+    NO_ANSWER_CODES,
     AuthenticationError,
     ConnectionFailed,
     DeadlineExceeded,
@@ -58,9 +59,10 @@ NEUTRAL_CODES = frozenset(
         "message_stopped",
         "middleware_failed",
         "spend_limit",
+        *NO_ANSWER_CODES,
     }
 )
-"""Errors that say nothing about the provider: the request was empty or too long, or we stopped it."""
+"""Errors that say nothing about the provider's service: it answered, with or without words, or we stopped."""
 
 _CAUSE_BY_CODE: Mapping[str, FailureCause] = MappingProxyType(
     {
