@@ -72,6 +72,7 @@ class EventType(StrEnum):
     RESPONSE_CANCELLED = "response.cancelled"
     FUNCTION_CALL_INVOKED = "function.invoked"
     FUNCTION_CALL_COMPLETED = "function.completed"
+    FUNCTION_CALLS_STOPPED = "function.stopped"
     SETTINGS_CHANGED = "settings.changed"
     USAGE_UPDATED = "usage.updated"
     RATE_LIMIT_UPDATED = "rate_limit.updated"
@@ -283,6 +284,12 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
         ),
         EventType.FUNCTION_CALL_COMPLETED: _says(
             "A tool has run.", function_name=str, call_id=str | None, ok=bool, duration_ms=float, output=str
+        ),
+        EventType.FUNCTION_CALLS_STOPPED: _says(
+            "A model called tools again and again: it has to answer without them, or the turn ends.",
+            provider=str,
+            rounds=int,
+            next=str,
         ),
         EventType.SETTINGS_CHANGED: _says(
             "Settings of the running session, or of the device, were changed: their names.",

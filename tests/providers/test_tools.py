@@ -18,9 +18,13 @@ from voxd.errors import InvalidRequest, NotFound
 from voxd.providers.arguments import check_arguments, from_schema, parse_docstring
 from voxd.providers.tools import (
     MAX_OUTPUT_CHARS,
+    MAX_SAME_CALLS,
     MAX_THREADS,
+    MAX_TOOL_ROUNDS,
+    NextRound,
     Tool,
     ToolBox,
+    ToolRounds,
     as_text,
     describe_exception,
     tool,
@@ -377,3 +381,51 @@ def test_an_exception_is_described_by_its_type_and_place_without_its_message() -
 
 def test_an_exception_that_was_never_raised_has_no_place() -> None:
     assert describe_exception(ValueError("my secret")) == "ValueError"
+
+
+# --- how many rounds one turn may have ------------------------------------------------------------
+
+RUN, ANSWER, STOP = NextRound.RUN, NextRound.ANSWER_WITHOUT_TOOLS, NextRound.STOP
+DAYS = [[("weather", {"day": day})] for day in range(30)]
+
+
+def test_a_model_that_calls_on_and_on_has_to_answer_and_then_to_stop() -> None:
+    rounds = ToolRounds()
+    assert [rounds.next_round(calls) for calls in DAYS] == [*[RUN] * MAX_TOOL_ROUNDS, ANSWER, *[STOP] * 21]
+    assert rounds.run == MAX_TOOL_ROUNDS
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [("time", "{}")],
+        [("time", "")],
+        [("time", {})],
+        [("broken", '{"city": "Ro')],
+        [("deep", "[" * 100_000)],
+        [("lights", {"on": True}), ("lights", {"on": False})],
+    ],
+    ids=str,
+)
+def test_the_same_calls_again_and_again_are_stopped_sooner(calls: list[tuple[str, Any]]) -> None:
+    rounds = ToolRounds()
+    assert [rounds.next_round(calls) for _ in range(5)] == [*[RUN] * MAX_SAME_CALLS, ANSWER, STOP]
+
+
+def test_neither_order_nor_spaces_make_another_call() -> None:
+    rounds = ToolRounds()
+    same: list[Any] = ['{"a":1,"b":2}', '{ "b": 2, "a": 1 }', {"b": 2, "a": 1}]
+    assert [rounds.next_round([("sum", each)]) for each in same] == [RUN] * 3
+    assert rounds.next_round([("sum", {"a": 1, "b": 2})]) == ANSWER
+
+
+def test_a_known_call_beside_a_new_one_is_no_repetition() -> None:
+    rounds = ToolRounds()
+    found = [rounds.next_round([("time", {}), ("weather", {"day": day})]) for day in range(MAX_TOOL_ROUNDS)]
+    assert found == [RUN] * MAX_TOOL_ROUNDS
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_another_number_of_rounds_can_be_set(most: int) -> None:
+    rounds = ToolRounds(most)
+    assert [rounds.next_round(calls) for calls in DAYS[: most + 2]] == [*[RUN] * most, ANSWER, STOP]

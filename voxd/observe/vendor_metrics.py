@@ -35,6 +35,7 @@ def _request_feeds(numbers: MetricSet) -> dict[str, _Feed]:
     whole = numbers.histogram("voxd_provider_request_seconds", "Length of a request", CALL_BUCKETS_S, *both)
     volume = numbers.counter("voxd_provider_bytes", "Bytes sent and received", *both, "direction")
     notes = numbers.counter("voxd_provider_notes", "Events of connections, such as reconnects", *both, "kind")
+    loops = numbers.counter("voxd_tool_loops", "Turns whose tool calls were stopped", "provider", "next")
     lost = numbers.counter("voxd_provider_sessions_lost", "Sessions that were lost", "provider", "code")
     up = numbers.gauge("voxd_provider_up", "Whether it answers; absent before the first request", "provider")
 
@@ -68,6 +69,7 @@ def _request_feeds(numbers: MetricSet) -> dict[str, _Feed]:
         EventType.CONNECTION_ESTABLISHED: count_opening,
         EventType.CONNECTION_FAILED: count_failure,
         EventType.CONNECTION_LOST: lambda data: lost.inc(data["provider"], data["code"]),
+        EventType.FUNCTION_CALLS_STOPPED: lambda data: loops.inc(data["provider"], data["next"]),
         EventType.PROVIDER_FAILED: lambda data: up.set(0, data["provider"]),
         EventType.PROVIDER_RESTORED: lambda data: up.set(1, data["provider"]),
     }

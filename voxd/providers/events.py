@@ -164,6 +164,15 @@ class ToolCallCompleted(_Event, frozen=True):
     output: str
 
 
+class ToolCallsStopped(_Event, frozen=True):
+    """The tool calls of a turn reached their limit after ``rounds``; ``next`` is a `NextRound`."""
+
+    type: ClassVar[E] = E.FUNCTION_CALLS_STOPPED
+    provider: str
+    rounds: int
+    next: str
+
+
 class UsageUpdated(_Event, frozen=True):
     """The totals of the session so far."""
 
@@ -274,6 +283,7 @@ ProviderEvent = (
     | ResponseCancelled
     | ToolCallInvoked
     | ToolCallCompleted
+    | ToolCallsStopped
     | UsageUpdated
     | RateLimitUpdated
     | ErrorOccurred

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -23,6 +24,15 @@ DEFAULT_TIMEOUT_S = 20.0
 
 MAX_OUTPUT_CHARS = 16_000
 """A longer result is cut: every later turn would pay for it again."""
+
+MAX_TOOL_ROUNDS = 8
+"""How many replies of one turn may call tools, unless ``max_tool_rounds`` sets another number."""
+
+MAX_SAME_CALLS = 3
+"""How many replies of one turn may consist of calls that were all made before, with the same arguments."""
+
+NOT_RUN = "not run: too many tool calls for one question; answer now with what you know"
+"""The result of a call beyond the limit, for the model."""
 
 MAX_THREADS = 16
 """Synchronous tools that run at the same time; one that hangs after its time limit counts until it ends."""
@@ -90,6 +100,55 @@ def tool(
     summary, meanings = parse_docstring(inspect.getdoc(function) or "")
     arguments, parameters = from_function(function, name, meanings)
     return Tool(name, description or summary, parameters, function, timeout_s, arguments, acts)
+
+
+class NextRound(StrEnum):
+    """What follows a reply that calls tools."""
+
+    RUN = "run"
+    ANSWER_WITHOUT_TOOLS = "answer_without_tools"
+    STOP = "stop"
+
+
+class ToolRounds:
+    """Bounds the tool calls of one turn; one object for each turn.
+
+    A model that answers every result with another call would go on for ever, at the user's cost.
+    """
+
+    def __init__(self, max_rounds: int = MAX_TOOL_ROUNDS) -> None:
+        self.run = 0
+        """How many rounds were run."""
+        self._max_rounds = max_rounds
+        self._made: dict[tuple[str, Any], int] = {}
+        self._is_over = False
+
+    def next_round(self, calls: Iterable[tuple[str, Mapping[str, Any] | str]]) -> NextRound:
+        """Return what to do with ``calls``, the names and arguments of all calls of one reply.
+
+        ``ANSWER_WITHOUT_TOOLS``: run none of them, and request one more reply without tools. ``STOP``: that
+        reply calls tools too, so the turn ends.
+        """
+        if self._is_over:
+            return NextRound.STOP
+        made = {(name, _comparable(arguments)) for name, arguments in calls}
+        times = min((self._made.get(each, 0) for each in made), default=0)
+        if self.run >= self._max_rounds or times >= MAX_SAME_CALLS:
+            self._is_over = True
+            return NextRound.ANSWER_WITHOUT_TOOLS
+        self.run += 1
+        self._made |= {each: self._made.get(each, 0) + 1 for each in made}
+        return NextRound.RUN
+
+
+def _comparable(arguments: Mapping[str, Any] | str) -> Any:
+    """Return ``arguments`` in one form: neither the order of the keys nor white space makes a difference."""
+    try:
+        found = msgspec.json.decode(arguments or "{}") if isinstance(arguments, str) else arguments
+        return msgspec.json.encode(found, order="sorted")
+    except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):
+        # Malformed text, or an object of a third party's provider that is not JSON.
+        return str(arguments)
 
 
 class ToolBox:
