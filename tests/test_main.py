@@ -17,8 +17,8 @@ from voxd.errors import (
     Busy,
     ConfigError,
     DeviceError,
-    EngineError,
     InvalidRequest,
+    LocalEngineError,
     NotPermitted,
     StoreError,
     VoxdError,
@@ -99,10 +99,10 @@ async def test_a_daemon_that_cannot_start_leaves_no_socket_behind(
     service: Callable[[], voxd_main.Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unable(*_: object, **__: object) -> None:
-        raise EngineError("no memory")
+        raise LocalEngineError("no memory")
 
     monkeypatch.setattr(voxd_main, "Daemon", unable)
-    with pytest.raises(EngineError):
+    with pytest.raises(LocalEngineError):
         await service().run()
     assert sockets(tmp_path) == []
 
@@ -212,7 +212,7 @@ ERRORS = [
     (NotPermitted("x"), 77),
     (InvalidRequest("x"), 65),
     (Busy("x", code="already_running"), 69),
-    (EngineError("x", hint="mend it"), 70),
+    (LocalEngineError("x", hint="mend it"), 70),
 ]
 
 

@@ -16,7 +16,7 @@ from tests.control.fakes import SECRET_WORDS, WAV
 from voxd.cli import exits
 from voxd.control.server import ControlServer
 from voxd.control.sockets import bind
-from voxd.errors import ConfigError, DeadlineExceeded, EngineError, VoxdError
+from voxd.errors import ConfigError, DeadlineExceeded, LocalEngineError, VoxdError
 from voxd.reports import Repeat, TimerEntry
 
 SHOWN = [
@@ -236,7 +236,7 @@ async def test_a_candidates_sound_is_played_by_what_the_machine_has(
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (EngineError("it broke", hint="mend it"), 1),
+        (LocalEngineError("it broke", hint="mend it"), 1),
         (DeadlineExceeded("too slow"), 75),
         (ConfigError("line 3"), 78),
         (VoxdError("unknown"), 1),

@@ -11,7 +11,7 @@ from voxd.errors import (
     AuthenticationError,
     ConnectionFailed,
     ContextTooLong,
-    EngineError,
+    LocalEngineError,
     RateLimited,
     VoxdError,
 )
@@ -88,7 +88,7 @@ async def test_a_cut_reply_leaves_nothing_for_the_next_one() -> None:
             ErrorOccurred(error=AudioError("no sound", hint="look")),
             {"code": "audio_failed", "message": "no sound", "hint": "look", "recoverable": False},
         ),
-        (ErrorOccurred(error=EngineError("it broke")), {"code": "engine_failed", "recoverable": True}),
+        (ErrorOccurred(error=LocalEngineError("it broke")), {"code": "engine_failed", "recoverable": True}),
         (ErrorOccurred(error=ValueError("odd"), recoverable=True), {"code": "internal", "recoverable": True}),
         (ErrorOccurred(), {"code": "internal", "message": "something went wrong"}),
     ],

@@ -13,7 +13,7 @@ from tests.properties import examples
 from tests.shared import needs_shared
 from voxd.clock import SystemClock
 from voxd.config.schema import Piper, Stt, Tts, Whisper
-from voxd.errors import EngineError
+from voxd.errors import LocalEngineError
 from voxd.frames import Clip
 from voxd.local.chain import RETRY_S, EngineOrder, SynthesizerChain, TranscriberChain
 from voxd.local.contract import LocalTranscript
@@ -38,7 +38,7 @@ class FakeTranscriber:
     async def transcribe(self, clip: Clip) -> LocalTranscript:
         self.asked += 1
         if not self.works:
-            raise EngineError(self.reason)
+            raise LocalEngineError(self.reason)
         return LocalTranscript("yes", self.name)
 
     async def close(self) -> None:
@@ -55,11 +55,11 @@ class FakeSynthesizer(FakeTranscriber):
 
     async def synthesize(self, text: str) -> AsyncIterator[Clip]:
         if self.fails_at in text and not self.after_clip:
-            raise EngineError("no voice")
+            raise LocalEngineError("no voice")
         self.said.append(text)
         yield Clip(bytes(2 * self.rate_hz), self.rate_hz)
         if self.fails_at in text:
-            raise EngineError("no voice")
+            raise LocalEngineError("no voice")
 
 
 def chain_of(*engines: FakeTranscriber) -> tuple[TranscriberChain, RecordingEmit, FakeClock]:
@@ -127,7 +127,7 @@ async def test_when_all_fail_the_error_is_raised_and_all_are_asked_again() -> No
     first, second = FakeTranscriber("first", works=False), FakeTranscriber("second", works=False)
     chain, _, _ = chain_of(first, second)
     for _ in range(2):
-        with pytest.raises(EngineError):
+        with pytest.raises(LocalEngineError):
             await chain.transcribe(CLIP)
     assert (first.asked, second.asked) == (2, 2)
 

@@ -13,7 +13,7 @@ from tests.local.speech import PIPER_VOICE, SILENT_PIPER
 from tests.shared import needs_shared
 from voxd.clock import SystemClock
 from voxd.config.schema import Piper, Tts
-from voxd.errors import DeadlineExceeded, EngineError, ModelError
+from voxd.errors import DeadlineExceeded, LocalEngineError, ModelError
 from voxd.frames import Clip
 from voxd.local.chain import SpeakingEngine
 from voxd.local.engines import EngineResources, piper_synthesizer
@@ -107,10 +107,10 @@ def script(tmp_path: Path, body: str) -> Program:
 @pytest.mark.parametrize(
     ("body", "error", "words"),
     [
-        ("echo out of luck >&2; exit 3", EngineError, "exit status 3.*out of luck"),
-        ("kill -SEGV $$", EngineError, "SIGSEGV"),
-        ("exit 0", EngineError, "no sound"),
-        ("head -c 100 /dev/zero > $2", EngineError, "invalid WAV file"),
+        ("echo out of luck >&2; exit 3", LocalEngineError, "exit status 3.*out of luck"),
+        ("kill -SEGV $$", LocalEngineError, "SIGSEGV"),
+        ("exit 0", LocalEngineError, "no sound"),
+        ("head -c 100 /dev/zero > $2", LocalEngineError, "invalid WAV file"),
         ("exec sleep 60", DeadlineExceeded, "0.5 s"),
     ],
 )
@@ -132,7 +132,7 @@ async def test_a_missing_program_names_its_package() -> None:
 async def test_the_text_is_not_on_the_command_line(tmp_path: Path) -> None:
     arguments = tmp_path / "arguments"
     program = script(tmp_path, f'echo "$@" > {arguments}; exit 1')
-    with pytest.raises(EngineError):
+    with pytest.raises(LocalEngineError):
         await spoken(ProgramSynthesizer(program, timeout_s=20), "my secret")
     assert "secret" not in arguments.read_text()
 

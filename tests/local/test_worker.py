@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes import FakeClock, settle
 from voxd.children import explain_exit
-from voxd.errors import DeadlineExceeded, EngineError, ModelError
+from voxd.errors import DeadlineExceeded, LocalEngineError, ModelError
 from voxd.local.worker import Load, Worker
 
 ARGV = (sys.executable, str(Path(__file__).with_name("stub_engine.py")))
@@ -121,14 +121,14 @@ async def test_a_broken_model_is_a_model_error_with_its_hint(make: Make) -> None
 
 
 async def test_a_crash_while_loading_reports_the_signal_and_the_last_output(make: Make) -> None:
-    with pytest.raises(EngineError, match=r"SIGABRT.*last words"):
+    with pytest.raises(LocalEngineError, match=r"SIGABRT.*last words"):
         await ask(make("crash"), "echo")
 
 
 async def test_a_process_that_exits_in_mid_answer_is_an_error_and_the_next_request_works(make: Make) -> None:
     worker = make()
     pid = await pid_of(worker)
-    with pytest.raises(EngineError, match=r"SIGKILL.*last words"):
+    with pytest.raises(LocalEngineError, match=r"SIGKILL.*last words"):
         await ask(worker, "die")
     assert await ask(worker, "echo", b"back") == [b"back"]
     assert worker.pid != pid
@@ -149,7 +149,7 @@ async def test_a_process_killed_while_idle_is_started_again(make: Make) -> None:
 async def test_garbage_from_the_process_is_an_error_and_ends_it(make: Make, op: str) -> None:
     worker = make()
     pid = await pid_of(worker)
-    with pytest.raises(EngineError):
+    with pytest.raises(LocalEngineError):
         await ask(worker, op)
     await gone(pid)
 
@@ -160,7 +160,7 @@ async def test_an_exception_in_the_engine_is_an_error_that_keeps_the_process(
 ) -> None:
     worker = make()
     pid = await pid_of(worker)
-    with pytest.raises(EngineError, match=words):
+    with pytest.raises(LocalEngineError, match=words):
         await ask(worker, op)
     assert await pid_of(worker) == pid
 
@@ -211,7 +211,7 @@ async def test_twenty_restarts_leak_neither_descriptors_nor_processes(make: Make
     worker = make()
     counts = []
     for _ in range(20):
-        with pytest.raises(EngineError):
+        with pytest.raises(LocalEngineError):
             await ask(worker, "die")
         await settle()
         counts.append(len(os.listdir("/proc/self/fd")))
@@ -241,7 +241,7 @@ async def test_a_closed_worker_starts_nothing(make: Make) -> None:
     await worker.close()
     await worker.close()
     await gone(pid)
-    with pytest.raises(EngineError, match="closed"):
+    with pytest.raises(LocalEngineError, match="closed"):
         await ask(worker, "echo")
 
 

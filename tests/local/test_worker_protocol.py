@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties import examples
-from voxd.errors import EngineError
+from voxd.errors import LocalEngineError
 from voxd.local.worker_protocol import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, decode_header, encode
 
 JSON = st.dictionaries(st.text(max_size=8), st.integers(-(2**53), 2**53) | st.text(max_size=20), max_size=5)
@@ -35,7 +35,7 @@ def test_what_is_sent_is_what_arrives(op: str, id: int, payload: bytes, data: di
     ],
 )
 def test_garbage_is_an_engine_error(line: bytes) -> None:
-    with pytest.raises(EngineError):
+    with pytest.raises(LocalEngineError):
         decode_header(line)
 
 
@@ -44,7 +44,7 @@ def test_garbage_is_an_engine_error(line: bytes) -> None:
 def test_any_line_is_a_message_or_an_engine_error(line: bytes) -> None:
     try:
         message = decode_header(line + b"\n")
-    except EngineError:
+    except LocalEngineError:
         return
     assert 0 <= message.payload_bytes <= MAX_PAYLOAD_BYTES
 
@@ -53,5 +53,5 @@ def test_any_line_is_a_message_or_an_engine_error(line: bytes) -> None:
     ("payload", "data"), [(bytes(MAX_PAYLOAD_BYTES + 1), {}), (b"", {"text": "x" * MAX_HEADER_BYTES})]
 )
 def test_nothing_over_the_caps_is_sent(payload: bytes, data: dict[str, object]) -> None:
-    with pytest.raises(EngineError, match="too large"):
+    with pytest.raises(LocalEngineError, match="too large"):
         encode("x", 1, payload, data)

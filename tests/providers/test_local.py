@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from tests.fakes import settle
-from voxd.errors import EngineError, NotUnderstood
+from voxd.errors import LocalEngineError, NotUnderstood
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.local.contract import LocalTranscript
 from voxd.providers.contract import ReplyAudio, ReplyEnd, ReplyItem, ReplyText, Request, Transcript
@@ -27,7 +27,7 @@ class ScriptedTranscriber:
     def __init__(self) -> None:
         self.prepared = self.closed = 0
         self.clips: list[Clip] = []
-        self.error: EngineError | None = None
+        self.error: LocalEngineError | None = None
 
     def prepare(self) -> None:
         self.prepared += 1
@@ -157,8 +157,8 @@ async def test_a_refusal_says_why(parts: Parts) -> None:
 
 
 async def test_an_error_of_the_transcriber_does_not_become_an_empty_transcript(parts: Parts) -> None:
-    parts.transcriber.error = EngineError("broken")
-    with pytest.raises(EngineError):
+    parts.transcriber.error = LocalEngineError("broken")
+    with pytest.raises(LocalEngineError):
         await replies(parts, Request("t1", "default", audio=spoken(b"\1\0")))
     assert parts.skills.asked == []
 

@@ -12,7 +12,7 @@ from tests.fakes import FakeClock, RecordingEmit, settle
 from voxd.audio.playback import Playback
 from voxd.audio.speaker import Speaker
 from voxd.config.schema import Turn as TurnConfig
-from voxd.errors import Busy, DeviceError, EngineError, VoxdError
+from voxd.errors import Busy, DeviceError, LocalEngineError, VoxdError
 from voxd.frames import SAMPLE_RATE_HZ, Clip, Frame
 from voxd.listen.speech_input import SpeechInput
 from voxd.observe.ledger import LatencyLedger
@@ -317,7 +317,7 @@ async def test_a_silent_question_gets_no_sound(house: House) -> None:
 
 
 async def test_a_silent_question_gets_no_spoken_apology(house: House) -> None:
-    house.provider.script = failing(EngineError("broken"))
+    house.provider.script = failing(LocalEngineError("broken"))
     turn = await house.turn(QuestionReceived("what time is it", speak=False))
     assert turn.outcome == "engine_failed"
     assert turn.result.reply
@@ -432,7 +432,7 @@ def failing(error: Exception, *, after: int = 0) -> Script:
 
 @pytest.mark.parametrize("after", [0, 1, 40])
 async def test_a_failed_reply_ends_in_an_apology_whenever_it_fails(house: House, after: int) -> None:
-    house.provider.script = failing(EngineError("broken", hint="mend it"), after=after)
+    house.provider.script = failing(LocalEngineError("broken", hint="mend it"), after=after)
     turn = await house.turn(QuestionReceived("what time is it", speak=True))
     assert turn.outcome == "engine_failed"
     assert house.provider.spoken == ["Sorry, something went wrong inside me. Please try again."]
@@ -454,8 +454,8 @@ async def test_a_bug_in_a_provider_ends_in_an_apology_and_its_words_in_no_log(
 
 
 async def test_an_apology_that_fails_too_is_a_tone(house: House) -> None:
-    house.provider.script = failing(EngineError("broken"))
-    house.provider.speech_error = EngineError("no voice")
+    house.provider.script = failing(LocalEngineError("broken"))
+    house.provider.speech_error = LocalEngineError("no voice")
     turn = await house.turn(QuestionReceived("what time is it", speak=True))
     assert turn.outcome == "engine_failed"
     assert house.speaker.played == [("earcon", 1)]
@@ -639,7 +639,7 @@ async def test_a_ring_announces_its_reason_at_intervals(house: House) -> None:
 
 
 async def test_a_ring_with_a_failing_announcement_still_rings(house: House) -> None:
-    house.provider.speech_error = EngineError("no voice")
+    house.provider.speech_error = LocalEngineError("no voice")
     house.runner.feed(RingStarted())
     await settle()
     await house.clock.advance(PAUSE_S)

@@ -25,7 +25,7 @@ NUMBERS: Mapping[type[VoxdError], int] = MappingProxyType(
         errors.DeadlineExceeded: -32005,
         errors.ConfigError: -32006,
         errors.DeviceError: -32007,
-        errors.EngineError: -32008,
+        errors.LocalEngineError: -32008,
         errors.ModelError: -32009,
         errors.StoreError: -32010,
         errors.AudioError: -32011,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from voxd.errors import EngineError, InvalidRequest
+from voxd.errors import InvalidRequest, LocalEngineError
 from voxd.frames import SAMPLE_RATE_HZ, Clip
 from voxd.local.contract import LocalTranscript
 from voxd.local.worker import Worker
@@ -43,7 +43,7 @@ class WorkerTranscriber(_Adapter):
             transcript = LocalTranscript(text, self.name, message.data.get("confidence"))
         if transcript is None:
             # A fault, not silence: an engine that found no speech sends an empty transcript.
-            raise EngineError(f"{self.name} sent no transcript")
+            raise LocalEngineError(f"{self.name} sent no transcript")
         return transcript
 
 
@@ -64,4 +64,4 @@ class WorkerSynthesizer(_Adapter):
             # Closing cancels the work in the process: a barge-in must not wait for the rest of a sentence.
             await sounds.aclose()
         if not spoke:
-            raise EngineError(f"{self.name} produced no sound")
+            raise LocalEngineError(f"{self.name} produced no sound")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from voxd.audio.sound import to_rate
 from voxd.clock import Clock
-from voxd.errors import EngineError, VoxdError
+from voxd.errors import LocalEngineError, VoxdError
 from voxd.events import Emit
 from voxd.frames import Clip
 from voxd.local.contract import ChainedEngine, LocalTranscript, SpeakingEngine, TranscribingEngine
@@ -129,9 +129,9 @@ class TranscriberChain(_Chain):
     async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return the transcript of the first working engine for ``clip`` (16 kHz).
 
-        Raises the last engine's `EngineError`, `ModelError` or `DeadlineExceeded` when all failed.
+        Raises the last engine's `LocalEngineError`, `ModelError` or `DeadlineExceeded` when all failed.
         """
-        last: VoxdError = EngineError("no engine for speech recognition")
+        last: VoxdError = LocalEngineError("no engine for speech recognition")
         for name in self._order.to_try(self._clock.monotonic()):
             try:
                 transcript = await self._engines[name].transcribe(clip)
@@ -169,7 +169,7 @@ class SynthesizerChain(_Chain):
                 await clips.aclose()
 
     async def _speak(self, piece: str) -> AsyncGenerator[Clip]:
-        last: VoxdError = EngineError("no engine for speech")
+        last: VoxdError = LocalEngineError("no engine for speech")
         for name in self._order.to_try(self._clock.monotonic()):
             spoke = False
             clips = self._engines[name].synthesize(piece)

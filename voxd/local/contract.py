@@ -34,7 +34,7 @@ class Transcriber(LocalEngine, Protocol):
     async def transcribe(self, clip: Clip) -> LocalTranscript:
         """Return the transcript of ``clip`` (16 kHz).
 
-        Raises `EngineError`, `ModelError` or `DeadlineExceeded`; a fault is never an empty transcript.
+        Raises `LocalEngineError`, `ModelError` or `DeadlineExceeded`; a fault is never an empty transcript.
         """
 
 
@@ -44,7 +44,7 @@ class Synthesizer(LocalEngine, Protocol):
     def synthesize(self, text: str) -> AsyncGenerator[Clip]:
         """Yield the sound of ``text`` as it becomes ready, all clips at one rate; closing it ends the work.
 
-        Raises `EngineError`, `ModelError` or `DeadlineExceeded`. Text without a word yields nothing.
+        Raises `LocalEngineError`, `ModelError` or `DeadlineExceeded`. Text without a word yields nothing.
         """
 
 

@@ -10,7 +10,7 @@ from voxd.clock import Clock
 from voxd.config.rules import ENGINE_GROUPS
 from voxd.config.schema import Stt, Tts
 from voxd.entry_points import find_entry_points, load_entry_point
-from voxd.errors import EngineError, ModelError, VoxdError, third_party
+from voxd.errors import LocalEngineError, ModelError, VoxdError, third_party
 from voxd.events import Emit
 from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip
 from voxd.local.adapters import WorkerSynthesizer, WorkerTranscriber
@@ -129,9 +129,9 @@ def _build_engine(
     name: str, installed: Mapping[str, str], config: Stt | Tts, resources: EngineResources
 ) -> object:
     if name not in installed:
-        raise EngineError(f"no installed package has the engine {name}", hint="install its package")
+        raise LocalEngineError(f"no installed package has the engine {name}", hint="install its package")
     with third_party(
-        lambda error: EngineError(
+        lambda error: LocalEngineError(
             f"the engine {name} cannot be built: {error!r}", hint="update or remove its package"
         )
     ):

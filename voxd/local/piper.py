@@ -14,7 +14,7 @@ import onnxruntime  # type: ignore[import-untyped]
 from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
-from voxd.errors import EngineError, ModelError, third_party
+from voxd.errors import LocalEngineError, ModelError, third_party
 from voxd.local.serve import EngineOutput
 
 
@@ -51,7 +51,7 @@ class PiperEngine:
     ) -> Iterator[EngineOutput]:
         """Speak ``payload``, one sentence of UTF-8 text."""
         if self._voice is None or op != "synthesize":
-            raise EngineError(f"piper cannot {op}")
+            raise LocalEngineError(f"piper cannot {op}")
         for chunk in self._voice.synthesize(payload.decode(), syn_config=self._config):
             if cancelled():
                 return

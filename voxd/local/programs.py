@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 from voxd.children import ChildProcess, explain_exit
-from voxd.errors import DeadlineExceeded, EngineError, ModelError
+from voxd.errors import DeadlineExceeded, LocalEngineError, ModelError
 from voxd.frames import Clip
 
 _MAX_OUTPUT_BYTES = 16 * 1024 * 1024
@@ -80,7 +80,7 @@ class ProgramSynthesizer:
                     f"{argv[0]} is not installed", hint=f"run `sudo apt install {self._program.package}`"
                 ) from None
             except OSError as error:
-                raise EngineError(f"{argv[0]} cannot be started: {error}") from error
+                raise LocalEngineError(f"{argv[0]} cannot be started: {error}") from error
             try:
                 async with asyncio.timeout(self._timeout_s):
                     returncode = await child.wait()
@@ -90,7 +90,7 @@ class ProgramSynthesizer:
             finally:
                 await child.close()
             if returncode:
-                raise EngineError(
+                raise LocalEngineError(
                     ": ".join([f"{self.name} {explain_exit(returncode)}", *filter(None, [last])])
                 )
             return _clip_of(self.name, os.pread(sound, _MAX_OUTPUT_BYTES, 0))
@@ -108,11 +108,11 @@ def _memory_file(content: bytes) -> Iterator[int]:
 
 def _clip_of(name: str, wav: bytes) -> Clip:
     if len(wav) <= _WAV_HEADER_BYTES:
-        raise EngineError(f"{name} produced no sound")
+        raise LocalEngineError(f"{name} produced no sound")
     try:
         with wave.open(io.BytesIO(wav)) as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:
-                raise EngineError(f"{name} produced another sound format")
+                raise LocalEngineError(f"{name} produced another sound format")
             return Clip(file.readframes(file.getnframes()), file.getframerate())
     except (wave.Error, EOFError) as error:
-        raise EngineError(f"{name} produced an invalid WAV file: {error}") from error
+        raise LocalEngineError(f"{name} produced an invalid WAV file: {error}") from error

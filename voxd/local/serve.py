@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
 from voxd.audio.child_process import die_with_parent
-from voxd.errors import EngineError, VoxdError
+from voxd.errors import LocalEngineError, VoxdError
 from voxd.local.worker_protocol import MAX_HEADER_BYTES, WorkerMessage, decode_header, encode
 
 # Capture and playback must not wait for inference.
@@ -91,11 +91,11 @@ class Server:
             )
         # It has no text of its own, and a model that is too large is a cause the user can act on.
         except MemoryError:
-            self._send("error", message.id, data={"code": EngineError.code, "message": "out of memory"})
+            self._send("error", message.id, data={"code": LocalEngineError.code, "message": "out of memory"})
         except Exception as error:
             # Third-party models raise anything; the process serves on and the daemon decides.
             text = f"{type(error).__name__}: {error}"[:500]
-            self._send("error", message.id, data={"code": EngineError.code, "message": text})
+            self._send("error", message.id, data={"code": LocalEngineError.code, "message": text})
 
     def _send(self, op: str, id: int, payload: bytes = b"", data: dict[str, Any] | None = None) -> None:
         self._sink.write(encode(op, id, payload, data))

@@ -11,7 +11,7 @@ import numpy as np
 from pocketsphinx import Decoder, get_model_path
 
 from voxd.audio.sound import MIN_SPEECH_DBFS, loudest_dbfs
-from voxd.errors import EngineError, ModelError
+from voxd.errors import LocalEngineError, ModelError
 from voxd.frames import samples_from_ms
 from voxd.local.serve import EngineOutput
 
@@ -131,7 +131,7 @@ class SphinxEngine:
     ) -> Iterator[EngineOutput]:
         """Transcribe ``payload``, int16 mono at 16 kHz."""
         if self._decoder is None or op != "transcribe":
-            raise EngineError(f"pocketsphinx cannot {op}")
+            raise LocalEngineError(f"pocketsphinx cannot {op}")
         text = ""
         samples = np.frombuffer(payload, dtype="<i2")
         # On silence the grammar would still find its most similar sentence.

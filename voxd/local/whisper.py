@@ -11,7 +11,7 @@ import numpy as np
 from pywhispercpp.model import Model
 
 from voxd.audio.sound import MIN_SPEECH_DBFS, loudest_dbfs
-from voxd.errors import EngineError, ModelError
+from voxd.errors import LocalEngineError, ModelError
 from voxd.frames import SAMPLE_RATE_HZ
 from voxd.local.serve import EngineOutput
 
@@ -65,7 +65,7 @@ class WhisperEngine:
     ) -> Iterator[EngineOutput]:
         """Transcribe ``payload``, int16 mono at 16 kHz."""
         if self._model is None or op != "transcribe":
-            raise EngineError(f"whisper cannot {op}")
+            raise LocalEngineError(f"whisper cannot {op}")
         samples = np.frombuffer(payload, dtype="<i2").astype(np.float32) / 32768.0
         text, probability = "", None
         if loudest_dbfs(samples) > MIN_SPEECH_DBFS:

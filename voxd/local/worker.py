@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from voxd.children import ChildProcess, explain_exit
 from voxd.clock import Clock
-from voxd.errors import DeadlineExceeded, EngineError, ModelError, VoxdError
+from voxd.errors import DeadlineExceeded, LocalEngineError, ModelError, VoxdError
 from voxd.local.worker_protocol import MAX_HEADER_BYTES, WorkerMessage, decode_header, encode
 from voxd.tasks import TaskScope
 
@@ -83,7 +83,7 @@ class Worker:
     ) -> AsyncGenerator[tuple[WorkerMessage, bytes], None]:
         """Yield the answers to one request.
 
-        Raises `ModelError`, `EngineError`, or `DeadlineExceeded` once starting, sending and waiting took
+        Raises `ModelError`, `LocalEngineError`, or `DeadlineExceeded` once starting, sending and waiting took
         ``timeout_s`` together (the caller's own time between answers does not count). Closing the
         iterator cancels the work.
         """
@@ -142,7 +142,7 @@ class Worker:
         if self.loaded:
             return
         if self._closed:
-            raise EngineError(f"{self.name} is closed")
+            raise LocalEngineError(f"{self.name} is closed")
         await self._stop()
         # Asked at each start: the model may have arrived, or been replaced, since.
         load = self._load()
@@ -157,7 +157,7 @@ class Worker:
                 env={**os.environ, **self._environment},
             )
         except OSError as error:
-            raise EngineError(f"{self.name} cannot be started: {error}") from error
+            raise LocalEngineError(f"{self.name} cannot be started: {error}") from error
         await self._send("load", 0, load.payload, dict(load.settings))
         message, _ = await self._receive(0)
         if message.op == "error":
@@ -199,7 +199,7 @@ class Worker:
                         pass
             else:
                 await self._stop()
-        except (EngineError, TimeoutError):
+        except (LocalEngineError, TimeoutError):
             await self._stop()
         finally:
             self._lock.release()
@@ -240,11 +240,11 @@ class Worker:
                     _log.debug("%s ended in the middle of a message", self.name)
                 raise await self._explain_end() from None
             except asyncio.LimitOverrunError:
-                raise EngineError(f"{self.name} sent a header without an end of line") from None
+                raise LocalEngineError(f"{self.name} sent a header without an end of line") from None
             if message.id == id:
                 return message, body
 
-    async def _explain_end(self) -> EngineError:
+    async def _explain_end(self) -> LocalEngineError:
         """Wait for the end of a process whose pipe broke, and return the error that explains it."""
         child = self._child
         assert child is not None
@@ -252,7 +252,7 @@ class Worker:
         # its own status explains more than that of a kill.
         code = await child.wait_or_kill(CANCEL_GRACE_S)
         last = await child.last_line()
-        return EngineError(f"{self.name} {explain_exit(code)}" + (f": {last}" if last else ""))
+        return LocalEngineError(f"{self.name} {explain_exit(code)}" + (f": {last}" if last else ""))
 
 
 @dataclass(slots=True)
@@ -262,10 +262,10 @@ class _Budget:
     left_s: float
 
 
-def _error_of(name: str, message: WorkerMessage) -> EngineError | ModelError:
+def _error_of(name: str, message: WorkerMessage) -> LocalEngineError | ModelError:
     """Return the error that the engine ``name`` reports in ``message``."""
     text = f"{name}: {message.data.get('message', 'no reason given')}"
     hint = str(message.data.get("hint", ""))
     if message.data.get("code") == ModelError.code:
         return ModelError(text, hint=hint)
-    return EngineError(text, hint=hint)
+    return LocalEngineError(text, hint=hint)

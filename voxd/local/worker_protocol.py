@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from voxd.errors import EngineError
+from voxd.errors import LocalEngineError
 
 # A header names an operation and a few numbers; anything longer is not ours.
 MAX_HEADER_BYTES = 8 * 1024
@@ -24,21 +24,23 @@ class WorkerMessage(msgspec.Struct, frozen=True):
 
 
 def encode(op: str, id: int = 0, payload: bytes = b"", data: dict[str, Any] | None = None) -> bytes:
-    """Return the bytes of a message. Raises `EngineError` when it is larger than the caps."""
+    """Return the bytes of a message. Raises `LocalEngineError` when it is larger than the caps."""
     header = msgspec.json.encode(WorkerMessage(op, id, len(payload), data or {})) + b"\n"
     if len(header) > MAX_HEADER_BYTES or len(payload) > MAX_PAYLOAD_BYTES:
-        raise EngineError(f"a message of {len(header)} + {len(payload)} bytes is too large for the engine")
+        raise LocalEngineError(
+            f"a message of {len(header)} + {len(payload)} bytes is too large for the engine"
+        )
     return header + payload
 
 
 def decode_header(line: bytes) -> WorkerMessage:
-    """Return the message whose header is ``line``. Raises `EngineError` when it is not one."""
+    """Return the message whose header is ``line``. Raises `LocalEngineError` when it is not one."""
     if len(line) > MAX_HEADER_BYTES or not line.endswith(b"\n"):
-        raise EngineError("the engine's process sent no header line")
+        raise LocalEngineError("the engine's process sent no header line")
     try:
         message = msgspec.json.decode(line, type=WorkerMessage)
     except msgspec.MsgspecError as error:
-        raise EngineError(f"the engine's process sent an invalid header: {error}") from None
+        raise LocalEngineError(f"the engine's process sent an invalid header: {error}") from None
     if not 0 <= message.payload_bytes <= MAX_PAYLOAD_BYTES:
-        raise EngineError(f"the engine's process announced {message.payload_bytes} bytes")
+        raise LocalEngineError(f"the engine's process announced {message.payload_bytes} bytes")
     return message

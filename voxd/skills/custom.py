@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from voxd.children import ChildProcess
 from voxd.config.commands import Command, HttpAction, ReplyAction, ShellAction
-from voxd.errors import DeadlineExceeded, EngineError, InvalidRequest, VoxdError
+from voxd.errors import DeadlineExceeded, InvalidRequest, LocalEngineError, VoxdError
 from voxd.skills.understanding.clock_times import certain_hour
 from voxd.skills.understanding.numbers import ClockTime
 
@@ -89,7 +89,7 @@ async def run_program(action: ShellAction, slots: Mapping[str, Any]) -> str:
 
     Every slot stays inside its own argument and no shell sees it. The program gets four environment
     variables, no input and a process group of its own, which is killed when this is cancelled. Raises
-    `EngineError` when it cannot be started or fails.
+    `LocalEngineError` when it cannot be started or fails.
     """
     argv = [fill_slots(argument, slots) for argument in action.command]
     environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
@@ -99,14 +99,14 @@ async def run_program(action: ShellAction, slots: Mapping[str, Any]) -> str:
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its arguments are not valid"
-        raise EngineError(f"the program could not be started, {reason.lower()}") from error
+        raise LocalEngineError(f"the program could not be started, {reason.lower()}") from error
     try:
         output = await _read_capped(child.stdout)
         status = await child.wait()
     finally:
         await child.close()
     if status != 0:
-        raise EngineError(f"the program ended with error {status}")
+        raise LocalEngineError(f"the program ended with error {status}")
     first = output.decode("utf-8", "replace").strip().partition("\n")[0].strip()
     return first if len(first) <= MAX_SPOKEN else ""
 
@@ -122,7 +122,7 @@ async def call_address(action: HttpAction, slots: Mapping[str, Any]) -> str:
     """Call the web address and return its answer if that is short plain text, "" otherwise.
 
     Redirects are not followed, proxies and credentials of the environment are not used. Raises
-    `ConfigError` for a missing secret, `InvalidRequest`, `EngineError` and `DeadlineExceeded`.
+    `ConfigError` for a missing secret, `InvalidRequest`, `LocalEngineError` and `DeadlineExceeded`.
     """
     import httpx  # costs 18 MB, so a device without such commands never loads it
 
@@ -144,9 +144,9 @@ async def call_address(action: HttpAction, slots: Mapping[str, Any]) -> str:
     except httpx.TimeoutException as error:
         raise DeadlineExceeded("the server did not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise EngineError("the server could not be reached") from error
+        raise LocalEngineError("the server could not be reached") from error
     if not response.is_success:
-        raise EngineError(f"the server answered with status {response.status_code}")
+        raise LocalEngineError(f"the server answered with status {response.status_code}")
     if not response.headers.get("content-type", "").startswith("text/plain"):
         return ""
     text = body.decode("utf-8", "replace").strip()

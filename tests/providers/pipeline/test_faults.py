@@ -11,7 +11,7 @@ from tests.fakes import FakeClock, settle
 from tests.properties import examples
 from tests.providers.pipeline.rig import Rig
 from tests.providers.pipeline.stage_fakes import HANG, Brain, Ears, Voice
-from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, EngineError, RateLimited
+from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, LocalEngineError, RateLimited
 from voxd.events import EventType as E
 from voxd.providers.pipeline.reply import BROKEN_OFF
 from voxd.providers.pipeline.stages.contract import StageKind
@@ -177,7 +177,7 @@ async def test_there_is_no_other_voice_and_the_reason_comes_in_time(fault: str) 
 
 async def test_a_fault_of_the_local_tts_is_reported_like_any_other() -> None:
     clock = FakeClock()
-    voice = Voice("local", clock, kind="local", before={"*": EngineError("crashed")})
+    voice = Voice("local", clock, kind="local", before={"*": LocalEngineError("crashed")})
     async with Rig(clock=clock, **stages(clock, [], [], [voice])) as rig:
         await turn(rig)
         assert rig.errors == ["engine_failed"]

@@ -14,7 +14,7 @@ from voxd.errors import (
     ConnectionFailed,
     DeadlineExceeded,
     DeviceError,
-    EngineError,
+    LocalEngineError,
     NotFound,
     NotUnderstood,
     ProviderError,
@@ -109,7 +109,7 @@ class Scripted:
 
     async def speak(self, text: str) -> AsyncGenerator[Clip]:
         if self.mute:
-            raise EngineError("no voice")
+            raise LocalEngineError("no voice")
         yield CLIP
 
     async def close(self) -> None:
@@ -515,7 +515,7 @@ async def test_a_question_that_cannot_be_queued_is_not_promised(rig: Rig, keeps:
 
 async def test_a_device_with_a_broken_engine_still_queues(rig: Rig) -> None:
     rig.cloud.fail(GONE)
-    rig.device.fail(EngineError("no engine"))
+    rig.device.fail(LocalEngineError("no engine"))
     assert ReplyText(announce_queued("network_error", "cloud")) in await rig.ask()
     assert [data["provider"] for type, data in rig.emit.events if type == "provider.failed"] == ["cloud"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from voxd.config.paths import client_socket_path
 from voxd.config.schema import Config
 from voxd.control.call import Caller
-from voxd.errors import EngineError, VoxdError, third_party
+from voxd.errors import LocalEngineError, VoxdError, third_party
 
 # Longer than the slowest check: loading the wake engines from a cold card on a Pi Zero 2.
 CHECK_TIMEOUT_S = 25.0
@@ -115,7 +115,7 @@ def _run_isolated(step: Step, context: DoctorContext, timeout_s: float) -> Check
     def run() -> None:
         try:
             with third_party(
-                lambda error: EngineError(
+                lambda error: LocalEngineError(
                     f"the check itself failed: {type(error).__name__}: {error}", hint="report this"
                 )
             ):

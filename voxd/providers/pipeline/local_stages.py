@@ -58,7 +58,7 @@ class LocalStt(_LocalStage[Transcriber], SpeechToText):
     async def transcribe(
         self, audio: AsyncIterator[Frame], request: TranscriptionRequest
     ) -> AsyncGenerator[Transcription]:
-        """Yield the final text. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
+        """Yield the final text. Raises `LocalEngineError`, `ModelError`, `DeadlineExceeded`."""
         # The engines take whole utterances: nothing begins before the end of speech.
         pcm = b"".join([frame.pcm async for frame in audio])
         result = await self._engine.transcribe(Clip(pcm, SAMPLE_RATE_HZ))
@@ -69,7 +69,7 @@ class LocalTts(_LocalStage[Synthesizer], TextToSpeech):
     """Speaks with the local engine."""
 
     async def synthesize(self, text: str, budget: Budget, *, previous: str = "") -> AsyncGenerator[Clip]:
-        """Yield the audio of ``text``. Raises `EngineError`, `ModelError`, `DeadlineExceeded`."""
+        """Yield the audio of ``text``. Raises `LocalEngineError`, `ModelError`, `DeadlineExceeded`."""
         async with aclosing(self._engine.synthesize(text)) as clips:
             async for clip in clips:
                 yield clip

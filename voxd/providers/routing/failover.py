@@ -12,7 +12,7 @@ from voxd.clock import Clock
 from voxd.errors import (
     ConfigError,
     DeadlineExceeded,
-    EngineError,
+    LocalEngineError,
     ModelError,
     NotFound,
     NotUnderstood,
@@ -63,7 +63,7 @@ FAILOVER_ERRORS = (
     ConfigError,
     NotFound,
     NotUnderstood,
-    EngineError,
+    LocalEngineError,
     ModelError,
 )
 """Errors after which another provider may answer: all but those of the microphone and bugs."""
@@ -391,7 +391,7 @@ class FailoverProvider:
                 async for clip in clips:
                     turn.said_before_ms += clip.duration_s * 1000 if first else 0.0
                     yield ReplyAudio(clip)
-        except (EngineError, ModelError, DeadlineExceeded) as error:
+        except (LocalEngineError, ModelError, DeadlineExceeded) as error:
             # The provider speaks with its own voice: an announcement that fails must not cost the answer.
             _log.warning("cannot speak an announcement: %s; %s", error, error.hint)
 
