@@ -1,5 +1,10 @@
 """The error tree: what a program may rely on."""
 
+import json
+import pickle
+import traceback
+
+import msgspec
 import pytest
 
 from voxd import errors
@@ -9,20 +14,54 @@ CLASSES = [kind for kind in vars(errors).values() if isinstance(kind, type) and 
 
 
 @pytest.mark.parametrize(
-    ("theirs", "kind", "retryable"),
+    ("theirs", "kind"),
     [
-        ("RATE_LIMITED", errors.RateLimited, True),
-        ("INVALID_API_KEY", errors.AuthenticationError, False),
-        ("NETWORK_ERROR", errors.ConnectionFailed, True),
-        ("CONTEXT_TOO_LONG", errors.ContextTooLong, False),
+        ("RATE_LIMITED", errors.RateLimited),
+        ("rate_limit", errors.RateLimited),
+        ("Rate-Limit", errors.RateLimited),
+        ("RATE_LIMIT_EXCEEDED", errors.RateLimited),
+        ("INVALID_API_KEY", errors.AuthenticationError),
+        ("NETWORK_ERROR", errors.ConnectionFailed),
+        ("CONTEXT_TOO_LONG", errors.ContextTooLong),
+        ("TIMEOUT", errors.DeadlineExceeded),
     ],
 )
-def test_a_code_of_the_reference_text_is_ours_in_lower_case(
-    theirs: str, kind: type[ProviderError], retryable: bool
-) -> None:
-    error = kind("no")
-    assert (error.code, error.retryable) == (theirs.lower(), retryable)
-    assert f"{theirs} " in str(errors.__doc__)
+def test_a_code_is_equal_to_its_name_in_the_reference_texts(theirs: str, kind: type[VoxdError]) -> None:
+    code = kind("no").code
+    assert code == theirs
+    assert theirs == code
+    assert not code != theirs  # noqa: SIM202
+    assert code in (theirs, "other")
+    assert code not in ("other", "", None)
+    assert code in {kind.code}
+    assert {code: 1} == {str(code): 1}
+
+
+@pytest.mark.parametrize("code", ["rate_limited", "timeout", "network_error"])
+def test_a_code_that_is_passed_compares_as_that_of_a_class(code: str) -> None:
+    error = ProviderError("no", code=code)
+    assert error.code == code.upper()
+    assert error.code != "internal"
+
+
+def test_a_code_is_text_wherever_it_is_written() -> None:
+    code = errors.RateLimited("slow down").code
+    assert (f"{code}", str(code), "%s" % code) == ("rate_limited",) * 3  # noqa: UP031
+    assert json.dumps({"code": code}) == '{"code": "rate_limited"}'
+    assert msgspec.json.encode({"code": code}) == b'{"code":"rate_limited"}'
+    assert pickle.loads(pickle.dumps(code)) is code
+
+
+def test_a_traceback_shows_the_hint_once() -> None:
+    try:
+        raise errors.NotConnected("the engine is not connected")
+    except errors.NotConnected as error:
+        shown = traceback.format_exception(error)
+    assert shown[-2:] == [
+        "voxd.errors.NotConnected: the engine is not connected\n",
+        "hint: await connect() first\n",
+    ]
+    assert not hasattr(VoxdError("no"), "__notes__")
 
 
 def test_catching_provider_error_catches_each_of_its_kinds() -> None:

@@ -1,7 +1,7 @@
 """voxd turns a Raspberry Pi into a voice appliance, and Python programs into voice assistants.
 
-The library: `VoiceEngine`, its configuration, events, providers and errors. ``EngineError`` is the root of
-all errors (`voxd.errors.VoxdError`) and ``ConnectionError`` is `voxd.errors.ConnectionFailed`: after
+The library: `VoiceEngine`, its configuration, events, providers and errors. ``EngineError`` is `VoxdError`,
+the base of all errors, and ``ConnectionError`` is `voxd.errors.ConnectionFailed`: after
 ``except AuthenticationError`` and ``except ConnectionError``, ``except EngineError`` catches the rest.
 Nothing is imported before it is used, because the daemon's small audio processes import this package too.
 """
@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from voxd.errors import (
         AudioError,
         AuthenticationError,
+        ConfigError,
+        ContextTooLong,
+        DeadlineExceeded,
+        ErrorCode,
+        InvalidRequest,
+        NoAnswer,
         NotConnected,
+        NotFound,
         ProviderError,
         RateLimited,
         StreamError,
+        VoxdError,
     )
     from voxd.errors import ConnectionFailed as ConnectionError
     from voxd.errors import VoxdError as EngineError
@@ -37,13 +45,20 @@ __all__ = [
     "AuthenticationError",
     "BaseProvider",
     "Capabilities",
+    "ConfigError",
     "ConnectionError",
+    "ContextTooLong",
     "Cost",
+    "DeadlineExceeded",
     "EngineError",
     "EngineState",
+    "ErrorCode",
     "Event",
     "EventType",
+    "InvalidRequest",
+    "NoAnswer",
     "NotConnected",
+    "NotFound",
     "ProviderError",
     "RateLimited",
     "SessionConfig",
@@ -54,6 +69,7 @@ __all__ = [
     "Usage",
     "VoiceEngine",
     "VoiceEngineConfig",
+    "VoxdError",
     "__version__",
     "register_provider",
     "register_stage",
@@ -67,12 +83,20 @@ _PUBLIC = {
     "voxd.errors": (
         "AudioError",
         "AuthenticationError",
+        "ConfigError",
         "ConnectionError",
+        "ContextTooLong",
+        "DeadlineExceeded",
         "EngineError",
+        "ErrorCode",
+        "InvalidRequest",
+        "NoAnswer",
         "NotConnected",
+        "NotFound",
         "ProviderError",
         "RateLimited",
         "StreamError",
+        "VoxdError",
     ),
     "voxd.events": ("Event", "EventType"),
     "voxd.providers.base": ("BaseProvider", "Capabilities"),

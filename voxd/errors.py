@@ -9,7 +9,7 @@ VoxdError
 ├── Busy                   busy
 ├── Muted                  muted
 ├── DeviceError            device_unavailable   (sound card, GPIO)
-├── EngineError            engine_failed        (a local model or program)
+├── LocalEngineError       engine_failed        (a local model or program)
 ├── ModelError             model_unavailable    (missing, broken or unverified model file)
 ├── AudioError             audio_failed         (sound that cannot be read, converted or sent)
 ├── ProviderError          provider_unavailable
@@ -25,20 +25,79 @@ VoxdError
 ├── DeadlineExceeded       timeout
 └── DaemonUnreachable      daemon_unreachable
 
-What the reference texts of the library call these codes:
-
-================  ====================  ================
-theirs            class                 code
-================  ====================  ================
-RATE_LIMITED      RateLimited           rate_limited
-INVALID_API_KEY   AuthenticationError   invalid_api_key
-NETWORK_ERROR     ConnectionFailed      network_error
-CONTEXT_TOO_LONG  ContextTooLong        context_too_long
-================  ====================  ================
+The codes of the classes are members of `ErrorCode`, which are also equal to what the reference texts of the
+library call them: ``RATE_LIMITED`` and ``rate_limit``, ``INVALID_API_KEY``, ``NETWORK_ERROR``,
+``CONTEXT_TOO_LONG``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
+from types import MappingProxyType
+
+# What other voice libraries call a code of ours; upper case and hyphens aside.
+_OTHER_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "rate_limit": "rate_limited",
+        "rate_limit_exceeded": "rate_limited",
+        "authentication_error": "invalid_api_key",
+        "connection_error": "network_error",
+        "context_length_exceeded": "context_too_long",
+    }
+)
+
+
+class ErrorCode(StrEnum):
+    """The codes of the classes below, as text.
+
+    A code is equal to its spelling in upper case and to other libraries' names of it, so that
+    ``error.code == "RATE_LIMITED"`` and ``error.code == "rate_limit"`` are true for ``rate_limited``. Sets
+    and dictionaries find a code by its own spelling only.
+    """
+
+    # An enumeration, because msgspec does not encode other subclasses of str.
+    INTERNAL = "internal"
+    CONFIG_INVALID = "config_invalid"
+    INVALID_REQUEST = "invalid_request"
+    NOT_PERMITTED = "not_permitted"
+    NOT_FOUND = "not_found"
+    NOT_UNDERSTOOD = "not_understood"
+    BUSY = "busy"
+    MUTED = "muted"
+    DEVICE_UNAVAILABLE = "device_unavailable"
+    ENGINE_FAILED = "engine_failed"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    AUDIO_FAILED = "audio_failed"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+    INVALID_API_KEY = "invalid_api_key"
+    RATE_LIMITED = "rate_limited"
+    NETWORK_ERROR = "network_error"
+    NOT_CONNECTED = "not_connected"
+    STREAM_FAILED = "stream_failed"
+    EMPTY_ANSWER = "empty_answer"
+    CONTEXT_TOO_LONG = "context_too_long"
+    SPEND_LIMIT = "spend_limit"
+    STORE_FAILED = "store_failed"
+    TIMEOUT = "timeout"
+    DAEMON_UNREACHABLE = "daemon_unreachable"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, str):
+            return NotImplemented
+        name = str.lower(other).replace("-", "_")
+        return str.__eq__(self, _OTHER_NAMES.get(name, name))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    # Of the spelling: a code is found in the sets of plain strings that it is compared with.
+    __hash__ = str.__hash__
+
+
+def code_of(text: str) -> str:
+    """Return ``text`` as a member of `ErrorCode` if it is one, else unchanged."""
+    member: str = ErrorCode._value2member_map_.get(text, text)  # type: ignore[assignment]
+    return member
 
 
 class VoxdError(Exception):
@@ -49,7 +108,7 @@ class VoxdError(Exception):
     """
 
     # Stable: clients, metrics and exit codes name errors by it. An error may have a code of its own.
-    code = "internal"
+    code: str = ErrorCode.INTERNAL
     hint = ""
     retryable = False
 
@@ -58,44 +117,47 @@ class VoxdError(Exception):
         if hint:
             self.hint = hint
         if code:
-            self.code = code
+            self.code = code_of(code)
+        # PEP 678: a traceback shows it below the message, so an interactive session says what to do.
+        if self.hint:
+            self.add_note(f"hint: {self.hint}")
 
 
 class ConfigError(VoxdError):
     """The configuration cannot be used."""
 
-    code = "config_invalid"
+    code: str = ErrorCode.CONFIG_INVALID
     hint = "run `voxctl config check`"
 
 
 class InvalidRequest(VoxdError):
     """The caller sent something that makes no sense."""
 
-    code = "invalid_request"
+    code: str = ErrorCode.INVALID_REQUEST
 
 
 class NotPermitted(VoxdError):
     """The caller may not do this."""
 
-    code = "not_permitted"
+    code: str = ErrorCode.NOT_PERMITTED
 
 
 class NotFound(VoxdError):
     """The named item does not exist."""
 
-    code = "not_found"
+    code: str = ErrorCode.NOT_FOUND
 
 
 class NotUnderstood(VoxdError):
     """The words were heard, but the device by itself has no answer to them."""
 
-    code = "not_understood"
+    code: str = ErrorCode.NOT_UNDERSTOOD
 
 
 class Busy(VoxdError):
     """The device is doing something else."""
 
-    code = "busy"
+    code: str = ErrorCode.BUSY
     hint = "run `voxctl stop` first, or try again"
     retryable = True
 
@@ -103,36 +165,36 @@ class Busy(VoxdError):
 class Muted(VoxdError):
     """The microphone is off because it was muted."""
 
-    code = "muted"
+    code: str = ErrorCode.MUTED
     hint = "run `voxctl unmute`, or open the mute switch"
 
 
 class DeviceError(VoxdError):
     """A sound card or pin is missing, busy or broken."""
 
-    code = "device_unavailable"
+    code: str = ErrorCode.DEVICE_UNAVAILABLE
     hint = "run `voxctl devices` and `voxctl doctor`"
     retryable = True
 
 
-class EngineError(VoxdError):
+class LocalEngineError(VoxdError):
     """A local engine failed, hung or was killed."""
 
-    code = "engine_failed"
+    code: str = ErrorCode.ENGINE_FAILED
     retryable = True
 
 
 class ModelError(VoxdError):
     """A model file is missing, broken or does not match its checksum."""
 
-    code = "model_unavailable"
+    code: str = ErrorCode.MODEL_UNAVAILABLE
     hint = "run `voxctl models list`"
 
 
 class AudioError(VoxdError):
     """Audio in an unusable format, or no audio where some was expected."""
 
-    code = "audio_failed"
+    code: str = ErrorCode.AUDIO_FAILED
     hint = "send mono 16-bit PCM at the rate of the session"
 
 
@@ -143,7 +205,7 @@ class ProviderError(VoxdError):
     wait, None when it did not say.
     """
 
-    code = "provider_unavailable"
+    code: str = ErrorCode.PROVIDER_UNAVAILABLE
     retryable = True
 
     def __init__(
@@ -163,29 +225,29 @@ class ProviderError(VoxdError):
 class AuthenticationError(ProviderError):
     """The vendor does not accept the key; asking again with it cannot help."""
 
-    code = "invalid_api_key"
-    hint = "check the provider's api_key in the configuration with `voxctl provider test`"
+    code: str = ErrorCode.INVALID_API_KEY
+    hint = "correct the api_key; `voxctl provider test` tries that of the configuration"
     retryable = False
 
 
 class RateLimited(ProviderError):
     """The vendor takes no more for now, or the account's quota is used up."""
 
-    code = "rate_limited"
+    code: str = ErrorCode.RATE_LIMITED
     hint = "wait, or raise the limit in the vendor's console"
 
 
 class ConnectionFailed(ProviderError):
     """The vendor cannot be reached, or the connection to it broke."""
 
-    code = "network_error"
-    hint = "check the network and the provider's endpoint with `voxctl provider test`"
+    code: str = ErrorCode.NETWORK_ERROR
+    hint = "check the network and the endpoint; `voxctl provider test` tries that of the configuration"
 
 
 class NotConnected(ProviderError):
     """No session is open."""
 
-    code = "not_connected"
+    code: str = ErrorCode.NOT_CONNECTED
     hint = "await connect() first"
     retryable = False
 
@@ -193,7 +255,7 @@ class NotConnected(ProviderError):
 class StreamError(ProviderError):
     """The vendor broke the session off, or violated its protocol."""
 
-    code = "stream_failed"
+    code: str = ErrorCode.STREAM_FAILED
 
 
 class NoAnswer(ProviderError):
@@ -207,7 +269,7 @@ class NoAnswer(ProviderError):
     A refusal with words is an answer. It is no fault of the vendor's service: the next model is asked.
     """
 
-    code = "empty_answer"
+    code: str = ErrorCode.EMPTY_ANSWER
     hint = "ask in other words, or set another model in the configuration"
 
 
@@ -218,7 +280,7 @@ NO_ANSWER_CODES = frozenset({"empty_answer", "answer_filtered", "answer_cut_off"
 class ContextTooLong(ProviderError):
     """The conversation no longer fits into the model's context."""
 
-    code = "context_too_long"
+    code: str = ErrorCode.CONTEXT_TOO_LONG
     hint = "begin a new conversation"
     retryable = False
 
@@ -226,7 +288,7 @@ class ContextTooLong(ProviderError):
 class SpendLimitReached(ProviderError):
     """The daily spending limit is reached; no request is sent until midnight."""
 
-    code = "spend_limit"
+    code: str = ErrorCode.SPEND_LIMIT
     hint = "wait until tomorrow, or raise usd_per_day in the configuration"
     retryable = False
 
@@ -234,7 +296,7 @@ class SpendLimitReached(ProviderError):
 class StoreError(VoxdError):
     """The database cannot be read or written."""
 
-    code = "store_failed"
+    code: str = ErrorCode.STORE_FAILED
     hint = "check free space and permissions of the state directory"
     retryable = True
 
@@ -242,14 +304,14 @@ class StoreError(VoxdError):
 class DeadlineExceeded(VoxdError):
     """Something took longer than it may."""
 
-    code = "timeout"
+    code: str = ErrorCode.TIMEOUT
     retryable = True
 
 
 class DaemonUnreachable(VoxdError):
     """No daemon listens on the control socket."""
 
-    code = "daemon_unreachable"
+    code: str = ErrorCode.DAEMON_UNREACHABLE
     hint = "run `systemctl status voxd`"
     retryable = True
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import voxd
-from voxd import errors
+from voxd import errors, plugin
 
 HEAVY = (
     "numpy",
@@ -95,6 +95,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 )
 def test_every_error_is_an_engine_error(error: type[Exception]) -> None:
     assert issubclass(error, voxd.EngineError)
+
+
+def test_there_is_one_engine_error() -> None:
+    assert voxd.EngineError is voxd.VoxdError is errors.VoxdError
+    assert not hasattr(errors, "EngineError")
+    assert not hasattr(plugin, "EngineError")
 
 
 def test_connection_error_is_the_librarys_own() -> None:
