@@ -219,6 +219,7 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
             error=Exception | Absent,
             error_message=str | Absent,
             recoverable=bool | Absent,
+            retry_after_s=float | Absent,
         ),
         EventType.CONNECTION_STARTING: _says("The engine begins to connect.", source=str),
         EventType.CONNECTION_ESTABLISHED: _says(

@@ -118,6 +118,8 @@ def complete_error(event: ErrorOccurred) -> ErrorOccurred:
     message = text or event.message or str(given or "something went wrong")
     # An error from the wire has a code only; handlers can match the type of its exception all the same.
     error = given or ERROR_TYPES.get(event.code, VoxdError)(message, code=event.code, hint=event.hint)
+    if isinstance(error, ProviderError) and isinstance(event.retry_after_s, int | float):
+        error.retry_after_s = event.retry_after_s
     # An exception of a third party has no code, hint or retryable.
     recoverable = event.recoverable
     return ErrorOccurred(
@@ -127,4 +129,5 @@ def complete_error(event: ErrorOccurred) -> ErrorOccurred:
         error=error,
         error_message=message,
         recoverable=recoverable if isinstance(recoverable, bool) else getattr(error, "retryable", False),
+        retry_after_s=event.retry_after_s,
     )

@@ -166,7 +166,7 @@ async def check_response(
     """Raise `ProviderError` unless ``response`` is a 2xx response in a format that was requested."""
     if not 200 <= response.status < 300:
         body = await response.read_some(MAX_REFUSAL_BYTES)
-        raise read_refusal(provider, response.status, response.headers, body)
+        raise faults.read_refusal(read_refusal, provider, response.status, response.headers, body)
     if response.headers.get("content-type", "").lower().startswith("text/html"):
         raise faults.captive_portal(provider)
     # RFC 9110, section 12.5.3: "Accept-Encoding: identity" was sent. Decompressing would also let 16 MiB on

@@ -3,15 +3,11 @@
 Error and close codes are those of OpenAI's GA Realtime API (2026-05-12) and of RFC 6455, section 7.4.1.
 """
 
-import math
 import os
-import re
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -19,63 +15,22 @@ import msgspec
 
 from voxd.config.secrets import MASK
 from voxd.errors import AuthenticationError, ConnectionFailed, ContextTooLong, ProviderError, RateLimited
-
-# A longer `retry-after` is taken for a mistake of the vendor and cut to a day.
-MAX_RETRY_AFTER_S = 86_400.0
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the vendor asks us to wait, None if it does not say; at most a day.
-
-    ``retry-after-ms`` counts before ``retry-after``.
-    """
-    # OpenAI and Azure send the finer `retry-after-ms` beside `retry-after`; their own clients prefer it too.
-    millis = _number(headers.get("retry-after-ms", ""))
-    if millis is not None:
-        return _clamp_wait(millis / 1000)
-    # RFC 9110, section 10.2.3: a number of seconds or an HTTP date.
-    value = headers.get("retry-after", "")
-    seconds = _number(value)
-    if seconds is not None:
-        return _clamp_wait(seconds)
-    until_s = _date_s(value)
-    if until_s is None:
-        return None
-    # Compared with the vendor's own `Date`: a Pi has no battery-backed clock and may not know the time yet.
-    now_s = _date_s(headers.get("date", ""))
-    return _clamp_wait(until_s - (time.time() if now_s is None else now_s))
-
-
-def should_retry(headers: Mapping[str, str]) -> bool | None:
-    """Return the vendor's verdict on a retry (``x-should-retry`` of OpenAI and Anthropic), None without."""
-    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
-
-
-def _clamp_wait(seconds: float) -> float:
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    # `float` accepts "nan", which would compare as neither too long nor too short.
-    return None if math.isnan(number) else number
-
-
-def _date_s(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
+from voxd.net.waits import requested_wait_s, retry_after_s, should_retry, wait_in_text
 
 # What needs a new key: no retry helps, and the next key of the provider is used.
 _BAD_KEY = frozenset(
     {"invalid_api_key", "invalid_authentication", "account_deactivated", "permission_denied"}
 )
-_SLOW_DOWN = frozenset({"rate_limit_exceeded", "rate_limited", "429"})
+# OpenAI, our own, a bare HTTP status, Anthropic, Google (gRPC and its reasons), AWS, Mistral and gateways; in
+# lower case and without "_".
+_SLOW_DOWN = frozenset(
+    {
+        *("ratelimitexceeded", "ratelimited", "429", "ratelimiterror", "ratelimit", "ratelimitreached"),
+        *("resourceexhausted", "userratelimitexceeded", "toomanyrequests", "toomanyrequestsexception"),
+        *("throttlingexception", "throttling", "throttled", "limitexceededexception", "slowdown"),
+        *("requestlimitexceeded", "toomanyrequestserror", "ratelimiterrorexception"),
+    }
+)
 _TOO_LONG = frozenset({"context_length_exceeded", "context_too_long"})
 # What needs an action of the user, which is the hint. Never retried, whatever the status says.
 _PERMANENT: Mapping[str, str] = MappingProxyType(
@@ -113,8 +68,6 @@ _UNNAMED: Mapping[int, str] = MappingProxyType({409: "conflict", 413: "too_big"}
 
 # Characters of a vendor's message that are kept: it goes into a log line and a status display.
 _MAX_TEXT = 300
-# OpenAI puts the wait into the message: "Please try again in 1.2s."
-_AGAIN_IN = re.compile(r"try again in (\d+(?:\.\d+)?)(ms|s)\b")
 
 
 class _ErrorObject(msgspec.Struct):
@@ -152,14 +105,28 @@ def error_for_code(
     text = (message or name or "the vendor gave no reason")[:_MAX_TEXT]
     if name in _BAD_KEY:
         return AuthenticationError(text, provider=provider)
-    if name in _SLOW_DOWN:
-        if retry_after_s is None and (found := _AGAIN_IN.search(text)):
-            retry_after_s = float(found[1]) / (1000 if found[2] == "ms" else 1)
+    if name.replace("_", "").lower() in _SLOW_DOWN:
+        if retry_after_s is None:
+            retry_after_s = wait_in_text(message or "")
         return RateLimited(text, provider=provider, retry_after_s=retry_after_s)
     if name in _TOO_LONG:
         return ContextTooLong(text, provider=provider)
     error = ProviderError(text, provider=provider, code=name[:64], hint=_PERMANENT.get(name, ""))
     error.retryable = name not in _PERMANENT
+    return error
+
+
+def read_refusal(
+    read: "RefusalReader", provider: str, status: int, headers: Mapping[str, str], body: bytes
+) -> ProviderError:
+    """Return the error that ``read`` makes of a refusal, with the wait that the vendor asks for.
+
+    Every refusal passes here, so no reader needs to know how a wait may be written.
+    """
+    error = read(provider, status, headers, body)
+    if isinstance(error, RateLimited):
+        wait_s = requested_wait_s(headers, body)
+        error.retry_after_s = error.retry_after_s if wait_s is None else wait_s
     return error
 
 
@@ -204,6 +171,9 @@ def _by_status(provider: str, status: int, name: str, message: str, wait_s: floa
         return ConnectionFailed(message, provider=provider, code="overloaded")
     if status < 500:
         error = error_for_code(provider, name or _UNNAMED.get(status, "refused"), message)
+        # Groq refuses a request that exceeds the tokens of a minute with 413.
+        if isinstance(error, RateLimited):
+            return error
         # 409 Conflict is a lock at the vendor that another request holds; OpenAI's and Anthropic's clients
         # retry it as well.
         error.retryable = status == 409

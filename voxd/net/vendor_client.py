@@ -379,6 +379,10 @@ class VendorClient:
         has_alternative = False
         if isinstance(error, ProviderError):
             error.provider = self.name  # the stage may not know its configured name
+            if isinstance(error, RateLimited):
+                # Here, where every attempt of every stage ends: also one refused within a stream.
+                wait_s = error.retry_after_s
+                self._emit(E.RATE_LIMITED, provider=self.name, limit="vendor", wait_s=wait_s)
             # Both are called, whatever the first returns: each notes the failure.
             by_key = self._keys.failed(attempt.key, error)
             has_alternative = self._endpoints.failed(attempt.endpoint, error) or by_key

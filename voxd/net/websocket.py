@@ -130,7 +130,7 @@ class WebSocketConnection:
             response = error.response
             headers = {name.lower(): value for name, value in response.headers.raw_items()}
             body = redact(bytes(response.body or b""), address.key)
-            raise read_refusal(provider, response.status_code, headers, body) from None
+            raise faults.read_refusal(read_refusal, provider, response.status_code, headers, body) from None
         except InvalidHandshake as error:
             raise faults.not_websocket(provider, error.__cause__) from None
         except (OSError, TimeoutError) as error:

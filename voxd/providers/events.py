@@ -202,6 +202,8 @@ class ErrorOccurred(_Event, frozen=True):
     error: Exception | UnsetType = UNSET
     error_message: str | UnsetType = UNSET
     recoverable: bool | UnsetType = UNSET
+    # How long the vendor asks to wait; not set where it does not say.
+    retry_after_s: float | UnsetType = UNSET
 
     @property
     def data(self) -> dict[str, Any]:
@@ -211,7 +213,8 @@ class ErrorOccurred(_Event, frozen=True):
     @classmethod
     def of(cls, error: VoxdError) -> "ErrorOccurred":
         """Return the event that reports ``error``."""
-        return cls(error.code, str(error), error.hint)
+        wait_s = error.retry_after_s if isinstance(error, ProviderError) else None
+        return cls(error.code, str(error), error.hint, retry_after_s=UNSET if wait_s is None else wait_s)
 
 
 class ConnectionStarting(_Event, frozen=True):

@@ -20,6 +20,7 @@ from voxd.errors import (
     InvalidRequest,
     NotFound,
     ProviderError,
+    RateLimited,
     VoxdError,
 )
 from voxd.events import Emit
@@ -127,7 +128,12 @@ class SessionFactory:
         """Note that ``session`` did not open; return whether the next one has another key or endpoint."""
         key, endpoint = self._used[session]
         has_other_key = self._keys is not None and self._keys.failed(key, error)
-        return self._endpoints.failed(endpoint, error) or has_other_key
+        has_other = self._endpoints.failed(endpoint, error) or has_other_key
+        if has_other and isinstance(error, RateLimited):
+            # The last one is reported by whoever opens the session.
+            wait_s = error.retry_after_s
+            self._emit(E.RATE_LIMITED, provider=self._name, limit="vendor", wait_s=wait_s)
+        return has_other
 
     def reset(self) -> None:
         """Allow every refused key again."""

@@ -271,7 +271,8 @@ class PipelineProvider(BaseProvider):
         except VoxdError as error:
             # The difference matters only for the health record of a candidate.
             code = TIMEOUT if error.code == NO_TIME else error.code
-            self._report(events.ErrorOccurred(code, named(error), error.hint))
+            reported = events.ErrorOccurred.of(error)
+            self._report(msgspec.structs.replace(reported, code=code, message=named(error)))
             self._end_reply(code)
 
     def _stop(self, reason: str = "") -> None:

@@ -216,9 +216,6 @@ class ProviderConnection:
                 fresh, latency_ms = await self._open(self.target)
                 break
             except VoxdError as error:
-                if isinstance(error, RateLimited):
-                    wait = {"provider": self.target.name, "limit": "vendor", "wait_s": error.retry_after_s}
-                    self._publish(OtherEvent(E.RATE_LIMITED, wait))
                 pause_s = wait_s(error, retries, self._jitter())
                 if pause_s is None or retries >= retry_count:
                     self._held = error, self._clock.monotonic() + hold_s(error)
@@ -230,7 +227,13 @@ class ProviderConnection:
 
     async def _open(self, target: ProviderTarget) -> tuple[BaseProvider, float]:
         begun_s = self._clock.monotonic()
-        fresh = await open_provider(target, self._owner.fit_config, self._owner.history, self._receive)
+        try:
+            fresh = await open_provider(target, self._owner.fit_config, self._owner.history, self._receive)
+        except RateLimited as error:
+            # Here, where every session is opened: also one that replaces another.
+            wait = {"provider": target.name, "limit": "vendor", "wait_s": error.retry_after_s}
+            self._publish(OtherEvent(E.RATE_LIMITED, wait))
+            raise
         return fresh, (self._clock.monotonic() - begun_s) * 1000
 
     def _adopt(self, fresh: BaseProvider, latency_ms: float) -> None:
