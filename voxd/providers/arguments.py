@@ -1,10 +1,10 @@
-"""Describes and checks the arguments of a tool, from a typed signature or from a JSON Schema."""
+"""Reads the calls of models; describes and checks the arguments of a tool, from a signature or a schema."""
 
 import functools
 import inspect
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
@@ -28,6 +28,9 @@ _LIMITS = {
     "maxItems": "max_length",
     "pattern": "pattern",
 }
+
+# Harmony's tokens <|channel|>, and what looks like one to a tokenizer that broke it off.
+_CONTROL = re.compile(r"<\|")
 
 _SECTION = re.compile(r"^(args|arguments|parameters|params)\s*:?$", re.IGNORECASE)
 _END = re.compile(r"^(returns?|raises|yields?|examples?|notes?)\s*:?$", re.IGNORECASE)
@@ -55,6 +58,49 @@ def from_function(
         }
     except (TypeError, NameError) as error:
         raise InvalidRequest(f"the tool {name} has a parameter of an unusable type: {error}") from error
+
+
+def read_arguments(value: object) -> dict[str, Any] | str:
+    """Return the arguments of a call as a model or server sent them: an object, or text that is not one.
+
+    Nothing, ``null`` and an empty list are an object without entries. Text that is not an object was cut off
+    or malformed: no tool may run with it.
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not value:
+        return {}
+    text = value.strip() if isinstance(value, str) else str(value)
+    # Models of the gpt-oss family end it with a control token.
+    for each in (text, _CONTROL.split(text, maxsplit=1)[0]):
+        found = _decoded(each)
+        # Some servers encode the object twice.
+        found = _decoded(found) if isinstance(found, str) else found
+        if isinstance(found, dict):
+            return found
+        if found is None or found == []:
+            return {}
+    return text
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text or "null")
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+def resolve_name(name: str, known: Collection[str]) -> str:
+    """Return the tool of ``known`` that ``name``, as a model wrote it, stands for, else its plain name."""
+    # Control tokens of the harmony format ("get_time<|channel|>commentary"), name spaces that models put
+    # before it ("functions.get_time", "default_api:get_time"), brackets of a call.
+    plain = _CONTROL.split(name.strip(), maxsplit=1)[0].strip().removesuffix("()").strip("\"'` ")
+    last = re.split(r"[.:/]", plain)[-1]
+    for each in (name, plain, last):
+        if each in known:
+            return each
+    same = [each for each in known if each.casefold() in (plain.casefold(), last.casefold())]
+    return same[0] if len(same) == 1 else plain
 
 
 def from_schema(name: str, schema: Mapping[str, Any]) -> type[msgspec.Struct]:
