@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,6 +79,20 @@ def test_extensible_pcm_is_read_like_plain_pcm() -> None:
     fmt = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 16_000, 32_000, 2, 16, 22, 16, 4) + guid
     body = b"WAVE" + b"fmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", 4) + pcm
     assert read_wav(b"RIFF" + struct.pack("<I", len(body)) + body) == Clip(pcm, 16_000)
+
+
+@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "ULAW"])
+def test_what_sound_editors_write_is_read_like_pcm(subtype: str, container: str) -> None:
+    target = io.BytesIO()
+    samples = np.array([[0.0, 0.0], [0.5, 0.25], [-1.0, -1.0], [2.0, 2.0]])
+    # mu-law has no room above full scale.
+    samples = samples[:3] if subtype == "ULAW" else samples
+    soundfile.write(target, samples, 44_100, subtype=subtype, format=container)
+    clip = read_wav(target.getvalue())
+    assert clip.rate_hz == 44_100
+    expected = np.clip(samples.mean(axis=1) * 32_768, -32_768, 32_767)
+    assert np.abs(np.frombuffer(clip.pcm, np.int16) - expected).max() <= (700 if subtype == "ULAW" else 1)
 
 
 WHOLE = make_wav(bytes(200))

@@ -7,6 +7,7 @@ import io
 import os
 import wave
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,28 +17,35 @@ from voxd.frames import BYTES_PER_SAMPLE, Clip
 # The longest clip to decode: FLAC shrinks silence a thousandfold, so a small file could fill the memory.
 MAX_DECODED_S = 600.0
 
-_HINT = "send an uncompressed WAV file: 8, 16, 24 or 32 bit PCM"
+_HINT = "send an uncompressed WAV file: 8, 16, 24 or 32 bit PCM, or floating point"
 _EXTENSIBLE = 0xFFFE
 _PCM = 1
+# Floating point, A-law and mu-law (RFC 2361): the wave module refuses them.
+_SOUNDFILE_TAGS = (3, 6, 7)
 # Programs that write WAV to a pipe put this length or a larger one for "unknown".
 _UNKNOWN_LENGTH = 0x7FFF_0000
 _SUBFORMAT_OFFSET = 24
 
 
 def read_wav(source: bytes | Path) -> Clip:
-    """Return the clip in a PCM WAV file, its channels averaged, at its own rate.
+    """Return the clip in an uncompressed WAV file, its channels averaged, at its own rate.
 
     Raises `InvalidRequest` for anything but a complete WAV file, and for a path that cannot be read.
     """
     try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-        with wave.open(io.BytesIO(_plain(data)), "rb") as file:
-            channels, width, rate_hz, frames = file.getparams()[:4]
-            raw = file.readframes(frames)
+        data = _plain(source if isinstance(source, bytes) else source.read_bytes())
     except OSError as error:
         raise InvalidRequest(
             f"cannot read {source!s}: {error.strerror}", hint="name a WAV file that the daemon may read"
         ) from error
+    return _read_scaled(data) if _format_tag(data) in _SOUNDFILE_TAGS else _read_pcm(data)
+
+
+def _read_pcm(data: bytes) -> Clip:
+    try:
+        with wave.open(io.BytesIO(data), "rb") as file:
+            channels, width, rate_hz, frames = file.getparams()[:4]
+            raw = file.readframes(frames)
     # A chunk longer than the file makes `wave` raise a bare RuntimeError.
     except (wave.Error, EOFError, RuntimeError) as error:
         raise InvalidRequest(f"not a WAV file: {str(error) or 'it ends too early'}", hint=_HINT) from error
@@ -47,11 +55,26 @@ def read_wav(source: bytes | Path) -> Clip:
         raw = raw[: len(raw) - len(raw) % frame_bytes]
     elif len(raw) != frames * frame_bytes:
         raise InvalidRequest("truncated WAV file", hint="send the whole file")
-    if not 1_000 <= rate_hz <= 384_000 or width not in (1, 2, 3, 4):
-        raise InvalidRequest(f"cannot use {rate_hz} Hz of {8 * width} bit", hint=_HINT)
+    _check_rate(rate_hz)
+    if width not in (1, 2, 3, 4):
+        raise InvalidRequest(f"cannot use {8 * width} bit", hint=_HINT)
     samples = _to_int16(raw, width).reshape(-1, channels)
     mono = samples[:, 0] if channels == 1 else samples.mean(axis=1).round().astype(np.int16)
     return Clip(mono.tobytes(), rate_hz)
+
+
+def _read_scaled(data: bytes) -> Clip:
+    import soundfile
+
+    with _memory_file(data) as file:
+        try:
+            # As float: read as integers, libsndfile does not scale a file of floating point numbers.
+            samples, rate_hz = soundfile.read(file.fileno(), dtype="float32", always_2d=True, closefd=False)
+        except soundfile.SoundFileError as error:
+            raise InvalidRequest(f"not a WAV file: {error}", hint=_HINT) from error
+    _check_rate(rate_hz)
+    mono = np.nan_to_num(samples).mean(axis=1) * 32_768
+    return Clip(mono.round().clip(-32_768, 32_767).astype("<i2").tobytes(), int(rate_hz))
 
 
 def wav_bytes(clip: Clip) -> bytes:
@@ -99,10 +122,7 @@ def decode_flac(data: bytes) -> Clip:
     """
     import soundfile
 
-    with os.fdopen(os.memfd_create("voxd-flac"), "w+b") as file:
-        file.write(data)
-        file.flush()
-        file.seek(0)
+    with _memory_file(data) as file:
         try:
             with soundfile.SoundFile(file.fileno(), closefd=False) as flac:
                 if flac.format != "FLAC":
@@ -123,16 +143,37 @@ def decode_flac(data: bytes) -> Clip:
     return Clip(mono.astype("<i2").tobytes(), rate_hz)
 
 
+def _check_rate(rate_hz: int) -> None:
+    if not 1_000 <= rate_hz <= 384_000:
+        raise InvalidRequest(f"cannot use {rate_hz} Hz", hint=_HINT)
+
+
+def _memory_file(data: bytes) -> BinaryIO:
+    file = os.fdopen(os.memfd_create("voxd-sound"), "w+b")
+    file.write(data)
+    file.flush()
+    file.seek(0)
+    return file
+
+
+def _format_at(data: bytes) -> int:
+    """Return where the contents of the chunk "fmt " begin, 0 where there is none."""
+    return data.find(b"fmt ", 12, 4096) + 8 if b"fmt " in data[12:4096] else 0
+
+
+def _format_tag(data: bytes) -> int:
+    at = _format_at(data)
+    return int.from_bytes(data[at : at + 2], "little") if at else 0
+
+
 def _plain(data: bytes) -> bytes:
-    """Return ``data`` with an extensible PCM header relabelled as plain PCM."""
+    """Return ``data`` with an extensible header relabelled as what it stands for."""
     # The wave module of Python 3.11 rejects WAVE_FORMAT_EXTENSIBLE, whose SubFormat begins with the real tag.
-    at = data.find(b"fmt ", 12, 4096)
-    if at < 0 or data[at + 8 : at + 10] != _EXTENSIBLE.to_bytes(2, "little"):
+    at = _format_at(data)
+    if _format_tag(data) != _EXTENSIBLE:
         return data
-    subformat = at + 8 + _SUBFORMAT_OFFSET
-    if data[subformat : subformat + 2] != _PCM.to_bytes(2, "little"):
-        return data
-    return data[: at + 8] + _PCM.to_bytes(2, "little") + data[at + 10 :]
+    tag = data[at + _SUBFORMAT_OFFSET : at + _SUBFORMAT_OFFSET + 2]
+    return data[:at] + tag + data[at + 2 :]
 
 
 def _to_int16(raw: bytes, width: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
