@@ -178,7 +178,7 @@ class Daemon:
 
     def _build_speech_input(self, models_dir: Path) -> None:
         audio = self.config.audio
-        self.ring = Ring.create(audio.channels, audio.ring_s)
+        self.ring = Ring.create(audio.channels, audio.ring_s, audio.channel)
         # Shared memory outlives a process that ends without closing it.
         self._shutdown.add(self.ring.close)
         self.microphone = Microphone(

@@ -36,7 +36,7 @@ class Hearing:
 
         self.clock = SystemClock()
         self.audio = Audio(input="virtual", virtual_input=str(wav))
-        self.ring = Ring.create(self.audio.channels, self.audio.ring_s)
+        self.ring = Ring.create(self.audio.channels, self.audio.ring_s, self.audio.channel)
         self.microphone = Microphone(self.audio, self.ring, self.clock, _silent)
         self.speech_input = SpeechInput(
             self.ring, channel=0, wake=wake, endpoint=endpoint, post=ignore, note=forward, clock=self.clock

@@ -79,13 +79,27 @@ def test_the_future_is_empty() -> None:
         assert ring.read(5, 10).samples == 0
 
 
-def test_zeros_are_counted_until_any_sound_comes() -> None:
+def test_samples_without_a_signal_are_counted_until_one_comes() -> None:
     with small(2) as ring:
         ring.append(bytes(40))
         ring.append(bytes(80))
-        assert ring.zero_run == 30
-        ring.append(bytes(38) + b"\x01\x00")
-        assert ring.zero_run == 0
+        assert ring.flat_run == 30
+        ring.append(numbered(0, 20))
+        assert ring.flat_run == 0
+
+
+def test_a_signal_on_another_channel_does_not_count() -> None:
+    frames = b"".join(b"\x00\x00" + value.to_bytes(2, "little") for value in range(20))
+    for listened, run in ((0, 20), (1, 0)):
+        with Ring.create(2, 0.1, listened) as ring:
+            ring.append(frames)
+            assert ring.flat_run == run
+
+
+def test_what_was_captured_counts_and_not_what_was_made_of_it() -> None:
+    with small() as ring:
+        ring.append(numbered(0, 20), bytes(120))
+        assert ring.flat_run == 20
 
 
 def test_a_second_writer_goes_on_where_the_first_was_killed() -> None:

@@ -1,6 +1,7 @@
 """Supervision of the microphone on a fake clock: the signs of a loss, overruns and back-off."""
 
 import asyncio
+from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,11 @@ from voxd.config.schema import Audio
 from voxd.errors import DeviceError
 
 HEALTHY = StreamState(
-    now_s=100.0, heartbeat_s=99.9, zero_run=0, alive=True, card_before="Array", card_now="Array"
+    now_s=100.0, heartbeat_s=99.9, flat_run=0, alive=True, card_before="Array", card_now="Array"
 )
+
+
+NOISE = array("h", (-3, 2, 0, 1) * 40).tobytes()
 
 
 class FakeChild:
@@ -55,9 +59,13 @@ class Bench:
         self.card = asound / "card1" / "id"
         self.card.parent.mkdir()
         self.card.write_text("Device\n")
-        self.microphone = Microphone(Audio(input="Mic"), ring, self.clock, self.emit, asound=asound)
+        self.asound = asound
+        self.microphone = self.supervise(Audio(input="Mic"))
 
-    async def pass_time(self, seconds: float, *, sound: bytes = b"\x01\x00" * 160) -> None:
+    def supervise(self, config: Audio) -> Microphone:
+        return Microphone(config, self.ring, self.clock, self.emit, asound=self.asound)
+
+    async def pass_time(self, seconds: float, *, sound: bytes = NOISE) -> None:
         for _ in range(round(seconds / 0.1)):
             if sound:
                 self.ring.append(sound)
@@ -78,7 +86,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 async def started(bench: Bench) -> None:
-    bench.ring.append(b"\x01\x00" * 160)
+    bench.ring.append(NOISE)
     bench.ring.header[ring_writer.HEARTBEAT_NS] = 0
     task = asyncio.create_task(bench.microphone.start())
     await settle()
@@ -148,16 +156,34 @@ async def test_a_returned_device_that_gives_only_zeros_is_not_restored(bench: Be
     await bench.microphone.close()
 
 
+@pytest.mark.parametrize("pattern", [(37,), (0, 1), (-1, 0, 1), (-32_768, 32_767)])
+async def test_a_stuck_microphone_is_as_deaf_as_a_silent_one(bench: Bench, pattern: tuple[int, ...]) -> None:
+    await started(bench)
+    await bench.pass_time(2.0, sound=array("h", pattern * (1600 // len(pattern))).tobytes())
+    assert bench.lost() == ["digital_silence"]
+    await bench.microphone.close()
+
+
+@pytest.mark.parametrize("sound", [bytes(3200), b"\x25\x00" * 1600], ids=["zeros", "a constant"])
+async def test_a_recording_is_never_deaf(bench: Bench, sound: bytes) -> None:
+    bench.microphone = bench.supervise(Audio(input="virtual"))
+    await started(bench)
+    await bench.pass_time(10.0, sound=sound)
+    assert bench.emit.events == []
+    assert bench.microphone.ok
+    await bench.microphone.close()
+
+
 @pytest.mark.parametrize(
     ("change", "verdict"),
     [
         ({}, None),
         ({"heartbeat_s": 99.0}, None),
         ({"heartbeat_s": 98.99}, LossReason.STALLED),
-        ({"zero_run": 23_999}, None),
-        ({"zero_run": 24_000}, LossReason.DIGITAL_SILENCE),
+        ({"flat_run": 23_999}, None),
+        ({"flat_run": 24_000}, LossReason.DIGITAL_SILENCE),
         ({"alive": False}, LossReason.EXITED),
-        ({"alive": False, "heartbeat_s": 0.0, "zero_run": 99_999}, LossReason.EXITED),
+        ({"alive": False, "heartbeat_s": 0.0, "flat_run": 99_999}, LossReason.EXITED),
         ({"card_now": ""}, LossReason.IDENTITY),
         ({"card_now": "Array_1"}, LossReason.IDENTITY),
         ({"card_before": "", "card_now": ""}, None),
@@ -169,7 +195,7 @@ def test_each_sign_of_a_loss_has_its_reason(change: dict[str, object], verdict: 
 
 
 def test_a_zero_timeout_allows_digital_silence() -> None:
-    state = replace(HEALTHY, zero_run=10**9)
+    state = replace(HEALTHY, flat_run=10**9)
     assert find_loss(state, stall_timeout_s=1.0, silence_timeout_s=0) is None
 
 

@@ -76,7 +76,7 @@ def _make_resampling_append(ring: RingWriter, rate_hz: int, channels: int) -> Ca
 
     def append(pcm: bytes) -> None:
         block = np.frombuffer(pcm, np.int16).reshape(-1, channels)
-        ring.append(resampler.resample_chunk(block).tobytes())
+        ring.append(resampler.resample_chunk(block).tobytes(), pcm)
 
     return append
 

@@ -47,7 +47,7 @@ class LossReason(StrEnum):
 HINTS = {
     LossReason.MISSING: "plug the microphone in, or set audio.input to a name from `voxctl devices`",
     LossReason.STALLED: "check the cable and `journalctl -k`; voxd keeps trying",
-    LossReason.DIGITAL_SILENCE: "check the microphone's own mute switch, and that it is plugged in",
+    LossReason.DIGITAL_SILENCE: "check its mute switch, its plug, and that audio.channel is one that hears",
     LossReason.EXITED: "see `journalctl -u voxd` at level debug; voxd keeps trying",
     LossReason.IDENTITY: "plug the same microphone in again, or set audio.input to the new one",
 }
@@ -57,14 +57,15 @@ HINTS = {
 class StreamState:
     """The observable state of a capture stream at one moment.
 
-    ``heartbeat_s`` is the time of the last block (before the first: of the opening), ``zero_run`` the number
-    of zero samples since the last sound. ``card_before`` and ``card_now`` are the ids of the hardware at the
-    opening and now; both are "" behind a sound server (PulseAudio, PipeWire), which hides the card.
+    ``heartbeat_s`` is the time of the last block (before the first: of the opening), ``flat_run`` the number
+    of samples since the channel in use last carried a signal. ``card_before`` and ``card_now`` are the ids of
+    the hardware at the opening and now; both are "" behind a sound server (PulseAudio, PipeWire), which hides
+    the card.
     """
 
     now_s: float
     heartbeat_s: float
-    zero_run: int
+    flat_run: int
     alive: bool
     card_before: str = ""
     card_now: str = ""
@@ -80,8 +81,9 @@ def find_loss(state: StreamState, *, stall_timeout_s: float, silence_timeout_s: 
         return LossReason.IDENTITY
     if state.now_s - state.heartbeat_s > stall_timeout_s:
         return LossReason.STALLED
-    # No analogue microphone delivers a second of exact zeros: a sound server has moved the stream elsewhere.
-    if 0 < silence_timeout_s <= state.zero_run / SAMPLE_RATE_HZ:
+    # No microphone delivers a second without any noise: a sound server has moved the stream elsewhere, or the
+    # channel is stuck.
+    if 0 < silence_timeout_s <= state.flat_run / SAMPLE_RATE_HZ:
         return LossReason.DIGITAL_SILENCE
     return None
 
@@ -221,24 +223,26 @@ class Microphone:
         # Until the new process writes its first block, the heartbeat in the ring is that of its predecessor.
         opened_at, first = self._clock.monotonic(), self._ring.head
         card = self._card(raw_name)
+        # A recording is never deaf: its silence is part of it.
+        silence_timeout_s = 0.0 if self.virtual else self._config.silence_timeout_s
         while True:
             now_s = self.progress_s = self._clock.monotonic()
             lost = find_loss(
                 StreamState(
                     now_s=now_s,
                     heartbeat_s=max(opened_at, self._ring.heartbeat_s),
-                    zero_run=self._ring.zero_run,
+                    flat_run=self._ring.flat_run,
                     alive=child.alive,
                     card_before=card,
                     card_now=self._card(raw_name),
                 ),
                 stall_timeout_s=self._config.stall_timeout_s,
-                silence_timeout_s=self._config.silence_timeout_s,
+                silence_timeout_s=silence_timeout_s,
             )
             if lost is not None:
                 return lost
             has_sound = self._ring.head > first
-            if has_sound and (self._ring.zero_run == 0 or self._config.silence_timeout_s == 0):
+            if has_sound and (self._ring.flat_run == 0 or silence_timeout_s == 0):
                 self._declare_ok()
             elif has_sound and self.ok:
                 self._settled.set()

@@ -26,12 +26,13 @@ class Ring(RingWriter):
     _poll: "select.poll | None" = None
 
     @classmethod
-    def create(cls, channels: int, seconds: float) -> Self:
-        """Make a ring of ``seconds`` at 16 kHz with ``channels`` interleaved channels."""
+    def create(cls, channels: int, seconds: float, listened: int = 0) -> Self:
+        """Make a ring of ``seconds`` at 16 kHz with ``channels`` interleaved ones; ``listened`` is in use."""
         # At least one sample, so that a modulo by the capacity is always defined.
         capacity = max(1, round(seconds * SAMPLE_RATE_HZ))
         return cls.allocate(
-            capacity * channels * BYTES_PER_SAMPLE, {layout.CHANNELS: channels, layout.CAPACITY: capacity}
+            capacity * channels * BYTES_PER_SAMPLE,
+            {layout.CHANNELS: channels, layout.CAPACITY: capacity, layout.LISTENED: listened},
         )
 
     @property
@@ -60,9 +61,9 @@ class Ring(RingWriter):
         return self.header[layout.HEARTBEAT_NS] / 1e9
 
     @property
-    def zero_run(self) -> int:
-        """Samples since the last block with any sound in it, however faint."""
-        return self.header[layout.ZERO_RUN]
+    def flat_run(self) -> int:
+        """Samples since the last block with a signal, however faint, on the channel that is listened to."""
+        return self.header[layout.FLAT_RUN]
 
     @property
     def overruns(self) -> int:

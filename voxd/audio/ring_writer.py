@@ -2,6 +2,7 @@
 
 import time
 
+from voxd.audio.deafness import FlatRun
 from voxd.audio.shared_memory import SharedMemory
 
 BYTES_PER_SAMPLE = 2
@@ -14,12 +15,14 @@ RESERVED = 1
 HEARTBEAT_NS = 2
 # How often the device reported lost samples.
 OVERRUNS = 3
-# Samples since the last block that held anything but zeros.
-ZERO_RUN = 4
+# Samples since the last block with a signal on the channel that is listened to.
+FLAT_RUN = 4
 FLAGS = 5
 CHANNELS = 6
 # Samples per channel that the ring holds.
 CAPACITY = 7
+# The channel that is listened to, from 0.
+LISTENED = 8
 
 # The virtual microphone has played its file.
 FLAG_ENDED = 1
@@ -32,10 +35,13 @@ class RingWriter(SharedMemory):
         super().__init__(fd, wake_fd)
         self._frame_bytes = BYTES_PER_SAMPLE * max(1, self.header[CHANNELS])
         self._size_bytes = self.header[CAPACITY] * self._frame_bytes
-        self._zeros = b""
+        self._flat = FlatRun()
 
-    def append(self, pcm: bytes) -> None:
-        """Write one block of at most the ring's capacity, stamp the heartbeat and wake the reader."""
+    def append(self, pcm: bytes, captured: bytes | None = None) -> None:
+        """Write one block of at most the ring's capacity, stamp the heartbeat and wake the reader.
+
+        ``captured`` is the block as the device delivered it, where ``pcm`` was made from it.
+        """
         header, size = self.header, self._size_bytes
         samples = len(pcm) // self._frame_bytes
         head = header[HEAD]
@@ -46,19 +52,16 @@ class RingWriter(SharedMemory):
         self.body[at : at + first] = pcm[:first]
         if first < len(pcm):
             self.body[: len(pcm) - first] = pcm[first:]
-        header[ZERO_RUN] = header[ZERO_RUN] + samples if self._is_zero(pcm) else 0
+        # As it was captured: the resampler dithers, so its output of zeros is noise.
+        channel = memoryview(captured or pcm).cast("h")[header[LISTENED] :: max(1, header[CHANNELS])]
+        header[FLAT_RUN] = self._flat.feed(set(channel), samples)
         header[HEARTBEAT_NS] = time.monotonic_ns()
         # Last, so that a reader never sees samples that are not written yet.
         header[HEAD] = head + samples
         self.wake()
 
     def begin(self) -> None:
-        """Start a new stream at the current head; clear the zero run and the flags of the last one."""
-        self.header[ZERO_RUN] = 0
+        """Start a new stream at the current head; clear the flat run and the flags of the last one."""
+        self.header[FLAT_RUN] = 0
+        self._flat = FlatRun()
         self.header[FLAGS] = 0
-
-    def _is_zero(self, pcm: bytes) -> bool:
-        # Without numpy: a comparison of bytes is one memcmp.
-        if len(pcm) != len(self._zeros):
-            self._zeros = bytes(len(pcm))
-        return pcm == self._zeros

@@ -92,7 +92,7 @@ def input_opens(context: DoctorContext) -> CheckResult:
 
 
 async def _record_briefly(config: Config) -> CheckResult:
-    ring = Ring.create(config.audio.channels, config.audio.ring_s)
+    ring = Ring.create(config.audio.channels, config.audio.ring_s, config.audio.channel)
     microphone = Microphone(config.audio, ring, SystemClock(), discard_event)
     try:
         await microphone.start()
@@ -102,7 +102,7 @@ async def _record_briefly(config: Config) -> CheckResult:
             return fail(microphone.problem, DeviceError.hint)
         # A tenth of a second: enough for a level, and there as soon as the microphone is open.
         count = min(ring.head, SAMPLE_RATE_HZ // 10)
-        level = dbfs(ring.read(ring.head - count, count).pcm)
+        level = dbfs(ring.read(ring.head - count, count, config.audio.channel).pcm)
         return ok(f"{microphone.device}: {level:.0f} dBFS")
     finally:
         await microphone.close()

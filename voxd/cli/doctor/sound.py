@@ -54,7 +54,7 @@ def _last_utterance(metrics: str) -> Quality | None:
 
 
 async def _record(config: Config) -> CheckResult:
-    ring, clock = Ring.create(config.audio.channels, config.audio.ring_s), SystemClock()
+    ring, clock = Ring.create(config.audio.channels, config.audio.ring_s, config.audio.channel), SystemClock()
     microphone = Microphone(config.audio, ring, clock, discard_event)
     try:
         await microphone.start()
