@@ -36,7 +36,8 @@ class NoDaemon:
     def __init__(self, *_: object, **__: object) -> None:
         self.clock = FakeClock()
         self.bus = Bus(self.clock)
-        self.appliance = self
+        self.appliance = self.runner = self
+        self.turn: object = None
         self.stopped = False
 
     async def start(self, listeners: object) -> None:
@@ -201,6 +202,23 @@ async def test_once_ends_with_the_reason_when_its_recording_cannot_be_heard(
             await running
     assert caught.value.hint == "no room for a process"
     assert voxd_main.EXIT_CODES.get(caught.value.code, voxd_main.INTERNAL) == 70
+
+
+async def test_once_lets_the_answer_end_that_is_spoken_when_its_recording_is_lost(
+    service: Callable[..., voxd_main.Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = NoDaemon()
+    daemon.turn = object()
+    monkeypatch.setattr(voxd_main, "Daemon", lambda *_, **__: daemon)
+    monkeypatch.setattr(voxd_main.Service, "_watch", watching_nothing)
+    running = asyncio.create_task(service("--once", 'a "question".wav').run())
+    await settle()
+    daemon.bus.emit("audio.lost", device="virtual", reason="exited", hint="")
+    daemon.bus.emit("turn.ended", outcome="interrupted")
+    await settle()
+    assert not running.done()
+    daemon.bus.emit("turn.ended", outcome="answered")
+    assert await running == 0
 
 
 async def watching_nothing(self: voxd_main.Service) -> None:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import json
 import logging
 import os
 import signal
@@ -178,9 +179,13 @@ class Service:
     def _follow(self, event: Event) -> None:
         if event.type.startswith(SHOWN_IN_STATUS):
             self._notifier.status(self._daemon.appliance.summary())
-        if self._args.once and event.type == "turn.ended":
+        if not self._args.once or self._exit_code.done():
+            return
+        # What interrupts a turn is the next one of the same recording: that one decides.
+        if event.type == "turn.ended" and event.data["outcome"] != "interrupted":
             self._end(ONCE_CODES.get(event.data["outcome"], INTERNAL))
-        if self._args.once and event.type == "audio.lost" and not self._exit_code.done():
+        # A turn under way ends by itself, also without the recording: its answer is heard to its end.
+        if event.type == "audio.lost" and self._daemon.runner.turn is None:
             self._exit_code.set_exception(
                 DeviceError(f"cannot play {self._args.once} as input", hint=event.data["hint"])
             )
@@ -243,7 +248,8 @@ def _overrides(args: argparse.Namespace) -> Sequence[str]:
     if not args.once:
         return tuple(args.set)
     virtual = ('audio.input="virtual"', 'audio.output="virtual"')
-    return (*args.set, *virtual, f'audio.virtual_input="{args.once}"')
+    # A JSON string is a TOML basic string too (toml.io, 1.0.0): a file's name may hold quotes.
+    return (*args.set, *virtual, f"audio.virtual_input={json.dumps(str(args.once), ensure_ascii=False)}")
 
 
 def _print(line: str) -> None:
