@@ -31,6 +31,9 @@ _LIMITS = {
 
 # Harmony's tokens <|channel|>, and what looks like one to a tokenizer that broke it off.
 _CONTROL = re.compile(r"<\|")
+# Such a token whole, DeepSeek's with a full-width bar, and tags such as </tool_call>.
+_TOKEN = re.compile(r"<[|\uff5c][^<>]*>?|</?[A-Za-z_]+>")
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 _SECTION = re.compile(r"^(args|arguments|parameters|params)\s*:?$", re.IGNORECASE)
 _END = re.compile(r"^(returns?|raises|yields?|examples?|notes?)\s*:?$", re.IGNORECASE)
@@ -91,16 +94,26 @@ def _decoded(text: str) -> Any:
 
 
 def resolve_name(name: str, known: Collection[str]) -> str:
-    """Return the tool of ``known`` that ``name``, as a model wrote it, stands for, else its plain name."""
-    # Control tokens of the harmony format ("get_time<|channel|>commentary"), name spaces that models put
-    # before it ("functions.get_time", "default_api:get_time"), brackets of a call.
-    plain = _CONTROL.split(name.strip(), maxsplit=1)[0].strip().removesuffix("()").strip("\"'` ")
-    last = re.split(r"[.:/]", plain)[-1]
-    for each in (name, plain, last):
-        if each in known:
-            return each
-    same = [each for each in known if each.casefold() in (plain.casefold(), last.casefold())]
-    return same[0] if len(same) == 1 else plain
+    """Return which tool of ``known`` a model means by ``name``, else ``name`` as vendors accept it."""
+    if name in known:
+        return name
+    # Control tokens of the harmony format ("get_time<|channel|>commentary", "<|start|>functions.get_time"),
+    # name spaces ("default_api:get_time"), brackets of a call: the tool is one of the words.
+    words = _WORD.findall(name)
+    if found := next((word for word in words if word in known), ""):
+        return found
+    # Another spelling: "getTime", "Get-Time". A case that fits two tools stands for none of them.
+    folded = {_folded(word) for word in words}
+    alike = [each for each in known if _folded(each) in folded]
+    if len(alike) == 1:
+        return alike[0]
+    # What is before the first token; one at the very beginning has nothing before it.
+    plain = next((part for part in _TOKEN.split(name) if part.strip()), "")
+    return "_".join(_WORD.findall(plain))[:64]
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
 
 
 def from_schema(name: str, schema: Mapping[str, Any]) -> type[msgspec.Struct]:
