@@ -172,10 +172,20 @@ TRANSITIONS: list[tuple[State, Input, list[Action], State]] = [
     (State.SPEAKING, AudioLost("stalled"), [], State.SPEAKING),
     (State.FOLLOW_UP, UserSpeechStarted(1), [BeginTurn(Source.FOLLOW_UP, None)], State.LISTENING),
     (State.FOLLOW_UP, NoSpeechDetected(), [DropCapture()], State.IDLE),
-    (State.FOLLOW_UP, CaptureFailed("x"), [DropCapture()], State.IDLE),
+    (
+        State.FOLLOW_UP,
+        CaptureFailed("x"),
+        [DropCapture(), BeginTurn(Source.FOLLOW_UP, None), SpeakError("x")],
+        State.THINKING,
+    ),
     (State.FOLLOW_UP, WOKEN, [DropCapture(), *WAKE], State.LISTENING),
     (State.FOLLOW_UP, AwaitingSpeech(), [], State.FOLLOW_UP),
-    (State.FOLLOW_UP, AudioLost("stalled"), [DropCapture()], State.ERROR),
+    (
+        State.FOLLOW_UP,
+        AudioLost("stalled"),
+        [DropCapture(), BeginTurn(Source.FOLLOW_UP, None), SpeakError("device_unavailable")],
+        State.THINKING,
+    ),
     (State.MUTED, WOKEN, [], State.MUTED),
     (State.MUTED, BUTTON, [PlayEarcon(Earcon.MUTED)], State.MUTED),
     (State.MUTED, UNMUTE, [SetMicrophone(True, Source.SOCKET), PlayEarcon(Earcon.UNMUTED)], State.IDLE),
@@ -253,6 +263,57 @@ def test_a_held_button_plays_no_tone() -> None:
     machine = TurnMachine()
     machine.feed(HOLD)
     assert machine.feed(AwaitingSpeech()) == []
+
+
+@pytest.mark.parametrize(
+    ("given_input", "actions"),
+    [
+        (AudioLost("exited"), [EndCapture(None)]),
+        (CaptureFailed("device_unavailable"), [EndCapture(None)]),
+        (NoSpeechDetected(), [EndCapture(None)]),
+        (ENDED, [EndCapture(32_000)]),
+        (MUTE, [EndCapture(None), SetMicrophone(False, Source.SOCKET)]),
+    ],
+)
+def test_a_reply_that_sounds_before_the_utterance_ends_needs_no_microphone(
+    given_input: Input, actions: list[Action]
+) -> None:
+    machine = machine_in(State.LISTENING)
+    machine.feed(ReplyStarted())
+    assert machine.feed(given_input) == actions
+    assert machine.state is State.SPEAKING
+    assert EndTurn("answered") in machine.feed(ReplyFinished())
+
+
+def test_a_question_of_the_device_that_cannot_be_answered_by_voice_says_so() -> None:
+    machine = machine_in(State.SPEAKING)
+    machine.feed(AudioLost("stalled"))
+    assert machine.feed(ReplyFinished(expects_answer=True)) == [
+        EndTurn("answered"),
+        BeginTurn(Source.FOLLOW_UP, None),
+        SpeakError("device_unavailable"),
+    ]
+    assert machine.feed(ReplyFinished()) == [EndTurn("device_unavailable")]
+    assert machine.state is State.ERROR
+
+
+@pytest.mark.parametrize("speak", [True, False])
+def test_a_typed_question_is_answered_without_a_microphone(speak: bool) -> None:
+    machine = machine_in(State.ERROR)
+    machine.feed(QuestionReceived("hi", speak))
+    machine.feed(AudioLost("stalled"))
+    said = machine.feed(ReplyFinished(expects_answer=True))
+    assert said[0] == EndTurn("answered")
+    # An answer that is only shown is followed by no sound.
+    assert (SpeakError("device_unavailable") in said) is speak
+
+
+def test_a_muted_device_without_tones_says_why_it_does_not_listen() -> None:
+    machine = TurnMachine(earcons=False)
+    machine.feed(MUTE)
+    assert machine.feed(BUTTON) == [BeginTurn(Source.BUTTON, None), SpeakError("muted")]
+    machine.feed(ReplyStarted())
+    assert machine.feed(BUTTON) == []
 
 
 INPUTS = st.sampled_from(

@@ -47,8 +47,7 @@ REPLYING = frozenset({State.THINKING, State.SPEAKING})
 class TurnMachine:
     """Takes what happened, returns what to do."""
 
-    # The attributes besides ``state`` are facts that outlive a turn; only `_failed` and `_holding` belong to
-    # one.
+    # The attributes besides ``state`` are facts that outlive a turn; those with an underscore belong to one.
 
     def __init__(self, *, follow_up: bool = True, earcons: bool = True) -> None:
         self.state = State.IDLE
@@ -62,6 +61,10 @@ class TurnMachine:
         self._holding = False
         # The code of the failure whose apology is being spoken, which becomes the outcome of the turn.
         self._failed = ""
+        # True once the reply sounds although the utterance is not over: the vendor found its end first.
+        self._is_answering = False
+        # False for a typed question whose answer is only shown.
+        self._aloud = True
 
     def feed(self, event: Input) -> list[Action]:
         """Return the actions for ``event`` in the present state, and enter the next state."""
@@ -82,9 +85,12 @@ class TurnMachine:
     def _restart_capture(self, event: WakeWordDetected) -> list[Action]:
         # A second wake word begins anew: what was said before it was not meant for the device. The turn
         # stays, with the agent of the word that was said last.
+        self._is_answering = False
         return [do.DropCapture(), do.SwitchAgent(event.agent), do.StartCapture(event.end_sample)]
 
     def _listen_on_request(self, event: ListenRequested) -> list[Action]:
+        if self.muted and self.state in RESTING and not self.earcons:
+            return self._refuse_to_listen(event, "muted")
         if self.muted or self.microphone_lost:
             return self._chime(Earcon.MUTED if self.muted else Earcon.ERROR)
         return [
@@ -92,18 +98,20 @@ class TurnMachine:
             *self._listen(event.source, None, event.at_sample, hold=event.hold),
         ]
 
-    def _refuse_to_listen(self, event: ListenRequested) -> list[Action]:
-        return [
-            *self._pause_ring_at_rest(),
-            do.BeginTurn(event.source, None),
-            *self._fail("device_unavailable"),
-        ]
+    def _refuse_to_listen(self, event: ListenRequested, code: str = "device_unavailable") -> list[Action]:
+        return [*self._pause_ring_at_rest(), *self._say_why(event.source, code)]
+
+    def _say_why(self, source: Source, code: str) -> list[Action]:
+        """Begin a turn that only says why the device does not listen."""
+        self._aloud = True
+        return [do.BeginTurn(source, None), *self._fail(code)]
 
     def _listen(
         self, source: Source, agent: str | None, sample: int | None, *, hold: bool = False
     ) -> list[Action]:
         self.state = State.LISTENING
         self._holding = hold
+        self._is_answering, self._aloud = False, True
         return [do.BeginTurn(source, agent), do.StartCapture(sample, hold=hold)]
 
     def _end_capture(self, event: ListenReleased) -> list[Action]:
@@ -118,19 +126,33 @@ class TurnMachine:
         # The turn begins with speech: a follow-up without speech leaves no turn in the history.
         self.state = State.LISTENING
         self._holding = False
+        self._is_answering, self._aloud = False, True
         return [do.BeginTurn(Source.FOLLOW_UP, None)]
 
     def _end_utterance(self, event: UserSpeechEnded) -> list[Action]:
-        self.state = State.THINKING
+        self.state = State.SPEAKING if self._is_answering else State.THINKING
         return [do.EndCapture(event.sample)]
 
-    def _give_up_listening(self, event: NoSpeechDetected | CaptureFailed) -> list[Action]:
+    def _note_answering(self, event: ReplyStarted) -> list[Action]:
+        self._is_answering = True
+        return []
+
+    def _only_speak(self) -> list[Action]:
+        """End the utterance of a reply that sounds already: it needs no more of it."""
+        self.state = State.SPEAKING
+        return [do.EndCapture(None)]
+
+    def _give_up_listening(self, event: NoSpeechDetected) -> list[Action]:
+        if self._is_answering and self.state is State.LISTENING:
+            return self._only_speak()
         return [*self._drop("no_speech"), *self._rest()]
 
     # --- questions that are not spoken here -------------------------------------------------------
 
     def _answer(self, event: QuestionReceived) -> list[Action]:
-        return [*self._take_over(), do.AnswerQuestion(event.question, event.speak)]
+        actions = self._take_over()
+        self._aloud = event.speak
+        return [*actions, do.AnswerQuestion(event.question, event.speak)]
 
     def _say(self, event: SayRequested) -> list[Action]:
         return [*self._take_over(), do.SpeakText(event.text)]
@@ -140,7 +162,7 @@ class TurnMachine:
 
     def _take_over(self, source: Source = Source.SOCKET) -> list[Action]:
         actions = self._end_current_turn(source)
-        self.state = State.THINKING
+        self.state, self._aloud = State.THINKING, True
         return [*actions, do.BeginTurn(source, None)]
 
     # --- the reply --------------------------------------------------------------------------------
@@ -153,9 +175,13 @@ class TurnMachine:
         # The reply may have been the apology for a failure: the turn ends with the code of that failure.
         outcome, self._failed = self._failed or "answered", ""
         done: list[Action] = [do.EndTurn(outcome)]
-        if event.expects_answer and self.follow_up and not self.muted and not self.microphone_lost:
-            self.state = State.FOLLOW_UP
-            return [*done, do.StartCapture(None, follow_up=True)]
+        if event.expects_answer and self.follow_up and not self.muted and outcome == "answered":
+            if not self.microphone_lost:
+                self.state = State.FOLLOW_UP
+                return [*done, do.StartCapture(None, follow_up=True)]
+            if self._aloud:
+                # The device has asked something, and the user would answer in vain.
+                return [*done, *self._say_why(Source.FOLLOW_UP, "device_unavailable")]
         return [*done, *self._rest()]
 
     def _apologise(self, event: ReplyFailed) -> list[Action]:
@@ -169,8 +195,11 @@ class TurnMachine:
         # The provider needs no more of what is said, or gets no more of it.
         return [do.DropCapture(), *self._finish_reply(event)]
 
-    def _fail_while_listening(self, event: ReplyFailed | CaptureFailed) -> list[Action]:
+    def _fail_while_listening(self, event: ReplyFailed) -> list[Action]:
         return [do.DropCapture(), *self._fail(event.code)]
+
+    def _fail_to_capture(self, event: CaptureFailed) -> list[Action]:
+        return self._stop_hearing(event.code)
 
     def _fail(self, code: str) -> list[Action]:
         self._failed = code
@@ -204,7 +233,9 @@ class TurnMachine:
             return []
         self.muted = wanted
         actions: list[Action] = [do.SetMicrophone(not wanted, event.source)]
-        if wanted and self.state in CAPTURING:
+        if wanted and self.state is State.LISTENING and self._is_answering:
+            actions = [*self._only_speak(), *actions]
+        elif wanted and self.state in CAPTURING:
             actions = [*self._drop("cancelled"), *actions]
         if self.state in REPLYING:
             # The LEDs show it at once; muting closes the microphone and does not cut the reply.
@@ -219,12 +250,15 @@ class TurnMachine:
         self.microphone_lost = True
         return self._rest()
 
-    def _lose_microphone_listening(self, event: AudioLost) -> list[Action]:
+    def _lose_microphone_capturing(self, event: AudioLost) -> list[Action]:
         self.microphone_lost = True
-        return [do.DropCapture(), *self._fail("device_unavailable")]
+        return self._stop_hearing("device_unavailable")
 
-    def _lose_microphone_in_follow_up(self, event: AudioLost) -> list[Action]:
-        return [do.DropCapture(), *self._lose_microphone_at_rest(event)]
+    def _stop_hearing(self, code: str) -> list[Action]:
+        """End what needs the microphone and say why; a reply that sounds needs it no more."""
+        if self.state is State.FOLLOW_UP:
+            return [do.DropCapture(), *self._say_why(Source.FOLLOW_UP, code)]
+        return self._only_speak() if self._is_answering else [do.DropCapture(), *self._fail(code)]
 
     def _restore_microphone(self, event: AudioRestored) -> list[Action]:
         self.microphone_lost = False
@@ -300,11 +334,11 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     UserSpeechEnded: _in(_LISTENING, _M._end_utterance),
     AwaitingSpeech: _in(_LISTENING, _M._confirm_wake),
     NoSpeechDetected: _in(CAPTURING, _M._give_up_listening),
-    CaptureFailed: _in(_LISTENING, _M._fail_while_listening) | _in(_FOLLOW_UP, _M._give_up_listening),
+    CaptureFailed: _in(CAPTURING, _M._fail_to_capture),
     QuestionReceived: _in(RESTING | _FOLLOW_UP, _M._answer),
     SayRequested: _in(RESTING | _FOLLOW_UP, _M._say),
     RepeatRequested: _in(_ALL, _M._repeat),
-    ReplyStarted: _in(frozenset({State.THINKING}), _M._show_speaking),
+    ReplyStarted: _in(frozenset({State.THINKING}), _M._show_speaking) | _in(_LISTENING, _M._note_answering),
     ReplyFinished: _in(REPLYING, _M._finish_reply) | _in(_LISTENING, _M._finish_while_listening),
     ReplyFailed: _in(REPLYING, _M._apologise) | _in(_LISTENING, _M._fail_while_listening),
     StopRequested: _in(RESTING, _M._stop_at_rest)
@@ -313,8 +347,7 @@ TABLE: Mapping[type[Any], Mapping[State, Rule[Any]]] = {
     MuteRequested: _in(_ALL, _M._mute),
     AudioLost: _in(REPLYING, _M._lose_microphone)
     | _in(RESTING, _M._lose_microphone_at_rest)
-    | _in(_LISTENING, _M._lose_microphone_listening)
-    | _in(_FOLLOW_UP, _M._lose_microphone_in_follow_up),
+    | _in(CAPTURING, _M._lose_microphone_capturing),
     AudioRestored: _in(_ALL, _M._restore_microphone),
     RingStarted: _in(_ALL, _M._start_ring),
     RingEnded: _in(_ALL, _M._pause_ring),

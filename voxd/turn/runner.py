@@ -166,6 +166,7 @@ class TurnRunner:
                 parts.speech_input.end_capture(sample)
             case do.DropCapture():
                 parts.speech_input.drop_capture()
+                self._utterance = None
                 self._cancel()
             case do.AnswerQuestion(question, speak):
                 self._answer(question, speak)

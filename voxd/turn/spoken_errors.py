@@ -16,6 +16,7 @@ _ACCOUNT = "Sorry, my assistant's account is used up."
 SPOKEN_ERRORS: Mapping[str, str] = MappingProxyType(
     {
         "device_unavailable": "I can't hear you: my microphone is not working.",
+        "muted": "I can't hear you: my microphone is off.",
         "engine_failed": "Sorry, something went wrong inside me. Please try again.",
         "model_unavailable": "Sorry, a part of me is missing. Please check my status.",
         "provider_unavailable": _UNREACHABLE,
