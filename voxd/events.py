@@ -278,7 +278,12 @@ EVENT_TYPES: Mapping[EventType, Payload] = MappingProxyType(
         EventType.CONVERSATION_ENDED: _says("The session's conversation is over.", turns=int),
         EventType.CONVERSATION_CLEARED: _says("The conversation so far was deleted.", turns=int),
         EventType.RESPONSE_STARTED: _says("The assistant begins to answer.", response_id=str | None),
-        EventType.RESPONSE_COMPLETED: _says("The answer is complete.", response_id=str | None, usage=Any),
+        EventType.RESPONSE_COMPLETED: _says(
+            "The answer is complete; reason: why before its end, or tool_calls when another one follows.",
+            response_id=str | None,
+            usage=Any,
+            reason=str,
+        ),
         EventType.RESPONSE_CANCELLED: _says("The answer was cancelled.", response_id=str | None, reason=str),
         EventType.FUNCTION_CALL_INVOKED: _says(
             "The model calls a tool.", function_name=str, arguments=dict[str, Any], call_id=str | None

@@ -109,6 +109,13 @@ class BaseProvider(ABC):
     async def request_response(self) -> None:
         """Request a response once all tool results are sent."""
 
+    async def request_answer(self) -> None:
+        """Request a response like `request_response`, one that calls no tool."""
+        await self.request_response()
+
+    async def abandon_response(self) -> None:
+        """Regard the response in progress, or requested, as over: its end did not come in time."""
+
     async def get_usage(self) -> Usage | None:
         """Return what this session used, None where the vendor does not report it."""
         return None

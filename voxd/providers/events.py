@@ -128,12 +128,18 @@ class ResponseStarted(_Event, frozen=True):
 
 
 class ResponseCompleted(_Event, frozen=True):
-    """A response is complete; the tool calls in it are reported before."""
+    """A response is complete; the tool calls in it are reported before.
+
+    ``reason`` is the vendor's for an end before the end of the words, such as ``max_output_tokens`` or
+    ``content_filter``; "" when it said all. Set by the session: ``tool_calls`` when another response follows,
+    ``no_end`` when the vendor did not report the end.
+    """
 
     type: ClassVar[E] = E.RESPONSE_COMPLETED
     response_id: str | None = None
     # What this response used; `UsageUpdated` has the totals of the session.
     usage: Any = None
+    reason: str = ""
 
 
 class ResponseCancelled(_Event, frozen=True):

@@ -78,9 +78,13 @@ class ConversationHistory:
         self.reply_ends()
         self._entries.append(_Entry("assistant", open=True))
 
-    def reply_text(self, text: str, *, whole: bool) -> None:
-        """Add a piece of the reply's text; the ``whole`` stands for the pieces since the last whole."""
-        entry = self._reply()
+    def reply_text(self, text: str, *, whole: bool, late: bool = False) -> None:
+        """Add a piece of the reply's text; the ``whole`` stands for the pieces since the last whole.
+
+        ``late``: it belongs to the last reply, which has ended.
+        """
+        replies = (each for each in reversed(self._entries) if late and each.role == "assistant")
+        entry = next(replies, None) or self._reply()
         if whole:
             entry.text, entry.partial = f"{entry.text} {text}".strip(), ""
         else:
@@ -102,7 +106,7 @@ class ConversationHistory:
         # A reply that only called tools has no words and is skipped: the one before may still be playing.
         # After the user's next question the reply before it stays whole.
         replies = itertools.takewhile(lambda entry: entry.role == "assistant", reversed(self._entries))
-        reply = next((entry for entry in replies if entry.text or entry.partial), None)
+        reply = next((entry for entry in replies if entry.text or entry.partial or entry.sound_ms), None)
         if reply is None or played_ms is None:
             return False
         if played_ms >= (reply.sound_ms if reply.played_ms is None else reply.played_ms):

@@ -24,7 +24,8 @@ from voxd.providers.events import publish_to
 from voxd.providers.history import HistoryMessage
 from voxd.providers.realtime.connect import CLOSE_TIMEOUT_S
 from voxd.providers.realtime.reconnect import CHECK_S
-from voxd.providers.realtime.session import LONGEST_ANSWER_S, Session
+from voxd.providers.realtime.response_guard import LONGEST_ANSWER_S
+from voxd.providers.realtime.session import Session
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.providers.tools import ToolBox, tool
 from voxd.providers.vendors.mock.realtime import MockProvider
@@ -660,7 +661,7 @@ async def test_a_session_is_replaced_before_its_limit_when_it_is_quiet(rig: Rig)
 
 
 async def test_a_session_is_not_replaced_under_a_reply(rig: Rig) -> None:
-    script = MockScript(default_reply="well", chunk_delay_s=20)
+    script = MockScript(default_reply="well", chunk_delay_s=14)
     session = rig.session(script, cls=Limited)
     await session.connect()
     await rig.clock.advance(LIMIT_S - 5)

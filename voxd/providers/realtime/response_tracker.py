@@ -53,6 +53,8 @@ class ResponseTracker:
         # Output is dropped until the next response, also of one that has no id.
         self._silenced = False
         self._cut: deque[str] = deque(maxlen=CUT_REPLIES)
+        # The last response that has ended: words of it may still come.
+        self._over: tuple[str | None, ...] = ()
 
     def take(self, event: ProviderEvent) -> bool:
         """Note ``event``; returns False for one of an abandoned response, to be dropped."""
@@ -63,7 +65,7 @@ class ResponseTracker:
             return False
         match event:
             case ResponseStarted():
-                self.responding = True
+                self.responding, self._over = True, ()
                 self.response_id = event.response_id
                 self._interrupted = self._silenced = False
                 # A place in the history before the first word: the transcript of the question goes before
@@ -71,9 +73,11 @@ class ResponseTracker:
                 self.history.reply_begins()
             case ResponseCompleted() | ResponseCancelled() if event.response_id in (None, self.response_id):
                 self.responding = False
+                self._over = (None, event.response_id)
                 self.history.reply_ends()
             case TextOutput():
-                self.history.reply_text(event.text, whole=not event.is_partial)
+                late = not self.responding and event.response_id in self._over
+                self.history.reply_text(event.text, whole=not event.is_partial, late=late)
             case AudioOutputChunk():
                 self.history.reply_sound(event.duration_ms)
             case TextTranscription(is_partial=False):
@@ -89,6 +93,8 @@ class ResponseTracker:
     def begin_turn(self, text: str | None = None) -> None:
         """Begin a turn of the user: ``text``, or a spoken question whose transcript comes later."""
         self._silenced = False
+        # What has no id belongs to the reply to come.
+        self._over = tuple(each for each in self._over if each is not None)
         self.turns += 1
         if text is None:
             self.history.expect_user()

@@ -1,25 +1,29 @@
 """One conversation with a provider: it survives reconnects, replacements and changes of the vendor."""
 
+import asyncio
+import logging
+import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
 from voxd.clock import Clock
-from voxd.errors import VoxdError
+from voxd.errors import NoAnswer, VoxdError, isolate
 from voxd.events import EventType as E
+from voxd.providers.arguments import read_arguments, resolve_name
 from voxd.providers.base import BaseProvider
 from voxd.providers.events import (
     AudioOutputChunk,
     ConversationEnded,
     ConversationStarted,
+    ErrorOccurred,
     OnEvent,
     OtherEvent,
     ProviderEvent,
     ReplyInterrupted,
     ResponseCancelled,
     ResponseCompleted,
-    ResponseStarted,
     TextInput,
     TextOutput,
     ToolCallInvoked,
@@ -31,23 +35,27 @@ from voxd.providers.history import HistoryMessage
 from voxd.providers.realtime.connect import ProviderTarget, translate_errors
 from voxd.providers.realtime.meter import SessionMetrics
 from voxd.providers.realtime.reconnect import DEFAULT_RETRIES, ProviderConnection
+from voxd.providers.realtime.response_guard import STALL_LIMIT_S, ResponseGuard
 from voxd.providers.realtime.response_tracker import SESSION_EVENTS, ResponseTracker
 from voxd.providers.realtime.tool_calls import ToolCalls
 from voxd.providers.settings import SessionConfig
-from voxd.providers.tools import ToolBox
+from voxd.providers.tools import MAX_TOOL_ROUNDS, NextRound, ToolBox
 from voxd.providers.usage import Cost, Usage
+from voxd.tasks import TaskScope
 
-LONGEST_ANSWER_S = 30.0
-"""A reply that has not begun by then is not expected any more: the session may be replaced."""
+_log = logging.getLogger(__name__)
+
+_TOOL_LOOP = "tool_loop"
 
 
 class Session:
     """One conversation. It reconnects, replaces and switches the provider and keeps the history.
 
     ``make`` returns a new, unconnected provider; ``name`` is its name in the configuration and ``kind`` its
-    vendor (``name`` when ""). Every event goes to ``on_event``, once and complete. ``idle_close_s`` closes an
-    unused session; the next `connect` continues the conversation. A lost session is reopened with
-    ``retries``. ``jitter`` returns random numbers in 0..1.
+    vendor (``name`` when ""). Every event goes to ``on_event``, once and complete; every response ends as
+    `ResponseGuard` says. ``idle_close_s`` closes an unused session; the next `connect` continues the
+    conversation. A lost session is reopened with ``retries``. ``jitter`` returns random numbers in 0..1.
+    ``max_tool_rounds`` is how many responses of one turn may call tools.
     """
 
     def __init__(
@@ -63,18 +71,28 @@ class Session:
         idle_close_s: float | None = None,
         retries: int = DEFAULT_RETRIES,
         jitter: Callable[[], float] = random.random,
+        max_tool_rounds: int = MAX_TOOL_ROUNDS,
     ) -> None:
         self._tools = tools
         self._publish = on_event
         self._clock = clock
         self._tracker = ResponseTracker()
+        self._guard = ResponseGuard()
+        self._tasks = TaskScope(f"responses of {name}")
+        self._watch: asyncio.Task[None] | None = None
+        self._watched_s = math.inf
         self._calls = ToolCalls(
             tools,
             on_event,
+            clock,
             current=lambda: self._connection.provider,
             responding=lambda: self._tracker.responding,
             is_external=self._is_external,
-            on_request=self._await_reply,
+            on_results=lambda: self._guard.results_sent(self._clock.monotonic()),
+            on_request=lambda: self._await_reply(owed=True),
+            on_stop=self._stop_tools,
+            name=lambda: self.name,
+            max_rounds=max_tool_rounds,
         )
         # A voice of another vendor is replaced by the one most like it.
         target = ProviderTarget(make, name, kind or name, _with_voice_of(config, kind or name))
@@ -91,8 +109,6 @@ class Session:
         self._interrupting = False
         # From the first question to `close`: for the events of a conversation.
         self._conversing = False
-        # A reply was requested and has not begun; 0 when none is due.
-        self._awaited_until_s = 0.0
 
     @property
     def name(self) -> str:
@@ -125,6 +141,11 @@ class Session:
         return not (self.is_responding or self._tracker.speaking or self._calls.pending)
 
     @property
+    def is_answer_whole(self) -> bool:
+        """Whether the response in progress lacks nothing but its end, for which the session waits itself."""
+        return self._guard.is_whole
+
+    @property
     def history(self) -> tuple[HistoryMessage, ...]:
         """The messages so far, of the replies what was played, the oldest first."""
         return self._tracker.history.messages
@@ -141,6 +162,7 @@ class Session:
         """End the conversation and close the session; idempotent. The history is kept."""
         await self._calls.close()
         await self._connection.close()
+        await self._tasks.close()
         if self._conversing:
             self._conversing = False
             self._publish(ConversationEnded(self._tracker.turns))
@@ -189,10 +211,15 @@ class Session:
         """Send a user's message and request a response. Raises `NotConnected`, `ProviderError`."""
         provider = self._connection.use()
         self._tracker.begin_turn(text)
-        self._begin_question()
+        self._begin_question(owed=True)
         self._publish(TextInput(text))
-        with translate_errors(self.name):
-            await provider.send_text(text)
+        try:
+            with translate_errors(self.name):
+                await provider.send_text(text)
+        except VoxdError:
+            # The request was refused: no response to it will begin.
+            self._guard.withdraw()
+            raise
 
     async def commit(self) -> None:
         """End the user's turn and request a response. Nothing to do where the provider detects turns.
@@ -203,14 +230,14 @@ class Session:
         if self.config.turn_detection != "client":
             return
         self._tracker.begin_turn()
-        self._begin_question()
+        self._begin_question(owed=True)
         try:
             with translate_errors(self.name):
                 await provider.commit()
         except VoxdError:
             # The question was refused, as too short for instance: it never took place.
             self._tracker.withdraw_turn()
-            self._awaited_until_s = 0.0
+            self._guard.withdraw()
             raise
 
     async def clear_audio(self) -> None:
@@ -228,7 +255,8 @@ class Session:
         provider = self._connection.use()
         self._calls.forget_request()
         # A reply that has not begun is interrupted too, and has no id yet.
-        awaited, self._awaited_until_s = self._awaiting, 0.0
+        awaited = self._awaiting
+        self._guard.interrupt(self._clock.monotonic())
         if self._tracker.interrupt(played_ms) or awaited:
             response_id = None if awaited else self._tracker.response_id
             self._publish(ReplyInterrupted(played_ms, response_id))
@@ -238,6 +266,7 @@ class Session:
                 await provider.interrupt(played_ms)
         finally:
             self._interrupting = False
+            self._watch_responses()
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Send the result of a tool that is not in the tool box. Raises `NotConnected`, `ProviderError`."""
@@ -260,7 +289,9 @@ class Session:
     def metrics(self) -> SessionMetrics:
         """Return times and counters."""
         return self._connection.meter.metrics(
-            self._clock.monotonic(), is_open=self.is_connected, late_events=self._tracker.late_events
+            self._clock.monotonic(),
+            is_open=self.is_connected,
+            late_events=self._tracker.late_events + self._guard.late_events,
         )
 
     def fit_config(self, provider: BaseProvider, config: SessionConfig) -> SessionConfig:
@@ -274,12 +305,18 @@ class Session:
 
     def receive(self, event: ProviderEvent) -> None:
         """Take an event of the open provider and publish it, unless it is late or the session's own."""
-        provider, meter = self._connection.provider, self._connection.meter
+        provider = self._connection.provider
         is_own = event.type in SESSION_EVENTS or (self._interrupting and isinstance(event, ReplyInterrupted))
-        if is_own or provider is None or not self._tracker.take(event):
+        if is_own or provider is None:
             return
-        if isinstance(event, ResponseStarted | TextOutput | AudioOutputChunk):
-            self._awaited_until_s = 0.0
+        for each in self._guard.take(event, self._clock.monotonic()):
+            self._accept(provider, each)
+        self._watch_responses()
+
+    def _accept(self, provider: BaseProvider, event: ProviderEvent) -> None:
+        meter = self._connection.meter
+        if not self._tracker.take(event):
+            return
         match event:
             case AudioOutputChunk():
                 meter.reply_arrived(self._clock.monotonic())
@@ -287,15 +324,18 @@ class Session:
             case TextOutput():
                 meter.reply_arrived(self._clock.monotonic())
             case TurnDetected(speaking=False):
-                self._begin_question()
+                self._begin_question(owed=False)
             case UsageUpdated():
                 # The vendor counts one session, we count the conversation.
                 event = UsageUpdated(meter.total(event.usage), self.name)
-        self._publish(_with_object(event) if isinstance(event, ToolCallInvoked) else event)
-        match event:
             case ToolCallInvoked():
-                # After the event was published, so that its subscribers see the call before its result.
-                self._calls.start(provider, event)
+                # It is published when it runs.
+                self._calls.add(provider, self._readable(event))
+                return
+            case ResponseCompleted() if self._calls.decide() is NextRound.STOP:
+                event = ResponseCancelled(event.response_id, _TOOL_LOOP)
+        self._publish(event)
+        match event:
             case ResponseCompleted():
                 self._calls.response_over()
             case ResponseCancelled():
@@ -304,23 +344,68 @@ class Session:
     def provider_gone(self, provider: BaseProvider, reason: str) -> None:
         """Drop the calls of ``provider``, which is gone, and a reply in progress: it will not come."""
         self._calls.provider_gone(provider)
-        self._awaited_until_s = 0.0
+        self._guard.drop()
         response_id = self._tracker.response_id
         if self._tracker.provider_gone():
             self._publish(ResponseCancelled(response_id, reason))
+
+    def _watch_responses(self) -> None:
+        """Wait for the time at which a response is overdue."""
+        deadline_s = self._guard.deadline_s
+        if deadline_s is None or (self._watched_s <= deadline_s and self._watch and not self._watch.done()):
+            return
+        if self._watch is not None and self._watch is not asyncio.current_task():
+            self._watch.cancel()
+        self._watch = self._tasks.start(self._end_overdue(), name="overdue response")
+
+    async def _end_overdue(self) -> None:
+        while (deadline_s := self._guard.deadline_s) is not None:
+            now_s = self._clock.monotonic()
+            if self._calls.pending:
+                # A tool has a limit of its own; the response goes on after it.
+                deadline_s = max(deadline_s, now_s + STALL_LIMIT_S)
+            self._watched_s = deadline_s
+            if now_s < deadline_s:
+                await self._clock.sleep(deadline_s - now_s)
+                continue
+            provider = self._connection.provider
+            overdue = self._guard.expire(now_s)
+            if provider is None:
+                return
+            _log.warning("%s did not end a response in time", self.name)
+            for event in overdue:
+                self._accept(provider, event)
+            with isolate(lambda error: _log.info("a response could not be abandoned: %s", error)):
+                await provider.abandon_response()
+
+    def _stop_tools(self) -> None:
+        """End the turn: the model called tools again although it was to answer."""
+        self._guard.withdraw()
+        msg = "the model called one tool after another and did not answer"
+        self._publish(ErrorOccurred.of(NoAnswer(msg, code=_TOOL_LOOP)))
+        if (provider := self._connection.provider) is not None:
+            # A response of which only the calls are known so far has to end too.
+            self._tasks.start(provider.interrupt(None), name="stop tools")
+
+    def _readable(self, call: ToolCallInvoked) -> ToolCallInvoked:
+        known = [each.name for each in (*self.config.tools, *self._tools.specs())]
+        name = resolve_name(call.function_name, known)
+        return ToolCallInvoked(name, read_arguments(call.arguments), call.call_id)
 
     def _is_external(self, name: str) -> bool:
         return name not in self._tools and any(each.name == name for each in self.config.tools)
 
     @property
     def _awaiting(self) -> bool:
-        return self._clock.monotonic() < self._awaited_until_s
+        return self._guard.is_awaiting(self._clock.monotonic())
 
-    def _await_reply(self) -> None:
-        self._awaited_until_s = self._clock.monotonic() + LONGEST_ANSWER_S
+    def _await_reply(self, *, owed: bool) -> None:
+        self._guard.ask(self._clock.monotonic(), owed=owed)
+        self._watch_responses()
 
-    def _begin_question(self) -> None:
-        self._await_reply()
+    def _begin_question(self, *, owed: bool) -> None:
+        self._calls.begin_turn()
+        self._await_reply(owed=owed)
         self._connection.meter.question_ended(self._clock.monotonic())
         if not self._conversing:
             self._conversing = True
@@ -331,9 +416,3 @@ def _with_voice_of(config: SessionConfig, kind: str) -> SessionConfig:
     """Return ``config`` with the voice of ``kind`` most like its own, or its own where none is known."""
     voice = facts().voice_for(config.voice, kind) or config.voice
     return msgspec.structs.replace(config, voice=voice)
-
-
-def _with_object(call: ToolCallInvoked) -> ToolCallInvoked:
-    """Return ``call`` as it is published: malformed arguments go to the tool box only, which reports them."""
-    is_object = isinstance(call.arguments, Mapping)
-    return call if is_object else msgspec.structs.replace(call, arguments={})
