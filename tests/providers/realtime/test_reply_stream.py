@@ -108,7 +108,8 @@ async def test_the_response_after_the_tools_is_awaited() -> None:
     assert stream.waiting_since_s is not None
     stream.take(event_of(*STARTED))
     stream.take(event_of(*DONE))
-    assert stream.complete, "after a tool nothing need be said"
+    assert stream.error is not None, "silence is no answer, also after a tool"
+    assert stream.error.code == "empty_answer"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,8 @@ async def test_the_response_after_the_tools_is_awaited() -> None:
         ([lost(E.CONNECTION_CLOSED, code="")], "network_error"),
         ([(E.ERROR_GENERAL, {"code": "server_error", "message": "sorry", "hint": ""})], "server_error"),
         ([STARTED, (E.RESPONSE_CANCELLED, {"response_id": "r1", "reason": "failed"})], "stream_failed"),
-        ([STARTED, DONE], "stream_failed"),
+        ([STARTED, DONE], "empty_answer"),
+        ([(E.ERROR_GENERAL, {"code": "tool_loop", "message": "", "hint": ""})], "tool_loop"),
     ],
 )
 async def test_a_reply_that_will_not_come_is_an_error(events: list, code: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 
 from voxd.audio.sound import Resampler
@@ -14,7 +14,16 @@ from voxd.frames import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Clip, Frame
 from voxd.providers import events
 from voxd.providers.audio_buffer import AudioBuffer, record
 from voxd.providers.base import BaseProvider
-from voxd.providers.contract import TYPED, LatencyStep, ReplyEnd, ReplyItem, Request, Transcript
+from voxd.providers.contract import (
+    TYPED,
+    LatencyStep,
+    ReplyAudio,
+    ReplyEnd,
+    ReplyItem,
+    ReplyText,
+    Request,
+    Transcript,
+)
 from voxd.providers.events import ProviderEvent
 from voxd.providers.realtime.connect import as_provider_error
 from voxd.providers.realtime.reply_stream import ReplyStream
@@ -30,7 +39,7 @@ Record = Callable[[str, Usage, Cost | None], None]
 """Takes the provider's name, what was used since it was last called, and its price if that is known."""
 
 TRANSCRIPT_GRACE_S = 1.0
-"""How long the end of a turn waits for the transcript of the question, which some vendors send last."""
+"""How long the end of a turn waits, after its audio, for transcripts, which some vendors send last."""
 
 SETTLE_S = 2.0
 """How long a provider may take to accept that its reply was cut."""
@@ -137,8 +146,16 @@ class RealtimeProvider:
             try:
                 if request.audio is None:
                     yield Transcript(request.text or "", True, TYPED)
+                words = []
                 async for item in self._replies(stream, spoken=request.audio is not None):
                     yield item
+                    if isinstance(item, ReplyText):
+                        words.append(item.text)
+                if request.speak and words and not stream.has_sound:
+                    # A model may answer in words although sound was requested: the user is to hear them.
+                    async with aclosing(self._speak(" ".join(words))) as clips:
+                        async for clip in clips:
+                            yield ReplyAudio(clip)
                 yield ReplyEnd(stream.sentences.is_question)
             except VoxdError:
                 settle_s = SETTLE_FAILED_S
@@ -262,18 +279,21 @@ class RealtimeProvider:
             if stream.complete:
                 break
             await self._wait(stream)
-        # Some vendors send the transcript after the reply; it is for the history and the log.
-        if spoken and not stream.understood and self.realtime.config.transcription:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TRANSCRIPT_GRACE_S):
-                    while not stream.understood and stream.error is None:
-                        await stream.changed()
-                        while (item := stream.pop()) is not None:
-                            yield item
+        spoken = spoken and self.realtime.config.transcription
+        # Some vendors send transcripts after the reply; they are for the history and the log.
+        spoken = spoken and self.realtime.config.transcription
+        until_s = max(asyncio.get_running_loop().time() + TRANSCRIPT_GRACE_S, stream.heard_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                while stream.error is None and ((spoken and not stream.understood) or stream.lacks_words):
+                    await stream.changed()
+                    while (item := stream.pop()) is not None:
+                        yield item
 
     async def _wait(self, stream: ReplyStream) -> None:
         limit_s = self.realtime.first_audio_timeout_s
-        since_s = stream.waiting_since_s
+        # The session ends a response that is whole by itself: the user has heard an answer, not a fault.
+        since_s = None if self._session.is_answer_whole else stream.waiting_since_s
         try:
             async with asyncio.timeout_at(None if since_s is None else since_s + limit_s):
                 await stream.changed()

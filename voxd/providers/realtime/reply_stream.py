@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 
-from voxd.errors import ConnectionFailed, ProviderError, StreamError, VoxdError
+from voxd.errors import NO_ANSWER_CODES, ConnectionFailed, NoAnswer, ProviderError, StreamError, VoxdError
 from voxd.frames import Clip
 from voxd.providers import events
 from voxd.providers.contract import (
@@ -18,14 +18,12 @@ from voxd.providers.contract import (
     StepReached,
     Transcript,
 )
+from voxd.providers.realtime.response_guard import HARMLESS, TOOL_CALLS
 
 _log = logging.getLogger(__name__)
 
 MAX_WAITING_S = 600.0
 """Audio of a reply that waits to be played; more than this is dropped and counted."""
-
-HARMLESS = frozenset({"transcription_failed", "bad_frame"})
-"""Errors that do not keep a provider from answering."""
 
 # Reasons of a cancelled response that mean: the user continued to speak.
 _SPOKEN_OVER = ("turn_detected", "interrupted")
@@ -92,8 +90,12 @@ class ReplyStream:
         self.understood = False
         self.error: VoxdError | None = None
         self.dropped_chunks = 0
+        self.has_sound = False
+        """Whether audio of the reply has come."""
+        self.heard_s = 0.0
+        """When all audio so far will have been heard, if it is played as it arrives (time of the loop)."""
         self.waiting_since_s: float | None = None
-        """When the provider's silence began (time of the loop); None while no reply is due."""
+        """When the silence that the user hears began (time of the loop); None while no reply is due."""
         self._engine = engine
         self._sound = sound
         self._detects_ends = detects_ends
@@ -102,15 +104,16 @@ class ReplyStream:
         self._waiting_s = 0.0
         self._changed = asyncio.Event()
         self._response_id: str | None = None
+        self._last_id: str | None = None
         # ``_said``: some of the reply has come, so its end is not an empty reply.
         self._begun = self._said = False
         self._calls = 0
         self._called = False
 
     @property
-    def begun(self) -> bool:
-        """Whether a response has begun."""
-        return self._begun
+    def lacks_words(self) -> bool:
+        """Whether audio has come without a word, which some vendors send later."""
+        return self.has_sound and not self.sentences.last
 
     def speech_ended(self) -> None:
         """Note that the user has finished.
@@ -157,7 +160,7 @@ class ReplyStream:
                 self.understood = True
                 self._put(Transcript(event.text, True, self._engine))
             # Output of an earlier response that is still arriving is not part of this reply.
-            case events.TextOutput() if self._is_ours(event.response_id):
+            case events.TextOutput() if self._is_ours(event.response_id) or self._is_late(event):
                 self._add_words(self.sentences.add(event.text, partial=event.is_partial))
             case events.AudioOutputChunk() if self._is_ours(event.response_id):
                 self._add_audio(Clip(event.audio_data, event.sample_rate))
@@ -168,11 +171,14 @@ class ReplyStream:
                 self.waiting_since_s = None
                 if self._acts(event.function_name):
                     self._put(ActionTaken())
+            case events.ToolCallsStopped():
+                # The calls are not run; a response without tools follows.
+                self._called = True
             case events.ToolCallCompleted():
                 self._calls -= 1
                 self._restart_wait()
             case events.ResponseCompleted() if self._is_ours(event.response_id):
-                self._complete_response()
+                self._complete_response(event.reason)
             case events.ResponseCancelled() if self._is_ours(event.response_id):
                 goes_on = self._detects_ends and event.reason in _SPOKEN_OVER
                 # A lost connection is reported next, with its code.
@@ -184,21 +190,22 @@ class ReplyStream:
                 self.fail(ConnectionFailed(f"the session ended: {event.reason or 'closed'}"))
             case events.ErrorOccurred() if event.code not in HARMLESS:
                 if self.question_sent and not self.complete:
-                    self.fail(ProviderError(event.message, code=event.code, hint=event.hint))
+                    kind = NoAnswer if event.code in NO_ANSWER_CODES else ProviderError
+                    self.fail(kind(event.message, code=event.code, hint=event.hint))
 
-    def _complete_response(self) -> None:
+    def _complete_response(self, reason: str) -> None:
         self._add_words(self.sentences.rest())
-        self._response_id, self._begun = None, False
-        if self._called:
+        self._last_id, self._response_id, self._begun = self._response_id, None, False
+        if self._called or reason == TOOL_CALLS:
             # A response that calls tools is followed by one that uses their results.
-            self._called, self._said = False, True
+            self._called = False
             self._restart_wait()
         elif self._said:
             self.complete = True
             self.waiting_since_s = None
             self._changed.set()
         else:
-            self.fail(StreamError("the reply is empty"))
+            self.fail(NoAnswer("the reply is empty"))
 
     def _add_words(self, sentences: list[str]) -> None:
         for sentence in sentences:
@@ -214,6 +221,8 @@ class ReplyStream:
             self.dropped_chunks += 1
         else:
             self._waiting_s += clip.duration_s
+            self.has_sound = True
+            self.heard_s = max(self.heard_s, asyncio.get_running_loop().time()) + clip.duration_s
             self._say(ReplyAudio(clip))
 
     def _say(self, item: ReplyItem) -> None:
@@ -223,7 +232,8 @@ class ReplyStream:
 
     def _restart_wait(self) -> None:
         if self.question_sent and self._calls <= 0:
-            self.waiting_since_s = asyncio.get_running_loop().time()
+            # Vendors send audio faster than it is played: no silence before it is over.
+            self.waiting_since_s = max(asyncio.get_running_loop().time(), self.heard_s)
         self._changed.set()
 
     def _expect_reply(self) -> None:
@@ -234,6 +244,10 @@ class ReplyStream:
     def _put(self, item: ReplyItem) -> None:
         self._items.append(item)
         self._changed.set()
+
+    def _is_late(self, words: events.TextOutput) -> bool:
+        # Of the response that is complete, whose words may come after its audio.
+        return self.complete and words.response_id is not None and words.response_id == self._last_id
 
     def _is_ours(self, response_id: str | None) -> bool:
         # A third party need not number its responses.
