@@ -10,7 +10,6 @@ HEAVY = {
     "httpcore",
     "httpx",
     "tenacity",
-    "aiolimiter",
     "websockets",
     "soundfile",
     "wyoming",

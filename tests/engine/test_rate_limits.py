@@ -1,5 +1,6 @@
 """A vendor that answers "slow down": the callbacks of the engine get the true wait, whatever the stage."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,16 +8,21 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Make
-from tests.servers.plain_http import Plain, pieces, plain_http, reply
+from tests.servers.plain_http import Plain, Play, head, pieces, plain_http, reply
 from tests.servers.words import spoken
 from voxd.errors import RateLimited
+from voxd.providers.settings import SessionConfig
 
 QUESTION = spoken("kitchen light off")
 
-CHUNK = {"choices": [{"delta": {"content": "Yes, it is."}, "finish_reason": "stop"}]}
-ANSWER = pieces(
-    f"data: {json.dumps(CHUNK)}\n\n".encode(), b"data: [DONE]\n\n", content_type="text/event-stream"
-)
+
+def chunk(text: str, finish: str | None) -> bytes:
+    event = {"choices": [{"delta": {"content": text}, "finish_reason": finish}]}
+    return f"data: {json.dumps(event)}\n\n".encode()
+
+
+SENTENCE, LAST = chunk("Yes, it is. ", None), chunk("", "stop")
+ANSWER = pieces(SENTENCE, LAST, b"data: [DONE]\n\n", content_type="text/event-stream")
 SLOW_DOWN = reply(b'{"error": {"message": "slow down"}}', status=429, headers={"Retry-After": "7"})
 GOOGLES = {"error": {"code": 429, "details": [{"retryDelay": "38s"}]}}
 IN_STREAM = {"error": {"code": "rate_limit_exceeded", "message": "Please try again in 6m0s."}}
@@ -96,3 +102,64 @@ async def test_a_handshake(make: Make, full: Plain) -> None:
     assert raised.value.retry_after_s == 7.0
     await log.wait("rate_limit.reached")
     assert limits == [7.0]
+
+
+def slow_answer(pause_s: float) -> Play:
+    """Answer with one sentence, and end the response ``pause_s`` later."""
+
+    async def play(writer: asyncio.StreamWriter) -> None:
+        for at, piece in enumerate((SENTENCE, LAST, b"data: [DONE]\n\n")):
+            if at == 0:
+                writer.write(head(200, "text/event-stream", {"Transfer-Encoding": "chunked"}))
+            elif at == 1:
+                await asyncio.sleep(pause_s)
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        writer.write(b"0\r\n\r\n")
+
+    return play
+
+
+async def test_what_exceeds_a_limit_waits_and_the_turns_time_stands_still(make: Make, fine: Plain) -> None:
+    # One account, one request at a time: the voice waits until the model has finished, longer than the turn.
+    fine.script(slow_answer(1.2), reply(b"\x00\x10" * 24_000, content_type="audio/pcm"))
+    account = vendor(fine, max_concurrent=1, queue_excess=True, max_queue_size=10)
+    metadata = {"stt": [account], "llm": [account], "tts": [account], "first_audio_timeout_s": 0.9}
+    engine, log = make(provider="pipeline", metadata=metadata)
+    limits: list[tuple[str, float | None]] = []
+    engine.on_rate_limit = lambda event: limits.append((event.limit, event.wait_s))
+    await engine.connect()
+    await engine.send_text("Is it on?")
+    await log.until(lambda: {"response.completed", "error"} & {*log.types()})
+    assert log.of("error") == []
+    assert log.sound()
+    assert limits == [("concurrent", None)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ({"requests_per_minute": 1}, "queue_too_long"),
+        ({"requests_per_minute": 1, "queue_excess": False}, "rate_limited"),
+    ],
+)
+async def test_what_cannot_wait_is_refused_with_the_wait(
+    make: Make, fine: Plain, limits: dict[str, Any], code: str
+) -> None:
+    metadata = {"stt": [vendor(fine)], "llm": [vendor(fine, **limits)], "tts": [vendor(fine)]}
+    session = SessionConfig(modalities=("text",))
+    engine, log = make(provider="pipeline", metadata=metadata, session=session)
+    waits: list[float] = []
+    errors: list[Exception] = []
+    engine.on_rate_limit = lambda event: waits.append(event.wait_s)
+    engine.on_error = errors.append
+    await engine.connect()
+    for number in (1, 2):
+        await engine.send_text("Is it on?")
+        await log.wait("response.completed", number)
+    await engine.send_text("Is it on?")
+    await log.wait("error")
+    (error,) = errors
+    assert isinstance(error, RateLimited)
+    assert error.code == code
+    assert waits == [pytest.approx(60, abs=8)]
+    assert error.retry_after_s == pytest.approx(60, abs=8)

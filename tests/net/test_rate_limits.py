@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ async def time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoopTime]:
         yield time
 
 
-def limits_of(**allowed: int) -> tuple[RateLimiter, RecordingEmit]:
+def limits_of(**allowed: Any) -> tuple[RateLimiter, RecordingEmit]:
     emit = RecordingEmit()
     return RateLimiter("vendor", RateLimits(**allowed), emit=emit), emit
 
@@ -76,48 +77,102 @@ async def test_a_burst_of_two_minutes_is_allowed_and_then_the_rate_applies(time:
     assert (told["limit"], problem(type, told)) == ("requests", "")
 
 
-async def test_a_request_that_has_waited_30_s_is_refused(time: LoopTime) -> None:
-    limits, _ = limits_of(requests_per_minute=1)
-    for _ in range(2):
-        async with limits.acquire(0):
-            pass
-    late = Caller(limits)
-    await time.advance(29.9)
-    assert not late.task.done()
-    await time.advance(0.2)
-    with pytest.raises(RateLimited) as raised:
-        await late.task
-    assert raised.value.provider == "vendor"
-
-
-@pytest.mark.parametrize("allowed", [{"requests_per_minute": 3}, {"tokens_per_minute": 60}])
+@pytest.mark.parametrize("allowed", [{"requests_per_minute": 1}, {"tokens_per_minute": 20}])
 async def test_a_wait_that_is_too_long_is_not_begun(time: LoopTime, allowed: dict[str, int]) -> None:
-    limits, _ = limits_of(**allowed)
-    for _ in range(6):
+    limits, emit = limits_of(**allowed)
+    for _ in range(2):
         async with limits.acquire(20):
             pass
-    with pytest.raises(RateLimited, match="that is set for vendor is reached"):
-        async with limits.acquire(20, within_s=19.0):
+    with pytest.raises(RateLimited, match="that is set for vendor is reached") as raised:
+        async with limits.acquire(20):
             pass
-    patient = asyncio.create_task(limits.acquire(20, within_s=21.0).__aenter__())
-    await time.advance(20.1)
+    assert (raised.value.code, raised.value.retry_after_s) == ("queue_too_long", pytest.approx(60))
+    ((_, told),) = emit.events
+    assert told["wait_s"] == pytest.approx(60)
+    await time.advance(31)
+    patient = asyncio.create_task(limits.acquire(20).__aenter__())
+    await time.advance(30)
     await patient
 
 
-async def test_a_request_with_less_time_is_refused_sooner(time: LoopTime) -> None:
+async def test_a_request_that_has_waited_30_s_is_refused(time: LoopTime) -> None:
+    # How long the one under way takes nobody knows.
     limits, _ = limits_of(max_concurrent=1)
     first = Caller(limits)
     await first.passed.wait()
-
-    async def hurry() -> None:
-        async with limits.acquire(0, within_s=2.0):
-            pass
-
-    hurried = asyncio.create_task(hurry())
-    await time.advance(2.1)
-    with pytest.raises(RateLimited, match="concurrent"):
-        await hurried
+    late = Caller(limits)
+    await time.advance(29.9)
+    assert not late.task.done()
+    await time.advance(0.4)
+    with pytest.raises(RateLimited, match="concurrent") as raised:
+        await late.task
+    assert (raised.value.provider, raised.value.code) == ("vendor", "queue_too_long")
     await first.leave()
+
+
+@pytest.mark.parametrize("refuses", ["settings", "caller"])
+async def test_without_a_queue_excess_is_refused_at_once(time: LoopTime, refuses: str) -> None:
+    limits, emit = limits_of(requests_per_minute=6, queue_excess=refuses != "settings")
+    for _ in range(12):
+        async with limits.acquire(0):
+            pass
+    with pytest.raises(RateLimited) as raised:
+        async with limits.acquire(0, can_wait=refuses != "caller"):
+            pass
+    assert (raised.value.code, raised.value.retry_after_s) == ("rate_limited", pytest.approx(10))
+    assert [told["wait_s"] for _, told in emit.events] == [pytest.approx(10)]
+
+
+async def test_a_full_queue_refuses_and_the_others_keep_their_places(time: LoopTime) -> None:
+    limits, emit = limits_of(requests_per_minute=60, max_queue_size=2)
+    for _ in range(120):
+        async with limits.acquire(0):
+            pass
+    first, second = Caller(limits), Caller(limits)
+    await settle()
+    with pytest.raises(RateLimited, match="2 requests wait already") as raised:
+        async with limits.acquire(0):
+            pass
+    assert (raised.value.code, raised.value.retry_after_s) == ("queue_full", pytest.approx(3))
+    assert [told["wait_s"] for _, told in emit.events] == [pytest.approx(each) for each in (1, 2, 3)]
+    await time.advance(1.01)
+    assert (first.passed.is_set(), second.passed.is_set()) == (True, False)
+    await time.advance(1.01)
+    assert second.passed.is_set()
+    await first.leave()
+    await second.leave()
+
+
+async def test_a_request_that_leaves_the_queue_moves_the_others_up(time: LoopTime) -> None:
+    limits, _ = limits_of(requests_per_minute=60)
+    for _ in range(120):
+        async with limits.acquire(0):
+            pass
+    callers = [Caller(limits) for _ in range(3)]
+    await settle()
+    callers[0].task.cancel()
+    callers[1].task.cancel()
+    await time.advance(1.01)
+    assert callers[2].passed.is_set()
+    await callers[2].leave()
+
+
+async def test_the_seeds_limits_queue_ten_requests_for_30_s(time: LoopTime) -> None:
+    limits, _ = limits_of(
+        requests_per_minute=20, tokens_per_minute=50_000, max_concurrent=50, max_queue_size=10
+    )
+    callers = [Caller(limits, 10) for _ in range(52)]
+    await settle()
+    assert sum(each.passed.is_set() for each in callers) == 40
+    refused = [each for each in callers if each.task.done()]
+    assert refused == callers[50:]
+    for at in range(40, 50):
+        await time.advance(3.0, steps=30)
+        assert [each.passed.is_set() for each in callers[40:50]] == [number <= at for number in range(40, 50)]
+    for each in callers[:50]:
+        each.left.set()
+    outcomes = await asyncio.gather(*(each.task for each in callers), return_exceptions=True)
+    assert [type(each) for each in outcomes if each is not None] == [RateLimited, RateLimited]
 
 
 async def test_tokens_are_counted_too(time: LoopTime) -> None:

@@ -236,7 +236,7 @@ async def test_a_turn_spends_no_more_than_it_has(
     await http.prepare()
     await http.trust("")
     async with open_transport(server.url, clock=clock, http=http) as wire:
-        asking = asyncio.create_task(ask(wire, replace(budget)))
+        asking = asyncio.create_task(ask(wire, Budget(budget.until_s, budget.retries)))
         await until_done(clock, asking)
         with pytest.raises(ConnectionFailed):
             await asking
@@ -442,14 +442,35 @@ async def test_a_request_counts_as_under_way_until_its_answer_was_read(server: P
     assert len(server.requests) == 2
 
 
-async def test_a_request_that_cannot_wait_fails_with_a_rate_limit_error(server: Plain) -> None:
+class NotLast(Budget):
+    """The budget of a candidate that another one follows."""
+
+    @property
+    def is_last(self) -> bool:
+        return False
+
+
+async def test_a_request_is_not_queued_where_another_candidate_can_answer(server: Plain) -> None:
     async with open_transport(server.url, requests_per_minute=1) as wire:
         await ask(wire)
         await ask(wire)
-        until_s = asyncio.get_running_loop().time() + 0.1
         with pytest.raises(RateLimited):
-            await ask(wire, Budget(until_s=until_s, retries=0))
+            await ask(wire, NotLast(retries=0))
     assert len(server.requests) == 2
+
+
+async def test_the_time_in_the_queue_is_not_the_turns(server: Plain, clock: FakeClock) -> None:
+    server.script(pieces(b"data: 1\n\n"), FINE)
+    async with open_transport(server.url, clock=clock, max_concurrent=1) as wire:
+        budget = Budget(clock.monotonic() + 4.0, retries=0)
+        async with wire.request(get(), Budget(), kind="chat"):
+            second = asyncio.create_task(ask(wire, budget))
+            await settle()
+            await clock.advance(20.0)
+            assert budget.queued_s == 20.0
+        assert await second == {"text": "hello"}
+        await clock.advance(5.0)
+        assert budget.until_s == 1024.0
 
 
 async def test_a_failed_attempt_leaves_its_place_to_the_next(server: Plain) -> None:

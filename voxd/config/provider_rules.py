@@ -28,7 +28,7 @@ MIDDLEWARE = "middleware"
 GROUPS = tuple(f"voxd.{name}" for name in (REALTIME, *STAGES, MIDDLEWARE))
 
 # Limits on requests; a whole speech-to-speech session is one request.
-LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")
+LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent", "queue_excess", "max_queue_size")
 
 # Placeholders in a header, replaced in each request.
 PLACEHOLDERS = ("{uuid}", "{unix_s}")

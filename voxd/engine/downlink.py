@@ -20,6 +20,7 @@ from voxd.errors import (
     VoxdError,
 )
 from voxd.frames import Clip
+from voxd.net.rate_limits import QUEUE_FULL, QUEUE_TOO_LONG
 from voxd.providers.events import (
     AudioOutputChunk,
     AudioOutputStarted,
@@ -46,6 +47,7 @@ ERROR_TYPES: Mapping[str, type[VoxdError]] = MappingProxyType(
         )
     }
     | dict.fromkeys(NO_ANSWER_CODES, NoAnswer)
+    | {QUEUE_FULL: RateLimited, QUEUE_TOO_LONG: RateLimited}
 )
 
 

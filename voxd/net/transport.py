@@ -1,10 +1,11 @@
 """The contract between a stage and its vendor client: requests, responses, budgets."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from voxd.clock import Clock
 from voxd.net import faults
 
 if TYPE_CHECKING:
@@ -13,17 +14,39 @@ if TYPE_CHECKING:
     from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 
 
-@dataclass(slots=True)
 class Budget:
     """What a turn may still spend on one provider: time, and attempts after the first.
 
     ``until_s`` is CLOCK_MONOTONIC, None for no end: no attempt begins later, and no first byte is awaited
     longer; a response that has begun has deadlines of its own. ``retries`` counts down, over all stages of
-    the turn.
+    the turn. While a request waits in a queue of ours the time of the turn stands still: ``until_s`` moves on
+    by as much (see `queued`).
     """
 
-    until_s: float | None = None
-    retries: int = 2
+    __slots__ = ("_queue", "_until_s", "retries")
+
+    def __init__(self, until_s: float | None = None, retries: int = 2) -> None:
+        self._queue = _QueueTime()
+        self._until_s = until_s
+        self.retries = retries
+
+    @property
+    def until_s(self) -> float | None:
+        """The end of the turn."""
+        return None if self._until_s is None else self._until_s + self.queued_s
+
+    @until_s.setter
+    def until_s(self, until_s: float | None) -> None:
+        self._until_s = None if until_s is None else until_s - self.queued_s
+
+    @property
+    def queued_s(self) -> float:
+        """For how long requests of the turn have waited in queues of ours, also while one still does."""
+        return self._queue.seconds
+
+    def queued(self, clock: Clock) -> AbstractContextManager[None]:
+        """Count the time of the block as spent in a queue."""
+        return self._queue.measure(clock)
 
     @property
     def is_last(self) -> bool:
@@ -34,6 +57,36 @@ class Budget:
     def retry_until_s(self) -> float | None:
         """When it is too late to try again (CLOCK_MONOTONIC), None for never."""
         return self.until_s
+
+
+class _QueueTime:
+    """A stopwatch; blocks that overlap count once."""
+
+    __slots__ = ("_began_s", "_clock", "_depth", "_past_s")
+
+    def __init__(self) -> None:
+        self._past_s = 0.0
+        self._depth = 0
+        self._began_s = 0.0
+        self._clock: Clock | None = None
+
+    @property
+    def seconds(self) -> float:
+        running_s = self._clock.monotonic() - self._began_s if self._clock and self._depth else 0.0
+        return self._past_s + running_s
+
+    @contextmanager
+    def measure(self, clock: Clock) -> Iterator[None]:
+        if not self._depth:
+            self._clock, self._began_s = clock, clock.monotonic()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            past_s = self.seconds
+            self._depth -= 1
+            if not self._depth:
+                self._past_s = past_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from voxd.net.endpoint import fill_placeholders, host_of, is_local_host, merge_h
 from voxd.net.endpoint_pool import EndpointPool
 from voxd.net.http import FIRST_BYTE_S, WHOLE_S, HttpClient, RequestTerms
 from voxd.net.keys import ApiKey, KeyPool
-from voxd.net.rate_limits import LONGEST_WAIT_S, RateLimiter, RateLimits
+from voxd.net.rate_limits import DEFAULT_QUEUE, LONGEST_WAIT_S, RateLimiter, RateLimits
 from voxd.net.request_middleware import RequestMiddleware, pass_through
 from voxd.net.retry import NotAttempted, retry
 from voxd.net.tcp import TcpStream
@@ -160,6 +160,8 @@ class VendorClientSettings:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     max_concurrent: int | None = None
+    queue_excess: bool = True
+    max_queue_size: int = DEFAULT_QUEUE
     ca_file: str = ""
     proxy: str | None = field(default=None, repr=False)
     middleware: tuple[RequestMiddleware, ...] = ()
@@ -188,7 +190,13 @@ class VendorClient:
         self._jitter = jitter
         self._keys = KeyPool(name, settings.keys, emit=emit, clock=clock)
         self._endpoints = EndpointPool(settings.endpoints, clock=clock)
-        limits = RateLimits(settings.requests_per_minute, settings.tokens_per_minute, settings.max_concurrent)
+        limits = RateLimits(
+            settings.requests_per_minute,
+            settings.tokens_per_minute,
+            settings.max_concurrent,
+            settings.queue_excess,
+            settings.max_queue_size,
+        )
         self._limits = RateLimiter(name, limits, emit=emit)
 
     def for_stage(self, stage: str) -> "VendorClient":
@@ -353,9 +361,11 @@ class VendorClient:
         await self._wait_for_key(budget)
         attempt = Attempt(number, kind)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(
-                self._limits.acquire(tokens, self.remaining_s(budget, LONGEST_WAIT_S))
+            # Queueing beats a 429 of the vendor; another candidate beats queueing.
+            place = self._limits.acquire(
+                tokens, can_wait=budget.is_last, while_queued=lambda: budget.queued(self._clock)
             )
+            await stack.enter_async_context(place)
             # Again: keys may have reached their limits while this request waited for its place.
             await self._wait_for_key(budget)
             attempt.begin(self._keys.take(), self._endpoints.take())

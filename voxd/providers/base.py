@@ -50,6 +50,9 @@ class BaseProvider(ABC):
     """Resolves the vendor's host. The creator of a provider may set a shared one; otherwise successive
     sessions share one, so that the next session tries the address that was reachable first."""
 
+    queued_s: float = 0.0
+    """How long the current question has waited in a queue of ours: deadlines of its reply move on by it."""
+
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = dict(config)
         self.session_id: str | None = None

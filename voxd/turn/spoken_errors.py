@@ -43,6 +43,8 @@ SPOKEN_ERRORS: Mapping[str, str] = MappingProxyType(
         "policy": _BROKEN,
         "invalid_api_key": _KEY,
         "rate_limited": "Sorry, my assistant accepts no more questions for now.",
+        "queue_full": "Sorry, too many questions are waiting for my assistant.",
+        "queue_too_long": "Sorry, my assistant would need too long to get to that.",
         "spend_limit": "Sorry, my assistant has reached today's spending limit.",
         "insufficient_quota": _ACCOUNT,
         "billing_hard_limit_reached": _ACCOUNT,

@@ -386,6 +386,40 @@ async def test_a_session_in_which_the_vendor_is_silent_is_not_used_again(line: C
     assert len(vendor.made) == 2
 
 
+class Queueing(MockProvider):
+    """Its question waits in a queue of ours for as long as ``in_queue_s``."""
+
+    in_queue_s = 0.0
+    asked_s: float | None = None
+
+    async def send_text(self, text: str) -> None:
+        self.asked_s = asyncio.get_running_loop().time()
+        await super().send_text(text)
+
+    @property
+    def queued_s(self) -> float:  # type: ignore[override]
+        passed_s = 0.0 if self.asked_s is None else asyncio.get_running_loop().time() - self.asked_s
+        return min(passed_s, self.in_queue_s)
+
+
+@pytest.mark.parametrize(("in_queue_s", "answered"), [(0.6, True), (0.0, False)])
+async def test_the_time_in_a_queue_of_ours_is_not_the_vendors(
+    line: Callable[..., Line], in_queue_s: float, answered: bool
+) -> None:
+    def make() -> MockProvider:
+        made = Queueing({"metadata": {"first_delay_s": 0.6}})
+        made.in_queue_s = in_queue_s
+        return made
+
+    live = line(make, first_audio_timeout_s=0.2)
+    request = Request("t1", "default", text="hello")
+    if answered:
+        assert isinstance((await all_of(live.provider, request))[-1], ReplyEnd)
+    else:
+        with pytest.raises(ProviderError, match="no reply"):
+            await all_of(live.provider, request)
+
+
 async def test_a_failed_connect_between_turns_is_reported(line: Callable[..., Line]) -> None:
     live = line(Vendor(connect_fault="refused"))
     live.provider.prepare()

@@ -215,6 +215,8 @@ def client_settings(
         requests_per_minute=provider.requests_per_minute or facts().kind(provider.kind).requests_per_minute,
         tokens_per_minute=provider.tokens_per_minute,
         max_concurrent=provider.max_concurrent,
+        queue_excess=provider.queue_excess,
+        max_queue_size=provider.max_queue_size,
         ca_file=str(provider.options.get("ca_file") or ""),
         proxy=str(provider.options.get("proxy") or "") or None,
         middleware=middleware,

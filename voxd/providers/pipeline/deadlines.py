@@ -3,9 +3,11 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from voxd.clock import Clock
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import StageKind
 
@@ -104,6 +106,15 @@ class StageBudget(Budget):
     @until_s.setter
     def until_s(self, until_s: float | None) -> None:
         self._whole.until_s = until_s
+
+    @property
+    def queued_s(self) -> float:
+        """For how long requests of the turn have waited in queues of ours."""
+        return self._whole.queued_s
+
+    def queued(self, clock: Clock) -> AbstractContextManager[None]:
+        """Count the time of the block as spent in a queue."""
+        return self._whole.queued(clock)
 
     @property
     def retries(self) -> int:

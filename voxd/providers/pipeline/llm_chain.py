@@ -102,10 +102,12 @@ class _LlmAttempt:
         self._tasks = tasks
         self._others = others
         self._started_s = 0.0
+        self._queued_s = 0.0
 
     def start(self, *, is_shorter: bool) -> StageStream[TextChunk | Completion]:
         """Send the request."""
         self._started_s = self._candidates.clock.monotonic()
+        self._queued_s = self._request.budget.queued_s
         prompt = self._request.build_prompt(self._stage, is_shorter)
         budget = StageBudget(
             self._request.budget,
@@ -113,7 +115,8 @@ class _LlmAttempt:
             reserve_s=TTS_RESERVE_S,
         )
         reply = self._stage.reply(replace(prompt, budget=budget))
-        return StageStream(reply, name=self._stage.name, tasks=self._tasks, clock=self._candidates.clock)
+        clock = self._candidates.clock
+        return StageStream(reply, name=self._stage.name, tasks=self._tasks, clock=clock, budget=budget)
 
     async def next(self, stream: StageStream[TextChunk | Completion]) -> TextChunk | AnswerEnd:
         """Return the next item. Raises `VoxdError` when the stream failed, or the item is late."""
@@ -124,7 +127,7 @@ class _LlmAttempt:
             item = await stream.next(self._due_s(since_s))
         except TimeoutError:
             if not self.has_begun:
-                raise self._candidates.record_timeout(self._stage, clock.monotonic() - since_s) from None
+                raise self._candidates.record_timeout(self._stage, self._took_s) from None
             msg = f"{name} stopped in the middle of its answer"
             raise StreamError(msg, provider=name, code=TIMEOUT) from None
         except StopAsyncIteration:
@@ -132,11 +135,17 @@ class _LlmAttempt:
             raise StreamError(msg, provider=name, code="truncated") from None
         if not self.has_begun:
             self.has_begun = True
-            self._candidates.record_success(self._stage, clock.monotonic() - self._started_s)
+            self._candidates.record_success(self._stage, self._took_s)
         if isinstance(item, TextChunk):
             return item
         self._request.record_usage(self._stage, item.usage)
         return AnswerEnd(item, self._stage.config.kind)
+
+    @property
+    def _took_s(self) -> float:
+        """The time since the request, without that in a queue of ours: it says nothing about the vendor."""
+        passed_s = self._candidates.clock.monotonic() - self._started_s
+        return passed_s - (self._request.budget.queued_s - self._queued_s)
 
     def _due_s(self, since_s: float) -> float | None:
         """Return when the next token is due."""

@@ -75,6 +75,13 @@ class PipelineProvider(BaseProvider):
         self._committed: SttTurn | None = None
         self._turn: asyncio.Task[None] | None = None
         self._reply: ReplyTask | None = None
+        # Those of the current question: an early answer has one of its own.
+        self._budgets: tuple[Budget, ...] = ()
+
+    @property
+    def queued_s(self) -> float:  # type: ignore[override]
+        """How long the current question has waited in a queue of ours."""
+        return sum(each.queued_s for each in self._budgets)
 
     @property
     def is_connected(self) -> bool:
@@ -130,7 +137,7 @@ class PipelineProvider(BaseProvider):
                 stt_turn.cancel()
             raise AudioError("too little audio was sent to answer it", code="audio_too_short")
         stt_turn.end(self._clock.monotonic(), self._until_s())
-        self._start_turn(functools.partial(self._answer_speech, stt_turn))
+        self._start_turn(functools.partial(self._answer_speech, stt_turn), stt_turn.budget)
         self._committed = stt_turn
 
     async def clear_audio(self) -> None:
@@ -141,7 +148,8 @@ class PipelineProvider(BaseProvider):
     async def send_text(self, text: str) -> None:
         """Answer ``text``."""
         self._require_connected()
-        self._start_turn(functools.partial(self._answer_text, text, Budget(self._until_s())))
+        budget = Budget(self._until_s())
+        self._start_turn(functools.partial(self._answer_text, text, budget), budget)
 
     async def add_history(self, role: str, text: str) -> None:
         """Add an earlier message."""
@@ -156,7 +164,8 @@ class PipelineProvider(BaseProvider):
     async def request_response(self) -> None:
         """Answer with the results of the tools."""
         self._require_connected()
-        self._start_turn(functools.partial(self._respond, Budget(self._until_s())))
+        budget = Budget(self._until_s())
+        self._start_turn(functools.partial(self._respond, budget), budget)
 
     async def interrupt(self, played_ms: float | None = None) -> None:
         """End the reply at once; only ``played_ms`` of it was played (None: all that arrived)."""
@@ -210,7 +219,7 @@ class PipelineProvider(BaseProvider):
     async def _answer_speech(self, stt_turn: SttTurn) -> None:
         until_s, text, engine = stt_turn.budget.until_s, "", ""
         try:
-            result = await run_until(self._clock, stt_turn.result(), until_s)
+            result = await run_until(self._clock, stt_turn.result(), until_s, stt_turn.budget)
             text, engine = result.text, result.engine
         except TimeoutError:
             raise ProviderError("the question was not transcribed in time", code=TIMEOUT) from None
@@ -221,7 +230,7 @@ class PipelineProvider(BaseProvider):
         if not text.strip():
             raise AudioError("no words were recognised in the audio", code="audio_too_short")
         # Retries that the transcription used are gone for the rest of the turn.
-        await self._answer_text(text, Budget(until_s, stt_turn.budget.retries), engine, early)
+        await self._answer_text(text, stt_turn.budget, engine, early)
 
     async def _answer_text(
         self, text: str, budget: Budget, engine: str = "", early: EarlyAnswer | None = None
@@ -237,6 +246,7 @@ class PipelineProvider(BaseProvider):
 
     async def _respond(self, budget: Budget, early: EarlyAnswer | None = None) -> None:
         pending = self._prompts.answer(budget, early)
+        self._budgets = tuple({budget, pending.budget})
         has_audio = "audio" in self._session.modalities
         reply = self._reply = ReplyTask(
             f"response_{next(self._response_numbers)}",
@@ -259,8 +269,9 @@ class PipelineProvider(BaseProvider):
         self._report(events.ResponseCompleted(reply.response_id, self._usage.response))
         self._prompts.summarise_if_long()
 
-    def _start_turn(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _start_turn(self, work: Callable[[], Awaitable[None]], budget: Budget) -> None:
         self._stop("superseded")
+        self._budgets = (budget,)
         self._usage.start_response()
         self._turn = self._tasks.start(self._run_guarded(work), name="turn")
 

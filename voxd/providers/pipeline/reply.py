@@ -74,7 +74,7 @@ class ReplyTask:
         self._start("output", self._output)
         self._start("split", self._split)
         try:
-            await run_until(self._clock, self._begun_or_done(), self._budget.until_s)
+            await run_until(self._clock, self._begun_or_done(), self._budget.until_s, self._budget)
             await self._done.wait()
         except TimeoutError:
             raise ProviderError("no answer came in time", code=TIMEOUT) from None

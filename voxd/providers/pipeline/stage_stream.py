@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from voxd.clock import Clock
 from voxd.errors import ConnectionFailed, ProviderError, VoxdError
+from voxd.net.transport import Budget
 from voxd.providers.realtime.connect import translate_errors
 from voxd.tasks import TaskScope
 
@@ -16,20 +17,36 @@ T = TypeVar("T")
 MAX_WAITING = 256
 """Items of one stream that wait for the reader; with more of them the stage has to wait."""
 
+QUEUE_LOOK_S = 0.05
+"""The shortest time between two looks at a deadline that moves on."""
 
-async def run_until(clock: Clock, work: Coroutine[Any, Any, T], until_s: float | None) -> T:
-    """Return what ``work`` returns. Raises `TimeoutError` at ``until_s`` of ``clock``, None for never."""
+
+async def run_until(
+    clock: Clock, work: Coroutine[Any, Any, T], until_s: float | None, budget: Budget | None = None
+) -> T:
+    """Return what ``work`` returns. Raises `TimeoutError` at ``until_s`` of ``clock``, None for never.
+
+    The time that requests of ``budget`` spend in a queue of ours does not count.
+    """
     if until_s is None:
         return await work
     # asyncio.timeout_at reads the loop's clock; tests of deadlines set `Clock` instead.
     tasks = TaskScope("deadline")
     task = tasks.start(work, is_awaited=True)
-    timer = tasks.start(clock.sleep(max(0.0, until_s - clock.monotonic())))
+    queued_s = budget.queued_s if budget is not None else 0.0
+    wait_s = until_s - clock.monotonic()
     try:
-        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise TimeoutError
-        return task.result()
+        while True:
+            timer = tasks.start(clock.sleep(max(0.0, wait_s)))
+            await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            moved_s = budget.queued_s - queued_s if budget is not None else 0.0
+            if moved_s <= 0:
+                raise TimeoutError
+            queued_s += moved_s
+            # Not shorter: while a request queues the deadline moves on with every look at it.
+            wait_s = max(moved_s, QUEUE_LOOK_S)
     finally:
         await tasks.close()
 
@@ -62,11 +79,23 @@ async def pump(source: AsyncGenerator[T], name: str, put: Callable[[T | StreamEn
 
 
 class StageStream(Generic[T]):
-    """The items of ``source``, read with deadlines; the task runs in ``tasks``."""
+    """The items of ``source``, read with deadlines; the task runs in ``tasks``.
 
-    def __init__(self, source: AsyncGenerator[T], *, name: str, tasks: TaskScope, clock: Clock) -> None:
+    Time in a queue of ours, by the request's ``budget``, counts against no deadline.
+    """
+
+    def __init__(
+        self,
+        source: AsyncGenerator[T],
+        *,
+        name: str,
+        tasks: TaskScope,
+        clock: Clock,
+        budget: Budget | None = None,
+    ) -> None:
         self._queue: asyncio.Queue[T | StreamEnd] = asyncio.Queue(MAX_WAITING)
         self._clock = clock
+        self._budget = budget
         self._name = name
         self._end: StreamEnd | None = None
         self._task = tasks.start(pump(source, name, self._queue.put), name=name)
@@ -81,7 +110,7 @@ class StageStream(Generic[T]):
                 # `run_until` starts two tasks: not needed for an item that is there already.
                 item = self._queue.get_nowait()
             except asyncio.QueueEmpty:
-                item = await run_until(self._clock, self._queue.get(), until_s)
+                item = await run_until(self._clock, self._queue.get(), until_s, self._budget)
             if not isinstance(item, StreamEnd):
                 return item
             self._end = item

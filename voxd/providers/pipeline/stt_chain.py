@@ -144,7 +144,8 @@ class _Race:
                 raise self._error
             assert self._leader is not None
             try:
-                item = await run_until(self._clock, self._items.get(), self._due_s(self._leader))
+                due_s = self._due_s(self._leader)
+                item = await run_until(self._clock, self._items.get(), due_s, self._request.budget)
             except TimeoutError:
                 self._handle_deadline(self._leader)
                 continue
@@ -259,7 +260,8 @@ class _Race:
         since_s = attempt.started_s
         if self._utterance.ended_s is not None:
             since_s = max(since_s, self._utterance.ended_s)
-        return self._clock.monotonic() - since_s
+        # The time in a queue of ours says nothing about the vendor.
+        return max(0.0, self._clock.monotonic() - since_s - self._request.budget.queued_s)
 
     def _drop(self, attempt: _SttAttempt) -> None:
         self._attempts.pop(attempt.stage, None)

@@ -140,8 +140,12 @@ class TtsTurn:
 
     async def _request(self, stage: TextToSpeech, text: str) -> AsyncGenerator[Clip]:
         clock = self._candidates.clock
-        started_s = clock.monotonic()
+        started_s, queued_s = clock.monotonic(), self._budget.queued_s
         is_requested = False
+
+        def took_s() -> float:
+            # The time in a queue of ours says nothing about the vendor.
+            return clock.monotonic() - started_s - (self._budget.queued_s - queued_s)
 
         def note_request() -> None:
             # Not for a cached phrase. Vendors bill the text of a request, whether or not its audio is played.
@@ -155,7 +159,7 @@ class TtsTurn:
             source = stage.synthesize(text, budget, previous=self._previous)
         else:
             source = self._phrases.synthesize(stage, text, budget, self._previous, on_request=note_request)
-        stream = StageStream(source, name=stage.name, tasks=self._tasks, clock=clock)
+        stream = StageStream(source, name=stage.name, tasks=self._tasks, clock=clock, budget=budget)
         # Once the answer is audible the turn has no deadline; a pause of `STALL_S` is the limit.
         until_s = self._budget.until_s
         left_s = started_s + STALL_S if until_s is None else until_s - END_RESERVE_S
@@ -169,14 +173,14 @@ class TtsTurn:
                     has_begun = True
                     # The cache's latency would make the provider's deadline too short.
                     if is_requested:
-                        self._candidates.record_success(stage, clock.monotonic() - started_s)
+                        self._candidates.record_success(stage, took_s())
                 yield clip
         except StopAsyncIteration:
             if not has_begun:
                 raise StreamError(f"{stage.name} sent no audio", provider=stage.name) from None
         except TimeoutError:
             if not has_begun:
-                raise self._candidates.record_timeout(stage, clock.monotonic() - started_s) from None
+                raise self._candidates.record_timeout(stage, took_s()) from None
             msg = f"{stage.name} stopped in the middle of a sentence"
             raise StreamError(msg, provider=stage.name, code=TIMEOUT) from None
         finally:

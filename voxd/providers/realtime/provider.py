@@ -54,6 +54,10 @@ CLOSING_SILENCE_S = 2.0
 """The silence a vendor with turn detection gets after the utterance, so that it detects the end."""
 
 
+QUEUE_LOOK_S = 0.05
+"""The shortest time between two looks at a deadline that moves on."""
+
+
 @dataclass(frozen=True, slots=True)
 class RealtimeConfig:
     """A provider as the configuration describes it; ``make`` returns a new, unconnected session."""
@@ -294,10 +298,18 @@ class RealtimeProvider:
         limit_s = self.realtime.first_audio_timeout_s
         # The session ends a response that is whole by itself: the user has heard an answer, not a fault.
         since_s = None if self._session.is_answer_whole else stream.waiting_since_s
+        queued_s = self._queued_s
+        due_s = None if since_s is None else since_s + limit_s + queued_s
+        if due_s is not None and queued_s:
+            # While the question queues the deadline moves on with every look at it.
+            due_s = max(due_s, asyncio.get_running_loop().time() + QUEUE_LOOK_S)
         try:
-            async with asyncio.timeout_at(None if since_s is None else since_s + limit_s):
+            async with asyncio.timeout_at(due_s):
                 await stream.changed()
         except TimeoutError as error:
+            if self._queued_s > queued_s:
+                # The question waits, or has waited, in a queue of ours: that is not the vendor's time.
+                return
             if not self._session.is_connected:
                 msg = f"{self.name} did not open a session in time"
                 raise ConnectionFailed(msg, provider=self.name, code="timeout") from error
@@ -305,6 +317,11 @@ class RealtimeProvider:
             self._closing = self._tasks.start(self._session.close(), name=f"close {self.name}")
             msg = f"no reply from {self.name} for {limit_s:g} s"
             raise ProviderError(msg, provider=self.name, code="timeout") from error
+
+    @property
+    def _queued_s(self) -> float:
+        provider = self._session.provider
+        return provider.queued_s if provider is not None else 0.0
 
     async def _settle(self, stream: ReplyStream, played_ms: float | None, settle_s: float) -> None:
         """Discard what was sent of an incomplete question, and cut a reply that was not played whole."""

@@ -27,6 +27,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "rate_limited": "{name} accepts no more questions for now",
         "insufficient_quota": _ACCOUNT,
         "billing_hard_limit_reached": _ACCOUNT,
+        "queue_full": "too many questions are waiting for {name}",
+        "queue_too_long": "too many questions are waiting for {name}",
         "spend_limit": "{name} has reached today's spending limit",
         "timeout": "{name} does not answer",
         "captive_portal": "the network wants a log-in before I can reach {name}",

@@ -59,6 +59,9 @@ NEUTRAL_CODES = frozenset(
         "message_stopped",
         "middleware_failed",
         "spend_limit",
+        # Our own queue, not the vendor, is full.
+        "queue_full",
+        "queue_too_long",
         *NO_ANSWER_CODES,
     }
 )
