@@ -14,7 +14,8 @@ from tests.servers.anthropic import Messages, refusal
 from tests.servers.scripted import KEY, Call, Refusal, Reply, Scripted, Used, scripted
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig
 from voxd.providers.vendors.anthropic.llm import AnthropicLlm
-from voxd.providers.vendors.anthropic.wire import NEW, OLD, AnthropicOptions, messages_body
+from voxd.providers.vendors.anthropic.options import NEW, OLD, AnthropicOptions
+from voxd.providers.vendors.anthropic.wire import messages_body
 
 anthropic = pytest.importorskip("anthropic", reason="the extra `conformance` is not installed")
 

@@ -14,10 +14,11 @@ from tests.rig.transports import open_transport
 from tests.servers.chat import Chat, refusal
 from tests.servers.responses import Responses
 from tests.servers.scripted import KEY, Call, Dialect, Refusal, Reply, Scripted, scripted
-from voxd.providers.pipeline.stages.chat_completions import ChatHost, ChatOptions, chat_body, chat_tools
+from voxd.providers.pipeline.stages.chat_completions import ChatHost, chat_body, chat_tools
 from voxd.providers.pipeline.stages.contract import StageConfig
+from voxd.providers.pipeline.stages.llm_options import ChatOptions
 from voxd.providers.vendors.openai.llm import OpenAIChatLlm, OpenAIResponsesLlm
-from voxd.providers.vendors.openai.responses_wire import OpenAIResponsesOptions as ResponsesOptions
+from voxd.providers.vendors.openai.options import OpenAIResponsesOptions as ResponsesOptions
 from voxd.providers.vendors.openai.responses_wire import responses_body
 
 openai = pytest.importorskip("openai", reason="the extra `conformance` is not installed")

@@ -18,9 +18,10 @@ from voxd.audio.sound import to_rate
 from voxd.frames import Clip
 from voxd.providers.pipeline.stages.contract import TranscriptionRequest
 from voxd.providers.vendors.assemblyai import stt as assemblyai
-from voxd.providers.vendors.deepgram import stt as deepgram
-from voxd.providers.vendors.deepgram import stt_flux as deepgram_flux
+from voxd.providers.vendors.assemblyai.options import AssemblyAiSttOptions
+from voxd.providers.vendors.deepgram.options import DeepgramFluxSttOptions, DeepgramSttOptions
 from voxd.providers.vendors.elevenlabs import stt as elevenlabs
+from voxd.providers.vendors.elevenlabs.options import ElevenLabsSttOptions
 
 # The clients are made for several versions of their libraries, and warn of some of them.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -155,8 +156,8 @@ async def test_messages_of_the_fake_deepgram_have_the_required_types(kind: str) 
 @pytest.mark.parametrize(
     ("kind", "module", "client", "ours"),
     [
-        ("deepgram", "deepgram.listen.v1.client", "AsyncV1Client", deepgram.DeepgramSttOptions),
-        ("deepgram_flux", "deepgram.listen.v2.client", "AsyncV2Client", deepgram_flux.DeepgramFluxSttOptions),
+        ("deepgram", "deepgram.listen.v1.client", "AsyncV1Client", DeepgramSttOptions),
+        ("deepgram_flux", "deepgram.listen.v2.client", "AsyncV2Client", DeepgramFluxSttOptions),
     ],
 )
 async def test_deepgrams_client_accepts_every_parameter_voxd_sends(
@@ -225,7 +226,7 @@ async def test_what_we_and_our_assemblyai_say_is_what_its_types_allow(assembly: 
     assert parsed(session.messages) == [models.TerminateSession().model_dump()]
     assert json.loads(assemblyai.AssemblyAiSttProtocol.keep_alive) == models.KeepAlive().model_dump()
     known = set(models.StreamingParameters.model_fields)
-    assert set(assemblyai.AssemblyAiSttOptions.__struct_fields__) <= known
+    assert set(AssemblyAiSttOptions.__struct_fields__) <= known
     assert set(session.query) <= known
     asked = models.StreamingParameters(**values(session.query))
     assert asked.keyterms_prompt == ["kitchen", "Ada Lovelace"]
@@ -278,7 +279,7 @@ async def test_what_we_and_our_scribe_say_is_what_its_types_allow(scribe: Bench)
     assert [each.commit for each in sent] == [False] * (len(sent) - 1) + [True]
     assert not any(each.model_extra for each in sent)
     known = set(options.__annotations__)
-    assert set(elevenlabs.ElevenLabsSttOptions.__struct_fields__) <= known
+    assert set(ElevenLabsSttOptions.__struct_fields__) <= known
     assert set(session.query) <= known
     assert session.query["keyterms"] == ["kitchen", "Ada Lovelace"]
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from voxd.config.problems import Finding, did_you_mean
+from voxd.config.provider_options import OptionTypes
 from voxd.config.provider_schema import LOCAL
 from voxd.config.settings import Settings, error, warning
 from voxd.config.toml_lines import KeyPath
@@ -53,10 +54,11 @@ class KindRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class ProviderFacts(msgspec.Struct, frozen=True):
-    """The installed names by group (without "voxd."), and facts about kinds."""
+    """The installed names by group (without "voxd."), facts about kinds, and the options of a kind."""
 
     installed: Mapping[str, Collection[str]]
     kinds: Mapping[str, KindRules] = {}
+    option_types: Callable[[str], OptionTypes] = lambda kind: OptionTypes({})
 
     def kind(self, name: Any) -> KindRules:
         """Return the rules of a kind; the defaults for an unknown one."""
@@ -184,6 +186,29 @@ class _Rules:
         yield from self._check_network(path, kind, rules)
         yield from self._check_headers((*path, "headers"))
         yield from self._check_limits(path, name)
+        yield from self._check_options(path, name, kind)
+
+    def _check_options(self, path: KeyPath, name: str, kind: Any) -> Iterator[Finding]:
+        options = self._settings.get(*path, "options")
+        if not isinstance(kind, str) or not isinstance(options, dict) or not options:
+            return
+        beside = {key: self._settings.get(*path, key) for key in ("model", "voice", "language", "endpoint")}
+        for mistake in self._facts().option_types(kind).check(options, self._stages_of(name), beside):
+            where = (*path, "options", *mistake.path)
+            yield Finding(where, mistake.severity, mistake.message, mistake.hint)
+
+    def _stages_of(self, name: str) -> list[str]:
+        """Return what the provider ``name`` is used for: "realtime", and the lists of pipelines."""
+        get = self._settings.get
+        agents = _names(self._settings, "agents")
+        named = [get("agents", agent, "provider") for agent in agents]
+        named += [each for agent in agents for each in get("agents", agent, "fallback") or ()]
+        lists = {
+            stage: [each for pipeline in self.pipelines for each in get("pipelines", pipeline, stage) or ()]
+            for stage in STAGES
+        }
+        found = [stage for stage, members in lists.items() if name in members]
+        return ["realtime", *found] if name in named else found
 
     def _check_network(self, path: KeyPath, kind: Any, rules: KindRules) -> Iterator[Finding]:
         """Check the addresses and keys of the provider at ``path``."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from voxd.config.provider_options import plain_options
 from voxd.events import EventType
 from voxd.net.dns import Resolver
 from voxd.providers.events import OnEvent, event_of
@@ -46,6 +47,9 @@ class BaseProvider(ABC):
 
     capabilities: ClassVar[Capabilities] = Capabilities()
 
+    options_type: ClassVar[type[msgspec.Struct] | None] = None
+    """The fields of ``metadata``, which are then checked before a session is created; None accepts any."""
+
     resolver: Resolver | None = None
     """Resolves the vendor's host. The creator of a provider may set a shared one; otherwise successive
     sessions share one, so that the next session tries the address that was reachable first."""
@@ -58,6 +62,11 @@ class BaseProvider(ABC):
         self.session_id: str | None = None
         self.on_event: OnEvent = lambda event: None
         """Takes every event of this session; set by the session before `connect`."""
+
+    def own_settings(self) -> dict[str, Any]:
+        """Return ``metadata`` under the names of the fields of `options_type`. Raises `ConfigError`."""
+        metadata = dict(self.config.get("metadata") or {})
+        return metadata if self.options_type is None else plain_options(metadata, self.options_type)
 
     def emit_event(self, type: EventType | str, data: Mapping[str, Any] | None = None) -> None:
         """Report an event by its type and the payload that `voxd.events.EVENT_TYPES` lists.

@@ -13,6 +13,7 @@ import msgspec
 
 from voxd.clock import Clock
 from voxd.config import provider_schema, schema
+from voxd.config.provider_options import lift_options, read_options
 from voxd.errors import (
     AuthenticationError,
     ConfigError,
@@ -33,6 +34,7 @@ from voxd.providers.contract import Provider
 from voxd.providers.dependencies import Dependencies
 from voxd.providers.pipeline.stages.registry import kinds_of
 from voxd.providers.realtime.connect import ProviderTarget, close_provider, open_provider
+from voxd.providers.realtime.options import RealtimeOptions
 from voxd.providers.realtime.provider import RealtimeConfig, RealtimeProvider
 from voxd.providers.registry import has_provider, provider_class
 from voxd.providers.routing.failover import FailoverProvider
@@ -84,13 +86,14 @@ class SessionFactory:
         clock: Clock,
     ) -> None:
         self.table = table
+        self._lifted = lift_options(table)
         self._name = name
         self._resolver = resolver
         self._emit = emit
         self._clock = clock
         # Created when it is needed: most providers have a single key.
         self._keys: KeyPool | None = None
-        endpoints = [each for each in (table.endpoint, *table.endpoints) if each]
+        endpoints = [each for each in (self._lifted.endpoint, *table.endpoints) if each]
         self._endpoints = EndpointPool(endpoints, clock=clock)
         # Sessions open at the same time: a failure counts against the key and endpoint of its own session,
         # not against those that were given out last.
@@ -101,7 +104,7 @@ class SessionFactory:
         # Loads websockets (see tests/test_idle_imports.py), which a device without a cloud does not need.
         from voxd.net.endpoint import fill_placeholders
 
-        table = self.table
+        table = self._lifted
         key, endpoint = self._next_key(), self._endpoints.take()
         with self._translate_secret_errors():
             headers = {name: value.reveal() for name, value in table.headers.items()}
@@ -288,14 +291,17 @@ class ProviderFactory:
                 ),
                 first_audio_timeout_s=table.first_audio_timeout_s + LAST_WORD_S,
             )
+        lifted, limits = lift_options(table), read_options(table.options, RealtimeOptions)
         return RealtimeConfig(
             name=name,
             kind=table.kind,
             make=self._session_factory(name, table),
             config=SessionConfig(
                 instructions=instructions,
-                voice=agent.voice or table.voice,
-                language=table.language,
+                voice=agent.voice or lifted.voice,
+                language=lifted.language,
+                temperature=limits.temperature,
+                max_output_tokens=limits.max_tokens,
                 turn_detection=table.turn_detection,
             ),
             idle_close_s=table.idle_close_s,

@@ -11,13 +11,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import tomli
 
-from voxd.config.provider_rules import GROUPS, KindRules, ProviderFacts
+from voxd.config.provider_options import OptionTypes
+from voxd.config.provider_rules import GROUPS, REALTIME, STAGES, KindRules, ProviderFacts
 from voxd.config.provider_schema import LOCAL
-from voxd.entry_points import find_entry_points
+from voxd.entry_points import find_entry_points, load_entry_point
+from voxd.errors import ConfigError, third_party
+from voxd.providers.registry import registered_class
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +80,8 @@ class KindFacts(KindRules, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     ``requests_per_minute`` is the usual limit of an account, ``models`` and ``voices`` the defaults by stage
     ("realtime", "stt", "llm", "tts"), ``voice_table`` the table of voices, by default the kind's own.
+    ``options`` names the struct of the options of each stage, as ``module:class``; importing that module must
+    be cheap.
     """
 
     is_free: bool = False
@@ -83,6 +89,7 @@ class KindFacts(KindRules, frozen=True, forbid_unknown_fields=True, kw_only=True
     models: dict[str, str] = msgspec.field(default_factory=dict)
     voices: dict[str, str] = msgspec.field(default_factory=dict)
     voice_table: str = ""
+    options: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class VendorFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,7 +199,39 @@ def default_voice(kind: str, stage: str = "tts") -> str:
 def config_facts() -> ProviderFacts:
     """Return the facts for the configuration check: installed names by group, and facts about kinds."""
     installed = {group.removeprefix("voxd."): tuple(sorted(find_entry_points(group))) for group in GROUPS}
-    return ProviderFacts(installed, facts().kinds)
+    return ProviderFacts(installed, facts().kinds, option_types)
+
+
+def option_types(kind: str) -> OptionTypes:
+    """Return the options of ``kind`` by stage; a stage of a third party may declare none.
+
+    A class registered in this process comes first. Of a built-in kind no code but its options is imported.
+    """
+    found: dict[str, type[msgspec.Struct] | None] = {}
+    for group, stage in ((REALTIME, "realtime"), *((name, name) for name in STAGES)):
+        own = registered_class(f"voxd.{group}", kind)
+        declared = facts().kind(kind).options.get(stage)
+        entry = find_entry_points(f"voxd.{group}").get(kind)
+        if own is not None:
+            found[stage] = _struct(getattr(own, "options_type", None))
+        elif entry is not None:
+            loaded = _load(kind, declared or entry)
+            found[stage] = _struct(loaded if declared else getattr(loaded, "options_type", None))
+    return OptionTypes(found)
+
+
+def _load(kind: str, reference: str) -> Any:
+    try:
+        with third_party(lambda error: ConfigError(f"{type(error).__name__}: {error}"), passes=()):
+            return load_entry_point(reference)
+    except ConfigError as error:
+        # A broken package is reported where it is used; its options are not checked.
+        _log.warning("the options of %s cannot be read: %s", kind, error)
+        return None
+
+
+def _struct(found: object) -> type[msgspec.Struct] | None:
+    return found if isinstance(found, type) and issubclass(found, msgspec.Struct) else None
 
 
 def _third_party_facts() -> Iterator[VendorFacts]:

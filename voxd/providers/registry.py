@@ -40,6 +40,9 @@ class _Found:
     source: str
 
 
+_BY_GROUP: "dict[str, Registry[Any]]" = {}
+
+
 class Registry(Generic[T]):
     """The classes of one entry point ``group`` by name, subclasses of ``base``; a broken one is skipped.
 
@@ -54,6 +57,7 @@ class Registry(Generic[T]):
         self._found: dict[str, _Found] | None = None
         self._refused: list[ProviderStatus] = []
         self._reading = threading.Lock()
+        _BY_GROUP[group] = self
 
     def register(self, name: str, cls: type[T]) -> None:
         """Use ``cls`` for ``name`` from now on, also if it was taken. Raises `ProviderError`."""
@@ -61,6 +65,10 @@ class Registry(Generic[T]):
         if problem:
             raise ProviderError(f"the {self._what} {name} cannot be registered: {problem}")
         self._registered[name] = cls
+
+    def registered(self, name: str) -> type[T] | None:
+        """Return the class that this process registered as ``name``, None without one."""
+        return self._registered.get(name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._registered or name in self._entries()
@@ -144,6 +152,12 @@ _REGISTRY: Registry[BaseProvider] = Registry(BaseProvider)
 def register_provider(name: str, cls: type[BaseProvider]) -> None:
     """Make ``cls`` known as ``name`` in this process. Raises `ProviderError` when it is not a provider."""
     _REGISTRY.register(name, cls)
+
+
+def registered_class(group: str, name: str) -> type[Any] | None:
+    """Return the class that this process registered as ``name`` of ``group``, None without one."""
+    registry = _BY_GROUP.get(group)
+    return registry.registered(name) if registry is not None else None
 
 
 def provider_class(name: str) -> type[BaseProvider]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from voxd.clock import Clock
+from voxd.config.provider_options import lift_options
 from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.errors import AuthenticationError, ConfigError, NotFound, VoxdError
 from voxd.events import Emit
@@ -168,7 +169,7 @@ class PipelineBuilder:
                 if name not in providers:
                     hint = f"add [providers.{name}], or use another name"
                     raise NotFound(f"unknown provider {name}", hint=hint)
-                provider = providers[name]
+                provider = lift_options(providers[name])
                 stage = find(provider.kind)(stage_config(name, provider), self.client(name, provider, kind))
                 stages.append(stage)
             except VoxdError as error:

@@ -108,7 +108,7 @@ class _LlmAttempt:
         """Send the request."""
         self._started_s = self._candidates.clock.monotonic()
         self._queued_s = self._request.budget.queued_s
-        prompt = self._request.build_prompt(self._stage, is_shorter)
+        prompt = self._stage.tuned(self._request.build_prompt(self._stage, is_shorter))
         budget = StageBudget(
             self._request.budget,
             lambda: self._others > 0 and self._request.can_restart(),

@@ -9,6 +9,7 @@ import msgspec
 from voxd.clock import Clock, SystemClock
 from voxd.config.paths import models_dir
 from voxd.config.problems import did_you_mean
+from voxd.config.provider_options import raise_first
 from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
@@ -16,6 +17,7 @@ from voxd.errors import ConfigError
 from voxd.events import Emit
 from voxd.local.engines import EngineResources, build_synthesizer, whisper_transcriber
 from voxd.net.http import HttpClient
+from voxd.providers.facts import option_types
 from voxd.providers.pipeline.builder import Close, MoreHeaders, PipelineBuilder, PipelineDependencies
 from voxd.providers.pipeline.candidates import STAGE_NAMES
 from voxd.providers.pipeline.local_stages import LocalEngines
@@ -46,6 +48,13 @@ class PipelineMetadata(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     request_middleware: tuple[Any, ...] = ()
     hints: tuple[str, ...] = ()
     models_dir: str = ""
+
+
+def check_metadata(metadata: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for a mistake in ``metadata`` of a pipeline; nothing is built."""
+    found = _convert(metadata, PipelineMetadata, "metadata")
+    for kind in STAGE_NAMES:
+        _name_tables(str(kind), getattr(found, kind), {})
 
 
 def build_from_metadata(config: Mapping[str, Any], emit: Emit) -> PipelineDependencies:
@@ -93,14 +102,17 @@ def _name_tables(
     """Return a name for each table of list ``kind``, and add the tables to ``known`` by these names."""
     names = []
     for number, entry in enumerate(entries):
-        fields = dict(entry)
+        where = f'metadata["{kind}"][{number}]'
+        fields = _with_options(entry)
         vendor_kind = str(fields.get("kind", ""))
         name = str(fields.pop("name", "") or vendor_kind)
         if vendor_kind == LOCAL:
             names.append(LOCAL)
             continue
         computed = fields.pop("headers") if callable(fields.get("headers")) else None
-        vendor = (_convert(fields, ProviderConfig, f'metadata["{kind}"][{number}]'), computed)
+        table: ProviderConfig = _convert(fields, ProviderConfig, where)
+        _check_options(kind, table, where)
+        vendor = (table, computed)
         # The same kind with other settings is another provider; the same table twice is one, so that its
         # keys and rate limits are counted together.
         free = (name, *(f"{name}_{number}" for number in range(2, 100)))
@@ -108,6 +120,26 @@ def _name_tables(
         known[name] = vendor
         names.append(name)
     return tuple(names)
+
+
+def _with_options(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``entry`` with what is not a key of a table among its options."""
+    if str(entry.get("kind", "")) == LOCAL:
+        return dict(entry)
+    known = {"name", *ProviderConfig.__struct_fields__}
+    fields = {key: value for key, value in entry.items() if key in known}
+    beside = {key: value for key, value in entry.items() if key not in known}
+    options = fields.get("options", {})
+    # A wrong type is reported by the schema of the table.
+    if beside and isinstance(options, Mapping):
+        fields["options"] = {**beside, **options}
+    return fields
+
+
+def _check_options(stage: str, table: ProviderConfig, where: str) -> None:
+    """Raise `ConfigError` for an option of ``table`` that is unknown, or has a wrong value."""
+    beside = msgspec.structs.asdict(table)
+    raise_first(option_types(table.kind).check(table.options, (stage,), beside), where)
 
 
 def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngines | None:

@@ -214,10 +214,8 @@ class PromptSession:
 
     def _history_tokens(self, stage: LanguageModel, instructions: str) -> int:
         """Return how many tokens the conversation may take with ``stage``."""
-        configured = stage.config.options.get("context_tokens")
-        context_tokens = configured if isinstance(configured, int) else stage.context_tokens
         limit = self.session.max_output_tokens or self._parts.settings.max_output_tokens
-        return history_tokens(context_tokens, instructions, self.session.tools, limit)
+        return history_tokens(stage.prompt_tokens, instructions, self.session.tools, limit)
 
 
 def text_tokens(text: str) -> int:

@@ -18,10 +18,8 @@ from voxd.net.transport import Access, Budget
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
 from voxd.providers.pipeline.stages.tool_calls import portable_id
 from voxd.providers.vendors.anthropic.llm import AnthropicLlm
+from voxd.providers.vendors.anthropic.options import NEW, OLD, AnthropicOptions
 from voxd.providers.vendors.anthropic.wire import (
-    NEW,
-    OLD,
-    AnthropicOptions,
     MessagesReader,
     messages_body,
     messages_of,

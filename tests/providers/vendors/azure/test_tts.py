@@ -81,7 +81,9 @@ def parsed(document: str) -> ElementTree.Element:
 @examples(60)
 @given(st.text(), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_any_text_comes_out_as_it_went_in(text: str, voice: str, style: str, rate: str) -> None:
-    speak = parsed(ssml(text, voice=voice, language="en-US", style=style, prosody={"rate": rate}))
+    speak = parsed(
+        ssml(text, voice=voice, language="en-US", express={"style": style}, prosody={"rate": rate})
+    )
     assert "".join(speak.itertext()) == ILLEGAL.sub("", text)
     found = speak.find(f"{SSML}voice")
     assert found is not None
@@ -107,7 +109,11 @@ def test_what_is_not_configured_is_not_said() -> None:
 
 def test_style_and_prosody_stand_around_the_text() -> None:
     document = ssml(
-        "Hi.", voice="v", language="en-US", style="cheerful", prosody={"rate": "slow", "volume": "+5%"}
+        "Hi.",
+        voice="v",
+        language="en-US",
+        express={"style": "cheerful", "role": ""},
+        prosody={"rate": "slow", "volume": "+5%"},
     )
     express, prosody = list(parsed(document).iter())[2:]
     assert (express.tag, express.attrib) == (

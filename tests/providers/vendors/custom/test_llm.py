@@ -13,7 +13,8 @@ from tests.servers.scripted import Bytes, Reply, scripted
 from voxd.errors import AuthenticationError, ProviderError
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
-from voxd.providers.vendors.custom.llm import CustomLlm, CustomLlmOptions, completion_of, custom_body, text_of
+from voxd.providers.vendors.custom.llm import CustomLlm, completion_of, custom_body, text_of
+from voxd.providers.vendors.custom.options import CustomLlmOptions
 
 
 class TestContractOfText(StreamingContract):

@@ -52,7 +52,7 @@ async def test_the_vendors_own_settings_are_passed_on_under_their_names() -> Non
 
 
 async def test_settings_that_are_not_for_listening_are_not_passed_on() -> None:
-    options = {"speed": 1.2, "ca_file": "", "callback": "https://elsewhere.example", "channels": 2}
+    options = {"speed": 1.2, "ca_file": "", "callback": "https://elsewhere.example"}
     query = await asked(options=options)
     assert query["channels"] == ["1"]
     assert not {"speed", "ca_file", "callback"} & set(query)

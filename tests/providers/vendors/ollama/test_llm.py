@@ -25,7 +25,8 @@ from voxd.errors import AuthenticationError, ProviderError
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
 from voxd.providers.vendors.ollama.llm import LOADING_S, OllamaLlm
-from voxd.providers.vendors.ollama.wire import OllamaOptions, OllamaReader, chat_body, loading_body
+from voxd.providers.vendors.ollama.options import OllamaOptions
+from voxd.providers.vendors.ollama.wire import OllamaReader, chat_body, loading_body
 
 CALL = ToolCall("call_1", "set_timer", '{"seconds": 5}')
 

@@ -16,13 +16,13 @@ from voxd.errors import AuthenticationError, ConfigError, ProviderError
 from voxd.net.transport import Access, Budget
 from voxd.providers.pipeline.stages.chat_completions import (
     ChatHost,
-    ChatOptions,
     ChatReader,
     ModelRow,
     chat_body,
     host_at,
 )
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
+from voxd.providers.pipeline.stages.llm_options import ChatOptions
 from voxd.providers.vendors.openai.llm import OpenAIChatLlm
 
 CALL = ToolCall("call_1", "set_timer", '{"seconds": 5}')

@@ -16,11 +16,8 @@ from voxd.errors import ContextTooLong, ProviderError, RateLimited, StreamError
 from voxd.providers.pipeline.stages.chat_completions import ChatHost
 from voxd.providers.pipeline.stages.contract import ChatMessage, Prompt, StageConfig, ToolCall
 from voxd.providers.vendors.openai.llm import OpenAIResponsesLlm
-from voxd.providers.vendors.openai.responses_wire import (
-    OpenAIResponsesOptions,
-    ResponsesReader,
-    responses_body,
-)
+from voxd.providers.vendors.openai.options import OpenAIResponsesOptions
+from voxd.providers.vendors.openai.responses_wire import ResponsesReader, responses_body
 
 CALL = ToolCall("call_1", "set_timer", '{"seconds": 5}')
 

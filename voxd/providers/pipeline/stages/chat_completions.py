@@ -19,6 +19,7 @@ from voxd.providers.pipeline.stages.contract import (
     ConfiguredStage,
     Prompt,
 )
+from voxd.providers.pipeline.stages.llm_options import ChatOptions, HostOptions
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel, ThinkTagFilter
 from voxd.providers.pipeline.stages.messages import pair_tool_results
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, portable_id
@@ -35,14 +36,6 @@ class ChatHost(StrEnum):
     OPENAI = "openai"
     AZURE = "azure"
     OTHER = "other"
-
-
-class HostOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """``auth``: how the key is sent, "bearer" or "api-key"; "" for the usual way of the server."""
-
-    auth: str = ""
-    organization: str = ""
-    project: str = ""
 
 
 class ModelRow(msgspec.Struct, frozen=True):
@@ -124,18 +117,6 @@ _END = "[DONE]"
 Json = dict[str, Any]
 
 
-class ChatOptions(HostOptions, frozen=True, kw_only=True):
-    """Options of a chat completions model.
-
-    ``max_tokens_field``: the server's name for the limit of output tokens. ``stream_usage``: whether the
-    server accepts ``stream_options.include_usage``. ``body``: additional fields of the request.
-    """
-
-    max_tokens_field: str = ""
-    stream_usage: bool = True
-    body: Json = msgspec.field(default_factory=dict)
-
-
 class ChatCompletionsLlm(OpenAICompatibleLlm[ChatOptions]):
     """A model with the chat completions API."""
 
@@ -165,7 +146,7 @@ def chat_body(prompt: Prompt, model: str, options: ChatOptions, host: ChatHost) 
         body[options.max_tokens_field or usual] = prompt.max_output_tokens
     if prompt.temperature is not None:
         body["temperature"] = prompt.temperature
-    return body | options.body
+    return body | options.fields()
 
 
 def chat_messages(prompt: Prompt) -> list[Json]:

@@ -2,17 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 import msgspec
 
+from voxd.config.provider_options import read_options
 from voxd.errors import ConfigError, ProviderError
 from voxd.frames import Clip, Frame
 from voxd.net.faults import RefusalReader, error_for_refusal
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.facts import default_model, default_voice
+from voxd.providers.pipeline.stages.llm_options import LlmOptions
 from voxd.providers.settings import ToolSpec
 from voxd.providers.usage import Usage
 
@@ -52,6 +54,8 @@ class PipelineStage(ABC):
     """
 
     stage: ClassVar[StageKind]
+    options_type: ClassVar[type[msgspec.Struct] | None] = None
+    """The fields of ``options``; None accepts any. See `ConfiguredStage`."""
     default_model: str = ""
     """Unless a subclass sets it, the model of the ``facts.toml`` of its kind."""
     default_endpoint: ClassVar[str] = ""
@@ -216,6 +220,27 @@ class LanguageModel(PipelineStage):
     context_tokens: ClassVar[int] = 32_000
     """The size of a prompt in tokens, unless the option ``context_tokens`` sets another."""
 
+    def tuned(self, prompt: Prompt) -> Prompt:
+        """Return ``prompt`` with the temperature and the limit of the options, where they are set."""
+        options = self._limits
+        limit, temperature = options.max_tokens, options.temperature
+        return replace(
+            prompt,
+            max_output_tokens=prompt.max_output_tokens if limit is None else limit,
+            temperature=prompt.temperature if temperature is None else temperature,
+        )
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The size of a prompt in tokens: that of the options, else ``context_tokens``."""
+        return self._limits.context_tokens or self.context_tokens
+
+    @property
+    def _limits(self) -> LlmOptions:
+        kind = self.options_type
+        own = kind if kind is not None and issubclass(kind, LlmOptions) else LlmOptions
+        return read_options(self.config.options, own)
+
     @abstractmethod
     def reply(self, prompt: Prompt) -> AsyncGenerator[TextChunk | Completion]:
         """Yield the reply's text as it is generated; only the last item is a `Completion`.
@@ -274,20 +299,21 @@ OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
 class ConfiguredStage(PipelineStage, Generic[OptionsT]):
     """A stage with options of its own, of the type ``options_type``."""
 
-    options_type: type[OptionsT]
-
     def __init__(self, config: StageConfig, transport: Transport) -> None:
         """Raises `ConfigError` when an option is invalid."""
         super().__init__(config, transport)
-        self._options = parse_options(config, self.options_type)
+        # A class variable cannot have the type of a type variable.
+        self._options: OptionsT = parse_options(config, cast("type[OptionsT]", self.options_type))
 
 
 def parse_options(config: StageConfig, kind: type[OptionsT]) -> OptionsT:
-    """Return the options of ``config`` as ``kind``. Raises `ConfigError` for an invalid one."""
-    # Unknown options are ignored: they may be for the transport, such as ``ca_file``, or for another stage of
-    # the same vendor.
+    """Return the options of ``config`` as ``kind``. Raises `ConfigError` for an invalid one.
+
+    Others are for the transport, such as ``ca_file``, or for another stage of the same vendor; those that
+    nothing knows are refused where the table is read.
+    """
     try:
-        return msgspec.convert(dict(config.options), kind)
-    except msgspec.ValidationError as error:
-        hint = f"correct options in [providers.{config.name}]"
-        raise ConfigError(f"an option of provider {config.name} is invalid: {error}", hint=hint) from None
+        return read_options(config.options, kind)
+    except ConfigError as error:
+        msg = f"an option of provider {config.name} is invalid: {error}"
+        raise ConfigError(msg, hint=error.hint) from None

@@ -48,7 +48,7 @@ class OpenAIProtocolProvider(BaseProvider):
 
     def __init__(self, config: Mapping[str, Any], deadlines: Deadlines | None = None) -> None:
         super().__init__(config)
-        self.metadata: dict[str, Any] = dict(self.config.get("metadata") or {})
+        self.metadata = self.own_settings()
         self._extra = {"transcription_model": self.transcription_model, **self.metadata}
         self._deadlines = deadlines or Deadlines()
         self._session = SessionConfig()

@@ -4,7 +4,8 @@ from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, HttpRequest
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, Prompt
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
-from voxd.providers.vendors.anthropic.wire import OLD, AnthropicOptions, MessagesReader, messages_body
+from voxd.providers.vendors.anthropic.options import OLD, AnthropicOptions
+from voxd.providers.vendors.anthropic.wire import MessagesReader, messages_body
 
 _MESSAGES = "/messages"
 

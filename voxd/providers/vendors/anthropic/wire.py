@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import dropwhile
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -12,31 +12,15 @@ from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Pro
 from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, parse_arguments, portable_id
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.anthropic.options import OLD, AnthropicOptions
 
 Json = dict[str, Any]
-
-Version = Literal["2026-10-21", "2023-06-01"]
-NEW: Version = "2026-10-21"
-OLD: Version = "2023-06-01"
 
 MAX_OUTPUT_TOKENS = 4096
 """The field is required. A spoken reply is never this long, but reasoning counts too."""
 
 # "claude-opus-4-7", "claude-3-5-haiku-20241022", "claude-sonnet-5-5": a date at the end is not a version.
 _VERSION = re.compile(r"claude-(?:(?P<family>[a-z]+)-)?(?P<major>\d)(?:-(?P<minor>\d{1,2}))?(?!\d)")
-
-
-class AnthropicOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of Anthropic's models.
-
-    ``api_version`` also selects the authentication scheme. ``cache``: "5m" or "1h" turns on prompt caching,
-    which lowers the price of repeated input. ``body``: additional fields of the request, such as
-    ``thinking``.
-    """
-
-    api_version: Version = NEW
-    cache: Literal["", "5m", "1h"] = ""
-    body: Json = msgspec.field(default_factory=dict)
 
 
 def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOptions) -> Json:
@@ -59,7 +43,7 @@ def messages_body(prompt: Prompt, model: str, vendor: str, options: AnthropicOpt
         body["temperature"] = min(prompt.temperature, 1.0)
     if options.cache:
         body["cache_control"] = {"type": "ephemeral", "ttl": options.cache}
-    return body | options.body
+    return body | options.fields()
 
 
 def takes_temperature(model: str, api_version: str) -> bool:

@@ -23,6 +23,7 @@ from voxd.providers.pipeline.stages.stt_protocol import (
 )
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.assemblyai.options import AssemblyAiSttOptions
 
 PATH = "/v3/ws"
 # The messages below are those of this version of the protocol.
@@ -32,27 +33,6 @@ MOST_TERMS = 100
 LONGEST_TERM = 50
 
 _TERMINATE = '{"type":"Terminate"}'
-
-
-class AssemblyAiSttOptions(msgspec.Struct, frozen=True):
-    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default."""
-
-    format_turns: bool = True
-    keyterms_prompt: list[str] = []
-    prompt: str | None = None
-    end_of_turn_confidence_threshold: float | None = None
-    min_turn_silence: int | None = None
-    max_turn_silence: int | None = None
-    vad_threshold: float | None = None
-    inactivity_timeout: int | None = None
-    mode: str | None = None
-    filter_profanity: bool | None = None
-    language_detection: bool | None = None
-    domain: str | None = None
-    speaker_labels: bool | None = None
-    voice_focus: str | None = None
-    voice_focus_threshold: float | None = None
-    redact_pii: bool | None = None
 
 
 class AssemblyAiStt(ConfiguredStage[AssemblyAiSttOptions], StreamingSpeechToText):

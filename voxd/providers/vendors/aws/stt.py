@@ -5,7 +5,6 @@ The URL carries the signature, so it is signed again for every connection. Proto
 
 import time
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
@@ -18,6 +17,7 @@ from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, StageConfig, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, TranscriptUpdate, WireMessage
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
+from voxd.providers.vendors.aws.options import AwsSttOptions
 from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
 from voxd.providers.vendors.aws.wire import decode, encode, find_region, read_error, stream_error
 
@@ -27,20 +27,6 @@ _AUDIO_HEADERS = {
     ":event-type": "AudioEvent",
     ":content-type": "application/octet-stream",
 }
-
-
-class AwsSttOptions(msgspec.Struct, frozen=True):
-    """Options of Amazon Transcribe.
-
-    ``region`` is an AWS region, such as "eu-central-1"; ``vocabulary`` names a custom vocabulary stored
-    there; among ``languages`` Amazon detects the spoken one when no language is set; ``stability`` is how
-    early partial words are marked stable, "" for only at the end.
-    """
-
-    region: str = ""
-    vocabulary: str = ""
-    languages: tuple[str, ...] = ()
-    stability: Literal["low", "medium", "high", ""] = "medium"
 
 
 class _Item(msgspec.Struct, rename="pascal"):
@@ -111,8 +97,18 @@ class AwsStt(ConfiguredStage[AwsSttOptions], StreamingSpeechToText):
             # Either a language or candidates: the service refuses both together.
             query["identify-language"] = "true"
             query["language-options"] = ",".join(map(locale_of, options.languages))
-        if options.vocabulary:
-            query["vocabulary-name"] = options.vocabulary
+        named = {
+            "preferred-language": options.preferred_language,
+            "vocabulary-name": options.vocabulary,
+            "vocabulary-filter-name": options.vocabulary_filter,
+            "vocabulary-filter-method": options.vocabulary_filter_method,
+            "language-model-name": options.language_model,
+            "content-redaction-type": options.content_redaction_type,
+            "content-identification-type": options.content_identification_type,
+            "pii-entity-types": options.pii_entity_types,
+            "show-speaker-label": "true" if options.diarize else "",
+        }
+        query |= {name: value for name, value in named.items() if value}
         if options.stability:
             query["enable-partial-results-stabilization"] = "true"
             query["partial-results-stability"] = options.stability

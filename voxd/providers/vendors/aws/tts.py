@@ -1,7 +1,7 @@
 """Amazon Polly text-to-speech over HTTP: one signed request for each clause, with streamed audio."""
 
 import time
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,17 +11,9 @@ from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
+from voxd.providers.vendors.aws.options import AwsTtsOptions
 from voxd.providers.vendors.aws.sigv4 import Signer, parse_credentials
 from voxd.providers.vendors.aws.wire import find_region, read_error
-
-
-class AwsTtsOptions(msgspec.Struct, frozen=True):
-    """``region`` is an AWS region, such as "eu-central-1". Polly offers PCM at these two rates only."""
-
-    region: str = ""
-    engine: Literal["standard", "neural", "long-form", "generative"] = "neural"
-    # Polly's only rates for PCM.
-    sample_rate_hz: Literal[8000, 16_000] = 16_000
 
 
 class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
@@ -55,7 +47,7 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
         await self._check_by(build, budget)
 
     def _call(self, text: str, access: Access) -> HttpRequest:
-        body = {
+        body: dict[str, Any] = {
             "Text": text,
             "TextType": "text",
             "OutputFormat": "pcm",
@@ -63,6 +55,8 @@ class AwsTts(HttpTextToSpeech[AwsTtsOptions]):
             "VoiceId": self.voice,
             "Engine": self._options.engine,
         }
+        if self._options.lexicon_names:
+            body["LexiconNames"] = list(self._options.lexicon_names)
         # Bilingual voices need the language; other voices have one language.
         if "-" in self.config.language:
             body["LanguageCode"] = self.config.language

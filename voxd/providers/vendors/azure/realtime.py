@@ -7,6 +7,7 @@ from voxd.net.endpoint import address_of, websocket_url
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.facts import default_model
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProtocolProvider
+from voxd.providers.vendors.azure.options import AzureRealtimeOptions
 
 _PATH = "/openai/v1/realtime"
 
@@ -19,6 +20,7 @@ class AzureProvider(OpenAIProtocolProvider):
     """
 
     name: ClassVar[str] = "azure"
+    options_type = AzureRealtimeOptions
     # A deployment usually has the name of its model.
     model: ClassVar[str] = default_model("openai", "realtime")
 
@@ -31,9 +33,13 @@ class AzureProvider(OpenAIProtocolProvider):
 
     def url(self) -> str:
         """Return the URL of the resource's realtime endpoint. Raises `ConfigError`."""
-        if not self.endpoint_url:
+        endpoint = self.endpoint_url
+        if not endpoint and (region := str(self.metadata.get("region") or "")):
+            # A resource without a subdomain of its own is reached at the host of its region.
+            endpoint = f"https://{region}.api.cognitive.microsoft.com"
+        if not endpoint:
             hint = "set the provider's endpoint to https://NAME.openai.azure.com"
             raise ConfigError("an Azure provider needs an endpoint", hint=hint)
         # Users copy the endpoint with or without its path.
-        bare = self.endpoint_url.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
+        bare = endpoint.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
         return websocket_url(bare, {"model": self.model_name}, path=_PATH)

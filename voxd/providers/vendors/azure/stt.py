@@ -6,7 +6,7 @@ Protocol facts: `README.md` beside this file.
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ from voxd.providers.pipeline.stages.contract import ConfiguredStage, StageConfig
 from voxd.providers.pipeline.stages.stt_protocol import SttProtocol, Throttle, TranscriptUpdate, WireMessage
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.azure import wire as usp
+from voxd.providers.vendors.azure.options import AzureSttOptions
 
 # Offsets and durations are in units of 100 ns.
 _TICKS_PER_S = 10_000_000
@@ -36,14 +37,6 @@ _FATAL = frozenset({1002, 1003, 1007, 4000})
 _BAD_REQUEST = ErrorMeaning("invalid_request", StreamError, hint="check the options of the provider")
 # Statuses of a phrase without words; they are no errors.
 _NO_SPEECH = frozenset({"nomatch", "initialsilencetimeout", "babbletimeout", "endofdictation"})
-
-
-class AzureSttOptions(msgspec.Struct, frozen=True):
-    """``region`` is that of the Azure resource, such as "westeurope"; alternatively set an endpoint."""
-
-    region: str = ""
-    mode: Literal["conversation", "interactive", "dictation"] = "conversation"
-    profanity: Literal["masked", "removed", "raw", ""] = ""
 
 
 class _Hypothesis(msgspec.Struct, rename="pascal"):
@@ -78,6 +71,8 @@ class AzureStt(ConfiguredStage[AzureSttOptions], StreamingSpeechToText):
         query = {"language": locale_of(self.language(request)), "format": "simple"}
         if self._options.profanity:
             query["profanity"] = self._options.profanity
+        if self._options.endpoint_id:
+            query["cid"] = self._options.endpoint_id
         path = f"/speech/recognition/{self._options.mode}/cognitiveservices/v1"
         key = require_key(self.name, access.key)
         # 32 hexadecimal digits without dashes.

@@ -2,10 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
-
-import msgspec
 
 from voxd.errors import ConfigError
 from voxd.net.endpoint import require_key
@@ -14,22 +11,12 @@ from voxd.net.transport import Access, Budget, HttpRequest, Transport
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.contract import StageConfig
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
+from voxd.providers.vendors.azure.options import AzureTtsOptions
 
 # The service rejects requests without this header.
 _USER_AGENT = "voxd"
 
 _refused = refusal_reader({})
-
-
-class AzureTtsOptions(msgspec.Struct, frozen=True):
-    """``region`` is that of the Azure resource, such as "westeurope"; the others are SSML attributes."""
-
-    region: str = ""
-    rate: str = ""
-    pitch: str = ""
-    volume: str = ""
-    style: str = ""
-    sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 44_100, 48_000] = 24_000
 
 
 class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
@@ -68,7 +55,7 @@ class AzureTts(HttpTextToSpeech[AzureTtsOptions]):
             voice=self.voice,
             # Without a language, that of the voice: "en-US" of "en-US-AvaNeural".
             language=locale_of(self.config.language, "-".join(self.voice.split("-")[:2])),
-            style=options.style,
+            express={"style": options.style, "styledegree": options.style_degree, "role": options.role},
             prosody={"rate": options.rate, "pitch": options.pitch, "volume": options.volume},
         )
         # The service writes "raw-24khz-16bit-mono-pcm", but "raw-22050hz-16bit-mono-pcm".
@@ -99,15 +86,23 @@ _NAMESPACES = 'xmlns="http://www.w3.org/2001/10/synthesis" xmlns:mstts="https://
 
 
 def ssml(
-    text: str, *, voice: str, language: str, style: str = "", prosody: Mapping[str, str] | None = None
+    text: str,
+    *,
+    voice: str,
+    language: str,
+    express: Mapping[str, str] | None = None,
+    prosody: Mapping[str, str] | None = None,
 ) -> str:
-    """Return ``text`` as an SSML document for ``voice``; ``prosody`` has rate, pitch and volume."""
+    """Return ``text`` as an SSML document for ``voice``.
+
+    ``prosody`` has rate, pitch and volume, ``express`` the style of the voice, its degree and a role.
+    """
     # XML 1.0, section 2.11: a parser turns a carriage return into a line feed unless it is escaped.
     inner = escape(_ILLEGAL.sub("", text), {"\r": "&#13;"})
     if settings := {name: value for name, value in (prosody or {}).items() if value}:
         inner = f"<prosody{_attributes(settings)}>{inner}</prosody>"
-    if style:
-        inner = f"<mstts:express-as{_attributes({'style': style})}>{inner}</mstts:express-as>"
+    if settings := {name: value for name, value in (express or {}).items() if value}:
+        inner = f"<mstts:express-as{_attributes(settings)}>{inner}</mstts:express-as>"
     return (
         f'<speak version="1.0" {_NAMESPACES}{_attributes({"xml:lang": language})}>'
         f"<voice{_attributes({'name': voice})}>{inner}</voice></speak>"

@@ -5,8 +5,6 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from voxd.errors import ProviderError
 from voxd.net.endpoint import require_key, resource_url
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
@@ -22,33 +20,13 @@ from voxd.providers.pipeline.stages.contract import (
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.messages import estimate_tokens, pair_tool_results
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.custom.options import CustomLlmOptions
 
 # Internal: the endpoint responded, but not to this method.
 _EXISTS = "exists"
 
 
 Json = dict[str, Any]
-
-
-class CustomLlmOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of a custom endpoint.
-
-    ``stream``: request text as it is generated. The ``..._field`` options name the fields of the request, ""
-    omits one; the ``..._path`` options name those of the response, with dots for nested fields. ``check_url``
-    is requested by `check`. ``body``: additional fields of the request.
-    """
-
-    stream: bool = True
-    messages_field: str = "messages"
-    model_field: str = "model"
-    max_tokens_field: str = "max_tokens"
-    temperature_field: str = "temperature"
-    stream_field: str = "stream"
-    content_path: str = "content"
-    input_tokens_path: str = "usage.input_tokens"
-    output_tokens_path: str = "usage.output_tokens"
-    check_url: str = ""
-    body: Json = msgspec.field(default_factory=dict)
 
 
 class CustomLlm(ConfiguredStage[CustomLlmOptions], LanguageModel):

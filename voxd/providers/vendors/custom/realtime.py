@@ -6,8 +6,7 @@ from voxd.errors import ConfigError
 from voxd.net.endpoint import address_of, websocket_url
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProtocolProvider
-
-AUTH_TYPES = ("bearer", "header", "query", "none")
+from voxd.providers.vendors.custom.options import CustomRealtimeOptions
 
 
 class CustomProvider(OpenAIProtocolProvider):
@@ -19,14 +18,12 @@ class CustomProvider(OpenAIProtocolProvider):
     """
 
     name: ClassVar[str] = "custom"
+    options_type = CustomRealtimeOptions
 
     def address(self) -> WebSocketAddress:
         """Return URL, headers and key. Raises `AuthenticationError`, `ConfigError`."""
         kind = self.metadata.get("auth_type", "bearer")
         name = str(self.metadata.get("auth_name") or "")
-        if kind not in AUTH_TYPES:
-            msg = f"auth_type {kind} of the custom provider is not one of {', '.join(AUTH_TYPES)}"
-            raise ConfigError(msg, hint="correct metadata.auth_type")
         # `key` refuses a configuration without one.
         key = "" if kind == "none" else self.key()
         headers: dict[str, str] = {}

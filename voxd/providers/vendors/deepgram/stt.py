@@ -20,44 +20,13 @@ from voxd.providers.pipeline.stages.stt_protocol import (
 )
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.deepgram import wire
+from voxd.providers.vendors.deepgram.options import DeepgramSttOptions
 
 KEEP_ALIVE_S = 4.0
 """Deepgram closes with 1011 NET-0001 after 10 s without audio, and advises a message every 3 to 5 s."""
 
 # ``start`` and ``duration`` are rounded, so equal positions differ by less than this.
 _EPSILON_S = 0.001
-
-
-class DeepgramSttOptions(msgspec.Struct, frozen=True):
-    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default.
-
-    ``endpointing`` is in milliseconds of silence, or false. It makes words final; the end of the utterance is
-    detected by the device.
-    """
-
-    interim_results: bool = True
-    smart_format: bool = True
-    # The vendor's default of 10 ms makes words final in the middle of a sentence.
-    endpointing: int | bool = 300
-    utterance_end_ms: int | None = None
-    vad_events: bool | None = None
-    punctuate: bool | None = None
-    numerals: bool | None = None
-    dictation: bool | None = None
-    profanity_filter: bool | None = None
-    redact: str | list[str] | None = None
-    replace: str | list[str] | None = None
-    search: str | list[str] | None = None
-    keyterm: list[str] = []
-    keywords: list[str] = []
-    detect_entities: bool | None = None
-    diarize: bool | None = None
-    diarize_model: str | None = None
-    language_hint: list[str] | None = None
-    mip_opt_out: bool | None = None
-    tag: str | list[str] | None = None
-    version: str | None = None
-    extra: str | list[str] | None = None
 
 
 class DeepgramStt(wire.DeepgramStage, ConfiguredStage[DeepgramSttOptions], StreamingSpeechToText):

@@ -21,30 +21,13 @@ from voxd.providers.pipeline.stages.stt_protocol import (
 )
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.deepgram import wire
+from voxd.providers.vendors.deepgram.options import DeepgramFluxSttOptions
 
 BEHIND_S = 2.0
 """When Flux closes without an update for the last seconds of audio, that audio was not processed."""
 
 # The multilingual model; ``language_hint`` is accepted by this one only.
 MANY = "flux-general-multi"
-
-
-class DeepgramFluxSttOptions(msgspec.Struct, frozen=True):
-    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default.
-
-    ``eager_eot_threshold`` enables ``EagerEndOfTurn``, which an early start of the reply needs.
-    """
-
-    eager_eot_threshold: float = 0.5
-    eot_threshold: float | None = None
-    eot_timeout_ms: int | None = None
-    keyterm: list[str] = []
-    language_hint: list[str] = []
-    profanity_filter: bool | None = None
-    numerals: bool | None = None
-    redact: str | list[str] | None = None
-    mip_opt_out: bool | None = None
-    tag: str | list[str] | None = None
 
 
 class DeepgramFluxStt(wire.DeepgramStage, ConfiguredStage[DeepgramFluxSttOptions], StreamingSpeechToText):

@@ -4,24 +4,14 @@ Deepgram's WebSocket would gain nothing here: the HTTP connection is kept open b
 whole clause, and closing the connection cancels it.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 from urllib.parse import urlencode
-
-import msgspec
-from msgspec import Meta
 
 from voxd.net.transport import Access, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.deepgram import wire
-
-
-class DeepgramTtsOptions(msgspec.Struct, frozen=True):
-    """``speed`` is a factor that not every language supports."""
-
-    speed: Annotated[float, Meta(ge=0.5, le=2.0)] | None = None
-    sample_rate_hz: Literal[8000, 16_000, 24_000, 32_000, 48_000] = 24_000
-    mip_opt_out: bool = False
+from voxd.providers.vendors.deepgram.options import DeepgramTtsOptions
 
 
 class DeepgramTts(wire.DeepgramStage, HttpTextToSpeech[DeepgramTtsOptions]):
@@ -55,7 +45,9 @@ class DeepgramTts(wire.DeepgramStage, HttpTextToSpeech[DeepgramTtsOptions]):
             query["speed"] = self._options.speed
         if self._options.mip_opt_out:
             query["mip_opt_out"] = "true"
+        if self._options.tag is not None:
+            query["tag"] = self._options.tag
         url = stage_url(self, access, "/v1/speak", live_path=self.live_path)
         return HttpRequest(
-            "POST", f"{url}?{urlencode(query)}", self.auth_headers(access), json={"text": text}
+            "POST", f"{url}?{urlencode(query, doseq=True)}", self.auth_headers(access), json={"text": text}
         )

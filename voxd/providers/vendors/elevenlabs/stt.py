@@ -32,6 +32,7 @@ from voxd.providers.pipeline.stages.stt_protocol import (
 )
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.vendors.elevenlabs import wire
+from voxd.providers.vendors.elevenlabs.options import ElevenLabsSttOptions
 
 PATH = "/v1/speech-to-text/realtime"
 # The vendor's limits on key terms and their characters.
@@ -39,16 +40,6 @@ MOST_TERMS, LONGEST_TERM = 50, 20
 
 # The vendor refuses to commit less than 0.3 s of audio; this leaves a margin.
 _LEAST_BYTES = samples_from_ms(400) * BYTES_PER_SAMPLE
-
-
-class ElevenLabsSttOptions(msgspec.Struct, frozen=True):
-    """Query parameters under the vendor's names; a parameter that is not set keeps the vendor's default."""
-
-    keyterms: list[str] = []
-    no_verbatim: bool | None = None
-    secondary_languages: list[str] | None = None
-    filter_background_audio: bool | None = None
-    enable_logging: bool | None = None
 
 
 # The error code of this refusal has always differed from that of the TTS stages.

@@ -4,7 +4,7 @@ import functools
 import zlib
 from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from voxd.frames import Clip
 from voxd.net.faults import RefusalReader
@@ -12,16 +12,17 @@ from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import stage_url, stream_speech
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.vendors.elevenlabs import wire
+from voxd.providers.vendors.elevenlabs.options import ElevenLabsTtsOptions
 
 
-class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
+class ElevenLabsTts(HttpTextToSpeech[ElevenLabsTtsOptions]):
     """ElevenLabs' streaming HTTP endpoint.
 
     Audio that breaks off is requested again and continued where it broke off, if the second response begins
     with the same bytes; that is why every request has a seed.
     """
 
-    options_type = wire.ElevenLabsTtsOptions
+    options_type = ElevenLabsTtsOptions
     default_endpoint: ClassVar[str] = wire.ENDPOINT
     bill_header: ClassVar[str] = "character-cost"
 
@@ -67,5 +68,8 @@ class ElevenLabsTts(HttpTextToSpeech[wire.ElevenLabsTtsOptions]):
         body |= {name: value for name, value in more.items() if value}
         # The voice is an id, but a user may configure anything.
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream"
-        url = f"{stage_url(self, access, path)}?output_format=pcm_{options.sample_rate_hz}"
+        query = {"output_format": f"pcm_{options.sample_rate_hz}"}
+        if options.enable_logging is not None:
+            query["enable_logging"] = str(options.enable_logging).lower()
+        url = f"{stage_url(self, access, path)}?{urlencode(query)}"
         return HttpRequest("POST", url, wire.auth_headers(self, access), json=body)

@@ -20,6 +20,7 @@ from voxd.net.websocket import WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
 from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
 from voxd.providers.vendors.elevenlabs import wire
+from voxd.providers.vendors.elevenlabs.options import ElevenLabsTtsOptions
 
 INACTIVITY_S = 60
 """How long the vendor waits for text before it closes; its default is 20 s, its maximum 180 s."""
@@ -36,10 +37,10 @@ class _Frame(msgspec.Struct):
     error: str | None = None
 
 
-class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
+class ElevenLabsStreamTts(SocketTextToSpeech[ElevenLabsTtsOptions]):
     """ElevenLabs' ``stream-input`` WebSocket."""
 
-    options_type = wire.ElevenLabsTtsOptions
+    options_type = ElevenLabsTtsOptions
     default_endpoint: ClassVar[str] = wire.ENDPOINT
     spare_s: ClassVar[float] = INACTIVITY_S - 10.0
 
@@ -109,6 +110,8 @@ class ElevenLabsStreamTts(SocketTextToSpeech[wire.ElevenLabsTtsOptions]):
         query |= {name: value for name, value in more.items() if value}
         if options.seed is not None:
             query["seed"] = options.seed
+        if options.enable_logging is not None:
+            query["enable_logging"] = str(options.enable_logging).lower()
         path = f"/v1/text-to-speech/{quote(self.voice, safe='')}/stream-input"
         url = realtime_url(self.name, access.endpoint or self.default_endpoint, path, query)
         headers = wire.auth_headers(self, access)

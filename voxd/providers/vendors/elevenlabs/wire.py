@@ -1,7 +1,7 @@
 """What ElevenLabs' stages share: error codes, authentication, TTS options and a free check of the quota."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -26,29 +26,6 @@ from voxd.providers.pipeline.stages.tts_http import stage_url
 ENDPOINT = "https://api.elevenlabs.io"
 
 Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class ElevenLabsTtsOptions(msgspec.Struct, frozen=True):
-    """Voice settings under the vendor's names.
-
-    ``seed`` None: the HTTP stage derives one from the text, so that a repeated request can produce the same
-    audio.
-    """
-
-    stability: Share = 0.5
-    similarity_boost: Share = 0.75
-    style: Share | None = None
-    use_speaker_boost: bool | None = None
-    speed: Annotated[float, Meta(ge=0.7, le=1.2)] | None = None
-    seed: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
-    apply_text_normalization: Literal["auto", "on", "off"] | None = None
-    sample_rate_hz: Literal[8000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000] = 24_000
-
-    def voice_settings(self) -> dict[str, Any]:
-        """Return the settings for a request; a setting that is not set keeps the voice's own value."""
-        names = ("stability", "similarity_boost", "style", "use_speaker_boost", "speed")
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
 
 
 NAMES: Mapping[str, ErrorMeaning] = {

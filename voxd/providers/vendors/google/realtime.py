@@ -26,6 +26,7 @@ from voxd.providers.usage import Cost, Usage
 from voxd.providers.vendors.google import live_wire as wire
 from voxd.providers.vendors.google.live_connection import LEAVE_EARLY_S, ResumableConnection
 from voxd.providers.vendors.google.live_reader import GeminiReader
+from voxd.providers.vendors.google.options import GeminiOptions
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +48,11 @@ class GeminiProvider(BaseProvider):
         input_rate_hz=wire.INPUT_RATE_HZ, output_rate_hz=wire.OUTPUT_RATE_HZ, server_vad=True, tools=True
     )
 
+    options_type = GeminiOptions
+
     def __init__(self, config: Mapping[str, Any], deadlines: Deadlines | None = None) -> None:
         super().__init__(config)
-        self.metadata: dict[str, Any] = dict(self.config.get("metadata") or {})
+        self.metadata = self.own_settings()
         self._deadlines = deadlines or Deadlines()
         self._model = str(self.config.get("model") or default_model("gemini", "realtime"))
         self._generation = wire.generation_of(self._model)

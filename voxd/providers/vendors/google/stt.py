@@ -23,20 +23,13 @@ from voxd.providers.pipeline.stages.contract import (
 )
 from voxd.providers.pipeline.stages.stt_upload import UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.google.options import GoogleSttOptions
 
 _PATH = "/v1/speech:recognize"
 # Internal: the request was understood, and had no audio, which proves the key.
 _NO_AUDIO = "nothing_to_hear"
 _INVALID = b"INVALID_ARGUMENT"
 _BAD_KEY = b"API_KEY_INVALID"
-
-
-class GoogleSttOptions(msgspec.Struct, frozen=True):
-    """``languages`` are alternatives to detect; ``boost`` (0 to 20) is the weight of likely words."""
-
-    languages: tuple[str, ...] = ()
-    boost: float | None = None
-    punctuation: bool = True
 
 
 class _Alternative(msgspec.Struct):
@@ -91,20 +84,37 @@ class GoogleStt(ConfiguredStage[GoogleSttOptions], UploadSpeechToText):
         return HttpRequest("POST", f"{base}{_PATH}", headers, json=body)
 
     def _config(self, request: TranscriptionRequest) -> dict[str, Any]:
+        options = self._options
         config: dict[str, Any] = {
             # At most 10 MB or 60 s in a request; FLAC is about half of WAV.
             "encoding": "FLAC",
             "sampleRateHertz": SAMPLE_RATE_HZ,
             "languageCode": locale_of(request.language or self.config.language),
             "model": self.model,
-            "enableAutomaticPunctuation": self._options.punctuation,
+            "enableAutomaticPunctuation": options.punctuation,
+            "enableWordTimeOffsets": options.word_time_offsets,
+            "enableWordConfidence": options.word_confidence,
+            "enableSpokenPunctuation": options.spoken_punctuation,
+            "enableSpokenEmojis": options.spoken_emojis,
+            "profanityFilter": options.profanity_filter,
+            "useEnhanced": options.use_enhanced,
         }
-        if self._options.languages:
-            config["alternativeLanguageCodes"] = [locale_of(each) for each in self._options.languages]
-        if request.hints:
-            boost = {} if self._options.boost is None else {"boost": self._options.boost}
-            config["speechContexts"] = [{"phrases": list(request.hints), **boost}]
-        return config
+        if options.languages:
+            config["alternativeLanguageCodes"] = [locale_of(each) for each in options.languages]
+        if phrases := list(dict.fromkeys((*options.phrases, *request.hints))):
+            boost = {} if options.boost is None else {"boost": options.boost}
+            config["speechContexts"] = [{"phrases": phrases, **boost}]
+        if options.diarize:
+            config["diarizationConfig"] = _set(
+                enableSpeakerDiarization=True,
+                minSpeakerCount=options.min_speakers,
+                maxSpeakerCount=options.max_speakers,
+            )
+        return _set(**config)
+
+
+def _set(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _check_error(provider: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:

@@ -2,10 +2,9 @@
 
 import functools
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Meta
 
 from voxd.errors import StreamError
 from voxd.frames import Clip
@@ -15,16 +14,7 @@ from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
 from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
-
-
-class GoogleTtsOptions(msgspec.Struct, frozen=True):
-    """Settings of ``audioConfig``."""
-
-    speaking_rate: Annotated[float, Meta(ge=0.25, le=2)] | None = None
-    pitch: Annotated[float, Meta(ge=-20, le=20)] | None = None
-    volume_gain_db: Annotated[float, Meta(ge=-96, le=16)] | None = None
-    effects: tuple[str, ...] = ()
-    sample_rate_hz: Annotated[int, Meta(ge=8000, le=48_000)] = 24_000
+from voxd.providers.vendors.google.options import GoogleTtsOptions
 
 
 class _Answer(msgspec.Struct):
@@ -72,8 +62,8 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
         # The language is required, the voice is not.
         voice = {"languageCode": self._language, **({"name": self.voice} if self.voice else {})}
         audio: dict[str, Any] = {
-            # LINEAR16 would have a WAV header.
-            "audioEncoding": "PCM",
+            # LINEAR16 has a WAV header, PCM has none.
+            "audioEncoding": options.encoding,
             "sampleRateHertz": options.sample_rate_hz,
             "speakingRate": options.speaking_rate,
             "pitch": options.pitch,

@@ -16,6 +16,7 @@ from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages.contract import Transcription, TranscriptionRequest
 from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.huggingface.options import HuggingFaceSttOptions
 
 _OWN_HOST = "huggingface.co"
 _ROUTER = "/hf-inference"
@@ -38,6 +39,7 @@ class _ErrorBody(msgspec.Struct):
 class HuggingFaceStt(UploadSpeechToText):
     """Transcribes an upload. The API accepts neither a language nor likely words."""
 
+    options_type = HuggingFaceSttOptions
     default_endpoint = f"https://router.huggingface.co{_ROUTER}"
 
     @property

@@ -8,9 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-import msgspec
-
 from voxd.clock import Clock, SystemClock
+from voxd.config.provider_options import read_options
 from voxd.errors import AuthenticationError, ConfigError, ConnectionFailed, NotConnected, RateLimited
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers import events
@@ -47,6 +46,7 @@ class MockProvider(BaseProvider):
     What it received can be read back: ``played_ms`` of interruptions, ``history``, ``results`` of tools.
     """
 
+    options_type = MockScript
     capabilities: ClassVar[Capabilities] = Capabilities(
         input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True, tools=True
     )
@@ -55,10 +55,8 @@ class MockProvider(BaseProvider):
         """Raises `ConfigError` when the script is invalid."""
         super().__init__(config)
         script = config.get("metadata") or {}
-        try:
-            self.script = script if isinstance(script, MockScript) else msgspec.convert(script, MockScript)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"the script of the mock provider: {error}") from error
+        # A script is shared by all sessions that it is given to.
+        self.script = script if isinstance(script, MockScript) else self._script()
         self.session = SessionConfig()
         self.played_ms: list[float | None] = []
         self.history: list[tuple[str, str]] = []
@@ -75,6 +73,12 @@ class MockProvider(BaseProvider):
         self._events = 0
         self._awaited: set[str] = set()
         self._after_calls = ""
+
+    def _script(self) -> MockScript:
+        try:
+            return read_options(self.own_settings(), MockScript)
+        except ConfigError as error:
+            raise ConfigError(f"the script of the mock provider: {error}", hint=error.hint) from None
 
     @property
     def is_connected(self) -> bool:

@@ -1,9 +1,11 @@
 """The replies, delays and faults of the mock provider: a script as a value."""
 
 import re
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 Fault = Literal["", "refused", "invalid_api_key", "rate_limited", "timeout"]
 
@@ -22,6 +24,9 @@ class MockReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calls: tuple[MockCall, ...] = ()
 
 
+Seconds = Annotated[float, Meta(ge=0)]
+
+
 class MockScript(msgspec.Struct, kw_only=True):
     """The ``metadata`` of a mock provider; one script may serve several sessions.
 
@@ -32,16 +37,24 @@ class MockScript(msgspec.Struct, kw_only=True):
     many events. With ``silent`` no reply comes. ``prices_like`` is the model whose prices count.
     """
 
+    aliases: ClassVar[Mapping[str, str]] = {
+        "responses": "replies",
+        "mock_responses": "replies",
+        "default_response": "default_reply",
+        "response_delay_s": "first_delay_s",
+    }
+    state: ClassVar[frozenset[str]] = frozenset({"openings", "questions"})
+
     replies: dict[str, str | MockReply] = {}
     patterns: tuple[tuple[str, str | MockReply], ...] = ()
     default_reply: str = "This is the mock provider. I heard you."
     hears: tuple[str, ...] = ("hello",)
-    connect_delay_s: float = 0.0
-    first_delay_s: float = 0.0
-    chunk_delay_s: float = 0.0
+    connect_delay_s: Seconds = 0.0
+    first_delay_s: Seconds = 0.0
+    chunk_delay_s: Seconds = 0.0
     connect_fault: Fault = ""
     connect_faults: int = 0
-    retry_after_s: float | None = None
+    retry_after_s: Seconds | None = None
     drop_after: int = 0
     silent: bool = False
     vad_rms: float = 500.0

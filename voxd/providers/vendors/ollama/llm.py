@@ -13,7 +13,8 @@ from voxd.providers.pipeline.stages import llm_errors
 from voxd.providers.pipeline.stages.contract import ConfiguredStage, Prompt, StageConfig
 from voxd.providers.pipeline.stages.llm_errors import Headers
 from voxd.providers.pipeline.stages.llm_stream import StreamingLanguageModel
-from voxd.providers.vendors.ollama.wire import OllamaOptions, OllamaReader, chat_body, loading_body
+from voxd.providers.vendors.ollama.options import OllamaOptions
+from voxd.providers.vendors.ollama.wire import OllamaReader, chat_body, loading_body
 from voxd.tasks import TaskScope
 
 LOADING_S = 120.0

@@ -11,22 +11,9 @@ from voxd.providers.pipeline.stages.llm_stream import ThinkTagFilter
 from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, finish, parse_arguments
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.ollama.options import OllamaOptions
 
 Json = dict[str, Any]
-
-
-class OllamaOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of Ollama.
-
-    ``keep_alive``: how long the model stays loaded ("5m", -1 for ever). ``think``: whether, or how much, the
-    model reasons first. ``context_tokens``: the size of the context, which the server allocates.
-    ``options``: additional model settings, such as ``top_p``.
-    """
-
-    keep_alive: str | int | None = None
-    think: bool | str | None = None
-    context_tokens: int | None = None
-    options: Json = msgspec.field(default_factory=dict)
 
 
 def chat_body(prompt: Prompt, model: str, vendor: str, options: OllamaOptions) -> Json:

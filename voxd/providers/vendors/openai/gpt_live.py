@@ -25,6 +25,7 @@ from voxd.providers.realtime.openai_protocol import wire
 from voxd.providers.realtime.openai_protocol.reader import FrameOutcome, RealtimeReader
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Cost, Usage
+from voxd.providers.vendors.openai.options import GptLiveOptions
 from voxd.providers.vendors.openai.realtime import OpenAIProvider
 
 RATE_HZ = 16_000
@@ -175,6 +176,7 @@ class GptLiveProvider(OpenAIProvider):
     """
 
     name: ClassVar[str] = "gpt_live"
+    options_type = GptLiveOptions
     endpoint: ClassVar[str] = "wss://api.openai.com/v1/live/sessions"
     model: ClassVar[str] = default_model("gpt_live", "realtime")
     capabilities: ClassVar[Capabilities] = Capabilities(

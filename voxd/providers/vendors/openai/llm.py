@@ -3,11 +3,8 @@
 from voxd.net.transport import Access, HttpRequest
 from voxd.providers.pipeline.stages.chat_completions import ChatCompletionsLlm, OpenAICompatibleLlm, host_at
 from voxd.providers.pipeline.stages.contract import Prompt
-from voxd.providers.vendors.openai.responses_wire import (
-    OpenAIResponsesOptions,
-    ResponsesReader,
-    responses_body,
-)
+from voxd.providers.vendors.openai.options import OpenAIResponsesOptions
+from voxd.providers.vendors.openai.responses_wire import ResponsesReader, responses_body
 
 
 class OpenAIChatLlm(ChatCompletionsLlm):

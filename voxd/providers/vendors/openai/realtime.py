@@ -2,10 +2,13 @@
 
 from typing import ClassVar
 
+import msgspec
+
 from voxd.net.endpoint import address_of, websocket_url
 from voxd.net.websocket import WebSocketAddress
 from voxd.providers.facts import default_model
 from voxd.providers.realtime.openai_protocol.provider import OpenAIProtocolProvider
+from voxd.providers.vendors.openai.options import OpenAIRealtimeOptions
 
 
 class OpenAIProvider(OpenAIProtocolProvider):
@@ -15,6 +18,7 @@ class OpenAIProvider(OpenAIProtocolProvider):
     """
 
     name: ClassVar[str] = "openai"
+    options_type: ClassVar[type[msgspec.Struct] | None] = OpenAIRealtimeOptions
     endpoint: ClassVar[str] = "wss://api.openai.com/v1/realtime"
     model: ClassVar[str] = default_model("openai", "realtime")
     transcription_model: ClassVar[str] = "gpt-transcribe"

@@ -6,19 +6,14 @@ from typing import Any
 import msgspec
 
 from voxd.providers.pipeline.stages import llm_errors
-from voxd.providers.pipeline.stages.chat_completions import ChatHost, HostOptions
+from voxd.providers.pipeline.stages.chat_completions import ChatHost
 from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, Prompt
 from voxd.providers.pipeline.stages.messages import pair_tool_results, vendor_data
 from voxd.providers.pipeline.stages.tool_calls import ToolCallAssembler, ToolCallDraft, finish, portable_id
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.openai.options import OpenAIResponsesOptions
 
 Json = dict[str, Any]
-
-
-class OpenAIResponsesOptions(HostOptions, frozen=True, kw_only=True):
-    """Options of the Responses API; ``body``: additional fields, such as ``reasoning``."""
-
-    body: Json = msgspec.field(default_factory=dict)
 
 
 def responses_body(
@@ -40,7 +35,7 @@ def responses_body(
         body["max_output_tokens"] = prompt.max_output_tokens
     if prompt.temperature is not None:
         body["temperature"] = prompt.temperature
-    return body | options.body
+    return body | options.fields()
 
 
 def _items(message: ChatMessage, vendor: str) -> Iterable[Json]:

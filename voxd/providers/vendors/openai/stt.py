@@ -21,6 +21,7 @@ from voxd.providers.pipeline.stages.contract import (
 )
 from voxd.providers.pipeline.stages.stt_upload import FLAC_TYPE, UploadSpeechToText, parse_answer
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.openai.options import OpenAISttOptions, account_headers
 
 SMALL_MACHINE_S = 30.0
 """How long a local server may take to start its response; the budget of the turn may end earlier."""
@@ -35,17 +36,6 @@ _NOT_STREAMED = "whisper"
 _DELTA = "transcript.text.delta"
 _DONE = "transcript.text.done"
 _OVER = "[DONE]"
-
-
-class OpenAISttOptions(msgspec.Struct, frozen=True):
-    """Options of transcription.
-
-    ``prompt`` guides style and spelling; ``stream`` requests partial text; None means where the model is
-    known to support it.
-    """
-
-    prompt: str = ""
-    stream: bool | None = None
 
 
 class _Details(msgspec.Struct):
@@ -140,10 +130,11 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         return (access.endpoint or self.default_endpoint).rstrip("/")
 
     def _headers(self, access: Access) -> Mapping[str, str]:
+        headers = account_headers(self._options)
         # Local servers often need no key.
-        if not access.key and not belongs_to(self._base(access), _OWN_HOST):
-            return {}
-        return {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
+        if access.key or belongs_to(self._base(access), _OWN_HOST):
+            headers["Authorization"] = f"Bearer {require_key(self.name, access.key)}"
+        return headers
 
     def _form(
         self, request: TranscriptionRequest, sound: bytes, *, streamed: bool
@@ -158,10 +149,13 @@ class OpenAIStt(ConfiguredStage[OpenAISttOptions], UploadSpeechToText):
         if language:
             form["language"] = code_of(language)
         prompt = self._options.prompt
-        if request.hints and self.model.startswith(_KEYWORDS):
-            form["keywords[]"] = list(request.hints)
-        elif request.hints:
-            prompt = f"{prompt} {', '.join(request.hints)}".strip()
+        likely = list(dict.fromkeys((*self._options.keywords, *request.hints)))
+        if likely and self.model.startswith(_KEYWORDS):
+            form["keywords[]"] = likely
+        elif likely:
+            prompt = f"{prompt} {', '.join(likely)}".strip()
+        if self._options.temperature is not None:
+            form["temperature"] = str(self._options.temperature)
         if prompt:
             form["prompt"] = prompt
         if streamed:

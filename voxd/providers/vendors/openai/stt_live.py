@@ -1,8 +1,6 @@
 """OpenAI's streaming speech-to-text: a Realtime session of type "transcription"."""
 
-from typing import Any, ClassVar, Literal
-
-import msgspec
+from typing import Any, ClassVar
 
 from voxd.audio.sound import Resampler
 from voxd.errors import ConnectionFailed
@@ -22,6 +20,7 @@ from voxd.providers.pipeline.stages.stt_protocol import (
 from voxd.providers.pipeline.stages.stt_stream import StreamingSpeechToText
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.openai.options import OpenAILiveSttOptions, account_headers
 
 PATH = "/realtime"
 MOST_TERMS = 100
@@ -31,20 +30,6 @@ _RETRYABLE = frozenset({"session_expired", "server_error"})
 
 # The utterance was shorter than 100 ms: no words, and no error of ours.
 _NOTHING_SENT = "input_audio_buffer_commit_empty"
-
-
-class OpenAILiveSttOptions(msgspec.Struct, frozen=True):
-    """Session settings under the vendor's names; a setting that is not set keeps the vendor's default.
-
-    ``delay`` trades latency for accuracy, with models that support it.
-    """
-
-    noise_reduction: Literal["near_field", "far_field"] | None = None
-    keywords: list[str] = []
-    prompt: str = ""
-    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
-    organization: str = ""
-    project: str = ""
 
 
 class OpenAILiveStt(ConfiguredStage[OpenAILiveSttOptions], StreamingSpeechToText):
@@ -83,12 +68,8 @@ class OpenAILiveStt(ConfiguredStage[OpenAILiveSttOptions], StreamingSpeechToText
         await self._check_by(build, budget)
 
     def _headers(self, access: Access) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
-        if self._options.organization:
-            headers["OpenAI-Organization"] = self._options.organization
-        if self._options.project:
-            headers["OpenAI-Project"] = self._options.project
-        return headers
+        key = {"Authorization": f"Bearer {require_key(self.name, access.key)}"}
+        return key | account_headers(self._options)
 
 
 class OpenAILiveSttProtocol(SttProtocol):

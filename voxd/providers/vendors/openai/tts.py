@@ -3,25 +3,15 @@
 OpenAI shuts down its own models of this endpoint on 2027-01-06; `tts_realtime` replaces them.
 """
 
-from typing import Annotated, Any, ClassVar
-
-import msgspec
-from msgspec import Meta
+from typing import Any, ClassVar
 
 from voxd.net.faults import RefusalReader, refusal_reader
 from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
+from voxd.providers.vendors.openai.options import OpenAITtsOptions, account_headers
 
 _refused = refusal_reader({})
-
-
-class OpenAITtsOptions(msgspec.Struct, frozen=True):
-    """``instructions`` describe the delivery; ``sample_rate_hz`` is the rate of the server's raw PCM."""
-
-    speed: Annotated[float, Meta(ge=0.25, le=4)] | None = None
-    instructions: str = ""
-    sample_rate_hz: Annotated[int, Meta(ge=8000, le=48_000)] = 24_000
 
 
 class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
@@ -37,7 +27,7 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
         """Request the list of models. Raises `ProviderError`."""
 
         def build(access: Access) -> HttpRequest:
-            return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access))
+            return HttpRequest("GET", stage_url(self, access, "/models"), _headers(access, self._options))
 
         # Some servers have no such list; that they respond is enough.
         await self._check_by(build, budget, accepts={"model_not_found"})
@@ -58,9 +48,12 @@ class OpenAITts(HttpTextToSpeech[OpenAITtsOptions]):
             body["speed"] = self._options.speed
         if self._options.instructions:
             body["instructions"] = self._options.instructions
-        return HttpRequest("POST", stage_url(self, access, "/audio/speech"), _headers(access), json=body)
+        return HttpRequest(
+            "POST", stage_url(self, access, "/audio/speech"), _headers(access, self._options), json=body
+        )
 
 
-def _headers(access: Access) -> dict[str, str]:
+def _headers(access: Access, options: OpenAITtsOptions) -> dict[str, str]:
     # Local servers often need no key.
-    return {"Authorization": f"Bearer {access.key}"} if access.key else {}
+    headers = {"Authorization": f"Bearer {access.key}"} if access.key else {}
+    return headers | account_headers(options)

@@ -10,10 +10,9 @@ import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import msgspec
-from msgspec import Meta
 from rapidfuzz import fuzz
 
 from voxd.errors import StreamError
@@ -28,6 +27,7 @@ from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.openai.options import OpenAIRealtimeTtsOptions
 
 MIN_SIMILARITY = 90.0
 """The least similarity, of 100, between the text and the transcript of what was read."""
@@ -42,13 +42,6 @@ _CHARS_PER_TOKEN = 4
 _CHARS_PER_S = 14
 # Output tokens per second of audio at OpenAI; the other two are averages of English.
 _TOKENS_PER_S = 20
-
-
-class OpenAIRealtimeTtsOptions(msgspec.Struct, frozen=True):
-    """``instructions`` describe the delivery: "calmly", "with a Scottish accent"."""
-
-    speed: Annotated[float, Meta(ge=0.25, le=1.5)] | None = None
-    instructions: str = ""
 
 
 class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):

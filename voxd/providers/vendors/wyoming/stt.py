@@ -17,6 +17,7 @@ from voxd.net.transport import Budget
 from voxd.providers.languages import code_of
 from voxd.providers.pipeline.stages.contract import SpeechToText, Transcription, TranscriptionRequest
 from voxd.providers.usage import Usage
+from voxd.providers.vendors.wyoming.options import WyomingSttOptions
 from voxd.providers.vendors.wyoming.wire import WyomingConnection, check, connect
 from voxd.tasks import TaskScope
 
@@ -27,6 +28,7 @@ FINAL_S = 20.0
 class WyomingStt(SpeechToText):
     """The model is a name that the server knows; without one the server uses its default."""
 
+    options_type = WyomingSttOptions
     default_endpoint = "tcp://127.0.0.1:10300"
 
     async def transcribe(

@@ -18,6 +18,7 @@ from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech
 from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
+from voxd.providers.vendors.wyoming.options import WyomingTtsOptions
 from voxd.providers.vendors.wyoming.wire import check, connect
 
 FIRST_S = 20.0
@@ -25,12 +26,6 @@ FIRST_S = 20.0
 
 GRACE_S = 10.0
 """A small machine that is slower than real time is better than no audio at all."""
-
-
-class WyomingTtsOptions(msgspec.Struct, frozen=True):
-    """``speaker`` selects one of a voice with several speakers."""
-
-    speaker: str = ""
 
 
 class _Form(msgspec.Struct):
