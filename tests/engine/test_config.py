@@ -71,7 +71,7 @@ def test_a_wrong_value_is_an_error_that_names_the_field_and_what_to_do(wrong: di
 
 
 def test_a_key_is_not_shown_and_the_value_cannot_be_changed() -> None:
-    config = VoiceEngineConfig(api_key="sk-secret", metadata={"token": "sk-secret"})
+    config = VoiceEngineConfig(api_key="sk-secret", metadata={"headers": {"X-Token": "sk-secret"}})
     assert "sk-secret" not in repr(config)
     assert "sk-secret" not in repr(VoiceEngine(config))
     with pytest.raises(FrozenInstanceError):

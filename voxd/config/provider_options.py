@@ -83,6 +83,20 @@ class OptionTypes:
 
     by_stage: Mapping[str, type[msgspec.Struct] | None]
 
+    @property
+    def names(self) -> list[str]:
+        """Every name that one of the structs accepts."""
+        return known_names(self._declared)
+
+    def knows(self, name: str) -> bool:
+        """Whether one of the structs accepts ``name``, or it is a key of the table in another spelling."""
+        return snake_case(name) in _LIFTS or any(_knows(kind, name) for kind in self._declared)
+
+    @property
+    def _declared(self) -> list[type[msgspec.Struct]]:
+        kinds = [kind for kind in self.by_stage.values() if kind is not None]
+        return [*kinds, TransportOptions]
+
     def check(
         self, options: Mapping[str, Any], stages: Iterable[str] = (), beside: Mapping[str, Any] = {}
     ) -> Iterator[OptionMistake]:
@@ -112,18 +126,25 @@ def check_options(
     yield from _check(options, kinds, {}, ())
 
 
-def raise_first(mistakes: Iterable[OptionMistake], where: str = "") -> None:
-    """Raise `ConfigError` for the first of ``mistakes`` that is an error; ``where`` names the table."""
+def raise_first(
+    mistakes: Iterable[OptionMistake], where: str = "", correction: str = "correct it, or remove it"
+) -> None:
+    """Raise `ConfigError` for the first of ``mistakes`` that is an error.
+
+    ``where`` names the table; ``correction`` is the hint where the mistake has none.
+    """
     for mistake in mistakes:
         if mistake.severity is Severity.ERROR:
             path = f"{where}.{mistake}" if where else str(mistake)
-            raise ConfigError(path, hint=mistake.hint or "correct it, or remove it")
+            raise ConfigError(path, hint=mistake.hint or correction)
 
 
-def read_options(options: Mapping[str, Any], kind: type[OptionsT]) -> OptionsT:
+def read_options(
+    options: Mapping[str, Any], kind: type[OptionsT], correction: str = "correct it, or remove it"
+) -> OptionsT:
     """Return the options that ``kind`` knows; others are for another stage. Raises `ConfigError`."""
     found: dict[str, Any] = {}
-    raise_first(_collect(options, kind, (), found))
+    raise_first(_collect(options, kind, (), found), correction=correction)
     return msgspec.convert(found, kind)
 
 
@@ -145,12 +166,21 @@ def lift_options(table: ProviderConfig) -> ProviderConfig:
 
     What the table itself sets comes first.
     """
-    lifted = {key: value for name, value in table.options.items() if (key := _LIFTS.get(snake_case(name)))}
-    if not lifted:
-        return table
     # The options keep them: a third party's provider may read them there.
-    unset = {key: str(value) for key, value in lifted.items() if not getattr(table, key)}
-    return msgspec.structs.replace(table, **unset)
+    lifted = lifted_options(table.options)
+    unset = {key: value for key, value in lifted.items() if not getattr(table, key)}
+    return msgspec.structs.replace(table, **unset) if unset else table
+
+
+def lifted_options(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the model, voice, language and endpoint that stand in ``options``."""
+    named = ((_LIFTS.get(snake_case(str(name))), value) for name, value in options.items())
+    return {key: str(value) for key, value in named if key and value}
+
+
+def without_options(options: Mapping[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return those of ``options`` that ``kind`` does not know."""
+    return {str(key): value for key, value in options.items() if not _knows(kind, str(key))}
 
 
 def snake_case(name: str) -> str:

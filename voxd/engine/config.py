@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
+from voxd.engine.metadata import check_metadata
 from voxd.errors import ConfigError
 from voxd.providers.settings import SessionConfig
 
@@ -87,6 +88,7 @@ class VoiceEngineConfig:
     def __post_init__(self) -> None:
         """Check every value, and derive from the mode what was not set."""
         _check(self)
+        check_metadata(self.provider, self.metadata)
         # object.__setattr__: the fields of a frozen dataclass can be derived only in this way.
         object.__setattr__(self, "log_level", self.log_level.upper())
         for name in ("enable_transcription", "enable_functions"):

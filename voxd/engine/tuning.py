@@ -24,10 +24,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxd.engine.config import LatencyMode, VoiceEngineConfig
+from voxd.engine.metadata import PIPELINE, engine_part, pipeline_part, provider_part, table_part
 from voxd.providers.settings import SessionConfig, TurnDetection
-
-# The entries of ``metadata`` that the engine reads itself and does not pass to the provider.
-ENGINE_KEYS = frozenset({"failover", "instructions", "temperature", "max_tokens"})
 
 BIG_CHUNK_MS = 60
 # The shortest block of a sound card, ``audio.block_ms``.
@@ -88,12 +86,14 @@ def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionCon
     silence: int | None = silence_ms(config)
     if own_defaults and not config.is_set("vad_speech_end_ms") and not config.is_set("latency_mode"):
         silence = None
-    metadata = config.metadata
-    temperature, limit = metadata.get("temperature"), metadata.get("max_tokens")
+    metadata, table = engine_part(config.metadata), table_part(config.metadata)
+    temperature, limit = metadata.temperature, metadata.max_tokens
+    if not config.is_set("voice"):
+        voice = table.get("voice", voice)
     return SessionConfig(
-        instructions=base.instructions or str(metadata.get("instructions", "")),
+        instructions=base.instructions or metadata.instructions,
         voice=base.voice or voice,
-        language=base.language or config.language or "",
+        language=base.language or config.language or table.get("language", ""),
         temperature=base.temperature if base.temperature is not None else temperature,
         max_output_tokens=base.max_output_tokens if base.max_output_tokens is not None else limit,
         modalities=base.modalities,
@@ -108,13 +108,16 @@ def session_config(config: VoiceEngineConfig, *, server_vad: bool) -> SessionCon
 
 def provider_settings(config: VoiceEngineConfig) -> dict[str, Any]:
     """Return the ``config`` argument of a `voxd.providers.base.BaseProvider`."""
-    metadata = {key: value for key, value in config.metadata.items() if key not in ENGINE_KEYS}
+    part = pipeline_part if config.provider == PIPELINE else provider_part
+    metadata, table = part(config.metadata), table_part(config.metadata)
     voice = "" if config.mode == "provider" and not config.is_set("voice") else config.voice
+    if not config.is_set("voice"):
+        voice = table.get("voice", voice)
     return {
         "api_key": config.api_key,
-        "model": metadata.get("model", ""),
+        "model": table.get("model", ""),
         "voice": voice,
-        "endpoint": metadata.get("endpoint", ""),
+        "endpoint": table.get("endpoint", ""),
         "metadata": metadata,
     }
 

@@ -1,6 +1,6 @@
 """Builds a pipeline of the library from its ``metadata``: a list of tables for each stage, and settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 from voxd.clock import Clock, SystemClock
 from voxd.config.paths import models_dir
 from voxd.config.problems import did_you_mean
-from voxd.config.provider_options import raise_first
+from voxd.config.provider_options import OptionTypes, raise_first
 from voxd.config.provider_schema import LOCAL, Pipeline, ProviderConfig
 from voxd.config.schema import Config, Stt, Tts, Whisper
 from voxd.config.secrets import Secret
@@ -103,15 +103,16 @@ def _name_tables(
     names = []
     for number, entry in enumerate(entries):
         where = f'metadata["{kind}"][{number}]'
-        fields = _with_options(entry)
-        vendor_kind = str(fields.get("kind", ""))
+        vendor_kind = str(entry.get("kind", ""))
+        types = option_types(vendor_kind)
+        fields = _with_options(entry, types)
         name = str(fields.pop("name", "") or vendor_kind)
         if vendor_kind == LOCAL:
             names.append(LOCAL)
             continue
         computed = fields.pop("headers") if callable(fields.get("headers")) else None
-        table: ProviderConfig = _convert(fields, ProviderConfig, where)
-        _check_options(kind, table, where)
+        table: ProviderConfig = _convert(fields, ProviderConfig, where, types.names)
+        raise_first(types.check(table.options, (kind,), msgspec.structs.asdict(table)), where)
         vendor = (table, computed)
         # The same kind with other settings is another provider; the same table twice is one, so that its
         # keys and rate limits are counted together.
@@ -122,24 +123,16 @@ def _name_tables(
     return tuple(names)
 
 
-def _with_options(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``entry`` with what is not a key of a table among its options."""
-    if str(entry.get("kind", "")) == LOCAL:
-        return dict(entry)
+def _with_options(entry: Mapping[str, Any], types: OptionTypes) -> dict[str, Any]:
+    """Return ``entry`` with the options that stand beside the keys of a table among its options."""
     known = {"name", *ProviderConfig.__struct_fields__}
-    fields = {key: value for key, value in entry.items() if key in known}
-    beside = {key: value for key, value in entry.items() if key not in known}
+    beside = {key: value for key, value in entry.items() if key not in known and types.knows(str(key))}
+    fields = {key: value for key, value in entry.items() if key not in beside}
     options = fields.get("options", {})
     # A wrong type is reported by the schema of the table.
     if beside and isinstance(options, Mapping):
         fields["options"] = {**beside, **options}
     return fields
-
-
-def _check_options(stage: str, table: ProviderConfig, where: str) -> None:
-    """Raise `ConfigError` for an option of ``table`` that is unknown, or has a wrong value."""
-    beside = msgspec.structs.asdict(table)
-    raise_first(option_types(table.kind).check(table.options, (stage,), beside), where)
 
 
 def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngines | None:
@@ -157,12 +150,12 @@ def _engines(metadata: PipelineMetadata, emit: Emit, clock: Clock) -> LocalEngin
     )
 
 
-def _convert(value: Mapping[str, Any], type: Any, where: str) -> Any:
+def _convert(value: Mapping[str, Any], type: Any, where: str, more: Sequence[str] = ()) -> Any:
     known = type.__struct_fields__
     # msgspec would refuse the key as well, but without a hint.
     for key in value:
         if key not in known:
-            hint = did_you_mean(key, known) or f"use {', '.join(known)}"
+            hint = did_you_mean(key, (*known, *more)) or f"use {', '.join(known)}"
             raise ConfigError(f'{where} has no "{key}"', hint=hint)
     try:
         return msgspec.convert(dict(value), type, dec_hook=_secret)

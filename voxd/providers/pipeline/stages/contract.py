@@ -313,7 +313,7 @@ def parse_options(config: StageConfig, kind: type[OptionsT]) -> OptionsT:
     nothing knows are refused where the table is read.
     """
     try:
-        return read_options(config.options, kind)
+        return read_options(config.options, kind, f"correct options in [providers.{config.name}]")
     except ConfigError as error:
         msg = f"an option of provider {config.name} is invalid: {error}"
         raise ConfigError(msg, hint=error.hint) from None
