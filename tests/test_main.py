@@ -49,6 +49,9 @@ class NoDaemon:
     async def stop(self) -> None:
         self.stopped = True
 
+    async def say_problems(self) -> None:
+        pass
+
     async def reload(self) -> None:
         if self.reload_error:
             raise self.reload_error

@@ -1,6 +1,7 @@
 """The composition root: builds every part of the device top to bottom and closes them in reverse."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from voxd.control.server import ControlServer
 from voxd.control.sockets import ListeningSocket
 from voxd.device.appliance import Appliance
 from voxd.device.inputs import EventInputs, VoiceControl, button_input
+from voxd.device.left_out import command_problems, start_sentence
 from voxd.device.provider_services import ProviderServices
 from voxd.device.shutdown import ShutdownSequence
 from voxd.device.status import StatusReporter, spoken_name
 from voxd.device.turn_recorder import TurnRecorder
+from voxd.errors import VoxdError
 from voxd.frames import Clip, samples_from_s
 from voxd.hardware.button import Buttons
 from voxd.hardware.gestures import Gesture
@@ -116,6 +119,20 @@ class Daemon:
         self.metrics.watch_queue("orders", lambda: self.speech_input.dropped_orders)
         self.metrics.watch_queue("candidates", lambda: self.speech_input.candidates.dropped)
         self.bus.emit("daemon.ready", version=__version__, audio=self.appliance.summary())
+
+    async def say_problems(self) -> None:
+        """Publish and speak what is configured and was left out; nothing when all of it works."""
+        broken = self.speech_input.problems
+        for problem in broken:
+            message = f"wake word {problem.word}: {problem.error}"
+            self.bus.emit("error", code=problem.error.code, message=message, hint=problem.error.hint)
+        for message in self._command_problems:
+            self.bus.emit("error", code="config_invalid", message=message, hint="run `voxctl config check`")
+        words = [word.name for word in self.speech_input.words() if word.enabled]
+        if sentence := start_sentence(broken, self._command_problems, words_left=words):
+            # A user who speaks already comes first: the status has it too.
+            with contextlib.suppress(VoxdError):
+                await self.appliance.say(sentence)
 
     async def stop(self) -> None:
         """Close everything, within `voxd.device.shutdown.TOGETHER_S`; idempotent."""
@@ -239,6 +256,7 @@ class Daemon:
         )
 
     def _build_appliance(self, read_config: Callable[[], Config]) -> Appliance:
+        self._command_problems = command_problems(self.config)
         reporter = StatusReporter(
             clock=self.clock,
             config=lambda: self.appliance.config(),
@@ -255,6 +273,7 @@ class Daemon:
             database=self.database,
             leds=self.leds,
             buttons=self.buttons,
+            command_problems=self._command_problems,
         )
         return Appliance(
             self.config,

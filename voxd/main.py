@@ -18,6 +18,7 @@ from voxd import __version__
 from voxd.audio.files import read_wav
 from voxd.cli.exits import USAGE
 from voxd.cli.screen import Screen
+from voxd.config.access import reason_not_readable
 from voxd.config.loading import Loaded, load
 from voxd.config.paths import models_dir, read_socket_path, socket_path, state_dir
 from voxd.config.schema import Config
@@ -129,6 +130,8 @@ class Service:
             gc.collect()
             gc.freeze()
             release_free_memory()
+            if not self._args.once:
+                self._tasks.start(daemon.say_problems())
             self._tasks.start(self._watch(), is_awaited=True).add_done_callback(self._end_if_failed)
             return await self._exit_code
         finally:
@@ -259,15 +262,16 @@ def _print(line: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the configuration and serve; returns the exit code."""
     if args.once:
-        if not args.once.is_file():
-            why = "is a directory" if args.once.is_dir() else "does not exist"
-            raise VoxdError(f"{args.once} {why}", hint="name a WAV file", code="no_input")
+        if reason := reason_not_readable(args.once):
+            raise VoxdError(f"{args.once} {reason}", hint="name a WAV file", code="no_input")
         # Read here only to refuse it before anything starts; the capture process reads it again.
         read_wav(args.once)
     loaded = load(args.config, get_facts=config_facts, environ=os.environ, overrides=_overrides(args))
     # The screen shows the turns, so the log needs only warnings.
     level = "warning" if args.show and loaded.config.log.level == "info" else loaded.config.log.level
     handler = start_logging(level)
+    for problem in loaded.warnings:
+        _log.warning("%s", problem)
 
     async def serve() -> int:
         # Built here: `Service` needs the running loop.
@@ -292,3 +296,8 @@ def main() -> int:
         if error.hint:
             print(f"  {error.hint}", file=sys.stderr)  # noqa: T201
         return EXIT_CODES.get(error.code, INTERNAL)
+    except OSError as error:
+        # A file or directory that the daemon needs: which one, and why, is all that helps; no traceback.
+        print(f"voxd: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        print("  run `voxctl doctor`", file=sys.stderr)  # noqa: T201
+        return EXIT_CODES["not_permitted"] if isinstance(error, PermissionError) else INTERNAL

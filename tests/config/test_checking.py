@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.config.views import Without
 from tests.properties import examples
 from voxd.config import schema_types
 from voxd.config.checking import check, check_schema
@@ -22,7 +23,7 @@ def uncommented_sample() -> str:
 
 
 def problems_of(text: str, *, missing: tuple[str, ...] = ()) -> list[Problem]:
-    return check({"voxd.toml": text}, get_facts=config_facts, exists=lambda name: name not in missing)
+    return check({"voxd.toml": text}, get_facts=config_facts, view=Without(lambda name: name in missing))
 
 
 def lines_of(text: str) -> list[str]:

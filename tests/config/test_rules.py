@@ -1,5 +1,6 @@
 import pytest
 
+from tests.config.views import Without
 from voxd.config.checking import check
 from voxd.config.rules import BUILTIN_WORDS, READ_SLOTS
 from voxd.listen import openwakeword
@@ -76,7 +77,7 @@ COMMAND = '[[skills.commands]]\nname = "lamp"\n'
 def test_a_broken_rule_is_reported_once_and_at_its_place(text: str, expected: str) -> None:
     problems = [
         str(problem)
-        for problem in check({"f": text}, get_facts=config_facts, exists=lambda name: "gone" not in name)
+        for problem in check({"f": text}, get_facts=config_facts, view=Without(lambda name: "gone" in name))
     ]
     assert len(problems) == 1, problems
     assert problems[0].startswith(f"f:{expected}: ")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.systemd.machine import ROOT, Machine
+from tests.systemd.machine import ROOT, SITE, SOURCE, Machine
 
 MODULE, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["voxd"].split(
     ":"
@@ -19,6 +19,21 @@ with socket.socket(socket.AF_UNIX) as sock:
     print(sock.makefile().readline())
 """
 
+LEFT_OUT = """
+mkdir -p /home/pi && chmod 700 /home/pi
+cp /etc/hostname /home/pi/mine.tflite
+printf '#!/bin/sh\n' > /home/pi/lamp.sh && chmod 755 /home/pi/lamp.sh
+cat > /etc/voxd/conf.d/left_out.toml <<'END'
+[[wake.words]]
+name = "mine"
+model = "/home/pi/mine.tflite"
+[[skills.commands]]
+name = "lamp"
+sentences = ["lamp on"]
+action = { type = "shell", command = ["/home/pi/lamp.sh"] }
+END
+"""
+
 
 class Appliance:
     """The real daemon in our unit, without a sound card."""
@@ -28,6 +43,12 @@ class Appliance:
 
     def call(self, method: str, socket: str = "voxd.sock") -> dict[str, object]:
         return json.loads(self.machine.run("/usr/bin/python3", "-c", CALL, f"/run/voxd/{socket}", method))
+
+    def voxctl(self, *arguments: str) -> str:
+        environment = f"PYTHONPATH={SOURCE}:{SITE}"
+        return self.machine.run(
+            "env", environment, "/usr/bin/python3", "-m", "voxd.cli.main", *arguments, check=False
+        )
 
     def show(self, key: str) -> str:
         return self.machine.run("systemctl", "show", "voxd.service", "--value", "-p", key).strip()
@@ -84,6 +105,23 @@ def test_a_broken_configuration_stops_for_good_instead_of_looping(appliance: App
     machine.run("rm", "/etc/voxd/conf.d/broken.toml")
     machine.run("sh", "-c", "systemctl reset-failed voxd.service; systemctl start voxd.socket voxd.service")
     assert appliance.show("ActiveState") == "active"
+
+
+def test_the_daemon_starts_with_what_works_and_says_what_does_not(appliance: Appliance) -> None:
+    """A wake word and a program below /home: root sees them, the service does not."""
+    machine = appliance.machine
+    machine.run("sh", "-c", LEFT_OUT)
+    checked = appliance.voxctl("config", "check")
+    assert "ProtectHome=yes" in checked
+    assert "2 warnings" in checked
+    machine.run("systemctl", "restart", "voxd.service")
+    status = appliance.voxctl("--json", "status")
+    assert appliance.show("ActiveState") == "active"
+    assert appliance.show("NRestarts") == "0"
+    problems = " ".join(json.loads(status)["problems"])
+    assert "wake word mine" in problems
+    assert "command lamp" in problems
+    machine.run("rm", "-r", "/etc/voxd/conf.d/left_out.toml", "/home/pi")
 
 
 def test_the_real_daemon_stops_in_time(appliance: Appliance) -> None:

@@ -264,8 +264,8 @@ class Microphone:
 
     async def _virtual_clip(self) -> Clip:
         if self._config.virtual_input:
-            path = Path(self._config.virtual_input)
-            clip = await asyncio.to_thread(read_wav, path)
+            named = self._config.virtual_input
+            clip = await asyncio.to_thread(lambda: read_wav(Path(os.path.expanduser(named))))
         elif self._demonstration is not None:
             clip = await self._demonstration()
         else:

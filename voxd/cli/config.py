@@ -18,6 +18,7 @@ from voxd.config.problems import Place, Problem, Severity, dotted, summary
 from voxd.config.schema import Config
 from voxd.config.secrets import to_builtins
 from voxd.config.toml_writer import json_schema, sample, to_toml
+from voxd.config.unit import daemon_view
 from voxd.errors import ConfigError, InvalidRequest
 from voxd.providers.facts import config_facts
 
@@ -54,8 +55,9 @@ def register(subparsers: Any) -> None:
 def check_config(args: Namespace) -> int:
     """``voxctl config check``: 0, or 78 when there are errors."""
     file = _path(args.file or args.config)
+    view = daemon_view(file, os.environ)
     files, settings, problems = examine(
-        file, get_facts=config_facts, environ=os.environ, overrides=args.overrides
+        file, get_facts=config_facts, environ=os.environ, overrides=args.overrides, view=view
     )
     if not any(problem.severity is Severity.ERROR for problem in problems):
         # Read again as a `Config`: sentences can be parsed only where every value has its type.

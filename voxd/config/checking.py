@@ -1,12 +1,13 @@
 """Checks settings against the schema key by key and reports all mistakes at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import NODEFAULT
 from msgspec import inspect as mi
 
 from voxd.config import schema_types
+from voxd.config.access import Unchecked, View
 from voxd.config.layers import Layer, from_toml, merge
 from voxd.config.problems import Finding, Place, Problem, Severity, did_you_mean, dotted
 from voxd.config.provider_rules import GetFacts
@@ -15,29 +16,30 @@ from voxd.config.secrets import SOURCES
 from voxd.config.toml_lines import KeyPath
 
 
-def check(
-    texts: Mapping[str, str], *, get_facts: GetFacts, exists: Callable[[str], bool] = lambda _: True
-) -> list[Problem]:
-    """Return all problems of TOML texts by file name, sorted by file and line; later files override."""
+def check(texts: Mapping[str, str], *, get_facts: GetFacts, view: View | None = None) -> list[Problem]:
+    """Return all problems of TOML texts by file name, sorted by file and line; later files override.
+
+    Without a ``view`` no file that a key names is looked at.
+    """
     layers, problems = [], []
     for file, text in texts.items():
         layer, broken = from_toml(file, text)
         layers.append(layer)
         problems += broken
-    return sort_problems(problems + check_settings(merge(layers), exists=exists, get_facts=get_facts))
+    return sort_problems(
+        problems + check_settings(merge(layers), view=view or Unchecked(), get_facts=get_facts)
+    )
 
 
-def check_settings(
-    settings: Layer, *, get_facts: GetFacts, exists: Callable[[str], bool] = lambda _: True
-) -> list[Problem]:
+def check_settings(settings: Layer, *, get_facts: GetFacts, view: View) -> list[Problem]:
     """Return all problems of merged settings.
 
-    ``exists`` returns whether a file exists, ``get_facts`` the facts about providers.
+    ``view`` says which files can be used, ``get_facts`` returns the facts about providers.
     """
     findings = list(check_schema(settings.data))
     # The rules read a key with a mistake as absent, so that one mistake is reported once.
     spoiled = {finding.path for finding in findings}
-    findings += check_rules(settings.data, spoiled, exists, get_facts)
+    findings += check_rules(settings.data, spoiled, view, get_facts)
     problems = []
     for finding in findings:
         # A missing key has the line of its table; a default that breaks a rule has none.

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from voxd.config.access import OwnView, View
 from voxd.config.checking import check_settings, sort_problems
 from voxd.config.layers import Layer, from_environment, from_overrides, from_toml, merge
 from voxd.config.paths import default_config_file
@@ -47,9 +48,17 @@ def load(
 
 
 def examine(
-    path: Path | None, *, get_facts: GetFacts, environ: Mapping[str, str], overrides: Sequence[str] = ()
+    path: Path | None,
+    *,
+    get_facts: GetFacts,
+    environ: Mapping[str, str],
+    overrides: Sequence[str] = (),
+    view: View | None = None,
 ) -> tuple[tuple[Path, ...], Layer, list[Problem]]:
-    """Return the files that were read, the merged settings and all problems. Never raises."""
+    """Return the files that were read, the merged settings and all problems. Never raises.
+
+    ``view`` says which files the daemon can use; None means that this process is the daemon.
+    """
     files, problems = _files(path, environ)
     layers: list[Layer] = []
     for file in files:
@@ -62,9 +71,7 @@ def examine(
     command_line, malformed = from_overrides(overrides)
     settings = merge([*layers, command_line])
     problems += malformed
-    problems += check_settings(
-        settings, get_facts=get_facts, exists=lambda name: Path(name).expanduser().exists()
-    )
+    problems += check_settings(settings, get_facts=get_facts, view=view or OwnView())
     problems += _secret_problems(settings, environ)
     return files, settings, sort_problems(problems)
 

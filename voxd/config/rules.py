@@ -4,10 +4,12 @@ A key with a mistake looks absent to the rules, so that one mistake does not hid
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from voxd.config.access import View
+from voxd.config.file_rules import check_files
 from voxd.config.problems import Finding, did_you_mean
 from voxd.config.provider_rules import GetFacts, check_providers, check_secret_header
 from voxd.config.schema_types import toml_value
@@ -35,11 +37,11 @@ _FILLED = re.compile(r"\{([a-z0-9_]+)\}")
 
 
 def check_rules(
-    data: dict[str, Any], spoiled: set[KeyPath], exists: Callable[[str], bool], get_facts: GetFacts
+    data: dict[str, Any], spoiled: set[KeyPath], view: View, get_facts: GetFacts
 ) -> Iterator[Finding]:
     """Check ``data`` against every rule; ``spoiled`` are the keys that do not fit the schema.
 
-    ``exists`` returns whether a file exists, ``get_facts`` the facts about providers.
+    ``view`` says which files can be used, ``get_facts`` returns the facts about providers.
     """
     settings = Settings(data, spoiled)
     for rule in (
@@ -57,7 +59,7 @@ def check_rules(
         yield from rule(settings)
     # Apart from the others: these alone need facts about the installed vendors.
     yield from check_providers(settings, get_facts)
-    yield from _files(settings, exists)
+    yield from check_files(settings, view)
 
 
 def _channel(settings: Settings) -> Iterator[Finding]:
@@ -239,21 +241,3 @@ def _headers(settings: Settings) -> Iterator[Finding]:
         headers = action.get("headers") if isinstance(action, dict) else None
         for name, value in headers.items() if isinstance(headers, dict) else ():
             yield from check_secret_header((*path, "action", "headers"), name, value)
-
-
-def _files(settings: Settings, exists: Callable[[str], bool]) -> Iterator[Finding]:
-    files: list[tuple[KeyPath, Any, str]] = [
-        (("audio", "virtual_input"), settings.get("audio", "virtual_input"), ""),
-        (("stt", "whisper", "model"), _file_of(settings.get("stt", "whisper", "model")), "stt"),
-        (("tts", "piper", "voice"), _file_of(settings.get("tts", "piper", "voice")), "tts"),
-    ]
-    files += [((*path, "model"), word.get("model"), "") for path, word in settings.elements("wake", "words")]
-    for path, file, kind in files:
-        if file and not exists(file):
-            instead = "the next engine is used instead" if kind else "it cannot be used"
-            yield warning(path, f"{file} does not exist: {instead}", "correct the path or create the file")
-
-
-def _file_of(model: Any) -> str:
-    """Return ``model`` if it is a path, "" for the name of a model."""
-    return model if isinstance(model, str) and "/" in model else ""

@@ -38,14 +38,20 @@ def spoken_name(word: str) -> str:
     return word.replace("_", " ")
 
 
-def summarize(state: State, *, words: Sequence[str], device: str, problems: Sequence[str]) -> str:
-    """Return the sentence for ``state``; ``words`` are the wake words that are switched on."""
+def summarize(
+    state: State, *, words: Sequence[str], device: str, problems: Sequence[str], broken_words: int = 0
+) -> str:
+    """Return the sentence for ``state``.
+
+    ``words`` are the wake words that are switched on and work, ``broken_words`` counts those that do not.
+    """
     match state:
         case State.IDLE if words:
             names = " or ".join(f'"{spoken_name(word)}"' for word in words)
             base = f"Listening for {names} on {device}"
         case State.IDLE:
-            base = "Ready for the button or `voxctl listen`: no wake word is switched on"
+            state_of_words = "works" if broken_words else "is switched on"
+            base = f"Ready for the button or `voxctl listen`: no wake word {state_of_words}"
         case State.MUTED:
             base = "Muted: the microphone is closed"
         case State.ERROR:
@@ -75,6 +81,8 @@ class StatusReporter:
     database: Database
     leds: LedDisplay
     buttons: Buttons
+    command_problems: tuple[str, ...] = ()
+    """Custom commands that cannot run, and why."""
 
     def __post_init__(self) -> None:
         self._started_s = self.clock.monotonic()
@@ -116,6 +124,7 @@ class StatusReporter:
             words=[word.name for word in self.speech_input.words() if word.enabled],
             device=self.microphone.device,
             problems=self.problems(),
+            broken_words=len(self.speech_input.problems),
         )
 
     def spoken_summary(self) -> str:
@@ -139,6 +148,7 @@ class StatusReporter:
         for engine in (self.transcriber.status(), self.synthesizer.status()):
             if engine.problem:
                 found.append(f"{engine.active} stands in for {engine.configured}: {engine.problem}")
+        found += self.command_problems
         found += self.providers.problems()
         if self.database.problem:
             found.append(self.database.problem)

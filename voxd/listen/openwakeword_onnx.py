@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from voxd.config.access import reason_not_readable
 from voxd.errors import ModelError, third_party
 from voxd.frames import Frame, samples_from_ms
 from voxd.listen.openwakeword import CONTEXT_SAMPLES
@@ -69,14 +70,15 @@ def _load(files: list[str], models_dir: Path) -> Any:
             f"and `{pip} --no-deps openwakeword`",
         )
     for name in (_MELSPECTROGRAM, _EMBEDDING):
-        if not (models_dir / name).is_file():
+        if reason := reason_not_readable(models_dir / name):
             raise ModelError(
-                f"{name} is not in {models_dir}", hint=f"run `voxctl models pull {Path(name).stem}`"
+                f"{models_dir / name} {reason}", hint=f"run `voxctl models pull {Path(name).stem}`"
             )
     for file in files:
-        if not Path(file).is_file():
+        if reason := reason_not_readable(Path(file)):
             raise ModelError(
-                f"wake word model {file} does not exist", hint="set `model` of that word to an existing file"
+                f"wake word model {file} {reason}",
+                hint="set `model` of that word to a file that voxd can read",
             )
     # onnxruntime 1.29 and later report to their vendor unless this is set before the import (measured).
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"

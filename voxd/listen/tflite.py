@@ -9,6 +9,7 @@ from typing import Any
 
 import pymicro_wakeword
 
+from voxd.config.access import reason_not_readable
 from voxd.errors import ModelError
 
 _BROKEN = "replace the file, or remove `model` from the [[wake.words]] entry"
@@ -27,8 +28,8 @@ def library_path() -> Path:
 
 def check_model(path: Path) -> None:
     """Raise `ModelError` unless ``path`` is a TFLite model the library can open."""
-    if not path.is_file():
-        raise ModelError(f"wake word model {path} does not exist", hint=_BROKEN)
+    if reason := reason_not_readable(path):
+        raise ModelError(f"wake word model {path} {reason}", hint=_BROKEN)
     # Neither binding checks for a null pointer, so a broken file would crash the process: it is opened here
     # first.
     lib = ctypes.CDLL(str(library_path()))

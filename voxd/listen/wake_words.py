@@ -1,5 +1,6 @@
 """The configured wake words: which engines detect each, why one cannot be detected, and their counters."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,9 +48,10 @@ def engines(word: WakeWord) -> WordEngines:
         # Every word needs a second stage: the first alone accepts too much that is not the word.
         openwakeword.builtin_model(word.name)
         return WordEngines(MICRO if word.name in microwakeword.builtin_words() else "", OPEN)
-    match Path(word.model).suffix:
+    file = Path(os.path.expanduser(word.model))
+    match file.suffix:
         case ".tflite":
-            check_model(Path(word.model))
+            check_model(file)
             return WordEngines("", OPEN)
         case ".onnx":
             return WordEngines("", OPEN_ONNX)
@@ -81,9 +83,9 @@ def build(words: tuple[WakeWord, ...], models_dir: Path) -> tuple[WakeEngines, l
             if selected.first:
                 first.append(word.name)
             elif selected.second == OPEN_ONNX:
-                onnx_alone[word.name] = word.model
+                onnx_alone[word.name] = os.path.expanduser(word.model)
             else:
-                open_alone[word.name] = word.model
+                open_alone[word.name] = os.path.expanduser(word.model)
         except ModelError as error:
             problems.append(WakeWordProblem(word.name, error))
     if first:

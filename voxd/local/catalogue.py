@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from voxd.config.access import reason_not_readable
 from voxd.errors import ModelError, NotFound
 
 # Names a file that replaces the built-in catalogue: a private mirror, or a test.
@@ -86,7 +87,7 @@ def problem_of(model: CatalogueModel, models_dir: Path) -> str:
 
     Reads every byte: seconds for a large model.
     """
-    if not any((models_dir / file.file).is_file() for file in model.files):
+    if not any(os.path.lexists(models_dir / file.file) for file in model.files):
         return "not installed"
     problems = (problem_of_file(models_dir / file.file, file) for file in model.files)
     return next(filter(None, problems), "")
@@ -94,8 +95,8 @@ def problem_of(model: CatalogueModel, models_dir: Path) -> str:
 
 def problem_of_file(path: Path, file: ModelFile) -> str:
     """Return what is wrong with ``file`` at ``path``, "" when it is there and complete."""
-    if not path.is_file():
-        return f"{file.file} is missing"
+    if reason := reason_not_readable(path):
+        return f"{file.file} {reason}"
     if path.stat().st_size != file.bytes:
         return f"{file.file} has {path.stat().st_size} bytes, not {file.bytes}"
     return "" if sha256_of(path) == file.sha256 else f"{file.file} does not match its SHA-256"
@@ -105,6 +106,7 @@ def is_installed(model: CatalogueModel, models_dir: Path) -> bool:
     """Whether all files are there with the right size."""
     # Their bytes were verified by the download; reading them again would take seconds.
     return all(
-        (models_dir / file.file).is_file() and (models_dir / file.file).stat().st_size == file.bytes
+        not reason_not_readable(models_dir / file.file)
+        and (models_dir / file.file).stat().st_size == file.bytes
         for file in model.files
     )

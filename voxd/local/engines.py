@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from voxd.clock import Clock
+from voxd.config.access import reason_not_readable
 from voxd.config.rules import ENGINE_GROUPS
 from voxd.config.schema import Stt, Tts
 from voxd.entry_points import find_entry_points, load_entry_point
@@ -220,8 +221,8 @@ def piper_voice(voice: str, models_dir: Path) -> Path:
     """Return the .onnx file of ``voice``; its .onnx.json lies beside it. Raises `ModelError`."""
     path = _find_file(voice, models_dir, f"{voice}.onnx", "tts.piper.voice")
     config = path.with_name(path.name + ".json")
-    if not config.is_file():
-        raise ModelError(f"{config} is missing", hint=f"put {config.name} beside {path.name}")
+    if reason := reason_not_readable(config):
+        raise ModelError(f"{config} {reason}", hint=f"put {config.name} beside {path.name}")
     return path
 
 
@@ -230,10 +231,11 @@ def _find_file(name: str, models_dir: Path, file_name: str, key: str) -> Path:
     named = Path(name).expanduser()
     is_path = "/" in name or named.suffix in (".bin", ".onnx")
     path = (named if "/" in name else models_dir / named) if is_path else models_dir / file_name
-    if path.is_file():
+    reason = reason_not_readable(path)
+    if not reason:
         return path
     hint = f"correct {key}" if is_path else f"run `voxctl models pull {name}`"
-    raise ModelError(f"{path} is missing", hint=hint)
+    raise ModelError(f"{path} {reason}", hint=hint)
 
 
 _DEMONSTRATION_PAUSE_S = 0.3

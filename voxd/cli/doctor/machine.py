@@ -1,5 +1,6 @@
 """Checks of the machine: versions, disk, memory, temperature, power and clock."""
 
+import os
 import platform
 import shutil
 import subprocess
@@ -63,7 +64,7 @@ def disk_space(context: DoctorContext) -> CheckResult:
     """Whether the state directory has room."""
     directory = state_dir(context.config, context.environ)
     # Before the first start the directory does not exist; its file system is that of the nearest parent.
-    there = next(path for path in (directory, *directory.parents) if path.exists())
+    there = next(path for path in (directory, *directory.parents) if os.path.exists(path))
     free_mb = shutil.disk_usage(there).free // _MB
     detail = f"{free_mb} MB free at {there}"
     # 50 MB: history and database need little, but a full card breaks both. 500 MB: the larger models.

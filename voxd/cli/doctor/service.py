@@ -15,6 +15,7 @@ from voxd.config.paths import client_socket_path
 from voxd.config.problems import Severity, summary
 from voxd.config.schema import Config
 from voxd.config.secrets import Secret
+from voxd.config.unit import daemon_view
 from voxd.control.call import Caller
 from voxd.errors import DaemonUnreachable
 from voxd.providers.facts import config_facts
@@ -25,7 +26,10 @@ _USER = "voxd"
 
 def config_valid(context: DoctorContext) -> CheckResult:
     """Whether the configuration has mistakes."""
-    files, _, problems = examine(context.config_file, get_facts=config_facts, environ=context.environ)
+    view = daemon_view(context.config_file, context.environ, context.root)
+    files, _, problems = examine(
+        context.config_file, get_facts=config_facts, environ=context.environ, view=view
+    )
     read = ", ".join(map(str, files)) or "no file: the defaults apply"
     if not problems:
         return ok(read)

@@ -1,0 +1,17 @@
+"""Views of files for tests that look at no disk."""
+
+from collections.abc import Callable
+
+from voxd.config.access import Obstacle, Use
+
+
+class Without:
+    """Every file can be used but those for which ``gone`` returns True."""
+
+    who = "a test"
+
+    def __init__(self, gone: Callable[[str], bool]) -> None:
+        self._gone = gone
+
+    def look(self, name: str, use: Use) -> Obstacle | None:
+        return Obstacle("does not exist", "correct the path") if self._gone(name) else None
