@@ -264,9 +264,79 @@ def test_a_requested_response_ends_even_without_output() -> None:
 
 
 def test_a_response_the_vendor_breaks_off_is_an_error_with_its_reason() -> None:
-    events = fed(asked(), content(turnComplete=True, turnCompleteReason="PROHIBITED_INPUT_CONTENT"))
+    events = fed(asked(), content(turnComplete=True, turnCompleteReason="MALFORMED_FUNCTION_CALL"))
     assert types(events) == [E.RESPONSE_STARTED, E.ERROR_GENERAL, E.RESPONSE_CANCELLED]
-    assert only(events, E.RESPONSE_CANCELLED)["reason"] == "prohibited_input_content"
+    assert only(events, E.RESPONSE_CANCELLED)["reason"] == "malformed_function_call"
+
+
+@pytest.mark.parametrize("reason", ["PROHIBITED_INPUT_CONTENT", "RESPONSE_REJECTED", "SAFETY"])
+def test_a_response_that_was_withheld_is_complete_with_that_reason(reason: str) -> None:
+    events = fed(asked(), content(turnComplete=True, turnCompleteReason=reason))
+    assert types(events) == [E.RESPONSE_STARTED, E.RESPONSE_COMPLETED]
+    assert only(events, E.RESPONSE_COMPLETED)["reason"] == "content_filter"
+
+
+def test_a_reason_is_not_lost_when_the_vendor_began_by_itself() -> None:
+    events = fed(GeminiReader(detects=True), content(turnComplete=True, turnCompleteReason="SAFETY"))
+    assert types(events)[-1] is E.RESPONSE_COMPLETED
+
+
+def test_words_of_the_reply_after_its_end_begin_no_response() -> None:
+    reader = asked()
+    response = only(fed(reader, sound(PCM), DONE, TURN_COMPLETE), E.RESPONSE_STARTED)["response_id"]
+    assert fed(reader, said("Ten "), said("past.")) == []
+    assert reader.has_late_words
+    assert not reader.busy
+    [words] = reader.late_words()
+    assert words.data == {"text": "Ten past.", "is_partial": False, "response_id": response}
+    assert reader.late_words() == []
+
+
+@pytest.mark.parametrize("detects", [False, True])
+def test_the_transcript_of_the_question_after_the_reply_is_no_speech(detects: bool) -> None:
+    reader = asked(detects=detects)
+    fed(reader, sound(PCM), DONE, TURN_COMPLETE)
+    events = fed(reader, heard("what "), heard("time"))
+    assert set(types(events)) == {E.TEXT_TRANSCRIPTION}
+    [whole] = reader.late_words()
+    assert whole.data["text"] == "what time"
+    assert not reader.busy
+
+
+def test_the_words_of_the_next_reply_may_come_before_its_audio() -> None:
+    reader = GeminiReader(detects=True)
+    fed(reader, heard("hi"), sound(PCM), DONE, TURN_COMPLETE)
+    events = fed(reader, heard("what time"), said("Ten "), sound(PCM), said("past."), TURN_COMPLETE)
+    assert only(events, E.RESPONSE_COMPLETED)["response_id"] == "response-2"
+    [whole] = [each.data for each in events if each.type is E.TEXT_OUTPUT and not each.data["is_partial"]]
+    assert (whole["text"], whole["response_id"]) == ("Ten past.", "response-2")
+
+
+def test_a_response_whose_end_never_comes_hides_nothing_of_the_next() -> None:
+    reader = asked()
+    fed(reader, sound(PCM), DONE)
+    reader.abandon()
+    assert not reader.busy
+    reader.response_requested()
+    assert fed(reader, TURN_COMPLETE) == [], "the end of the first one"
+    assert types(fed(reader, sound(PCM), TURN_COMPLETE))[-1] is E.RESPONSE_COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [({"on": True}, {"on": True}), (None, {}), ('{"on": true}', {"on": True}), ('{"on": ', '{"on":')],
+)
+def test_arguments_may_be_text_and_are_never_made_up(args: Any, expected: Any) -> None:
+    message = {"toolCall": {"functionCalls": [{"id": "1", "name": "lamp", "args": args}]}}
+    assert only(fed(asked(), message), E.FUNCTION_CALL_INVOKED)["arguments"] == expected
+
+
+def test_calls_without_ids_have_ids_of_their_own() -> None:
+    reader = asked()
+    message = {"toolCall": {"functionCalls": [{"name": "lamp"}, {"name": "time"}]}}
+    ids = [each.data["call_id"] for each in fed(reader, message) if each.type is E.FUNCTION_CALL_INVOKED]
+    assert len(set(ids)) == 2
+    assert [reader.take_call(each) for each in ids] == [("lamp", True), ("time", True)]
 
 
 def test_a_late_transcript_is_reported_before_the_response_is_complete() -> None:
@@ -357,7 +427,8 @@ def test_a_response_always_begins_once_and_ends_once(steps: list[Any], detects: 
     )
     told: dict[str, list[E]] = {}
     for event in events:
-        if event.type in about:
+        # The whole of words that came late follows the end.
+        if event.type in about and event.data.get("is_partial") is not False:
             told.setdefault(event.data["response_id"], []).append(event.type)
     for each in told.values():
         assert each[0] is E.RESPONSE_STARTED

@@ -387,7 +387,7 @@ async def test_new_settings_wait_while_the_user_speaks(server: GeminiLive, make:
     await resumable(provider, server, ear)
     first = await server.connection()
     await first.send(heard("what"))
-    await ear.until(E.CONVERSATION_TURN_DETECTED)
+    await ear.until(E.TEXT_TRANSCRIPTION)
     await provider.configure_session(SessionConfig(turn_detection="server", instructions="be long"))
     assert len(server.connections) == 1
     for message in (sound(PCM), *END):

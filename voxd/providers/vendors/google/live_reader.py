@@ -2,6 +2,10 @@
 
 The vendor sends no ids of responses or items: they are made here. A response ends at its tool calls, as with
 other vendors, and what the model says once it has the results is the next response.
+
+Transcriptions have no order among the other messages (https://ai.google.dev/api/live,
+BidiGenerateContentTranscription). After the first response they show neither that the user speaks nor that a
+response begins, except that the words of a response that is due may come before its audio.
 """
 
 import base64
@@ -13,12 +17,15 @@ from typing import Any
 
 from voxd.frames import BYTES_PER_SAMPLE
 from voxd.providers import events
+from voxd.providers.arguments import read_arguments
 from voxd.providers.events import ProviderEvent
 from voxd.providers.usage import Usage
-from voxd.providers.vendors.google.live_wire import NAME, OUTPUT_RATE_HZ, Message
+from voxd.providers.vendors.google.live_wire import NAME, OUTPUT_RATE_HZ, OWN_CALL, Message
 
 # Values of ``turnCompleteReason`` that are not errors.
 _FINE = frozenset({"", "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"})
+# Those that mean that a filter withheld the response.
+_FILTERED = re.compile(r"REJECTED|PROHIBITED|SAFETY|BLOCK|RECITATION|SPII|FILTER")
 
 
 class GeminiReader:
@@ -34,8 +41,11 @@ class GeminiReader:
         self.detects = detects
         self._numbers = itertools.count(1)
         self._response = self._item = ""
+        # The last response that has ended: words of it may still come.
+        self._last = ""
         self._reply_words: list[str] = []
         self._question_words: list[str] = []
+        self._late_words: list[str] = []
         # A sample may be split over two messages.
         self._odd = b""
         self._sound_bytes = 0
@@ -43,6 +53,8 @@ class GeminiReader:
         # What still arrives of an abandoned response is dropped.
         self._muted = False
         self._requested = False
+        # The user's words came since the last response began.
+        self._has_heard = self._sends_activity = False
         # A tool has its result: the model speaks next without being asked.
         self._owed = False
         self._speaking = False
@@ -57,7 +69,8 @@ class GeminiReader:
     @property
     def busy(self) -> bool:
         """Whether the user speaks, or a response is due, in progress or waits for a tool."""
-        return bool(self._response or self._requested or self._owed or self._speaking or self.calls)
+        hears = self.detects and bool(self._question_words)
+        return bool(self._response or self._requested or self._owed or self._speaking or hears or self.calls)
 
     def read(self, message: Mapping[str, Any]) -> list[ProviderEvent]:
         """Return the events of ``message``; unknown parts are ignored."""
@@ -79,6 +92,22 @@ class GeminiReader:
         if counted:
             found.append(events.UsageUpdated(self.usage, NAME))
         return found
+
+    @property
+    def has_late_words(self) -> bool:
+        """Whether words have come outside of a response; `late_words` ends them when no more follow."""
+        return bool((self._question_words and not self._response) or self._late_words)
+
+    def late_words(self) -> list[ProviderEvent]:
+        """Return the whole of the words that came outside of a response."""
+        transcript = [] if self._response else self._whole_transcript()
+        return [*transcript, *self._words_of_last()]
+
+    def _words_of_last(self) -> Iterator[ProviderEvent]:
+        text = "".join(self._late_words).strip()
+        self._late_words.clear()
+        if text:
+            yield events.TextOutput(text, False, self._last)
 
     def response_requested(self) -> None:
         """Note that a response was requested."""
@@ -112,12 +141,20 @@ class GeminiReader:
         self._muted = True
         return [*self._stop_audio(), *self._cut("client_cancelled", played_ms)]
 
+    def abandon(self) -> None:
+        """Forget the response in progress or due, whose end did not come."""
+        if self._response:
+            self._forget()
+            self._tail = True
+        self._requested = self._owed = False
+
     def drop(self) -> list[ProviderEvent]:
         """Return the end of everything in progress: the connection is gone."""
         is_open = self._response and not self._muted
         found = [*self._stop_audio(), self._cancelled("connection_lost")] if is_open else []
         self._forget()
         self._requested = self._owed = self._speaking = self._tail = False
+        self._late_words.clear()
         self.calls.clear()
         self._unwanted.clear()
         self._question_words.clear()
@@ -130,10 +167,19 @@ class GeminiReader:
                 yield from self._chunk(data)
         text = _object(content.get("outputTranscription")).get("text")
         if isinstance(text, str) and text:
-            yield from self._begin()
+            yield from self._spoken(text)
+
+    def _spoken(self, text: str) -> Iterator[ProviderEvent]:
+        is_due = self._requested or self._owed or self._speaking or bool(self.calls)
+        if self._last and not self._response and not is_due:
+            # Of the response before, which has ended; or of one that the vendor is about to begin.
             if not self._muted:
-                self._reply_words.append(text)
-                yield events.TextOutput(text, True, self._response)
+                self._late_words.append(text)
+            return
+        yield from self._begin()
+        if not self._muted:
+            self._reply_words.append(text)
+            yield events.TextOutput(text, True, self._response)
 
     def _chunk(self, data: Message) -> Iterator[ProviderEvent]:
         try:
@@ -158,25 +204,40 @@ class GeminiReader:
         if self._response:
             return
         number = next(self._numbers)
+        early = []
+        if self._question_words:
+            # Words after a question are those of its answer.
+            early, self._late_words = self._late_words, []
+        yield from self._words_of_last()
+        # Not every model sends `voiceActivity`: words, and a response that we did not request, show it too.
+        is_spontaneous = not (self._requested or self._owed or self._sends_activity)
+        has_asked = self._speaking or (self._has_heard and is_spontaneous)
         self._response, self._item = f"response-{number}", f"item-{number}"
         self._requested = self._owed = self._tail = False
-        yield from self._detect(speaking=False)
+        self._has_heard = False
+        if self.detects and has_asked:
+            self._speaking = False
+            yield events.TurnDetected(False)
         yield from self._whole_transcript()
         if not self._muted:
             yield events.ResponseStarted(self._response)
+            self._reply_words += early
+            yield from (events.TextOutput(text, True, self._response) for text in early)
 
     def _transcript(self, transcription: Message) -> Iterator[ProviderEvent]:
         text = transcription.get("text")
         if isinstance(text, str) and text:
             if not self._response:
-                yield from self._detect(speaking=True)
+                self._has_heard = True
+                if not self._last:
+                    yield from self._detect(speaking=True)
             self._question_words.append(text)
             yield events.TextTranscription(text, True, "")
         if transcription.get("finished"):
             yield from self._whole_transcript()
 
     def _whole_transcript(self) -> Iterator[ProviderEvent]:
-        # Few models set `finished`: the response's beginning, or else its end, is the end of the question.
+        # Few models set `finished`: the response's beginning or end is the end of the question, or a pause.
         if text := "".join(self._question_words).strip():
             yield events.TextTranscription(text, False, "")
         self._question_words.clear()
@@ -191,20 +252,22 @@ class GeminiReader:
             return
         yield from self._begin()
         for call in calls:
-            call_id, name = str(call.get("id") or ""), str(call.get("name") or "")
+            name = str(call.get("name") or "")
+            # Vertex AI sends no ids; there the result goes by its name.
+            call_id = str(call.get("id") or f"{OWN_CALL}{next(self._numbers)}")
             self.calls[call_id] = name
-            yield events.ToolCallInvoked(name, _object(call.get("args")), call_id)
+            yield events.ToolCallInvoked(name, read_arguments(call.get("args")), call_id)
         yield from self._complete()
 
     def _voice_activity(self, activity: Message) -> Iterator[ProviderEvent]:
         kind = activity.get("voiceActivityType")
         if kind in ("ACTIVITY_START", "ACTIVITY_END"):
+            self._sends_activity = True
             at = re.match(r"\d+(?:\.\d+)?", str(activity.get("audioOffset", "")))
             at_ms = float(at[0]) * 1000 if at else None
             yield from self._detect(speaking=kind == "ACTIVITY_START", at_ms=at_ms)
 
     def _detect(self, *, speaking: bool, at_ms: float | None = None) -> Iterator[ProviderEvent]:
-        # Not every model sends `voiceActivity`: the first transcribed words, or the response, show it too.
         if self.detects and speaking != self._speaking:
             self._speaking = speaking
             yield events.TurnDetected(speaking, at_ms)
@@ -227,11 +290,12 @@ class GeminiReader:
         if self._tail:
             self._tail = False
         elif self._muted or not self._continues(content):
-            if self._requested and not self._muted:
+            reason = str(content.get("turnCompleteReason") or "")
+            fault = "" if reason in _FINE else reason
+            if (self._requested or fault) and not self._muted:
                 # The model may decide to say nothing; a response that was requested must still end.
                 yield from self._begin()
-            reason = str(content.get("turnCompleteReason") or "")
-            yield from self._complete("" if reason in _FINE else reason.lower())
+            yield from self._complete(fault)
 
     def _continues(self, content: Message) -> bool:
         """Return whether the response continues after this turn: a function runs beside it."""
@@ -247,12 +311,14 @@ class GeminiReader:
             yield from self._stop_audio()
             if text := "".join(self._reply_words).strip():
                 yield events.TextOutput(text, False, self._response)
-            if fault:
-                yield events.ErrorOccurred("response_failed", f"the vendor broke off its response: {fault}")
-                yield self._cancelled(fault)
+            if fault and not _FILTERED.search(fault):
+                message = f"the vendor broke off its response: {fault.lower()}"
+                yield events.ErrorOccurred("response_failed", message)
+                yield self._cancelled(fault.lower())
             else:
                 self._spend(Usage(responses=1))
-                yield events.ResponseCompleted(self._response, self._spent)
+                reason = "content_filter" if fault else ""
+                yield events.ResponseCompleted(self._response, self._spent, reason)
         self._forget()
 
     def _stop_audio(self) -> Iterator[ProviderEvent]:
@@ -272,6 +338,7 @@ class GeminiReader:
         self._spent += usage
 
     def _forget(self) -> None:
+        self._last = self._response or self._last
         self._response = self._item = ""
         self._reply_words.clear()
         self._sound_bytes, self._odd = 0, b""

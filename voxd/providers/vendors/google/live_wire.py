@@ -26,6 +26,9 @@ NAME = "gemini"
 
 Message = dict[str, Any]
 
+OWN_CALL = "own-call-"
+"""How the ids begin that we give to calls which have none."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelGeneration:
@@ -207,7 +210,9 @@ def tool_response(call_id: str, name: str, output: str, *, silent: bool = False)
     except (msgspec.DecodeError, RecursionError):
         value = None
     response = value if isinstance(value, dict) else {"output": output}
-    result: Message = {"id": call_id, "name": name, "response": response}
+    result: Message = {"name": name, "response": response}
+    if not call_id.startswith(OWN_CALL):
+        result["id"] = call_id
     if silent:
         result["scheduling"] = "SILENT"
     return {"toolResponse": {"functionResponses": [result]}}

@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 _SILENCE = CloseReason("timeout", "the vendor did not answer in time")
 
+LATE_WORDS_S = 0.6
+"""Words outside of a response are whole when none has followed for this long."""
+
 MAX_HISTORY = 64
 """Messages sent at the beginning of a session; the oldest is dropped."""
 
@@ -62,6 +65,7 @@ class GeminiProvider(BaseProvider):
         self._link = ResumableConnection(self._open, self)
         # ``_untouched``: nothing was sent yet, so a new session can still take history.
         self._untouched = self._speaking = False
+        self._late: asyncio.TimerHandle | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -76,6 +80,7 @@ class GeminiProvider(BaseProvider):
 
     async def disconnect(self) -> None:
         """Close the session; idempotent."""
+        self._end_late_words()
         await self._link.close()
 
     async def configure_session(self, config: SessionConfig | Mapping[str, Any]) -> None:
@@ -171,6 +176,11 @@ class GeminiProvider(BaseProvider):
         silent = not wanted and self._behavior() == "NON_BLOCKING"
         await _send(connection, wire.tool_response(call_id, name, output, silent=silent))
 
+    async def abandon_response(self) -> None:
+        """Regard the response in progress as over."""
+        self._reader.abandon()
+        self._note_activity()
+
     async def get_usage(self) -> Usage | None:
         """Return what this session used, as the vendor counts it."""
         return self._reader.usage
@@ -232,6 +242,7 @@ class GeminiProvider(BaseProvider):
         if isinstance(message.get("goAway"), dict):
             self._link.leave(wire.seconds(message["goAway"].get("timeLeft"), LEAVE_EARLY_S))
         self._report(self._reader.read(message))
+        self._await_late_words()
         self._link.talked = self._link.talked or self._reader.busy
         self._note_activity()
 
@@ -247,6 +258,19 @@ class GeminiProvider(BaseProvider):
         self._report(self._reader.drop())
         known = wire.meaning(end)
         self.on_event(ConnectionLost(wire.NAME, known.code, known.reason))
+
+    def _await_late_words(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        waits = self._reader.has_late_words
+        loop = asyncio.get_running_loop()
+        self._late = loop.call_later(LATE_WORDS_S, self._end_late_words) if waits else None
+
+    def _end_late_words(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        self._report(self._reader.late_words())
 
     def _note_activity(self) -> None:
         if self._link.connection is not None:
