@@ -6,13 +6,22 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.providers.vendors.tts_contract import TEXT, Make, TtsContract, clips_of
+from tests.audio.formats.made import ADTS, MP4, NOISE, RATE_HZ, TONE_PCM, WEBM, alike, coded
+from tests.providers.vendors.tts_contract import (
+    TEXT,
+    Make,
+    TtsContract,
+    clips_of,
+    heard_until_it_breaks,
+    pcm_of,
+)
 from tests.rig.transports import RecordedTransport, open_transport
 from tests.servers.plain_http import reply
 from tests.servers.voices import KEY, Voice, broken, garbled, served, stalled, streamed, wav_of
 from voxd.errors import ConnectionFailed, RateLimited, StreamError
+from voxd.frames import Clip
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages import tts_pcm as pace
+from voxd.providers.pipeline.stages import tts_pace as pace
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
 
 Build = Callable[..., TextToSpeech]
@@ -108,11 +117,34 @@ class OverHttp(TtsContract):
 class Streamed(OverHttp):
     """For vendors whose sound comes as it is made."""
 
-    async def test_half_a_sample_at_the_end_is_a_fault(self, build: Build, server: Voice) -> None:
+    async def test_half_a_sample_at_the_end_costs_no_sound(self, build: Build, server: Voice) -> None:
         server.faults.append(reply(bytes(101), content_type="audio/pcm"))
+        assert pcm_of(await clips_of(build())) == bytes(100)
+
+    @pytest.mark.parametrize("form", ["MP3", "OGG OPUS", "FLAC", "WAV"])
+    async def test_a_file_in_place_of_samples_is_decoded(
+        self, build: Build, server: Voice, form: str
+    ) -> None:
+        server.faults.append(reply(coded(form), content_type="audio/pcm"))
+        clips = await clips_of(build())
+        assert {clip.rate_hz for clip in clips} == {RATE_HZ}
+        assert alike(pcm_of(clips), TONE_PCM)
+
+    @pytest.mark.parametrize(
+        "body", [ADTS, MP4, WEBM, NOISE, b'{"ok": true}'], ids=lambda body: str(body)[:20]
+    )
+    async def test_what_cannot_be_decoded_is_never_played(
+        self, build: Build, server: Voice, body: bytes
+    ) -> None:
+        server.faults.append(reply(body, content_type="audio/pcm"))
+        heard: list[Clip] = []
         with pytest.raises(StreamError) as raised:
-            await clips_of(build())
-        assert raised.value.code == "truncated"
+            await heard_until_it_breaks(build(), heard)
+        assert (raised.value.code, heard) == ("not_pcm", [])
+
+    async def test_samples_labelled_as_mp3_are_played(self, build: Build, server: Voice) -> None:
+        server.faults.append(reply(TONE_PCM, content_type="audio/mpeg"))
+        assert pcm_of(await clips_of(build())) == TONE_PCM
 
     async def test_what_breaks_off_before_any_sound_is_asked_for_again(
         self, build: Build, server: Voice, transport: RecordedTransport

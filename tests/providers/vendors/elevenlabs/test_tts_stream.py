@@ -30,7 +30,7 @@ from tests.servers.voices import KEY, served, sound_of
 from voxd.errors import AuthenticationError, ConnectionFailed, ProviderError, RateLimited, StreamError
 from voxd.frames import Clip
 from voxd.net.transport import Budget
-from voxd.providers.pipeline.stages import tts_pcm as pace
+from voxd.providers.pipeline.stages import tts_pace as pace
 from voxd.providers.pipeline.stages.contract import StageConfig, TextToSpeech
 from voxd.providers.vendors.elevenlabs.tts_stream import ElevenLabsStreamTts
 

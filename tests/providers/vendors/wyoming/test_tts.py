@@ -121,6 +121,22 @@ async def test_sound_without_a_beginning_is_understood(build: Build, server: Ser
     assert (pcm_of(clips), {clip.rate_hz for clip in clips}) == (bytes(322), {8000})
 
 
+@pytest.mark.parametrize(
+    ("said", "payload"),
+    [
+        ({"channels": 2}, bytes([0, 1, 0, 3])),
+        ({"width": 4}, bytes([9, 9, 0, 2])),
+        ({"width": 1}, bytes([130])),
+    ],
+)
+async def test_samples_of_another_width_or_of_several_channels_are_converted(
+    build: Build, server: Server, said: dict[str, int], payload: bytes
+) -> None:
+    sound = event("audio-start", form(**said)) + event("audio-chunk", form(**said), payload) + STOP
+    server.faults.append(raw(sound))
+    assert pcm_of(await clips_of(build())) == b"\x00\x02"
+
+
 async def test_events_it_does_not_know_are_passed_over(build: Build, server: Server) -> None:
     server.faults.append(
         raw(event("weather", {"sun": True}) + START + event("audio-chunk", form(), bytes(4)) + STOP)
@@ -131,8 +147,8 @@ async def test_events_it_does_not_know_are_passed_over(build: Build, server: Ser
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
-        (event("audio-start", form(channels=2)), "not_pcm"),
-        (event("audio-start", form(width=4)), "not_pcm"),
+        (event("audio-start", form(channels=9)), "bad_answer"),
+        (event("audio-start", form(width=5)), "bad_answer"),
         (event("audio-start", form(rate_hz=0)), "bad_answer"),
         (START + event("audio-chunk", form(rate_hz=8000), bytes(4)), "bad_answer"),
         (START + event("audio-chunk", form(), b"\0") + STOP, "truncated"),

@@ -17,7 +17,8 @@ from voxd.net.endpoint import http_url
 from voxd.net.faults import RefusalReader
 from voxd.net.transport import Access, Budget, HttpRequest, HttpResponse
 from voxd.providers.pipeline.stages.contract import TextToSpeech
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead, check_type
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
+from voxd.providers.pipeline.stages.tts_sound import SoundDecoder, encoding_of
 
 WHOLE_S = 600.0
 """The deadline of a whole response, which is read at the speed of playback; `PlaybackLead` detects delays."""
@@ -85,14 +86,22 @@ async def stream_speech(stage: TextToSpeech, speech: SpeechRequest, budget: Budg
     """Yield the audio of ``speech`` as it arrives. Raises `ProviderError`."""
     replay = ReplaySkipper()
     broken: ProviderError | None = None
+    key = ""
+
+    def build(access: Access) -> HttpRequest:
+        # The JSON of an error may repeat the key.
+        nonlocal key
+        key = access.key
+        return speech.build(access)
+
     while True:
         begun = False
         try:
             async with stage.transport.request(
-                speech.build, budget, kind="speak", read_refusal=speech.read_refusal, whole_s=WHOLE_S
+                build, budget, kind="speak", read_refusal=speech.read_refusal, whole_s=WHOLE_S
             ) as answer:
                 begun = True
-                async with aclosing(_clips(stage.name, answer, speech.rate_hz)) as clips:
+                async with aclosing(_clips(stage.name, answer, speech, key)) as clips:
                     async for clip in clips:
                         if fresh := replay.fresh(clip):
                             yield fresh
@@ -120,15 +129,18 @@ def stage_url(stage: TextToSpeech, access: Access, path: str, *, live_path: str 
     return http_url(access.endpoint or stage.default_endpoint, live_path, path)
 
 
-async def _clips(provider: str, answer: HttpResponse, rate_hz: int) -> AsyncGenerator[Clip]:
-    check_type(provider, answer.headers.get("content-type", ""))
-    pcm, pace = PcmDecoder(provider, rate_hz), PlaybackLead(provider)
-    pieces = answer.chunks()
+async def _clips(
+    provider: str, answer: HttpResponse, speech: SpeechRequest, key: str
+) -> AsyncGenerator[Clip]:
+    label = answer.headers.get("content-type", "")
+    encoding = encoding_of(label, speech.rate_hz)
+    decoder = SoundDecoder(provider, encoding, label=label, read_refusal=speech.read_refusal, key=key)
+    pieces, pace = answer.chunks(), PlaybackLead(provider)
     while data := await pace.wait_for(anext(pieces, b"")):
-        if clip := pcm.feed(data):
+        for clip in await decoder.feed(data):
             pace.add(clip)
             yield clip
-    if clip := pcm.finish():
+    for clip in await decoder.finish():
         yield clip
 
 

@@ -14,7 +14,7 @@ from voxd.net.transport import Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import OptionsT, StageConfig
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech
-from voxd.providers.pipeline.stages.tts_pcm import PlaybackLead
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
 from voxd.tasks import TaskScope
 
 _log = logging.getLogger(__name__)

@@ -11,14 +11,16 @@ from urllib.parse import quote
 
 import msgspec
 
+from voxd.audio.formats.samples import Encoding
 from voxd.errors import ProviderError, StreamError
 from voxd.frames import Clip
 from voxd.net.endpoint import realtime_url
 from voxd.net.faults import error_meaning, parse_refusal
 from voxd.net.transport import Access, Budget
 from voxd.net.websocket import WebSocketAddress, WebSocketConnection
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
 from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
+from voxd.providers.pipeline.stages.tts_sound import SoundDecoder
 from voxd.providers.vendors.elevenlabs import wire
 from voxd.providers.vendors.elevenlabs.options import ElevenLabsTtsOptions
 
@@ -71,19 +73,19 @@ class ElevenLabsStreamTts(SocketTextToSpeech[ElevenLabsTtsOptions]):
         await connection.send(_encoded({"text": f"{text.strip()} "}))
         # An empty text is the end of the input.
         await connection.send(_encoded({"text": ""}))
-        pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
+        decoder = SoundDecoder(self.name, Encoding(self._options.sample_rate_hz))
         while message := await pace.wait_for(connection.receive()):
             frame = self._read(message)
-            if frame.audio and (clip := pcm.feed(frame.audio)):
+            for clip in await decoder.feed(frame.audio or b""):
                 yield clip
             # ``isFinal`` comes in a message without audio.
             if frame.is_final:
                 break
         else:
             # Some servers close without a final message.
-            if connection.ending is None or connection.ending.code != _FINISHED or not pcm.has_begun:
+            if connection.ending is None or connection.ending.code != _FINISHED or not decoder.has_begun:
                 raise self.close_error(connection)
-        if clip := pcm.finish():
+        for clip in await decoder.finish():
             yield clip
 
     def close_error(self, connection: WebSocketConnection) -> ProviderError:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from voxd.audio.formats.samples import Encoding
 from voxd.errors import StreamError
 from voxd.frames import Clip
 from voxd.net.endpoint import require_key
@@ -13,7 +14,7 @@ from voxd.net.transport import Access, Budget, HttpRequest
 from voxd.providers.languages import locale_of
 from voxd.providers.pipeline.stages.tts_http import stage_url
 from voxd.providers.pipeline.stages.tts_options import HttpTextToSpeech
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder
+from voxd.providers.pipeline.stages.tts_sound import SoundDecoder
 from voxd.providers.vendors.google.options import GoogleTtsOptions
 
 
@@ -51,11 +52,10 @@ class GoogleTts(HttpTextToSpeech[GoogleTtsOptions]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             msg = "the vendor's response has no audio"
             raise StreamError(msg, provider=self.name, code="bad_answer") from None
-        pcm = PcmDecoder(self.name, self._options.sample_rate_hz)
+        decoder = SoundDecoder(self.name, Encoding(self._options.sample_rate_hz))
         # The response is one JSON object: nothing can be played before all is synthesised.
-        for clip in (pcm.feed(sound), pcm.finish()):
-            if clip is not None:
-                yield clip
+        for clip in await decoder.feed(sound) + await decoder.finish():
+            yield clip
 
     def _call(self, text: str, access: Access) -> HttpRequest:
         options = self._options

@@ -15,6 +15,7 @@ from typing import ClassVar
 import msgspec
 from rapidfuzz import fuzz
 
+from voxd.audio.formats.samples import Encoding
 from voxd.errors import StreamError
 from voxd.frames import Clip
 from voxd.net import faults
@@ -22,8 +23,9 @@ from voxd.net.endpoint import realtime_url, require_key
 from voxd.net.transport import Access, Budget, Transport
 from voxd.net.websocket import Deadlines, WebSocketAddress, WebSocketConnection
 from voxd.providers.pipeline.stages.contract import StageConfig
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
 from voxd.providers.pipeline.stages.tts_socket import SocketTextToSpeech
+from voxd.providers.pipeline.stages.tts_sound import SoundDecoder
 from voxd.providers.realtime.openai_protocol import frames, wire
 from voxd.providers.settings import SessionConfig
 from voxd.providers.usage import Usage
@@ -87,11 +89,11 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
     ) -> AsyncGenerator[Clip]:
         """Request ``text`` and yield its audio. Raises `ProviderError`."""
         await connection.send(wire.encode(self._request(text)))
-        pcm = PcmDecoder(self.name, wire.RATE_HZ)
+        decoder = SoundDecoder(self.name, Encoding(wire.RATE_HZ))
         while True:
             match await self._next(connection, pace):
                 case frames.AudioDelta(delta=sound):
-                    if clip := pcm.feed(sound):
+                    for clip in await decoder.feed(sound):
                         yield clip
                 case frames.SpokenDone(transcript=words):
                     # Numbers and abbreviations are transcribed in other forms: equality would be too strict.
@@ -103,7 +105,7 @@ class OpenAIRealtimeTts(SocketTextToSpeech[OpenAIRealtimeTtsOptions]):
                     break
                 case _:
                     pass
-        if clip := pcm.finish():
+        for clip in await decoder.finish():
             yield clip
 
     def _request(self, text: str) -> wire.Frame:

@@ -13,11 +13,13 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event
 from wyoming.tts import Synthesize, SynthesizeVoice
 
+from voxd.audio.formats.samples import Encoding
 from voxd.errors import StreamError
-from voxd.frames import BYTES_PER_SAMPLE, Clip
+from voxd.frames import Clip
 from voxd.net.transport import Budget
 from voxd.providers.pipeline.stages.tts_options import ConfiguredTextToSpeech
-from voxd.providers.pipeline.stages.tts_pcm import PcmDecoder, PlaybackLead
+from voxd.providers.pipeline.stages.tts_pace import PlaybackLead
+from voxd.providers.pipeline.stages.tts_sound import SoundDecoder
 from voxd.providers.vendors.wyoming.options import WyomingTtsOptions
 from voxd.providers.vendors.wyoming.wire import check, connect
 
@@ -29,9 +31,9 @@ GRACE_S = 10.0
 
 
 class _Form(msgspec.Struct):
-    rate: Annotated[int, Meta(gt=0)]
-    width: int
-    channels: int
+    rate: Annotated[int, Meta(gt=0, le=384_000)]
+    width: Annotated[int, Meta(ge=1, le=4)]
+    channels: Annotated[int, Meta(ge=1, le=8)]
 
 
 class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
@@ -57,34 +59,31 @@ class WyomingTts(ConfiguredTextToSpeech[WyomingTtsOptions]):
             pace = PlaybackLead(
                 self.name, first_s=self.transport.remaining_s(budget, FIRST_S), grace_s=GRACE_S
             )
-            pcm: PcmDecoder | None = None
+            decoder: SoundDecoder | None = None
             while True:
                 event = await pace.wait_for(server.receive())
                 if AudioStart.is_type(event.type):
-                    pcm = self._pcm(event, pcm)
+                    decoder = self._decoder(event, decoder)
                 elif AudioChunk.is_type(event.type):
-                    pcm = self._pcm(event, pcm)
-                    if clip := pcm.feed(event.payload or b""):
+                    decoder = self._decoder(event, decoder)
+                    for clip in await decoder.feed(event.payload or b""):
                         pace.add(clip)
                         yield clip
                 elif AudioStop.is_type(event.type):
                     break
             # A stop without audio is an error, which the decoder raises.
-            if clip := (pcm or PcmDecoder(self.name, 0)).finish():
+            for clip in await (decoder or SoundDecoder(self.name, Encoding(0))).finish():
                 yield clip
 
-    def _pcm(self, event: Event, pcm: PcmDecoder | None) -> PcmDecoder:
-        """Return the decoder for ``event``: ``pcm``, or a new one. Raises `StreamError` for a wrong
-        format."""
+    def _decoder(self, event: Event, decoder: SoundDecoder | None) -> SoundDecoder:
+        """Return ``decoder``, or a new one for the format in ``event``. Raises `StreamError`."""
         try:
-            form = msgspec.convert(event.data, _Form)
+            form = msgspec.convert(event.data, _Form, strict=False)
         except msgspec.ValidationError as error:
             msg = f"the server sent no valid audio format: {error}"
             raise StreamError(msg, provider=self.name, code="bad_answer") from None
-        if (form.width, form.channels) != (BYTES_PER_SAMPLE, 1):
-            msg = f"the server sent {form.channels} channels of {form.width} bytes a sample"
-            raise StreamError(msg, provider=self.name, code="not_pcm", hint="use a voice of 16-bit mono")
+        encoding = Encoding(form.rate, width=form.width, channels=form.channels)
         # A server may repeat the format with every chunk, but not change it within a text.
-        if pcm is not None and pcm.rate_hz != form.rate:
+        if decoder is not None and decoder.encoding != encoding:
             raise StreamError("the server changed the sample rate", provider=self.name, code="bad_answer")
-        return pcm or PcmDecoder(self.name, form.rate)
+        return decoder or SoundDecoder(self.name, encoding)

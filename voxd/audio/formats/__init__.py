@@ -1,0 +1,1 @@
+"""Formats of sound as vendors and users send it, recognised by content and decoded."""
