@@ -84,7 +84,7 @@ async def test_a_failed_callback_is_reported_by_its_name_and_does_no_harm(make: 
     engine.on_text_response = broken
     engine.events.on(EventType.TEXT_OUTPUT, lambda event: handled.append(event.text))
     await engine.connect()
-    await engine.text_2_audio_response("hello")
+    await engine.ask("hello")
     failed = await log.wait("handler.failed")
     assert "on_text_response" in failed.handler
     assert handled

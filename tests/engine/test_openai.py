@@ -95,6 +95,21 @@ async def test_a_custom_endpoint_works_the_same_way(make: Make, server: Realtime
     assert await engine.text_2_audio_response("hello") == tone_of(200)
 
 
+async def test_a_text_is_read_aloud_outside_of_the_conversation(make: Make) -> None:
+    async with realtime_server(Script(replies=[Reply(hold_after=2), Reply("Dinner is ready.")])) as server:
+        engine, log = make(**options(server))
+        await engine.connect()
+        await engine.send_text("tell me a story")
+        await log.wait("audio.output_chunk")
+        assert await engine.text_2_audio_response("Dinner is ready.") == tone_of(200)
+        request = server.of_type("response.create")[-1]["response"]
+        assert request["conversation"] == "none"
+        assert request["input"][0]["content"][0]["text"] == "Dinner is ready."
+        assert "word for word" in request["instructions"]
+        assert log.types().index("response.cancelled") < log.types().index("response.completed")
+        assert engine.history[-1].text == "Dinner is ready."
+
+
 async def test_a_wrong_key_is_refused_once(make: Make, server: RealtimeServer) -> None:
     engine, log = make(**{**options(server), "api_key": "sk-wrong"})
     with pytest.raises(AuthenticationError):
@@ -163,7 +178,7 @@ async def test_functions_are_declared_called_and_answered(make: Make) -> None:
         engine, log = make(**options(server, mode="big"), tools=[weather])
         await engine.connect()
         assert (await session_of(server))["tools"][0]["name"] == "weather"
-        assert await engine.text_2_audio_response("weather")
+        assert await engine.ask("weather")
         outputs = [frame["item"].get("output") for frame in server.of_type("conversation.item.create")]
         assert "sunny in Rome" in outputs
         assert log.of("text.output")[-1].text == "It is sunny."

@@ -50,13 +50,13 @@ def other() -> Iterator[None]:
 async def test_switching_keeps_the_conversation(make: Make) -> None:
     engine, log = make(metadata={"replies": {"hello": "Hi there!"}})
     await engine.connect()
-    await engine.text_2_audio_response("hello")
+    await engine.ask("hello")
     await engine.switch_provider("other")
     assert engine.config.provider == "other"
     changed = log.of("provider.changed")[0]
     assert (changed.data["from"], changed.to, changed.reason) == ("mock", "other", "requested")
     assert Other.made[0].history == [("user", "hello"), ("assistant", "Hi there!")]
-    assert await engine.text_2_audio_response("and now")
+    assert await engine.ask("and now")
     assert len(engine.history) == 4
 
 
@@ -72,7 +72,7 @@ async def test_a_switch_takes_a_configuration_or_the_fields_that_differ(make: Ma
     engine, log = make()
     await engine.connect()
     await engine.switch_provider("other", config)
-    await engine.text_2_audio_response("who is it")
+    await engine.ask("who is it")
     assert log.of("text.output")[-1].text == "It is me."
 
 
@@ -91,7 +91,7 @@ async def test_a_failed_switch_leaves_the_conversation_unchanged(make: Make) -> 
     with pytest.raises(ProviderError):
         await engine.switch_provider("other", {"metadata": {"connect_fault": "refused"}})
     assert engine.config.provider == "mock"
-    assert await engine.text_2_audio_response("hello")
+    assert await engine.ask("hello")
 
 
 async def test_disconnecting_cancels_a_switch_at_once(make: Make) -> None:
@@ -131,7 +131,7 @@ async def test_a_switch_keeps_the_callers_rate(make: Make) -> None:
     engine, log = make(sample_rate=16_000)
     await engine.connect()
     await engine.switch_provider("other", VoiceEngineConfig(provider="other", sample_rate=48_000))
-    await engine.text_2_audio_response("hello")
+    await engine.ask("hello")
     assert {event.sample_rate for event in log.of("audio.output_chunk")} == {16_000}
 
 
@@ -150,7 +150,7 @@ async def test_the_next_provider_answers_when_the_first_is_unavailable(make: Mak
         enable_multi_provider=True, metadata={"connect_fault": "invalid_api_key", "failover": failover}
     )
     await engine.connect()
-    await engine.text_2_audio_response("hello")
+    await engine.ask("hello")
     assert log.of("text.output")[-1].text == "It is me."
     assert [event.provider for event in log.of("provider.failed")] == ["mock", "nobody"]
     assert log.of("provider.failed")[0].code == "invalid_api_key"
@@ -201,7 +201,7 @@ async def test_a_lost_session_fails_over_with_its_conversation(make: Make) -> No
     assert [event.provider for event in log.of("provider.failed")] == ["dying"]
     assert log.of("provider.changed")[0].to == "other"
     assert Other.made[0].history[0] == ("user", "hello")
-    assert await engine.text_2_audio_response("are you there")
+    assert await engine.ask("are you there")
     assert engine.config.provider == "other"
     await engine.configure_session(SessionConfig(instructions="Be brief."))
     assert (engine.config.provider, engine.config.session) == (

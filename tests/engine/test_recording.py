@@ -41,7 +41,7 @@ async def test_recorded_and_typed_questions_are_saved_too(make: Make, tmp_path: 
     await engine.connect()
     await engine.send_recorded_audio(tone(400))
     await log.wait("response.completed")
-    await engine.text_2_audio_response("hello")
+    await engine.ask("hello")
     await engine.disconnect()
     assert [path.name.rsplit("-", 1)[1] for path in files(tmp_path)] == [
         "reply.wav",
@@ -56,7 +56,7 @@ async def test_without_save_audio_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     engine, _ = make(audio_save_path=tmp_path / "sound")
     await engine.connect()
-    await engine.text_2_audio_response("hello")
+    await engine.ask("hello")
     await engine.disconnect()
     assert files(tmp_path) == []
 
@@ -67,7 +67,7 @@ async def test_the_default_directory_is_recordings(
     monkeypatch.chdir(tmp_path)
     engine, _ = make(save_audio=True)
     await engine.connect()
-    await engine.text_2_audio_response("hello")
+    await engine.ask("hello")
     await engine.disconnect()
     assert len(files(tmp_path / "recordings")) == 1
 
@@ -77,7 +77,7 @@ async def test_only_the_newest_turns_are_kept_and_other_files_stay(make: Make, t
     engine, _ = make(save_audio=True, audio_save_path=tmp_path, audio_save_limit=2)
     await engine.connect()
     for _ in range(4):
-        await engine.text_2_audio_response("hello")
+        await engine.ask("hello")
     await engine.disconnect()
     assert [path.name[:4] for path in files(tmp_path)] == ["mine", "voxd", "voxd"]
 
@@ -86,7 +86,7 @@ async def test_a_directory_that_cannot_be_written_does_not_disturb(make: Make, t
     (tmp_path / "file").touch()
     engine, _ = make(save_audio=True, audio_save_path=tmp_path / "file")
     await engine.connect()
-    assert await engine.text_2_audio_response("hello")
+    assert await engine.ask("hello")
     await engine.disconnect()
 
 

@@ -14,9 +14,11 @@ from tests.fakes import FakeClock
 from voxd import (
     AudioError,
     AuthenticationError,
+    Capabilities,
     EngineError,
     EngineState,
     NotConnected,
+    ProviderError,
     SessionConfig,
     StreamError,
     VoiceEngine,
@@ -189,6 +191,83 @@ async def test_text_2_audio_response_returns_all_audio(make: Make) -> None:
     assert log.of("audio.output_stopped")[0].duration_ms == pytest.approx(duration_ms(audio))
 
 
+async def test_the_text_itself_is_spoken_and_not_answered(make: Make) -> None:
+    engine, log = make(metadata={"replies": {"hello": "Hi there!"}})
+    await engine.connect()
+    audio = await engine.text_2_audio_response("hello")
+    assert log.of("text.output")[-1].text == "hello"
+    assert duration_ms(audio) < duration_ms((await engine.ask("hello")).audio)
+    assert "text.input" not in log.types()[: log.types().index("response.completed")]
+    assert [line.text for line in engine.history] == ["hello", "hello", "Hi there!"]
+
+
+async def test_where_a_text_cannot_be_spoken_the_error_says_so(make: Make) -> None:
+    class Answering(MockProvider):
+        capabilities = Capabilities(speaks_text=False)
+
+    register_provider("answering", Answering)
+    engine, _ = make(provider="answering")
+    await engine.connect()
+    with pytest.raises(ProviderError, match="answering cannot say a given text") as caught:
+        await engine.text_2_audio_response("hello")
+    assert caught.value.code == "cannot_speak_text"
+    assert "ask()" in caught.value.hint
+    assert (await engine.ask("hello")).audio
+
+
+async def test_a_question_returns_text_audio_and_usage(make: Make) -> None:
+    engine, log = make(metadata={"replies": {"hello": "Hi there! How are you?"}})
+    await engine.connect()
+    await engine.ask("good morning")
+    reply = await engine.ask("hello")
+    assert (reply.text, str(reply), reply.content) == ("Hi there! How are you?",) * 3
+    assert log.sound().endswith(reply.audio)
+    assert reply.duration_s == pytest.approx(duration_ms(reply.audio) / 1000)
+    assert (reply.usage.responses, reply.sample_rate) == (1, 24_000)
+    assert reply.usage.output_text_tokens == 6
+    assert reply.usage.total_sessions == 0
+
+
+async def test_a_question_may_be_answered_in_text_only(make: Make) -> None:
+    engine, _ = make(session=SessionConfig(modalities=("text",)), metadata={"default_reply": "Yes."})
+    await engine.connect()
+    reply = await engine.ask("hello")
+    assert (reply.text, reply.audio) == ("Yes.", b"")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("rate_limited", voxd.RateLimited),
+        ("rate_limit_exceeded", voxd.RateLimited),
+        ("invalid_api_key", AuthenticationError),
+        ("context_too_long", voxd.ContextTooLong),
+        ("answer_filtered", voxd.NoAnswer),
+        ("odd", voxd.ProviderError),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_failed_reply_raises_its_cause(
+    make: Make, code: str, kind: type[EngineError], begun: bool
+) -> None:
+    class Failing(MockProvider):
+        async def send_text(self, text: str) -> None:
+            if begun:
+                self.emit_event("response.started", {"response_id": "r"})
+            self.emit_event("error", {"code": code, "message": "it broke", "hint": "wait"})
+            if begun:
+                self.emit_event("response.cancelled", {"response_id": "r", "reason": "failed"})
+
+    register_provider("failing", Failing)
+    engine, _ = make(provider="failing")
+    await engine.connect()
+    with pytest.raises(kind, match="it broke") as caught:
+        await engine.ask("hello", timeout=5)
+    assert type(caught.value) is kind
+    assert (caught.value.code, caught.value.hint) == (code, "wait")
+    assert caught.value.provider == "failing"  # type: ignore[attr-defined]
+
+
 async def test_a_reply_after_a_tool_call_is_awaited(make: Make) -> None:
     reply = {"text": "It is {results}.", "calls": [{"name": "weather", "arguments": {"city": "Rome"}}]}
     asked: list[str] = []
@@ -200,7 +279,7 @@ async def test_a_reply_after_a_tool_call_is_awaited(make: Make) -> None:
 
     engine, log = make(mode="big", metadata={"replies": {"weather": reply}}, tools=[weather])
     await engine.connect()
-    audio = await engine.text_2_audio_response("weather")
+    audio = (await engine.ask("weather")).audio
     assert asked == ["Rome"]
     assert audio == log.sound()
     assert log.of("text.output")[-1].text == "It is sunny."
@@ -245,7 +324,7 @@ async def test_a_broken_connection_is_one_error(make: Make) -> None:
     unseen: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     with pytest.raises(voxd.ConnectionError):
-        await engine.text_2_audio_response("hello")
+        await engine.ask("hello")
     gc.collect()
     assert unseen == []
 
@@ -253,10 +332,9 @@ async def test_a_broken_connection_is_one_error(make: Make) -> None:
 async def test_two_questions_at_once_each_get_their_own_answer(make: Make) -> None:
     engine, _ = make(metadata={"replies": {"one": "1", "two": "one two three four"}})
     await engine.connect()
-    short, long = await asyncio.gather(
-        engine.text_2_audio_response("one"), engine.text_2_audio_response("two")
-    )
-    assert len(short) < len(long)
+    short, long = await asyncio.gather(engine.ask("one"), engine.ask("two"))
+    assert (short.text, long.text) == ("1", "one two three four")
+    assert len(short.audio) < len(long.audio)
 
 
 async def test_an_interruption_ends_the_reply_and_reports_the_played_length(make: Make) -> None:
@@ -506,7 +584,7 @@ def test_an_engine_and_its_handlers_may_be_created_outside_of_the_loop() -> None
 
     async def talk() -> None:
         async with engine:
-            await engine.text_2_audio_response("hello")
+            await engine.ask("hello")
 
     for _ in range(2):
         received.clear()

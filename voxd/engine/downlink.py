@@ -1,7 +1,6 @@
 """Publishes a provider's events on the engine's bus, with audio converted to the caller's rate."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -9,13 +8,17 @@ from voxd.bus.bus import Bus
 from voxd.engine.audio import Converter, converter
 from voxd.errors import (
     NO_ANSWER_CODES,
+    AudioError,
     AuthenticationError,
+    ConfigError,
     ConnectionFailed,
     ContextTooLong,
+    DeadlineExceeded,
     NoAnswer,
     NotConnected,
     ProviderError,
     RateLimited,
+    SpendLimitReached,
     StreamError,
     VoxdError,
 )
@@ -32,22 +35,19 @@ from voxd.providers.events import (
     ResponseCompleted,
 )
 
-# The exception that an error event with this code stands for; `VoxdError` for any other code.
-ERROR_TYPES: Mapping[str, type[VoxdError]] = MappingProxyType(
-    {
-        kind.code: kind
-        for kind in (
-            AuthenticationError,
-            ConnectionFailed,
-            ContextTooLong,
-            NotConnected,
-            ProviderError,
-            RateLimited,
-            StreamError,
-        )
-    }
-    | dict.fromkeys(NO_ANSWER_CODES, NoAnswer)
-    | {QUEUE_FULL: RateLimited, QUEUE_TOO_LONG: RateLimited}
+# The exceptions that an error event without one stands for, by their codes; `VoxdError` for any other code.
+ERROR_TYPES: tuple[type[VoxdError], ...] = (
+    AudioError,
+    AuthenticationError,
+    ConfigError,
+    ConnectionFailed,
+    ContextTooLong,
+    DeadlineExceeded,
+    NotConnected,
+    ProviderError,
+    RateLimited,
+    SpendLimitReached,
+    StreamError,
 )
 
 
@@ -119,7 +119,7 @@ def complete_error(event: ErrorOccurred) -> ErrorOccurred:
     text = event.error_message if isinstance(event.error_message, str) else ""
     message = text or event.message or str(given or "something went wrong")
     # An error from the wire has a code only; handlers can match the type of its exception all the same.
-    error = given or ERROR_TYPES.get(event.code, VoxdError)(message, code=event.code, hint=event.hint)
+    error = given or _error_type(event.code)(message, code=event.code, hint=event.hint)
     if isinstance(error, ProviderError) and isinstance(event.retry_after_s, int | float):
         error.retry_after_s = event.retry_after_s
     # An exception of a third party has no code, hint or retryable.
@@ -133,3 +133,12 @@ def complete_error(event: ErrorOccurred) -> ErrorOccurred:
         recoverable=recoverable if isinstance(recoverable, bool) else getattr(error, "retryable", False),
         retry_after_s=event.retry_after_s,
     )
+
+
+def _error_type(code: str) -> type[VoxdError]:
+    if code in NO_ANSWER_CODES:
+        return NoAnswer
+    if code in (QUEUE_FULL, QUEUE_TOO_LONG):
+        return RateLimited
+    # Compared and not looked up: a vendor's own name of a code is equal to ours.
+    return next((kind for kind in ERROR_TYPES if kind.code == code), VoxdError)

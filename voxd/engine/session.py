@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from voxd.engine.config import KEY_VARIABLES, VoiceEngineConfig
 from voxd.engine.downlink import Downlink
 from voxd.engine.input import AudioInput
 from voxd.engine.meter import EngineMeter
+from voxd.engine.reply import Reply, ReplyCollector
 from voxd.engine.vad import SpeechChange
 from voxd.errors import (
     AudioError,
@@ -25,7 +26,6 @@ from voxd.errors import (
 )
 from voxd.frames import BYTES_PER_SAMPLE, Clip
 from voxd.providers.base import BaseProvider
-from voxd.providers.contract import ReplyAudio
 from voxd.providers.events import (
     ErrorOccurred,
     ProviderEvent,
@@ -33,7 +33,6 @@ from voxd.providers.events import (
     ResponseCompleted,
     TurnDetected,
 )
-from voxd.providers.realtime.reply_stream import ReplyStream
 from voxd.providers.realtime.session import Session
 from voxd.providers.registry import provider_class
 from voxd.providers.settings import SessionConfig
@@ -93,7 +92,7 @@ class EngineSession:
         self._player: Player | None = None
         self._recording: SessionRecording | None = None
         self._tasks = TaskScope("voice engine")
-        # While True replies are not played, because `ask_for_audio` returns their audio.
+        # While True replies are not played, because `speak_text` returns their audio.
         self._is_muted = False
 
     async def open(self, retries: int) -> None:
@@ -196,35 +195,42 @@ class EngineSession:
         own_ms = await self._player.stop() if self._player is not None else None
         await self.session.interrupt(played_ms if own_ms is None else own_ms)
 
-    async def ask_for_audio(self, text: str, timeout_s: float) -> bytes:
-        """Send ``text`` and return the audio of the reply, which is not played.
+    async def ask(self, text: str, timeout_s: float) -> Reply:
+        """Send ``text`` and return the whole reply, which is also played. Raises as `speak_text` does."""
+        return await self._collect(self.session.send_text, text, timeout_s)
 
-        Raises `DeadlineExceeded`, `StreamError` when it was broken off or has no audio, `ProviderError`.
+    async def speak_text(self, text: str, timeout_s: float) -> bytes:
+        """Return ``text``, spoken word for word by the provider's voice; it is not played.
+
+        Raises `ProviderError` (code ``cannot_speak_text``) where the provider cannot, `DeadlineExceeded`,
+        `StreamError` when the reply was broken off or has no audio, and the cause of a failure as it is.
         """
-        reply = ReplyStream(self.config.provider, sound=True, detects_ends=False)
-
-        def watch(event: ProviderEvent) -> None:
-            # An error event concerns the session, or the microphone; the reply may still come.
-            if not isinstance(event, ErrorOccurred):
-                reply.take(event)
-
-        self.down.watchers.append(watch)
         # Before the request: the first audio may come in the same step of the loop.
         self._is_muted = True
         try:
-            async with asyncio.timeout(timeout_s):
-                reply.ask()
-                await self.session.send_text(text)
-                pcm = await _collect_audio(reply)
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"no complete reply within {timeout_s:g} s") from error
+            reply = await self._collect(self.session.speak_text, text, timeout_s)
         finally:
             self._is_muted = False
-            self.down.watchers.remove(watch)
-        if not pcm:
+        if not reply.audio:
             hint = "request audio in the session's modalities"
             raise StreamError("the reply has no audio", provider=self.config.provider, hint=hint)
-        return pcm
+        return reply.audio
+
+    async def _collect(self, send: Callable[[str], Awaitable[None]], text: str, timeout_s: float) -> Reply:
+        collector = ReplyCollector(self.config.provider)
+        before = await self.session.usage()
+        self.down.watchers.append(collector.take)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await send(text)
+                pcm = await collector.audio()
+        except TimeoutError as error:
+            hint = "pass a longer timeout, or check the provider with `voxctl provider test`"
+            raise DeadlineExceeded(f"no complete reply within {timeout_s:g} s", hint=hint) from error
+        finally:
+            self.down.watchers.remove(collector.take)
+        used = await self.session.usage() - before
+        return Reply(collector.text, pcm, self.config.sample_rate, used)
 
     @property
     def playback_latency_ms(self) -> float:
@@ -294,22 +300,6 @@ class EngineSession:
     def _report_error(self, error: VoxdError) -> None:
         """Publish an error that does not belong to a call of the application."""
         self.down.publish(ErrorOccurred(error=error))
-
-
-async def _collect_audio(reply: ReplyStream) -> bytes:
-    pcm = bytearray()
-    while True:
-        while (item := reply.pop()) is not None:
-            if isinstance(item, ReplyAudio):
-                pcm += item.clip.pcm
-        if reply.error is not None:
-            raise StreamError(str(reply.error)) from reply.error
-        if reply.complete:
-            # A third party may report a tool call after the completion, before the loop's next turn.
-            await asyncio.sleep(0)
-            if reply.complete:
-                return bytes(pcm)
-        await reply.changed()
 
 
 def require_provider(config: VoiceEngineConfig) -> type[BaseProvider]:

@@ -27,6 +27,23 @@ from voxd.engine.config import LatencyMode, VoiceEngineConfig
 from voxd.engine.metadata import PIPELINE, engine_part, pipeline_part, provider_part, table_part
 from voxd.providers.settings import SessionConfig, TurnDetection
 
+# Fields that a provider's ``config`` also holds, besides those that have another form there.
+_PROVIDER_FIELDS = (
+    "provider",
+    "mode",
+    "sample_rate",
+    "chunk_duration_ms",
+    "vad_enabled",
+    "vad_type",
+    "vad_threshold",
+    "vad_speech_start_ms",
+    "vad_speech_end_ms",
+    "language",
+    "latency_mode",
+    "enable_transcription",
+    "enable_functions",
+)
+
 BIG_CHUNK_MS = 60
 # The shortest block of a sound card, ``audio.block_ms``.
 MIN_CHUNK_MS = 10
@@ -114,6 +131,8 @@ def provider_settings(config: VoiceEngineConfig) -> dict[str, Any]:
     if not config.is_set("voice"):
         voice = table.get("voice", voice)
     return {
+        # A third party's provider may read any field.
+        **{name: getattr(config, name) for name in _PROVIDER_FIELDS},
         "api_key": config.api_key,
         "model": table.get("model", ""),
         "voice": voice,

@@ -15,6 +15,7 @@ from voxd.engine.callbacks import Callbacks, Function
 from voxd.engine.config import Mode, VoiceEngineConfig
 from voxd.engine.connect import Connector
 from voxd.engine.meter import EngineMeter, metrics
+from voxd.engine.reply import Reply
 from voxd.engine.session import EngineSession
 from voxd.errors import InvalidRequest, NotConnected
 from voxd.providers.history import HistoryMessage
@@ -72,7 +73,7 @@ class VoiceEngine(Callbacks):
         # Held while the session is opened, switched or closed. A lock binds to a loop at its first use
         # (3.10).
         self._changing = asyncio.Lock()
-        self._requesting_audio = asyncio.Lock()
+        self._requesting = asyncio.Lock()
         self._connecting = False
         self._used = Usage()
         self._cost: Cost | None = None
@@ -214,15 +215,26 @@ class VoiceEngine(Callbacks):
         """
         await self._connected().interrupt(played_ms)
 
-    async def text_2_audio_response(self, text: str, timeout: float = 30.0) -> bytes:
-        """Send ``text`` and return all audio of the reply, PCM at ``config.sample_rate``; it is not played.
+    async def ask(self, text: str, timeout: float = 30.0) -> Reply:
+        """Send a user's message and return the whole reply: ``text``, ``audio``, ``usage``.
 
-        Raises `DeadlineExceeded` after ``timeout`` seconds, `StreamError` when the reply was broken off or
-        has no audio, `NotConnected`, `ProviderError`.
+        It is played as well where an output device is configured. Raises `DeadlineExceeded` after ``timeout``
+        seconds, `StreamError` when the reply was broken off, `NotConnected`, `ProviderError`.
         """
-        # One at a time: the audio of two replies could not be separated.
-        async with self._requesting_audio:
-            return await self._connected().ask_for_audio(text, timeout)
+        # One at a time: two replies could not be separated.
+        async with self._requesting:
+            return await self._connected().ask(text, timeout)
+
+    async def text_2_audio_response(self, text: str, timeout: float = 30.0) -> bytes:
+        """Return ``text`` as speech, PCM at ``config.sample_rate``; nothing is played, and nothing answered.
+
+        The provider says it word for word where it can: a pipeline, OpenAI, Azure, servers with OpenAI's
+        protocol, the mock; a provider of your own gets it by ``send_text``. Raises `ProviderError` (code
+        ``cannot_speak_text``) where it cannot: `ask` returns a spoken answer. Raises `DeadlineExceeded` after
+        ``timeout`` seconds, `StreamError` when the reply was broken off or has no audio, `NotConnected`.
+        """
+        async with self._requesting:
+            return await self._connected().speak_text(text, timeout)
 
     # --- tools ---------------------------------------------------------------------------------------
 

@@ -29,6 +29,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         """Return the sum, field by field."""
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
+    def __sub__(self, other: "Usage") -> "Usage":
+        """Return the difference, field by field: what was used since ``other``."""
+        return Usage(**{name: getattr(self, name) - getattr(other, name) for name in self.__struct_fields__})
+
 
 class Cost(msgspec.Struct, frozen=True):
     """An estimate in US dollars; ``prices_of`` is the date of the price list, "" when a price is unknown."""

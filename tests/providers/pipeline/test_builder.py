@@ -153,7 +153,9 @@ async def test_a_librarys_engine_talks_through_a_pipeline() -> None:
             "what time is it",
             "It is noon.",
         ]
-        assert len(await engine.text_2_audio_response("and now")) > 1000
+        assert len((await engine.ask("and now")).audio) > 1000
+        assert len(await engine.text_2_audio_response("Dinner is ready.")) > 1000
+        assert engine.history[-1].text == "Dinner is ready."
 
 
 async def test_names_are_kinds_made_unique(tmp_path: Path) -> None:
@@ -206,7 +208,9 @@ def test_a_mistake_in_the_metadata_is_reported_with_its_place_and_a_hint(
 
 
 def test_stages_are_found_through_the_plug_in_door() -> None:
-    names = {status.name for status in list_stages("llm") if status.source == "voxd" and status.enabled}
+    names = {
+        status.name for status in list_stages("llm") if status.source == "voxd-appliance" and status.enabled
+    }
     assert {"anthropic", "openai", "ollama"} <= names
     assert speech_to_text("deepgram").stage is StageKind.STT
     assert set(kinds_of("openai")) == {StageKind.STT, StageKind.LLM, StageKind.TTS}

@@ -15,9 +15,9 @@ from voxd.providers.pipeline.answer_cache import answer_key
 from voxd.providers.pipeline.builder import PipelineDependencies
 from voxd.providers.pipeline.candidates import RecordUsage
 from voxd.providers.pipeline.conversation import ChatHistory, add_summary, for_vendor
-from voxd.providers.pipeline.llm_chain import AnswerEvent, LlmRequest
+from voxd.providers.pipeline.llm_chain import AnswerEnd, AnswerEvent, LlmRequest
 from voxd.providers.pipeline.stage_stream import StageStream, drain
-from voxd.providers.pipeline.stages.contract import ChatMessage, LanguageModel, Prompt, TextChunk
+from voxd.providers.pipeline.stages.contract import ChatMessage, Completion, LanguageModel, Prompt, TextChunk
 from voxd.providers.pipeline.stt_chain import normalize
 from voxd.providers.settings import SessionConfig, ToolSpec
 from voxd.tasks import TaskScope
@@ -60,6 +60,12 @@ class PendingAnswer:
     events: AsyncGenerator[AnswerEvent]
     budget: Budget
     begun: asyncio.Event
+
+
+async def given_answer(text: str) -> AsyncGenerator[AnswerEvent]:
+    """Yield ``text`` as the answer of a model that was not asked."""
+    yield TextChunk(text)
+    yield AnswerEnd(Completion("stop"), "")
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from voxd.providers.pipeline.candidates import NO_TIME, TIMEOUT
 from voxd.providers.pipeline.conversation import ChatHistory, call_arguments
 from voxd.providers.pipeline.metadata import build_from_metadata
 from voxd.providers.pipeline.middleware import MiddlewareMessage, run_middleware, stopped_error
-from voxd.providers.pipeline.prompt import EarlyAnswer, PromptSession
+from voxd.providers.pipeline.prompt import EarlyAnswer, PendingAnswer, PromptSession, given_answer
 from voxd.providers.pipeline.reply import ReplyTask
 from voxd.providers.pipeline.stage_stream import run_until
 from voxd.providers.pipeline.stages.contract import PipelineStage, TranscriptionRequest
@@ -50,6 +50,7 @@ class PipelineProvider(BaseProvider):
         output_rate_hz=RATE_HZ,
         server_vad=False,
         tools=True,
+        speaks_text=True,
     )
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -151,6 +152,13 @@ class PipelineProvider(BaseProvider):
         budget = Budget(self._until_s())
         self._start_turn(functools.partial(self._answer_text, text, budget), budget)
 
+    async def speak_text(self, text: str) -> None:
+        """Synthesise ``text`` as a reply; no model is asked."""
+        self._require_connected()
+        budget = Budget(self._until_s())
+        pending = PendingAnswer(given_answer(text), budget, asyncio.Event())
+        self._start_turn(functools.partial(self._give, pending), budget)
+
     async def add_history(self, role: str, text: str) -> None:
         """Add an earlier message."""
         self._require_connected()
@@ -247,6 +255,10 @@ class PipelineProvider(BaseProvider):
     async def _respond(self, budget: Budget, early: EarlyAnswer | None = None) -> None:
         pending = self._prompts.answer(budget, early)
         self._budgets = tuple({budget, pending.budget})
+        await self._give(pending)
+
+    async def _give(self, pending: PendingAnswer) -> None:
+        """Speak ``pending`` and report it as one response."""
         has_audio = "audio" in self._session.modalities
         reply = self._reply = ReplyTask(
             f"response_{next(self._response_numbers)}",

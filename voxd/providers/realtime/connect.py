@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from voxd.errors import ConnectionFailed, DeviceError, ProviderError, VoxdError, isolate, third_party
 from voxd.net.dns import Resolver
+from voxd.providers.adapter import adapt as adapt_provider
 from voxd.providers.base import BaseProvider
 from voxd.providers.events import ProviderEvent
 from voxd.providers.history import HistoryMessage
@@ -104,15 +105,16 @@ async def open_provider(
     while True:
         with translate_errors(target.name):
             made = target.make()
+        session = adapt_provider(made)
         try:
-            await _connect(made, target, adapt, messages, receive)
+            await _connect(session, target, adapt, messages, receive)
         except ProviderError as error:
             if routes is None or not routes.failed(made, error):
                 raise
         else:
             if routes is not None:
                 routes.worked(made)
-            return made
+            return session
 
 
 async def _connect(

@@ -102,6 +102,10 @@ class ResponseTracker:
             self.history.reply_ends()
             self.history.add("user", text)
 
+    def begin_reply(self) -> None:
+        """Note that a reply was requested without a question."""
+        self._silenced = False
+
     def withdraw_turn(self) -> None:
         """Take back the turn: the spoken question could not be sent."""
         self.turns -= 1

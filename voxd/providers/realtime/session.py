@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from voxd.clock import Clock
-from voxd.errors import NoAnswer, VoxdError, isolate
+from voxd.errors import NoAnswer, ProviderError, VoxdError, isolate
 from voxd.events import EventType as E
 from voxd.providers.arguments import read_arguments, resolve_name
 from voxd.providers.base import BaseProvider
@@ -220,6 +220,28 @@ class Session:
             # The request was refused: no response to it will begin.
             self._guard.withdraw()
             raise
+
+    async def speak_text(self, text: str) -> None:
+        """Have ``text`` said word for word, as a response without a question.
+
+        A provider that does not declare whether it can gets it as a message.
+        Raises `ProviderError` (code ``cannot_speak_text``) where the provider cannot, `NotConnected`.
+        """
+        provider = self._connection.use()
+        if provider.capabilities.speaks_text is False:
+            raise ProviderError(
+                f"{self.name} cannot say a given text, it only answers",
+                provider=self.name,
+                code="cannot_speak_text",
+                hint="use ask() for a spoken answer, or a provider with text to speech, such as a pipeline",
+            )
+        if provider.capabilities.speaks_text is None:
+            await self.send_text(text)
+            return
+        self._tracker.begin_reply()
+        self._await_reply(owed=True)
+        with translate_errors(self.name):
+            await provider.speak_text(text)
 
     async def commit(self) -> None:
         """End the user's turn and request a response. Nothing to do where the provider detects turns.

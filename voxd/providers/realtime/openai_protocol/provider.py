@@ -43,7 +43,7 @@ class OpenAIProtocolProvider(BaseProvider):
     model: ClassVar[str] = ""
     transcription_model: ClassVar[str] = ""
     capabilities: ClassVar[Capabilities] = Capabilities(
-        server_vad=True, tools=True, session_limit_s=SESSION_LIMIT_S
+        server_vad=True, tools=True, speaks_text=True, session_limit_s=SESSION_LIMIT_S
     )
 
     def __init__(self, config: Mapping[str, Any], deadlines: Deadlines | None = None) -> None:
@@ -140,6 +140,19 @@ class OpenAIProtocolProvider(BaseProvider):
         self._reader.begin_turn()
         await self._send([wire.message("user", text)])
         await self.request_response()
+
+    async def speak_text(self, text: str) -> None:
+        """Have ``text`` read aloud, outside of the conversation. Raises `ProviderError`.
+
+        A response in progress is cancelled: the vendor gives one at a time.
+        """
+        self._open()
+        if self._reader.busy:
+            with self._pending.expected("response.done") as done:
+                await self.interrupt()
+                await self._wait_for(done)
+        for frame in self._reader.request():
+            await self._request(wire.read_aloud(frame, text), "response.created")
 
     async def commit(self) -> None:
         """End the utterance and request a response; do nothing where the vendor detects the end.

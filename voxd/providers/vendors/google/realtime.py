@@ -48,7 +48,11 @@ class GeminiProvider(BaseProvider):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate_hz=wire.INPUT_RATE_HZ, output_rate_hz=wire.OUTPUT_RATE_HZ, server_vad=True, tools=True
+        input_rate_hz=wire.INPUT_RATE_HZ,
+        output_rate_hz=wire.OUTPUT_RATE_HZ,
+        server_vad=True,
+        tools=True,
+        speaks_text=False,
     )
 
     options_type = GeminiOptions

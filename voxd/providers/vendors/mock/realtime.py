@@ -48,7 +48,7 @@ class MockProvider(BaseProvider):
 
     options_type = MockScript
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True, tools=True
+        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True, tools=True, speaks_text=True
     )
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -142,6 +142,11 @@ class MockProvider(BaseProvider):
         self._require()
         self._usage += Usage(input_text_tokens=_tokens(text))
         self._answer(self.script.reply_to(text))
+
+    async def speak_text(self, text: str) -> None:
+        """Say ``text``."""
+        self._require()
+        self._answer(MockReply(text))
 
     async def interrupt(self, played_ms: float | None = None) -> None:
         """Cancel the response."""

@@ -180,7 +180,7 @@ class GptLiveProvider(OpenAIProvider):
     endpoint: ClassVar[str] = "wss://api.openai.com/v1/live/sessions"
     model: ClassVar[str] = default_model("gpt_live", "realtime")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True
+        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, server_vad=True, speaks_text=False
     )
     quiet_s: ClassVar[float] = QUIET_S
     _timer: asyncio.TimerHandle | None = None
