@@ -148,11 +148,12 @@ def _put(layer: Layer, path: tuple[str, ...], raw: str, place: Place) -> None:
             inner = table[key] = {}
         layer.places.setdefault(path[:length], place)
         table = inner
-    table[path[-1]] = _typed(raw, path)
+    table[path[-1]] = typed_value(raw, path)
     layer.places[path] = place
 
 
-def _typed(raw: str, path: KeyPath) -> Any:
+def typed_value(raw: str, path: KeyPath) -> Any:
+    """Return ``raw``, the text of a value for ``path``, as TOML reads it; what is not TOML is text."""
     if isinstance(kind_at(path), mi.StrType) and raw[:1] not in {'"', "'"}:
         # paths.state=2026 is a directory of that name, not a number.
         return raw

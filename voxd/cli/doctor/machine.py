@@ -29,6 +29,7 @@ _NEEDED = (
     "rapidfuzz",
     "soxr",
     "tomli",
+    "tomlkit",
 )
 # 2026-01-01. A Pi without a real-time clock boots in the past: an earlier date was never set.
 _BUILT_IN_2026_S = 1_767_225_600
