@@ -312,7 +312,7 @@ class DaemonUnreachable(VoxdError):
     """No daemon listens on the control socket."""
 
     code: str = ErrorCode.DAEMON_UNREACHABLE
-    hint = "run `systemctl status voxd`"
+    hint = "start voxd, or run `voxctl doctor`"
     retryable = True
 
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 from voxd import __version__
 from voxd.audio.files import read_wav
 from voxd.cli.exits import USAGE
+from voxd.cli.output import adapt_hint
 from voxd.cli.screen import Screen
 from voxd.config.access import reason_not_readable
 from voxd.config.loading import Loaded, load
@@ -75,7 +76,7 @@ _log = logging.getLogger(__name__)
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     parser = _Parser(prog="voxd", description="The voice appliance daemon.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="voxd.toml to read")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override one key of the file"
     )
@@ -86,7 +87,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE.wav",
         help="answer this recording and exit 0; exit 1 if it has no wake word",
     )
-    parser.add_argument("--version", action="version", version=f"voxd {__version__}")
+    version = f"voxd {__version__}"
+    parser.add_argument("--version", action="version", version=version, help="print the version")
     return parser
 
 
@@ -294,7 +296,7 @@ def main() -> int:
     except VoxdError as error:
         print(f"voxd: {error}", file=sys.stderr)  # noqa: T201
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)  # noqa: T201
+            print(f"  {adapt_hint(error.hint)}", file=sys.stderr)  # noqa: T201
         return EXIT_CODES.get(error.code, INTERNAL)
     except OSError as error:
         # A file or directory that the daemon needs: which one, and why, is all that helps; no traceback.

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tests.properties import examples
 from voxd.cli.exits import exit_code
-from voxd.cli.output import bar, clean, duration, print_table
+from voxd.cli.output import bar, clean, duration
+from voxd.cli.table import print_table
 from voxd.cli.tree import chosen_command
 from voxd.cli.watch import line
 from voxd.control.codes import ProtocolError

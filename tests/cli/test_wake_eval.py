@@ -64,4 +64,4 @@ async def test_mistakes_are_named(voxctl: Voxctl, tmp_path: Path) -> None:
     empty = await voxctl("wake", "eval", str(tmp_path))
     assert (empty.code, "no recordings" in empty.err) == (1, True)
     malformed = await voxctl("wake", "eval", str(tmp_path), "--positive", "alexa")
-    assert (malformed.code, "WORD=GLOB" in malformed.err) == (1, True)
+    assert (malformed.code, "WORD=GLOB" in malformed.err) == (64, True)

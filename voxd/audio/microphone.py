@@ -48,7 +48,7 @@ HINTS = {
     LossReason.MISSING: "plug the microphone in, or set audio.input to a name from `voxctl devices`",
     LossReason.STALLED: "check the cable and `journalctl -k`; voxd keeps trying",
     LossReason.DIGITAL_SILENCE: "check its mute switch, its plug, and that audio.channel is one that hears",
-    LossReason.EXITED: "see `journalctl -u voxd` at level debug; voxd keeps trying",
+    LossReason.EXITED: "see `voxctl logs` at level debug; voxd keeps trying",
     LossReason.IDENTITY: "plug the same microphone in again, or set audio.input to the new one",
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from voxd.cli import config_edit
 from voxd.cli.exits import CONFIG, OK
 from voxd.cli.output import clean, decorated, print_json, print_result
 from voxd.config.layers import Layer
@@ -27,12 +28,24 @@ _COLOURS = {Severity.ERROR: "\x1b[31m", Severity.WARNING: "\x1b[33m"}
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    config = subparsers.add_parser("config", help="check, show or write the configuration")
+    config = subparsers.add_parser(
+        "config",
+        help="check, show or write the configuration",
+        examples=("voxctl config check", "voxctl config show --origin"),
+    )
     actions = config.add_subparsers(title="actions", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="report every problem with its line and a hint")
+    check = actions.add_parser(
+        "check",
+        help="report every problem with its line and a hint",
+        examples=("voxctl config check", "voxctl config check ./voxd.toml --json"),
+    )
     check.add_argument("file", nargs="?", metavar="FILE", help="the file (default: the one voxd reads)")
     check.set_defaults(run=check_config)
-    show = actions.add_parser("show", help="print the configuration in force, secrets masked")
+    show = actions.add_parser(
+        "show",
+        help="print the configuration in force, secrets masked",
+        examples=("voxctl config show", "voxctl config show --origin"),
+    )
     show.add_argument("--origin", action="store_true", help="show where each value comes from")
     show.set_defaults(run=show_config)
     for command in (check, show):
@@ -44,12 +57,19 @@ def register(subparsers: Any) -> None:
             metavar="SECTION.KEY=VALUE",
             help="override one value; may be repeated",
         )
-    init = actions.add_parser("init", help="write a file with every key, commented out")
+    init = actions.add_parser(
+        "init",
+        help="write a file with every key, commented out",
+        examples=("sudo voxctl config init", "voxctl config init ./voxd.toml"),
+    )
     init.add_argument("file", nargs="?", metavar="PATH", help='where to, "-" for standard output')
     init.add_argument("--force", action="store_true", help="replace an existing file")
     init.set_defaults(run=init_config)
-    schema = actions.add_parser("schema", help="print the JSON Schema of the file")
+    schema = actions.add_parser(
+        "schema", help="print the JSON Schema of the file", examples=("voxctl config schema",)
+    )
     schema.set_defaults(run=print_schema)
+    config_edit.register(actions)
 
 
 def check_config(args: Namespace) -> int:

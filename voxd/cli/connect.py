@@ -5,10 +5,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from voxd.cli.inputs import load_config
 from voxd.control.call import Caller
-from voxd.errors import NotPermitted, VoxdError
+from voxd.errors import DaemonUnreachable, NotPermitted, VoxdError
 
 ANSWER_TIMEOUT_S = 5.0
+
+UNIT = "voxd.service"
+UNIT_DIRECTORIES = ("/etc/systemd/system", "/usr/lib/systemd/system", "/usr/local/lib/systemd/system")
 
 
 def socket_path(args: Namespace) -> Path:
@@ -21,13 +25,10 @@ def socket_path(args: Namespace) -> Path:
         path = directory / "voxd.sock"
         if not args.config and _exists(path):
             return path
-    # Imported here: reading the configuration takes as long as all the rest of a command.
-    from voxd.config.loading import load
+    # Imported here: the schema takes as long to import as all the rest of a command.
     from voxd.config.paths import client_socket_path
-    from voxd.providers.facts import config_facts
 
-    file = Path(args.config) if args.config else None
-    return client_socket_path(load(file, get_facts=config_facts, environ=os.environ).config)
+    return client_socket_path(load_config(args))
 
 
 def connect(args: Namespace, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Caller:
@@ -38,6 +39,8 @@ def connect(args: Namespace, *, timeout_s: float = ANSWER_TIMEOUT_S) -> Caller:
     path = socket_path(args)
     try:
         return Caller(path, timeout_s=timeout_s)
+    except DaemonUnreachable as error:
+        raise DaemonUnreachable(str(error), hint=start_hint()) from None
     except NotPermitted as refused:
         try:
             return Caller(path.with_name(f"{path.stem}-read{path.suffix}"), timeout_s=timeout_s)
@@ -49,6 +52,20 @@ def request(args: Namespace, method: str, *, timeout_s: float = ANSWER_TIMEOUT_S
     """Return the daemon's answer to one request. Raises `VoxdError`."""
     with connect(args, timeout_s=timeout_s) as caller:
         return caller.call(method, **params)
+
+
+def is_installed() -> bool:
+    """Return whether the unit of the service is installed on this machine."""
+    return any(Path(directory, UNIT).exists() for directory in UNIT_DIRECTORIES)
+
+
+def start_hint() -> str:
+    """Return how voxd is started here."""
+    if scripts := os.environ.get("VOXD_SCRIPTS"):
+        return f"start it in another terminal: `{os.path.join(scripts, 'run')}`"
+    if is_installed():
+        return "run `sudo systemctl start voxd`; if that fails, `voxctl logs` says why"
+    return "in the directory of voxd run `./scripts/run`, or `sudo ./scripts/install` for the service"
 
 
 def _exists(path: Path) -> bool:

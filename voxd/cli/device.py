@@ -1,14 +1,14 @@
 """Commands for the state of the device: status, volume, microphone, devices, timers, metrics, version."""
 
 import argparse
-import sys
 from argparse import Namespace
 from typing import Any
 
 from voxd import __version__
 from voxd.cli.connect import connect, request
 from voxd.cli.exits import OK
-from voxd.cli.output import clock, duration, print_fields, print_json, print_result, print_rows
+from voxd.cli.output import clock, duration, print_json, print_note, print_result
+from voxd.cli.table import print_fields, print_rows
 from voxd.errors import DaemonUnreachable, NotPermitted
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -17,28 +17,44 @@ _DAYS = {tuple(range(7)): "every day", tuple(range(5)): "Mon to Fri"}
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
-    status = subparsers.add_parser("status", help="show the state of the device")
+    status = subparsers.add_parser(
+        "status", help="show the state of the device", examples=("voxctl status", "voxctl status --json")
+    )
     status.set_defaults(run=show_status)
-    mute = subparsers.add_parser("mute", help="close the microphone")
+    mute = subparsers.add_parser("mute", help="close the microphone", examples=("voxctl mute",))
     mute.set_defaults(run=set_muted, muted=True)
-    unmute = subparsers.add_parser("unmute", help="open the microphone")
+    unmute = subparsers.add_parser("unmute", help="open the microphone", examples=("voxctl unmute",))
     unmute.set_defaults(run=set_muted, muted=False)
-    volume = subparsers.add_parser("volume", help="show or set the output volume")
+    volume = subparsers.add_parser(
+        "volume",
+        help="show or set the output volume",
+        examples=("voxctl volume", "voxctl volume 40", "voxctl volume -10"),
+    )
     volume.add_argument(
         "percent", nargs="?", type=_volume, metavar="N|+N|-N", help="0 to 100, or a change (default: show)"
     )
     volume.set_defaults(run=set_volume)
-    devices = subparsers.add_parser("devices", help="list microphones and loudspeakers")
+    devices = subparsers.add_parser(
+        "devices", help="list microphones and loudspeakers", examples=("voxctl devices",)
+    )
     devices.set_defaults(run=list_devices)
-    timers = subparsers.add_parser("timers", help="list or cancel timers, alarms and reminders")
+    timers = subparsers.add_parser(
+        "timers",
+        help="list or cancel timers, alarms and reminders",
+        examples=("voxctl timers", "voxctl timers cancel 3"),
+    )
     timers.set_defaults(run=list_timers)
     actions = timers.add_subparsers(title="actions", metavar="ACTION")
-    cancel = actions.add_parser("cancel", help="cancel or silence one")
-    cancel.add_argument("id", type=int, metavar="ID", help="its number in the list")
+    cancel = actions.add_parser("cancel", help="cancel or silence one", examples=("voxctl timers cancel 3",))
+    cancel.add_argument("id", type=int, metavar="TIMER", help="its number in the list")
     cancel.set_defaults(run=cancel_timer)
-    metrics = subparsers.add_parser("metrics", help="print the metrics in the Prometheus text format")
+    metrics = subparsers.add_parser(
+        "metrics", help="print the metrics in the Prometheus text format", examples=("voxctl metrics",)
+    )
     metrics.set_defaults(run=print_metrics)
-    version = subparsers.add_parser("version", help="show the versions of voxctl and the daemon")
+    version = subparsers.add_parser(
+        "version", help="show the versions of voxctl and the daemon", examples=("voxctl version",)
+    )
     version.set_defaults(run=show_version)
 
 
@@ -123,7 +139,7 @@ def list_devices(args: Namespace) -> int:
 
         devices = msgspec.to_builtins(asyncio.run(sound.list_devices()))
     if not devices and not args.json:
-        print('no sound card found; audio.input = "virtual" does not need one', file=sys.stderr)
+        print_note('no sound card found; audio.input = "virtual" does not need one')
         return OK
     rows = [
         (device["name"], device["direction"], device["channels"], f"{device['default_rate_hz']:g}",

@@ -1,31 +1,25 @@
 """`voxctl wake eval`: counts detections and false accepts on recordings, and measures the CPU use."""
 
-import os
-import sys
 from argparse import Namespace
 from pathlib import Path
 
 import msgspec
 
-from voxd.cli.exits import NO_INPUT, OK
-from voxd.cli.output import clean, print_json, print_table
-from voxd.config.loading import load
+from voxd.cli.exits import OK, NoInput, WrongArgument
+from voxd.cli.inputs import load_config
+from voxd.cli.output import print_json, print_progress
+from voxd.cli.table import print_table, print_text
 from voxd.config.paths import models_dir
 from voxd.config.schema import WakeWord
-from voxd.errors import InvalidRequest
 from voxd.listen.evaluate import Report, evaluate
-from voxd.providers.facts import config_facts
 
 
 def evaluate_words(args: Namespace) -> int:
     """Run the evaluation on this machine; the daemon is not needed. Raises `VoxdError`."""
     directory = Path(args.directory)
     if not directory.is_dir():
-        print(f"voxctl: {args.directory} is not a directory", file=sys.stderr)
-        return NO_INPUT
-    config = load(
-        Path(args.config) if args.config else None, get_facts=config_facts, environ=os.environ
-    ).config
+        raise NoInput(f"{args.directory} is not a directory", hint="name the directory of the recordings")
+    config = load_config(args)
     configured = {word.name: word for word in config.wake.words}
     names = args.word or list(configured)
     report = evaluate(
@@ -33,7 +27,7 @@ def evaluate_words(args: Namespace) -> int:
         tuple(configured.get(name) or WakeWord(name=name) for name in names),
         models_dir=models_dir(config),
         positives=_globs(args.positive),
-        progress=_progress,
+        progress=print_progress,
     )
     if args.json:
         print_json(msgspec.to_builtins(report))
@@ -47,14 +41,9 @@ def _globs(arguments: list[str]) -> dict[str, tuple[str, ...]]:
     for argument in arguments:
         word, equals, glob = argument.partition("=")
         if not (word and equals and glob):
-            raise InvalidRequest(f"{argument!r} is not WORD=GLOB", hint="write --positive 'alexa=me/*.wav'")
+            raise WrongArgument(f"{argument!r} is not WORD=GLOB", hint="write --positive 'alexa=me/*.wav'")
         globs[word] = (*globs.get(word, ()), glob)
     return globs
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done} of {total}", end="" if done < total else "\r\x1b[K", file=sys.stderr, flush=True)
 
 
 def _print(report: Report, args: Namespace) -> None:
@@ -79,6 +68,6 @@ def _print(report: Report, args: Namespace) -> None:
         for engine in word.engines:
             for title, files in (("missed", engine.missed), ("false", engine.wrong)):
                 for file in files:
-                    print(clean(f"{word.word}, {engine.engine}: {title}: {file}"))
+                    print_text(f"{word.word}, {engine.engine}: {title}: {file}")
     for file, reason in report.unreadable:
-        print(clean(f"unreadable: {file}: {reason}"))
+        print_text(f"unreadable: {file}: {reason}")

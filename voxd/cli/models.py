@@ -2,19 +2,18 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from voxd.cli.exits import FAILED, OK
-from voxd.cli.output import decorated, print_json, print_result, print_rows, print_table
+from voxd.cli.inputs import load_config
+from voxd.cli.output import decorated, print_json, print_result
+from voxd.cli.table import print_rows, print_table
 from voxd.clock import SystemClock
-from voxd.config.loading import load
 from voxd.config.paths import models_dir
 from voxd.local.catalogue import CatalogueModel, is_installed, load_catalogue, problem_of
 from voxd.local.download import pull
-from voxd.providers.facts import config_facts
 
 # A log, which has no cursor to move, gets ten lines a file.
 _PERCENT_STEP = 10
@@ -22,15 +21,29 @@ _PERCENT_STEP = 10
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    models = subparsers.add_parser("models", help="list, download and verify models")
+    models = subparsers.add_parser(
+        "models",
+        help="list, download and verify models",
+        examples=("voxctl models", "sudo voxctl models pull base.en"),
+    )
     models.set_defaults(run=run_list)
     actions = models.add_subparsers(title="actions", metavar="ACTION")
-    actions.add_parser("list", help="show the models, and which are installed").set_defaults(run=run_list)
-    download = actions.add_parser("pull", help="download a model")
-    download.add_argument("name", metavar="NAME", help="a name from `voxctl models list`")
+    actions.add_parser(
+        "list", help="show the models, and which are installed", examples=("voxctl models list",)
+    ).set_defaults(run=run_list)
+    download = actions.add_parser(
+        "pull",
+        help="download a model",
+        examples=("sudo voxctl models pull base.en", "sudo voxctl models pull en_US-lessac-medium"),
+    )
+    download.add_argument("name", metavar="MODEL", help="a name from `voxctl models list`")
     download.set_defaults(run=run_pull)
-    verify = actions.add_parser("verify", help="compare installed models with their checksums")
-    verify.add_argument("name", metavar="NAME", nargs="?", help="one model (default: every installed one)")
+    verify = actions.add_parser(
+        "verify",
+        help="compare installed models with their checksums",
+        examples=("voxctl models verify", "voxctl models verify base.en"),
+    )
+    verify.add_argument("name", metavar="MODEL", nargs="?", help="one model (default: every installed one)")
     verify.set_defaults(run=run_verify)
 
 
@@ -109,9 +122,7 @@ class _PlainProgress:
 
 
 def _directory(args: argparse.Namespace) -> Path:
-    return models_dir(
-        load(Path(args.config) if args.config else None, get_facts=config_facts, environ=os.environ).config
-    )
+    return models_dir(load_config(args))
 
 
 def _described(model: CatalogueModel) -> dict[str, Any]:

@@ -1,21 +1,44 @@
-"""Output: rich on a terminal, plain text in a pipe, JSON on request."""
+"""Output: text for people, JSON for programs, errors; whatever the terminal can show, nothing fails."""
 
+import contextlib
 import json
 import os
+import shutil
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from voxd.cli.exits import OK
 from voxd.errors import VoxdError
 
 
-def print_json(value: Any) -> None:
-    """Print ``value`` as one line of JSON."""
+def prepare_streams() -> None:
+    """Make standard output and error accept every text, also when they are closed or not UTF-8."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Closed by the shell (`>&-`): like /dev/null, so that a command does what it was asked to do.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
+        elif stream.encoding:
+            # Errors: a name in Chinese on an ASCII terminal, or bytes of a file name that are not text.
+            # Whole lines: in one file or pipe a line of the log never begins in the middle of another.
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
+
+
+def discard_output() -> None:
+    """Drop what standard output still holds: the end of the process would try to write it again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_json(value: Any, *, lines: bool = False) -> None:
+    """Print ``value`` as JSON: indented on a terminal, one line in a pipe or with ``lines``."""
+    indent = 2 if sys.stdout.isatty() and not lines else None
+    # RFC 8259 section 8.1: UTF-8; for another encoding the escapes of JSON are valid everywhere.
+    text = json.dumps(value, ensure_ascii=not is_utf8(), indent=indent)
     # Flushed line by line: `voxctl watch --json` in a pipe must not wait for a full buffer of 8 KiB.
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(text, flush=True)
 
 
 def print_result(args: Namespace, value: Any, text: str) -> int:
@@ -27,27 +50,56 @@ def print_result(args: Namespace, value: Any, text: str) -> int:
     return OK
 
 
-def print_rows(
-    args: Namespace, value: Any, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = ""
-) -> int:
-    """Print ``value`` under ``--json``, else a table; returns the exit code of a command that is done."""
-    if args.json:
-        print_json(value)
-    else:
-        print_table(columns, rows, args, empty=empty)
-    return OK
-
-
 def print_error(error: VoxdError, *, as_json: bool) -> None:
     """Print ``error`` and what to do about it on standard error."""
     if as_json:
         body = {"code": error.code, "message": str(error), "hint": error.hint, "retryable": error.retryable}
         # On standard error: what reads the JSON of a result must not find an error in its place.
-        print(json.dumps({"error": body}, ensure_ascii=False), file=sys.stderr)
+        _print_lines(json.dumps({"error": body}, ensure_ascii=not is_utf8()))
         return
-    print(f"voxctl: {clean(str(error))}", file=sys.stderr)
-    if error.hint:
-        print(f"  {clean(error.hint)}", file=sys.stderr)
+    _print_lines(f"voxctl: {clean(str(error))}", f"  {clean(adapt_hint(error.hint))}" if error.hint else "")
+
+
+def print_note(text: str) -> None:
+    """Print a line about the result on standard error, where it does not mix with the result."""
+    _print_lines(f"voxctl: {clean(adapt_hint(text))}")
+
+
+def print_progress(done: int, total: int) -> None:
+    """Show on a terminal how much of the work is done; the next line that is printed replaces it."""
+    if sys.stderr.isatty():
+        text = f"{done} of {total}"
+        # The cursor rests at the start of the line, so that a warning is not appended to the progress.
+        print(text if done < total else " " * len(text), end="\r", file=sys.stderr, flush=True)
+
+
+def adapt_hint(hint: str) -> str:
+    """Return ``hint`` with the commands as they are typed here: `./scripts/voxctl` beside `./scripts/run`."""
+    scripts = os.environ.get("VOXD_SCRIPTS")
+    if not scripts:
+        return hint
+    path = os.path.relpath(scripts)
+    path = scripts if path.startswith("..") else f"./{path}"
+    return hint.replace("`sudo voxctl ", "`voxctl ").replace("`voxctl ", f"`{path}/voxctl ")
+
+
+def _print_lines(*lines: str) -> None:
+    # What the command has printed comes first where both streams lead to one terminal or file.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    # A full disk or a closed terminal: there is nowhere left to report it.
+    with contextlib.suppress(OSError, ValueError):
+        print(*(line for line in lines if line), sep="\n", file=sys.stderr, flush=True)
+
+
+def is_utf8() -> bool:
+    """Return whether standard output takes UTF-8."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def terminal_columns() -> int | None:
+    """Return the width of the terminal that standard output is, None when it is not a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def decorated(args: Namespace) -> bool:
@@ -65,60 +117,6 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
-def print_fields(title: str, fields: Mapping[str, str], args: Namespace) -> None:
-    """Print a sentence and, below it, names and values in two columns."""
-    width = max(map(len, fields), default=0)
-    # Two escape codes need no library: rich would add its import time to `voxctl status`, budgeted at 60 ms.
-    bold, dim, end = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if decorated(args) else ("", "", "")
-    print(f"{bold}{clean(title)}{end}")
-    for name, value in fields.items():
-        print(f"  {dim}{name:<{width}}{end}  {clean(value)}")
-
-
-def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], args: Namespace, *, empty: str = ""
-) -> None:
-    """Print ``rows`` under ``columns``; on a terminal ``empty`` instead of a table without rows."""
-    cells = [[clean(_shown(value)) for value in row] for row in rows]
-    # A pipe gets the heading alone: a program counts lines and does not read a sentence.
-    if empty and not cells and sys.stdout.isatty():
-        print(empty)
-        return
-    if decorated(args):
-        _rich_table(columns, cells)
-        return
-    widths = [max(len(column), *(len(row[i]) for row in cells), 0) for i, column in enumerate(columns)]
-    for row in ([column.upper() for column in columns], *cells):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    # Imported here: a pipe and `--json` need no rich.
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column.upper(), overflow="fold")
-    for row in cells:
-        # Text, not str: rich reads square brackets in a str as markup.
-        table.add_row(*map(Text, row))
-    Console().print(table)
-
-
-def _shown(value: object) -> str:
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.2f}"
-        case _:
-            return str(value)
-
-
 def bar(start: float, end: float, total: float, width: int) -> str:
     """Return ``width`` characters with the stretch from ``start`` to ``end`` of ``total`` filled."""
     if total <= 0:
@@ -126,7 +124,7 @@ def bar(start: float, end: float, total: float, width: int) -> str:
     # At least one character: a stage of a millisecond in a turn of seconds must not disappear.
     first = min(round(start / total * width), width - 1)
     last = max(round(end / total * width), first + 1)
-    return (" " * first + "█" * (last - first)).ljust(width)[:width]
+    return (" " * first + ("█" if is_utf8() else "#") * (last - first)).ljust(width)[:width]
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from voxd.cli.connect import request
 from voxd.cli.exits import OK
-from voxd.cli.output import print_json, print_result, print_rows, print_table
+from voxd.cli.output import print_json, print_result
+from voxd.cli.table import print_rows, print_table, print_text
 
 # Changing the provider waits for the reply under way; a test waits for the vendor.
 PATIENCE_S = 90.0
@@ -20,21 +21,45 @@ PIPELINE = "pipeline"
 
 def register(subparsers: Any) -> None:
     """Add the commands."""
-    provider = subparsers.add_parser("provider", help="list, choose or test providers")
+    provider = subparsers.add_parser(
+        "provider",
+        help="list, choose or test providers",
+        examples=("voxctl provider", "voxctl provider test openai"),
+    )
     provider.set_defaults(run=list_providers)
     actions = provider.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser("list", help="show providers and pipelines, their agents and their state")
+    listing = actions.add_parser(
+        "list",
+        help="show providers and pipelines, their agents and their state",
+        examples=("voxctl provider list",),
+    )
     listing.set_defaults(run=list_providers)
-    kinds = actions.add_parser("kinds", help="show the kinds of providers that are installed")
+    kinds = actions.add_parser(
+        "kinds", help="show the kinds of providers that are installed", examples=("voxctl provider kinds",)
+    )
     kinds.set_defaults(run=list_kinds)
-    use = actions.add_parser("use", help="use another provider until a restart")
-    use.add_argument("name", metavar="NAME", help="a name of [providers.NAME] or [pipelines.NAME], or local")
+    use = actions.add_parser(
+        "use",
+        help="use another provider until a restart",
+        examples=("voxctl provider use openai", "voxctl provider use local --agent default"),
+    )
+    use.add_argument(
+        "name", metavar="PROVIDER", help="a name of [providers.NAME], [pipelines.NAME], or local"
+    )
     use.add_argument("--agent", metavar="AGENT", default="default", help="for which agent (default: default)")
     use.set_defaults(run=use_provider)
-    test = actions.add_parser("test", help="check whether a provider is available, at no cost")
-    test.add_argument("name", metavar="NAME", help="a name of [providers.NAME] or [pipelines.NAME]")
+    test = actions.add_parser(
+        "test",
+        help="check whether a provider is available, at no cost",
+        examples=("voxctl provider test openai",),
+    )
+    test.add_argument("name", metavar="PROVIDER", help="a name of [providers.NAME] or [pipelines.NAME]")
     test.set_defaults(run=test_provider)
-    usage = subparsers.add_parser("usage", help="show the usage and cost of providers")
+    usage = subparsers.add_parser(
+        "usage",
+        help="show the usage and cost of providers",
+        examples=("voxctl usage", "voxctl usage --days 7 --json"),
+    )
     usage.add_argument(
         "--days", type=_days, default=30, metavar="N", help="the last N days, today included (default: 30)"
     )
@@ -129,10 +154,10 @@ def show_usage(args: Namespace) -> int:
         # The oldest price list: the sum is only as good as that.
         oldest = min((each["prices_of"] for each in entries if each["prices_of"]), default="")
         prices = f", by the prices of {oldest}" if oldest else ""
-        print(f"together {_money(sum(known), complete=complete)} USD{prices}")
+        print_text(f"together {_money(sum(known), complete=complete)} USD{prices}")
     unpriced = sorted({each["provider"] for each in entries if not each["prices_of"]})
     if unpriced:
-        print(f"no known price, not counted by daily limits: {', '.join(unpriced)}")
+        print_text(f"no known price, not counted by daily limits: {', '.join(unpriced)}")
     return OK
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from voxd.cli.output import adapt_hint
 from voxd.events import Event
 from voxd.observe.ledger import RESPONSE
 
@@ -58,7 +59,7 @@ def _started(data: dict[str, Any]) -> Lines:
 
 def _problem(data: dict[str, Any]) -> Lines:
     text = data.get("message") or data.get("reason") or ""
-    hint = f" ({data['hint']})" if data.get("hint") else ""
+    hint = f" ({adapt_hint(data['hint'])})" if data.get("hint") else ""
     return [(_RED, f"problem    {_clean(text)}{_clean(hint)}")]
 
 

@@ -1,20 +1,15 @@
 """`voxctl skills`: tries sentences on a simulated device, with no daemon needed."""
 
-import argparse
 import asyncio
 import dataclasses
-import os
-import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
-from voxd.cli.exits import FAILED, NO_INPUT, OK
-from voxd.cli.output import clean, print_fields, print_json, print_table
+from voxd.cli.exits import FAILED, OK
+from voxd.cli.inputs import given_text, load_config, read_text
+from voxd.cli.output import print_json, print_progress
+from voxd.cli.table import print_fields, print_table, print_text
 from voxd.clock import SystemClock
-from voxd.config.loading import load
-from voxd.config.schema import Skills
-from voxd.providers.facts import config_facts
 from voxd.skills.evaluation.evaluate import CaseVerdict, EvaluationReport, Result, count, evaluate
 from voxd.skills.evaluation.explanation import Explanation, explain
 from voxd.skills.evaluation.phrase_file import FORMAT, read_phrases
@@ -45,13 +40,17 @@ a number, time or date, the values may differ; where it changed a word of a name
 
 def register(subparsers: Any) -> None:
     """Add the command and its actions."""
-    skills = subparsers.add_parser("skills", help="try sentences on a simulated device")
+    skills = subparsers.add_parser(
+        "skills",
+        help="try sentences on a simulated device",
+        examples=('voxctl skills explain "switch on the lamp"', "voxctl skills eval phrases.tsv"),
+    )
     actions = skills.add_subparsers(title="actions", metavar="ACTION", required=True)
     evaluation = actions.add_parser(
         "eval",
         help="judge what the sentences of a file do",
         description=_DESCRIPTION + FORMAT + _CONFUSE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=("voxctl skills eval phrases.tsv", "voxctl skills eval phrases.tsv --confuse 7 --json"),
     )
     evaluation.add_argument("file", metavar="FILE", help="the sentences, each with what is expected")
     evaluation.add_argument("--all", action="store_true", help="list the sentences that are right, too")
@@ -59,37 +58,27 @@ def register(subparsers: Any) -> None:
         "--confuse", type=int, metavar="SEED", help="also mishear each sentence; the seed is any number"
     )
     evaluation.set_defaults(run=evaluate_file)
-    why = actions.add_parser("explain", help="show how a sentence is understood, and why")
+    why = actions.add_parser(
+        "explain",
+        help="show how a sentence is understood, and why",
+        examples=('voxctl skills explain "switch on the lamp"',),
+    )
     why.add_argument("text", nargs="+", metavar="TEXT", help="the sentence")
     why.set_defaults(run=explain_text)
 
 
 def evaluate_file(args: Namespace) -> int:
     """``voxctl skills eval``: 1 when something is wrong. Raises `InvalidRequest` for a malformed file."""
-    try:
-        text = Path(args.file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        print(f"voxctl: {clean(args.file)}: {reason}", file=sys.stderr)
-        return NO_INPUT
-    cases = read_phrases(text, args.file)
-    report = asyncio.run(evaluate(cases, _config(args), confuse=args.confuse, progress=_progress))
+    cases = read_phrases(read_text(args.file), args.file)
+    report = asyncio.run(
+        evaluate(cases, load_config(args).skills, confuse=args.confuse, progress=print_progress)
+    )
     if args.json:
         print_json(_as_json(report, args))
     else:
         _print(report, args)
     worst = max(result.verdict for result in (*report.exact, *report.confused))
     return FAILED if worst >= CaseVerdict.WRONG else OK
-
-
-def _config(args: Namespace) -> Skills:
-    file = Path(args.config) if args.config else None
-    return load(file, get_facts=config_facts, environ=os.environ).config.skills
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done} of {total}", end="" if done < total else "\r\x1b[K", file=sys.stderr, flush=True)
 
 
 def _print(report: EvaluationReport, args: Namespace) -> None:
@@ -157,7 +146,7 @@ def _as_json(report: EvaluationReport, args: Namespace) -> dict[str, Any]:
 
 def explain_text(args: Namespace) -> int:
     """``voxctl skills explain``; 1 when no intent was taken."""
-    explanation = asyncio.run(explain(" ".join(args.text), _config(args), SystemClock()))
+    explanation = asyncio.run(explain(given_text(args.text), load_config(args).skills, SystemClock()))
     if args.json:
         print_json(dataclasses.asdict(explanation))
     else:
@@ -186,5 +175,5 @@ def _print_explanation(explanation: Explanation, args: Namespace) -> None:
             args,
         )
     else:
-        print("no sentence of the grammar matches")
+        print_text("no sentence of the grammar matches")
     print_fields("what is done", {"": explanation.decision}, args)

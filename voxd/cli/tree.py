@@ -1,12 +1,14 @@
 """The table of commands and the argument parser of voxctl."""
 
 import argparse
+import difflib
 import importlib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+from voxd import __version__
 from voxd.cli.exits import MEANINGS, USAGE
 
 # Only the module of the given command is imported: importing takes most of the run time of a command.
@@ -34,19 +36,41 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "models": "voxd.cli.models",
         "config": "voxd.cli.config",
         "doctor": "voxd.cli.doctor.command",
+        "logs": "voxd.cli.service",
+        "restart": "voxd.cli.service",
         "metrics": "voxd.cli.device",
-        "completion": "voxd.cli.completion",
+        "completion": "voxd.cli.shell.completion",
         "version": "voxd.cli.device",
     }
 )
 
+HELP = "help"
+
 _WITH_VALUE = ("--socket", "--config")
 
 
-class CommandParser(argparse.ArgumentParser):
-    """A parser that takes the global options before or after the command; exit codes follow sysexits.h."""
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps paragraphs at the width of the terminal and keeps lines that begin with a space."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines: list[str] = []
+        for paragraph in text.strip("\n").split("\n\n"):
+            kept = any(line.startswith(" ") for line in paragraph.split("\n"))
+            lines.append(paragraph if kept else super()._fill_text(paragraph, width, indent))
+        return "\n\n".join(lines)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser that takes the global options before or after the command; exit codes follow sysexits.h.
+
+    ``examples`` are command lines that its help shows.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        self.examples = examples
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        if examples:
+            kwargs["epilog"] = "\n".join(["examples:", *(f"  {example}" for example in examples)])
         super().__init__(*args, **kwargs)
         # No default here: the default of a subparser would overwrite an option given before the command.
         keep = argparse.SUPPRESS
@@ -61,22 +85,89 @@ class CommandParser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is sys.stdout:
+            # argparse ignores errors, as if help written to a full disk had been printed.
+            print(message, end="")
+        else:
+            super()._print_message(message, file)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse like argparse, but refuse what is left: the parser of the command knows its options."""
+        parsed, left = super().parse_known_args(args, namespace)
+        if left:
+            what = "option" if left[0].startswith("-") else "argument"
+            written = left[0].partition("=")[0]
+            self.error(f"unknown {what} {written!r}{suggest(written, self._option_string_actions)}")
+        return parsed, left
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            choices = list(map(str, action.choices))
+            is_command = isinstance(action, argparse._SubParsersAction)
+            what = f"unknown command {value!r}" if is_command else f"{action.dest}: unknown value {value!r}"
+            known = f"; run `{self.prog} --help`" if is_command else f"; use one of {', '.join(choices)}"
+            raise argparse.ArgumentError(None, what + (suggest(str(value), choices) or known))
+
+
+def suggest(written: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" for what is most like ``written`` in ``known``, "" for nothing."""
+    found = difflib.get_close_matches(written, list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
 
 def build_parser(modules: Iterable[str] | None = None) -> argparse.ArgumentParser:
     """Return the parser with the commands of ``modules`` (default: every module)."""
-    parser = CommandParser(prog="voxctl", description="Talk to the voice appliance.", epilog=MEANINGS)
+    parser = CommandParser(
+        prog="voxctl",
+        description="Talk to the voice appliance. `voxctl help COMMAND` explains a command, with examples.",
+        epilog=MEANINGS,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"voxctl {__version__}", help="print the version of voxctl"
+    )
     parser.set_defaults(socket=None, config=None, json=False, no_color=False)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in dict.fromkeys(COMMANDS.values() if modules is None else modules):
         importlib.import_module(module).register(subparsers)
+    if modules is None:
+        topic = subparsers.add_parser(
+            HELP, help="explain a command", examples=("voxctl help", "voxctl help timers cancel")
+        )
+        topic.add_argument("command", nargs="*", metavar="COMMAND", help="which (default: list all)")
+    _describe(parser)
     return parser
+
+
+def _describe(parser: argparse.ArgumentParser) -> None:
+    """Give each command without a description its line in the list of commands, as a sentence."""
+    for action in subcommands(parser):
+        for listed in action._choices_actions:
+            command = action.choices[listed.dest]
+            text = listed.help or ""
+            command.description = command.description or f"{text[:1].upper()}{text[1:]}."
+            _describe(command)
+
+
+def subcommands(parser: argparse.ArgumentParser) -> "Iterator[argparse._SubParsersAction[CommandParser]]":
+    """Yield what holds the commands of ``parser``."""
+    # argparse has no public way to look into a parser.
+    yield from (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Return the parsed arguments; exits after a usage error or ``--help``."""
     command = chosen_command(argv)
-    module = COMMANDS.get(command) if command else None
-    return build_parser([module] if module else None).parse_args(argv)
+    if command == HELP:
+        argv = list(argv)
+        argv.remove(HELP)
+        argv.append("--help")
+        command = chosen_command(argv)
+    if command and command in COMMANDS:
+        return build_parser([COMMANDS[command]]).parse_args(argv)
+    # The version needs no command; help and a wrong command need them all.
+    is_version = command is None and "--version" in argv and not {"-h", "--help"} & set(argv)
+    return build_parser([] if is_version else None).parse_args(argv)
 
 
 def chosen_command(argv: Sequence[str]) -> str | None:

@@ -3,16 +3,16 @@
 import base64
 import shutil
 import subprocess
-import sys
 import tempfile
 from argparse import BooleanOptionalAction, Namespace
 from pathlib import Path
 from typing import Any
 
 from voxd.cli.connect import request
-from voxd.cli.exits import OK, UNAVAILABLE
-from voxd.cli.output import clock, print_json, print_result, print_rows, print_table
-from voxd.errors import InvalidRequest
+from voxd.cli.exits import OK, CannotWrite, WrongArgument
+from voxd.cli.output import clock, print_json, print_result
+from voxd.cli.table import print_rows, print_table
+from voxd.errors import DeviceError
 
 # In order of preference: the sound servers mix with other programs, aplay needs a free card.
 PLAYERS = (("paplay",), ("pw-play",), ("aplay", "-q"))
@@ -34,30 +34,44 @@ WORD_COLUMNS = {
 
 def register(subparsers: Any) -> None:
     """Add the command and its actions."""
-    wake = subparsers.add_parser("wake", help="inspect and tune wake words")
+    wake = subparsers.add_parser(
+        "wake", help="inspect and tune wake words", examples=("voxctl wake", "voxctl wake why")
+    )
     wake.set_defaults(run=list_words)
     actions = wake.add_subparsers(title="actions", metavar="ACTION")
-    listing = actions.add_parser("list", help="list the active wake words")
+    listing = actions.add_parser("list", help="list the active wake words", examples=("voxctl wake list",))
     listing.set_defaults(run=list_words)
 
-    why = actions.add_parser("why", help="show recent wake word candidates and their scores")
+    why = actions.add_parser(
+        "why",
+        help="show recent wake word candidates and their scores",
+        examples=("voxctl wake why", "voxctl wake why --play 12", "voxctl wake why --save 12 clip.wav"),
+    )
     why.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default 20)")
     sound = why.add_mutually_exclusive_group()
     sound.add_argument("--play", type=int, metavar="ID", help="play the sound of one")
     sound.add_argument("--save", nargs=2, metavar=("ID", "FILE"), help="save the sound of one as a WAV file")
     why.set_defaults(run=show_candidates)
 
-    change = actions.add_parser("set", help="change a word until the next restart")
-    change.add_argument("name", metavar="NAME", help="its name in the list")
+    change = actions.add_parser(
+        "set",
+        help="change a word until the next restart",
+        examples=("voxctl wake set hey_jarvis --threshold 0.5", "voxctl wake set alexa --no-enabled"),
+    )
+    change.add_argument("name", metavar="WORD", help="its name in the list")
     change.add_argument("--enabled", action=BooleanOptionalAction, help="enable or disable its detection")
     change.add_argument("--threshold", type=float, metavar="X", help="second stage, 0 to 1")
     change.add_argument("--first-threshold", type=float, metavar="X", help="first stage, 0 to 1")
     change.set_defaults(run=change_word)
 
-    evaluation = actions.add_parser("eval", help="measure wake words on a directory of recordings")
+    evaluation = actions.add_parser(
+        "eval",
+        help="measure wake words on a directory of recordings",
+        examples=("voxctl wake eval recordings", "voxctl wake eval recordings --word alexa"),
+    )
     evaluation.add_argument("directory", metavar="DIR", help="recordings, named after the word spoken")
     evaluation.add_argument(
-        "--word", action="append", metavar="NAME", help="a word to evaluate (default: the configured words)"
+        "--word", action="append", metavar="WORD", help="a word to evaluate (default: the configured words)"
     )
     evaluation.add_argument(
         "--positive",
@@ -142,20 +156,21 @@ def play_clip(args: Namespace, id: int) -> int:
                 )
                 if done.returncode == 0:
                     return OK
-    print("voxctl: no player works on this machine (tried paplay, pw-play, aplay)", file=sys.stderr)
-    print(f"  save it instead: `voxctl wake why --save {id} clip.wav`", file=sys.stderr)
-    return UNAVAILABLE
+    raise DeviceError(
+        "no player works on this machine (tried paplay, pw-play, aplay)",
+        hint=f"save it instead: `voxctl wake why --save {id} clip.wav`",
+    )
 
 
 def save_clip(args: Namespace, id: str, file: str) -> int:
-    """Write the audio of candidate ``id`` to ``file`` as WAV. Raises `InvalidRequest`."""
+    """Write the audio of candidate ``id`` to ``file`` as WAV. Raises `WrongArgument` and `CannotWrite`."""
     if not id.isdecimal():
-        raise InvalidRequest(f"{id!r} is not an id", hint="use an id from `voxctl wake why`")
+        raise WrongArgument(f"{id!r} is not an id", hint="use an id from `voxctl wake why`")
     wav = _clip(args, int(id))
     try:
         Path(file).write_bytes(wav)
     except OSError as error:
-        raise InvalidRequest(f"cannot write {file}: {error.strerror}", hint="name another file") from error
+        raise CannotWrite(f"cannot write {file}: {error.strerror}", hint="name another file") from error
     return print_result(args, {"id": int(id), "file": file, "bytes": len(wav)}, file)
 
 

@@ -1,25 +1,32 @@
 """`voxctl watch`: prints the state and then each event, and reconnects when the daemon restarts."""
 
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
 from voxd.cli.connect import ANSWER_TIMEOUT_S, connect
-from voxd.cli.output import clean, decorated, print_json
+from voxd.cli.output import clean, decorated, print_json, print_note, terminal_columns
+from voxd.cli.table import wrap
 from voxd.errors import Busy, DaemonUnreachable, DeadlineExceeded
 
 RETRY_S = 0.5
 # Two decimals would round a smaller number, such as the price of a question, to nothing.
 SMALL = 0.1
 
+CONTINUED = "\n         "
+"""Before the rest of a line: below the words after the time."""
+
 _COLOURS = {"wake": "\x1b[36m", "turn": "\x1b[32m", "error": "\x1b[31m", "audio": "\x1b[33m"}
 
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    watch = subparsers.add_parser("watch", help="show events as they happen")
+    watch = subparsers.add_parser(
+        "watch",
+        help="show events as they happen",
+        examples=("voxctl watch", 'voxctl watch "turn.*" error', "voxctl watch --json"),
+    )
     watch.add_argument(
         "types",
         nargs="*",
@@ -32,9 +39,12 @@ def register(subparsers: Any) -> None:
 
 def watch_events(args: Namespace) -> int:
     """``voxctl watch``; ends on Ctrl-C. Raises `DaemonUnreachable` only for the first connection."""
-    show = print_json if args.json else _printer(decorated(args))
+    show = _printer(decorated(args))
     for message in _messages(args):
-        show(message)
+        if args.json:
+            print_json(message, lines=True)
+        else:
+            show(message)
     return 0
 
 
@@ -56,7 +66,7 @@ def _messages(args: Namespace) -> Iterator[dict[str, Any]]:
             if not connected_once:
                 raise
             if not reported:
-                print(f"voxctl: {error}; reconnecting", file=sys.stderr)
+                print_note(f"{error}; reconnecting")
                 reported = True
             time.sleep(RETRY_S)
 
@@ -67,7 +77,8 @@ def _printer(colours: bool) -> Any:
         if colours and "type" in message:
             colour = _COLOURS.get(message["type"].partition(".")[0], "")
             end = "\x1b[0m" if colour else ""
-        print(f"{colour}{line(message)}{end}", flush=True)
+        shown = wrap(line(message), terminal_columns())
+        print(f"{colour}{CONTINUED.join(shown)}{end}", flush=True)
 
     return show
 

@@ -17,7 +17,7 @@ from voxd.config.toml_lines import KeyPath
 
 _HEAD = """\
 The configuration of voxd. Every key is here, commented out, with its default or an example: remove the "#" to
-change it. `systemctl reload voxd` applies changes of "live" keys; the others need a restart. Files in conf.d/
+change it. `voxctl config reload` applies changes of "live" keys; the others need a restart. Files in conf.d/
 beside this file are read after it. Refer to secrets by name; do not put them in this file. Lists of providers
 are in order of preference. `voxctl config check` reports every problem."""
 

@@ -55,7 +55,7 @@ class ProtocolError(VoxdError):
     """The peer speaks another protocol, or another version of this one."""
 
     code = "protocol_error"
-    hint = "restart voxd after an upgrade: `systemctl restart voxd`"
+    hint = "restart voxd after an upgrade: `voxctl restart`"
 
 
 def number_of(error: VoxdError) -> int:

@@ -139,7 +139,7 @@ def encode_error(id: Id, cause: VoxdError) -> bytes:
 
 def encode_internal_error(id: Id) -> bytes:
     """Return the response to a request that failed by a bug; the details are in the log only."""
-    return _error(id, INTERNAL, "internal error", "internal", "read the log: `journalctl -u voxd`", False)
+    return _error(id, INTERNAL, "internal error", "internal", "read the log: `voxctl logs`", False)
 
 
 def _error(id: Id, number: int, message: str, code: str, hint: str, retryable: bool) -> bytes:

@@ -123,7 +123,11 @@ def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise NotPermitted(f"{path} exists and is not a socket", hint=f"remove {path} or set control.socket")
     if _is_accepting(path):
-        raise Busy("another voxd is running", hint="run `systemctl stop voxd`", code="already_running")
+        raise Busy(
+            "another voxd is running",
+            hint="stop the other one first: `sudo systemctl stop voxd`, or Ctrl-C in its terminal",
+            code="already_running",
+        )
     path.unlink(missing_ok=True)
 
 

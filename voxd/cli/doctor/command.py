@@ -54,7 +54,11 @@ _WORDS = {Status.OK: "ok", Status.WARN: "warning", Status.FAIL: "failed", Status
 
 def register(subparsers: Any) -> None:
     """Add the command."""
-    doctor = subparsers.add_parser("doctor", help="check the machine, the configuration and the engines")
+    doctor = subparsers.add_parser(
+        "doctor",
+        help="check the machine, the configuration and the engines",
+        examples=("voxctl doctor", "voxctl doctor --json"),
+    )
     doctor.set_defaults(run=run_doctor)
 
 

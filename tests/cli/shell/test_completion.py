@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from voxd.cli.completion import script
 from voxd.cli.main import main
+from voxd.cli.shell.completion import script
 from voxd.cli.tree import CommandParser
 
 BASH = shutil.which("bash")
@@ -26,6 +26,9 @@ def parser() -> argparse.ArgumentParser:
     actions.add_parser("show", help="print it").add_argument("--origin", action="store_true")
     commands.add_parser("completion", help="print").add_argument("shell", choices=("bash", "zsh", "fish"))
     commands.add_parser("status", help="show the state")
+    use = commands.add_parser("use", help="use it")
+    use.add_argument("name", metavar="PROVIDER", help="which")
+    use.add_argument("--agent", metavar="AGENT", help="for which")
     return parser
 
 
@@ -33,7 +36,10 @@ def complete(text: str, words: list[str], directory: Path) -> list[str]:
     """Return what a bash that has read ``text`` offers for the last of ``words``."""
     assert BASH
     harness = (
-        text + "\n" + 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _voxctl; printf "%s\\n" "${COMPREPLY[@]}"\n'
+        text
+        + "\n"
+        + 'voxctl() { echo "$3-1"; echo "$3-2"; }\n'
+        + 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _voxctl voxctl; printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
     result = subprocess.run(
         [BASH, "--norc", "-c", harness, "bash", *words],
@@ -62,6 +68,10 @@ def complete(text: str, words: list[str], directory: Path) -> list[str]:
         ("voxctl config check --set x", []),
         ("voxctl completion ", ["bash", "zsh", "fish"]),
         ("voxctl nonsense st", ["status"]),
+        ("voxctl use ", ["provider-1", "provider-2"]),
+        ("voxctl use provider-2", ["provider-2"]),
+        ("voxctl use --agent ", ["agent-1", "agent-2"]),
+        ("voxctl use --ag", ["--agent"]),
     ],
 )
 def test_bash_offers_what_may_stand_there(
@@ -118,3 +128,25 @@ def test_fish_completes_commands_options_and_files(parser: argparse.ArgumentPars
     assert f"complete -c voxctl -n {in_config} -a show -d 'print it'" in lines
     in_check = "'__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check'"
     assert f"complete -c voxctl -n {in_check} -F" in lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "offered"),
+    [
+        ("agent", {"default", "cook"}),
+        ("provider", {"local", "cloud"}),
+        ("key", {"audio.channels", "providers.cloud.kind", "wake.words[0].name"}),
+        ("model", {"tiny.en"}),
+        ("type", {"turn.started"}),
+        ("question", {"all"}),
+        ("timer", set()),
+    ],
+)
+def test_values_are_those_of_this_device(
+    kind: str, offered: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "voxd.toml"
+    file.write_text('[providers.cloud]\nkind = "mock"\n[agents.cook]\nprovider = "cloud"\n')
+    arguments = ["--config", str(file), "--socket", str(tmp_path / "none.sock")]
+    assert main([*arguments, "completion", "--values", kind]) == 0
+    assert offered <= set(capsys.readouterr().out.split("\n"))

@@ -1,0 +1,1 @@
+"""What shells and `man` get: completion, its values, manual pages."""
