@@ -37,6 +37,7 @@ NUMBERS: Mapping[type[VoxdError], int] = MappingProxyType(
         errors.ContextTooLong: -32017,
         errors.SpendLimitReached: -32018,
         errors.NotUnderstood: -32019,
+        errors.NoAnswer: -32020,
         errors.InvalidRequest: INVALID_PARAMS,
     }
 )
