@@ -141,6 +141,17 @@ def problems_of(text: str) -> list[str]:
             f'[providers.cloud]\nkind = "openai"\n{KEY}max_concurrent = 2\n{HOUSE}',
             "4: warning: providers.cloud.max_concurrent: limit the cost instead: usd_per_day = 1.0",
         ),
+        (
+            f'[middleware]\nmessage = ["polite"]\n[providers.cloud]\nkind = "openai"\n{KEY}'
+            '[agents.default]\nprovider = "local"\nfallback = ["cloud"]',
+            "8: error: agents.default.fallback[0]: use a pipeline, "
+            'or set audio = "unfiltered" in [middleware] to filter its text only',
+        ),
+        (
+            f'[middleware]\nrequest = ["polite"]\n[providers.cloud]\nkind = "openai"\n{KEY}'
+            '[agents.default]\nprovider = "cloud"',
+            "7: warning: agents.default.provider: use a pipeline, or remove request from [middleware]",
+        ),
         ('[middleware]\nmessage = ["polit"]', '2: error: middleware.message[0]: did you mean "polite"?'),
         ("[providers.cloud]\n", '1: error: providers.cloud: kind = "..."'),
         ('[agents.default]\npersona = "a pirate"', '2: warning: agents.default.persona: provider = "..."'),
@@ -162,6 +173,9 @@ def test_a_mistake_about_providers_is_reported_once_at_its_place(text: str, expe
         f'[providers.all]\nkind = "openai"\n{KEY}requests_per_minute = 60\n'
         '[pipelines.p]\nstt = ["all"]\nllm = ["all"]\ntts = ["all", "local"]',
         '[middleware]\nrequest = ["polite"]',
+        f'[middleware]\nmessage = ["polite"]\n{HOUSE}[agents.default]\nprovider = "house"',
+        f'[middleware]\nmessage = ["polite"]\naudio = "unfiltered"\n[providers.cloud]\nkind = "openai"\n{KEY}'
+        '[agents.default]\nprovider = "cloud"',
         '[providers.toy]\nkind = "mock"\nheaders = { X-Id = "{uuid} at {unix_s}" }',
         '[providers.ear]\nkind = "wyoming"\nendpoint = "tcp://10.0.0.2:10300"',
         '[providers.toy]\nkind = "mock"\n[providers.toy.options]\nreplies = { hello = "Hi." }',

@@ -263,6 +263,28 @@ class _Rules:
                 if name not in (known := self._facts().installed[MIDDLEWARE]):
                     hint = did_you_mean(name, known) or "install the package that provides it"
                     yield error((MIDDLEWARE, where, index), f'unknown middleware "{name}"', hint)
+        for path, name in self._sessions():
+            if self._settings.get(MIDDLEWARE, "message") and not self._settings.get(MIDDLEWARE, "audio"):
+                message = f"message middleware cannot filter sound, and {name} is speech to speech"
+                hint = 'use a pipeline, or set audio = "unfiltered" in [middleware] to filter its text only'
+                yield error(path, message, hint)
+            if self._settings.get(MIDDLEWARE, "request"):
+                message = f"request middleware does not see {name}: a session with it is no HTTP request"
+                yield warning(path, message, "use a pipeline, or remove request from [middleware]")
+
+    def _sessions(self) -> Iterator[tuple[KeyPath, str]]:
+        """Yield the speech-to-speech providers that agents use, each with its place."""
+        if not any(self._settings.get(MIDDLEWARE, where) for where in ("request", "message")):
+            return
+        installed = self._facts().installed[REALTIME]
+        for agent in _names(self._settings, "agents"):
+            path: KeyPath = ("agents", agent)
+            fallback = self._settings.get(*path, "fallback") or ()
+            places: list[tuple[KeyPath, Any]] = [((*path, "provider"), self._settings.get(*path, "provider"))]
+            places += [((*path, "fallback", index), name) for index, name in enumerate(fallback)]
+            for place, name in places:
+                if name not in self.pipelines and self.kinds.get(name) in installed:
+                    yield place, name
 
     def _installed_kinds(self) -> list[str]:
         installed = self._facts().installed

@@ -263,6 +263,14 @@ class Middleware(Section, frozen=True):
 
     request: Annotated[tuple[str, ...], Meta(description="Can change every request to a vendor"), LIVE] = ()
     message: Annotated[tuple[str, ...], Meta(description="Sees and changes what is said"), LIVE] = ()
+    audio: Annotated[
+        Literal["", "unfiltered"],
+        Meta(
+            description='"unfiltered": also with speech-to-speech providers, of which message middleware '
+            "sees the text only: it cannot change the sound"
+        ),
+        LIVE,
+    ] = ""
 
 
 class Log(Section, frozen=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from voxd.engine.metadata import check_metadata
+from voxd.engine.metadata import MIDDLEWARE_KEYS, check_metadata
 from voxd.errors import ConfigError
 from voxd.providers.settings import SessionConfig
 
@@ -132,7 +132,10 @@ def other_provider(
     if not isinstance(fields.get("provider"), str):
         raise ConfigError("a provider to fail over to needs a name", hint='write {"provider": "azure", ...}')
     # The entry itself does not fail over: the list of the first configuration holds for all.
-    fields = {"api_key": "", "metadata": {}, "enable_multi_provider": False, **fields}
+    # The user's functions are for every provider: a filter must not be lost with the first one.
+    functions = {key: value for key, value in config.metadata.items() if key in MIDDLEWARE_KEYS}
+    own: Any = fields.pop("metadata", {})
+    fields = {"api_key": "", "metadata": {**functions, **own}, "enable_multi_provider": False, **fields}
     # `__post_init__` has set both from the mode of the first; another mode must derive them again.
     if "mode" in fields:
         fields = {"enable_transcription": None, "enable_functions": None, **fields}
@@ -145,10 +148,15 @@ def other_provider(
 
 
 def with_middleware(
-    config: VoiceEngineConfig, request: tuple[Any, ...], message: tuple[Any, ...]
+    config: VoiceEngineConfig, request: tuple[Any, ...], message: tuple[Any, ...], audio: str = ""
 ) -> VoiceEngineConfig:
-    """Return ``config`` with the middleware of its pipeline's requests and messages."""
-    metadata = {**config.metadata, "request_middleware": request, "middleware": message}
+    """Return ``config`` with the middleware of its requests and messages. Raises `ConfigError`."""
+    metadata = {
+        **config.metadata,
+        "request_middleware": request,
+        "middleware": message,
+        "middleware_audio": audio,
+    }
     return dataclasses.replace(config, metadata=metadata)
 
 

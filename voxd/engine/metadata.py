@@ -15,9 +15,14 @@ from voxd.config.provider_options import (
     read_options,
     without_options,
 )
+from voxd.errors import ConfigError
 from voxd.providers.facts import option_types
 
 PIPELINE = "pipeline"
+
+MIDDLEWARE_KEYS = frozenset({"middleware", "request_middleware", "middleware_audio"})
+"""The entries with the user's functions, which every provider of an engine gets."""
+
 _SESSION = "realtime"
 
 
@@ -66,6 +71,7 @@ def check_metadata(provider: str, metadata: Mapping[str, Any]) -> None:
         engine_part(metadata)
         check_pipeline(pipeline_part(metadata))
         return
+    _check_middleware(provider, engine_part(metadata))
     own = {key: value for key, value in metadata.items() if key not in SESSION_KEYS}
     kind = option_types(provider).by_stage.get(_SESSION)
     if kind is None:
@@ -73,6 +79,16 @@ def check_metadata(provider: str, metadata: Mapping[str, Any]) -> None:
         engine_part(metadata)
         return
     raise_first(check_options(own, (EngineMetadata, kind, TransportOptions)), "metadata")
+
+
+def _check_middleware(provider: str, own: EngineMetadata) -> None:
+    if own.middleware and not own.middleware_audio:
+        msg = f"message middleware cannot filter sound, and {provider} is speech to speech"
+        hint = 'use provider="pipeline", or pass audio="unfiltered" to filter its text only'
+        raise ConfigError(msg, hint=hint)
+    if own.request_middleware:
+        msg = f"request middleware does not see {provider}: a session with it is no HTTP request"
+        raise ConfigError(msg, hint='use provider="pipeline", or leave out request')
 
 
 def pipeline_part(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from voxd.engine import audio, tuning
 from voxd.engine.config import KEY_VARIABLES, VoiceEngineConfig
 from voxd.engine.downlink import Downlink
 from voxd.engine.input import AudioInput
+from voxd.engine.metadata import PIPELINE, engine_part
 from voxd.engine.meter import EngineMeter
 from voxd.engine.reply import Reply, ReplyCollector
 from voxd.engine.vad import SpeechChange
@@ -70,7 +71,7 @@ class EngineSession:
         self.down = Downlink(bus, rate_hz=config.sample_rate, on_audio=self._on_audio)
         self.down.watchers.append(self._watch)
         self.session = Session(
-            _maker(cls, config),
+            _maker(cls, config, clock),
             name=config.provider,
             config=tuning.session_config(config, server_vad=cls.capabilities.server_vad),
             tools=tools if config.enable_functions else ToolBox(),
@@ -139,7 +140,7 @@ class EngineSession:
         if self.session.is_connected and self._replying:
             await self.interrupt(None)
         await self.session.switch(
-            _maker(cls, config),
+            _maker(cls, config, self._clock),
             config.provider,
             tuning.session_config(config, server_vad=cls.capabilities.server_vad),
             reason=reason,
@@ -318,5 +319,11 @@ def require_provider(config: VoiceEngineConfig) -> type[BaseProvider]:
     return cls
 
 
-def _maker(cls: type[BaseProvider], config: VoiceEngineConfig) -> Callable[[], BaseProvider]:
-    return lambda: cls(tuning.provider_settings(config))
+def _maker(cls: type[BaseProvider], config: VoiceEngineConfig, clock: Clock) -> Callable[[], BaseProvider]:
+    chain = tuple(engine_part(config.metadata).middleware)
+    if not chain or config.provider == PIPELINE:
+        return lambda: cls(tuning.provider_settings(config))
+    # Loads what only pipelines need otherwise.
+    from voxd.providers.pipeline.filtered_session import FilteredSession
+
+    return lambda: FilteredSession(cls(tuning.provider_settings(config)), chain, clock)

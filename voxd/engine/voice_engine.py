@@ -5,7 +5,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from voxd.bus.bus import Bus
 from voxd.clock import Clock, SystemClock
@@ -162,13 +162,23 @@ class VoiceEngine(Callbacks):
                 await self._session.configure(session)
             self._config = dataclasses.replace(self._config, session=session)
 
-    def middleware(self, *, request: Iterable[Function] = (), message: Iterable[Function] = ()) -> None:
-        """Pass the requests and messages of a pipeline through functions, from the next `connect` on.
+    def middleware(
+        self,
+        *,
+        request: Iterable[Function] = (),
+        message: Iterable[Function] = (),
+        audio: Literal["", "unfiltered"] = "",
+    ) -> None:
+        """Pass requests and messages through functions, from the next `connect` on.
 
         `voxd.net.request_middleware` and `voxd.providers.pipeline.middleware` describe them. They are called
-        in order and replace those of an earlier call.
+        in order and replace those of an earlier call. A pipeline passes them everything. A speech-to-speech
+        provider hears and speaks sound, which they cannot change: they get its text only, and only with
+        ``audio`` "unfiltered". Raises `ConfigError` without that.
         """
-        self._config = settings.with_middleware(self._config, tuple(request), tuple(message))
+        chains = tuple(request), tuple(message)
+        self._config = settings.with_middleware(self._config, *chains, audio)
+        self._others = [settings.with_middleware(each, *chains, audio) for each in self._others]
 
     # --- audio and text ------------------------------------------------------------------------------
 

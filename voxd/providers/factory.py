@@ -84,8 +84,10 @@ class SessionFactory:
         resolver: Resolver,
         emit: Emit,
         clock: Clock,
+        middleware: tuple[str, ...] = (),
     ) -> None:
         self.table = table
+        self.middleware = middleware
         self._lifted = lift_options(table)
         self._name = name
         self._resolver = resolver
@@ -119,6 +121,11 @@ class SessionFactory:
             }
         )
         session.resolver = self._resolver
+        if self.middleware:
+            # Loads what only pipelines need otherwise.
+            from voxd.providers.pipeline.filtered_session import filter_session
+
+            session = filter_session(session, self.middleware, self._clock)
         self._used[session] = key, endpoint
         return session
 
@@ -291,6 +298,11 @@ class ProviderFactory:
                 ),
                 first_audio_timeout_s=table.first_audio_timeout_s + LAST_WORD_S,
             )
+        if config.middleware.message and not config.middleware.audio:
+            raise InvalidRequest(
+                f"message middleware cannot filter sound, and {name} is speech to speech",
+                hint='use a pipeline, or set audio = "unfiltered" in [middleware]',
+            )
         lifted, limits = lift_options(table), read_options(table.options, RealtimeOptions)
         return RealtimeConfig(
             name=name,
@@ -350,10 +362,16 @@ class ProviderFactory:
     def _session_factory(self, name: str, table: provider_schema.ProviderConfig) -> SessionFactory:
         known = self._sessions.get(name)
         # A changed table starts without refused keys; sessions that are open keep their old factory.
-        if known is None or known.table != table:
+        chain = self.config.middleware.message
+        if known is None or known.table != table or known.middleware != chain:
             shared = self.dependencies
             known = SessionFactory(
-                name, table, resolver=shared.resolver, emit=shared.emit, clock=shared.clock
+                name,
+                table,
+                resolver=shared.resolver,
+                emit=shared.emit,
+                clock=shared.clock,
+                middleware=chain,
             )
             self._sessions[name] = known
         return known

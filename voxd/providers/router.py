@@ -259,12 +259,12 @@ class Router:
 
 def _changed(old: schema.Config, new: schema.Config) -> set[str]:
     """Return the names of the providers whose tables differ, and of the pipelines that use one of them."""
+    if old.middleware != new.middleware:
+        return {*new.providers, *new.pipelines}
     providers = {name for name, each in new.providers.items() if old.providers.get(name) != each}
     pipelines = {
         name
         for name, each in new.pipelines.items()
-        if old.pipelines.get(name) != each
-        or providers & {*each.stt, *each.llm, *each.tts}
-        or old.middleware != new.middleware
+        if old.pipelines.get(name) != each or providers & {*each.stt, *each.llm, *each.tts}
     }
     return providers | pipelines

@@ -1,12 +1,9 @@
 """Builds the pipelines of the device, each once; its sessions share the stages."""
 
-from importlib.metadata import entry_points
-from typing import Any
-
 from voxd.clock import Clock
 from voxd.config import schema
 from voxd.config.provider_schema import Pipeline, ProviderConfig
-from voxd.errors import ConfigError, NotFound, ProviderError, VoxdError, third_party
+from voxd.errors import NotFound, ProviderError, VoxdError
 from voxd.local.engines import GRAMMAR_BOUND
 from voxd.net.http import HttpClient
 from voxd.net.transport import Budget
@@ -14,6 +11,7 @@ from voxd.providers.dependencies import Dependencies
 from voxd.providers.pipeline.builder import PipelineBuilder, PipelineDependencies
 from voxd.providers.pipeline.deadlines import Latencies
 from voxd.providers.pipeline.local_stages import LocalEngines
+from voxd.providers.pipeline.middleware import load_middleware
 from voxd.providers.pipeline.phrase_cache import PhraseCache
 from voxd.providers.pipeline.provider import PipelineProvider
 from voxd.providers.pipeline.stages.contract import PipelineStage, StageKind
@@ -157,8 +155,8 @@ class PipelineFactory:
             latencies=self._latencies,
             engines=self._engines,
             phrases=self._phrases,
-            middleware=tuple(map(_load_middleware, middleware.message)),
-            request_middleware=tuple(map(_load_middleware, middleware.request)),
+            middleware=tuple(map(load_middleware, middleware.message)),
+            request_middleware=tuple(map(load_middleware, middleware.request)),
         )
         self._builders.append((middleware, builder))
         return builder
@@ -195,19 +193,3 @@ class PipelineFactory:
 
 def _lists(parts: PipelineDependencies) -> tuple[tuple[PipelineStage, ...], ...]:
     return parts.stt.candidates.stages, parts.llm.candidates.stages, parts.tts.candidates.stages
-
-
-def _load_middleware(name: str) -> Any:
-    """Return the middleware function ``name`` of an installed package. Raises `NotFound`, `ConfigError`."""
-    found = entry_points(group=MIDDLEWARE, name=name)
-    if not found:
-        raise NotFound(f"unknown middleware {name}", hint="install the package that contains it")
-    # Importing runs third-party code; its failure must look like a bad setting.
-    with third_party(
-        lambda error: ConfigError(
-            f"the middleware {name} cannot be loaded: {type(error).__name__}: {error}",
-            hint=f"update or remove its package, or take {name} out of [middleware]",
-        ),
-        passes=(),
-    ):
-        return next(iter(found)).load()

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from voxd.clock import Clock
-from voxd.errors import ProviderError, third_party
+from voxd.errors import ConfigError, NotFound, ProviderError, third_party
 from voxd.providers.pipeline.stage_stream import run_until
 from voxd.providers.tools import describe_exception
 
@@ -76,3 +77,19 @@ def stopped_error() -> ProviderError:
     # Otherwise failover would send the question to the next provider.
     error.retryable = False
     return error
+
+
+def load_middleware(name: str) -> Any:
+    """Return the middleware function ``name`` of an installed package. Raises `NotFound`, `ConfigError`."""
+    found = entry_points(group="voxd.middleware", name=name)
+    if not found:
+        raise NotFound(f"unknown middleware {name}", hint="install the package that contains it")
+    # Importing runs third-party code; its failure must look like a bad setting.
+    with third_party(
+        lambda error: ConfigError(
+            f"the middleware {name} cannot be loaded: {type(error).__name__}: {error}",
+            hint=f"update or remove its package, or take {name} out of [middleware]",
+        ),
+        passes=(),
+    ):
+        return next(iter(found)).load()

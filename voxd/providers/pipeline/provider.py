@@ -162,7 +162,10 @@ class PipelineProvider(BaseProvider):
     async def add_history(self, role: str, text: str) -> None:
         """Add an earlier message."""
         self._require_connected()
-        self._conversation.add(role, text)
+        # It may have been said to a provider without middleware.
+        changed = await self._filter("assistant" if role == "assistant" else "user", text)
+        if changed is not None:
+            self._conversation.add(role, changed)
 
     async def send_tool_result(self, call_id: str, output: str) -> None:
         """Add the result of a call."""
