@@ -52,11 +52,12 @@ class Recent:
         if deed is None or not deed.undos:
             return False
         # "It" still means what was changed, and now restored.
-        undos, deed.undos = deed.undos, []
-        for undo in reversed(undos):
+        while deed.undos:
             # What has rung and gone since then is as good as undone.
             with suppress(NotFound):
-                await undo()
+                await deed.undos[-1]()
+            # Only now: what the disk refuses can be undone later.
+            deed.undos.pop()
         return True
 
     @property

@@ -67,6 +67,8 @@ class TimerStore:
 
     async def update(self, records: list[TimerRecord]) -> None:
         """Write ``records`` over the rows with their ids. Raises `StoreError`."""
+        if not records:
+            return
         rows = [(msgspec.json.encode(record), record.id) for record in records]
         await self._db.run(
             lambda connection: connection.executemany("UPDATE timers SET record = ? WHERE id = ?", rows)
@@ -74,6 +76,8 @@ class TimerStore:
 
     async def remove(self, ids: list[int]) -> None:
         """Delete the timers ``ids``; unknown ones are ignored. Raises `StoreError`."""
+        if not ids:
+            return
         rows = [(id,) for id in ids]
         await self._db.run(lambda connection: connection.executemany("DELETE FROM timers WHERE id = ?", rows))
 

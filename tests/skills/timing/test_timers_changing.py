@@ -9,7 +9,7 @@ from tests.fakes import settle
 from tests.skills.timer_house import DAILY, DAY_S, HOUR_S, House, moment
 from voxd.errors import Busy, InvalidRequest, NotFound, StoreError
 from voxd.events import EVENT_TYPES, EventType
-from voxd.skills.timing.timers import MAX_TIMERS
+from voxd.skills.timing.timers import MAX_TIMERS, RETRY_S
 
 LEFT_S = 240.0
 
@@ -252,6 +252,63 @@ async def test_a_change_that_cannot_be_written_does_not_happen(house: House, id:
     assert len(house.emit.events) == events
     await house.db.run(lambda connection: connection.execute("ALTER TABLE away RENAME TO timers"))
     assert [entry.id for entry in await house.timers.snooze(60.0)] == [alarm.id]
+
+
+async def refuse(house: House, refused: bool) -> None:
+    """Let no write of a timer succeed, or let it again."""
+    before, after = ("timers", "away") if refused else ("away", "timers")
+    await house.db.run(lambda connection: connection.execute(f"ALTER TABLE {before} RENAME TO {after}"))
+
+
+async def test_what_cannot_be_cancelled_on_disk_is_still_set(house: House, id: int) -> None:
+    before, events = house.timers.list(), len(house.emit.events)
+    await refuse(house, True)
+    with pytest.raises(StoreError):
+        await house.timers.cancel(id)
+    assert house.timers.list() == before
+    assert len(house.emit.events) == events
+    await refuse(house, False)
+    await house.restart()
+    assert house.timers.list() == before
+    await house.timers.cancel(id)
+    assert house.timers.list() == []
+
+
+async def test_a_ring_is_silent_whatever_the_disk_does_and_listed_until_it_is_forgotten(house: House) -> None:
+    rung = await house.timers.set("timer", duration_s=1.0)
+    daily = await house.alarm(7, DAILY)
+    await house.clock.advance(2.0)
+    await refuse(house, True)
+    assert house.timers.stop_ringing("button") == 1
+    await settle()
+    assert house.timers.ringing() == []
+    await refused(house, rung.id)
+    with pytest.raises(StoreError):
+        await house.timers.cancel(rung.id)
+    await house.pass_time(11 * HOUR_S)
+    assert [entry.id for _, entry in house.rung] == [rung.id, daily.id], "what repeats needs no disk to ring"
+    await refuse(house, False)
+    async with asyncio.timeout(5):
+        while rung.id in {entry.id for entry in house.timers.list()}:
+            await house.clock.advance(RETRY_S)
+    await house.restart()
+    assert [entry.id for entry in house.timers.list()] == [daily.id]
+
+
+async def refused(house: House, id: int) -> None:
+    """Wait until the disk has refused to forget ``id``."""
+    async with asyncio.timeout(5):
+        while id not in {entry.id for entry in house.timers.list()}:
+            await asyncio.sleep(0)
+
+
+async def test_two_changes_at_once_both_count(house: House, id: int) -> None:
+    await asyncio.gather(house.timers.extend(id, 60.0), house.timers.extend(id, 60.0))
+    before = house.timers.list()[0].due_in_s
+    await house.restart()
+    assert house.timers.list()[0].due_in_s == before
+    await asyncio.gather(house.timers.rename(id, "eggs"), house.timers.extend(id, 60.0))
+    assert (house.timers.list()[0].name, house.timers.list()[0].due_in_s) == ("eggs", before + 60.0)
 
 
 async def test_a_caller_that_is_cancelled_leaves_disk_and_memory_equal(house: House, id: int) -> None:

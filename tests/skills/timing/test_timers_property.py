@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeClock, RecordingEmit, settle
 from tests.skills.timer_house import BERLIN, DAILY, EVENING, HOUR_S, moment
-from voxd.errors import InvalidRequest
+from voxd.errors import InvalidRequest, StoreError
 from voxd.reports import Repeat, TimerEntry
-from voxd.skills.timing.timers import Timers
+from voxd.skills.timing.timers import RETRY_S, Timers
 from voxd.store.db import Database
 from voxd.store.migrations import MIGRATIONS
 from voxd.store.timers import TimerRecord, TimerStore
@@ -31,10 +30,20 @@ class MemoryDatabase:
         self._connection = sqlite3.connect(":memory:")
         for statement in MIGRATIONS[0]:
             self._connection.execute(statement)
+        self.is_full = False
 
     async def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         await asyncio.sleep(0)
-        return work(self._connection)
+        if not self.is_full:
+            return work(self._connection)
+        # A full disk can be read.
+        self._connection.execute("PRAGMA query_only = ON")
+        try:
+            return work(self._connection)
+        except sqlite3.OperationalError as error:
+            raise StoreError("the disk is full") from error
+        finally:
+            self._connection.execute("PRAGMA query_only = OFF")
 
 
 @dataclass
@@ -48,6 +57,9 @@ class World:
     expected: set[int] = field(default_factory=set)
     rung: set[tuple[int, str]] = field(default_factory=set)
     undo: list[TimerRecord] = field(default_factory=list)
+    stopped: set[int] = field(default_factory=set)
+    late: set[int] = field(default_factory=set)
+    was_full: bool = False
 
     async def start(self) -> None:
         self.store = TimerStore(cast(Database, self.db))
@@ -83,21 +95,34 @@ class World:
     async def check(self) -> None:
         await settle()
         entries = self.timers.list()
-        stopped = {data["id"] for type, data in self.emit.events if type == "timer.stopped"}
+        self.stopped |= {data["id"] for type, data in self.emit.events if type == "timer.stopped"}
         self.emit.events.clear()
         listed = {entry.id for entry in entries}
         # Only the end of a ring, or a person, takes something out.
         assert listed <= self.expected
-        assert self.expected - listed <= stopped
+        assert self.expected - listed <= self.stopped
         self.expected = listed
         assert entries == sorted(entries, key=lambda entry: (entry.paused, entry.due_in_s))
-        silent = [entry for entry in entries if not entry.ringing and not entry.paused]
+        # The end of its ring is refused by the disk: it stays in the list, and is tried again.
+        refused = self.stopped if self.db.is_full or self.was_full else set()
+        self.was_full = self.db.is_full
+        self.stopped &= listed
+        silent = [each for each in entries if not each.ringing and not each.paused and each.id not in refused]
         assert all(entry.due_in_s > -LATE_S for entry in silent), "nothing that is due is silent"
         ringing = {entry.id for entry in entries if entry.ringing}
         stored = {record.id: record for record in await self.store.all()}
         assert set(stored) == listed
         # While a ring lasts, the disk may still hold an earlier occurrence: it is the same ring.
-        assert all(self.timers.record(id) == stored[id] for id in listed - ringing)
+        assert all(self.timers.record(id) == stored[id] for id in listed - ringing - self.late)
+
+    async def fill_disk(self, is_full: bool) -> None:
+        self.db.is_full = is_full
+        if is_full:
+            # From now on what time does to any of them is on disk later than in memory.
+            self.late = set(self.expected)
+        else:
+            await wait(self, RETRY_S + 1.0)
+            self.late = set()
 
 
 TIMES = [moment(f"2026-11-{day} {at}") for day in (21, 22) for at in ("00:30", "07:00", "22:00")]
@@ -128,6 +153,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("reboot"), SPANS_S),
     st.tuples(st.just("step"), st.sampled_from([-HOUR_S, -20.0, 20.0, HOUR_S / 2])),
     st.tuples(st.just("wait"), SPANS_S),
+    st.tuples(st.just("disk full"), st.booleans()),
     # Often, or hardly anything would ring.
     *[st.tuples(st.just("until next"), st.sampled_from([0.0, 20.0, RING_S + 1.0])) for _ in range(5)],
 )
@@ -153,6 +179,8 @@ async def perform(world: World, name: str, *values: Any) -> None:
                 world.expected.add((await timers.restore(record)).id)
         case "restart" | "reboot":
             await end_and_start(world, *values)
+        case "disk full":
+            await world.fill_disk(values[0])
         case "step":
             world.clock.step_wall(values[0])
             await wait(world, 1.1)
@@ -193,8 +221,8 @@ async def change(world: World, name: str, which: int, *values: Any) -> None:
 
 
 async def end_and_start(world: World, off_s: float | None = None) -> None:
-    # What rings then rings again.
-    world.forget_rings_of({entry.id for entry in world.timers.ringing()})
+    # What rings then rings again, and so does what has rung while the disk took no more.
+    world.forget_rings_of({entry.id for entry in world.timers.ringing()} | world.stopped | world.late)
     await world.timers.close()
     if off_s is not None:
         world.boot += "x"
@@ -222,8 +250,17 @@ async def live(operations: list[tuple[Any, ...]]) -> None:
     world = World()
     await world.start()
     for name, *values in operations:
-        with suppress(InvalidRequest):
+        before = world.timers.list()
+        ringing = {entry.id for entry in world.timers.ringing()}
+        try:
             await perform(world, name, *values)
+        except InvalidRequest:
+            pass
+        except StoreError:
+            # Nothing of it happened, but that what rang may be silent.
+            assert [each for each in before if each.id not in ringing] == [
+                each for each in world.timers.list() if each.id not in ringing
+            ]
         await world.check()
     await world.timers.close()
 

@@ -18,21 +18,27 @@ class LiveTimer:
     ringing_since_s: float | None = None
     rings_own: bool = False
     rings_snooze: bool = False
+    # It has rung and nothing is left of it; the disk has still to forget it.
+    has_ended: bool = False
+    # The disk did not take the end of its ring.
+    is_refused: bool = False
 
     @property
     def is_ringing(self) -> bool:
         """Whether it rings."""
         return self.ringing_since_s is not None
 
+    def end_ring(self, now: Now) -> None:
+        """Stop the ring: what repeats waits for its next occurrence, anything else has ended."""
+        rest = self.after_ring(now)
+        self.record = rest or self.record
+        self.silence()
+        self.has_ended = rest is None
+
     def silence(self) -> None:
         """Stop the ring; idempotent."""
         self.ringing_since_s = None
-        self.rings_own = self.rings_snooze = False
-
-    def set_back(self, before: "LiveTimer") -> None:
-        """Take over the record and the ring of ``before``."""
-        self.record, self.ringing_since_s = before.record, before.ringing_since_s
-        self.rings_own, self.rings_snooze = before.rings_own, before.rings_snooze
+        self.rings_own = self.rings_snooze = self.has_ended = self.is_refused = False
 
     def mark_due(self, now: Now) -> DueState:
         """Note which of its moments have come; returns what to do about the ones that are new."""

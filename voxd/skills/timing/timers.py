@@ -4,20 +4,20 @@ import asyncio
 import builtins
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from voxd.clock import Clock
-from voxd.errors import Busy, InvalidRequest, NotFound, StoreError, isolate
+from voxd.errors import Busy, InvalidRequest, isolate
 from voxd.events import Emit, EventType
 from voxd.reports import TimerEntry
 from voxd.skills.timing.live_timer import LiveTimer
 from voxd.skills.timing.schedule import DueState, LocalMoment, local_zone
+from voxd.skills.timing.timer_book import TimerBook
 from voxd.skills.timing.timer_record import (
     Now,
     aim_timer,
@@ -26,7 +26,6 @@ from voxd.skills.timing.timer_record import (
     move_timer,
     next_in_s,
     pause_timer,
-    restore_timer,
     resume_timer,
     snooze_timer,
 )
@@ -42,12 +41,13 @@ MAX_TIMERS = 64
 CHECK_S = 1.0
 """While something is set, a step of the wall clock is noticed within this time."""
 
+RETRY_S = 5.0
+"""What the disk refused of what has happened is written again after this time."""
+
 _STEP_S = 0.05
 """NTP slews by at most 0.5 ms per second; a difference beyond this between two checks is a step."""
 
 _replace = msgspec.structs.replace
-
-T = TypeVar("T")
 
 
 class Timers:
@@ -72,7 +72,6 @@ class Timers:
         tz: tzinfo | None = None,
         boot: str | None = None,
     ) -> None:
-        self._store = store
         self._clock = clock
         self._emit = emit
         self._on_ring = on_ring
@@ -80,30 +79,25 @@ class Timers:
         self.tz = tz or local_zone()
         # Without an id of the boot every start may be one: times of the monotonic clock do not count then.
         self._boot = boot or boot_id() or uuid4().hex
-        self._live: dict[int, LiveTimer] = {}
+        self._book = TimerBook(store, self._now)
         self._missed: deque[TimerEntry] = deque(maxlen=10)
         self._changed = asyncio.Event()
         self._watch = TaskScope("timers")
-        self._writes = TaskScope("timer writes")
         self._last = self._now()
+        # How far the wall clock was set since the start, in all.
+        self._stepped_s = 0.0
+        self._retry_s = 0.0
 
     async def start(self) -> None:
         """Take up what was kept and begin to watch the time. Raises `StoreError`."""
         self._last = self._now()
-        kept = await self._store.all()
-        for record in kept:
-            self._live[record.id] = LiveTimer(restore_timer(record, self._last))
-        # From here on this boot's monotonic clock counts, whatever the wall clock does while we are away.
-        if changed := [live.record for live in self._live.values() if live.record not in kept]:
-            await self._store.update(changed)
+        await self._book.load()
         self._watch.start(self._run())
 
     async def close(self) -> None:
         """Stop watching; what is set stays kept. Idempotent."""
         await self._watch.close()
-        # A write is finished, not cancelled: a timer that has rung must not ring again after a restart.
-        while self._writes:
-            await self._writes.join()
+        await self._book.close()
 
     async def set(
         self,
@@ -120,57 +114,68 @@ class Timers:
         counts from now unless one of the two is given. When this returns it survives a power cut. Raises
         `StoreError`, `Busy` beyond `MAX_TIMERS`, `InvalidRequest` for the calendar without ``aim``.
         """
-        self._require_room()
-        record = TimerRecord(kind=kind, name=name, saved_wall_s=0.0, due_wall_s=0.0)
-        record = aim_timer(record, self._now(), duration_s=duration_s, aim=aim, repeat=repeat)
-        live = await self._finish_write(self._add(record))
-        entry = self._entry(live)
-        self._emit(EventType.TIMER_SET, id=entry.id, kind=kind, due_s=round(entry.due_in_s, 3))
-        return entry
+
+        async def add() -> TimerEntry:
+            self._require_room()
+            record = TimerRecord(kind=kind, name=name, saved_wall_s=0.0, due_wall_s=0.0)
+            record = aim_timer(record, self._now(), duration_s=duration_s, aim=aim, repeat=repeat)
+            stepped_s = self._stepped_s
+            live = await self._book.add(record)
+            self._follow_steps(live, stepped_s)
+            self._changed.set()
+            entry = self._entry(live)
+            self._emit(EventType.TIMER_SET, id=entry.id, kind=kind, due_s=round(entry.due_in_s, 3))
+            return entry
+
+        return await self._book.alone(add)
 
     async def extend(self, id: int, seconds: float) -> TimerEntry:
         """Make ``id`` due ``seconds`` later, or earlier when negative; what rings is due that long from now.
 
         Raises `NotFound`, `StoreError`, and `InvalidRequest` when nothing would be left or an alarm repeats.
         """
-        live = self._require(id)
-        if not live.is_ringing:
-            after = extend_timer(live.record, seconds, self._now())
-        elif seconds > 0:
-            after = self._snoozed(live, seconds)
-        else:
-            raise InvalidRequest(f"{live.record.kind} {id} rings", hint="stop the ringing instead")
-        return await self._change(live, after, "extended")
+
+        def after(live: LiveTimer) -> TimerRecord:
+            if not live.is_ringing:
+                return extend_timer(live.record, seconds, self._now())
+            if seconds > 0:
+                return self._snoozed(live, seconds)
+            raise self._rings(live)
+
+        return await self._change(id, after, "extended")
 
     async def pause(self, id: int) -> TimerEntry:
         """Stop the countdown ``id`` until `resume`; no change when it is paused.
 
         Raises `NotFound`, `StoreError`, and `InvalidRequest` for what rings or is due at a time of day.
         """
-        live = self._require(id)
-        if live.record.paused_left_s is not None:
-            return self._entry(live)
-        if live.is_ringing:
-            raise InvalidRequest(f"{live.record.kind} {id} rings", hint="stop the ringing instead")
-        return await self._change(live, pause_timer(live.record, self._now()), "paused")
+
+        def after(live: LiveTimer) -> TimerRecord | None:
+            if live.record.paused_left_s is not None:
+                return None
+            if live.is_ringing:
+                raise self._rings(live)
+            return pause_timer(live.record, self._now())
+
+        return await self._change(id, after, "paused")
 
     async def resume(self, id: int) -> TimerEntry:
         """Let a paused countdown run on; no change when it runs.
 
         Raises `NotFound`, `StoreError`, and `InvalidRequest` for what is due at a time of day.
         """
-        live = self._require(id)
-        if live.record.day is not None:
-            reason = f"{live.record.kind} {id} is due at a time of day"
-            raise InvalidRequest(reason, hint="resume only a countdown")
-        if live.record.paused_left_s is None:
-            return self._entry(live)
-        return await self._change(live, resume_timer(live.record, self._now()), "resumed")
+
+        def after(live: LiveTimer) -> TimerRecord | None:
+            if live.record.day is not None:
+                reason = f"{live.record.kind} {id} is due at a time of day"
+                raise InvalidRequest(reason, hint="resume only a countdown")
+            return None if live.record.paused_left_s is None else resume_timer(live.record, self._now())
+
+        return await self._change(id, after, "resumed")
 
     async def rename(self, id: int, name: str) -> TimerEntry:
         """Give ``id`` another name. Raises `NotFound`, `StoreError`."""
-        live = self._require(id)
-        return await self._change(live, _replace(live.record, name=name), "renamed", silence=False)
+        return await self._change(id, lambda live: _replace(live.record, name=name), "renamed", silence=False)
 
     async def move(
         self,
@@ -185,9 +190,11 @@ class Timers:
         Without ``repeat`` it repeats as before; with ``repeat`` alone an alarm keeps its time of day.
         Raises `NotFound`, `StoreError`, `InvalidRequest`.
         """
-        live = self._require(id)
-        after = move_timer(live.record, self._now(), duration_s=duration_s, aim=aim, repeat=repeat)
-        return await self._change(live, after, "moved")
+
+        def after(live: LiveTimer) -> TimerRecord:
+            return move_timer(live.record, self._now(), duration_s=duration_s, aim=aim, repeat=repeat)
+
+        return await self._change(id, after, "moved")
 
     async def snooze(self, seconds: float) -> builtins.list[TimerEntry]:
         """Silence everything that rings; it rings again in ``seconds``. Returns it.
@@ -196,54 +203,74 @@ class Timers:
         """
         if seconds < 1:
             raise InvalidRequest("a snooze takes at least a second", hint="stop the ringing instead")
-        ringing = [live for live in self._live.values() if live.is_ringing]
-        changes = [(live, self._snoozed(live, seconds)) for live in ringing]
-        return await self._change_all(changes, "snoozed")
+
+        async def snooze() -> builtins.list[TimerEntry]:
+            ringing = [live for live in self._book.all() if live.is_ringing]
+            return await self._replace(ringing, lambda live: self._snoozed(live, seconds), "snoozed")
+
+        return await self._book.alone(snooze)
 
     async def cancel(self, id: int) -> TimerRecord:
         """Cancel, or silence, timer ``id`` with all its occurrences; returns it for `restore`.
 
-        Raises `NotFound`, `StoreError`.
+        Raises `NotFound`, and `StoreError`: then it stays set, but what rang is silent.
         """
-        live = self._require(id)
-        del self._live[id]
-        self._changed.set()
-        if live.is_ringing:
-            self._emit(EventType.TIMER_STOPPED, id=id, by="cancel")
-        else:
-            self._emit(EventType.TIMER_CANCELLED, id=id)
-        await self._finish_write(self._store.remove([id]))
-        return live.record
+
+        async def cancel() -> TimerRecord:
+            live = self._book.find(id)
+            record = live.record
+            if was_ringing := live.is_ringing:
+                self._finish(live, "cancel")
+            await self._book.remove(id)
+            self._changed.set()
+            # It may have come due while it was written.
+            if live.is_ringing:
+                self._emit(EventType.TIMER_STOPPED, id=id, by="cancel")
+            elif not was_ringing:
+                self._emit(EventType.TIMER_CANCELLED, id=id)
+            return record
+
+        return await self._book.alone(cancel)
 
     async def restore(self, record: TimerRecord) -> TimerEntry:
         """Bring back ``record``, as `cancel` or `record` returned it, under its id: undoes a change.
 
         Time has passed for it meanwhile; if it came due it rings at once. Raises `Busy`, `StoreError`.
         """
-        # The wall clock may have been set since.
-        record = apply_clock_step(record, 0.0, self._now())
-        live = self._live.get(record.id)
-        if live is not None:
-            return await self._change(live, record, "restored")
-        self._require_room()
-        live = await self._finish_write(self._put_back(record))
-        return self._report_change(live, "restored")
+
+        async def restore() -> TimerEntry:
+            # The wall clock may have been set since.
+            past = apply_clock_step(record, 0.0, self._now())
+            for live in self._book.all():
+                if live.record.id == record.id:
+                    return (await self._replace([live], lambda _: past, "restored"))[0]
+            self._require_room()
+            stepped_s = self._stepped_s
+            live = await self._book.put_back(past)
+            self._follow_steps(live, stepped_s)
+            self._changed.set()
+            return self._report_change(live, "restored")
+
+        return await self._book.alone(restore)
 
     def record(self, id: int) -> TimerRecord:
         """Return ``id`` as it is stored: what `restore` takes to undo a later change. Raises `NotFound`."""
-        return self._require(id).record
+        return self._book.find(id).record
 
     def list(self) -> list[TimerEntry]:
         """Return what is set or rings, the next one first, and what is paused behind it."""
-        return sorted(map(self._entry, self._live.values()), key=lambda entry: (entry.paused, entry.due_in_s))
+        return sorted(map(self._entry, self._book.all()), key=lambda entry: (entry.paused, entry.due_in_s))
 
     def ringing(self) -> builtins.list[TimerEntry]:
         """Return what rings now."""
         return [entry for entry in self.list() if entry.ringing]
 
     def stop_ringing(self, by: str) -> int:
-        """Silence everything that rings; returns how many did. What repeats comes again."""
-        ringing = [live for live in self._live.values() if live.is_ringing]
+        """Silence everything that rings; returns how many did. What repeats comes again.
+
+        It is silent whatever the disk does; what the disk does not take stays in the list until it does.
+        """
+        ringing = [live for live in self._book.all() if live.is_ringing]
         for live in ringing:
             self._finish(live, by)
         return len(ringing)
@@ -279,10 +306,15 @@ class Timers:
         step_s = (self._last.wall_s - last.wall_s) - (self._last.monotonic_s - last.monotonic_s)
         if abs(step_s) > _STEP_S:
             self._wall_stepped(step_s)
-        for live in tuple(self._live.values()):
+        if self._book.is_behind and self._last.monotonic_s >= self._retry_s:
+            self._retry_s = self._last.monotonic_s + RETRY_S
+            self._book.write_later()
+        for live in self._book.all():
+            if live.has_ended:
+                continue
             if live.ringing_since_s is None:
                 self._check(live)
-            elif self._last.monotonic_s - live.ringing_since_s >= self.ring_s:
+            elif live.ringing_since_s + self.ring_s <= self._last.monotonic_s:
                 self._finish(live, "timeout")
 
     def _check(self, live: LiveTimer) -> None:
@@ -297,8 +329,10 @@ class Timers:
 
     def _delay_s(self) -> float | None:
         """Return the seconds to the next thing to do, None when nothing is set."""
-        delays = []
-        for live in self._live.values():
+        delays = [RETRY_S] if self._book.is_behind else []
+        for live in self._book.all():
+            if live.has_ended:
+                continue
             if live.ringing_since_s is not None:
                 delays.append(live.ringing_since_s + self.ring_s - self._last.monotonic_s)
             elif live.record.paused_left_s is None:
@@ -315,15 +349,9 @@ class Timers:
 
     def _finish(self, live: LiveTimer, by: str) -> None:
         # Kept until now: a device that restarts while it rings rings again.
-        rest = live.after_ring(self._now())
-        live.silence()
+        live.end_ring(self._now())
+        self._book.write_later(live.record.id)
         self._changed.set()
-        if rest is None:
-            del self._live[live.record.id]
-            self._in_background(self._store.remove([live.record.id]))
-        else:
-            live.record = rest
-            self._in_background(self._store.update([rest]))
         self._emit(EventType.TIMER_STOPPED, id=live.record.id, by=by)
 
     def _snoozed(self, live: LiveTimer, seconds: float) -> TimerRecord:
@@ -332,54 +360,65 @@ class Timers:
 
     def _wall_stepped(self, step_s: float) -> None:
         _log.info("the wall clock moved by %.1f s; alarms follow it, countdowns do not", step_s)
-        for live in self._live.values():
-            day = live.record.day
-            live.record = apply_clock_step(live.record, step_s, self._last)
-            # It rings for a date that has become meaningless, and is due at its next one already.
-            if live.record.repeat is not None and live.record.day != day:
-                live.rings_own = False
-        self._in_background(self._store.update([live.record for live in self._live.values()]))
+        self._stepped_s += step_s
+        live = self._book.all()
+        for each in live:
+            self._apply_step(each, step_s)
+        self._book.write_later(*(each.record.id for each in live))
 
-    async def _add(self, record: TimerRecord) -> LiveTimer:
-        record = await self._store.add(record)
-        return self._watch_over(record)
+    def _apply_step(self, live: LiveTimer, step_s: float) -> None:
+        day = live.record.day
+        live.record = apply_clock_step(live.record, step_s, self._last)
+        # It rings for a date that has become meaningless, and is due at its next one already.
+        if live.record.repeat is not None and live.record.day != day:
+            live.rings_own = False
 
-    async def _put_back(self, record: TimerRecord) -> LiveTimer:
-        await self._store.put(record)
-        return self._watch_over(record)
-
-    def _watch_over(self, record: TimerRecord) -> LiveTimer:
-        live = self._live[record.id] = LiveTimer(record)
-        self._changed.set()
-        return live
+    def _follow_steps(self, live: LiveTimer, stepped_s: float) -> None:
+        """Let a record that was made at ``stepped_s`` follow the steps of the clock while it was written."""
+        if self._stepped_s != stepped_s:
+            self._apply_step(live, self._stepped_s - stepped_s)
+            self._book.write_later(live.record.id)
 
     async def _change(
-        self, live: LiveTimer, after: TimerRecord, what: str, *, silence: bool = True
+        self, id: int, after: Callable[[LiveTimer], TimerRecord | None], what: str, *, silence: bool = True
     ) -> TimerEntry:
-        entries = await self._change_all([(live, after)], what, silence=silence)
-        return entries[0]
+        """Replace the record of ``id`` by what ``after`` makes of it; None is no change."""
 
-    async def _change_all(
-        self, changes: Sequence[tuple[LiveTimer, TimerRecord]], what: str, *, silence: bool = True
+        async def change() -> TimerEntry:
+            live = self._book.find(id)
+            if after(live) is None:
+                return self._entry(live)
+            changed = await self._replace([live], lambda live: after(live) or live.record, what, silence)
+            return changed[0]
+
+        return await self._book.alone(change)
+
+    async def _replace(
+        self,
+        timers: Sequence[LiveTimer],
+        after: Callable[[LiveTimer], TimerRecord],
+        what: str,
+        silence: bool = True,
     ) -> builtins.list[TimerEntry]:
-        """Replace the records, write them and report it; when they cannot be written all is as before."""
-        before = [replace(live) for live, _ in changes]
-        for live, after in changes:
-            live.record = after
+        """Write what ``after`` makes of each, then change and report it; a refused write changes nothing."""
+        while True:
+            before = [live.record for live in timers]
+            records = [after(live) for live in timers]
+            await self._book.update(records)
+            if all(live.record is was for live, was in zip(timers, before, strict=True)):
+                break
+            # Its ring ended, or the clock was set, while it was written: the change is made of that.
+            self._book.write_later(*(live.record.id for live in timers))
+        # Now, not before: one may have come due while it was written.
+        stopped = [live for live in timers if silence and live.is_ringing]
+        for live, record in zip(timers, records, strict=True):
+            live.record = record
             if silence:
                 live.silence()
         self._changed.set()
-        try:
-            await self._finish_write(self._store.update([after for _, after in changes]))
-        except StoreError:
-            for (live, after), was in zip(changes, before, strict=True):
-                if live.record is after:
-                    live.set_back(was)
-            raise
-        for was in before:
-            if silence and was.is_ringing:
-                self._emit(EventType.TIMER_STOPPED, id=was.record.id, by=what)
-        return [self._report_change(live, what) for live, _ in changes]
+        for live in stopped:
+            self._emit(EventType.TIMER_STOPPED, id=live.record.id, by=what)
+        return [self._report_change(live, what) for live in timers]
 
     def _report_change(self, live: LiveTimer, what: str) -> TimerEntry:
         entry = self._entry(live)
@@ -388,24 +427,15 @@ class Timers:
         )
         return entry
 
-    def _require(self, id: int) -> LiveTimer:
-        if id not in self._live:
-            raise NotFound(f"unknown timer {id}", hint="run `voxctl timers`")
-        return self._live[id]
+    def _rings(self, live: LiveTimer) -> InvalidRequest:
+        return InvalidRequest(f"{live.record.kind} {live.record.id} rings", hint="stop the ringing instead")
 
     def _require_room(self) -> None:
-        if len(self._live) >= MAX_TIMERS:
+        if len(self._book) >= MAX_TIMERS:
             raise Busy(f"{MAX_TIMERS} timers are set", hint="cancel one first")
 
     def _now(self) -> Now:
         return Now(self._clock.monotonic(), self._clock.wall(), self._boot, self.tz)
-
-    async def _finish_write(self, work: Coroutine[Any, Any, T]) -> T:
-        # A turn may be cancelled at any moment; what is on disk must not differ from what will ring.
-        return await asyncio.shield(self._writes.start(work, is_awaited=True))
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        self._writes.start(_logged(work))
 
     def _entry(self, live: LiveTimer) -> TimerEntry:
         return live.entry(self._now())
@@ -413,11 +443,3 @@ class Timers:
 
 async def _sleep(clock: Clock, seconds: float) -> None:
     await clock.sleep(seconds)
-
-
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
-    """Finish a write that no caller awaits; the timer itself has done its work."""
-    try:
-        await work
-    except StoreError as error:
-        _log.error("a change of the timers was not kept: %s; %s", error, error.hint)
